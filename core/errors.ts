@@ -12,7 +12,6 @@ export type ErrorCode =
   | "backup_invalid"
   | "ca_expired"
   | "ca_invalid"
-  | "clock_not_set"
   | "clock_skew"
   | "config_invalid"
   | "conflict"

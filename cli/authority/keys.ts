@@ -3,7 +3,6 @@ import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaFiles, type CaKeySource, createKeyFileSource } from "../../controllers/ca_provider.ts";
 import type { Io } from "../io.ts";
-import { assertPlausibleClock } from "../plausible_clock.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
@@ -30,13 +29,10 @@ export interface CaKeySettings {
   readonly signingKeyCommand: string | undefined;
 }
 
-/**
- * Creates the access to CA keys for one run of a command. Throws AppError `clock_not_set` when the clock shows a time before
- * the program was built: whatever is signed then would be wrong.
- */
+/** Creates the access to CA keys for one run of a command. */
 export function createCaKeys(
   { caPassphraseFile, caPassphraseShare = [], signingKeyCommand }: CaKeySettings,
-  io: Pick<Io, "stdin" | "stderr" | "cwd" | "env"> & { readonly clock: Pick<Io["clock"], "now"> },
+  io: Pick<Io, "stdin" | "stderr" | "cwd" | "env">,
   files: FilePort,
   signal: AbortSignal,
 ): CaKeys {
@@ -46,7 +42,6 @@ export function createCaKeys(
       "leave one of them out",
     );
   }
-  assertPlausibleClock(io);
   const passphrases = createPassphrases(caPassphraseFile, io, files, signal, undefined, caPassphraseShare);
   const caFiles = createCaFiles(files);
   const program = signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand);

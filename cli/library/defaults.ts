@@ -36,12 +36,11 @@ export function createLibraryDeps(
   const stdin = { isTerminal: false, readAll: () => Promise.resolve(""), readLine: nothing, readHidden: nothing };
   const stderr = { isTerminal: false, columns: undefined, write() {} };
   const settings = { caPassphraseFile: passphraseFile, signingKeyCommand: undefined };
-  const system = createSystemPorts(ports);
   return {
-    ...system,
+    ...createSystemPorts(ports),
     files,
     cwd,
-    keys: createCaKeys(settings, { stdin, stderr, cwd, env: process.env, clock: system.clock }, files, signal),
+    keys: createCaKeys(settings, { stdin, stderr, cwd, env: process.env }, files, signal),
     heap: undefined,
     stdout: { write() {} },
   };

@@ -120,10 +120,19 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     command: "ca rotate begin",
     flags: ["cert-file", "key-file", "common-name", "duration", "key-algorithm", "data-dir", "kubeconfig"],
   },
-  { command: "ca rotate status", flags: ["output", "wait", "data-dir", "kubeconfig"] },
-  { command: "ca rotate switch", flags: ["over", "data-dir", "kubeconfig"] },
-  { command: "ca rotate finish", flags: ["leave-behind", "data-dir", "kubeconfig"] },
-  { command: "ca rotate abort", flags: ["over", "leave-behind", "data-dir", "kubeconfig"] },
+  {
+    command: "ca rotate status",
+    flags: ["output", "wait", "data-dir", "kubeconfig", "cluster-signing-cert-file", "issued-log"],
+  },
+  { command: "ca rotate switch", flags: ["over", "data-dir", "kubeconfig", "cluster-signing-cert-file", "issued-log"] },
+  {
+    command: "ca rotate finish",
+    flags: ["leave-behind", "data-dir", "kubeconfig", "cluster-signing-cert-file", "issued-log"],
+  },
+  {
+    command: "ca rotate abort",
+    flags: ["over", "leave-behind", "data-dir", "kubeconfig", "cluster-signing-cert-file", "issued-log"],
+  },
   { command: "ca crl", flags: ["out", "output", "kubeconfig", "data-dir"] },
   { command: "ca show", flags: ["data-dir"] },
   { command: "ca request", flags: ["data-dir", "common-name", "key-algorithm", "out"] },

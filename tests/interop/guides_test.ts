@@ -45,12 +45,39 @@ test("homelab: a machine gets its certificate with a token and the hash of the C
   assert.match(out, /nas\/pki\/kubelet-client-current\.pem: OK/);
 });
 
+test("leaked_ca_key: the old CA is refused at once, and a machine and a person are back", async () => {
+  const machine = "--kubeconfig n1/kubeconfig --cert-dir n1/pki";
+  const out = await type(await readGuide("leaked_ca_key"), {
+    before: [
+      "tlsboot up --auto-approve",
+      `tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 ${machine}`,
+      "finish_boot",
+      "tlsboot kubeconfig user alice; cp alice.kubeconfig thief.kubeconfig; cp tlsboot-data/pki/ca.crt old.crt",
+    ],
+    values: {
+      "rm n1/kubeconfig": [
+        "kubectl config set-cluster tlsboot --certificate-authority tlsboot-data/pki/ca.crt --embed-certs " +
+        "--kubeconfig thief.kubeconfig",
+        "if kubectl auth whoami --kubeconfig thief.kubeconfig 2> refused; then exit 1; fi; cat refused",
+        "rm n1/kubeconfig",
+      ].join("\n"),
+      "tlsboot kubeconfig user alice --force": "finish_boot; tlsboot kubeconfig user alice --force",
+      "tlsboot verify certificates": [
+        "tlsboot verify certificates --ca-file old.crt --ca-file tlsboot-data/pki/ca.crt",
+        "openssl verify -CAfile tlsboot-data/pki/ca.crt n1/pki/kubelet-client-current.pem",
+        "for one in n1/kubeconfig alice.kubeconfig; do kubectl auth whoami --kubeconfig $one; done",
+      ].join("\n"),
+    },
+  });
+  assert.match(out, /must be logged in to the server/);
+  assert.match(out, /n1\/pki\/kubelet-client-current\.pem: OK[^]*Username +system:node:n1\n[^]*Username +alice\n/);
+});
+
 test("expired_machine: a machine comes back with its expired certificate, and then with a token", async () => {
   const out = await type(await readGuide("expired_machine"), {
     before: [
       "export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 FAKETIME_DONT_FAKE_MONOTONIC=1",
       'export FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE="$PWD/clock"',
-      "export TLSBOOT_EARLIEST_TIME=2000-01-01T00:00:00Z",
       "echo -430d > clock",
       "tlsboot up --data-dir tlsboot-data --auto-approve",
       "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +

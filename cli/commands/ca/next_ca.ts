@@ -155,7 +155,7 @@ export async function startCaRotation(options: StartOptions, signal: AbortSignal
   const keys = createCaKeys(settings, io, files, signal);
   // A key that has leaked may also be lost, and is not needed.
   const oldCa = isLeaked ? await readChain(ca.paths, files) : await readAuthority(ca.paths, files, keys);
-  const next = await createNext(options, oldCa, files, keys);
+  const next = await createNextCa(options, oldCa, files, keys);
   const fault = findBeginFault(next.chain, oldCa, { isLeaked });
   if (fault !== undefined) throw refused(ca, fault.message, fault.hint);
   await assertNamesPermitted(options, next.chain, oldCa, signal);
@@ -185,14 +185,15 @@ function isAuthority(ca: CertificateChain): ca is Authority {
   return "key" in ca;
 }
 
-/** The new CA, and its key as it travels to the servers; undefined when a program has it. */
-interface NextCa {
+/** A new CA, and the text of its key file; undefined when a program has the key. */
+export interface NextCa {
   readonly chain: CertificateChain;
   readonly keyPem: string | undefined;
 }
 
-async function createNext(
-  { ca, settings, io }: StartOptions,
+/** Makes the new CA that the flags describe, like the old one where they do not, or takes the one that they name. */
+export async function createNextCa(
+  { ca, settings, io }: Pick<StartOptions, "ca" | "settings" | "io">,
   oldCa: CertificateChain,
   files: FilePort,
   keys: CaKeys,

@@ -19,6 +19,9 @@ const SETTLE_MS = 2_000;
 /** The action of the command `tlsboot ca rotate begin`. */
 export async function run(input: Input<CaRotateBeginFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = "ca"] } = input;
+  if (settings.clusterSigningCertFile !== undefined) {
+    return await (await import("./rotate_files.ts")).beginOnFiles(input, io, signal);
+  }
   checkNextCaFlags(settings);
   const ca = await findReplacedCa(name, settings.dataDir, io);
   {

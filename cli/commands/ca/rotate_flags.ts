@@ -2,6 +2,7 @@
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { ROTATABLE_CAS } from "../../../core/rotation/ca_rotation.ts";
 import { API_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
+import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
@@ -31,6 +32,20 @@ const OVER_FLAG = durationFlag({
   isCommandLineOnly: true,
   summary: "Time over which nodes renew their certificates, each at its own moment.",
 });
+
+/** The flags that name a CA in files, which is replaced without a tlsboot server. */
+export const CA_IN_FILES_FLAGS = {
+  clusterSigningCertFile: fileFlag({
+    summary:
+      "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. The " +
+      "new CA is kept beside it; see tlsboot docs guide new_ca.",
+  }),
+  clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+  issuedLog: fileFlag({
+    summary: "With --cluster-signing-cert-file: the issued log of tlsboot signer, from which the census is taken, " +
+      "beside the files and, with --kubeconfig, the cluster.",
+  }),
+} as const;
 
 /** The flags of a new CA. Without one of them, the new CA is like the old one. */
 export const NEXT_CA_FLAGS = {
@@ -129,7 +144,7 @@ export const caRotateCommand = defineCommand({
   },
 });
 
-const BEGIN_FLAGS = { ...API_FLAGS, ...NEXT_CA_FLAGS, timeout: TIMEOUT_FLAG } as const;
+const BEGIN_FLAGS = { ...API_FLAGS, ...NEXT_CA_FLAGS, ...CA_IN_FILES_FLAGS, timeout: TIMEOUT_FLAG } as const;
 
 /** The type of the flags of `ca rotate begin`. */
 export type CaRotateBeginFlags = typeof BEGIN_FLAGS;
@@ -154,6 +169,11 @@ export const caRotateBeginCommand = defineCommand({
   examples: [
     { comment: "Make a CA like the present one", command: "tlsboot ca rotate begin" },
     {
+      comment: "Begin to replace the CA of a cluster of kubeadm, in its files",
+      command: "tlsboot ca rotate begin --cluster-signing-cert-file /etc/kubernetes/pki/ca.crt " +
+        "--cluster-signing-key-file /etc/kubernetes/pki/ca.key --kubeconfig /etc/kubernetes/admin.conf",
+    },
+    {
       comment: "Take a new intermediate CA of your organization",
       command: "tlsboot ca rotate begin --cert-file chain.pem --key-file intermediate.key",
     },
@@ -164,6 +184,7 @@ export const caRotateBeginCommand = defineCommand({
 
 const STATUS_FLAGS = {
   ...API_FLAGS,
+  ...CA_IN_FILES_FLAGS,
   output: choiceFlag({
     short: "o",
     choices: ["wide", "json", "yaml"],
@@ -204,7 +225,13 @@ export const caRotateStatusCommand = defineCommand({
   exitCodes: { 0: "everyone is ready, or no rotation is in progress", 3: "someone is not ready, or a server is not" },
 });
 
-const SWITCH_FLAGS = { ...API_FLAGS, over: OVER_FLAG, timeout: TIMEOUT_FLAG } as const;
+const SWITCH_FLAGS = {
+  ...API_FLAGS,
+  ...CA_IN_FILES_FLAGS,
+  ...CA_KEY_FLAGS,
+  over: OVER_FLAG,
+  timeout: TIMEOUT_FLAG,
+} as const;
 
 /** The type of the flags of `ca rotate switch`. */
 export type CaRotateSwitchFlags = typeof SWITCH_FLAGS;
@@ -230,6 +257,8 @@ export const caRotateSwitchCommand = defineCommand({
 
 const FINISH_FLAGS = {
   ...API_FLAGS,
+  ...CA_IN_FILES_FLAGS,
+  ...CA_KEY_FLAGS,
   leaveBehind: listFlag({
     placeholder: "NAME",
     isCommandLineOnly: true,
@@ -261,6 +290,8 @@ export const caRotateFinishCommand = defineCommand({
 
 const ABORT_FLAGS = {
   ...API_FLAGS,
+  ...CA_IN_FILES_FLAGS,
+  ...CA_KEY_FLAGS,
   over: OVER_FLAG,
   leaveBehind: FINISH_FLAGS.leaveBehind,
   timeout: TIMEOUT_FLAG,

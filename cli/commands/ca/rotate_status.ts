@@ -9,6 +9,7 @@ import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
@@ -36,6 +37,10 @@ const MIN_PAUSE_MS = 1_000;
 /** The action of the command `tlsboot ca rotate status`. */
 export async function run(input: Input<CaRotateStatusFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name] } = input;
+  if (settings.clusterSigningCertFile !== undefined) {
+    if (settings.wait !== undefined) throw new UsageError("--wait is for the CA of a server", "run the command again");
+    return await (await import("./rotate_files.ts")).showOnFiles(input, io, signal);
+  }
   const reports = settings.wait === undefined
     ? await readReports(name, settings, io, signal)
     : await waitUntilReady(name, settings, settings.wait, io, signal);

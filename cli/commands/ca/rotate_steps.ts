@@ -41,6 +41,9 @@ export const abortAction: Action<CaRotateAbortFlags> = { run: runAbort };
 
 async function runSwitch(input: Input<CaRotateSwitchFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, origins, args: [name = "ca"] } = input;
+  if (settings.clusterSigningCertFile !== undefined) {
+    return await (await import("./rotate_files.ts")).switchOnFiles(input, io, signal);
+  }
   const wait = { settings, io, timeoutMs: settings.timeout };
   const isOverGiven = origins["over"] !== "default";
   const before = await readRotation(name, wait, signal);
@@ -61,6 +64,9 @@ async function runSwitch(input: Input<CaRotateSwitchFlags>, io: Io, signal: Abor
 
 async function runFinish(input: Input<CaRotateFinishFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = "ca"] } = input;
+  if (settings.clusterSigningCertFile !== undefined) {
+    return await (await import("./rotate_files.ts")).finishOnFiles(input, io, signal);
+  }
   const wait = { settings, io, timeoutMs: settings.timeout };
   const before = await readRotation(name, wait, signal);
   if (before.spec.step === "Trust") {
@@ -103,6 +109,9 @@ async function endFinish(name: string, wait: RotationWait, signal: AbortSignal):
 
 async function runAbort(input: Input<CaRotateAbortFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = "ca"] } = input;
+  if (settings.clusterSigningCertFile !== undefined) {
+    return await (await import("./rotate_files.ts")).abortOnFiles(input, io, signal);
+  }
   const wait = { settings, io, timeoutMs: settings.timeout };
   let before: CaRotation | undefined;
   {

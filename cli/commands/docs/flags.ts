@@ -65,6 +65,7 @@ export const GUIDE_NAMES = [
   "homelab",
   "install",
   "kubeadm",
+  "leaked_ca_key",
   "leaked_token",
   "library",
   "monitoring",

@@ -58,8 +58,8 @@ export interface ControlPlaneOptions {
   readonly sharedWith?: ControlPlane;
   /** Additional flags to start kube-controller-manager with. */
   readonly controllerFlags?: readonly string[];
-  /** Additional flags of kube-apiserver, from the folder where they may have put files. */
-  readonly apiserverFlags?: (folder: TempFolder) => Promise<readonly string[]>;
+  /** Additional flags of kube-apiserver, from the folder where they may have put files, and its URL. */
+  readonly apiserverFlags?: (folder: TempFolder, server: string) => Promise<readonly string[]>;
 }
 
 /** Starts one and waits until it is ready. */
@@ -77,6 +77,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
     const etcd = options.etcd ?? await startEtcd();
     if (options.etcd === undefined) started.push(etcd);
     const port = await findFreePort();
+    const server = `https://127.0.0.1:${port}`;
     const apiserver = start(peerPath("kube-apiserver"), [
       `--etcd-servers=${etcd.urls.join(",")}`,
       `--secure-port=${port}`,
@@ -95,10 +96,9 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       "--service-cluster-ip-range=10.0.0.0/24",
       "--endpoint-reconciler-type=none",
       ...(options.emulatedVersion === undefined ? [] : [`--emulated-version=kube=${options.emulatedVersion}`]),
-      ...(await options.apiserverFlags?.(folder) ?? []),
+      ...(await options.apiserverFlags?.(folder, server) ?? []),
     ]);
     started.push(apiserver);
-    const server = `https://127.0.0.1:${port}`;
     await waitReady(server, await readFile(folder.join("ca.crt")), apiserver);
     const plane: ControlPlane = {
       folder,

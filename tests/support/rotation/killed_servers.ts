@@ -1,0 +1,146 @@
+/** Servers that are killed again and again while a rotation is in progress: one on SQLite, or three on an etcd. */
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Random } from "../../../core/ports.ts";
+import { createTorturedServer, type TorturedServer } from "../../torture/server.ts";
+import { startEtcd } from "../interop/etcd.ts";
+import { findServerPort, type TempFolder } from "../temp.ts";
+import { startRelay } from "./relay.ts";
+
+/** The servers of one instance. Disposing ends them. */
+export interface KilledServers extends AsyncDisposable {
+  /** The data directory of each server. */
+  readonly dataDirs: readonly string[];
+  /** The URL that clients use. */
+  readonly url: string;
+  readonly bootstrapKubeconfig: string;
+  /** The number of kills so far. */
+  kills(): number;
+  /** Runs a part of a test while servers are killed at a few random times; resolves when all are up again. */
+  disturb(part: () => Promise<void>): Promise<void>;
+  /** Starts all servers again with other flags. */
+  restart(flags: readonly string[]): Promise<void>;
+  /** Returns what the servers last wrote to stderr. */
+  stderr(): string;
+}
+
+/**
+ * The number of kills in a part, the longest time before each, and the longest absence after it. Clients pause for up to half
+ * a minute after several failures, so a server that is down for most of the time would only make them wait.
+ */
+const KILLS = 1;
+const LONGEST_RUN_MS = 4_000;
+const LONGEST_ABSENCE_MS = 800;
+
+/** Starts one server on its own database. */
+export async function startLoneServer(folder: TempFolder, random: Random): Promise<KilledServers> {
+  const port = await findServerPort();
+  const dataDir = folder.join("data");
+  const servers = new Servers(folder, [{ dataDir, port }], [], random, new AsyncDisposableStack(), port);
+  await servers.begin();
+  return servers;
+}
+
+/** Starts three servers on an etcd of three members, behind a load balancer. */
+export async function startSharedServers(folder: TempFolder, random: Random): Promise<KilledServers> {
+  await using stack = new AsyncDisposableStack();
+  const etcd = stack.use(await startEtcd({ members: 3 }));
+  const places: { dataDir: string; port: number }[] = [];
+  for (const name of ["a", "b", "c"]) places.push({ dataDir: folder.join(name), port: await findServerPort() });
+  const port = await findServerPort();
+  stack.use(await startRelay(port, places.map((place) => place.port)));
+  const flags = ["--etcd-servers", etcd.urls.join(",")];
+  const servers = new Servers(folder, places, flags, random, stack.move(), port);
+  await servers.begin();
+  return servers;
+}
+
+class Servers implements KilledServers {
+  readonly dataDirs: readonly string[];
+  readonly url: string;
+  readonly bootstrapKubeconfig: string;
+  readonly #places: readonly { readonly dataDir: string; readonly port: number }[];
+  readonly #flags: readonly string[];
+  readonly #random: Random;
+  readonly #owned: AsyncDisposableStack;
+  #servers: readonly TorturedServer[];
+  #kills = 0;
+
+  constructor(
+    folder: TempFolder,
+    places: readonly { readonly dataDir: string; readonly port: number }[],
+    flags: readonly string[],
+    random: Random,
+    owned: AsyncDisposableStack,
+    port: number,
+  ) {
+    this.#places = places;
+    this.#flags = flags;
+    this.#random = random;
+    this.#owned = owned;
+    this.#servers = this.#create([]);
+    this.dataDirs = places.map(({ dataDir }) => dataDir);
+    this.url = `https://127.0.0.1:${port}`;
+    this.bootstrapKubeconfig = folder.join("bootstrap.kubeconfig");
+  }
+
+  #create(flags: readonly string[]): readonly TorturedServer[] {
+    return this.#places.map(({ dataDir, port }) => createTorturedServer(dataDir, port, [...this.#flags, ...flags]));
+  }
+
+  async begin(): Promise<void> {
+    const [first, ...others] = this.#servers as [TorturedServer, ...TorturedServer[]];
+    first.start();
+    await first.up();
+    for (const { dataDir } of others) {
+      await mkdir(dataDir, { mode: 0o700 });
+      // An instance has one CA; serving certificates are each server's own.
+      const filter = (path: string): boolean => !/apiserver/.test(path);
+      await cp(join(first.dataDir, "pki"), join(dataDir, "pki"), { recursive: true, filter });
+    }
+    for (const server of others) server.start();
+    await Promise.all(others.map((server) => server.up()));
+    const text = await readFile(join(first.dataDir, "bootstrap.kubeconfig"), "utf8");
+    await writeFile(this.bootstrapKubeconfig, text.replaceAll(/https:\/\/[^\s"]+/g, this.url), { mode: 0o600 });
+  }
+
+  async restart(flags: readonly string[]): Promise<void> {
+    for (const server of this.#servers) await server.kill();
+    this.#servers = this.#create(flags);
+    for (const server of this.#servers) server.start();
+    await Promise.all(this.#servers.map((server) => server.up()));
+  }
+
+  async disturb(part: () => Promise<void>): Promise<void> {
+    await Promise.all([part(), this.#killSome()]);
+  }
+
+  async #killSome(): Promise<void> {
+    for (let left = KILLS; left > 0; left--) {
+      await pause(this.#random.float() * LONGEST_RUN_MS);
+      const server = this.#servers[Math.floor(this.#random.float() * this.#servers.length)]!;
+      await server.kill();
+      this.#kills++;
+      await pause(this.#random.float() * LONGEST_ABSENCE_MS);
+      server.start();
+      await server.up();
+    }
+  }
+
+  kills(): number {
+    return this.#kills;
+  }
+
+  stderr(): string {
+    return this.#servers.map((server) => `${server.dataDir}:\n${server.stderr()}`).join("\n");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.#servers) await server[Symbol.asyncDispose]();
+    await this.#owned.disposeAsync();
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

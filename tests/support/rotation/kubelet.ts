@@ -1,0 +1,84 @@
+/** A stock kubelet whose CA file `tlsboot trust fetch` keeps fresh, and which is restarted after each change of it. */
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
+import { startTlsboot } from "../child.ts";
+import { eventually } from "../eventually.ts";
+import { startWholeKubelet, type WholeKubelet } from "../interop/whole_kubelet.ts";
+import type { TempFolder } from "../temp.ts";
+import { type FleetMachine, openMachine } from "./fleet.ts";
+
+/** A kubelet that follows the CA. Disposing ends it. */
+export interface FollowingKubelet extends AsyncDisposable {
+  readonly machine: FleetMachine;
+  readonly kubelet: WholeKubelet;
+  /** The number of restarts after a change of its CA file. */
+  restarts(): number;
+  /** What went wrong with the process that fetches the CA; undefined for nothing. */
+  fault(): string | undefined;
+}
+
+const START_WITHIN_MS = 60_000;
+
+/** Starts a kubelet and waits until it has joined. */
+export async function startFollowingKubelet(
+  folder: TempFolder,
+  name: string,
+  bootstrapKubeconfig: string,
+): Promise<FollowingKubelet> {
+  await using stack = new AsyncDisposableStack();
+  const own = folder.join(name);
+  await mkdir(own, { recursive: true });
+  const [bootstrap, ca] = [`${own}/bootstrap.kubeconfig`, `${own}/ca.crt`];
+  const config = parseKubeconfig(await readFile(bootstrapKubeconfig, "utf8"), bootstrapKubeconfig);
+  const embedded = config.ok ? config.value.clusters[0]?.cluster.certificateAuthorityData : undefined;
+  await writeFile(ca, embedded ?? "");
+  await copyFile(bootstrapKubeconfig, bootstrap);
+  const text = await readFile(bootstrap, "utf8");
+  // A file instead of the embedded certificates: the kubelet takes the reference over into its own kubeconfig.
+  await writeFile(bootstrap, text.replace(/certificate-authority-data: \S+/, `certificate-authority: ${ca}`));
+  const kubelet = stack.use(await startWholeKubelet(folder, name, bootstrap));
+  const machine = openMachine(folder.path, name);
+  await eventually(
+    `${name} to join`,
+    async () => {
+      if (kubelet.running.hasEnded()) throw new Error(kubelet.running.stderr().slice(-4000));
+      return await machine.readCertificate();
+    },
+    START_WITHIN_MS,
+  );
+  const fetching = stack.use(startTlsboot([
+    ...["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving"],
+    ...["--kubeconfig", kubelet.kubeconfig, "--out", ca, "--watch", "--exec", "echo the CA has changed"],
+  ]));
+  let restarts = 0;
+  let end = false;
+  const following = (async () => {
+    while (!end) {
+      // The output of the hook goes to stderr.
+      const changes = fetching.stderr().match(/the CA has changed/g)?.length ?? 0;
+      if (changes > restarts) {
+        await kubelet.restart();
+        restarts = changes;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  })();
+  following.catch(() => {});
+  stack.defer(async () => {
+    end = true;
+    await following;
+  });
+  const owned = stack.move();
+  return {
+    machine,
+    kubelet,
+    restarts: () => restarts,
+    fault: () =>
+      fetching.hasEnded()
+        ? `trust fetch has ended: ${fetching.stderr()}`
+        : kubelet.running.hasEnded()
+        ? `the kubelet has ended: ${kubelet.running.stderr().slice(-4000)}`
+        : undefined,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
