@@ -227,7 +227,7 @@ function cannotRecord(path: string, cause: unknown): AppError {
  * A lock that the operating system ends with the process, however that dies: SQLite's, on an empty database beside the file.
  * Node has no other one.
  */
-class FileLock implements Disposable {
+export class FileLock implements Disposable {
   readonly #path: string;
   readonly #clock: IssuedLogDeps["clock"];
   #database: DatabaseSync | undefined;

@@ -164,6 +164,17 @@ test("a request that was signed is not signed for another export", async () => {
   assert.equal((await importFrom("one.signed")).code, 0);
 });
 
+test("two runs beside the CA at the same time give one answer", async () => {
+  await request("both");
+  await exportTo("both.tlsb", "both");
+  const [one, other] = await Promise.all([sign("both.tlsb", "both.one"), sign("both.tlsb", "both.other")]);
+  assert.equal(one.code, 0, one.stderr);
+  assert.equal(other.code, 0, other.stderr);
+  assert.equal(one.stdout, other.stdout);
+  const register = await readFile(folder.join("ca/issued.jsonl"), "utf8");
+  assert.equal(register.match(/"name":"both"/g)?.length, 1);
+});
+
 test("a run that was killed between keeping and recording is completed by the next one", async () => {
   await request("killed");
   await exportTo("killed.tlsb", "killed");

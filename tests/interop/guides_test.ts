@@ -261,6 +261,22 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
   assert.match(out, /Username +system:node:n1\n/);
 });
 
+test("requests_by_mail: a server without a signer, and a CA that gets its requests as a file", async () => {
+  const out = await type(await readGuide("requests_by_mail"), {
+    before: [
+      'start_serve() { "$@" > up.log 2>&1 & up=$!; until grep -q "tlsboot serves" up.log; do sleep 0.1; done; }',
+    ],
+    values: {
+      "tlsboot serve --data-dir": "start_serve tlsboot serve --data-dir",
+      "tlsboot csr export > requests.tlsb": "tlsboot csr export > requests.tlsb 2> exported; cat exported",
+      "sha256:1234…cdef": "$(grep -o 'sha256:[0-9a-f]*' exported)",
+    },
+  });
+  assert.match(out, /deployer\/tls\.crt: OK/);
+  assert.match(out, /Approved,Issued/);
+  assert.match(out, /^answers-[0-9a-f]{8}\.html$/m);
+});
+
 test("person: people and a program get in, with the rights that they are granted", async () => {
   const out = await type(await readGuide("person"), { before: ["tlsboot up"] });
   assert.match(out, /Username +alice\n/);

@@ -74,6 +74,7 @@ export const GUIDE_NAMES = [
   "person",
   "pod_certificates",
   "post_quantum",
+  "requests_by_mail",
   "stolen_machine",
   "trust_bundles",
   "web_server",

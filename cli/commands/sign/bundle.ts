@@ -17,7 +17,7 @@ import { encodeIssued } from "../../../core/pki/authority_chain.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
 import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
-import { describeLoggedOrigin, type IssuedLog } from "../../authority/issued_log.ts";
+import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../authority/issued_log.ts";
 import { openTrustedExporters } from "../../authority/trusted_exporters.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -105,7 +105,16 @@ export async function signBundle(
     return EXIT.no;
   }
   await exporters.add(bundle.header, io.clock.now());
-  await writeAnswers(await answerAll(id, bundle, decided, desk), bundle, desk);
+  let answers: string | undefined;
+  using lock = new FileLock(`${log.path}.answers`, io.clock);
+  await lock.runExclusive(async () => {
+    // Another run may have answered the same requests while this one was asking.
+    answers = await desk.answered.find(id);
+    if (answers !== undefined) return;
+    checkUnsigned(decided, await readSignRecords(log.path, files, signal));
+    answers = await answerAll(id, bundle, decided, desk);
+  });
+  await writeAnswers(answers ?? "", bundle, desk);
   return decided.every(({ decision }) => decision.kind === "sign") ? EXIT.done : EXIT.no;
 }
 
@@ -187,6 +196,16 @@ async function isConfirmed(decided: readonly DecidedRequest[], desk: Desk, signa
   const count = decided.filter(({ decision }) => decision.kind === "sign").length;
   if (settings.yes || count === 0 || !canAsk(io)) return true;
   return await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, io, signal);
+}
+
+/** Throws AppError `conflict` when a request that is to be signed was signed since it was decided. */
+function checkUnsigned(decided: readonly DecidedRequest[], records: readonly IssuedCertificate[]): void {
+  const signed = new Set(records.map(({ spec }) => spec.request?.uid));
+  const late = decided.find(({ request, decision }) => decision.kind === "sign" && signed.has(request.uid));
+  if (late === undefined) return;
+  throw new AppError("conflict", `cannot sign "${late.request.name}": another run has signed it meanwhile`, {
+    hint: "run the command again",
+  });
 }
 
 /** Signs, keeps the answers, records the certificates, and returns the text that may be given out then. */
