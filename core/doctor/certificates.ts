@@ -35,6 +35,8 @@ export interface StoredPair {
   readonly renewal?: string | undefined;
   /** True when a program renews the certificate before it ends. */
   readonly isRenewed?: boolean;
+  /** True for a CA that another one is replacing, or has replaced. */
+  readonly isBeingReplaced?: boolean;
 }
 
 /** A key in a file, which may belong to another certificate. */
@@ -201,7 +203,8 @@ export function checkAuthorities(
   leaves: readonly StoredPair[],
   now: Date,
 ): readonly Fault[] {
-  return authorities.flatMap(({ file, chain, renewal }): readonly Fault[] => {
+  return authorities.flatMap(({ file, chain, renewal, isBeingReplaced }): readonly Fault[] => {
+    if (isBeingReplaced === true) return [];
     const faults: Fault[] = [];
     const shortest = chain.filter(({ isCa }) => isCa).sort((a, b) => a.notAfter.getTime() - b.notAfter.getTime())[0];
     if (shortest === undefined) return [];
@@ -214,6 +217,7 @@ export function checkAuthorities(
           ? `${describeStored(shortest)} in "${file}" ended at ${when}`
           : `${describeStored(shortest)} in "${file}" ends at ${when}, in ${formatPeriod(leftMs)}: less than a year`,
         fix: renewal,
+        advice: "replace the CA where its key is: tlsboot docs guide new_ca",
       });
     }
     const ca = chain[0];

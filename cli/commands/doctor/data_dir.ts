@@ -1,13 +1,16 @@
 /** Examines a data directory: its secrets, its CAs, and the certificates that the server and the administrator use. */
-import { join } from "node:path";
-import type { StoredPair } from "../../../core/doctor/certificates.ts";
+import { basename, dirname, join } from "node:path";
+import { ROTATABLE_CAS } from "../../../core/rotation/ca_rotation.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
 import { examineDatabase, examineDisk, examineName, examinePort } from "./host.ts";
 import { askAs } from "./kubeconfig.ts";
-import { type FoundFile, readFolder } from "./files.ts";
+import { type FoundFile, readFolder, type Renewal } from "./files.ts";
 import { examineStored } from "./stored.ts";
+
+/** The lifetime from which on a CA is replaced by one that lasts as long. */
+const MIN_LIFETIME_MS = 2 * 365 * 24 * 3_600_000;
 
 /** Examines the data directory at an absolute path. */
 export async function examineDataDir(
@@ -19,7 +22,15 @@ export async function examineDataDir(
   const dir = dataDirAt(root);
   const word = shellWord(showPath(root, deps));
   const files = [...await readFolder(root, deps), ...await readFolder(dir.pki, deps)];
-  const renew = (file: FoundFile): Pick<StoredPair, "renewal" | "isRenewed"> => {
+  const renew = (file: FoundFile): Renewal => {
+    const name = basename(file.path, ".crt");
+    if (/^(?:old|next|retired)-/.test(name)) return { isBeingReplaced: true };
+    if (dirname(file.path) === dir.pki && ROTATABLE_CAS.some((one) => one === name)) {
+      return {
+        isBeingReplaced: files.some(({ path }) => path === join(dir.pki, `next-${name}.crt`)),
+        renewal: rotateCa(name, file, word),
+      };
+    }
     // A running server makes a missing serving certificate within a minute, and a stopped one when it starts.
     if (file.path === dir.servingCertificate) {
       return {
@@ -63,6 +74,13 @@ export async function examineDataDir(
       ...await examineDatabase(dir, { target, named: backups }, deps),
     ],
   }]);
+}
+
+/** The command that begins to replace a CA. A CA that never lasted long is replaced by one that does. */
+function rotateCa(name: string, { certificates: [ca] }: FoundFile, dataDirWord: string): string {
+  const lifetimeMs = ca === undefined ? 0 : ca.notAfter.getTime() - ca.notBefore.getTime();
+  return `tlsboot ca rotate begin${name === "ca" ? "" : ` ${name}`} --data-dir ${dataDirWord}` +
+    (lifetimeMs < MIN_LIFETIME_MS ? " --duration 87600h" : "");
 }
 
 /** The command that writes the administrator's kubeconfig anew, for the same server. */

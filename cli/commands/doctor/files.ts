@@ -111,6 +111,9 @@ function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
   };
 }
 
+/** How the certificate in a file is made anew. */
+export type Renewal = Pick<StoredPair, "renewal" | "isRenewed" | "isBeingReplaced">;
+
 /**
  * Pairs each file of certificates with its key: in the same file, in NAME.key beside NAME.crt or NAME.pem, or none.
  *
@@ -118,7 +121,7 @@ function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
  */
 export function toPairs(
   found: readonly FoundFile[],
-  renew: (file: FoundFile) => Pick<StoredPair, "renewal" | "isRenewed"> = () => ({}),
+  renew: (file: FoundFile) => Renewal = () => ({}),
 ): readonly StoredPair[] {
   return found.filter(({ certificates }) => certificates.length > 0).map((file) => {
     const keyPath = file.path.replace(/\.(?:crt|cer|pem)$/, "") + ".key";
@@ -151,7 +154,7 @@ export interface KubeconfigParts {
 export async function readKubeconfigParts(
   { path, shown, kubeconfig }: FoundFile,
   deps: ExamineDeps,
-  renewal?: Pick<StoredPair, "renewal" | "isRenewed">,
+  renewal?: Renewal,
 ): Promise<KubeconfigParts> {
   const users: StoredPair[] = [];
   const trusted: StoredPair[] = [];

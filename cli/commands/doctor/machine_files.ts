@@ -1,7 +1,7 @@
 /** Examines the files of a machine beyond their states: the chain, the CA it trusts, and what the kubeconfig refers to. */
 import { basename, dirname, join } from "node:path";
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
-import { checkAuthorities, checkChains, checkStrictly } from "../../../core/doctor/certificates.ts";
+import { checkAuthorities, checkChains, checkStrictly, type StoredPair } from "../../../core/doctor/certificates.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
 import { type Finding, reportCheck } from "../../../core/doctor/finding.ts";
 import { checkRotatingPair, type RotationEvidence } from "../../../core/doctor/machine.ts";
@@ -35,8 +35,9 @@ export async function examineMachineFiles(
       ...report("chain", checkChains(pairs, [], pairs), "each certificate is followed by its issuers"),
       ...report(
         "ca-expiry",
-        checkAuthorities(trusted, [], now),
-        "each CA that the kubeconfig trusts lasts for more than a year",
+        // During the replacement of a CA the kubeconfig trusts the old one, too.
+        checkAuthorities(findLasting(trusted), [], now),
+        "the CA that the kubeconfig trusts lasts for more than a year",
       ),
       ...report(
         "strict-verifiers",
@@ -56,6 +57,13 @@ export async function examineMachineFiles(
     certificates: [...toSeen(files), ...parts?.seen ?? []],
     unreadable: files.filter(({ error }) => error !== undefined).map(({ path }) => path),
   };
+}
+
+/** Finds the trusted CA that lasts longest. */
+function findLasting(trusted: readonly StoredPair[]): readonly StoredPair[] {
+  const single = trusted.flatMap((pair) => pair.chain.map((certificate) => ({ ...pair, chain: [certificate] })));
+  const end = ({ chain: [one] }: StoredPair): number => one?.notAfter.getTime() ?? 0;
+  return [...single].sort((a, b) => end(b) - end(a)).slice(0, 1);
 }
 
 /** Reads how the kubeconfig refers to the certificate, and whether the folder has a link that is renewed. */

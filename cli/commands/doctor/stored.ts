@@ -6,7 +6,6 @@ import {
   checkKeyPairs,
   checkStrictly,
   didIssue,
-  type StoredPair,
 } from "../../../core/doctor/certificates.ts";
 import { type Finding, reportCheck } from "../../../core/doctor/finding.ts";
 import { checkSecretFiles, checkSecretFolders } from "../../../core/doctor/secrets.ts";
@@ -17,6 +16,7 @@ import {
   inspectSecret,
   inspectSecretFolder,
   readKubeconfigParts,
+  type Renewal,
   toKeys,
   toPairs,
   toSeen,
@@ -30,7 +30,7 @@ export interface StoredFiles {
   readonly folders: readonly string[];
   /** Secrets that are neither PEM files nor kubeconfigs. */
   readonly extraSecrets: readonly string[];
-  readonly renew: (file: FoundFile) => Pick<StoredPair, "renewal" | "isRenewed">;
+  readonly renew: (file: FoundFile) => Renewal;
 }
 
 /** Runs the checks of certificates, keys and modes over the files of a target. */
