@@ -347,6 +347,20 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot bootstrap --kubeconfig \S+ --cert-dir \S+ --hostname-override s1$/,
   },
   {
+    name: "a rule of a policy that no request reaches",
+    target: ["web-policy.yaml"],
+    breakIt: async () => {
+      const page = await readFile("docs/guides/broken_machine.md", "utf8");
+      const [, policy = ""] = /Save this as\n?[ ]?`web-policy\.yaml`:\n\n```yaml\n([^]*?)```/.exec(page) ?? [];
+      await writeFile(folder.join("web-policy.yaml"), policy);
+    },
+    check: "policy",
+    severity: "warning",
+    message:
+      /^rule "web" of policy "web" is never reached: rule "everything" decides about all its requests before it; /,
+    fix: /^sed -i 11,16d web-policy\.yaml$/,
+  },
+  {
     name: "an intermediate that is missing",
     target: ["missing"],
     breakIt: () => writeChain("missing", ["leaf"]),

@@ -60,7 +60,7 @@ export const doctorCommand = defineCommand({
  Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
   group: "Key and File Commands",
   args: [
-    argument("TARGET", "folders of certificates, data directories, kubeconfigs and PEM files", {
+    argument("TARGET", "folders of certificates, data directories, kubeconfigs, PEM files, policies and profiles", {
       optional: true,
       variadic: true,
       completion: { kind: "file" },
@@ -70,6 +70,7 @@ export const doctorCommand = defineCommand({
   examples: [
     { comment: "Check the server in ./tlsboot-data, or this machine", command: "tlsboot doctor" },
     { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1/pki" },
+    { comment: "Check a policy for rules that can never apply", command: "tlsboot doctor web-policy.yaml" },
     { comment: "Check the CAs that kubeadm made", command: "tlsboot doctor /etc/kubernetes/pki" },
     {
       comment: "Give the end of every certificate to Prometheus",

@@ -16,6 +16,7 @@ import { readFound } from "./files.ts";
 import type { DoctorFlags } from "./flags.ts";
 import { examineKubeconfig } from "./kubeconfig.ts";
 import { examineMachineAt } from "./machine.ts";
+import { examinePolicy } from "./policy.ts";
 import { formatFindingJson, formatFindingTable } from "./print.ts";
 import { examineStored } from "./stored.ts";
 import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
@@ -86,6 +87,8 @@ async function examine(
       return await examineKubeconfig(target.path, deps, signal);
     case "CA folder":
       return await examineCaFolder(target.path, deps);
+    case "policy":
+      return await examinePolicy(target.path, target.ruleKind, deps);
     case "file": {
       const file = await readFound(target.path, deps);
       return await examineStored({

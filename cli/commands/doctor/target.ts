@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import type { ExamineDeps } from "./examine.ts";
 import { readFound } from "./files.ts";
+import { findRuleFileKind, type RuleFileKind } from "./policy.ts";
 import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 
 /** A target and what it is, with absolute paths. */
@@ -12,6 +13,7 @@ export type DoctorTarget =
   | { readonly kind: "CA folder"; readonly path: string }
   | { readonly kind: "machine" } & MachinePaths
   | { readonly kind: "kubeconfig"; readonly path: string }
+  | { readonly kind: "policy"; readonly path: string; readonly ruleKind: RuleFileKind }
   | { readonly kind: "file"; readonly path: string };
 
 /** The files of a machine that flags name, as absolute paths. */
@@ -29,13 +31,18 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
   const facts = await deps.files.stat(path);
   if (facts === undefined) {
     throw new AppError("not_found", `cannot check "${name}": there is no such file or folder`, {
-      hint: "name a data directory, a folder of certificates, a kubeconfig or a PEM file",
+      hint: "name a data directory, a folder of certificates, a kubeconfig, a PEM file, a policy or a profile",
     });
   }
   if (facts.kind !== "directory") {
     const file = await readFound(path, deps);
     if (file === undefined) {
-      throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`);
+      const ruleKind = findRuleFileKind(await deps.files.readText(path) ?? "");
+      if (ruleKind !== undefined) return { kind: "policy", path, ruleKind };
+      throw new AppError(
+        "invalid",
+        `cannot check "${name}": no certificate, key, kubeconfig, policy or profile is in it`,
+      );
     }
     if (file.kubeconfig === undefined) return { kind: "file", path };
     const certDir = named.certDir ?? findNamedFolder(file);
