@@ -7,7 +7,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { waitUntilUp } from "../support/interop/instance.ts";
+import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { openssl } from "../support/interop/openssl.ts";
@@ -55,6 +55,42 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
   const before = new Date();
   await kubelet.restart();
   await untilLease(kubectl, before);
+  assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
+});
+
+test("a kubelet lives through the rotation of its instance's CA with one run of bootstrap after switch, and one after finish", async () => {
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  const { folder, kubectl, dataDir } = instance;
+  const tlsboot = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await instance.tlsboot(...args);
+    assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+    return stdout;
+  };
+  const rotate = (...args: readonly string[]) => tlsboot("ca", "rotate", ...args, "--data-dir", dataDir);
+  await using kubelet = await startWholeKubelet(folder, NODE, instance.bootstrapKubeconfig);
+  await untilReady(kubectl);
+  const files = ["--kubeconfig", kubelet.kubeconfig, "--cert-dir", kubelet.certDir, "--hostname-override", NODE];
+  /** Takes over what the rotation has changed while the kubelet is stopped. */
+  const restart = async (): Promise<string> => {
+    let printed = "";
+    await kubelet.restart(async () => printed = await tlsboot("bootstrap", ...files));
+    await untilLease(kubectl, new Date());
+    return printed;
+  };
+  await rotate("begin", "--common-name", "second");
+  await rotate("switch", "--over", "1s");
+  await untilLease(kubectl, new Date());
+  assert.match(
+    await restart(),
+    /: 2 CAs are trusted now \(1 new, 0 removed\)\ncertificate renewed, valid until \S+\n$/,
+  );
+  assert.match(
+    await openssl(["x509", "-noout", "-issuer", "-in", `${kubelet.certDir}/kubelet-client-current.pem`]),
+    /second/,
+  );
+  await rotate("finish");
+  await untilLease(kubectl, new Date());
+  assert.match(await restart(), /: 1 CA is trusted now \(0 new, 1 removed\)\nnothing to do: /);
   assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
 });
 

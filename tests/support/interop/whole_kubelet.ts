@@ -19,8 +19,8 @@ export interface WholeKubelet extends AsyncDisposable {
   /** Port of its own HTTPS server on 127.0.0.1. */
   readonly port: number;
   complaints(): readonly Complaint[];
-  /** Ends the kubelet and starts it again on the same machine, as `systemctl restart kubelet` does. */
-  restart(): Promise<void>;
+  /** Ends the kubelet, does something, and starts it again on the same machine, as `systemctl restart kubelet` does. */
+  restart(meanwhile?: () => Promise<unknown>): Promise<void>;
 }
 
 /** Starts one on a machine of its own, which shares the folder. Needs root, as a kubelet does. */
@@ -64,9 +64,10 @@ export async function startWholeKubelet(
     certDir,
     port,
     complaints: () => parseComplaints(running.stderr()),
-    async restart() {
+    async restart(meanwhile) {
       await start(machine.enter, ["sh", "-c", "kill $(cat /run/kubelet.pid)"]).finished();
       await running.finished();
+      await meanwhile?.();
       running = run();
     },
     async [Symbol.asyncDispose]() {
