@@ -172,6 +172,7 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   assert.match((await succeed(folder, "ca", "rotate", "abort")).stderr, /^nothing to do/);
   await waitForOldCa(instance.data);
 
+  await leaveSecret(instance.data);
   await succeed(folder, "ca", "rotate", "begin", "--common-name", "another");
   await succeed(folder, "ca", "rotate", "switch");
   await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
@@ -185,6 +186,14 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   await waitForOldCa(instance.data);
   assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
 });
+
+/** Creates the Secret that a command leaves which was killed before it created the rotation. */
+async function leaveSecret(data: string): Promise<void> {
+  await using admin = await connectWith(`${data}/admin.kubeconfig`);
+  const metadata = { name: "tlsboot-ca-rotation-ca", namespace: "kube-system" };
+  const body = { apiVersion: "v1", kind: "Secret", metadata, type: "tlsboot/ca-rotation" };
+  await admin.api.requestJson({ method: "POST", path: "/api/v1/namespaces/kube-system/secrets", body }, quiet);
+}
 
 test("ca rotate begin refuses a CA that cannot replace the present one, and changes nothing", async () => {
   await using folder = await createTempFolder();

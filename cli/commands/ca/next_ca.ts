@@ -52,8 +52,9 @@ export interface ReplacedCa {
 
 /** The shortest lifetime of a CA, as in `ca init`. */
 const MIN_LIFETIME_MS = 24 * 3_600_000;
-/** A Secret that is older belongs to a command that was killed before it created the rotation. */
-const ABANDONED_AFTER_MS = 60_000;
+/** A Secret that is older belongs to a command that was killed before it created the rotation, which takes no time. */
+const ABANDONED_AFTER_MS = 5_000;
+const POLL_MS = 250;
 const FILE_FLAGS = { certificate: "--cert-file", key: "--key-file" };
 
 /** Finds the CA that a name means in a data directory. UsageError for one that it does not have. */
@@ -320,17 +321,28 @@ async function createKeySecret(
   }
 }
 
-/** Deletes the Secret of a command that was killed. AppError `already_exists` while that command may still run. */
+/**
+ * Deletes the Secret of a command that was killed, when it is old enough. AppError `already_exists` when that command is
+ * not dead and has created its rotation.
+ */
 async function removeAbandoned(name: string, api: ApiClient, io: Io, signal: AbortSignal): Promise<void> {
-  const secret = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);
-  const { creationTimestamp, uid } = secret.metadata;
-  const age = io.clock.now().getTime() - Date.parse(creationTimestamp ?? "");
-  if (age < ABANDONED_AFTER_MS) {
-    throw new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
-      hint: "see what it does with: tlsboot ca rotate status; if it was killed, run this command again in a minute",
-    });
+  const { metadata } = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);
+  const startedAt = io.clock.elapsedMs();
+  // The clock of the server may differ, so the time of waiting counts, too.
+  const age = () =>
+    Math.max(
+      io.clock.now().getTime() - Date.parse(metadata.creationTimestamp ?? ""),
+      io.clock.elapsedMs() - startedAt,
+    );
+  while (age() < ABANDONED_AFTER_MS) {
+    if (await findRotation(api, name, signal) !== undefined) {
+      throw new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
+        hint: `see what it does with: tlsboot ca rotate status ${name}`,
+      });
+    }
+    await io.clock.sleep(POLL_MS, signal);
   }
-  const body = uid === undefined ? {} : { preconditions: { uid } };
+  const body = metadata.uid === undefined ? {} : { preconditions: { uid: metadata.uid } };
   await api.requestJson({ method: "DELETE", path: wrappedKeyPath(name), body }, signal);
 }
 
