@@ -90,7 +90,7 @@ export class LiveAuthorities implements InstanceAuthorities {
     this.#now = {
       serving: withCrossSigned(single, rotations.get(getCaName("serving"))),
       client,
-      trustPem: trusted.map(({ chain }) => encodeTrust(chain)).join(""),
+      trustPem: encodeTrust(...trusted.map(({ chain }) => chain)),
       clientCas: await readClientCas(this.#root, this.#deps.files, rotations),
     };
     for (const listener of this.#listeners) listener();
@@ -165,7 +165,7 @@ export async function readClientCas(
 /** Reads the certificates that clients of the API trust, as PEM: during a rotation those of both CAs. */
 export async function readTrustPem(root: string, files: FilePort): Promise<string> {
   const trusted = await listTrusted(root, "serving", new Map(), files);
-  return trusted.map(({ chain }) => encodeTrust(chain)).join("");
+  return encodeTrust(...trusted.map(({ chain }) => chain));
 }
 
 async function listTrusted(

@@ -83,9 +83,13 @@ export function encodeIssued(
   return encodePem("CERTIFICATE", leafDer) + encodeCertificates(behind);
 }
 
-/** Encodes the certificates that a client trusts: the CA and the issuers in its file. */
-export function encodeTrust({ certificate, issuers }: CertificateChain): string {
-  return encodeCertificates([certificate, ...issuers]);
+/**
+ * Encodes the certificates that a client trusts: each CA and the issuers in its file. An issuer that several CAs have in
+ * common is written once, because a ClusterTrustBundle must not contain a certificate twice.
+ */
+export function encodeTrust(...chains: readonly CertificateChain[]): string {
+  const certificates = chains.flatMap(({ certificate, issuers }) => [certificate, ...issuers]);
+  return encodeCertificates([...new Map(certificates.map((one) => [one.sha256Fingerprint, one])).values()]);
 }
 
 /** The earliest end of a chain, which limits every issued certificate. */

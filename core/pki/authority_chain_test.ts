@@ -51,6 +51,7 @@ test("parseAuthority() creates an intermediate that sends only its leaf", async 
 test("encodeTrust() returns the CA with all certificates above it in its file", async () => {
   assert.equal(names(encodeTrust(await lower)), "lower < upper < root");
   assert.equal(names(encodeTrust(await root)), "root");
+  assert.equal(names(encodeTrust(await lower, await upper)), "lower < upper < root");
 });
 
 test("chainNotAfter() is the end of the certificate that ends first", async () => {

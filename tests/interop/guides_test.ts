@@ -73,11 +73,41 @@ test("leaked_ca_key: the old CA is refused at once, and a machine and a person a
   assert.match(out, /n1\/pki\/kubelet-client-current\.pem: OK[^]*Username +system:node:n1\n[^]*Username +alice\n/);
 });
 
+test("ca_on_paper: a root under shares signs two CAs of a server, and openssl opens its key and verifies what they sign", async () => {
+  const [first, third] = [1, 3].map((number) => `ceremony/shares/share-${number}-of-3.txt`);
+  const typed =
+    "for n in 1 2; do sed '1,/BEGIN/d;/END/,$d' ceremony/shares/share-$n-of-3.txt | tr '\\n' ' '; echo; done";
+  const guide = await readGuide("ca_on_paper");
+  const out = await type({
+    ...guide,
+    blocks: [
+      ...guide.blocks,
+      "tlsboot ca shares combine --out root.pass --ca-passphrase-share -",
+      "openssl pkey -in ceremony/root/root.key -passin file:root.pass -noout && echo opened by openssl",
+    ],
+  }, {
+    values: {
+      // A reader types the shares on a terminal.
+      "root.key -\n": `root.key - < <(${typed})\n`,
+      "--ca-passphrase-share -": `--ca-passphrase-share ${first} --ca-passphrase-share ${third}`,
+      "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\n":
+        "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\nfinish_boot\n",
+    },
+  });
+  assert.equal(out.match(/^the shares open ceremony\/root\/root\.key$/gm)?.length, 2);
+  assert.match(out, /^ceremony\/online\/ca\.crt: OK$/m);
+  assert.match(out, /^n1\/pki\/kubelet-client-current\.pem: OK$/m);
+  assert.match(out, /^ceremony-2031\/online\/ca\.crt: OK$/m);
+  assert.match(out, /both CAs are trusted/);
+  assert.match(out, /^opened by openssl$/m);
+});
+
 test("expired_machine: a machine comes back with its expired certificate, and then with a token", async () => {
   const out = await type(await readGuide("expired_machine"), {
     before: [
       "export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 FAKETIME_DONT_FAKE_MONOTONIC=1",
       'export FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE="$PWD/clock"',
+      "export TLSBOOT_EARLIEST_TIME=2000-01-01T00:00:00Z",
       "echo -430d > clock",
       "tlsboot up --data-dir tlsboot-data --auto-approve",
       "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
@@ -249,6 +279,9 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
       // A reader has a terminal, on which the question is answered.
       "tlsboot sign stick --data-dir ca --server": "tlsboot sign stick --yes --data-dir ca --server",
       "tlsboot sign stick --data-dir ca\n": "tlsboot sign stick --yes --data-dir ca\n",
+      "tlsboot sign stick/vault": "tlsboot sign stick/vault --yes",
+      "--ca-passphrase-share -":
+        "--ca-passphrase-share shares/share-1-of-3.txt --ca-passphrase-share shares/share-2-of-3.txt",
       // The certificate is new, and must be due for its renewal.
       "--renew-before 200d": "--renew-before 8759h56m",
     },
@@ -258,6 +291,7 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
   assert.match(out, /printer\/tls\.crt: OK/);
   assert.equal(out.match(/^n1\.answer\.pem: signed, /gm)?.length, 2);
   assert.match(out, /^n2\.answer\.pem: signed, /m);
+  assert.match(out, /^n3\.answer\.pem: signed, /m);
   assert.match(out, /Username +system:node:n1\n/);
 });
 

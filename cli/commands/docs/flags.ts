@@ -58,6 +58,7 @@ export const GUIDE_NAMES = [
   "beside_a_cluster",
   "broken_machine",
   "ca",
+  "ca_on_paper",
   "class",
   "containers",
   "etcd",
