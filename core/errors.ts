@@ -12,6 +12,7 @@ export type ErrorCode =
   | "backup_invalid"
   | "ca_expired"
   | "ca_invalid"
+  | "clock_not_set"
   | "clock_skew"
   | "config_invalid"
   | "conflict"

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaFiles, type CaKeySource, createKeyFileSource } from "../../controllers/ca_provider.ts";
 import type { Io } from "../io.ts";
+import { assertPlausibleClock } from "../plausible_clock.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
@@ -29,10 +30,13 @@ export interface CaKeySettings {
   readonly signingKeyCommand: string | undefined;
 }
 
-/** Creates the access to CA keys for one run of a command. */
+/**
+ * Creates the access to CA keys for one run of a command. Throws AppError `clock_not_set` when the clock shows a time before
+ * the program was built: whatever is signed then would be wrong.
+ */
 export function createCaKeys(
   { caPassphraseFile, caPassphraseShare = [], signingKeyCommand }: CaKeySettings,
-  io: Pick<Io, "stdin" | "stderr" | "cwd" | "env">,
+  io: Pick<Io, "stdin" | "stderr" | "cwd" | "env"> & { readonly clock: Pick<Io["clock"], "now"> },
   files: FilePort,
   signal: AbortSignal,
 ): CaKeys {
@@ -42,6 +46,7 @@ export function createCaKeys(
       "leave one of them out",
     );
   }
+  assertPlausibleClock(io);
   const passphrases = createPassphrases(caPassphraseFile, io, files, signal, undefined, caPassphraseShare);
   const caFiles = createCaFiles(files);
   const program = signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand);

@@ -36,11 +36,12 @@ export function createLibraryDeps(
   const stdin = { isTerminal: false, readAll: () => Promise.resolve(""), readLine: nothing, readHidden: nothing };
   const stderr = { isTerminal: false, columns: undefined, write() {} };
   const settings = { caPassphraseFile: passphraseFile, signingKeyCommand: undefined };
+  const system = createSystemPorts(ports);
   return {
-    ...createSystemPorts(ports),
+    ...system,
     files,
     cwd,
-    keys: createCaKeys(settings, { stdin, stderr, cwd, env: process.env }, files, signal),
+    keys: createCaKeys(settings, { stdin, stderr, cwd, env: process.env, clock: system.clock }, files, signal),
     heap: undefined,
     stdout: { write() {} },
   };

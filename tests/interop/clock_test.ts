@@ -26,7 +26,7 @@ interface SetClock {
   set(time: string): Promise<void>;
 }
 
-async function createClock(folder: TempFolder, time: string, zone: string): Promise<SetClock> {
+async function createClock(folder: Pick<TempFolder, "join">, time: string, zone: string): Promise<SetClock> {
   const path = folder.join("clock");
   const set = async (text: string): Promise<void> => {
     await writeFile(`${path}.next`, `${text}\n`);
@@ -40,6 +40,8 @@ async function createClock(folder: TempFolder, time: string, zone: string): Prom
       FAKETIME_NO_CACHE: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
       TZ: zone,
+      // These tests go back beyond the time of the program.
+      TLSBOOT_EARLIEST_TIME: "2000-01-01T00:00:00Z",
     },
     set,
   };
@@ -137,6 +139,29 @@ test("up whose clock is set to before its CA waits, and continues when the clock
     assert.equal(instance.running.hasEnded(), false, instance.running.stderr());
     return (await instance.bootstrap("n1")).code === 0 || undefined;
   }, RECOVERS_WITHIN_MS);
+  await assertPair(folder, clock, "n1");
+});
+
+test("a machine whose clock was never set waits with bootstrap until it is, and then joins", async () => {
+  await using folder = await createTempFolder();
+  const clock = await createClock(folder, "+0", "UTC");
+  await using instance = await startClockedInstance(folder, clock);
+  const unset = await createClock({ join: (name) => folder.join(`machine.${name}`) }, "@1970-01-01 00:02:11", "UTC");
+  const { TLSBOOT_EARLIEST_TIME: _, ...env } = unset.env;
+  await using waiting = startTlsboot([
+    ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"],
+    ...["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"],
+  ], { cwd: folder.path, env });
+  await waiting.waitFor(
+    /this machine's clock says 1970-01-01T00:02:1.Z, and this program is of .*; waiting until it is set\n/,
+  );
+  assert.equal(parseCount(await instance.requests()), 0);
+  const refused = await runTlsboot(["ca", "init", "--data-dir", "other"], { cwd: folder.path, env });
+  assert.match(refused.stderr, /cannot use the CA: this machine's clock says 1970-.*\ntlsboot: hint: set the clock/);
+  await unset.set("+0");
+  const joined = await waiting.finished();
+  assert.equal(joined.code, 0, joined.stderr);
+  assert.equal(joined.stderr.match(/waiting until it is set/g)?.length, 1);
   await assertPair(folder, clock, "n1");
 });
 

@@ -187,6 +187,9 @@ export const bootstrapCommand = defineCommand({
  certificate, and writes the kubeconfig. Later runs renew it the same way when it is time. --ca-cert-hash names the CA of
  this site; without it the first answer is trusted, and later ones must come from the same CA.
 
+ A clock that shows a time before this program was built was not set since the machine was started: the command waits
+ for it, for --wait at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
+
  --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
  is reported; a run without --rotate-certificates ends with 1.`,
   group: "Role Commands",

@@ -31,6 +31,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError } from "../../hook_command.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
+import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createSteps } from "../../output/progress.ts";
@@ -57,6 +58,7 @@ export async function run(
     return EXIT.done;
   }
   if (settings.status) return await showStatus(settings, machine, { io, files }, signal);
+  await waitForPlausibleClock(io, settings.wait, signal);
   const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   if (settings.offline !== undefined) {

@@ -28,6 +28,7 @@ import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
+import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText, line } from "../../output/escape.ts";
 import { createSteps } from "../../output/progress.ts";
@@ -47,6 +48,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   const folder = openPairFolder(resolve(io.cwd, settings.out ?? ""), files);
   const key = settings.key === undefined ? settings.keyType : await readKey(resolve(io.cwd, settings.key), io);
   if (typeof key !== "string") checkGivenKey(key.algorithm, settings.featureGates, "key");
+  await waitForPlausibleClock(io, settings.noWait ? 0 : settings.timeout, signal);
   if (settings.offline !== undefined) {
     const options = { ...toRequestOptions(settings), target: folder, key, files, clock: io.clock };
     return await runOffline({ settings, folder, options, stick: settings.offline, io });

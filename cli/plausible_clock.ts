@@ -1,0 +1,70 @@
+/**
+ * The clock of a machine that may not have been set since it was started. A certificate or a signature with a time before
+ * the program was built is wrong in any case, so that the commands of a CA refuse, and those of a machine wait.
+ */
+import { AppError } from "../core/errors.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import { isPlausibleTime, parseUtcTime } from "../core/lib/plausible_time.ts";
+import { BUILD } from "./build.ts";
+import { UsageError } from "./framework/usage_error.ts";
+import type { Io } from "./io.ts";
+import { createSteps, type ProgressIo } from "./output/progress.ts";
+
+/** The variable that replaces the time of the build: an earlier one for tests with a clock in the past, or a later one. */
+const VARIABLE = "TLSBOOT_EARLIEST_TIME";
+
+/** The time of the build for sources that run directly, which have none: tlsboot did not exist before it. */
+const EARLIEST_OF_SOURCES = "2024-01-01T00:00:00Z";
+
+/** The time between two checks of a clock that is not set yet. */
+const PAUSE_MS = 1_000;
+
+/** Throws AppError `clock_not_set` when the clock shows a time before the program was built. */
+export function assertPlausibleClock(
+  { clock, env }: Pick<Io, "env"> & { readonly clock: Pick<Io["clock"], "now"> },
+): void {
+  const now = clock.now();
+  const builtAt = getEarliestTime(env);
+  if (isPlausibleTime(now, builtAt)) return;
+  throw new AppError("clock_not_set", `cannot use the CA: ${describeFault(now, builtAt)}`, { hint: HINT });
+}
+
+/**
+ * Waits until the clock shows a time after the program was built, and prints why, once. Throws AppError `clock_not_set`
+ * after `limitMs`.
+ */
+export async function waitForPlausibleClock(
+  io: ProgressIo & Pick<Io, "env" | "clock">,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, env } = io;
+  const builtAt = getEarliestTime(env);
+  if (isPlausibleTime(clock.now(), builtAt)) return;
+  using steps = createSteps(io);
+  steps.step(`${describeFault(clock.now(), builtAt)}; waiting until it is set`);
+  const startedAt = clock.elapsedMs();
+  while (!isPlausibleTime(clock.now(), builtAt)) {
+    const leftMs = limitMs - (clock.elapsedMs() - startedAt);
+    if (leftMs <= 0) {
+      const fault = describeFault(clock.now(), builtAt);
+      throw new AppError("clock_not_set", `cannot request a certificate: ${fault}`, { hint: HINT });
+    }
+    await clock.sleep(Math.min(PAUSE_MS, leftMs), signal);
+  }
+  steps.step(`this machine's clock was set: ${formatTime(clock.now())}`);
+}
+
+const HINT = 'set the clock, by NTP or with: date -u -s "YYYY-MM-DD hh:mm:ss"';
+
+function describeFault(now: Date, builtAt: Date): string {
+  return `this machine's clock says ${formatTime(now)}, and this program is of ${formatTime(builtAt)}`;
+}
+
+function getEarliestTime(env: Io["env"]): Date {
+  const given = env[VARIABLE] ?? "";
+  const time = parseUtcTime(given);
+  if (time !== undefined) return time;
+  if (given !== "") throw new UsageError(`${VARIABLE}: "${given}" found, want a time such as 2026-01-31T12:00:00Z`);
+  return parseUtcTime(BUILD.date) ?? new Date(EARLIEST_OF_SOURCES);
+}

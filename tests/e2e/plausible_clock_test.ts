@@ -1,0 +1,108 @@
+/** A machine whose clock was not set since it was started: a machine waits, and a CA refuses. */
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { runCaptured } from "../support/run_captured.ts";
+
+const quiet = new AbortController().signal;
+const STARTED = "1970-01-01T00:02:11Z";
+const BOOTSTRAP = "bootstrap --bootstrap-kubeconfig none --kubeconfig n1/kubeconfig --cert-dir n1/pki";
+
+/** Begins a command, which waits by a fake clock. */
+function begin(folder: TempFolder, clock: FakeClock, line: string): {
+  readonly code: Promise<number>;
+  readonly stderr: () => string;
+} {
+  const io = createCapturedIo({ cwd: folder.path, clock });
+  return { code: run(line.split(" "), io, quiet), stderr: io.stderrText };
+}
+
+/** Waits until the command sleeps; fails when it ends before. */
+async function untilAsleep(clock: FakeClock, command: ReturnType<typeof begin>): Promise<void> {
+  let hasEnded = false;
+  void command.code.then(() => hasEnded = true);
+  while (clock.sleepers === 0) {
+    assert.ok(!hasEnded, command.stderr());
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+for (const line of [BOOTSTRAP, "request --kubeconfig none --signer-name example.com/web --subject CN=web --out web"]) {
+  test(`tlsboot ${line.split(" ")[0]} waits until the clock is set, and says so once`, async () => {
+    await using folder = await createTempFolder();
+    const clock = createFakeClock(STARTED);
+    const command = begin(folder, clock, line);
+    const { code, stderr } = command;
+    await untilAsleep(clock, command);
+    await clock.advance(30_000);
+    assert.equal(
+      stderr(),
+      "this machine's clock says 1970-01-01T00:02:11Z, and this program is of 2024-01-01T00:00:00Z; waiting until it is set\n",
+    );
+    clock.set(Date.parse("2026-06-01T00:00:00Z"));
+    await clock.advance(1_000);
+    assert.equal(await code, 1);
+    assert.match(
+      stderr(),
+      /^this machine's clock was set: 2026-06-01T00:0.*Z\ntlsboot: error: .*cannot read kubeconfig/m,
+    );
+  });
+}
+
+test("tlsboot bootstrap stops waiting for the clock after --wait", async () => {
+  await using folder = await createTempFolder();
+  const clock = createFakeClock(STARTED);
+  const command = begin(folder, clock, `${BOOTSTRAP} --wait 2m`);
+  const { code, stderr } = command;
+  await untilAsleep(clock, command);
+  await clock.advance(121_000);
+  assert.equal(await code, 1);
+  assert.match(
+    stderr(),
+    /cannot request a certificate: this machine's clock says 1970-.*\ntlsboot: hint: set the clock, by NTP or/,
+  );
+});
+
+test("commands that open the key of a CA refuse a clock before the time of the program, and write nothing", async () => {
+  await using folder = await createTempFolder();
+  const clock = createFakeClock("2023-12-30T23:59:59Z");
+  for (
+    const line of [
+      "ca init",
+      "ca init --shares 3 --threshold 2 --shares-out shares",
+      "ca request --out ca.csr",
+      "ca ceremony --out ceremony",
+      "sign --signer-name kubernetes.io/kube-apiserver-client a.csr",
+      "up --secure-port 0",
+      "serve --secure-port 0",
+    ]
+  ) {
+    const { code, stderr } = await runCaptured(line.split(" "), { cwd: folder.path, clock });
+    assert.equal(code, 1, line);
+    assert.match(
+      stderr,
+      /cannot use the CA: this machine's clock says 2023-12-30T23:59:59Z, and this program is of 2024-01-01T00:00:00Z\ntlsboot: hint: set the clock, by NTP or with: date -u -s "/,
+    );
+  }
+  assert.deepEqual(await readdir(folder.path), []);
+});
+
+test("TLSBOOT_EARLIEST_TIME replaces the time of the program, for real processes too", async () => {
+  await using folder = await createTempFolder();
+  const env = { TLSBOOT_EARLIEST_TIME: "2100-01-01T00:00:00Z" };
+  const refused = await runTlsboot(["ca", "init"], { cwd: folder.path, env });
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /and this program is of 2100-01-01T00:00:00Z\n/);
+  await using waiting = startTlsboot(BOOTSTRAP.split(" "), { cwd: folder.path, env });
+  await waiting.waitFor(/this machine's clock says .*; waiting until it is set/);
+  waiting.kill("SIGINT");
+  assert.equal((await waiting.finished()).code, 130);
+  const wrong = await runCaptured(["ca", "init"], { cwd: folder.path, env: { TLSBOOT_EARLIEST_TIME: "today" } });
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /TLSBOOT_EARLIEST_TIME: "today" found, want a time such as/);
+});
