@@ -47,6 +47,14 @@ export function resolveSettings<F extends FlagSet>(
   return faults.length > 0 ? err(faults) : ok({ settings: Object.freeze(values) as Settings<F>, origins });
 }
 
+/**
+ * Lists those of some flags that were typed, as `--server`. A variable or a configuration file is for all commands, so it may
+ * set what one of them does not need.
+ */
+export function listTypedFlags(origins: Readonly<Record<string, string>>, keys: readonly string[]): readonly string[] {
+  return keys.map((key) => origins[key] ?? "").filter((origin) => origin.startsWith("--"));
+}
+
 /** Describes each setting in a line: `--data-dir: "./x" (TLSBOOT_DATA_DIR)`. Secrets are redacted. */
 export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<FlagSet>): readonly string[] {
   return Object.entries(flags).map(([key, flag]) => {

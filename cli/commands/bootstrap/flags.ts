@@ -99,6 +99,7 @@ export const BOOTSTRAP_FLAGS = {
       "those that the cluster publishes.",
   }),
   renewBefore: durationFlag({
+    isCommandLineOnly: true,
     summary:
       "With --offline: renew a certificate that lives for less than this. Without it, when 70 % of its lifetime " +
       "have passed.",

@@ -11,6 +11,7 @@ import type { PublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError } from "../../hook_command.ts";
 import type { Io } from "../../io.ts";
@@ -25,19 +26,17 @@ import { describeOutcome, describeServing } from "./progress_text.ts";
 import { getServingTemplate } from "./serving_names.ts";
 
 /** UsageError for flags that contradict `--offline`, or need it. */
-export function checkOfflineSettings(settings: Settings<BootstrapFlags>): void {
-  if (settings.offline === undefined) {
-    if (settings.renewBefore === undefined) return;
+export function checkOfflineSettings(
+  { offline, renewBefore }: Settings<BootstrapFlags>,
+  origins: Readonly<Record<string, string>>,
+): void {
+  if (offline === undefined) {
+    if (renewBefore === undefined) return;
     throw new UsageError("--renew-before needs --offline", "with an API, --rotate-certificates renews in time");
   }
-  const given = [
-    ...(settings.join === undefined ? [] : ["--join"]),
-    ...(settings.join !== undefined || settings.bootstrapKubeconfig === undefined ? [] : ["--bootstrap-kubeconfig"]),
-    ...(settings.token === undefined ? [] : ["--token"]),
-    ...(settings.tokenFile === undefined ? [] : ["--token-file"]),
-    ...(settings.rotateCertificates ? ["--rotate-certificates"] : []),
-    ...(settings.printSystemdUnit ? ["--print-systemd-unit"] : []),
-  ];
+  const given = listTypedFlags(origins, [
+    ...["join", "bootstrapKubeconfig", "token", "tokenFile", "rotateCertificates", "printSystemdUnit"],
+  ]);
   if (given.length === 0) return;
   throw new UsageError(
     `--offline needs no API: leave out ${given.join(", ")}`,

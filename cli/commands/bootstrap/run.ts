@@ -40,13 +40,14 @@ import { describeShortenedLifetime } from "../request/progress.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(
-  { settings: given, isDebug }: Input<BootstrapFlags>,
+  { settings: given, origins, isDebug }: Input<BootstrapFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const files = createFilePort();
   const settings = await applyJoinFile(given, { io, files });
   checkSettings(settings);
+  checkOfflineSettings(settings, origins);
   const machine = resolveMachine(settings, io);
   if (settings.printPublicKey) {
     const key = await keepNextKey({ ...machine, files, clock: io.clock });
@@ -133,7 +134,6 @@ function checkSettings(settings: Settings<BootstrapFlags>): void {
   if (!serving && servingDns.length + servingIp.length > 0) {
     throw new UsageError("--serving-dns and --serving-ip need --serving");
   }
-  checkOfflineSettings(settings);
   if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
   if (output !== undefined && !status) throw new UsageError("--output needs --status");
 }

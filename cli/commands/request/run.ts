@@ -25,6 +25,7 @@ import { connect } from "../../api/connection.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
@@ -140,7 +141,7 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
     throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");
   }
-  if (settings.offline === undefined && settings.caCertHash.length > 0) {
+  if (settings.offline === undefined && listTypedFlags(origins, ["caCertHash"]).length > 0) {
     throw new UsageError("--ca-cert-hash needs --offline", "the CA of the API is in the kubeconfig");
   }
   if (settings.name !== undefined) parseCsrNames([settings.name]);

@@ -23,6 +23,7 @@ import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import { readPolicies } from "../../instance/policy_files.ts";
@@ -64,12 +65,12 @@ interface Desk {
 export async function signBundle(
   text: string,
   file: string,
-  { settings }: Input<SignFlags>,
+  { settings, origins }: Input<SignFlags>,
   files: FilePort,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  checkBundleSettings(settings);
+  checkBundleSettings(origins);
   const bundle = parseRequests(openBundleText("requests", text, file), file);
   using log = openSignLog(settings, io);
   if (log === undefined) {
@@ -119,12 +120,8 @@ export async function signBundle(
 }
 
 /** UsageError for flags that have no meaning for a bundle: the requests say it. */
-function checkBundleSettings({ usage, duration, server }: Settings<SignFlags>): void {
-  const given = [
-    ...(usage.length === 0 ? [] : ["--usage"]),
-    ...(duration === undefined ? [] : ["--duration"]),
-    ...(server === undefined ? [] : ["--server"]),
-  ];
+function checkBundleSettings(origins: Input["origins"]): void {
+  const given = listTypedFlags(origins, ["usage", "duration", "server"]);
   if (given.length === 0) return;
   throw new UsageError(`${given.join(", ")}: not for a bundle`, "the requests in it say what they ask for");
 }

@@ -41,6 +41,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError } from "../../framework/report.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import { readPolicies } from "../../instance/policy_files.ts";
@@ -79,12 +80,15 @@ type Outcome =
 
 /** Answers every request in a folder. One that cannot be read or answered does not keep the others from it. */
 export async function signFolder(
-  { settings, isDebug, args: [folder = ""] }: Pick<Input<SignFlags>, "settings" | "isDebug" | "args">,
+  { settings, origins, isDebug, args: [folder = ""] }: Pick<
+    Input<SignFlags>,
+    "settings" | "origins" | "isDebug" | "args"
+  >,
   files: FilePort,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  checkFolderSettings(settings);
+  checkFolderSettings(origins);
   const names = await findRequests(resolve(io.cwd, folder));
   if (names.length === 0) {
     throw new AppError("not_found", `cannot sign "${folder}": no file in it is called NAME.request.pem`, {
@@ -129,15 +133,8 @@ export async function signFolder(
 }
 
 /** UsageError for flags that have no meaning for a folder: the requests say it. */
-function checkFolderSettings({ out, force, usage, duration, trustExporter, qr }: Settings<SignFlags>): void {
-  const given = [
-    ...(trustExporter === undefined ? [] : ["--trust-exporter"]),
-    ...(qr === undefined ? [] : ["--qr"]),
-    ...(out === undefined ? [] : ["--out"]),
-    ...(force ? ["--force"] : []),
-    ...(usage.length === 0 ? [] : ["--usage"]),
-    ...(duration === undefined ? [] : ["--duration"]),
-  ];
+function checkFolderSettings(origins: Input["origins"]): void {
+  const given = listTypedFlags(origins, ["trustExporter", "qr", "out", "force", "usage", "duration"]);
   if (given.length === 0) return;
   throw new UsageError(
     `${given.join(", ")}: not for a folder`,

@@ -50,8 +50,8 @@ async function sign(place: TempFolder, files: FilePort): Promise<Attempt> {
   const io = createCapturedIo({ cwd: place.path, clock: createFakeClock(new Date()), random: createSystemRandom() });
   const resolved = resolveSettings(signCommand.flags, { commandLine: COMMAND_LINE, env: {} });
   assert.ok(resolved.ok, JSON.stringify(resolved));
-  const { settings } = resolved.value;
-  const code = await signFolder({ settings, args: ["stick"], isDebug: false }, files, io, signal);
+  const { settings, origins } = resolved.value;
+  const code = await signFolder({ settings, origins, args: ["stick"], isDebug: false }, files, io, signal);
   return { code, stderr: io.stderrText() };
 }
 

@@ -10,6 +10,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError } from "../../framework/report.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -34,7 +35,7 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   if (await namesFolder(args, files, io.cwd)) return await signFolder(input, files, io, signal);
   const text = await findBundleText(args, files, io, signal);
   if (text?.isBundle === true) return await signBundle(text.content, args[0] ?? "", input, files, io, signal);
-  checkFileSettings(settings);
+  checkFileSettings(input.origins);
   const targets = await planTargets(args, settings, files, io.cwd);
   const { issuedLog: log, ...signing } = await openSigning(settings, files, io, signal);
   using _ = log;
@@ -85,16 +86,8 @@ async function findBundleText(
 }
 
 /** UsageError for flags that have a meaning only for a folder or a bundle. */
-function checkFileSettings(settings: Settings<SignFlags>): void {
-  const { server, yes, policy, inventory, trustExporter, qr } = settings;
-  const given = [
-    ...(trustExporter === undefined ? [] : ["--trust-exporter"]),
-    ...(qr === undefined ? [] : ["--qr"]),
-    ...(server === undefined ? [] : ["--server"]),
-    ...(yes ? ["--yes"] : []),
-    ...(policy.length === 0 ? [] : ["--policy"]),
-    ...(inventory === undefined ? [] : ["--inventory"]),
-  ];
+function checkFileSettings(origins: Input["origins"]): void {
+  const given = listTypedFlags(origins, ["trustExporter", "qr", "server", "yes", "policy", "inventory"]);
   if (given.length > 0) throw new UsageError(`${given.join(", ")}: only for a folder or a bundle of requests`);
 }
 
