@@ -82,9 +82,11 @@ export async function findProblems(
   signal: AbortSignal,
 ): Promise<readonly Problem[]> {
   const { findings } = await examineMachine({ ...settings, serving: false }, machine, tools, signal);
-  // The run itself takes over new CAs.
-  return toProblems(findings.filter(({ check }) => check !== "trusted-cas"));
+  return toProblems(findings.filter(({ check }) => !DONE_BY_THE_RUN.includes(check)));
 }
+
+/** The checks of what the run itself does: it takes over new CAs, and gets the serving certificate. */
+const DONE_BY_THE_RUN: readonly string[] = ["trusted-cas", "serving-certificate"];
 
 /** What the checks of `doctor` found on a machine, and the status that `bootstrap --status` prints. */
 export interface MachineExamination extends Examined {
