@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { chmod, copyFile, cp, mkdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { chmod, chown, copyFile, cp, mkdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { after, before, test } from "node:test";
 import { issueClientPair } from "../../cli/authority/issue_pair.ts";
@@ -39,6 +39,8 @@ before(async () => {
 });
 after(async () => {
   for (const running of started) await running[Symbol.asyncDispose]();
+  // It is mounted only where root runs the tests.
+  await runProgram("umount", [folder.join("small")]).catch(() => undefined);
   await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
@@ -172,7 +174,7 @@ interface Case {
   readonly name: string;
   /** The target, and flags for it. */
   readonly target: readonly string[];
-  /** Breaks one thing and nothing else. */
+  /** Breaks one thing and nothing else; `skip` where that is not possible. */
   readonly breakIt: () => Promise<unknown>;
   /** The names of the checks that fail. Message and fix are those of the first one with a fix. */
   readonly check: string | readonly string[];
@@ -181,6 +183,8 @@ interface Case {
   readonly fix: RegExp;
   /** True for what only Linux reports. */
   readonly isLinuxOnly?: boolean;
+  /** True for what only root on Linux can break. */
+  readonly isRootOnly?: boolean;
 }
 
 const CASES: readonly Case[] = [
@@ -283,6 +287,52 @@ const CASES: readonly Case[] = [
     severity: "error",
     message: /^"stopped\/tlsboot\.db" is damaged: /,
     fix: /^tlsboot restore tlsboot\.backup --data-dir stopped --force$/,
+  },
+  {
+    name: "a serving certificate that has ended",
+    target: ["stopped"],
+    breakIt: async () => {
+      const identity = { commonName: "tlsboot", organizations: [], lifetimeMs: HOUR_MS };
+      const clock = { now: () => new Date(Date.now() - 2 * HOUR_MS) };
+      const { certificatePem, keyPem } = await issueClientPair(await readAuthority(), identity, { clock, random });
+      await writeFile(folder.join("stopped/pki/apiserver.crt"), certificatePem);
+      await writeFile(folder.join("stopped/pki/apiserver.key"), keyPem.reveal(), { mode: 0o600 });
+    },
+    check: "expiry",
+    severity: "error",
+    message: /^certificate "tlsboot" in "stopped\/pki\/apiserver\.crt" ended at /,
+    fix: /^rm -f stopped\/pki\/apiserver\.crt stopped\/pki\/apiserver\.key$/,
+  },
+  {
+    name: "a key that belongs to another user",
+    target: ["stopped"],
+    breakIt: () => chown(folder.join("stopped/pki/ca.key"), 12_345, 12_345),
+    check: "secret-files",
+    severity: "error",
+    message: /"stopped\/pki\/ca\.key" is not private: it belongs to another user/,
+    fix: /^chown --reference=stopped\/pki stopped\/pki\/ca\.key && chmod 600 stopped\/pki\/ca\.key$/,
+    isRootOnly: true,
+  },
+  {
+    name: "a disk that is nearly full because of an interrupted write",
+    target: ["small"],
+    breakIt: async () => {
+      await mkdir(folder.join("small"));
+      const options = ["-t", "tmpfs", "-o", "size=128m,mode=700", "none", folder.join("small")];
+      const { code } = await runProgram("mount", options);
+      // Root in a container may not mount.
+      if (code !== 0) return "skip";
+      await cp(folder.join("stopped"), folder.join("small"), { recursive: true });
+      const leftover = folder.join("small/.tlsboot.db.0.tmp");
+      await writeFile(leftover, new Uint8Array(100 * 1_048_576));
+      await utimes(leftover, new Date(), new Date(Date.now() - 2 * HOUR_MS));
+      return undefined;
+    },
+    check: "disk",
+    severity: "warning",
+    message: /^the disk of "small" has \d+ MB left$/,
+    fix: /^rm small\/\.tlsboot\.db\.0\.tmp$/,
+    isRootOnly: true,
   },
   {
     name: "a name of the server that cannot be resolved",
@@ -523,10 +573,11 @@ test("tlsboot doctor finds nothing wrong with a new instance", async () => {
   assert.match(stdout, /\n\n0 errors, 0 warnings, \d+ ok, 1 skipped\n$/);
 });
 
-for (const { name, target, breakIt, check, severity, message, fix, isLinuxOnly } of CASES) {
-  const skip = isLinuxOnly === true && process.platform !== "linux";
-  test(`tlsboot doctor finds ${name}, and its fix works unchanged`, { skip }, async () => {
-    await breakIt();
+for (const { name, target, breakIt, check, severity, message, fix, isLinuxOnly, isRootOnly } of CASES) {
+  const isLinux = process.platform === "linux";
+  const skip = (isLinuxOnly === true && !isLinux) || (isRootOnly === true && !(isLinux && process.geteuid?.() === 0));
+  test(`tlsboot doctor finds ${name}, and its fix works unchanged`, { skip }, async (context) => {
+    if (await breakIt() === "skip") return context.skip();
     const problems = await findProblems(target);
     const first = problems.find((one) => one.fix !== undefined);
     assert.deepEqual(

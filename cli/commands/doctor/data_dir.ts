@@ -1,5 +1,5 @@
 /** Examines a data directory: its secrets, its CAs, and the certificates that the server and the administrator use. */
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { ROTATABLE_CAS } from "../../../core/rotation/ca_rotation.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
@@ -56,7 +56,9 @@ export async function examineDataDir(
   const server = admin?.kubeconfig?.clusters[0]?.cluster.server;
   const asked = admin === undefined ? [] : await askAs(admin, { target, again, isOwnServer: true }, deps, signal);
   const isAnswered = asked.some(({ check, severity }) => check === "server-access" && severity === "ok");
-  const port = await examinePort(server, { target, isAnswered });
+  const port = server === undefined
+    ? { findings: [], isTaken: false }
+    : await examinePort(server, { target, isAnswered });
   const addresses = files.find(({ path }) => path === dir.servingCertificate)?.certificates[0]?.ipAddresses ?? [];
   const address = addresses.find((one) => one.startsWith("127.")) ?? addresses[0] ?? "127.0.0.1";
   const name = await examineName(server ?? "", {
@@ -90,12 +92,26 @@ function renewAdmin({ kubeconfig }: FoundFile, dataDirWord: string): string {
     (server === undefined ? "" : ` --server ${shellWord(server)}`);
 }
 
+/** The certificates of kubeadm below its folder, and the names by which `kubeadm certs renew` knows them. */
+const KUBEADM_CERTIFICATES: ReadonlyMap<string, string> = new Map([
+  ...["apiserver", "apiserver-kubelet-client", "apiserver-etcd-client", "front-proxy-client"].map((name) =>
+    [`${name}.crt`, name] as const
+  ),
+  ...["server", "peer", "healthcheck-client"].map((name) => [`etcd/${name}.crt`, `etcd-${name}`] as const),
+]);
+
 /** Examines a folder of CAs and certificates that is not a data directory, such as `/etc/kubernetes/pki`. */
 export async function examineCaFolder(root: string, deps: ExamineDeps): Promise<Examined> {
-  const folders = [root, join(root, "etcd")];
+  const folders = [root, join(root, "etcd"), join(root, "pki"), join(root, "pki", "etcd")];
   const files = (await Promise.all(folders.map((folder) => readFolder(folder, deps)))).flat();
-  return await examineStored(
-    { target: showPath(root, deps), files, folders, extraSecrets: [], renew: () => ({}) },
-    deps,
-  );
+  const first = files.find(({ path }) => basename(path) === "apiserver-kubelet-client.crt");
+  const renew = ({ path }: FoundFile): Renewal => {
+    if (first === undefined) return {};
+    const folder = dirname(first.path);
+    const name = KUBEADM_CERTIFICATES.get(relative(folder, path));
+    return name === undefined
+      ? {}
+      : { renewal: `kubeadm certs renew ${name} --cert-dir ${shellWord(showPath(folder, deps))}` };
+  };
+  return await examineStored({ target: showPath(root, deps), files, folders, extraSecrets: [], renew }, deps);
 }

@@ -74,10 +74,10 @@ export interface PortExamination {
 
 /** Checks which process listens on the port of a server, and how many files that process may open. */
 export async function examinePort(
-  server: string | undefined,
+  server: string,
   { target, isAnswered }: { readonly target: string; readonly isAnswered: boolean },
 ): Promise<PortExamination> {
-  const url = server === undefined ? null : URL.parse(server);
+  const url = URL.parse(server);
   const port = Number(url?.port || 443);
   const listener = url === null ? undefined : await findListener(port);
   const isOwn = listener?.command.split(" ").some((word) => OWN_PROGRAM.test(word)) === true;

@@ -42,6 +42,8 @@ export async function run(
   const code = await forEachName(names, async (name) => {
     all.push(await examine(await recognizeTarget(name, named, deps), { settings, deps }, signal));
   }, { io, isDebug, signal });
+  // A textfile is written in any case, because it counts the targets that could not be read.
+  if (all.length === 0 && settings.output !== "textfile") return code;
   const examined = joinExamined(all);
   const text = format(settings, examined, { readErrors: examined.unreadable.length + names.length - all.length, io });
   if (settings.out === undefined) io.stdout.write(text);

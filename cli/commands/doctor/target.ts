@@ -60,7 +60,11 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
     return { kind: "machine", kubeconfigPath, certDir: path };
   }
   if (names.some((one) => /\.(?:crt|key|pem)$/.test(one))) return { kind: "CA folder", path };
-  if (pki.includes("ca.crt")) return { kind: "data directory", path };
+  if (pki.includes("ca.crt")) {
+    // The folder of kubeadm has kubeconfigs beside its CAs.
+    const isKubeadm = names.some((one) => one.endsWith(".conf"));
+    return { kind: isKubeadm ? "CA folder" : "data directory", path };
+  }
   throw new AppError("invalid", `cannot check "${name}": no certificate, key or database of tlsboot is in it`, {
     hint: "name a data directory, or a folder such as /etc/kubernetes/pki",
   });

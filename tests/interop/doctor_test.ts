@@ -1,0 +1,117 @@
+/** `tlsboot doctor` beside the files of stock kubelet and kubeadm, and beside OpenSSL's strict verification. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { issueClientPair } from "../../cli/authority/issue_pair.ts";
+import { createSystemRandom } from "../../cli/system.ts";
+import { checkStrictly } from "../../core/doctor/certificates.ts";
+import type { Finding } from "../../core/doctor/finding.ts";
+import { parseAuthority } from "../../core/pki/authority.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { computeKeyId, decodeHex } from "../../core/pki/issue.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { encodeOctetString, encodeSequence, encodeValue } from "../../core/pki/der_writer.ts";
+import { contextTag } from "../../core/pki/der.ts";
+import { runProgram, runTlsboot } from "../support/child.ts";
+import { peerPath } from "../support/peers/go.ts";
+import { startKubelet } from "../support/interop/kubelet.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { basicConstraints, encodeOddCertificate, keyUsage, type OddExtension } from "../support/odd_certificate.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+async function findProblems(...args: readonly string[]): Promise<readonly Finding[]> {
+  const { stdout, stderr } = await runTlsboot(["doctor", "-o", "json", ...args]);
+  assert.notEqual(stdout, "", stderr);
+  const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout);
+  assert.notEqual(findings.length, 0);
+  return findings.filter(({ severity }) => severity === "error" || severity === "warning");
+}
+
+test("doctor finds nothing wrong with the files of a stock kubelet, named by its folder or by its kubeconfig", async () => {
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
+  await kubelet.running.finished();
+  assert.deepEqual(await findProblems(kubelet.certDir, "--kubeconfig", kubelet.kubeconfig), []);
+  assert.deepEqual(await findProblems(kubelet.kubeconfig), []);
+  assert.deepEqual(await findProblems(instance.dataDir), []);
+});
+
+test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews what it finds to have ended", async () => {
+  await using folder = await createTempFolder();
+  const pki = folder.join("pki");
+  const config = [
+    "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nlocalAPIEndpoint: { advertiseAddress: 10.0.0.1 }",
+    "nodeRegistration: { name: n1 }\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration",
+    `kubernetesVersion: v1.37.2\ncertificatesDir: ${pki}\n`,
+  ].join("\n");
+  await writeFile(folder.join("kubeadm.yaml"), config);
+  const kubeadm = peerPath("kubeadm");
+  const made = await runProgram(kubeadm, ["init", "phase", "certs", "all", "--config", folder.join("kubeadm.yaml")]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.deepEqual(await findProblems(pki), []);
+
+  const read = (name: string): Promise<string> => readFile(`${pki}/${name}`, "utf8");
+  const authority = parseAuthority(await read("ca.crt"), await read("ca.key"));
+  assert.ok(authority.ok);
+  const { certificatePem, keyPem } = await issueClientPair(
+    authority.value,
+    { commonName: "kube-apiserver", organizations: [], lifetimeMs: 3_600_000 },
+    { clock: { now: () => new Date(Date.now() - 7_200_000) }, random: createSystemRandom() },
+  );
+  await writeFile(`${pki}/apiserver.crt`, certificatePem);
+  await writeFile(`${pki}/apiserver.key`, keyPem.reveal());
+  const [ended, ...others] = await findProblems(pki);
+  assert.deepEqual(others, []);
+  assert.match(ended?.message ?? "", /^certificate "kube-apiserver" in "\S+\/pki\/apiserver\.crt" ended at /);
+  assert.equal(ended?.fix, `kubeadm certs renew apiserver --cert-dir ${pki}`);
+  const fixed = await runProgram("sh", ["-c", `kubeadm() { '${kubeadm}' "$@"; }\n${ended?.fix ?? ""}`]);
+  assert.equal(fixed.code, 0, fixed.stderr);
+  assert.deepEqual(await findProblems(pki), []);
+});
+
+test("checkStrictly() refuses what OpenSSL refuses with -x509_strict, as Python 3.13 does", async () => {
+  await using folder = await createTempFolder();
+  await mkdir(folder.join("strict"));
+  const [caKey, leafKey] = [await generatePrivateKey("ecdsa-p256"), await generatePrivateKey("ecdsa-p256")];
+  const times = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 3_600_000) };
+  const caId = decodeHex(computeKeyId(caKey.publicKeyDer()));
+  const subjectKeyId: OddExtension = { oid: "2.5.29.14", critical: false, value: encodeOctetString(caId) };
+  const authorityKeyId: OddExtension = {
+    oid: "2.5.29.35",
+    critical: false,
+    value: encodeSequence(encodeValue(contextTag(0, false), caId)),
+  };
+  const GOOD_CA = [basicConstraints(true), keyUsage(5, 6), subjectKeyId];
+  const GOOD_LEAF = [keyUsage(0), authorityKeyId];
+  for (
+    const { name, ca = GOOD_CA, leaf = GOOD_LEAF, isRefused } of [
+      { name: "a good chain", isRefused: false },
+      { name: "a CA without a subject key identifier", ca: GOOD_CA.slice(0, 2), isRefused: true },
+      { name: "a CA without key usages", ca: [basicConstraints(true), subjectKeyId], isRefused: true },
+      {
+        name: "basic constraints that are not critical",
+        ca: [{ ...basicConstraints(true), critical: false }, ...GOOD_CA.slice(1)],
+        isRefused: true,
+      },
+      { name: "a leaf without an authority key identifier", leaf: [keyUsage(0)], isRefused: true },
+      { name: "a leaf that may sign certificates", leaf: [keyUsage(0, 5), authorityKeyId], isRefused: true },
+    ]
+  ) {
+    const base = { issuer: "ca", signer: caKey, serial: Uint8Array.of(1), version: 3, ...times } as const;
+    const ders = [
+      encodeOddCertificate({ ...base, subject: "ca", key: caKey, extensions: ca }),
+      encodeOddCertificate({ ...base, subject: "leaf", key: leafKey, extensions: leaf }),
+    ];
+    const paths = [folder.join("strict/ca.crt"), folder.join("strict/leaf.crt")] as const;
+    for (const [index, path] of paths.entries()) await writeFile(path, encodePem("CERTIFICATE", ders[index]!));
+    const verified = await runProgram("openssl", ["verify", "-x509_strict", "-CAfile", ...paths]);
+    assert.equal(verified.code !== 0, isRefused, `${name}: ${verified.stdout}${verified.stderr}`);
+    const chain = ders.map(parseCertificate).map((parsed) => {
+      assert.ok(parsed.ok);
+      return parsed.value;
+    });
+    const pairs = chain.map((one) => ({ file: "x", keyFile: undefined, publicKeyDer: undefined, chain: [one] }));
+    assert.equal(checkStrictly(pairs).length > 0, isRefused, name);
+  }
+});
