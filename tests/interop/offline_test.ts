@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type Finished, runProgram, tlsbootCommand } from "../support/child.ts";
+import { type Finished, runProgram, start, tlsbootCommand } from "../support/child.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { assertNodePair } from "../support/interop/openssl.ts";
+import { assertKeyMatches, assertNodePair, openssl } from "../support/interop/openssl.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -125,4 +125,59 @@ test("a stick that is full or read-only is reported, and nothing is lost", async
     folder.join("n1", "pki", "kubelet-client-current.pem"),
     "n1",
   );
+});
+
+test("a CA box without a network makes a root under shares, also when it is killed, and its intermediate CA signs a stick", async () => {
+  await using folder = await createTempFolder();
+  const at = (name: string) => folder.join(name);
+  await mkdir(at("stick"));
+  await succeed("ca", "request", "--data-dir", at("site"), "--out", at("stick/ca.csr"));
+  const ceremony = [
+    ...["ca", "ceremony", "--out", at("ceremony"), "--shares", "3", "--threshold", "2"],
+    ...["--intermediate-csr", at("stick/ca.csr"), "--present", "Ada Lovelace"],
+  ];
+  for (const step of [/A random passphrase was made/, /The root CA .* was made/, /The intermediate CA .* was signed/]) {
+    const [command, all] = tlsbootCommand(ceremony);
+    await using killed = start("unshare", ["--net", command, ...all]);
+    await killed.waitFor(step);
+    killed.kill("SIGKILL");
+    await killed.finished();
+  }
+  await succeed(...ceremony);
+  const protocol = await readFile(at("ceremony/protocol.txt"), "utf8");
+  const [root, chain] = [at("ceremony/root/root.crt"), at("ceremony/online/ca.crt")];
+  await openssl(["verify", "-x509_strict", "-CAfile", root, chain]);
+  for (const certificate of [root, chain]) {
+    const { stdout } = await runProgram("openssl", ["x509", "-in", certificate, "-noout", "-fingerprint", "-sha256"]);
+    const digits = /=([0-9A-F:]+)/.exec(stdout)?.[1]?.replaceAll(":", "").match(/.{4}/g) ?? [];
+    assert.equal(digits.length, 16);
+    assert.match(protocol, new RegExp(`${digits.slice(0, 8).join(" ")}\\n +${digits.slice(8).join(" ")}\\n`));
+  }
+  const shares = [2, 3].flatMap((number) => ["--ca-passphrase-share", at(`ceremony/shares/share-${number}-of-3.txt`)]);
+  await succeed("ca", "shares", "combine", "--out", at("root.pass"), ...shares);
+  const plain = [
+    "pkey",
+    "-in",
+    at("ceremony/root/root.key"),
+    "-passin",
+    `file:${at("root.pass")}`,
+    "-out",
+    at("root.key"),
+  ];
+  await openssl(plain);
+  await assertKeyMatches(root, at("root.key"));
+
+  await succeed(
+    ...["ca", "init", "--data-dir", at("site"), "--import-cert", chain],
+    ...["--import-key", at("site/pki/ca.key")],
+  );
+  const machine = [
+    ...["bootstrap", "--offline", at("stick"), "--kubeconfig", at("n1/kubeconfig"), "--cert-dir", at("n1/pki")],
+    ...["--hostname-override", NODE],
+  ];
+  await succeed(...machine);
+  await succeed("sign", at("stick"), "--data-dir", at("site"), "--server", "https://10.0.0.1:6443", "--yes");
+  await succeed(...machine);
+  const pair = at("n1/pki/kubelet-client-current.pem");
+  await openssl(["verify", "-CAfile", root, "-untrusted", pair, "-purpose", "sslclient", pair]);
 });
