@@ -44,7 +44,7 @@ export function encodeArmor(label: string, parts: readonly ArmorPart[]): string 
   return parts.map((part, at) => {
     const own = { [NUMBERS]: `${at + 1}/${parts.length}`, [DOCUMENT]: document };
     const lines = Object.entries({ ...own, ...part.headers, [CHECKSUM]: sums[at]! }).flatMap(encodeHeader);
-    const base64 = Buffer.from(part.bytes).toString("base64").replace(/=+$/, "");
+    const base64 = Buffer.from(part.bytes).toString("base64").replaceAll("=", "");
     const body = base64.match(/.{1,64}/g) ?? [];
     return [`-----BEGIN ${label}-----`, ...lines, "", ...body, `-----END ${label}-----`, ""].join("\n");
   }).join("");

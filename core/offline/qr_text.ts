@@ -48,7 +48,7 @@ export function encodeQrTexts({ kind, parts }: ScannedBundle): readonly string[]
 
 /** Reports whether a text holds codes that were scanned, or the start of one. */
 export function hasQrTexts(text: string): boolean {
-  return /^[\s"']*TLSB1[A-Z2-7]{8}/im.test(text);
+  return /^[ \t"']*TLSB1[A-Z2-7]{8}/im.test(text);
 }
 
 /**

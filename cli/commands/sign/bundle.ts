@@ -82,19 +82,28 @@ export async function signBundle(
   await log.check();
   const exporters = openTrustedExporters(log.path, files);
   await exporters.check(bundle.header, settings.trustExporter);
+  using lock = new FileLock(`${log.path}.answers`, io.clock);
+  // The random number of the export is in the text, so no other export has this id.
+  const id = `bundle-${createHash("sha256").update(bundle.signed.text).digest("hex")}`;
+  const answered = openAnsweredRequests(log.path, files);
+  const signers = await createSignerOpener(settings, files, io, signal);
+  const records: IssuedCertificate[] = [];
+  let earlier: string | undefined;
+  // While another run keeps and records its answers, they look like those of a run that was killed.
+  await lock.runExclusive(async () => {
+    records.push(...await readSignRecords(log.path, files, signal));
+    earlier = await answered.find(id) ?? await completeEarlier(id, bundle, { answered, records, log, signers });
+  });
   const desk: Desk = {
     settings,
-    signers: await createSignerOpener(settings, files, io, signal),
+    signers,
     log,
     policies: await readPolicies(toSignPolicyFlags(settings), { files, cwd: io.cwd }),
-    records: await readSignRecords(log.path, files, signal),
-    answered: openAnsweredRequests(log.path, files),
+    records,
+    answered,
     files,
     io,
   };
-  // The random number of the export is in the text, so no other export has this id.
-  const id = `bundle-${createHash("sha256").update(bundle.signed.text).digest("hex")}`;
-  const earlier = await desk.answered.find(id) ?? await completeEarlier(id, bundle, desk);
   if (earlier !== undefined) {
     io.stderr.write(line`${file} was answered before: this is the same answer again, and nothing more is signed\n`);
     await writeAnswers(earlier, bundle, desk);
@@ -107,7 +116,6 @@ export async function signBundle(
   }
   await exporters.add(bundle.header, io.clock.now());
   let answers: string | undefined;
-  using lock = new FileLock(`${log.path}.answers`, io.clock);
   await lock.runExclusive(async () => {
     // Another run may have answered the same requests while this one was asking.
     answers = await desk.answered.find(id);
@@ -260,7 +268,7 @@ async function findAuthority({ requests }: RequestBundle, { signers }: Desk): Pr
 async function completeEarlier(
   id: string,
   { requests }: RequestBundle,
-  { answered, records, log, signers }: Desk,
+  { answered, records, log, signers }: Pick<Desk, "answered" | "records" | "log" | "signers">,
 ): Promise<string | undefined> {
   const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
   const byUid = new Map(requests.map((request) => [request.uid, request]));
