@@ -38,6 +38,8 @@ export interface FileAuthorityOptions {
   readonly withIssuers?: boolean;
   /** The URL of the CA's CRL, which every issued certificate names. */
   readonly crlUrl?: string | undefined;
+  /** Returns a number that grows when the files are known to have changed. */
+  readonly version?: (() => number) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -64,6 +66,7 @@ export async function createFileAuthoritySource(options: FileAuthorityOptions): 
     first: await load(options),
     load: (known) => load(options, known),
     clock,
+    version: options.version,
     onChange({ authority }) {
       logger.info("CA reloaded", { certFile, fingerprint: authority.certificate.sha256Fingerprint });
     },

@@ -9,6 +9,8 @@ export interface ReloaderOptions<T> {
   /** Loads the value from the files; returns `known` itself when they have not changed since. */
   readonly load: (known: T) => Promise<T>;
   readonly clock: Pick<Clock, "elapsedMs">;
+  /** Returns a number that grows when the files are known to have changed, so that they are compared at once. */
+  readonly version?: (() => number) | undefined;
   /** Called with each new value. */
   readonly onChange: (value: T) => void;
   /** Called with the reason why the files cannot be used, once for each reason in a row. */
@@ -19,8 +21,11 @@ export interface ReloaderOptions<T> {
 const CHECK_INTERVAL_MS = 1_000;
 
 /** Creates a function that returns the newest valid value; files that cannot be used keep the old one. It never rejects. */
-export function createReloader<T>({ first, load, clock, onChange, onFault }: ReloaderOptions<T>): () => Promise<T> {
+export function createReloader<T>(
+  { first, load, clock, version = () => 0, onChange, onFault }: ReloaderOptions<T>,
+): () => Promise<T> {
   let current = first;
+  let checkedVersion = version();
   let checkedAt = clock.elapsedMs();
   let refused = "";
   let check: Promise<void> | undefined;
@@ -39,15 +44,17 @@ export function createReloader<T>({ first, load, clock, onChange, onFault }: Rel
     }
   }
 
-  return async () => {
-    const now = clock.elapsedMs();
-    if (check === undefined && now - checkedAt >= CHECK_INTERVAL_MS) {
+  return async function getCurrent(): Promise<T> {
+    const [now, wanted] = [clock.elapsedMs(), version()];
+    if (check === undefined && (now - checkedAt >= CHECK_INTERVAL_MS || wanted !== checkedVersion)) {
       checkedAt = now;
+      checkedVersion = wanted;
       check = reload().finally(() => {
         check = undefined;
       });
     }
     await check;
-    return current;
+    // The check may have begun before the files changed.
+    return checkedVersion < wanted ? await getCurrent() : current;
   };
 }

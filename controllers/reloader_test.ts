@@ -43,6 +43,31 @@ test("createReloader() checks at most once a second, once for all callers of tha
   assert.deepEqual([watched.loads, watched.changes], [1, ["two"]]);
 });
 
+test("createReloader() checks at once when the files are known to have changed, also while an earlier check is under way", async () => {
+  const clock = createFakeClock();
+  let [version, text] = [0, "one"];
+  const held = Promise.withResolvers<void>();
+  const current = createReloader({
+    first: "one",
+    async load() {
+      const read = text;
+      if (version === 1) await held.promise;
+      return read;
+    },
+    clock,
+    version: () => version,
+    onChange: () => undefined,
+    onFault: () => undefined,
+  });
+  assert.equal(await current(), "one");
+  [version, text] = [1, "two"];
+  const early = current();
+  [version, text] = [2, "three"];
+  const late = current();
+  held.resolve();
+  assert.deepEqual([await early, await late], ["two", "three"]);
+});
+
 test("createReloader() reports nothing when nothing has changed, and checks again although the clock was set back", async () => {
   const watched = watch();
   await watched.clock.advance(1_000);

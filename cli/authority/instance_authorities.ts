@@ -47,6 +47,7 @@ export class LiveAuthorities implements InstanceAuthorities {
   readonly #crlUrl: string | undefined;
   readonly #listeners = new Set<() => void>();
   #now: InstanceAuthorities | undefined;
+  #version = 0;
 
   constructor(
     root: string,
@@ -58,6 +59,11 @@ export class LiveAuthorities implements InstanceAuthorities {
     this.purposes = purposes;
     this.#deps = deps;
     this.#crlUrl = crlUrl;
+  }
+
+  /** The number of reloads so far. */
+  get version(): number {
+    return this.#version;
   }
 
   get serving(): Authority {
@@ -93,6 +99,7 @@ export class LiveAuthorities implements InstanceAuthorities {
       trustPem: encodeTrust(...trusted.map(({ chain }) => chain)),
       clientCas: await readClientCas(this.#root, this.#deps.files, rotations),
     };
+    this.#version += 1;
     for (const listener of this.#listeners) listener();
   }
 

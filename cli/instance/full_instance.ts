@@ -201,7 +201,7 @@ async function openSigning(
   deps: InstanceDeps,
 ): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
   const flags = toSigningCaFlags(settings);
-  const caDeps = { ...deps, crlUrl: settings.crlUrl };
+  const caDeps = { ...deps, crlUrl: settings.crlUrl, version: () => instance.authorities.version };
   const own = await openInstanceCas(
     instance.dir.root,
     [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],

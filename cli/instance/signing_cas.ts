@@ -59,6 +59,8 @@ export interface SigningCaDeps {
   readonly keys: CaKeys;
   /** The value of `--crl-url`; undefined for certificates that name no CRL. */
   readonly crlUrl?: string | undefined;
+  /** Returns a number that grows when a CA of the instance was replaced. */
+  readonly version?: () => number;
 }
 
 const SIGNERS: readonly {
@@ -218,7 +220,7 @@ function openCa(
   certFile: string,
   key: CaKeySource,
   withIssuers: boolean,
-  { files, clock, logger, crlUrl }: SigningCaDeps,
+  { files, clock, logger, crlUrl, version }: SigningCaDeps,
 ): Promise<FileAuthoritySource> {
   return createFileAuthoritySource({
     files: createCaFiles(files),
@@ -227,6 +229,7 @@ function openCa(
     key,
     withIssuers,
     crlUrl: toCrlUrl(crlUrl, certFile),
+    version,
     clock,
     logger,
   });

@@ -13,6 +13,7 @@ import { encodePem } from "../../core/pki/pem.ts";
 import { createWrappedKeySecret, toWrappedKeyName, wrapKey } from "../../core/rotation/wrapped_key.ts";
 import { createSystemRandom } from "../../cli/system.ts";
 import { eventually } from "./eventually.ts";
+import { connectWith } from "./instance_process.ts";
 
 const ROTATIONS = "/apis/tlsboot/v1alpha1/carotations";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
@@ -26,15 +27,23 @@ export interface TestRotation {
   readonly newCa: string;
 }
 
-/** Begins the rotation of a CA of a data directory: a new CA, its key in a Secret, and the object. */
-export async function beginRotation(api: ApiClient, data: string, name = "ca"): Promise<TestRotation> {
+/**
+ * Begins the rotation of a CA of a data directory: a new CA, its key in a Secret, and the object. With a leaked key the
+ * rotation finishes at once.
+ */
+export async function beginRotation(
+  api: ApiClient,
+  data: string,
+  name = "ca",
+  isLeaked = false,
+): Promise<TestRotation> {
   const read = (file: string) => readFile(join(data, "pki", file), "utf8");
   const oldCa = await read(`${name}.crt`);
   const old = parseChainedAuthority(oldCa, await read(`${name}.key`));
   assert.ok(old.ok);
   const key = await generatePrivateKey("ecdsa-p256");
   const next = await createAuthority({
-    commonName: "tlsboot-ca-2",
+    commonName: `tlsboot-${name}-2`,
     notBefore: new Date(Date.now() - 300_000),
     notAfter: new Date(old.value.certificate.notAfter.getTime() + DAY_MS),
     key,
@@ -61,7 +70,11 @@ export async function beginRotation(api: ApiClient, data: string, name = "ca"): 
     apiVersion: "tlsboot/v1alpha1",
     kind: "CARotation",
     metadata: { name },
-    spec: { step: "Trust", oldCA: oldCa, newCA: newCa, crossSignedCA },
+    spec: {
+      oldCA: oldCa,
+      newCA: newCa,
+      ...(isLeaked ? { step: "Finish", isLeaked } : { step: "Trust", crossSignedCA }),
+    },
   };
   await api.requestJson({ method: "POST", path: ROTATIONS, body }, quiet);
   return { oldCa, newCa };
@@ -73,15 +86,37 @@ export async function changeRotation(api: ApiClient, spec: object, name = "ca"):
   await api.requestJson({ method: "PATCH", path: `${ROTATIONS}/${name}`, body: { spec }, contentType }, quiet);
 }
 
-/** Waits until a number of servers have adopted the requested step, and none of them reports a fault. */
+/** Waits until a number of servers have adopted the requested step without a fault. */
 export async function waitUntilAdopted(api: ApiClient, servers = 1, name = "ca"): Promise<CaRotation> {
-  return await eventually(`${servers} servers have adopted the step`, async () => {
-    const rotation = await getRotation(api, name);
-    const adopted = (rotation.status.servers ?? []).filter(({ step, message }) =>
-      step === rotation.spec.step && message === undefined
-    );
-    return adopted.length === servers ? rotation : undefined;
+  return await eventually(`${servers} servers have adopted the step`, () => findAdopted(api, servers, name));
+}
+
+/**
+ * Requests the last step and waits until it is adopted. The administrator's own certificate is refused at some moment, and
+ * the kubeconfig then has a new one.
+ */
+export async function finishRotation(kubeconfig: string, servers = 1, name = "ca"): Promise<void> {
+  {
+    await using admin = await connectWith(kubeconfig);
+    await changeRotation(admin.api, { step: "Finish" }, name);
+  }
+  await waitUntilFinished(kubeconfig, servers, name);
+}
+
+/** Waits likewise, when the last step was requested already. */
+export async function waitUntilFinished(kubeconfig: string, servers = 1, name = "ca"): Promise<void> {
+  await eventually(`${servers} servers have finished`, async () => {
+    await using admin = await connectWith(kubeconfig);
+    return await findAdopted(admin.api, servers, name).catch(() => undefined);
   });
+}
+
+async function findAdopted(api: ApiClient, servers: number, name: string): Promise<CaRotation | undefined> {
+  const rotation = await getRotation(api, name);
+  const adopted = (rotation.status.servers ?? []).filter(({ step, message }) =>
+    step === rotation.spec.step && message === undefined
+  );
+  return adopted.length === servers ? rotation : undefined;
 }
 
 export async function getRotation(api: ApiClient, name = "ca"): Promise<CaRotation> {
