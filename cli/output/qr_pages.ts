@@ -21,9 +21,9 @@ const QUIET_ZONE = 4;
 const STYLE = "body{font:9pt/1.3 sans-serif;margin:0}section{break-after:page;padding:0 0 1mm}" +
   "h1{font-size:12pt;margin:0 0 1mm}p{margin:0 0 1mm}dl{margin:0 0 2mm}dt,dd{display:inline;margin:0}" +
   "dd{overflow-wrap:anywhere}dd::after{content:' \\00a0 '}dt{font-weight:bold}" +
-  ".codes{display:grid;grid-template-columns:1fr 1fr;gap:2mm 6mm}" +
-  "figure{margin:0;break-inside:avoid}svg{display:block;width:76mm;height:76mm}figcaption{font-weight:bold}" +
-  "@page{size:A4;margin:10mm}";
+  ".codes{display:grid;grid-template-columns:1fr 1fr;gap:2mm 12mm}" +
+  "figure{margin:0;break-inside:avoid}svg{display:block;width:66mm;height:66mm}figcaption{font-weight:bold}" +
+  "@page{margin:10mm}";
 
 /** Renders codes as a document, six on a page, numbered from 1. */
 export function renderQrDocument({ title, facts, advice, texts }: QrDocument): string {

@@ -24,7 +24,7 @@ export interface ScannedBundle {
 export const MAX_QR_TEXTS = 9_999;
 /**
  * The bytes in one code: 885 characters with the header, which is QR version 19 at the medium error correction. Its 93
- * modules are 0.9 mm wide when two codes are beside each other on A4, so that a phone or a cheap scanner reads a copy.
+ * modules are 0.65 mm wide with six codes on a page of A4 or Letter, so that a phone or a cheap scanner reads a copy.
  */
 const PIECE_BYTES = 535;
 /** More than a bundle of the largest size has; it limits what a crafted code can expand to. */

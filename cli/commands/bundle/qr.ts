@@ -13,7 +13,7 @@ import { line } from "../../output/escape.ts";
 import { renderQrDocument } from "../../output/qr_pages.ts";
 
 /** The largest number of names on a page. */
-const MAX_NAMES = 30;
+const MAX_NAMES = 6;
 
 const WORDS: Readonly<Record<BundleKind, { readonly title: string; readonly reader: string }>> = {
   requests: { title: "Certificate requests", reader: "tlsboot sign FILE, beside the CA" },
