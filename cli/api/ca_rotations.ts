@@ -4,16 +4,20 @@
  */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { caRotationKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
+import { caRotationKind, clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
 import type { CaRotation, CaRotationServer, CaRotationSpec, TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/rotation/wrapped_key.ts";
+import { isTrustPublished } from "../../core/rotation/trust.ts";
 import { Census, type CensusRow } from "../../core/rotation/census.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
+import { warn } from "../framework/report.ts";
+import { line } from "../output/escape.ts";
 import { startProgress } from "../output/progress.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "./connection.ts";
 import { isGroupMissing, listRecordPages } from "./records.ts";
@@ -228,12 +232,47 @@ export async function waitForServers(name: string, wait: RotationWait, signal: A
       for (const { name, message } of pending) {
         if (message === undefined || reported.has(name + message)) continue;
         reported.add(name + message);
-        progress.update(`Waiting for the server ${name}: ${message}`);
+        const status = `waiting for the server ${name}: ${message}`;
+        if (io.stderr.isTerminal) progress.update(status);
+        else io.stderr.write(line`${status}\n`);
       }
       return adopted.length > 0 && pending.length === 0 ? rotation : undefined;
     },
     () => text,
     signal,
   );
+  await waitForTrustBundle(done, wait, signal);
   return done;
+}
+
+/** How long to wait for the trust bundle, which a controller of `up` writes every two seconds. */
+const PUBLISHED_WITHIN_MS = 15_000;
+
+/**
+ * Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. It is not
+ * awaited where no bundle is published, as by `serve`.
+ */
+async function waitForTrustBundle(rotation: CaRotation, wait: RotationWait, signal: AbortSignal): Promise<void> {
+  const isServingCa = getName(rotation) === "ca";
+  const selectors = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
+  const collection = formatCollectionPath(clusterTrustBundleKind);
+  try {
+    await attemptUntil(
+      { ...wait, timeoutMs: PUBLISHED_WITHIN_MS },
+      async ({ api }) => {
+        const { items } = await listAll<ClusterTrustBundle>(api, collection, selectors, signal);
+        const isPublished = items.every(({ metadata, spec }) => {
+          const bundle = parseCaBundle(spec.trustBundle);
+          const fingerprints = bundle.ok ? bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint) : [];
+          return isTrustPublished(rotation, isServingCa, { annotations: metadata.annotations ?? {}, fingerprints });
+        });
+        return isPublished ? true : undefined;
+      },
+      () => "the trust bundle has not changed",
+      signal,
+    );
+  } catch (error) {
+    if (!isAppError(error, "timeout", "access_denied")) throw error;
+    warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, wait.io);
+  }
 }

@@ -182,7 +182,7 @@ export class Census {
       certificateUntil: old === undefined ? undefined : new Date(old.until),
       lastSeen: lastSeen ?? findLastIssued(holder),
     } as const;
-    return { ...row, command: findCommand(row, holder, old) };
+    return { ...row, command: findCommand(row, holder, old, rotation.spec.isLeaked === true) };
   }
 
   /** Finds the certificate of the retiring CA that a holder still uses, or has no other one in place of. */
@@ -277,20 +277,19 @@ function listFingerprints(pem: string): readonly string[] {
   return chain.ok ? [chain.value.certificate, ...chain.value.issuers].map((one) => one.sha256Fingerprint) : [];
 }
 
-/** The command for a stock kubelet with the files of kubeadm, which reads them again. It is run on the machine. */
-const FETCH_TRUST =
-  "tlsboot trust fetch --signer-name kubernetes.io/kube-apiserver-serving --kubeconfig /etc/kubernetes/kubelet.conf " +
-  "--out /etc/kubernetes/pki/ca.crt";
+/** The command with the files of a kubelet. It is run on the machine, and takes over the CAs and renews as is needed. */
+const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
 
 /** Returns the command that gives a machine or a user the new CA and a certificate of it. */
 function findCommand(
   { kind, name, state }: Pick<CensusRow, "kind" | "name" | "state">,
   { isMaster }: Holder,
   old: Certificate | undefined,
+  isLeaked: boolean,
 ): string | undefined {
   if (state === "ready" || state === "renewalDue") return undefined;
   const word = shellWord(name);
-  if (kind === "node" && state === "doesNotTrust") return FETCH_TRUST;
+  if (kind === "node" && !isLeaked) return RUN_BOOTSTRAP;
   if (kind === "node") return `tlsboot token create --node ${word} --approve --print-join-command`;
   if (kind === "certificate") return `tlsboot describe certificate ${old?.serialNumber ?? ""}`;
   return isMaster ? `tlsboot kubeconfig admin --user ${word}` : `tlsboot kubeconfig user ${word}`;

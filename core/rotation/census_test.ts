@@ -193,6 +193,13 @@ test("Census does not count certificates that are of no use any more, of CAs or 
   assert.deepEqual(rows, []);
 });
 
+const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
+
+test("Census gives each machine a token after the key has leaked, because its certificate is of no use", () => {
+  const [row] = take([client("n1")], [], createRotation({ isLeaked: true }));
+  assert.equal(row?.command, "tlsboot token create --node n1 --approve --print-join-command");
+});
+
 test("Census names each machine and user with the command that makes it ready, those that need it first", () => {
   const rows = take(
     [
@@ -209,16 +216,10 @@ test("Census names each machine and user with the command that makes it ready, t
   );
   assert.deepEqual(rows.map(({ kind, name, isLeftBehind, command }) => [kind, name, isLeftBehind, command]), [
     ["user", "alice", true, "tlsboot kubeconfig user alice"],
-    ["node", "n2", false, "tlsboot token create --node n2 --approve --print-join-command"],
-    ["node", "n10", true, "tlsboot token create --node n10 --approve --print-join-command"],
+    ["node", "n2", false, RUN_BOOTSTRAP],
+    ["node", "n10", true, RUN_BOOTSTRAP],
     ["user", "ops", false, "tlsboot kubeconfig admin --user ops"],
-    [
-      "node",
-      "n4",
-      false,
-      "tlsboot trust fetch --signer-name kubernetes.io/kube-apiserver-serving --kubeconfig /etc/kubernetes/kubelet.conf " +
-      "--out /etc/kubernetes/pki/ca.crt",
-    ],
+    ["node", "n4", false, RUN_BOOTSTRAP],
     ["certificate", "CN=web.example.org", false, "tlsboot describe certificate 0abc"],
     ["node", "n3", false, undefined],
   ]);

@@ -85,6 +85,36 @@ export function listRenewalAnnotations(rotations: Iterable<CaRotation>): Readonl
   };
 }
 
+/** A published trust bundle of the API server, with its annotations. */
+export interface PublishedBundle {
+  readonly annotations: Readonly<Record<string, string>>;
+  /** SHA-256 (hex) of each certificate in it. */
+  readonly fingerprints: readonly string[];
+}
+
+/**
+ * Reports whether what is published for clients says what a rotation wants: the CAs that are trusted, for the CA of the
+ * server, and the request to renew.
+ */
+export function isTrustPublished(
+  rotation: CaRotation,
+  isServingCa: boolean,
+  { annotations, fingerprints }: PublishedBundle,
+): boolean {
+  const cas = parseRotatedCas(rotation.spec);
+  if (!cas.ok) return true;
+  const { oldCa, newCa } = cas.value;
+  const hasOld = fingerprints.includes(oldCa.certificate.sha256Fingerprint);
+  const hasNew = fingerprints.includes(newCa.certificate.sha256Fingerprint);
+  if (isServingCa && (!hasNew || hasOld === (getTrustStep(rotation.spec) === "Finish"))) return false;
+  const wanted = listRenewalAnnotations([rotation]);
+  const [retiring, renewBy = ""] = [wanted[RETIRING_CA_ANNOTATION], wanted[RENEW_BY_ANNOTATION]];
+  if (retiring === undefined) return true;
+  // Another rotation may widen the window, and add its own CA.
+  const isNamed = (annotations[RETIRING_CA_ANNOTATION] ?? "").split(",").includes(retiring);
+  return isNamed && Date.parse(annotations[RENEW_BY_ANNOTATION] ?? "") >= Date.parse(renewBy);
+}
+
 function unique(chains: readonly CertificateChain[]): readonly CertificateChain[] {
   return [...new Map(chains.map((chain) => [chain.certificate.sha256Fingerprint, chain])).values()];
 }

@@ -5,7 +5,7 @@ import type { CaRotation, CaRotationSpec } from "../kube/tlsboot_v1alpha1.ts";
 import type { CertificateChain } from "../pki/authority_chain.ts";
 import { crossSign } from "../pki/cross_sign.ts";
 import { encodePem } from "../pki/pem.ts";
-import { listRenewalAnnotations, listRetiredCas, listTrustedCas } from "./trust.ts";
+import { isTrustPublished, listRenewalAnnotations, listRetiredCas, listTrustedCas } from "./trust.ts";
 
 const [oldCa, newCa, otherCa] = await Promise.all(
   ["old", "new", "other"].map((commonName) => createSigningCa({ commonName })),
@@ -78,3 +78,50 @@ test("listRenewalAnnotations() name the CA that retires: the old one, or the new
   const keyIds = [oldCa.certificate.subjectKeyId, newCa.certificate.subjectKeyId].sort().join();
   assert.deepEqual(Object.values(both), [keyIds, window.renewFrom, later.renewBy]);
 });
+
+const WINDOW = { renewFrom: "2026-06-01T00:00:00Z", renewBy: "2026-06-01T01:00:00Z" };
+const OLD = oldCa.certificate.sha256Fingerprint;
+const NEW = newCa.certificate.sha256Fingerprint;
+const asked = listRenewalAnnotations([rotate({ step: "Switch", ...WINDOW })]);
+const later = {
+  ...asked,
+  "tlsboot/retiring-ca": `00,${asked["tlsboot/retiring-ca"]}`,
+  "tlsboot/renew-by": "2026-06-02T00:00:00Z",
+};
+
+for (
+  const { name, spec, isServingCa = true, annotations = {}, fingerprints, want } of [
+    { name: "Trust, before", spec: {}, fingerprints: [OLD], want: false },
+    { name: "Trust, after", spec: {}, fingerprints: [OLD, NEW], want: true },
+    { name: "Trust of a CA that clients do not trust", spec: {}, isServingCa: false, fingerprints: [OLD], want: true },
+    { name: "Switch, before", spec: { step: "Switch", ...WINDOW }, fingerprints: [OLD, NEW], want: false },
+    {
+      name: "Switch, after",
+      spec: { step: "Switch", ...WINDOW },
+      annotations: asked,
+      fingerprints: [OLD, NEW],
+      want: true,
+    },
+    {
+      name: "Switch, beside another rotation",
+      spec: { step: "Switch", ...WINDOW },
+      annotations: later,
+      fingerprints: [OLD, NEW],
+      want: true,
+    },
+    { name: "Finish, before", spec: { step: "Finish" }, fingerprints: [OLD, NEW], want: false },
+    { name: "Finish, after", spec: { step: "Finish" }, fingerprints: [NEW], want: true },
+    { name: "a leaked key, before", spec: { step: "Switch", isLeaked: true }, fingerprints: [OLD, NEW], want: false },
+  ] satisfies readonly {
+    name: string;
+    spec: Partial<CaRotationSpec>;
+    isServingCa?: boolean;
+    annotations?: Readonly<Record<string, string>>;
+    fingerprints: readonly string[];
+    want: boolean;
+  }[]
+) {
+  test(`isTrustPublished() for ${name}: ${want}`, () => {
+    assert.equal(isTrustPublished(rotate(spec), isServingCa, { annotations, fingerprints }), want);
+  });
+}

@@ -111,7 +111,10 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   assert.match(begun.stderr, /^next: tlsboot ca rotate status --wait 1h, and then: tlsboot ca rotate switch$/m);
   assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca", "tlsboot-ca-2"]);
   assert.deepEqual(await readStates(folder), { n1: "notSeen", "kubernetes-admin": "ready" });
-  assert.match(await fail(folder, 3, "ca", "rotate", "status"), /^n1 +node +not seen since .+ tlsboot token create/m);
+  assert.match(
+    await fail(folder, 3, "ca", "rotate", "status"),
+    /^n1 +node +not seen since .+ tlsboot bootstrap --kubeconfig/m,
+  );
   assert.match(await fail(folder, 1, "ca", "rotate", "finish"), /the new CA does not sign yet/);
   assert.match(
     (await succeed(folder, "ca", "show")).stdout,
@@ -137,16 +140,10 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   const unknown = await fail(folder, 1, "ca", "rotate", "finish", "--leave-behind", "n11");
   assert.match(unknown, /there is no machine, user or server "n11"[^]*did you mean "n1"\?/);
 
-  // The command that status prints for a node makes it join again.
+  // The command that status prints for a node, with its files.
+  const renewed = await succeed(folder, "bootstrap", ...NODE);
+  assert.match(renewed.stdout, /^n1\/kubeconfig: 2 CAs are trusted now/m);
   await succeed(folder, "kubeconfig", "user", "alice");
-  const { stdout: join } = await succeed(folder, "token", "create", "--node", "n1", "--approve");
-  await rm(folder.join("n1"), { recursive: true });
-  await writeFile(folder.join("token"), join, { mode: 0o600 });
-  const { stdout: ca } = await succeed(folder, "ca", "show", "-o", "json");
-  const { publicKeyPin: pin } = JSON.parse(ca);
-  const target = ["--server", instance.url, "--token-file", "token", "--ca-cert-hash", pin];
-  await succeed(folder, "bootstrap", ...target, ...NODE);
-  await waitForTrust(folder);
   assert.deepEqual(await readStates(folder), { alice: "ready", n1: "ready", "kubernetes-admin": "ready" });
 
   assert.ok(await isAccepted(oldAdmin));

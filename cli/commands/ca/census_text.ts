@@ -85,6 +85,10 @@ export function describeCounts(rows: readonly CensusRow[]): string {
   return `${ready} of ${rows.length} machines and users${others}`;
 }
 
+const ON_MACHINE = "tlsboot bootstrap";
+const ON_MACHINE_NOTE =
+  "Run bootstrap on the machine, with the paths of its files, and while its kubelet is stopped.\n";
+
 const COLUMNS: readonly TableColumn[] = [
   { name: "Name" },
   { name: "Kind" },
@@ -110,7 +114,9 @@ export function formatCensus(rows: readonly CensusRow[], isWide: boolean): strin
     })),
   );
   const more = rows.length - shown.length;
-  return more === 0 ? table : `${table}and ${more} more: tlsboot ca rotate status -o wide\n`;
+  const rest = more === 0 ? "" : `and ${more} more: tlsboot ca rotate status -o wide\n`;
+  const isOnMachine = shown.some(({ kind, command = "" }) => kind === "node" && command.startsWith(ON_MACHINE));
+  return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}`;
 }
 
 /** Converts a rotation to the facts of `-o json` and `-o yaml`. Keys may be added, but never removed. */

@@ -6,6 +6,7 @@ import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts"
 import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
+import { findNearest } from "../../../core/lib/nearest.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
@@ -45,6 +46,7 @@ import {
 } from "./next_ca.ts";
 import type { CaRotateFlags } from "./rotate_flags.ts";
 
+const COMMANDS = ["begin", "status", "switch", "finish", "abort"];
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;
 
@@ -52,9 +54,12 @@ const REPEATED_WITHIN_MS = 3_600_000;
 export async function run(input: Input<CaRotateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = "ca"] } = input;
   if (!settings.now) {
+    const nearest = findNearest(name, COMMANDS);
     throw new UsageError(
-      `"tlsboot ca rotate" needs a command: begin, status, switch, finish, abort`,
-      "for a key that has leaked, replace the CA at once with: tlsboot ca rotate --now",
+      `"tlsboot ca rotate" needs a command: ${COMMANDS.join(", ")}`,
+      nearest !== undefined
+        ? `did you mean ${nearest}?`
+        : "for a key that has leaked, replace the CA at once with: tlsboot ca rotate --now",
     );
   }
   if ((settings.inventory === undefined) !== (settings.out === undefined)) {
