@@ -33,8 +33,10 @@ export interface OfflineAnswer {
   readonly verdict: OfflineVerdict;
   /** The CA that answers, and its issuers. */
   readonly issuer: readonly CertificateFacts[];
-  /** The CAs that a client of the API server trusts. */
+  /** The CAs that a client of the API server trusts; two of them while one replaces the other. */
   readonly serverCas: readonly CertificateFacts[];
+  /** The CA that answers, signed by the one that it replaces. */
+  readonly crossSigned: CertificateFacts | undefined;
   /** The URL of the API server; undefined when it is not known beside the CA. */
   readonly server: string | undefined;
   readonly answeredAt: string;
@@ -45,6 +47,7 @@ export interface OfflineAnswer {
 /** What the CA knows about the site of its machines. */
 export interface OfflineSite {
   readonly serverCas: readonly CertificateFacts[];
+  readonly crossSigned?: CertificateFacts | undefined;
   readonly server: string | undefined;
 }
 
@@ -52,6 +55,7 @@ const TITLE = "tlsboot certificate answer";
 const CERTIFICATE = "certificate, and the intermediates behind it";
 const ISSUER = "CA that answers";
 const SERVER_CA = "CA of the API server";
+const CROSS_SIGNED = "CA that answers, signed by the one that it replaces";
 
 /** Returns the name of the file of the answer to a request. */
 export function toAnswerFileName(name: string): string {
@@ -89,6 +93,7 @@ export async function encodeOfflineAnswer(
       ...(verdict.kind === "signed" ? [[CERTIFICATE, encodeCertificates(verdict.chain)] as const] : []),
       [ISSUER, encodeCertificates([certificate, ...issuers])],
       [SERVER_CA, encodeCertificates(site.serverCas)],
+      ...(site.crossSigned === undefined ? [] : [[CROSS_SIGNED, encodeCertificates([site.crossSigned])] as const]),
     ]),
   };
   const signature = await key.sign(encodeSignedPart(document), chooseAlgorithm(certificate.publicKey));
@@ -107,6 +112,9 @@ export function parseOfflineAnswer(text: string): Result<OfflineAnswer, string> 
   if (!issuer.ok) return err(`the CA in it cannot be read: ${issuer.error}`);
   const serverCas = parseCaBundle(sections.get(SERVER_CA) ?? "");
   if (!serverCas.ok) return err(`the CA of the API server in it cannot be read: ${serverCas.error}`);
+  const pem = sections.get(CROSS_SIGNED);
+  const crossSigned = pem === undefined ? undefined : parseCaBundle(pem);
+  if (crossSigned?.ok === false) return err(`the cross-signed CA in it cannot be read: ${crossSigned.error}`);
   const verdict = parseVerdict(headers, sections.get(CERTIFICATE) ?? "");
   if (!verdict.ok) return verdict;
   return ok({
@@ -117,6 +125,7 @@ export function parseOfflineAnswer(text: string): Result<OfflineAnswer, string> 
     verdict: verdict.value,
     issuer: issuer.value,
     serverCas: serverCas.value,
+    crossSigned: crossSigned?.value[0],
     server: headers.get("Server"),
     answeredAt: headers.get("Answered") ?? "",
     isSignatureGood: isSigned(read.value, issuer.value[0]),

@@ -77,19 +77,31 @@ function findCaPath({ issuer }: OfflineAnswer): readonly CertificateFacts[] {
 
 /**
  * Finds out whether the answer comes from another site. The site is known by a CA above the certificate, whose key signed
- * the whole answer; or, where the API server has a CA of its own, by every CA that clients are to trust.
+ * the whole answer; by the CA that it replaces, which signed it; or, where the API server has a CA of its own, by every CA that clients are to trust.
  */
 function findSiteFault(answer: OfflineAnswer, { site, stored }: ExpectedAnswer): AnswerVerdict | undefined {
   const above = toPins(findCaPath(answer));
   const fault = `it is from another site: its CA is ${above.at(-1) ?? "unknown"}`;
   if (site.length === 0) {
-    const isSame = stored === undefined || verifyChain(stored, [], answer.issuer, { at: undefined }).ok;
+    const didIssue = (ca: CertificateFacts): boolean =>
+      stored !== undefined && verifyChain(stored, [], [ca], { at: undefined }).ok;
+    const isSame = stored === undefined || answer.issuer.some(didIssue) || isCrossSigned(answer, didIssue);
     return isSame ? undefined : unusable(`${fault}, which did not issue the certificate in use`, OTHER_SITE);
   }
-  if (above.some((pin) => site.includes(pin))) return undefined;
+  const isKnown = (ca: CertificateFacts): boolean => site.includes(publicKeyPin(ca));
+  if (above.some((pin) => site.includes(pin)) || isCrossSigned(answer, isKnown)) return undefined;
   const { serverCas } = answer;
   if (serverCas.length > 0 && toPins(serverCas).every((pin) => site.includes(pin))) return undefined;
   return unusable(`${fault}, and this machine expects ${site.join(" or ")}`, OTHER_SITE);
+}
+
+/** Reports whether a known CA, which is in the answer too, has signed the key of the CA that answers. */
+function isCrossSigned(
+  { crossSigned, issuer: [ca], serverCas }: OfflineAnswer,
+  isKnown: (ca: CertificateFacts) => boolean,
+): boolean {
+  if (crossSigned === undefined || ca === undefined || publicKeyPin(crossSigned) !== publicKeyPin(ca)) return false;
+  return crossSigned.isCa && verifyChain(crossSigned, [], serverCas.filter(isKnown), { at: undefined }).ok;
 }
 
 function unusable(fault: string, fix: string): AnswerVerdict {

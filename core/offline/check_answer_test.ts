@@ -4,6 +4,7 @@ import { before, test } from "node:test";
 import { createIssuingCa, type IssuingCa } from "../../tests/support/issuing_ca.ts";
 import { parseCertificateChain } from "../bootstrap/credential_pair.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
+import { crossSign } from "../pki/cross_sign.ts";
 import { generatePrivateKey, type PrivateKey } from "../pki/keys.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../pki/pkcs10.ts";
 import { publicKeyPin } from "../pki/public_key_pin.ts";
@@ -95,6 +96,39 @@ test("decideAnswer() takes another CA of the API server only when every one of t
   assert.deepEqual(decideAnswer(split, { ...expected, site: ofServer }), { kind: "usable" });
   assertRefused(decideAnswer(mixed, { ...expected, site: ofServer }), /another site/);
   assert.deepEqual(decideAnswer(mixed, { ...expected, site: toPins([ca.authority.certificate]) }), { kind: "usable" });
+});
+
+test("decideAnswer() takes a new CA that a known one has signed, and only that", async () => {
+  const sign = async (of: IssuingCa, by: IssuingCa): Promise<CertificateFacts> => {
+    const signed = await crossSign(of.authority.certificate, by.authority, {
+      notBefore: NOW,
+      serial: Uint8Array.of(9),
+    });
+    assert.ok(signed.ok, JSON.stringify(signed));
+    return signed.value;
+  };
+  const unknown = await createIssuingCa(NOW);
+  const readReplaced = async (crossSigned: CertificateFacts, old = other): Promise<OfflineAnswer> => {
+    const site = { serverCas: [ca.authority.certificate, old.authority.certificate], crossSigned, server: undefined };
+    const verdict = { kind: "signed" as const, chain: await issue(ca) };
+    return read(await encodeOfflineAnswer(request, verdict, site, ca.authority, NOW));
+  };
+  const site = toPins([other.authority.certificate]);
+  const [stored] = await issue(other, await generatePrivateKey("ecdsa-p256"));
+  const good = await readReplaced(await sign(ca, other));
+  assert.deepEqual(decideAnswer(good, { ...expected, site }), { kind: "usable" });
+  assert.deepEqual(decideAnswer(good, { ...expected, stored }), { kind: "usable" });
+  for (
+    const bad of [
+      await readReplaced(await sign(ca, unknown)),
+      await readReplaced(await sign(ca, unknown), unknown),
+      await readReplaced(await sign(unknown, other)),
+      await readReplaced(other.authority.certificate),
+    ]
+  ) {
+    assertRefused(decideAnswer(bad, { ...expected, site }), /another site/);
+    assertRefused(decideAnswer(bad, { ...expected, stored }), /another site/);
+  }
 });
 
 test("decideAnswer() refuses an answer whose server was replaced, although its checksum is right", async () => {

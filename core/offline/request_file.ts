@@ -92,16 +92,16 @@ function encodeProof(id: string): Uint8Array<ArrayBuffer> {
 
 /**
  * Finds out why a request does not prove that its requester has a valid certificate of the same subject; undefined when it
- * does. `issuers` are the CA that issued it and that CA's own issuers.
+ * does. `cas` are those whose client certificates count.
  */
 export function findRequesterFault(
   request: OfflineRequest,
-  issuers: readonly CertificateFacts[],
+  cas: readonly CertificateFacts[],
   now: Date,
 ): string | undefined {
   const [leaf, ...intermediates] = request.requester?.chain ?? [];
   if (request.requester === undefined || leaf === undefined) return "it names no certificate";
-  const path = verifyChain(leaf, [...intermediates, ...issuers.slice(0, -1)], issuers.slice(-1), { at: now });
+  const path = verifyChain(leaf, intermediates, cas, { at: now });
   if (!path.ok) return `its certificate is not valid here: ${path.error}`;
   if (formatName(leaf.subject) !== formatName(request.facts.subject)) return "its certificate is of another subject";
   const { publicKey } = leaf;

@@ -318,6 +318,47 @@ test("offline: an answer that was not taken up in time is not signed again, and 
   assertRun(await machine("n1", ` --server ${SERVER}`), 0, /certificate of n1 issued/);
 });
 
+test("offline: a new CA reaches a machine with its next certificate, because the old one vouches for it", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine, clock } = place;
+  const rotate = (step: string): Promise<CapturedRun> =>
+    tlsboot(
+      `ca rotate ${step} --cluster-signing-cert-file ca/pki/ca.crt --cluster-signing-key-file ca/pki/ca.key ` +
+        `--issued-log ${place.folder.join("ca/issued.jsonl")}`,
+    );
+  const sign = `sign stick --data-dir ca --server ${SERVER} --policy inventory-only --inventory inventory.yaml`;
+  const readCas = async (): Promise<readonly string[]> => {
+    const [, base64 = ""] = /certificate-authority-data: (\S+)/.exec(await place.read("n1/kubeconfig")) ?? [];
+    const text = Buffer.from(base64, "base64").toString();
+    return text.match(/-----BEGIN[^]*?END CERTIFICATE-----\n/g) ?? [];
+  };
+  const oldCa = await place.read("ca/pki/ca.crt");
+  await machine("n1");
+  await tlsboot(sign);
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/);
+  assert.deepEqual(await readCas(), [oldCa]);
+  assertRun(await rotate("begin"), 0, /next-ca/);
+  assertRun(await rotate("switch"), 0, /the new CA signs/);
+  const newCa = await place.read("ca/pki/ca.crt");
+  assert.notEqual(newCa, oldCa);
+
+  await clock.advance(2 * DAY_MS);
+  const before = await readCertificate(place);
+  await machine("n1", " --renew-before 364d");
+  assertRun(await tlsboot(sign), 0, /^n1\.answer\.pem: signed, /, /holder of certificate .*, proved by its key/);
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/, /^$/);
+  assert.notEqual((await readCertificate(place)).serialNumber, before.serialNumber);
+  assert.ok((await readCertificate(place)).verify(new X509Certificate(newCa).publicKey));
+  assert.deepEqual(await readCas(), [newCa, oldCa]);
+
+  assertRun(await rotate("finish"), 0, /^/);
+  await clock.advance(2 * DAY_MS);
+  await machine("n1", " --renew-before 364d");
+  await tlsboot(sign);
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/);
+  assert.deepEqual(await readCas(), [newCa]);
+});
+
 test("offline: flags that do not fit are refused with the reason", async () => {
   await using place = await createPlace();
   const { tlsboot, machine } = place;

@@ -284,12 +284,14 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
         "--ca-passphrase-share shares/share-1-of-3.txt --ca-passphrase-share shares/share-2-of-3.txt",
       // The certificate is new, and must be due for its renewal.
       "--renew-before 200d": "--renew-before 8759h56m",
+      "--renew-before 364d": "--renew-before 8759h56m",
     },
   });
   assert.match(out, /kubelet-client-current\.pem: OK/);
   assert.match(out, /serving certificate of n1, 10\.0\.0\.11 issued/);
   assert.match(out, /printer\/tls\.crt: OK/);
-  assert.equal(out.match(/^n1\.answer\.pem: signed, /gm)?.length, 2);
+  assert.equal(out.match(/^n1\.answer\.pem: signed, /gm)?.length, 3);
+  assert.equal(out.match(/kubelet-client-current\.pem: OK/g)?.length, 2, "the second one is of the new CA");
   assert.match(out, /^n2\.answer\.pem: signed, /m);
   assert.match(out, /^n3\.answer\.pem: signed, /m);
   assert.match(out, /Username +system:node:n1\n/);

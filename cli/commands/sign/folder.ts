@@ -35,7 +35,6 @@ import { encodeIssued } from "../../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
 import type { IssuedLog } from "../../authority/issued_log.ts";
-import { authorityPaths } from "../../authority/layout.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -51,9 +50,11 @@ import { line } from "../../output/escape.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { SignFlags } from "./flags.ts";
 import {
+  type CasAround,
   createSignerOpener,
   type OpenedSigner,
   openSignLog,
+  readCasAround,
   readSignRecords,
   type SignerOpener,
   toSignPolicyFlags,
@@ -162,10 +163,11 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
     return { kind: "again", leaf: given.leaf };
   }
   const signer = await desk.signers.open(request.signerName);
-  const serverCas = await readServerCas(desk, signer);
-  checkSite(request, signer, serverCas);
+  const around = await readCasAround(desk.settings, signer, { files, cwd: io.cwd });
+  checkSite(request, signer, around);
+  const site = { serverCas: around.server, crossSigned: around.crossSigned, server };
   const answer = (verdict: OfflineVerdict): Promise<string> =>
-    encodeOfflineAnswer(request, verdict, { serverCas, server }, signer.authority, io.clock.now());
+    encodeOfflineAnswer(request, verdict, site, signer.authority, io.clock.now());
   const kept = given ?? findSigned(await completeEarlier(id, request, signer, desk));
   if (kept !== undefined) {
     // An answer is signed by the CA that issued its certificate, which may have been replaced since.
@@ -176,7 +178,7 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
     await writeAnswer(text);
     return { kind: "again", leaf: kept.leaf };
   }
-  const decision = await decide(name, request, signer, desk, signal);
+  const decision = await decide(name, request, signer, around, desk, signal);
   if (decision.kind === "left") return decision;
   if (decision.kind === "refused") {
     await writeAnswer(await answer(decision));
@@ -213,26 +215,13 @@ async function readRequest(name: string, { folder, files }: Desk): Promise<Offli
   });
 }
 
-/** The CAs that clients of the API server trust: that of the data directory, or the one that flags name. */
-async function readServerCas(
-  { settings, files, io }: Desk,
-  { authority }: OpenedSigner,
-): Promise<readonly CertificateFacts[]> {
-  const own = [authority.certificate, ...authority.issuers];
-  if (settings.clusterSigningCertFile !== undefined) return own;
-  const path = authorityPaths(resolve(io.cwd, settings.dataDir)).certificate;
-  const bundle = parseCaBundle(await files.readText(path) ?? "");
-  if (bundle.ok) return bundle.value;
-  throw new AppError("ca_invalid", `cannot read the CA "${path}": ${bundle.error}`);
-}
-
 /** Refuses the request of a machine that expects another CA. */
 function checkSite(
   { name, site }: OfflineRequest,
   { authority: { certificate, issuers } }: OpenedSigner,
-  serverCas: readonly CertificateFacts[],
+  { server }: CasAround,
 ): void {
-  const own = [certificate, ...issuers, ...serverCas].map((one) => publicKeyPin(one));
+  const own = [certificate, ...issuers, ...server].map((one) => publicKeyPin(one));
   if (site.length === 0 || own.some((pin) => site.includes(pin))) return;
   throw new AppError(
     "invalid",
@@ -318,15 +307,13 @@ async function decide(
   name: string,
   request: OfflineRequest,
   signer: OpenedSigner,
+  { clients }: CasAround,
   desk: Desk,
   signal: AbortSignal,
 ): Promise<Decision> {
   const { settings, policies, records, io } = desk;
   const now = io.clock.now();
-  const { authority } = signer;
-  const fault = request.requester === undefined
-    ? undefined
-    : findRequesterFault(request, [authority.certificate, ...authority.issuers], now);
+  const fault = request.requester === undefined ? undefined : findRequesterFault(request, clients, now);
   const requester = getOfflineRequester(request, fault === undefined);
   const { facts, signerName, usages, expirationSeconds } = request;
   const asked = { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };

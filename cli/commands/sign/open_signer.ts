@@ -5,14 +5,19 @@ import { AppError } from "../../../core/errors.ts";
 import { INVENTORY_ONLY } from "../../../core/approval/builtin_policies.ts";
 import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../../core/pki/authority.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { listTrustedCas } from "../../../core/rotation/trust.ts";
 import { decideClientTrust, findClientTrust } from "../../../core/signing/client_trust.ts";
 import type { ClientTrust } from "../../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
-import { readClientCas } from "../../authority/instance_authorities.ts";
+import { readCasOnDisk } from "../../authority/ca_swap.ts";
+import { readClientCas, readTrustPem } from "../../authority/instance_authorities.ts";
 import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
-import { authorityPaths } from "../../authority/layout.ts";
+import { type AuthorityPaths, authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { getRotationPaths } from "../../authority/rotation_files.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
@@ -155,4 +160,57 @@ async function openOfflineCa(
 async function readTrustedCas(dataDir: string, files: FilePort): Promise<readonly CertificateFacts[]> {
   if (await files.lstat(authorityPaths(dataDir).certificate) === undefined) return [];
   return (await readClientCas(dataDir, files)).map(({ chain }) => chain.certificate);
+}
+
+/** The CAs around the one that signs, also while one of them is being replaced. */
+export interface CasAround {
+  /** The CAs that clients of the API server trust. */
+  readonly server: readonly CertificateFacts[];
+  /** The CAs whose client certificates the API server accepts. */
+  readonly clients: readonly CertificateFacts[];
+  /** The CA that signs, signed by the one that it replaces; undefined when it replaces none. */
+  readonly crossSigned: CertificateFacts | undefined;
+}
+
+/** Reads the CAs around a signer's from the files beside it. AppError `not_found`, `ca_invalid`. */
+export async function readCasAround(
+  { clusterSigningCertFile, clusterSigningKeyFile, dataDir }: OfflineCaSettings,
+  { authority, profile }: OpenedSigner,
+  { files, cwd }: { readonly files: FilePort; readonly cwd: string },
+): Promise<CasAround> {
+  const root = resolve(cwd, dataDir);
+  if (clusterSigningCertFile === undefined) {
+    const trusted = parseCaBundle(await readTrustPem(root, files));
+    return {
+      server: trusted.ok ? trusted.value : [],
+      clients: (await readClientCas(root, files)).map(({ chain }) => chain.certificate),
+      crossSigned: await findCrossSigned(
+        (["serving", ...SPLIT_PURPOSES] as const).map((purpose) => authorityPaths(root, purpose)),
+        authority,
+        files,
+      ),
+    };
+  }
+  const certificate = resolve(cwd, clusterSigningCertFile);
+  const paths = { certificate, key: resolve(cwd, clusterSigningKeyFile ?? certificate) };
+  const trusted = listTrustedCas(undefined, await readCasOnDisk(paths, files));
+  return {
+    server: trusted.flatMap((ca) => [ca.certificate, ...ca.issuers]),
+    // The CA of a custom signer may be one that no API server trusts.
+    clients: BUILTIN_SIGNERS.has(profile.signerName) ? trusted.map((ca) => ca.certificate) : [],
+    crossSigned: await findCrossSigned([paths], authority, files),
+  };
+}
+
+async function findCrossSigned(
+  places: readonly AuthorityPaths[],
+  { certificate }: Authority,
+  files: FilePort,
+): Promise<CertificateFacts | undefined> {
+  for (const place of places) {
+    const read = parseCaBundle(await files.readText(getRotationPaths(place).crossSigned) ?? "");
+    const [ca] = read.ok ? read.value : [];
+    if (ca !== undefined && publicKeyPin(ca) === publicKeyPin(certificate)) return ca;
+  }
+  return undefined;
 }
