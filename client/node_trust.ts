@@ -12,7 +12,12 @@ import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/port
 import type { FilePort } from "./files.ts";
 import { type NodeConnectionOptions, readNodeCluster } from "./node_kubeconfig.ts";
 import { createObjectStore } from "./objects/object_store.ts";
-import { followTrustBundles, reportTrust, type TrustBundleFollower } from "./objects/trust_bundles.ts";
+import {
+  followTrustBundles,
+  getTrustBundlePem,
+  reportTrust,
+  type TrustBundleFollower,
+} from "./objects/trust_bundles.ts";
 import type { Holder } from "./rotation.ts";
 import { type Connect, readCa } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
@@ -157,7 +162,7 @@ async function decideServerTrust(
   deps: ServerTrustDeps,
   signal: AbortSignal,
 ): Promise<TrustDecision> {
-  const decision = decideTrust(await readCa(cluster.ca, deps.files), bundles.map(({ spec }) => spec.trustBundle));
+  const decision = decideTrust(await readCa(cluster.ca, deps.files), bundles.map(getTrustBundlePem));
   if (decision.kind !== "changed") return decision;
   const fault = await findServerFault({ ...cluster, ca: { kind: "pem", pem: decision.pem } }, deps, signal);
   return fault === undefined ? decision : { kind: "refused", reason: fault };

@@ -196,6 +196,20 @@ for (
   }
 }
 
+test("followNodeTrust() survives a server that sends bundles of another shape", async () => {
+  await using m = await startMachine("data");
+  const selected = { signerName: SIGNER };
+  for (const spec of [selected, { ...selected, trustBundle: 7 }, { ...selected, trustBundle: null }]) {
+    const annotations = { "tlsboot/retiring-ca": 7, "tlsboot/renew-from": {}, "tlsboot/renew-by": null };
+    m.api.put({ metadata: { name: `b${m.api.objects.size}`, annotations }, spec } as never);
+  }
+  m.start();
+  await eventuallyIs("an error", () => m.logger.messages("error").length === 1);
+  for (const name of ["b0", "b1", "b2"]) m.api.remove(name);
+  m.publish(m.api.ca.caPem + NEW_CA.caPem);
+  await eventuallyIs("a report", () => m.reports.length === 1);
+});
+
 test("followNodeTrust() does not replace the certificate of a CA whose key is beside it", async () => {
   await using m = await startMachine("file");
   m.files.entries.set("/node/ca.key", { kind: "file", text: "key", mode: 0o600 });

@@ -3,12 +3,20 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
 import { clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
+import { isRecord } from "../../core/lib/record.ts";
 import { formatCollectionPath } from "../../core/kube/schema.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
 import { createTrustReport } from "../../core/rotation/trust_report.ts";
 import { createApiClient } from "./api.ts";
 import { createObjectStore } from "./object_store.ts";
 import { reconnectDelayMs } from "./reflector.ts";
+
+/** Returns the certificates in a bundle, PEM; empty when the server has sent something else. */
+export function getTrustBundlePem(bundle: ClusterTrustBundle): string {
+  const spec: unknown = bundle.spec;
+  const pem = isRecord(spec) ? spec["trustBundle"] : undefined;
+  return typeof pem === "string" ? pem : "";
+}
 
 /** The bundles to follow, and the adapters. */
 export interface TrustBundleFollower {
@@ -47,12 +55,12 @@ export async function followTrustBundles(options: TrustBundleFollower, signal: A
     try {
       await using transport = await options.connect();
       await follow(transport, state, options, signal);
-      continue;
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
       pauseMs = options.onFailure(error, state.hasAnswered);
     }
+    // Also before a connection that `onBundles` asks for: all machines of a cluster connect again after one change.
     await clock.sleep(pauseMs ?? reconnectDelayMs(state.failures++, () => random.float()), signal);
   }
 }

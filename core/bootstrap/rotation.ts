@@ -70,7 +70,9 @@ export function findCaRetirement(
 function parseRetirement(
   annotations: Readonly<Record<string, string>>,
 ): readonly { readonly keyIds: readonly string[]; readonly from: number; readonly by: number }[] {
-  const keyIds = (annotations[RETIREMENT_ANNOTATIONS.keyIds] ?? "").split(",").map((id) => id.trim().toLowerCase())
+  const keyIds = String(annotations[RETIREMENT_ANNOTATIONS.keyIds] ?? "").split(",").map((id) =>
+    id.trim().toLowerCase()
+  )
     .filter((id) => id !== "");
   const from = Date.parse(annotations[RETIREMENT_ANNOTATIONS.from] ?? "");
   const by = Date.parse(annotations[RETIREMENT_ANNOTATIONS.by] ?? "");

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkBundleFile } from "../../../client/node_trust.ts";
 import { reconnectDelayMs } from "../../../client/objects/reflector.ts";
-import { followTrustBundles, reportTrust } from "../../../client/objects/trust_bundles.ts";
+import { followTrustBundles, getTrustBundlePem, reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
@@ -101,7 +101,7 @@ function parseSelection({ args: [name], settings }: Input<TrustFetchFlags>): Tru
 /** Merges the certificates of the bundles. Throws AppError when there are no bundles or no certificates in them. */
 function mergeBundles(bundles: readonly ClusterTrustBundle[], selection: TrustBundleSelection) {
   if (bundles.length === 0) throw createNoBundleError(selection);
-  const pem = mergeTrustBundles(bundles.map(({ spec }) => spec.trustBundle));
+  const pem = mergeTrustBundles(bundles.map(getTrustBundlePem));
   const { certificates, firstNotAfter } = describeTrustBundle(pem);
   if (certificates === 0) {
     const names = bundles.map((bundle) => `"${getName(bundle)}"`).join(", ");
@@ -203,8 +203,8 @@ async function report(
   { io: { clock }, logger }: Context,
   signal: AbortSignal,
 ): Promise<void> {
-  if (bundles.some(({ spec }) => spec.signerName !== KUBE_APISERVER_SERVING_SIGNER)) return;
-  const decision = decideTrust("", bundles.map(({ spec }) => spec.trustBundle));
+  if (bundles.some(({ spec }) => spec?.signerName !== KUBE_APISERVER_SERVING_SIGNER)) return;
+  const decision = decideTrust("", bundles.map(getTrustBundlePem));
   if (decision.kind !== "changed") return;
   try {
     await reportTrust(transport, decision.fingerprints, { clock }, signal);
