@@ -183,7 +183,9 @@ export class InstanceRotations {
 
   #remove(name: string): void {
     const rotation = this.#rotations.get(name);
-    if (rotation !== undefined && isInProgress(rotation)) this.#aborted.add(findNewFingerprint(rotation.spec));
+    if (rotation !== undefined && getTrustStep(rotation.spec) === "Trust") {
+      this.#aborted.add(findNewFingerprint(rotation.spec));
+    }
     this.#rotations.delete(name);
     this.#adoptions.delete(name);
   }

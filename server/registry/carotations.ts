@@ -1,5 +1,6 @@
 /** The resource `tlsboot/v1alpha1` carotations: the replacement of a CA, which all servers of an installation follow. */
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
+import { forbidden } from "../../core/kube/status.ts";
 import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { planCaRotationStatus, validateCaRotation, validateCaRotationUpdate } from "../../core/rotation/ca_rotation.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
@@ -30,6 +31,13 @@ export const caRotations: Resource<CaRotation> = {
       ...object,
       status: planCaRotationStatus(object.spec, stored, now),
     }),
+  },
+  deletion: {
+    begin({ metadata, spec }) {
+      if (spec.step !== "Switch") return { kind: "usual" };
+      const why = "the new CA signs and the old one is trusted: finish the rotation, or set spec.step to Trust first";
+      throw forbidden(caRotationKind, metadata.name ?? "", why);
+    },
   },
   subresources: [
     {

@@ -56,6 +56,10 @@ test("a CARotation takes its steps, which the server times, and neither goes bac
     /spec.oldCA: Forbidden: cannot change/,
   );
   assert.match(String((await change({ isLeaked: false })).at("message")), /spec.isLeaked: Forbidden/);
+  assert.match(
+    String((await app.send("DELETE", `${ROTATIONS}/ca`)).at("message")),
+    /forbidden: .*finish the rotation, or/,
+  );
   assert.equal((await change({ step: "Trust" })).at("status/switchedAt"), undefined);
   assert.equal((await change({ step: "Finish" })).at("status/finishedAt"), "2026-01-01T00:00:00Z");
   assert.match(String((await change({ step: "Switch" })).at("message")), /the rotation is finished/);
