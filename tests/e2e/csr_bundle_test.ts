@@ -164,6 +164,46 @@ test("a request that was signed is not signed for another export", async () => {
   assert.equal((await importFrom("one.signed")).code, 0);
 });
 
+test("a bundle of which nothing was signed is answered again, by the rules of the next run", async () => {
+  const profile = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/db
+names: { dns: { allowed: ["*.db.example.com"] } }
+usages: { allowed: [server auth] }
+lifetime: { max: 24h }
+`;
+  await writeFile(folder.join("db.yaml"), profile);
+  await request("db", {
+    signerName: "example.com/db",
+    usages: ["server auth"],
+    commonName: "",
+    dnsNames: ["a.db.example.com"],
+  });
+  await exportTo("db.tlsb", "db");
+  const first = await sign("db.tlsb", "db.first");
+  assert.equal(first.code, 3);
+  assert.match(first.stderr, /cannot answer: the CA has no rules for any signer of these requests/);
+  const second = await sign("db.tlsb", "db.second", "--profile", "db.yaml");
+  assert.equal(second.code, 0, second.stderr);
+  assert.equal((await importFrom("db.second")).code, 0);
+});
+
+test("an inventory beside the CA is a second opinion", async () => {
+  const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet", organizations: ["system:nodes"] };
+  const usages = ["digital signature", "client auth"];
+  await request("known", { ...kubelet, usages, commonName: "system:node:n1" });
+  await request("unknown", { ...kubelet, usages, commonName: "system:node:n9" });
+  const inventory = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: n1\n    dns: [n1]\n";
+  await writeFile(folder.join("inventory.yaml"), inventory);
+  await exportTo("machines.tlsb", "known", "unknown");
+  const signed = await sign("machines.tlsb", "machines.signed", "--inventory", "inventory.yaml");
+  assert.equal(signed.code, 3, signed.stderr);
+  assert.match(signed.stderr, /^known\n[^]*Verdict: +the signer's rules allow it\nunknown\n/m);
+  assert.match(signed.stderr, /^unknown\n[^]*Verdict: +not signed: no policy of the CA approves it: .*inventory/m);
+  const imported = await importFrom("machines.signed");
+  assert.equal(imported.stdout, "certificatesigningrequest.certificates.k8s.io/known issued\n");
+});
+
 test("two runs beside the CA at the same time give one answer", async () => {
   await request("both");
   await exportTo("both.tlsb", "both");
