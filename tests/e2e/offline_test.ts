@@ -359,6 +359,29 @@ test("offline: a new CA reaches a machine with its next certificate, because the
   assert.deepEqual(await readCas(), [newCa]);
 });
 
+test("offline: with a CA for each purpose, a machine proves itself with its client certificate and renews", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine, clock } = place;
+  assert.equal((await tlsboot("ca init --data-dir split --split")).code, 0);
+  const serving = " --serving --serving-ip 10.0.0.11";
+  const sign = `sign stick --data-dir split --server ${SERVER} --policy kubelet-serving --inventory inventory.yaml`;
+  await machine("n1");
+  assertRun(await tlsboot(sign), 0, /^n1\.answer\.pem: signed, /);
+  assertRun(
+    await machine("n1", serving),
+    0,
+    /certificate of n1 issued[^]*request written: stick\/n1_serving\.request\.pem/,
+  );
+  assertRun(await tlsboot(sign), 0, /^n1_serving\.answer\.pem: signed, /m, /proved by its key/);
+  assertRun(await machine("n1", serving), 0, /serving certificate of n1, 10\.0\.0\.11 issued/);
+  const kubeconfig = await place.read("n1/kubeconfig");
+  assert.ok(kubeconfig.includes(Buffer.from(await place.read("split/pki/ca.crt")).toString("base64")));
+  await clock.advance(300 * DAY_MS);
+  assertRun(await machine("n1"), 0, /^request written/);
+  assertRun(await tlsboot(sign), 0, /^n1\.answer\.pem: signed, /m);
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/, /^$/);
+});
+
 test("offline: flags that do not fit are refused with the reason", async () => {
   await using place = await createPlace();
   const { tlsboot, machine } = place;
