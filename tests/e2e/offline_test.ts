@@ -4,6 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemRandom } from "../../cli/system.ts";
+import { encodeOfflineRequest, parseOfflineRequest } from "../../core/offline/request_file.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -173,6 +174,20 @@ test("offline: without a terminal only --yes or a rule signs, and a first machin
     /^n1\.request\.pem: no rule approves it: n1 already has a certificate until/m,
     /Warning: +n1 already has a certificate until \S+Z; another machine may claim its name/,
   );
+});
+
+test("offline: of two requests for the name of one machine, a rule signs only the first in a run", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine, folder } = place;
+  await machine("n1");
+  await rename(folder.join("stick/n1.request.pem"), folder.join("first"));
+  await tlsboot("bootstrap --offline stick --kubeconfig t/k --cert-dir t/pki --hostname-override n1");
+  const second = parseOfflineRequest(await place.read("stick/n1.request.pem"));
+  assert.ok(second.ok);
+  await writeFile(folder.join("stick/other.request.pem"), encodeOfflineRequest({ ...second.value, name: "other" }));
+  await rename(folder.join("first"), folder.join("stick/n1.request.pem"));
+  const run = await tlsboot(`sign stick --data-dir ca --server ${SERVER} --inventory inventory.yaml`);
+  assertRun(run, 3, /^n1\.answer\.pem: signed, [^]*^other\.request\.pem: no rule approves it: n1 already has/m);
 });
 
 test("offline: cut, altered and exchanged files are named, and the other requests are answered", async () => {

@@ -5,6 +5,7 @@ import { userInfo } from "node:os";
 import type { FilePort } from "../../../client/files.ts";
 import { POLICY_APPROVED } from "../../../core/approval/past_approvals.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
@@ -28,6 +29,9 @@ import {
   parseOfflineRequest,
   toRequestFileName,
 } from "../../../core/offline/request_file.ts";
+import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
+import { formatApiVersion } from "../../../core/kube/schema.ts";
+import { createRecord, describeIssued, formatRecordName } from "../../../core/register/record.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
@@ -39,7 +43,7 @@ import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { reportError } from "../../framework/report.ts";
+import { reportError, warn } from "../../framework/report.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { PUBLIC_MODE } from "../../instance/data_dir.ts";
@@ -68,7 +72,8 @@ interface Desk {
   readonly policies: PolicySettings;
   readonly signers: SignerOpener;
   readonly log: IssuedLog;
-  readonly records: readonly IssuedCertificate[];
+  /** What was signed before, also in this run: two requests for one name must not both pass as the first. */
+  readonly records: IssuedCertificate[];
   readonly answered: AnsweredRequests;
   readonly files: FilePort;
   readonly io: Io;
@@ -111,15 +116,17 @@ export async function signFolder(
     policies: await readPolicies(toSignPolicyFlags(settings), { files, cwd: io.cwd }),
     signers: await createSignerOpener(settings, files, io, signal),
     log,
-    records: await readSignRecords(log.path, files, signal),
+    records: [...await readSignRecords(log.path, files, signal)],
     answered: openAnsweredRequests(log.path, files),
     files,
     io,
   };
   const codes = new Set<ExitCode>();
+  let signed = 0;
   for (const name of names) {
     try {
       const outcome = await answerRequest(name, desk, signal);
+      if (outcome.kind === "signed") signed++;
       io.stdout.write(describeOutcome(name, outcome));
       if (outcome.kind === "refused" || outcome.kind === "left") codes.add(EXIT.no);
     } catch (error) {
@@ -129,6 +136,7 @@ export async function signFolder(
       codes.add(EXIT.failed);
     }
   }
+  if (signed > 0) io.stderr.write("carry the folder back, and run there again the command that made each request\n");
   if (codes.has(EXIT.failed)) return EXIT.failed;
   return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
 }
@@ -166,17 +174,20 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
   const around = await readCasAround(desk.settings, signer, { files, cwd: io.cwd });
   checkSite(request, signer, around);
   const site = { serverCas: around.server, crossSigned: around.crossSigned, server };
+  if (server === undefined && isFirstOfMachine(request)) {
+    warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", io);
+  }
   const answer = (verdict: OfflineVerdict): Promise<string> =>
     encodeOfflineAnswer(request, verdict, site, signer.authority, io.clock.now());
-  const kept = given ?? findSigned(await completeEarlier(id, request, signer, desk));
-  if (kept !== undefined) {
+  const earlier = given ?? findSigned(await completeEarlier(id, request, signer, desk));
+  if (earlier !== undefined) {
     // An answer is signed by the CA that issued its certificate, which may have been replaced since.
-    const isOwn = kept.issuer?.sha256Fingerprint === signer.authority.certificate.sha256Fingerprint;
-    const isChanged = server !== undefined && server !== kept.server && isOwn;
-    const text = isChanged ? await answer(kept.verdict) : kept.text;
-    if (text !== kept.text) await answered.replace(id, text);
+    const isOwn = earlier.issuer?.sha256Fingerprint === signer.authority.certificate.sha256Fingerprint;
+    const isChanged = server !== undefined && server !== earlier.server && isOwn;
+    const text = isChanged ? await answer(earlier.verdict) : earlier.text;
+    if (text !== earlier.text) await answered.replace(id, text);
     await writeAnswer(text);
-    return { kind: "again", leaf: kept.leaf };
+    return { kind: "again", leaf: earlier.leaf };
   }
   const decision = await decide(name, request, signer, around, desk, signal);
   if (decision.kind === "left") return decision;
@@ -190,8 +201,11 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
   if (!chain.ok) throw new AppError("internal", `cannot read back a certificate: ${chain.error}`);
   const text = await answer({ kind: "signed", chain: chain.value });
   const origin = createOrigin(id, request, requester, approval);
-  await writeAnswer(await answered.keep(id, text, () => desk.log.record(der, signer.authority, origin)));
-  return { kind: "signed", leaf: chain.value[0] };
+  const [leaf] = chain.value;
+  const kept = await answered.keep(id, text, () => desk.log.record(der, signer.authority, origin));
+  if (leaf !== undefined) desk.records.push(toRecord(leaf, origin, desk.records.length + 1, io.clock.now()));
+  await writeAnswer(kept);
+  return { kind: "signed", leaf };
 
   async function writeAnswer(text: string): Promise<void> {
     const path = join(folder, toAnswerFileName(name));
@@ -289,6 +303,25 @@ function createOrigin(
     requester: { ...requester, ...(used === undefined ? {} : { certificateFingerprint: used.sha256Fingerprint }) },
     approval,
   };
+}
+
+function toRecord(
+  leaf: CertificateFacts,
+  origin: Parameters<IssuedLog["record"]>[2],
+  sequence: number,
+  issuedAt: Date,
+): IssuedCertificate {
+  return {
+    apiVersion: formatApiVersion(issuedCertificateKind),
+    kind: issuedCertificateKind.kind,
+    metadata: { name: formatRecordName(sequence) },
+    spec: createRecord(describeIssued(leaf, origin), { sequence, issuedAt }),
+    status: {},
+  };
+}
+
+function isFirstOfMachine({ signerName, requester }: OfflineRequest): boolean {
+  return signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && requester === undefined;
 }
 
 /** The decision about a request; one that is approved has its plan. */
