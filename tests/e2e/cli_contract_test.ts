@@ -171,7 +171,10 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     flags: ["group", "ttl", "no-approve", "out", "server", "kubeconfig", "data-dir", "feature-gates"],
   },
   { command: "inspect", flags: [] },
-  { command: "doctor", flags: ["kubeconfig", "cert-dir", "bootstrap-kubeconfig", "backup", "output", "out", "strict"] },
+  {
+    command: "doctor",
+    flags: ["kubeconfig", "cert-dir", "bootstrap-kubeconfig", "cluster", "backup", "output", "out", "strict"],
+  },
   { command: "completion", flags: [] },
   { command: "docs man", flags: [] },
   { command: "docs guide", flags: [] },

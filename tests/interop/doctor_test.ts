@@ -15,6 +15,7 @@ import { encodeOctetString, encodeSequence, encodeValue } from "../../core/pki/d
 import { contextTag } from "../../core/pki/der.ts";
 import { runProgram, runTlsboot } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { basicConstraints, encodeOddCertificate, keyUsage, type OddExtension } from "../support/odd_certificate.ts";
@@ -70,6 +71,59 @@ test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews wha
   assert.deepEqual(await findProblems(pki), []);
 });
 
+test("doctor --cluster finds who may be any node, through which binding, and its fix takes the right back", async () => {
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  const admin = ["--cluster", "--kubeconfig", instance.adminKubeconfig];
+  assert.deepEqual(await findProblems(...admin), []);
+  const role = {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRole",
+    metadata: { name: "node-approver" },
+    rules: [
+      {
+        apiGroups: ["certificates.k8s.io"],
+        resources: ["certificatesigningrequests/approval"],
+        verbs: ["update"],
+      },
+      {
+        apiGroups: ["certificates.k8s.io"],
+        resources: ["signers"],
+        resourceNames: ["kubernetes.io/kube-apiserver-client-kubelet"],
+        verbs: ["approve"],
+      },
+    ],
+  };
+  await instance.kubectl.given({ stdin: JSON.stringify(role) }).run("create", "-f", "-");
+  await instance.kubectl.run(
+    "create",
+    "clusterrolebinding",
+    "jane-approves",
+    "--clusterrole=node-approver",
+    "--user=jane",
+  );
+  const [found, ...others] = await findProblems(...admin);
+  assert.deepEqual(others, []);
+  assert.equal(found?.check, "csr-approve");
+  assert.equal(
+    found?.message,
+    "user jane (ClusterRoleBinding jane-approves) may approve requests for " +
+      "kubernetes.io/kube-apiserver-client-kubelet, and so be any node",
+  );
+  const fixed = await runProgram("sh", ["-c", found?.fix ?? ""]);
+  assert.equal(fixed.code, 0, fixed.stderr);
+  assert.deepEqual(await findProblems(...admin), []);
+
+  // A right of all clients is an error.
+  await instance.kubectl.run(
+    ...["create", "clusterrolebinding", "all-approve", "--clusterrole=node-approver", "--group=system:authenticated"],
+  );
+  const [wide] = await findProblems(...admin);
+  assert.equal(wide?.severity, "error");
+  const refused = await runTlsboot(["doctor", "--cluster", "--kubeconfig", instance.bootstrapKubeconfig]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /cannot check the rights in https:[^]*hint: use the kubeconfig of an administrator/);
+});
+
 test("checkStrictly() refuses what OpenSSL refuses with -x509_strict, as Python 3.13 does", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("strict"));
@@ -114,4 +168,9 @@ test("checkStrictly() refuses what OpenSSL refuses with -x509_strict, as Python 
     const pairs = chain.map((one) => ({ file: "x", keyFile: undefined, publicKeyDer: undefined, chain: [one] }));
     assert.equal(checkStrictly(pairs).length > 0, isRefused, name);
   }
+});
+
+test("doctor --cluster finds nothing wrong with the rights that a real kube-apiserver begins with", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  assert.deepEqual(await findProblems("--cluster", "--kubeconfig", plane.adminKubeconfig), []);
 });

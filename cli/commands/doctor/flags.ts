@@ -20,6 +20,12 @@ const DOCTOR_FLAGS = {
       "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
       "beside the machine's kubeconfig.",
   }),
+  cluster: switchFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Check the rights in the cluster of --kubeconfig instead: who can create, approve and sign requests, for " +
+      "which signers, through which binding, and who can thereby be any node or an administrator.",
+  }),
   backup: listFlag({
     placeholder: "FILE",
     completion: { kind: "file" },
@@ -71,6 +77,10 @@ export const doctorCommand = defineCommand({
     { comment: "Check the server in ./tlsboot-data, or this machine", command: "tlsboot doctor" },
     { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1/pki" },
     { comment: "Check a policy for rules that can never apply", command: "tlsboot doctor web-policy.yaml" },
+    {
+      comment: "See who can approve and sign in a cluster",
+      command: "tlsboot doctor --cluster --kubeconfig admin.kubeconfig",
+    },
     { comment: "Check the CAs that kubeadm made", command: "tlsboot doctor /etc/kubernetes/pki" },
     {
       comment: "Give the end of every certificate to Prometheus",

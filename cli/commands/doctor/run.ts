@@ -7,9 +7,11 @@ import { formatTap, formatTextfile } from "../../../core/doctor/formats.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Io } from "../../io.ts";
 import { USER_AGENT } from "../../version.ts";
+import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
 import { type Examined, type ExamineDeps, joinExamined, showPath } from "./examine.ts";
 import { readFound } from "./files.ts";
@@ -36,11 +38,12 @@ export async function run(
     files,
     connect: createConnector({ files, clock: io.clock, userAgent: USER_AGENT }),
   };
-  const names = args.length === 0 ? await findTargets(deps) : args;
+  const names = listNames(args, settings, args.length === 0 && !settings.cluster ? await findTargets(deps) : args);
   const named = { kubeconfig: absolute(settings.kubeconfig, io), certDir: absolute(settings.certDir, io) };
   const all: Examined[] = [];
   const code = await forEachName(names, async (name) => {
-    all.push(await examine(await recognizeTarget(name, named, deps), { settings, deps }, signal));
+    if (settings.cluster) all.push(await examineCluster(name, deps, signal));
+    else all.push(await examine(await recognizeTarget(name, named, deps), { settings, deps }, signal));
   }, { io, isDebug, signal });
   // A textfile is written in any case, because it counts the targets that could not be read.
   if (all.length === 0 && settings.output !== "textfile") return code;
@@ -69,6 +72,20 @@ function format(
     case "textfile":
       return formatTextfile({ findings, certificates, readErrors, now: io.clock.now() });
   }
+}
+
+/** Lists what is examined: the targets, or the kubeconfig of the cluster. UsageError for both, or for neither. */
+function listNames(
+  args: readonly string[],
+  { cluster, kubeconfig }: Settings<DoctorFlags>,
+  targets: readonly string[],
+): readonly string[] {
+  if (!cluster) return targets;
+  if (args.length > 0) throw new UsageError("--cluster and a TARGET are two different checks", "give one of them");
+  if (kubeconfig === undefined) {
+    throw new UsageError("--cluster needs --kubeconfig", "name the kubeconfig of an administrator");
+  }
+  return [kubeconfig];
 }
 
 function absolute(path: string | undefined, { cwd }: Io): string | undefined {
