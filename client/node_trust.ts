@@ -1,4 +1,5 @@
 /** Keeps the CAs in a node's kubeconfig equal to those that its cluster publishes, so that a CA can be replaced. */
+import { dirname, join } from "node:path";
 import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/bootstrap/rotation.ts";
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
@@ -264,8 +265,6 @@ export async function checkBundleFile(path: string, files: Pick<FilePort, "readT
   const keyPath = path.replace(/\.(crt|pem|cer)$/, "") + ".key";
   if (await files.stat(keyPath) === undefined) return;
   throw new AppError("file_exists", `cannot write the bundle to "${path}": it is the certificate of "${keyPath}"`, {
-    hint: `let the kubeconfig name a copy of it: cp ${shellWord(path)} ${
-      shellWord(path.replace(/[^/\\]*$/, "trust.crt"))
-    }`,
+    hint: `let the kubeconfig name a copy of it: cp ${shellWord(path)} ${shellWord(join(dirname(path), "trust.crt"))}`,
   });
 }

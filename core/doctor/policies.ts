@@ -83,12 +83,20 @@ function findImpossible({ match, require: { usages, lifetime, names } }: Approva
   return unknown ? `Kubernetes has no signer ${match.signerNames.join(", ")}` : undefined;
 }
 
+/** Finds the name in the first line of a rule, such as `- name: "web" # for the web team`; undefined in other lines. */
+function findRuleName(entry: string): string | undefined {
+  const start = "- name:";
+  if (!entry.startsWith(start)) return undefined;
+  const [value = ""] = entry.slice(start.length).split("#");
+  return value.trim().replace(/^["']|["']$/g, "");
+}
+
 /** The command that removes the lines of a rule; undefined when they are not certain. */
 function removeRule(name: string, file: string, text: string): string | undefined {
   const lines = text.split("\n");
   const starts = lines.flatMap((line, index) => {
-    const [, indent, found] = /^(\s*)- name:\s*["']?([^"'#]*?)["']?\s*(?:#.*)?$/.exec(line) ?? [];
-    return found === name && indent !== undefined ? [{ index, indent: indent.length }] : [];
+    const entry = line.trimStart();
+    return findRuleName(entry) === name ? [{ index, indent: line.length - entry.length }] : [];
   });
   const [start] = starts;
   if (start === undefined || starts.length > 1) return undefined;

@@ -80,12 +80,13 @@ async function readRotation(
     join(await files.realPath(dirname(one)) ?? "", basename(one));
   const isLink = absolute !== undefined && await folderOf(absolute) === await folderOf(link);
   const text = await files.readText(path).catch(() => undefined) ?? "";
-  const count = (pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+  const lines = text.split("\n").map((line) => line.trim());
+  const count = (pattern: RegExp): number => lines.filter((line) => pattern.test(line)).length;
   return {
     hasLink: (await files.lstat(link))?.kind === "symlink",
     named: user?.user.clientCertificateData !== undefined ? "embedded" : isLink ? "link" : absolute,
     userName: user?.name ?? "",
-    isOneUser: count(/^\s*client-certificate(?:-data)?: \S+$/gm) === 1 &&
-      count(/^\s*client-key(?:-data)?: \S+$/gm) === 1,
+    isOneUser: count(/^client-certificate(?:-data)?: \S+$/) === 1 &&
+      count(/^client-key(?:-data)?: \S+$/) === 1,
   };
 }
