@@ -56,7 +56,7 @@ export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): P
   const slot = (await files.readText(markerPath(paths)))?.trim();
   if (slot === "next" || slot === "old") await promote(paths, slot, files);
   // A kill in the middle of a write leaves a copy of a key behind.
-  for (const one of ["next", "old"] as const) await files.unlink(toTemporaryPath(toSlotPaths(paths, one).key, 0));
+  for (const one of ["next", "old"] as const) await remove(toTemporaryPath(toSlotPaths(paths, one).key, 0), files);
 }
 
 /** Reads the CAs on disk. AppError `not_found` and `ca_invalid` for the CA that signs; a malformed other one is absent. */
@@ -151,6 +151,11 @@ async function readPair({ certificate, key }: AuthorityPaths, files: SwapFiles):
 async function writePair(to: AuthorityPaths, { certificatePem, keyPem }: NewCaFiles, files: SwapFiles): Promise<void> {
   if (keyPem !== undefined) await files.writeAtomic(to.key, keyPem, SECRET_MODE);
   await files.writeAtomic(to.certificate, certificatePem, PUBLIC_MODE);
+}
+
+/** Removes a file that is there: on a read-only file system even the removal of none fails. */
+async function remove(path: string, files: SwapFiles): Promise<void> {
+  if (await files.lstat(path) !== undefined) await files.unlink(path);
 }
 
 async function move(from: string, to: string, files: SwapFiles): Promise<void> {

@@ -111,7 +111,8 @@ export async function openCrlFiles(storage: Pick<Storage, "list" | "watch">, dep
       const file = published.get(basename(path));
       published.delete(basename(path));
       await file?.[Symbol.asyncDispose]();
-      await deps.files.unlink(path);
+      // On a read-only file system even the removal of no file fails.
+      if (await deps.files.readText(path) !== undefined) await deps.files.unlink(path);
     },
     async renew() {
       for (const file of published.values()) await file.renew();
