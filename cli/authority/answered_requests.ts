@@ -16,14 +16,10 @@ export interface AnsweredRequests {
   /** Replaces the answer that is given out from now on; the certificate in it is the same. */
   replace(id: string, answer: string): Promise<void>;
   /**
-   * Completes the answer of a run that was killed between keeping and recording: it is recorded with `record`, unless
-   * `isRecorded` finds it in the log. Undefined when there is none.
+   * Completes the answer of a run that was killed between keeping and recording, after `record` has recorded what of it is
+   * not in the log. Undefined when there is none.
    */
-  complete(
-    id: string,
-    isRecorded: (answer: string) => boolean,
-    record: (answer: string) => Promise<void>,
-  ): Promise<string | undefined>;
+  complete(id: string, record: (answer: string) => Promise<void>): Promise<string | undefined>;
 }
 
 /** Opens the answers beside an issued log; the folder is created with the first one. */
@@ -41,10 +37,10 @@ export function openAnsweredRequests(issuedLog: string, files: FilePort): Answer
       return answer;
     },
     replace: (id, answer) => files.writeAtomic(given(id), answer, SECRET_MODE),
-    async complete(id, isRecorded, record) {
+    async complete(id, record) {
       const answer = await files.readText(unrecorded(id));
       if (answer === undefined) return undefined;
-      if (!isRecorded(answer)) await record(answer);
+      await record(answer);
       await files.rename(unrecorded(id), given(id));
       return answer;
     },

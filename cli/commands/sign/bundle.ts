@@ -275,7 +275,7 @@ async function completeEarlier(
 ): Promise<string | undefined> {
   const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
   const byUid = new Map(requests.map((request) => [request.uid, request]));
-  return await answered.complete(id, () => false, async (text) => {
+  return await answered.complete(id, async (text) => {
     const missing = findLeaves(text).filter(({ leaf }) => !recorded.has(leaf.sha256Fingerprint));
     await Promise.all(missing.map(async ({ uid, leaf }) => {
       const request = byUid.get(uid);

@@ -38,7 +38,7 @@ import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { encodeIssued } from "../../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
-import type { IssuedLog } from "../../authority/issued_log.ts";
+import { FileLock, type IssuedLog } from "../../authority/issued_log.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -72,9 +72,12 @@ interface Desk {
   readonly policies: PolicySettings;
   readonly signers: SignerOpener;
   readonly log: IssuedLog;
+  readonly logPath: string;
   /** What was signed before, also in this run: two requests for one name must not both pass as the first. */
   readonly records: IssuedCertificate[];
   readonly answered: AnsweredRequests;
+  /** Held while answers are kept and recorded: to another run they would look like those of a run that was killed. */
+  readonly lock: FileLock;
   readonly files: FilePort;
   readonly io: Io;
 }
@@ -110,14 +113,17 @@ export async function signFolder(
   }
   using _ = log;
   await log.check();
+  using lock = new FileLock(`${log.path}.answers`, io.clock);
   const desk: Desk = {
     folder: resolve(io.cwd, folder),
     settings,
     policies: await readPolicies(toSignPolicyFlags(settings), { files, cwd: io.cwd }),
     signers: await createSignerOpener(settings, files, io, signal),
     log,
+    logPath: log.path,
     records: [...await readSignRecords(log.path, files, signal)],
     answered: openAnsweredRequests(log.path, files),
+    lock,
     files,
     io,
   };
@@ -179,7 +185,7 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
   }
   const answer = (verdict: OfflineVerdict): Promise<string> =>
     encodeOfflineAnswer(request, verdict, site, signer.authority, io.clock.now());
-  const earlier = given ?? findSigned(await completeEarlier(id, request, signer, desk));
+  const earlier = given ?? findSigned(await findEarlier(id, request, signer, desk, signal));
   if (earlier !== undefined) {
     // An answer is signed by the CA that issued its certificate, which may have been replaced since.
     const isOwn = earlier.issuer?.sha256Fingerprint === signer.authority.certificate.sha256Fingerprint;
@@ -202,10 +208,15 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
   const text = await answer({ kind: "signed", chain: chain.value });
   const origin = createOrigin(id, request, requester, approval);
   const [leaf] = chain.value;
-  const kept = await answered.keep(id, text, () => desk.log.record(der, signer.authority, origin));
+  let kept = text;
+  await desk.lock.runExclusive(async () => {
+    // Another run may have signed it while this one was waiting for an answer.
+    kept = await answered.find(id) ??
+      await answered.keep(id, text, () => desk.log.record(der, signer.authority, origin));
+  });
   if (leaf !== undefined) desk.records.push(toRecord(leaf, origin, desk.records.length + 1, io.clock.now()));
   await writeAnswer(kept);
-  return { kind: "signed", leaf };
+  return kept === text ? { kind: "signed", leaf } : { kind: "again", leaf: findSigned(kept)?.leaf };
 
   async function writeAnswer(text: string): Promise<void> {
     const path = join(folder, toAnswerFileName(name));
@@ -249,27 +260,26 @@ function checkSite(
   );
 }
 
-/** Completes the answer of a run that was killed before it had recorded the certificate. */
-async function completeEarlier(
+/** Finds the answer of an earlier run; that of one which was killed before it had recorded the certificate is completed. */
+async function findEarlier(
   id: string,
   request: OfflineRequest,
   { authority }: OpenedSigner,
-  { answered, log, records, io }: Desk,
+  { answered, lock, log, logPath, files, io }: Desk,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
-  const isRecorded = (text: string): boolean => {
-    const leaf = findSigned(text)?.leaf;
-    return leaf === undefined || records.some(({ spec }) => spec.fingerprint === leaf.sha256Fingerprint);
-  };
-  return await answered.complete(id, isRecorded, async (text) => {
-    const leaf = findSigned(text)?.leaf;
-    if (leaf === undefined) return;
-    const approval = {
-      reason: "OfflineApproved",
-      message: "approved in a run that was interrupted",
-      time: formatTime(io.clock.now()),
-    };
-    await log.record(leaf.der, authority, createOrigin(id, request, getOfflineRequester(request, false), approval));
+  let found: string | undefined;
+  await lock.runExclusive(async () => {
+    found = await answered.find(id) ?? await answered.complete(id, async (text) => {
+      const leaf = findSigned(text)?.leaf;
+      const records = await readSignRecords(logPath, files, signal);
+      if (leaf === undefined || records.some(({ spec }) => spec.fingerprint === leaf.sha256Fingerprint)) return;
+      const message = "approved in a run that was interrupted";
+      const approval = { reason: "OfflineApproved", message, time: formatTime(io.clock.now()) };
+      await log.record(leaf.der, authority, createOrigin(id, request, getOfflineRequester(request, false), approval));
+    });
   });
+  return found;
 }
 
 /** A kept answer with a certificate. */

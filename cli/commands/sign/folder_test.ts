@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { isAppError } from "../../../core/errors.ts";
 import { parseOfflineAnswer } from "../../../core/offline/answer_file.ts";
+import type { Clock } from "../../../core/ports.ts";
 import { createCapturedIo } from "../../../tests/support/captured_io.ts";
 import { createDyingFiles, Killed } from "../../../tests/support/dying_files.ts";
 import { createFailingFiles, FILE_FAULTS } from "../../../tests/support/failing_files.ts";
@@ -12,7 +13,7 @@ import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { runCaptured } from "../../../tests/support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
 import { resolveSettings } from "../../framework/settings.ts";
-import { createSystemRandom } from "../../system.ts";
+import { createSystemClock, createSystemRandom } from "../../system.ts";
 import { signCommand } from "./flags.ts";
 import { signFolder } from "./folder.ts";
 
@@ -46,8 +47,8 @@ interface Attempt {
 }
 
 /** Answers the stick in a copy of the template, with the given files. */
-async function sign(place: TempFolder, files: FilePort): Promise<Attempt> {
-  const io = createCapturedIo({ cwd: place.path, clock: createFakeClock(new Date()), random: createSystemRandom() });
+async function sign(place: TempFolder, files: FilePort, clock: Clock = createFakeClock(new Date())): Promise<Attempt> {
+  const io = createCapturedIo({ cwd: place.path, clock, random: createSystemRandom() });
   const resolved = resolveSettings(signCommand.flags, { commandLine: COMMAND_LINE, env: {} });
   assert.ok(resolved.ok, JSON.stringify(resolved));
   const { settings, origins } = resolved.value;
@@ -107,4 +108,14 @@ test("signFolder() killed before each of its changes signs and records a request
     await assertAnswered(place, `after ${changes} changes`);
   }
   assert.ok(kills >= 4, `${kills}`);
+});
+
+test("signFolder() in several runs at once signs and records a request once", async () => {
+  await using place = await createTempFolder();
+  await cp(template.path, place.path, { recursive: true });
+  // The clock by which a run waits for the lock of another one.
+  const clock = createSystemClock();
+  const runs = await Promise.all(Array.from({ length: 4 }, () => sign(place, createFilePort(), clock)));
+  assert.deepEqual(runs.map(({ code }) => code), [0, 0, 0, 0], runs.map(({ stderr }) => stderr).join(""));
+  await assertAnswered(place, "after all runs");
 });
