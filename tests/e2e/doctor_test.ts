@@ -255,6 +255,31 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot kubeconfig admin --data-dir data --force --server https:\S+$/,
   },
   {
+    name: "a request for a signer that does not run",
+    target: ["data"],
+    breakIt: async () => {
+      const { code, stderr } = await run([
+        ...["request", "--signer-name", "example.com/nobody", "--dns", "web.example.com", "--out", "web"],
+        ...["--subject", "CN=web", "--data-dir", "data", "--no-wait"],
+      ]);
+      assert.equal(code, 0, stderr);
+    },
+    check: "signers",
+    severity: "warning",
+    message:
+      /^request "\S+" is for a signer that does not run in the server: see that a signer for "example.com\/nobody" /,
+    fix: /^tlsboot delete csr \S+ --data-dir data$/,
+  },
+  {
+    name: "a bootstrap token without an end",
+    target: ["data"],
+    breakIt: () => runWell(["token", "create", "--data-dir", "data", "--ttl", "0"]),
+    check: "tokens",
+    severity: "warning",
+    message: /^the bootstrap token [a-z0-9]{6} never ends: /,
+    fix: /^tlsboot token delete [a-z0-9]{6} --data-dir data$/,
+  },
+  {
     name: "a backup that is older than a week",
     target: ["data"],
     breakIt: async () => {

@@ -7,6 +7,7 @@ import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPa
 import { examineDatabase, examineDisk, examineName, examinePort } from "./host.ts";
 import { askAs } from "./kubeconfig.ts";
 import { type FoundFile, readFolder, type Renewal } from "./files.ts";
+import { examineServer } from "./server.ts";
 import { examineStored } from "./stored.ts";
 
 /** The lifetime from which on a CA is replaced by one that lasts as long. */
@@ -71,6 +72,9 @@ export async function examineDataDir(
       // Another program on the port is the reason why the server does not answer.
       ...asked.filter(({ check }) => !port.isTaken || check !== "server-access"),
       ...port.findings,
+      ...(isAnswered
+        ? await examineServer(dir.adminKubeconfig, { target, flags: `--data-dir ${word}` }, deps, signal)
+        : []),
       ...name,
       ...await examineDisk(root, target, deps),
       ...await examineDatabase(dir, { target, named: backups }, deps),
