@@ -212,16 +212,26 @@ async function assertOldIsGone(
     const left = (await readdir(join(dataDir, "pki"))).filter((name) => /^(?:next|old)-/.test(name));
     assert.deepEqual(left, []);
   }
-  const { host } = new URL(url);
-  const { stdout } = await runProgram("openssl", [
-    ...["s_client", "-connect", host, "-showcerts", "-verify_return_error"],
-    ...["-CAfile", join(dataDirs[0] ?? "", "pki", "ca.crt")],
-  ]);
+  const pki = join(dataDirs[0] ?? "", "pki");
+  const [retired = ""] = (await readdir(pki)).filter((name) => /^retired-ca-\w+\.crt$/.test(name));
+  const connect = (caFile: string) =>
+    runProgram("openssl", [
+      ...["s_client", "-connect", new URL(url).host, "-showcerts", "-verify_return_error"],
+      ...["-CAfile", join(pki, caFile)],
+    ]);
+  const old = await connect(retired);
+  assert.match(old.stdout + old.stderr, /verify error/, "a client that trusts the old CA alone refuses the server");
+  const { stdout } = await connect("ca.crt");
   assert.match(stdout, /Verify return code: 0 \(ok\)/);
   const sent = stdout.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
   for (const one of parseBundle(sent.join("\n"))) {
     assert.ok(verifyCertificateSignature(one, newCa), "the cross-signed CA is no longer sent");
   }
+  const register = await runTlsboot([
+    ...["verify", "certificates", "--data-dir", dataDirs[0] ?? ""],
+    ...["--ca-file", join(pki, retired), "--ca-file", join(pki, "ca.crt")],
+  ]);
+  assert.equal(register.code, 0, register.stderr);
 }
 
 async function assertServed(machines: readonly FleetMachine[], servers: KilledServers): Promise<void> {
