@@ -408,7 +408,16 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot ca rotate begin --data-dir short --duration 87600h$/,
   },
   {
-    name: "a machine that has not followed the replacement of a CA, which the last case began",
+    name: "a CA of less than a year whose files are all there is",
+    target: ["paper/pki"],
+    breakIt: () => runWell(["ca", "init", "--data-dir", "paper", "--duration", "4000h"]),
+    check: "ca-expiry",
+    severity: "warning",
+    message: /^CA "tlsboot-ca" in "paper\/pki\/ca\.crt" ends at \S+, in 166 days: less than a year$/,
+    fix: /^tlsboot ca rotate begin --cluster-signing-cert-file paper\/pki\/ca\.crt /,
+  },
+  {
+    name: "a machine that has not followed the replacement of a CA, which a case above began",
     target: ["s1/pki"],
     breakIt: () => Promise.resolve(),
     check: ["ca-expiry", "trusted-cas"],

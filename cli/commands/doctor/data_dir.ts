@@ -10,6 +10,9 @@ import { type FoundFile, readFolder, type Renewal } from "./files.ts";
 import { examineServer } from "./server.ts";
 import { examineStored } from "./stored.ts";
 
+/** Names of the files that a replacement of a CA makes beside it, without `.crt`. */
+const ROTATION_FILE = /^(?:old|next|retired)-|-(?:bundle|cross-signed)$/;
+
 /** The lifetime from which on a CA is replaced by one that lasts as long. */
 const MIN_LIFETIME_MS = 2 * 365 * 24 * 3_600_000;
 
@@ -25,7 +28,7 @@ export async function examineDataDir(
   const files = [...await readFolder(root, deps), ...await readFolder(dir.pki, deps)];
   const renew = (file: FoundFile): Renewal => {
     const name = basename(file.path, ".crt");
-    if (/^(?:old|next|retired)-/.test(name)) return { isBeingReplaced: true };
+    if (ROTATION_FILE.test(name)) return { isBeingReplaced: true };
     if (dirname(file.path) === dir.pki && ROTATABLE_CAS.some((one) => one === name)) {
       return {
         isBeingReplaced: files.some(({ path }) => path === join(dir.pki, `next-${name}.crt`)),
@@ -82,11 +85,15 @@ export async function examineDataDir(
   }]);
 }
 
-/** The command that begins to replace a CA. A CA that never lasted long is replaced by one that does. */
-function rotateCa(name: string, { certificates: [ca] }: FoundFile, dataDirWord: string): string {
+/** The command that begins to replace a CA of a data directory. */
+function rotateCa(name: string, file: FoundFile, dataDirWord: string): string {
+  return `tlsboot ca rotate begin${name === "ca" ? "" : ` ${name}`} --data-dir ${dataDirWord}${formatLifetime(file)}`;
+}
+
+/** The flag with which a CA that never lasted long is replaced by one that does. */
+function formatLifetime({ certificates: [ca] }: FoundFile): string {
   const lifetimeMs = ca === undefined ? 0 : ca.notAfter.getTime() - ca.notBefore.getTime();
-  return `tlsboot ca rotate begin${name === "ca" ? "" : ` ${name}`} --data-dir ${dataDirWord}` +
-    (lifetimeMs < MIN_LIFETIME_MS ? " --duration 87600h" : "");
+  return lifetimeMs < MIN_LIFETIME_MS ? " --duration 87600h" : "";
 }
 
 /** The command that writes the administrator's kubeconfig anew, for the same server. */
@@ -94,6 +101,20 @@ function renewAdmin({ kubeconfig }: FoundFile, dataDirWord: string): string {
   const server = kubeconfig?.clusters[0]?.cluster.server;
   return `tlsboot kubeconfig admin --data-dir ${dataDirWord} --force` +
     (server === undefined ? "" : ` --server ${shellWord(server)}`);
+}
+
+/** How a CA is replaced whose files are all there is. */
+function rotateCaFile(file: FoundFile, files: readonly FoundFile[], deps: ExamineDeps): Renewal {
+  const { path } = file;
+  const [folder, name] = [dirname(path), basename(path, ".crt")];
+  if (ROTATION_FILE.test(name)) return { isBeingReplaced: true };
+  const key = files.find((one) => one.path === join(folder, `${name}.key`));
+  if (key === undefined) return {};
+  return {
+    isBeingReplaced: files.some((one) => one.path === join(folder, `next-${name}.crt`)),
+    renewal: `tlsboot ca rotate begin --cluster-signing-cert-file ${shellWord(showPath(path, deps))} ` +
+      `--cluster-signing-key-file ${shellWord(key.shown)}${formatLifetime(file)}`,
+  };
 }
 
 /** The certificates of kubeadm below its folder, and the names by which `kubeadm certs renew` knows them. */
@@ -109,7 +130,9 @@ export async function examineCaFolder(root: string, deps: ExamineDeps): Promise<
   const folders = [root, join(root, "etcd"), join(root, "pki"), join(root, "pki", "etcd")];
   const files = (await Promise.all(folders.map((folder) => readFolder(folder, deps)))).flat();
   const first = files.find(({ path }) => basename(path) === "apiserver-kubelet-client.crt");
-  const renew = ({ path }: FoundFile): Renewal => {
+  const renew = (file: FoundFile): Renewal => {
+    const { path } = file;
+    if (file.certificates[0]?.isCa === true) return rotateCaFile(file, files, deps);
     if (first === undefined) return {};
     const folder = dirname(first.path);
     const name = KUBEADM_CERTIFICATES.get(relative(folder, path));
