@@ -117,8 +117,8 @@ test("offline: a machine asks, a person signs on a terminal, and the machine sto
   assertRun(await machine("n1"), 0, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until/, /^$/);
   const records = (await place.read("ca/issued.jsonl")).trim().split("\n").map((line) => JSON.parse(line).spec);
   assert.equal(records.length, 1);
-  const [{ serialNumber, request: asked, requester, approval, source }] = records;
-  assert.equal(serialNumber, certificate.serialNumber.toLowerCase());
+  const [{ fingerprint, request: asked, requester, approval, source }] = records;
+  assert.equal(fingerprint, certificate.fingerprint256.replaceAll(":", "").toLowerCase());
   assert.equal(asked.name, "n1");
   assert.deepEqual([requester.username, approval.reason, source], ["system:anonymous", "OfflineApproved", "sign"]);
 });

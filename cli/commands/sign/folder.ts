@@ -1,29 +1,20 @@
 /** Answers the requests in a folder, such as a USB stick, beside a CA without a network. */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { userInfo } from "node:os";
 import type { FilePort } from "../../../client/files.ts";
-import { POLICY_APPROVED } from "../../../core/approval/past_approvals.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { splitHosts } from "../../../core/approval/node_names.ts";
 import {
   encodeOfflineAnswer,
   type OfflineVerdict,
   parseOfflineAnswer,
   toAnswerFileName,
 } from "../../../core/offline/answer_file.ts";
-import {
-  getOfflineRequester,
-  type Judgement,
-  judgeOfflineRequest,
-  type OfflineRequester,
-} from "../../../core/offline/judge_request.ts";
+import { getOfflineRequester, type OfflineRequester } from "../../../core/offline/judge_request.ts";
 import {
   computeRequestId,
-  findRequesterFault,
   findRequestName,
   type OfflineRequest,
   parseOfflineRequest,
@@ -39,7 +30,6 @@ import { encodeIssued } from "../../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
 import { FileLock, type IssuedLog } from "../../authority/issued_log.ts";
-import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -51,8 +41,8 @@ import { readPolicies } from "../../instance/policy_files.ts";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { SignFlags } from "./flags.ts";
+import { decideOfflineRequest } from "./folder_decision.ts";
 import {
   type CasAround,
   createSignerOpener,
@@ -63,7 +53,9 @@ import {
   type SignerOpener,
   toSignPolicyFlags,
 } from "./open_signer.ts";
-import { describeOfflineRequest } from "./request_text.ts";
+
+/** The maximum size of a request; real ones are much smaller. */
+const MAX_BYTES = 1024 * 1024;
 
 /** What one run uses for every request. */
 interface Desk {
@@ -195,7 +187,7 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
     await writeAnswer(text);
     return { kind: "again", leaf: earlier.leaf };
   }
-  const decision = await decide(name, request, signer, around, desk, signal);
+  const decision = await decideOfflineRequest(name, request, signer, around, desk, signal);
   if (decision.kind === "left") return decision;
   if (decision.kind === "refused") {
     await writeAnswer(await answer(decision));
@@ -227,6 +219,8 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
 
 async function readRequest(name: string, { folder, files }: Desk): Promise<OfflineRequest> {
   const path = join(folder, toRequestFileName(name));
+  const size = (await stat(path).catch(() => undefined))?.size ?? 0;
+  if (size > MAX_BYTES) throw new AppError("invalid", `cannot sign "${path}": it is larger than ${MAX_BYTES} bytes`);
   const text = await files.readText(path);
   const request = text === undefined ? undefined : parseOfflineRequest(text);
   if (request?.ok === true && request.value.name === name) return request.value;
@@ -332,78 +326,6 @@ function toRecord(
 
 function isFirstOfMachine({ signerName, requester }: OfflineRequest): boolean {
   return signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && requester === undefined;
-}
-
-/** The decision about a request; one that is approved has its plan. */
-type Decision =
-  | {
-    readonly kind: "approved";
-    readonly planned: PlannedRequest;
-    readonly approval: IssuedCertificateApproval;
-    readonly requester: OfflineRequester;
-  }
-  | { readonly kind: "refused"; readonly reason: string }
-  | { readonly kind: "left"; readonly reason: string };
-
-/** Judges a request, shows it, and asks on a terminal. */
-async function decide(
-  name: string,
-  request: OfflineRequest,
-  signer: OpenedSigner,
-  { clients }: CasAround,
-  desk: Desk,
-  signal: AbortSignal,
-): Promise<Decision> {
-  const { settings, policies, records, io } = desk;
-  const now = io.clock.now();
-  const fault = request.requester === undefined ? undefined : findRequesterFault(request, clients, now);
-  const requester = getOfflineRequester(request, fault === undefined);
-  const { facts, signerName, usages, expirationSeconds } = request;
-  const asked = { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
-  const show = (judgement: Judgement | undefined, refusal: string | undefined): void =>
-    void io.stderr.write(
-      describeOfflineRequest({ name, request, proofFault: fault, judgement, refusal, policies, now }),
-    );
-  let planned: PlannedRequest;
-  try {
-    planned = planRequest(facts.der, name, { ...signer, asked }, io);
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== "csr_denied") throw error;
-    const reason = error.message.replace(`cannot sign "${name}": `, "");
-    show(undefined, reason);
-    return { kind: "refused", reason: `the signer's rules refuse it: ${reason}` };
-  }
-  const csr = { ...planned.csr, spec: { ...planned.csr.spec, ...requester } };
-  const server = splitHosts(
-    settings.server === undefined ? [] : [new URL(settings.server).hostname.replace(/^\[|\]$/g, "")],
-  );
-  const judgement = judgeOfflineRequest({ csr, request: facts, ...policies, records, server, now });
-  show(judgement, undefined);
-  const { verdict } = judgement;
-  if (verdict?.kind === "deny") return { kind: "refused", reason: verdict.message };
-  const time = formatTime(now);
-  const username = getUserName();
-  const approved = (reason: string, message: string, by: object = { username }): Decision => {
-    return { kind: "approved", planned, requester, approval: { ...by, reason, message, time } };
-  };
-  if (settings.yes) return approved("OfflineApproved", "approved with --yes");
-  if (canAsk(io)) {
-    return await confirm("Sign it?", io, signal)
-      ? approved("OfflineApproved", "approved on a terminal")
-      : { kind: "left", reason: "not signed; the next run asks again" };
-  }
-  if (verdict?.kind === "approve") return approved(POLICY_APPROVED, verdict.message, {});
-  const why = verdict === undefined ? "there is no terminal to ask on" : `no rule approves it: ${verdict.message}`;
-  return { kind: "left", reason: `${why}; sign it on a terminal, or with --yes` };
-}
-
-/** Returns the name of the user who runs the program; undefined where the system does not know it. */
-function getUserName(): string | undefined {
-  try {
-    return userInfo().username;
-  } catch {
-    return undefined;
-  }
 }
 
 function describeOutcome(name: string, outcome: Outcome): string {
