@@ -323,6 +323,27 @@ const CASES: readonly Case[] = [
     fix: /^rm -f stopped\/pki\/apiserver\.crt stopped\/pki\/apiserver\.key$/,
   },
   {
+    name: "a certificate that lasts longer than its CA",
+    target: ["stopped"],
+    breakIt: async () => {
+      const key = await generatePrivateKey("ecdsa-p256");
+      const plan = {
+        ...{ dnsNames: [], ipAddresses: ["127.0.0.1"], emailAddresses: [], uris: [], isCa: false },
+        ...{ subject: { commonName: "tlsboot" }, publicKeyDer: key.publicKeyDer(), usages: ["server auth"] },
+        notBefore: new Date(Date.now() - HOUR_MS),
+        notAfter: new Date(Date.now() + 20 * YEAR_MS),
+      };
+      const der = await issueCertificate(plan, await readAuthority(), random.bytes(16));
+      await writeFile(folder.join("stopped/pki/apiserver.crt"), encodePem("CERTIFICATE", der));
+      await writeFile(folder.join("stopped/pki/apiserver.key"), key.toPem(), { mode: 0o600 });
+    },
+    check: "ca-expiry",
+    severity: "warning",
+    message:
+      /^CA "tlsboot-ca" in "stopped\/pki\/ca\.crt" ends at \S+, before certificate "tlsboot" in "stopped\/pki\/apis/,
+    fix: /^rm -f stopped\/pki\/apiserver\.crt stopped\/pki\/apiserver\.key$/,
+  },
+  {
     name: "a key that belongs to another user",
     target: ["stopped"],
     breakIt: () => chown(folder.join("stopped/pki/ca.key"), 12_345, 12_345),
