@@ -1,125 +1,65 @@
-/**
- * The checks of a cluster's rights over certificates: who can create, approve and sign requests, for which signers, and
- * which of that amounts to being any node or an administrator.
- */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/certificates_v1.ts";
-import type { ResourceAttributesSpec } from "../kube/authorization_v1.ts";
-import type { Subject } from "../kube/rbac_v1.ts";
-import { MASTERS_GROUP } from "../kube/user.ts";
+/** The checks of what a cluster publishes for its machines: `cluster-info`, and CAs that are being replaced. */
+import { CLUSTER_INFO_KUBECONFIG_KEY, encodeClusterInfo, namesOtherCa } from "../bootstrap/cluster_info.ts";
+import type { ConfigMap } from "../kube/core_v1.ts";
+import { getName } from "../kube/meta.ts";
+import { parseKubeconfig } from "../kube/kubeconfig.ts";
+import type { CaRotation } from "../kube/tlsboot_v1alpha1.ts";
+import { goQuote } from "../lib/quote.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { type Finding, reportCheck } from "./finding.ts";
+import type { Fault } from "./finding.ts";
+import type { ServerAnswer } from "./machine.ts";
 
-/** A right over certificates. Approving and signing need two permissions: one on the request, one on the signer. */
-export interface CertificateRight {
-  /** The name of the check that reports the right. */
-  readonly check: "csr-create" | "csr-approve" | "csr-sign" | "node-approval" | "impersonation";
-  /** What a subject with the right may do, in words. */
-  readonly what: string;
-  readonly needs: readonly ResourceAttributesSpec[];
-  /** What the right amounts to. */
-  readonly power?: "any node" | "an administrator";
+/** The cluster that `cluster-info` is compared with, and what the server that it names answers. */
+export interface ClusterInfoEvidence {
+  readonly clusterInfo: ConfigMap;
+  readonly server: string;
+  readonly caPem: string;
+  /** The answer of the server that `cluster-info` names; undefined when that server was not asked. */
+  readonly answer: ServerAnswer | undefined;
 }
 
-const REQUESTS = { group: "certificates.k8s.io", resource: "certificatesigningrequests" };
+/** Returns the server and the CAs that `cluster-info` names. */
+export function parseClusterInfo({ data = {} }: ConfigMap): { readonly server?: string; readonly caPem?: string } {
+  const config = parseKubeconfig(data[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", "cluster-info");
+  const cluster = config.ok ? config.value.clusters[0]?.cluster : undefined;
+  return {
+    ...(cluster?.server === undefined ? {} : { server: cluster.server }),
+    ...(cluster?.certificateAuthorityData === undefined ? {} : { caPem: cluster.certificateAuthorityData }),
+  };
+}
 
-/** Lists the rights that are asked about, for Kubernetes' signers and for those that are named. */
-export function listCertificateRights(signers: readonly string[]): readonly CertificateRight[] {
-  const powerOf = (signer: string): Pick<CertificateRight, "power"> =>
-    signer === KUBE_APISERVER_CLIENT_KUBELET_SIGNER
-      ? { power: "any node" }
-      : signer === KUBE_APISERVER_CLIENT_SIGNER
-      ? { power: "an administrator" }
-      : {};
-  const signerRight = (verb: "approve" | "sign", subresource: string, signer: string): CertificateRight => ({
-    check: `csr-${verb}`,
-    what: `${verb} requests for ${signer}`,
-    needs: [
-      { ...REQUESTS, verb: "update", subresource },
-      { group: REQUESTS.group, resource: "signers", verb, name: signer },
-    ],
-    // A certificate is only as good as the key that signed it, and the right to sign does not contain the key.
-    ...(verb === "approve" ? powerOf(signer) : {}),
+/** Checks that machines that join by `cluster-info` reach this server and trust it. */
+export function checkClusterInfo(
+  { clusterInfo, server, caPem, answer }: ClusterInfoEvidence,
+  kubectl: string,
+): readonly Fault[] {
+  const published = parseClusterInfo(clusterInfo);
+  const message = published.server === undefined || published.caPem === undefined
+    ? "cluster-info names no server with its CA"
+    : namesOtherCa(clusterInfo, caPem)
+    ? "cluster-info has another CA than the kubeconfig"
+    : answer?.kind === "untrusted" || answer?.kind === "unreachable"
+    ? `the server ${published.server}, which cluster-info names, cannot be used: ${answer.reason}`
+    : undefined;
+  if (message === undefined) return [];
+  const patch = { data: { [CLUSTER_INFO_KUBECONFIG_KEY]: encodeClusterInfo({ server, caPem }) } };
+  return [{
+    severity: "warning",
+    message: `${message}, so machines cannot join with a bootstrap token alone`,
+    fix: `${kubectl} --namespace kube-public patch configmap cluster-info --patch ${shellWord(JSON.stringify(patch))}`,
+  }];
+}
+
+/** Reports CAs that are being replaced. `kubeconfig` is the shell word of the kubeconfig in use. */
+export function checkRotations(rotations: readonly CaRotation[], kubeconfig: string): readonly Fault[] {
+  return rotations.flatMap((rotation): readonly Fault[] => {
+    const { spec, status } = rotation;
+    if ((status.finishedAt ?? null) !== null) return [];
+    const name = getName(rotation);
+    return [{
+      severity: "warning",
+      message: `CA ${goQuote(name)} is being replaced since ${status.beganAt ?? "now"}, and the step is ${spec.step}`,
+      advice: `finish the replacement: tlsboot ca rotate status ${name} --kubeconfig ${kubeconfig}`,
+    }];
   });
-  return [
-    { check: "csr-create", what: "create requests", needs: [{ ...REQUESTS, verb: "create" }] },
-    {
-      check: "node-approval",
-      what: "get a certificate for any node without a person's approval",
-      needs: [{ ...REQUESTS, verb: "create" }, { ...REQUESTS, verb: "create", subresource: "nodeclient" }],
-      power: "any node",
-    },
-    ...signers.map((signer) => signerRight("approve", "approval", signer)),
-    ...signers.map((signer) => signerRight("sign", "status", signer)),
-    {
-      check: "impersonation",
-      what: "act as any user",
-      needs: [{ resource: "users", verb: "impersonate" }],
-      power: "an administrator",
-    },
-  ];
-}
-
-/** A right that a subject has. */
-export interface CertificateGrant {
-  readonly right: CertificateRight;
-  readonly subject: Subject;
-  /** The binding that grants the right, as far as the server named it. */
-  readonly binding: { readonly kind: string; readonly name: string } | undefined;
-  /** True when the binding has no other subject. */
-  readonly isAlone: boolean;
-}
-
-/** Bindings that Kubernetes, kubeadm and tlsboot make, for what they are meant for. */
-const KNOWN_BINDING = /^(?:system:|kubeadm:|tlsboot:|cluster-admin$)/;
-/** Groups that a client is in without any proof of who it is, or with any. */
-const WIDE_GROUPS: readonly string[] = ["system:unauthenticated", "system:authenticated", "system:serviceaccounts"];
-const ANONYMOUS = "system:anonymous";
-
-/**
- * Reports each right with its subjects and bindings. A right that amounts to being any node or an administrator is a
- * warning when it comes from a binding that is not of Kubernetes, kubeadm or tlsboot, and an error for all clients.
- *
- * @param kubectl the words that reach the cluster: `kubectl --kubeconfig FILE`.
- */
-export function checkCertificateRights(
-  rights: readonly CertificateRight[],
-  grants: readonly CertificateGrant[],
-  { target, kubectl }: { readonly target: string; readonly kubectl: string },
-): readonly Finding[] {
-  return rights.flatMap((right): readonly Finding[] => {
-    const own = grants.filter((grant) => grant.right === right);
-    const faults = own.flatMap((grant) => {
-      const isWide = isWideSubject(grant.subject);
-      const isKnown = isMasters(grant.subject) ||
-        (grant.binding !== undefined && KNOWN_BINDING.test(grant.binding.name));
-      if (right.power === undefined || (isKnown && !isWide)) return [];
-      return [{
-        severity: isWide ? "error" as const : "warning" as const,
-        message: `${describeGrant(grant)} may ${right.what}, and so be ${right.power}`,
-        fix: grant.binding?.kind === "ClusterRoleBinding" && grant.isAlone
-          ? `${kubectl} delete clusterrolebinding ${shellWord(grant.binding.name)}`
-          : undefined,
-        advice: `take the subject out of the binding, or make sure that it may be ${right.power}`,
-      }];
-    });
-    const allowed = own.map(describeGrant).join(", ");
-    const message = allowed === "" ? `no subject may ${right.what}` : `may ${right.what}: ${allowed}`;
-    return reportCheck({ check: right.check, target }, faults, message);
-  });
-}
-
-/** Reports whether a subject is the group of administrators, whose rights the API server never asks a binding about. */
-function isMasters({ kind, name }: Subject): boolean {
-  return kind === "Group" && name === MASTERS_GROUP;
-}
-
-function isWideSubject({ kind, name }: Subject): boolean {
-  return kind === "Group" ? WIDE_GROUPS.includes(name) : kind === "User" && name === ANONYMOUS;
-}
-
-function describeGrant({ subject: { kind, name, namespace }, binding }: CertificateGrant): string {
-  const who = kind === "ServiceAccount"
-    ? `service account ${namespace ?? ""}/${name}`
-    : `${kind.toLowerCase()} ${name}`;
-  return binding === undefined ? who : `${who} (${binding.kind} ${binding.name})`;
 }

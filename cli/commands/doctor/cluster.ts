@@ -1,106 +1,237 @@
-/** Examines a cluster: asks it by SubjectAccessReview which subjects of its bindings have which rights over certificates. */
+/** Examines a cluster through its API, with the rights of a kubeconfig: who may become what, and what waits. */
 import { resolve } from "node:path";
-import { createApiClient } from "../../../client/objects/api.ts";
-import { readCluster } from "../../../client/transport/connect.ts";
+import { askServer } from "../../../client/machine_evidence.ts";
+import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
+import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
+import { readCa, readCluster } from "../../../client/transport/connect.ts";
+import { limitTime } from "../../../client/transport/time_limit.ts";
+import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
+import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/doctor/certificates.ts";
+import { checkClusterInfo, checkRotations, parseClusterInfo } from "../../../core/doctor/cluster.ts";
+import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import {
-  type CertificateGrant,
   type CertificateRight,
-  checkCertificateRights,
   listCertificateRights,
-} from "../../../core/doctor/cluster.ts";
+  reportCertificateRights,
+  SYSTEM_NAMESPACE,
+} from "../../../core/doctor/rights.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { ResourceAttributesSpec, SubjectAccessReview } from "../../../core/kube/authorization_v1.ts";
+import type { ConfigMap } from "../../../core/kube/core_v1.ts";
 import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../../../core/kube/certificates_v1.ts";
+  caRotationKind,
+  clusterRoleBindingKind,
+  clusterRoleKind,
+  roleBindingKind,
+  roleKind,
+} from "../../../core/kube/kinds/mod.ts";
+import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import type { ClusterRoleBinding, Subject } from "../../../core/kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/rbac_v1.ts";
+import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
+import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
+import { parseCertificate } from "../../../core/pki/certificate.ts";
+import { parsePemBlocks } from "../../../core/pki/pem.ts";
+import type { AccessReviewer, Transport } from "../../../core/ports.ts";
 import { type Examined, type ExamineDeps, NOTHING_EXAMINED, showPath } from "./examine.ts";
+import { askAs } from "./kubeconfig.ts";
+import { examineServer } from "./server.ts";
 
-const BINDINGS_PATH = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-const REVIEW_PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-const SIGNERS = [KUBE_APISERVER_CLIENT_SIGNER, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
+/** The time limit of all questions to the API. */
+const READ_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const CLUSTER_INFO_PATH = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
 
-/** Examines the cluster of a kubeconfig. AppError `access_denied` when its user may not list bindings or review access. */
-export async function examineCluster(kubeconfig: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
-  const path = resolve(deps.io.cwd, kubeconfig);
+/** The connection of an examination, and the beginning of the commands that it prints. */
+interface Asked {
+  readonly target: string;
+  readonly cluster: ResolvedCluster;
+  readonly api: ApiClient;
+  readonly reviewer: AccessReviewer;
+  /** The shell word of the kubeconfig. */
+  readonly kubeconfig: string;
+  readonly kubectl: string;
+}
+
+/** Examines the cluster of a kubeconfig. */
+export async function examineCluster(name: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
+  const path = resolve(deps.io.cwd, name);
   const cluster = await readCluster(path, deps.files);
-  await using transport = await deps.connect(cluster);
-  const api = createApiClient(transport, { clock: deps.io.clock });
+  const target = `cluster ${cluster.server}`;
+  const access = await askAs({ path, shown: showPath(path, deps) }, { target }, deps, signal);
+  const serving = await examineServing(target, cluster, deps);
+  if (!access.some(({ check, severity }) => check === "server-access" && severity === "ok")) {
+    return { ...NOTHING_EXAMINED, findings: [...access, ...serving] };
+  }
+  const tooLate = (): Error => new AppError("timeout", "no answer in time", { retryable: true });
+  await using limit = limitTime(deps.io.clock, READ_TIMEOUT_MS, tooLate, signal);
+  await using transport: Transport & AsyncDisposable = await deps.connect(cluster);
+  const kubeconfig = shellWord(showPath(path, deps));
+  const { clock } = deps.io;
+  const asked: Asked = {
+    target,
+    cluster,
+    api: createApiClient(transport, { clock }),
+    reviewer: createAccessReviewer(transport, { clock }),
+    kubeconfig,
+    kubectl: `kubectl --kubeconfig ${kubeconfig}`,
+  };
+  const findings = [
+    ...access,
+    ...serving,
+    ...await examineRights(asked, limit.signal),
+    ...await examineServer(path, { target, flags: `--kubeconfig ${kubeconfig}` }, deps, limit.signal),
+    ...await examineClusterInfo(asked, deps, limit.signal),
+    ...await examineRotations(asked, limit.signal),
+  ];
+  return { ...NOTHING_EXAMINED, findings };
+}
+
+/** Checks the certificate that the server presents, and the CAs of the kubeconfig that it is verified with. */
+async function examineServing(
+  target: string,
+  { server, ca, tlsServerName }: ResolvedCluster,
+  { io, files }: ExamineDeps,
+): Promise<readonly Finding[]> {
+  const presented = await findServingCertificate(new URL(server), tlsServerName, CONNECT_TIMEOUT_MS);
+  if (presented === undefined) return [];
+  const pem = ca === undefined ? "" : await readCa(ca, files);
+  const toPair = (chain: StoredPair["chain"]): StoredPair => ({
+    file: server,
+    keyFile: undefined,
+    publicKeyDer: undefined,
+    chain,
+  });
+  const authorities = parsePemBlocks(pem).flatMap(({ bytes }) => {
+    const parsed = parseCertificate(bytes);
+    return parsed.ok ? [toPair([parsed.value])] : [];
+  });
+  const leaf = toPair([presented]);
+  const now = io.clock.now();
+  return [
+    ...reportCheck(
+      { check: "serving-certificate", target },
+      checkExpiry([leaf], now),
+      "the server's certificate has not ended and is not renewed too late",
+    ),
+    ...reportCheck(
+      { check: "ca-expiry", target },
+      checkAuthorities(authorities, [leaf], now),
+      "the server's CA lasts for more than a year and longer than what it signed",
+    ),
+  ];
+}
+
+/** The objects of a list, or the right that the user lacks. */
+type Listed<T> = { readonly kind: "listed"; readonly items: readonly T[] } | {
+  readonly kind: "missing";
+  readonly right: string;
+};
+
+/** Lists all objects of a kind; none of a kind that the server does not serve. */
+async function list<T extends KubeObject>(
+  api: ApiClient,
+  kind: Kind,
+  signal: AbortSignal,
+  namespace?: string,
+): Promise<Listed<T>> {
   try {
-    const list = await api.requestObject<KubeObject & { readonly items: readonly ClusterRoleBinding[] }>(
-      { method: "GET", path: BINDINGS_PATH },
-      signal,
-    );
-    const rights = listCertificateRights(SIGNERS);
-    const ask = (subject: Subject, attributes: ResourceAttributesSpec) =>
-      api.requestObject<SubjectAccessReview>({
-        method: "POST",
-        path: REVIEW_PATH,
-        body: {
-          apiVersion: "authorization.k8s.io/v1",
-          kind: "SubjectAccessReview",
-          metadata: {},
-          spec: { resourceAttributes: attributes, ...toReviewed(subject) },
-        },
-      }, signal);
-    const grants: CertificateGrant[] = [];
-    for (const subject of listSubjects(list.items)) {
-      for (const right of rights) {
-        const grant = await findGrant(subject, right, list.items, (attributes) => ask(subject, attributes));
-        if (grant !== undefined) grants.push(grant);
-      }
+    const { items } = await listAll<T>(api, formatCollectionPath(kind, namespace), {}, signal);
+    return { kind: "listed", items };
+  } catch (error) {
+    if (isAppError(error, "not_found")) return { kind: "listed", items: [] };
+    if (!isAppError(error, "access_denied")) throw error;
+    const resource = `${kind.plural}${kind.group === "" ? "" : `.${kind.group}`}`;
+    return { kind: "missing", right: `list ${resource}${namespace === undefined ? "" : ` in ${namespace}`}` };
+  }
+}
+
+/** Reports a check of listed objects, or that the user may not list them. */
+function reportListed<T>(
+  { check, target }: Pick<Finding, "check" | "target">,
+  listed: Listed<T>,
+  find: (items: readonly T[]) => readonly Fault[],
+  okMessage: string,
+): readonly Finding[] {
+  if (listed.kind === "missing") return [skipCheck({ check, target }, `the user lacks the right to ${listed.right}`)];
+  return reportCheck({ check, target }, find(listed.items), okMessage);
+}
+
+async function examineRights(
+  { api, target, kubectl, reviewer }: Asked,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const clusterRoles = await list<ClusterRole>(api, clusterRoleKind, signal);
+  const clusterRoleBindings = await list<ClusterRoleBinding>(api, clusterRoleBindingKind, signal);
+  const roles = await list<Role>(api, roleKind, signal, SYSTEM_NAMESPACE);
+  const roleBindings = await list<RoleBinding>(api, roleBindingKind, signal, SYSTEM_NAMESPACE);
+  const missing = [clusterRoles, clusterRoleBindings, roles, roleBindings].flatMap((one) =>
+    one.kind === "missing" ? [one.right] : []
+  );
+  if (
+    clusterRoles.kind === "missing" || clusterRoleBindings.kind === "missing" || roles.kind === "missing" ||
+    roleBindings.kind === "missing"
+  ) {
+    return [skipCheck({ check: "csr-approve", target }, `the user lacks the right to ${missing.join(", and to ")}`)];
+  }
+  const rights = listCertificateRights({
+    clusterRoles: clusterRoles.items,
+    clusterRoleBindings: clusterRoleBindings.items,
+    roles: roles.items,
+    roleBindings: roleBindings.items,
+  });
+  const confirmed: CertificateRight[] = [];
+  try {
+    for (const right of rights) {
+      const answers = await Promise.all(right.reviews.map((review) => reviewer.isAllowed(review, signal)));
+      if (!answers.includes(false)) confirmed.push(right);
     }
-    const kubectl = `kubectl --kubeconfig ${shellWord(showPath(path, deps))}`;
-    return {
-      ...NOTHING_EXAMINED,
-      findings: checkCertificateRights(rights, grants, { target: `cluster ${cluster.server}`, kubectl }),
-    };
   } catch (error) {
     if (!isAppError(error, "access_denied")) throw error;
-    throw new AppError("access_denied", `cannot check the rights in ${cluster.server}: ${error.message}`, {
-      cause: error,
-      hint: "use the kubeconfig of an administrator, who may list bindings and create subjectaccessreviews",
-    });
+    const reason =
+      "the user lacks the right to create subjectaccessreviews.authorization.k8s.io, so other authorizers " +
+      "than RBAC are not considered";
+    return [
+      ...reportCertificateRights(rights, { target, kubectl }),
+      skipCheck({ check: "csr-approve", target }, reason),
+    ];
   }
+  return reportCertificateRights(confirmed, { target, kubectl });
 }
 
-/** Asks for each permission of a right; undefined when one of them is refused. */
-async function findGrant(
-  subject: Subject,
-  right: CertificateRight,
-  bindings: readonly ClusterRoleBinding[],
-  ask: (attributes: ResourceAttributesSpec) => Promise<SubjectAccessReview>,
-): Promise<CertificateGrant | undefined> {
-  let reason = "";
-  for (const attributes of right.needs) {
-    const { status } = await ask(attributes);
-    if (status?.allowed !== true) return undefined;
-    // The last permission is the one that decides for which signer.
-    reason = status.reason ?? "";
+async function examineClusterInfo(
+  { api, target, cluster, kubectl }: Asked,
+  { io, files, connect }: ExamineDeps,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const check = { check: "cluster-info", target };
+  if (cluster.ca === undefined) return [skipCheck(check, "the kubeconfig names no CA")];
+  let clusterInfo: ConfigMap;
+  try {
+    clusterInfo = await api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found")) return [skipCheck(check, "the cluster publishes no cluster-info")];
+    if (!isAppError(error, "access_denied")) throw error;
+    return [skipCheck(check, "the user lacks the right to get configmap cluster-info in kube-public")];
   }
-  const [, kind, name] = /allowed by (\w+) "([^"]+)"/.exec(reason) ?? [];
-  const binding = kind === undefined || name === undefined ? undefined : { kind, name };
-  const found = bindings.find(({ metadata }) => metadata.name === name);
-  return { right, subject, binding, isAlone: found?.subjects?.length === 1 };
+  const caPem = await readCa(cluster.ca, files);
+  const { server, caPem: publishedCa } = parseClusterInfo(clusterInfo);
+  const named: ResolvedCluster | undefined = server === undefined || publishedCa === undefined
+    ? undefined
+    : { server, ca: { kind: "pem", pem: publishedCa }, insecureSkipTlsVerify: false };
+  const answer = named === undefined ? undefined : await askServer(() => connect(named), io.clock, signal);
+  return reportCheck(
+    check,
+    checkClusterInfo({ clusterInfo, server: cluster.server, caPem, answer }, kubectl),
+    "cluster-info names a server that answers, and its CA",
+  );
 }
 
-/** Lists every subject of the bindings once. */
-function listSubjects(bindings: readonly ClusterRoleBinding[]): readonly Subject[] {
-  const subjects = bindings.flatMap(({ subjects = [] }) => subjects);
-  return [...new Map(subjects.map((one) => [`${one.kind} ${one.namespace ?? ""} ${one.name}`, one])).values()];
-}
-
-/**
- * The user and the groups of a review. A group is reviewed for a user that does not exist, without the groups that every
- * user is in, so that the answer is about the group alone.
- */
-function toReviewed(
-  { kind, name, namespace }: Subject,
-): { readonly user: string; readonly groups?: readonly string[] } {
-  if (kind === "Group") return { user: "tlsboot:doctor", groups: [name] };
-  return { user: kind === "ServiceAccount" ? `system:serviceaccount:${namespace ?? ""}:${name}` : name };
+async function examineRotations({ api, target, kubeconfig }: Asked, signal: AbortSignal): Promise<readonly Finding[]> {
+  return reportListed(
+    { check: "ca-replacement", target },
+    await list<CaRotation>(api, caRotationKind, signal),
+    (items) => checkRotations(items, kubeconfig),
+    "no CA is being replaced",
+  );
 }

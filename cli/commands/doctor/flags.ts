@@ -23,8 +23,9 @@ const DOCTOR_FLAGS = {
   cluster: switchFlag({
     isCommandLineOnly: true,
     summary:
-      "Check the rights in the cluster of --kubeconfig instead: who can create, approve and sign requests, for " +
-      "which signers, through which binding, and who can thereby be any node or an administrator.",
+      "Check the cluster of --kubeconfig through its API instead: who can create, approve and sign requests, for " +
+      "which signers, through which binding, and who can thereby become a node or an administrator; and its " +
+      "requests, tokens, cluster-info and CAs.",
   }),
   backup: listFlag({
     placeholder: "FILE",

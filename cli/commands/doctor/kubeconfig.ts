@@ -31,7 +31,7 @@ export interface AskOptions {
 
 /** Asks the server of a kubeconfig whether it lets its user in, and compares the clocks. */
 export async function askAs(
-  { path, shown }: FoundFile,
+  { path, shown }: Pick<FoundFile, "path" | "shown">,
   { target, again, isOwnServer = false }: AskOptions,
   { io, files, connect }: ExamineDeps,
   signal: AbortSignal,

@@ -4,6 +4,7 @@ import { readCluster } from "../../../client/transport/connect.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/bootstrap/token_secret.ts";
 import { type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import {
+  checkPendingRequests,
   checkRequestedSigners,
   checkServerPolicies,
   checkTokens,
@@ -35,9 +36,15 @@ export async function examineServer(
       policies,
       tokens: secrets.items.flatMap((secret) => listTokenFacts(secret) ?? []),
       flags,
+      now: io.clock.now(),
     };
     return [
       ...reportCheck({ check: "signers", target }, checkRequestedSigners(evidence), "each request has a signer"),
+      ...reportCheck(
+        { check: "pending-requests", target },
+        checkPendingRequests(evidence),
+        "no request has waited for more than a day",
+      ),
       ...reportCheck({ check: "policy", target }, checkServerPolicies(evidence), "every rule can apply to a request"),
       ...reportCheck({ check: "tokens", target }, checkTokens(evidence), "each bootstrap token has an end"),
     ];

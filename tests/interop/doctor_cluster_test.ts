@@ -1,0 +1,290 @@
+/**
+ * `tlsboot doctor --cluster`: each case breaks exactly one thing of a running cluster, reads the finding, runs its fix
+ * unchanged with the stock kubectl, and sees the finding gone.
+ */
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import type { Finding } from "../../core/doctor/finding.ts";
+import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { eventually } from "../support/eventually.ts";
+import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { createShell, type Shell } from "../support/interop/shell.ts";
+import { runCaptured } from "../support/run_captured.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const HOUR_MS = 3_600_000;
+const RBAC = "rbac.authorization.k8s.io/v1";
+const CERTIFICATES = "certificates.k8s.io";
+
+let folder: TempFolder;
+let instance: InstanceProcess;
+let kubeconfig: string;
+let kubectl: Kubectl;
+let shell: Shell;
+
+before(async () => {
+  folder = await createTempFolder();
+  instance = await startInstanceProcess(folder);
+  kubeconfig = folder.join("data/admin.kubeconfig");
+  shell = await createShell(folder);
+  kubectl = createKubectl(folder, kubeconfig);
+});
+after(async () => {
+  await instance[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+/** Examines a cluster, perhaps at a later time. */
+async function findAll(cwd: string, config: string, aheadMs = 0): Promise<readonly Finding[]> {
+  const system = createSystemClock();
+  const clock = { ...system, now: () => new Date(system.now().getTime() + aheadMs) };
+  const io = { cwd, clock, random: createSystemRandom() };
+  const { stdout, stderr } = await runCaptured(["doctor", "--cluster", "--kubeconfig", config, "-o", "json"], io);
+  assert.notEqual(stdout, "", stderr);
+  return JSON.parse(stdout).findings;
+}
+
+/** Examines the instance and returns what is wrong. A clock that is ahead is not what is looked for. */
+async function findProblems(aheadMs = 0): Promise<readonly Finding[]> {
+  const findings = await findAll(folder.join("work"), kubeconfig, aheadMs);
+  return findings.filter(({ check, severity }) => severity !== "ok" && check !== "clock");
+}
+
+async function runInShell(line: string): Promise<string> {
+  const { code, stdout, stderr } = await shell.run(line);
+  assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** Creates a role and a binding of the same name. */
+async function grant(
+  name: string,
+  rules: readonly (readonly [verbs: string, resource: string, names?: readonly string[]])[],
+  groups: readonly string[],
+  target = kubectl,
+): Promise<void> {
+  const apiGroup = "rbac.authorization.k8s.io";
+  const role = {
+    apiVersion: RBAC,
+    kind: "ClusterRole",
+    metadata: { name },
+    rules: rules.map(([verbs, resource, resourceNames]) => ({
+      verbs: verbs.split(" "),
+      apiGroups: [CERTIFICATES],
+      resources: [resource],
+      ...(resourceNames === undefined ? {} : { resourceNames }),
+    })),
+  };
+  const binding = {
+    apiVersion: RBAC,
+    kind: "ClusterRoleBinding",
+    metadata: { name },
+    roleRef: { apiGroup, kind: "ClusterRole", name },
+    subjects: groups.map((group) => ({ apiGroup, kind: "Group", name: group })),
+  };
+  const stdin = JSON.stringify({ apiVersion: "v1", kind: "List", items: [role, binding] });
+  await target.given({ stdin }).run("create", "-f", "-");
+}
+
+const APPROVER = "certificatesigningrequests/approval";
+const KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
+
+interface Case {
+  readonly name: string;
+  readonly breakIt: () => Promise<unknown>;
+  readonly check: string;
+  readonly severity?: Finding["severity"];
+  readonly message: RegExp;
+  /** The fix, or the advice where no command can help. */
+  readonly fix: RegExp;
+  readonly aheadMs?: number;
+  /** What the operator does on an advice. */
+  readonly onAdvice?: () => Promise<unknown>;
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: "a group that may approve nodes",
+    breakIt: () =>
+      grant("node-approvers", [["approve", "signers", [KUBELET_SIGNER]], ["update", APPROVER]], ["helpers"]),
+    check: "csr-approve",
+    message:
+      /^Group "helpers" can approve requests for \S+-kubelet, and so become any node, through ClusterRoleBinding /,
+    fix: /^kubectl --kubeconfig \S+ delete clusterrolebinding node-approvers$/,
+  },
+  {
+    name: "a group that may sign for every signer, beside a group of administrators",
+    breakIt: () =>
+      grant("all-signers", [["sign", "signers"], ["patch", "certificatesigningrequests/status"]], [
+        "system:masters",
+        "helpers",
+      ]),
+    check: "csr-sign",
+    message: /^Group "helpers" can sign for every signer, and so choose the certificate that an administrator gets/,
+    fix: /^kubectl --kubeconfig \S+ patch clusterrolebinding all-signers --type=json /,
+  },
+  {
+    name: "all users as approved bootstrappers",
+    breakIt: () =>
+      kubectl.run(
+        ...["create", "clusterrolebinding", "everyone", "--group=system:authenticated"],
+        "--clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+      ),
+    check: "node-approval",
+    severity: "error",
+    message: /^Group "system:authenticated" can get certificates of any node .* and so become any node/,
+    fix: /delete clusterrolebinding everyone$/,
+  },
+  {
+    name: "requests without a credential",
+    breakIt: () =>
+      kubectl.run(
+        ...["create", "clusterrolebinding", "open-door", "--group=system:unauthenticated"],
+        "--clusterrole=system:node-bootstrapper",
+      ),
+    check: "csr-create",
+    severity: "error",
+    message: /^Group "system:unauthenticated" can request certificates, and so fill the server/,
+    fix: /delete clusterrolebinding open-door$/,
+  },
+  {
+    name: "a user who may create bootstrap tokens",
+    breakIt: () =>
+      kubectl.run("create", "rolebinding", "editor", "--clusterrole=edit", "--user=eve", "--namespace=kube-system"),
+    check: "token-create",
+    message: /^User "eve" can create Secrets in kube-system, and so become any node by a bootstrap token/,
+    fix: /delete --namespace kube-system rolebinding editor$/,
+  },
+  {
+    name: "all users as administrators",
+    breakIt: () =>
+      kubectl.run("create", "clusterrolebinding", "all", "--clusterrole=cluster-admin", "--group=system:authenticated"),
+    check: "csr-approve",
+    severity: "error",
+    message: /^Group "system:authenticated" can do everything, and so become an administrator/,
+    fix: /delete clusterrolebinding all$/,
+  },
+  {
+    name: "a request that has waited for more than a day",
+    breakIt: async () => {
+      const stdin = await csrManifest("waiting");
+      await kubectl.given({ stdin }).run("create", "-f", "-");
+    },
+    // The bootstrap token of `up` lasts for a day.
+    aheadMs: 25 * HOUR_MS,
+    check: "pending-requests",
+    message: /^request "waiting" has waited for an approver for more than a day, and no controller has deleted it$/,
+    fix: /^tlsboot delete csr waiting --kubeconfig \S+$/,
+  },
+  {
+    name: "a request for a signer that does not run",
+    breakIt: async () => {
+      const stdin = await csrManifest("odd", { spec: { signerName: "example.com/odd" } });
+      await kubectl.given({ stdin }).run("create", "-f", "-");
+    },
+    check: "signers",
+    message: /^request "odd" is for a signer that does not run in the server: /,
+    fix: /^tlsboot delete csr odd --kubeconfig \S+$/,
+  },
+  {
+    name: "a bootstrap token that never expires",
+    breakIt: () => runInShell("tlsboot token create --ttl 0 --data-dir ../data"),
+    check: "tokens",
+    message: /^the bootstrap token [a-z0-9]{6} never ends: /,
+    fix: /^tlsboot token delete [a-z0-9]{6} --kubeconfig \S+$/,
+  },
+  {
+    name: "cluster-info with an address that does not answer",
+    breakIt: async () => {
+      const info = await kubectl.run("--namespace=kube-public", "get", "configmap", "cluster-info", "-o", "json");
+      const stdin = info.replaceAll(instance.url, "https://127.0.0.1:1");
+      await kubectl.given({ stdin }).run("replace", "-f", "-");
+    },
+    check: "cluster-info",
+    message: /^the server https:\/\/127\.0\.0\.1:1, which cluster-info names, cannot be used: /,
+    fix: /^kubectl --kubeconfig \S+ --namespace kube-public patch configmap cluster-info /,
+  },
+  {
+    name: "a CA that is being replaced",
+    breakIt: () => runInShell("tlsboot ca rotate begin --data-dir ../data"),
+    check: "ca-replacement",
+    message: /^CA "ca" is being replaced since \S+, and the step is Trust$/,
+    fix: /^finish the replacement: tlsboot ca rotate status ca --kubeconfig \S+$/,
+    onAdvice: () => runInShell("tlsboot ca rotate abort --data-dir ../data"),
+  },
+];
+
+test("tlsboot doctor --cluster finds nothing wrong with a new instance", async () => {
+  assert.deepEqual(await findProblems(), []);
+});
+
+for (const { name, breakIt, check, message, fix, severity = "warning", aheadMs, onAdvice } of CASES) {
+  test(`tlsboot doctor --cluster finds ${name}, and its fix works unchanged`, async () => {
+    await breakIt();
+    const problems = await findProblems(aheadMs);
+    assert.deepEqual(problems.map((one) => `${one.severity} ${one.check}`), [`${severity} ${check}`]);
+    assert.match(problems[0]?.message ?? "", message);
+    assert.match(problems[0]?.fix ?? problems[0]?.advice ?? "", fix);
+    if (onAdvice === undefined) await runInShell(problems[0]?.fix ?? "");
+    else await onAdvice();
+    assert.deepEqual(await findProblems(aheadMs), []);
+  });
+}
+
+test("tlsboot doctor --cluster names the rights that a user lacks", async () => {
+  await runInShell("tlsboot kubeconfig user eve --ttl 8h --data-dir ../data --out eve.kubeconfig");
+  const findings = await findAll(folder.join("work"), folder.join("work/eve.kubeconfig"));
+  const skipped = findings.filter(({ severity }) => severity === "skipped").map(({ message }) => message).join("\n");
+  assert.match(skipped, /the user lacks the right to list clusterroles\.rbac\.authorization\.k8s\.io, and to list /);
+  assert.match(skipped, /cannot list resource "secrets" in API group "" in the namespace "kube-system"/);
+  assert.deepEqual(findings.filter(({ severity }) => severity === "warning" || severity === "error"), []);
+});
+
+/** What kubeadm binds (`cmd/kubeadm/app/phases/bootstraptoken/node`, `phases/kubeconfig`). */
+async function bindAsKubeadm(target: Kubectl): Promise<void> {
+  const group = "system:bootstrappers:kubeadm:default-node-token";
+  const prefix = "system:certificates.k8s.io:certificatesigningrequests:";
+  for (
+    const [name, role, subject] of [
+      ["kubeadm:cluster-admins", "cluster-admin", "kubeadm:cluster-admins"],
+      ["kubeadm:kubelet-bootstrap", "system:node-bootstrapper", group],
+      ["kubeadm:node-autoapprove-bootstrap", `${prefix}nodeclient`, group],
+      ["kubeadm:node-autoapprove-certificate-rotation", `${prefix}selfnodeclient`, "system:nodes"],
+    ] as const
+  ) {
+    await target.run("create", "clusterrolebinding", name, `--clusterrole=${role}`, `--group=${subject}`);
+  }
+}
+
+test("tlsboot doctor --cluster finds no right too many in a new cluster of kubeadm, and one that was added", async () => {
+  await using plane: ControlPlane = await startControlPlane({ controllers: true });
+  await mkdir(plane.folder.join("home"));
+  const admin = createKubectl(plane.folder, plane.adminKubeconfig);
+  await admin.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await bindAsKubeadm(admin);
+  const find = async (): Promise<readonly Finding[]> => {
+    const findings = await findAll(plane.folder.path, plane.adminKubeconfig);
+    assert.ok(findings.some(({ check }) => check === "csr-approve"));
+    // The CA of this cluster lasts for a month.
+    return findings.filter(({ check, severity }) => ["warning", "error"].includes(severity) && check !== "ca-expiry");
+  };
+  assert.deepEqual(await find(), []);
+  await grant("helpers", [["approve", "signers", ["kubernetes.io/*"]], ["update", APPROVER]], ["helpers"], admin);
+  // kube-apiserver decides by a copy of the roles that is a moment old.
+  const [found, ...more] = await eventually("the binding is found", async () => {
+    const findings = await find();
+    return findings.length === 0 ? undefined : findings;
+  });
+  assert.deepEqual(more, []);
+  assert.match(
+    found?.message ?? "",
+    /^Group "helpers" can approve requests for kubernetes\.io\/\*, and so become an adm/,
+  );
+  const { code, stderr } = await shell.run(`cd ${plane.folder.path} && ${found?.fix}`);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(await find(), []);
+});
