@@ -3,7 +3,7 @@
  * unchanged with the stock kubectl, and sees the finding gone.
  */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import type { Finding } from "../../core/doctor/finding.ts";
@@ -209,6 +209,24 @@ const CASES: readonly Case[] = [
     fix: /^kubectl --kubeconfig \S+ --namespace kube-public patch configmap cluster-info /,
   },
   {
+    name: "cluster-info with the CA of another server",
+    breakIt: async () => {
+      await runInShell("tlsboot ca init --data-dir foreign");
+      const info = JSON.parse(
+        await kubectl.run("--namespace=kube-public", "get", "configmap", "cluster-info", "-o", "json"),
+      );
+      const ca = (await readFile(folder.join("work/foreign/pki/ca.crt"))).toString("base64");
+      info.data.kubeconfig = info.data.kubeconfig.replace(
+        /certificate-authority-data: \S+/,
+        `certificate-authority-data: ${ca}`,
+      );
+      await kubectl.given({ stdin: JSON.stringify(info) }).run("replace", "-f", "-");
+    },
+    check: "cluster-info",
+    message: /^cluster-info has another CA than the kubeconfig, so machines cannot join with a bootstrap token alone$/,
+    fix: /^kubectl --kubeconfig \S+ --namespace kube-public patch configmap cluster-info /,
+  },
+  {
     name: "a CA that is being replaced",
     breakIt: () => runInShell("tlsboot ca rotate begin --data-dir ../data"),
     check: "ca-replacement",
@@ -234,6 +252,42 @@ for (const { name, breakIt, check, message, fix, severity = "warning", aheadMs, 
     assert.deepEqual(await findProblems(aheadMs), []);
   });
 }
+
+/** Examines the instance with another kubeconfig, made from the administrator's. */
+async function findWith(change: (text: string) => string): Promise<readonly Finding[]> {
+  const text = await readFile(kubeconfig, "utf8");
+  assert.notEqual(change(text), text);
+  await writeFile(folder.join("work/other.kubeconfig"), change(text), { mode: 0o600 });
+  const findings = await findAll(folder.join("work"), folder.join("work/other.kubeconfig"));
+  return findings.filter(({ severity }) => severity !== "ok");
+}
+
+test("tlsboot doctor --cluster finds a server with other names, another server's CA, and a certificate that has ended", async () => {
+  const [names] = await findWith((text) => text.replace(/^( +)server: .*$/m, "$&\n$1tls-server-name: other.example"));
+  assert.equal(names?.check, "server-access");
+  assert.match(names?.message ?? "", /other\.example/);
+
+  await runInShell("tlsboot ca init --data-dir other");
+  const ca = (await readFile(folder.join("work/other/pki/ca.crt"))).toString("base64");
+  const [untrusted] = await findWith((text) =>
+    text.replace(/certificate-authority-data: \S+/, `certificate-authority-data: ${ca}`)
+  );
+  assert.deepEqual([untrusted?.check, untrusted?.severity], ["server-access", "error"]);
+
+  const ended = await findProblems(400 * 24 * HOUR_MS);
+  const serving = ended.find(({ check }) => check === "serving-certificate");
+  assert.match(serving?.message ?? "", /^certificate "\S+" in "https:\S+" ended at /);
+  assert.match(serving?.advice ?? "", /tlsboot doctor DIR$/);
+});
+
+test("tlsboot doctor --cluster finds a user who is no longer let in", async () => {
+  await runInShell("tlsboot kubeconfig user mallory --ttl 8h --data-dir ../data --out mallory.kubeconfig");
+  await runInShell("tlsboot revoke user/mallory --data-dir ../data --yes");
+  const findings = await findAll(folder.join("work"), folder.join("work/mallory.kubeconfig"));
+  const [access] = findings.filter(({ severity }) => severity === "error");
+  assert.equal(access?.check, "server-access");
+  assert.match(access?.message ?? "", /^the server does not let the user of "mallory\.kubeconfig" in: /);
+});
 
 test("tlsboot doctor --cluster names the rights that a user lacks", async () => {
   await runInShell("tlsboot kubeconfig user eve --ttl 8h --data-dir ../data --out eve.kubeconfig");
@@ -287,4 +341,12 @@ test("tlsboot doctor --cluster finds no right too many in a new cluster of kubea
   const { code, stderr } = await shell.run(`cd ${plane.folder.path} && ${found?.fix}`);
   assert.equal(code, 0, stderr);
   assert.deepEqual(await find(), []);
+
+  // kube-apiserver does not publish which signers run; an approved request without a certificate shows it.
+  const stdin = await csrManifest("odd", { spec: { signerName: "example.com/odd" } });
+  await admin.given({ stdin }).run("create", "-f", "-");
+  await admin.run("certificate", "approve", "odd");
+  const later = await findAll(plane.folder.path, plane.adminKubeconfig, 60_000);
+  const signer = later.find(({ check, severity }) => check === "signers" && severity === "warning");
+  assert.match(signer?.message ?? "", /^request "odd" is approved, and no signer has issued it: see that a signer /);
 });

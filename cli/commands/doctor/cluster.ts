@@ -111,7 +111,10 @@ async function examineServing(
   return [
     ...reportCheck(
       { check: "serving-certificate", target },
-      checkExpiry([leaf], now),
+      checkExpiry([leaf], now).map((fault) => ({
+        ...fault,
+        advice: "find out where the server runs why it was not renewed, for tlsboot with: tlsboot doctor DIR",
+      })),
       "the server's certificate has not ended and is not renewed too late",
     ),
     ...reportCheck(

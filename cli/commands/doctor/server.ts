@@ -2,7 +2,7 @@
 import { createApiClient, listAll } from "../../../client/objects/api.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/bootstrap/token_secret.ts";
-import { type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import {
   checkPendingRequests,
   checkRequestedSigners,
@@ -10,7 +10,7 @@ import {
   checkTokens,
   type ServerEvidence,
 } from "../../../core/doctor/server.ts";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
 import type { SecretObject } from "../../../core/kube/core_v1.ts";
 import { listCsrs } from "../../api/csrs.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
@@ -27,30 +27,55 @@ export async function examineServer(
   try {
     await using transport = await connect(await readCluster(kubeconfig, files));
     const api = createApiClient(transport, { clock: io.clock });
+    const requests = await readAllowed(async () => (await listCsrs(api, {}, signal)).items);
     const selectors = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` };
-    const secrets = await listAll<SecretObject>(api, TOKEN_COLLECTION, selectors, signal);
+    const secrets = await readAllowed(async () =>
+      (await listAll<SecretObject>(api, TOKEN_COLLECTION, selectors, signal)).items
+    );
     const { policies, signers } = await readApproverSettings(api, signal);
     const evidence: ServerEvidence = {
-      requests: (await listCsrs(api, {}, signal)).items,
+      requests: requests.items,
       signers,
       policies,
       tokens: secrets.items.flatMap((secret) => listTokenFacts(secret) ?? []),
       flags,
       now: io.clock.now(),
     };
+    const report = (
+      name: string,
+      { refusal }: { readonly refusal?: string },
+      faults: readonly Fault[],
+      okMessage: string,
+    ): readonly Finding[] => {
+      const check = { check: name, target };
+      return refusal === undefined ? reportCheck(check, faults, okMessage) : [skipCheck(check, refusal)];
+    };
     return [
-      ...reportCheck({ check: "signers", target }, checkRequestedSigners(evidence), "each request has a signer"),
-      ...reportCheck(
-        { check: "pending-requests", target },
+      ...report("signers", requests, checkRequestedSigners(evidence), "each request has a signer"),
+      ...report(
+        "pending-requests",
+        requests,
         checkPendingRequests(evidence),
         "no request has waited for more than a day",
       ),
-      ...reportCheck({ check: "policy", target }, checkServerPolicies(evidence), "every rule can apply to a request"),
-      ...reportCheck({ check: "tokens", target }, checkTokens(evidence), "each bootstrap token has an end"),
+      ...report("policy", {}, checkServerPolicies(evidence), "every rule can apply to a request"),
+      ...report("tokens", secrets, checkTokens(evidence), "each bootstrap token has an end"),
     ];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
     return [skipCheck({ check: "signers", target }, `the server cannot be examined: ${error.message}`)];
+  }
+}
+
+/** Reads objects; none, and the server's words that name the right, when the user lacks the right to them. */
+async function readAllowed<T>(
+  read: () => Promise<readonly T[]>,
+): Promise<{ readonly items: readonly T[]; readonly refusal?: string }> {
+  try {
+    return { items: await read() };
+  } catch (error) {
+    if (!isAppError(error, "access_denied")) throw error;
+    return { items: [], refusal: error.message };
   }
 }
