@@ -34,9 +34,12 @@ export interface FilePort {
   /**
    * Reads a file together with its facts, so that it cannot be replaced between a check and the read. A link at the end
    * of the path is not followed; for a link, and for anything else that is not a file, the text is empty. Undefined
-   * when there is nothing.
+   * when there is nothing. A file of more than `maxBytes` is an error.
    */
-  readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined>;
+  readOpened(
+    path: string,
+    maxBytes?: number,
+  ): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined>;
   /**
    * Writes all or nothing, even across a crash: to a temporary file next to the target, which is synced and renamed
    * over it.
@@ -72,7 +75,7 @@ const MAX_TEMPORARY_NAMES = 1_000;
 export function createFilePort(): FilePort {
   return {
     readText: (path) => attempt("read", path, () => orMissing(readFile(path, "utf8"))),
-    readOpened: (path) => attempt("read", path, () => readOpened(path)),
+    readOpened: (path, maxBytes) => attempt("read", path, () => readOpened(path, maxBytes)),
     writeAtomic: (path, content, mode) => attempt("write", path, () => writeAtomic(path, content, mode)),
     createExclusive: (path, text, mode) => attempt("create", path, () => createExclusive(path, text, mode)),
     readLink: (path) => attempt("read", path, () => orNoLink(readlink(path))),
@@ -90,7 +93,7 @@ export function createFilePort(): FilePort {
   };
 }
 
-async function readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined> {
+async function readOpened(path: string, maxBytes?: number): ReturnType<FilePort["readOpened"]> {
   const facts = toFileFacts(await orMissing(lstat(path)));
   if (facts?.kind !== "file") return facts && { facts, text: "" };
   // Non-blocking, because a pipe may have replaced the file since. Windows has neither flag.
@@ -98,12 +101,39 @@ async function readOpened(path: string): Promise<{ readonly facts: FileFacts; re
   const handle = await orMissing(open(path, flags));
   if (handle === undefined) return undefined;
   try {
-    const opened = toFileFacts(await handle.stat()) ?? facts;
+    const stats = await handle.stat();
+    const opened = toFileFacts(stats) ?? facts;
+    if (maxBytes !== undefined && stats.size > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
     return { facts: opened, text: opened.kind === "file" ? await handle.readFile("utf8") : "" };
   } finally {
     await handle.close();
   }
 }
+
+/** A request or an answer with its certificates has a few kilobytes; keys of ML-DSA make it some ten times larger. */
+const MAX_STICK_FILE_BYTES = 1 << 20;
+
+/**
+ * Reads a file of a stick that someone else may have prepared: a link, a pipe or a device in its place, or a huge file, is
+ * AppError and is not read. Undefined when there is nothing.
+ */
+export async function readStickFile(
+  path: string,
+  files: Pick<FilePort, "readOpened">,
+): Promise<string | undefined> {
+  const found = await files.readOpened(path, MAX_STICK_FILE_BYTES);
+  if (found === undefined || found.facts.kind === "file") return found?.text;
+  const kind = KIND_WORDS[found.facts.kind];
+  throw new AppError("invalid", `cannot read "${path}": it is ${kind}, not a file`, {
+    hint: "remove it from the folder, and run the command again",
+  });
+}
+
+const KIND_WORDS: Readonly<Record<Exclude<FileFacts["kind"], "file">, string>> = {
+  directory: "a folder",
+  symlink: "a link",
+  other: "a pipe or a device",
+};
 
 /**
  * Creates a folder level by level: Node's recursive mkdir never returns for a parent that accepts no children, such as

@@ -24,7 +24,7 @@ import { createCertificationRequest, parseCertificationRequest } from "../../cor
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { encodeCertificates } from "../../core/pki/authority_chain.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { FilePort } from "../files.ts";
+import { type FilePort, readStickFile } from "../files.ts";
 import { checkIssued } from "./obtain_certificate.ts";
 import type { CertificateRequest } from "./submit_request.ts";
 
@@ -132,7 +132,7 @@ async function findAnswer(
   requestId: string,
 ): Promise<OfflineAnswer | undefined> {
   const path = join(folder, toAnswerFileName(name));
-  const text = await files.readText(path);
+  const text = await readStickFile(path, files);
   if (text === undefined) return undefined;
   const answer = parseOfflineAnswer(text);
   if (!answer.ok) {
@@ -157,7 +157,7 @@ async function submitRequest(exchange: Exchange, request: OfflineRequest): Promi
   const { folder, name, files } = exchange;
   const requestPath = join(folder, toRequestFileName(name));
   const id = computeRequestId(request);
-  const text = await files.readText(requestPath);
+  const text = await readStickFile(requestPath, files);
   const found = text === undefined ? undefined : parseOfflineRequest(text);
   if (found?.ok === true) {
     // A machine that has got a certificate since can prove who it is.
@@ -194,7 +194,7 @@ async function checkReplaceable(
 ): Promise<void> {
   const key = publicKeyPin(found.facts);
   if (key === publicKeyPin(own.facts) || (stored !== undefined && key === publicKeyPin(stored))) return;
-  const answer = parseOfflineAnswer(await files.readText(join(folder, toAnswerFileName(name))) ?? "");
+  const answer = parseOfflineAnswer(await readStickFile(join(folder, toAnswerFileName(name)), files) ?? "");
   if (answer.ok && answer.value.requestId === computeRequestId(found)) return;
   throw new AppError("file_exists", `cannot write the request "${path}": there is one of another key, ${key}`, {
     hint:

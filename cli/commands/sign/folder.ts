@@ -1,7 +1,7 @@
 /** Answers the requests in a folder, such as a USB stick, beside a CA without a network. */
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
+import { type FilePort, readStickFile } from "../../../client/files.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -213,7 +213,7 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
   async function writeAnswer(text: string): Promise<void> {
     const path = join(folder, toAnswerFileName(name));
     // Nothing is written to a stick that has the answer, which may be read-only by now.
-    if (await files.readText(path) !== text) await files.writeAtomic(path, text, PUBLIC_MODE);
+    if (await readStickFile(path, files) !== text) await files.writeAtomic(path, text, PUBLIC_MODE);
   }
 }
 
@@ -221,7 +221,7 @@ async function readRequest(name: string, { folder, files }: Desk): Promise<Offli
   const path = join(folder, toRequestFileName(name));
   const size = (await stat(path).catch(() => undefined))?.size ?? 0;
   if (size > MAX_BYTES) throw new AppError("invalid", `cannot sign "${path}": it is larger than ${MAX_BYTES} bytes`);
-  const text = await files.readText(path);
+  const text = await readStickFile(path, files);
   const request = text === undefined ? undefined : parseOfflineRequest(text);
   if (request?.ok === true && request.value.name === name) return request.value;
   const why = request === undefined

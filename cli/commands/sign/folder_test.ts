@@ -1,6 +1,7 @@
 /** Disk errors and kills while a folder is answered: a request is signed and recorded once, and gets its answer. */
 import assert from "node:assert/strict";
-import { cp, mkdir, readFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { isAppError } from "../../../core/errors.ts";
@@ -118,4 +119,19 @@ test("signFolder() in several runs at once signs and records a request once", as
   const runs = await Promise.all(Array.from({ length: 4 }, () => sign(place, createFilePort(), clock)));
   assert.deepEqual(runs.map(({ code }) => code), [0, 0, 0, 0], runs.map(({ stderr }) => stderr).join(""));
   await assertAnswered(place, "after all runs");
+});
+
+test("signFolder() does not read links, pipes and huge files on a stick, and answers the others", async () => {
+  await using place = await createTempFolder();
+  await cp(template.path, place.path, { recursive: true });
+  await symlink("/dev/zero", place.join("stick", "link.request.pem"));
+  execFileSync("mkfifo", [place.join("stick", "pipe.request.pem")]);
+  await writeFile(place.join("stick", "huge.request.pem"), "");
+  await truncate(place.join("stick", "huge.request.pem"), 2 ** 32);
+  const { code, stderr } = await sign(place, createFilePort());
+  assert.equal(code, 1);
+  assert.match(stderr, /link\.request\.pem": it is a link, not a file\n.*hint: remove it from the folder/);
+  assert.match(stderr, /pipe\.request\.pem": it is a pipe or a device, not a file\n/);
+  assert.match(stderr, /huge\.request\.pem": it is larger than 1048576 bytes\n/);
+  await assertAnswered(place, "beside files that are not read");
 });
