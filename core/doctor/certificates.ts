@@ -53,11 +53,14 @@ export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly Store
     // The key of a later certificate means that the order is wrong, which `checkChains` reports.
     if (chain.some((one) => publicKeysEqual(one.publicKeyDer, publicKeyDer))) return [];
     const right = keys.find((key) => key.file !== keyFile && publicKeysEqual(key.publicKeyDer, leaf.publicKeyDer));
-    return [{
-      severity: "error",
-      message: `the key in "${keyFile}" does not belong to ${describeStored(leaf)} in "${file}"`,
-      fix: right === undefined ? renewal : `cp ${shellWord(right.file)} ${shellWord(keyFile)}`,
-    }];
+    const message = `the key in "${keyFile}" does not belong to ${describeStored(leaf)} in "${file}"`;
+    if (right !== undefined) {
+      return [{ severity: "error", message, fix: `cp ${shellWord(right.file)} ${shellWord(keyFile)}` }];
+    }
+    // A CA cannot be replaced without its key, which signs the new one.
+    return leaf.isCa
+      ? [{ severity: "error", message: `${message}; put the right key back, for example from a backup` }]
+      : [{ severity: "error", message, fix: renewal }];
   });
 }
 
