@@ -77,21 +77,23 @@ function findCaPath({ issuer }: OfflineAnswer): readonly CertificateFacts[] {
 
 /**
  * Finds out whether the answer comes from another site. The site is known by a CA above the certificate, whose key signed
- * the whole answer; by the CA that it replaces, which signed it; or, where the API server has a CA of its own, by every CA that clients are to trust.
+ * the whole answer; by the CA that it replaces, which signed it; or, where the API server has a CA of its own, by every CA
+ * that clients are to trust. Those are public, so anyone could name them: a certificate in use then has to be of the same
+ * CA as the new one, and is not replaced by one that the API server would not accept.
  */
 function findSiteFault(answer: OfflineAnswer, { site, stored }: ExpectedAnswer): AnswerVerdict | undefined {
   const above = toPins(findCaPath(answer));
   const fault = `it is from another site: its CA is ${above.at(-1) ?? "unknown"}`;
+  const didIssue = (ca: CertificateFacts): boolean =>
+    stored !== undefined && verifyChain(stored, [], [ca], { at: undefined }).ok;
+  const isOfStored = stored === undefined || answer.issuer.some(didIssue) || isCrossSigned(answer, didIssue);
   if (site.length === 0) {
-    const didIssue = (ca: CertificateFacts): boolean =>
-      stored !== undefined && verifyChain(stored, [], [ca], { at: undefined }).ok;
-    const isSame = stored === undefined || answer.issuer.some(didIssue) || isCrossSigned(answer, didIssue);
-    return isSame ? undefined : unusable(`${fault}, which did not issue the certificate in use`, OTHER_SITE);
+    return isOfStored ? undefined : unusable(`${fault}, which did not issue the certificate in use`, OTHER_SITE);
   }
   const isKnown = (ca: CertificateFacts): boolean => site.includes(publicKeyPin(ca));
   if (above.some((pin) => site.includes(pin)) || isCrossSigned(answer, isKnown)) return undefined;
   const { serverCas } = answer;
-  if (serverCas.length > 0 && toPins(serverCas).every((pin) => site.includes(pin))) return undefined;
+  if (isOfStored && serverCas.length > 0 && toPins(serverCas).every((pin) => site.includes(pin))) return undefined;
   return unusable(`${fault}, and this machine expects ${site.join(" or ")}`, OTHER_SITE);
 }
 

@@ -95,6 +95,11 @@ test("decideAnswer() takes another CA of the API server only when every one of t
   const ofServer = toPins([other.authority.certificate]);
   assert.deepEqual(decideAnswer(split, { ...expected, site: ofServer }), { kind: "usable" });
   assertRefused(decideAnswer(mixed, { ...expected, site: ofServer }), /another site/);
+  // The API server's CA is public: an unknown CA whose answer names it does not replace a certificate in use.
+  const next = await generatePrivateKey("ecdsa-p256");
+  const [[own], [others]] = [await issue(ca, next), await issue(other, next)];
+  assert.deepEqual(decideAnswer(split, { ...expected, site: ofServer, stored: own }), { kind: "usable" });
+  assertRefused(decideAnswer(split, { ...expected, site: ofServer, stored: others }), /another site/);
   assert.deepEqual(decideAnswer(mixed, { ...expected, site: toPins([ca.authority.certificate]) }), { kind: "usable" });
 });
 
