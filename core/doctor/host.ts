@@ -1,4 +1,5 @@
 /** The checks of the computer that a server or a machine runs on, and of the database and the backups of a server. */
+import { isIP } from "node:net";
 import { shellWord } from "../lib/shell_word.ts";
 import { formatTime } from "../kube/meta.ts";
 import type { Fault } from "./finding.ts";
@@ -101,6 +102,44 @@ export function checkServerName({ host, isResolved, fix }: NameEvidence): readon
     message: `the server's name "${host}" cannot be resolved`,
     fix,
     advice: `add "${host}" to DNS or to /etc/hosts`,
+  }];
+}
+
+/** The names of a server's certificate, and the addresses where its clients look for it. */
+export interface ServingNamesEvidence {
+  /** The path of the certificate, as it is shown. */
+  readonly path: string;
+  /** The DNS names and IP addresses of the certificate. */
+  readonly names: readonly string[];
+  /** The host in the URL of the administrator's kubeconfig. */
+  readonly host: string;
+  /** The addresses of this computer that others can reach. */
+  readonly addresses: readonly string[];
+  /** True when the server answered at its URL. */
+  readonly isAnswered: boolean;
+  /** The command that has the server make another certificate. */
+  readonly renewal: string;
+}
+
+/** Reports a serving certificate that is not for the server's URL, and a URL that is no longer this computer's. */
+export function checkServingNames(
+  { path, names, host, addresses, isAnswered, renewal }: ServingNamesEvidence,
+): readonly Fault[] {
+  if (!names.includes(host.toLowerCase())) {
+    return [{
+      severity: "error",
+      message: `the certificate "${path}" is not for "${host}", the address in the administrator's kubeconfig`,
+      fix: renewal,
+    }];
+  }
+  const isAddress = isIP(host) !== 0 && !/^(?:127\.|::1$)/.test(host);
+  // Behind a load balancer the address is not this computer's, and the server answers.
+  if (!isAddress || isAnswered || addresses.includes(host)) return [];
+  const present = addresses.length === 0 ? "no address that others can reach" : addresses.join(", ");
+  return [{
+    severity: "warning",
+    message: `the certificate "${path}" is for ${host}, and this computer has ${present}`,
+    advice: "start the server with --advertise-address and the present address; it makes another certificate",
   }];
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkBackups, checkDatabase, checkDisk, checkOpenFiles } from "./host.ts";
+import { checkBackups, checkDatabase, checkDisk, checkOpenFiles, checkServingNames } from "./host.ts";
 
 const MEGABYTE = 1_048_576;
 const NOW = new Date("2026-01-10T00:00:00Z");
@@ -66,4 +66,22 @@ test("checkBackups() and checkDatabase() use the newest backup, and give a comma
   const [hopeless] = checkDatabase({ ...database, fault: "x", backups: [] });
   assert.equal(hopeless?.fix, undefined);
   assert.match(hopeless?.advice ?? "", /^stop the server and restore a backup: /);
+});
+
+test("checkServingNames() finds a certificate for another host, and an address that this computer no longer has", () => {
+  const evidence = {
+    path: "apiserver.crt",
+    names: ["localhost", "10.0.0.5"],
+    addresses: ["10.0.0.5"],
+    renewal: "rm x",
+  };
+  const find = (host: string, addresses = evidence.addresses, isAnswered = false) =>
+    checkServingNames({ ...evidence, host, addresses, isAnswered })[0];
+  assert.equal(find("10.0.0.5"), undefined);
+  assert.equal(find("LOCALHOST"), undefined);
+  assert.equal(find("10.0.0.9")?.fix, "rm x");
+  const moved = find("10.0.0.5", ["10.0.0.7", "10.1.0.7"]);
+  assert.equal(moved?.severity, "warning");
+  assert.match(moved.message, /is for 10\.0\.0\.5, and this computer has 10\.0\.0\.7, 10\.1\.0\.7$/);
+  assert.equal(find("10.0.0.5", ["10.0.0.7"], true), undefined, "a load balancer has the address");
 });

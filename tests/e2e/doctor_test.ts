@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { chmod, chown, copyFile, cp, mkdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { before, test } from "node:test";
-import { issueClientPair } from "../../cli/authority/issue_pair.ts";
+import { issueClientPair, issuePair } from "../../cli/authority/issue_pair.ts";
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { issueCertificate } from "../../core/pki/issue.ts";
@@ -19,7 +19,7 @@ import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type Running, runProgram, start, startTlsboot, tlsbootCommand } from "../support/child.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
-import { encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
+import { alternativeNames, encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const HOUR_MS = 3_600_000;
@@ -181,6 +181,15 @@ interface Case {
   readonly isRootOnly?: boolean;
 }
 
+/** A certificate such as the server makes for itself. */
+const SERVING_PLAN = {
+  subject: { commonName: "tlsboot" },
+  dnsNames: ["localhost"],
+  ipAddresses: ["127.0.0.1"],
+  usages: ["digital signature", "server auth"],
+  lifetimeMs: YEAR_MS,
+};
+
 const CASES: readonly Case[] = [
   {
     name: "a CA key that others can read",
@@ -231,7 +240,7 @@ const CASES: readonly Case[] = [
         notAfter: new Date(Date.now() + YEAR_MS),
         serial: Uint8Array.of(1),
         version: 3,
-        extensions: [keyUsage(0)],
+        extensions: [keyUsage(0), alternativeNames("IP:127.0.0.1")],
       });
       await writeFile(folder.join("data/pki/apiserver.crt"), encodePem("CERTIFICATE", der));
     },
@@ -239,6 +248,22 @@ const CASES: readonly Case[] = [
     severity: "warning",
     message:
       /Python 3\.13 refuse certificate "tlsboot" in "data\/pki\/apiserver\.crt": it has no authority key identifier/,
+    fix: /^rm -f data\/pki\/apiserver\.crt data\/pki\/apiserver\.key$/,
+  },
+  {
+    name: "a serving certificate for another address",
+    target: ["data"],
+    breakIt: async () => {
+      const plan = { ...SERVING_PLAN, dnsNames: ["elsewhere.example"], ipAddresses: ["192.0.2.1"] };
+      const clock = { now: () => new Date() };
+      const { certificatePem, keyPem } = await issuePair(await readAuthority(), plan, { clock, random });
+      await writeFile(folder.join("data/pki/apiserver.crt"), certificatePem);
+      await writeFile(folder.join("data/pki/apiserver.key"), keyPem.reveal(), { mode: 0o600 });
+    },
+    check: "serving-names",
+    severity: "error",
+    message:
+      /^the certificate "data\/pki\/apiserver\.crt" is not for "127\.0\.0\.1", the address in the administrator's /,
     fix: /^rm -f data\/pki\/apiserver\.crt data\/pki\/apiserver\.key$/,
   },
   {
@@ -311,9 +336,9 @@ const CASES: readonly Case[] = [
     name: "a serving certificate that has ended",
     target: ["stopped"],
     breakIt: async () => {
-      const identity = { commonName: "tlsboot", organizations: [], lifetimeMs: HOUR_MS };
+      const plan = { ...SERVING_PLAN, lifetimeMs: HOUR_MS };
       const clock = { now: () => new Date(Date.now() - 2 * HOUR_MS) };
-      const { certificatePem, keyPem } = await issueClientPair(await readAuthority(), identity, { clock, random });
+      const { certificatePem, keyPem } = await issuePair(await readAuthority(), plan, { clock, random });
       await writeFile(folder.join("stopped/pki/apiserver.crt"), certificatePem);
       await writeFile(folder.join("stopped/pki/apiserver.key"), keyPem.reveal(), { mode: 0o600 });
     },

@@ -4,7 +4,7 @@ import { ROTATABLE_CAS } from "../../../core/rotation/ca_rotation.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
-import { examineDatabase, examineDisk, examineName, examinePort } from "./host.ts";
+import { examineDatabase, examineDisk, examineName, examinePort, examineServingNames } from "./host.ts";
 import { askAs } from "./kubeconfig.ts";
 import { type FoundFile, readFolder, type Renewal } from "./files.ts";
 import { examineServer } from "./server.ts";
@@ -26,6 +26,9 @@ export async function examineDataDir(
   const dir = dataDirAt(root);
   const word = shellWord(showPath(root, deps));
   const files = [...await readFolder(root, deps), ...await readFolder(dir.pki, deps)];
+  const renewServing = `rm -f ${shellWord(showPath(dir.servingCertificate, deps))} ${
+    shellWord(showPath(dir.servingKey, deps))
+  }`;
   const renew = (file: FoundFile): Renewal => {
     const name = basename(file.path, ".crt");
     if (ROTATION_FILE.test(name)) return { isBeingReplaced: true };
@@ -36,14 +39,7 @@ export async function examineDataDir(
       };
     }
     // A running server makes a missing serving certificate within a minute, and a stopped one when it starts.
-    if (file.path === dir.servingCertificate) {
-      return {
-        isRenewed: true,
-        renewal: `rm -f ${shellWord(showPath(dir.servingCertificate, deps))} ${
-          shellWord(showPath(dir.servingKey, deps))
-        }`,
-      };
-    }
+    if (file.path === dir.servingCertificate) return { isRenewed: true, renewal: renewServing };
     if (file.path === dir.adminKubeconfig) return { isRenewed: true, renewal: renewAdmin(file, word) };
     return {};
   };
@@ -63,7 +59,8 @@ export async function examineDataDir(
   const port = server === undefined
     ? { findings: [], isTaken: false }
     : await examinePort(server, { target, isAnswered });
-  const addresses = files.find(({ path }) => path === dir.servingCertificate)?.certificates[0]?.ipAddresses ?? [];
+  const serving = files.find(({ path }) => path === dir.servingCertificate);
+  const addresses = serving?.certificates[0]?.ipAddresses ?? [];
   const address = addresses.find((one) => one.startsWith("127.")) ?? addresses[0] ?? "127.0.0.1";
   const name = await examineName(server ?? "", {
     target,
@@ -79,6 +76,9 @@ export async function examineDataDir(
         ? await examineServer(dir.adminKubeconfig, { target, flags: `--data-dir ${word}` }, deps, signal)
         : []),
       ...name,
+      ...(serving === undefined
+        ? []
+        : await examineServingNames(serving, { target, server, isAnswered, renewal: renewServing }, deps)),
       ...await examineDisk(root, target, deps),
       ...await examineDatabase(dir, { target, named: backups }, deps),
     ],

@@ -4,6 +4,8 @@ import { open, readdir, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { readInterfaces } from "../../../client/host_facts.ts";
+import { chooseAdvertisedHost, LOOPBACK } from "../../../core/bootstrap/node_addresses.ts";
 import { getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import {
@@ -14,11 +16,13 @@ import {
   checkOpenFiles,
   checkPort,
   checkServerName,
+  checkServingNames,
 } from "../../../core/doctor/host.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
 import { readFreeBytes } from "../../instance/storage_space.ts";
 import type { DataDir } from "../../instance/data_dir.ts";
 import { type ExamineDeps, showPath } from "./examine.ts";
+import type { FoundFile } from "./files.ts";
 import { findListener, readOpenFiles } from "./processes.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
@@ -63,6 +67,32 @@ export async function examineName(
     checkServerName({ host, isResolved, fix: isResolved ? undefined : fix?.(url) }),
     `the server's name "${host}" can be resolved`,
   );
+}
+
+/** Checks that a server's certificate is for the host in its URL, and that this computer still has that address. */
+export async function examineServingNames(
+  { certificates: [leaf], shown }: Pick<FoundFile, "certificates" | "shown">,
+  { target, server, isAnswered, renewal }: {
+    readonly target: string;
+    readonly server: string | undefined;
+    readonly isAnswered: boolean;
+    readonly renewal: string;
+  },
+  { files }: Pick<ExamineDeps, "files">,
+): Promise<readonly Finding[]> {
+  const host = URL.parse(server ?? "")?.hostname.replace(/^\[|\]$/g, "");
+  if (leaf === undefined || host === undefined) return [];
+  const own = chooseAdvertisedHost("0.0.0.0", undefined, await readInterfaces(files));
+  const addresses = [own.host, ...own.others ?? []].filter((address) => address !== LOOPBACK);
+  const faults = checkServingNames({
+    path: shown,
+    names: [...leaf.dnsNames, ...leaf.ipAddresses],
+    host,
+    addresses,
+    isAnswered,
+    renewal,
+  });
+  return reportCheck({ check: "serving-names", target }, faults, `the serving certificate is for "${host}"`);
 }
 
 /** The process on the port of a server on this computer, and the findings about both. */
