@@ -141,7 +141,10 @@ export class InstanceRotations {
         this.#changed = Promise.withResolvers();
         const finished = [...gone];
         await this.#adopt(new Set(finished));
-        for (const name of finished) gone.delete(name);
+        // What could not be retired now is retired at the next attempt.
+        if (!this.#isFailing) {
+          for (const name of finished) gone.delete(name);
+        }
         await this.#report(serverName);
         await this.#waitForChange(signal);
       }
@@ -213,6 +216,8 @@ export class InstanceRotations {
       for (const { spec } of rotations.values()) {
         const cas = parseRotatedCas(spec);
         if (!cas.ok) continue;
+        // After an abort the old CA signs again, also at a server that has started since the switch.
+        await record(cas.value.oldCa.certificate, "ca");
         await record(cas.value.newCa.certificate, "ca");
         if (cas.value.crossSigned !== undefined) await record(cas.value.crossSigned.certificate, "sign");
       }

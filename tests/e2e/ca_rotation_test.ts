@@ -126,6 +126,16 @@ async function assertPublished(want: number): Promise<void> {
   }).catch(() => assert.deepEqual(last, all));
 }
 
+/** Returns the sources of the certificates in the register that have no issuer. */
+async function listWithoutIssuer(): Promise<readonly (string | undefined)[]> {
+  const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
+  const { items } = await withAdmin((api) => api.requestJson({ method: "GET", path }, quiet)) as {
+    readonly items: readonly { readonly spec: { readonly issuerFingerprint?: string; readonly source?: string } }[];
+  };
+  assert.notEqual(items.length, 0);
+  return items.filter(({ spec }) => spec.issuerFingerprint === undefined).map(({ spec }) => spec.source);
+}
+
 async function listPki(): Promise<readonly string[]> {
   return (await readdir(folder.join("data/pki"))).filter((name) => !/^(apiserver|sa)\./.test(name)).sort();
 }
@@ -201,6 +211,14 @@ test("a server that is killed between and in the steps continues at its start", 
   await restart();
   await withAdmin((api) => waitUntilAdopted(api));
   assert.equal(await read("data/pki/ca.crt"), rotation.newCa);
+  // A server that was started since the switch goes back, and records who has issued its next certificates.
+  for (const step of ["Trust", "Switch"] as const) {
+    await withAdmin(async (api) => {
+      await changeRotation(api, { step });
+      await waitUntilAdopted(api);
+    });
+  }
+  assert.deepEqual(await listWithoutIssuer(), []);
   // The state of a kill between the renames of the key and of the certificate.
   await rename(folder.join("data/pki/ca.crt"), folder.join("data/pki/next-ca.crt"));
   await cp(folder.join("data/pki/old-ca.crt"), folder.join("data/pki/ca.crt"));

@@ -5,6 +5,7 @@ import type { ApiClient } from "../../../client/objects/api.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { caRotationKind } from "../../../core/kube/kinds/mod.ts";
+import { getName } from "../../../core/kube/meta.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { type Authority, createAuthority } from "../../../core/pki/authority.ts";
@@ -287,7 +288,17 @@ async function clearEarlier(name: string, api: ApiClient, signal: AbortSignal): 
   if (!rotations.some(isInProgress)) {
     await api.requestJson({ method: "DELETE", path: TRUST_REPORT_COLLECTION }, signal);
   }
-  await deleteIfPresent(api, caRotationPath(name), signal);
+  const earlier = rotations.find((one) => getName(one) === name);
+  if (earlier === undefined) return;
+  if (isInProgress(earlier)) throw createLateError(name);
+  // Another command may have deleted it too, and have begun a rotation since.
+  const { uid } = earlier.metadata;
+  const body = uid === undefined ? {} : { preconditions: { uid } };
+  try {
+    await api.requestJson({ method: "DELETE", path: caRotationPath(name), body }, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found", "conflict")) throw error;
+  }
 }
 
 /** Creates the Secret with the new key. It is also the lock of the command: two commands must not send two keys. */
@@ -334,16 +345,19 @@ async function removeAbandoned(name: string, api: ApiClient, io: Io, signal: Abo
       io.clock.now().getTime() - Date.parse(metadata.creationTimestamp ?? ""),
       io.clock.elapsedMs() - startedAt,
     );
-  while (age() < ABANDONED_AFTER_MS) {
-    if (await findRotation(api, name, signal) !== undefined) {
-      throw new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
-        hint: `see what it does with: tlsboot ca rotate status ${name}`,
-      });
-    }
+  while (true) {
+    if (await findRotation(api, name, signal) !== undefined) throw createLateError(name);
+    if (age() >= ABANDONED_AFTER_MS) break;
     await io.clock.sleep(POLL_MS, signal);
   }
   const body = metadata.uid === undefined ? {} : { preconditions: { uid: metadata.uid } };
   await api.requestJson({ method: "DELETE", path: wrappedKeyPath(name), body }, signal);
+}
+
+function createLateError(name: string): AppError {
+  return new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
+    hint: `see what it does with: tlsboot ca rotate status ${name}`,
+  });
 }
 
 async function createRotation(
@@ -362,7 +376,7 @@ async function createRotation(
     return await api.requestObject<CaRotation>({ method: "POST", path: CA_ROTATION_COLLECTION, body }, signal);
   } catch (error) {
     if (!isAppError(error, "invalid", "access_denied", "not_found")) throw error;
-    // The server has refused it, so the key is of no use, and would stop the next attempt for a minute.
+    // The server has refused it, so the key is of no use, and would delay the next attempt.
     await deleteIfPresent(api, wrappedKeyPath(name), new AbortController().signal).catch(() => {});
     throw error;
   }
