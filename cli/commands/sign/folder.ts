@@ -1,8 +1,8 @@
 /** Answers the requests in a folder, such as a USB stick, beside a CA without a network. */
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type FilePort, readStickFile } from "../../../client/files.ts";
-import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/tlsboot_v1alpha1.ts";
@@ -53,9 +53,6 @@ import {
   type SignerOpener,
   toSignPolicyFlags,
 } from "./open_signer.ts";
-
-/** The maximum size of a request; real ones are much smaller. */
-const MAX_BYTES = 1024 * 1024;
 
 /** What one run uses for every request. */
 interface Desk {
@@ -213,14 +210,21 @@ async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Pro
   async function writeAnswer(text: string): Promise<void> {
     const path = join(folder, toAnswerFileName(name));
     // Nothing is written to a stick that has the answer, which may be read-only by now.
-    if (await readStickFile(path, files) !== text) await files.writeAtomic(path, text, PUBLIC_MODE);
+    if (await readStickFile(path, files) === text) return;
+    try {
+      await files.writeAtomic(path, text, PUBLIC_MODE);
+    } catch (cause) {
+      if (!isAppError(cause, "io")) throw cause;
+      throw new AppError("io", cause.message, {
+        cause,
+        hint: "free some space, or make the folder writable, and run the command again: the answer is kept",
+      });
+    }
   }
 }
 
 async function readRequest(name: string, { folder, files }: Desk): Promise<OfflineRequest> {
   const path = join(folder, toRequestFileName(name));
-  const size = (await stat(path).catch(() => undefined))?.size ?? 0;
-  if (size > MAX_BYTES) throw new AppError("invalid", `cannot sign "${path}": it is larger than ${MAX_BYTES} bytes`);
   const text = await readStickFile(path, files);
   const request = text === undefined ? undefined : parseOfflineRequest(text);
   if (request?.ok === true && request.value.name === name) return request.value;
