@@ -148,7 +148,10 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
 
   assert.ok(await isAccepted(oldAdmin));
   const finished = await succeed(folder, "ca", "rotate", "finish");
-  assert.match(finished.stderr, /^next: destroy the old key on every server: shred -u pki\/retired-ca-\*\.key$/m);
+  assert.match(
+    finished.stderr,
+    /^next: destroy the old key on every server, in its data directory: shred -u pki\/retired-ca-\*\.key$/m,
+  );
   assert.equal(await isAccepted(oldAdmin), false);
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
   assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca-2"]);

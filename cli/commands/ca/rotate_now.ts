@@ -262,7 +262,7 @@ function reportNext(name: string, machines: number, isFinished: boolean, io: Io)
       : "give each machine a token: tlsboot token create --node NODE --approve --print-join-command",
     "give each person a kubeconfig: tlsboot kubeconfig user NAME",
     "programs that trust the old CA for other certificates, such as web servers, need the new one and new certificates",
-    `destroy the old key on every server: shred -u pki/retired-${name}-*.key`,
+    `destroy the old key on every server, in its data directory: shred -u pki/retired-${name}-*.key`,
   ];
   for (const text of lines) io.stderr.write(line`next: ${text}\n`);
 }

@@ -103,7 +103,9 @@ async function endFinish(name: string, wait: RotationWait, signal: AbortSignal):
   await using connection = await connect(settings, io);
   await deleteIfPresent(connection.api, wrappedKeyPath(name), signal);
   io.stdout.write(formatRotation(rotation, [], io.clock.now()));
-  io.stderr.write(line`next: destroy the old key on every server: shred -u pki/retired-${name}-*.key\n`);
+  io.stderr.write(
+    line`next: destroy the old key on every server, in its data directory: shred -u pki/retired-${name}-*.key\n`,
+  );
   return EXIT.done;
 }
 
@@ -155,7 +157,7 @@ async function deleteRotation(
   await deleteIfPresent(api, wrappedKeyPath(name), signal);
   io.stdout.write(line`the rotation of ${name} is deleted: the old CA signs, and the new one is trusted no more\n`);
   io.stderr.write(
-    line`next: destroy the new key on every server, unless you need it: shred -u pki/retired-${name}-*.key\n`,
+    line`next: destroy the new key on every server, in its data directory, unless you need it: shred -u pki/retired-${name}-*.key\n`,
   );
   return EXIT.done;
 }
