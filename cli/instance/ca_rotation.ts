@@ -37,6 +37,8 @@ import type { OwnSource } from "./register.ts";
 /** The parts of an instance that a rotation changes. */
 export interface RotationTargets {
   readonly dir: DataDir;
+  /** The path of the key that signs service account tokens, under which a new key travels. */
+  readonly tokenKey: string;
   readonly storage: Storage;
   readonly authorities: LiveAuthorities;
   readonly crls: Pick<CrlFiles, "add" | "remove">;
@@ -270,15 +272,18 @@ export class InstanceRotations {
     if (keys.hasProgram) return { certificatePem, keyPem: undefined };
     const kept = await files.readText(toRetiredPaths(paths, cas.newCa.certificate.sha256Fingerprint).key);
     if (kept !== undefined) return { certificatePem, keyPem: kept };
-    const { storage, dir } = this.#targets;
+    const { storage, tokenKey } = this.#targets;
     const secret = await findTokenSecret(storage, toWrappedKeyName(name));
     const wrapped = secret === undefined ? undefined : findWrappedKey(secret.object);
     if (wrapped === undefined) {
       throw new AppError("not_found", `the Secret "kube-system/${toWrappedKeyName(name)}" with the new key is missing`);
     }
-    const key = unwrapKey(wrapped, await files.readText(dir.tokenKey) ?? "");
+    const key = unwrapKey(wrapped, await files.readText(tokenKey) ?? "");
     if (key.ok) return { certificatePem, keyPem: key.value };
-    throw new AppError("key_invalid", `the new key cannot be opened with pki/sa.key: ${key.error}`);
+    throw new AppError(
+      "key_invalid",
+      `the new key cannot be opened with the key of service account tokens: ${key.error}`,
+    );
   }
 
   /** Uses the CAs as they are now, when anything about them has changed. */

@@ -117,7 +117,11 @@ export async function startInstance(
     }, deps),
   );
   const crls = starting.add(await openCrlFiles(storage, deps));
-  const rotations = await InstanceRotations.open({ dir, storage, authorities, crls, record: recordUsed }, deps);
+  const tokenKey = resolve(deps.cwd, settings.serviceAccountSigningKeyFile ?? dir.tokenKey);
+  const rotations = await InstanceRotations.open(
+    { dir, tokenKey, storage, authorities, crls, record: recordUsed },
+    deps,
+  );
   await recordUsed(authorities.serving.certificate, "ca");
   await recordUsed(authorities.client.certificate, "ca");
   const names = given === undefined ? listPermittedNames(settings, host, authorities.serving, deps.logger) : NO_NAMES;

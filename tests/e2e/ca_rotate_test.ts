@@ -301,9 +301,12 @@ test("ca rotate keeps the new key under the passphrase of the old one", async ()
   await writeFile(folder.join("passphrase"), "open sesame\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   await succeed(folder, "ca", "init", ...passphrase);
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...passphrase]);
+  // The new key also travels under a key of service account tokens that is elsewhere.
+  await succeed(folder, "ca", "init", "--data-dir", "other");
+  const tokenKey = ["--service-account-signing-key-file", "other/pki/ca.key"];
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...passphrase, ...tokenKey]);
   assert.match(await fail(folder, 1, "ca", "rotate", "begin"), /there is no passphrase/);
-  await succeed(folder, "ca", "rotate", "begin", ...passphrase);
+  await succeed(folder, "ca", "rotate", "begin", ...passphrase, ...tokenKey);
   assert.match(await readFile(`${instance.data}/pki/next-ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
   await succeed(folder, "ca", "rotate", "switch");
   await succeed(folder, "ca", "rotate", "finish");

@@ -115,7 +115,10 @@ test("a server without the new key reports why, serves both kinds of clients, an
     const message = await eventually("the server reports a fault", async () => {
       return (await getRotation(api)).status.servers?.[0]?.message;
     });
-    assert.match(message, /^the new key cannot be opened with pki\/sa\.key: it was encrypted with another key/);
+    assert.match(
+      message,
+      /^the new key cannot be opened with the key of service account tokens: it was encrypted with another key/,
+    );
     await writeFile(key, kept);
     await waitUntilAdopted(api);
   });
