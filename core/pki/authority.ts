@@ -4,7 +4,7 @@ import type { CaKey } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, findAuthorityFault, getIntermediates, parseAuthorityChain } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
-import { chooseSignatureAlgorithm, issueCertificate, signCertificate } from "./issue.ts";
+import { type CertificatePlan, chooseSignatureAlgorithm, issueCertificate, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import { isMlDsa } from "./key_algorithm.ts";
 import type { NameConstraints } from "./name_constraints.ts";
@@ -49,6 +49,19 @@ function getCaUsages(algorithm: PublicKeyAlgorithm): readonly string[] {
   return ["digital signature", ...encipherment, "cert sign", "crl sign"];
 }
 
+/** Plans the certificate of a CA: no path length and no names. */
+function planCa(ca: Pick<CertificatePlan, "subject" | "publicKeyDer" | "notBefore" | "notAfter">): CertificatePlan {
+  return {
+    ...ca,
+    dnsNames: [],
+    ipAddresses: [],
+    emailAddresses: [],
+    uris: [],
+    usages: getCaUsages(parsePublicKey(ca.publicKeyDer).algorithm),
+    isCa: true,
+  };
+}
+
 /**
  * Creates a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names; with name
  * constraints when they are given.
@@ -61,16 +74,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const subject: SubjectFields = { commonName, organizations };
   const der = await signCertificate(
     {
-      subject,
-      publicKeyDer,
-      dnsNames: [],
-      ipAddresses: [],
-      emailAddresses: [],
-      uris: [],
-      notBefore,
-      notAfter,
-      usages: getCaUsages(publicKey.algorithm),
-      isCa: true,
+      ...planCa({ subject, publicKeyDer, notBefore, notAfter }),
       ...(options.nameConstraints === undefined ? {} : { nameConstraints: options.nameConstraints }),
     },
     { nameDer: encodeName(subject), publicKey, subjectKeyId: undefined, key },
@@ -98,22 +102,8 @@ export interface IntermediateOptions {
  */
 export async function issueIntermediate(options: IntermediateOptions, root: Authority): Promise<CertificateFacts> {
   const { commonName, notBefore, notAfter, publicKeyDer, serial } = options;
-  const der = await issueCertificate(
-    {
-      subject: { commonName },
-      publicKeyDer,
-      dnsNames: [],
-      ipAddresses: [],
-      emailAddresses: [],
-      uris: [],
-      notBefore,
-      notAfter,
-      usages: getCaUsages(parsePublicKey(publicKeyDer).algorithm),
-      isCa: true,
-    },
-    root,
-    serial,
-  );
+  const plan = planCa({ subject: { commonName }, publicKeyDer, notBefore, notAfter });
+  const der = await issueCertificate(plan, root, serial);
   const parsed = parseCertificate(der);
   if (!parsed.ok) throw new AppError("internal", `cannot read back the new CA certificate: ${parsed.error}`);
   return parsed.value;

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { cp, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { isAppError } from "../../core/errors.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import {
@@ -20,6 +19,7 @@ import {
   type Connected,
   connectWith,
   type InstanceProcess,
+  readIdentity,
   startInstanceProcess,
 } from "../support/instance_process.ts";
 import { runCaptured } from "../support/run_captured.ts";
@@ -67,17 +67,8 @@ async function bootstrap(node: string): Promise<void> {
 
 /** Reports the user that a kubeconfig identifies, or 401. */
 async function whoIs(kubeconfig: string): Promise<string> {
-  await using connected = await connectWith(folder.join(kubeconfig));
-  const body = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
-  const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-  try {
-    const answer = await connected.api.requestJson({ method: "POST", path, body }, quiet);
-    return (answer as { readonly status: { readonly userInfo: { readonly username: string } } }).status.userInfo
-      .username;
-  } catch (error) {
-    if (!isAppError(error, "unauthorized")) throw error;
-    return "401";
-  }
+  const identity = await readIdentity(folder.join(kubeconfig));
+  return identity === "401" ? identity : identity.username;
 }
 
 /** Lets openssl judge the chain that the server presents, for a client that trusts some CAs. */

@@ -3,7 +3,8 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import { connectWith, type InstanceProcess, readIdentity, startInstanceProcess } from "../support/instance_process.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
@@ -32,14 +33,10 @@ function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   });
 }
 
-async function whoIs(kubeconfig: string): Promise<{ readonly username: string; readonly groups: readonly string[] }> {
-  await using connected = await connectWith(folder.join(kubeconfig));
-  const answer = await connected.api.requestJson({
-    method: "POST",
-    path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-    body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
-  }, quiet) as { readonly status: { readonly userInfo: { readonly username: string; readonly groups: string[] } } };
-  return answer.status.userInfo;
+async function whoIs(kubeconfig: string): Promise<UserInfo> {
+  const identity = await readIdentity(folder.join(kubeconfig));
+  assert.ok(identity !== "401", kubeconfig);
+  return identity;
 }
 
 async function post(path: string, body: unknown): Promise<void> {

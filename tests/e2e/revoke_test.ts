@@ -5,13 +5,12 @@ import { after, before, test } from "node:test";
 import { encodeEntry } from "../../cli/commands/kubeconfig/file.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import { isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type InstanceProcess, readIdentity, startInstanceProcess } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -75,17 +74,8 @@ function bootstrap(node: string, token: string, place = node): Promise<CapturedR
 
 /** Reports the user that a kubeconfig identifies, or that the server does not accept it. */
 async function whoIs(kubeconfig: string): Promise<string> {
-  await using connected = await connectWith(folder.join(kubeconfig));
-  const body = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
-  const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-  try {
-    const answer = await connected.api.requestJson({ method: "POST", path, body }, quiet);
-    return (answer as { readonly status: { readonly userInfo: { readonly username: string } } }).status.userInfo
-      .username;
-  } catch (error) {
-    if (!isAppError(error, "unauthorized")) throw error;
-    return "401";
-  }
+  const identity = await readIdentity(folder.join(kubeconfig));
+  return identity === "401" ? identity : identity.username;
 }
 
 async function submit(name: string): Promise<void> {

@@ -4,6 +4,8 @@ import { setTimeout } from "node:timers/promises";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
+import { isAppError } from "../../core/errors.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { type Finished, type Running, startTlsboot } from "./child.ts";
 import type { TempFolder } from "./temp.ts";
@@ -66,4 +68,18 @@ export async function connectWith(kubeconfig: string): Promise<Connected> {
   const files = createFilePort();
   const transport = await createConnector({ files, clock, userAgent: "test" })(await readCluster(kubeconfig, files));
   return { api: createApiClient(transport, { clock }), [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose]() };
+}
+
+/** Reads the user that the API sees behind a kubeconfig; 401 when the server does not accept it. */
+export async function readIdentity(kubeconfig: string): Promise<UserInfo | "401"> {
+  await using connected = await connectWith(kubeconfig);
+  const body = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
+  const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+  try {
+    const answer = await connected.api.requestJson({ method: "POST", path, body }, new AbortController().signal);
+    return (answer as { readonly status: { readonly userInfo: UserInfo } }).status.userInfo;
+  } catch (error) {
+    if (!isAppError(error, "unauthorized")) throw error;
+    return "401";
+  }
 }

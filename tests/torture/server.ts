@@ -1,5 +1,5 @@
 /** The server under torture: the real program on one folder and one port, started and killed again and again. */
-import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -30,6 +30,20 @@ export interface TorturedServer extends AsyncDisposable {
   kill(): Promise<void>;
   /** Returns what the server last wrote to stderr. */
   stderr(): string;
+}
+
+/** Starts the servers of one instance on an etcd for the first time: the others get the CA and the keys of the first. */
+export async function startTogether([first, ...others]: readonly [TorturedServer, ...TorturedServer[]]): Promise<void> {
+  first.start();
+  await first.up();
+  for (const { dataDir } of others) {
+    await mkdir(dataDir, { mode: 0o700 });
+    // An instance has one CA; serving certificates are each server's own.
+    const filter = (path: string): boolean => !/apiserver/.test(path);
+    await cp(join(first.dataDir, "pki"), join(dataDir, "pki"), { recursive: true, filter });
+  }
+  for (const server of others) server.start();
+  await Promise.all(others.map((server) => server.up()));
 }
 
 /** A server on a folder and a port, with more flags; nothing is started yet. */

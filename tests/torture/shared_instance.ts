@@ -1,5 +1,5 @@
 /** Several servers on an etcd of three members behind a load balancer: one server and one member die at a time. */
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { findServerPort } from "../support/temp.ts";
@@ -7,7 +7,7 @@ import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
 import { findStoredFaults } from "./register_audit.ts";
-import { createTorturedServer, type TorturedServer } from "./server.ts";
+import { createTorturedServer, startTogether, type TorturedServer } from "./server.ts";
 import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 
 /** A majority of them stays. */
@@ -63,21 +63,12 @@ class SharedInstance implements TorturedInstance {
   }
 
   async begin(): Promise<void> {
-    const [first, ...others] = this.#servers as [TorturedServer, ...TorturedServer[]];
-    first.start();
-    await first.up();
-    for (const { dataDir } of others) {
-      await mkdir(dataDir, { mode: 0o700 });
-      // An instance has one CA; serving certificates are each server's own.
-      const filter = (path: string): boolean => !/apiserver/.test(path);
-      await cp(join(first.dataDir, "pki"), join(dataDir, "pki"), { recursive: true, filter });
-    }
-    for (const server of others) server.start();
-    await Promise.all(others.map((server) => server.up()));
+    const servers = this.#servers as [TorturedServer, ...TorturedServer[]];
+    await startTogether(servers);
     const { folder } = this.#options;
     this.#balancer = await startBalancer({ folder, port: this.#port, servers: this.#ports, caPath: this.caPath });
     for (const name of ["admin.kubeconfig", "bootstrap.kubeconfig"]) {
-      const text = await readFile(join(first.dataDir, name), "utf8");
+      const text = await readFile(join(servers[0].dataDir, name), "utf8");
       const balanced = text.replaceAll(/https:\/\/[^\s"]+/g, `https://127.0.0.1:${this.#port}`);
       await writeFile(join(folder, name), balanced, { mode: 0o600 });
     }

@@ -1,8 +1,8 @@
 /** Servers that are killed again and again while a rotation is in progress: one on SQLite, or three on an etcd. */
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Random } from "../../../core/ports.ts";
-import { createTorturedServer, type TorturedServer } from "../../torture/server.ts";
+import { createTorturedServer, startTogether, type TorturedServer } from "../../torture/server.ts";
 import { startEtcd } from "../interop/etcd.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 import { startRelay } from "./relay.ts";
@@ -89,18 +89,9 @@ class Servers implements KilledServers {
   }
 
   async begin(): Promise<void> {
-    const [first, ...others] = this.#servers as [TorturedServer, ...TorturedServer[]];
-    first.start();
-    await first.up();
-    for (const { dataDir } of others) {
-      await mkdir(dataDir, { mode: 0o700 });
-      // An instance has one CA; serving certificates are each server's own.
-      const filter = (path: string): boolean => !/apiserver/.test(path);
-      await cp(join(first.dataDir, "pki"), join(dataDir, "pki"), { recursive: true, filter });
-    }
-    for (const server of others) server.start();
-    await Promise.all(others.map((server) => server.up()));
-    const text = await readFile(join(first.dataDir, "bootstrap.kubeconfig"), "utf8");
+    const servers = this.#servers as [TorturedServer, ...TorturedServer[]];
+    await startTogether(servers);
+    const text = await readFile(join(servers[0].dataDir, "bootstrap.kubeconfig"), "utf8");
     await writeFile(this.bootstrapKubeconfig, text.replaceAll(/https:\/\/[^\s"]+/g, this.url), { mode: 0o600 });
   }
 
