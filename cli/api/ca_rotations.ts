@@ -10,6 +10,9 @@ import type { CaRotation, CaRotationServer, CaRotationSpec, TrustReport } from "
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
+import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
+import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/rotation/wrapped_key.ts";
 import { isTrustPublished } from "../../core/rotation/trust.ts";
@@ -134,11 +137,9 @@ async function readClientCaFingerprints(
   api: ApiClient,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string> | undefined> {
-  const path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
-  const published = await api.requestObject<ConfigMap>({ method: "GET", path }, signal).catch((error: unknown) => {
-    if (!isAppError(error, "not_found", "access_denied")) throw error;
-    return undefined;
-  });
+  const published = await unlessAbsent(
+    api.requestObject<ConfigMap>({ method: "GET", path: AUTHENTICATION_PATH }, signal),
+  );
   const bundle = parseCaBundle(published?.data?.["client-ca-file"] ?? "");
   return bundle.ok ? new Set(bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint)) : undefined;
 }
@@ -210,6 +211,16 @@ export async function attemptUntil<T>(
   }
 }
 
+/** Runs an action that may be repeated, until the connection does not fail. AppError as in `attemptUntil`. */
+export async function repeatUntilDone<T>(
+  wait: RotationWait,
+  action: (api: ApiClient) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const run = async ({ api }: ApiConnection) => ({ result: await action(api) });
+  return (await attemptUntil(wait, run, () => "the server does not answer", signal)).result;
+}
+
 /**
  * Waits until every server that is up has adopted the step of a rotation, and reports each server that has not, once.
  * Returns the rotation as it is then. AppError `timeout`, and `not_found` when the rotation is deleted meanwhile.
@@ -245,8 +256,63 @@ export async function waitForServers(name: string, wait: RotationWait, signal: A
   return done;
 }
 
-/** How long to wait for the trust bundle, which a controller of `up` writes every two seconds. */
+/** How long to wait for what servers publish: a controller of `up` writes the trust bundle every two seconds. */
 const PUBLISHED_WITHIN_MS = 15_000;
+const AUTHENTICATION_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
+const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
+const API_SERVER_BUNDLES = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
+
+/**
+ * Waits until the servers publish the new CA of a deleted rotation no more: as a client CA, in their trust bundle, and in
+ * cluster-info. Returns false when one of these still has it after a while.
+ */
+export async function waitUntilUntrusted(
+  rotation: CaRotation,
+  wait: RotationWait,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const newCa = parseAuthorityChain(rotation.spec.newCA);
+  if (!newCa.ok) return true;
+  const { sha256Fingerprint } = newCa.value.certificate;
+  const hasIt = (pem: string) => listFingerprints(pem).includes(sha256Fingerprint);
+  const path = formatCollectionPath(clusterTrustBundleKind);
+  try {
+    return await attemptUntil(
+      { ...wait, timeoutMs: PUBLISHED_WITHIN_MS },
+      async ({ api }) => {
+        if ((await readClientCaFingerprints(api, signal))?.has(sha256Fingerprint) === true) return undefined;
+        if (getName(rotation) !== "ca") return true;
+        const bundles = await unlessAbsent(listAll<ClusterTrustBundle>(api, path, API_SERVER_BUNDLES, signal));
+        const info = await unlessAbsent(
+          api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal),
+        );
+        const target = info === undefined ? undefined : parseJoinTarget(info);
+        if (target?.ok === true && hasIt(target.value.caPem)) return undefined;
+        return bundles?.items.some(({ spec }) => hasIt(spec.trustBundle)) === true ? undefined : true;
+      },
+      () => "the new CA is still published",
+      signal,
+    );
+  } catch (error) {
+    if (!isAppError(error, "timeout")) throw error;
+    return false;
+  }
+}
+
+function listFingerprints(pem: string): readonly string[] {
+  const bundle = parseCaBundle(pem);
+  return bundle.ok ? bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint) : [];
+}
+
+/** Returns the answer, or undefined for an object that is not there or that the user may not read. */
+async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isAppError(error, "not_found", "access_denied")) throw error;
+    return undefined;
+  }
+}
 
 /**
  * Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. It is not
@@ -254,16 +320,14 @@ const PUBLISHED_WITHIN_MS = 15_000;
  */
 async function waitForTrustBundle(rotation: CaRotation, wait: RotationWait, signal: AbortSignal): Promise<void> {
   const isServingCa = getName(rotation) === "ca";
-  const selectors = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
   const collection = formatCollectionPath(clusterTrustBundleKind);
   try {
     await attemptUntil(
       { ...wait, timeoutMs: PUBLISHED_WITHIN_MS },
       async ({ api }) => {
-        const { items } = await listAll<ClusterTrustBundle>(api, collection, selectors, signal);
+        const { items } = await listAll<ClusterTrustBundle>(api, collection, API_SERVER_BUNDLES, signal);
         const isPublished = items.every(({ metadata, spec }) => {
-          const bundle = parseCaBundle(spec.trustBundle);
-          const fingerprints = bundle.ok ? bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint) : [];
+          const fingerprints = listFingerprints(spec.trustBundle);
           return isTrustPublished(rotation, isServingCa, { annotations: metadata.annotations ?? {}, fingerprints });
         });
         return isPublished ? true : undefined;

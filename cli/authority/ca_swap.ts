@@ -56,7 +56,22 @@ export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): P
   const slot = (await files.readText(markerPath(paths)))?.trim();
   if (slot === "next" || slot === "old") await promote(paths, slot, files);
   // A kill in the middle of a write leaves a copy of a key behind.
-  for (const one of ["next", "old"] as const) await remove(toTemporaryPath(toSlotPaths(paths, one).key, 0), files);
+  for (const one of ["next", "old"] as const) {
+    await remove(toTemporaryPath(toSlotPaths(paths, one).key, 0), files);
+    await removeLoneKey(toSlotPaths(paths, one), paths, files);
+  }
+}
+
+/** Reports whether a process was killed while it exchanged the files of a CA. */
+export async function isSwapOpen(paths: AuthorityPaths, files: Pick<FilePort, "lstat">): Promise<boolean> {
+  return await files.lstat(markerPath(paths)) !== undefined;
+}
+
+/** Removes a key without its certificate, from a swap that did not happen, when the CA that signs has the same key. */
+async function removeLoneKey(slot: AuthorityPaths, signing: AuthorityPaths, files: SwapFiles): Promise<void> {
+  if (await files.lstat(slot.key) === undefined || await files.lstat(slot.certificate) !== undefined) return;
+  const { certificatePem, keyPem } = await readPair(signing, files);
+  if (certificatePem !== "" && keyPem === await files.readText(slot.key)) await files.unlink(slot.key);
 }
 
 /** Reads the CAs on disk. AppError `not_found` and `ca_invalid` for the CA that signs; a malformed other one is absent. */

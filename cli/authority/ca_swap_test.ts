@@ -57,6 +57,25 @@ for (
   });
 }
 
+test("no copy of a key stays after an abort, wherever the swap before it was killed", async () => {
+  for (let changes = 0, isOver = false; !isOver; changes++) {
+    const files = createMemoryFiles({ [PATHS.certificate]: oldCa.certificatePem, [PATHS.key]: oldCa.keyPem });
+    await adopt("Trust", files);
+    isOver = await adopt("Switch", createDyingFiles(files, changes)).then(() => true, () => false);
+    await adopt("Trust", files);
+    await adopt(undefined, files);
+    const keys = [...files.entries.keys()].filter((path) => path.endsWith(".key")).sort();
+    assert.deepEqual(keys, [PATHS.key, `/pki/${retiredName(newCa)}.key`], `killed after ${changes} changes`);
+  }
+});
+
+test("a key without a certificate stays when no CA has it", async () => {
+  const pair = { [PATHS.certificate]: oldCa.certificatePem, [PATHS.key]: oldCa.keyPem };
+  const files = createMemoryFiles({ ...pair, "/pki/next-ca.key": newCa.keyPem });
+  await completeCaSwap(PATHS, files);
+  assert.equal(files.text("/pki/next-ca.key"), newCa.keyPem);
+});
+
 test("a pair that cannot sign does not begin to sign", async () => {
   const files = createMemoryFiles({
     [PATHS.certificate]: oldCa.certificatePem,

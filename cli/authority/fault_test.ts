@@ -7,7 +7,14 @@ import { createCapturedIo } from "../../tests/support/captured_io.ts";
 import { createFailingFiles, FILE_FAULTS } from "../../tests/support/failing_files.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { createFilePort } from "../../client/files.ts";
-import { createSingleAuthority, createSplitAuthorities, type NewAuthority, readAuthority } from "./files.ts";
+import { completeCaSwap, toSlotPaths } from "./ca_swap.ts";
+import {
+  createAuthorityFiles,
+  createSingleAuthority,
+  createSplitAuthorities,
+  type NewAuthority,
+  readAuthority,
+} from "./files.ts";
 import { createCaKeys } from "./keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
 
@@ -58,6 +65,22 @@ for (
     });
   }
 }
+
+test("readAuthority() says how a CA is completed whose files were being exchanged when a program was killed", async () => {
+  await using folder = await createTempFolder();
+  const deps = createDeps(createFilePort());
+  const paths = authorityPaths(folder.path);
+  await createSingleAuthority(folder.path, NEW_CA, deps);
+  const next = toSlotPaths(paths, "next");
+  await createAuthorityFiles(next, NEW_CA, deps);
+  await deps.files.rename(next.key, paths.key);
+  const read = () => readAuthority(paths, deps.files, deps.keys);
+  await assert.rejects(read(), { code: "ca_invalid", hint: /^put back the certificate/ });
+  await deps.files.writeAtomic(folder.join("pki/.ca.swap"), "next\n", 0o644);
+  await assert.rejects(read(), { code: "ca_invalid", hint: /the next start of the server completes that/ });
+  await completeCaSwap(paths, deps.files);
+  await read();
+});
 
 /** Reads the CAs that exist. A CA whose certificate exists but that cannot be read fails the test. */
 async function findAll(

@@ -19,6 +19,7 @@ import type { CaKey, Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import type { CaKeys } from "./keys.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
+import { isSwapOpen } from "./ca_swap.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
 
 /** The properties of a new CA. */
@@ -50,7 +51,11 @@ export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys
   const key = await source.open(await readState(source));
   const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
-  throw invalidCa(paths.certificate, authority.error);
+  if (!await isSwapOpen(paths, files)) throw invalidCa(paths.certificate, authority.error);
+  throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${authority.error}`, {
+    hint: "a program was stopped while it replaced this CA: the next start of the server completes that, and so does " +
+      "the command tlsboot ca rotate that was stopped, run again",
+  });
 }
 
 async function readState(source: CaKeySource): Promise<string> {

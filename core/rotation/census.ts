@@ -69,6 +69,7 @@ interface Certificate {
 /** The newest valid certificates of one signer for a subject. */
 interface Held {
   readonly isClient: boolean;
+  readonly groups: readonly string[];
   retiring?: Certificate;
   staying?: Certificate;
   other?: Certificate;
@@ -144,7 +145,7 @@ export class Census {
     holder.isClient ||= isClient;
     holder.isMaster ||= groups.includes(MASTERS_GROUP);
     const signer = `${isClient ? "client" : ""} ${spec.signerName ?? spec.source ?? ""} ${subject}`;
-    const held = holder.bySigner.get(signer) ?? { isClient };
+    const held = holder.bySigner.get(signer) ?? { isClient, groups };
     holder.bySigner.set(signer, held);
     return held;
   }
@@ -280,10 +281,10 @@ function listFingerprints(pem: string): readonly string[] {
 /** The command with the files of a kubelet. It is run on the machine, and takes over the CAs and renews as is needed. */
 const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
 
-/** Returns the command that gives a machine or a user the new CA and a certificate of it. */
+/** Returns the command that gives a machine or a user the new CA and a certificate of it. It replaces an earlier file. */
 function findCommand(
   { kind, name, state }: Pick<CensusRow, "kind" | "name" | "state">,
-  { isMaster }: Holder,
+  { isMaster, bySigner }: Holder,
   old: Certificate | undefined,
   isLeaked: boolean,
 ): string | undefined {
@@ -292,7 +293,17 @@ function findCommand(
   if (kind === "node" && !isLeaked) return RUN_BOOTSTRAP;
   if (kind === "node") return `tlsboot token create --node ${word} --approve --print-join-command`;
   if (kind === "certificate") return `tlsboot describe certificate ${old?.serialNumber ?? ""}`;
-  return isMaster ? `tlsboot kubeconfig admin --user ${word}` : `tlsboot kubeconfig user ${word}`;
+  // Without a path, `kubeconfig admin` would write the admin.kubeconfig of the data directory, which exists.
+  if (isMaster) return `tlsboot kubeconfig admin --user ${word} --out ${shellWord(`${name}.kubeconfig`)} --force`;
+  const held = [...bySigner.values()].find(({ isClient, retiring }) => old === undefined ? isClient : retiring === old);
+  // A program of Kubernetes; `kubeconfig user` is for people.
+  if (name.startsWith("system:")) return `tlsboot describe certificate ${findSerial(held)}`;
+  const groups = (held?.groups ?? []).map((group) => ` --group ${shellWord(group)}`).join("");
+  return `tlsboot kubeconfig user ${word}${groups} --force`;
+}
+
+function findSerial(held: Held | undefined): string {
+  return (held?.retiring ?? held?.staying ?? held?.other)?.serialNumber ?? "";
 }
 
 function findLatest(times: readonly (string | null | undefined)[]): Date | undefined {

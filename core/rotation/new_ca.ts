@@ -86,6 +86,8 @@ export function findBeginFault(
 /** A certificate that the new CA could not have issued. */
 export interface ExcludedCertificate {
   readonly subject: string;
+  /** Whether it is the certificate of the server itself. */
+  readonly isServer: boolean;
   /** The constraint and the name that it excludes. */
   readonly fault: string;
 }
@@ -95,7 +97,7 @@ export class ExcludedCertificates {
   readonly #newCa: readonly CertificateFacts[];
   readonly #oldFingerprint: string;
   readonly #now: Date;
-  readonly #found = new Map<string, string>();
+  readonly #found = new Map<string, ExcludedCertificate>();
 
   constructor(newCa: CertificateChain, oldCa: CertificateChain, now: Date) {
     this.#newCa = [newCa.certificate, ...newCa.issuers];
@@ -121,14 +123,14 @@ export class ExcludedCertificates {
       uris: spec.uris ?? [],
     });
     if (fault === undefined) return;
-    const subject = spec.source === "serving" ? "the server" : spec.subject ?? spec.serialNumber ?? "";
-    this.#found.set(subject, fault);
+    const isServer = spec.source === "serving";
+    const subject = isServer ? "the server" : spec.subject ?? spec.serialNumber ?? "";
+    this.#found.set(subject, { subject, isServer, fault });
   }
 
   /** Returns the certificates, each subject once, the server first. */
   list(): readonly ExcludedCertificate[] {
-    const found = [...this.#found].map(([subject, fault]) => ({ subject, fault }));
-    return found.sort((a, b) => Number(b.subject === "the server") - Number(a.subject === "the server"));
+    return [...this.#found.values()].sort((a, b) => Number(b.isServer) - Number(a.isServer));
   }
 }
 

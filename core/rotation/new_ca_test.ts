@@ -95,9 +95,14 @@ test("ExcludedCertificates finds the server and the nodes whose names a new CA d
   ) excluded.add(record);
   assert.ok(excluded.isPossible);
   assert.deepEqual(excluded.list(), [
-    { subject: "the server", fault: 'DNS name "boot.example.com" is not permitted by any constraint' },
+    {
+      subject: "the server",
+      isServer: true,
+      fault: 'DNS name "boot.example.com" is not permitted by any constraint',
+    },
     {
       subject: "O=system:nodes,CN=system:node:n2",
+      isServer: false,
       fault: 'DNS name "n2.internal" is not permitted by any constraint',
     },
   ]);

@@ -51,13 +51,13 @@ test("ca rotate in files: begin, switch and finish exchange the files, each can 
   assert.equal(status.step, "Switch");
 
   assert.match(await rotate(folder, 2, "finish"), /finish must know who would lose access/);
-  const log = folder.join("issued.log");
+  const log = "issued.log";
   const spec = {
     ...{ sequence: 1, subject: "O=system:nodes,CN=system:node:n1", usages: ["client auth"] },
     issuerFingerprint: await readFingerprint(folder, "old-ca.crt"),
     ...{ notBefore: "2026-01-01T00:00:00Z", notAfter: "2099-01-01T00:00:00Z", issuedAt: "2026-01-01T00:00:00Z" },
   };
-  await writeFile(log, `${JSON.stringify({ spec })}\n`);
+  await writeFile(folder.join(log), `${JSON.stringify({ spec })}\n`);
   const refused = await rotate(folder, 3, "finish", "--issued-log", log);
   assert.match(refused, /node\/n1 +old certificate until 2099-01-01T00:00:00Z/);
   assert.match(refused, /--leave-behind node\/n1/);

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
 import { isAppError } from "../../core/errors.ts";
+import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
@@ -58,6 +60,17 @@ async function readStates(folder: TempFolder): Promise<Readonly<Record<string, u
   return Object.fromEntries(facts["machines"].map(({ name, state }: Record<string, unknown>) => [name, state]));
 }
 
+/** Runs the commands that status prints for machines and users, as they are printed. */
+async function runPrintedCommands(folder: TempFolder, names: readonly string[]): Promise<void> {
+  const { stdout } = await run(folder, "ca", "rotate", "status", "ca", "-o", "json");
+  const { machines } = JSON.parse(stdout) as { machines: readonly { name: string; command?: string }[] };
+  for (const name of names) {
+    const { command = "" } = machines.find((one) => one.name === name) ?? {};
+    assert.match(command, /^tlsboot /, name);
+    await succeed(folder, ...command.split(" ").slice(1));
+  }
+}
+
 /** Fetches the trust bundle as the node until it has both CAs, which the node then reports. */
 async function waitForTrust(folder: TempFolder): Promise<void> {
   await eventually("n1 trusts both CAs", async () => {
@@ -105,12 +118,17 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
   await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
   const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
+  await succeed(folder, "kubeconfig", "user", "alice", "--group", "dev");
 
   const begun = await succeed(folder, "ca", "rotate", "begin");
   assert.match(begun.stdout, /^Servers: +1 of 1 have adopted Trust$/m);
   assert.match(begun.stderr, /^next: tlsboot ca rotate status --wait 1h, and then: tlsboot ca rotate switch$/m);
   assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca", "tlsboot-ca-2"]);
-  assert.deepEqual(await readStates(folder), { n1: "notSeen", "kubernetes-admin": "ready" });
+  assert.deepEqual(await readStates(folder), {
+    ...{ n1: "notSeen", alice: "notSeen" },
+    "kubernetes-admin": "ready",
+  });
+  await runPrintedCommands(folder, ["alice"]);
   assert.match(
     await fail(folder, 3, "ca", "rotate", "status"),
     /^n1 +node +not seen since .+ tlsboot bootstrap --kubeconfig/m,
@@ -135,7 +153,7 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 
   const refused = await fail(folder, 3, "ca", "rotate", "finish");
-  assert.match(refused, /nothing is changed: 1 machine or user would lose access/);
+  assert.match(refused, /nothing is changed: 2 machines and users would lose access/);
   assert.match(refused, /^n1 +node +trusts both, renewal due/m);
   const unknown = await fail(folder, 1, "ca", "rotate", "finish", "--leave-behind", "n11");
   assert.match(unknown, /there is no machine, user or server "n11"[^]*did you mean "n1"\?/);
@@ -143,8 +161,12 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   // The command that status prints for a node, with its files.
   const renewed = await succeed(folder, "bootstrap", ...NODE);
   assert.match(renewed.stdout, /^n1\/kubeconfig: 2 CAs are trusted now/m);
-  await succeed(folder, "kubeconfig", "user", "alice");
-  assert.deepEqual(await readStates(folder), { alice: "ready", n1: "ready", "kubernetes-admin": "ready" });
+  await runPrintedCommands(folder, ["alice"]);
+  assert.deepEqual(await readStates(folder), {
+    alice: "ready",
+    n1: "ready",
+    "kubernetes-admin": "ready",
+  });
 
   assert.ok(await isAccepted(oldAdmin));
   const finished = await succeed(folder, "ca", "rotate", "finish");
@@ -165,10 +187,16 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
 
 test("ca rotate abort goes back before the switch, and in two steps after it", async () => {
   await using folder = await createTempFolder();
+  await succeed(folder, "ca", "init");
+  await succeed(folder, "kubeconfig", "admin", "--user", "ops", "--out", "ops.kubeconfig");
   await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const before = await readFile(`${instance.data}/pki/ca.crt`, "utf8");
   await succeed(folder, "ca", "rotate", "begin");
-  assert.match((await succeed(folder, "ca", "rotate", "abort")).stdout, /^the rotation of ca is deleted/);
+  await runPrintedCommands(folder, ["ops"]);
+  assert.deepEqual(await readCaNames(folder.join("ops.kubeconfig")), ["tlsboot-ca", "tlsboot-ca-2"]);
+  const ended = await succeed(folder, "ca", "rotate", "abort");
+  assert.match(ended.stdout, /^the rotation of ca is deleted: the old CA signs, and the new one is trusted no more$/m);
+  assert.deepEqual(await readPublishedNames(instance.data), ["tlsboot-ca"]);
   assert.match((await succeed(folder, "ca", "rotate", "abort")).stderr, /^nothing to do/);
   await waitForOldCa(instance.data);
 
@@ -180,12 +208,36 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   assert.match(back.stdout, /^Rotation: +ca, is being taken back/m);
   assert.equal(await readFile(`${instance.data}/pki/ca.crt`, "utf8"), before);
   assert.match(await fail(folder, 1, "ca", "rotate", "begin"), /and is being taken back$/m);
+  const sooner = await succeed(folder, "ca", "rotate", "abort", "--over", "5m");
+  assert.notEqual(findRenewal(sooner.stdout), findRenewal(back.stdout));
   const held = await fail(folder, 3, "ca", "rotate", "abort");
   assert.match(held, /^n1 +node +trusts both, renewal due/m);
+  assert.match(
+    await fail(folder, 1, "ca", "rotate", "--now"),
+    /^the rotation of ca is being taken back.*\nits new CA is the one that stays: CN=another, [^]*--yes is missing/m,
+  );
   assert.match((await succeed(folder, "ca", "rotate", "abort", "--leave-behind", "n1")).stdout, /is deleted/);
   await waitForOldCa(instance.data);
   assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
 });
+
+/** Finds the time until which nodes renew in the text of a rotation. */
+function findRenewal(text: string): string {
+  const [, until] = /^Renewal: +nodes renew until (.+)$/m.exec(text) ?? [];
+  assert.ok(until !== undefined, text);
+  return until;
+}
+
+/** Reads the names of the CAs in cluster-info. */
+async function readPublishedNames(data: string): Promise<readonly string[]> {
+  await using admin = await connectWith(`${data}/admin.kubeconfig`);
+  const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+  const target = parseJoinTarget(await admin.api.requestObject<ConfigMap>({ method: "GET", path }, quiet));
+  assert.ok(target.ok);
+  const bundle = parseCaBundle(target.value.caPem);
+  assert.ok(bundle.ok);
+  return bundle.value.map(({ subject }) => subject.commonName);
+}
 
 /** Creates the Secret that a command leaves which was killed before it created the rotation. */
 async function leaveSecret(data: string): Promise<void> {
@@ -217,7 +269,10 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
   const excluded = await fail(folder, 1, ...begin, ...permitted, "--permit-ip", "127.0.0.1", "--permit-ip", "::1");
   assert.match(excluded, /name constraints exclude names that are in use/);
   assert.match(excluded, /system:node:n2.*: DNS name "n2\.internal" is not permitted by any constraint/);
-  assert.match(await fail(folder, 1, ...begin, "--permit-ip", "10.0.0.0/8"), /the server: IP address "127\.0\.0\.1"/);
+  assert.match(excluded, /or revoke the certificates that are no longer needed/);
+  const ownAddress = await fail(folder, 1, ...begin, "--permit-ip", "10.0.0.0/8");
+  assert.match(ownAddress, /the server: IP address "127\.0\.0\.1"/);
+  assert.doesNotMatch(ownAddress, /revoke/);
   assert.match(await fail(folder, 1, ...begin, "--duration", "48h"), /it ends at .* before the present CA, which ends/);
   assert.match(await fail(folder, 2, ...begin, "client-ca"), /there is no CA "client-ca"/);
   assert.match(await fail(folder, 2, ...begin, "--key-file", "x.key"), /--key-file needs --cert-file/);

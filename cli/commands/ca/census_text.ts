@@ -50,7 +50,7 @@ export function formatRotation(rotation: CaRotation, rows: readonly CensusRow[],
 }
 
 /** Describes a CA by its subject, key, end, and the start of its fingerprint, which is also in the names of retired files. */
-function describeCa(pem: string): string {
+export function describeCa(pem: string): string {
   const chain = parseAuthorityChain(pem);
   if (!chain.ok) return `unreadable: ${chain.error}`;
   const { certificate } = chain.value;

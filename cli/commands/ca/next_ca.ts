@@ -271,7 +271,9 @@ async function assertNamesPermitted(
   throw refused(
     ca,
     `its name constraints exclude names that are in use:${shown}${rest}`,
-    "permit these names with --permit-dns and --permit-ip, or revoke the certificates that are no longer needed",
+    // The certificate of the server itself is always needed.
+    "permit these names with --permit-dns and --permit-ip" +
+      (found.every(({ isServer }) => isServer) ? "" : ", or revoke the certificates that are no longer needed"),
   );
 }
 

@@ -121,7 +121,8 @@ export const caRotateCommand = defineCommand({
 
  Step by step, without an interruption, use its commands: begin makes the new CA and lets everyone trust both; status
  shows which machines do; switch lets the new CA sign and nodes renew; finish ends the trust in the old one; abort goes
- back. Every command can be repeated, and waits for all servers of the installation.
+ back. Every command can be repeated. status waits only with --wait; the others wait for all servers of the installation,
+ as long as --timeout says.
 
  --now is for a key that has leaked. Every server refuses the certificates of the old CA at once, so all machines and
  people lose access and join again: machines by the join files that are written into --out for the machines of
@@ -308,7 +309,7 @@ export const caRotateAbortCommand = defineCommand({
 
  Before switch, the rotation is deleted, and the new CA is trusted nowhere. After switch, the old CA signs again and nodes
  renew back, spread over --over; when no certificate of the new CA is in use any more, run the command again to delete the
- rotation. A rotation that is finished, or that was begun with --now, has no way back.`,
+ rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that was begun with --now, has no way back.`,
   group: "Key and File Commands",
   args: [NAME_ARGUMENT],
   flags: ABORT_FLAGS,

@@ -7,7 +7,7 @@ import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
-import { formatTime } from "../../../core/kube/meta.ts";
+import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
@@ -35,7 +35,7 @@ import { line } from "../../output/escape.ts";
 import { readMachines, writeJoinFiles } from "../token/join_files.ts";
 import { readJoinTarget } from "../token/new_token.ts";
 import { UP_TOKEN_GROUP } from "../token/flags.ts";
-import { describeServers, describeStep, formatRotation } from "./census_text.ts";
+import { describeCa, describeServers, describeStep, formatRotation } from "./census_text.ts";
 import {
   checkNextCaFlags,
   findContinued,
@@ -79,6 +79,7 @@ export async function run(input: Input<CaRotateFlags>, io: Io, signal: AbortSign
       io.stderr.write(line`nothing to do: the rotation of ${name} ${describeStep(existing)}\n`);
     } else {
       await assertNoJoinFiles(machines, settings, files, io);
+      if (existing !== undefined) reportTakenOver(existing, io);
       if (!await mayReplace(options, machines.length, signal)) return EXIT.no;
       if (existing === undefined) await startCaRotation(options, signal);
       else await makeLeaked(existing, connection.api, signal);
@@ -134,6 +135,12 @@ async function countHolders({ name, paths }: ReplacedCa, api: ApiClient, io: Io,
   const spec = { step: "Switch", oldCA: encodeTrust(chain), newCA: "" } as const;
   const rows = await readCensus(api, { metadata: { name }, spec, status: { beganAt: null } }, io.clock, signal);
   return rows.filter(({ certificateUntil }) => certificateUntil !== undefined).length;
+}
+
+/** Names the CA that a rotation in progress, even one that is being taken back, has chosen already. */
+function reportTakenOver(rotation: CaRotation, io: Io): void {
+  io.stderr.write(line`the rotation of ${getName(rotation)} ${describeStep(rotation)}\n`);
+  io.stderr.write(line`its new CA is the one that stays: ${describeCa(rotation.spec.newCA)}\n`);
 }
 
 /** Turns a rotation that was planned into one for a key that has leaked; its new CA is known to the servers already. */
@@ -260,7 +267,7 @@ function reportNext(name: string, machines: number, isFinished: boolean, io: Io)
     machines > 0
       ? "take each join file to its machine: tlsboot bootstrap --join NODE.kubeconfig"
       : "give each machine a token: tlsboot token create --node NODE --approve --print-join-command",
-    "give each person a kubeconfig: tlsboot kubeconfig user NAME",
+    "give each person a kubeconfig: tlsboot kubeconfig user NAME --force",
     "programs that trust the old CA for other certificates, such as web servers, need the new one and new certificates",
     `destroy the old key on every server, in its data directory: shred -u pki/retired-${name}-*.key`,
   ];

@@ -1,19 +1,20 @@
 /** The steps of a rotation after its beginning: switch, finish and abort. */
 import { AppError } from "../../../core/errors.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationServer } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { type CensusRow, isAborting, isNamed } from "../../../core/rotation/census.ts";
-import type { ApiClient } from "../../../client/objects/api.ts";
 import {
   caRotationPath,
   changeRotation,
   deleteIfPresent,
   findRotation,
   readCensus,
+  repeatUntilDone,
   type RotationWait,
   sortServers,
   waitForServers,
+  waitUntilUntrusted,
   wrappedKeyPath,
 } from "../../api/ca_rotations.ts";
 import { connect } from "../../api/connection.ts";
@@ -50,14 +51,12 @@ async function runSwitch(input: Input<CaRotateSwitchFlags>, io: Io, signal: Abor
   if (before.spec.step === "Finish") return reportNothingToDo(before, io);
   // A server that does not trust the new CA yet would refuse what another one signs.
   if (before.spec.step === "Trust") warnOfDown(await waitForServers(name, wait, signal), io);
-  {
-    await using connection = await connect(settings, io);
-    const window = planWindow(io.clock.now(), settings.over);
-    await changeRotation(connection.api, before, ({ spec }) => {
-      if (spec.step === "Finish" || (spec.step === "Switch" && !isOverGiven)) return undefined;
-      return { ...spec, step: "Switch", ...window };
-    }, signal);
-  }
+  const window = planWindow(io.clock.now(), settings.over);
+  const change = ({ spec }: CaRotation) => {
+    if (spec.step === "Finish" || (spec.step === "Switch" && !isOverGiven)) return undefined;
+    return { ...spec, step: "Switch", ...window } as const;
+  };
+  await repeatUntilDone(wait, (api) => changeRotation(api, before, change, signal), signal);
   if (before.spec.step === "Switch" && !isOverGiven) reportNothingToDo(before, io);
   return await reportStep(await waitForServers(name, wait, signal), wait, signal);
 }
@@ -80,28 +79,22 @@ async function runFinish(input: Input<CaRotateFinishFlags>, io: Io, signal: Abor
     reportNothingToDo(before, io);
     return await endFinish(name, wait, signal);
   }
-  {
-    await using connection = await connect(settings, io);
-    const rows = await readCensus(connection.api, before, io.clock, signal);
-    const leftBehind = [...new Set([...before.spec.leftBehind ?? [], ...settings.leaveBehind])];
-    assertKnown(settings.leaveBehind, before, rows);
-    if (!mayEnd("finish", before, rows, leftBehind, io)) return EXIT.no;
-    await changeRotation(
-      connection.api,
-      before,
-      ({ spec }) => spec.step === "Finish" ? undefined : { ...spec, step: "Finish", leftBehind },
-      signal,
-    );
-  }
+  const rows = await repeatUntilDone(wait, (api) => readCensus(api, before, io.clock, signal), signal);
+  const leftBehind = [...new Set([...before.spec.leftBehind ?? [], ...settings.leaveBehind])];
+  assertKnown(settings.leaveBehind, before, rows);
+  const blocking = findBlocking(before, rows, leftBehind, io);
+  if (blocking !== undefined) return reportBlocking("finish", before, blocking, io);
+  const change = ({ spec }: CaRotation) =>
+    spec.step === "Finish" ? undefined : { ...spec, step: "Finish", leftBehind } as const;
+  await repeatUntilDone(wait, (api) => changeRotation(api, before, change, signal), signal);
   return await endFinish(name, wait, signal);
 }
 
 /** Waits until no server trusts the old CA, and deletes what only an unfinished rotation needs. */
 async function endFinish(name: string, wait: RotationWait, signal: AbortSignal): Promise<ExitCode> {
-  const { io, settings } = wait;
+  const { io } = wait;
   const rotation = await waitForServers(name, wait, signal);
-  await using connection = await connect(settings, io);
-  await deleteIfPresent(connection.api, wrappedKeyPath(name), signal);
+  await repeatUntilDone(wait, (api) => deleteIfPresent(api, wrappedKeyPath(name), signal), signal);
   io.stdout.write(formatRotation(rotation, [], io.clock.now()));
   io.stderr.write(
     line`next: destroy the old key on every server, in its data directory: shred -u pki/retired-${name}-*.key\n`,
@@ -110,52 +103,71 @@ async function endFinish(name: string, wait: RotationWait, signal: AbortSignal):
 }
 
 async function runAbort(input: Input<CaRotateAbortFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { settings, args: [name = "ca"] } = input;
+  const { settings, origins, args: [name = "ca"] } = input;
   if (settings.clusterSigningCertFile !== undefined) {
     return await (await import("./rotate_files.ts")).abortOnFiles(input, io, signal);
   }
   const wait = { settings, io, timeoutMs: settings.timeout };
-  let before: CaRotation | undefined;
-  {
-    await using connection = await connect(settings, io);
-    before = await findRotation(connection.api, name, signal);
-    if (before === undefined) {
-      await deleteIfPresent(connection.api, wrappedKeyPath(name), signal);
-      io.stderr.write(line`nothing to do: the CA ${name} is not being replaced\n`);
-      return EXIT.done;
-    }
-    if (before.spec.step === "Finish" || before.spec.isLeaked === true) throw noWayBack(name, before);
-    if (before.spec.step === "Switch") {
-      const window = planWindow(io.clock.now(), settings.over);
-      await changeRotation(
-        connection.api,
-        before,
-        ({ spec }) => spec.step === "Switch" ? { ...spec, step: "Trust", ...window } : undefined,
-        signal,
-      );
-    } else return await deleteRotation(before, input, connection.api, io, signal);
+  const before = await readPresentRotation(name, wait, signal);
+  if (before === undefined) {
+    io.stderr.write(line`nothing to do: the CA ${name} is not being replaced\n`);
+    return EXIT.done;
   }
+  if (before.spec.step === "Finish" || before.spec.isLeaked === true) throw noWayBack(name, before);
+  if (before.spec.step === "Trust") {
+    const blocking = isAborting(before) ? await findUsers(before, settings.leaveBehind, wait, signal) : undefined;
+    if (blocking === undefined) return await deleteRotation(before, wait, signal);
+    // As with switch, another --over changes the time in which nodes renew.
+    if (origins["over"] === "default") return reportBlocking("abort", before, blocking, io);
+  }
+  const window = planWindow(io.clock.now(), settings.over);
+  const change = ({ spec }: CaRotation) => {
+    if (spec.step === "Finish" || spec.isLeaked === true) return undefined;
+    return { ...spec, step: "Trust", ...window } as const;
+  };
+  await repeatUntilDone(wait, (api) => changeRotation(api, before, change, signal), signal);
   return await reportStep(await waitForServers(name, wait, signal), wait, signal);
 }
 
-/** Deletes a rotation whose new CA does not sign, unless certificates of that CA are in use. */
-async function deleteRotation(
-  rotation: CaRotation,
-  { settings }: Input<CaRotateAbortFlags>,
-  api: ApiClient,
-  io: Io,
+/** Finds the rotation to abort. Without one, it deletes the Secret that a command has left which was killed. */
+async function readPresentRotation(
+  name: string,
+  { settings, io }: RotationWait,
   signal: AbortSignal,
-): Promise<ExitCode> {
+): Promise<CaRotation | undefined> {
+  await using connection = await connect(settings, io);
+  const rotation = await findRotation(connection.api, name, signal);
+  if (rotation === undefined) await deleteIfPresent(connection.api, wrappedKeyPath(name), signal);
+  return rotation;
+}
+
+/** Finds the machines, users and servers that still need the new CA of a rotation that is being taken back. */
+async function findUsers(
+  rotation: CaRotation,
+  leaveBehind: readonly string[],
+  wait: RotationWait,
+  signal: AbortSignal,
+): Promise<Blocking | undefined> {
+  const { io } = wait;
+  const rows = await repeatUntilDone(wait, (api) => readCensus(api, rotation, io.clock, signal), signal);
+  assertKnown(leaveBehind, rotation, rows);
+  return findBlocking(rotation, rows, [...rotation.spec.leftBehind ?? [], ...leaveBehind], io);
+}
+
+/** Deletes a rotation whose new CA does not sign, and waits until the servers do not trust that CA any more. */
+async function deleteRotation(rotation: CaRotation, wait: RotationWait, signal: AbortSignal): Promise<ExitCode> {
   const name = getName(rotation);
-  if (isAborting(rotation)) {
-    const rows = await readCensus(api, rotation, io.clock, signal);
-    const leftBehind = [...rotation.spec.leftBehind ?? [], ...settings.leaveBehind];
-    assertKnown(settings.leaveBehind, rotation, rows);
-    if (!mayEnd("abort", rotation, rows, leftBehind, io)) return EXIT.no;
+  const { io } = wait;
+  await repeatUntilDone(wait, async (api) => {
+    await deleteIfPresent(api, caRotationPath(name), signal);
+    await deleteIfPresent(api, wrappedKeyPath(name), signal);
+  }, signal);
+  if (await waitUntilUntrusted(rotation, wait, signal)) {
+    io.stdout.write(line`the rotation of ${name} is deleted: the old CA signs, and the new one is trusted no more\n`);
+  } else {
+    io.stdout.write(line`the rotation of ${name} is deleted: the old CA signs\n`);
+    warn("the servers were not seen to drop the new CA yet; their logs say more", io);
   }
-  await deleteIfPresent(api, caRotationPath(name), signal);
-  await deleteIfPresent(api, wrappedKeyPath(name), signal);
-  io.stdout.write(line`the rotation of ${name} is deleted: the old CA signs, and the new one is trusted no more\n`);
   io.stderr.write(
     line`next: destroy the new key on every server, in its data directory, unless you need it: shred -u pki/retired-${name}-*.key\n`,
   );
@@ -211,30 +223,43 @@ function assertKnown(typed: readonly string[], { status }: CaRotation, rows: rea
   }
 }
 
-/**
- * Decides whether the retiring CA may lose its trust, and otherwise lists who would lose access. A server that has not
- * followed counts too, because the key of the new CA no longer travels to it afterwards.
- */
-function mayEnd(
-  verb: "finish" | "abort",
+/** The reasons why the retiring CA must stay trusted. */
+interface Blocking {
+  /** The machines and users that would lose access. */
+  readonly losing: readonly CensusRow[];
+  /** The servers that have not followed: the key of the new CA no longer travels to them afterwards. */
+  readonly behind: readonly CaRotationServer[];
+}
+
+/** Finds what depends on the retiring CA; undefined when it may lose its trust. */
+function findBlocking(
   rotation: CaRotation,
   rows: readonly CensusRow[],
   leftBehind: readonly string[],
   io: Io,
-): boolean {
-  const now = io.clock.now();
+): Blocking | undefined {
   // After --now nothing is left to lose.
   const isOver = rotation.spec.isLeaked === true;
   const losing = isOver ? [] : rows.filter((row) => row.losesAccess && !leftBehind.some((name) => isNamed(row, name)));
-  const { pending, down } = sortServers(rotation, now);
+  const { pending, down } = sortServers(rotation, io.clock.now());
   const behind = [...pending, ...down].filter(({ name }) => !leftBehind.includes(name));
-  if (losing.length === 0 && behind.length === 0) return true;
+  return losing.length === 0 && behind.length === 0 ? undefined : { losing, behind };
+}
+
+function reportBlocking(
+  verb: "finish" | "abort",
+  rotation: CaRotation,
+  { losing, behind }: Blocking,
+  io: Io,
+): ExitCode {
   if (losing.length > 0) {
     const who = losing.length === 1 ? "1 machine or user" : `${losing.length} machines and users`;
     io.stderr.write(`nothing is changed: ${who} would lose access\n`);
     io.stdout.write(formatCensus(losing, false));
   }
-  if (behind.length > 0) io.stderr.write(line`nothing is changed: servers: ${describeServers(rotation, now)}\n`);
+  if (behind.length > 0) {
+    io.stderr.write(line`nothing is changed: servers: ${describeServers(rotation, io.clock.now())}\n`);
+  }
   const [first] = [...losing, ...behind];
   const name = getName(rotation) === "ca" ? "" : ` ${getName(rotation)}`;
   io.stderr.write(
@@ -242,7 +267,7 @@ function mayEnd(
       first?.name ?? ""
     }\n`,
   );
-  return false;
+  return EXIT.no;
 }
 
 function noWayBack(name: string, { spec }: CaRotation): AppError {

@@ -1,6 +1,6 @@
 /** Reads the places of the census beside a cluster: files around the CA, objects of the cluster, the log of a signer. */
 import { readdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
@@ -44,7 +44,7 @@ const NODE_USER = "system:node:";
 /** Reads all places. Throws as the connection does, and as the issued log. */
 export async function readPlaces(sources: PlaceSources, signal: AbortSignal): Promise<readonly ClusterPlace[]> {
   const holders = new Holders(sources.rotation);
-  if (sources.issuedLog !== undefined) await addLogged(holders, sources.issuedLog, sources.rotation, signal);
+  if (sources.issuedLog !== undefined) await addLogged(holders, sources.issuedLog, sources, signal);
   const cluster = sources.kubeconfig === undefined
     ? []
     : await readClusterPlaces(sources.kubeconfig, sources, holders, signal);
@@ -93,10 +93,10 @@ class Holders {
 async function addLogged(
   holders: Holders,
   path: string,
-  { oldCa, newCa }: FileRotation,
+  { rotation: { oldCa, newCa }, io }: PlaceSources,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const { record: { spec } } of readIssuedLog(path, signal)) {
+  for await (const { record: { spec } } of readIssuedLog(resolve(io.cwd, path), signal)) {
     const { subject = "", issuerFingerprint, notBefore, notAfter, usages = [] } = spec;
     const issuer = issuerFingerprint === oldCa.certificate.sha256Fingerprint
       ? "old"
