@@ -1,5 +1,6 @@
 /** The file operations that credentials need, and their adapter over `node:fs/promises`. */
-import { constants } from "node:fs";
+import { Buffer } from "node:buffer";
+import { constants, createReadStream } from "node:fs";
 import {
   type FileHandle,
   link,
@@ -103,12 +104,17 @@ async function readOpened(path: string, maxBytes?: number): ReturnType<FilePort[
   try {
     const stats = await handle.stat();
     const opened = toFileFacts(stats) ?? facts;
-    if (maxBytes !== undefined && stats.size > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+    if (maxBytes !== undefined && stats.size > maxBytes) {
+      throw new AppError("io", `cannot read "${path}": it is larger than ${maxBytes} bytes`, { hint: STRAY_HINT });
+    }
     return { facts: opened, text: opened.kind === "file" ? await handle.readFile("utf8") : "" };
   } finally {
     await handle.close();
   }
 }
+
+/** What to do about something on a stick that cannot be a request or an answer. */
+const STRAY_HINT = "remove it from the folder, and run the command again";
 
 /** A request or an answer with its certificates has a few kilobytes; keys of ML-DSA make it some ten times larger. */
 const MAX_STICK_FILE_BYTES = 1 << 20;
@@ -125,7 +131,33 @@ export async function readStickFile(
   if (found === undefined || found.facts.kind === "file") return found?.text;
   const kind = KIND_WORDS[found.facts.kind];
   throw new AppError("invalid", `cannot read "${path}": it is ${kind}, not a file`, {
-    hint: "remove it from the folder, and run the command again",
+    hint: STRAY_HINT,
+  });
+}
+
+/**
+ * Reads a file that the user has named, which may be a pipe or a device. No more than `maxBytes` are read: AppError
+ * `invalid` for a larger file, and `io` for every other failure. `file` is the path as the messages show it.
+ */
+export async function readNamedFile(
+  file: string,
+  { path, maxBytes }: { readonly path: string; readonly maxBytes: number },
+  signal: AbortSignal,
+): Promise<Buffer<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  try {
+    // `end` is the position of the last byte: one byte more than the limit shows that the file is larger.
+    for await (const chunk of createReadStream(path, { signal, end: maxBytes })) chunks.push(chunk);
+  } catch (error) {
+    signal.throwIfAborted();
+    const code = findErrorCode(error);
+    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : getErrorMessage(error);
+    throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
+  }
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length <= maxBytes) return bytes;
+  throw new AppError("invalid", `cannot read "${file}": it is larger than ${maxBytes} bytes`, {
+    hint: "check the name: a file of this kind is much smaller",
   });
 }
 

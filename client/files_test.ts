@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isAppError } from "../core/errors.ts";
-import { createFilePort } from "./files.ts";
+import { createFilePort, readNamedFile, readStickFile } from "./files.ts";
 
 const files = createFilePort();
 
@@ -103,6 +103,32 @@ test("readLink() distinguishes a link from anything else", () =>
     assert.equal(await files.readLink(join(folder, "link")), "..data/a");
     for (const name of ["file", "nothing", "file/below", "."]) {
       assert.equal(await files.readLink(join(folder, name)), undefined, name);
+    }
+  }));
+
+test("readStickFile() says what to do about a file that is too large, and readNamedFile() reads no more than its limit", () =>
+  inTemp(async (folder) => {
+    const path = join(folder, "f");
+    const { signal } = new AbortController();
+    await writeFile(path, "x".repeat((1 << 20) + 1));
+    await assert.rejects(readStickFile(path, files), (error) => {
+      assert.ok(isAppError(error, "io"));
+      assert.match(error.message, /: it is larger than 1048576 bytes$/);
+      assert.equal(error.hint, "remove it from the folder, and run the command again");
+      return true;
+    });
+    assert.equal((await readNamedFile("f", { path, maxBytes: (1 << 20) + 1 }, signal)).length, (1 << 20) + 1);
+    for (const [name, file] of [["f", path], ["/dev/zero", "/dev/zero"]] as const) {
+      await assert.rejects(readNamedFile(name, { path: file, maxBytes: 1 << 20 }, signal), {
+        code: "invalid",
+        message: `cannot read "${name}": it is larger than 1048576 bytes`,
+      });
+    }
+    for (const [file, why] of [[folder, "it is a folder"], [join(folder, "none"), "no such file"]] as const) {
+      await assert.rejects(readNamedFile("f", { path: file, maxBytes: 1 }, signal), {
+        code: "io",
+        message: `cannot read "f": ${why}`,
+      });
     }
   }));
 

@@ -47,7 +47,8 @@ export async function askServer(
       // A server that refuses the review, or does not have it yet, names the user in its error.
       const username = isAppError(error, "access_denied") ? /User "([^"]*)"/.exec(error.message)?.[1] : undefined;
       if (username === ANONYMOUS_USER) {
-        return { kind: "refused", reason: "it treats this machine as an anonymous user", ...reading() };
+        const reason = "it treats this machine as an anonymous user";
+        return { kind: "refused", reason, isAnonymous: true, ...reading() };
       }
       if (isAppError(error, "access_denied", "not_found")) return { kind: "accepted", username, ...reading() };
       throw error;

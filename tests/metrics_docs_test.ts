@@ -85,7 +85,13 @@ async function listTextfileMetrics(): Promise<readonly string[]> {
   const { certificate } = await createAuthority({ commonName: "a", organizations: ["o"], key, serial, ...times });
   const embedded = { kind: "cluster", key: "a" } as const;
   const certificates = [{ path: "/a/b", certificate, embedded }];
-  const text = formatTextfile({ findings: [], certificates, readErrors: 0, now: new Date(0) });
+  const text = formatTextfile({
+    findings: [],
+    certificates,
+    unreadableFiles: 0,
+    uncheckedTargets: 0,
+    now: new Date(0),
+  });
   const labels = new Map(
     [...text.matchAll(/^([a-z0-9_]+)(?:\{(.*)\})? /gm)].map(([, name = "", list = ""]) => [
       name,

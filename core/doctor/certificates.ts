@@ -37,6 +37,8 @@ export interface StoredPair {
   readonly isRenewed?: boolean;
   /** True for a CA that another one is replacing, or has replaced. */
   readonly isBeingReplaced?: boolean;
+  /** True for a CA that cannot sign unless its key is beside it. */
+  readonly needsKey?: boolean;
 }
 
 /** A key in a file, which may belong to another certificate. */
@@ -45,10 +47,23 @@ export interface StoredKey {
   readonly publicKeyDer: Uint8Array;
 }
 
-/** Finds keys that do not belong to their certificate. The fix copies the right key when it is in another file. */
+/**
+ * Finds keys that do not belong to their certificate, and CAs whose key is missing. The fix copies the right key when it is
+ * in another file.
+ */
 export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly StoredKey[]): readonly Fault[] {
-  return pairs.flatMap(({ file, keyFile, publicKeyDer, chain, renewal }): readonly Fault[] => {
+  return pairs.flatMap(({ file, keyFile, publicKeyDer, chain, renewal, needsKey }): readonly Fault[] => {
     const [leaf] = chain;
+    if (leaf !== undefined && keyFile === undefined && needsKey === true) {
+      return [{
+        severity: "warning",
+        message: `the key of ${
+          describeStored(leaf)
+        } is not beside "${file}"; only a program that holds it can sign with this CA`,
+        advice: "put the key back, for example from a backup, or start the server with --signing-key-command when a " +
+          "program holds it",
+      }];
+    }
     if (leaf === undefined || publicKeyDer === undefined || keyFile === undefined) return [];
     // The key of a later certificate means that the order is wrong, which `checkChains` reports.
     if (chain.some((one) => publicKeysEqual(one.publicKeyDer, publicKeyDer))) return [];

@@ -25,3 +25,18 @@ test("checkKeyPairs() names no command for a CA without its key: its replacement
   const [found] = checkKeyPairs([{ ...pair, renewal }], [{ file: "old.key", publicKeyDer: key.publicKeyDer() }]);
   assert.equal(found?.fix, "cp old.key ca.key");
 });
+
+test("checkKeyPairs() warns of a CA whose key should be beside it and is not", async () => {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const [notBefore, notAfter] = [new Date("2026-01-01T00:00:00Z"), new Date("2036-01-01T00:00:00Z")];
+  const ca = await createAuthority({ commonName: "ca", key, notBefore, notAfter, serial: Uint8Array.of(1) });
+  const pair = { file: "ca.crt", keyFile: undefined, publicKeyDer: undefined, chain: [ca.certificate] };
+  assert.deepEqual(checkKeyPairs([pair], []), []);
+  const [fault] = checkKeyPairs([{ ...pair, needsKey: true }], []);
+  assert.equal(fault?.severity, "warning");
+  assert.equal(
+    fault?.message,
+    'the key of CA "ca" is not beside "ca.crt"; only a program that holds it can sign with this CA',
+  );
+  assert.match(fault?.advice ?? "", /^put the key back, .* --signing-key-command /);
+});

@@ -49,8 +49,10 @@ export interface SeenCertificate {
 export interface TextfileContents {
   readonly findings: readonly Finding[];
   readonly certificates: readonly SeenCertificate[];
-  /** The number of files that could not be read. */
-  readonly readErrors: number;
+  /** The number of files that could not be read; each has a finding. */
+  readonly unreadableFiles: number;
+  /** The number of targets that could not be checked. They have no findings, and each counts as an error. */
+  readonly uncheckedTargets: number;
   readonly now: Date;
 }
 
@@ -60,7 +62,9 @@ type Labels = Readonly<Record<string, string>>;
  * Formats the textfile. The series of certificates have the names and labels of x509-certificate-exporter
  * (`internal/collector.go`), so that its dashboards and alerts apply.
  */
-export function formatTextfile({ findings, certificates, readErrors, now }: TextfileContents): string {
+export function formatTextfile(
+  { findings, certificates, unreadableFiles, uncheckedTargets, now }: TextfileContents,
+): string {
   const seen = new Map<string, readonly [Labels, CertificateFacts]>();
   for (const one of certificates) {
     const labels = toLabels(one);
@@ -71,6 +75,7 @@ export function formatTextfile({ findings, certificates, readErrors, now }: Text
     [...seen.values()].map(([labels, certificate]) => [labels, value(certificate)] as const);
   const seconds = (ms: number): number => Math.floor(ms / 1000);
   const counts = countFindings(findings);
+  const all = { ...counts, error: counts.error + uncheckedTargets };
   return [
     formatGauge(
       "x509_cert_expired",
@@ -92,11 +97,13 @@ export function formatTextfile({ findings, certificates, readErrors, now }: Text
       "Indicates the certificate's not before timestamp",
       series(({ notBefore }) => seconds(notBefore.getTime())),
     ),
-    formatGauge("x509_read_errors", "Indicates the number of read failure(s)", [[{}, readErrors]]),
+    formatGauge("x509_read_errors", "Indicates the number of read failure(s)", [
+      [{}, unreadableFiles + uncheckedTargets],
+    ]),
     formatGauge(
       "tlsboot_doctor_findings",
       "Findings of the last run of tlsboot doctor, by severity",
-      (["error", "warning", "skipped", "ok"] as const).map((severity) => [{ severity }, counts[severity]]),
+      (["error", "warning", "skipped", "ok"] as const).map((severity) => [{ severity }, all[severity]]),
     ),
     formatGauge(
       "tlsboot_doctor_last_run_timestamp_seconds",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Finding } from "./finding.ts";
-import { formatTap } from "./formats.ts";
+import { formatTap, formatTextfile } from "./formats.ts";
 
 const FINDINGS: readonly Finding[] = [
   { check: "chain", target: "a#b", severity: "ok", message: "fine" },
@@ -31,4 +31,12 @@ not ok 4 - data: clock
 `,
   );
   assert.match(formatTap(FINDINGS, true), /^not ok 3 - data: expiry$/m);
+});
+
+test("formatTextfile() counts a target that could not be checked as a read error and as an error", () => {
+  const contents = { findings: FINDINGS, certificates: [], unreadableFiles: 1, uncheckedTargets: 2, now: new Date(0) };
+  const text = formatTextfile(contents);
+  assert.match(text, /^x509_read_errors 3$/m);
+  assert.match(text, /^tlsboot_doctor_findings\{severity="error"\} 3$/m);
+  assert.match(text, /^tlsboot_doctor_findings\{severity="warning"\} 1$/m);
 });

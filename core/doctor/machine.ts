@@ -21,8 +21,13 @@ export type ServerAnswer =
   | { readonly kind: "unreachable"; readonly reason: string }
   /** The kubeconfig's CA does not vouch for the server, or the certificate is not valid at this time. */
   | { readonly kind: "untrusted"; readonly reason: string; readonly hint: string | undefined }
-  /** The server does not accept the client certificate. */
-  | { readonly kind: "refused"; readonly reason: string; readonly clock?: ClockReading }
+  /** The server does not accept the client certificate; with `isAnonymous` it did not see one. */
+  | {
+    readonly kind: "refused";
+    readonly reason: string;
+    readonly isAnonymous?: boolean;
+    readonly clock?: ClockReading;
+  }
   /** The server accepts the certificate; `username` is undefined when the answer does not contain it. */
   | { readonly kind: "accepted"; readonly username: string | undefined; readonly clock?: ClockReading };
 
@@ -59,6 +64,8 @@ export interface MachineEvidence {
   /** The target of the client certificate's link when it is outside the folder, as after a copy of the folder. */
   readonly strayTarget: string | undefined;
   readonly server: ServerAnswer;
+  /** True when the kubeconfig says that the server's certificate is not verified. */
+  readonly isUnverified?: boolean;
 }
 
 /** How to get new credentials: a command when one is known, else what to do in words. */
@@ -69,8 +76,10 @@ export interface NextCommand {
 
 /** The commands that the fixes refer to. */
 export interface MachineCommands {
-  /** How to replace the client certificate. */
+  /** How to replace the client certificate; the stored pair and the kubeconfig are removed. */
   readonly again: NextCommand;
+  /** How to get a kubeconfig and a certificate without losing the stored pair. */
+  readonly keep: NextCommand;
   /** How to get or replace the serving certificate. */
   readonly serving: NextCommand;
 }
@@ -88,6 +97,7 @@ export function checkMachine(
   target: string,
 ): readonly Finding[] {
   const { kubeconfig, client, serving, secrets, folders, server } = evidence;
+  const next = chooseNext(evidence, commands);
   const unasked = server.kind === "notAsked";
   // A link that leads nowhere is the cause, and its fix keeps the certificate.
   const isLost = evidence.strayTarget !== undefined && client.state === "missing";
@@ -98,11 +108,13 @@ export function checkMachine(
       ? [skipCheck({ check, target }, "the link to the certificate leads nowhere")]
       : report(check, faults, okMessage);
   return [
-    ...report("copied-folder", checkCopy(evidence, isLost), "the current certificate is in its folder"),
-    ...reportUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, commands), `"${kubeconfig.path}" can be used`),
+    ...(client.state === "missing" && !isLost
+      ? [skipCheck({ check: "copied-folder", target }, "there is no current certificate")]
+      : report("copied-folder", checkCopy(evidence, isLost), "the current certificate is in its folder")),
+    ...reportUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, next), `"${kubeconfig.path}" can be used`),
     ...reportUnlessLost(
       "client-certificate",
-      checkPair("client certificate", client, commands.again),
+      checkPair("client certificate", client, client.state === "renewalDue" ? commands.keep : next),
       "the client certificate is valid",
     ),
     ...(serving === undefined ? [] : report(
@@ -112,7 +124,7 @@ export function checkMachine(
     )),
     ...(unasked
       ? [skipCheck({ check: "server-access", target }, `the server was not asked: ${server.reason}`)]
-      : report("server-access", checkServer(evidence, commands), "the server accepts this machine")),
+      : report("server-access", checkServer(evidence, next), "the server accepts this machine")),
     ...("clock" in server && server.clock !== undefined
       ? report("clock", checkClock(server.clock), "the clock agrees with the server's")
       : [skipCheck({ check: "clock", target }, "the server did not report its time")]),
@@ -175,13 +187,29 @@ export function checkClock(clock: ClockReading): readonly Fault[] {
   }];
 }
 
+/** The states of a pair that is not lost by keeping it: it may work, or there is none. */
+const KEPT_STATES: readonly StoredPairState[] = ["valid", "renewalDue", "mismatched", "missing"];
+
+/**
+ * Chooses how to get new credentials. A pair that may work is removed only after an answer of the server that the kubeconfig
+ * trusts: another server, or none, says nothing about it.
+ */
+function chooseNext(
+  { client: { state }, server, isUnverified }: MachineEvidence,
+  { again, keep }: MachineCommands,
+): NextCommand {
+  const isAnswered = server.kind === "accepted" || (server.kind === "refused" && server.isAnonymous !== true);
+  if (!KEPT_STATES.includes(state) || (isAnswered && isUnverified !== true)) return again;
+  return state === "mismatched" ? { advice: "give that node's name with --hostname-override, or other paths" } : keep;
+}
+
 function checkKubeconfigState(
   { path, state, reason }: MachineEvidence["kubeconfig"],
-  { again }: MachineCommands,
+  next: NextCommand,
 ): readonly Fault[] {
   if (state === "valid") return [];
   const message = state === "missing" ? `there is no kubeconfig "${path}"` : `${reason ?? `"${path}" cannot be used`}`;
-  return [{ severity: "error", message, ...again }];
+  return [{ severity: "error", message, ...next }];
 }
 
 /** The state of a pair in words. */
@@ -202,7 +230,7 @@ function checkPair(what: string, { path, state, reason }: MachinePair, next: Nex
   return [{ severity: "error", message, ...(state === "notYetValid" ? { advice: "set this machine's clock" } : next) }];
 }
 
-function checkServer({ server, nodeName, client }: MachineEvidence, { again }: MachineCommands): readonly Fault[] {
+function checkServer({ server, nodeName, client }: MachineEvidence, next: NextCommand): readonly Fault[] {
   switch (server.kind) {
     case "notAsked":
       return [];
@@ -217,15 +245,17 @@ function checkServer({ server, nodeName, client }: MachineEvidence, { again }: M
         severity: "error",
         message: server.reason,
         // A certificate that is not valid yet points to this machine's clock, not to the CA.
-        ...(client.state === "notYetValid"
+        ...(client.state === "notYetValid" || next.fix === undefined
           ? { advice: server.hint ?? "compare the CA in the kubeconfig with the server's" }
-          : again),
+          : next),
       }];
     case "refused":
       return [{
         severity: "error",
         message: `the server no longer accepts this machine's certificate: ${server.reason}`,
-        ...again,
+        ...(server.isAnonymous === true
+          ? { advice: "see that the server has a CA for client certificates, and that no proxy hides them from it" }
+          : next),
       }];
     case "accepted": {
       const { commonName } = toNodeSubject(nodeName);
@@ -233,7 +263,7 @@ function checkServer({ server, nodeName, client }: MachineEvidence, { again }: M
       return [{
         severity: "error",
         message: `the server takes this machine for "${server.username}", not for "${commonName}"`,
-        ...again,
+        ...next,
       }];
     }
   }

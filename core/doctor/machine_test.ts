@@ -18,7 +18,11 @@ const GOOD: MachineEvidence = {
   server: { kind: "accepted", username: "system:node:n1", clock: { serverTime: NOW, ourTime: NOW } },
 };
 
-const COMMANDS = { again: { fix: "tlsboot bootstrap --x" }, serving: { fix: "tlsboot bootstrap --serving" } };
+const COMMANDS = {
+  again: { fix: "rm && tlsboot bootstrap" },
+  keep: { fix: "mv && tlsboot bootstrap" },
+  serving: { fix: "tlsboot bootstrap --serving" },
+};
 
 function clockAt(minutes: number): MachineEvidence["server"] {
   const ourTime = new Date(NOW.getTime() + minutes * 60_000);
@@ -157,11 +161,84 @@ for (
   });
 }
 
-test("checkMachine() gives the command as the fix of what needs a new certificate", () => {
-  for (const kind of ["untrusted", "refused"] as const) {
-    const findings = checkMachine({ ...GOOD, server: { kind, reason: "x", hint: "y" } }, COMMANDS, "n1/pki");
-    assert.equal(findings.find(({ check }) => check === "server-access")?.fix, COMMANDS.again.fix);
-  }
+const UNTRUSTED = { kind: "untrusted", reason: "x", hint: "y" } as const;
+const REFUSED = { kind: "refused", reason: "x" } as const;
+const NOT_ASKED = { kind: "notAsked", reason: "x" } as const;
+const UNREACHABLE = { kind: "unreachable", reason: "x" } as const;
+const NO_KUBECONFIG = { kubeconfig: { path: "n1/kubeconfig", state: "missing" }, server: NOT_ASKED } as const;
+
+for (
+  const { name, edit, check, want } of [
+    { name: "a refused pair", edit: { server: REFUSED }, check: "server-access", want: "again" },
+    {
+      name: "a pair that an unverified server refuses",
+      edit: { server: REFUSED, isUnverified: true },
+      check: "server-access",
+      want: "keep",
+    },
+    { name: "a server that is not trusted", edit: { server: UNTRUSTED }, check: "server-access", want: "keep" },
+    { name: "a kubeconfig that is missing", edit: NO_KUBECONFIG, check: "kubeconfig", want: "keep" },
+    {
+      name: "a pair that is missing",
+      edit: { ...NO_KUBECONFIG, client: { path: "c", state: "missing" } },
+      check: "client-certificate",
+      want: "keep",
+    },
+    {
+      name: "a pair that has ended",
+      edit: { ...NO_KUBECONFIG, client: { path: "c", state: "expired" } },
+      check: "client-certificate",
+      want: "again",
+    },
+    {
+      name: "an overdue renewal while the server is away",
+      edit: { server: UNREACHABLE, client: { path: "c", state: "renewalDue" } },
+      check: "client-certificate",
+      want: "keep",
+    },
+    {
+      name: "an overdue renewal",
+      edit: { client: { path: "c", state: "renewalDue" } },
+      check: "client-certificate",
+      want: "keep",
+    },
+    {
+      name: "a pair for another name while the server is away",
+      edit: { server: UNREACHABLE, client: { path: "c", state: "mismatched" } },
+      check: "client-certificate",
+      want: undefined,
+    },
+  ] satisfies readonly {
+    name: string;
+    edit: Partial<MachineEvidence>;
+    check: string;
+    want: "again" | "keep" | undefined;
+  }[]
+) {
+  test(`checkMachine() removes a pair only when it is lost or refused: ${name}`, () => {
+    const found = checkMachine({ ...GOOD, ...edit }, COMMANDS, "n1/pki").find((one) => one.check === check);
+    assert.equal(found?.fix, want === undefined ? undefined : COMMANDS[want].fix);
+    if (want === undefined) assert.match(found?.advice ?? "", /--hostname-override/);
+  });
+}
+
+test("checkMachine() gives the hint of an untrusted server where no command can be run unchanged", () => {
+  const commands = { ...COMMANDS, keep: { advice: "make a token" } };
+  const findings = checkMachine({ ...GOOD, server: UNTRUSTED }, commands, "n1/pki");
+  assert.equal(findings.find(({ check }) => check === "server-access")?.advice, "y");
+});
+
+test("checkMachine() keeps a pair that the server did not see", () => {
+  const server = { ...REFUSED, isAnonymous: true };
+  const access = checkMachine({ ...GOOD, server }, COMMANDS, "n1/pki").find(({ check }) => check === "server-access");
+  assert.equal(access?.fix, undefined);
+  assert.match(access?.advice ?? "", /no proxy hides them/);
+});
+
+test("checkMachine() skips the folder of a certificate that is missing", () => {
+  const client = { path: "c", state: "missing" } as const;
+  const [copied] = checkMachine({ ...GOOD, ...NO_KUBECONFIG, client }, COMMANDS, "n1/pki");
+  assert.deepEqual([copied?.check, copied?.severity], ["copied-folder", "skipped"]);
 });
 
 test("checkRotatingPair() reports a kubeconfig that does not name the link", () => {

@@ -11,7 +11,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 export interface OfflineDocument {
   /** The first line, such as `tlsboot certificate request`. */
   readonly title: string;
-  /** Names are words without a colon; unprintable characters of the values are escaped. */
+  /** Names are words without a colon. Unprintable characters of the values are escaped in the text. */
   readonly headers: ReadonlyMap<string, string>;
   /** The PEM blocks, by their heading. */
   readonly sections: ReadonlyMap<string, string>;
@@ -36,7 +36,10 @@ export function encodeSignedPart(document: OfflineDocument): Uint8Array<ArrayBuf
   return new TextEncoder().encode(render(document, headers));
 }
 
-/** Parses a document with a title. The error is a sentence about the file: `it is cut off: …`. */
+/**
+ * Parses a document with a title; the values of its headers keep their escapes. The error is a sentence about the file:
+ * `it is cut off: …`.
+ */
 export function parseDocument(text: string, title: string): Result<OfflineDocument, string> {
   const lines = text.replace(/^\ufeff/, "").split("\n").map((line) => line.trimEnd());
   while (lines.at(-1) === "") lines.pop();
@@ -53,7 +56,8 @@ export function parseDocument(text: string, title: string): Result<OfflineDocume
     } else if (heading !== undefined) sections.set(heading, `${sections.get(heading)}${line}\n`);
     else if (line !== "") {
       const [, name = "", value = ""] = /^([A-Z][A-Za-z ]*):(?: (.*))?$/.exec(line) ?? [];
-      if (name === "" || headers.has(name)) {
+      // Without its escapes a value would have the checksum and the signature of another one.
+      if (name === "" || headers.has(name) || value !== escapeControls(value)) {
         return err(`it was altered: the line "${escapeControls(line)}" cannot be read`);
       }
       headers.set(name, value);

@@ -77,6 +77,16 @@ test("parseOfflineRequest() names a file that was altered anywhere", () => {
   }
 });
 
+test("parseOfflineRequest() refuses control characters that should be escaped, although the checksum is the same", () => {
+  const text = encodeOfflineRequest({ ...request, signerName: "example.com/\u001b[2J" });
+  assert.match(text, /^Signer: example\.com\/\\u001b\[2J$/m);
+  const parsed = parseOfflineRequest(text.replace("\\u001b", "\u001b"));
+  assert.equal(
+    parsed.ok ? "read" : parsed.error,
+    'it was altered: the line "Signer: example.com/\\u001b[2J" cannot be read',
+  );
+});
+
 test("computeRequestId() is the same for the same key and contents, and another for any other", async () => {
   const id = computeRequestId(request);
   // Signatures of ECDSA are random on Node, so the request differs in its bytes.

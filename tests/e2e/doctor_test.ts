@@ -609,7 +609,8 @@ const CASES: readonly Case[] = [
     check: "server-access",
     severity: "error",
     message: /cannot trust "https:\S+": its serving certificate is signed by an unknown authority/,
-    fix: /^rm -f n1\/kubeconfig n1\/pki\/kubelet-client-current\.pem && tlsboot bootstrap --bootstrap-kubeconfig \S+/,
+    fix:
+      /^mv n1\/kubeconfig n1\/kubeconfig\.old && mv n1\/pki\/\S+ \S+\.old && tlsboot bootstrap .* \|\| ! \{ mv n1\/kubeconfig\.old n1\/kubeconfig; mv \S+\.old n1\/pki\/\S+; \}$/,
   },
   {
     name: "a certificate that was revoked",
@@ -665,6 +666,74 @@ for (const { name, target, breakIt, check, severity, message, fix, isLinuxOnly, 
     assert.deepEqual(await findProblems(target), []);
   });
 }
+
+test("the fix for a server that is not trusted puts the files back when it fails", async () => {
+  const other = encodePem("CERTIFICATE", (await makeAuthority("other", 5 * YEAR_MS)).certificate.der);
+  const replaceCa = (text: string): string =>
+    text.replace(/(certificate-authority-data): .*/, `$1: ${Buffer.from(other).toString("base64")}`);
+  const good = await readFile(folder.join("n1/kubeconfig"), "utf8");
+  const pair = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
+  await edit("n1/kubeconfig", replaceCa);
+  await edit("n1.kubeconfig", replaceCa);
+  const [problem] = await findProblems(["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"]);
+  await assert.rejects(runInShell(problem?.fix ?? ""), /unknown authority/);
+  assert.equal(await readFile(folder.join("n1/kubeconfig"), "utf8"), replaceCa(good));
+  assert.equal(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8"), pair);
+  await writeFile(folder.join("n1/kubeconfig"), good);
+});
+
+test("tlsboot doctor gives advice and no command where a key or a token must be found first", async () => {
+  const [key, kept] = [folder.join("data/pki/ca.key"), folder.join("ca.key")];
+  await rename(key, kept);
+  const [lost, ...others] = await findProblems(["data"]);
+  await rename(kept, key);
+  assert.deepEqual([lost?.severity, lost?.check, lost?.fix, others], ["warning", "key-pair", undefined, []]);
+  assert.match(lost?.message ?? "", /^the key of CA "tlsboot-ca" is not beside "data\/pki\/ca\.crt"; /);
+
+  // The name of the machine is in the pair that the link led to.
+  await cp(folder.join("n1"), folder.join("lost"), { recursive: true, verbatimSymlinks: true });
+  await edit("lost/kubeconfig", (text) => text.replaceAll("/n1/pki/", "/lost/pki/"));
+  await rm(folder.join("lost/pki/kubelet-client-current.pem"));
+  const problems = await findProblems(["lost/pki", "--kubeconfig", "lost/kubeconfig"]);
+  assert.deepEqual(problems.map(({ check, fix }) => [check, fix]), [
+    ["kubeconfig", undefined],
+    ["client-certificate", undefined],
+  ]);
+  for (const { advice = "" } of problems) {
+    assert.match(
+      advice,
+      /^make a token with: tlsboot token create --node n1, and give it on stdin to: tlsboot bootstrap /,
+    );
+    assert.match(advice, / --hostname-override n1$/);
+  }
+});
+
+test("tlsboot doctor reports a file without the PEM block that its name promises", async () => {
+  for (const target of ["order", "n1/pki"]) {
+    await writeFile(folder.join(`${target}/empty.pem`), "");
+    const problems = await findProblems([target]);
+    await rm(folder.join(`${target}/empty.pem`));
+    assert.deepEqual(problems.map(({ check, message }) => [check, message]), [
+      ["readable", `"${target}/empty.pem" cannot be read: there is no PEM block in it`],
+    ]);
+  }
+});
+
+test("tlsboot doctor names the targets in a folder that is none, which is an error in a textfile, too", async () => {
+  const machine = await run(["doctor", "n1"]);
+  assert.equal(machine.code, 1);
+  assert.match(machine.stderr, /hint: name what is in it: tlsboot doctor n1\/pki\n$/);
+  await mkdir(folder.join("configs"));
+  await copyFile(folder.join("data/admin.kubeconfig"), folder.join("configs/admin.yaml"));
+  assert.match(
+    (await run(["doctor", "configs"])).stderr,
+    /hint: name what is in it: tlsboot doctor configs\/admin\.yaml\n$/,
+  );
+  const { code, stdout } = await run(["doctor", "-o", "textfile", "n1"]);
+  assert.equal(code, 1);
+  assert.match(stdout, /^x509_read_errors 1$/m);
+  assert.match(stdout, /^tlsboot_doctor_findings\{severity="error"\} 1$/m);
+});
 
 test("tlsboot doctor prints TAP, and replaces a textfile at once", async () => {
   const tap = await run(["doctor", "-o", "tap", "data"]);

@@ -1,5 +1,6 @@
 /** The command line that repeats a run of `tlsboot bootstrap`, and what its user may do next in words. */
 import { resolve } from "node:path";
+import type { NextCommand } from "../../../core/doctor/machine.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -70,11 +71,48 @@ export function describeRemoval(
   machine: Machine,
   currentPath: string,
   io: Io,
-): string {
+): NextCommand {
   const removal = `rm -f ${pathWord(machine.kubeconfigPath, io.cwd)} ${pathWord(currentPath, io.cwd)}`;
   return namesCredentials(settings)
-    ? `${removal} && ${commandLine(settings, machine, io.cwd)}`
-    : `${removal}, and then ${describeNextRequest(settings, machine, io)}`;
+    ? toNextCommand(settings, machine, `${removal} && ${commandLine(settings, machine, io.cwd)}`)
+    : { advice: `${removal}, and then ${describeNextRequest(settings, machine, io)}` };
+}
+
+/**
+ * Describes how to get new credentials without losing the present ones. `tlsboot bootstrap` does nothing when it finds a valid
+ * kubeconfig, and the old request belongs to the key of the pair, so these files are moved aside, and back when the run
+ * fails.
+ *
+ * @param inUse the absolute paths of the files to move; none when the kubeconfig cannot be used anyway.
+ */
+export function describeKeeping(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  inUse: readonly string[],
+  io: Io,
+): NextCommand {
+  const words = inUse.map((path) => [pathWord(path, io.cwd), pathWord(`${path}.old`, io.cwd)] as const);
+  const aside = words.map(([path, old]) => `mv ${path} ${old}`).join(" && ");
+  if (!namesCredentials(settings)) {
+    return { advice: (aside === "" ? "" : `${aside}, and then `) + describeNextRequest(settings, machine, io) };
+  }
+  const command = commandLine(settings, machine, io.cwd);
+  const back = words.map(([path, old]) => `mv ${old} ${path};`).join(" ");
+  return toNextCommand(settings, machine, aside === "" ? command : `${aside} && ${command} || ! { ${back} }`);
+}
+
+/** A command that reads a token from stdin cannot be run unchanged. */
+function toNextCommand(
+  { token }: Settings<BootstrapFlags>,
+  { nodeName }: Machine,
+  command: string,
+): NextCommand {
+  if (token === undefined) return { fix: command };
+  return {
+    advice: `make a token with: tlsboot token create --node ${
+      shellWord(nodeName)
+    }, and give it on stdin to: ${command}`,
+  };
 }
 
 /** Describes how to continue a request: by the present command, or by the one that was stored with its key. */

@@ -1,4 +1,6 @@
 /** `tlsboot bootstrap --status`: the certificates of a machine, their validity, problems, and the next steps. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
 import { findWaitingRequest } from "../../../client/certificate/kept_key.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
@@ -29,7 +31,10 @@ import {
 } from "../../../core/bootstrap/rotation.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
+import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
+import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { formatName } from "../../../core/pki/names.ts";
+import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -42,12 +47,12 @@ import { USER_AGENT } from "../../version.ts";
 import {
   commandLine,
   describeContinuation,
+  describeKeeping,
   describeNextRequest,
   describeRemoval,
-  namesCredentials,
 } from "./command_words.ts";
 import type { Examined } from "../doctor/examine.ts";
-import { inspectSecret, inspectSecretFolder } from "../doctor/files.ts";
+import { inspectSecret, inspectSecretFolder, OLDER_PAIR } from "../doctor/files.ts";
 import { examineDisk, examineName } from "../doctor/host.ts";
 import { examineMachineFiles } from "../doctor/machine_files.ts";
 import { examineTrust } from "../doctor/machine_trust.ts";
@@ -128,6 +133,8 @@ export async function examineMachine(
     { path: machine.kubeconfigPath, cluster: kubeconfig.kind === "valid" ? kubeconfig.cluster : undefined },
   );
   const target = show(machine.certDir);
+  const hasLink = await files.lstat(currentPath) !== undefined;
+  const inUse = [machine.kubeconfigPath, ...(hasLink ? [currentPath] : [])];
   const checked = checkMachine(
     {
       nodeName: machine.nodeName,
@@ -143,11 +150,11 @@ export async function examineMachine(
       folders: await inspectSecretFolder(machine.certDir, deps),
       strayTarget: await findStrayTarget(currentPath, files),
       server,
+      isUnverified: kubeconfig.kind === "valid" && kubeconfig.cluster.insecureSkipTlsVerify,
     },
     {
-      again: namesCredentials(settings)
-        ? { fix: describeRemoval(settings, machine, currentPath, io) }
-        : { advice: describeRemoval(settings, machine, currentPath, io) },
+      again: describeRemoval(settings, machine, currentPath, io),
+      keep: describeKeeping(settings, machine, kubeconfig.kind === "valid" ? inUse : [], io),
       serving: { fix: commandLine({ ...settings, serving: true }, machine, io.cwd) },
     },
     target,
@@ -205,6 +212,7 @@ async function readEvidence(
     ? withKnownName(given, [
       parseNodeCommonName((held?.pair ?? await store.current().catch(() => undefined))?.leaf.subject.commonName),
       (await findWaitingRequest(store.temporaryKeyPath, files))?.note?.nodeName,
+      ...await findOtherNames(given, files),
     ])
     : given;
   const own = { ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] };
@@ -232,6 +240,21 @@ async function readEvidence(
 function withKnownName(machine: Machine, names: readonly (string | undefined)[]): Machine {
   const name = parseNodeName(names.find((known) => known !== undefined) ?? machine.nodeName);
   return name.ok ? { ...machine, nodeName: name.value } : machine;
+}
+
+/** Finds the name of a machine without a current pair: in its kubeconfig, as kubeadm writes it, and in its older pairs. */
+async function findOtherNames(
+  { kubeconfigPath, certDir }: Machine,
+  files: FilePort,
+): Promise<readonly (string | undefined)[]> {
+  const kubeconfig = parseKubeconfig(await files.readText(kubeconfigPath).catch(() => undefined) ?? "", kubeconfigPath);
+  const users = kubeconfig.ok ? kubeconfig.value.users.map(({ name }) => name) : [];
+  const older = (await readdir(certDir).catch(() => [])).filter((name) => OLDER_PAIR.test(name)).sort().at(-1);
+  const text = older === undefined ? undefined : await files.readText(join(certDir, older)).catch(() => undefined);
+  const certificate = parseCertificate(
+    parsePemBlocks(text ?? "").find(({ label }) => label === "CERTIFICATE")?.bytes ?? new Uint8Array(),
+  );
+  return [...users, certificate.ok ? certificate.value.subject.commonName : undefined].map(parseNodeCommonName);
 }
 
 async function readPair(

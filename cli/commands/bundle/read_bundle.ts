@@ -1,7 +1,7 @@
 /** Reads bundles from files, saved mails, and the lines that a scanner typed. */
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
+import { readNamedFile } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
 import type { Result } from "../../../core/lib/result.ts";
 import {
   type BundleKind,
@@ -26,17 +26,9 @@ const WORDS: Readonly<Record<BundleKind, { readonly what: string; readonly from:
 /** Reads the text of a file, or of stdin for `-`. AppError `io`, `invalid`. */
 export async function readBundleText(file: string, io: Io, signal: AbortSignal): Promise<string> {
   if (file === "-") return await io.stdin.readAll(signal);
-  try {
-    const bytes = await readFile(resolve(io.cwd, file), { signal });
-    // Latin-1 keeps the bytes of the mail around the bundle.
-    if (bytes.length <= MAX_BYTES) return bytes.toString("latin1");
-  } catch (error) {
-    signal.throwIfAborted();
-    const code = findErrorCode(error);
-    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : getErrorMessage(error);
-    throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
-  }
-  throw new AppError("invalid", `cannot read "${file}": it is larger than ${MAX_BYTES} bytes`);
+  const bytes = await readNamedFile(file, { path: resolve(io.cwd, file), maxBytes: MAX_BYTES }, signal);
+  // Latin-1 keeps the bytes of the mail around the bundle.
+  return bytes.toString("latin1");
 }
 
 /** Reports whether a text holds a bundle, in whichever form. */

@@ -29,6 +29,20 @@ export async function examineDataDir(
   const renewServing = `rm -f ${shellWord(showPath(dir.servingCertificate, deps))} ${
     shellWord(showPath(dir.servingKey, deps))
   }`;
+  const target = showPath(root, deps);
+  const admin = files.find(({ path }) => path === dir.adminKubeconfig);
+  const again = admin === undefined ? "" : renewAdmin(admin, word);
+  const server = admin?.kubeconfig?.clusters[0]?.cluster.server;
+  const asked = admin === undefined ? [] : await askAs(admin, { target, again, isOwnServer: true }, deps, signal);
+  const isAnswered = asked.some(({ check, severity }) => check === "server-access" && severity === "ok");
+  const port = server === undefined
+    ? { findings: [], isTaken: false, hasKeyProgram: false }
+    : await examinePort(server, { target, isAnswered });
+  // A folder of trusted CAs has neither keys nor these files.
+  const own = await Promise.all(
+    [join(root, "format"), dir.database, dir.etcdPlace].map((path) => deps.files.stat(path)),
+  );
+  const needsKey = own.some((facts) => facts !== undefined) && !port.hasKeyProgram;
   const renew = (file: FoundFile): Renewal => {
     const name = basename(file.path, ".crt");
     if (ROTATION_FILE.test(name)) return { isBeingReplaced: true };
@@ -36,6 +50,7 @@ export async function examineDataDir(
       return {
         isBeingReplaced: files.some(({ path }) => path === join(dir.pki, `next-${name}.crt`)),
         renewal: rotateCa(name, file, word),
+        needsKey,
       };
     }
     // A running server makes a missing serving certificate within a minute, and a stopped one when it starts.
@@ -43,7 +58,6 @@ export async function examineDataDir(
     if (file.path === dir.adminKubeconfig) return { isRenewed: true, renewal: renewAdmin(file, word) };
     return {};
   };
-  const target = showPath(root, deps);
   const stored = await examineStored({
     target,
     files,
@@ -51,14 +65,6 @@ export async function examineDataDir(
     extraSecrets: [dir.database, `${dir.database}-wal`],
     renew,
   }, deps);
-  const admin = files.find(({ path }) => path === dir.adminKubeconfig);
-  const again = admin === undefined ? "" : renewAdmin(admin, word);
-  const server = admin?.kubeconfig?.clusters[0]?.cluster.server;
-  const asked = admin === undefined ? [] : await askAs(admin, { target, again, isOwnServer: true }, deps, signal);
-  const isAnswered = asked.some(({ check, severity }) => check === "server-access" && severity === "ok");
-  const port = server === undefined
-    ? { findings: [], isTaken: false }
-    : await examinePort(server, { target, isAnswered });
   const serving = files.find(({ path }) => path === dir.servingCertificate);
   const addresses = serving?.certificates[0]?.ipAddresses ?? [];
   const address = addresses.find((one) => one.startsWith("127.")) ?? addresses[0] ?? "127.0.0.1";

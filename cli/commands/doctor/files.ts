@@ -9,6 +9,7 @@ import { findErrorCode, getErrorMessage } from "../../../core/errors.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
 import type { StoredKey, StoredPair } from "../../../core/doctor/certificates.ts";
+import type { Fault } from "../../../core/doctor/finding.ts";
 import type { SecretFile, SecretFolder } from "../../../core/doctor/secrets.ts";
 import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../../core/pki/keys.ts";
@@ -20,8 +21,10 @@ import { type ExamineDeps, showPath } from "./examine.ts";
 const MAX_BYTES = 1024 * 1024;
 /** Names of files that never hold a certificate in use. */
 const OTHER_FILE = /\.(?:db|db-wal|db-shm|jsonl|log|gz|crl|tmp|new|bak)$|^\.|^format$/;
+/** Names of files that hold PEM blocks. */
+export const PEM_NAME = /\.(?:crt|key|pem)$/;
 /** Names of kubelet's older pairs, which are beside the link to the current one. */
-const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
+export const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 
 /** One file with certificates, keys or a kubeconfig in it. */
 export interface FoundFile {
@@ -81,7 +84,9 @@ function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
     return { ...nothing, kubeconfig: config.value, isSecret };
   }
   const blocks = parsePemBlocks(text);
-  if (blocks.length === 0) return undefined;
+  if (blocks.length === 0) {
+    return PEM_NAME.test(nothing.path) ? { ...nothing, error: "there is no PEM block in it" } : undefined;
+  }
   const certificates: CertificateFacts[] = [];
   const positions: number[] = [];
   const keys: Uint8Array[] = [];
@@ -111,8 +116,16 @@ function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
   };
 }
 
+/** Reports files that cannot be read. */
+export function checkReadable(files: readonly FoundFile[]): readonly Fault[] {
+  return files.filter(({ error }) => error !== undefined).map(({ shown, error = "" }) => ({
+    severity: "error",
+    message: `"${shown}" cannot be read: ${error}`,
+  }));
+}
+
 /** How the certificate in a file is made anew. */
-export type Renewal = Pick<StoredPair, "renewal" | "isRenewed" | "isBeingReplaced">;
+export type Renewal = Pick<StoredPair, "renewal" | "isRenewed" | "isBeingReplaced" | "needsKey">;
 
 /**
  * Pairs each file of certificates with its key: in the same file, in NAME.key beside NAME.crt or NAME.pem, or none.

@@ -100,6 +100,8 @@ export interface PortExamination {
   readonly findings: readonly Finding[];
   /** True when another program has the port. */
   readonly isTaken: boolean;
+  /** True when the process is a server that was started with --signing-key-command. */
+  readonly hasKeyProgram: boolean;
 }
 
 /** Checks which process listens on the port of a server, and how many files that process may open. */
@@ -115,6 +117,7 @@ export async function examinePort(
   const files = isAnswered && listener !== undefined ? await readOpenFiles(listener.pid) : undefined;
   return {
     isTaken: faults.length > 0,
+    hasKeyProgram: isOwn && listener?.command.includes("--signing-key-command") === true,
     findings: [
       ...reportCheck({ check: "port", target }, faults, `no other program uses port ${port}`),
       ...(files === undefined

@@ -1,12 +1,13 @@
 /** Examines the files of a machine beyond their states: the chain, the CA it trusts, and what the kubeconfig refers to. */
 import { basename, dirname, join } from "node:path";
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
+import { SERVING_STORE_PREFIX } from "../../../client/serving.ts";
 import { checkAuthorities, checkChains, checkStrictly, type StoredPair } from "../../../core/doctor/certificates.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
 import { type Finding, reportCheck } from "../../../core/doctor/finding.ts";
 import { checkRotatingPair, type RotationEvidence } from "../../../core/doctor/machine.ts";
 import { type Examined, type ExamineDeps, showPath } from "./examine.ts";
-import { type FoundFile, readFolder, readFound, readKubeconfigParts, toPairs, toSeen } from "./files.ts";
+import { checkReadable, type FoundFile, readFolder, readFound, readKubeconfigParts, toPairs, toSeen } from "./files.ts";
 
 /** A machine whose states are known. */
 export interface MachineFiles {
@@ -29,8 +30,16 @@ export async function examineMachineFiles(
   const report = (check: string, faults: Parameters<typeof reportCheck>[1], okMessage: string): readonly Finding[] =>
     reportCheck({ check, target }, faults, okMessage);
   const currentPath = join(certDir, `${CLIENT_STORE_PREFIX}-current.pem`);
+  const unreadable = files.filter(({ error }) => error !== undefined);
+  // The other checks report these files.
+  const reported = [currentPath, join(certDir, `${SERVING_STORE_PREFIX}-current.pem`), kubeconfigPath];
   return {
     findings: [
+      ...report(
+        "readable",
+        checkReadable(unreadable.filter(({ path }) => !reported.includes(path))),
+        "the files with certificates and keys can be read",
+      ),
       // The CA that signed the client certificate need not be the server's, so only the order can be checked.
       ...report("chain", checkChains(pairs, [], pairs), "each certificate is followed by its issuers"),
       ...report(
@@ -55,7 +64,7 @@ export async function examineMachineFiles(
       ),
     ],
     certificates: [...toSeen(files), ...parts?.seen ?? []],
-    unreadable: files.filter(({ error }) => error !== undefined).map(({ path }) => path),
+    unreadable: unreadable.map(({ path }) => path),
   };
 }
 

@@ -48,7 +48,7 @@ export async function run(
   // A textfile is written in any case, because it counts the targets that could not be read.
   if (all.length === 0 && settings.output !== "textfile") return code;
   const examined = joinExamined(all);
-  const text = format(settings, examined, { readErrors: examined.unreadable.length + names.length - all.length, io });
+  const text = format(settings, examined, { uncheckedTargets: names.length - all.length, io });
   if (settings.out === undefined) io.stdout.write(text);
   else await files.writeAtomic(resolve(io.cwd, settings.out), text, OUT_MODE);
   if (code !== EXIT.done) return code;
@@ -59,8 +59,8 @@ export async function run(
 
 function format(
   { output, strict }: Settings<DoctorFlags>,
-  { findings, certificates }: Examined,
-  { readErrors, io }: { readonly readErrors: number; readonly io: Io },
+  { findings, certificates, unreadable }: Examined,
+  { uncheckedTargets, io }: { readonly uncheckedTargets: number; readonly io: Io },
 ): string {
   switch (output) {
     case "table":
@@ -70,7 +70,13 @@ function format(
     case "tap":
       return formatTap(findings, strict);
     case "textfile":
-      return formatTextfile({ findings, certificates, readErrors, now: io.clock.now() });
+      return formatTextfile({
+        findings,
+        certificates,
+        unreadableFiles: unreadable.length,
+        uncheckedTargets,
+        now: io.clock.now(),
+      });
   }
 }
 

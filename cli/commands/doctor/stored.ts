@@ -12,6 +12,7 @@ import { checkSecretFiles, checkSecretFolders } from "../../../core/doctor/secre
 import { isSelfSigned } from "../../../core/pki/authority_chain.ts";
 import type { Examined, ExamineDeps } from "./examine.ts";
 import {
+  checkReadable,
   type FoundFile,
   inspectSecret,
   inspectSecretFolder,
@@ -66,10 +67,7 @@ export async function examineStored(
     findings: [
       ...report(
         "readable",
-        unreadable.map(({ shown, error = "" }) => ({
-          severity: "error",
-          message: `"${shown}" cannot be read: ${error}`,
-        })),
+        checkReadable(unreadable),
         "the files with certificates and keys can be read",
       ),
       ...report("secret-files", checkSecretFiles(secrets), "the files with secrets are private"),

@@ -2,8 +2,9 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
-import type { ExamineDeps } from "./examine.ts";
-import { readFound } from "./files.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { type ExamineDeps, showPath } from "./examine.ts";
+import { PEM_NAME, readFound } from "./files.ts";
 import { findRuleFileKind, type RuleFileKind } from "./policy.ts";
 import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 
@@ -59,15 +60,32 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
     const kubeconfigPath = named.kubeconfig ?? await findMachineKubeconfig(path, deps);
     return { kind: "machine", kubeconfigPath, certDir: path };
   }
-  if (names.some((one) => /\.(?:crt|key|pem)$/.test(one))) return { kind: "CA folder", path };
+  if (names.some((one) => PEM_NAME.test(one))) return { kind: "CA folder", path };
   if (pki.includes("ca.crt")) {
     // The folder of kubeadm has kubeconfigs beside its CAs.
     const isKubeadm = names.some((one) => one.endsWith(".conf"));
     return { kind: isKubeadm ? "CA folder" : "data directory", path };
   }
   throw new AppError("invalid", `cannot check "${name}": no certificate, key or database of tlsboot is in it`, {
-    hint: "name a data directory, or a folder such as /etc/kubernetes/pki",
+    hint: await suggestTargets(path, names, deps) ?? "name a data directory, or a folder such as /etc/kubernetes/pki",
   });
+}
+
+/** Suggests what is in a folder that is no target itself: folders with certificates or keys, or else kubeconfigs. */
+async function suggestTargets(
+  path: string,
+  names: readonly string[],
+  deps: ExamineDeps,
+): Promise<string | undefined> {
+  const paths = names.toSorted().map((name) => join(path, name));
+  const inside = await Promise.all(paths.map(async (one) => ({ one, names: await readdir(one).catch(() => []) })));
+  let found = inside.filter((folder) => folder.names.some((name) => PEM_NAME.test(name))).map(({ one }) => one);
+  if (found.length === 0) {
+    const files = await Promise.all(paths.map((one) => readFound(one, deps)));
+    found = files.flatMap((file) => file?.kubeconfig === undefined ? [] : [file.path]);
+  }
+  if (found.length === 0) return undefined;
+  return `name what is in it: tlsboot doctor ${found.map((one) => shellWord(showPath(one, deps))).join(" ")}`;
 }
 
 const KUBELET_FOLDER = "/var/lib/kubelet/pki";

@@ -1,10 +1,10 @@
 /** Shows the contents of files: certificates, requests, keys and kubeconfigs, in PEM or DER. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
+import { createFilePort, readNamedFile } from "../../../client/files.ts";
 import { findStrayTarget } from "../../../client/machine_evidence.ts";
 import { findModeFault, isWindowsMode } from "../../../client/private_file.ts";
-import { AppError, findErrorCode, getErrorMessage, isAppError } from "../../../core/errors.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../../core/pki/keys.ts";
@@ -105,18 +105,7 @@ async function withFile(finding: Inspection, file: string, io: Io): Promise<Insp
 
 async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   if (file === "-") return new TextEncoder().encode(await io.stdin.readAll(signal));
-  try {
-    const bytes = await readFile(resolve(io.cwd, file), { signal });
-    if (bytes.length > MAX_BYTES) {
-      throw new AppError("invalid", `cannot inspect "${file}": it is larger than ${MAX_BYTES} bytes`);
-    }
-    return new Uint8Array(bytes);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof AppError) throw error;
-    const why = findErrorCode(error) === "ENOENT" ? "no such file" : getErrorMessage(error);
-    throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
-  }
+  return await readNamedFile(file, { path: resolve(io.cwd, file), maxBytes: MAX_BYTES }, signal);
 }
 
 function render({ file, finding: { title, lines } }: FoundIn): string {

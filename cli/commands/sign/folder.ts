@@ -117,11 +117,11 @@ export async function signFolder(
     io,
   };
   const codes = new Set<ExitCode>();
-  let signed = 0;
+  let answers = 0;
   for (const name of names) {
     try {
       const outcome = await answerRequest(name, desk, signal);
-      if (outcome.kind === "signed") signed++;
+      if (outcome.kind === "signed" || outcome.kind === "again") answers++;
       io.stdout.write(describeOutcome(name, outcome));
       if (outcome.kind === "refused" || outcome.kind === "left") codes.add(EXIT.no);
     } catch (error) {
@@ -131,7 +131,7 @@ export async function signFolder(
       codes.add(EXIT.failed);
     }
   }
-  if (signed > 0) io.stderr.write("carry the folder back, and run there again the command that made each request\n");
+  if (answers > 0) io.stderr.write("carry the folder back, and run there again the command that made each request\n");
   if (codes.has(EXIT.failed)) return EXIT.failed;
   return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
 }

@@ -1,8 +1,7 @@
 /** Signs requests in files by the rules of a signer, without an API. */
-import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
+import { createFilePort, type FilePort, readNamedFile } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/certificates_v1.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
 import type { IssuedLog } from "../../authority/issued_log.ts";
@@ -172,14 +171,5 @@ async function readBytes(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   if (file === STDIN) return new TextEncoder().encode(stdin ?? await io.stdin.readAll(signal));
-  try {
-    const bytes = await readFile(resolve(io.cwd, file), { signal });
-    if (bytes.length <= MAX_BYTES) return bytes;
-  } catch (error) {
-    signal.throwIfAborted();
-    const code = findErrorCode(error);
-    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : getErrorMessage(error);
-    throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
-  }
-  throw new AppError("invalid", `cannot sign "${file}": it is larger than ${MAX_BYTES} bytes`);
+  return await readNamedFile(file, { path: resolve(io.cwd, file), maxBytes: MAX_BYTES }, signal);
 }
