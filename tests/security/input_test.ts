@@ -320,9 +320,16 @@ async function withOthersAnswered<T>(send: () => Promise<T>): Promise<T> {
     const sending = send().finally(() => isSent = true);
     const waitedMs = await longestWait(() => isSent);
     const answer = await sending;
-    if (waitedMs < LONGEST_WAIT_MS) return answer;
+    // On a machine that does other work, every client waits now and then, also with nothing else sent.
+    if (waitedMs < LONGEST_WAIT_MS || waitedMs < LONGEST_WAIT_MS + 2 * await longestIdleWait()) return answer;
     assert.ok(attempt < ATTEMPTS, `another client waited ${waitedMs.toFixed(0)} ms for /livez`);
   }
+}
+
+/** Measures the longest wait of one second in which nothing else is sent. */
+function longestIdleWait(): Promise<number> {
+  const endsAt = performance.now() + 1_000;
+  return longestWait(() => performance.now() > endsAt);
 }
 
 /** Measures the longest wait for an answer, of consecutive requests until `isOver`. */
