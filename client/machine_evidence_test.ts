@@ -43,7 +43,7 @@ for (
     {
       name: "an anonymous user as a refusal",
       answer: forbidden("system:anonymous"),
-      want: { kind: "refused", reason: "it treats this machine as an anonymous user" },
+      want: { kind: "refused", reason: "it treats this machine as an anonymous user", isAnonymous: true },
     },
     {
       name: "401 as a refusal",

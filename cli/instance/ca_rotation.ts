@@ -13,6 +13,7 @@ import { planCaFiles } from "../../core/rotation/ca_files.ts";
 import { isInProgress, parseRotatedCas, type RotatedCas } from "../../core/rotation/ca_rotation.ts";
 import { getTrustStep, listRenewalAnnotations, listRetiredCas } from "../../core/rotation/trust.ts";
 import { findWrappedKey, toWrappedKeyName, unwrapKey } from "../../core/rotation/wrapped_key.ts";
+import { reconcileObjects } from "../../server/bootstrap_objects.ts";
 import { followStorage } from "../../server/storage/follow.ts";
 import type { Storage, Stored } from "../../server/storage/storage.ts";
 import { caRotations } from "../../server/registry/carotations.ts";
@@ -32,6 +33,7 @@ import { type AuthorityPaths, authorityPaths, getCaName } from "../authority/lay
 import type { CrlFiles } from "./crl_files.ts";
 import type { DataDir } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
+import { trustFollowerObjects } from "./instance_rbac.ts";
 import type { OwnSource } from "./register.ts";
 
 /** The parts of an instance that a rotation changes. */
@@ -47,7 +49,7 @@ export interface RotationTargets {
 }
 
 /** The adapters of a rotation. */
-export type RotationDeps = Pick<InstanceDeps, "files" | "clock" | "logger" | "keys">;
+export type RotationDeps = Pick<InstanceDeps, "files" | "clock" | "logger" | "random" | "keys">;
 
 const PREFIX = toKeyPrefix(caRotations, "");
 /** How often a server confirms in the status that it runs. */
@@ -296,6 +298,10 @@ export class InstanceRotations {
     const steps = [...rotations].map(([name, { metadata, spec }]) => [name, metadata.uid, spec.step, spec.isLeaked]);
     const state = JSON.stringify([steps, disk]);
     if (state === this.#adoptedState) return;
+    // Clients may follow and report before they learn of the new CAs.
+    if (rotations.size > 0) {
+      await reconcileObjects({ ...this.#deps, storage: this.#targets.storage }, trustFollowerObjects());
+    }
     await authorities.reload(rotations);
     for (const { purpose, slots } of disk) {
       for (const slot of ["next", "old"] as const) {

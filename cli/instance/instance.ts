@@ -31,7 +31,6 @@ import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.t
 import type { InstanceDeps } from "./deps.ts";
 import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
-import { trustFollowerObjects } from "./instance_rbac.ts";
 import { takeOverIssuedLog } from "./issued_log_takeover.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
 import { openMlDsaGate } from "./ml_dsa_gate.ts";
@@ -163,7 +162,7 @@ export async function startInstance(
       serviceAccounts,
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
-      objects: [...objects(isNew), ...revocationObjects(), ...trustFollowerObjects()],
+      objects: [...objects(isNew), ...revocationObjects()],
       registry,
       customSigners,
       register,

@@ -49,8 +49,9 @@ export function offeredRoles(): readonly BootstrapObject[] {
 const TRUST_FOLLOWER_ROLE = "tlsboot:trust-follower";
 
 /**
- * Creates the role of every user: to read the CAs of the API server and their rotation, and to report which of them the
- * user trusts. The server names a report after its user.
+ * Creates the role of every user while a CA is being replaced: to read the CAs of the API server and their rotation, and
+ * to report which of them the user trusts. The server names a report after its user. An instance that has never replaced
+ * a CA does not have it, so that users have the permissions that they have in a cluster.
  */
 export function trustFollowerObjects(): readonly BootstrapObject[] {
   const rules = [
