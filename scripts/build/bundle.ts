@@ -24,6 +24,8 @@ export interface Bundle {
 /** The esbuild options that scripts and the loader share. */
 const FORM = {
   target: "node24",
+  // Node 24 has `using`. esbuild's substitute throws the error of an earlier iteration of a loop again.
+  supported: { using: true },
   // `tlsboot docs licenses` prints the licences.
   legalComments: "none",
   charset: "ascii",
@@ -48,7 +50,7 @@ const TO_COMMON_JS = {
   format: "cjs",
   platform: "node",
   // There is no file to import in a single executable.
-  supported: { "dynamic-import": false },
+  supported: { ...FORM.supported, "dynamic-import": false },
   // Not identifiers: names of classes and functions are for people who read a stack trace.
   minifyWhitespace: true,
   minifySyntax: true,

@@ -68,3 +68,10 @@ test("findAssets() carries each script once, and those that a start needs in one
   assert.ok(findNeeds(made.metafile, made.entry).every((name) => start.includes(JSON.stringify(name))));
   assert.ok(findAssets(made).size > 50, "commands load what they need");
 });
+
+test("bundle() keeps `using` for Node: esbuild's substitute throws an earlier iteration's error again", async () => {
+  const { scripts } = await bundle();
+  const code = [...scripts.values()].join("\n");
+  assert.match(code, /\bawait using \w+=/);
+  assert.doesNotMatch(code, /__callDispose|__using/);
+});
