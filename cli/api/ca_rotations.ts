@@ -3,7 +3,6 @@
  * certificates of the servers and of admin.kubeconfig, so every wait connects again when a connection fails.
  */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
-import { limitTime } from "../../client/transport/time_limit.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { caRotationKind, clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
@@ -196,7 +195,7 @@ export async function attemptUntil<T>(
     try {
       await using connection = await connect(settings, io);
       while (true) {
-        const result = await beforeLimit(() => attempt(connection), io.clock, signal);
+        const result = await attempt(connection);
         failure = undefined;
         if (result !== undefined) return result;
         assertTime();
@@ -210,20 +209,6 @@ export async function attemptUntil<T>(
       await io.clock.sleep(POLL_MS, signal);
     }
   }
-}
-
-/** The longest time of one attempt. A census of ten thousand machines takes a few seconds. */
-const ATTEMPT_MS = 30_000;
-
-/** Runs an attempt, and rejects with AppError `unreachable` when it takes too long: an answer may be lost with its server. */
-async function beforeLimit<T>(attempt: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
-  const createError = () =>
-    new AppError("unreachable", `the server did not answer within ${ATTEMPT_MS / 1000} s`, { retryable: true });
-  await using limit = limitTime(clock, ATTEMPT_MS, createError, signal);
-  const over = Promise.withResolvers<never>();
-  limit.signal.addEventListener("abort", () => over.reject(limit.signal.reason), { once: true });
-  over.promise.catch(() => undefined);
-  return await Promise.race([attempt(), over.promise]);
 }
 
 /** Runs an action that may be repeated, until the connection does not fail. AppError as in `attemptUntil`. */
