@@ -41,6 +41,19 @@ function roundTrip(body: Uint8Array): { readonly object: Record<string, unknown>
   return { object, again: encodeEnvelope(apiVersion, kind, encodeMessage(found.schema, object)) };
 }
 
+test("a number of a FieldsV1 that is beyond the range of a float keeps its text", () => {
+  const fieldsV1 = new Uint8Array(Buffer.from('{"f:a":[1e400,"1e400",2]}'));
+  const entry = new BinaryWriter().tag(7, WireType.LengthDelimited).bytes(
+    new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(fieldsV1).finish(),
+  ).finish();
+  const metadata = new BinaryWriter().tag(17, WireType.LengthDelimited).bytes(entry).finish();
+  const body = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(metadata).finish();
+  const object = decodeMessage(leaseKind.schema, new Uint8Array(body));
+  assert.match(JSON.stringify(object), /"fieldsV1":\{"f:a":\[1e400,"1e400",2\]\}/);
+  const again = decodeMessage(leaseKind.schema, encodeMessage(leaseKind.schema, object));
+  assert.equal(JSON.stringify(again), JSON.stringify(object));
+});
+
 // The bytes of `IntOrString.Marshal` (apimachinery pkg/util/intstr/generated.pb.go): type, number and text, all always.
 for (
   const { targetPort, want } of [
