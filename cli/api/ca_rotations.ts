@@ -30,7 +30,7 @@ export const CA_ROTATION_COLLECTION = formatCollectionPath(caRotationKind);
 /** The path of the collection of TrustReports. */
 export const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
 
-/** The pause between two looks at a rotation. */
+/** The pause between two reads of a rotation. */
 const POLL_MS = 500;
 /** A server renews its entry about once a minute; one that has not for this long is down. */
 const DOWN_AFTER_MS = 180_000;

@@ -1,4 +1,5 @@
 /** The names and addresses of a remote API server, which no node may have. */
+import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
@@ -26,7 +27,7 @@ export function createServerNames(
   { clock }: { readonly clock: Clock },
 ): () => Promise<NodeNames> {
   const url = new URL(cluster.server);
-  const hosts = [...SERVICE_NAMES, url.hostname.replace(/^\[|\]$/g, ""), cluster.tlsServerName ?? ""];
+  const hosts = [...SERVICE_NAMES, withoutBrackets(url.hostname), cluster.tlsServerName ?? ""];
   let known: { readonly names: NodeNames; readonly until: number } | undefined;
   return async () => {
     const now = clock.elapsedMs();

@@ -1,4 +1,5 @@
 /** HTTPS to a remote Kubernetes API over `node:https`: keep-alive HTTP/1.1, streamed answers, typed failures. */
+import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import { versions } from "node:process";
@@ -264,7 +265,7 @@ function findServingDer(
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   return new Promise((resolve) => {
     const socket = connect({
-      host: server.hostname.replace(/^\[|\]$/g, ""),
+      host: withoutBrackets(server.hostname),
       port: Number(server.port === "" ? 443 : server.port),
       minVersion: "TLSv1.2",
       rejectUnauthorized: false,

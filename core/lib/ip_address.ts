@@ -15,6 +15,11 @@ export function formatIpAddress(bytes: Uint8Array): string {
   }`;
 }
 
+/** Removes the brackets that an IPv6 address has as the host of a URL. */
+export function withoutBrackets(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}
+
 /** Converts an address into canonical text; undefined when it is malformed. */
 export function canonicalIp(text: string): string | undefined {
   const bytes = parseIpAddress(text);

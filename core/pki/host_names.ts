@@ -3,12 +3,12 @@
  * without its legacy parts): a common name does not count, and a wildcard must be the whole first label.
  */
 import type { CertificateFacts } from "./certificate.ts";
-import { canonicalIp } from "../lib/ip_address.ts";
+import { canonicalIp, withoutBrackets } from "../lib/ip_address.ts";
 
 /** Describes a mismatch in Go's words; undefined when the certificate is for the host. An IPv6 address may have brackets. */
 export function findHostFault(certificate: CertificateFacts, host: string): string | undefined {
   const { dnsNames, ipAddresses } = certificate;
-  const address = canonicalIp(host.replace(/^\[|\]$/g, ""));
+  const address = canonicalIp(withoutBrackets(host));
   if (address !== undefined) {
     if (ipAddresses.includes(address)) return undefined;
     if (ipAddresses.length === 0) {

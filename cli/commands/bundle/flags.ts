@@ -1,5 +1,4 @@
 /** The commands `tlsboot csr export` and `csr import`: flags, help and examples. */
-import { err, ok } from "../../../core/lib/result.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { QR_FLAG } from "../../flags/bundle.ts";
 import { API_FLAGS } from "../../flags/common.ts";
@@ -11,18 +10,6 @@ const BUNDLE_KEY_FLAG = fileFlag({
   summary: "Key that signs the exports of this installation, which the first export creates. " +
     "Without it, pki/bundle.key in --data-dir.",
 });
-
-/** The flag for keys of the other end of a bundle. */
-export function pinListFlag(summary: string): ReturnType<typeof parsedListFlag<string>> {
-  return parsedListFlag({
-    placeholder: "PIN",
-    summary,
-    parse: (text) => {
-      const pin = parsePublicKeyPin(text);
-      return pin.ok ? ok<string>(pin.value) : err("want sha256: and 64 hexadecimal digits");
-    },
-  });
-}
 
 const EXPORT_FLAGS = {
   ...API_FLAGS,
@@ -74,10 +61,13 @@ export const exportCsrCommand = defineCommand({
 const IMPORT_FLAGS = {
   ...API_FLAGS,
   bundleKey: BUNDLE_KEY_FLAG,
-  trustSigner: pinListFlag(
-    "Public key pin of a CA that may answer, as tlsboot ca show prints it; may be repeated. Without it, the CAs count that " +
-      "the API server trusts for its clients, and the CA in the kubeconfig.",
-  ),
+  trustSigner: parsedListFlag({
+    placeholder: "PIN",
+    summary:
+      "Public key pin of a CA that may answer, as tlsboot ca show prints it; may be repeated. Without it, the CAs count " +
+      "that the API server trusts for its clients, and the CA in the kubeconfig.",
+    parse: parsePublicKeyPin,
+  }),
   leaveRefused: switchFlag({
     isCommandLineOnly: true,
     summary: "Leave the requests approved that the CA refuses, to export them again. Without it they become Failed.",

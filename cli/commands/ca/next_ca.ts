@@ -32,7 +32,13 @@ import {
 import { listRecordPages } from "../../api/records.ts";
 import { hasSplitAuthorities, readAuthority, readChain } from "../../authority/files.ts";
 import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
-import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import {
+  type AuthorityPaths,
+  authorityPaths,
+  type CaPurpose,
+  getCaName,
+  SPLIT_PURPOSES,
+} from "../../authority/layout.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -68,7 +74,7 @@ export async function findReplacedCa(
   const root = resolve(io.cwd, dataDir);
   const isSplit = await hasSplitAuthorities(root, files);
   const purposes: readonly CaPurpose[] = isSplit ? ["serving", ...SPLIT_PURPOSES] : ["serving"];
-  const names = purposes.map((purpose) => purpose === "serving" ? "ca" : `${purpose}-ca`);
+  const names = purposes.map(getCaName);
   const purpose = purposes[names.indexOf(name)];
   if (purpose !== undefined) return { name, paths: authorityPaths(root, purpose) };
   const why = isSplit

@@ -1,4 +1,5 @@
 /** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
+import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { lookup } from "node:dns/promises";
 import { open, readdir, stat } from "node:fs/promises";
 import { isIP } from "node:net";
@@ -59,7 +60,7 @@ export async function examineName(
   { target, fix }: { readonly target: string; readonly fix?: (url: URL) => string | undefined },
 ): Promise<readonly Finding[]> {
   const url = URL.parse(server);
-  const host = url?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  const host = withoutBrackets(url?.hostname ?? "");
   if (url === null || isIP(host) !== 0) return [];
   const isResolved = await lookup(host).then(() => true, () => false);
   return reportCheck(
@@ -80,8 +81,8 @@ export async function examineServingNames(
   },
   { files }: Pick<ExamineDeps, "files">,
 ): Promise<readonly Finding[]> {
-  const host = URL.parse(server ?? "")?.hostname.replace(/^\[|\]$/g, "");
-  if (leaf === undefined || host === undefined) return [];
+  const host = withoutBrackets(URL.parse(server ?? "")?.hostname ?? "");
+  if (leaf === undefined || host === "") return [];
   const own = chooseAdvertisedHost("0.0.0.0", undefined, await readInterfaces(files));
   const addresses = [own.host, ...own.others ?? []].filter((address) => address !== LOOPBACK);
   const faults = checkServingNames({

@@ -1,4 +1,5 @@
 /** Answers a bundle of requests, which a server without a signer exported, beside a CA without a network. */
+import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
@@ -146,7 +147,7 @@ async function decideAll({ header, requests }: RequestBundle, desk: Desk): Promi
   const signed = new Map(desk.records.map((record) => [record.spec.request?.uid, record]));
   const bySubject = Map.groupBy(desk.records, ({ spec }) => spec.subject ?? "");
   const server = splitHosts(
-    URL.canParse(header.server) ? [new URL(header.server).hostname.replace(/^\[|\]$/g, "")] : [],
+    URL.canParse(header.server) ? [withoutBrackets(new URL(header.server).hostname)] : [],
   );
   const decided: DecidedRequest[] = [];
   for (const request of requests) {

@@ -1,4 +1,5 @@
 /** Decides about one request on a stick: by the rules of its signer, the policies, and the person on the terminal. */
+import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { userInfo } from "node:os";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
@@ -70,7 +71,7 @@ export async function decideOfflineRequest(
   }
   const csr = { ...planned.csr, spec: { ...planned.csr.spec, ...requester } };
   const server = splitHosts(
-    settings.server === undefined ? [] : [new URL(settings.server).hostname.replace(/^\[|\]$/g, "")],
+    settings.server === undefined ? [] : [withoutBrackets(new URL(settings.server).hostname)],
   );
   const judgement = judgeOfflineRequest({ csr, request: facts, ...policies, records, server, now });
   show(judgement, undefined);

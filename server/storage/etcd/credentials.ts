@@ -2,6 +2,7 @@
  * TLS credentials for one member of an etcd. Those of the gRPC library send an IP address as the server name, which TLS
  * does not allow (RFC 6066 section 3): Deno refuses it, and Node will. The address is still checked against the certificate.
  */
+import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { isIP, type Socket } from "node:net";
 import { connect, type SecureContext } from "node:tls";
 import { ChannelCredentials, credentials } from "@grpc/grpc-js";
@@ -16,7 +17,7 @@ export class EtcdCredentials extends ChannelCredentials {
   /** `host` is as in a URL: an IPv6 address is in brackets. */
   constructor(host: string, secureContext: SecureContext) {
     super();
-    this.#host = host.replace(/^\[|\]$/g, "");
+    this.#host = withoutBrackets(host);
     this.#secureContext = secureContext;
   }
 
