@@ -127,6 +127,7 @@ export function toExactValue(
 /** Finds the text of the first number that is beyond the range of a float. */
 export function findInfinite(value: unknown): string | undefined {
   if (value instanceof ExactNumber) return Number.isFinite(value.value) ? undefined : value.literal;
+  if (typeof value === "number") return Number.isFinite(value) ? undefined : String(value);
   if (typeof value !== "object" || value === null) return undefined;
   for (const member of Object.values(value)) {
     const found = findInfinite(member);

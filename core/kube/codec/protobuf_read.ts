@@ -2,7 +2,7 @@
  * Decodes messages into canonical objects as gogo's generated code does: zero values may be omitted, unknown fields are
  * skipped, and a repeated message is merged.
  */
-import { ExactNumber, isTooDeep } from "../json_value.ts";
+import { ExactNumber, findInfinite, isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "../../lib/byte_order.ts";
 import { buildMessage, createZeroValue, getMessagePlan, type MessagePlan } from "./message_plan.ts";
@@ -168,9 +168,6 @@ function readIntOrString(reader: WireReader): number | string {
   return isText ? text : number;
 }
 
-/** A text without it has no number beyond the range of a float. It may be in a string, too. */
-const LARGE_NUMBER = /[eE]\+?\d{3}|\d{309}/;
-
 /** Keeps the text of a number beyond the range of a float, which JSON could not print again. */
 function keepInfinite(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   const isInfinite = typeof value === "number" && !Number.isFinite(value);
@@ -181,12 +178,12 @@ function parseFree(text: string): unknown {
   if (text === "") return null;
   let value: unknown;
   try {
-    value = LARGE_NUMBER.test(text) ? JSON.parse(text, keepInfinite) : JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new DecodeError("proto: raw field does not hold JSON", error);
   }
   if (isTooDeep(value)) throw new DecodeError("exceeded max depth");
-  return value;
+  return findInfinite(value) === undefined ? value : JSON.parse(text, keepInfinite);
 }
 
 function readListItem(reader: WireReader, type: FieldType & { kind: "list" }, before: unknown): unknown {
