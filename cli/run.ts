@@ -35,7 +35,7 @@ export async function run(
   let seeHelp: string | undefined;
   try {
     if (argv[0] === COMPLETE_WORD && argv[1] === "--") return await answerCompletion(argv.slice(2), io, table, signal);
-    const invocation = parseCommandLine(argv, table);
+    const invocation = parseCommandLine(argv, table, () => io.stdout.columns);
     if (invocation.kind === "help") {
       io.stdout.write(invocation.text);
       return EXIT.done;

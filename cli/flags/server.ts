@@ -7,6 +7,7 @@ import {
   fileFlag,
   hostFlag,
   hostListFlag,
+  inGroup,
   integerFlag,
   listFlag,
   parsedFlag,
@@ -17,26 +18,8 @@ import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.t
 import { etcdFlags } from "./etcd.ts";
 import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
-/** The flags of commands that serve the API. */
-export const SERVER_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  ...CA_KEY_FLAGS,
-  ...LOG_FLAGS,
-  bindAddress: hostFlag({
-    default: "127.0.0.1",
-    placeholder: "IP",
-    summary: "Address to listen on; 0.0.0.0, and :: with IPv6, open the server to the network.",
-  }),
-  securePort: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port to listen on; 0 takes a free one." }),
-  advertiseAddress: hostFlag({
-    summary:
-      "Address or name of the server in kubeconfigs. Without it, the bind address; when that is 0.0.0.0 or ::, " +
-      "the address of the interface with the default route.",
-  }),
-  tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
-  tlsCertFile: fileFlag({ summary: "Your own serving certificate, PEM, leaf first; with --tls-private-key-file." }),
-  tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
-  crlUrl: CRL_URL_FLAG,
+/** The flags for the users of the API, and what they may do. */
+const ACCESS_FLAGS = {
   clientCaFile: fileFlag({
     summary: "PEM bundle of CAs whose client certificates are accepted, beside the CA in --data-dir.",
   }),
@@ -89,7 +72,6 @@ export const SERVER_FLAGS = {
     default: true,
     summary: "Accept requests without credentials as system:anonymous, who may read health and version.",
   }),
-  featureGates: FEATURE_GATES_FLAG,
   nodeRecovery: durationFlag({
     default: "0",
     summary:
@@ -107,52 +89,28 @@ export const SERVER_FLAGS = {
     placeholder: "LIST",
     summary: "Always Node,RBAC; there is no AlwaysAllow.",
   }),
-  maxRequestsInflight: integerFlag({
-    default: 400,
-    min: 1,
-    max: 100_000,
-    summary: "With --max-mutating-requests-inflight: how many requests are served at the same time. Others wait by " +
-      "priority, and are rejected after 15 s with the advice to retry.",
-  }),
-  maxMutatingRequestsInflight: integerFlag({
-    default: 200,
-    min: 0,
-    max: 100_000,
-    summary: "Added to --max-requests-inflight; see there.",
-  }),
   maxOpenRequestsPerRequester: integerFlag({
     default: 0,
     max: 100_000,
     summary: "How many undecided certificate signing requests one requester may have: a further one is answered with " +
       "429 and Retry-After. All machines with the same token are one requester. 0 for no limit.",
   }),
-  ...etcdFlags(
-    "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or later), all " +
-      "http or all https. Any number of servers may share it.",
-  ),
-  etcdCompactionInterval: durationFlag({
-    default: "5m0s",
-    summary: "How often etcd is compacted, and the age of the revisions that are removed; 0 disables it.",
-  }),
-  storageQuota: integerFlag({
-    default: 2048,
-    placeholder: "MB",
-    min: 1,
-    max: 1_000_000,
-    summary: "Megabytes that all objects of the database may take: a full one accepts no new objects until others " +
-      "are deleted. For etcd, its own --quota-backend-bytes applies.",
-  }),
+} as const;
+
+/** The flags for the keys and certificates of the server, and its register. */
+const SERVER_CERTIFICATE_FLAGS = {
+  ...CA_KEY_FLAGS,
+  tlsCertFile: fileFlag({ summary: "Your own serving certificate, PEM, leaf first; with --tls-private-key-file." }),
+  tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
+  crlUrl: CRL_URL_FLAG,
   issuedRetention: durationFlag({
     default: "365d",
     summary: "How long the register of issued certificates keeps a record after the certificate has ended.",
   }),
-  storageMinFree: integerFlag({
-    default: 64,
-    placeholder: "MB",
-    summary:
-      "Megabytes that must be free on the disk of --data-dir, and on that of a blocking-strict audit log: with " +
-      "less, /readyz fails. 0 for no limit.",
-  }),
+} as const;
+
+/** The flags for the audit log. */
+const AUDIT_FLAGS = {
   auditLogPath: fileFlag({
     summary: "File that gets a line for each request, in Kubernetes' audit format; - for stdout.",
   }),
@@ -175,6 +133,74 @@ export const SERVER_FLAGS = {
   auditLogMaxage: integerFlag({ default: 366, summary: "Days that rotated audit logs are kept; 0 for ever." }),
   auditLogMaxbackup: integerFlag({ default: 100, summary: "Number of rotated audit logs that are kept; 0 for all." }),
   auditLogCompress: switchFlag({ summary: "Compress rotated audit logs with gzip." }),
+} as const;
+
+/** The flags for the storage in etcd. */
+const ETCD_STORAGE_FLAGS = {
+  ...etcdFlags(
+    "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or later), all " +
+      "http or all https. Any number of servers may share it.",
+  ),
+  etcdCompactionInterval: durationFlag({
+    default: "5m0s",
+    summary: "How often etcd is compacted, and the age of the revisions that are removed; 0 disables it.",
+  }),
+} as const;
+
+/** The flags for limits and features. */
+const TUNING_FLAGS = {
+  featureGates: FEATURE_GATES_FLAG,
+  maxRequestsInflight: integerFlag({
+    default: 400,
+    min: 1,
+    max: 100_000,
+    summary: "With --max-mutating-requests-inflight: how many requests are served at the same time. Others wait by " +
+      "priority, and are rejected after 15 s with the advice to retry.",
+  }),
+  maxMutatingRequestsInflight: integerFlag({
+    default: 200,
+    min: 0,
+    max: 100_000,
+    summary: "Added to --max-requests-inflight; see there.",
+  }),
+  storageQuota: integerFlag({
+    default: 2048,
+    placeholder: "MB",
+    min: 1,
+    max: 1_000_000,
+    summary: "Megabytes that all objects of the database may take: a full one accepts no new objects until others " +
+      "are deleted. For etcd, its own --quota-backend-bytes applies.",
+  }),
+  storageMinFree: integerFlag({
+    default: 64,
+    placeholder: "MB",
+    summary:
+      "Megabytes that must be free on the disk of --data-dir, and on that of a blocking-strict audit log: with " +
+      "less, /readyz fails. 0 for no limit.",
+  }),
+} as const;
+
+/** The flags of commands that serve the API. */
+export const SERVER_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  ...LOG_FLAGS,
+  bindAddress: hostFlag({
+    default: "127.0.0.1",
+    placeholder: "IP",
+    summary: "Address to listen on; 0.0.0.0, and :: with IPv6, open the server to the network.",
+  }),
+  securePort: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port to listen on; 0 takes a free one." }),
+  advertiseAddress: hostFlag({
+    summary:
+      "Address or name of the server in kubeconfigs. Without it, the bind address; when that is 0.0.0.0 or ::, " +
+      "the address of the interface with the default route.",
+  }),
+  tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
+  ...inGroup("Access", ACCESS_FLAGS),
+  ...inGroup("Certificate", SERVER_CERTIFICATE_FLAGS),
+  ...inGroup("Audit", AUDIT_FLAGS),
+  ...inGroup("etcd", ETCD_STORAGE_FLAGS),
+  ...inGroup("Tuning", TUNING_FLAGS),
 } as const;
 
 /** The type of SERVER_FLAGS, for the code that runs a server. */

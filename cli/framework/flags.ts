@@ -8,8 +8,16 @@ import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 
+/** The groups of a command's options in help, in this order. A flag without a group is a common one. */
+export const FLAG_GROUPS = ["Common", "Access", "Certificate", "Audit", "etcd", "Tuning"] as const;
+
+/** One of the groups of options. */
+export type FlagGroup = (typeof FLAG_GROUPS)[number];
+
 /** A flag with its default, its help and its parser. */
 export interface Flag<T> {
+  /** The group of the flag in the help of commands that have flags of several groups; `Common` without it. */
+  readonly group?: FlagGroup;
   /** The name of the value in help, such as `FILE`; undefined for a switch, which is given alone or as `=true` or `=false`. */
   readonly placeholder: string | undefined;
   /** The one-letter form, without the dash. */
@@ -73,6 +81,29 @@ export function flagName(key: string): string {
 /** Converts a key to the name of its environment variable: `TLSBOOT_DATA_DIR` for `dataDir`. */
 export function environmentName(key: string): string {
   return `TLSBOOT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** Puts flags into a group of options. */
+export function inGroup<F extends FlagSet>(group: FlagGroup, flags: F): F {
+  const grouped = Object.entries(flags).map(([key, value]) => [key, { ...value, group }] as const);
+  return Object.fromEntries(grouped) as FlagSet as F; // the group changes no other property
+}
+
+/** The flags of one group, by name; without a group where a command has only common ones. */
+export interface GroupedFlags {
+  readonly group: FlagGroup | undefined;
+  readonly entries: readonly (readonly [key: string, flag: Flag<unknown>])[];
+}
+
+/** Sorts flags by their groups and names, as help, manual pages and the reference show them. */
+export function groupFlags(flags: FlagSet): readonly GroupedFlags[] {
+  const sorted = Object.entries(flags).sort(([a], [b]) => flagName(a) < flagName(b) ? -1 : 1);
+  const groups = FLAG_GROUPS.map((group) => ({
+    group,
+    entries: sorted.filter(([, item]) => (item.group ?? "Common") === group),
+  })).filter(({ entries }) => entries.length > 0);
+  const [only, ...others] = groups;
+  return only?.group === "Common" && others.length === 0 ? [{ ...only, group: undefined }] : groups;
 }
 
 /** Creates a flag with a text. The last occurrence counts; without a default the setting may be undefined. */

@@ -10,7 +10,8 @@ import {
   getExitCodes,
   GLOBAL_FLAGS,
 } from "./command.ts";
-import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
+import { wrapWords } from "../output/wrap.ts";
+import { environmentName, type Flag, flagName, groupFlags } from "./flags.ts";
 
 /** The subject of a help text or a manual page. */
 export type HelpTopic =
@@ -30,13 +31,23 @@ export function getTopicPath(topic: HelpTopic): readonly string[] {
   }
 }
 
-/** Renders the help text, with a line break at its end. */
-export function renderHelp(table: CommandTable, topic: HelpTopic): string {
+/** The width of help outside of a terminal. */
+const DEFAULT_WIDTH = 80;
+/** Narrower lines would be harder to read than lines that the terminal breaks. */
+const MIN_WIDTH = 40;
+/** Longer lines are hard to follow. */
+const MAX_WIDTH = 120;
+/** The width of a tab, by which kubectl indents the descriptions of flags. */
+const TAB = " ".repeat(8);
+
+/** Renders the help text for a terminal of a width in characters, with a line break at its end. */
+export function renderHelp(table: CommandTable, topic: HelpTopic, columns: number = DEFAULT_WIDTH): string {
+  const width = Math.max(MIN_WIDTH, Math.min(columns, MAX_WIDTH));
   const sections = topic.kind === "command"
-    ? commandSections(table, topic.command)
+    ? commandSections(table, topic.command, width)
     : topic.kind === "family"
-    ? familySections(table, topic.family)
-    : programSections(table);
+    ? familySections(table, topic.family, width)
+    : programSections(table, width);
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
 
@@ -62,70 +73,97 @@ export function flagText(flag: Flag<unknown>): string {
   return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
 }
 
-function programSections(table: CommandTable): string[] {
+function programSections(table: CommandTable, width: number): string[] {
   const groups = COMMAND_GROUPS.map((group) => {
     const entries = table.commands
       .filter((command) => command.group === group)
       .map(({ path, summary }) => [path.join(" "), summary] as const);
-    return entries.length === 0 ? "" : `${group}:\n${list(entries)}`;
+    return entries.length === 0 ? "" : `${group}:\n${list(entries, width)}`;
   });
-  return [
-    table.description,
-    ...groups,
-    globalFlags(),
-    `Usage:\n  ${table.program} COMMAND [flags]`,
+  const notes = [
     `Settings can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
       environmentName("dataDir")
-    }) or in ` +
-    `the --config file, in this order; docs/reference/cli.md says which flags.\nUse "${table.program} COMMAND --help" for more about a command.`,
+    }) or in the --config file, in this order; docs/reference/cli.md says which flags.`,
+    `Use "${table.program} COMMAND --help" for more about a command.`,
   ];
-}
-
-function familySections(table: CommandTable, family: CommandFamily): string[] {
   return [
-    family.description,
-    subcommandsSection(table, family.word),
-    `Usage:\n  ${table.program} ${family.word} COMMAND [flags]`,
-    `Use "${table.program} ${family.word} COMMAND --help" for more about a command.`,
+    wrapText(table.description, width),
+    ...groups,
+    globalFlags(width),
+    `Usage:\n  ${table.program} COMMAND [flags]`,
+    notes.map((note) => wrapText(note, width)).join("\n"),
   ];
 }
 
-function subcommandsSection(table: CommandTable, word: string): string {
+function familySections(table: CommandTable, family: CommandFamily, width: number): string[] {
+  return [
+    wrapText(family.description, width),
+    subcommandsSection(table, family.word, width),
+    `Usage:\n  ${table.program} ${family.word} COMMAND [flags]`,
+    wrapText(`Use "${table.program} ${family.word} COMMAND --help" for more about a command.`, width),
+  ];
+}
+
+function subcommandsSection(table: CommandTable, word: string, width: number): string {
   const commands = findSubcommands(table, word);
   if (commands.length === 0) return "";
-  return `Available Commands:\n${list(commands.map(({ path, summary }) => [path.slice(1).join(" "), summary]))}`;
+  return `Available Commands:\n${list(commands.map(({ path, summary }) => [path.slice(1).join(" "), summary]), width)}`;
 }
 
-function commandSections(table: CommandTable, command: Command): string[] {
-  const examples = command.examples.map(({ comment, command: line }) => `  # ${comment}\n  ${line}`);
+function commandSections(table: CommandTable, command: Command, width: number): string[] {
+  const examples = command.examples.map(({ comment, command: line }) =>
+    // Commands are not broken, so that they can be copied.
+    [...wrapWords(comment, width, "  # "), `  ${line}`].join("\n")
+  );
   const args = command.args.map((argument) => [argumentText(argument), argument.summary] as const);
   return [
-    command.description,
-    command.path.length === 1 ? subcommandsSection(table, command.path[0] ?? "") : "",
+    wrapText(command.description, width),
+    command.path.length === 1 ? subcommandsSection(table, command.path[0] ?? "", width) : "",
     examples.length === 0 ? "" : `Examples:\n${examples.join("\n\n")}`,
-    args.length === 0 ? "" : `Arguments:\n${list(args)}`,
-    flagsSection("Options", command.flags),
-    globalFlags(),
-    `Exit Codes:\n${list(getExitCodes(command).map(([code, meaning]) => [String(code), meaning]))}`,
+    args.length === 0 ? "" : `Arguments:\n${list(args, width)}`,
+    ...groupFlags(command.flags).map(({ group, entries }) =>
+      flagsSection(group === undefined ? "Options" : `${group} Options`, entries, width)
+    ),
+    globalFlags(width),
+    `Exit Codes:\n${list(getExitCodes(command).map(([code, meaning]) => [String(code), meaning]), width)}`,
     `Usage:\n  ${usageLine(table, command)}`,
   ];
 }
 
-function globalFlags(): string {
+function globalFlags(width: number): string {
+  const flags = groupFlags(GLOBAL_FLAGS).flatMap(({ entries }) => entries);
   const help = `    -h, --help=false:\n\tShow this help.`;
-  return `${flagsSection("Global Options", GLOBAL_FLAGS)}\n\n${help}`;
+  return `${flagsSection("Global Options", flags, width)}\n\n${help}`;
 }
 
-function flagsSection(title: string, flags: FlagSet): string {
-  const entries = Object.entries(flags).sort(([a], [b]) => flagName(a) < flagName(b) ? -1 : 1);
-  if (entries.length === 0) return "";
-  const blocks = entries.map(([key, flag]) => `    ${flagHeading(key, flag)}:\n\t${flagText(flag)}`);
+function flagsSection(title: string, flags: readonly (readonly [string, Flag<unknown>])[], width: number): string {
+  const blocks = flags.map(([key, flag]) => {
+    const lines = wrapWords(flagText(flag), width, TAB).map((line) => `\t${line.slice(TAB.length)}`);
+    return [`    ${flagHeading(key, flag)}:`, ...lines].join("\n");
+  });
   return `${title}:\n${blocks.join("\n\n")}`;
 }
 
-function list(entries: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...entries.map(([name]) => name.length)) + 2;
-  return entries.map(([name, text]) => `  ${name.padEnd(Math.max(width, 16))}${text}`).join("\n");
+/** Wraps paragraphs, and keeps the indentation of each. Lines that are all indented by two or more blanks stay as they are. */
+function wrapText(text: string, width: number): string {
+  return text.split(/\n\s*\n/).map((block) => {
+    const lines = block.split("\n");
+    if (lines.every((line) => line.startsWith("  "))) return block;
+    const indent = block.startsWith(" ") ? " " : "";
+    return wrapWords(lines.map((line) => line.trim()).join(" "), width, indent).join("\n");
+  }).join("\n\n");
+}
+
+/** The narrowest column of descriptions; below it they begin on the line after the name. */
+const MIN_TEXT_WIDTH = 30;
+
+function list(entries: readonly (readonly [string, string])[], width: number): string {
+  const column = Math.max(16, ...entries.map(([name]) => name.length + 2)) + 2;
+  const isNarrow = width - column < MIN_TEXT_WIDTH;
+  return entries.map(([name, text]) => {
+    const lines = wrapWords(text, width, " ".repeat(isNarrow ? TAB.length : column));
+    return isNarrow ? `  ${name}\n${lines.join("\n")}` : `  ${name}`.padEnd(column) + lines.join("\n").slice(column);
+  }).join("\n");
 }
 
 /** Formats an argument in kubectl's form: `[NAME...]`, `FILE`. */

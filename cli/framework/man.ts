@@ -10,7 +10,7 @@ import {
   getExitCodes,
   GLOBAL_FLAGS,
 } from "./command.ts";
-import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
+import { environmentName, type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
 import { argumentText, flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
 
 /** The version and the date at the foot of each page. */
@@ -134,10 +134,14 @@ function entry(table: CommandTable, topic: HelpTopic): readonly string[] {
 }
 
 function options(title: string, flags: FlagSet): readonly string[] {
-  const entries = Object.entries(flags).sort(([a], [b]) => flagName(a) < flagName(b) ? -1 : 1);
-  return entries.length === 0
-    ? []
-    : [`.SH ${macroWord(title)}`, ...entries.flatMap(([key, flag]) => option(key, flag))];
+  const groups = groupFlags(flags);
+  return groups.length === 0 ? [] : [
+    `.SH ${macroWord(title)}`,
+    ...groups.flatMap(({ group, entries }) => [
+      ...(group === undefined ? [] : [`.SS ${macroWord(`${group} Options`)}`]),
+      ...entries.flatMap(([key, flag]) => option(key, flag)),
+    ]),
+  ];
 }
 
 function option(key: string, flag: Flag<unknown>): readonly string[] {

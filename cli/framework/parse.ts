@@ -17,12 +17,19 @@ export type Invocation =
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "run"; readonly command: Command; readonly args: readonly string[]; readonly raw: RawFlags };
 
-/** Parses a command line (without program names). Throws UsageError with the nearest match of a mistyped word. */
-export function parseCommandLine(argv: readonly string[], table: CommandTable): Invocation {
+/**
+ * Parses a command line (without program names). `columns` is the width of the terminal, for help. Throws UsageError with
+ * the nearest match of a mistyped word.
+ */
+export function parseCommandLine(
+  argv: readonly string[],
+  table: CommandTable,
+  columns?: () => number | undefined,
+): Invocation {
   const { words, typed } = splitWords(toCommandWords(argv, table), table);
   const topic = findTopic(words, table);
   const isHelp = typed.some(({ name }) => name === "help");
-  if (isHelp) return { kind: "help", text: renderHelp(table, topic) };
+  if (isHelp) return { kind: "help", text: renderHelp(table, topic, columns?.()) };
   const path = getTopicPath(topic);
   const args = words.slice(path.length);
   const at: Place = { name: [table.program, ...path].join(" "), topic, table };
@@ -30,7 +37,7 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable): 
   const raw = collectRawFlags(typed, at);
   switch (topic.kind) {
     case "program":
-      return { kind: "help", text: renderHelp(table, topic) };
+      return { kind: "help", text: renderHelp(table, topic, columns?.()) };
     case "family":
       throw new UsageError(`"${at.name}" needs a command: ${listCommandWords(at).join(", ")}`, seeHelp(at));
     case "command":

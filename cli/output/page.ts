@@ -1,5 +1,6 @@
 /** Pages to print: one description gives a text for a line printer or a terminal, and HTML for a browser. */
 import { escapeUnseen } from "../../core/lib/printable.ts";
+import { wrapWords } from "./wrap.ts";
 
 /** A part of a page. */
 export type PageBlock =
@@ -33,7 +34,7 @@ function renderBlock(block: PageBlock): string {
     case "heading":
       return `${clean(block.text)}\n${"-".repeat(clean(block.text).length)}`;
     case "text":
-      return wrap(clean(block.text), "").join("\n");
+      return wrapWords(clean(block.text), WIDTH).join("\n");
     case "facts": {
       const width = Math.max(...block.rows.map(([name]) => name.length)) + 3;
       return block.rows.flatMap(([name, value]) =>
@@ -43,26 +44,15 @@ function renderBlock(block: PageBlock): string {
     case "list":
       return block.items.flatMap((item, index) => {
         const mark = `${String(index + 1).padStart(2)}. `;
-        return wrap(clean(item), " ".repeat(mark.length)).map((text, at) => at === 0 ? mark + text.trimStart() : text);
+        return wrapWords(clean(item), WIDTH, " ".repeat(mark.length)).map((text, at) =>
+          at === 0 ? mark + text.trimStart() : text
+        );
       }).join("\n");
     case "code":
       return block.lines.map((text) => clean(text)).join("\n");
     case "blanks":
       return block.labels.map((label) => `${clean(label).padEnd(WIDTH - BLANK.length)}${BLANK}`).join("\n\n");
   }
-}
-
-function wrap(text: string, indent: string): readonly string[] {
-  const lines: string[] = [];
-  let current = indent;
-  for (const word of text.split(" ")) {
-    if (current.length > indent.length && current.length + 1 + word.length > WIDTH) {
-      lines.push(current);
-      current = indent;
-    }
-    current += current.length > indent.length ? ` ${word}` : word;
-  }
-  return [...lines, current];
 }
 
 /** Values are names that users chose: nothing in them may start another line, or be invisible. */

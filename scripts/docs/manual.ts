@@ -7,7 +7,7 @@ import {
   getExitCodes,
   GLOBAL_FLAGS,
 } from "../../cli/framework/command.ts";
-import { environmentName, type Flag, flagName, type FlagSet } from "../../cli/framework/flags.ts";
+import { environmentName, type Flag, type FlagSet, groupFlags } from "../../cli/framework/flags.ts";
 import { flagHeading, flagText, usageLine } from "../../cli/framework/help.ts";
 
 /** Renders the whole page `docs/reference/cli.md` from the command table. */
@@ -48,12 +48,13 @@ function commandSection(table: CommandTable, command: Command): string {
 }
 
 function flagTable(flags: FlagSet): string {
-  const entries = Object.entries(flags).sort(([a], [b]) => (flagName(a) < flagName(b) ? -1 : 1));
-  if (entries.length === 0) return "";
-  const rows = entries.map(([key, flag]) =>
-    `| \`${cell(flagHeading(key, flag))}\` | ${origin(key, flag)} | ${cell(flagText(flag))} |`
-  );
-  return ["| flag and default | environment | |", "|---|---|---|", ...rows].join("\n");
+  return groupFlags(flags).map(({ group, entries }) => {
+    const rows = entries.map(([key, flag]) =>
+      `| \`${cell(flagHeading(key, flag))}\` | ${origin(key, flag)} | ${cell(flagText(flag))} |`
+    );
+    const table = ["| flag and default | environment | |", "|---|---|---|", ...rows].join("\n");
+    return group === undefined ? table : `${group} options:\n\n${table}`;
+  }).join("\n\n");
 }
 
 function origin(key: string, flag: Flag<unknown>): string {

@@ -2,7 +2,7 @@
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { switchFlag } from "../../framework/flags.ts";
+import { inGroup, switchFlag } from "../../framework/flags.ts";
 
 /** The flags of `up`: those of the server, and those of its signer and approver. */
 const UP_FLAGS = {
@@ -18,8 +18,8 @@ const UP_FLAGS = {
     ...PROFILE_FLAGS.signerName,
     summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
   },
-  ...SIGNING_FLAGS,
-  ...CLEANER_FLAGS,
+  ...inGroup("Certificate", SIGNING_FLAGS),
+  ...inGroup("Tuning", CLEANER_FLAGS),
 } as const;
 
 /** The type of UP_FLAGS, for the code that runs the command. */
