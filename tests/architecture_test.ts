@@ -37,6 +37,7 @@ const CORE_ORDER = [
   "offline",
   "revocation",
   "rotation",
+  "review",
   "garbage",
   "namespaces",
   "backup",

@@ -9,7 +9,7 @@ import { readEtcdPlace } from "../../instance/etcd_place.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { resolve } from "node:path";
-import { describeNext, describeStep, formatRotation, isRotationReady } from "./census_text.ts";
+import { describeNext, describeStep, formatRotation, isRotationReady } from "../../api/ca_rotation_text.ts";
 import { checkNextCaFlags, findContinued, findReplacedCa, startCaRotation } from "./next_ca.ts";
 import type { CaRotateBeginFlags } from "./rotate_flags.ts";
 

@@ -35,7 +35,7 @@ import { line } from "../../output/escape.ts";
 import { readMachines, writeJoinFiles } from "../token/join_files.ts";
 import { readJoinTarget } from "../token/new_token.ts";
 import { UP_TOKEN_GROUP } from "../token/flags.ts";
-import { describeCa, describeServers, describeStep, formatRotation } from "./census_text.ts";
+import { describeCa, describeServers, describeStep, formatRotation } from "../../api/ca_rotation_text.ts";
 import {
   checkNextCaFlags,
   findContinued,

@@ -21,7 +21,7 @@ import {
   formatRotation,
   isRotationReady,
   toRotationFacts,
-} from "./census_text.ts";
+} from "../../api/ca_rotation_text.ts";
 import type { CaRotateStatusFlags } from "./rotate_flags.ts";
 
 /** A rotation with its census. */

@@ -30,7 +30,7 @@ import {
   formatCensus,
   formatRotation,
   isRotationReady,
-} from "./census_text.ts";
+} from "../../api/ca_rotation_text.ts";
 import type { CaRotateAbortFlags, CaRotateFinishFlags, CaRotateSwitchFlags } from "./rotate_flags.ts";
 
 /** The action of the command `tlsboot ca rotate switch`. */

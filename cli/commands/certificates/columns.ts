@@ -1,21 +1,13 @@
 /** The columns of certificates: for people in a table, and for programs as comma-separated values. */
 import { getName } from "../../../core/kube/meta.ts";
 import type { TableColumn, TableRow } from "../../output/table.ts";
-import { getApprover, getSigner, listNames, type RecordRow } from "./rows.ts";
+import { getApprover, getSigner, listNames, type RecordRow, shortenSerial } from "../../../core/review/record_rows.ts";
 
 interface RecordColumn {
   readonly name: string;
   /** Above zero for columns of `-o wide`. */
   readonly priority: number;
   text(row: RecordRow): string | undefined;
-}
-
-/** The shown digits of a serial number: 48 bits, which are unique also among a million certificates. */
-const SHORT_SERIAL_DIGITS = 12;
-
-/** Shortens a serial number to the digits that tables show. */
-export function shortenSerial(serialNumber: string): string {
-  return serialNumber.slice(0, SHORT_SERIAL_DIGITS);
 }
 
 const COLUMNS: readonly RecordColumn[] = [

@@ -3,30 +3,15 @@ import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateSource } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { parseRecordedSubject } from "../../../core/revocation/recorded_certificates.ts";
-import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import { formatFingerprint } from "../../output/certificate_text.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { shortenSerial } from "./columns.ts";
-import type { RecordRow } from "./rows.ts";
+import { findNodeOfRecord, type RecordRow, shortenSerial } from "../../../core/review/record_rows.ts";
 
 /** The neighbours of a certificate in time: the one that it replaced, and the one that replaced it. */
 export interface Neighbours {
   readonly before: IssuedCertificate | undefined;
   readonly after: IssuedCertificate | undefined;
-}
-
-/** Formats a certificate in one line, to choose it among others. */
-export function formatCandidate({ spec }: IssuedCertificate): string {
-  return line`${spec.serialNumber ?? "<unknown>"}  ${spec.subject ?? "<none>"}  issued ${spec.issuedAt ?? "<unknown>"}`;
-}
-
-/** Returns the node that a certificate identifies, or undefined for another certificate. */
-export function findNodeOfRecord({ spec }: IssuedCertificate): string | undefined {
-  const { username, groups } = parseRecordedSubject(spec.subject);
-  const isNode = username.startsWith(NODE_USER_PREFIX) && groups.includes(NODES_GROUP);
-  return isNode ? username.slice(NODE_USER_PREFIX.length) : undefined;
 }
 
 /** Renders the whole description of a certificate. */

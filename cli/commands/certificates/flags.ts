@@ -1,5 +1,6 @@
 /** The commands for the register of issued certificates: flags, help and examples. */
 import { parseDurationOrDays } from "../../../core/lib/duration.ts";
+import type { IssuedSince, RecordOrder } from "../../../core/review/record_rows.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -14,11 +15,8 @@ import {
 } from "../../framework/flags.ts";
 import { RECORD_OUTPUT_FLAG } from "../../output/format.ts";
 
-/** The moment of `--since`: a date, or a time before now. */
-export type Since = { readonly kind: "at"; readonly date: Date } | { readonly kind: "ago"; readonly ms: number };
-
 /** The orders that `--sort-by` can choose. */
-export const SORT_KEYS = [
+const SORT_KEYS = [
   "issued",
   "expires",
   "subject",
@@ -27,10 +25,7 @@ export const SORT_KEYS = [
   "status",
   "requester",
   "approved-by",
-] as const;
-
-/** One of the orders of `--sort-by`. */
-export type SortKey = (typeof SORT_KEYS)[number];
+] as const satisfies readonly RecordOrder[];
 
 /** Other names of the resource: short ones, and those of kubectl. */
 const CERTIFICATE_ALIASES: readonly string[] = [
@@ -88,7 +83,7 @@ const GET_CERTIFICATES_FLAGS = {
 export type GetCertificatesFlags = typeof GET_CERTIFICATES_FLAGS;
 
 /** Parses a duration, a date or an RFC 3339 time. */
-function parseSince(text: string): Result<Since, string> {
+function parseSince(text: string): Result<IssuedSince, string> {
   const duration = parseDurationOrDays(text);
   if (duration.ok) return ok({ kind: "ago", ms: duration.value });
   const date = new Date(text);

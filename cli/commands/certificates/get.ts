@@ -20,8 +20,8 @@ import {
   type RecordRow,
   type Replacements,
   toRow,
-} from "./rows.ts";
-import { findReferences, findReplacements, parseRecordReference } from "./source.ts";
+} from "../../../core/review/record_rows.ts";
+import { findReferences, findReplacements, parseRecordReference } from "../../api/record_source.ts";
 
 type Settings = Input<GetCertificatesFlags>["settings"];
 

@@ -7,7 +7,7 @@ import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { isRecord } from "../../../core/lib/record.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { findRecordSpec, formatRecordName } from "../../../core/register/record.ts";
-import type { RecordSource } from "./source.ts";
+import type { RecordSource } from "../../api/record_source.ts";
 
 /** The number of records that are handed out together. */
 const PAGE_SIZE = 500;

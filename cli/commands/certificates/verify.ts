@@ -14,7 +14,7 @@ import type { Io } from "../../io.ts";
 import { formatFingerprint } from "../../output/certificate_text.ts";
 import { line } from "../../output/escape.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
-import type { RecordSource } from "./source.ts";
+import type { RecordSource } from "../../api/record_source.ts";
 
 /** The action of the command `tlsboot verify certificates`. */
 export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

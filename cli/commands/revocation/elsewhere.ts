@@ -20,7 +20,7 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { tokenPath } from "../../api/tokens.ts";
 import { denyPending } from "./deny.ts";
-import type { TypedTarget } from "./targets.ts";
+import type { TypedTarget } from "../../api/revocation_targets.ts";
 
 /** Denies pending requests and deletes tokens; for every other target it reports what helps instead. */
 export async function revokeElsewhere(

@@ -1,13 +1,8 @@
 /** Revokes certificates, nodes, users, groups and bootstrap tokens, and denies pending requests. */
-import type { ApiClient } from "../../../client/objects/api.ts";
-import { AppError, isAppError } from "../../../core/errors.ts";
-import { revocationKind } from "../../../core/kube/kinds/mod.ts";
-import { getName } from "../../../core/kube/meta.ts";
-import { formatApiVersion } from "../../../core/kube/schema.ts";
-import { StatusError } from "../../../core/kube/status.ts";
+import { AppError } from "../../../core/errors.ts";
 import type { RevokeFlags } from "./flags.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
-import { REVOCATION_COLLECTION, revocationPath } from "../../api/records.ts";
+import { carryOutRevocation, servesRevocations } from "../../api/revocations.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -18,10 +13,9 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { denyPending } from "./deny.ts";
 import { revokeElsewhere } from "./elsewhere.ts";
-import { tokenPath } from "../../api/tokens.ts";
-import { type RevocationPlan, RevocationPlanner } from "./plan.ts";
-import { describeDone, describeNextSteps, describePlan, describeTokenUses } from "./plan_text.ts";
-import { parseTypedTarget } from "./targets.ts";
+import { type RevocationPlan, RevocationPlanner } from "../../api/revocation_plan.ts";
+import { describeDone, describeNextSteps, describePlan, describeTokenUses } from "../../api/revocation_text.ts";
+import { parseTypedTarget } from "../../api/revocation_targets.ts";
 
 type Settings = Input<RevokeFlags>["settings"];
 
@@ -32,7 +26,7 @@ export async function run(input: Input<RevokeFlags>, io: Io, signal: AbortSignal
   const hasToken = targets.some((item) => item.kind === "named" && item.target.kind === "token");
   if (settings.certificates && !hasToken) throw new UsageError("--certificates needs token/ID");
   await using connection = await connect(settings, io);
-  if (!await servesRevocations(connection, signal)) {
+  if (!await servesRevocations(connection.api, signal)) {
     return await revokeElsewhere(targets, connection, input, io, signal);
   }
   const planned = await new RevocationPlanner(connection, settings, io.clock.now()).plan(targets, signal);
@@ -52,16 +46,6 @@ export async function run(input: Input<RevokeFlags>, io: Io, signal: AbortSignal
     if (plan !== undefined) await revokeOne(plan, connection, settings, io, signal);
   }, { io, isDebug, signal });
   return failures.length > 0 ? EXIT.failed : code;
-}
-
-async function servesRevocations({ api }: ApiConnection, signal: AbortSignal): Promise<boolean> {
-  try {
-    await api.requestJson({ method: "GET", path: `/apis/${formatApiVersion(revocationKind)}` }, signal);
-    return true;
-  } catch (error) {
-    if (!isAppError(error, "not_found")) throw error;
-    return false;
-  }
 }
 
 /** Refuses, without a terminal and `--yes`, what the command uses itself and what neither register nor server knows. */
@@ -96,40 +80,9 @@ async function revokeOne(
 ): Promise<void> {
   if (plan.kind === "deny") return await denyPending(plan, api, settings.message, io, signal);
   const now = io.clock.now();
-  const { text, revocation, replaced, target } = plan;
-  try {
-    // A Revocation cannot change. Its token is deleted already, so nothing can use it between the two requests.
-    if (replaced !== undefined) {
-      await api.requestJson({ method: "DELETE", path: revocationPath(getName(replaced)) }, signal);
-    }
-    await api.requestJson({ method: "POST", path: REVOCATION_COLLECTION, body: revocation }, signal);
-  } catch (error) {
-    if (!isAppError(error, "invalid", "already_exists")) throw error;
-    throw new AppError(error.code, `cannot revoke "${text}": ${describeRefusal(error)}`, { cause: error });
-  }
-  const isDeleted = plan.hasTokenSecret && await deleteToken(target.value, api, io, signal);
-  io.stdout.write(`${describeDone(plan, isDeleted, now)}\n`);
+  const { isTokenDeleted, failure } = await carryOutRevocation(plan, api, signal);
+  if (failure !== undefined) io.stderr.write(line`${failure}\n`);
+  io.stdout.write(`${describeDone(plan, isTokenDeleted, now)}\n`);
   for (const row of describeTokenUses(plan, now)) io.stdout.write(`${row}\n`);
   for (const step of describeNextSteps(plan, now)) io.stderr.write(`${step}\n`);
-}
-
-/** Returns the causes of a refusal without the names of the fields, which the user did not type. */
-function describeRefusal(error: AppError): string {
-  const causes = error instanceof StatusError ? error.status.details?.causes ?? [] : [];
-  const texts = causes.map(({ message = "" }) => message.replace(/^(Forbidden|Required value): /, ""));
-  return texts.length === 0 ? error.message : texts.join("; ");
-}
-
-/** Deletes the Secret of a token, which is revoked already; a user who may not delete it learns that. */
-async function deleteToken(id: string, api: ApiClient, io: Io, signal: AbortSignal): Promise<boolean> {
-  try {
-    await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
-    return true;
-  } catch (error) {
-    // The server deletes the Secret of a revoked token too, and may have been faster.
-    if (isAppError(error, "not_found")) return true;
-    if (!isAppError(error, "access_denied")) throw error;
-    io.stderr.write(line`the token is revoked, but its Secret was not deleted: ${error.message}\n`);
-    return false;
-  }
 }

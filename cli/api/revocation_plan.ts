@@ -1,30 +1,30 @@
 /** Finds out what the targets of `tlsboot revoke` are, and which certificates each of them covers, before anything is changed. */
-import type { ApiClient } from "../../../client/objects/api.ts";
-import { findOwnUser } from "../../../client/objects/access_reviews.ts";
-import { createFilePort } from "../../../client/files.ts";
-import { readClientPair } from "../../../client/transport/connect.ts";
-import { findLeafCertificate } from "../../../core/csr/certificate.ts";
-import { getCsrPhase } from "../../../core/csr/phase.ts";
-import { AppError, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
-import { getName } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate, Revocation } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
+import type { ApiClient } from "../../client/objects/api.ts";
+import { findOwnUser } from "../../client/objects/access_reviews.ts";
+import { createFilePort } from "../../client/files.ts";
+import { readClientPair } from "../../client/transport/connect.ts";
+import { findLeafCertificate } from "../../core/csr/certificate.ts";
+import { getCsrPhase } from "../../core/csr/phase.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import {
   createRevocation,
   parseSerialNumber,
   type RevocationTarget,
   toRevocationName,
-} from "../../../core/revocation/revocation.ts";
-import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
-import type { ApiConnection } from "../../api/connection.ts";
-import { csrPath } from "../../api/csrs.ts";
-import { isGroupMissing, revocationPath } from "../../api/records.ts";
-import { tokenPath } from "../../api/tokens.ts";
-import { createApiSource, findReferences, type RecordSource } from "../certificates/source.ts";
-import type { TypedTarget } from "./targets.ts";
+} from "../../core/revocation/revocation.ts";
+import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import type { ApiConnection } from "./connection.ts";
+import { csrPath } from "./csrs.ts";
+import { isGroupMissing, revocationPath } from "./records.ts";
+import { tokenPath } from "./tokens.ts";
+import { createApiSource, findReferences, type RecordSource } from "./record_source.ts";
+import type { TypedTarget } from "./revocation_targets.ts";
 
 /** The step that revokes one target. */
 export type RevocationPlan =

@@ -1,11 +1,28 @@
 /** Records of issued certificates as rows: their status, the flags that select them, and their order. */
-import type { Since, SortKey } from "./flags.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { getName } from "../../../core/kube/meta.ts";
-import { matchesPattern } from "../../../core/lib/pattern.ts";
-import { compareBytes } from "../../../core/lib/byte_order.ts";
-import type { SubjectFields } from "../../../core/pki/names.ts";
-import { parseSubject } from "../../../core/pki/subject_text.ts";
+import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { getName } from "../kube/meta.ts";
+import { matchesPattern } from "../lib/pattern.ts";
+import { compareBytes } from "../lib/byte_order.ts";
+import type { SubjectFields } from "../pki/names.ts";
+import { parseSubject } from "../pki/subject_text.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import { parseRecordedSubject } from "../revocation/recorded_certificates.ts";
+
+/** An order of a list of certificates. */
+export type RecordOrder =
+  | "issued"
+  | "expires"
+  | "subject"
+  | "signer"
+  | "serial"
+  | "status"
+  | "requester"
+  | "approved-by";
+
+/** The earliest time of issuance that a list shows: a date, or a time before now. */
+export type IssuedSince =
+  | { readonly kind: "at"; readonly date: Date }
+  | { readonly kind: "ago"; readonly ms: number };
 
 /** The status of a certificate. A revoked certificate is never anything else, an expired one is never `replaced`. */
 export type RecordStatus = "valid" | "replaced" | "expired" | "revoked" | "unknown";
@@ -55,7 +72,7 @@ export interface RecordSelection {
   readonly requester: string | undefined;
   readonly token: string | undefined;
   readonly approvedBy: string | undefined;
-  readonly since: Since | undefined;
+  readonly since: IssuedSince | undefined;
 }
 
 type Test = (row: RecordRow) => boolean;
@@ -108,6 +125,21 @@ function matchesSubject(subject: string, pattern: string): boolean {
   return values.some(([type, value]) => matchesPattern(value, pattern) || matchesPattern(`${type}=${value}`, pattern));
 }
 
+/** The shown digits of a serial number: 48 bits, which are unique also among a million certificates. */
+const SHORT_SERIAL_DIGITS = 12;
+
+/** Shortens a serial number to the digits that tables show. */
+export function shortenSerial(serialNumber: string): string {
+  return serialNumber.slice(0, SHORT_SERIAL_DIGITS);
+}
+
+/** Returns the node that a certificate identifies, or undefined for another certificate. */
+export function findNodeOfRecord({ spec }: IssuedCertificate): string | undefined {
+  const { username, groups } = parseRecordedSubject(spec.subject);
+  const isNode = username.startsWith(NODE_USER_PREFIX) && groups.includes(NODES_GROUP);
+  return isNode ? username.slice(NODE_USER_PREFIX.length) : undefined;
+}
+
 /** Returns the signer of a record, or the origin of a certificate that has no signer, such as `kubeconfig`. */
 export function getSigner({ spec }: IssuedCertificate): string {
   return spec.signerName ?? spec.source ?? "";
@@ -128,13 +160,13 @@ export function getApprover({ spec }: IssuedCertificate): string {
   return reason !== "" && (username === "" || username.startsWith("system:")) ? reason : username;
 }
 
-/** Compares rows by a key; equal ones are in the order of issuance. */
-export function compareRows(key: SortKey): (a: RecordRow, b: RecordRow) => number {
-  const text = SORT_TEXT[key];
+/** Compares rows by an order; equal ones are in the order of issuance. */
+export function compareRows(order: RecordOrder): (a: RecordRow, b: RecordRow) => number {
+  const text = SORT_TEXT[order];
   return (a, b) => compareBytes(text(a), text(b)) || a.record.spec.sequence - b.record.spec.sequence;
 }
 
-const SORT_TEXT: Readonly<Record<SortKey, (row: RecordRow) => string>> = {
+const SORT_TEXT: Readonly<Record<RecordOrder, (row: RecordRow) => string>> = {
   issued: ({ record }) => record.spec.issuedAt ?? "",
   expires: ({ record }) => record.spec.notAfter ?? "",
   subject: ({ record }) => record.spec.subject ?? "",

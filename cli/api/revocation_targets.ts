@@ -1,9 +1,9 @@
 /** What a user wants to revoke, as it is typed: a serial number, or a word and a name such as `node/n1`. */
-import { findNearest } from "../../../core/lib/nearest.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { RevocationTarget } from "../../../core/revocation/revocation.ts";
-import { UsageError } from "../../framework/usage_error.ts";
-import { parseRecordReference } from "../certificates/source.ts";
+import { findNearest } from "../../core/lib/nearest.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import type { RevocationTarget } from "../../core/revocation/revocation.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import { parseRecordReference } from "./record_source.ts";
 
 /** The target of `revoke` or `unrevoke` before it is looked up. */
 export type TypedTarget =

@@ -1,13 +1,12 @@
 /** The words of `tlsboot revoke`: what it is about to revoke, what it did, and what to do next. */
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import { parseRecordedSubject } from "../../../core/revocation/recorded_certificates.ts";
-import { line } from "../../output/escape.ts";
-import { alignTabs, TABLE_TABS } from "../../output/tab_writer.ts";
-import { shortenSerial } from "../certificates/columns.ts";
-import { findNodeOfRecord } from "../certificates/describe_text.ts";
-import type { RevocationPlan } from "./plan.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { parseRecordedSubject } from "../../core/revocation/recorded_certificates.ts";
+import { line } from "../output/escape.ts";
+import { alignTabs, TABLE_TABS } from "../output/tab_writer.ts";
+import { findNodeOfRecord, shortenSerial } from "../../core/review/record_rows.ts";
+import type { RevocationPlan } from "./revocation_plan.ts";
 
 type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
 

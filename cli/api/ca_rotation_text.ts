@@ -1,20 +1,20 @@
 /** The progress of a rotation as text: the two CAs, the servers, and the machines and users by their state. */
-import { formatTime, getName } from "../../../core/kube/meta.ts";
-import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
-import { formatName } from "../../../core/pki/names.ts";
+import { formatTime, getName } from "../../core/kube/meta.ts";
+import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
+import { formatName } from "../../core/pki/names.ts";
 import {
   type CensusRow,
   type CensusState,
   countStates,
   describeState,
   isAborting,
-} from "../../../core/rotation/census.ts";
-import { type ServerProgress, sortServers } from "../../api/ca_rotations.ts";
-import { formatKey } from "../../output/certificate_text.ts";
-import { oneLine } from "../../output/escape.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { createTablePrinter, type TableColumn } from "../../output/table.ts";
+} from "../../core/rotation/census.ts";
+import { type ServerProgress, sortServers } from "./ca_rotations.ts";
+import { formatKey } from "../output/certificate_text.ts";
+import { oneLine } from "../output/escape.ts";
+import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
+import { createTablePrinter, type TableColumn } from "../output/table.ts";
 
 /** The number of machines and users that are not ready, beyond which a text names no more of them without `-o wide`. */
 const MAX_SHOWN = 50;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { AppError } from "../../../core/errors.ts";
-import { createRecords, formatIssuedLog } from "../../../tests/support/issued_records.ts";
-import { createTempFolder } from "../../../tests/support/temp.ts";
-import { createLogSource, readIssuedLog } from "./log_source.ts";
-import { findReferences, parseRecordReference } from "./source.ts";
+import { AppError } from "../../core/errors.ts";
+import { createRecords, formatIssuedLog } from "../../tests/support/issued_records.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { createLogSource, readIssuedLog } from "../commands/certificates/log_source.ts";
+import { findReferences, parseRecordReference } from "./record_source.ts";
 
 const quiet = new AbortController().signal;
 

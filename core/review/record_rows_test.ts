@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRecords, type RecordEdit } from "../../../tests/support/issued_records.ts";
-import { addReplacement, compareRows, createSelector, type RecordSelection, type Replacements, toRow } from "./rows.ts";
+import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
+import {
+  addReplacement,
+  compareRows,
+  createSelector,
+  type RecordSelection,
+  type Replacements,
+  toRow,
+} from "./record_rows.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const NOTHING: RecordSelection = {

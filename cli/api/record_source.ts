@@ -1,12 +1,12 @@
 /** The register of a server, or the log of a signer, as pages of records; and the certificates that a user names. */
-import type { ApiClient } from "../../../client/objects/api.ts";
-import { AppError } from "../../../core/errors.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { getName } from "../../../core/kube/meta.ts";
-import { UsageError } from "../../framework/usage_error.ts";
-import { findRecord, listRecordPages, type RecordPage } from "../../api/records.ts";
-import { formatCandidate } from "./describe_text.ts";
-import { addReplacement, getSigner, isCertificateRecord, type Replacements } from "./rows.ts";
+import type { ApiClient } from "../../client/objects/api.ts";
+import { AppError } from "../../core/errors.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import { findRecord, listRecordPages, type RecordPage } from "./records.ts";
+import { line } from "../output/escape.ts";
+import { addReplacement, getSigner, isCertificateRecord, type Replacements } from "../../core/review/record_rows.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {
@@ -124,6 +124,11 @@ function withoutZeros(digits: string): string {
 }
 
 const MAX_CANDIDATES = 10;
+
+/** Formats a certificate in one line, to choose it among others. */
+function formatCandidate({ spec }: IssuedCertificate): string {
+  return line`${spec.serialNumber ?? "<unknown>"}  ${spec.subject ?? "<none>"}  issued ${spec.issuedAt ?? "<unknown>"}`;
+}
 
 function pickOne(
   text: string,
