@@ -19,6 +19,7 @@ import { encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
 import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { isSignatureGood } from "../pki/signature.ts";
+import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
 import { encodeDocument, parseDocument } from "./document.ts";
 
 /** A request for a CA without a network. */
@@ -166,16 +167,6 @@ export function parseOfflineRequest(text: string): Result<OfflineRequest, string
     site: site.value,
     ...(requester.value === undefined ? {} : { requester: requester.value }),
   });
-}
-
-/** Lists the alternative names of a request or a certificate, of all kinds. */
-export function listAlternativeNames(
-  { dnsNames, ipAddresses, emailAddresses, uris }: Pick<
-    RequestFacts,
-    "dnsNames" | "ipAddresses" | "emailAddresses" | "uris"
-  >,
-): readonly string[] {
-  return [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
 }
 
 function parseLifetime(text: string | undefined): Result<number | undefined, string> {

@@ -18,6 +18,13 @@ export interface AlternativeNames {
 /** The names of a certificate that has none. */
 export const NO_ALTERNATIVE_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
+/** Lists the alternative names of a request or a certificate, of all kinds. */
+export function listAlternativeNames(
+  { dnsNames, ipAddresses, emailAddresses, uris }: AlternativeNames,
+): readonly string[] {
+  return [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+}
+
 /** Object identifier of the extension. */
 export const SUBJECT_ALT_NAME_OID = "2.5.29.17";
 

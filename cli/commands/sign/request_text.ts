@@ -9,7 +9,8 @@ import {
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatDuration } from "../../../core/lib/duration.ts";
 import type { Judgement } from "../../../core/offline/judge_request.ts";
-import { listAlternativeNames, type OfflineRequest, toRequestFileName } from "../../../core/offline/request_file.ts";
+import { type OfflineRequest, toRequestFileName } from "../../../core/offline/request_file.ts";
+import { listAlternativeNames } from "../../../core/pki/subject_alternative_names.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { formatKey } from "../../output/certificate_text.ts";

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildCsr, condition, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
+import { shortenNames, summarizeRequest } from "./request_summary.ts";
+
+const CREATED = "2026-03-02T10:00:00Z";
+
+for (
+  const { name, options, want } of [
+    {
+      name: "the first request of a kubelet",
+      options: {},
+      want: ["node n1", "kubelet client", "token abcdef", "pending"],
+    },
+    {
+      name: "a serving certificate that is approved",
+      options: { ...servingOptions("n1"), conditions: [condition("Approved", CREATED)] },
+      want: ["node n1", "kubelet serving", "node n1", "approved"],
+    },
+    {
+      name: "a person's client certificate that is denied",
+      options: {
+        signerName: "kubernetes.io/kube-apiserver-client",
+        commonName: "jane",
+        organizations: ["developers"],
+        username: "admin",
+        conditions: [condition("Denied", CREATED)],
+      },
+      want: ["user jane", "API client", "admin", "denied"],
+    },
+    {
+      name: "a custom signer with several names",
+      options: {
+        signerName: "example.com/web",
+        commonName: "web",
+        dnsNames: ["web.example.com", "www.example.com"],
+        ipAddresses: ["10.0.0.7"],
+        username: "system:serviceaccount:shop:web",
+      },
+      want: ["web.example.com +2", "example.com/web", "account shop/web", "pending"],
+    },
+    {
+      name: "a custom signer with a common name only",
+      options: { signerName: "example.com/web", commonName: "web", username: "" },
+      want: ["web", "example.com/web", "unknown", "pending"],
+    },
+    {
+      name: "a request that cannot be read",
+      options: { request: "bm90IFBFTQ==", username: "system:anonymous" },
+      want: ["(cannot be read)", "kubelet client", "anonymous", "pending"],
+    },
+  ] satisfies readonly { name: string; options: CsrOptions; want: readonly string[] }[]
+) {
+  test(`summarizeRequest() describes ${name}`, async () => {
+    const summary = summarizeRequest(await buildCsr(options));
+    assert.deepEqual([summary.for, summary.signer, summary.requestedBy, summary.state], want);
+    assert.equal(summary.shortName, "csr-1");
+  });
+}
+
+test("shortenNames() keeps beginnings that no other name has, and never cuts a name that has no digest", () => {
+  const kubelet = "node-csr-abcdeAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+  const other = "node-csr-abcdeAABBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
+  const web = "web-example-com-0123456789abcdef0123";
+  const short = shortenNames([kubelet.slice(0, 52), other.slice(0, 52), web, "csr-x7x9d", "n1"]);
+  assert.deepEqual([...short.values()].sort(), [
+    "csr-x7x9d",
+    "n1",
+    "node-csr-abcdeAAA",
+    "node-csr-abcdeAAB",
+    "web-example-com-01234",
+  ]);
+});

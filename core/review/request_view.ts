@@ -1,0 +1,209 @@
+/**
+ * Everything that an approver needs to know about one request, in words that a terminal and a page can show as they are.
+ * The view holds what is known and nothing else: a fact that could not be read is absent. It holds no secrets, and it is
+ * plain data that survives JSON. Its texts contain what clients have sent, so each face escapes them for its medium.
+ */
+import type { CsrState } from "./request_summary.ts";
+
+/** The view of one request. Times are in RFC 3339. */
+export interface RequestView {
+  readonly name: string;
+  /** Empty for a request that was never stored, as is `resourceVersion`. */
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly state: CsrState;
+  /** The state with its reason: `pending`, `denied: PolicyDenied: Denied by rule …`. */
+  readonly stateText: string;
+  /** The whole request in one sentence without a full stop: `node n7, with the token abc123 that was made two hours ago, …`. */
+  readonly sentence: string;
+  /** For whom or for what the certificate is, in a few words, as in a list. */
+  readonly for: string;
+  readonly createdAt?: string;
+  /** The end of the issued certificate. */
+  readonly expiresAt?: string;
+  /** What a careful approver should notice first, the gravest first, each a sentence without a full stop. */
+  readonly warnings: readonly string[];
+  readonly requester: RequesterView;
+  readonly requested: RequestedView;
+  /** The verdict of the approval rules; absent when the request cannot be read, or when no rules were evaluated. */
+  readonly verdict?: VerdictView;
+  /** The origin of the approval rules, in words. */
+  readonly origin?: string;
+  /** Each rule with its evidence, in the order in which they apply. */
+  readonly rules: readonly RuleView[];
+  /** What would change the verdict, each in words. */
+  readonly changes: readonly string[];
+  /** What the signer demands of the request. */
+  readonly signerRules: readonly SignerRuleView[];
+  /** The certificate that the same machine or user had before, from the same signer. Absent when none is known. */
+  readonly lastCertificate?: EarlierCertificateView;
+  /** How the request differs from that certificate; empty when it asks for the same. Absent when there is none to compare. */
+  readonly difference?: readonly DifferenceView[];
+  /** Other open requests for the same identity or for one of the same names. Absent when requests could not be listed. */
+  readonly others?: readonly OtherRequestView[];
+  /** What the holder of the certificate could do with it, the most powerful first. */
+  readonly allows: readonly string[];
+  readonly conditions: readonly ConditionView[];
+  /** The decision as the server recorded it, with the user whom the server authenticated; a condition may name anyone. */
+  readonly decision?: DecisionView;
+  readonly certificate?: CertificateView;
+  /** Why there is no certificate although the request is approved, or none to be expected, and what to do. */
+  readonly unsigned?: string;
+}
+
+/** The user that sent the request, as the server authenticated it. */
+export interface RequesterView {
+  /** In words: `node n7`, `the holder of token abc123`, `user jane`. */
+  readonly text: string;
+  /** The user name; empty when there is none. */
+  readonly user: string;
+  readonly groups: readonly string[];
+  readonly token?: TokenView;
+  /** The address from which the request was created, and the program that sent it. */
+  readonly address?: string;
+  readonly userAgent?: string;
+}
+
+/** The bootstrap token that the requester had. The other fields are absent when the token could not be read. */
+export interface TokenView {
+  readonly id: string;
+  readonly createdAt?: string;
+  readonly createdBy?: string;
+  /** Absent also for a token that never expires. */
+  readonly expiresAt?: string;
+  readonly description?: string;
+  /** The only node that the token may be used for. */
+  readonly node?: string;
+  /** For how many more keys the token may be used; absent also for a token without such a limit. */
+  readonly usesLeft?: number;
+  /** The token does not exist any more, as after it has expired or was deleted. */
+  readonly isGone?: true;
+}
+
+/** The certificate that is requested. All but the signer, the usages and the lifetime are empty when it cannot be read. */
+export interface RequestedView {
+  readonly signerName: string;
+  /** Why the request cannot be read. */
+  readonly unreadable?: string;
+  /** The subject as text, such as `CN=system:node:n7,O=system:nodes`. */
+  readonly subject: string;
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** Other attributes of the subject, such as an earlier common name, which some signers copy: `2.5.4.3=admin`. */
+  readonly otherAttributes: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  readonly uris: readonly string[];
+  readonly emails: readonly string[];
+  readonly usages: readonly string[];
+  /** The type of the key, such as `ECDSA P-256`. */
+  readonly key: string;
+  /** SHA-256 (hex) of the public key as DER of SubjectPublicKeyInfo. */
+  readonly keyFingerprint: string;
+  readonly signatureAlgorithm: string;
+  /** Why the signature does not prove that the requester has the key; absent when it does. */
+  readonly signatureFault?: string;
+  /** The requested extensions by OID, such as `2.5.29.17 (critical)`. */
+  readonly extensions: readonly string[];
+  /** The requested lifetime in words: `one year`; absent when it is left to the signer. */
+  readonly lifetime?: string;
+  readonly expirationSeconds?: number;
+}
+
+/** The verdict of the approval rules about the request as it is now. */
+export interface VerdictView {
+  readonly kind: "approve" | "deny" | "pending" | "unknown";
+  readonly message: string;
+  /** The verdict with its message: `left pending: no rule of policy "web" is about it`. */
+  readonly text: string;
+}
+
+/** What one rule decided, and by which checks. */
+export interface RuleView {
+  readonly policy: string;
+  readonly rule: string;
+  readonly outcome: "approve" | "deny" | "pending" | "next" | "unknown";
+  /** The outcome in words: `approves`, `not about it: signer example.com/web is another`. */
+  readonly text: string;
+  /** Why the rule does not apply to the request; absent when it does. */
+  readonly notAbout?: string;
+  readonly checks: readonly CheckView[];
+}
+
+/** One requirement of a rule: what was checked, what the request has, and what would fix a failure. */
+export interface CheckView {
+  readonly what: string;
+  readonly saw: string;
+  readonly outcome: "holds" | "fails" | "unknown";
+  readonly fault?: string;
+  readonly fix?: string;
+}
+
+/** One requirement or remark of the signer. */
+export interface SignerRuleView {
+  /** `unknown`: the signer is not built in, so its own profile decides. */
+  readonly outcome: "ok" | "refused" | "note" | "unknown";
+  readonly sentence: string;
+  readonly fault?: string;
+}
+
+/** A certificate that the same machine or user had before. */
+export interface EarlierCertificateView {
+  readonly serialNumber?: string;
+  readonly notBefore?: string;
+  readonly notAfter?: string;
+  readonly state: "valid" | "expired" | "not yet valid" | "revoked" | "unknown";
+  /** Whether the request is for the same key; absent when the key of the certificate is not known. */
+  readonly isSameKey?: boolean;
+  /** The user that requested it, in words, and the address it came from. */
+  readonly requestedBy?: string;
+  readonly address?: string;
+}
+
+/** One difference between the request and the last certificate. */
+export interface DifferenceView {
+  /** The part that differs, such as `names`, `key` or `address`. */
+  readonly what: string;
+  readonly before: string;
+  readonly now: string;
+}
+
+/** Another open request that concerns the same identity or one of the same names. */
+export interface OtherRequestView {
+  readonly name: string;
+  readonly state: CsrState;
+  readonly createdAt?: string;
+  /** The requester in words, as in the view of that request. */
+  readonly requestedBy: string;
+  /** What both requests ask for, in words: `node n7`, `10.0.0.7`. */
+  readonly shares: string;
+  readonly sameKey: boolean;
+}
+
+/** One condition of the request. */
+export interface ConditionView {
+  readonly type: string;
+  readonly status: string;
+  readonly since?: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The decision as the server recorded it. */
+export interface DecisionView {
+  readonly type: string;
+  readonly user: string;
+  readonly address?: string;
+  readonly time?: string;
+}
+
+/** The certificate that the signer has issued. */
+export interface CertificateView {
+  /** Why the certificate cannot be read; then the other fields are empty. */
+  readonly unreadable?: true;
+  readonly subject: string;
+  readonly issuer: string;
+  readonly serialNumber: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
+}
