@@ -6,6 +6,7 @@ import {
   type LogRecord,
   type TextFormatter,
 } from "@logtape/logtape";
+import { formatTime } from "../core/kube/meta.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { cutLoggedText, escapeControls } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
@@ -32,9 +33,7 @@ const LOGTAPE_LEVEL = { debug: "debug", info: "info", warn: "warning", error: "e
 /** Creates a logger. It redacts secrets, tokens and private keys in every field. */
 export function createLogger(options: LoggerOptions): Logger {
   const format = options.format ?? (options.stderr.isTerminal ? "text" : "json");
-  const formatter = format === "json"
-    ? getJsonLinesFormatter({ message: "template", properties: "flatten" })
-    : createTextFormatter();
+  const formatter = format === "json" ? createJsonFormatter() : createTextFormatter();
   const least = LOGTAPE_LEVEL[options.level ?? "info"];
   const write = (level: LogLevel, message: string, fields: LogFields): void => {
     if (compareLogLevel(LOGTAPE_LEVEL[level], least) < 0) return;
@@ -98,10 +97,17 @@ function scoped(write: (level: LogLevel, message: string, fields: LogFields) => 
   };
 }
 
-/** `2026-11-25T10:00:00.000Z INFO  CSR approved csr=n1 signerName=…`. */
+/** Formats JSON lines such as `{"@timestamp":"2026-11-25T10:00:00Z","level":"INFO","message":"CSR approved","csr":"n1"}`. */
+function createJsonFormatter(): TextFormatter {
+  const format = getJsonLinesFormatter({ message: "template", properties: "flatten" });
+  // The library writes milliseconds, which no other time of this program has.
+  return (record) => format(record).replace(/^(\{"@timestamp":"[\d:T-]+)\.\d{3}Z"/, '$1Z"');
+}
+
+/** Formats lines for people, such as `2026-11-25T10:00:00Z INFO  CSR approved csr=n1 signerName=…`. */
 function createTextFormatter(): TextFormatter {
   return getTextFormatter({
-    timestamp: "rfc3339",
+    timestamp: (ms) => formatTime(new Date(ms)),
     level: (level) => (level === "warning" ? "WARN" : level.toUpperCase()).padEnd(5),
     format: ({ timestamp, level, message, record }) => {
       const fields = Object.entries(record.properties).map(([key, value]) => ` ${key}=${fieldText(value)}`);
@@ -158,7 +164,7 @@ function redact(value: unknown, depth: number): unknown {
   if (typeof value === "string") return cutLoggedText(redactText(value));
   if (value instanceof Secret) return REDACTED;
   if (value instanceof Error) return cutLoggedText(redactText(value.message));
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Date) return formatTime(value);
   if (typeof value === "bigint" || typeof value === "symbol" || typeof value === "function") return String(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth >= MAX_DEPTH) return "[nested]";

@@ -14,7 +14,7 @@ function logged(format: LogFormat, write: (logger: ReturnType<typeof createLogge
 
 test("createLogger() writes text with fields", () => {
   const line = logged("text", (logger) => logger.info("CSR approved", { csr: "n1", reason: "two words", count: 2 }));
-  assert.equal(line, '2026-01-01T00:00:00.000Z INFO  CSR approved csr=n1 reason="two words" count=2\n');
+  assert.equal(line, '2026-01-01T00:00:00Z INFO  CSR approved csr=n1 reason="two words" count=2\n');
 });
 
 test("createLogger() writes JSON lines", () => {
@@ -42,7 +42,7 @@ test("createLogger() lets no field replace a standard one, and writes one line w
   const line = logged("json", (logger) => logger.info("said", fields));
   assert.equal(line.indexOf("\n"), line.length - 1);
   const read = JSON.parse(line);
-  assert.deepEqual([read["@timestamp"], read.level, read.message], ["2026-01-01T00:00:00.000Z", "INFO", "said"]);
+  assert.deepEqual([read["@timestamp"], read.level, read.message], ["2026-01-01T00:00:00Z", "INFO", "said"]);
   const text = logged("text", (logger) => logger.info("said", fields));
   assert.equal(text.indexOf("\n"), text.length - 1);
 });

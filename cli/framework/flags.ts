@@ -3,7 +3,7 @@
  * `TLSBOOT_DATA_DIR` in the environment, and `dataDir:` in the configuration file. The type of a flag is the type of its
  * setting.
  */
-import { parseDurationOrDays } from "../../core/lib/duration.ts";
+import { parseSettingDuration } from "../../core/lib/duration.ts";
 import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
@@ -208,7 +208,7 @@ export function integerFlag<D extends number | undefined = undefined>(
 }
 
 /**
- * Creates a flag with a duration in Go's form, `10m` or `8760h0m0s`, or in whole days, `90d`. The setting is in
+ * Creates a flag with a duration in Go's form, `10m` or `8760h0m0s`, or in days and years, `90d` or `10y`. The setting is in
  * milliseconds and never negative. `min` and `max` are limits in the same form, both included.
  */
 export function durationFlag<D extends string | undefined = undefined>(
@@ -217,7 +217,7 @@ export function durationFlag<D extends string | undefined = undefined>(
   type Value = number | (D extends string ? never : undefined);
   const { min = "0", max } = options;
   const read = (text: string): number => {
-    const duration = parseDurationOrDays(text);
+    const duration = parseSettingDuration(text);
     return duration.ok ? duration.value : Number.NaN;
   };
   return flag<Value>(options, {
@@ -225,7 +225,7 @@ export function durationFlag<D extends string | undefined = undefined>(
     default: (options.default === undefined ? undefined : read(options.default)) as Value, // undefined exactly when D is undefined
     defaultText: options.default ?? "''",
     parse: (texts) => {
-      const duration = parseDurationOrDays(last(texts));
+      const duration = parseSettingDuration(last(texts));
       if (!duration.ok) return duration;
       const isWithin = duration.value >= read(min) && (max === undefined || duration.value <= read(max));
       if (isWithin) return duration;

@@ -129,14 +129,14 @@ for (
 test("resolveSettings() reports every fault with its origin", () => {
   const resolved = resolveSettings(flags, {
     commandLine: { port: ["70000"] },
-    env: { TLSBOOT_TTL: "1y", TLSBOOT_WATCH: "maybe" },
+    env: { TLSBOOT_TTL: "a year", TLSBOOT_WATCH: "maybe" },
     file: { path: "c.yaml", raw: { mode: ["c"] } },
   });
   assert.deepEqual(resolved, {
     ok: false,
     error: [
       '--port: "70000" found, want a number from 0 to 65535',
-      'TLSBOOT_TTL: "1y" found, want a duration such as 10m, 24h or 90d',
+      'TLSBOOT_TTL: "a year" found, want a duration such as 10m, 24h, 90d or 10y',
       'TLSBOOT_WATCH: "maybe" found, want true or false',
       'config file "c.yaml": mode: "c" found, want one of a, b',
     ],

@@ -63,7 +63,7 @@ for (
     [
       "a bad duration",
       rule("      rate: {max: 1, per: soon}\n"),
-      "rules[0].require.rate.per: a duration such as 10m, 24h or 90d expected",
+      "rules[0].require.rate.per: a duration such as 10m, 24h, 90d or 10y expected",
     ],
     [
       "a rate over too long a period",

@@ -6,7 +6,7 @@ import { TLSBOOT_API_VERSION } from "../version.ts";
 import { isRecord } from "./record.ts";
 import { err, ok, type Result } from "./result.ts";
 import { readYaml } from "./yaml/document.ts";
-import { parseDurationOrDays } from "./duration.ts";
+import { parseSettingDuration } from "./duration.ts";
 import { findNearest } from "./nearest.ts";
 import { parseCidr } from "./ip_address.ts";
 
@@ -117,11 +117,11 @@ export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
   };
 }
 
-/** A duration such as `90m` or `720h`, or whole days such as `90d`; the value is in milliseconds, above zero. */
+/** A duration such as `90m` or `720h`, or with whole days and years such as `90d` and `10y`; the value is in milliseconds, above zero. */
 export function duration(value: unknown, place: ConfigPlace): number | undefined {
-  const parsed = typeof value === "string" ? parseDurationOrDays(value) : undefined;
+  const parsed = typeof value === "string" ? parseSettingDuration(value) : undefined;
   if (parsed?.ok === true && parsed.value > 0) return parsed.value;
-  return fault(place, "a duration such as 10m, 24h or 90d expected");
+  return fault(place, "a duration such as 10m, 24h, 90d or 10y expected");
 }
 
 /** A text that passes a check; the check returns what is wrong with it. */

@@ -41,13 +41,19 @@ export function parseDuration(text: string): Result<number, string> {
 }
 
 /**
- * Parses a duration of tlsboot's own flags and files, which is never negative: Go's form, or whole days such as `90d`. Go has
- * no days because a day is not always 24 hours. The value is in milliseconds, the error says what is expected.
+ * Parses a duration of tlsboot's own flags and files, which is never negative: Go's form, with whole years and days in front,
+ * such as `90d`, `10y` or `1d12h`. Go has neither, because a day is not always 24 hours; here it is, and a year has 365 days.
+ * The value is in milliseconds, the error says what is expected.
  */
-export function parseDurationOrDays(text: string): Result<number, string> {
-  const days = /^(\d{1,6})d$/.exec(text)?.[1];
-  const duration = days === undefined ? parseDuration(text) : ok(Number(days) * DAY_MS);
-  return duration.ok && duration.value >= 0 ? duration : err("want a duration such as 10m, 24h or 90d");
+export function parseSettingDuration(text: string): Result<number, string> {
+  const [whole = "", years = "0", days = "0"] = /^(?:(\d{1,6})y)?(?:(\d{1,6})d)?/.exec(text) ?? [];
+  const rest = text.slice(whole.length);
+  const duration = whole !== "" && rest === "" ? ok(0) : parseDuration(rest);
+  // Go's form may begin with a sign, but not behind years or days.
+  const isSigned = whole !== "" && /^[+-]/.test(rest);
+  const total = (Number(years) * 365 + Number(days)) * DAY_MS + (duration.ok ? duration.value : 0);
+  const isValid = duration.ok && !isSigned && total >= 0 && total <= MAX_MS;
+  return isValid ? ok(total) : err("want a duration such as 10m, 24h, 90d or 10y");
 }
 
 /** Prints milliseconds as Go's `Duration.String` does: `24h0m0s`, `1m30s`, `1.5s`, `20ms`, `0s`. */

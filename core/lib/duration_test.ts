@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { formatDuration, parseDuration, parseDurationOrDays } from "./duration.ts";
+import { formatDuration, parseDuration, parseSettingDuration } from "./duration.ts";
 
 for (
   const { text, want } of [
@@ -46,14 +46,23 @@ for (
     { text: "0", want: 0 },
     { text: "-1h", want: undefined },
     { text: "-1d", want: undefined },
-    { text: "1d12h", want: undefined },
+    { text: "10y", want: 315_360_000_000 },
+    { text: "1y30d", want: 34_128_000_000 },
+    { text: "1d12h", want: 129_600_000 },
+    { text: "12h1d", want: undefined },
+    { text: "1d1y", want: undefined },
+    { text: "1d-1h", want: undefined },
+    { text: "1y+1h", want: undefined },
+    { text: "292y", want: 9_208_512_000_000 },
+    { text: "293y", want: undefined },
+    { text: "d", want: undefined },
+    { text: "", want: undefined },
     { text: "1.5d", want: undefined },
     { text: "1000000d", want: undefined },
-    { text: "10y", want: undefined },
   ]
 ) {
-  test(`parseDurationOrDays() ${want === undefined ? "refuses" : "reads"} ${text}`, () => {
-    const read = parseDurationOrDays(text);
+  test(`parseSettingDuration() ${want === undefined ? "refuses" : "reads"} ${text}`, () => {
+    const read = parseSettingDuration(text);
     assert.equal(read.ok ? read.value : undefined, want);
   });
 }

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
-import { formatDuration, parseDuration } from "../lib/duration.ts";
+import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { encodeCertificates } from "../pki/authority_chain.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
@@ -171,7 +171,7 @@ export function parseOfflineRequest(text: string): Result<OfflineRequest, string
 
 function parseLifetime(text: string | undefined): Result<number | undefined, string> {
   if (text === undefined || text === ANY_LIFETIME) return ok(undefined);
-  const duration = parseDuration(text);
+  const duration = parseSettingDuration(text);
   if (!duration.ok || duration.value < 1_000) return err(`its line Lifetime cannot be read: "${text}"`);
   return ok(Math.floor(duration.value / 1_000));
 }

@@ -230,8 +230,8 @@ pods: { namespaces: { allowed: [web] } }
       name: "durations",
       text: `${HEAD}${USAGES}lifetime: { max: 10ms, min: 1w, default: 0 }\n`,
       want: [
-        "lifetime.default: a duration such as 10m, 24h or 90d expected",
-        "lifetime.min: a duration such as 10m, 24h or 90d expected",
+        "lifetime.default: a duration such as 10m, 24h, 90d or 10y expected",
+        "lifetime.min: a duration such as 10m, 24h, 90d or 10y expected",
       ],
     },
     { name: "a tiny lifetime", text: `${HEAD}${USAGES}lifetime: { max: 10ms }\n`, want: [/^lifetime.max: at least/] },

@@ -101,7 +101,7 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "approve" },
   { line: "approve n1 --reason" },
   { line: "ca init --duration 5m" },
-  { line: "ca init --duration 10y --key-algorithm dsa", env: { TLSBOOT_COMMON_NAME: "" } },
+  { line: "ca init --duration ten --key-algorithm dsa", env: { TLSBOOT_COMMON_NAME: "" } },
   { line: "ca show" },
   { line: "token create --usages sign" },
   { line: "token create --groups masters" },

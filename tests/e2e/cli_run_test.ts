@@ -403,7 +403,7 @@ test("faults of file, environment and flags are reported together", async () => 
   assert.equal(
     stderr,
     'tlsboot: error: config file "c.yaml": unknown key "datadir", did you mean "dataDir"?\n' +
-      'tlsboot: error: TLSBOOT_DURATION: "long" found, want a duration such as 10m, 24h or 90d\n' +
+      'tlsboot: error: TLSBOOT_DURATION: "long" found, want a duration such as 10m, 24h, 90d or 10y\n' +
       'tlsboot: error: --key-algorithm: "dsa" found, want one of ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096, ed25519, ml-dsa-44, ml-dsa-65, ml-dsa-87\n' +
       "tlsboot: hint: see: tlsboot ca init --help\n",
   );

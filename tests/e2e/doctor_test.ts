@@ -451,7 +451,7 @@ const CASES: readonly Case[] = [
     check: "ca-expiry",
     severity: "warning",
     message: /^CA "tlsboot-ca" in "short\/pki\/ca\.crt" ends at \S+, in 166 days: less than a year$/,
-    fix: /^tlsboot ca rotate begin --data-dir short --duration 87600h$/,
+    fix: /^tlsboot ca rotate begin --data-dir short --duration 10y$/,
   },
   {
     name: "a CA of less than a year whose files are all there is",

@@ -308,10 +308,10 @@ async function readPair(
       ipAddresses: leaf.ipAddresses,
       serialNumber: leaf.serialNumber,
       sha256Fingerprint: leaf.sha256Fingerprint,
-      notBefore: leaf.notBefore.toISOString(),
-      notAfter: leaf.notAfter.toISOString(),
-      renewalFrom: renewalFrom.toISOString(),
-      renewalBy: renewalBy.toISOString(),
+      notBefore: formatTime(leaf.notBefore),
+      notAfter: formatTime(leaf.notAfter),
+      renewalFrom: formatTime(renewalFrom),
+      renewalBy: formatTime(renewalBy),
     },
   };
 }

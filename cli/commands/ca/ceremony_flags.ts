@@ -20,8 +20,8 @@ const CEREMONY_FLAGS = {
   }),
   rootName: textFlag({ default: "tlsboot root CA", summary: "Common name of the new root." }),
   rootDuration: durationFlag({
-    default: "175200h",
-    summary: "Lifetime of the new root; 175200h are twenty years.",
+    default: "20y",
+    summary: "Lifetime of the new root.",
   }),
   ...PERMIT_FLAGS,
   keyAlgorithm: KEY_ALGORITHM_FLAG,
@@ -33,8 +33,8 @@ const CEREMONY_FLAGS = {
     summary: "Common name of the intermediate CA. Without it, that of --intermediate-csr, or tlsboot-ca with the date.",
   }),
   intermediateDuration: durationFlag({
-    default: "43800h",
-    summary: "Lifetime of the intermediate CA; 43800h are five years.",
+    default: "5y",
+    summary: "Lifetime of the intermediate CA.",
   }),
   intermediateCsr: fileFlag({
     summary: "Request of the online server, from tlsboot ca request, whose key stays there. Without it, the ceremony " +

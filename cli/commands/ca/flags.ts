@@ -48,7 +48,7 @@ export const PERMIT_FLAGS = {
 const CA_INIT_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
-  duration: durationFlag({ default: "87600h", summary: "Lifetime of the CA certificate; 87600h are ten years." }),
+  duration: durationFlag({ default: "10y", summary: "Lifetime of the CA certificate." }),
   keyAlgorithm: choiceFlag({
     choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
     default: "ecdsa-p256",

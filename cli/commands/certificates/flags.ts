@@ -1,5 +1,5 @@
 /** The commands for the register of issued certificates: flags, help and examples. */
-import { parseDurationOrDays } from "../../../core/lib/duration.ts";
+import { parseSettingDuration } from "../../../core/lib/duration.ts";
 import type { IssuedSince, RecordOrder } from "../../../core/review/record_rows.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
@@ -84,7 +84,7 @@ export type GetCertificatesFlags = typeof GET_CERTIFICATES_FLAGS;
 
 /** Parses a duration, a date or an RFC 3339 time. */
 function parseSince(text: string): Result<IssuedSince, string> {
-  const duration = parseDurationOrDays(text);
+  const duration = parseSettingDuration(text);
   if (duration.ok) return ok({ kind: "ago", ms: duration.value });
   const date = new Date(text);
   const isDate = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text);

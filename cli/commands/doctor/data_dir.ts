@@ -99,7 +99,7 @@ function rotateCa(name: string, file: FoundFile, dataDirWord: string): string {
 /** The flag with which a CA that never lasted long is replaced by one that does. */
 function formatLifetime({ certificates: [ca] }: FoundFile): string {
   const lifetimeMs = ca === undefined ? 0 : ca.notAfter.getTime() - ca.notBefore.getTime();
-  return lifetimeMs < MIN_LIFETIME_MS ? " --duration 87600h" : "";
+  return lifetimeMs < MIN_LIFETIME_MS ? " --duration 10y" : "";
 }
 
 /** The command that writes the administrator's kubeconfig anew, for the same server. */

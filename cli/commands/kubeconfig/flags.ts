@@ -30,7 +30,7 @@ const KUBECONFIG_ADMIN_FLAGS = {
   out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
-  duration: lifetimeFlag({ default: "8760h", summary: "Lifetime of the certificate; 8760h are a year." }),
+  duration: lifetimeFlag({ default: "1y", summary: "Lifetime of the certificate." }),
 } as const;
 
 /** The type of the flags of `kubeconfig admin`. */

@@ -7,7 +7,7 @@ import { findLeafCertificate } from "../../../core/csr/certificate.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
-import { getName } from "../../../core/kube/meta.ts";
+import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import type { RevokeFlags } from "./flags.ts";
 import type { ApiConnection } from "../../api/connection.ts";
@@ -73,7 +73,7 @@ async function deleteTokenElsewhere(
     const leaf = findLeafCertificate(csr.status.certificate ?? "");
     const got = leaf === undefined
       ? "has no certificate"
-      : `got ${formatName(leaf.subject)}, valid until ${leaf.notAfter.toISOString()}`;
+      : `got ${formatName(leaf.subject)}, valid until ${formatTime(leaf.notAfter)}`;
     io.stdout.write(line`request ${getName(csr)} of this token ${got}\n`);
   }
 }
