@@ -1,11 +1,16 @@
 /** Records of issued certificates as rows: their status, the flags that select them, and their order. */
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { findTokenId } from "../bootstrap/token_secret.ts";
+import { findLeafCertificate } from "../csr/certificate.ts";
+import { findCondition, hasCertificate } from "../csr/phase.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
-import { matchesPattern } from "../lib/pattern.ts";
+import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
+import { matchesPattern } from "../lib/pattern.ts";
 import type { SubjectFields } from "../pki/names.ts";
 import { parseSubject } from "../pki/subject_text.ts";
-import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import { createRecord, describeIssued } from "../register/record.ts";
 import { parseRecordedSubject } from "../revocation/recorded_certificates.ts";
 
 /** An order of a list of certificates. */
@@ -176,3 +181,38 @@ const SORT_TEXT: Readonly<Record<RecordOrder, (row: RecordRow) => string>> = {
   requester: ({ record }) => record.spec.requester?.username ?? "",
   "approved-by": ({ record }) => getApprover(record),
 };
+
+/**
+ * Creates records of the certificates of requests, for an API without a register. They last as long as the requests, and the
+ * time of issuance is that of the approval, because a request does not say when it was signed.
+ */
+export function recordRequests(requests: readonly CertificateSigningRequest[]): readonly IssuedCertificate[] {
+  const found = requests.flatMap((csr) => {
+    const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;
+    if (leaf === undefined) return [];
+    const approval = findCondition(csr, "Approved");
+    const time = approval?.lastUpdateTime ?? csr.metadata.creationTimestamp;
+    return [{ csr, leaf, approval, issuedAt: time === undefined ? leaf.notBefore : new Date(time) }];
+  });
+  return found.sort((a, b) => a.issuedAt.getTime() - b.issuedAt.getTime()).map(
+    ({ csr, leaf, approval, issuedAt }, index) => {
+      const { signerName, username = "", groups = [] } = csr.spec;
+      const tokenID = findTokenId(username);
+      const description = describeIssued(leaf, {
+        source: "CertificateSigningRequest",
+        signerName,
+        request: { name: getName(csr), ...(csr.metadata.uid === undefined ? {} : { uid: csr.metadata.uid }) },
+        requester: { username, groups, ...(tokenID === undefined ? {} : { tokenID }) },
+        ...(approval === undefined ? {} : {
+          approval: {
+            ...(approval.reason === undefined ? {} : { reason: approval.reason }),
+            ...(approval.message === undefined ? {} : { message: approval.message }),
+            time: approval.lastUpdateTime ?? null,
+          },
+        }),
+      });
+      const spec = createRecord(description, { sequence: index + 1, issuedAt });
+      return { metadata: { name: getName(csr) }, spec, status: {} };
+    },
+  );
+}

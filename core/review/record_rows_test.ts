@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { buildCsr, condition, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
+import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
 import {
   addReplacement,
   compareRows,
   createSelector,
+  findNodeOfRecord,
+  recordRequests,
   type RecordSelection,
   type Replacements,
   toRow,
@@ -107,4 +111,31 @@ test("compareRows() sorts by a key, and equal rows by issuance", () => {
   assert.deepEqual(sorted("signer"), [7, 1, 2, 3, 4, 5, 6]);
   assert.deepEqual(sorted("status"), [2, 1, 4, 5, 6, 3, 7]);
   assert.deepEqual(sorted("approved-by"), [1, 2, 3, 4, 5, 6, 7]);
+});
+
+test("recordRequests() makes records of issued requests in the order of approval, and skips the others", async () => {
+  const ca = await createIssuingCa(NOW);
+  const key = await sharedKey();
+  const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
+  const certificate = toBase64(await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }));
+  const issue = (name: string, at: string) =>
+    buildCsr({
+      name,
+      metadata: { creationTimestamp: at },
+      conditions: [condition("Approved", at, "Manual")],
+      certificate,
+    });
+  const records = recordRequests([
+    await issue("later", "2026-02-01T00:00:00Z"),
+    await buildCsr({ name: "pending" }),
+    await issue("earlier", "2026-01-01T00:00:00Z"),
+  ]);
+  assert.deepEqual(records.map(({ metadata, spec }) => [metadata.name, spec.sequence, spec.issuedAt]), [
+    ["earlier", 1, "2026-01-01T00:00:00Z"],
+    ["later", 2, "2026-02-01T00:00:00Z"],
+  ]);
+  const [first] = records;
+  assert.equal(first?.spec.requester?.tokenID, "abcdef");
+  assert.equal(first?.spec.approval?.reason, "Manual");
+  assert.equal(first === undefined ? undefined : findNodeOfRecord(first), "n1");
 });

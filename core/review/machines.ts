@@ -1,0 +1,189 @@
+/** The machines of an installation: what each one holds, until when, how it came in, and when it was last heard of. */
+import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { findNodeOfRecord, isCertificateRecord, type RecordRow } from "./record_rows.ts";
+import { parseNodeUsername } from "./identity.ts";
+
+/** A Node object of the API, which a kubelet or an administrator made. */
+export interface SeenNode {
+  readonly name: string;
+  readonly createdAt?: string;
+  /** The last time at which the kubelet reported the state of the node. */
+  readonly heartbeatAt?: string;
+  readonly isReady?: boolean;
+}
+
+/** A request for a certificate of a machine, or by a machine. */
+export interface MachineRequest {
+  readonly name: string;
+  readonly node: string;
+  readonly createdAt: string | undefined;
+  readonly isPending: boolean;
+  /** Whether the machine itself has sent it, and not the holder of a token. */
+  readonly isOwn: boolean;
+}
+
+/** The facts about a bootstrap token that concern machines. */
+export interface MachineToken {
+  readonly id: string;
+  /** The only node that the token is for. */
+  readonly node?: string;
+  readonly lastUseAt?: string;
+}
+
+/** Everything that is known; a source that cannot be read is empty. */
+export interface MachinesInput {
+  readonly rows: Iterable<RecordRow>;
+  readonly nodes?: Iterable<SeenNode>;
+  /** When the kubelet of each node renewed its lease. */
+  readonly leases?: ReadonlyMap<string, string>;
+  /** When a server has last seen each user with a certificate, or got a report of it. */
+  readonly seenUsers?: ReadonlyMap<string, string>;
+  readonly requests?: Iterable<MachineRequest>;
+  readonly tokens?: Iterable<MachineToken>;
+  readonly now: Date;
+}
+
+/** The state of a machine's newest client certificate; `late` when it should have been renewed already. */
+export type MachineState = "valid" | "late" | "expired" | "revoked" | "waiting" | "none";
+
+/** The last sign of life of a machine. */
+export interface LastContact {
+  readonly at: string;
+  /** What the machine did, such as `renewed its lease`. */
+  readonly how: string;
+}
+
+/** A machine with everything that is known about it. */
+export interface KnownMachine {
+  readonly name: string;
+  readonly state: MachineState;
+  readonly stateText: string;
+  /** Whether the API has a Node of this name, and whether its kubelet reports that it is ready. */
+  readonly node: SeenNode | undefined;
+  /** Its certificates, the newest first. */
+  readonly certificates: readonly RecordRow[];
+  /** The end of the newest client certificate; undefined when none is known. */
+  readonly expiresAt: string | undefined;
+  readonly lastContact: LastContact | undefined;
+  /** The token with which its first certificate was requested. */
+  readonly tokenID: string | undefined;
+  /** Other tokens that are only for this machine. */
+  readonly boundTokens: readonly string[];
+  /** The names of its requests that wait for a decision. */
+  readonly pending: readonly string[];
+}
+
+/** The part of its lifetime after which every kubelet has renewed a certificate (client-go renews at 70 to 90 %). */
+const RENEWED_AT_PART = 0.9;
+
+interface Collected {
+  node?: SeenNode;
+  readonly certificates: RecordRow[];
+  readonly contacts: LastContact[];
+  readonly boundTokens: string[];
+  readonly pending: string[];
+}
+
+/** Finds the machine to which a certificate belongs: the node that it identifies, or the node that requested it. */
+export function findMachineOfRecord(record: IssuedCertificate): string | undefined {
+  return findNodeOfRecord(record) ?? parseNodeUsername(record.spec.requester?.username ?? "");
+}
+
+/** Lists all machines by their names, numbers in them by their values. */
+export function listMachines(input: MachinesInput): readonly KnownMachine[] {
+  const { rows, nodes = [], leases = new Map(), seenUsers = new Map(), requests = [], tokens = [], now } = input;
+  const machines = new Map<string, Collected>();
+  const find = (name: string): Collected => {
+    const known = machines.get(name) ?? { certificates: [], contacts: [], boundTokens: [], pending: [] };
+    machines.set(name, known);
+    return known;
+  };
+  for (const row of rows) {
+    const name = isCertificateRecord(row.record) ? findMachineOfRecord(row.record) : undefined;
+    if (name === undefined) continue;
+    const machine = find(name);
+    machine.certificates.push(row);
+    const { requester, issuedAt } = row.record.spec;
+    if (parseNodeUsername(requester?.username ?? "") === name) {
+      addContact(machine, issuedAt, "requested a certificate");
+    }
+  }
+  for (const node of nodes) {
+    const machine = find(node.name);
+    machine.node = node;
+    addContact(machine, node.heartbeatAt, "reported its state");
+  }
+  for (const [name, at] of leases) if (machines.has(name)) addContact(find(name), at, "renewed its lease");
+  for (const { name, node, createdAt, isPending, isOwn } of requests) {
+    const machine = find(node);
+    if (isPending) machine.pending.push(name);
+    addContact(machine, createdAt, isOwn ? "requested a certificate" : "requested a certificate with a token");
+  }
+  for (const { id, node, lastUseAt } of tokens) {
+    if (node === undefined) continue;
+    find(node).boundTokens.push(id);
+    addContact(find(node), lastUseAt, "used its token");
+  }
+  for (const [username, at] of seenUsers) {
+    const name = parseNodeUsername(username);
+    if (name !== undefined && machines.has(name)) addContact(find(name), at, "was seen with its certificate");
+  }
+  return [...machines].map(([name, collected]) => toMachine(name, collected, now))
+    .sort((a, b) => COLLATOR.compare(a.name, b.name));
+}
+
+function addContact({ contacts }: Collected, at: string | null | undefined, how: string): void {
+  if (at !== undefined && at !== null && !Number.isNaN(Date.parse(at))) contacts.push({ at, how });
+}
+
+function toMachine(name: string, collected: Collected, now: Date): KnownMachine {
+  const certificates = collected.certificates.sort((a, b) => b.record.spec.sequence - a.record.spec.sequence);
+  const clients = certificates.filter(({ record }) =>
+    findNodeOfRecord(record) === name && (record.spec.usages?.includes("client auth") ?? true)
+  );
+  // A revoked certificate is the state of a machine only when it has no other one.
+  const current = clients.find(({ status }) => status === "valid" || status === "replaced") ?? clients[0];
+  const tokenID = clients.map(({ record }) => record.spec.requester?.tokenID).find((id) => id !== undefined);
+  const { pending } = collected;
+  const state = getMachineState(current, pending.length > 0, now);
+  const expiresAt = current?.record.spec.notAfter ?? undefined;
+  return {
+    name,
+    state,
+    stateText: STATE_TEXT[state],
+    node: collected.node,
+    certificates,
+    expiresAt,
+    lastContact: findLatest(collected.contacts),
+    tokenID,
+    boundTokens: collected.boundTokens.filter((id) => id !== tokenID),
+    pending,
+  };
+}
+
+const STATE_TEXT: Readonly<Record<MachineState, string>> = {
+  valid: "valid",
+  late: "valid, but not renewed in time",
+  expired: "expired",
+  revoked: "revoked",
+  waiting: "waits for its first certificate",
+  none: "no certificate is known",
+};
+
+function getMachineState(current: RecordRow | undefined, isWaiting: boolean, now: Date): MachineState {
+  if (current === undefined) return isWaiting ? "waiting" : "none";
+  if (current.status === "revoked" || current.status === "expired") return current.status;
+  const { notBefore, notAfter } = current.record.spec;
+  const [from, until] = [Date.parse(notBefore ?? ""), Date.parse(notAfter ?? "")];
+  return now.getTime() > from + (until - from) * RENEWED_AT_PART ? "late" : "valid";
+}
+
+function findLatest(contacts: readonly LastContact[]): LastContact | undefined {
+  return contacts.reduce<LastContact | undefined>(
+    (latest, one) => latest === undefined || Date.parse(one.at) > Date.parse(latest.at) ? one : latest,
+    undefined,
+  );
+}
+
+/** Orders names by their texts, numbers in them by their values: n2 before n10. */
+const COLLATOR = new Intl.Collator("en", { numeric: true });
