@@ -107,14 +107,26 @@ test("architecture: @peculiar/x509 and its polyfill stay in core/pki", async () 
   }
 });
 
-test("architecture: Hono stays in server, the library for shell completion in cli/framework", async () => {
+test("architecture: Hono stays in server and cli/ui, the library for shell completion in cli/framework", async () => {
   for (const { path, imports } of await sources) {
     for (const name of imports) {
-      if (/^(hono|@hono\/)/.test(name)) assert.ok(path.startsWith("server/"), `${path} imports ${name}`);
+      if (/^(hono|@hono\/)/.test(name)) assert.match(path, /^(server|cli\/ui)\//, `${path} imports ${name}`);
       if (name === "@bomb.sh/tab") {
         assert.ok(path.startsWith("cli/framework/"), `${path} imports ${name}`);
       }
     }
+  }
+});
+
+test("architecture: only cli/ui has JSX, and only the commands that serve the page load it, when they run", async () => {
+  const starters = /^cli\/commands\/(?:ui|up|demo)\//;
+  for (const source of await sources) {
+    if (source.path.endsWith(".tsx")) {
+      assert.match(source.path, /^cli\/ui\//, `${source.path} has JSX outside of the page`);
+    }
+    if (source.path.startsWith("cli/ui/") || starters.test(source.path)) continue;
+    const target = listTargets(source).find((path) => path.startsWith("cli/ui/"));
+    assert.equal(target, undefined, `${source.path} imports ${target}`);
   }
 });
 
@@ -181,7 +193,7 @@ async function readSources(): Promise<readonly Source[]> {
 async function walk(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
   return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !/_test\.ts$|^_test_/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && !/_test\.ts$|^_test_/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => !path.includes("testdata"));
 }

@@ -31,6 +31,7 @@ const PRODUCT = [
   "server/**/*.ts",
   "client/**/*.ts",
   "cli/**/*.ts",
+  "cli/**/*.tsx",
   "mod.ts",
 ];
 const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/{engineering,guides,reference}/*.md"];

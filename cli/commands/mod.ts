@@ -36,6 +36,7 @@ import { signCommand } from "./sign/flags.ts";
 import { signerCommand } from "./signer/flags.ts";
 import { tokenCreateCommand, tokenDeleteCommand, tokenListCommand } from "./token/flags.ts";
 import { trustFetchCommand, trustListCommand } from "./trust/flags.ts";
+import { uiCommand } from "./ui/flags.ts";
 import { upCommand } from "./up/flags.ts";
 import { versionCommand } from "./version/flags.ts";
 
@@ -132,6 +133,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(describeCsrCommand, () => import("./csr/describe.ts")),
     withAction(approveCommand, async () => (await import("./csr/decide.ts")).approveAction),
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
+    withAction(uiCommand, () => import("./ui/run.ts")),
     withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
     withAction(exportCsrCommand, () => import("./bundle/export.ts")),
     withAction(importCsrCommand, () => import("./bundle/import.ts")),

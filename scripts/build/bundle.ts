@@ -30,6 +30,9 @@ const FORM = {
   legalComments: "none",
   charset: "ascii",
   logLevel: "warning",
+  // As in deno.json, which esbuild does not read.
+  jsx: "automatic",
+  jsxImportSource: "hono/jsx",
 } as const satisfies TransformOptions & BuildOptions;
 
 /** esbuild splits ECMAScript modules only. */

@@ -36,7 +36,7 @@ export async function compile(root: string, entries: readonly string[]): Promise
 
 /** TypeScript rewrites the imports of modules only; those of declarations name files that a package does not have. */
 export function withJsImports(declarations: string): string {
-  return declarations.replaceAll(/(\bfrom |\bimport\()"(\.{1,2}\/[^"]+)\.ts"/g, '$1"$2.js"');
+  return declarations.replaceAll(/(\bfrom |\bimport\()"(\.{1,2}\/[^"]+)\.tsx?"/g, '$1"$2.js"');
 }
 
 function describe(root: string, faults: readonly ts.Diagnostic[]): string {

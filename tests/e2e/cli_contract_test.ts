@@ -48,6 +48,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
       ],
     ],
   },
+  { command: "ui", flags: ["kubeconfig", "data-dir", "port", "open"] },
   { command: "csr export", flags: ["kubeconfig", "selector", "signer-name", "bundle-key", "qr"] },
   { command: "csr import", flags: ["kubeconfig", "bundle-key", "trust-signer", "leave-refused", "print-rbac"] },
   { command: "backup", flags: ["data-dir", "recipient", "passphrase-file", "identity", "verify", "force"] },

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 
 /** The result of a finished program. */
 export interface Finished {
@@ -36,13 +37,14 @@ export interface StartOptions {
 /** The longest time for a program that a test runs to its end, on a machine that does other work too. */
 const END_WITHIN_MS = 120_000;
 
-/** Flags of Node for sources: none of its warnings. */
+export const ROOT = process.cwd();
+
+/** Flags of Node for sources: none of its warnings, and JSX. */
 export const NODE_FLAGS: readonly string[] = [
   "--disable-warning=ExperimentalWarning",
   "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+  `--import=${pathToFileURL(join(ROOT, "scripts", "jsx_on_node.ts"))}`,
 ];
-
-export const ROOT = process.cwd();
 
 /**
  * Command and arguments that run tlsboot: the released file that `TLSBOOT_TEST_BINARY` names, or the sources. Those run

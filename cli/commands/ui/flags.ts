@@ -1,0 +1,45 @@
+/** The command `tlsboot ui`: its flags, help and examples. */
+import { API_FLAGS } from "../../flags/common.ts";
+import { defineCommand } from "../../framework/command.ts";
+import { integerFlag, switchFlag } from "../../framework/flags.ts";
+
+const UI_FLAGS = {
+  ...API_FLAGS,
+  port: integerFlag({
+    // Kubernetes sets TLSBOOT_PORT to a URL in every pod beside a Service that is named tlsboot.
+    isCommandLineOnly: true,
+    default: 0,
+    max: 65_535,
+    summary: "Port of the page on 127.0.0.1. 0 is a free port.",
+  }),
+  open: switchFlag({ isCommandLineOnly: true, summary: "Open the page in the browser of this machine." }),
+} as const;
+
+/** The type of the flags of `ui`. */
+export type UiFlags = typeof UI_FLAGS;
+
+/** The command that serves the page for the browser. */
+export const uiCommand = defineCommand({
+  path: ["ui"],
+  summary: "Show requests in a browser",
+  description: `Show requests in a browser.
+
+ Serves a page on 127.0.0.1, until stopped, and prints a link that opens it once. The browser that opens the link stays
+ signed in for twelve hours. A link that is opened a second time, by whomever, ends the session that it opened. On a
+ terminal, Enter prints another link.
+
+ The page talks to the API with the kubeconfig of this command: it shows what its user may see, and what is done on the
+ page is recorded in the audit log as done by that user. No other machine reaches it; from another one, use it through
+ ssh -L PORT:127.0.0.1:PORT with the same --port on both sides.`,
+  group: "Certificate Signing Request Commands",
+  args: [],
+  flags: UI_FLAGS,
+  examples: [
+    { comment: "Open the page of the server in ./tlsboot-data", command: "tlsboot ui --open" },
+    {
+      comment: "With another kubeconfig, at a fixed port",
+      command: "tlsboot ui --kubeconfig ops.kubeconfig --port 8090",
+    },
+  ],
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
+});

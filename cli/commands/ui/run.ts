@@ -1,0 +1,59 @@
+/** Serves the page until it is stopped. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { platform } from "node:os";
+import { getErrorMessage } from "../../../core/errors.ts";
+import { connect } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { warn } from "../../framework/report.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { startUi, type Ui } from "../../ui/server.ts";
+import type { UiFlags } from "./flags.ts";
+
+/** The action of the command `tlsboot ui`. */
+export async function run(input: Input<UiFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  await using connection = await connect(settings, io);
+  // The page itself shows the failures of its watches.
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
+  await using ui = await startUi({ connection, io, logger, port: settings.port }, signal);
+  const link = ui.createLink();
+  io.stdout.write(`The page is at ${ui.url}. This link opens it once:\n\n  ${link}\n`);
+  if (settings.open) openBrowser(link, io);
+  await Promise.all([waitForAbort(signal), printMoreLinks(ui, io, signal)]);
+  return EXIT.done;
+}
+
+/** Prints another link whenever the user presses Enter on a terminal. */
+async function printMoreLinks(ui: Ui, io: Io, signal: AbortSignal): Promise<void> {
+  if (!io.stdin.isTerminal || !io.stdout.isTerminal) return;
+  try {
+    while (await io.stdin.readLine(signal) !== undefined) io.stdout.write(`Another link:\n\n  ${ui.createLink()}\n`);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function waitForAbort(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+/** The programs that open an address in the user's browser. */
+const OPENERS: Readonly<Record<string, readonly string[]>> = {
+  darwin: ["open"],
+  win32: ["rundll32", "url.dll,FileProtocolHandler"],
+};
+
+/** Opens a link in the browser of the user, and says so when there is no program for that. */
+function openBrowser(link: string, io: Io): void {
+  const [command = "", ...args] = OPENERS[platform()] ?? ["xdg-open"];
+  const report = (why: string) => warn(`cannot open the browser: ${why}; open the link yourself`, io);
+  const child = spawn(command, [...args, link], { stdio: "ignore", detached: true });
+  child.on("error", (error) => report(getErrorMessage(error)));
+  child.on("exit", (code) => {
+    if (code !== 0 && code !== null) report(`${command} ended with ${code}`);
+  });
+  child.unref();
+}

@@ -1,0 +1,167 @@
+/**
+ * The objects that pages show. Each kind is watched once for all browsers, from the first page that needs it until the
+ * server ends, with the rights of the user's kubeconfig.
+ */
+import { createObjectStore } from "../../client/objects/object_store.ts";
+import { AppError } from "../../core/errors.ts";
+import { type KubeObject, toObjectKey } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
+
+/** A kind to watch, and what is kept of each object. Declared once, as a constant beside the page that shows it. */
+export interface UiWatch<T extends KubeObject, E> {
+  /** The name in the page's stream of events, usually the plural of the kind. */
+  readonly id: string;
+  readonly kind: Kind;
+  /** The namespace of a namespaced kind; all namespaces without it. */
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  /** Returns what is kept of an object: only what lists show, because there may be ten thousand of them. */
+  keep(object: T): E;
+}
+
+/** The objects of one watch. */
+export interface UiCollection<E> {
+  /** What is kept of the objects, by name, or by `namespace/name` for a namespaced kind. */
+  readonly entries: ReadonlyMap<string, E>;
+  /** A number that grows with each change. */
+  readonly version: number;
+  /** The failure of the watch, which is tried again; undefined while it runs. */
+  readonly fault: AppError | undefined;
+}
+
+/** The failure of a watch, of which the page still shows the last state. */
+export interface UiFault {
+  readonly id: string;
+  readonly error: AppError;
+}
+
+/** The data of all pages. */
+export interface UiData {
+  /**
+   * Returns the objects of a watch, which starts with the first call. Waits until all have arrived. Throws AppError when
+   * that fails, for example because the user may not list them.
+   */
+  read<T extends KubeObject, E>(watch: UiWatch<T, E>, signal: AbortSignal): Promise<UiCollection<E>>;
+  /** The state of the watches with these ids, as one text that changes with each change. */
+  describeVersion(ids: readonly string[]): string;
+  /** Lists the watches with these ids that have failed after they ran. */
+  listFaults(ids: readonly string[]): readonly UiFault[];
+  /** Resolves at the next change of the watches with these ids. */
+  waitForChange(ids: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
+/** The parts that the data needs. */
+export interface UiDataDeps {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** The longest pause before a failed watch is tried again: a user is waiting, and there is one user. */
+const MAX_PAUSE_MS = 5_000;
+
+/** Creates the data; the watches end with the signal. */
+export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
+  const followed = new Map<string, Followed<KubeObject, unknown>>();
+  const clock: Clock = { ...deps.clock, sleep: (ms, inner) => deps.clock.sleep(Math.min(ms, MAX_PAUSE_MS), inner) };
+  const select = (ids: readonly string[]) =>
+    ids.flatMap((id) => {
+      const found = followed.get(id);
+      return found === undefined ? [] : [{ id, found }];
+    });
+  return {
+    async read<T extends KubeObject, E>(watch: UiWatch<T, E>, inner: AbortSignal): Promise<UiCollection<E>> {
+      let found = followed.get(watch.id) as Followed<T, E> | undefined; // an id belongs to one watch
+      if (found === undefined) {
+        found = new Followed(watch);
+        followed.set(watch.id, found as unknown as Followed<KubeObject, unknown>);
+        found.follow({ ...deps, clock }, signal);
+      }
+      await found.waitForList(inner);
+      return found;
+    },
+    describeVersion: (ids) => select(ids).map(({ found }) => found.version).join("."),
+    listFaults: (ids) =>
+      select(ids).flatMap(({ id, found: { fault } }) => fault === undefined ? [] : [{ id, error: fault }]),
+    waitForChange: (ids, inner) => waitForNotice(select(ids).map(({ found }) => found.listeners), inner),
+  };
+}
+
+/** One watch with the state that it has reached. */
+class Followed<T extends KubeObject, E> implements UiCollection<E> {
+  readonly entries = new Map<string, E>();
+  readonly listeners = new Set<() => void>();
+  version = 0;
+  fault: AppError | undefined;
+  readonly #watch: UiWatch<T, E>;
+  #isSynced = false;
+
+  constructor(watch: UiWatch<T, E>) {
+    this.#watch = watch;
+  }
+
+  /** Starts the watch, which ends with the signal. */
+  follow(deps: UiDataDeps, signal: AbortSignal): void {
+    const { kind, namespace, fieldSelector } = this.#watch;
+    const transport: Transport = {
+      // A watch that runs again may be silent for long, so its answer alone ends the fault.
+      send: async (request, inner) => {
+        const answer = await deps.transport.send(request, inner);
+        if (answer.status === 200 && this.fault !== undefined) this.#setFault(undefined);
+        return answer;
+      },
+    };
+    const store = createObjectStore<T>(transport, kind, {
+      ...deps,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(fieldSelector === undefined ? {} : { fieldSelector }),
+      onFailure: (error) => this.#setFault(error),
+    });
+    const run = async () => {
+      for await (const change of store.changes(signal)) {
+        if (change.kind === "changed") this.entries.set(toObjectKey(change.object), this.#watch.keep(change.object));
+        else if (change.kind === "deleted") this.entries.delete(toObjectKey(change.object));
+        else this.#isSynced = true;
+        this.#notify();
+      }
+    };
+    run().catch((error: unknown) => {
+      if (signal.aborted) return;
+      this.#setFault(error instanceof AppError ? error : new AppError("internal", String(error)));
+    });
+  }
+
+  /** Waits until the objects are known. Throws the failure when they are not. */
+  async waitForList(signal: AbortSignal): Promise<void> {
+    while (!this.#isSynced) {
+      signal.throwIfAborted();
+      if (this.fault !== undefined) throw this.fault;
+      await waitForNotice([this.listeners], signal);
+    }
+  }
+
+  #setFault(error: AppError | undefined): void {
+    this.fault = error;
+    this.#notify();
+  }
+
+  #notify(): void {
+    this.version++;
+    for (const listener of [...this.listeners]) listener();
+  }
+}
+
+/** Resolves when a listener in one of the sets is called; rejects with the signal's reason. */
+async function waitForNotice(sets: readonly Set<() => void>[], signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = (): void => resolve();
+  signal.addEventListener("abort", stop);
+  for (const set of sets) set.add(resolve);
+  await promise;
+  signal.removeEventListener("abort", stop);
+  for (const set of sets) set.delete(resolve);
+  signal.throwIfAborted();
+}

@@ -1,0 +1,9 @@
+/** The pages of the web app, in the order of the navigation, and the actions of their forms. */
+import type { UiAction, UiPage } from "../page.ts";
+import { requestsPage } from "./requests.tsx";
+
+/** The pages; each one is a file of this folder. */
+export const UI_PAGES: readonly UiPage[] = [requestsPage];
+
+/** The actions; each one is beside the page with its form. */
+export const UI_ACTIONS: readonly UiAction[] = [];

@@ -1,0 +1,104 @@
+/** The server of the page: on loopback, for the user who started it. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+import { findOwnUsername } from "../../client/objects/access_reviews.ts";
+import { AppError, findErrorCode } from "../../core/errors.ts";
+import type { Logger } from "../../core/ports.ts";
+import type { ApiConnection } from "../api/connection.ts";
+import type { Io } from "../io.ts";
+import { createUiApp } from "./app.ts";
+import { createUiData } from "./data.ts";
+import { UI_HOST } from "./guards.ts";
+import type { UiAction, UiPage } from "./page.ts";
+import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
+import { createUiSessions } from "./session.ts";
+
+/** What the server shows, and where. */
+export interface UiOptions {
+  readonly connection: ApiConnection;
+  readonly io: Io;
+  readonly logger: Logger;
+  /** The port; 0 for a free one. */
+  readonly port: number;
+  /** More pages and actions, as those of the demo. They come first in the navigation. */
+  readonly pages?: readonly UiPage[];
+  readonly actions?: readonly UiAction[];
+}
+
+/** A running server of the page. */
+export interface Ui extends AsyncDisposable {
+  /** The address of the page, without a key. */
+  readonly url: string;
+  /** Creates a link that opens the page once. */
+  createLink(): string;
+}
+
+/** The time in which a client must send its headers, in milliseconds. */
+const HEADERS_TIMEOUT_MS = 10_000;
+/** The time in which a client must send a whole request, in milliseconds. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Some browsers with a few tabs each. */
+const MAX_CONNECTIONS = 256;
+
+/**
+ * Starts the server, until it is disposed. Throws AppError when the API cannot be reached, and `port_in_use` when another
+ * program has the port.
+ */
+export async function startUi(options: UiOptions, signal: AbortSignal): Promise<Ui> {
+  const { connection, io, logger } = options;
+  const username = await findOwnUsername(connection.api, signal);
+  const stopping = new AbortController();
+  const sessions = createUiSessions(io);
+  const data = createUiData({ transport: connection.transport, logger, ...io }, stopping.signal);
+  let port = options.port;
+  const app = createUiApp({
+    pages: [...options.pages ?? [], ...UI_PAGES],
+    actions: [...options.actions ?? [], ...UI_ACTIONS],
+    sessions,
+    data,
+    connection,
+    io,
+    place: `${connection.cluster.server}, with the rights of ${username ?? "the kubeconfig's user"}`,
+    port: () => port,
+    signal: stopping.signal,
+  });
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: 5_000,
+  }, getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  server.maxConnections = MAX_CONNECTIONS;
+  server.listen(port, UI_HOST);
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    stopping.abort(cause);
+    throw toListenError(cause, port);
+  }
+  const address = server.address();
+  if (typeof address === "object" && address !== null) port = address.port;
+  const url = `http://${UI_HOST}:${port}`;
+  return {
+    url,
+    createLink: () => `${url}/login?key=${sessions.createKey()}`,
+    async [Symbol.asyncDispose]() {
+      stopping.abort(new AppError("aborted", "the page is closed"));
+      sessions[Symbol.dispose]();
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function toListenError(cause: unknown, port: number): unknown {
+  if (findErrorCode(cause) !== "EADDRINUSE") return cause;
+  return new AppError("port_in_use", `cannot listen on ${UI_HOST}:${port}: another program does`, {
+    cause,
+    hint: "choose another port, or leave it out for a free one",
+  });
+}

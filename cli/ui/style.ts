@@ -1,0 +1,88 @@
+/** The stylesheet of the page. It is served as a file, because the page allows no inline style. */
+
+/** The stylesheet, for light and dark, from 360 to 1,920 pixels. */
+export const STYLE = `
+:root {
+  color-scheme: light dark;
+  --back: #fff; --panel: #f5f6f8; --text: #1b1f24; --faint: #57606a; --line: #d0d7de; --link: #0a58ca;
+  --good: #17692f; --good-back: #e3f5e7; --bad: #a40e26; --bad-back: #fdeaec; --wait: #7a4b00; --wait-back: #fff3d6;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --back: #0f1419; --panel: #1a2129; --text: #e6e9ed; --faint: #a3adb8; --line: #3a444f; --link: #79b8ff;
+    --good: #7ee2a0; --good-back: #10321c; --bad: #ff9ba6; --bad-back: #43141b; --wait: #ffd479; --wait-back: #3b2a05;
+  }
+}
+* { box-sizing: border-box; }
+[hidden] { display: none !important; }
+html { font: 16px/1.5 system-ui, sans-serif; background: var(--back); color: var(--text); }
+body { margin: 0; }
+a { color: var(--link); }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+main:focus { outline: none; }
+.skip { position: absolute; left: -100vw; }
+.skip:focus { left: .5rem; top: .5rem; z-index: 1; padding: .5rem 1rem; background: var(--back); }
+.top { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1.5rem; padding: .5rem 1rem;
+  background: var(--panel); border-bottom: 1px solid var(--line); }
+.brand { font-weight: 700; color: inherit; text-decoration: none; }
+nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: 0; padding: 0; list-style: none; }
+nav a { display: inline-block; padding: .35rem 0; }
+nav a[aria-current] { font-weight: 700; color: inherit; }
+.logout { margin-left: auto; }
+main, footer { max-width: 100rem; margin: 0 auto; padding: 1rem; }
+footer { color: var(--faint); border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: .25rem 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 1.75rem 0 .5rem; }
+p, li, dd, td { overflow-wrap: anywhere; }
+.lead { font-size: 1.15rem; max-width: 60rem; }
+.faint, .empty, caption { color: var(--faint); }
+code, pre { font: .9em/1.45 ui-monospace, monospace; }
+pre { padding: .75rem; background: var(--panel); border: 1px solid var(--line); border-radius: .4rem;
+  overflow-x: auto; white-space: pre-wrap; }
+table { width: 100%; border-collapse: collapse; }
+caption { text-align: left; padding: .25rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); }
+td .label { display: none; }
+.state { display: inline-block; padding: 0 .5rem; border-radius: .75rem; border: 1px solid currentColor; }
+.state.pending, .state.approved, .wait { color: var(--wait); background: var(--wait-back); }
+.state.issued, .good { color: var(--good); background: var(--good-back); }
+.state.denied, .state.failed, .bad { color: var(--bad); background: var(--bad-back); }
+.notice { padding: .6rem .9rem; border: 1px solid currentColor; border-radius: .4rem; max-width: 60rem; }
+.notice.done { color: var(--good); background: var(--good-back); }
+.notice.fault, .warning { color: var(--bad); background: var(--bad-back); }
+.facts { margin: 0; }
+.facts > div { display: grid; grid-template-columns: minmax(8rem, 14rem) 1fr; gap: 0 1rem; padding: .3rem 0;
+  border-bottom: 1px solid var(--line); }
+dt { color: var(--faint); }
+dd { margin: 0; }
+form p { margin: .75rem 0; }
+label { display: block; font-weight: 600; }
+.filter { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: end; margin-bottom: 1rem; }
+input[type=text], input[type=search], select, textarea { font: inherit; color: inherit; background: var(--back);
+  border: 1px solid var(--faint); border-radius: .4rem; padding: .4rem .6rem; max-width: 100%; }
+textarea { width: 100%; max-width: 60rem; min-height: 7rem; }
+button, .button { font: inherit; font-weight: 600; padding: .45rem 1rem; border-radius: .4rem; cursor: pointer;
+  border: 1px solid var(--link); background: var(--link); color: var(--back); text-decoration: none; }
+button.danger { border-color: var(--bad); background: var(--bad); }
+button.quiet { background: transparent; color: var(--link); border-color: transparent; padding: .35rem 0; }
+.forms { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+.panel { padding: .25rem 1rem 1rem; background: var(--panel); border: 1px solid var(--line); border-radius: .4rem; }
+.pager { display: flex; gap: 1.5rem; padding: 1rem 0; }
+.pager span { color: var(--faint); }
+@media (max-width: 48rem) {
+  thead { position: absolute; left: -100vw; }
+  table, tbody, tr, td { display: block; width: 100%; }
+  tr { border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .75rem; margin-bottom: .75rem; }
+  td { display: grid; grid-template-columns: 8rem 1fr; gap: .5rem; padding: .2rem 0; border: 0; }
+  td .label { display: inline; color: var(--faint); }
+  .facts > div { grid-template-columns: 1fr; }
+  .logout { margin-left: 0; }
+}
+@media (prefers-reduced-motion: no-preference) { .fresh { transition: background-color 1s; } }
+`;
+
+/** The icon of the page: a key over a shield. */
+export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">` +
+  `<path d="M16 2 4 6v9c0 8 5 12 12 15 7-3 12-7 12-15V6z" fill="#0a58ca"/>` +
+  `<circle cx="16" cy="12" r="4" fill="none" stroke="#fff" stroke-width="2.5"/>` +
+  `<path d="M16 16v8m0-3h4" fill="none" stroke="#fff" stroke-width="2.5"/></svg>`;

@@ -1,0 +1,27 @@
+/**
+ * Lets Node run the `.tsx` files of the page from their sources: Node strips types, but does not know JSX. Used by
+ * `node --import ./scripts/jsx_on_node.ts cli/main.ts ui` and by the tests on Node; the released file and the npm package
+ * contain JavaScript.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire, registerHooks } from "node:module";
+import { fileURLToPath } from "node:url";
+
+registerHooks({
+  load(url, context, next) {
+    if (!url.endsWith(".tsx")) return next(url, context);
+    // Loaded only when it is needed, because most runs load no page.
+    const { transformSync }: typeof import("esbuild") = createRequire(import.meta.url)("esbuild");
+    const { code } = transformSync(readFileSync(fileURLToPath(url), "utf8"), {
+      loader: "tsx",
+      format: "esm",
+      target: "node24",
+      jsx: "automatic",
+      jsxImportSource: "hono/jsx",
+      tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+      sourcefile: url,
+      sourcemap: "inline",
+    });
+    return { format: "module", source: code, shortCircuit: true };
+  },
+});
