@@ -1,16 +1,16 @@
 /** Approves and denies requests as kubectl does (`pkg/cmd/certificates/certificates.go`), and records who decided. */
 import type { ApiClient } from "../../../client/objects/api.ts";
-import { findOwnUsername } from "../../../client/objects/access_reviews.ts";
-import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../../core/approval/conditions.ts";
+import type { DecisionText } from "../../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
-import { AppError, isAppError } from "../../../core/errors.ts";
+import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { approveExpected, readExpected } from "./expect.ts";
 import type { ApproveFlags, DECIDE_FLAGS } from "./flags.ts";
 import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../api/connection.ts";
+import { createApproval, createDenial, type CsrDecision, decideOne } from "../../api/decisions.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
@@ -20,26 +20,6 @@ import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
 type DecideFlags = typeof DECIDE_FLAGS;
-
-/** The number of conflicts after which kubectl fails too. */
-const MAX_CONFLICTS = 10;
-
-/** A decision about requests: the condition to add, with its reason and message. */
-export interface CsrDecision {
-  readonly decide: typeof withApproval;
-  readonly text: DecisionText;
-}
-
-/** Creates an approval by the user of a connection, with a tool such as `tlsboot demo`. */
-export async function createApproval(
-  api: ApiClient,
-  tool: string,
-  signal: AbortSignal,
-  own: Partial<DecisionText> = {},
-): Promise<CsrDecision> {
-  const username = await findOwnUsername(api, signal);
-  return { decide: withApproval, text: createDecisionText("approve", { tool, username }, own) };
-}
 
 /** The action of the command `tlsboot approve`. */
 export const approveAction: Action<ApproveFlags> = {
@@ -53,7 +33,7 @@ export const approveAction: Action<ApproveFlags> = {
     const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(settings));
     if (isExpecting) {
       const approve = (csr: CertificateSigningRequest, inner: AbortSignal) =>
-        decideOne(api, getName(csr), approval, io, inner, csr.metadata.uid);
+        decideOne(api, getName(csr), approval, io, inner, { uid: csr.metadata.uid });
       const options = { connection, expected, forMs: settings.for, io, approve };
       const { code, approved } = await approveExpected(options, signal);
       await reportUnsigned(api, approved, io, signal);
@@ -82,10 +62,9 @@ export const denyAction: Action<DecideFlags> = {
     parseTargets(input.args);
     await using connection = await connect(input.settings, io);
     const { api } = connection;
-    const decider = { tool: "tlsboot deny", username: await findOwnUsername(api, signal) };
-    const text = createDecisionText("deny", decider, getDecisionText(input.settings));
+    const denial = await createDenial(api, "tlsboot deny", signal, getDecisionText(input.settings));
     const context = { io, isDebug: input.isDebug, signal };
-    return (await decideEach(input.args, api, { decide: withDenial, text, past: "denied" }, context)).code;
+    return (await decideEach(input.args, api, { ...denial, past: "denied" }, context)).code;
   },
 };
 
@@ -158,40 +137,5 @@ async function findCsr(
     // The decision is written, so an error after it is not a failure of the command.
     if (!(error instanceof AppError)) throw error;
     return undefined;
-  }
-}
-
-/**
- * Reads a request, adds the decision and writes it, and starts again after a conflict. Returns false without writing when
- * the request has the same decision already. With `uid` only that object is decided: throws AppError `csr_deleted` for
- * another one of the same name.
- */
-export async function decideOne(
-  api: ApiClient,
-  name: string,
-  decision: CsrDecision,
-  io: Pick<Io, "clock">,
-  signal: AbortSignal,
-  uid?: string,
-): Promise<boolean> {
-  for (let conflicts = 0;; conflicts++) {
-    const path = csrPath(name);
-    const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
-    if (uid !== undefined && csr.metadata.uid !== uid) {
-      throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
-    }
-    const decided = decision.decide(csr, decision.text, io.clock.now());
-    if (!decided.ok) {
-      throw new AppError("invalid", decided.error.message, {
-        hint: "a decision cannot be taken back: delete the request and let the client ask again",
-      });
-    }
-    if (decided.value === csr) return false;
-    try {
-      await api.requestObject({ method: "PUT", path: `${path}/approval`, body: decided.value }, signal);
-      return true;
-    } catch (error) {
-      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
-    }
   }
 }

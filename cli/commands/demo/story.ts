@@ -18,7 +18,7 @@ import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import type { Logger } from "../../../core/ports.ts";
-import { createApproval, decideOne } from "../csr/decide.ts";
+import { createApproval, decideOne } from "../../api/decisions.ts";
 import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { createTableApi, decodeTable } from "../../api/tables.ts";
 import { createCaKeys } from "../../authority/keys.ts";

@@ -28,7 +28,7 @@ import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
 import { USER_AGENT } from "../../version.ts";
-import { createApproval, decideOne } from "../csr/decide.ts";
+import { createApproval, decideOne } from "../../api/decisions.ts";
 import { checkServer, encodeEntry, reportLoopback } from "./file.ts";
 import { type ApproveSubmitted, reportPending, requestWithSteps } from "../request/run.ts";
 import { reportRights } from "./rights_text.ts";
@@ -130,7 +130,7 @@ function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
       const approval = await createApproval(api, "tlsboot kubeconfig user", signal, {
         reason: "TlsbootKubeconfigUser",
       });
-      await decideOne(api, name, approval, io, signal, uid);
+      await decideOne(api, name, approval, io, signal, { uid });
       report("approved with your own rights");
     } catch (error) {
       if (!isAppError(error, "access_denied", "invalid")) throw error;

@@ -1,10 +1,8 @@
 /** Denies a pending request instead of revoking the certificate that it does not have yet. */
 import type { ApiClient } from "../../../client/objects/api.ts";
-import { findOwnUsername } from "../../../client/objects/access_reviews.ts";
-import { createDecisionText, withDenial } from "../../../core/approval/conditions.ts";
 import type { Io } from "../../io.ts";
+import { createDenial, decideOne } from "../../api/decisions.ts";
 import { line } from "../../output/escape.ts";
-import { decideOne } from "../csr/decide.ts";
 
 /** Denies a request as the user of the connection; with `uid` only the object that was seen. */
 export async function denyPending(
@@ -14,9 +12,8 @@ export async function denyPending(
   io: Pick<Io, "stdout" | "clock">,
   signal: AbortSignal,
 ): Promise<void> {
-  const decider = { tool: "tlsboot revoke", username: await findOwnUsername(api, signal) };
   const words = { reason: "Revoked", ...(message === undefined ? {} : { message }) };
-  const decision = { decide: withDenial, text: createDecisionText("deny", decider, words) };
-  await decideOne(api, name, decision, io, signal, uid);
+  const decision = await createDenial(api, "tlsboot revoke", signal, words);
+  await decideOne(api, name, decision, io, signal, { uid });
   io.stdout.write(line`${text} denied: it was pending, so it has no certificate\n`);
 }
