@@ -11,7 +11,7 @@ import {
   isAborting,
 } from "../../core/rotation/census.ts";
 import { type ServerProgress, sortServers } from "./ca_rotations.ts";
-import { formatKey } from "../output/certificate_text.ts";
+import { formatKey } from "../../core/pki/key_algorithm.ts";
 import { oneLine } from "../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { createTablePrinter, type TableColumn } from "../output/table.ts";

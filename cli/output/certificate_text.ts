@@ -1,17 +1,9 @@
 /** Texts about keys, certificates, their validity, usages and name constraints. */
-import { isMlDsa } from "../../core/pki/key_algorithm.ts";
 import { toExtendedKeyUsageOids } from "../../core/pki/usages.ts";
 import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { NameConstraints, NameSubtrees } from "../../core/pki/name_constraints.ts";
-
-/** Formats the type and size of a key: `ECDSA P-256`, `RSA 2048 bits`, `ML-DSA-65`. */
-export function formatKey(key: { readonly keyAlgorithm: string; readonly keyBits: number }): string {
-  if (key.keyAlgorithm === "ECDSA") return `ECDSA P-${key.keyBits}`;
-  if (key.keyAlgorithm === "Ed25519" || isMlDsa(key.keyAlgorithm) || key.keyBits === 0) return key.keyAlgorithm;
-  return `${key.keyAlgorithm} ${key.keyBits} bits`;
-}
 
 /** The period in which a certificate is valid. */
 export interface Validity {

@@ -58,3 +58,10 @@ export function getPrivateKeyAlgorithm(type: KeyAlgorithm): PrivateKeyAlgorithm 
   const name = type.toUpperCase();
   return isMlDsa(name) ? name : "ECDSA";
 }
+
+/** Formats the type and size of a key: `ECDSA P-256`, `RSA 2048 bits`, `ML-DSA-65`. */
+export function formatKey(key: { readonly keyAlgorithm: string; readonly keyBits: number }): string {
+  if (key.keyAlgorithm === "ECDSA") return `ECDSA P-${key.keyBits}`;
+  if (key.keyAlgorithm === "Ed25519" || isMlDsa(key.keyAlgorithm) || key.keyBits === 0) return key.keyAlgorithm;
+  return `${key.keyAlgorithm} ${key.keyBits} bits`;
+}

@@ -1,5 +1,6 @@
 /** The users of Kubernetes in words: the holder of a token, a node, a service account, or a person. */
 import { findTokenId } from "../bootstrap/token_secret.ts";
+import { quoteUnlessPlain } from "./words.ts";
 import { ANONYMOUS_USER, NODE_USER_PREFIX, SERVICE_ACCOUNT_PREFIX } from "../kube/user.ts";
 
 /** What the name of a user says about the user. */
@@ -39,11 +40,11 @@ export function formatIdentity(identity: Identity): string {
     case "token":
       return `the holder of token ${identity.id}`;
     case "node":
-      return `node ${identity.name}`;
+      return `node ${quoteUnlessPlain(identity.name)}`;
     case "account":
-      return `service account ${identity.namespace}/${identity.name}`;
+      return `service account ${quoteUnlessPlain(`${identity.namespace}/${identity.name}`)}`;
     case "user":
-      return `user ${identity.name}`;
+      return `user ${quoteUnlessPlain(identity.name)}`;
     case "anonymous":
       return "an anonymous client";
     case "unknown":
@@ -51,11 +52,13 @@ export function formatIdentity(identity: Identity): string {
   }
 }
 
-/** Formats an identity for a column of a list: as `formatIdentity`, but a person is the name alone. */
+/** Formats an identity for a column of a list, where a person is the name alone. */
 export function formatShortIdentity(identity: Identity): string {
   switch (identity.kind) {
     case "token":
       return `token ${identity.id}`;
+    case "node":
+      return `node ${identity.name}`;
     case "account":
       return `account ${identity.namespace}/${identity.name}`;
     case "user":
@@ -64,7 +67,5 @@ export function formatShortIdentity(identity: Identity): string {
       return "anonymous";
     case "unknown":
       return "unknown";
-    default:
-      return formatIdentity(identity);
   }
 }

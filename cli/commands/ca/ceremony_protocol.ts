@@ -4,7 +4,8 @@ import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import type { ShareCounts } from "../../authority/share_pages.ts";
-import { describeNameConstraints, formatKey } from "../../output/certificate_text.ts";
+import { formatKey } from "../../../core/pki/key_algorithm.ts";
+import { describeNameConstraints } from "../../output/certificate_text.ts";
 import type { Page, PageBlock } from "../../output/page.ts";
 import type { CeremonyRecord } from "./ceremony_record.ts";
 

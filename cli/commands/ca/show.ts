@@ -8,6 +8,7 @@ import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
+import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CasOnDisk, readCasOnDisk } from "../../authority/ca_swap.ts";
@@ -28,7 +29,6 @@ import { writeStructured } from "../../output/structured.ts";
 import {
   describeNameConstraints,
   formatFingerprint,
-  formatKey,
   formatValidity,
   getExtendedUsageName,
   getValidityState,

@@ -15,7 +15,8 @@ import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../../core/signing/profile.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { formatKey, formatValidity } from "../../output/certificate_text.ts";
+import { formatKey } from "../../../core/pki/key_algorithm.ts";
+import { formatValidity } from "../../output/certificate_text.ts";
 import type { Explanation } from "../approver/explain_request.ts";
 import { formatTrace, formatVerdict } from "../approver/trace_text.ts";
 

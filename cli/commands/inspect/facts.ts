@@ -2,14 +2,13 @@
 import { verifyRequest } from "../../../core/csr/request.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
-import { isMlDsa } from "../../../core/pki/key_algorithm.ts";
+import { formatKey, isMlDsa } from "../../../core/pki/key_algorithm.ts";
 import { type PrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import {
   describeNameConstraints,
   formatFingerprint,
-  formatKey,
   formatValidity,
   getExtendedUsageName,
   getValidityState,

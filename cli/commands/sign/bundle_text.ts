@@ -4,7 +4,7 @@ import { formatDuration } from "../../../core/lib/duration.ts";
 import type { ExportedRequest } from "../../../core/offline/request_bundle.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { formatKey } from "../../output/certificate_text.ts";
+import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import type { PlannedRequest } from "../../sign_request.ts";

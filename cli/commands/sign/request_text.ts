@@ -13,7 +13,7 @@ import { type OfflineRequest, toRequestFileName } from "../../../core/offline/re
 import { listAlternativeNames } from "../../../core/pki/subject_alternative_names.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { formatKey } from "../../output/certificate_text.ts";
+import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { formatVerdict } from "../approver/trace_text.ts";

@@ -1,0 +1,121 @@
+/** The sentence about a request: who asks, with which token, for what, from which signer, and for how long. */
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/certificates_v1.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import { formatIdentity, type Identity, parseIdentity, parseNodeUsername } from "./identity.ts";
+import type { TokenView } from "./request_view.ts";
+import { formatLifetime, formatTimeAgo, joinWords, quoteUnlessPlain } from "./words.ts";
+
+/** What the sentence is about. */
+export interface SentenceFacts {
+  readonly username: string;
+  readonly signerName: string;
+  readonly expirationSeconds: number | undefined;
+  /** Undefined when the request cannot be read. */
+  readonly facts: RequestFacts | undefined;
+  readonly token: TokenView | undefined;
+  /** What is known about earlier certificates for the same identity from the same signer. */
+  readonly history: "none" | "some" | "unknown";
+  /** Whether the requested name has a valid certificate with another key, and the requester is not its holder. */
+  readonly isClaim: boolean;
+  readonly isPending: boolean;
+  readonly now: Date;
+}
+
+/** The number of names that the sentence has before it counts the rest. */
+const MAX_NAMES = 3;
+
+/** Describes a request in one sentence without a full stop. */
+export function describeInSentence(about: SentenceFacts): string {
+  const { username, signerName, facts, token, now } = about;
+  const identity = parseIdentity(username);
+  const verb = about.isPending ? "asks" : "asked";
+  const since = token === undefined ? "" : describeToken(token, now);
+  if (facts === undefined) {
+    const who = identity.kind === "token" ? `the holder of the token ${identity.id}${since}` : formatIdentity(identity);
+    return `${who} ${verb} for a certificate from ${quoteUnlessPlain(signerName)}, but the request cannot be read`;
+  }
+  const lifetime = about.expirationSeconds === undefined
+    ? "for as long as the signer allows"
+    : `for ${formatLifetime(about.expirationSeconds)}`;
+  const { subject, object } = describeParties(about, facts, identity, since);
+  return `${subject} ${verb} for ${object}, ${lifetime}`;
+}
+
+/** Describes the token after its id, as a relative clause; empty when nothing about it is known. */
+function describeToken({ createdAt, expiresAt, isGone }: TokenView, now: Date): string {
+  if (isGone === true) return ", which no longer exists,";
+  const getAge = (time: string): string => formatTimeAgo(now.getTime() - Date.parse(time));
+  const clauses = [
+    ...(createdAt === undefined ? [] : [`was made ${getAge(createdAt)}`]),
+    ...(expiresAt !== undefined && Date.parse(expiresAt) <= now.getTime() ? [`expired ${getAge(expiresAt)}`] : []),
+  ];
+  return clauses.length === 0 ? "" : ` that ${clauses.join(" and ")}`;
+}
+
+interface Parties {
+  readonly subject: string;
+  readonly object: string;
+}
+
+function describeParties(about: SentenceFacts, facts: RequestFacts, identity: Identity, since: string): Parties {
+  const { signerName } = about;
+  const node = parseNodeUsername(facts.subject.commonName);
+  const kind = signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER
+    ? "client certificate"
+    : signerName === KUBELET_SERVING_SIGNER
+    ? "serving certificate"
+    : undefined;
+  const holder = identity.kind === "token"
+    ? `the holder of the token ${identity.id}${since}`
+    : formatIdentity(identity);
+  if (kind === undefined) return { subject: holder, object: describeOther(about, facts) };
+  const names = listNamesInWords(facts);
+  const suffix = names === "" ? kind === "serving certificate" ? " without a name" : "" : ` for ${names}`;
+  if (node === undefined) return { subject: holder, object: `a kubelet's ${kind} that names no node${suffix}` };
+  const shownNode = `node ${quoteUnlessPlain(node)}`;
+  if (identity.kind === "node" && identity.name === node) {
+    const which = about.history === "none" ? "its first" : about.history === "some" ? "its next" : "a";
+    return { subject: shownNode, object: `${which} ${kind}${suffix}` };
+  }
+  if (identity.kind !== "token") {
+    const which = about.history === "none" ? "the first" : about.history === "some" ? "another" : "a";
+    return { subject: holder, object: `${which} ${kind} of ${shownNode}${suffix}` };
+  }
+  // A token that is gone already has its commas.
+  const clause = `, with the token ${identity.id}${since}${since.endsWith(",") ? "" : ","}`;
+  if (about.isClaim) {
+    return { subject: `a machine that calls itself ${shownNode}${clause}`, object: `a ${kind} of that node${suffix}` };
+  }
+  const which = about.history === "none" ? "its first" : about.history === "some" ? "another" : "a";
+  return { subject: `${shownNode}${clause}`, object: `${which} ${kind}${suffix}` };
+}
+
+/** Describes a certificate for a user of the API, or from a signer that Kubernetes does not know. */
+function describeOther({ signerName, history }: SentenceFacts, facts: RequestFacts): string {
+  const which = history === "some" ? "another" : "a";
+  const { commonName, organizations } = facts.subject;
+  const names = listNamesInWords(facts);
+  if (signerName !== KUBE_APISERVER_CLIENT_SIGNER) {
+    const whom = names === "" && commonName !== "" ? quoteUnlessPlain(commonName) : names;
+    return `${which} certificate from ${quoteUnlessPlain(signerName)} ${
+      whom === "" ? "without a name" : `for ${whom}`
+    }`;
+  }
+  const groups = joinWords(organizations.map(quoteUnlessPlain), MAX_NAMES);
+  const member = groups === "" ? "" : ` in the ${organizations.length === 1 ? "group" : "groups"} ${groups}`;
+  const whom = commonName === "" ? " that names no user" : ` for ${formatIdentity(parseIdentity(commonName))}`;
+  return `${which} client certificate${whom}${member}${names === "" ? "" : ` with the ${countNames(facts)} ${names}`}`;
+}
+
+function countNames(facts: RequestFacts): string {
+  return listAlternativeNames(facts).length === 1 ? "name" : "names";
+}
+
+function listNamesInWords(facts: RequestFacts): string {
+  return joinWords(listAlternativeNames(facts).map(quoteUnlessPlain), MAX_NAMES);
+}

@@ -1,0 +1,247 @@
+/** What a careful approver should notice first about a request, the gravest first. */
+import type { NodeNames } from "../approval/inventory.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/certificates_v1.ts";
+import { MASTERS_GROUP } from "../kube/user.ts";
+import { escapeControls } from "../lib/printable.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import { type EarlierCertificate, getEarlierState, isOfHolder } from "./earlier.ts";
+import { formatIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
+import type { OtherRequestView, SignerRuleView, TokenView } from "./request_view.ts";
+import { formatCount, joinWords, quoteUnlessPlain } from "./words.ts";
+
+/** The facts that warnings follow from. What is not known is undefined or empty. */
+export interface WarningFacts {
+  readonly username: string;
+  readonly signerName: string;
+  readonly usages: readonly string[];
+  readonly facts: RequestFacts;
+  readonly keyFingerprint: string;
+  readonly address: string | undefined;
+  readonly signatureFault: string | undefined;
+  /** The Revocation for which the request must not be approved, in words. */
+  readonly revocation: string | undefined;
+  readonly token: TokenView | undefined;
+  readonly lastCertificate: EarlierCertificate | undefined;
+  /** The certificate that another key has for the requested identity, where the requester is not its holder. */
+  readonly claimed: EarlierCertificate | undefined;
+  /** Every known certificate that shares the key or a name, the newest first. */
+  readonly earlier: readonly EarlierCertificate[];
+  readonly others: readonly OtherRequestView[];
+  /** The names and addresses that nodes report. */
+  readonly reported: ReadonlyMap<string, NodeNames> | undefined;
+  readonly signerRules: readonly SignerRuleView[];
+  readonly isAdministrator: boolean | undefined;
+  readonly now: Date;
+}
+
+type Warn = (about: WarningFacts) => readonly string[];
+
+/** Lists the warnings about a request that can be read. */
+export function listWarnings(about: WarningFacts): readonly string[] {
+  return [...new Set(CHECKS.flatMap((check) => check(about)))];
+}
+
+const CHECKS: readonly Warn[] = [
+  ({ signatureFault }) =>
+    signatureFault === undefined
+      ? []
+      : [`the request is not signed by its key (${signatureFault}): the requester may not have the key`],
+  ({ revocation }) => revocation === undefined ? [] : [revocation],
+  ({ facts, isAdministrator, signerName, usages }) => {
+    if (!isApiSigner(signerName) || !isClientUsage(usages)) return [];
+    if (facts.subject.organizations.includes(MASTERS_GROUP)) {
+      return [
+        `it asks for the group ${MASTERS_GROUP}: its members may do everything, and only a new CA ends that for sure`,
+      ];
+    }
+    return isAdministrator === true
+      ? ["roles already let this user or one of the groups do everything at the API"]
+      : [];
+  },
+  warnOfClaim,
+  warnOfToken,
+  warnOfReservedNames,
+  warnOfOtherHolders,
+  warnOfReports,
+  ({ others, facts, signerName }) => {
+    const rivals = others.filter(({ sameKey }) => !sameKey);
+    if (rivals.length === 0) return [];
+    const what = describeTarget(facts, signerName);
+    const who = rivals.length === 1
+      ? "another open request asks"
+      : `${formatCount(rivals.length, "other open request")} ask`;
+    return [`${who} for ${what} with ${rivals.length === 1 ? "another key" : "other keys"}: at most one can be right`];
+  },
+  ({ lastCertificate, address }) =>
+    address === undefined || lastCertificate?.address === undefined || lastCertificate.address === address
+      ? []
+      : [`it came from ${address}, but the last certificate was requested from ${lastCertificate.address}`],
+  warnOfKey,
+  ({ lastCertificate, now }) =>
+    lastCertificate !== undefined && getEarlierState(lastCertificate, now) === "revoked"
+      ? ["the last certificate is revoked: find out why before another one is issued"]
+      : [],
+  ({ facts }) => {
+    const hidden = [facts.subject.commonName, ...facts.subject.organizations, ...listAlternativeNames(facts)]
+      .filter((name) => escapeControls(name) !== name);
+    return hidden.length === 0
+      ? []
+      : [`a name contains characters that are not visible: ${joinWords(hidden.map(quoteUnlessPlain), 3)}`];
+  },
+  ({ facts }) => {
+    const { overridden } = facts.subject;
+    if (overridden.length === 0) return [];
+    const values = overridden.map(({ value = "" }) => quoteUnlessPlain(value));
+    return [`the subject has a second name, which some programs prefer: ${joinWords(values, 3)}`];
+  },
+  ({ signerRules }) => {
+    const refused = signerRules.flatMap(({ outcome, fault }) =>
+      outcome === "refused" && fault !== undefined ? [fault] : []
+    );
+    return refused.length === 0
+      ? []
+      : [`an approval would lead to no certificate, because the signer refuses it: ${refused.join("; ")}`];
+  },
+  ({ usages }) => usages.includes("cert sign") ? ["it asks to issue further certificates (usage cert sign)"] : [],
+];
+
+/** A machine that asks for the name of another one differs from it by its key, and is the reason to look twice. */
+function warnOfClaim({ claimed, facts, signerName }: WarningFacts): readonly string[] {
+  if (claimed === undefined) return [];
+  const until = claimed.notAfter === undefined ? "a certificate" : `a certificate until ${claimed.notAfter}`;
+  return [
+    `${
+      describeTarget(facts, signerName)
+    } already has ${until}, with another key: another machine may be claiming the name`,
+  ];
+}
+
+function warnOfToken({ token, facts, now }: WarningFacts): readonly string[] {
+  if (token === undefined) return [];
+  if (token.isGone === true) return [`the token ${token.id} does not exist any more: it was deleted, or has expired`];
+  const node = parseNodeUsername(facts.subject.commonName);
+  const warnings: string[] = [];
+  if (token.node !== undefined && token.node !== node) {
+    warnings.push(`the token ${token.id} was made for node ${token.node}`);
+  }
+  if (token.expiresAt !== undefined && Date.parse(token.expiresAt) <= now.getTime()) {
+    warnings.push(`the token ${token.id} has expired since`);
+  }
+  return warnings;
+}
+
+/** Names that begin with `system:` belong to Kubernetes, and only the kubelet signers check them. */
+function warnOfReservedNames({ signerName, facts, username }: WarningFacts): readonly string[] {
+  const { commonName, organizations } = facts.subject;
+  if (signerName !== KUBE_APISERVER_CLIENT_SIGNER) {
+    const isNode = signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER || signerName === KUBELET_SERVING_SIGNER;
+    const requester = parseIdentity(username);
+    if (!isNode || requester.kind === "token" || username === commonName) return [];
+    return [`${formatIdentity(requester)} asks for the certificate of another: a node asks for its own`];
+  }
+  const reserved = organizations.filter((group) => group.startsWith("system:") && group !== MASTERS_GROUP);
+  return [
+    ...(commonName.startsWith("system:") ? [`the user ${quoteUnlessPlain(commonName)} belongs to Kubernetes`] : []),
+    ...(reserved.length === 0 ? [] : [
+      `the ${reserved.length === 1 ? "group" : "groups"} ${joinWords(reserved.map(quoteUnlessPlain), 3)} ${
+        reserved.length === 1 ? "belongs" : "belong"
+      } to Kubernetes`,
+    ]),
+  ];
+}
+
+/** Names of a server that a valid certificate of another holder has. */
+function warnOfOtherHolders({ earlier, facts, signerName, now, claimed }: WarningFacts): readonly string[] {
+  const names = new Set(listAlternativeNames(facts));
+  const holders = new Map<string, string>();
+  for (const one of earlier) {
+    if (one === claimed || isOfHolder(one, signerName, facts) || getEarlierState(one, now) !== "valid") continue;
+    const shared = one.names.filter((name) => names.has(name));
+    const holder = describeHolder(one);
+    if (shared.length === 0 || holders.has(holder)) continue;
+    holders.set(
+      holder,
+      `${joinWords(shared.map(quoteUnlessPlain), 3)} ${
+        shared.length === 1 ? "is" : "are"
+      } in a certificate of ${holder} that is valid until ${one.notAfter ?? ""}`,
+    );
+  }
+  return [...holders.values()];
+}
+
+/** Names of a kubelet's server that another node reports, or that the node itself does not. */
+function warnOfReports({ reported, facts, signerName }: WarningFacts): readonly string[] {
+  const own = parseNodeUsername(facts.subject.commonName);
+  if (reported === undefined || own === undefined || signerName !== KUBELET_SERVING_SIGNER) return [];
+  const warnings: string[] = [];
+  for (const [node, { dns, ips }] of reported) {
+    const shared = node === own
+      ? []
+      : [...facts.dnsNames.filter((name) => dns.includes(name)), ...facts.ipAddresses.filter((ip) => ips.includes(ip))];
+    if (shared.length > 0) {
+      warnings.push(`node ${quoteUnlessPlain(node)} reports ${joinWords(shared.map(quoteUnlessPlain), 3)} as its own`);
+    }
+  }
+  const known = reported.get(own);
+  if (known === undefined) return warnings;
+  const foreign = [
+    ...facts.dnsNames.filter((name) => !known.dns.includes(name)),
+    ...facts.ipAddresses.filter((ip) => !known.ips.includes(ip)),
+  ];
+  if (foreign.length > 0) {
+    warnings.push(
+      `node ${quoteUnlessPlain(own)} does not report ${joinWords(foreign.map(quoteUnlessPlain), 3)} as its own`,
+    );
+  }
+  return warnings;
+}
+
+function warnOfKey(
+  { earlier, facts, signerName, keyFingerprint, lastCertificate, username }: WarningFacts,
+): readonly string[] {
+  const others = earlier.filter((one) =>
+    one.keyFingerprint === keyFingerprint && one.commonName !== facts.subject.commonName
+  );
+  const warnings = others.slice(0, 1).map((one) => `the key is also that of a certificate of ${describeHolder(one)}`);
+  // A kubelet makes a new key for each renewal; a first request with the known key is the same machine.
+  const isRenewal = username === facts.subject.commonName && isKubeletSigner(signerName);
+  if (isRenewal && lastCertificate?.keyFingerprint === keyFingerprint) {
+    warnings.push("the key is that of the last certificate; a kubelet makes a new one for each");
+  }
+  const { keyAlgorithm, keyBits } = facts;
+  if (keyAlgorithm === "RSA" && keyBits < 2_048) warnings.push(`a key of RSA ${keyBits} bits is too weak`);
+  return warnings;
+}
+
+function describeHolder({ commonName, names }: EarlierCertificate): string {
+  if (commonName !== "") return formatIdentity(parseIdentity(commonName));
+  return names[0] === undefined ? "another holder" : quoteUnlessPlain(names[0]);
+}
+
+/** Describes in a sentence whom or what a certificate is for. */
+export function describeTarget(facts: RequestFacts, signerName: string): string {
+  const { commonName } = facts.subject;
+  const node = parseNodeUsername(commonName);
+  if (node !== undefined || (isApiSigner(signerName) && commonName !== "")) {
+    return formatIdentity(parseIdentity(commonName));
+  }
+  const [first = ""] = [commonName, ...listAlternativeNames(facts)].filter((name) => name !== "");
+  return first === "" ? "the same" : quoteUnlessPlain(first);
+}
+
+function isKubeletSigner(signerName: string): boolean {
+  return signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER || signerName === KUBELET_SERVING_SIGNER;
+}
+
+function isApiSigner(signerName: string): boolean {
+  return signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER || signerName === KUBE_APISERVER_CLIENT_SIGNER;
+}
+
+function isClientUsage(usages: readonly string[]): boolean {
+  return usages.includes("client auth") || usages.includes("any");
+}

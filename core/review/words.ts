@@ -1,0 +1,85 @@
+/** Words for sentences about requests: numbers, durations, ages, lists, and names that cannot be mistaken for words. */
+import { goQuote } from "../lib/quote.ts";
+
+const NUMBERS = [
+  "no",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+];
+
+/** The units from the longest; a year has no leap day, as in the lifetimes of certificates. */
+const UNITS: readonly (readonly [name: string, seconds: number])[] = [
+  ["year", 31_536_000],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+  ["second", 1],
+];
+
+/** Formats a number and what it counts: `one day`, `90 days`. */
+export function formatCount(count: number, singular: string): string {
+  return `${NUMBERS[count] ?? count} ${singular}${count === 1 ? "" : "s"}`;
+}
+
+/** Formats an exact duration in at most two units: `one year`, `90 days`, `about two days and three hours`. */
+export function formatLifetime(seconds: number): string {
+  let rest = Math.max(0, Math.floor(seconds));
+  const parts: string[] = [];
+  for (const [name, size] of UNITS) {
+    const count = Math.floor(rest / size);
+    if (count === 0) continue;
+    // 36 hours and 90 minutes are said more often than one day and twelve hours.
+    if (parts.length === 0 && count === 1 && rest > size && rest < 2 * size && rest % nextSize(size) === 0) continue;
+    parts.push(formatCount(count, name));
+    rest -= count * size;
+    if (parts.length === 2) break;
+  }
+  if (parts.length === 0) return formatCount(0, "second");
+  return `${rest === 0 ? "" : "about "}${parts.join(" and ")}`;
+}
+
+function nextSize(size: number): number {
+  return UNITS.find(([, other]) => other < size)?.[1] ?? 1;
+}
+
+/** Formats how long ago something was in the largest unit of which there are two: `two hours ago`, `90 minutes ago`. */
+export function formatTimeAgo(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  if (seconds < 5) return "just now";
+  const [name, size] = UNITS.find(([, size]) => seconds >= 2 * size) ?? ["second", 1];
+  const [longer, longerSize] = UNITS[UNITS.findIndex(([other]) => other === name) - 1] ?? [name, size];
+  const count = Math.floor(seconds / size);
+  // 60 minutes are one hour, and 24 hours one day.
+  return `${count * size === longerSize ? formatCount(1, longer) : formatCount(count, name)} ago`;
+}
+
+/** Joins a list as in a sentence: `a`, `a and b`, `a, b, c and four more`. */
+export function joinWords(words: readonly string[], max: number = words.length): string {
+  const shown = words.length > max
+    ? [...words.slice(0, max), `${NUMBERS[words.length - max] ?? words.length - max} more`]
+    : words;
+  const last = shown.at(-1) ?? "";
+  return shown.length < 2 ? last : `${shown.slice(0, -1).join(", ")} and ${last}`;
+}
+
+const PLAIN = /^[\w.:@*/%+-]{1,253}$/;
+
+/** The largest length of a name within a sentence; the facts beside it have the whole name. */
+const MAX_QUOTED_LENGTH = 100;
+
+/** Returns a name for a sentence: as it is, or quoted and escaped where it could be mistaken for words of the sentence. */
+export function quoteUnlessPlain(name: string): string {
+  if (PLAIN.test(name)) return name;
+  const isLong = name.length > MAX_QUOTED_LENGTH;
+  return goQuote(isLong ? `${name.slice(0, MAX_QUOTED_LENGTH).toWellFormed()}…` : name);
+}
