@@ -4,6 +4,8 @@ import type { Clock, Random } from "../core/ports.ts";
 /** An output stream of the program, such as stdout. */
 export interface OutputStream {
   write(text: string): void;
+  /** Draws a line that the next output erases, such as a spinner; the empty line only erases. Absent without `guardStreams`. */
+  writeTransient?(line: string): void;
   /** True on a terminal. Only terminals get colour, progress and text logs. */
   readonly isTerminal: boolean;
   /**

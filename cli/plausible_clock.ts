@@ -42,7 +42,7 @@ export async function waitForPlausibleClock(
   const builtAt = getEarliestTime(env);
   if (isPlausibleTime(clock.now(), builtAt)) return;
   using steps = createSteps(io);
-  steps.step(`${describeFault(clock.now(), builtAt)}; waiting until it is set`);
+  steps.step(`${describeFault(clock.now(), builtAt)}; waiting until it is set`, { what: "the clock" });
   const startedAt = clock.elapsedMs();
   while (!isPlausibleTime(clock.now(), builtAt)) {
     const leftMs = limitMs - (clock.elapsedMs() - startedAt);

@@ -11,7 +11,7 @@ import { reportError, warn } from "./framework/report.ts";
 import { describeSettings, findIgnoredVariables, resolveSettings, type Sources } from "./framework/settings.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
-import { guardStream } from "./output/escape.ts";
+import { guardStreams } from "./output/escape.ts";
 
 /** The first word of a query by a completion script. It is not a command for people. */
 const COMPLETE_WORD = "complete";
@@ -26,11 +26,7 @@ export async function run(
   signal: AbortSignal,
   table: CommandTable = COMMAND_TABLE,
 ): Promise<number> {
-  const io: Io = {
-    ...unguarded,
-    stdout: guardStream(unguarded.stdout, { onlyTerminals: true }),
-    stderr: guardStream(unguarded.stderr, { onlyTerminals: false }),
-  };
+  const io: Io = { ...unguarded, ...guardStreams(unguarded) };
   let isDebug = argv.includes("--debug");
   let seeHelp: string | undefined;
   try {

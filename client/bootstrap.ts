@@ -306,7 +306,7 @@ function reportSkew(options: BootstrapOptions, transport: TimedTransport): void 
  * Waits for the server as kubelet does (`waitForServer`): attempts for one minute, 2 s and up to a fifth more apart,
  * each with a timeout of 1 s.
  */
-const HEALTH_WAIT_MS = 60_000;
+export const HEALTH_WAIT_MS = 60_000;
 const HEALTH_PAUSE_MS = 2_000;
 const HEALTH_TIMEOUT_MS = 1_000;
 

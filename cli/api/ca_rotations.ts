@@ -21,7 +21,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
 import { warn } from "../framework/report.ts";
 import { line } from "../output/escape.ts";
-import { startProgress } from "../output/progress.ts";
+import { findDeadline, startProgress } from "../output/progress.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "./connection.ts";
 import { isGroupMissing, listRecordPages } from "./records.ts";
 
@@ -227,7 +227,7 @@ export async function repeatUntilDone<T>(
  */
 export async function waitForServers(name: string, wait: RotationWait, signal: AbortSignal): Promise<CaRotation> {
   const { io } = wait;
-  using progress = startProgress(io, "Waiting for the servers");
+  using progress = startProgress(io, "waiting for the servers", findDeadline(wait.timeoutMs, io.clock));
   const reported = new Set<string>();
   let text = "no server follows the rotation";
   const done = await attemptUntil(

@@ -3,7 +3,7 @@ import { SERIAL_BYTES } from "../../core/pki/issue.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import { type CaKeySource, openPrivateKey } from "../../controllers/ca_provider.ts";
+import type { CaKeySource } from "../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import {
   type Authority,
@@ -12,7 +12,6 @@ import {
   parseAuthorityCertificates,
 } from "../../core/pki/authority.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
-import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import type { NameConstraints } from "../../core/pki/name_constraints.ts";
 import type { CaKey, Clock, Random } from "../../core/ports.ts";
@@ -243,7 +242,7 @@ async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> 
 async function findKey(path: string, { files, keys }: AuthorityDeps): Promise<PrivateKey | undefined> {
   if (await files.lstat(path) === undefined) return undefined;
   await checkPrivateFile(path, files);
-  const key = await openPrivateKey(await readRequired(path, files), path, keys.passphrases.getForOpening);
+  const key = await keys.openKey(await readRequired(path, files), path);
   if (key.ok) return key.value;
   throw new AppError("file_exists", `cannot create a CA: "${path}" exists and is not a key: ${key.error}`, {
     hint: "an existing key is never overwritten: choose another --data-dir, or move the file away",
@@ -258,7 +257,7 @@ async function createKey(
   const { random, keys } = deps;
   const passphrase = isEncrypted || keys.passphrases.isGiven ? await keys.passphrases.getForCreating(path) : undefined;
   const key = await generatePrivateKey(keyAlgorithm);
-  const pem = passphrase === undefined ? key.toPem() : await encryptPrivateKey(key, passphrase.reveal(), random);
+  const pem = passphrase === undefined ? key.toPem() : await keys.encryptKey(key, passphrase, random);
   await deps.files.createExclusive(path, pem, SECRET_MODE);
   return key;
 }

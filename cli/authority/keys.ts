@@ -1,7 +1,19 @@
 /** Opens the keys of CAs during one run, from files or through a program, as the flags of the command say. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import { type CaFiles, type CaKeySource, createKeyFileSource } from "../../controllers/ca_provider.ts";
+import {
+  type CaFiles,
+  type CaKeySource,
+  createKeyFileSource,
+  openPrivateKey,
+  type PassphrasePort,
+} from "../../controllers/ca_provider.ts";
+import type { Secret } from "../../core/lib/brand.ts";
+import type { Result } from "../../core/lib/result.ts";
+import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
+import type { PrivateKey } from "../../core/pki/keys.ts";
+import type { Random } from "../../core/ports.ts";
+import { DERIVING_KEY, type ProgressIo, type ProgressLine, startProgress } from "../output/progress.ts";
 import type { Io } from "../io.ts";
 import { assertPlausibleClock } from "../plausible_clock.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -16,6 +28,13 @@ export interface CaKeys {
   readonly passphrases: Passphrases;
   /** True when a program replaces the key files of the instance's CAs, and key files that no flag names. */
   readonly hasProgram: boolean;
+  /**
+   * Opens a private key, an encrypted one with a passphrase, by default the one of the command. The error says what is wrong
+   * with the text. Throws AppError `passphrase_missing` and `passphrase_wrong`.
+   */
+  openKey(pem: string, name: string, passphrase?: PassphrasePort): Promise<Result<PrivateKey, string>>;
+  /** Encrypts a private key, and shows on a terminal that this takes a moment. */
+  encryptKey(key: PrivateKey, passphrase: Secret<string>, random: Random): Promise<string>;
   /** Returns the source of the key of one of the instance's CAs. */
   getSource(paths: AuthorityPaths): CaKeySource;
   /** Returns the source of the key of a CA that flags name. Without a key file the program holds the key. */
@@ -36,7 +55,7 @@ export interface CaKeySettings {
  */
 export function createCaKeys(
   { caPassphraseFile, caPassphraseShare = [], signingKeyCommand }: CaKeySettings,
-  io: Pick<Io, "stdin" | "stderr" | "cwd" | "env"> & { readonly clock: Pick<Io["clock"], "now"> },
+  io: Pick<Io, "stdin" | "cwd"> & ProgressIo,
   files: FilePort,
   signal: AbortSignal,
 ): CaKeys {
@@ -51,20 +70,46 @@ export function createCaKeys(
   const caFiles = createCaFiles(files);
   const program = signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand);
 
+  /** Shows that a key is derived, from the moment when the passphrase is known, because a user may type it. */
+  async function showDerivation<T>(
+    action: (passphrase: PassphrasePort) => Promise<T>,
+    passphrase: PassphrasePort = passphrases.getForOpening,
+  ): Promise<T> {
+    let progress: ProgressLine | undefined;
+    try {
+      return await action(async (name) => {
+        const secret = await passphrase(name);
+        progress = startProgress(io, DERIVING_KEY);
+        return secret;
+      });
+    } finally {
+      progress?.[Symbol.dispose]();
+    }
+  }
+
+  function createFileSource(path: string): CaKeySource {
+    const open = (state: string) =>
+      showDerivation((passphrase) => createKeyFileSource(caFiles, path, passphrase).open(state));
+    return { ...createKeyFileSource(caFiles, path), open };
+  }
+
   function sourceIn(certificate: string, keyFile: string): CaKeySource {
     return program === undefined
-      ? createKeyFileSource(caFiles, keyFile, passphrases.getForOpening)
+      ? createFileSource(keyFile)
       : createKeyProgramSource({ program, certificate, env: io.env });
   }
 
   return {
     passphrases,
     hasProgram: program !== undefined,
+    openKey: (pem, name, passphrase) => showDerivation((shown) => openPrivateKey(pem, name, shown), passphrase),
+    async encryptKey(key, passphrase, random) {
+      using _ = startProgress(io, DERIVING_KEY);
+      return await encryptPrivateKey(key, passphrase.reveal(), random);
+    },
     getSource: ({ certificate, key }) => sourceIn(certificate, key),
     getNamedSource: (certificate, keyFile) =>
-      keyFile === undefined
-        ? sourceIn(certificate, "")
-        : createKeyFileSource(caFiles, resolve(io.cwd, keyFile), passphrases.getForOpening),
+      keyFile === undefined ? sourceIn(certificate, "") : createFileSource(resolve(io.cwd, keyFile)),
   };
 }
 

@@ -10,6 +10,9 @@ const ALL_CONTROLS = /[\x00-\x1f\x7f]/g;
 // deno-lint-ignore no-control-regex -- the sequences begin with ESC
 const OWN = /(\x1b\[(?:0|1|2|31|32|33|36)m|\r\x1b\[2K)/;
 
+/** The sequence that erases the line of the cursor and returns to its beginning. */
+export const ERASE_LINE = "\r\x1b[2K";
+
 /** Escapes text of several lines. ESC becomes `^[`, as in kubectl; bidirectional and similar controls become `\u202e`. */
 export function escapeText(text: string): string {
   return escapeUnseen(text.replace(CONTROLS, toCaret));
@@ -30,16 +33,33 @@ export function oneLine(text: string): string {
   return text.split("\t").map(escapeValue).join("\t");
 }
 
+/** The streams of a program for its answer and for everything else. */
+export interface OutputStreams {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+}
+
 /**
- * Wraps a stream so that no control sequence but our own colours reaches a terminal: the last line of defence, whatever a
- * command writes. With `onlyTerminals`, output to a file or a pipe is not changed, because it may be data.
+ * Wraps both streams so that no control sequence but our own reaches a terminal: the last line of defence, whatever a command
+ * writes. Output of stdout to a file or a pipe is not changed, because it may be data. A transient line on stderr is erased
+ * before anything else is written to the terminal, so that a log line or an answer never continues a spinner.
  */
-export function guardStream(
-  stream: OutputStream,
-  options: { readonly onlyTerminals: boolean },
-): OutputStream {
-  return {
-    write: (text) => stream.write(options.onlyTerminals && !stream.isTerminal ? text : withoutForeign(text)),
+export function guardStreams({ stdout, stderr }: OutputStreams): OutputStreams {
+  let isTransientDrawn = false;
+  const erase = (): void => {
+    // In the background the line belongs to the shell's prompt.
+    if (isTransientDrawn && stderr.isForeground !== false) stderr.write(ERASE_LINE);
+    isTransientDrawn = false;
+  };
+  const guard = (
+    stream: OutputStream,
+    isData: () => boolean,
+    more: Pick<OutputStream, "writeTransient"> = {},
+  ): OutputStream => ({
+    write(text) {
+      if (stream.isTerminal) erase();
+      stream.write(isData() ? text : withoutForeign(text));
+    },
     get isTerminal() {
       return stream.isTerminal;
     },
@@ -49,6 +69,18 @@ export function guardStream(
     get columns() {
       return stream.columns;
     },
+    ...more,
+  });
+  return {
+    stdout: guard(stdout, () => !stdout.isTerminal),
+    stderr: guard(stderr, () => false, {
+      writeTransient(line) {
+        erase();
+        if (line === "") return;
+        stderr.write(withoutForeign(line));
+        isTransientDrawn = true;
+      },
+    }),
   };
 }
 

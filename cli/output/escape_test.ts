@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { escapeText, escapeValue, guardStream, line } from "./escape.ts";
+import { escapeText, escapeValue, guardStreams, line } from "./escape.ts";
 
 test("escapeText() keeps tabs and line breaks", () => {
   assert.equal(escapeText("a\tb\nc\x07"), "a\tb\nc^G");
@@ -19,17 +19,17 @@ test("line keeps the columns of its template and adds no others", () => {
 });
 
 for (
-  const { name, isTerminal, onlyTerminals, want } of [
-    { name: "a terminal gets our colours and no others", isTerminal: true, onlyTerminals: true, want: true },
-    { name: "a file may hold data", isTerminal: false, onlyTerminals: true, want: false },
-    { name: "a file of messages may not", isTerminal: false, onlyTerminals: false, want: true },
-  ]
+  const { name, isTerminal, stream, want } of [
+    { name: "a terminal gets our colours and no others", isTerminal: true, stream: "stdout", want: true },
+    { name: "a file may hold data", isTerminal: false, stream: "stdout", want: false },
+    { name: "a file of messages may not", isTerminal: false, stream: "stderr", want: true },
+  ] as const
 ) {
-  test(`guardStream(): ${name}`, () => {
+  test(`guardStreams(): ${name}`, () => {
     let written = "";
     const inner = { write: (text: string) => void (written += text), isTerminal, columns: 80 };
     const text = "\x1b[31mred\x1b[0m\r\x1b[2K\x1b[8mhidden\x1b]0;title\x07\u202e\n";
-    const guarded = guardStream(inner, { onlyTerminals });
+    const guarded = guardStreams({ stdout: inner, stderr: inner })[stream];
     guarded.write(text);
     assert.equal(
       written,
@@ -38,3 +38,38 @@ for (
     assert.deepEqual([guarded.isTerminal, guarded.columns], [isTerminal, 80]);
   });
 }
+
+for (
+  const { name, isForeground, want } of [
+    {
+      name: "erases a spinner before an answer and a message",
+      isForeground: true,
+      want: "spin\r\x1b[2Kanswer\nspin\r\x1b[2Kmessage\n",
+    },
+    { name: "leaves the line to the prompt in the background", isForeground: false, want: "spinanswer\nspinmessage\n" },
+  ]
+) {
+  test(`guardStreams() ${name}`, () => {
+    let shown = "";
+    const inner = { write: (text: string) => void (shown += text), isTerminal: true, isForeground, columns: 80 };
+    const { stdout, stderr } = guardStreams({ stdout: inner, stderr: inner });
+    stderr.writeTransient?.("spin");
+    stdout.write("answer\n");
+    stderr.writeTransient?.("spin");
+    stderr.write("message\n");
+    stderr.writeTransient?.("");
+    assert.equal(shown, want);
+  });
+}
+
+test("guardStreams() does not touch the terminal for an answer into a file", () => {
+  let shown = "";
+  const terminal = { write: (text: string) => void (shown += text), isTerminal: true, columns: 80 };
+  const { stdout, stderr } = guardStreams({
+    stdout: { ...terminal, write: () => {}, isTerminal: false },
+    stderr: terminal,
+  });
+  stderr.writeTransient?.("spin");
+  stdout.write("data\n");
+  assert.equal(shown, "spin");
+});

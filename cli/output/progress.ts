@@ -1,41 +1,47 @@
 /** Progress on stderr, if it is a terminal, and the steps of commands that wait. */
 import type { Clock } from "../../core/ports.ts";
 import type { Io, OutputStream } from "../io.ts";
-import { escapeValue } from "./escape.ts";
+import { ERASE_LINE, escapeValue } from "./escape.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 /** The time between two frames: short enough to look alive, long enough to cost nothing. */
 const FRAME_MS = 80;
-const ERASE_LINE = "\r\x1b[2K";
-
 /**
- * A line with a spinner, a text and the time since it began, or with a bar when the total is known. Disposing it erases
- * the line.
+ * A line with a spinner, a text, the end of the wait and the time since it began, or with a bar when the total is known.
+ * Disposing it erases the line.
  */
 export interface ProgressLine extends Disposable {
-  /**
-   * Replaces the text. `done` and `total` draw a bar; an amount without a total is shown after the text. A new text is
-   * drawn at once, because the process may be too busy to draw afterwards.
-   */
-  update(text: string, part?: { readonly done: number; readonly total: number } | string): void;
+  /** Replaces the text. A new text is drawn at once, because the process may be too busy to draw afterwards. */
+  update(text: string, part?: ProgressPart): void;
 }
+
+/** The finished part: a bar when the total is known, else an amount that is shown after the text. */
+export type ProgressPart =
+  | string
+  | {
+    readonly done: number;
+    readonly total: number;
+    /** Formats both numbers; default: as they are. */
+    readonly format?: (amount: number) => string;
+  };
 
 /** The part of `Io` that progress uses. */
 export interface ProgressIo {
   readonly stderr: OutputStream;
   readonly env: Io["env"];
-  readonly clock: Pick<Clock, "elapsedMs">;
+  readonly clock: Pick<Clock, "elapsedMs" | "now">;
 }
 
 /**
- * Starts to show progress. Nothing is shown unless stderr is a terminal that is not `dumb`, and nothing while the process
- * is in the background, because the line then belongs to the shell's prompt.
+ * Starts to show progress. `until` is the time at which a wait ends in any case. Nothing is shown unless stderr is a terminal
+ * that is not `dumb`, and nothing while the process is in the background, because the line then belongs to the shell's prompt.
  */
-export function startProgress(io: ProgressIo, text: string): ProgressLine {
+export function startProgress(io: ProgressIo, text: string, until?: Date): ProgressLine {
   if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") {
     return { update: () => {}, [Symbol.dispose]: () => {} };
   }
   const startedAt = io.clock.elapsedMs();
+  const limit = until === undefined ? "" : `, until ${formatLocalTime(until, io.clock.now())}`;
   let shown = { text, line: text };
   let frame = 0;
   let isDrawn = false;
@@ -43,9 +49,10 @@ export function startProgress(io: ProgressIo, text: string): ProgressLine {
     if (io.stderr.isForeground === false) return;
     // Some terminals do not know their width and report 0.
     const columns = io.stderr.columns || 80;
-    const elapsed = formatElapsed(io.clock.elapsedMs() - startedAt);
-    const line = `${FRAMES[frame % FRAMES.length]} ${escapeValue(shown.line)}${elapsed}`;
-    io.stderr.write(`${ERASE_LINE}${line.slice(0, columns - 1)}`);
+    const end = `${limit}${formatElapsed(io.clock.elapsedMs() - startedAt)}`;
+    const width = Math.max(columns - 3 - end.length, MIN_TEXT_WIDTH);
+    const line = `${FRAMES[frame % FRAMES.length]} ${cutText(escapeValue(shown.line), width)}${end}`;
+    writeTransient(io.stderr, line.slice(0, columns - 1));
     isDrawn = true;
     frame++;
   };
@@ -59,16 +66,35 @@ export function startProgress(io: ProgressIo, text: string): ProgressLine {
     },
     [Symbol.dispose]() {
       clearInterval(timer);
-      if (isDrawn && io.stderr.isForeground !== false) io.stderr.write(ERASE_LINE);
+      if (isDrawn && io.stderr.isForeground !== false) writeTransient(io.stderr, "");
       isDrawn = false;
     },
   };
 }
 
-function withPart(text: string, part: Parameters<ProgressLine["update"]>[1]): string {
-  if (part === undefined) return text;
-  return typeof part === "string" ? `${text}, ${part}` : `${drawBar(part.done, part.total)} ${text}`;
+/** The width that the text keeps on a narrow terminal, where the time is cut instead. */
+const MIN_TEXT_WIDTH = 20;
+
+/** Draws a line that the next output replaces. A stream that does not know such lines gets the sequence that erases it. */
+function writeTransient(stream: OutputStream, line: string): void {
+  if (stream.writeTransient === undefined) stream.write(`${ERASE_LINE}${line}`);
+  else stream.writeTransient(line);
 }
+
+function cutText(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+function withPart(text: string, part: ProgressPart | undefined): string {
+  if (part === undefined) return text;
+  if (typeof part === "string") return `${text}, ${part}`;
+  return `${drawBar(part.done, part.total, BAR_WIDTH, part.format)} ${text}`;
+}
+
+const BAR_WIDTH = 20;
+
+/** The text of the progress line while a passphrase becomes a key, which takes up to two seconds. */
+export const DERIVING_KEY = "deriving the key from the passphrase";
 
 /** Formats a growing amount of bytes: `3.2 MB`. */
 export function formatMegabytes(bytes: number): string {
@@ -76,35 +102,72 @@ export function formatMegabytes(bytes: number): string {
 }
 
 /** Draws a bar of `width` characters: `[#####-----] 5/10`. */
-export function drawBar(done: number, total: number, width = 20): string {
+export function drawBar(
+  done: number,
+  total: number,
+  width: number,
+  format: (amount: number) => string = String,
+): string {
   const filled = total <= 0 ? width : Math.round(Math.min(1, done / total) * width);
-  return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${done}/${total}`;
+  return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${format(done)}/${format(total)}`;
 }
 
-/** Formats whole seconds, as in ` (12s)` or ` (2m05s)`; empty during the first second. */
+/** Formats whole seconds, as in ` (12s)`, ` (2m05s)` or ` (1h02m)`; empty during the first second. */
 function formatElapsed(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   if (seconds < 1) return "";
-  const rest = seconds % 60;
-  return seconds < 60 ? ` (${seconds}s)` : ` (${Math.floor(seconds / 60)}m${String(rest).padStart(2, "0")}s)`;
+  if (seconds < 60) return ` (${seconds}s)`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return ` (${minutes}m${padTwo(seconds % 60)}s)`;
+  return ` (${Math.floor(minutes / 60)}h${padTwo(minutes % 60)}m)`;
+}
+
+/**
+ * Formats a moment in the future for a person at this machine, in the local time zone: `14:05`, `14:05:30` when it is less than
+ * two minutes away, and with the date on another day.
+ */
+export function formatLocalTime(time: Date, now: Date): string {
+  const day = (date: Date): string => `${date.getFullYear()}-${padTwo(date.getMonth() + 1)}-${padTwo(date.getDate())}`;
+  const isSoon = time.getTime() - now.getTime() < 120_000;
+  const clock = [time.getHours(), time.getMinutes(), ...(isSoon ? [time.getSeconds()] : [])].map(padTwo).join(":");
+  return day(time) === day(now) ? clock : `${day(time)} ${clock}`;
+}
+
+function padTwo(number: number): string {
+  return String(number).padStart(2, "0");
 }
 
 /** Prints each step as a line on stderr, with a spinner after the last one. Disposing it ends the spinner. */
 export interface Steps extends Disposable {
-  step(text: string): void;
+  /** Prints a step. The spinner behind it says what is awaited, and until when. */
+  step(text: string, awaited?: AwaitedEvent): void;
 }
 
-/** Creates the steps; nothing is shown before the first one. */
+/** The subject of a wait, such as `approval`, and the time at which the wait ends in any case. */
+export interface AwaitedEvent {
+  readonly what: string;
+  readonly until?: Date | undefined;
+}
+
+/** Creates the steps. No spinner is shown before the first one, nor after the end, when others write to the terminal. */
 export function createSteps(io: ProgressIo): Steps {
   let spinner: ProgressLine | undefined;
+  let isEnded = false;
   return {
-    step(text) {
+    step(text, awaited) {
       spinner?.[Symbol.dispose]();
       io.stderr.write(`${escapeValue(text)}\n`);
-      spinner = startProgress(io, "waiting");
+      if (isEnded) return;
+      spinner = startProgress(io, awaited === undefined ? "working" : `waiting for ${awaited.what}`, awaited?.until);
     },
     [Symbol.dispose]() {
+      isEnded = true;
       spinner?.[Symbol.dispose]();
     },
   };
+}
+
+/** Returns the time at which a wait ends that begins now; undefined for a wait without a limit. */
+export function findDeadline(waitMs: number, clock: Pick<Clock, "now">): Date | undefined {
+  return waitMs <= 0 || waitMs === Infinity ? undefined : new Date(clock.now().getTime() + waitMs);
 }

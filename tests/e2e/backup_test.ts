@@ -114,19 +114,25 @@ test("backup works on a folder without a server, reports its contents, and verif
     runCaptured([...args, ...secret], { ...options, isTerminal: true });
   const made = await onTerminal("backup", "a.backup", "--data-dir", "data");
   assert.equal(made.code, 0, made.stderr);
-  assert.match(made.stderr, /reading the objects[^]*writing the backup[^]*reading it back[^]*\[2K$/);
+  assert.match(
+    made.stderr,
+    /reading the objects[^]*deriving the key from the passphrase[^]*writing the backup, 0\.0 MB[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading it back[^]*\[2K$/,
+  );
   assert.match(made.stdout, /^a\.backup: \d+ objects of the database and \d+ files, \d+ bytes\n$/);
   const again = await run("backup", "a.backup", "--data-dir", "data");
   assert.equal(again.code, 1);
   assert.match(again.stderr, /the file exists[^]*--force/);
   const verified = await onTerminal("backup", "a.backup", "--verify");
   assert.match(verified.stdout, /^good: made .* objects/);
-  assert.match(verified.stderr, /checking the backup[^]*\[2K$/);
+  assert.match(
+    verified.stderr,
+    /deriving the key from the passphrase[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB checking the backup[^]*\[2K$/,
+  );
   const restored = await onTerminal("restore", "a.backup", "--data-dir", "new");
   assert.equal(restored.code, 0, restored.stderr);
   assert.match(
     restored.stderr,
-    /reading the backup[^]*checking what was read[^]*\[2Ktlsboot: .*was revoked after .*\n$/,
+    /deriving the key from the passphrase[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading the backup[^]*checking what was read[^]*\[2Ktlsboot: .*was revoked after .*\n$/,
   );
   assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions continue from 10\d+\n$/);
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
-import { runProgram, runTlsboot, startTlsboot, tlsbootCommand } from "../support/child.ts";
+import { type Finished, runProgram, runTlsboot, startTlsboot, tlsbootCommand } from "../support/child.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 test("the program answers on stdout and ends with 0", async () => {
@@ -91,13 +93,40 @@ for (
 ) {
   test(`the program on a terminal ${name}`, async () => {
     await using folder = await createTempFolder();
-    const [command, args] = tlsbootCommand(["ca", "init", "--data-dir", folder.join("ca")]);
-    const words = [command, ...args].map((word) => `'${word}'`).join(" ");
-    // script(1) of util-linux gives the shell its own terminal; -m gives each job of the shell a process group, as in an interactive one.
-    const shell = `sh -m -c "${words} ${ampersand}"`;
-    const { code, stdout } = await runProgram("script", ["-qec", shell, "/dev/null"], { env: { TERM: "xterm" } });
+    const { code, stdout } = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca")], ampersand);
     assert.equal(code, 0, stdout);
     assert.match(stdout, /certificate: .*ca\.crt/);
     assert.equal(stdout.includes("Making the key"), want, stdout);
+  });
+}
+
+test("the program on a terminal says what it waits for, and until when", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstanceProcess(folder);
+  const to = ["--data-dir", instance.data];
+  const expecting = await runOnTerminal(["approve", "--expect", "n8,n9", "--for", "1s", ...to]);
+  assert.equal(expecting.code, 3, expecting.stdout);
+  assert.match(expecting.stdout, /waiting for 2 machines: n8, n9, until \d\d:\d\d:\d\d/);
+  // The spinner is erased before the answer.
+  assert.ok(expecting.stdout.includes("\r\x1b[2K0 of 2 expected machines arrived\r\n"), expecting.stdout);
+  const names = ["--subject", "CN=alice", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+  const out = ["--out", folder.join("alice")];
+  const requested = await runOnTerminal(["request", ...names, ...out, "--timeout", "1s", ...to]);
+  assert.match(requested.stdout, /\[2K⠋ waiting for approval, until \d\d:\d\d:\d\d/);
+  const secret = folder.join("secret");
+  await writeFile(secret, "correct horse\n", { mode: 0o600 });
+  const made = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
+  assert.match(made.stdout, /\[2K⠋ deriving the key from the passphrase/);
+});
+
+/**
+ * Runs tlsboot on a terminal of its own, by script(1) of util-linux; stdout and stderr both arrive in stdout. `-m` gives each
+ * job of the shell a process group, as in an interactive one.
+ */
+async function runOnTerminal(args: readonly string[], ampersand = ""): Promise<Finished> {
+  const [command, all] = tlsbootCommand(args);
+  const words = [command, ...all].map((word) => `'${word}'`).join(" ");
+  return await runProgram("script", ["-qec", `sh -m -c "${words} ${ampersand}"`, "/dev/null"], {
+    env: { TERM: "xterm" },
   });
 }

@@ -1,23 +1,22 @@
 /** Writes a backup, or verifies one. */
-import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describeOmitted, type OmittedResource } from "../../../core/backup/omitted.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
-import { decryptBackup } from "./encryption.ts";
+import { openWithProgress } from "./open_with_progress.ts";
 import { assertOutside, readDataFiles } from "./files.ts";
 import { readOpener, readRecipients } from "./keys.ts";
 import { readBackup } from "./read_backup.ts";
 import { openSnapshot } from "./source.ts";
-import { type BackupProgress, existsError, reportBytes, toIoError, writeBackup } from "./write_backup.ts";
+import { type BackupProgress, existsError, toIoError, writeBackup } from "./write_backup.ts";
 import type { BackupFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { formatMegabytes, type ProgressLine, startProgress } from "../../output/progress.ts";
+import { DERIVING_KEY, formatMegabytes, type ProgressLine, startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
 import { DATA_FORMAT, dataDirAt } from "../../instance/data_dir.ts";
 import { readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
@@ -70,10 +69,16 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
 }
 
 const CHECKING = "checking the backup";
-const DOING = { writing: "writing the backup", readingBack: "reading it back" } as const;
 
-function show({ kind, bytes }: BackupProgress, progress: ProgressLine): void {
-  progress.update(DOING[kind], formatMegabytes(bytes));
+function show(event: BackupProgress, progress: ProgressLine): void {
+  switch (event.kind) {
+    case "derivingKey":
+      return progress.update(DERIVING_KEY);
+    case "writing":
+      return progress.update("writing the backup", formatMegabytes(event.bytes));
+    case "readingBack":
+      return progress.update("reading it back", { done: event.bytes, total: event.total, format: formatMegabytes });
+  }
 }
 
 async function verify(
@@ -87,8 +92,8 @@ async function verify(
   const opener = await readOpener(settings, name, io, signal);
   const nothing = () => Promise.resolve();
   using progress = startProgress(io, CHECKING);
-  const sealed = reportBytes(createReadStream(path), (bytes) => progress.update(CHECKING, formatMegabytes(bytes)));
-  const manifest = await readBackup(await decryptBackup(sealed, opener), { file: nothing, objects: nothing })
+  const sealed = await openWithProgress(path, opener, CHECKING, progress);
+  const manifest = await readBackup(sealed, { file: nothing, objects: nothing })
     .catch((error: unknown) => {
       throw toIoError(`cannot read backup "${name}"`, error);
     });

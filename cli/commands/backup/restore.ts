@@ -1,15 +1,13 @@
 /** Restores a data directory from a backup. */
-import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describeOmitted } from "../../../core/backup/omitted.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";
-import { decryptBackup } from "./encryption.ts";
+import { openWithProgress } from "./open_with_progress.ts";
 import { createEtcdTarget, restoreBackup, type RestoredBackup } from "./restore_backup.ts";
 import { readOpener } from "./keys.ts";
-import { reportBytes } from "./write_backup.ts";
 import type { RestoreFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -18,7 +16,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import { formatMegabytes, startProgress } from "../../output/progress.ts";
+import { startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import { assertEtcdNamed, readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
@@ -44,8 +42,7 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   const root = resolve(io.cwd, settings.dataDir);
   const current = await readEtcdPlace(dataDirAt(root), files);
   using progress = startProgress(io, READING);
-  const sealed = reportBytes(createReadStream(path), (bytes) => progress.update(READING, formatMegabytes(bytes)));
-  const archive = await decryptBackup(sealed, opener);
+  const archive = await openWithProgress(path, opener, READING, progress);
   const restored = await restoreBackup(archive, root, {
     clock: io.clock,
     force: settings.force,

@@ -18,11 +18,11 @@ export interface WrittenBackup {
 
 const PRIVATE = 0o600;
 
-/** The progress of a backup: the current step, and the number of bytes so far. */
-export interface BackupProgress {
-  readonly kind: "writing" | "readingBack";
-  readonly bytes: number;
-}
+/** The progress of a backup: the current step, the number of bytes so far, and the number of all when it is known. */
+export type BackupProgress =
+  | { readonly kind: "derivingKey" }
+  | { readonly kind: "writing"; readonly bytes: number }
+  | { readonly kind: "readingBack"; readonly bytes: number; readonly total: number };
 
 /**
  * Writes a backup to `path`, which must not exist unless `force` is set. Throws AppError `file_exists`, or `io` for a full
@@ -39,15 +39,20 @@ export async function writeBackup(
   let manifest: BackupManifest | undefined;
   const archive = createArchive(contents, (found) => manifest = found);
   try {
-    // Reported first: deriving a key from the passphrase blocks the process for a second or two.
-    onProgress({ kind: "writing", bytes: 0 });
+    const derive = (): void => {
+      // Reported first, because deriving a key from the passphrase blocks the process for a second or two.
+      if (recipients.kind === "passphrase") onProgress({ kind: "derivingKey" });
+    };
+    derive();
+    const sealed = await encryptBackup(archive, recipients);
     const written = (bytes: number): void => onProgress({ kind: "writing", bytes });
-    const { size, digest } = await writeSynced(unfinished, await encryptBackup(archive, recipients), written);
-    onProgress({ kind: "readingBack", bytes: 0 });
-    await readBack(unfinished, digest, recipients, (bytes) => onProgress({ kind: "readingBack", bytes }));
+    written(0);
+    const { size: total, digest } = await writeSynced(unfinished, sealed, written);
+    derive();
+    await readBack(unfinished, digest, recipients, (bytes) => onProgress({ kind: "readingBack", bytes, total }));
     await place(unfinished, path, force);
     if (manifest === undefined) throw backupInvalid("it was not written to its end");
-    return { manifest, size };
+    return { manifest, size: total };
   } catch (error) {
     await removeUnfinished(unfinished);
     throw error;

@@ -1,11 +1,13 @@
 /** The progress messages of a bootstrap, and its results. */
-import type { BootstrapOutcome, BootstrapProgress } from "../../../client/bootstrap.ts";
+import { type BootstrapOutcome, type BootstrapProgress, HEALTH_WAIT_MS } from "../../../client/bootstrap.ts";
 import type { DiscoveryProgress } from "../../../client/discover_cluster.ts";
 import type { ServingOutcome, ServingProgress } from "../../../client/serving.ts";
 import { KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { Clock } from "../../../core/ports.ts";
 import { displayPath } from "../../output/display_path.ts";
+import { type AwaitedEvent, findDeadline } from "../../output/progress.ts";
 import type { Machine } from "./machine.ts";
 
 /** Any step until the files are stored. */
@@ -51,6 +53,32 @@ export function describeProgress(event: MachineProgress, cwd: string): string | 
     case "kubeconfigWritten":
       return undefined;
   }
+}
+
+/** Creates a function that returns what a step waits for, and until when; undefined for a step that does not wait. */
+export function createAwaited(
+  waitMs: number,
+  clock: Pick<Clock, "now">,
+): (event: MachineProgress) => AwaitedEvent | undefined {
+  let until: Date | undefined;
+  return ({ kind }) => {
+    switch (kind) {
+      case "discovering":
+        until = findDeadline(waitMs, clock);
+        return { what: "cluster-info", until };
+      case "discoveryDelayed":
+        return { what: "cluster-info", until };
+      case "waitingForServer":
+        return { what: "the server", until: findDeadline(Math.min(waitMs, HEALTH_WAIT_MS), clock) };
+      case "submitted":
+        until = findDeadline(waitMs, clock);
+        return { what: "approval", until };
+      case "approved":
+        return { what: "the certificate", until };
+      default:
+        return undefined;
+    }
+  };
 }
 
 /** The part of an outcome that is described. */

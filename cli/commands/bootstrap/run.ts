@@ -17,7 +17,13 @@ import { applyJoinFile } from "./join_file.ts";
 import { keepRotating, updateForNewCa } from "./keep_rotating.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
 import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
-import { describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
+import {
+  createAwaited,
+  describeOutcome,
+  describeProgress,
+  describeServing,
+  type MachineProgress,
+} from "./progress_text.ts";
 import { getServingTemplate } from "./serving_names.ts";
 import { findProblems, showStatus } from "./status.ts";
 import { systemdUnit } from "./systemd_unit.ts";
@@ -34,7 +40,7 @@ import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
-import { createSteps } from "../../output/progress.ts";
+import { createSteps, type Steps } from "../../output/progress.ts";
 import { USER_AGENT } from "../../version.ts";
 import { describeShortenedLifetime } from "../request/progress.ts";
 
@@ -66,10 +72,12 @@ export async function run(
     return await runOffline({ settings, machine, io, files, logger, folder: settings.offline, runHooksFor });
   }
   const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
-  let steps: { step(text: string): void } | undefined;
+  let steps: Pick<Steps, "step"> | undefined;
+  const findAwaited = createAwaited(settings.wait, io.clock);
   const onProgress = (event: MachineProgress): void => {
     const text = describeProgress(event, io.cwd);
-    if (text !== undefined) steps?.step(text);
+    const awaited = findAwaited(event);
+    if (text !== undefined) steps?.step(text, awaited);
     if (event.kind === "issued") reportShortenedLifetime(event, settings, io);
   };
   const findCluster = createClusterFinder(settings, machine.nodeName, { io, files, connect, onProgress });

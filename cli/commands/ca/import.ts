@@ -7,7 +7,6 @@ import { formatName } from "../../../core/pki/names.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { createCaKey, type PrivateKey } from "../../../core/pki/keys.ts";
-import { openPrivateKey } from "../../../controllers/ca_provider.ts";
 import type { CaKey } from "../../../core/ports.ts";
 import type { CaKeys } from "../../authority/keys.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
@@ -63,7 +62,7 @@ async function readKey(
 ): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
   const pem = await readFlagFile(path, flag, files);
   await checkPrivateFile(path, files);
-  const key = await openPrivateKey(pem, path, keys.passphrases.getForOpening);
+  const key = await keys.openKey(pem, path);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
   return { pem, opened: key.value };
 }

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkRuntimeHas } from "../../../core/pki/keys.ts";
 import { type NameConstraints, NO_SUBTREES } from "../../../core/pki/name_constraints.ts";
-import { detectKeyEncryption, encryptPrivateKey } from "../../../core/pki/encrypted_key.ts";
+import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import {
   type AuthorityDeps,
@@ -91,8 +91,10 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
   const options = newAuthority(settings);
   const folder = resolve(io.cwd, dataDir);
   {
-    // No spinner while the user types a passphrase.
-    using _ = settings.encryptKey ? undefined : startProgress(io, split ? "Making the keys" : "Making the key");
+    // No spinner while the user types a passphrase; that of its derivation follows.
+    using _ = settings.encryptKey || deps.keys.passphrases.isGiven
+      ? undefined
+      : startProgress(io, split ? "Making the keys" : "Making the key");
     if (split) await createSplitAuthorities(folder, options, deps);
     else await createSingleAuthority(folder, options, deps);
   }
@@ -163,10 +165,10 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
 async function keyToWrite(
   { key }: ImportedAuthority,
   encryptKey: boolean,
-  { keys: { passphrases }, random }: AuthorityDeps,
+  { keys, random }: AuthorityDeps,
 ): Promise<string | undefined> {
   if (key === undefined) return undefined;
   const isPlain = detectKeyEncryption(key.pem) === "none";
-  if (!isPlain || !(encryptKey || passphrases.isGiven)) return key.pem;
-  return await encryptPrivateKey(key.opened, (await passphrases.getForCreating("--import-key")).reveal(), random);
+  if (!isPlain || !(encryptKey || keys.passphrases.isGiven)) return key.pem;
+  return await keys.encryptKey(key.opened, await keys.passphrases.getForCreating("--import-key"), random);
 }

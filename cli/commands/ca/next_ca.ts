@@ -11,7 +11,7 @@ import type { CaRotation, CaRotationSpec } from "../../../core/kube/tlsboot_v1al
 import { type Authority, createAuthority } from "../../../core/pki/authority.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import { crossSign } from "../../../core/pki/cross_sign.ts";
-import { detectKeyEncryption, encryptPrivateKey } from "../../../core/pki/encrypted_key.ts";
+import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { SERIAL_BYTES } from "../../../core/pki/issue.ts";
 import { checkRuntimeHas, generatePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
 import { NO_SUBTREES } from "../../../core/pki/name_constraints.ts";
@@ -258,7 +258,7 @@ async function encodeKey(
   const old = await files.readText(paths.key);
   const isEncrypted = old !== undefined && detectKeyEncryption(old) !== "none";
   if (!isEncrypted) return key.toPem();
-  return await encryptPrivateKey(key, (await keys.passphrases.getForOpening(paths.key)).reveal(), io.random);
+  return await keys.encryptKey(key, await keys.passphrases.getForOpening(paths.key), io.random);
 }
 
 async function assertNamesPermitted(

@@ -32,7 +32,7 @@ export async function run({ settings }: Input<CaRequestFlags>, io: Io, signal: A
   await assertNoCa(folder, files);
   await prepareFolder(folder, files);
   const key = await (async () => {
-    using _ = keys.passphrases.isGiven ? startProgress(io, "Making the key") : undefined;
+    using _ = keys.passphrases.isGiven ? undefined : startProgress(io, "Making the key");
     return await ensureKey(path, { keyAlgorithm }, { files, clock: io.clock, random: io.random, keys });
   })();
   const request = createCertificationRequest({ subject: { commonName } }, key);

@@ -12,7 +12,7 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { startProgress } from "../../output/progress.ts";
+import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import {
   describeCounts,
@@ -97,7 +97,7 @@ async function waitUntilReady(
   io: Io,
   signal: AbortSignal,
 ): Promise<readonly Report[]> {
-  using progress = startProgress(io, "Waiting");
+  using progress = startProgress(io, "waiting", findDeadline(timeoutMs, io.clock));
   let pauseMs = MIN_PAUSE_MS;
   let last: readonly Report[] = [];
   const wait = { settings, io, timeoutMs };

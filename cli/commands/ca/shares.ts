@@ -1,11 +1,14 @@
 /** Makes, checks and combines shares of the passphrase of CA keys. */
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { openPrivateKey, type PassphrasePort } from "../../../controllers/ca_provider.ts";
+import { openPrivateKey } from "../../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { combineShares, describeShare, findShareFault, type NamedShare } from "../../../core/pki/secret_shares.ts";
 import { Secret } from "../../../core/lib/brand.ts";
+import type { Result } from "../../../core/lib/result.ts";
+import type { PrivateKey } from "../../../core/pki/keys.ts";
+import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
 import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../authority/passphrase_shares.ts";
@@ -34,8 +37,8 @@ export const createSharesAction: Action<CaSharesCreateFlags> = {
           "encrypt it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW-KEY, and put it in place of the old one",
       });
     }
-    const { passphrases } = createCaKeys({ ...settings, signingKeyCommand: undefined }, io, files, signal);
-    for (const key of keys) await openKey(key, passphrases.getForOpening, files);
+    const { passphrases, openKey } = createCaKeys({ ...settings, signingKeyCommand: undefined }, io, files, signal);
+    for (const key of keys) await checkOpening(key, () => openKey(key.pem, key.path), files);
     const passphrase = await passphrases.getForOpening(first.path);
     const folder = resolve(io.cwd, settings.out ?? "");
     const keyName = displayPath(first.path, io.cwd);
@@ -109,7 +112,8 @@ async function checkKeys(
   let isOpen = true;
   for (const key of keys) {
     try {
-      await openKey(key, () => Promise.resolve(secret), files);
+      using _ = startProgress(io, DERIVING_KEY);
+      await checkOpening(key, () => openPrivateKey(key.pem, key.path, () => Promise.resolve(secret)), files);
       io.stdout.write(line`the shares open ${displayPath(key.path, io.cwd)}\n`);
     } catch (error) {
       if (!isAppError(error, "passphrase_wrong")) throw error;
@@ -183,8 +187,13 @@ async function findEncryptedKeys(
   return keys;
 }
 
-async function openKey({ path, pem }: EncryptedKey, passphrase: PassphrasePort, files: FilePort): Promise<void> {
+/** Opens a key whose file must be private. Throws AppError for one that cannot be opened. */
+async function checkOpening(
+  { path }: EncryptedKey,
+  open: () => Promise<Result<PrivateKey, string>>,
+  files: FilePort,
+): Promise<void> {
   await checkPrivateFile(path, files);
-  const key = await openPrivateKey(pem, path, passphrase);
+  const key = await open();
   if (!key.ok) throw new AppError("key_invalid", `cannot open the key "${path}": ${key.error}`);
 }

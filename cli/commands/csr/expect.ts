@@ -21,6 +21,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
+import { findDeadline, startProgress } from "../../output/progress.ts";
 
 /** Reads the names of `--expect`: names of machines, and files of kind Inventory. Throws UsageError, AppError. */
 export async function readExpected(values: readonly string[], cwd: string): Promise<readonly string[]> {
@@ -121,6 +122,7 @@ class ExpectedWait {
       },
     });
     let isSynced = false;
+    using progress = startProgress(io, this.#describeMissing(), findDeadline(this.#options.forMs, io.clock));
     for await (const change of store.changes(signal)) {
       if (change.kind === "synced") {
         if (!isSynced) await this.#readCertificates(io.clock, signal);
@@ -131,7 +133,13 @@ class ExpectedWait {
         if (isSynced && node !== undefined) await this.#step(node, signal);
       }
       if (isSynced && this.listMissing().length === 0) return;
+      progress.update(this.#describeMissing());
     }
+  }
+
+  #describeMissing(): string {
+    const missing = this.listMissing().map(({ node }) => node);
+    return `waiting for ${missing.length === 1 ? "" : `${missing.length} machines: `}${missing.join(", ")}`;
   }
 
   /** Applies a change; returns the expected machine that the request is about. */

@@ -32,7 +32,7 @@ import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText, line } from "../../output/escape.ts";
-import { createSteps } from "../../output/progress.ts";
+import { createSteps, findDeadline } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
 import { describeCertificate } from "../inspect/facts.ts";
@@ -91,17 +91,21 @@ export async function requestWithSteps(
 ): Promise<RequestOutcome> {
   using steps = createSteps(io);
   const report = (text: string): void => steps.step(text);
+  let until: Date | undefined;
   try {
     const outcome = await requestCertificate({
       ...options,
       onProgress: (event) => {
         const text = describeRequestProgress(event, io.cwd);
-        if (text !== undefined) report(text);
+        if (text !== undefined) {
+          steps.step(text, event.kind === "approved" ? { what: "the certificate", until } : undefined);
+        }
       },
       async afterSubmit(submitted, inner) {
+        until = findDeadline(options.timeoutSeconds * 1000, io.clock);
         if (approve !== undefined) await approve(submitted, report, inner);
         else if (options.timeoutSeconds > 0) {
-          report(`waiting for approval: tlsboot approve ${shellWord(submitted.name)}`);
+          steps.step(`waiting for approval: tlsboot approve ${shellWord(submitted.name)}`, { what: "approval", until });
         }
       },
     }, signal);
