@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runDemo, type Sabotage } from "../../cli/commands/demo/story.ts";
+import { join } from "node:path";
+import { STEP_IDS, STEPS } from "../../cli/commands/demo/chapters.ts";
+import { type Sabotage, Stage } from "../../cli/commands/demo/stage.ts";
+import { runStory } from "../../cli/commands/demo/story.ts";
+import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { createSingleAuthority } from "../../cli/authority/files.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -14,37 +18,66 @@ import { createTempFolder } from "../support/temp.ts";
 /** A short wait: a machine that gets no certificate must end the demo soon. */
 const SHORT_WAIT_SECONDS = 3;
 
-test("tlsboot demo runs the whole story in plain text and keeps the files", async () => {
+test("tlsboot demo runs the whole story in plain text of 80 columns, and replaces the files of an earlier demo", async () => {
   await using folder = await createTempFolder();
-  const { code, stdout, stderr } = await runTlsboot(["demo"], { cwd: folder.path });
+  await mkdir(folder.join("tlsboot-demo", "pki"), { recursive: true });
+  await writeFile(folder.join("tlsboot-demo", ".tlsboot-demo"), "");
+  await writeFile(folder.join("tlsboot-demo", "pki", "ca.key"), "of an earlier demo", { mode: 0o600 });
+  // The demo names kubectl in its commands because it is on the PATH, and never runs it.
+  await mkdir(folder.join("bin"));
+  await writeFile(folder.join("bin", "kubectl"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+  const env = { PATH: folder.join("bin") };
+  const { code, stdout, stderr } = await runTlsboot(["demo"], { cwd: folder.path, env });
   assert.equal(code, 0, stderr);
   assert.equal(stderr, "");
   // deno-lint-ignore no-control-regex -- plain text has none
   assert.doesNotMatch(stdout, /\x1b/);
-  assert.equal(stdout.match(/ Pending$/gm)?.length, 3);
-  assert.equal(stdout.match(/ Approved,Issued$/gm)?.length, 3);
-  assert.match(stdout, /NAME +AGE +SIGNERNAME +REQUESTOR +REQUESTEDDURATION +CONDITION/);
-  assert.match(stdout, /ok all 3 certificates are the CA's/);
-  assert.match(stdout, /Username {2}system:node:node-1\n +Groups {4}\[system:nodes system:authenticated\]/);
-  assert.match(stdout, /is forbidden: use of kubernetes\.io\/kube-apiserver-client signer with system:masters group/);
-  const nodes = await readdir(folder.join("tlsboot-demo", "nodes"));
-  assert.deepEqual(nodes.sort(), ["node-1", "node-2", "node-3"]);
-  for (const file of ["admin.kubeconfig", "pki/ca.key", "nodes/node-1/kubeconfig"]) {
-    assert.equal((await stat(folder.join("tlsboot-demo", file))).mode & 0o777, 0o600, file);
+  assert.deepEqual(stdout.split("\n").filter((line) => line.length > 80), []);
+  assert.deepEqual(
+    [...stdout.matchAll(/^\d+\. (.*)$/gm)].map(([, title]) => title),
+    STEP_IDS.map((id) => STEPS[id].title({ count: 3, victim: "node-3" })),
+  );
+  const text = stdout.replace(/(?: \\)?\n +/g, " ");
+  assert.match(text, /certificate approve node-csr-/);
+  assert.match(text, /ok all 3 certificates are the CA's/);
+  assert.match(text, /Username {2}system:node:node-1 Groups {4}\[system:nodes system:authenticated\]/);
+  assert.match(text, /is forbidden: use of kubernetes\.io\/kube-apiserver-client signer with system:masters group/);
+  assert.match(text, /ok the next certificate has another key and another serial number/);
+  assert.match(
+    text,
+    /certificate of sleeper issued.*error: Unauthorized.*certificate expired at.*certificate of sleeper/s,
+  );
+  assert.match(text, /node\/node-3 revoked.*ok the open watch of the thief ended \d+ ms.*error: Unauthorized/s);
+  assert.doesNotMatch(text, /What happens/);
+  const data = folder.join("tlsboot-demo");
+  assert.deepEqual((await readdir(join(data, "nodes"))).sort(), ["node-1", "node-2", "node-3", "sleeper"]);
+  for (
+    const file of ["admin.kubeconfig", "pki/ca.key", "nodes/node-1/kubeconfig", "stolen/kubeconfig", "node-3.token"]
+  ) {
+    assert.equal((await stat(join(data, file))).mode & 0o777, 0o600, file);
   }
 });
 
-test("tlsboot demo uses an empty folder, replaces an earlier demo, and refuses any other folder", async () => {
+test("tlsboot demo --explain --step waits for Enter, gives reasons, and needs an empty folder and no other program", async () => {
   await using folder = await createTempFolder();
-  assert.equal((await runTlsboot(["demo", "--nodes", "1"], { cwd: folder.path })).code, 0);
-  const before = await readFile(folder.join("tlsboot-demo", "pki", "ca.crt"), "utf8");
-  assert.equal((await runTlsboot(["demo", "--nodes", "1"], { cwd: folder.path })).code, 0);
-  assert.notEqual(await readFile(folder.join("tlsboot-demo", "pki", "ca.crt"), "utf8"), before);
+  const args = ["demo", "--nodes", "1", "--explain", "--step", "--data-dir", "."];
+  const options = { cwd: folder.path, env: { PATH: "/nowhere" }, stdin: "\n".repeat(STEP_IDS.length) };
+  const { code, stdout, stderr } = await runTlsboot(args, options);
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr.match(/\(Enter\)/g)?.length, STEP_IDS.length - 1);
+  assert.deepEqual(stdout.split("\n").filter((line) => line.length > 80), []);
+  assert.doesNotMatch(stdout, /^ +\$ (?:kubectl|kubelet|openssl)/m);
+  const text = stdout.replace(/\n +/g, " ");
+  for (const id of STEP_IDS) {
+    const { happens, why, without } = STEPS[id];
+    assert.ok(text.includes(`What happens: ${happens} Why: ${why} Without it: ${without}`), id);
+  }
+  assert.match(text, /State: +accepts this machine as system:node:node-1/);
+  assert.match(text, /error: cannot request that certificate: use of .* with system:masters group is not allowed/);
+});
 
-  await mkdir(folder.join("empty"));
-  const welcome = await runTlsboot(["demo", "--nodes", "1", "--data-dir", "empty"], { cwd: folder.path });
-  assert.equal(welcome.code, 0, welcome.stderr);
-
+test("tlsboot demo refuses a folder that is neither empty nor of an earlier demo", async () => {
+  await using folder = await createTempFolder();
   await mkdir(folder.join("mine"));
   await writeFile(folder.join("mine", "precious"), "keep");
   const refused = await runTlsboot(["demo", "--data-dir", "mine"], { cwd: folder.path });
@@ -77,21 +110,24 @@ for (
     },
   ] satisfies readonly { name: string; nodes: number; sabotage: Sabotage; want: RegExp }[]
 ) {
-  test(`runDemo() fails when ${name}`, async () => {
+  test(`runStory() fails when ${name}`, async () => {
     await using folder = await createTempFolder();
     const io = createCapturedIo({ clock: createSystemClock(), random: createSystemRandom(), cwd: folder.path });
     const options = {
       root: folder.join("demo"),
       nodes,
-      keep: false,
-      waitForEnter: false,
       waitSeconds: SHORT_WAIT_SECONDS,
+      audience: () => {},
+      pace: { wait: () => Promise.resolve() },
       io,
       files: createFilePort(),
       logger: createMemoryLogger(),
+      table: COMMAND_TABLE,
+      programs: { kubectl: false, kubelet: false, openssl: false },
       sabotage,
     };
-    await assert.rejects(runDemo(options, new AbortController().signal), want);
+    await using stage = new Stage(options, new AbortController().signal);
+    await assert.rejects(runStory(stage), want);
   });
 }
 

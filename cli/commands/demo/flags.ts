@@ -10,6 +10,10 @@ const DEMO_FLAGS = {
     summary:
       "Folder for everything; it may be empty, or contain an earlier demo, which is replaced. Any other folder is refused.",
   }),
+  explain: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Print for each step what happens, why, and what would go wrong without it.",
+  }),
   keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
   step: switchFlag({ isCommandLineOnly: true, summary: "Wait for Enter before each step, for teachers." }),
 } as const;
@@ -23,15 +27,19 @@ export const demoCommand = defineCommand({
   summary: "Show TLS bootstrapping from beginning to end",
   description: `Show TLS bootstrapping from beginning to end, in one process and one folder.
 
- Makes a CA, starts the API server, signer and approver, bootstraps machines that have only a token, verifies their
- certificates, and shows a request that is refused. Everything is real; the files are kept, so that you can look at them
- and run the commands that are shown.`,
+ Makes a CA, starts the API server, signer and approver, and bootstraps machines that have only a token. Then a request is
+ refused, a certificate renewed, another one expires and is recovered, and the files of a machine are stolen and revoked.
+ Everything is real; the files are kept, so that you can look at them and run the commands that are shown. Those are
+ kubectl's where it is on the PATH, else tlsboot's own.`,
   group: "Starting Commands",
   args: [],
   flags: DEMO_FLAGS,
   examples: [
     { comment: "Three machines, a few seconds", command: "tlsboot demo" },
-    { comment: "Step by step in front of a class, and keep serving", command: "tlsboot demo --step --keep" },
+    {
+      comment: "Step by step and with reasons in front of a class, and keep serving",
+      command: "tlsboot demo --explain --step --keep",
+    },
   ],
   exitCodes: { 0: "the demo is complete; with --keep, stopped by SIGINT or SIGTERM" },
 });

@@ -7,8 +7,10 @@ import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts"
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Authority } from "../../../core/pki/authority.ts";
+import { AUTO_APPROVED } from "../../../core/approval/plan_approval.ts";
 import { verifyChain } from "../../../core/pki/chain.ts";
 import type { Clock, Logger, Random } from "../../../core/ports.ts";
+import type { Audience } from "./events.ts";
 import type { DataDir } from "../../instance/data_dir.ts";
 
 /** A machine of the demo and its paths. */
@@ -38,27 +40,30 @@ export interface MachineDeps {
   readonly connect: Connect;
 }
 
-/** Plans the machines `node-1` to `node-N`. */
-export function planMachines(dir: DataDir, count: number): readonly DemoMachine[] {
-  return Array.from({ length: count }, (_, index) => {
-    const name = `node-${index + 1}`;
-    const folder = join(dir.nodes, name);
-    const certDir = join(folder, "pki");
-    return {
-      name,
-      folder,
-      kubeconfigPath: join(folder, "kubeconfig"),
-      certDir,
-      certificatePath: join(certDir, "kubelet-client-current.pem"),
-    };
-  });
+/** Plans the paths of a machine. */
+export function planMachine(dir: DataDir, name: string): DemoMachine {
+  const folder = join(dir.nodes, name);
+  const certDir = join(folder, "pki");
+  return {
+    name,
+    folder,
+    kubeconfigPath: join(folder, "kubeconfig"),
+    certDir,
+    certificatePath: join(certDir, "kubelet-client-current.pem"),
+  };
+}
+
+/** The credentials of a machine, how long it waits, and the receiver of its events. */
+export interface JoiningOptions {
+  readonly bootstrapKubeconfigPath: string;
+  readonly waitSeconds: number;
+  readonly onEvent: Audience;
 }
 
 /** Starts to bootstrap one machine. */
 export function startMachine(
   machine: DemoMachine,
-  bootstrapKubeconfigPath: string,
-  waitSeconds: number,
+  { bootstrapKubeconfigPath, waitSeconds, onEvent }: JoiningOptions,
   deps: MachineDeps,
   signal: AbortSignal,
 ): Bootstrapping {
@@ -73,7 +78,14 @@ export function startMachine(
     certDir: machine.certDir,
     waitSeconds,
     onProgress: (event) => {
-      if (event.kind === "submitted") submitted.resolve(event.name);
+      if (event.kind === "submitted") {
+        onEvent({ kind: "requested", machine: machine.name });
+        submitted.resolve(event.name);
+      } else if (event.kind === "approved") {
+        onEvent({ kind: "approved", machine: machine.name, by: event.reason === AUTO_APPROVED ? "rule" : "person" });
+      } else if (event.kind === "issued") {
+        onEvent({ kind: "issued", machine: machine.name, notAfter: event.notAfter });
+      }
     },
   }, signal);
   outcome.catch((error: unknown) => submitted.reject(error));

@@ -1,39 +1,119 @@
-/** The output of the demo: numbered steps, the equivalent commands, and indented answers. */
+/** The story in the terminal: numbered steps, the equivalent commands, and indented answers, in 80 columns. */
 import type { Io } from "../../io.ts";
 import { createStyle } from "../../output/style.ts";
+import { findChapter, STEPS, type StepText } from "./chapters.ts";
+import type { Audience, Pace } from "./events.ts";
 
-/** Prints the demo on stdout. */
-export interface Narrator {
-  /** Starts a step; with `waitForEnter` it waits for Enter first. */
-  step(title: string, signal: AbortSignal): Promise<void>;
-  /** Prints the command that does the same by hand. */
-  command(text: string): void;
-  /** Prints the unchanged answer of a program or server. */
-  answer(text: string): void;
-  /** Prints a fact that was verified. */
-  good(text: string): void;
-  /** Prints a line of text. */
-  say(text: string): void;
-}
+/** The width of a plain terminal, in which every line fits that has spaces. */
+const COLUMNS = 80;
+/** The indentation of commands and facts. */
+const INDENT = "   ";
+/** The indentation of the answers of commands. */
+const ANSWER_INDENT = "     ";
 
-/** Creates a narrator; colours depend on the terminal. */
-export function createNarrator(io: Io, options: { readonly waitForEnter: boolean }): Narrator {
+/** The indentation of the second and the following lines of a command. */
+const CONTINUED = "       ";
+
+/** The number of columns that an answer has. */
+export const ANSWER_COLUMNS = COLUMNS - ANSWER_INDENT.length;
+
+/** Creates the audience that prints on stdout; colours depend on the terminal. `explain` adds the reasons to each step. */
+export function createNarrator(io: Pick<Io, "stdout" | "env">, options: { readonly explain: boolean }): Audience {
   const style = createStyle(io.stdout, io.env);
   const write = (text: string): void => io.stdout.write(text);
   let steps = 0;
+  let chapter = "";
+  return (event) => {
+    switch (event.kind) {
+      case "step": {
+        const { title } = findChapter(event.id);
+        if (title !== chapter) write(`\n${style.bold(style.cyan(title))}\n`);
+        chapter = title;
+        steps += 1;
+        write(`\n${style.bold(`${steps}. ${STEPS[event.id].title(event.cast)}`)}\n`);
+        if (options.explain) { for (const text of explain(STEPS[event.id])) write(`${text}\n`); }
+        return;
+      }
+      case "command": {
+        const [first, ...more] = wrapCommand(event.text);
+        write(
+          [`${INDENT}${style.cyan("$")} ${style.dim(first ?? "")}\n`, ...more.map((text) => `${style.dim(text)}\n`)]
+            .join(""),
+        );
+        return;
+      }
+      case "answer":
+        return write(
+          event.text.replace(/\n$/, "").split("\n")
+            .flatMap((line) => wrapLine(line, ANSWER_INDENT)).map((line) => `${line}\n`).join(""),
+        );
+      case "fact": {
+        const mark = event.isVerified === true ? `${style.green("ok")} ` : "";
+        const [first = "", ...more] = wrapLine(`${event.isVerified === true ? "ok " : ""}${event.text}`, INDENT);
+        return write([first.replace(/^ *(ok )?/, `${INDENT}${mark}`), ...more].map((line) => `${line}\n`).join(""));
+      }
+      case "end":
+        return write("\n");
+      default:
+        // The other events are for the picture; the terminal has the commands and their answers.
+        return;
+    }
+  };
+}
+
+/** Creates the pace of `--step`: from the second step on, Enter is waited for. At the end of the input it goes on. */
+export function createEnterPace(io: Pick<Io, "stdin" | "stderr">): Pace {
+  let isFirst = true;
   return {
-    async step(title, signal) {
-      if (options.waitForEnter && steps > 0) {
+    async wait(signal) {
+      if (!isFirst) {
         io.stderr.write("\n(Enter) ");
         await io.stdin.readLine(signal);
       }
-      steps += 1;
-      write(`\n${style.bold(`${steps}. ${title}`)}\n`);
+      isFirst = false;
     },
-    command: (text) => write(`   ${style.cyan("$")} ${style.dim(text)}\n`),
-    answer: (text) =>
-      write(text.replace(/\n$/, "").split("\n").map((line) => `     ${line}`.trimEnd() + "\n").join("")),
-    good: (text) => write(`   ${style.green("ok")} ${text}\n`),
-    say: (text) => write(text === "" ? "\n" : `   ${text}\n`),
   };
+}
+
+function explain({ happens, why, without }: StepText): readonly string[] {
+  const parts = [["What happens", happens], ["Why", why], ["Without it", without]] as const;
+  return [...parts.flatMap(([title, text]) => wrapLine(`${title}: ${text}`, INDENT)), ""];
+}
+
+/** Wraps a line at spaces. Its continuation is indented by two more characters than the line itself. */
+export function wrapLine(line: string, indent: string): readonly string[] {
+  const [own = ""] = /^ */.exec(line) ?? [];
+  if (indent.length + line.length <= COLUMNS) return [`${indent}${line}`.trimEnd()];
+  return wrapWords(line.trim().split(" "), `${indent}${own}`, `${indent}${own}  `, 0);
+}
+
+/** Wraps a command, so that it can be copied with its line breaks. Only the lines after the first are indented. */
+function wrapCommand(text: string): readonly string[] {
+  if (INDENT.length + 2 + text.length <= COLUMNS) return [text];
+  // A flag stays with its value where both fit into a line, and a quoted word in one piece.
+  const words = (text.match(/(?:--?[a-z][\w-]* (?!-))?(?:'[^']*'|"[^"]*"|[^ '"])+|> [^ ]+/g) ?? [text])
+    .flatMap((word) => CONTINUED.length + word.length + 2 > COLUMNS ? word.split(" ") : [word]);
+  const lines = wrapWords(words, `${INDENT}  `, CONTINUED, 2);
+  return lines.map((line, index) => {
+    const shown = index === lines.length - 1 ? line : `${line} \\`;
+    return index === 0 ? shown.trimStart() : shown;
+  });
+}
+
+/** Fills lines with words; `reserved` columns at the end of each line stay free. */
+function wrapWords(words: readonly string[], first: string, next: string, reserved: number): readonly string[] {
+  const lines: string[] = [];
+  let line = first;
+  let isEmpty = true;
+  for (const word of words) {
+    if (!isEmpty && line.length + 1 + word.length + reserved > COLUMNS) {
+      lines.push(line.trimEnd());
+      line = next;
+      isEmpty = true;
+    }
+    if (isEmpty && word === "") continue;
+    line += isEmpty ? word : ` ${word}`;
+    isEmpty = false;
+  }
+  return [...lines, line];
 }

@@ -1,10 +1,14 @@
 /** Runs the demo: prepares its folder, runs the story, and keeps the files. */
+import { once } from "node:events";
 import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import type { DemoFlags } from "./flags.ts";
-import { runDemo } from "./story.ts";
+import { findPrograms } from "./commands.ts";
+import { createEnterPace, createNarrator } from "./narrator.ts";
+import { Stage } from "./stage.ts";
+import { runStory } from "./story.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
@@ -17,21 +21,25 @@ const MARKER = ".tlsboot-demo";
 
 /** The action of the command `tlsboot demo`. */
 export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { settings } = input;
+  const { settings, table } = input;
   const files = createFilePort();
   const root = resolve(io.cwd, settings.dataDir);
   await prepareFolder(root, io.cwd, files);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
-  await runDemo({
-    root,
+  const audience = createNarrator(io, { explain: settings.explain });
+  await using stage = new Stage({
+    ...{ root, io, files, logger, table, audience },
     nodes: settings.nodes,
-    keep: settings.keep,
-    waitForEnter: settings.step,
+    pace: settings.step ? createEnterPace(io) : { wait: () => Promise.resolve() },
     waitSeconds: 600,
-    io,
-    files,
-    logger,
+    programs: await findPrograms(io, files),
   }, signal);
+  await runStory(stage);
+  if (!settings.keep) return EXIT.done;
+  audience({ kind: "fact", text: `Serving on at ${stage.instance.url}; Ctrl-C ends it.` });
+  const until = stage.signal;
+  if (!until.aborted) await once(until, "abort");
+  stage.instance.lost.throwIfAborted();
   return EXIT.done;
 }
 

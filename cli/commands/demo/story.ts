@@ -2,309 +2,242 @@
  * The demo of TLS bootstrapping, with the parts of the program over real TLS. Tables and refusals are answers of the
  * server; any failure ends the demo with an error.
  */
-import { once } from "node:events";
-import { isAbsolute } from "node:path";
-import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
-import { createConnector, readCluster } from "../../../client/transport/connect.ts";
-import type { FilePort } from "../../../client/files.ts";
-import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import type { SelfSubjectReview } from "../../../core/kube/authorization_v1.ts";
+import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
-import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
-import { generatePrivateKey } from "../../../core/pki/keys.ts";
 import { encodeBase64 } from "../../../core/lib/base64.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
+import { generatePrivateKey } from "../../../core/pki/keys.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import type { Logger } from "../../../core/ports.ts";
-import { createApproval, decideOne } from "../../api/decisions.ts";
 import { CSR_COLLECTION } from "../../api/csrs.ts";
-import { createTableApi, decodeTable } from "../../api/tables.ts";
-import { createCaKeys } from "../../authority/keys.ts";
-import { type DataDir, PUBLIC_MODE } from "../../instance/data_dir.ts";
-import { getDefaultFullSettings, startFullInstance } from "../../instance/full_instance.ts";
-import type { Instance } from "../../instance/instance.ts";
+import { EXIT } from "../../exit_code.ts";
+import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND } from "../../instance/instance_rbac.ts";
-import type { Io } from "../../io.ts";
-import { displayPath, pathWord } from "../../output/display_path.ts";
 import { startProgress } from "../../output/progress.ts";
-import { createTablePrinter } from "../../output/table.ts";
-import { USER_AGENT } from "../../version.ts";
-import { type Bootstrapping, type DemoMachine, planMachines, startMachine, verifyMachine } from "./machines.ts";
-import { createNarrator, type Narrator } from "./narrator.ts";
+import { createApproval, decideOne } from "../../api/decisions.ts";
+import { type Bootstrapping, startMachine, verifyMachine } from "./machines.ts";
+import { renew, showExpiry } from "./aging.ts";
+import type { Connected, Stage } from "./stage.ts";
+import { showTheft } from "./theft.ts";
 
-/** The options and the adapters of the demo. */
-export interface DemoOptions {
-  /** The absolute path of the data directory, which is empty except for the marker. */
-  readonly root: string;
-  readonly nodes: number;
-  readonly keep: boolean;
-  readonly waitForEnter: boolean;
-  /** How long a machine waits for its certificate. */
-  readonly waitSeconds: number;
-  readonly io: Io;
-  readonly files: FilePort;
-  readonly logger: Logger;
-  /** Parts that tests remove or break, so that the demo must fail. */
-  readonly sabotage?: Sabotage;
-}
-
-/** Faults that a test can add to the demo. */
-export interface Sabotage {
-  readonly withoutApproval?: boolean;
-  readonly without?: readonly ("approver" | "signer")[];
-  /** Runs when the server has started, but not its controllers. */
-  readonly beforeControllers?: (dir: DataDir) => Promise<void>;
-}
-
-const SHOWN_ROWS = 10;
 /**
  * The number of machines that connect at a time. They and the server share one process here, and a machine waits one
  * second for an answer: with a thousand handshakes at once, each would take longer and be repeated.
  */
 const MAX_CONNECTING = 16;
+/** The number of requests that a list of the demo shows. */
+const SHOWN_ROWS = 10;
 
-/** Runs the demo. Throws the first failure. */
-export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<void> {
-  const { io, files, logger } = options;
-  const narrator = createNarrator(io, options);
-  const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, signal);
-  const { clock, random, heap, cwd, stdout } = io;
-  const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
-  const show = (path: string): string => pathWord(path, io.cwd);
-  narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
+/** Runs the whole story on a stage, whose server still runs afterwards. Throws the first failure. */
+export async function runStory(stage: Stage): Promise<void> {
+  const { nodes } = stage.options;
+  stage.emit({ kind: "fact", text: `TLS bootstrapping with ${nodes} ${nodes === 1 ? "machine" : "machines"}.` });
+  await startServer(stage);
+  const started = await requestCertificates(stage);
+  await approve(stage, started);
+  await useCertificate(stage);
+  await showRefusal(stage);
+  await renew(stage);
+  await showExpiry(stage);
+  await showTheft(stage);
+  stage.emit({ kind: "end" });
+  const { root } = stage.options;
+  stage.emit({
+    kind: "fact",
+    text: `Everything is in ${stage.show(root)}: certificates, keys, kubeconfigs, database.`,
+  });
+}
 
-  const settings = { ...getDefaultFullSettings(), dataDir: options.root, securePort: 0 };
-  const { without = [], beforeControllers } = options.sabotage ?? {};
-  await using instance = await startFullInstance(settings, deps, signal, {
+async function startServer(stage: Stage): Promise<void> {
+  const { without = [], beforeControllers } = stage.options.sabotage ?? {};
+  await stage.start({}, {
     without,
     async onServing({ dir, authorities, server }) {
-      await narrator.step("A certificate authority is made", signal);
-      narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
-      narrator.say(`${displayPath(dir.caCertificate, io.cwd)}, ${publicKeyPin(authorities.serving.certificate)}`);
-      await narrator.step("The API server, the signer and the approver start", signal);
-      narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${server.port}`);
+      const { certificate } = authorities.serving;
+      await stage.step("authority");
+      stage.command(`tlsboot ca init --data-dir ${stage.word(dir.root)}`);
+      stage.emit({ kind: "fact", text: `${stage.show(dir.caCertificate)}, ${publicKeyPin(certificate)}` });
+      stage.emit({ kind: "authority", name: certificate.subject.commonName });
+      await stage.step("server");
+      stage.showUp(server.port);
       await beforeControllers?.(dir);
     },
   });
-  narrator.say(`serving at ${instance.url}`);
+  stage.emit({ kind: "serving", url: stage.instance.url });
+  stage.emit({ kind: "fact", text: `serving at ${stage.instance.url}` });
+}
 
-  const until = AbortSignal.any([signal, instance.lost]);
-  const story = new Story(options, instance, narrator, show, until);
-  await story.bootstrapMachines();
-  await story.useACertificate();
-  await story.showRefusal();
-  narrator.say("");
-  narrator.say(
-    `Everything is in ${displayPath(options.root, io.cwd)}: certificates, keys, kubeconfigs and the database.`,
+async function requestCertificates(stage: Stage): Promise<readonly Bootstrapping[]> {
+  await stage.step("request");
+  const first = stage.machine("node-1");
+  const { io, programs } = stage.options;
+  const bootstrapKubeconfig = stage.dir.bootstrapKubeconfig;
+  stage.command(
+    programs.kubelet
+      ? `kubelet --bootstrap-kubeconfig ${stage.word(bootstrapKubeconfig)} --kubeconfig ` +
+        `${stage.word(first.kubeconfigPath)} --cert-dir ${
+          stage.absoluteWord(first.certDir)
+        } --hostname-override ${first.name}`
+      : `tlsboot bootstrap --bootstrap-kubeconfig ${
+        stage.word(bootstrapKubeconfig)
+      } --hostname-override ${first.name} ` +
+        `--kubeconfig ${stage.word(first.kubeconfigPath)} --cert-dir ${stage.word(first.certDir)}`,
   );
-  if (!options.keep) return;
-  narrator.say(`Serving on at ${instance.url}; Ctrl-C ends it.`);
-  if (!until.aborted) await once(until, "abort");
-  instance.lost.throwIfAborted();
+  using _asking = startProgress(io, "machines are asking");
+  const started = await startMachines(stage);
+  await Promise.all(started.map(({ submitted }) => submitted));
+  await listRequests(stage);
+  return started;
 }
 
-/** The steps of the demo after the start. */
-class Story {
-  readonly #options: DemoOptions;
-  readonly #instance: Instance;
-  readonly #narrator: Narrator;
-  readonly #show: (path: string) => string;
-  readonly #signal: AbortSignal;
-  readonly #machines: readonly DemoMachine[];
-
-  constructor(
-    options: DemoOptions,
-    instance: Instance,
-    narrator: Narrator,
-    show: (path: string) => string,
-    signal: AbortSignal,
-  ) {
-    this.#options = options;
-    this.#instance = instance;
-    this.#narrator = narrator;
-    this.#show = show;
-    this.#signal = signal;
-    this.#machines = planMachines(instance.dir, options.nodes);
-  }
-
-  /** From a token to a certificate: pending, approved by hand and by rule, issued, verified. */
-  async bootstrapMachines(): Promise<void> {
-    const narrator = this.#narrator;
-    const count = this.#machines.length;
-    const first = this.#machines[0]!;
-    await narrator.step(
-      count === 1
-        ? "A machine that holds nothing but a bootstrap token asks for a certificate"
-        : `${count} machines that hold nothing but a bootstrap token ask for certificates`,
-      this.#signal,
-    );
-    narrator.command(
-      `kubelet --bootstrap-kubeconfig ${this.#show(this.#instance.dir.bootstrapKubeconfig)} --kubeconfig ` +
-        `${this.#show(first.kubeconfigPath)} --cert-dir ${
-          this.#showAbsolute(first.certDir)
-        } --hostname-override ${first.name}`,
-    );
-    await using admin = await this.#connect(this.#instance.dir.adminKubeconfig);
-    using asking = startProgress(this.#options.io, "machines are asking");
-    const started = await this.#startMachines();
-    const names = await Promise.all(started.map(({ submitted }) => submitted));
-    asking[Symbol.dispose]();
-    await this.#showTable(admin);
-
-    await narrator.step(count === 1 ? "A person lets it in" : "A person lets the first one in", this.#signal);
-    const [firstName] = [...names].sort();
-    narrator.command(`${this.#kubectl()} certificate approve ${firstName}`);
-    if (this.#options.sabotage?.withoutApproval !== true) {
-      const approval = await createApproval(admin.api, "tlsboot demo", this.#signal);
-      await decideOne(admin.api, firstName!, approval, this.#options.io, this.#signal);
+async function startMachines(stage: Stage): Promise<readonly Bootstrapping[]> {
+  const { io, files, logger, waitSeconds, nodes } = stage.options;
+  const deps = { files, clock: io.clock, random: io.random, logger, connect: stage.connector };
+  const machines = Array.from({ length: nodes }, (_, index) => stage.machine(`node-${index + 1}`));
+  for (const machine of machines) await files.makeDirectory(machine.folder, 0o700);
+  const { bootstrapKubeconfig } = stage.dir;
+  const { signal, emit } = stage;
+  const started: Bootstrapping[] = [];
+  const waiting = machines.entries();
+  const startOneByOne = async (): Promise<void> => {
+    for (const [index, machine] of waiting) {
+      const options = { bootstrapKubeconfigPath: bootstrapKubeconfig, waitSeconds, onEvent: emit };
+      started[index] = startMachine(machine, options, deps, signal);
+      await started[index].submitted;
     }
-    if (count > 1) await this.#grantRule(admin.api);
-
-    await narrator.step("The signer issues, the machines write key, certificate and kubeconfig", this.#signal);
-    await this.#waitForAll(started);
-    narrator.command(`${this.#kubectl()} get csr`);
-    await this.#showTable(admin, false);
-    await this.#verifyAll();
-  }
-
-  /** One machine calls the API with its certificate. */
-  async useACertificate(): Promise<void> {
-    const machine = this.#machines[0]!;
-    await this.#narrator.step(`${machine.name} calls the API with its new certificate`, this.#signal);
-    this.#narrator.command(`kubectl --kubeconfig ${this.#show(machine.kubeconfigPath)} auth whoami`);
-    await using connection = await this.#connect(machine.kubeconfigPath);
-    const review = await connection.api.requestObject<SelfSubjectReview>({
-      method: "POST",
-      path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-      body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} },
-    }, this.#signal);
-    const { username = "", groups = [] } = review.status.userInfo ?? {};
-    if (username !== `system:node:${machine.name}`) {
-      throw new AppError("api_error", `the API takes ${machine.name} for "${username}"`);
-    }
-    this.#narrator.answer(`Username  ${username}\nGroups    [${groups.join(" ")}]`);
-  }
-
-  /** Shows that the server refuses a request, with the reason. */
-  async showRefusal(): Promise<void> {
-    const request = await createMastersRequest();
-    const path = `${this.#instance.dir.root}/refused.yaml`;
-    await this.#options.files.writeAtomic(path, formatYaml(request), PUBLIC_MODE);
-    await this.#narrator.step("A user with the token asks to be an administrator, and is refused", this.#signal);
-    this.#narrator.command(
-      `kubectl --kubeconfig ${this.#show(this.#instance.dir.bootstrapKubeconfig)} create -f ${this.#show(path)}`,
-    );
-    await using connection = await this.#connect(this.#instance.dir.bootstrapKubeconfig);
-    try {
-      await connection.api.requestObject({ method: "POST", path: CSR_COLLECTION, body: request }, this.#signal);
-    } catch (error) {
-      if (!isAppError(error, "access_denied")) throw error;
-      this.#narrator.answer(getErrorMessage(error));
-      return;
-    }
-    throw new AppError("api_error", "the API took a request for system:masters from a bootstrap token");
-  }
-
-  async #startMachines(): Promise<readonly Bootstrapping[]> {
-    const { io, files, logger, waitSeconds } = this.#options;
-    const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
-    const deps = { files, clock: io.clock, random: io.random, logger, connect };
-    for (const machine of this.#machines) await files.makeDirectory(machine.folder, 0o700);
-    const started: Bootstrapping[] = [];
-    const waiting = this.#machines.entries();
-    const startOneByOne = async (): Promise<void> => {
-      for (const [index, machine] of waiting) {
-        const next = startMachine(machine, this.#instance.dir.bootstrapKubeconfig, waitSeconds, deps, this.#signal);
-        started[index] = next;
-        await next.submitted;
-      }
-    };
-    await Promise.all(Array.from({ length: MAX_CONNECTING }, startOneByOne));
-    return started;
-  }
-
-  async #grantRule(api: ApiClient): Promise<void> {
-    await this.#narrator.step("A rule lets the others in: the approver asks the API whether they may", this.#signal);
-    this.#narrator.command(`${this.#kubectl()} ${AUTO_APPROVE_COMMAND.replace(/^kubectl /, "")}`);
-    await api.requestObject({
-      method: "POST",
-      path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-      body: AUTO_APPROVE_BINDING,
-    }, this.#signal);
-  }
-
-  async #waitForAll(started: readonly Bootstrapping[]): Promise<void> {
-    using progress = startProgress(this.#options.io, "certificates");
-    let done = 0;
-    await Promise.all(started.map(async ({ outcome }) => {
-      await outcome;
-      done += 1;
-      progress.update("certificates", { done, total: started.length });
-    }));
-  }
-
-  async #verifyAll(): Promise<void> {
-    const { files, io } = this.#options;
-    const first = this.#machines[0]!;
-    this.#narrator.command(
-      `openssl verify -CAfile ${this.#show(this.#instance.dir.caCertificate)} ${this.#show(first.certificatePath)}`,
-    );
-    const now = io.clock.now();
-    let notAfter = now;
-    for (const machine of this.#machines) {
-      notAfter = await verifyMachine(machine, this.#instance.authorities.serving, files, now);
-    }
-    const count = this.#machines.length;
-    this.#narrator.good(
-      `${count === 1 ? "the certificate is" : `all ${count} certificates are`} the CA's, until ` +
-        notAfter.toISOString().slice(0, 10),
-    );
-  }
-
-  /** Prints the table of the server, limited to the first rows. */
-  async #showTable(admin: Connected, withCommand = true): Promise<void> {
-    if (withCommand) this.#narrator.command(`${this.#kubectl()} get csr`);
-    const value = await admin.tables.requestJson(
-      { method: "GET", path: `${CSR_COLLECTION}?limit=${SHOWN_ROWS}` },
-      this.#signal,
-    );
-    const table = decodeTable(value, CSR_COLLECTION);
-    this.#narrator.answer(createTablePrinter({ isWide: false }).print(table.columnDefinitions, table.rows));
-    const rest = table.metadata.remainingItemCount ?? 0;
-    if (rest > 0) this.#narrator.answer(`… and ${rest} more`);
-  }
-
-  /**
-   * Formats a path for --cert-dir. kubelet copies it into its kubeconfig, where a relative path starts at the
-   * kubeconfig.
-   */
-  #showAbsolute(path: string): string {
-    const isRelative = !isAbsolute(displayPath(path, this.#options.io.cwd));
-    return `${isRelative ? '"$PWD"/' : ""}${this.#show(path)}`;
-  }
-
-  #kubectl(): string {
-    return `kubectl --kubeconfig ${this.#show(this.#instance.dir.adminKubeconfig)}`;
-  }
-
-  async #connect(kubeconfigPath: string): Promise<Connected> {
-    const { files, io } = this.#options;
-    const cluster = await readCluster(kubeconfigPath, files);
-    const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
-    return {
-      api: createApiClient(transport, { clock: io.clock }),
-      tables: createTableApi(transport, io),
-      [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
-    };
-  }
+  };
+  await Promise.all(Array.from({ length: MAX_CONNECTING }, startOneByOne));
+  return started;
 }
 
-interface Connected extends AsyncDisposable {
-  readonly api: ApiClient;
-  /** The client that receives Tables. */
-  readonly tables: ApiClient;
+async function approve(stage: Stage, started: readonly Bootstrapping[]): Promise<void> {
+  const { sabotage } = stage.options;
+  await using admin = await stage.connect(stage.dir.adminKubeconfig);
+  await stage.step("hand");
+  if (sabotage?.withoutApproval !== true) await approveFirst(stage, admin, await started[0]?.submitted ?? "");
+  // Before there is a rule, only the person can have let the machine in.
+  await started[0]?.outcome;
+  await stage.step("rule");
+  await grantRule(stage, admin);
+
+  await stage.step("issue");
+  await waitForAll(stage, started);
+  await listRequests(stage);
+  await verifyAll(stage, started);
+}
+
+async function approveFirst(stage: Stage, { api }: Connected, name: string): Promise<void> {
+  if (!stage.options.programs.kubectl) {
+    // Like kubectl's, the answer has nothing but the name.
+    await stage.run(["approve", "node-1", "--data-dir", stage.show(stage.dir.root)], { only: /(?!)/ });
+    return;
+  }
+  stage.command(`${stage.kubectl(stage.dir.adminKubeconfig)} certificate approve ${name}`);
+  const approval = await createApproval(api, "tlsboot demo", stage.signal);
+  await decideOne(api, name, approval, stage.options.io, stage.signal);
+}
+
+async function grantRule(stage: Stage, { api }: Connected): Promise<void> {
+  if (stage.options.programs.kubectl) {
+    // With a space between flag and value, long values can be on lines of their own.
+    const words = AUTO_APPROVE_COMMAND.replace(/^kubectl /, "").replaceAll("=", " ");
+    stage.command(`${stage.kubectl(stage.dir.adminKubeconfig)} ${words}`);
+  } else {
+    stage.emit({ kind: "fact", text: "The demo makes the role binding that this flag makes at the start:" });
+    stage.showUp(stage.instance.server.port, ["--auto-approve"]);
+  }
+  await api.requestObject({
+    method: "POST",
+    path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    body: AUTO_APPROVE_BINDING,
+  }, stage.signal);
+}
+
+async function waitForAll({ options: { io } }: Stage, started: readonly Bootstrapping[]): Promise<void> {
+  using progress = startProgress(io, "certificates");
+  let done = 0;
+  await Promise.all(started.map(async ({ outcome }) => {
+    await outcome;
+    done += 1;
+    progress.update("certificates", { done, total: started.length });
+  }));
+}
+
+async function verifyAll(stage: Stage, started: readonly Bootstrapping[]): Promise<void> {
+  const { files, io, programs } = stage.options;
+  const { certificatePath, kubeconfigPath } = stage.machine("node-1");
+  if (programs.openssl) {
+    stage.command(`openssl verify -CAfile ${stage.word(stage.dir.caCertificate)} ${stage.word(certificatePath)}`);
+  } else await stage.run(["inspect", stage.show(kubeconfigPath)]);
+  const now = io.clock.now();
+  let notAfter = now;
+  for (const { machine } of started) {
+    notAfter = await verifyMachine(machine, stage.instance.authorities.serving, files, now);
+  }
+  const count = started.length;
+  const subject = count === 1 ? "the certificate is" : `all ${count} certificates are`;
+  stage.emit({
+    kind: "fact",
+    text: `${subject} the CA's, until ${notAfter.toISOString().slice(0, 10)}`,
+    isVerified: true,
+  });
+}
+
+/** Shows the list of requests, limited to the first rows. */
+async function listRequests(stage: Stage): Promise<void> {
+  await stage.run(["get", "csr", "--data-dir", stage.show(stage.dir.root)], { maxLines: 1 + SHOWN_ROWS });
+}
+
+async function useCertificate(stage: Stage): Promise<void> {
+  const machine = stage.machine("node-1");
+  await stage.step("use");
+  await using connection = await stage.connect(machine.kubeconfigPath);
+  const review = await connection.api.requestObject<SelfSubjectReview>({
+    method: "POST",
+    path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} },
+  }, stage.signal);
+  const { username = "", groups = [] } = review.status.userInfo ?? {};
+  if (username !== `system:node:${machine.name}`) {
+    throw new AppError("api_error", `the API takes ${machine.name} for "${username}"`);
+  }
+  stage.emit({ kind: "accepted", machine: machine.name });
+  if (stage.options.programs.kubectl) {
+    stage.command(`${stage.kubectl(machine.kubeconfigPath)} auth whoami`);
+    stage.emit({ kind: "answer", text: `Username  ${username}\nGroups    [${groups.join(" ")}]` });
+  } else await stage.run(["bootstrap", "--status", ...stage.bootstrapWords(machine)], { only: /^Node|^Ready|accepts/ });
+}
+
+/** Shows that the server refuses a request, with the reason. */
+async function showRefusal(stage: Stage): Promise<void> {
+  const { bootstrapKubeconfig, root } = stage.dir;
+  const { programs, files } = stage.options;
+  await stage.step("refusal");
+  if (!programs.kubectl) {
+    await stage.run([
+      ...["request", "--signer-name", KUBE_APISERVER_CLIENT_SIGNER, "--subject", `CN=mallory,O=${MASTERS_GROUP}`],
+      ...["--kubeconfig", stage.show(bootstrapKubeconfig), "--out", stage.show(`${root}/mallory`)],
+    ], { code: EXIT.usage, only: /error:/ });
+    stage.emit({ kind: "refused", requester: "mallory" });
+    return;
+  }
+  const request = await createMastersRequest();
+  const path = `${root}/refused.yaml`;
+  await files.writeAtomic(path, formatYaml(request), PUBLIC_MODE);
+  stage.command(`${stage.kubectl(bootstrapKubeconfig)} create -f ${stage.word(path)}`);
+  await using connection = await stage.connect(bootstrapKubeconfig);
+  try {
+    await connection.api.requestObject({ method: "POST", path: CSR_COLLECTION, body: request }, stage.signal);
+  } catch (error) {
+    if (!isAppError(error, "access_denied")) throw error;
+    stage.emit({ kind: "answer", text: getErrorMessage(error) });
+    stage.emit({ kind: "refused", requester: "mallory" });
+    return;
+  }
+  throw new AppError("api_error", `the API took a request for ${MASTERS_GROUP} from a bootstrap token`);
 }
 
 /** A CSR for a client certificate in `system:masters`. */

@@ -1,0 +1,213 @@
+/**
+ * The chapters of the demo as data: what happens in each step, why, and what would go wrong without it. The terminal and
+ * the page show the same texts.
+ */
+
+/** The number of machines and the names that the texts mention. */
+export interface Cast {
+  /** How many machines ask for a certificate in the first chapter. */
+  readonly count: number;
+  /** The machine whose files are copied in the last chapter. */
+  readonly victim: string;
+}
+
+/** The machine that is switched off until its certificate has expired. */
+export const SLEEPER = "sleeper";
+/** The lifetime of the sleeper's certificate in seconds, so that an expiry can be watched. */
+export const SHORT_LIFE_SECONDS = 2;
+/** How many days after its end a certificate is accepted for the next one. */
+export const RECOVERY_DAYS = 90;
+
+/** A chapter, which has one step or more. */
+export interface Chapter {
+  readonly id: ChapterId;
+  readonly title: string;
+}
+
+/** The chapters by their names in the address of the page. */
+export type ChapterId = "first" | "approval" | "refusal" | "renewal" | "expiry" | "theft";
+
+/** The chapters in the order of the story. */
+export const CHAPTERS: readonly Chapter[] = [
+  { id: "first", title: "The first certificate" },
+  { id: "approval", title: "Approval, by hand and by rule" },
+  { id: "refusal", title: "A request that is refused" },
+  { id: "renewal", title: "Renewal" },
+  { id: "expiry", title: "An expired machine" },
+  { id: "theft", title: "A thief, and a revocation" },
+];
+
+/** One step of the story. */
+export interface StepText {
+  readonly chapter: ChapterId;
+  title(cast: Cast): string;
+  /** What the parts of the program do in this step. */
+  readonly happens: string;
+  /** The reason for the step. */
+  readonly why: string;
+  /** What would go wrong without the step. */
+  readonly without: string;
+}
+
+/** The steps in the order of the story. */
+export const STEPS = {
+  authority: {
+    chapter: "first",
+    title: () => "A certificate authority is made",
+    happens:
+      "tlsboot makes the key and the certificate of a certificate authority (CA). The key stays in one file that " +
+      "only its owner can read. The certificate is public.",
+    why: "A program that trusts the CA can check every certificate that the CA has signed, even without a network.",
+    without: "Every machine would need a list of the keys of all others, and each new machine would change every list.",
+  },
+  server: {
+    chapter: "first",
+    title: () => "The API server, the signer and the approver start",
+    happens:
+      "The API server accepts requests for certificates, the approver decides about them, and the signer signs " +
+      "those that are approved. The server also makes a bootstrap token.",
+    why: "Each part can do one thing: the approver has no key of the CA, and the signer makes no decisions. In a " +
+      "cluster they are separate programs.",
+    without: "If the server signed every request that reaches it, a holder of the token could become any machine.",
+  },
+  request: {
+    chapter: "first",
+    title: ({ count }) =>
+      count === 1
+        ? "A machine with nothing but a token asks for a certificate"
+        : `${writeNumber(count)} machines with nothing but a token ask for certificates`,
+    happens: "Each machine makes its own key and sends a certificate signing request (CSR) with its name. The token " +
+      "allows it to ask, and nothing more. The requests are pending.",
+    why: "The private key never leaves its machine. The same token can be on every new machine, because it is worth " +
+      "little and soon expires.",
+    without: "An administrator would make the keys and carry them to the machines. Each copy on the way can leak.",
+  },
+  hand: {
+    chapter: "approval",
+    title: ({ count }) => count === 1 ? "A person lets the machine in" : "A person lets the first machine in",
+    happens:
+      "An administrator reads the request and approves it. The approval is a condition in the request, with the " +
+      "name of the person and the reason.",
+    why: "A server cannot know whether a new machine is the one that it claims to be. A person can check.",
+    without: "A holder of the token could get a certificate for any name, also for that of another machine.",
+  },
+  rule: {
+    chapter: "approval",
+    title: ({ count }) => count === 1 ? "A rule lets the next machines in" : "A rule lets the other machines in",
+    happens:
+      "A role binding gives the group of the token the right to node certificates. For each request the approver " +
+      "asks the API whether its sender has this right, and approves.",
+    why: "A rule decides two hundred requests as well as one, always in the same way, and it can be read and tested.",
+    without: "Every machine would wait for a person. People who approve hundreds of requests stop reading them.",
+  },
+  issue: {
+    chapter: "approval",
+    title: () => "The signer issues, and the machines store their certificates",
+    happens: "The signer checks the approved requests against its profile and signs certificates with the key of the " +
+      "CA. Each machine writes its key, its certificate and a kubeconfig.",
+    why: "The profile limits what a certificate may say: for a node its name, the group system:nodes, and a year.",
+    without: "A signer that copied everything would also sign what an approver overlooked, such as another group.",
+  },
+  use: {
+    chapter: "approval",
+    title: () => "node-1 calls the API with its new certificate",
+    happens:
+      "node-1 proves in the TLS handshake that it has the key. The API server takes the user and the groups from " +
+      "the certificate.",
+    why: "From now on the machine is itself. It needs the token no more, and its rights are those of its own name.",
+    without: "All machines with the same token would be the same user. None could be limited or locked out alone.",
+  },
+  refusal: {
+    chapter: "refusal",
+    title: () => "mallory has the token, asks to be an administrator, and is refused",
+    happens: "mallory asks for a certificate in the group system:masters, which may do everything. The API server " +
+      "refuses the request before any approver sees it.",
+    why: "No role can take a right from this group, so no one gets a certificate of it through this signer.",
+    without: "One careless approval would make an administrator, for as long as the certificate is valid.",
+  },
+  renewal: {
+    chapter: "renewal",
+    title: () => "node-1 gets its next certificate with the present one",
+    happens:
+      "node-1 makes a new key and asks for its next certificate. Its present one authenticates the request, and a " +
+      "rule lets each node renew its own name. kubelet and bootstrap --rotate-certificates do this by themselves when " +
+      "70 to 90 % of the lifetime have passed. The demo does not wait for ten months, and does it now.",
+    why: "Short lifetimes limit what a lost key is worth. Renewal needs no token and no person, so they cost nothing.",
+    without: "Every machine would stop working a year after its first day, and a person would have to start again.",
+  },
+  short: {
+    chapter: "expiry",
+    title: () => `${SLEEPER} gets a certificate for ${SHORT_LIFE_SECONDS} seconds, and is switched off`,
+    happens: "The server is started again with a limit of two seconds for new certificates, so that an expiry can be " +
+      "watched. A request cannot ask for less than ten minutes, but the signer may grant less.",
+    why: "A certificate has an end, so that it needs no list and no connection to become worthless.",
+    without: "A disk in a drawer would be a key to the API for all time.",
+  },
+  expired: {
+    chapter: "expiry",
+    title: () => "The certificate expires, and the API refuses it",
+    happens:
+      "The machine is switched on again after the end of its certificate. The API server compares the dates of " +
+      "the certificate with its clock, and answers 401.",
+    why:
+      "The refusal does not depend on the machine: it cannot extend a certificate, because the CA has signed the dates.",
+    without: "Renewal would be a request that a machine may ignore, and old keys would stay valid.",
+  },
+  recovery: {
+    chapter: "expiry",
+    title: () => `${SLEEPER} comes back by itself, without a token`,
+    happens:
+      `The server is started with --node-recovery ${RECOVERY_DAYS}d. It now accepts an expired certificate of a ` +
+      "node for one purpose: to request the next one, with one new key.",
+    why: "The machine still proves that it has its key, and the register knows that no newer certificate was issued.",
+    without: "A person would have to carry a new token to every machine that was switched off for too long.",
+  },
+  theft: {
+    chapter: "theft",
+    title: ({ victim }) => `A thief copies the files of ${victim}, and watches all requests`,
+    happens:
+      "The thief has the key and the certificate, so the API server cannot distinguish the thief from the machine. An " +
+      "open watch receives every change of a request.",
+    why: "A private key is a file. A stolen disk, a backup or a snapshot of a machine is enough.",
+    without: "Without a way to take certificates back, the thief would stay until the certificate expires: a year.",
+  },
+  revocation: {
+    chapter: "theft",
+    title: ({ victim }) => `${victim} is revoked: the watch ends, and the certificate is refused`,
+    happens: "The revocation is an object in the API. Every server of the installation closes the connections of the " +
+      "revoked certificates, answers 401 to them, and signs no request for the name.",
+    why: "The CA's signature on the certificate is still good. Only a list of what was taken back can say otherwise.",
+    without: "A server that checks a certificate only in the handshake would let the open watch run for hours.",
+  },
+  replacement: {
+    chapter: "theft",
+    title: ({ victim }) => `${victim} is set up again, and the thief stays out`,
+    happens:
+      "An administrator makes a token for this one name, with the approval in it. The machine gets a new key and a " +
+      "new certificate. The stolen copy still gets 401.",
+    why: "Only a token that was made after the revocation, for this name, can give the name to a new key.",
+    without: "The name would be lost, or the thief could take it back with the old token.",
+  },
+} as const satisfies Record<string, StepText>;
+
+const NUMBERS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
+
+/** Writes a small number as a word, because the title follows the number of its step. */
+function writeNumber(count: number): string {
+  return NUMBERS[count] ?? String(count);
+}
+
+/** The name of a step. */
+export type StepId = keyof typeof STEPS;
+
+/** The names of the steps in the order of the story. */
+// The keys of an object literal are in the order in which they are written.
+export const STEP_IDS = Object.keys(STEPS) as readonly StepId[];
+
+/** Finds the chapter of a step. */
+export function findChapter(id: StepId): Chapter {
+  const { chapter } = STEPS[id];
+  const found = CHAPTERS.find((item) => item.id === chapter);
+  if (found === undefined) throw new Error(`no chapter ${chapter}`);
+  return found;
+}

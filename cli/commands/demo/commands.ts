@@ -1,0 +1,94 @@
+/** The commands that the demo prints: those of Kubernetes where they are installed, else those of tlsboot. */
+import { delimiter, isAbsolute, join } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { CommandTable } from "../../framework/command.ts";
+import { parseCommandLine } from "../../framework/parse.ts";
+import { resolveSettings } from "../../framework/settings.ts";
+import type { Io, OutputStream } from "../../io.ts";
+import { reportError } from "../../framework/report.ts";
+import { EXIT, type ExitCode, toExitCode } from "../../exit_code.ts";
+import { ANSWER_COLUMNS } from "./narrator.ts";
+
+/** The programs that the demo names in its commands, if they are on the PATH. */
+export interface KnownPrograms {
+  readonly kubectl: boolean;
+  readonly kubelet: boolean;
+  readonly openssl: boolean;
+}
+
+/** Finds out which programs are on the PATH. */
+export async function findPrograms(io: Pick<Io, "env">, files: Pick<FilePort, "stat">): Promise<KnownPrograms> {
+  const folders = (io.env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
+  const has = async (name: string): Promise<boolean> => {
+    for (const path of folders.flatMap((folder) => [join(folder, name), join(folder, `${name}.exe`)])) {
+      // A folder of the PATH that cannot be read has no program for this user.
+      if ((await files.stat(path).catch(() => undefined))?.kind === "file") return true;
+    }
+    return false;
+  };
+  const kubectl = await has("kubectl");
+  return { kubectl, kubelet: kubectl && await has("kubelet"), openssl: await has("openssl") };
+}
+
+/** What a command of tlsboot answered. */
+export interface CommandAnswer {
+  readonly code: ExitCode;
+  /** What it printed on stdout and stderr, in the order in which it printed. */
+  readonly text: string;
+  readonly stdout: string;
+}
+
+/**
+ * Runs a command of tlsboot in this process, as the same words in a terminal would, except that variables and a config
+ * file have no influence. Rejects only when the signal fires.
+ */
+export async function runCommand(
+  words: readonly string[],
+  table: CommandTable,
+  io: Io,
+  signal: AbortSignal,
+): Promise<CommandAnswer> {
+  const printed = { all: "", stdout: "" };
+  // Tables fit into the answer, as in a terminal of this width.
+  const stream = (name: "stdout" | "stderr"): OutputStream => ({
+    write(text) {
+      printed.all += text;
+      if (name === "stdout") printed.stdout += text;
+    },
+    isTerminal: name === "stdout",
+    columns: ANSWER_COLUMNS,
+  });
+  const stdin: Io["stdin"] = {
+    isTerminal: false,
+    readAll: () => Promise.resolve(""),
+    readLine: () => Promise.resolve(undefined),
+    readHidden: () => Promise.resolve(undefined),
+  };
+  const captured: Io = { ...io, stdin, stdout: stream("stdout"), stderr: stream("stderr"), env: { NO_COLOR: "1" } };
+  const code = await act(words, table, captured, signal);
+  signal.throwIfAborted();
+  return { code, text: printed.all, stdout: printed.stdout };
+}
+
+async function act(words: readonly string[], table: CommandTable, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  try {
+    const invocation = parseCommandLine(words, table);
+    if (invocation.kind === "help") throw new AppError("internal", `tlsboot ${words.join(" ")} is not a command`);
+    const { command, args, raw } = invocation;
+    const resolved = resolveSettings(command.flags, { commandLine: raw, env: {} });
+    if (!resolved.ok) throw new AppError("internal", resolved.error.join("\n"));
+    const action = await command.load();
+    return await action.run({ args, ...resolved.value, isDebug: false, table }, io, signal);
+  } catch (error) {
+    const code = toExitCode(error, signal);
+    if (code !== EXIT.interrupted) reportError(error, io, false);
+    return code;
+  }
+}
+
+/** Formats a command for people, who may copy it into a shell. */
+export function formatCommand(words: readonly string[]): string {
+  return ["tlsboot", ...words.map((word) => /^--?[a-z-]+$/.test(word) ? word : shellWord(word))].join(" ");
+}

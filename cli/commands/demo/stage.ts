@@ -1,0 +1,210 @@
+/** What the steps of the demo share: the running instance, the audience, and commands and connections as a user has them. */
+import { isAbsolute } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
+import { type Connect, createConnector, readCluster } from "../../../client/transport/connect.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { Logger } from "../../../core/ports.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { CommandTable } from "../../framework/command.ts";
+import { type DataDir, dataDirAt } from "../../instance/data_dir.ts";
+import {
+  type FullOptions,
+  type FullSettings,
+  getDefaultFullSettings,
+  startFullInstance,
+} from "../../instance/full_instance.ts";
+import type { Instance } from "../../instance/instance.ts";
+import type { Io } from "../../io.ts";
+import { displayPath, pathWord } from "../../output/display_path.ts";
+import { USER_AGENT } from "../../version.ts";
+import type { Cast, StepId } from "./chapters.ts";
+import { type CommandAnswer, formatCommand, type KnownPrograms, runCommand } from "./commands.ts";
+import type { Audience, Pace } from "./events.ts";
+import { type DemoMachine, planMachine } from "./machines.ts";
+
+/** The options and the adapters of the demo. */
+export interface DemoOptions {
+  /** The absolute path of the data directory, which is empty except for the marker. */
+  readonly root: string;
+  /** How many machines ask for their first certificate. */
+  readonly nodes: number;
+  /** How long a machine waits for its certificate. */
+  readonly waitSeconds: number;
+  readonly audience: Audience;
+  readonly pace: Pace;
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly logger: Logger;
+  /** The commands of tlsboot, which the demo runs as a user would. */
+  readonly table: CommandTable;
+  readonly programs: KnownPrograms;
+  /** Parts that tests remove or break, so that the demo must fail. */
+  readonly sabotage?: Sabotage;
+}
+
+/** Faults that a test can add to the demo. */
+export interface Sabotage {
+  readonly withoutApproval?: boolean;
+  readonly without?: readonly ("approver" | "signer")[];
+  /** Runs when the server has started, but not its controllers. */
+  readonly beforeControllers?: (dir: DataDir) => Promise<void>;
+}
+
+/** What a command of the demo is expected to do. */
+export interface RunOptions {
+  /** The expected exit code. Default: 0. */
+  readonly code?: ExitCode;
+  /** The largest number of lines of the answer that are shown. */
+  readonly maxLines?: number;
+  /** The lines of the answer that are shown, where the others are of no interest. */
+  readonly only?: RegExp;
+  /** The file that gets the answer instead of the audience. */
+  readonly into?: string;
+}
+
+/** A connection with the credentials of a kubeconfig. */
+export interface Connected extends AsyncDisposable {
+  readonly api: ApiClient;
+}
+
+/** The stage of the story. Disposing it stops the instance. */
+export class Stage implements AsyncDisposable {
+  readonly options: DemoOptions;
+  readonly dir: DataDir;
+  readonly cast: Cast;
+  /** Connects with the files of any user or machine. */
+  readonly connector: Connect;
+  readonly #signal: AbortSignal;
+  #running: { readonly instance: Instance; readonly settings: FullSettings } | undefined;
+
+  constructor(options: DemoOptions, signal: AbortSignal) {
+    const { io, files, nodes } = options;
+    this.options = options;
+    this.dir = dataDirAt(options.root);
+    this.cast = { count: nodes, victim: `node-${nodes}` };
+    this.connector = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+    this.#signal = signal;
+  }
+
+  /** The instance, which has started before the second step. */
+  get instance(): Instance {
+    if (this.#running === undefined) throw new AppError("internal", "the demo's server does not run");
+    return this.#running.instance;
+  }
+
+  /** Fires when the user interrupts the demo, or when its server has failed. */
+  get signal(): AbortSignal {
+    return this.#running === undefined ? this.#signal : AbortSignal.any([this.#signal, this.#running.instance.lost]);
+  }
+
+  /** Waits until the next step may begin, and announces it. */
+  async step(id: StepId): Promise<void> {
+    await this.options.pace.wait(this.signal);
+    this.options.audience({ kind: "step", id, cast: this.cast });
+  }
+
+  get emit(): Audience {
+    return this.options.audience;
+  }
+
+  /** Starts the instance; the address stays the same when it starts again. */
+  async start(changes: Partial<FullSettings>, options: FullOptions = {}): Promise<void> {
+    const { io, files, logger, root } = this.options;
+    const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, this.#signal);
+    const { clock, random, heap, cwd, stdout } = io;
+    const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
+    const settings = { ...getDefaultFullSettings(), dataDir: root, securePort: 0, ...changes };
+    const instance = await startFullInstance(settings, deps, this.#signal, options);
+    this.#running = { instance, settings: { ...settings, securePort: instance.server.port } };
+  }
+
+  /** Stops the instance, and starts it with other settings at the same address. `flags` are these settings as flags. */
+  async restart(changes: Partial<FullSettings>, flags: readonly string[]): Promise<void> {
+    const { securePort } = this.#running?.settings ?? {};
+    await this[Symbol.asyncDispose]();
+    this.emit({ kind: "stopped" });
+    this.emit({ kind: "fact", text: "The server stops, and starts again:" });
+    this.showUp(securePort ?? 0, flags);
+    await this.start({ ...changes, ...(securePort === undefined ? {} : { securePort }) });
+    this.emit({ kind: "serving", url: this.instance.url });
+  }
+
+  /** Shows the command that starts the server. */
+  showUp(port: number, flags: readonly string[] = []): void {
+    this.command(
+      formatCommand(["up", "--data-dir", this.show(this.dir.root), "--secure-port", String(port), ...flags]),
+    );
+  }
+
+  /** Shows a command that does the same by hand. */
+  command(text: string): void {
+    this.emit({ kind: "command", text });
+  }
+
+  /** Shows a command of tlsboot, runs it, and shows its answer. Another exit code than the expected one ends the demo. */
+  async run(
+    words: readonly string[],
+    { code = EXIT.done, maxLines = Infinity, only = /^/, into }: RunOptions = {},
+  ): Promise<CommandAnswer> {
+    this.command(`${formatCommand(words)}${into === undefined ? "" : ` > ${this.word(into)}`}`);
+    const { io, table } = this.options;
+    const answer = await runCommand(words, table, io, this.signal);
+    const lines = answer.text.trimEnd().split("\n").filter((line) => only.test(line));
+    const more = lines.length > maxLines ? [`… and ${lines.length - maxLines} more`] : [];
+    const text = [...lines.slice(0, maxLines), ...more].join("\n");
+    if (text !== "" && into === undefined) this.emit({ kind: "answer", text });
+    if (answer.code === code) return answer;
+    throw new AppError("api_error", `tlsboot ${words[0]} ended with ${answer.code} instead of ${code}: ${answer.text}`);
+  }
+
+  /** Returns kubectl as the user of a kubeconfig. */
+  kubectl(kubeconfigPath: string): string {
+    return `kubectl --kubeconfig ${this.word(kubeconfigPath)}`;
+  }
+
+  /** Formats a path for people. */
+  show(path: string): string {
+    return displayPath(path, this.options.io.cwd);
+  }
+
+  /** Formats a path for a shell. */
+  word(path: string): string {
+    return pathWord(path, this.options.io.cwd);
+  }
+
+  /** Formats a path for kubelet, which copies it into its kubeconfig, where a relative path starts at the kubeconfig. */
+  absoluteWord(path: string): string {
+    return `${isAbsolute(this.show(path)) ? "" : '"$PWD"/'}${this.word(path)}`;
+  }
+
+  /** Plans the machine of a name. */
+  machine(name: string): DemoMachine {
+    return planMachine(this.dir, name);
+  }
+
+  /** The words of `tlsboot bootstrap` for a machine, without its credentials. */
+  bootstrapWords({ name, kubeconfigPath, certDir }: DemoMachine): readonly string[] {
+    return [
+      ...["--hostname-override", name, "--kubeconfig", this.show(kubeconfigPath)],
+      ...["--cert-dir", this.show(certDir)],
+    ];
+  }
+
+  /** Opens a connection with a kubeconfig. */
+  async connect(kubeconfigPath: string): Promise<Connected> {
+    const { files, io } = this.options;
+    const transport = await this.connector(await readCluster(kubeconfigPath, files));
+    return {
+      api: createApiClient(transport, { clock: io.clock }),
+      [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.instance[Symbol.asyncDispose]();
+  }
+}
