@@ -10,6 +10,7 @@ import { recordsScenario } from "./records.ts";
 import { getScenario, versionScenario } from "./starts.ts";
 import { storedScenario } from "./stored.ts";
 import { stormScenario } from "./storm.ts";
+import { uiPageScenario } from "./ui_page.ts";
 
 export interface Subjects {
   readonly node: string;
@@ -39,6 +40,7 @@ export function createScenarios({ node, client, scale }: Subjects): readonly Sce
     ...liftedStorms(AS_SHIPPED, scaled),
     storedScenario({ grounds: AS_SHIPPED, ...countStored(scaled) }),
     recordsScenario(scaled(100_000), client),
+    uiPageScenario(scaled(10_000), client),
     oneThreadScenario(node, scaled(5000)),
     revocationScenario(node, scaled(200)),
     httpSigningScenario(scaled(2000)),

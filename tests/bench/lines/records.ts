@@ -81,7 +81,8 @@ async function readAllPages(instance: BenchInstance, transport: Transport, recor
   });
 }
 
-interface Page {
+/** A page of a list as it arrived. */
+export interface Page {
   readonly ms: number;
   readonly bytes: number;
   readonly count: number;
@@ -89,7 +90,7 @@ interface Page {
 }
 
 /** Reads a page; the time ends with its last byte, before it is parsed. */
-async function readPage(transport: Transport, path: string): Promise<Page> {
+export async function readPage(transport: Transport, path: string): Promise<Page> {
   const startedMs = performance.now();
   const headers = { accept: "application/json" };
   const answer = await transport.send({ method: "GET", path, headers }, AbortSignal.timeout(60_000));

@@ -1,0 +1,85 @@
+/** Measures the first page of a long list of requests in `tlsboot ui`, beside the API's list of them. */
+import { createConnector, readCluster } from "../../../client/transport/connect.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { createSystemClock } from "../../../cli/system.ts";
+import { findLink, openLink } from "../../support/ui_client.ts";
+import { create } from "../load.ts";
+import type { BenchInstance } from "../instance.ts";
+import { startOurInstance } from "../our_instance.ts";
+import type { Program } from "../program.ts";
+import { always, atMost, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
+import { findMedian } from "../stats.ts";
+import { readPage } from "./records.ts";
+
+const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const CLIENTS = 16;
+const ROUNDS = 5;
+
+/** The peer is the same server, without the page: a client that reads the whole list as JSON. */
+export function uiPageScenario(requests: number, client: () => Promise<Program>): Scenario<"first" | "again"> {
+  const peer = "list by the API";
+  return {
+    lines: {
+      first: {
+        what: `first page of ${requests} requests in ui, once`,
+        unit: "ms",
+        peer,
+        findAim: always(atMost(1000, "1000 ms")),
+      },
+      again: {
+        what: `first page of ${requests} requests in ui, again`,
+        unit: "ms",
+        peer,
+        findAim: always(atMostTimes(0.5, "a half")),
+      },
+    },
+    ours: (program) => readUi(program, requests),
+    theirs: async () => await readApi(await client(), requests),
+  };
+}
+
+async function startFull(program: Program, requests: number): Promise<BenchInstance> {
+  const instance = await startOurInstance(program);
+  try {
+    await create(instance.bootstrapKubeconfigs, requests, CLIENTS);
+    return instance;
+  } catch (error) {
+    await instance[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The first answer waits until the page knows all requests; later ones have them in memory. */
+async function readUi(program: Program, requests: number): Promise<Readings<"first" | "again">> {
+  await using instance = await startFull(program, requests);
+  await using running = program.start(["ui", "--kubeconfig", instance.adminKubeconfigs[0]!]);
+  const client = await openLink(await findLink(running));
+  return await readTimes(async () => {
+    const startedMs = performance.now();
+    const { body } = await client.send("/requests", 200);
+    const ms = performance.now() - startedMs;
+    if (!body.includes(`${requests} requests`)) throw new Error(`the page does not hold ${requests} requests: ${body}`);
+    return { ms, bytes: body.length };
+  });
+}
+
+async function readApi(program: Program, requests: number): Promise<Readings<"first" | "again">> {
+  await using instance = await startFull(program, requests);
+  const cluster = await readCluster(instance.adminKubeconfigs[0]!, createFilePort());
+  const connect = createConnector({ files: createFilePort(), clock: createSystemClock(), userAgent: "tlsboot-bench" });
+  await using transport = await connect(cluster);
+  return await readTimes(async () => {
+    const page = await readPage(transport, PATH);
+    if (page.count !== requests) throw new Error(`the list holds ${page.count} requests, not ${requests}`);
+    return page;
+  });
+}
+
+async function readTimes(
+  read: () => Promise<{ readonly ms: number; readonly bytes: number }>,
+): Promise<Readings<"first" | "again">> {
+  const first = await read();
+  const again: number[] = [];
+  while (again.length < ROUNDS) again.push((await read()).ms);
+  return { first: { value: first.ms, bytes: first.bytes }, again: { value: findMedian(again), bytes: first.bytes } };
+}

@@ -1,0 +1,260 @@
+/** Attacks on `tlsboot ui` from other pages of the same browser, and from the objects that it shows. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, before, test } from "node:test";
+import type { Page } from "puppeteer-core";
+import { Secret } from "../../core/lib/brand.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { startBrowser, type TestBrowser } from "../support/browser.ts";
+import { type FakeAnswer, startFakeApi } from "../support/fake_api.ts";
+import { createHostileObjects, hostileAnswer } from "../support/hostile_api.ts";
+import { HOSTILE } from "../support/hostile_text.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { logIn } from "../support/interop/ui.ts";
+import { createSecretRun } from "../support/secret_search.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { openLink, type RunningUi, startUi } from "../support/ui_client.ts";
+
+/** A name of the attacker's, which leads to this machine. */
+const EVIL = "evil.example";
+const REFUSED = /^(?:403|405|421) /;
+
+let instance: RunningInstance;
+let browser: TestBrowser;
+let ui: RunningUi;
+before(async () => {
+  instance = await startInstance();
+  await instance.kubectl.given({ stdin: await csrManifest("jane") }).run("create", "-f", "-");
+  browser = await startBrowser({ hosts: { [EVIL]: "127.0.0.1" } });
+  ui = await startPage();
+});
+after(async () => {
+  for (const one of [ui, browser, instance]) await one[Symbol.asyncDispose]();
+});
+
+function startPage(): Promise<RunningUi> {
+  return startUi(["--kubeconfig", instance.adminKubeconfig], { cwd: instance.folder.path });
+}
+
+async function assertUndecided(): Promise<void> {
+  assert.match(await instance.kubectl.run("get", "csr", "jane"), /Pending\n$/);
+}
+
+test("ui: a page whose name is rebound to this machine reaches nothing, with or without a session", async () => {
+  const rebound = ui.link.replace("127.0.0.1", EVIL);
+  const { page } = await browser.openPage();
+  const visit = async (url: string) => {
+    const answer = await page.goto(url);
+    assert.equal(answer?.status(), 421, url);
+    assert.doesNotMatch(await answer!.text(), /jane/);
+  };
+  await visit(rebound);
+  for (const path of ["/requests", "/requests/jane", "/style.css", "/events?live=requests"]) {
+    await visit(new URL(path, rebound).href);
+  }
+  // The attacker has not used the link up.
+  const person = await logIn(browser, ui);
+  const { page: other } = { page: await person.page.browserContext().newPage() };
+  const answer = await other.goto(new URL("/requests", rebound).href);
+  assert.equal(answer?.status(), 421);
+  assert.equal(await other.evaluate("fetch('/requests').then(({ status }) => status)"), 421);
+});
+
+/** What a page of another site tries, in the browser of a person who is signed in; it reports what it saw. */
+const ATTACK = (target: string) =>
+  `<!doctype html><title>attack</title>
+<iframe id="frame" src="${target}/requests"></iframe><form method="post" action="${target}/requests/jane/approve"></form>
+<script>
+const settle = (promise) => promise.then((value) => "SAW " + value, (error) => error.name);
+const load = (tag, src) => new Promise((resolve) => {
+  const element = document.createElement(tag);
+  element.onload = () => resolve("loaded");
+  element.onerror = () => resolve("error");
+  element.src = src;
+  document.body.append(element);
+});
+const form = () => new URLSearchParams({ token: "guess", uid: "guess", reason: "attack" });
+addEventListener("load", async () => {
+  const opened = open("${target}/requests");
+  const url = "${target}/requests/jane/approve";
+  globalThis.report = {
+    read: await settle(fetch("${target}/requests", { credentials: "include" }).then((answer) => answer.text())),
+    blind: await settle(fetch("${target}/requests", { credentials: "include", mode: "no-cors" }).then(({ type }) => type)),
+    form: await settle(fetch(url, { method: "POST", credentials: "include", mode: "no-cors", body: form() })
+      .then(({ type }) => type)),
+    text: await settle(fetch(url, { method: "POST", credentials: "include", mode: "no-cors", body: "token=guess" })
+      .then(({ type }) => type)),
+    json: await settle(fetch(url, { method: "POST", credentials: "include",
+      headers: { "content-type": "application/json", "x-refresh": "1" }, body: "{}" }).then((answer) => answer.text())),
+    script: await load("script", "${target}/script.js"),
+    image: await load("img", "${target}/icon.svg"),
+    events: await new Promise((resolve) => {
+      const source = new EventSource("${target}/events?live=requests", { withCredentials: true });
+      source.onopen = () => resolve("open");
+      source.onerror = () => resolve("error");
+    }),
+    frame: await settle(new Promise((resolve) => resolve(document.getElementById("frame").contentDocument.body.innerText))),
+    opened: await settle(new Promise((resolve) => resolve(opened.document.body.innerText))),
+  };
+});
+</script>`;
+
+test("ui: a page of another site, or of another port, cannot read, approve, frame or follow anything", async () => {
+  await using fresh = await startPage();
+  const person = await logIn(browser, fresh);
+  const context = person.page.browserContext();
+  await using attacker = await serve((_path) => ATTACK(fresh.origin));
+  for (const host of ["127.0.0.1", EVIL]) {
+    const page = await context.newPage();
+    const answers = await watchAnswers(page, fresh.origin);
+    await page.goto(`http://${host}:${attacker.port}/`);
+    // By a timer, because the window that the page opens hides it, and a hidden page draws no frames.
+    await page.waitForFunction("globalThis.report", { polling: 50 });
+    const report = await page.evaluate("globalThis.report") as Readonly<Record<string, string>>;
+    for (const [attempt, result] of Object.entries(report)) {
+      assert.match(result, /^(?:error|TypeError|SecurityError|SAW opaque)$/, `${attempt} from ${host}`);
+    }
+    assert.ok(answers.length >= 8, `attempts of ${host} reached the server: ${answers.join(" ")}`);
+    for (const answer of answers) assert.match(answer, REFUSED, `an answer to ${host}`);
+    // A form needs no script, and takes the cookie along where the attacker is on the same host.
+    const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate("document.forms[0].submit()")]);
+    assert.equal(answer?.status(), 403, host);
+  }
+  await assertUndecided();
+  assert.equal((await person.page.reload())?.status(), 200, "the session of the person lives");
+});
+
+test("ui: a link is good once, and the session of a link that is used again ends", async () => {
+  await using fresh = await startPage();
+  const person = await logIn(browser, fresh);
+  const [cookie] = await person.page.browserContext().cookies();
+  assert.partialDeepStrictEqual(cookie, { httpOnly: true, sameSite: "Strict", path: "/", domain: "127.0.0.1" });
+  assert.equal(await person.page.evaluate("document.cookie"), "");
+  assert.doesNotMatch(person.page.url(), /key/);
+
+  const { page: thief } = await browser.openPage();
+  assert.equal((await thief.goto(fresh.link))?.status(), 403);
+  assert.match(await thief.evaluate("document.body.innerText") as string, /link[^]*tlsboot ui/);
+  assert.equal((await thief.goto(`${fresh.origin}/requests`))?.status(), 401);
+  assert.equal((await person.page.reload())?.status(), 401, "one of the two was not the person");
+});
+
+test("ui: no page contains a secret, and no answer may be kept, framed or run inline", async () => {
+  const { folder, dataDir } = instance;
+  await using fresh = await startPage();
+  const run = createSecretRun(folder.path);
+  const listed = await instance.tlsboot("token", "list", "--data-dir", dataDir, "--show-secrets");
+  for (const token of listed.stdout.match(/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g) ?? []) run.know("a token", token.slice(7));
+  assert.ok(await run.knowKeys("") > 2, "there are keys to know");
+  run.know("the key of the link", new URL(fresh.link).searchParams.get("key")!);
+  const client = await openLink(fresh);
+  run.know("the cookie", client.cookie.split("=")[1]!);
+
+  const waiting = ["/", "/nowhere"];
+  const seen = new Set(waiting);
+  for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+    const answer = await client.send(path, path === "/" ? 303 : path === "/nowhere" ? 404 : 200);
+    run.record(path, `${JSON.stringify(answer.headers)}\n${answer.body}`);
+    const { headers } = answer;
+    assert.equal(headers["cache-control"], "no-store", path);
+    assert.equal(headers["x-content-type-options"], "nosniff", path);
+    const csp = String(headers["content-security-policy"]);
+    assert.match(csp, /default-src 'none'/, path);
+    assert.match(csp, /frame-ancestors 'none'/, path);
+    assert.doesNotMatch(csp, /unsafe|data:|\*/, path);
+    for (
+      const [, found = ""] of [...answer.body.matchAll(/ (?:href|src)="([^"]*)"/g), ["", headers["location"] ?? ""]]
+    ) {
+      const next = String(found).replaceAll("&amp;", "&").replace(/#.*/, "");
+      if (next === "" || seen.has(next)) continue;
+      assert.match(next, /^\/(?!\/)/, `${path} leads elsewhere`);
+      seen.add(next);
+      waiting.push(next);
+    }
+  }
+  assert.ok(seen.has("/requests/jane"), [...seen].join(" "));
+  assert.deepEqual(run.found(), []);
+});
+
+/** Markup in the place of text: it would run, draw or leave. */
+const MARKUP =
+  `</script></title></textarea>"'><img src=x onerror="document.title='pwned'"><script>document.title='pwned'` +
+  `</script><a id=pwned href="javascript:document.title='pwned'">x</a><form id=pwned2 action=//evil.example>`;
+
+test("ui: names, reasons, groups and everything else of a hostile server stay text", async () => {
+  await using api = await startFakeApi();
+  const objects = await createHostileObjects(api.ca);
+  api.intercept = (request) => {
+    const answer = hostileAnswer(request, objects);
+    return { ...answer, body: mark(answer.body) } as FakeAnswer;
+  };
+  await using folder = await createTempFolder();
+  const config = {
+    clusters: [{ name: "c", cluster: { server: api.server, certificateAuthorityData: api.ca.caPem } }],
+    contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+    users: [{ name: "u", user: { token: new Secret("abcdef.0123456789abcdef") } }],
+    currentContext: "c",
+  };
+  await writeFile(folder.join("kubeconfig"), encodeKubeconfig(config), { mode: 0o600 });
+  await using hostile = await startUi(["--kubeconfig", folder.join("kubeconfig")], { cwd: folder.path });
+  const { page, problems, requests } = await logIn(browser, hostile);
+  const paths = await page.$$eval("nav a", (links) => links.map((link) => link.getAttribute("href")));
+  await page.goto(`${hostile.origin}/requests`);
+  paths.push(
+    ...await page.$$eval("main a[href^='/requests/']", (links) => links.map((one) => one.getAttribute("href"))),
+  );
+  let shown = 0;
+  for (const path of new Set(paths)) {
+    const answer = await page.goto(new URL(path, hostile.origin).href);
+    const text = await page.evaluate("document.documentElement.innerText") as string;
+    if (text.includes("document.title='pwned'")) shown++;
+    assert.doesNotMatch(await page.title(), /^pwned/, path);
+    assert.equal(await page.$("#pwned, #pwned2, img[src=x]"), null, path);
+    // deno-lint-ignore no-control-regex -- the test looks for these characters
+    assert.doesNotMatch(await answer!.text(), /[\x00-\x08\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/u, path);
+  }
+  assert.ok(shown >= 2, "pages show the hostile text");
+  assert.deepEqual(problems.filter((problem) => !problem.includes("Failed to load resource")), []);
+  assert.deepEqual(requests.filter((url) => !url.startsWith(hostile.origin)), []);
+});
+
+/** Puts markup before every hostile text of an answer. */
+function mark(value: unknown): unknown {
+  if (typeof value === "string") return value.includes(HOSTILE) ? `${MARKUP}${value}` : value;
+  if (Array.isArray(value)) return value.map(mark);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, mark(one)]));
+}
+
+/** Collects the status and URL of each answer of a server to a page, also of those that the browser keeps from the page. */
+async function watchAnswers(page: Page, origin: string): Promise<readonly string[]> {
+  const session = await page.createCDPSession();
+  const urls = new Map<string, string>();
+  const answers: string[] = [];
+  session.on("Network.requestWillBeSent", ({ requestId, request }) => void urls.set(requestId, request.url));
+  session.on("Network.responseReceivedExtraInfo", ({ requestId, statusCode }) => {
+    const url = urls.get(requestId) ?? "";
+    if (url.startsWith(origin)) answers.push(`${statusCode} ${url}`);
+  });
+  await session.send("Network.enable");
+  return answers;
+}
+
+/** Serves pages of the attacker's on a port of its own. */
+async function serve(answer: (path: string) => string): Promise<AsyncDisposable & { readonly port: number }> {
+  const server: Server = createServer((request, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end(answer(request.url ?? "/"));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,0 +1,94 @@
+/** Hands on the pages of `tlsboot ui`: those of a mouse, and those of a keyboard alone. */
+import assert from "node:assert/strict";
+import type { ElementHandle, Page } from "puppeteer-core";
+import type { PageOptions, TestBrowser, WatchedPage } from "../browser.ts";
+import type { RunningUi } from "../ui_client.ts";
+
+/** What functions that run in the browser use of it: the tests are not checked with the types of a browser. */
+declare const document: { readonly activeElement: unknown };
+declare function getComputedStyle(element: unknown): { readonly outlineStyle: string; readonly boxShadow: string };
+
+/** Opens the link in a browser: the first page with a session. */
+export async function logIn(
+  browser: TestBrowser,
+  { link, origin }: RunningUi,
+  options?: PageOptions,
+): Promise<WatchedPage> {
+  const watched = await browser.openPage(options);
+  await watched.page.goto(link);
+  assert.equal(watched.page.url(), `${origin}/requests`, "the link leads to the requests, without its key");
+  return watched;
+}
+
+/** A way to use a page. Controls are named by puppeteer's selectors, such as `aria/Approve[role="button"]`. */
+export interface Hands {
+  readonly name: string;
+  /** Activates a link or a button, or changes a checkbox. */
+  press(page: Page, control: string): Promise<void>;
+  /** Replaces the text of a field. */
+  fill(page: Page, field: string, text: string): Promise<void>;
+}
+
+const MOUSE: Hands = {
+  name: "the mouse",
+  async press(page, control) {
+    await (await findControl(page, control)).click();
+  },
+  async fill(page, field, text) {
+    await (await findControl(page, field)).click({ count: 3 });
+    await page.keyboard.type(text);
+  },
+};
+
+const KEYBOARD: Hands = {
+  name: "the keyboard",
+  async press(page, control) {
+    const isCheckbox = await (await tabTo(page, control)).evaluate((element) => element.matches("[type=checkbox]"));
+    await page.keyboard.press(isCheckbox ? "Space" : "Enter");
+  },
+  async fill(page, field, text) {
+    await tabTo(page, field);
+    await page.keyboard.down("Control");
+    await page.keyboard.press("a");
+    await page.keyboard.up("Control");
+    await page.keyboard.type(text);
+  },
+};
+
+/** Every flow is tried with each of them. */
+export const HANDS: readonly Hands[] = [MOUSE, KEYBOARD];
+
+/** Acts and waits until the page that this leads to is shown. */
+export async function follow(page: Page, act: Promise<void>): Promise<void> {
+  await Promise.all([page.waitForNavigation(), act]);
+}
+
+/** Waits for a control that is shown. */
+async function findControl(page: Page, control: string): Promise<ElementHandle> {
+  const found = await page.waitForSelector(control, { visible: true }).catch((error: unknown) => {
+    throw new Error(`${page.url()} has no ${control}`, { cause: error });
+  });
+  assert.ok(found !== null);
+  return found;
+}
+
+/** The largest number of controls that are passed on the way to another one. */
+const MAX_TABS = 300;
+
+/** Moves the focus to a control as a person without a mouse does, who has to see where it is. */
+async function tabTo(page: Page, control: string): Promise<ElementHandle> {
+  await findControl(page, control);
+  for (let tabs = 0; tabs < MAX_TABS; tabs++) {
+    await page.keyboard.press("Tab");
+    // Found again each time, because the page may have been drawn anew.
+    const found = await findControl(page, control);
+    if (!await found.evaluate((element) => element === document.activeElement)) continue;
+    const { outlineStyle, boxShadow } = await found.evaluate((element) => {
+      const { outlineStyle, boxShadow } = getComputedStyle(element);
+      return { outlineStyle, boxShadow };
+    });
+    assert.ok(outlineStyle !== "none" || boxShadow !== "none", `${page.url()}: the focus on ${control} is not visible`);
+    return found;
+  }
+  throw new Error(`${page.url()}: ${control} is not reached with ${MAX_TABS} times Tab`);
+}

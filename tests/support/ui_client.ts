@@ -1,0 +1,99 @@
+/** A client of `tlsboot ui` that is no browser: it sends what a test tells it to, and shows the answer as it is. */
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { type Running, type StartOptions, startTlsboot } from "./child.ts";
+
+/** The page of a person's kubeconfig. Disposing it ends the program. */
+export interface RunningUi extends AsyncDisposable {
+  readonly running: Running;
+  /** `http://127.0.0.1:PORT`. */
+  readonly origin: string;
+  /** The link that was printed, which is good once. */
+  readonly link: string;
+}
+
+/** Starts the page with these flags, which say where the API is, and waits for its link. */
+export async function startUi(args: readonly string[], options: StartOptions = {}): Promise<RunningUi> {
+  const running = startTlsboot(["ui", ...args], options);
+  try {
+    return { running, ...await findLink(running), [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+  } catch (error) {
+    await running[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Waits for the link that a program prints. */
+export async function findLink(running: Running): Promise<{ readonly origin: string; readonly link: string }> {
+  const [link, origin = ""] = await running.waitFor(/(http:\/\/127\.0\.0\.1:\d+)\/login\?key=[\w-]+/);
+  return { origin, link };
+}
+
+/** The answer to a request. */
+export interface UiAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: string;
+}
+
+/** What to send. */
+export interface UiRequest {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The fields of a form. */
+  readonly form?: Readonly<Record<string, string>>;
+}
+
+/** Sends one request with these headers and no others. A redirect is an answer like any other. */
+export function send(url: string, { method, headers = {}, form }: UiRequest = {}): Promise<UiAnswer> {
+  const body = form === undefined ? undefined : new URLSearchParams(form).toString();
+  const of = body === undefined ? {} : {
+    "content-type": "application/x-www-form-urlencoded",
+    "content-length": `${body.length}`,
+    origin: new URL(url).origin,
+  };
+  return new Promise((resolve, reject) => {
+    const sent = request(url, {
+      method: method ?? (form === undefined ? "GET" : "POST"),
+      headers: { ...of, ...headers },
+    });
+    sent.once("error", reject);
+    sent.once("response", (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
+      response.once("error", reject);
+      response.once("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
+    });
+    sent.end(body);
+  });
+}
+
+/** Requests with the cookie of a session. */
+export interface UiClient {
+  readonly cookie: string;
+  /** Sends a request for a path; the answer must have this status. */
+  send(path: string, status: number, request?: UiRequest): Promise<UiAnswer>;
+  /** Sends a form with the token that the session's forms have. */
+  submit(path: string, status: number, form?: Readonly<Record<string, string>>): Promise<UiAnswer>;
+}
+
+/** Opens a link as a browser does, and keeps the cookie. */
+export async function openLink({ link, origin }: Pick<RunningUi, "link" | "origin">): Promise<UiClient> {
+  const { status, headers } = await send(link);
+  assert.equal(status, 303, "the link leads on");
+  const [cookie = ""] = String(headers["set-cookie"]).split(";");
+  const sendWithCookie = async (path: string, wanted: number, request: UiRequest = {}): Promise<UiAnswer> => {
+    const answer = await send(origin + path, { ...request, headers: { cookie, ...request.headers } });
+    assert.equal(answer.status, wanted, `${path}: ${answer.body}`);
+    return answer;
+  };
+  return {
+    cookie,
+    send: sendWithCookie,
+    async submit(path, wanted, form = {}) {
+      const { body } = await sendWithCookie("/requests", 200);
+      const [, name = "", token = ""] = /<input type="hidden" name="([^"]+)" value="([\w-]{43})"/.exec(body) ?? [];
+      return await sendWithCookie(path, wanted, { form: { ...form, [name]: token } });
+    },
+  };
+}
