@@ -1,4 +1,4 @@
-/** A client of `tlsboot ui` that is no browser: it sends what a test tells it to, and shows the answer as it is. */
+/** A client of `tlsboot ui` that is no browser: it sends what a test gives it, and returns the answer as it is. */
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { type Running, type StartOptions, startTlsboot } from "./child.ts";
@@ -6,7 +6,7 @@ import { type Running, type StartOptions, startTlsboot } from "./child.ts";
 /** The page of a person's kubeconfig. Disposing it ends the program. */
 export interface RunningUi extends AsyncDisposable {
   readonly running: Running;
-  /** `http://127.0.0.1:PORT`. */
+  /** The origin of its pages: `http://127.0.0.1:PORT`. */
   readonly origin: string;
   /** The link that was printed, which is good once. */
   readonly link: string;
@@ -36,7 +36,7 @@ export interface UiAnswer {
   readonly body: string;
 }
 
-/** What to send. */
+/** The parts of a request that a test chooses. */
 export interface UiRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
