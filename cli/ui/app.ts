@@ -120,7 +120,8 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
 
   async function showPage(c: Context<Env>, page: UiPage): Promise<Response> {
     try {
-      return await sendPage(c, 200, await page.render(createContext(c)), page.live);
+      const content = await page.render(createContext(c));
+      return await sendPage(c, 200, content, content.live ?? page.live);
     } catch (error) {
       return await sendFailure(c, error, page.live);
     }

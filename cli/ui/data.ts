@@ -6,7 +6,7 @@ import { createObjectStore } from "../../client/objects/object_store.ts";
 import { AppError } from "../../core/errors.ts";
 import { type KubeObject, toObjectKey } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
+import type { Clock, Logger, ObjectChange, Random, Transport } from "../../core/ports.ts";
 
 /** A kind to watch, and what is kept of each object. Declared once, as a constant beside the page that shows it. */
 export interface UiWatch<T extends KubeObject, E> {
@@ -43,7 +43,7 @@ export interface UiData {
    * that fails, for example because the user may not list them.
    */
   read<T extends KubeObject, E>(watch: UiWatch<T, E>, signal: AbortSignal): Promise<UiCollection<E>>;
-  /** The state of the watches with these ids, as one text that changes with each change. */
+  /** The state of the watches with these ids, or of the objects `id:NAME`, as one text that changes with each change. */
   describeVersion(ids: readonly string[]): string;
   /** Lists the watches with these ids that have failed after they ran. */
   listFaults(ids: readonly string[]): readonly UiFault[];
@@ -67,9 +67,10 @@ export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
   const followed = new Map<string, Followed<KubeObject, unknown>>();
   const clock: Clock = { ...deps.clock, sleep: (ms, inner) => deps.clock.sleep(Math.min(ms, MAX_PAUSE_MS), inner) };
   const select = (ids: readonly string[]) =>
-    ids.flatMap((id) => {
+    ids.flatMap((text) => {
+      const [id = "", ...rest] = text.split(":");
       const found = followed.get(id);
-      return found === undefined ? [] : [{ id, found }];
+      return found === undefined ? [] : [{ id, found, name: rest.length === 0 ? undefined : rest.join(":") }];
     });
   return {
     async read<T extends KubeObject, E>(watch: UiWatch<T, E>, inner: AbortSignal): Promise<UiCollection<E>> {
@@ -82,7 +83,7 @@ export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
       await found.waitForList(inner);
       return found;
     },
-    describeVersion: (ids) => select(ids).map(({ found }) => found.version).join("."),
+    describeVersion: (ids) => select(ids).map(({ found, name }) => found.getVersion(name)).join("."),
     listFaults: (ids) =>
       select(ids).flatMap(({ id, found: { fault } }) => fault === undefined ? [] : [{ id, error: fault }]),
     waitForChange: (ids, inner) => waitForNotice(select(ids).map(({ found }) => found.listeners), inner),
@@ -95,6 +96,8 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
   readonly listeners = new Set<() => void>();
   version = 0;
   fault: AppError | undefined;
+  /** The version in which each entry changed last. */
+  readonly #versions = new Map<string, number>();
   readonly #watch: UiWatch<T, E>;
   #isSynced = false;
 
@@ -121,9 +124,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
     });
     const run = async () => {
       for await (const change of store.changes(signal)) {
-        if (change.kind === "changed") this.entries.set(toObjectKey(change.object), this.#watch.keep(change.object));
-        else if (change.kind === "deleted") this.entries.delete(toObjectKey(change.object));
-        else this.#isSynced = true;
+        this.#apply(change);
         this.#notify();
       }
     };
@@ -131,6 +132,28 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
       if (signal.aborted) return;
       this.#setFault(error instanceof AppError ? error : new AppError("internal", String(error)));
     });
+  }
+
+  /** Returns the version of one entry, or of all of them; a fault changes both. */
+  getVersion(name: string | undefined): string {
+    const version = name === undefined ? this.version : this.#versions.get(name) ?? 0;
+    return this.fault === undefined ? String(version) : `${version}!`;
+  }
+
+  #apply(change: ObjectChange<T>): void {
+    if (change.kind === "synced") {
+      this.#isSynced = true;
+      return;
+    }
+    // A cluster-scoped object has no namespace before the slash.
+    const key = toObjectKey(change.object).replace(/^\//, "");
+    if (change.kind === "changed") {
+      this.entries.set(key, this.#watch.keep(change.object));
+      this.#versions.set(key, this.version + 1);
+    } else {
+      this.entries.delete(key);
+      this.#versions.delete(key);
+    }
   }
 
   /** Waits until the objects are known. Throws the failure when they are not. */

@@ -27,6 +27,8 @@ export interface UiContent {
   /** The title of the page, which is also its first heading. */
   readonly title: string;
   readonly body: UiElement;
+  /** What the page shows while it is open, instead of `UiPage.live`: `id`, or `id:NAME` for one object of a watch. */
+  readonly live?: readonly string[];
 }
 
 /** A page of the web app, at a path of its own. */

@@ -45,7 +45,11 @@ export const SCRIPT = `"use strict";
       const parts = [...document.querySelectorAll("[data-swap][id]")];
       for (const part of parts) {
         const other = fresh.getElementById(part.id);
-        if (other !== null) swap(part, other);
+        // A part with a key holds a form, which stays while it is about the same.
+        const isSame = part.dataset.key !== undefined && part.dataset.key === other?.dataset.key;
+        if (other === null || isSame) continue;
+        swap(part, other);
+        if (other.dataset.key !== undefined) part.dataset.key = other.dataset.key;
       }
       if (fresh.body.dataset.version !== undefined) document.body.dataset.version = fresh.body.dataset.version;
       report("");

@@ -5,7 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { findOwnUsername } from "../../client/objects/access_reviews.ts";
 import { AppError, findErrorCode } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { ApiConnection } from "../api/connection.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import { createUiApp } from "./app.ts";
 import { createUiData } from "./data.ts";
@@ -93,6 +93,28 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
       await closed;
     },
   };
+}
+
+/** Starts the server with a connection of its own, which ends with it. Throws as `connect` and `startUi` do. */
+export async function openUi(
+  settings: ConnectionSettings,
+  options: Omit<UiOptions, "connection">,
+  signal: AbortSignal,
+): Promise<Ui> {
+  const connection = await connect(settings, options.io);
+  try {
+    const ui = await startUi({ ...options, connection }, signal);
+    return {
+      ...ui,
+      async [Symbol.asyncDispose]() {
+        await ui[Symbol.asyncDispose]();
+        await connection[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 function toListenError(cause: unknown, port: number): unknown {

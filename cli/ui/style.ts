@@ -33,6 +33,8 @@ main, footer { max-width: 100rem; margin: 0 auto; padding: 1rem; }
 footer { color: var(--faint); border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: .25rem 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 1.75rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1rem 0 .25rem; }
+.notice h2, .panel h2 { margin-top: .5rem; }
 p, li, dd, td { overflow-wrap: anywhere; }
 .lead { font-size: 1.15rem; max-width: 60rem; }
 .faint, .empty, caption { color: var(--faint); }

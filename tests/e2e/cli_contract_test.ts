@@ -18,6 +18,8 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
       "advertise-address",
       "tls-san",
       "auto-approve",
+      "ui",
+      "ui-port",
       "policy",
       "inventory",
       "feature-gates",

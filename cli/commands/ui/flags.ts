@@ -21,8 +21,8 @@ export type UiFlags = typeof UI_FLAGS;
 /** The command that serves the page for the browser. */
 export const uiCommand = defineCommand({
   path: ["ui"],
-  summary: "Show requests in a browser",
-  description: `Show requests in a browser.
+  summary: "Show requests in a browser, and decide them there",
+  description: `Show requests in a browser, and decide them there.
 
  Serves a page on 127.0.0.1, until stopped, and prints a link that opens it once. The browser that opens the link stays
  signed in for twelve hours. A link that is opened a second time, by whomever, ends the session that it opened. On a

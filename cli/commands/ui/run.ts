@@ -3,22 +3,20 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { platform } from "node:os";
 import { getErrorMessage } from "../../../core/errors.ts";
-import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
-import { startUi, type Ui } from "../../ui/server.ts";
+import { openUi, type Ui } from "../../ui/server.ts";
 import type { UiFlags } from "./flags.ts";
 
 /** The action of the command `tlsboot ui`. */
 export async function run(input: Input<UiFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
-  await using connection = await connect(settings, io);
   // The page itself shows the failures of its watches.
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
-  await using ui = await startUi({ connection, io, logger, port: settings.port }, signal);
+  await using ui = await openUi(settings, { io, logger, port: settings.port }, signal);
   const link = ui.createLink();
   io.stdout.write(`The page is at ${ui.url}. This link opens it once:\n\n  ${link}\n`);
   if (settings.open) openBrowser(link, io);

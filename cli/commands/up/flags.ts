@@ -2,7 +2,7 @@
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { inGroup, switchFlag } from "../../framework/flags.ts";
+import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
 
 /** The flags of `up`: those of the server, and those of its signer and approver. */
 const UP_FLAGS = {
@@ -12,6 +12,8 @@ const UP_FLAGS = {
       "Such a token then gets a certificate for any node name that no other machine holds; with --inventory only for " +
       "the machines in that file.",
   }),
+  ui: switchFlag({ summary: "Serve the page for the browser too, and print a link that opens it once." }),
+  uiPort: integerFlag({ default: 0, max: 65_535, summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port." }),
   ...POLICY_FLAGS,
   ...PROFILE_FLAGS,
   signerName: {
@@ -48,6 +50,7 @@ export const upCommand = defineCommand({
       comment: "Open it to the network",
       command: "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
     },
+    { comment: "With a page for the browser", command: "tlsboot up --ui" },
     { comment: "Approve kubelets automatically", command: "tlsboot up --auto-approve" },
     {
       comment: "Approve only the machines in a file",

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import { createFilePort } from "../../../client/files.ts";
+import type { Logger } from "../../../core/ports.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { UpFlags } from "./flags.ts";
@@ -27,9 +28,23 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     signal,
   );
   io.stdout.write(formatGreeting(instance, settings, io.cwd));
+  await using _ui = settings.ui ? await servePage(settings, io, logger, signal) : undefined;
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
   return EXIT.done;
+}
+
+/** Serves the page with the rights of the administrator, whose kubeconfig is in the data directory. */
+async function servePage(
+  { dataDir, uiPort }: Input<UpFlags>["settings"],
+  io: Io,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<AsyncDisposable> {
+  const { openUi } = await import("../../ui/server.ts");
+  const ui = await openUi({ kubeconfig: undefined, dataDir }, { io, logger, port: uiPort }, signal);
+  io.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
+  return ui;
 }
 
 async function waitForAbort(signal: AbortSignal): Promise<void> {

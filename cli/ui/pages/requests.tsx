@@ -49,6 +49,9 @@ export const requestsPage: UiPage = {
             <RequestTable rows={rows} now={now} caption={describeFound(found.length, all.length)} />
             <Pager page={page} pages={pages} href={(other) => formatHref(query, other)} />
           </div>
+          <p>
+            <a href="/expected">Approve the requests of expected machines</a>
+          </p>
         </>
       ),
     };
