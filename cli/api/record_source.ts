@@ -6,7 +6,12 @@ import { getName } from "../../core/kube/meta.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { findRecord, listRecordPages, type RecordPage } from "./records.ts";
 import { line } from "../output/escape.ts";
-import { addReplacement, getSigner, isCertificateRecord, type Replacements } from "../../core/review/record_rows.ts";
+import {
+  addReplacement,
+  isCertificateRecord,
+  ReplacementFinder,
+  type Replacements,
+} from "../../core/review/record_rows.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {
@@ -31,20 +36,14 @@ export function createApiSource(api: ApiClient): RecordSource {
 /** Finds the replaced certificates of the whole register. */
 export async function findReplacements(source: RecordSource, signal: AbortSignal): Promise<Replacements> {
   const replacements: Replacements = new Map();
-  const newest = new Map<string, string>();
+  const finder = new ReplacementFinder();
   for await (const { records } of source.pages(signal)) {
     for (const record of records) {
       if (source.namesReplaced) addReplacement(replacements, record);
-      else if (isCertificateRecord(record)) {
-        // As in the register: the newest certificate of the same signer and subject is replaced.
-        const key = JSON.stringify([getSigner(record), record.spec.subject]);
-        const earlier = newest.get(key);
-        if (earlier !== undefined) replacements.set(earlier, getName(record));
-        newest.set(key, getName(record));
-      }
+      else finder.add(record);
     }
   }
-  return replacements;
+  return source.namesReplaced ? replacements : finder.found;
 }
 
 /** A certificate as a user names it. */

@@ -107,7 +107,7 @@ export async function takeBackRevocation(
 }
 
 /** Counts the valid certificates that a revocation covers and no other one does. */
-async function countReleased(
+export async function countReleased(
   api: ApiClient,
   revocations: readonly Revocation[],
   name: string,

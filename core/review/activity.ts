@@ -10,7 +10,7 @@ import type { IssuedCertificate, RequestRecord, Revocation } from "../kube/tlsbo
 import { findRevocationTarget } from "../revocation/revocation.ts";
 import { formatIdentity, parseIdentity } from "./identity.ts";
 import { getSigner, isCertificateRecord, listNames, shortenSerial } from "./record_rows.ts";
-import { shortenSignerName, summarizeRequest } from "./request_summary.ts";
+import { type RequestSummary, shortenSignerName, summarizeRequest } from "./request_summary.ts";
 
 /** The kinds of activity, in the order in which a filter offers them. */
 export const ACTIVITY_KINDS = [
@@ -80,16 +80,15 @@ export interface ActivityInput {
   readonly events?: Iterable<Event>;
 }
 
-/** Takes what the activity needs from a request. */
-export function toActivityRequest(csr: CertificateSigningRequest): ActivityRequest {
-  const { name, for: subject, signer, createdAt } = summarizeRequest(csr);
+/** Summarizes a request together with its requester and the decisions about it. */
+export function toActivityRequest(csr: CertificateSigningRequest): ActivityRequest & RequestSummary {
   const decisions = (["Approved", "Denied", "Failed"] as const).flatMap((type) => {
     const found = findCondition(csr, type);
     if (found === undefined) return [];
     const { reason = "", message = "", lastUpdateTime } = found;
     return [{ type, reason, message, at: lastUpdateTime ?? undefined }];
   });
-  return { name, username: csr.spec.username ?? "", for: subject, signer, createdAt, decisions };
+  return { ...summarizeRequest(csr), username: csr.spec.username ?? "", decisions };
 }
 
 /** Lists what happened, newest first. */

@@ -1,4 +1,10 @@
 /** The machines of an installation: what each one holds, until when, how it came in, and when it was last heard of. */
+import { parseRequest } from "../csr/request.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
 import { findNodeOfRecord, isCertificateRecord, type RecordRow } from "./record_rows.ts";
 import { parseNodeUsername } from "./identity.ts";
@@ -88,6 +94,16 @@ interface Collected {
 export function findMachineOfRecord(record: IssuedCertificate): string | undefined {
   return findNodeOfRecord(record) ?? parseNodeUsername(record.spec.requester?.username ?? "");
 }
+
+/** Finds the machine for which a request is, or which has sent it. */
+export function findMachineOfRequest({ spec }: CertificateSigningRequest): string | undefined {
+  const request = parseRequest(spec.request);
+  const isKubelet = KUBELET_SIGNERS.includes(spec.signerName);
+  const requested = request.ok && isKubelet ? parseNodeUsername(request.value.subject.commonName) : undefined;
+  return requested ?? parseNodeUsername(spec.username ?? "");
+}
+
+const KUBELET_SIGNERS: readonly string[] = [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
 
 /** Lists all machines by their names, numbers in them by their values. */
 export function listMachines(input: MachinesInput): readonly KnownMachine[] {

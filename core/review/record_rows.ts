@@ -3,8 +3,9 @@ import { findTokenId } from "../bootstrap/token_secret.ts";
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { findCondition, hasCertificate } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { formatHumanDuration } from "../kube/human_duration.ts";
 import { getName } from "../kube/meta.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSource } from "../kube/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
@@ -48,6 +49,23 @@ export function addReplacement(replacements: Replacements, record: IssuedCertifi
   if (record.spec.replaces !== undefined) replacements.set(record.spec.replaces, getName(record));
 }
 
+/**
+ * Finds replacements where records do not name them. As in the register, the newest certificate of the same signer and
+ * subject replaces the others. Records are added in the order of issuance.
+ */
+export class ReplacementFinder {
+  readonly found: Replacements = new Map();
+  readonly #newest = new Map<string, string>();
+
+  add(record: IssuedCertificate): void {
+    if (!isCertificateRecord(record)) return;
+    const key = JSON.stringify([getSigner(record), record.spec.subject]);
+    const earlier = this.#newest.get(key);
+    if (earlier !== undefined) this.found.set(earlier, getName(record));
+    this.#newest.set(key, getName(record));
+  }
+}
+
 /** Reports whether a record is about a certificate, and not a stub for removed records. */
 export function isCertificateRecord({ spec }: IssuedCertificate): boolean {
   return spec.removed === undefined;
@@ -65,6 +83,37 @@ function getStatus({ spec, status }: IssuedCertificate, isReplaced: boolean, now
   if (Date.parse(spec.notAfter) < now.getTime()) return "expired";
   return isReplaced ? "replaced" : "valid";
 }
+
+/** Describes the status of a certificate in words. */
+export function describeRecordStatus({ record, status, replacedBy }: RecordRow, now: Date): string {
+  switch (status) {
+    case "valid":
+      return "valid; no newer certificate of this signer and subject";
+    case "replaced":
+      return `valid, but replaced by record ${replacedBy ?? ""}`;
+    case "expired":
+      return replacedBy === undefined ? "expired, and not replaced" : `expired; replaced by record ${replacedBy}`;
+    case "revoked": {
+      const { revocation } = record.status ?? {};
+      const since = Date.parse(revocation?.time ?? "");
+      const ago = Number.isNaN(since) ? "" : `, ${formatHumanDuration(now.getTime() - since)} ago`;
+      return `revoked (${revocation?.reason ?? ""})${ago}`;
+    }
+    case "unknown":
+      return "unknown: an earlier version recorded it without its dates";
+  }
+}
+
+/** The origin of a certificate in words: how it was issued. */
+export const RECORD_SOURCE_TEXT: Readonly<Record<IssuedCertificateSource, string>> = {
+  CertificateSigningRequest: "by a CertificateSigningRequest",
+  PodCertificateRequest: "by a PodCertificateRequest",
+  sign: "by tlsboot sign",
+  kubeconfig: "by tlsboot kubeconfig",
+  serving: "by the server, for itself",
+  ca: "as a CA of the server",
+  migration: "known from the file of an earlier version",
+};
 
 /** The flags of `get certificates` that select certificates. Each that is given must match. */
 export interface RecordSelection {
@@ -183,36 +232,26 @@ const SORT_TEXT: Readonly<Record<RecordOrder, (row: RecordRow) => string>> = {
 };
 
 /**
- * Creates records of the certificates of requests, for an API without a register. They last as long as the requests, and the
- * time of issuance is that of the approval, because a request does not say when it was signed.
+ * Creates a record of the certificate of a request, for an API without a register; undefined while there is no certificate.
+ * The time of issuance is that of the approval, because a request does not say when it was signed, and is the sequence
+ * number too.
  */
-export function recordRequests(requests: readonly CertificateSigningRequest[]): readonly IssuedCertificate[] {
-  const found = requests.flatMap((csr) => {
-    const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;
-    if (leaf === undefined) return [];
-    const approval = findCondition(csr, "Approved");
-    const time = approval?.lastUpdateTime ?? csr.metadata.creationTimestamp;
-    return [{ csr, leaf, approval, issuedAt: time === undefined ? leaf.notBefore : new Date(time) }];
+export function recordRequest(csr: CertificateSigningRequest): IssuedCertificate | undefined {
+  const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;
+  if (leaf === undefined) return undefined;
+  const { signerName, username = "", groups = [] } = csr.spec;
+  const { uid, creationTimestamp } = csr.metadata;
+  const approval = findCondition(csr, "Approved");
+  const { reason = "", message = "", lastUpdateTime } = approval ?? {};
+  const tokenID = findTokenId(username);
+  const description = describeIssued(leaf, {
+    source: "CertificateSigningRequest",
+    signerName,
+    request: { name: getName(csr), ...(uid === undefined ? {} : { uid }) },
+    requester: { username, groups, ...(tokenID === undefined ? {} : { tokenID }) },
+    approval: { reason, message, time: lastUpdateTime ?? null },
   });
-  return found.sort((a, b) => a.issuedAt.getTime() - b.issuedAt.getTime()).map(
-    ({ csr, leaf, approval, issuedAt }, index) => {
-      const { signerName, username = "", groups = [] } = csr.spec;
-      const tokenID = findTokenId(username);
-      const description = describeIssued(leaf, {
-        source: "CertificateSigningRequest",
-        signerName,
-        request: { name: getName(csr), ...(csr.metadata.uid === undefined ? {} : { uid: csr.metadata.uid }) },
-        requester: { username, groups, ...(tokenID === undefined ? {} : { tokenID }) },
-        ...(approval === undefined ? {} : {
-          approval: {
-            ...(approval.reason === undefined ? {} : { reason: approval.reason }),
-            ...(approval.message === undefined ? {} : { message: approval.message }),
-            time: approval.lastUpdateTime ?? null,
-          },
-        }),
-      });
-      const spec = createRecord(description, { sequence: index + 1, issuedAt });
-      return { metadata: { name: getName(csr) }, spec, status: {} };
-    },
-  );
+  const issuedAt = new Date(lastUpdateTime ?? creationTimestamp ?? leaf.notBefore);
+  const spec = createRecord(description, { sequence: Math.floor(issuedAt.getTime() / 1000), issuedAt });
+  return { metadata: { name: getName(csr) }, spec, status: {} };
 }

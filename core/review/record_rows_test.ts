@@ -8,8 +8,9 @@ import {
   compareRows,
   createSelector,
   findNodeOfRecord,
-  recordRequests,
+  recordRequest,
   type RecordSelection,
+  ReplacementFinder,
   type Replacements,
   toRow,
 } from "./record_rows.ts";
@@ -113,29 +114,31 @@ test("compareRows() sorts by a key, and equal rows by issuance", () => {
   assert.deepEqual(sorted("approved-by"), [1, 2, 3, 4, 5, 6, 7]);
 });
 
-test("recordRequests() makes records of issued requests in the order of approval, and skips the others", async () => {
+test("recordRequest() makes a record of an issued request, and none of another", async () => {
   const ca = await createIssuingCa(NOW);
   const key = await sharedKey();
   const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
   const certificate = toBase64(await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }));
-  const issue = (name: string, at: string) =>
-    buildCsr({
-      name,
-      metadata: { creationTimestamp: at },
-      conditions: [condition("Approved", at, "Manual")],
-      certificate,
-    });
-  const records = recordRequests([
-    await issue("later", "2026-02-01T00:00:00Z"),
-    await buildCsr({ name: "pending" }),
-    await issue("earlier", "2026-01-01T00:00:00Z"),
+  const at = "2026-02-01T00:00:00Z";
+  const record = recordRequest(
+    await buildCsr({ name: "first", conditions: [condition("Approved", at, "Manual")], certificate }),
+  );
+  assert.ok(record !== undefined);
+  const { spec } = record;
+  assert.deepEqual([spec.issuedAt, spec.request?.name, spec.requester?.tokenID, spec.approval?.reason], [
+    at,
+    "first",
+    "abcdef",
+    "Manual",
   ]);
-  assert.deepEqual(records.map(({ metadata, spec }) => [metadata.name, spec.sequence, spec.issuedAt]), [
-    ["earlier", 1, "2026-01-01T00:00:00Z"],
-    ["later", 2, "2026-02-01T00:00:00Z"],
-  ]);
-  const [first] = records;
-  assert.equal(first?.spec.requester?.tokenID, "abcdef");
-  assert.equal(first?.spec.approval?.reason, "Manual");
-  assert.equal(first === undefined ? undefined : findNodeOfRecord(first), "n1");
+  assert.equal(findNodeOfRecord(record), "n1");
+  assert.equal(recordRequest(await buildCsr()), undefined);
+});
+
+test("ReplacementFinder finds the newest certificate of each signer and subject", () => {
+  const finder = new ReplacementFinder();
+  for (const record of createRecords([{ subject: "CN=a" }, { subject: "CN=b" }, { subject: "CN=a" }])) {
+    finder.add(record);
+  }
+  assert.deepEqual([...finder.found], [["0000000001", "0000000003"]]);
 });

@@ -1,12 +1,18 @@
 /** The description of one certificate of the register, in words. */
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateSource } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { formatFingerprint } from "../../output/certificate_text.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { findNodeOfRecord, type RecordRow, shortenSerial } from "../../../core/review/record_rows.ts";
+import {
+  describeRecordStatus,
+  findNodeOfRecord,
+  RECORD_SOURCE_TEXT,
+  type RecordRow,
+  shortenSerial,
+} from "../../../core/review/record_rows.ts";
 
 /** The neighbours of a certificate in time: the one that it replaced, and the one that replaced it. */
 export interface Neighbours {
@@ -39,7 +45,7 @@ function certificateLines({ record, status, replacedBy }: RecordRow, now: Date):
     line`Serial number:\t${spec.serialNumber ?? "<unknown>"}`,
     line`Subject:\t${spec.subject ?? "<none>"}`,
     ...names.flatMap(([title, values]) => values === undefined ? [] : [line`${title}:\t${values.join(", ")}`]),
-    line`Status:\t${describeStatus(status, replacedBy, record, now)}`,
+    line`Status:\t${describeRecordStatus({ record, status, replacedBy }, now)}`,
     line`Validity:\t${spec.notBefore ?? "<unknown>"} to ${spec.notAfter ?? "<unknown>"}${describeRest(notAfter, now)}`,
     line`Usages:\t${spec.usages?.join(", ") ?? "<unknown>"}${spec.isCA === true ? ", as a CA" : ""}`,
     line`Issuer:\t${spec.issuer ?? "<unknown>"}`,
@@ -58,49 +64,18 @@ function fingerprintLines({ spec }: IssuedCertificate): string[] {
   return rows.flatMap(([title, hex]) => hex === undefined ? [] : [line`${title}:\t${formatFingerprint(hex)}`]);
 }
 
-function describeStatus(
-  status: RecordRow["status"],
-  replacedBy: string | undefined,
-  { status: { revocation } = {} }: IssuedCertificate,
-  now: Date,
-): string {
-  switch (status) {
-    case "valid":
-      return "valid; no newer certificate of this signer and subject";
-    case "replaced":
-      return `valid, but replaced by record ${replacedBy ?? ""}`;
-    case "expired":
-      return replacedBy === undefined ? "expired, and not replaced" : `expired; replaced by record ${replacedBy}`;
-    case "revoked": {
-      const since = Date.parse(revocation?.time ?? "");
-      const ago = Number.isNaN(since) ? "" : `, ${formatHumanDuration(now.getTime() - since)} ago`;
-      return `revoked (${revocation?.reason ?? ""})${ago}`;
-    }
-    case "unknown":
-      return "unknown: an earlier version recorded it without its dates";
-  }
-}
-
 function describeRest(notAfter: Date | undefined, now: Date): string {
   if (notAfter === undefined) return "";
   const rest = notAfter.getTime() - now.getTime();
   return rest < 0 ? `, expired ${formatHumanDuration(-rest)} ago` : `, ${formatHumanDuration(rest)} more`;
 }
 
-const SOURCE_TEXT: Readonly<Record<IssuedCertificateSource, string>> = {
-  CertificateSigningRequest: "by a CertificateSigningRequest",
-  PodCertificateRequest: "by a PodCertificateRequest",
-  sign: "by tlsboot sign",
-  kubeconfig: "by tlsboot kubeconfig",
-  serving: "by the server, for itself",
-  ca: "as a CA of the server",
-  migration: "known from the file of an earlier version",
-};
-
 function originLines({ spec }: IssuedCertificate): string[] {
   const { request, requester } = spec;
   return [
-    line`Issued:\t${spec.issuedAt ?? "<unknown>"}${spec.source === undefined ? "" : `, ${SOURCE_TEXT[spec.source]}`}`,
+    line`Issued:\t${spec.issuedAt ?? "<unknown>"}${
+      spec.source === undefined ? "" : `, ${RECORD_SOURCE_TEXT[spec.source]}`
+    }`,
     ...(spec.signerName === undefined ? [] : [line`  Signer:\t${spec.signerName}`]),
     ...(request === undefined
       ? []
