@@ -258,8 +258,10 @@ export async function waitForServers(name: string, wait: RotationWait, signal: A
 
 /** How long to wait for what servers publish: a controller of `up` writes the trust bundle every two seconds. */
 const PUBLISHED_WITHIN_MS = 15_000;
-const AUTHENTICATION_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
-const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
+/** The path of the ConfigMap with the CAs of clients that the servers accept. */
+export const AUTHENTICATION_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
+/** The path of the ConfigMap with the server and its CA for joining machines. */
+export const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 const API_SERVER_BUNDLES = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
 
 /**

@@ -16,8 +16,8 @@ const MAX_LISTED = 10;
 /** Describes a plan before the user confirms it. */
 export function describePlan(plan: RevocationPlan, now: Date): readonly string[] {
   if (plan.kind === "deny") return [line`${plan.text}: the request is pending and will be denied`];
-  const affected = listAffected(plan, now);
-  const lines = [line`${plan.text}: ${describeEffect(plan, affected.length)}`];
+  const affected = listAffectedCertificates(plan, now);
+  const lines = [line`${plan.text}: ${describePlanEffect(plan, affected.length)}`];
   for (const { spec } of affected.slice(0, MAX_LISTED)) {
     lines.push(
       line`  ${shortenSerial(spec.serialNumber ?? "?")}  ${spec.subject ?? ""}, until ${spec.notAfter ?? "?"}`,
@@ -29,7 +29,8 @@ export function describePlan(plan: RevocationPlan, now: Date): readonly string[]
   return lines;
 }
 
-function describeEffect({ target, revocation }: Revoke, count: number): string {
+/** Describes what stops working when a plan is carried out that affects so many certificates. */
+export function describePlanEffect({ target, revocation }: Revoke, count: number): string {
   const stop = `${countCertificates(count)} will stop working`;
   switch (target.kind) {
     case "serial":
@@ -46,7 +47,7 @@ function describeEffect({ target, revocation }: Revoke, count: number): string {
 /** Describes a revocation that was made, in one line. */
 export function describeDone(plan: Revoke, isTokenDeleted: boolean, now: Date): string {
   const { text, target } = plan;
-  const count = listAffected(plan, now).length;
+  const count = listAffectedCertificates(plan, now).length;
   const certificates = target.kind === "token" && plan.revocation.spec.includeCertificates !== true
     ? "no certificates"
     : countCertificates(count);
@@ -78,7 +79,7 @@ export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
     case "user":
     case "group": {
       const unrevoke = line`tlsboot unrevoke ${shellWord(`${kind}/${value}`)}`;
-      if (listAffected(plan, now).length === 0) return [`to let the ${kind} in again: ${unrevoke}`];
+      if (listAffectedCertificates(plan, now).length === 0) return [`to let the ${kind} in again: ${unrevoke}`];
       const subject = shellWord(`${kind === "user" ? "CN" : "O"}=${value}`);
       return [
         line`to let the ${kind} in again with new certificates, first revoke each of the old ones:`,
@@ -123,7 +124,10 @@ function describeReplacement(record: IssuedCertificate): readonly string[] {
 }
 
 /** Lists the certificates that a revocation stops: neither expired nor revoked before. */
-function listAffected({ target, revocation, certificates }: Revoke, now: Date): readonly IssuedCertificate[] {
+export function listAffectedCertificates(
+  { target, revocation, certificates }: Revoke,
+  now: Date,
+): readonly IssuedCertificate[] {
   if (target.kind === "token" && revocation.spec.includeCertificates !== true) return [];
   return certificates.filter(({ spec, status }) => status?.revocation === undefined && !hasExpired(spec.notAfter, now));
 }

@@ -61,11 +61,16 @@ export interface UiDataDeps {
 
 /** The longest pause before a failed watch is tried again: a user is waiting, and there is one user. */
 const MAX_PAUSE_MS = 5_000;
+/** Longer sleeps are no pauses, but the time after which a silent watch counts as dead. */
+const LONGEST_BACKOFF_MS = 60_000;
 
 /** Creates the data; the watches end with the signal. */
 export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
   const followed = new Map<string, Followed<KubeObject, unknown>>();
-  const clock: Clock = { ...deps.clock, sleep: (ms, inner) => deps.clock.sleep(Math.min(ms, MAX_PAUSE_MS), inner) };
+  const clock: Clock = {
+    ...deps.clock,
+    sleep: (ms, inner) => deps.clock.sleep(ms > LONGEST_BACKOFF_MS ? ms : Math.min(ms, MAX_PAUSE_MS), inner),
+  };
   const select = (ids: readonly string[]) =>
     ids.flatMap((text) => {
       const [id = "", ...rest] = text.split(":");
@@ -85,7 +90,9 @@ export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
     },
     describeVersion: (ids) => select(ids).map(({ found, name }) => found.getVersion(name)).join("."),
     listFaults: (ids) =>
-      select(ids).flatMap(({ id, found: { fault } }) => fault === undefined ? [] : [{ id, error: fault }]),
+      select(ids).flatMap(({ id, found: { fault, hasRun } }) =>
+        fault === undefined || !hasRun ? [] : [{ id, error: fault }]
+      ),
     waitForChange: (ids, inner) => waitForNotice(select(ids).map(({ found }) => found.listeners), inner),
   };
 }
@@ -134,6 +141,11 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
     });
   }
 
+  /** Whether all objects have arrived once. */
+  get hasRun(): boolean {
+    return this.#isSynced;
+  }
+
   /** Returns the version of one entry, or of all of them; a fault changes both. */
   getVersion(name: string | undefined): string {
     const version = name === undefined ? this.version : this.#versions.get(name) ?? 0;
@@ -166,8 +178,10 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
   }
 
   #setFault(error: AppError | undefined): void {
+    // A watch that the server or the user's rights do not allow fails again and again, which is no change.
+    const isSame = this.fault?.message === error?.message;
     this.fault = error;
-    this.#notify();
+    if (!isSame) this.#notify();
   }
 
   #notify(): void {

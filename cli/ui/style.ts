@@ -72,7 +72,9 @@ button.quiet { background: transparent; color: var(--link); border-color: transp
 .pager { display: flex; gap: 1.5rem; padding: 1rem 0; }
 .pager span { color: var(--faint); }
 @media (max-width: 48rem) {
-  thead { position: absolute; left: -100vw; }
+  thead { display: block; position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); }
+  caption { display: block; }
   table, tbody, tr, td { display: block; width: 100%; }
   tr { border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .75rem; margin-bottom: .75rem; }
   td { display: grid; grid-template-columns: 8rem 1fr; gap: .5rem; padding: .2rem 0; border: 0; }
@@ -80,6 +82,26 @@ button.quiet { background: transparent; color: var(--link); border-color: transp
   .facts > div { grid-template-columns: 1fr; }
   .logout { margin-left: 0; }
 }
+.missing { margin: 0 0 1rem; padding-left: 1.25rem; }
+.plain { color: inherit; text-decoration-color: var(--faint); }
+.button { display: inline-block; }
+.months { display: grid; gap: 1rem 2.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); }
+.filter > div { min-width: 0; max-width: 100%; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.calendar { table-layout: fixed; max-width: 28rem; }
+.calendar th, .calendar td { display: table-cell; width: auto; padding: .15rem; text-align: center;
+  border: 1px solid var(--line); }
+.calendar thead { display: table-header-group; position: static; clip-path: none; }
+.calendar tbody { display: table-row-group; }
+.calendar tr { display: table-row; border: 0; }
+.calendar, .calendar caption { display: table; width: 100%; }
+.calendar caption { display: table-caption; }
+.calendar abbr { text-decoration: none; }
+.calendar a { display: block; padding: .15rem 0; }
+.calendar b { display: block; font-size: .8em; color: var(--wait); }
+.calendar .ending { background: var(--wait-back); }
+.calendar [aria-current] { outline: 2px solid var(--link); outline-offset: -2px; }
+.ends { padding-left: 1.25rem; }
 @media (prefers-reduced-motion: no-preference) { .fresh { transition: background-color 1s; } }
 `;
 

@@ -1,11 +1,34 @@
 /** The pages of the web app, in the order of the navigation, and the actions of their forms. */
 import type { UiAction, UiPage } from "../page.ts";
+import { activityPage } from "./activity.tsx";
+import { caPage } from "./ca.tsx";
+import { calendarPage } from "./calendar.tsx";
+import { certificatePage, certificatesPage } from "./certificates.tsx";
 import { approveExpectedAction, expectedPage, planExpectedAction } from "./expected.tsx";
+import { machinePage, machinesPage } from "./machines.tsx";
 import { approveRequestAction, denyRequestAction, requestPage } from "./request.tsx";
 import { requestsPage } from "./requests.tsx";
+import { revocationPage, revocationsPage, revokeAction, revokePage, unrevokeAction } from "./revocations.tsx";
+import { deleteTokenAction, tokenPage, tokensPage } from "./tokens.tsx";
 
-/** The pages; each one is a file of this folder. */
-export const UI_PAGES: readonly UiPage[] = [requestsPage, requestPage, expectedPage];
+/** The pages; each one is in a file of this folder. A path without variables comes before one that would match it. */
+export const UI_PAGES: readonly UiPage[] = [
+  requestsPage,
+  requestPage,
+  expectedPage,
+  machinesPage,
+  machinePage,
+  certificatesPage,
+  calendarPage,
+  certificatePage,
+  revocationsPage,
+  revocationPage,
+  revokePage,
+  tokensPage,
+  tokenPage,
+  caPage,
+  activityPage,
+];
 
 /** The actions; each one is beside the page with its form. */
 export const UI_ACTIONS: readonly UiAction[] = [
@@ -13,4 +36,7 @@ export const UI_ACTIONS: readonly UiAction[] = [
   denyRequestAction,
   planExpectedAction,
   approveExpectedAction,
+  revokeAction,
+  unrevokeAction,
+  deleteTokenAction,
 ];

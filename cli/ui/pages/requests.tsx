@@ -1,21 +1,24 @@
 /** The list of requests: pending ones first, the newest first among them. */
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
-import {
-  type CsrState,
-  type RequestSummary,
-  shortenNames,
-  summarizeRequest,
-} from "../../../core/review/request_summary.ts";
+import { type ActivityRequest, toActivityRequest } from "../../../core/review/activity.ts";
+import { findMachineOfRequest } from "../../../core/review/machines.ts";
+import { type CsrState, type RequestSummary, shortenNames } from "../../../core/review/request_summary.ts";
 import type { UiCollection, UiWatch } from "../data.ts";
 import { DataTable, Moment, Pager } from "../layout.tsx";
 import type { UiContext, UiElement, UiPage } from "../page.ts";
 
+/** A request as lists show it. */
+export interface KeptRequest extends RequestSummary, ActivityRequest {
+  /** The machine for which it is, or which has sent it. */
+  readonly node: string | undefined;
+}
+
 /** The requests, of which the summaries are kept. */
-export const REQUESTS: UiWatch<CertificateSigningRequest, RequestSummary> = {
+export const REQUESTS: UiWatch<CertificateSigningRequest, KeptRequest> = {
   id: "requests",
   kind: certificateSigningRequestKind,
-  keep: (csr) => summarizeRequest(csr),
+  keep: (csr) => ({ ...toActivityRequest(csr), node: findMachineOfRequest(csr) }),
 };
 
 /** The number of rows of a page of the list. */

@@ -1,0 +1,262 @@
+/**
+ * What pages show beyond the requests, with the reason for each thing that this server does not have or this user may not
+ * read: a page then shows the rest, and says so.
+ */
+import { readTokenUse } from "../../core/bootstrap/bound_token.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { Lease } from "../../core/kube/coordination_v1.ts";
+import type { Event, SecretObject } from "../../core/kube/core_v1.ts";
+import {
+  certificateSigningRequestKind,
+  eventKind,
+  issuedCertificateKind,
+  leaseKind,
+  nodeKind,
+  requestRecordKind,
+  revocationKind,
+  secretKind,
+  trustReportKind,
+} from "../../core/kube/kinds/mod.ts";
+import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
+import type { IssuedCertificate, RequestRecord, Revocation, TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { MachineToken, SeenNode } from "../../core/review/machines.ts";
+import {
+  addReplacement,
+  isCertificateRecord,
+  recordRequest,
+  type RecordRow,
+  ReplacementFinder,
+  type Replacements,
+  toRow,
+} from "../../core/review/record_rows.ts";
+import { isGroupMissing } from "../api/records.ts";
+import { describeToken, type ListedToken, TOKEN_SELECTOR } from "../api/tokens.ts";
+import type { UiWatch } from "./data.ts";
+import type { UiContext } from "./page.ts";
+
+/** The register, without the fields that only the page of one certificate shows. */
+export const RECORD_WATCH: UiWatch<IssuedCertificate, IssuedCertificate> = {
+  id: "certificates",
+  kind: issuedCertificateKind,
+  keep({ metadata, spec, status }) {
+    const { previousHash: _hash, requester, approval, ...rest } = spec;
+    const { username, tokenID, address } = requester ?? {};
+    return {
+      metadata: { name: metadata.name ?? "" },
+      spec: {
+        ...rest,
+        ...(requester === undefined ? {} : {
+          requester: {
+            ...(username === undefined ? {} : { username }),
+            ...(tokenID === undefined ? {} : { tokenID }),
+            ...(address === undefined ? {} : { address }),
+          },
+        }),
+        ...(approval === undefined ? {} : { approval }),
+      },
+      status: status.revocation === undefined ? {} : { revocation: status.revocation },
+    };
+  },
+};
+
+/** The certificates in the requests that still exist, which stand for the register where there is none. */
+export const REQUEST_CERTIFICATE_WATCH: UiWatch<CertificateSigningRequest, IssuedCertificate | undefined> = {
+  id: "issued requests",
+  kind: certificateSigningRequestKind,
+  keep: recordRequest,
+};
+
+/** The revocations of the server. */
+export const REVOCATION_WATCH: UiWatch<Revocation, Revocation> = {
+  id: "revocations",
+  kind: revocationKind,
+  keep: (revocation) => revocation,
+};
+
+/** A bootstrap token without its secret, and without the time that is left, which depends on when it is shown. */
+export type KnownToken = Omit<ListedToken, "ttl" | "token"> & { readonly createdAt?: string };
+
+/** The bootstrap tokens. Their secrets are not kept. */
+export const TOKEN_WATCH: UiWatch<SecretObject, KnownToken | undefined> = {
+  id: "tokens",
+  kind: secretKind,
+  namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+  ...TOKEN_SELECTOR,
+  keep(secret) {
+    const listed = describeToken(secret, false, new Date(0));
+    if (listed === undefined) return undefined;
+    const { ttl: _ttl, token: _token, ...known } = listed;
+    const { createdAt } = readTokenUse(secret);
+    const time = createdAt === undefined ? secret.metadata.creationTimestamp : formatTime(createdAt);
+    return { ...known, ...(time === undefined ? {} : { createdAt: time }) };
+  },
+};
+
+interface NodeObject extends KubeObject {
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type?: string;
+      readonly status?: string;
+      readonly lastHeartbeatTime?: string | null;
+    }[];
+  };
+}
+
+/** The machines that have a Node object. */
+export const NODE_WATCH: UiWatch<NodeObject, SeenNode> = {
+  id: "nodes",
+  kind: nodeKind,
+  keep({ metadata, status }) {
+    const ready = status?.conditions?.find(({ type }) => type === "Ready");
+    const { lastHeartbeatTime } = ready ?? {};
+    return {
+      name: metadata.name ?? "",
+      ...(metadata.creationTimestamp === undefined ? {} : { createdAt: metadata.creationTimestamp }),
+      ...(typeof lastHeartbeatTime === "string" ? { heartbeatAt: lastHeartbeatTime } : {}),
+      ...(ready === undefined ? {} : { isReady: ready.status === "True" }),
+    };
+  },
+};
+
+/** When each kubelet renewed its lease. Pages do not follow it, because each does so every ten seconds. */
+export const LEASE_WATCH: UiWatch<Lease, string> = {
+  id: "leases",
+  kind: leaseKind,
+  namespace: "kube-node-lease",
+  keep: ({ spec }) => spec.renewTime ?? "",
+};
+
+/** When each user was seen with a certificate, while a CA is being replaced. */
+export const TRUST_REPORT_WATCH: UiWatch<TrustReport, { readonly username: string; readonly at: string }> = {
+  id: "trust reports",
+  kind: trustReportKind,
+  keep({ status: { username, lastSeen, reportedAt } }) {
+    return { username, at: lastSeen ?? reportedAt ?? "" };
+  },
+};
+
+/** The users who decided about requests, as the server recorded them. */
+export const REQUEST_RECORD_WATCH: UiWatch<RequestRecord, Pick<RequestRecord, "metadata" | "status">> = {
+  id: "decisions",
+  kind: requestRecordKind,
+  keep: ({ metadata, status }) => ({ metadata: { name: metadata.name ?? "" }, status }),
+};
+
+/** The events that are about certificate signing requests. */
+export const REQUEST_EVENT_WATCH: UiWatch<Event, Event> = {
+  id: "events",
+  kind: eventKind,
+  namespace: "default",
+  fieldSelector: "involvedObject.kind=CertificateSigningRequest",
+  keep: ({ metadata, ...event }) => ({ ...event, metadata: { name: metadata.name ?? "" } }),
+};
+
+/** What a page could read. */
+export interface Readable<E> {
+  readonly entries: ReadonlyMap<string, E>;
+  /** Why the entries are missing, as a sentence; undefined when they are not. */
+  readonly missing: string | undefined;
+}
+
+/**
+ * Reads the objects of a watch, or the reason why they are missing: the server does not have the kind, or the user may not
+ * read it. Other failures throw.
+ */
+export async function readIfPossible<T extends KubeObject, E>(
+  { data, signal }: Pick<UiContext, "data" | "signal">,
+  watch: UiWatch<T, E>,
+  what: string,
+): Promise<Readable<E>> {
+  try {
+    return { entries: (await data.read(watch, signal)).entries, missing: undefined };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { entries: new Map(), missing: `${what}: ${explainMissing(error)}` };
+  }
+}
+
+/** Explains why something cannot be shown. Throws errors that are about something else. */
+export function explainMissing(error: unknown): string {
+  if (isGroupMissing(error)) return "the server does not have them; it is another API server, such as kube-apiserver";
+  if (isAppError(error, "access_denied")) return `you may not read them (${(error as AppError).message})`;
+  throw error;
+}
+
+/** The certificates that pages show. */
+export interface KnownCertificates {
+  /** In the order of issuance. */
+  readonly rows: readonly RecordRow[];
+  /** Whether the server has a register; else the rows are those of requests that still exist. */
+  readonly isRegister: boolean;
+  readonly missing: readonly string[];
+}
+
+/** Reads the register, or the certificates of the requests where there is no register or the user may not read it. */
+export async function readCertificates(context: UiContext): Promise<KnownCertificates> {
+  const register = await readIfPossible(context, RECORD_WATCH, "the register of all certificates");
+  if (register.missing === undefined) {
+    const replacements: Replacements = new Map();
+    const records = [...register.entries.values()].filter(isCertificateRecord);
+    for (const record of records) addReplacement(replacements, record);
+    return { rows: sortRows(records, replacements, context.now), isRegister: true, missing: [] };
+  }
+  const requests = await readIfPossible(context, REQUEST_CERTIFICATE_WATCH, "certificate signing requests");
+  const records = [...requests.entries.values()].filter((one) => one !== undefined);
+  const finder = new ReplacementFinder();
+  for (const record of records.toSorted((a, b) => a.spec.sequence - b.spec.sequence)) finder.add(record);
+  const instead = requests.missing === undefined ? ["; certificates of requests that still exist are shown"] : [];
+  return {
+    rows: sortRows(records, finder.found, context.now),
+    isRegister: false,
+    missing: [
+      `${register.missing}${instead.join("")}`,
+      ...(requests.missing === undefined ? [] : [requests.missing]),
+    ],
+  };
+}
+
+function sortRows(
+  records: readonly IssuedCertificate[],
+  replacements: Replacements,
+  now: Date,
+): readonly RecordRow[] {
+  return records.map((record) => toRow(record, replacements, now))
+    .sort((a, b) => a.record.spec.sequence - b.record.spec.sequence);
+}
+
+/** Reads the bootstrap tokens, the newest first. */
+export async function readTokens(
+  context: UiContext,
+): Promise<{ readonly tokens: readonly KnownToken[]; readonly missing: string | undefined }> {
+  const { entries, missing } = await readIfPossible(context, TOKEN_WATCH, "bootstrap tokens");
+  const tokens = [...entries.values()].filter((one) => one !== undefined)
+    .sort((a, b) => Date.parse(b.createdAt ?? "") - Date.parse(a.createdAt ?? "") || (a.id < b.id ? -1 : 1));
+  return { tokens, missing };
+}
+
+/** Converts a token to what the list of machines takes of it. */
+export function toMachineToken({ id, node, lastUse }: KnownToken): MachineToken {
+  return { id, ...(node === undefined ? {} : { node }), ...(lastUse === undefined ? {} : { lastUseAt: lastUse.time }) };
+}
+
+/** Finds a certificate by its serial number. */
+export function findRowBySerial(rows: readonly RecordRow[], serialNumber: string): RecordRow | undefined {
+  return rows.find(({ record }) => record.spec.serialNumber === serialNumber);
+}
+
+/** Finds the certificates that a token's holder requested. */
+export function listRowsOfToken(rows: readonly RecordRow[], id: string): readonly RecordRow[] {
+  return rows.filter(({ record }) => record.spec.requester?.tokenID === id);
+}
+
+/** Creates the error of a page about an object that does not exist. */
+export function createNotFound(what: string, hint: string): AppError {
+  return new AppError("not_found", `${what} is not known here`, { hint });
+}
+
+/** Returns the name of an object in an address. */
+export function getPathName(object: KubeObject): string {
+  return encodeURIComponent(getName(object));
+}

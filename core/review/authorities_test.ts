@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRecords } from "../../tests/support/issued_records.ts";
+import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
+import { listAuthorities } from "./authorities.ts";
+import { toRow } from "./record_rows.ts";
+
+const NOW = new Date("2026-06-01T00:00:00Z");
+
+test("listAuthorities() lists each CA once with what trusts it and how many valid certificates it issued", async () => {
+  const [one, other] = [await createIssuingCa(NOW, "one"), await createIssuingCa(new Date(0), "other")];
+  const { authority: { certificate } } = one;
+  const issuerFingerprint = certificate.sha256Fingerprint;
+  const rows = createRecords([
+    { issuerFingerprint },
+    { issuerFingerprint, notAfter: "2026-01-01T00:00:00Z" },
+    { issuerFingerprint: "00" },
+  ]).map((record) => toRow(record, new Map(), NOW));
+  const { authorities, faults } = listAuthorities([
+    { purpose: "servers", pem: one.caPem },
+    { purpose: "clients", pem: `${one.caPem}${other.caPem}` },
+    { purpose: "servers", pem: one.caPem },
+    { purpose: "pods", pem: "nothing" },
+  ], rows);
+  assert.deepEqual(
+    authorities.map(({ certificate, purposes, issued }) => [certificate.subject.commonName, purposes, issued]),
+    [
+      ["other", ["clients"], 0],
+      ["one", ["servers", "clients"], 1],
+    ],
+  );
+  assert.deepEqual(faults, [
+    "the CAs for pods cannot be read: must contain at least one CERTIFICATE PEM block",
+  ]);
+});
