@@ -14,9 +14,14 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { API_FLAGS } from "../flags/common.ts";
 import type { LIST_FLAGS } from "../flags/list.ts";
 import type { Input } from "../framework/command.ts";
+import type { Flag } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { parseCustomColumns } from "../output/custom_columns.ts";
+import type { RequestFormat } from "../output/format.ts";
 import { createObjectPrinter, type ObjectFormat } from "../output/objects.ts";
+import { parseRowOrder, type RowOrder } from "../output/sort.ts";
+import { createStyle } from "../output/style.ts";
 import { createTablePrinter } from "../output/table.ts";
 import { forEachName } from "../framework/for_each_name.ts";
 import {
@@ -31,15 +36,14 @@ import {
 /** The page size of kubectl's lists. */
 const PAGE_SIZE = "500";
 
-type ShowInput = Input<typeof API_FLAGS & typeof LIST_FLAGS>;
+type ShowInput = Input<
+  typeof API_FLAGS & Omit<typeof LIST_FLAGS, "output"> & { output: Flag<RequestFormat | undefined> }
+>;
 
 interface Request {
-  readonly kind: Kind;
-  readonly table: OwnTable | undefined;
-  readonly extendWide: ExtendTable | undefined;
-  readonly afterTable: ShownObjects["afterTable"];
+  readonly shown: ShownObjects;
+  readonly order: RowOrder | undefined;
   readonly input: ShowInput;
-  readonly names: readonly string[];
   readonly selectors: Readonly<Record<string, string>>;
   readonly io: Io;
   readonly signal: AbortSignal;
@@ -53,21 +57,28 @@ export interface ShownObjects {
   readonly kind: Kind;
   /** All objects without a name. */
   readonly names: readonly string[];
-  /** Replaces the table of the server. */
+  /** Replaces the table of the server. On a terminal it is coloured, and cut to the width of the terminal. */
   readonly table?: OwnTable;
   readonly extendWide?: ExtendTable;
+  /** Decides which objects are shown; all without it. Called once for each object of the list, and for each change. */
+  isShown?(object: KubeObject): boolean;
+  /** Changes the rows of a table on a terminal before they are printed: those of the list, then those of each change. */
+  readonly refine?: (rows: ServerTable["rows"]) => ServerTable["rows"];
+  /** Finds the whole name that a short one means; undefined when it means none. */
+  readonly findName?: (name: string, api: ApiClient, signal: AbortSignal) => Promise<string | undefined>;
   /** Called with the rows of a table after they are printed, and before the watch. */
   readonly afterTable?: (rows: ServerTable["rows"], api: ApiClient, signal: AbortSignal) => Promise<void>;
 }
 
 /** Shows the objects of a kind that names or selectors choose, and with `--watch` their changes. */
 export async function showObjects(
-  { kind, names, table, extendWide, afterTable }: ShownObjects,
+  shown: ShownObjects,
   input: ShowInput,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const { fieldSelector, selector, watch, output } = input.settings;
+  const { names } = shown;
+  const { fieldSelector, selector, watch, output, sortBy } = input.settings;
   if (names.length > 0 && (fieldSelector !== undefined || selector !== undefined)) {
     throw new UsageError("a name cannot be given together with a selector");
   }
@@ -76,10 +87,10 @@ export async function showObjects(
     ...(fieldSelector === undefined ? {} : { fieldSelector }),
     ...(selector === undefined ? {} : { labelSelector: selector }),
   };
-  const request = { kind, input, names, selectors, table, extendWide, afterTable, io, signal };
-  const isTable = output === undefined || output.kind === "wide";
   // An invalid template is reported before any request is sent.
-  const show = isTable ? showTables : showObjectsAs(kind, output);
+  const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
+  const request = { shown, order, input, selectors, io, signal };
+  const show = chooseForm(shown, output);
   await using connection = await connect(input.settings, io);
   try {
     return await show(connection, request);
@@ -90,97 +101,161 @@ export async function showObjects(
   }
 }
 
-async function showTables(connection: ApiConnection, request: Request): Promise<ExitCode> {
-  const { kind, input, names, selectors, table: own, extendWide, afterTable, io, signal } = request;
-  const isWide = input.settings.output?.kind === "wide";
+type Show = (connection: ApiConnection, request: Request) => Promise<ExitCode>;
+
+function chooseForm({ kind, table }: ShownObjects, format: RequestFormat | undefined): Show {
+  if (format === undefined) return (connection, request) => showTables(connection, request, table);
+  switch (format.kind) {
+    case "wide":
+      return (connection, request) => showTables(connection, request, table);
+    case "kubectl":
+      return (connection, request) => showTables(connection, request, undefined);
+    case "custom-columns": {
+      const { columns, toCells } = parseCustomColumns(format.spec);
+      const own: OwnTable = { columns, toCells: (object) => toCells(withType(object, kind)) };
+      return (connection, request) => showTables(connection, request, own);
+    }
+    default:
+      return showObjectsAs(kind, format);
+  }
+}
+
+/** Gets an object by its name, or else by the name that a short name means. Returns the name with the answer. */
+async function getByName<T>(
+  name: string,
+  get: (name: string) => Promise<T>,
+  { api }: ApiConnection,
+  { shown, signal }: Request,
+): Promise<{ readonly name: string; readonly value: T }> {
+  try {
+    return { name, value: await get(name) };
+  } catch (error) {
+    if (shown.findName === undefined || !isAppError(error, "not_found")) throw error;
+    const whole = await shown.findName(name, api, signal);
+    if (whole === undefined) throw error;
+    return { name: whole, value: await get(whole) };
+  }
+}
+
+async function showTables(
+  connection: ApiConnection,
+  request: Request,
+  own: OwnTable | undefined,
+): Promise<ExitCode> {
+  const { shown, order, input, selectors, io, signal } = request;
+  const { kind, names, extendWide, isShown = () => true, refine = (rows) => rows, afterTable } = shown;
+  const { output, noHeaders, watch } = input.settings;
+  const isWide = output?.kind === "wide";
+  const isForPeople = own !== undefined && own === shown.table;
+  const isFitted = isForPeople && !isWide && io.stdout.isTerminal;
   const collection = formatCollectionPath(kind);
   const api = own === undefined ? createTableApi(connection.transport, io) : connection.api;
   const decode = own === undefined ? decodeTable : createTableDecoder(own);
-  const printer = createTablePrinter({ isWide });
-  const extend = async (table: ServerTable): Promise<ServerTable> =>
-    isWide && extendWide !== undefined ? await extendWide(table, connection.api, signal) : table;
-  const listed: ServerTable["rows"][number][] = [];
-  const print = (table: ServerTable): void => {
-    io.stdout.write(printer.print(table.columnDefinitions, table.rows));
-    listed.push(...table.rows);
+  const needsObjects = own === undefined && (shown.isShown !== undefined || order?.needsObjects === true);
+  const included: Readonly<Record<string, string>> = needsObjects ? { includeObject: "Object" } : {};
+  const printer = createTablePrinter({
+    isWide,
+    hasHeader: !noHeaders,
+    ...(isFitted ? { fitTo: () => io.stdout.columns } : {}),
+    ...(isForPeople ? { style: createStyle(io.stdout, io.env) } : {}),
+  });
+  const toShown = async (table: ServerTable): Promise<ServerTable> => {
+    const chosen = { ...table, rows: table.rows.filter(({ object }) => isKubeObject(object) ? isShown(object) : true) };
+    return isWide && extendWide !== undefined ? await extendWide(chosen, connection.api, signal) : chosen;
+  };
+  const print = ({ columnDefinitions, rows }: ServerTable): void => {
+    io.stdout.write(printer.print(columnDefinitions, isFitted ? refine(rows) : rows));
   };
   const ask = async (path: string): Promise<ServerTable> =>
-    await extend(decode(await api.requestJson({ method: "GET", path }, signal), path));
+    await toShown(decode(await api.requestJson({ method: "GET", path }, signal), path));
   let version = "";
   let code: ExitCode = EXIT.done;
+  const tables: ServerTable[] = [];
+  let [watched] = names;
   if (names.length > 0) {
-    const tables: ServerTable[] = [];
-    code = await forEachName(names, async (name) => {
-      const table = await ask(formatObjectPath(kind, name));
-      version = table.metadata.resourceVersion ?? "";
-      tables.push(table);
+    code = await forEachName(names, async (given) => {
+      const { name, value } = await getByName(
+        given,
+        (name) => ask(withQuery(formatObjectPath(kind, name), included)),
+        connection,
+        request,
+      );
+      watched = name;
+      version = value.metadata.resourceVersion ?? "";
+      tables.push(value);
     }, { io, isDebug: input.isDebug, signal });
-    printTogether(tables, print);
   } else {
-    version = await printPages(ask, print, request);
+    for await (const page of listPages(ask, collection, { ...selectors, ...included })) {
+      tables.push(page);
+      version = page.metadata.resourceVersion ?? "";
+    }
   }
-  await afterTable?.(listed, connection.api, signal);
-  if (!input.settings.watch || code !== EXIT.done) return code;
+  const together = joinTables(tables, order);
+  if (together.rows.length > 0) print(together);
+  else if (names.length === 0 && !watch) io.stderr.write("No resources found\n");
+  await afterTable?.(together.rows, connection.api, signal);
+  if (!watch || code !== EXIT.done) return code;
   // The version of an object that has not changed for long is older than the history, so its watch starts at 0, which
   // delivers the object once more.
-  const isSingle = names.length > 0;
-  const parameters = isSingle ? { fieldSelector: `metadata.name=${names[0]}` } : selectors;
+  const isSingle = watched !== undefined;
+  const parameters = { ...(isSingle ? { fieldSelector: `metadata.name=${watched}` } : selectors), ...included };
   for await (
     const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, io.clock, signal)
   ) {
-    const table = await extend(decode(object, collection));
-    if (table.rows[0]?.object?.metadata?.resourceVersion !== version || !isSingle) {
-      io.stdout.write(printer.print(table.columnDefinitions, table.rows));
-    }
+    const table = await toShown(decode(object, collection));
+    if (isSingle && table.rows[0]?.object?.metadata?.resourceVersion === version) continue;
+    if (table.rows.length > 0) print(table);
   }
   return EXIT.done;
 }
 
-async function printPages(
+/** Yields the pages of a list. */
+async function* listPages(
   ask: (path: string) => Promise<ServerTable>,
-  print: (table: ServerTable) => void,
-  { kind, input, selectors, io }: Request,
-): Promise<string> {
-  const collection = formatCollectionPath(kind);
-  const pages: ServerTable[] = [];
+  collection: string,
+  selectors: Readonly<Record<string, string>>,
+): AsyncGenerator<ServerTable> {
   let next: string | undefined = "";
   while (next !== undefined) {
     const page: ServerTable = await ask(
       withQuery(collection, { ...selectors, limit: PAGE_SIZE, ...(next === "" ? {} : { continue: next }) }),
     );
-    pages.push(page);
+    yield page;
     next = page.metadata.continue === "" ? undefined : page.metadata.continue;
   }
-  const isEmpty = !printTogether(pages, print);
-  if (isEmpty && !input.settings.watch) io.stderr.write("No resources found\n");
-  return pages[pages.length - 1]?.metadata.resourceVersion ?? "";
 }
 
-/** Prints several Tables as one, because the width of a column depends on all rows. Returns false when there are no rows. */
-function printTogether(tables: readonly ServerTable[], print: (table: ServerTable) => void): boolean {
+/** Joins several Tables into one, because the width of a column depends on all rows, and sorts its rows. */
+function joinTables(tables: readonly ServerTable[], order: RowOrder | undefined): ServerTable {
+  const columnDefinitions = tables[0]?.columnDefinitions ?? [];
   const rows = tables.flatMap((table) => table.rows);
-  if (rows.length > 0) print({ metadata: {}, columnDefinitions: tables[0]?.columnDefinitions ?? [], rows });
-  return rows.length > 0;
+  return { metadata: {}, columnDefinitions, rows: order?.sort(columnDefinitions, rows) ?? rows };
 }
 
-function showObjectsAs(
-  kind: Kind,
-  format: ObjectFormat,
-): (connection: ApiConnection, request: Request) => Promise<ExitCode> {
+/** Returns an object with its type, which items of a list do not have. */
+function withType(object: KubeObject, kind: Kind): KubeObject {
+  return { ...object, apiVersion: formatApiVersion(kind), kind: kind.kind };
+}
+
+function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
   const printer = createObjectPrinter(format, formatQualifiedKind({ ...kind, kind: kind.singular }));
-  return async ({ api }, { input, names, selectors, io, signal }) => {
+  return async (connection, request) => {
+    const { api } = connection;
+    const { shown, order, input, selectors, io, signal } = request;
+    const { names, isShown = () => true } = shown;
     const collection = formatCollectionPath(kind);
     const found: KubeObject[] = [];
     let version = "0";
     let code: ExitCode = EXIT.done;
     if (names.length > 0) {
-      code = await forEachName(names, async (name) => {
-        found.push(await api.requestObject({ method: "GET", path: formatObjectPath(kind, name) }, signal));
+      code = await forEachName(names, async (given) => {
+        const get = (name: string): Promise<KubeObject> =>
+          api.requestObject({ method: "GET", path: formatObjectPath(kind, name) }, signal);
+        found.push((await getByName(given, get, connection, request)).value);
       }, { io, isDebug: input.isDebug, signal });
     } else {
       const listing = await listAll(api, collection, selectors, signal);
-      // Items of a list have no type of their own.
-      found.push(...listing.items.map((item) => ({ ...item, apiVersion: formatApiVersion(kind), kind: kind.kind })));
+      found.push(...sortObjects(listing.items.filter(isShown), order, shown).map((item) => withType(item, kind)));
       version = listing.resourceVersion;
     }
     const [only] = found;
@@ -189,17 +264,36 @@ function showObjectsAs(
     else if (!isSingle) io.stdout.write(printer.printList(found));
     else if (only !== undefined) io.stdout.write(printer.printOne(only));
     if (!input.settings.watch || code !== EXIT.done) return code;
-    const parameters = isSingle ? { fieldSelector: `metadata.name=${names[0]}` } : selectors;
+    const parameters = isSingle ? { fieldSelector: `metadata.name=${only?.metadata.name ?? ""}` } : selectors;
     for await (
       const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, io.clock, signal)
     ) {
       if (!isKubeObject(object)) throw new AppError("api_error", "cannot read the watch: an event has no object");
+      if (!isShown(object)) continue;
       if (!isSingle || object.metadata.resourceVersion !== only?.metadata.resourceVersion) {
         io.stdout.write(printer.printOne(object));
       }
     }
     return EXIT.done;
   };
+}
+
+/** Sorts whole objects. Only a table that is made here has columns to sort them by. */
+function sortObjects(
+  objects: readonly KubeObject[],
+  order: RowOrder | undefined,
+  { table }: ShownObjects,
+): readonly KubeObject[] {
+  if (order === undefined) return objects;
+  if (table === undefined && !order.needsObjects) {
+    throw new UsageError("with this output format, --sort-by needs a path such as .metadata.name");
+  }
+  const rows = objects.map((object) => ({
+    object,
+    cells: table?.toCells(object) ?? [],
+    ...(table?.toSortValues === undefined ? {} : { sortValues: table.toSortValues(object) }),
+  }));
+  return order.sort(table?.columns ?? [], rows).map(({ object }) => object);
 }
 
 function isKubeObject(value: unknown): value is KubeObject {

@@ -10,7 +10,8 @@ import { isRecord } from "../../core/lib/record.ts";
 import { errorFromStatus } from "../../core/kube/status.ts";
 import { withAccept } from "./connection.ts";
 import type { Io } from "../io.ts";
-import type { TableColumn, TableRow } from "../output/table.ts";
+import type { SortableRow } from "../output/sort.ts";
+import type { TableColumn } from "../output/table.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 
 /** The Accept header of kubectl (kubectl `pkg/cmd/get/get.go`, `transformRequests`). */
@@ -24,7 +25,12 @@ const PAUSE_MS = 1_000;
 export interface ServerTable {
   readonly metadata: ListMeta;
   readonly columnDefinitions: readonly TableColumn[];
-  readonly rows: readonly (TableRow & { readonly object?: { readonly metadata?: ObjectMeta } | null })[];
+  readonly rows: readonly ServerTableRow[];
+}
+
+/** A row of a Table: with the metadata of its object, and with the whole object where that was requested. */
+export interface ServerTableRow extends SortableRow {
+  readonly object?: { readonly metadata?: ObjectMeta } | null;
 }
 
 /** Creates an API client that receives Tables where the server supports them. */
@@ -51,6 +57,8 @@ export interface OwnTable {
   readonly columns: readonly TableColumn[];
   /** Returns the cells of an object; an undefined one becomes `<none>`. */
   toCells(object: KubeObject): readonly unknown[];
+  /** Returns values to sort by instead of the cells; undefined for a cell that is compared as it is. */
+  toSortValues?(object: KubeObject): readonly unknown[];
 }
 
 /** Creates a decoder that makes a table of a list, or of one object. Its errors are those of `decodeTable`. */
@@ -64,7 +72,11 @@ export function createTableDecoder(table: OwnTable): typeof decodeTable {
     return {
       metadata: isRecord(value["metadata"]) ? value["metadata"] : {},
       columnDefinitions: table.columns,
-      rows: objects.map((object) => ({ cells: table.toCells(object), object })),
+      rows: objects.map((object) => ({
+        cells: table.toCells(object),
+        object,
+        ...(table.toSortValues === undefined ? {} : { sortValues: table.toSortValues(object) }),
+      })),
     };
   };
 }

@@ -2,12 +2,21 @@
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { ok, type Result } from "../../core/lib/result.ts";
-import { parsedFlag, switchFlag } from "../framework/flags.ts";
+import { parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { OUTPUT_FLAG } from "../output/format.ts";
 
-/** The output format, the watch, and the selectors on fields and labels. */
+/** The flag `--no-headers` of commands that print tables. */
+export const NO_HEADERS_FLAG = switchFlag({ isCommandLineOnly: true, summary: "Print a table without its heading." });
+
+/** The output format, the order, the watch, and the selectors on fields and labels. */
 export const LIST_FLAGS = {
   output: OUTPUT_FLAG,
+  sortBy: textFlag({
+    isCommandLineOnly: true,
+    placeholder: "COLUMN|PATH",
+    summary: "Order of the list: the name of a column, such as age, or a path as for kubectl, such as .metadata.name.",
+  }),
+  noHeaders: NO_HEADERS_FLAG,
   watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
   fieldSelector: parsedFlag({
     isCommandLineOnly: true,

@@ -5,20 +5,27 @@ import { type Flag, parsedFlag } from "../framework/flags.ts";
 /** The format of an answer; without one it is a table. */
 export type OutputFormat =
   | { readonly kind: "wide" }
-  | { readonly kind: "json" | "yaml" | "name" }
-  | { readonly kind: "jsonpath"; readonly template: string };
+  | { readonly kind: "json" }
+  | { readonly kind: "yaml" }
+  | { readonly kind: "name" }
+  | { readonly kind: "jsonpath"; readonly template: string }
+  | { readonly kind: "custom-columns"; readonly spec: string };
 
 /** The formats of certificates: those of other objects, and a spreadsheet. */
 export type RecordFormat = OutputFormat | { readonly kind: "csv" };
 
-const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
+/** The formats of requests: those of other objects, and kubectl's own table. */
+export type RequestFormat = OutputFormat | { readonly kind: "kubectl" };
+
+const NAMES = ["wide", "json", "yaml", "name", "jsonpath", "custom-columns"] as const;
+const TEMPLATES = ["jsonpath=TEMPLATE", "custom-columns=HEADING:PATH,..."];
 
 /** The flag `-o` of commands that show API objects. */
 export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputFormat>({
   short: "o",
   placeholder: "FORMAT",
   summary: "Output format; a table without it.",
-  completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", "jsonpath=TEMPLATE"] },
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", ...TEMPLATES] },
   parse: (text) => parseOutputFormat(text),
 });
 
@@ -27,20 +34,56 @@ export const RECORD_OUTPUT_FLAG: Flag<RecordFormat | undefined> = parsedFlag<Rec
   short: "o",
   placeholder: "FORMAT",
   summary: "Output format; a table without it.",
-  completion: { kind: "choices", choices: ["wide", "json", "yaml", "csv", "name", "jsonpath=TEMPLATE"] },
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "csv", "name", ...TEMPLATES] },
   parse: (text) => text === "csv" ? ok({ kind: "csv" }) : parseOutputFormat(text, [...NAMES, "csv"]),
+});
+
+/** The flag `-o` of the command that shows requests. */
+export const REQUEST_OUTPUT_FLAG: Flag<RequestFormat | undefined> = parsedFlag<RequestFormat>({
+  short: "o",
+  placeholder: "FORMAT",
+  summary:
+    "Output format. Without it, a table for people; wide cuts nothing and has more columns, kubectl is the table " +
+    "of kubectl get csr.",
+  completion: { kind: "choices", choices: ["wide", "kubectl", "json", "yaml", "name", ...TEMPLATES] },
+  parse: (text) => text === "kubectl" ? ok({ kind: "kubectl" }) : parseOutputFormat(text, [...NAMES, "kubectl"]),
+});
+
+/** The formats of tokens, which are objects of ours and not of the API. */
+export type TokenFormat = Exclude<OutputFormat, { readonly kind: "name" | "jsonpath" }>;
+
+/** The flag `-o` of the command that lists tokens. */
+export const TOKEN_OUTPUT_FLAG: Flag<TokenFormat | undefined> = parsedFlag<TokenFormat>({
+  short: "o",
+  placeholder: "FORMAT",
+  summary: "Output format. Without it, a table; wide adds columns. The paths of custom columns are those of -o json.",
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "custom-columns=HEADING:PATH,..."] },
+  parse: (text) => {
+    const valid = ["wide", "json", "yaml", "custom-columns"];
+    const format = parseOutputFormat(text, valid);
+    if (!format.ok) return format;
+    const { value } = format;
+    return value.kind === "name" || value.kind === "jsonpath" ? err(`want one of ${valid.join(", ")}`) : ok(value);
+  },
 });
 
 /** Parses the value of `-o`; `valid` are the formats that the error names. */
 function parseOutputFormat(text: string, valid: readonly string[] = NAMES): Result<OutputFormat, string> {
   const [name = "", ...rest] = text.split("=");
   const known = NAMES.find((item) => item === name);
-  if (known === undefined) return err(`want one of ${valid.join(", ")}`);
-  if (known === "jsonpath") {
-    const template = rest.join("=");
-    return template === ""
-      ? err("want a template, as in jsonpath='{.status.certificate}'")
-      : ok({ kind: known, template });
+  const value = rest.join("=");
+  switch (known) {
+    case undefined:
+      return err(`want one of ${valid.join(", ")}`);
+    case "jsonpath":
+      return value === ""
+        ? err("want a template, as in jsonpath='{.status.certificate}'")
+        : ok({ kind: known, template: value });
+    case "custom-columns":
+      return value === ""
+        ? err("want columns, as in custom-columns=NAME:.metadata.name,SIGNER:.spec.signerName")
+        : ok({ kind: known, spec: value });
+    default:
+      return rest.length > 0 ? err(`${known} takes no value`) : ok({ kind: known });
   }
-  return rest.length > 0 ? err(`${known} takes no value`) : ok({ kind: known });
 }

@@ -4,8 +4,9 @@ import { AppError } from "../../core/errors.ts";
 import { marshalJson } from "../../core/lib/quote.ts";
 import { type Filter, type Operand, parseJsonPath, type Path, type Step, type TemplateNode } from "./jsonpath_parse.ts";
 import { sortKeys } from "./structured.ts";
+import { UsageError } from "../framework/usage_error.ts";
 
-export { parseJsonPath, type TemplateNode };
+export { parseJsonPath, type Path, type TemplateNode };
 
 /** Prints a value by a template. Several results of one expression are joined by a blank. */
 export function evaluateJsonPath(template: readonly TemplateNode[], value: unknown): string {
@@ -19,6 +20,25 @@ export function evaluateJsonPath(template: readonly TemplateNode[], value: unkno
         return walk(node.path, [value]).map((item) => evaluateJsonPath(node.body, item)).join("");
     }
   }).join("");
+}
+
+/** Parses a path as kubectl's `--sort-by` and custom columns take it: `{.metadata.name}`, `.metadata.name` or `metadata.name`. */
+export function parseRelaxedPath(text: string): Path {
+  const inner = /^\{(?<braced>[^{}]+)\}$|^(?<plain>[^{}]+)$/.exec(text.trim())?.groups;
+  const path = (inner?.["braced"] ?? inner?.["plain"] ?? "").trim();
+  const [node, ...more] = path === "" ? [] : parseJsonPath(`{${/^[.[$@]/.test(path) ? "" : "."}${path}}`);
+  if (node?.kind === "path" && more.length === 0) return node.path;
+  throw new UsageError(`cannot read the path "${text}": want one such as .metadata.name`);
+}
+
+/** Finds the values that a path leads to; none where a field is missing. */
+export function findPathValues(path: Path, value: unknown): readonly unknown[] {
+  return walk(path, [value]);
+}
+
+/** Formats a value as `evaluateJsonPath` prints it: a text without quotes, anything else as JSON. */
+export function formatPathValue(value: unknown): string {
+  return printValue(value);
 }
 
 function walk(path: Path, from: readonly unknown[]): readonly unknown[] {

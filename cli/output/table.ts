@@ -3,15 +3,22 @@
  * `pkg/printers/tableprinter.go`).
  */
 import { escapeValue } from "./escape.ts";
-import { measureWidth, padTo, TABLE_TABS } from "./tab_writer.ts";
+import type { Style } from "./style.ts";
+import { measureWidth, TABLE_TABS } from "./tab_writer.ts";
 
-/** One column of a Table from the server. */
+/** One column of a Table from the server, or of a table that is made here. */
 export interface TableColumn {
   readonly name: string;
   readonly type?: string;
   readonly format?: string;
   /** Columns with a priority above zero are shown by `-o wide` only. */
   readonly priority?: number;
+  /** The text of the heading; the name in capitals without it. */
+  readonly heading?: string;
+  /** The narrowest width to which the column is cut on a narrow terminal; without it the column is never cut. */
+  readonly minWidth?: number;
+  /** Colours a cell on a terminal. */
+  readonly paint?: (cell: string, style: Style) => string;
 }
 
 /** One row of a Table from the server. */
@@ -25,8 +32,22 @@ export interface TablePrinter {
   print(columns: readonly TableColumn[], rows: readonly TableRow[]): string;
 }
 
+/** The form of a table. */
+export interface TableOptions {
+  readonly isWide: boolean;
+  readonly hasHeader?: boolean;
+  /** Returns the width to which columns are cut, in characters; undefined for tables of any width. */
+  readonly fitTo?: () => number | undefined;
+  /** The colours of cells; without them the table has none. */
+  readonly style?: Style;
+}
+
+/** The blanks between the columns of a table that has to be cut. */
+const NARROW_PADDING = 2;
+
 /** Creates a printer for one answer, or for a whole watch. */
-export function createTablePrinter(options: { readonly isWide: boolean; readonly hasHeader?: boolean }): TablePrinter {
+export function createTablePrinter(options: TableOptions): TablePrinter {
+  const { isWide, fitTo, style } = options;
   let known: readonly TableColumn[] = [];
   let isHeaderDue = options.hasHeader ?? true;
   const widths: number[] = [];
@@ -35,25 +56,65 @@ export function createTablePrinter(options: { readonly isWide: boolean; readonly
       if (columns.length > 0) known = columns;
       const shown = known
         .map((column, index) => ({ column, index }))
-        .filter(({ column }) => options.isWide || (column.priority ?? 0) === 0);
-      const lines = [
-        ...(isHeaderDue ? [shown.map(({ column }) => escapeValue(column.name.toUpperCase()))] : []),
-        ...rows.map((row) => shown.map(({ index }) => cellText(row.cells[index]))),
-      ];
-      isHeaderDue = false;
-      for (const line of lines) {
+        .filter(({ column }) => isWide || (column.priority ?? 0) === 0);
+      const heading = shown.map(({ column }) => escapeValue(column.heading ?? column.name.toUpperCase()));
+      const lines = rows.map((row) => shown.map(({ index }) => cellText(row.cells[index])));
+      for (const line of isHeaderDue ? [heading, ...lines] : lines) {
         line.forEach((cell, index) => {
-          widths[index] = Math.max(widths[index] ?? TABLE_TABS.minWidth, measureWidth(cell) + TABLE_TABS.padding);
+          widths[index] = Math.max(widths[index] ?? TABLE_TABS.minWidth - TABLE_TABS.padding, measureWidth(cell));
         });
       }
-      return lines.map((line) => `${padLine(line, widths)}\n`).join("");
+      const layout = fitColumns(shown.map(({ column }) => column), widths, fitTo?.());
+      const format = (line: readonly string[], isHeading: boolean): string =>
+        `${
+          line.map((cell, index) => {
+            const text = cutTo(cell, layout.widths[index] ?? 0);
+            const paint = isHeading ? undefined : shown[index]?.column.paint;
+            const blanks = " ".repeat(Math.max(0, (layout.widths[index] ?? 0) + layout.padding - measureWidth(text)));
+            return (style === undefined || paint === undefined ? text : paint(text, style)) +
+              (index === line.length - 1 ? "" : blanks);
+          }).join("")
+        }\n`;
+      const text = (isHeaderDue ? format(heading, true) : "") + lines.map((line) => format(line, false)).join("");
+      isHeaderDue = false;
+      return text;
     },
   };
 }
 
-/** Pads all cells of a line but the last one. */
-function padLine(line: readonly string[], widths: readonly number[]): string {
-  return line.map((cell, index) => index === line.length - 1 ? cell : padTo(cell, widths[index] ?? 0)).join("");
+/** The widths of columns, and the blanks between them. */
+interface TableLayout {
+  readonly widths: readonly number[];
+  readonly padding: number;
+}
+
+/** Narrows the widest columns that may be cut until a line fits, or until none may be cut any more. */
+function fitColumns(
+  columns: readonly TableColumn[],
+  natural: readonly number[],
+  available: number | undefined,
+): TableLayout {
+  const total = (widths: readonly number[], padding: number): number =>
+    widths.reduce((sum, width) => sum + width, 0) + padding * (widths.length - 1);
+  const { padding } = TABLE_TABS;
+  if (available === undefined || total(natural, padding) <= available) return { widths: natural, padding };
+  const widths = [...natural];
+  const limits = columns.map(({ name, minWidth }) =>
+    minWidth === undefined ? Infinity : Math.max(minWidth, name.length)
+  );
+  while (total(widths, NARROW_PADDING) > available) {
+    const room = widths.map((width, index) => width > (limits[index] ?? Infinity) ? width : 0);
+    const widest = Math.max(...room);
+    if (widest === 0) break;
+    const at = room.lastIndexOf(widest);
+    widths[at] = widest - 1;
+  }
+  return { widths, padding: NARROW_PADDING };
+}
+
+/** Cuts a cell to a width, with an ellipsis for the rest. */
+function cutTo(cell: string, width: number): string {
+  return measureWidth(cell) <= width ? cell : `${[...cell].slice(0, width - 1).join("")}…`;
 }
 
 /** Formats a cell as one escaped line, because values from objects are not trusted. */

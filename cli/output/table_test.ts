@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createStyle, type Style } from "./style.ts";
 import { createTablePrinter } from "./table.ts";
 
 const columns = [{ name: "Name" }, { name: "Age" }, { name: "Detail", priority: 1 }];
@@ -26,4 +27,39 @@ test("createTablePrinter() keeps heading and widths over a watch", () => {
 test("createTablePrinter() cuts cells at line breaks and shows control characters", () => {
   const printer = createTablePrinter({ isWide: false, hasHeader: false });
   assert.equal(printer.print(columns, [{ cells: ["a\nb", "\x1b[31mred"] }]), "a...   ^[[31mred\n");
+});
+
+const fitted = [
+  { name: "Name" },
+  { name: "For", minWidth: 8 },
+  { name: "Signer", minWidth: 10 },
+  { name: "State", paint: (cell: string, { red }: Style) => cell === "denied" ? red(cell) : cell },
+];
+const cells = ["csr-abcde", "node with-a-long-name", "example.com/signer", "denied"];
+
+for (
+  const { width, want } of [
+    { width: undefined, want: "csr-abcde   node with-a-long-name   example.com/signer   denied" },
+    { width: 63, want: "csr-abcde   node with-a-long-name   example.com/signer   denied" },
+    { width: 62, want: "csr-abcde  node with-a-long-name  example.com/signer  denied" },
+    { width: 50, want: "csr-abcde  node with-a-lo…  example.com/s…  denied" },
+    // Below the narrowest readable widths the terminal breaks the line.
+    { width: 20, want: "csr-abcde  node wi…  example.c…  denied" },
+  ]
+) {
+  test(`createTablePrinter() fits a table to ${width ?? "no"} columns`, () => {
+    const printer = createTablePrinter({ isWide: false, hasHeader: false, fitTo: () => width });
+    const line = printer.print(fitted, [{ cells }]).trimEnd();
+    assert.equal(line, want);
+    if (width !== undefined && width >= 50) assert.ok(line.length <= width);
+  });
+}
+
+test("createTablePrinter() colours cells but not their padding, and no heading", () => {
+  const style = createStyle({ write: () => {}, isTerminal: true, columns: 80 }, {});
+  const columns = [fitted[3]!, { name: "Last" }];
+  assert.equal(
+    createTablePrinter({ isWide: false, style }).print(columns, [{ cells: ["denied", "x"] }]),
+    "STATE    LAST\n\x1b[31mdenied\x1b[0m   x\n",
+  );
 });

@@ -94,9 +94,33 @@ export function shortenNames(names: readonly string[]): ReadonlyMap<string, stri
     if (!DIGEST.test(name)) return [name, name];
     // Neighbours in the order share the longest beginnings.
     const shared = Math.max(countShared(name, sorted[index - 1]), countShared(name, sorted[index + 1]));
-    const title = name.startsWith(KUBELET_PREFIX) ? KUBELET_PREFIX.length : name.length - HEX_DIGEST_LENGTH;
-    return [name, name.slice(0, Math.max(title + SHORT_DIGEST_LENGTH, shared + 1))];
+    return [name, name.slice(0, Math.max(getTitleLength(name) + SHORT_DIGEST_LENGTH, shared + 1))];
   }));
+}
+
+/**
+ * Finds the names that a short name can mean: they end in a digest and begin with the text, which has five characters of
+ * the digest or more. Other names have no short form, so that `n1` never means `n10`.
+ */
+export function findShortened(text: string, names: readonly string[]): readonly string[] {
+  return names.filter((name) =>
+    DIGEST.test(name) && name.startsWith(text) && text.length >= getTitleLength(name) + SHORT_DIGEST_LENGTH
+  );
+}
+
+/** The characters of kubelet's digest, and of tlsboot's, that a short name can end with. */
+const KUBELET_SHORT_FORM = /^node-csr-[\w-]{5,43}$/;
+const HEX_SHORT_FORM = /^[0-9a-f]{5,20}$/;
+
+/** Reports whether a text can be a short name, so that other texts need no list of all names. */
+export function isShortForm(text: string): boolean {
+  const dash = text.lastIndexOf("-");
+  return KUBELET_SHORT_FORM.test(text) || (dash > 0 && HEX_SHORT_FORM.test(text.slice(dash + 1)));
+}
+
+/** Returns the number of characters of a name before its digest. */
+function getTitleLength(name: string): number {
+  return name.startsWith(KUBELET_PREFIX) ? KUBELET_PREFIX.length : name.length - HEX_DIGEST_LENGTH;
 }
 
 function countShared(name: string, other = ""): number {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
-import { shortenNames, summarizeRequest } from "./request_summary.ts";
+import { findShortened, isShortForm, shortenNames, summarizeRequest } from "./request_summary.ts";
 
 const CREATED = "2026-03-02T10:00:00Z";
 
@@ -71,3 +71,31 @@ test("shortenNames() keeps beginnings that no other name has, and never cuts a n
     "web-example-com-01234",
   ]);
 });
+
+const ALL = [
+  `node-csr-${"a".repeat(43)}`,
+  `node-csr-aaaaa${"b".repeat(38)}`,
+  "web-0123456789abcdef0123",
+  "n1",
+  "n10",
+  "csr-x7x9d",
+];
+
+for (
+  const { text, want } of [
+    { text: "node-csr-aaaaa", want: ALL.slice(0, 2) },
+    { text: "node-csr-aaaaab", want: ALL.slice(1, 2) },
+    { text: "node-csr-aaaa", want: [] },
+    { text: "web-01234", want: ALL.slice(2, 3) },
+    { text: "web-0123", want: [] },
+    // A name without a digest is never meant by its beginning.
+    { text: "n", want: [] },
+    { text: "n1", want: [] },
+    { text: "csr-x7x9", want: [] },
+  ]
+) {
+  test(`findShortened() finds what "${text}" can mean`, () => {
+    assert.deepEqual(findShortened(text, ALL), want);
+    if (want.length > 0) assert.ok(isShortForm(text));
+  });
+}

@@ -40,7 +40,7 @@ test("containers: podman runs the server and a machine from an image of the file
     // A person would check until the request is there.
     .replace(
       /^(podman exec tlsboot tlsboot get csr --data-dir \/data) +#.*$/m,
-      "until $1 | grep Pending; do sleep 1; done",
+      "until $1 | grep pending; do sleep 1; done",
     );
   const { code, stdout, stderr } = await podman.run(`set -e\n${script}`);
   assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);

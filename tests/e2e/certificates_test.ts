@@ -154,7 +154,7 @@ test("tlsboot get csr -o wide and describe csr show the address of the client an
   const [name = ""] = (await succeed("get", "csr", "-o", "name")).trimEnd().split("\n");
   await succeed("approve", name);
   const wide = await succeed("get", "csr", "-o", "wide");
-  assert.match(wide, /^NAME .* ADDRESS +DECIDED-BY\n[^]*dave\S* .* 127\.0\.0\.1 +kubernetes-admin\n/);
+  assert.match(wide, /^NAME .* ADDRESS +DECIDED-BY\n[^]*dave\S* .* issued .* 127\.0\.0\.1 +kubernetes-admin\n/);
   const page = await succeed("describe", "csr", name);
   assert.match(page, /\n {2}Address: +127\.0\.0\.1\n {2}Program: +tlsboot\/\S+\n/);
   assert.match(page, /\n {2}Approved by kubernetes-admin from 127\.0\.0\.1 at \S+Z\n/);

@@ -59,22 +59,111 @@ test("a kubeconfig that names no CA trusts the machine's roots and no others", a
   assert.match(refused.stderr, /its serving certificate is signed by an unknown authority/);
 });
 
-test("tlsboot get csr prints kubectl's table, or that there is nothing", async () => {
+test("tlsboot get csr prints a table for people, kubectl's, columns of one's own, or that there is nothing", async () => {
   assert.deepEqual(await tlsboot(["get", "csr", "-l", "none=such"]), {
     code: 0,
     stdout: "",
     stderr: "No resources found\n",
   });
+  const dnsNames = ["web.example.com", "www.example.com"];
   await submit({ name: "table-1", signerName: "example.com/table", expirationSeconds: 3600 });
-  await submit({ name: "table-long-name", signerName: "example.com/table" });
-  const { code, stdout } = await tlsboot(["get", "csr", "--field-selector", "spec.signerName=example.com/table"]);
-  assert.equal(code, 0);
+  await submit({ name: "table-long-name", signerName: "example.com/table", commonName: "web", dnsNames });
+  const list = async (...flags: readonly string[]) => {
+    const { code, stdout } = await tlsboot([
+      ...["get", "csr", "--field-selector", "spec.signerName=example.com/table", ...flags],
+    ]);
+    assert.equal(code, 0);
+    return stdout.replace(/\b\d+s(?= )/g, "5s");
+  };
   assert.equal(
-    stdout.replace(/\b\d+s +(?=example)/g, "5s    "),
+    await list(),
+    "NAME              FOR                  SIGNER              REQUESTED BY       AGE   EXPIRES   STATE\n" +
+      "table-1           system:node:n1       example.com/table   kubernetes-admin   5s    <none>    pending\n" +
+      "table-long-name   web.example.com +1   example.com/table   kubernetes-admin   5s    <none>    pending\n",
+  );
+  assert.equal(
+    await list("-o", "kubectl"),
     "NAME              AGE   SIGNERNAME          REQUESTOR          REQUESTEDDURATION   CONDITION\n" +
       "table-1           5s    example.com/table   kubernetes-admin   60m                 Pending\n" +
       "table-long-name   5s    example.com/table   kubernetes-admin   <none>              Pending\n",
   );
+  assert.match(await list("-o", "wide"), /^NAME +FOR .* STATE +SIGNERNAME +REQUESTOR +REQUESTEDDURATION +CONDITION/);
+  const columns = "custom-columns=N:.metadata.name,Kind:kind,D:{.spec.expirationSeconds}";
+  assert.equal(
+    await list("-o", columns, "--sort-by", ".spec.expirationSeconds"),
+    "N                 Kind                        D\n" +
+      "table-long-name   CertificateSigningRequest   <none>\n" +
+      "table-1           CertificateSigningRequest   3600\n",
+  );
+  assert.equal(await list("-o", columns, "--no-headers", "--sort-by", "d"), await list("-o", columns, "--no-headers"));
+});
+
+test("tlsboot get csr --pending and --sort-by choose and order requests in every format", async () => {
+  const all = "spec.signerName=example.com/order";
+  for (const name of ["order-2", "order-10", "order-1"]) await submit({ name, signerName: "example.com/order" });
+  assert.equal((await tlsboot(["deny", "order-1"])).code, 0);
+  const list = async (...flags: readonly string[]) =>
+    (await tlsboot(["get", "csr", "--field-selector", all, "--no-headers", ...flags])).stdout.trimEnd().split("\n")
+      .map((line) => line.split(" ")[0]?.replace(/^.*\//, ""));
+  assert.deepEqual(await list("--sort-by", "name"), ["order-1", "order-2", "order-10"]);
+  assert.deepEqual(await list("--sort-by", "{.metadata.name}", "-o", "kubectl"), ["order-1", "order-2", "order-10"]);
+  assert.deepEqual(await list("--sort-by", "state", "-o", "name"), ["order-1", "order-10", "order-2"]);
+  for (const format of ["name", "wide", "kubectl", "custom-columns=N:.metadata.name"]) {
+    assert.deepEqual(await list("--pending", "-o", format), ["order-10", "order-2"], format);
+  }
+  const wrong = await tlsboot(["get", "csr", "--sort-by", "colour"]);
+  assert.equal(wrong.code, 2);
+  assert.match(
+    wrong.stderr,
+    /no column has that name\n.*use one of name, for, signer, requested-by, age, expires, state,/,
+  );
+  assert.match(
+    (await tlsboot(["get", "csr", "--sort-by", ".spec.colour"])).stderr,
+    /no object in the list has that field/,
+  );
+  assert.equal((await tlsboot(["get", "csr", "order-1", "--pending"])).code, 2);
+});
+
+test("tlsboot get csr on a terminal has colours, fits, and shows short names, which every command takes", async () => {
+  const signerName = "example.com/terminal-signer-with-a-long-name";
+  const [first, second] = [`node-csr-terma${"A".repeat(38)}`, `node-csr-termb${"B".repeat(38)}`];
+  for (const name of [first, second]) await submit({ name, signerName, metadata: { labels: { test: "terminal" } } });
+  const io = createCapturedIo({
+    cwd: folder.path,
+    clock,
+    env: { TLSBOOT_DATA_DIR: "data" },
+    isTerminal: true,
+    columns: 80,
+  });
+  assert.equal(await run(["get", "csr", "-l", "test=terminal"], io, quiet), 0);
+  const [heading = "", ...rows] = io.stdoutText().trimEnd().split("\n");
+  assert.match(heading, /^NAME +FOR +SIGNER +REQUESTED BY +AGE +EXPIRES +STATE$/);
+  // deno-lint-ignore no-control-regex -- the colour of the state
+  assert.match(rows[0] ?? "", /^node-csr-terma +system:node:\S+ +example\.com\S*… .* \x1b\[33mpending\x1b\[0m$/);
+  // deno-lint-ignore no-control-regex -- colours take no place
+  for (const row of rows) assert.ok(row.replace(/\x1b\[\d+m/g, "").length <= 80, row);
+  for (const args of [["get", "csr", "-o", "name"], ["describe", "csr"], ["approve"], ["delete", "csr"]]) {
+    const { code, stdout } = await tlsboot([...args, "node-csr-terma"]);
+    assert.equal(code, 0, args.join(" "));
+    assert.ok(stdout.includes(first), args.join(" "));
+  }
+  assert.ok((await tlsboot(["deny", "csr/node-csr-termb"])).stdout.includes(second));
+});
+
+test("a short name that can mean several requests, or is the whole name of another one, decides about none", async () => {
+  const names = [`node-csr-twice${"A".repeat(38)}`, `node-csr-twice${"B".repeat(38)}`];
+  for (const name of names) await submit({ name, signerName: "example.com/twice" });
+  for (const args of [["approve"], ["deny"], ["describe", "csr"], ["get", "csr"], ["delete", "csr"]]) {
+    const { code, stdout, stderr } = await tlsboot([...args, "node-csr-twice"]);
+    assert.deepEqual([code, stdout], [1, ""], args.join(" "));
+    assert.match(stderr, /"node-csr-twice" means more than one request:\n.*twiceA.*\n.*twiceB/);
+  }
+  // A client chooses the name of its request: here one that a person would type for another.
+  const [honest, dishonest] = [`node-csr-honst${"A".repeat(38)}`, "node-csr-honst"];
+  for (const name of [honest, dishonest]) await submit({ name, signerName: "example.com/twice" });
+  assert.match((await tlsboot(["approve", dishonest])).stderr, /means more than one request/);
+  assert.equal((await tlsboot(["deny", `csr/${dishonest}`])).code, 0);
+  assert.match((await tlsboot(["get", "csr", honest, "--no-headers"])).stdout, / pending$/m);
 });
 
 test("tlsboot get csr -o prints names, JSON, YAML and jsonpath", async () => {
@@ -117,7 +206,7 @@ test("tlsboot get csr -w shows changes until it is interrupted", async () => {
   await seen.promise;
   interruption.abort(new Error("interrupted"));
   assert.equal(await watching, 130);
-  assert.match(io.stdoutText(), /^NAME .*\nwatched /);
+  assert.match(io.stdoutText(), /^NAME .* STATE\nwatched .* pending\n/);
   assert.equal(io.stderrText(), "tlsboot: interrupted\n");
 });
 
@@ -212,6 +301,8 @@ test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown
   );
   assert.doesNotMatch(listed.stdout + wide.stdout, /0123456789abcdef/);
   assert.match((await tlsboot(["token", "list", "--show-secrets"])).stdout, /\nabcdef\.0123456789abcdef +/);
+  const columns = ["-o", "custom-columns=id:id,for:description", "--sort-by", "id", "--no-headers"];
+  assert.match((await tlsboot(["token", "list", ...columns])).stdout, /^abcdef +\S/m);
   const facts = JSON.parse((await tlsboot(["token", "list", "-o", "json"])).stdout);
   assert.equal(facts.find((item: { id: string }) => item.id === "abcdef").token, undefined);
   const gone = await tlsboot(["token", "delete", "abcdef", "nope00"]);

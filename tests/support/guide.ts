@@ -62,7 +62,7 @@ start_controller() {
 pending() {
   local name=
   until [ -n "$name" ]; do
-    name=$(tlsboot get csr "$@" 2>/dev/null | awk '$NF == "Pending" { print $1; exit }')
+    name=$(tlsboot get csr --pending --no-headers "$@" 2>/dev/null | awk '{ print $1; exit }')
     [ -n "$name" ] || sleep 0.2
   done
   echo "$name"

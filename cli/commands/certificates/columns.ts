@@ -1,23 +1,21 @@
 /** The columns of certificates: for people in a table, and for programs as comma-separated values. */
 import { getName } from "../../../core/kube/meta.ts";
+import type { Style } from "../../output/style.ts";
 import type { TableColumn, TableRow } from "../../output/table.ts";
 import { getApprover, getSigner, listNames, type RecordRow, shortenSerial } from "../../../core/review/record_rows.ts";
 
-interface RecordColumn {
-  readonly name: string;
-  /** Above zero for columns of `-o wide`. */
-  readonly priority: number;
+interface RecordColumn extends TableColumn {
   text(row: RecordRow): string | undefined;
 }
 
 const COLUMNS: readonly RecordColumn[] = [
   column("Serial", ({ record }) => record.spec.serialNumber && shortenSerial(record.spec.serialNumber)),
-  column("Subject", ({ record }) => record.spec.subject),
-  column("Signer", ({ record }) => getSigner(record)),
+  { ...column("Subject", ({ record }) => record.spec.subject), minWidth: 16 },
+  { ...column("Signer", ({ record }) => getSigner(record)), minWidth: 12 },
   column("Issued", ({ record }) => record.spec.issuedAt ?? undefined),
   column("Expires", ({ record }) => record.spec.notAfter ?? undefined),
-  column("Status", ({ status }) => status),
-  column("Approved-By", ({ record }) => getApprover(record)),
+  { ...column("Status", ({ status }) => status), paint: paintStatus },
+  { ...column("Approved-By", ({ record }) => getApprover(record)), minWidth: 12 },
   column("Names", ({ record }) => listNames(record).join(","), 1),
   column("Requester", ({ record }) => record.spec.requester?.username, 1),
   column("Token", ({ record }) => record.spec.requester?.tokenID, 1),
@@ -32,8 +30,13 @@ function column(name: string, text: RecordColumn["text"], priority = 0): RecordC
   return { name, priority, text };
 }
 
+function paintStatus(status: string, style: Style): string {
+  if (status === "valid") return style.green(status);
+  return status === "revoked" ? style.red(status) : style.yellow(status);
+}
+
 /** The columns of a table of certificates. */
-export const RECORD_TABLE_COLUMNS: readonly TableColumn[] = COLUMNS.map(({ name, priority }) => ({ name, priority }));
+export const RECORD_TABLE_COLUMNS: readonly TableColumn[] = COLUMNS;
 
 /** Makes the cells of a row; an empty one becomes `<none>`. */
 export function toTableRow(row: RecordRow): TableRow {

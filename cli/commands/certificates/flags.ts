@@ -3,11 +3,12 @@ import { parseSettingDuration } from "../../../core/lib/duration.ts";
 import type { IssuedSince, RecordOrder } from "../../../core/review/record_rows.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
+import { NO_HEADERS_FLAG } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
-  choiceFlag,
   durationFlag,
   fileFlag,
+  type Flag,
   listFlag,
   parsedFlag,
   switchFlag,
@@ -70,17 +71,33 @@ const GET_CERTIFICATES_FLAGS = {
     summary: "Certificates that were issued within this time or since this date: 365d, 2026-01-31.",
     parse: parseSince,
   }),
-  sortBy: choiceFlag({
-    isCommandLineOnly: true,
-    placeholder: "COLUMN",
-    choices: SORT_KEYS,
-    default: "issued",
-    summary: `Order of the list: ${SORT_KEYS.join(", ")}.`,
-  }),
+  sortBy: {
+    ...textFlag({
+      isCommandLineOnly: true,
+      placeholder: "COLUMN|PATH",
+      default: "issued",
+      completion: { kind: "suggestions", suggestions: SORT_KEYS },
+      summary: `Order of the list: ${SORT_KEYS.join(", ")}, or a path such as .spec.request.name.`,
+    }),
+    parse: (texts) => parseSortKey(texts.at(-1) ?? ""),
+  } satisfies Flag<string>,
+  noHeaders: NO_HEADERS_FLAG,
 } as const;
 
 /** The type of the flags of `get certificates`. */
 export type GetCertificatesFlags = typeof GET_CERTIFICATES_FLAGS;
+
+/** Reports whether a value of `--sort-by` is a column of the register. */
+export function isRecordOrder(text: string): text is RecordOrder {
+  return SORT_KEYS.some((key) => key === text);
+}
+
+/** Checks a value of `--sort-by`; paths have a dot or a bracket. */
+function parseSortKey(text: string): Result<string, string> {
+  return isRecordOrder(text) || /[.[{]/.test(text)
+    ? ok(text)
+    : err(`want one of ${SORT_KEYS.join(", ")}, or a path such as .spec.request.name`);
+}
 
 /** Parses a duration, a date or an RFC 3339 time. */
 function parseSince(text: string): Result<IssuedSince, string> {

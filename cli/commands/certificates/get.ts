@@ -2,7 +2,7 @@
 import { decodeApiObject } from "../../../client/objects/api.ts";
 import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { GetCertificatesFlags } from "./flags.ts";
+import { type GetCertificatesFlags, isRecordOrder } from "./flags.ts";
 import { RECORD_COLLECTION } from "../../api/records.ts";
 import { watchObjects } from "../../api/tables.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -10,6 +10,8 @@ import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
+import { parseRowOrder } from "../../output/sort.ts";
+import { createStyle } from "../../output/style.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
 import { createRecordPrinter, type RecordPrinter } from "./printer.ts";
 import {
@@ -35,13 +37,27 @@ export async function run(input: Input<GetCertificatesFlags>, io: Io, signal: Ab
     throw new UsageError("a serial number cannot be given together with a flag that selects certificates");
   }
   // An invalid template is reported before any request is sent.
-  const printer = createRecordPrinter(settings.output, settings.watch || args.length === 1);
+  const printer = createRecordPrinter(settings.output, settings.watch || args.length === 1, {
+    hasHeader: !settings.noHeaders,
+    style: createStyle(io.stdout, io.env),
+    ...(io.stdout.isTerminal ? { fitTo: () => io.stdout.columns } : {}),
+  });
+  const sort = createSort(settings.sortBy);
   await using records = await openRecords(settings, io);
   if (args.length > 0) return await showNamed(records, input, printer, io, signal);
-  const list = new RecordList(records, settings, printer, io);
+  const list = new RecordList(records, settings, printer, sort, io);
   const version = await list.show(signal);
   if (settings.watch) await list.watch(version, signal);
   return EXIT.done;
+}
+
+type SortRows = (rows: readonly RecordRow[]) => readonly RecordRow[];
+
+/** Creates the order of `--sort-by`. Throws UsageError for an invalid path. */
+function createSort(sortBy: string): SortRows {
+  if (isRecordOrder(sortBy)) return (rows) => rows.toSorted(compareRows(sortBy));
+  const order = parseRowOrder(sortBy);
+  return (rows) => order.sort([], rows.map((row) => ({ ...row, object: row.record, cells: [] })));
 }
 
 function isSelecting({ expired, revoked, ...texts }: Settings): boolean {
@@ -75,13 +91,15 @@ class RecordList {
   readonly #printer: RecordPrinter;
   readonly #io: Io;
   readonly #now: Date;
+  readonly #sort: SortRows;
   readonly #isSelected: (row: RecordRow) => boolean;
   #replacements: Replacements = new Map();
 
-  constructor(records: OpenRecords, settings: Settings, printer: RecordPrinter, io: Io) {
+  constructor(records: OpenRecords, settings: Settings, printer: RecordPrinter, sort: SortRows, io: Io) {
     this.#records = records;
     this.#settings = settings;
     this.#printer = printer;
+    this.#sort = sort;
     this.#io = io;
     this.#now = io.clock.now();
     this.#isSelected = createSelector(settings, this.#now);
@@ -104,9 +122,9 @@ class RecordList {
       if (sortBy !== "issued") sorted.push(...rows);
       else this.#io.stdout.write(this.#printer.printPage(rows));
     }
-    if (sortBy !== "issued") this.#io.stdout.write(this.#printer.printPage(sorted.sort(compareRows(sortBy))));
+    if (sortBy !== "issued") this.#io.stdout.write(this.#printer.printPage(this.#sort(sorted)));
     this.#io.stdout.write(this.#printer.printEnd());
-    const isTable = output === undefined || output.kind === "wide";
+    const isTable = output === undefined || output.kind === "wide" || output.kind === "custom-columns";
     if (count === 0 && isTable && !watch) this.#io.stderr.write("No certificates found\n");
     return version;
   }

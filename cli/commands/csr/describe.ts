@@ -24,7 +24,7 @@ import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
 import { findRequestRecords } from "../../api/request_records.ts";
 import { describeRequest, type KnownProfiles } from "./describe_text.ts";
-import { listRequestsOfMachine } from "./targets.ts";
+import { findByShortName, listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import {
   createReviewerOnlySources,
@@ -57,7 +57,7 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
     return await forEachName(
       names,
       async (name) => {
-        for (const csr of await findRequests(api, name, signal)) await show(csr);
+        for (const csr of await findRequests(api, name, io, signal)) await show(csr);
       },
       { io, isDebug: input.isDebug, signal },
     );
@@ -68,16 +68,19 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   return EXIT.done;
 }
 
-/** Finds a request by its name, or those of a machine of that name. */
+/** Finds a request by its name or short name, or those of a machine of that name. */
 async function findRequests(
   api: ApiClient,
   name: string,
+  io: Pick<Io, "clock">,
   signal: AbortSignal,
 ): Promise<readonly CertificateSigningRequest[]> {
   try {
     return [await api.requestObject({ method: "GET", path: csrPath(name) }, signal)];
   } catch (error) {
     if (!isAppError(error, "not_found")) throw error;
+    const whole = await findByShortName(api, name, io.clock, signal);
+    if (whole !== undefined) return [await api.requestObject({ method: "GET", path: csrPath(whole) }, signal)];
     const found = await listRequestsOfMachine(api, name, signal);
     if (found.length === 0) throw error;
     return found;

@@ -6,7 +6,8 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { durationFlag, listFlag, textFlag } from "../../framework/flags.ts";
+import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { REQUEST_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The names of the resource in kubectl. */
 const CSR_ALIASES: readonly string[] = [
@@ -18,20 +19,26 @@ const CSR_ALIASES: readonly string[] = [
 /** Shells complete the names of requests. */
 const REQUEST_NAMES = { kind: "objects", objects: "requests" } as const;
 
-const GET_CSR_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
+const GET_CSR_FLAGS = {
+  ...API_FLAGS,
+  ...LIST_FLAGS,
+  output: REQUEST_OUTPUT_FLAG,
+  pending: switchFlag({ isCommandLineOnly: true, summary: "Only requests that no one has decided yet." }),
+} as const;
 
 /** The type of the flags of `get csr`. */
 export type GetCsrFlags = typeof GET_CSR_FLAGS;
 
-/** The command that shows requests as kubectl does. */
+/** The command that lists requests, for people or as kubectl does. */
 export const getCsrCommand = defineCommand({
   path: ["get", "csr"],
   aliases: CSR_ALIASES,
   summary: "Display certificate signing requests",
   description: `Display certificate signing requests.
 
- Prints the table that the server makes, the same as kubectl get csr. On stderr it names the pending requests that the
- approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
+ STATE is pending, approved (without a certificate yet), issued, denied or failed. EXPIRES is the rest of the certificate's lifetime. On a terminal the table has colours, is cut to the width, and shows short names, which every command accepts; elsewhere nothing is cut. -o kubectl prints the same as kubectl get csr.
+
+ On stderr it names the pending requests that the approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
   group: "Certificate Signing Request Commands",
   args: [
     argument("NAME", "Requests to show; all without a name", {
@@ -43,8 +50,9 @@ export const getCsrCommand = defineCommand({
   flags: GET_CSR_FLAGS,
   examples: [
     { comment: "List all requests", command: "tlsboot get csr" },
+    { comment: "List what waits for a decision, the newest first", command: "tlsboot get csr --pending --sort-by age" },
     {
-      comment: "List pending serving certificates and watch",
+      comment: "Watch what becomes of requests for serving certificates",
       command: "tlsboot get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -w",
     },
     {

@@ -1,25 +1,63 @@
 /** Shows requests, with `-o wide` also where they came from and who decided. */
 import type { ApiClient } from "../../../client/objects/api.ts";
+import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { AppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { findHolds } from "../../api/holds.ts";
 import { findRequestRecords } from "../../api/request_records.ts";
-import { type ShownObjects, showObjects } from "../../api/show_objects.ts";
+import { showObjects } from "../../api/show_objects.ts";
 import type { ServerTable } from "../../api/tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import type { GetCsrFlags } from "./flags.ts";
+import { createCsrTable, createNameShortener } from "./table.ts";
+import { findByShortName } from "./targets.ts";
 
 /** The action of the command `tlsboot get csr`. */
 export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { pending, output } = input.settings;
   const names = parseCsrNames(input.args);
-  const afterTable: ShownObjects["afterTable"] = (rows, api) => reportHolds(rows, api, io, signal);
-  const shown = { kind: certificateSigningRequestKind, names, extendWide: addOrigins, afterTable };
-  return await showObjects(shown, input, io, signal);
+  if (pending && names.length > 0) throw new UsageError("a name cannot be given together with --pending");
+  const isTable = output === undefined || output.kind === "wide" || output.kind === "kubectl";
+  // Requests that are not shown count too, because a short name must mean one request only.
+  const known = new Set<string>();
+  const isPending = createPendingFilter();
+  const isShown = (csr: CertificateSigningRequest): boolean => {
+    known.add(getName(csr));
+    return !pending || isPending(csr);
+  };
+  return await showObjects(
+    {
+      kind: certificateSigningRequestKind,
+      names,
+      table: createCsrTable(io.clock),
+      extendWide: addOrigins,
+      ...(pending || output === undefined ? { isShown } : {}),
+      ...(names.length > 0 ? {} : { refine: createNameShortener(known) }),
+      findName: (name, api) => findByShortName(api, name, io.clock, signal),
+      ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, io, signal) } : {}),
+    },
+    input,
+    io,
+    signal,
+  );
+}
+
+/** Creates a filter for pending requests; in a watch it also shows what becomes of a request that was shown. */
+function createPendingFilter(): (csr: CertificateSigningRequest) => boolean {
+  const shown = new Set<string>();
+  return (csr) => {
+    const { uid = "" } = csr.metadata;
+    if (getCsrPhase(csr).kind !== "pending") return shown.delete(uid);
+    shown.add(uid);
+    return true;
+  };
 }
 
 /** Reports on stderr which of the pending requests an approver holds for a person, and why. */
@@ -29,7 +67,8 @@ async function reportHolds(
   io: Pick<Io, "clock" | "stderr">,
   signal: AbortSignal,
 ): Promise<void> {
-  const pending = new Set(rows.filter(({ cells }) => cells.includes("Pending")).map(({ cells }) => String(cells[0])));
+  const isPending = ({ cells }: ServerTable["rows"][number]): boolean => cells.includes("Pending");
+  const pending = new Set(rows.filter(isPending).map(({ object }) => object?.metadata?.name ?? ""));
   if (pending.size === 0) return;
   try {
     const { items } = await listCsrs(api, {}, signal);

@@ -9,6 +9,7 @@ import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
 import type { Clock } from "../../../core/ports.ts";
+import { findShortened, isShortForm } from "../../../core/review/request_summary.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 
 /** Finds the name of the request that an argument means. */
@@ -29,31 +30,29 @@ export function parseTargets(args: readonly string[]): void {
 export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): TargetFinder {
   let listed: Promise<readonly CertificateSigningRequest[]> | undefined;
 
-  async function findOfMachine(node: string, signal: AbortSignal): Promise<readonly CertificateSigningRequest[]> {
+  const list = (signal: AbortSignal): Promise<readonly CertificateSigningRequest[]> =>
     listed ??= listCsrs(api, {}, signal).then(({ items }) => items);
-    return (await listed).filter((csr) => findNode(csr) === node);
-  }
 
-  function choose(arg: string, candidates: readonly CertificateSigningRequest[]): string | undefined {
-    const [only, ...more] = candidates;
-    if (more.length === 0) return only === undefined ? undefined : getName(only);
-    throw new AppError("invalid", `"${arg}" means more than one request:\n${describeAll(candidates, clock.now())}`, {
-      hint: "find out which of them is the machine's: tlsboot describe csr NAME; then decide by csr/NAME",
-    });
-  }
+  const choose = (arg: string, candidates: readonly CertificateSigningRequest[]): string | undefined =>
+    chooseOne(arg, candidates, clock.now());
 
   return async (arg, signal) => {
     const isMachine = NODE_PREFIX.test(arg);
     const name = isMachine ? arg.replace(NODE_PREFIX, "") : parseCsrNames([arg])[0] ?? "";
-    if (!isMachine && name !== arg) return name;
     const own = isMachine ? undefined : await findCsr(api, name, signal);
-    if (own !== undefined && findNode(own) === name) return name;
-    const requests = await findOfMachine(name, signal).catch((error: unknown) => {
+    if (!isMachine && name !== arg) {
+      return own === undefined ? await findByShortName(api, name, clock, signal) ?? name : name;
+    }
+    // A client chooses the name of its request, and may choose the short name of another one.
+    if (own !== undefined && findNode(own) === name && !isShortForm(name)) return name;
+    const all = await list(signal).catch((error: unknown) => {
       // A user who may decide about requests but not list them names the request.
       if (own !== undefined && isAppError(error, "access_denied")) return [];
       throw error;
     });
-    const pending = requests.filter((csr) => !isSettled(csr));
+    const requests = all.filter((csr) => findNode(csr) === name && getName(csr) !== name);
+    const shortened = isMachine ? [] : filterShortened(name, all);
+    const pending = [...new Set([...requests.filter((csr) => !isSettled(csr)), ...shortened])];
     if (own !== undefined) return choose(arg, [own, ...pending]) ?? name;
     // A decided request of the machine is only meant when none is pending.
     const [latest] = requests.toSorted((a, b) => getCreation(b) - getCreation(a));
@@ -67,6 +66,38 @@ export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): T
       },
     );
   };
+}
+
+/** Returns the name of the only candidate; undefined without one. Throws AppError `invalid` that describes several. */
+function chooseOne(arg: string, candidates: readonly CertificateSigningRequest[], now: Date): string | undefined {
+  const [only, ...more] = candidates;
+  if (more.length === 0) return only === undefined ? undefined : getName(only);
+  throw new AppError("invalid", `"${arg}" means more than one request:\n${describeAll(candidates, now)}`, {
+    hint: "find out which of them you mean: tlsboot describe csr NAME; then decide by csr/NAME",
+  });
+}
+
+/**
+ * Finds the name of the request that a short name means, as `get csr` shows it on a terminal; undefined when it means none.
+ * Throws AppError `invalid` when it means several.
+ */
+export async function findByShortName(
+  api: ApiClient,
+  text: string,
+  clock: Pick<Clock, "now">,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (!isShortForm(text)) return undefined;
+  const { items } = await listCsrs(api, {}, signal);
+  return chooseOne(text, filterShortened(text, items), clock.now());
+}
+
+function filterShortened(
+  text: string,
+  csrs: readonly CertificateSigningRequest[],
+): readonly CertificateSigningRequest[] {
+  const names = new Set(findShortened(text, csrs.map(getName)));
+  return csrs.filter((csr) => getName(csr) !== text && names.has(getName(csr)));
 }
 
 async function findCsr(

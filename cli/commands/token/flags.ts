@@ -2,9 +2,9 @@
 import { parseTokenNetwork, parseTokenUses } from "../../../core/bootstrap/bound_token.ts";
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { API_FLAGS } from "../../flags/common.ts";
+import { LIST_FLAGS, NO_HEADERS_FLAG } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
-  choiceFlag,
   directoryFlag,
   durationFlag,
   fileFlag,
@@ -14,6 +14,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import { TOKEN_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
 export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
@@ -121,11 +122,9 @@ export const tokenCreateCommand = defineCommand({
 
 const TOKEN_LIST_FLAGS = {
   ...API_FLAGS,
-  output: choiceFlag({
-    short: "o",
-    choices: ["wide", "json", "yaml"],
-    summary: "Output format. Without it, a table; wide adds columns.",
-  }),
+  output: TOKEN_OUTPUT_FLAG,
+  sortBy: LIST_FLAGS.sortBy,
+  noHeaders: NO_HEADERS_FLAG,
   showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
 } as const;
 

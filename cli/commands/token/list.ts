@@ -6,58 +6,73 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { alignTabs } from "../../output/tab_writer.ts";
-import { escapeValue } from "../../output/escape.ts";
-
-/** The spacing of kubeadm's table. */
-const TOKEN_TABS = { minWidth: 10, padding: 3 };
+import { parseCustomColumns } from "../../output/custom_columns.ts";
+import { parseRowOrder } from "../../output/sort.ts";
+import { createTablePrinter, type TableColumn } from "../../output/table.ts";
 
 /** The action of the command `tlsboot token list`. */
 export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { showSecrets, output } = input.settings;
+  const { showSecrets, output, sortBy, noHeaders } = input.settings;
+  // An invalid path is reported before any request is sent.
+  const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
+  const custom = output?.kind === "custom-columns" ? parseCustomColumns(output.spec) : undefined;
   await using connection = await connect(input.settings, io);
   const tokens = await listTokens(connection.api, showSecrets, io.clock.now(), signal);
-  if (output === "json" || output === "yaml") {
-    writeStructured(tokens, output, io);
+  const named = [...COLUMNS, ...WIDE_COLUMNS].map((column) =>
+    column.name === "ID" && showSecrets ? { ...column, heading: "TOKEN" } : column
+  );
+  const unsorted = tokens.map((token) => ({
+    object: token,
+    cells: named.map(({ cell }) => cell(token)),
+    sortValues: named.map(({ toSortValue }) => toSortValue?.(token)),
+  }));
+  const rows = order?.sort(named, unsorted) ?? unsorted;
+  if (output?.kind === "json" || output?.kind === "yaml") {
+    writeStructured(rows.map(({ object }) => object), output.kind, io);
     return EXIT.done;
   }
   if (tokens.length === 0) {
     io.stderr.write("No tokens found\n");
     return EXIT.done;
   }
-  const columns = output === "wide" ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
-  const heading = columns.map(({ name }) => name === "ID" && showSecrets ? "TOKEN" : name);
-  const rows = tokens.map((token) => columns.map(({ cell }) => escapeValue(cell(token))));
-  const text = [heading, ...rows].map((row) => row.join("\t")).join("\n");
-  io.stdout.write(`${alignTabs(text, TOKEN_TABS)}\n`);
+  const isWide = output?.kind === "wide";
+  const fitTo = () => io.stdout.isTerminal && output === undefined ? io.stdout.columns : undefined;
+  const printer = createTablePrinter({ isWide, hasHeader: !noHeaders, fitTo });
+  const text = custom === undefined
+    ? printer.print(named, rows)
+    : printer.print(custom.columns, rows.map(({ object }) => ({ cells: custom.toCells(object) })));
+  io.stdout.write(text);
   return EXIT.done;
 }
 
 /** A column of the table. */
-interface TokenColumn {
-  readonly name: string;
+interface TokenColumn extends TableColumn {
   cell(token: ListedToken): string;
+  /** Returns what the column is sorted by instead of its cell. */
+  toSortValue?(token: ListedToken): unknown;
 }
 
 const COLUMNS: readonly TokenColumn[] = [
   { name: "ID", cell: ({ id, token }) => token ?? id },
-  { name: "TTL", cell: ({ ttl }) => ttl },
+  // In RFC 3339 the order of times is that of their texts; a token without an end is after all others.
+  { name: "TTL", cell: ({ ttl }) => ttl, toSortValue: ({ expires }) => expires ?? "~" },
   { name: "KIND", cell: ({ kind }) => kind },
-  { name: "NODE", cell: ({ node }) => node ?? "<any>" },
-  { name: "FROM", cell: ({ networks }) => networks?.join(",") ?? "<anywhere>" },
+  { name: "NODE", minWidth: 10, cell: ({ node }) => node ?? "<any>" },
+  { name: "FROM", minWidth: 12, cell: ({ networks }) => networks?.join(",") ?? "<anywhere>" },
   { name: "USES", cell: formatUses },
-  { name: "LAST USE", cell: ({ lastUse }) => lastUse === undefined ? "<none>" : formatMoment(lastUse) },
-  { name: "DESCRIPTION", cell: ({ description }) => description || "<none>" },
+  { name: "LAST USE", minWidth: 20, cell: ({ lastUse }) => lastUse === undefined ? "<none>" : formatMoment(lastUse) },
+  { name: "DESCRIPTION", minWidth: 12, cell: ({ description }) => description || "<none>" },
 ];
 
 const WIDE_COLUMNS: readonly TokenColumn[] = [
-  { name: "EXPIRES", cell: ({ expires }) => expires ?? "<never>" },
-  { name: "USAGES", cell: ({ usages }) => usages.join(",") || "<none>" },
-  { name: "EXTRA GROUPS", cell: ({ groups }) => groups.join(",") || "<none>" },
-  { name: "CREATED BY", cell: ({ createdBy }) => createdBy ?? "<unknown>" },
-  { name: "APPROVES", cell: ({ approves }) => approves === true ? "yes" : "no" },
-  { name: "KEY", cell: ({ publicKey, boundKeys }) => publicKey ?? (boundKeys?.join(",") || "<none>") },
+  { priority: 1, name: "EXPIRES", cell: ({ expires }) => expires ?? "<never>" },
+  { priority: 1, name: "USAGES", cell: ({ usages }) => usages.join(",") || "<none>" },
+  { priority: 1, name: "EXTRA GROUPS", cell: ({ groups }) => groups.join(",") || "<none>" },
+  { priority: 1, name: "CREATED BY", cell: ({ createdBy }) => createdBy ?? "<unknown>" },
+  { priority: 1, name: "APPROVES", cell: ({ approves }) => approves === true ? "yes" : "no" },
+  { priority: 1, name: "KEY", cell: ({ publicKey, boundKeys }) => publicKey ?? (boundKeys?.join(",") || "<none>") },
   {
+    priority: 1,
     name: "LAST REFUSAL",
     cell: ({ lastRefusal }) =>
       lastRefusal === undefined ? "<none>" : `${formatMoment(lastRefusal)}: ${lastRefusal.reason}`,

@@ -12,7 +12,9 @@ import type { Io } from "../../io.ts";
 import type { TrustListFlags } from "./flags.ts";
 
 const TABLE: OwnTable = {
-  columns: [{ name: "Name" }, { name: "Signer" }, { name: "Certificates" }, { name: "Expires" }],
+  columns: [{ name: "Name", minWidth: 20 }, { name: "Signer", minWidth: 12 }, { name: "Certificates" }, {
+    name: "Expires",
+  }],
   toCells(bundle: ClusterTrustBundle) {
     const { certificates, firstNotAfter } = describeTrustBundle(bundle.spec.trustBundle);
     const expires = firstNotAfter === undefined ? "<unknown>" : formatTime(firstNotAfter);

@@ -1,0 +1,82 @@
+/** The order of lists by `--sort-by`: by the name of a column, or by a JSONPath as in kubectl. */
+import { compareNaturally } from "../../core/lib/natural_order.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import { findPathValues, parseRelaxedPath } from "./jsonpath.ts";
+import type { TableColumn, TableRow } from "./table.ts";
+
+/** A row that can be sorted. */
+export interface SortableRow extends TableRow {
+  /** The object of the row, for a JSONPath. */
+  readonly object?: unknown;
+  /** Values that are compared instead of the cells of their columns; undefined for a cell that is compared as it is. */
+  readonly sortValues?: readonly unknown[];
+}
+
+/** Sorts the rows of a list. */
+export interface RowOrder {
+  /** Whether the rows need whole objects. */
+  readonly needsObjects: boolean;
+  /** Returns the rows in order. Throws UsageError when there is no such column, and for a path that no object has. */
+  sort<R extends SortableRow>(columns: readonly TableColumn[], rows: readonly R[]): readonly R[];
+}
+
+/** Parses the value of `--sort-by`: a text with a dot or a bracket is a JSONPath, any other the name of a column. */
+export function parseRowOrder(text: string): RowOrder {
+  if (!/[.[{]/.test(text)) return { needsObjects: false, sort: (columns, rows) => sortByColumn(text, columns, rows) };
+  const path = parseRelaxedPath(text);
+  return {
+    needsObjects: true,
+    sort(_columns, rows) {
+      const keyed = rows.map((row) => ({ row, value: findPathValues(path, row.object)[0] }));
+      if (keyed.length > 0 && keyed.every(({ value }) => value === undefined)) {
+        throw new UsageError(`cannot sort by "${text}": no object in the list has that field`);
+      }
+      // Objects without the field are first, as in kubectl.
+      return keyed.sort((a, b) => compareValues(a.value, b.value, -1)).map(({ row }) => row);
+    },
+  };
+}
+
+function sortByColumn<R extends SortableRow>(
+  text: string,
+  columns: readonly TableColumn[],
+  rows: readonly R[],
+): readonly R[] {
+  const index = columns.findIndex(({ name }) => toKey(name) === toKey(text));
+  if (index < 0) {
+    const known = columns.map(({ name }) => toKey(name)).join(", ");
+    throw new UsageError(
+      `cannot sort by "${text}": no column has that name`,
+      `use one of ${known}; or a path such as .metadata.name`,
+    );
+  }
+  const isAge = toKey(columns[index]?.name ?? "") === "age";
+  const read = (row: R): unknown => {
+    const value = row.sortValues?.[index] ?? (isAge ? findNegativeTime(row.object) : undefined) ?? row.cells[index];
+    return value === null || value === "" || value === "<none>" ? undefined : value;
+  };
+  return rows.toSorted((a, b) => compareValues(read(a), read(b), 1));
+}
+
+/** Finds the creation time of an object as a number that grows with the age, because the cells are texts such as `10m`. */
+function findNegativeTime(object: unknown): number | undefined {
+  const [created] = findPathValues(CREATION, object);
+  const time = typeof created === "string" ? Date.parse(created) : Number.NaN;
+  return Number.isNaN(time) ? undefined : -time;
+}
+
+const CREATION = parseRelaxedPath(".metadata.creationTimestamp");
+
+/** Converts the name of a column to the form in which it is typed: `requested-by` for `Requested By`. */
+function toKey(name: string): string {
+  return name.toLowerCase().replaceAll(" ", "-");
+}
+
+/** Compares two values. `absent` is the order of an absent one before any other: 1 for the end of the list. */
+function compareValues(left: unknown, right: unknown, absent: 1 | -1): number {
+  if (left === undefined || right === undefined) {
+    return left === right ? 0 : left === undefined ? absent : -absent;
+  }
+  if (typeof left === "number" && typeof right === "number") return left - right;
+  return compareNaturally(String(left), String(right));
+}
