@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
+import type { Logger } from "../../core/ports.ts";
 import type { ApiConnection } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import { escapeText } from "../output/escape.ts";
@@ -23,6 +24,7 @@ export interface UiAppDeps {
   readonly data: UiData;
   readonly connection: ApiConnection;
   readonly io: Io;
+  readonly logger: Logger;
   /** The server and the user of the connection, in words. */
   readonly place: string;
   /** Returns the port on which the server listens. */
@@ -123,6 +125,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
       const content = await page.render(createContext(c));
       return await sendPage(c, 200, content, content.live ?? page.live);
     } catch (error) {
+      reportBug(c, error);
       return await sendFailure(c, error, page.live);
     }
   }
@@ -137,8 +140,14 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
       notices.push({ kind: "done", text: outcome.message });
       return c.redirect(outcome.location, 303);
     } catch (error) {
+      reportBug(c, error);
       return await sendFailure(c, error, []);
     }
+  }
+
+  /** Logs an error that no user can cause; the page shows its message only. */
+  function reportBug(c: Context<Env>, error: unknown): void {
+    if (!isAppError(error) && !c.req.raw.signal.aborted) deps.logger.error("page failed", { path: c.req.path, error });
   }
 
   /** Reads the form of a request; undefined when it was not made for this session. */

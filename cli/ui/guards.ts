@@ -48,7 +48,7 @@ export function findRefusal(request: UiRequest, port: number): UiRefusal | undef
     return { status: 421, message: `this server is http://${UI_HOST}:${port}, and answers to no other name` };
   }
   if (request.target.length > MAX_TARGET_LENGTH) return { status: 414, message: "the address is too long" };
-  if (!["GET", "HEAD", "POST"].includes(request.method)) {
+  if (!["GET", "POST"].includes(request.method)) {
     return { status: 405, message: `the method ${request.method.slice(0, 20)} is not served` };
   }
   return findForeignSite(request, host) ?? (request.method === "POST" ? findFormFault(request) : undefined);

@@ -32,6 +32,7 @@ for (
     { name: "an empty host", headers: { host: "" }, want: 421 },
     { name: "a long target", target: `/requests?q=${"x".repeat(5_000)}`, want: 414 },
     { name: "PUT", method: "PUT", want: 405 },
+    { name: "HEAD, for which a stream of events would have no reader", method: "HEAD", want: 405 },
     { name: "the preflight of another site", method: "OPTIONS", want: 405 },
     { name: "a link of another site", headers: { "sec-fetch-site": "cross-site", ...NAVIGATION }, want: undefined },
     { name: "an address that is typed", headers: { "sec-fetch-site": "none", ...NAVIGATION }, want: undefined },

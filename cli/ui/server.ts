@@ -60,6 +60,7 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
     data,
     connection,
     io,
+    logger,
     place: `${connection.cluster.server}, with the rights of ${username ?? "the kubeconfig's user"}`,
     port: () => port,
     signal: stopping.signal,

@@ -1,0 +1,240 @@
+/** What a person does on the page: reads requests, decides them with their own rights, and follows what happens. */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { get } from "node:http";
+import { after, before, test } from "node:test";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { runTlsboot } from "../support/child.ts";
+import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
+import { assertShown, HOSTILE } from "../support/hostile_text.ts";
+import {
+  type Connected,
+  connectWith,
+  type InstanceProcess,
+  startInstanceProcess,
+} from "../support/instance_process.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { findLink, openLink, type RunningUi, startUi, type UiClient } from "../support/ui_client.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+/** No controller of `up` decides about the requests of this signer, so they stay as the test leaves them. */
+const SIGNER = "example.com/x";
+const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- level: RequestResponse
+  resources: [{group: certificates.k8s.io, resources: ["certificatesigningrequests/approval"]}]
+  omitStages: [RequestReceived]
+- level: None
+`;
+
+let folder: TempFolder;
+let instance: InstanceProcess;
+let admin: Connected;
+let client: UiClient;
+let audit: string;
+
+before(async () => {
+  folder = await createTempFolder();
+  audit = folder.join("audit.log");
+  await writeFile(folder.join("policy.yaml"), AUDIT_POLICY);
+  const flags = ["--audit-log-path", audit, "--audit-policy-file", folder.join("policy.yaml")];
+  instance = await startInstanceProcess(folder, ["--ui", ...flags]);
+  admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+  client = await openLink(await findLink(instance.running));
+});
+
+after(async () => {
+  for (const one of [admin, instance, folder]) await one[Symbol.asyncDispose]();
+});
+
+async function create(name: string, options: CsrOptions = {}): Promise<CertificateSigningRequest> {
+  const body = await buildCsr({ name, signerName: SIGNER, ...options });
+  return await admin.api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, quiet);
+}
+
+async function read(name: string): Promise<CertificateSigningRequest> {
+  return await admin.api.requestObject<CertificateSigningRequest>({ method: "GET", path: `${CSRS}/${name}` }, quiet);
+}
+
+/** What the forms of a request's page send, beside the token. */
+function seen({ metadata: { uid = "", resourceVersion = "" } }: CertificateSigningRequest): Record<string, string> {
+  return { uid, resourceVersion };
+}
+
+/** Reads events of an open page until one matches. */
+function waitForEvent(origin: string, path: string, cookie: string, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = get(origin + path, { headers: { cookie, "sec-fetch-site": "same-origin" } }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+        if (!pattern.test(text)) return;
+        request.destroy();
+        resolve(text);
+      });
+      response.once("end", () => resolve(`ended: ${text}`));
+    });
+    request.once("error", reject);
+  });
+}
+
+test("ui: a request is approved and another one denied, and the audit log names the user", async () => {
+  const [first, second] = [await create("to-approve"), await create("to-deny")];
+  await client.submit("/requests/to-approve/approve", 303, seen(first));
+  await client.submit("/requests/to-deny/deny", 422, { ...seen(second), reason: " " });
+  await client.submit("/requests/to-deny/deny", 303, { ...seen(second), reason: "Not ours." });
+  const [approved, denied] = [await read("to-approve"), await read("to-deny")];
+  assert.deepEqual([approved, denied].map(({ status }) => status.conditions?.map(({ type }) => type)), [
+    ["Approved"],
+    ["Denied"],
+  ]);
+  assert.equal(
+    denied.status.conditions?.[0]?.message,
+    'Not ours. (denied by user "kubernetes-admin" with tlsboot ui)',
+  );
+  const events = (await readFile(audit, "utf8")).trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(
+    events.map(({ user, objectRef, responseStatus }) => [user.username, objectRef.name, responseStatus.code]),
+    [["kubernetes-admin", "to-approve", 200], ["kubernetes-admin", "to-deny", 200]],
+  );
+  const { body } = await client.send("/requests/to-deny", 200);
+  assert.match(body, /Request to-deny is denied\.<.*class="state denied"/s);
+  assert.doesNotMatch(body, /to-deny\/approve/, "a decided request has no forms");
+  assert.doesNotMatch((await client.send("/requests/to-deny", 200)).body, /Request to-deny is denied\./);
+});
+
+test("ui: what has changed since the user saw it is not decided", async () => {
+  const old = await create("changing");
+  const labels = { metadata: { labels: { changed: "yes" } } };
+  const patch = { method: "PATCH", path: `${CSRS}/changing`, contentType: "application/merge-patch+json" } as const;
+  await admin.api.requestJson({ ...patch, body: labels }, quiet);
+  const { body } = await client.submit("/requests/changing/approve", 409, seen(old));
+  assert.match(body, /has changed since it was shown: nothing was decided/);
+  await admin.api.requestJson({ method: "DELETE", path: `${CSRS}/changing` }, quiet);
+  const other = await create("changing");
+  await client.submit("/requests/changing/approve", 409, seen(old));
+  await client.submit("/requests/changing/approve", 422, {});
+  assert.equal((await read("changing")).status.conditions, undefined);
+  await client.submit("/requests/changing/approve", 303, seen(other));
+  await client.submit("/requests/nowhere/approve", 404, seen(old));
+});
+
+test("ui: only requests of expected machines are approved at once, and only those that were shown", async () => {
+  const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
+  await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
+  for (const name of ["m1", "m2"]) {
+    const body = await buildCsr({ name, ...kubelet, commonName: `system:node:${name}` });
+    await machine.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
+  }
+  await client.submit("/expected", 422, { machines: "m1 _" });
+  const plan = await client.submit("/expected", 200, { machines: "m1, m3\n" });
+  assert.match(plan.body, /would be approved.*has not asked yet.*Approve one request</s);
+  const [, list = ""] = /name="seen" value="([^"]*)"/.exec(plan.body) ?? [];
+  assert.match(list, /^m1 \S+ \d+$/);
+  const result = await client.submit("/requests/approve", 200, { machines: "m1 m2 m3", seen: list });
+  assert.match(result.body, /One request is approved\..*it was not on the list that was shown/s);
+  assert.deepEqual((await read("m1")).status.conditions?.map(({ type }) => type), ["Approved"]);
+  assert.equal((await read("m2")).status.conditions, undefined);
+});
+
+test("ui: a user sees what their rights allow, and reads what is missing", async () => {
+  const request = await create("guarded");
+  const user = await runTlsboot(["kubeconfig", "user", "viewer", "--data-dir", instance.data], { cwd: folder.path });
+  assert.equal(user.code, 0, user.stderr);
+  const kubeconfig = folder.join("viewer.kubeconfig");
+  await using nothing = await startUi(["--kubeconfig", kubeconfig], { cwd: folder.path });
+  const blind = await openLink(nothing);
+  assert.match((await blind.send("/requests", 403)).body, /User &quot;viewer&quot; cannot watch resource/);
+  for (
+    const [name, rules] of [["see", {
+      resources: ["certificatesigningrequests"],
+      verbs: ["get", "list", "watch"],
+    }]] as const
+  ) {
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    const api = "rbac.authorization.k8s.io";
+    const role = { metadata: { name }, rules: [{ apiGroups: ["certificates.k8s.io"], ...rules }] };
+    await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterroles`, body: role }, quiet);
+    const binding = {
+      metadata: { name },
+      subjects: [{ kind: "User", name: "viewer", apiGroup: api }],
+      roleRef: { kind: "ClusterRole", name, apiGroup: api },
+    };
+    await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterrolebindings`, body: binding }, quiet);
+  }
+  await using some = await startUi(["--kubeconfig", kubeconfig], { cwd: folder.path });
+  const viewer = await openLink(some);
+  assert.match((await viewer.send("/requests", 200)).body, /with the rights of viewer/);
+  assert.match((await viewer.send("/requests/guarded", 200)).body, /guarded/);
+  assert.match((await viewer.submit("/requests/guarded/approve", 403, seen(request))).body, /cannot update resource/);
+  assert.equal((await read("guarded")).status.conditions, undefined);
+});
+
+test("ui: hostile names stay text, and no secret is on a page", async () => {
+  const script = `<script>alert(1)</script>"' onload=x ${HOSTILE}`;
+  await create("hostile", { commonName: script, organizations: [script] });
+  const secret = await readFile(`${instance.data}/admin.kubeconfig`, "utf8");
+  const [, key = ""] = /client-key-data: (\S+)/.exec(secret) ?? [];
+  assert.ok(key.length > 100);
+  for (const path of ["/requests?q=hostile", "/requests/hostile", `/requests?q=${encodeURIComponent(script)}`]) {
+    const { body } = await client.send(path, 200);
+    assert.doesNotMatch(body, /<script>|" onload=|' onload=/, path);
+    assert.match(body, /&lt;script&gt;/, path);
+    assertShown(body, false, path);
+    assert.ok(!body.includes(key));
+  }
+});
+
+test("ui: an open page is informed of a change, and its stream ends with the session", async () => {
+  const { origin, link } = await startAnother();
+  const own = await openLink({ origin, link });
+  const { body } = await own.send("/requests", 200);
+  const [, version = ""] = /data-version="([^"]+)"/.exec(body) ?? [];
+  const changed = waitForEvent(origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
+  await create("new-on-page");
+  assert.match(await changed, /event: changed/);
+  assert.match((await own.send("/requests?q=new-on-page", 200)).body, /1 of \d+ requests/);
+  const ending = waitForEvent(origin, "/events?live=", own.cookie, /never/);
+  await own.submit("/logout", 200);
+  assert.match(await ending, /^ended: /);
+});
+
+let another: RunningUi | undefined;
+after(async () => await another?.[Symbol.asyncDispose]());
+async function startAnother(): Promise<RunningUi> {
+  another ??= await startUi(["--data-dir", instance.data], { cwd: folder.path });
+  return another;
+}
+
+test("ui: a lost server is shown on the page, which recovers by itself", async () => {
+  await using place = await createTempFolder();
+  const port = ["--secure-port", String(await findFreePort())];
+  const first = await startInstanceProcess(place, port);
+  await using ui = await startUi(["--data-dir", first.data], { cwd: place.path });
+  const own = await openLink(ui);
+  const { body } = await own.send("/requests", 200);
+  const [, version = ""] = /data-version="([^"]+)"/.exec(body) ?? [];
+  const lost = waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
+  await first.end("SIGTERM");
+  await lost;
+  const old = await own.send("/requests", 200);
+  assert.match(old.body, /The requests shown here may be old: /);
+  await using _second = await startInstanceProcess(place, port);
+  for (let shown = old.body; /may be old/.test(shown);) {
+    const [, version = ""] = /data-version="([^"]+)"/.exec(shown) ?? [];
+    // The failure may change before it ends: a server that starts refuses otherwise than one that is gone.
+    await waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
+    shown = (await own.send("/requests", 200)).body;
+  }
+});
+
+test("tlsboot ui says what is missing: an API, a kubeconfig, a free port", async () => {
+  const gone = await runTlsboot(["ui", "--data-dir", folder.join("none")]);
+  assert.equal(gone.code, 1);
+  assert.match(gone.stderr, /cannot read kubeconfig/);
+  const taken = await runTlsboot(["ui", "--data-dir", instance.data, "--port", String(instance.port)]);
+  assert.equal(taken.code, 1);
+  assert.match(taken.stderr, /cannot listen on 127\.0\.0\.1:\d+: another program does\n.*hint: choose another port/);
+});
