@@ -14,6 +14,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { EvidenceSources } from "../../controllers/evidence.ts";
 import { createNodeCertificates } from "../../controllers/node_certificates.ts";
 import { readApproverSettings } from "./published_settings.ts";
+import { RECORD_COLLECTION } from "./records.ts";
 
 /** Finds why requests are held: the fault of each such request by its name. The lists are those of the API. */
 export async function findHolds(
@@ -42,20 +43,22 @@ export async function findHolds(
 
 /**
  * Creates a lookup of the client certificates of nodes: in the register if the API has one that the user may read, and in
- * the requests that still exist. The register is read at the first call.
+ * the requests that still exist. The register is read at the first call, by default here.
  */
 export function createCertificateLookup(
   api: ApiClient,
   requests: readonly CertificateSigningRequest[],
   clock: Clock,
   signal: AbortSignal,
+  readRecords: () => Promise<readonly IssuedCertificate[]> = () =>
+    listRecordsOfSigner(api, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, signal),
 ): EvidenceSources["certificates"] {
   let read: Promise<readonly IssuedCertificate[]> | undefined;
   return async (node, exceptRequest) => {
     const certificates = createNodeCertificates({ records: undefined, clock });
     for (const csr of requests) certificates.put(csr);
     try {
-      read ??= listNodeRecords(api, signal);
+      read ??= readRecords();
       for (const record of await read) certificates.putRecord(record);
     } catch (error) {
       signal.throwIfAborted();
@@ -67,8 +70,12 @@ export function createCertificateLookup(
   };
 }
 
-async function listNodeRecords(api: ApiClient, signal: AbortSignal): Promise<readonly IssuedCertificate[]> {
-  const fieldSelector = `spec.signerName=${KUBE_APISERVER_CLIENT_KUBELET_SIGNER}`;
-  const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
-  return (await listAll<IssuedCertificate>(api, path, { fieldSelector }, signal)).items;
+/** Lists the records of the certificates from one signer. Throws AppError where the API has no register. */
+export async function listRecordsOfSigner(
+  api: ApiClient,
+  signerName: string,
+  signal: AbortSignal,
+): Promise<readonly IssuedCertificate[]> {
+  const fieldSelector = `spec.signerName=${signerName}`;
+  return (await listAll<IssuedCertificate>(api, RECORD_COLLECTION, { fieldSelector }, signal)).items;
 }

@@ -88,11 +88,12 @@ export function createRequestView(input: RequestViewInput): RequestView {
     ...(summary.expiresAt === undefined ? {} : { expiresAt: summary.expiresAt }),
     requester: toRequesterView(spec, record, input.token),
     ...about,
-    ...(rules === undefined || !request.ok ? { rules: [], changes: [] } : {
+    ...(rules === undefined || !request.ok ? { rules: [], changes: [], otherPolicies: [] } : {
       verdict: toVerdictView(rules.verdict),
       origin: rules.origin,
       rules: toRuleViews(rules.verdict.trace),
       changes: listChanges(rules.verdict, rules.others),
+      otherPolicies: rules.others.map(({ policy = "" }) => policy),
     }),
     conditions: getConditions(csr).map(toConditionView),
     ...(decision === undefined ? {} : { decision }),

@@ -279,7 +279,7 @@ for (
     {
       name: "a node that asks for another",
       options: { ...FIRST, username: "system:node:n3" },
-      want: ["node n3 asks for the certificate of another: a node asks for its own"],
+      want: ["node n3 asks for the certificate of node n7, but a node asks for its own"],
     },
     {
       name: "a name in the certificate of another holder, and reports of nodes",

@@ -33,6 +33,8 @@ export interface RequestView {
   readonly rules: readonly RuleView[];
   /** What would change the verdict, each in words. */
   readonly changes: readonly string[];
+  /** The built-in policies that are about the request, where the approver's own policies are not known to decide it. */
+  readonly otherPolicies: readonly string[];
   /** What the signer demands of the request. */
   readonly signerRules: readonly SignerRuleView[];
   /** The certificate that the same machine or user had before, from the same signer. Absent when none is known. */

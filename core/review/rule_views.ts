@@ -38,12 +38,16 @@ const VERDICTS: Readonly<Record<PolicyVerdict["kind"], string>> = {
 };
 
 /**
- * Lists what would change a verdict: the fixes of the checks that failed, and the built-in policies that would approve the
- * request if the approver had them. A request that the rules approve needs no change.
+ * Lists what would change a verdict: the fixes of the checks that failed in the rule that decided or else in the last rule of
+ * each policy that is about the request, and the built-in policies that would approve the request if the approver had them. A
+ * request that the rules approve needs no change.
  */
 export function listChanges(verdict: PolicyVerdict, others: readonly PolicyVerdict[]): readonly string[] {
   if (verdict.kind === "approve") return [];
-  const fixes = verdict.trace.filter(({ notAbout }) => notAbout === undefined)
+  const about = verdict.trace.filter(({ notAbout }) => notAbout === undefined);
+  const deciding = about.filter(({ policy, rule }) => policy === verdict.policy && rule === verdict.rule);
+  const last = [...new Map(about.map((one) => [one.policy, one])).values()];
+  const fixes = (deciding.length > 0 ? deciding : last)
     .flatMap(({ checks }) => checks)
     .filter(({ outcome }) => outcome !== "holds")
     .map(({ fix }) => fix)

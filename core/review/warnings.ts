@@ -142,7 +142,11 @@ function warnOfReservedNames({ signerName, facts, username }: WarningFacts): rea
     const isNode = signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER || signerName === KUBELET_SERVING_SIGNER;
     const requester = parseIdentity(username);
     if (!isNode || requester.kind === "token" || username === commonName) return [];
-    return [`${formatIdentity(requester)} asks for the certificate of another: a node asks for its own`];
+    return [
+      `${formatIdentity(requester)} asks for the certificate of ${
+        describeTarget(facts, signerName)
+      }, but a node asks for its own`,
+    ];
   }
   const reserved = organizations.filter((group) => group.startsWith("system:") && group !== MASTERS_GROUP);
   return [

@@ -56,7 +56,8 @@ function nextSize(size: number): number {
 export function formatTimeAgo(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
   if (seconds < 5) return "just now";
-  const [name, size] = UNITS.find(([, size]) => seconds >= 2 * size) ?? ["second", 1];
+  // The seconds beyond one minute do not matter.
+  const [name, size] = UNITS.find(([, size]) => seconds >= (size === 60 ? size : 2 * size)) ?? ["second", 1];
   const [longer, longerSize] = UNITS[UNITS.findIndex(([other]) => other === name) - 1] ?? [name, size];
   const count = Math.floor(seconds / size);
   // 60 minutes are one hour, and 24 hours one day.

@@ -256,6 +256,15 @@ test("tlsboot describe csr prints kubectl's output, then requester, rules and co
     stdout,
     /^Name: {16}describe\nLabels: {14}<none>\nAnnotations: {9}<none>\nCreationTimestamp: {3}.*\+0000\nRequesting User: {5}kubernetes-admin\nSigner: {14}kubernetes\.io\/kube-apiserver-client-kubelet\nRequested Duration: {2}60m\nStatus: {14}Pending\nSubject:\n {9}Common Name: {4}system:node:n1\n {9}Serial Number: {2}\n {9}Organization: {3}system:nodes\nEvents: {2}<none>\n/,
   );
+  assert.match(
+    stdout,
+    /\nSummary: +user kubernetes-admin asks for another client certificate of node n1, for one hour\.\n/,
+  );
+  assert.match(
+    stdout,
+    /\nWarning: +an approval would lead to no certificate, because the signer refuses it: usages did not /,
+  );
+  assert.match(stdout, /\nThe holder of the certificate may:\n {2}act at the API as node n1: /);
   assert.match(stdout, /\n {2}User: +system:node:n1 +kubernetes-admin\n/);
   assert.match(
     stdout,

@@ -13,6 +13,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import { toRuleViews, toVerdictView } from "../../../core/review/rule_views.ts";
 import type { ApproverExplainFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -22,9 +23,9 @@ import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { type ChosenSettings, readFlagSettings } from "../../api/published_settings.ts";
-import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "./explain_request.ts";
+import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../api/explain_request.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
-import { formatTrace, formatVerdict } from "./trace_text.ts";
+import { formatTrace } from "./trace_text.ts";
 
 /** The action of the command `tlsboot approver explain`. */
 export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -99,12 +100,12 @@ function formatExplanation(
     line`Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
     line`Policies:\t${origin}`,
     "",
-    ...formatTrace(verdict.trace),
-    line`Verdict:\t${formatVerdict(verdict)}`,
+    ...formatTrace(toRuleViews(verdict.trace)),
+    line`Verdict:\t${toVerdictView(verdict).text}`,
     ...others.flatMap((other) => [
       "",
-      line`With --policy ${other.policy ?? ""} it would be ${formatVerdict(other)}`,
-      ...formatTrace(other.trace),
+      line`With --policy ${other.policy ?? ""} it would be ${toVerdictView(other).text}`,
+      ...formatTrace(toRuleViews(other.trace)),
     ]),
   ];
   return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;

@@ -11,6 +11,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { type CaseResult, runFixture } from "./fixture_run.ts";
+import { toRuleViews } from "../../../core/review/rule_views.ts";
 import { formatTrace } from "./trace_text.ts";
 
 const FORMATS = { tap: formatTap, junit: formatJunit } as const;
@@ -114,7 +115,7 @@ function describeResult({ failure, wanted, verdict }: CaseResult): readonly stri
     `why\t${failure ?? ""}`,
     `wanted\t${wanted.verdict}${wanted.rule === undefined ? "" : ` by rule ${wanted.rule}`}`,
     `was\t${formatOutcome(verdict)}`,
-    ...formatTrace(verdict.trace),
+    ...formatTrace(toRuleViews(verdict.trace)),
   ];
   return alignTabs(lines.join("\n"), DESCRIBE_TABS).split("\n");
 }

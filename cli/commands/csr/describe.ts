@@ -4,35 +4,25 @@
 import { resolve } from "node:path";
 import { type ApiClient, withQuery } from "../../../client/objects/api.ts";
 import { createFilePort } from "../../../client/files.ts";
-import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import type { Event } from "../../../core/kube/core_v1.ts";
-import { getName } from "../../../core/kube/meta.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
-import type { EvidenceSources, PolicySettings } from "../../../controllers/evidence.ts";
 import { profileFault } from "../../../controllers/profile_provider.ts";
 import { findPurposeFault } from "../../../core/signing/profile_faults.ts";
 import type { DescribeCsrFlags } from "./flags.ts";
-import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
+import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { readProfileFile } from "../../instance/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
-import { findRequestRecords } from "../../api/request_records.ts";
-import { describeRequest, type KnownProfiles } from "./describe_text.ts";
+import { createRequestViews } from "../../api/request_views.ts";
+import { describeRequest } from "./describe_text.ts";
 import { findByShortName, listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import {
-  createReviewerOnlySources,
-  explainRequest,
-  type Explanation,
-  gatherSources,
-  withoutOwnApproval,
-} from "../approver/explain_request.ts";
 
 /** The action of the command `tlsboot describe csr`. */
 export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -42,15 +32,11 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   const { api } = connection;
   const published = await readApproverSettings(api, signal);
   const chosen = await readFlagSettings(input.settings, io.cwd) ?? published;
-  const explain = createExplainer(connection, chosen, input.settings, io);
+  const views = createRequestViews(connection, { chosen, signers: published.signers, profiles }, io);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
-    const events = await findEvents(api, csr, signal);
-    const explanation = await explain(csr, signal);
-    const [record] = await findRequestRecords(api, [getName(csr)], signal) ?? [];
-    const context = { events, explanation, origin: chosen.origin, signers: published.signers, record };
-    const page = describeRequest(csr, context, io.clock.now(), profiles);
-    io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
+    const [events, view] = await Promise.all([findEvents(api, csr, signal), views.view(csr, signal)]);
+    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, view, events, io.clock.now())}`);
     isFirst = false;
   };
   if (names.length > 0) {
@@ -87,29 +73,11 @@ async function findRequests(
   }
 }
 
-/** Creates a function that explains requests, undefined for one that cannot be read. Data about other requests is fetched once. */
-function createExplainer(
-  connection: ApiConnection,
-  policies: PolicySettings,
-  settings: ConnectionSettings,
-  io: Io,
-): (csr: CertificateSigningRequest, signal: AbortSignal) => Promise<Explanation | undefined> {
-  let gathered: Promise<EvidenceSources> | undefined;
-  return async (csr, signal) => {
-    const request = parseRequest(csr.spec.request);
-    if (!request.ok) return undefined;
-    gathered ??= gatherSources(connection, undefined, settings, io, signal).catch((error: unknown) => {
-      signal.throwIfAborted();
-      // A user who may read the request but nothing else still gets the description.
-      if (error instanceof AppError) return createReviewerOnlySources(connection, io, error);
-      throw error;
-    });
-    return await explainRequest(csr, request.value, policies, withoutOwnApproval(csr, await gathered), signal);
-  };
-}
-
 /** Reads profiles and returns them by signer name. A file without a signer name is refused. */
-async function readProfiles(paths: readonly string[], cwd: string): Promise<KnownProfiles> {
+export async function readProfiles(
+  paths: readonly string[],
+  cwd: string,
+): Promise<ReadonlyMap<string, SigningProfile>> {
   const files = createFilePort();
   const profiles = new Map<string, SigningProfile>();
   for (const path of paths) {

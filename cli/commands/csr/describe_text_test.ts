@@ -3,11 +3,15 @@ import { test } from "node:test";
 import "reflect-metadata";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { buildCsr, condition, toBase64 } from "../../../tests/support/csr_builder.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { createRequestView } from "../../../core/review/create_request_view.ts";
 import { describeRequest } from "./describe_text.ts";
 
 const APPROVED = "2026-03-02T10:30:00Z";
 
-const UNKNOWN = { events: undefined, explanation: undefined, origin: "", signers: undefined };
+function describe(csr: CertificateSigningRequest, now: Date): string {
+  return describeRequest(csr, createRequestView({ csr, now }), undefined, now);
+}
 
 for (
   const { name, conditions, seconds, want } of [
@@ -41,7 +45,7 @@ for (
   test(`describeRequest() ${want === undefined ? "does not mention a signer for" : "reports a missing signer for"} ${name}`, async () => {
     const csr = await buildCsr({ signerName: "example.com/web", conditions });
     const now = new Date(Date.parse(APPROVED) + seconds * 1_000);
-    const page = describeRequest(csr, UNKNOWN, now);
+    const page = describe(csr, now);
     if (want === undefined) assert.match(page, /\nCertificate: +<none>\n$/);
     else assert.ok(page.includes(`\n  ${want}`), page);
   });
@@ -55,6 +59,6 @@ test("describeRequest() shows subject attributes that kubectl omits", async () =
     signingAlgorithm: algorithm,
   });
   const csr = await buildCsr({ request: toBase64(request.toString("pem")) });
-  const page = describeRequest(csr, UNKNOWN, new Date(APPROVED));
+  const page = describe(csr, new Date(APPROVED));
   assert.match(page, /\n {2}Other subject attributes: +2\.5\.4\.3=admin, 1\.2\.840\.113549\.1\.9\.1=a@example\n/);
 });

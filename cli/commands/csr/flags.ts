@@ -83,7 +83,7 @@ export const describeCsrCommand = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
+ Starts as kubectl describe csr does. Then it sums the request up in a sentence and warns of what is unusual, and shows the requested identity beside the requester, the difference from the last certificate, other open requests for the same names, what the certificate would allow, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. What the server does not have, or you may not read, is left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
   group: "Certificate Signing Request Commands",
   args: [
     argument("NAME", "The requests or machines to describe; all without a name", {

@@ -10,13 +10,13 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import { formatDuration } from "../../../core/lib/duration.ts";
 import type { Judgement } from "../../../core/offline/judge_request.ts";
 import { type OfflineRequest, toRequestFileName } from "../../../core/offline/request_file.ts";
+import { toVerdictView } from "../../../core/review/rule_views.ts";
 import { listAlternativeNames } from "../../../core/pki/subject_alternative_names.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { formatVerdict } from "../approver/trace_text.ts";
 
 /** A request and what is known about it. */
 export interface DescribedRequest {
@@ -77,6 +77,6 @@ function describeRequester({ request: { requester }, proofFault }: DescribedRequ
 function describeJudgement({ warning, verdict }: Judgement): readonly string[] {
   return [
     ...(warning === undefined ? [] : [line`  Warning:\t${warning}`]),
-    ...(verdict === undefined ? [] : [line`  Policies:\t${formatVerdict(verdict)}`]),
+    ...(verdict === undefined ? [] : [line`  Policies:\t${toVerdictView(verdict).text}`]),
   ];
 }

@@ -2,31 +2,28 @@
  * Explains the verdict about one request, for `approver explain` and `describe csr`. The verdict is the approver's own,
  * from the API as it is now or from files alone; nothing is written.
  */
-import { join, resolve } from "node:path";
-import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
-import { readCluster } from "../../../client/transport/connect.ts";
-import { createFilePort } from "../../../client/files.ts";
-import { listAll } from "../../../client/objects/api.ts";
-import { createServerNames } from "../../../client/transport/server_names.ts";
-import { BUILTIN_POLICIES } from "../../../core/approval/builtin_policies.ts";
-import { decideRequest, findRequestPermissions } from "../../../core/approval/decide_request.ts";
-import { evaluatePolicies, policyApplies, type PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
-import type { NodeNames } from "../../../core/approval/inventory.ts";
-import { listReportedNames, type ReportingNode } from "../../../core/approval/node_names.ts";
-import type { Lookup } from "../../../core/approval/ownership.ts";
-import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
-import { getName } from "../../../core/kube/meta.ts";
-import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
-import type { Clock } from "../../../core/ports.ts";
-import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../../controllers/evidence.ts";
-import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
-import type { Io } from "../../io.ts";
-import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
-import { createCertificateLookup } from "../../api/holds.ts";
-import { type ChosenSettings, createNoSettings, readApproverSettings } from "../../api/published_settings.ts";
+import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
+import { type ApiClient, listAll } from "../../client/objects/api.ts";
+import { createServerNames } from "../../client/transport/server_names.ts";
+import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
+import { decideRequest, findRequestPermissions } from "../../core/approval/decide_request.ts";
+import { evaluatePolicies, policyApplies, type PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
+import type { NodeNames } from "../../core/approval/inventory.ts";
+import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
+import type { Lookup } from "../../core/approval/ownership.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { Clock } from "../../core/ports.ts";
+import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../controllers/evidence.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "./connection.ts";
+import type { Io } from "../io.ts";
+import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
+import { createCertificateLookup } from "./holds.ts";
+import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
 
-/** The verdicts about a request. */
+/** The verdicts of the rules about one request. */
 export interface Explanation {
   /** The verdict of an approver with the chosen policies. */
   readonly verdict: PolicyVerdict;
@@ -95,7 +92,7 @@ export async function gatherFromApi(
     const csr = typeof wanted === "string" ? await getCsr(connection, wanted, signal) : wanted;
     return {
       csr,
-      sources: withoutOwnApproval(csr, await gatherSources(connection, nodes, settings, io, signal)),
+      sources: withoutOwnApproval(csr, await gatherSources(connection, nodes, io, signal)),
       readApproverSettings: () => readApproverSettings(connection.api, signal),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
     };
@@ -114,21 +111,32 @@ export function withoutOwnApproval(csr: CertificateSigningRequest, sources: Evid
 }
 
 /** Creates sources with the current state of the API. */
-export async function gatherSources(
+async function gatherSources(
   connection: ApiConnection,
   nodes: readonly ReportingNode[] | undefined,
-  settings: ConnectionSettings,
   io: Io,
   signal: AbortSignal,
 ): Promise<EvidenceSources> {
   const { items } = await listCsrs(connection.api, {}, signal);
-  const reported = nodes === undefined ? await listNodes(connection, signal) : found(nodes);
-  const path = settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig");
-  const cluster = await readCluster(resolve(io.cwd, path), createFilePort());
+  const reported = nodes === undefined ? await listReportedByNodes(connection.api, signal) : found(nodes);
+  const certificates = createCertificateLookup(connection.api, items, io.clock, signal);
+  return createSources(connection, { requests: items, reported, certificates }, io);
+}
+
+/** Creates sources from lists that were read before. */
+export function createSources(
+  { transport, cluster }: ApiConnection,
+  { requests, reported, certificates }: {
+    readonly requests: readonly CertificateSigningRequest[];
+    readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
+    readonly certificates: EvidenceSources["certificates"];
+  },
+  io: Pick<Io, "clock">,
+): EvidenceSources {
   return {
-    reviewer: createAccessReviewer(connection.transport, io),
-    listApproved: (username) => items.filter(({ spec }) => spec.username === username),
-    certificates: createCertificateLookup(connection.api, items, io.clock, signal),
+    reviewer: createAccessReviewer(transport, io),
+    listApproved: (username) => requests.filter(({ spec }) => spec.username === username),
+    certificates,
     reported: () => reported,
     serverNames: createServerNames(cluster, io),
     clock: io.clock,
@@ -138,7 +146,7 @@ export async function gatherSources(
 /** Creates sources for a user who may not read other requests and nodes: permissions can still be checked. */
 export function createReviewerOnlySources(
   { transport }: ApiConnection,
-  io: Io,
+  io: Pick<Io, "clock">,
   { message }: AppError,
 ): EvidenceSources {
   return {
@@ -165,8 +173,9 @@ async function getCsr(
   }
 }
 
-async function listNodes(
-  { api }: ApiConnection,
+/** Reads the names and addresses that nodes report; failed when the user may not list nodes. */
+export async function listReportedByNodes(
+  api: ApiClient,
   signal: AbortSignal,
 ): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
   try {

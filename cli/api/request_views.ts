@@ -1,0 +1,233 @@
+/**
+ * Gathers what the view of a request shows, with the user's own rights, from any Kubernetes API. What the API does not
+ * have or the user may not read is left out of the view: a real cluster has no register and no records of requests.
+ */
+import { type ApiClient, listAll } from "../../client/objects/api.ts";
+import type { EvidenceSources } from "../../controllers/evidence.ts";
+import type { NodeNames } from "../../core/approval/inventory.ts";
+import type { Lookup } from "../../core/approval/ownership.ts";
+import { isSettled } from "../../core/approval/plan_approval.ts";
+import { findTokenId } from "../../core/bootstrap/token_secret.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate, RequestRecord, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { AUTHENTICATED_GROUP, MASTERS_GROUP } from "../../core/kube/user.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { readRevocableRequest, RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import { createRequestView } from "../../core/review/create_request_view.ts";
+import type { RequestView, TokenView } from "../../core/review/request_view.ts";
+import { toTokenView } from "../../core/review/token_view.ts";
+import type { SigningProfile } from "../../core/signing/profile.ts";
+import type { Io } from "../io.ts";
+import type { ApiConnection } from "./connection.ts";
+import { listCsrs } from "./csrs.ts";
+import {
+  createReviewerOnlySources,
+  createSources,
+  explainRequest,
+  listReportedByNodes,
+  withoutOwnApproval,
+} from "./explain_request.ts";
+import { createCertificateLookup, listRecordsOfSigner } from "./holds.ts";
+import type { ChosenSettings } from "./published_settings.ts";
+import { REVOCATION_COLLECTION } from "./records.ts";
+import { findRequestRecords } from "./request_records.ts";
+import { tokenPath } from "./tokens.ts";
+
+/** Creates the views of requests, over one connection. */
+export interface RequestViews {
+  /** Creates the view of a request as it is now. */
+  view(csr: CertificateSigningRequest, signal: AbortSignal): Promise<RequestView>;
+}
+
+/** The rules by which requests are judged. */
+export interface RequestViewRules {
+  /** The policies and the inventory: those of flags, or those that the approver has published. */
+  readonly chosen: ChosenSettings;
+  /** The signers that run beside the approver; undefined when they are not known. */
+  readonly signers?: readonly string[] | undefined;
+  /** Profiles of custom signers, by signer name. */
+  readonly profiles?: ReadonlyMap<string, SigningProfile> | undefined;
+}
+
+/**
+ * Creates views over a connection. Lists are read once, at the first view, and the signal of that view ends them: create the
+ * views again when they should follow changes.
+ */
+export function createRequestViews(
+  connection: ApiConnection,
+  { chosen, signers, profiles }: RequestViewRules,
+  io: Pick<Io, "clock">,
+): RequestViews {
+  const shared = new SharedLists(connection, io);
+  return {
+    async view(csr, signal) {
+      const request = parseRequest(csr.spec.request);
+      const facts = request.ok ? request.value : undefined;
+      const [record, requests, register, secret, reported, isAdministrator] = await Promise.all([
+        findRecord(connection.api, csr, signal),
+        shared.requests(signal).catch(ignoreAppError),
+        shared.records(csr.spec.signerName, signal).catch(ignoreAppError),
+        findToken(connection.api, csr, signal),
+        shared.reported(signal),
+        facts === undefined ? undefined : isAdministratorOf(await shared.sources(signal), csr, facts, signal),
+      ]);
+      const sources = withoutOwnApproval(csr, await shared.sources(signal));
+      const explained = facts === undefined ? undefined : await explainRequest(csr, facts, chosen, sources, signal);
+      const revocations = await shared.revocations(signal);
+      return createRequestView({
+        csr,
+        now: io.clock.now(),
+        rules: explained === undefined ? undefined : { ...explained, origin: chosen.origin },
+        profiles,
+        signers,
+        record,
+        token: secret === undefined ? undefined : secret.view,
+        requests,
+        register,
+        reported: reported.kind === "found" ? reported.value : undefined,
+        revocation: isSettled(csr) ? undefined : findRevocation(csr, revocations, register, secret?.secret),
+        isAdministrator,
+      });
+    },
+  };
+}
+
+/** The lists that the views of all requests share, each read once. */
+class SharedLists {
+  readonly #connection: ApiConnection;
+  readonly #io: Pick<Io, "clock">;
+  readonly #records = new Map<string, Promise<readonly IssuedCertificate[]>>();
+  #requests: Promise<readonly CertificateSigningRequest[]> | undefined;
+  #reported: Promise<Lookup<ReadonlyMap<string, NodeNames>>> | undefined;
+  #revocations: Promise<readonly Revocation[]> | undefined;
+  #sources: Promise<EvidenceSources> | undefined;
+
+  constructor(connection: ApiConnection, io: Pick<Io, "clock">) {
+    this.#connection = connection;
+    this.#io = io;
+  }
+
+  requests(signal: AbortSignal): Promise<readonly CertificateSigningRequest[]> {
+    return this.#requests ??= listCsrs(this.#connection.api, {}, signal).then(({ items }) => items);
+  }
+
+  records(signerName: string, signal: AbortSignal): Promise<readonly IssuedCertificate[]> {
+    const known = this.#records.get(signerName) ?? listRecordsOfSigner(this.#connection.api, signerName, signal);
+    this.#records.set(signerName, known);
+    return known;
+  }
+
+  reported(signal: AbortSignal): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
+    return this.#reported ??= listReportedByNodes(this.#connection.api, signal);
+  }
+
+  /** Lists what is revoked; nothing where the API has no revocations, or the user may not read them. */
+  revocations(signal: AbortSignal): Promise<readonly Revocation[]> {
+    return this.#revocations ??= listAll<Revocation>(this.#connection.api, REVOCATION_COLLECTION, {}, signal)
+      .then(({ items }) => items, (error: unknown) => ignoreAppError(error) ?? []);
+  }
+
+  /** Returns the sources of evidence; a user who may read the request but nothing else still gets a verdict. */
+  sources(signal: AbortSignal): Promise<EvidenceSources> {
+    return this.#sources ??= this.#createSources(signal);
+  }
+
+  async #createSources(signal: AbortSignal): Promise<EvidenceSources> {
+    try {
+      const requests = await this.requests(signal);
+      const readRecords = () => this.records(KUBE_APISERVER_CLIENT_KUBELET_SIGNER, signal);
+      const { api } = this.#connection;
+      const certificates = createCertificateLookup(api, requests, this.#io.clock, signal, readRecords);
+      const reported = await this.reported(signal);
+      return createSources(this.#connection, { requests, reported, certificates }, this.#io);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      return createReviewerOnlySources(this.#connection, this.#io, error);
+    }
+  }
+}
+
+function ignoreAppError(error: unknown): undefined {
+  if (!(error instanceof AppError)) throw error;
+  return undefined;
+}
+
+/** Finds what the server recorded about this very request, and not about an earlier one of its name. */
+async function findRecord(
+  api: ApiClient,
+  csr: CertificateSigningRequest,
+  signal: AbortSignal,
+): Promise<RequestRecord | undefined> {
+  const [record] = await findRequestRecords(api, [getName(csr)], signal) ?? [];
+  const { requestUID = "" } = record?.spec ?? {};
+  return requestUID === "" || requestUID === csr.metadata.uid ? record : undefined;
+}
+
+/** A token that the user may read: what is shown of it, and its Secret unless it is gone. */
+interface FoundToken {
+  readonly view: TokenView;
+  readonly secret: SecretObject | undefined;
+}
+
+async function findToken(
+  api: ApiClient,
+  { spec }: CertificateSigningRequest,
+  signal: AbortSignal,
+): Promise<FoundToken | undefined> {
+  const id = findTokenId(spec.username ?? "");
+  if (id === undefined) return undefined;
+  try {
+    const secret = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
+    return { view: toTokenView(id, secret), secret };
+  } catch (error) {
+    signal.throwIfAborted();
+    return isAppError(error, "not_found")
+      ? { view: toTokenView(id, undefined), secret: undefined }
+      : ignoreAppError(error);
+  }
+}
+
+/** Asks whether roles grant everything to the requested user; undefined when that cannot be asked, or is no question. */
+async function isAdministratorOf(
+  { reviewer }: EvidenceSources,
+  { spec }: CertificateSigningRequest,
+  { subject }: RequestFacts,
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  const isApiUser = spec.signerName === KUBE_APISERVER_CLIENT_SIGNER && subject.commonName !== "";
+  if (!isApiUser || subject.organizations.includes(MASTERS_GROUP)) return undefined;
+  try {
+    return await reviewer.isAllowed({
+      user: subject.commonName,
+      groups: [...subject.organizations, AUTHENTICATED_GROUP],
+      resourceAttributes: { verb: "*", group: "*", version: "*", resource: "*" },
+    }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return ignoreAppError(error);
+  }
+}
+
+function findRevocation(
+  csr: CertificateSigningRequest,
+  revocations: readonly Revocation[],
+  register: readonly IssuedCertificate[] | undefined,
+  tokenSecret: SecretObject | undefined,
+): string | undefined {
+  if (revocations.length === 0) return undefined;
+  const recorded = new RecordedCertificates();
+  for (const record of register ?? []) recorded.put(record);
+  const index = new RevocationIndex(register === undefined ? undefined : recorded.findByFingerprint);
+  index.replace(revocations);
+  return index.findForRequest({ ...readRevocableRequest(csr), tokenSecret })?.message;
+}

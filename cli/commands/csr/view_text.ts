@@ -1,0 +1,164 @@
+/** The view of a request as text: the parts that `describe csr` and `review` show in the same words. */
+import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { RequestView, SignerRuleView, TokenView } from "../../../core/review/request_view.ts";
+import { formatTimeAgo } from "../../../core/review/words.ts";
+import { formatValidity } from "../../output/certificate_text.ts";
+import { line } from "../../output/escape.ts";
+import { formatTrace } from "../approver/trace_text.ts";
+
+/** Shows the warnings; nothing when there are none. */
+export function warningLines({ warnings }: RequestView): readonly string[] {
+  return warnings.map((warning) => line`Warning:\t${warning}`);
+}
+
+/** Shows the requested identity next to the requester, because an approver decides about the difference. */
+export function identityLines({ requested, requester }: RequestView): readonly string[] {
+  const { commonName, organizations } = requested;
+  const rows = Math.max(organizations.length, requester.groups.length, 1);
+  return [
+    "Identity:\tRequested\tRequester",
+    line`  User:\t${commonName || "<none>"}\t${requester.user || "<none>"}`,
+    ...Array.from({ length: rows }, (_, index) => {
+      const title = index === 0 ? "  Groups:" : "";
+      const none = index === 0 ? "<none>" : "";
+      return line`${title}\t${organizations[index] ?? none}\t${requester.groups[index] ?? none}`;
+    }),
+  ];
+}
+
+/** Shows the key, the usages and the rest of the request, and where it came from. */
+export function requestLines({ requested, requester }: RequestView, now: Date): readonly string[] {
+  const { otherAttributes, signatureAlgorithm, signatureFault, usages, extensions, lifetime } = requested;
+  const { token, address, userAgent } = requester;
+  const signature = signatureFault === undefined ? "verified" : `not valid: ${signatureFault}`;
+  return [
+    "Request:",
+    // kubectl does not show these attributes, but signers that copy the subject put them into the certificate.
+    ...(otherAttributes.length === 0 ? [] : [line`  Other subject attributes:\t${otherAttributes.join(", ")}`]),
+    line`  Key:\t${requested.key}, SHA-256 ${requested.keyFingerprint}`,
+    line`  Signature:\t${signatureAlgorithm}, ${signature}`,
+    line`  Usages:\t${usages.length === 0 ? "<none>" : usages.join(", ")}`,
+    line`  Lifetime:\t${lifetime ?? "left to the signer"}`,
+    line`  Requested extensions:\t${extensions.join(", ") || "<none>"}`,
+    ...(token === undefined ? [] : [line`  Token:\t${formatToken(token, now)}`]),
+    ...(address === undefined ? [] : [line`  Address:\t${address}`]),
+    ...(userAgent === undefined ? [] : [line`  Program:\t${userAgent}`]),
+  ];
+}
+
+function formatToken(token: TokenView, now: Date): string {
+  const { id, createdAt, createdBy, expiresAt, description, node, usesLeft, isGone } = token;
+  if (isGone === true) return `${id}, which does not exist any more`;
+  const left = expiresAt === undefined ? undefined : Date.parse(expiresAt) - now.getTime();
+  const by = createdBy === undefined ? "" : ` by ${createdBy}`;
+  return [
+    id,
+    ...(createdAt === undefined ? [] : [`made ${formatTimeAgo(now.getTime() - Date.parse(createdAt))}${by}`]),
+    ...(left === undefined
+      ? []
+      : [left > 0 ? `expires in ${formatHumanDuration(left)}` : `expired ${formatTimeAgo(-left)}`]),
+    ...(node === undefined ? [] : [`for node ${node}`]),
+    ...(usesLeft === undefined ? [] : [`for ${usesLeft} more ${usesLeft === 1 ? "key" : "keys"}`]),
+    ...(description === undefined ? [] : [`"${description}"`]),
+  ].join(", ");
+}
+
+/** Shows the last certificate, and what is different now; nothing when none is known. */
+export function historyLines({ lastCertificate, difference = [] }: RequestView): readonly string[] {
+  if (lastCertificate === undefined) return [];
+  const { serialNumber, notBefore, notAfter, state, requestedBy, address } = lastCertificate;
+  const from = address === undefined ? "" : ` from ${address}`;
+  const range = notBefore === undefined || notAfter === undefined ? "" : `, from ${notBefore} to ${notAfter}`;
+  return [
+    "Last certificate:",
+    line`  State:\t${state}${range}`,
+    ...(serialNumber === undefined ? [] : [line`  Serial number:\t${serialNumber}`]),
+    ...(requestedBy === undefined ? [] : [line`  Requested by:\t${requestedBy}${from}`]),
+    ...(difference.length === 0 ? ["  Differences:\tnone"] : [
+      "  Differences:\tBefore\tNow",
+      ...difference.map(({ what, before, now }) => line`    ${what}\t${before}\t${now}`),
+    ]),
+  ];
+}
+
+/** Shows other open requests for the same machine or names; nothing when there are none. */
+export function otherLines({ others = [] }: RequestView, now: Date): readonly string[] {
+  if (others.length === 0) return [];
+  return [
+    "Other open requests:",
+    ...others.map(({ name, state, createdAt, requestedBy, shares, sameKey }) => {
+      const age = createdAt === undefined ? "" : ` ${formatTimeAgo(now.getTime() - Date.parse(createdAt))}`;
+      return line`  ${name}\t${state}\tfor ${shares}, with ${
+        sameKey ? "the same key" : "another key"
+      }, requested by ${requestedBy}${age}`;
+    }),
+  ];
+}
+
+/** Shows what the holder of the certificate could do. */
+export function allowedLines({ allows }: RequestView): readonly string[] {
+  return allows.length === 0 ? [] : ["The holder of the certificate may:", ...allows.map((text) => line`  ${text}`)];
+}
+
+/** Shows the conditions, and whom the server authenticated for the decision. */
+export function conditionLines({ conditions, decision }: RequestView, now: Date): readonly string[] {
+  if (conditions.length === 0) return ["Conditions:\t<none>"];
+  const from = decision?.address === undefined ? "" : ` from ${decision.address}`;
+  return [
+    "Conditions:",
+    "  Type\tStatus\tAge\tReason\tMessage",
+    ...conditions.map(({ type, status, since, reason, message }) => {
+      const begin = Date.parse(since ?? "");
+      const age = Number.isNaN(begin) ? "<unknown>" : formatHumanDuration(now.getTime() - begin);
+      return line`  ${type}\t${status}\t${age}\t${reason}\t${message}`;
+    }),
+    ...(decision === undefined
+      ? []
+      : [line`  ${decision.type} by ${decision.user}${from} at ${decision.time ?? "<unknown>"}`]),
+  ];
+}
+
+/** Shows the approval rules with their evidence, the verdict, and what would change it; nothing without a verdict. */
+export function ruleLines(view: RequestView): readonly string[] {
+  const { name, verdict, origin, rules, changes } = view;
+  if (verdict === undefined) return [];
+  return [
+    "Approval rules:",
+    line`  Policies:\t${origin ?? "unknown"}`,
+    ...formatTrace(rules, { isBrief: true }),
+    line`Verdict:\t${verdict.text}`,
+    ...changes.map((change) => line`  To change it:\t${change}`),
+    ...view.otherPolicies.map((policy) =>
+      line`Other policies:\tsee tlsboot approver explain ${shellWord(name)} --policy ${policy}`
+    ),
+  ];
+}
+
+/** Shows what the signer demands, with the outcome before each demand. */
+export function signerLines({ requested, signerRules }: RequestView): readonly string[] {
+  if (signerRules.length === 0) return [];
+  return ["Signer rules:", ...signerRules.map((rule) => formatSignerRule(rule, requested.signerName))];
+}
+
+function formatSignerRule({ outcome, sentence, fault }: SignerRuleView, signerName: string): string {
+  if (outcome === "unknown") return line`  ${signerName}\t${sentence} (--profile)`;
+  return line`  ${outcome}\t${sentence}${fault === undefined ? "" : `; but ${fault}`}`;
+}
+
+/** Shows the certificate, or why there is none. */
+export function certificateLines({ certificate, unsigned }: RequestView, now: Date): readonly string[] {
+  if (certificate === undefined) {
+    return ["Certificate:\t<none>", ...(unsigned === undefined ? [] : [line`  ${unsigned}`])];
+  }
+  if (certificate.unreadable === true) return ["Certificate:\tcannot be read"];
+  const { subject, issuer, serialNumber } = certificate;
+  const validity = { notBefore: new Date(certificate.notBefore), notAfter: new Date(certificate.notAfter) };
+  return [
+    "Certificate:",
+    line`  Subject:\t${subject}`,
+    line`  Issuer:\t${issuer}`,
+    line`  Serial number:\t${serialNumber}`,
+    line`  Validity:\t${formatValidity(validity, now)}`,
+  ];
+}
