@@ -1,4 +1,6 @@
 /** The routes of the page. A request passes: guards → session → page or action → headers. */
+import type { Socket } from "node:net";
+import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
@@ -6,6 +8,7 @@ import type { Logger } from "../../core/ports.ts";
 import type { ApiConnection } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import { escapeText } from "../output/escape.ts";
+import type { Peer } from "./peer.ts";
 import type { UiData } from "./data.ts";
 import { streamEvents } from "./events.ts";
 import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName } from "./guards.ts";
@@ -27,13 +30,15 @@ export interface UiAppDeps {
   readonly logger: Logger;
   /** The server and the user of the connection, in words. */
   readonly place: string;
+  /** Finds out whose a connection is. */
+  readonly findPeer: (socket: Socket) => Promise<Peer>;
   /** Returns the port on which the server listens. */
   readonly port: () => number;
   /** Aborts when the server stops. */
   readonly signal: AbortSignal;
 }
 
-type Env = { Variables: { readonly session: UiSession } };
+type Env = { Bindings: HttpBindings; Variables: { readonly session: UiSession } };
 
 /** The files of the page, which contain nothing of the API and need no session. */
 const FILES = [
@@ -59,7 +64,9 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
       target: c.req.url.slice(c.req.url.indexOf("/", "http://".length)),
       header: (name) => c.req.header(name),
     }, deps.port());
-    if (refusal === undefined) await next();
+    if (await deps.findPeer(c.env.incoming.socket) === "foreign") {
+      c.res = await sendBare(c, 403, "Refused", "The browser is another user's than the page.");
+    } else if (refusal === undefined) await next();
     else c.res = await sendBare(c, refusal.status, "Refused", refusal.message);
     for (const [name, value] of Object.entries(ANSWER_HEADERS)) c.res.headers.set(name, value);
   });
@@ -206,7 +213,6 @@ const STATUS: Readonly<Partial<Record<AppError["code"], FailureStatus>>> = {
   access_denied: 403,
   not_found: 404,
   conflict: 409,
-  already_exists: 409,
   csr_deleted: 409,
   invalid: 422,
   usage: 422,

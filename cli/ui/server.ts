@@ -1,6 +1,8 @@
 /** The server of the page: on loopback, for the user who started it. */
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import process from "node:process";
 import { getRequestListener } from "@hono/node-server";
 import { findOwnUsername } from "../../client/objects/access_reviews.ts";
 import { AppError, findErrorCode } from "../../core/errors.ts";
@@ -12,6 +14,7 @@ import { createUiData } from "./data.ts";
 import { UI_HOST } from "./guards.ts";
 import type { UiAction, UiPage } from "./page.ts";
 import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
+import { createPeerCheck } from "./peer.ts";
 import { createUiSessions } from "./session.ts";
 
 /** What the server shows, and where. */
@@ -62,6 +65,10 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
     io,
     logger,
     place: `${connection.cluster.server}, with the rights of ${username ?? "the kubeconfig's user"}`,
+    findPeer: createPeerCheck({
+      uid: process.getuid?.(),
+      readText: (path) => readFile(path, "utf8").catch(() => undefined),
+    }),
     port: () => port,
     signal: stopping.signal,
   });

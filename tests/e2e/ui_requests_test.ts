@@ -100,7 +100,7 @@ test("ui: a request is approved and another one denied, and the audit log names 
     [["kubernetes-admin", "to-approve", 200], ["kubernetes-admin", "to-deny", 200]],
   );
   const { body } = await client.send("/requests/to-deny", 200);
-  assert.match(body, /Request to-deny is denied\.<.*class="state denied"/s);
+  assert.match(body, /Request to-deny is denied\.<.*class="state denied".*Not ours\./s);
   assert.doesNotMatch(body, /to-deny\/approve/, "a decided request has no forms");
   assert.doesNotMatch((await client.send("/requests/to-deny", 200)).body, /Request to-deny is denied\./);
 });

@@ -4,10 +4,11 @@ import type { CertificateSigningRequest } from "../../../core/kube/certificates_
 import type { RequestView } from "../../../core/review/request_view.ts";
 import { csrPath, parseCsrNames } from "../../api/csrs.ts";
 import { createApproval, createDenial, decideOne, type SeenRequest } from "../../api/decisions.ts";
+import { readApproverSettings } from "../../api/published_settings.ts";
+import { createRequestViews } from "../../api/request_views.ts";
 import { PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiOutcome, UiPage } from "../page.ts";
 import { RequestDetails, RequestHead } from "./request_facts.tsx";
-import { readRequestView } from "./request_reading.ts";
 import { REQUESTS } from "./requests.tsx";
 
 /** The name of the page in the conditions of requests. */
@@ -26,7 +27,7 @@ export const requestPage: UiPage = {
     // The watch reports when the request changes.
     await data.read(REQUESTS, signal);
     const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
-    const view = await readRequestView(context, csr);
+    const view = await readView(context, csr);
     return {
       title: `Request ${name}`,
       live: [`${REQUESTS.id}:${name}`],
@@ -49,6 +50,15 @@ export const requestPage: UiPage = {
     };
   },
 };
+
+/** Reads everything that is known about a request, by the rules that the approver has published. */
+async function readView(
+  { connection, io, signal }: UiContext,
+  csr: CertificateSigningRequest,
+): Promise<RequestView> {
+  const chosen = await readApproverSettings(connection.api, signal);
+  return await createRequestViews(connection, { chosen, signers: chosen.signers }, io).view(csr, signal);
+}
 
 function DecisionForms(
   { view, context }: { readonly view: RequestView; readonly context: UiContext },

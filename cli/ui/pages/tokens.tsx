@@ -22,7 +22,6 @@ import {
   RECORD_WATCH,
   REQUEST_CERTIFICATE_WATCH,
   TOKEN_WATCH,
-  waitUntilShown,
 } from "../sources.ts";
 import { type KeptRequest, REQUESTS } from "./requests.tsx";
 
@@ -116,10 +115,8 @@ export const tokenPage: UiPage = {
 /** The form that deletes a token. */
 export const deleteTokenAction: UiAction = {
   path: "/tokens/:id/delete",
-  async run(context) {
-    const { connection, params: { id = "" }, signal } = context;
+  async run({ connection, params: { id = "" }, signal }) {
     await deleteToken(connection.api, id, signal);
-    await waitUntilShown(context, TOKEN_WATCH, (entries) => [...entries.values()].every((token) => token?.id !== id));
     return { kind: "moved", location: "/tokens", message: `Token ${id} is deleted: no machine can join with it.` };
   },
 };
