@@ -144,7 +144,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
     try {
       const outcome = await action.run(createContext(c), form);
       if (outcome.kind === "shown") return await sendPage(c, 200, outcome.content);
-      notices.push({ kind: "done", text: outcome.message });
+      if (outcome.message !== undefined) notices.push({ kind: "done", text: outcome.message });
       return c.redirect(outcome.location, 303);
     } catch (error) {
       reportBug(c, error);

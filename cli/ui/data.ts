@@ -30,6 +30,14 @@ export interface UiCollection<E> {
   readonly fault: AppError | undefined;
 }
 
+/** Something besides the API that a page shows while it changes, such as the story of the demo. */
+export interface UiSource {
+  /** A number that grows with each change. */
+  readonly version: number;
+  /** The functions to call at each change. */
+  readonly listeners: Set<() => void>;
+}
+
 /** The failure of a watch, of which the page still shows the last state. */
 export interface UiFault {
   readonly id: string;
@@ -57,6 +65,8 @@ export interface UiDataDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** The sources besides the API, by the ids in `UiPage.live`. */
+  readonly sources?: Readonly<Record<string, UiSource>> | undefined;
 }
 
 /** The longest pause before a failed watch is tried again: a user is waiting, and there is one user. */
@@ -71,10 +81,18 @@ export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
     ...deps.clock,
     sleep: (ms, inner) => deps.clock.sleep(ms > LONGEST_BACKOFF_MS ? ms : Math.min(ms, MAX_PAUSE_MS), inner),
   };
+  const sources = new Map(
+    Object.entries(deps.sources ?? {}).map(([id, source]) => [id, {
+      fault: undefined,
+      hasRun: true,
+      listeners: source.listeners,
+      getVersion: () => String(source.version),
+    }]),
+  );
   const select = (ids: readonly string[]) =>
     ids.flatMap((text) => {
       const [id = "", ...rest] = text.split(":");
-      const found = followed.get(id);
+      const found = followed.get(id) ?? sources.get(id);
       return found === undefined ? [] : [{ id, found, name: rest.length === 0 ? undefined : rest.join(":") }];
     });
   return {

@@ -42,9 +42,9 @@ export interface UiPage {
   render(context: UiContext): UiContent | Promise<UiContent>;
 }
 
-/** The result of an action: another page with a message, or a page of its own. */
+/** The result of an action: another page, usually with a message, or a page of its own. */
 export type UiOutcome =
-  | { readonly kind: "moved"; readonly location: string; readonly message: string }
+  | { readonly kind: "moved"; readonly location: string; readonly message?: string }
   | { readonly kind: "shown"; readonly content: UiContent };
 
 /** A form that a page sends. */

@@ -10,7 +10,7 @@ import type { Logger } from "../../core/ports.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import { createUiApp } from "./app.ts";
-import { createUiData } from "./data.ts";
+import { createUiData, type UiSource } from "./data.ts";
 import { UI_HOST } from "./guards.ts";
 import type { UiAction, UiPage } from "./page.ts";
 import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
@@ -27,6 +27,8 @@ export interface UiOptions {
   /** More pages and actions, as those of the demo. They come first in the navigation. */
   readonly pages?: readonly UiPage[];
   readonly actions?: readonly UiAction[];
+  /** What these pages show besides the API, by the ids in their `live`. */
+  readonly sources?: Readonly<Record<string, UiSource>>;
 }
 
 /** A running server of the page. */
@@ -54,7 +56,10 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
   const username = await findOwnUsername(connection.api, signal);
   const stopping = new AbortController();
   const sessions = createUiSessions(io);
-  const data = createUiData({ transport: connection.transport, logger, ...io }, stopping.signal);
+  const data = createUiData(
+    { transport: connection.transport, logger, sources: options.sources, ...io },
+    stopping.signal,
+  );
   let port = options.port;
   const app = createUiApp({
     pages: [...options.pages ?? [], ...UI_PAGES],

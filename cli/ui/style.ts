@@ -71,6 +71,42 @@ button.quiet { background: transparent; color: var(--link); border-color: transp
 .panel { padding: .25rem 1rem 1rem; background: var(--panel); border: 1px solid var(--line); border-radius: .4rem; }
 .pager { display: flex; gap: 1.5rem; padding: 1rem 0; }
 .pager span { color: var(--faint); }
+.story { display: grid; gap: 1rem 2.5rem; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); max-width: 80rem; }
+.story .title { margin: 0 0 .5rem; }
+.story #steps { grid-column: 1 / -1; }
+.picture { display: block; width: 100%; max-width: 36rem; height: auto; font-size: 13px; }
+.picture text { fill: var(--text); }
+.picture .name { font-weight: 700; }
+.picture .small { font-size: 12px; }
+.picture .box { fill: var(--panel); stroke: var(--line); stroke-width: 1.5; }
+.picture .absent { opacity: .45; }
+.picture .missing { opacity: 0; }
+.picture text.good { fill: var(--good); }
+.picture text.bad { fill: var(--bad); }
+.picture text.wait { fill: var(--wait); }
+.picture .good > .box { stroke: var(--good); fill: var(--good-back); }
+.picture .wait > .box { stroke: var(--wait); fill: var(--wait-back); }
+.picture .bad > .box, .picture .thief > .box { stroke: var(--bad); fill: var(--bad-back); }
+.picture .off > .box { stroke-dasharray: 5 4; }
+.picture .arrow path { fill: none; stroke: var(--line); stroke-width: 2; }
+.picture .used path { stroke: var(--link); stroke-width: 4; }
+.picture .label { fill: var(--link); }
+.picture .used text { fill: var(--back); font-weight: 700; font-size: 12px; }
+.picture .refused path { stroke: var(--bad); }
+.picture .refused .label { fill: var(--bad); }
+.reasons { margin: 0 0 1rem; }
+.reasons dt { font-weight: 600; color: inherit; }
+.reasons dd { margin: 0 0 .5rem; }
+.controls { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; }
+.chapters { columns: 2 26rem; column-gap: 2.5rem; }
+.chapters li { margin-bottom: .5rem; break-inside: avoid; }
+.story pre { overflow-wrap: anywhere; }
+.picture .sign { fill: none; stroke: currentColor; stroke-width: 2.5; stroke-linecap: round; }
+.picture .good .sign { stroke: var(--good); }
+.picture .wait .sign { stroke: var(--wait); }
+.picture .bad .sign, .picture .thief .sign { stroke: var(--bad); }
+summary { cursor: pointer; padding: .15rem 0; }
+@media (max-width: 60rem) { .story { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 48rem) {
   thead { display: block; position: absolute; width: 1px; height: 1px; overflow: hidden;
     clip-path: inset(50%); }

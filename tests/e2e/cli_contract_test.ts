@@ -8,7 +8,7 @@ import { createCapturedIo } from "../support/captured_io.ts";
 
 /** The expected properties of every command in the table. */
 const CONTRACT: readonly { readonly command: string; readonly flags: readonly string[] }[] = [
-  { command: "demo", flags: ["nodes", "data-dir", "explain", "keep", "step"] },
+  { command: "demo", flags: ["nodes", "data-dir", "explain", "ui", "ui-port", "keep", "step"] },
   {
     command: "up",
     flags: [

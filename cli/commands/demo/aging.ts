@@ -10,8 +10,8 @@ import { EXIT } from "../../exit_code.ts";
 import { startProgress } from "../../output/progress.ts";
 import { RECOVERY_DAYS, SHORT_LIFE_SECONDS, SLEEPER } from "./chapters.ts";
 import { formatCommand } from "./commands.ts";
-import type { DemoMachine } from "./machines.ts";
-import type { Stage } from "./stage.ts";
+import { createReporter, type DemoMachine } from "./machines.ts";
+import { listRequests, type Stage } from "./stage.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -25,8 +25,7 @@ export async function renew(stage: Stage): Promise<void> {
   if (next.publicKeyDer.every((byte, index) => byte === first.publicKeyDer[index])) {
     throw new AppError("pki_invalid", `${machine.name} has renewed its certificate without a new key`);
   }
-  const { root } = stage.dir;
-  await stage.run(["get", "certificates", "--subject", `system:node:${machine.name}`, "--data-dir", stage.show(root)]);
+  await listRequests(stage);
   stage.emit({
     kind: "fact",
     text: "the next certificate has another key and another serial number",
@@ -48,11 +47,7 @@ async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMac
       signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
       usages: (algorithm) => getKubeletUsages("renewal", algorithm),
       connect: () => connectAsNode({ kubeconfigPath, store, files, connect: stage.connector }),
-      onProgress(event) {
-        if (event.kind === "submitted") stage.emit({ kind: "requested", machine: name });
-        if (event.kind === "approved") stage.emit({ kind: "approved", machine: name, by: "rule" });
-        if (event.kind === "issued") stage.emit({ kind: "issued", machine: name, notAfter: event.notAfter });
-      },
+      onProgress: createReporter(name, "rule", stage.emit),
       ...{ clock, random, logger },
     }),
   }, stage.signal);

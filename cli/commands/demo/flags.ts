@@ -14,8 +14,21 @@ const DEMO_FLAGS = {
     isCommandLineOnly: true,
     summary: "Print for each step what happens, why, and what would go wrong without it.",
   }),
+  ui: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Show the story as a picture in the browser too. Prints a link; the story begins when it is opened.",
+  }),
+  uiPort: integerFlag({
+    isCommandLineOnly: true,
+    default: 0,
+    max: 65_535,
+    summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port.",
+  }),
   keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
-  step: switchFlag({ isCommandLineOnly: true, summary: "Wait for Enter before each step, for teachers." }),
+  step: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Wait before each step, for teachers: for Enter, with --ui for a button.",
+  }),
 } as const;
 
 /** The type of DEMO_FLAGS, for the code that runs the command. */
@@ -36,10 +49,11 @@ export const demoCommand = defineCommand({
   flags: DEMO_FLAGS,
   examples: [
     { comment: "Three machines, a few seconds", command: "tlsboot demo" },
+    { comment: "As a picture in the browser, which fills while it happens", command: "tlsboot demo --ui" },
     {
       comment: "Step by step and with reasons in front of a class, and keep serving",
       command: "tlsboot demo --explain --step --keep",
     },
   ],
-  exitCodes: { 0: "the demo is complete; with --keep, stopped by SIGINT or SIGTERM" },
+  exitCodes: { 0: "the demo is complete; with --keep or --ui, stopped by SIGINT or SIGTERM" },
 });

@@ -1,16 +1,20 @@
 /** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
-import { bootstrap, type BootstrapOutcome, createKubeconfigFinder } from "../../../client/bootstrap.ts";
+import {
+  bootstrap,
+  type BootstrapOutcome,
+  type BootstrapProgress,
+  createKubeconfigFinder,
+} from "../../../client/bootstrap.ts";
 import type { Connect } from "../../../client/transport/connect.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Authority } from "../../../core/pki/authority.ts";
-import { AUTO_APPROVED } from "../../../core/approval/plan_approval.ts";
 import { verifyChain } from "../../../core/pki/chain.ts";
 import type { Clock, Logger, Random } from "../../../core/ports.ts";
-import type { Audience } from "./events.ts";
+import type { ApprovedBy, Audience } from "./events.ts";
 import type { DataDir } from "../../instance/data_dir.ts";
 
 /** A machine of the demo and its paths. */
@@ -57,19 +61,21 @@ export function planMachine(dir: DataDir, name: string): DemoMachine {
 export interface JoiningOptions {
   readonly bootstrapKubeconfigPath: string;
   readonly waitSeconds: number;
+  readonly approvedBy: ApprovedBy;
   readonly onEvent: Audience;
 }
 
 /** Starts to bootstrap one machine. */
 export function startMachine(
   machine: DemoMachine,
-  { bootstrapKubeconfigPath, waitSeconds, onEvent }: JoiningOptions,
+  { bootstrapKubeconfigPath, waitSeconds, approvedBy, onEvent }: JoiningOptions,
   deps: MachineDeps,
   signal: AbortSignal,
 ): Bootstrapping {
   const nodeName = parseNodeName(machine.name);
   if (!nodeName.ok) throw new AppError("internal", nodeName.error);
   const submitted = Promise.withResolvers<string>();
+  const report = createReporter(machine.name, approvedBy, onEvent);
   const outcome = bootstrap({
     ...deps,
     nodeName: nodeName.value,
@@ -78,20 +84,38 @@ export function startMachine(
     certDir: machine.certDir,
     waitSeconds,
     onProgress: (event) => {
-      if (event.kind === "submitted") {
-        onEvent({ kind: "requested", machine: machine.name });
-        submitted.resolve(event.name);
-      } else if (event.kind === "approved") {
-        onEvent({ kind: "approved", machine: machine.name, by: event.reason === AUTO_APPROVED ? "rule" : "person" });
-      } else if (event.kind === "issued") {
-        onEvent({ kind: "issued", machine: machine.name, notAfter: event.notAfter });
-      }
+      if (event.kind === "submitted") submitted.resolve(event.name);
+      report(event);
     },
   }, signal);
   outcome.catch((error: unknown) => submitted.reject(error));
   // A failure is reported by `outcome`; this handler only prevents an unhandled rejection.
   submitted.promise.catch(() => {});
   return { machine, submitted: submitted.promise, outcome };
+}
+
+/**
+ * Creates a function that reports the steps of a machine's request. A machine may see its approval only together with the
+ * certificate, so `by` says who approves it.
+ */
+export function createReporter(
+  machine: string,
+  by: ApprovedBy,
+  onEvent: Audience,
+): (event: BootstrapProgress) => void {
+  let isApproved = false;
+  const approve = (): void => {
+    if (!isApproved) onEvent({ kind: "approved", machine, by });
+    isApproved = true;
+  };
+  return (event) => {
+    if (event.kind === "submitted") onEvent({ kind: "requested", machine });
+    else if (event.kind === "approved") approve();
+    else if (event.kind === "issued") {
+      approve();
+      onEvent({ kind: "issued", machine, notAfter: event.notAfter });
+    }
+  };
 }
 
 /** Reads a machine's certificate and key from disk and verifies them against the CA. AppError `pki_invalid`. */

@@ -6,16 +6,14 @@ import type { Audience, Pace } from "./events.ts";
 
 /** The width of a plain terminal, in which every line fits that has spaces. */
 const COLUMNS = 80;
-/** The indentation of commands and facts. */
+/** The indentation of everything but titles. */
 const INDENT = "   ";
-/** The indentation of the answers of commands. */
-const ANSWER_INDENT = "     ";
 
 /** The indentation of the second and the following lines of a command. */
 const CONTINUED = "       ";
 
 /** The number of columns that an answer has. */
-export const ANSWER_COLUMNS = COLUMNS - ANSWER_INDENT.length;
+export const ANSWER_COLUMNS = COLUMNS - INDENT.length;
 
 /** Creates the audience that prints on stdout; colours depend on the terminal. `explain` adds the reasons to each step. */
 export function createNarrator(io: Pick<Io, "stdout" | "env">, options: { readonly explain: boolean }): Audience {
@@ -45,7 +43,7 @@ export function createNarrator(io: Pick<Io, "stdout" | "env">, options: { readon
       case "answer":
         return write(
           event.text.replace(/\n$/, "").split("\n")
-            .flatMap((line) => wrapLine(line, ANSWER_INDENT)).map((line) => `${line}\n`).join(""),
+            .flatMap((line) => wrapLine(line, INDENT)).map((line) => `${line}\n`).join(""),
         );
       case "fact": {
         const mark = event.isVerified === true ? `${style.green("ok")} ` : "";

@@ -2,19 +2,23 @@
 import { once } from "node:events";
 import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { Logger } from "../../../core/ports.ts";
 import { AppError } from "../../../core/errors.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import type { DemoFlags } from "./flags.ts";
+import { type BoardMode, StoryBoard } from "./board.ts";
 import { findPrograms } from "./commands.ts";
+import type { Audience, Pace } from "./events.ts";
 import { createEnterPace, createNarrator } from "./narrator.ts";
 import { Stage } from "./stage.ts";
 import { runStory } from "./story.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
 
 /** The file that marks the folder of a demo. Only a folder with it is replaced. */
 const MARKER = ".tlsboot-demo";
@@ -22,25 +26,73 @@ const MARKER = ".tlsboot-demo";
 /** The action of the command `tlsboot demo`. */
 export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, table } = input;
+  if (settings.uiPort !== 0 && !settings.ui) throw new UsageError("--ui-port needs --ui");
   const files = createFilePort();
   const root = resolve(io.cwd, settings.dataDir);
   await prepareFolder(root, io.cwd, files);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
-  const audience = createNarrator(io, { explain: settings.explain });
+  const narrator = createNarrator(io, { explain: settings.explain });
+  await using page = settings.ui
+    ? await createPage(settings.step ? "step" : "auto", { io, logger, port: settings.uiPort }, signal)
+    : undefined;
+  const audience: Audience = (event) => {
+    narrator(event);
+    page?.board.show(event);
+  };
+  const freely: Pace = { wait: () => Promise.resolve() };
   await using stage = new Stage({
     ...{ root, io, files, logger, table, audience },
     nodes: settings.nodes,
-    pace: settings.step ? createEnterPace(io) : { wait: () => Promise.resolve() },
+    pace: page?.board ?? (settings.step ? createEnterPace(io) : freely),
     waitSeconds: 600,
     programs: await findPrograms(io, files),
+    onServing: async (dir) => await page?.open(dir),
   }, signal);
   await runStory(stage);
-  if (!settings.keep) return EXIT.done;
-  audience({ kind: "fact", text: `Serving on at ${stage.instance.url}; Ctrl-C ends it.` });
+  if (!settings.keep && page === undefined) return EXIT.done;
+  narrator({ kind: "fact", text: `Serving on at ${stage.instance.url}; Ctrl-C ends it.` });
   const until = stage.signal;
   if (!until.aborted) await once(until, "abort");
   stage.instance.lost.throwIfAborted();
   return EXIT.done;
+}
+
+/** The page of a demo, which is served as soon as the API is. */
+interface DemoPage extends AsyncDisposable {
+  readonly board: StoryBoard;
+  open(dir: DataDir): Promise<void>;
+}
+
+/** Creates the page of `--ui`. It is loaded here, because the demo without it is quicker. */
+async function createPage(
+  mode: BoardMode,
+  options: { readonly io: Io; readonly logger: Logger; readonly port: number },
+  signal: AbortSignal,
+): Promise<DemoPage> {
+  const [{ openUi }, { createStoryPage, STORY_ID }] = await Promise.all([
+    import("../../ui/server.ts"),
+    import("../../ui/pages/story.tsx"),
+  ]);
+  const { io } = options;
+  const board = new StoryBoard(io.clock, mode);
+  const { page, actions } = createStoryPage(board);
+  let ui: AsyncDisposable | undefined;
+  return {
+    board,
+    async open({ root }) {
+      const settings = { kubeconfig: undefined, dataDir: root };
+      const opened = await openUi(
+        settings,
+        { ...options, pages: [page], actions, sources: { [STORY_ID]: board } },
+        signal,
+      );
+      ui = opened;
+      io.stdout.write(
+        `\n   The story begins on the page ${opened.url}.\n   This link opens it once:\n\n   ${opened.createLink()}\n`,
+      );
+    },
+    [Symbol.asyncDispose]: async () => await ui?.[Symbol.asyncDispose](),
+  };
 }
 
 /** Creates the folder, or replaces an empty one or that of an earlier demo. Throws AppError `file_exists` for any other. */

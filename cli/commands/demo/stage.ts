@@ -40,6 +40,8 @@ export interface DemoOptions {
   /** The commands of tlsboot, which the demo runs as a user would. */
   readonly table: CommandTable;
   readonly programs: KnownPrograms;
+  /** Runs when the server has started for the first time, before the first step. */
+  readonly onServing?: (dir: DataDir) => Promise<void>;
   /** Parts that tests remove or break, so that the demo must fail. */
   readonly sabotage?: Sabotage;
 }
@@ -207,4 +209,12 @@ export class Stage implements AsyncDisposable {
     this.#running = undefined;
     await running?.instance[Symbol.asyncDispose]();
   }
+}
+
+/** The number of requests that a list of the demo shows. */
+const SHOWN_ROWS = 10;
+
+/** Shows the list of requests, limited to the first rows. */
+export async function listRequests(stage: Stage): Promise<void> {
+  await stage.run(["get", "csr", "--data-dir", stage.show(stage.dir.root)], { maxLines: 1 + SHOWN_ROWS });
 }

@@ -20,7 +20,7 @@ import { startProgress } from "../../output/progress.ts";
 import { createApproval, decideOne } from "../../api/decisions.ts";
 import { type Bootstrapping, startMachine, verifyMachine } from "./machines.ts";
 import { renew, showExpiry } from "./aging.ts";
-import type { Connected, Stage } from "./stage.ts";
+import { type Connected, listRequests, type Stage } from "./stage.ts";
 import { showTheft } from "./theft.ts";
 
 /**
@@ -28,8 +28,6 @@ import { showTheft } from "./theft.ts";
  * second for an answer: with a thousand handshakes at once, each would take longer and be repeated.
  */
 const MAX_CONNECTING = 16;
-/** The number of requests that a list of the demo shows. */
-const SHOWN_ROWS = 10;
 
 /** Runs the whole story on a stage, whose server still runs afterwards. Throws the first failure. */
 export async function runStory(stage: Stage): Promise<void> {
@@ -57,6 +55,7 @@ async function startServer(stage: Stage): Promise<void> {
     without,
     async onServing({ dir, authorities, server }) {
       const { certificate } = authorities.serving;
+      await stage.options.onServing?.(dir);
       await stage.step("authority");
       stage.command(`tlsboot ca init --data-dir ${stage.word(dir.root)}`);
       stage.emit({ kind: "fact", text: `${stage.show(dir.caCertificate)}, ${publicKeyPin(certificate)}` });
@@ -104,7 +103,12 @@ async function startMachines(stage: Stage): Promise<readonly Bootstrapping[]> {
   const waiting = machines.entries();
   const startOneByOne = async (): Promise<void> => {
     for (const [index, machine] of waiting) {
-      const options = { bootstrapKubeconfigPath: bootstrapKubeconfig, waitSeconds, onEvent: emit };
+      const options = {
+        bootstrapKubeconfigPath: bootstrapKubeconfig,
+        waitSeconds,
+        approvedBy: index === 0 ? "person" : "rule",
+        onEvent: emit,
+      } as const;
       started[index] = startMachine(machine, options, deps, signal);
       await started[index].submitted;
     }
@@ -184,11 +188,6 @@ async function verifyAll(stage: Stage, started: readonly Bootstrapping[]): Promi
     text: `${subject} the CA's, until ${notAfter.toISOString().slice(0, 10)}`,
     isVerified: true,
   });
-}
-
-/** Shows the list of requests, limited to the first rows. */
-async function listRequests(stage: Stage): Promise<void> {
-  await stage.run(["get", "csr", "--data-dir", stage.show(stage.dir.root)], { maxLines: 1 + SHOWN_ROWS });
 }
 
 async function useCertificate(stage: Stage): Promise<void> {
