@@ -50,7 +50,7 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
 
 /** The end of a hint for users whose kubectl reads `KUBECONFIG`; empty when the variable is not set. */
 export function describeIgnoredKubeconfig({ KUBECONFIG = "" }: Io["env"]): string {
-  return KUBECONFIG === "" ? "" : "; KUBECONFIG is set, but tlsboot does not read it";
+  return KUBECONFIG === "" ? "" : '; KUBECONFIG is set, but tlsboot does not read it: give --kubeconfig "$KUBECONFIG"';
 }
 
 /** Replaces the Accept header of every request, so that the server answers in another format. */

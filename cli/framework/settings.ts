@@ -65,9 +65,9 @@ export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<Flag
 }
 
 /**
- * Finds variables that have no effect, and returns a warning for each: those that are nearly the name of a setting, and
- * those of flags for the command line only. Others are not reported, because Kubernetes sets `TLSBOOT_SERVICE_HOST` and
- * the like in every pod in the namespace of a Service with this name, and hooks get variables of their own.
+ * Finds variables that have no effect, and returns a warning for each, with the nearest setting. Variables that the user did
+ * not set are no mistake: Kubernetes sets `TLSBOOT_SERVICE_HOST` and the like in every pod in the namespace of a Service
+ * whose name begins so, and hooks get variables of their own.
  */
 export function findIgnoredVariables(
   env: Readonly<Record<string, string | undefined>>,
@@ -84,13 +84,24 @@ export function findIgnoredVariables(
   return set.flatMap((name) => {
     if (known.has(name)) return [];
     const flag = commandLineOnly.get(name);
-    if (flag !== undefined) return [`${name} is ignored: ${flag} is for the command line only`];
+    const isOfService = SERVICE_VARIABLE.test(name);
+    if (flag !== undefined && !isOfService) return [`${name} is ignored: ${flag} is for the command line only`];
     const nearest = findNearest(name.slice(PREFIX.length), [...known].map((one) => one.slice(PREFIX.length)));
-    return nearest === undefined
-      ? []
-      : [`${name} is ignored: there is no such setting, did you mean ${PREFIX}${nearest}?`];
+    if (OTHER_VARIABLES.has(name) || (isOfService && nearest === undefined)) return [];
+    const hint = nearest === undefined ? "" : `, did you mean ${PREFIX}${nearest}?`;
+    return [`${name} is ignored: there is no such setting${hint}`];
   });
 }
+
+/** Variables that are no settings: for the program as a whole, for its hooks, and for its own tests and builds. */
+const OTHER_VARIABLES: ReadonlySet<string> = new Set([
+  ...["EARLIEST_TIME", "CA_CERTIFICATE", "CERTIFICATE_FILE", "CHANGED", "NODE_NAME", "NOT_AFTER", "TRUST_BUNDLE_FILE"],
+  ...["BUILD_COMMIT", "PROGRAMS", "SEED", "SOAK_SECONDS", "STORM_NODES", "POD_REQUESTS", "UPDATE_GOLDEN"],
+  ...["UPDATE_SCREENSHOTS", "TEST_BINARY", "TEST_NODE", "TEST_SEED"],
+].map((name) => `TLSBOOT_${name}`));
+
+// https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+const SERVICE_VARIABLE = /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)$/;
 
 /** The prefix of all names that `environmentName` returns. */
 const PREFIX = "TLSBOOT_";

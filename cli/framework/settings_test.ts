@@ -53,6 +53,8 @@ for (
     ["TLSBOOT_SERVICE_HOST", undefined],
     ["TLSBOOT_PORT_6443_TCP_ADDR", undefined],
     ["TLSBOOT_NOT_AFTER", undefined],
+    ["TLSBOOT_WEB_PORT_443_UDP", undefined],
+    ["TLSBOOT_QUITE_ANOTHER_THING", /^TLSBOOT_QUITE_ANOTHER_THING is ignored: there is no such setting$/],
     ["DATADIR", undefined],
   ] as const
 ) {

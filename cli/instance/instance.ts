@@ -6,6 +6,7 @@ import { isIPv6 } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
+import type { AdvertisedHost } from "../../core/bootstrap/node_addresses.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { ServerNames } from "../../core/pki/serving_certificate.ts";
@@ -62,6 +63,10 @@ export interface Instance extends InstanceStorage {
   recordAuthority(authority: Authority): Promise<void>;
   /** The URL in kubeconfigs, `https://host:port`. */
   readonly url: string;
+  /** The host in the URL, and the other ones of this machine when it was chosen automatically. */
+  readonly advertised: AdvertisedHost;
+  /** True when this start made the CA. */
+  readonly isNewCa: boolean;
   /** The names and addresses of the server. */
   readonly names: ServerNames;
   /** True when other servers may share the storage. */
@@ -101,8 +106,17 @@ export async function startInstance(
   await using starting = new Parts();
   const auditLog = starting.add(await openAuditLog(settings, deps));
   await openDataDir(dir, settings, deps);
-  const { authorities } = await ensureAuthorities(dir.root, deps, settings.crlUrl);
-  const host = await findHost(settings, deps);
+  const { authorities, created: isNewCa } = await ensureAuthorities(dir.root, deps, settings.crlUrl);
+  if (isNewCa) {
+    const { sha256Fingerprint: fingerprint, notAfter } = authorities.serving.certificate;
+    deps.logger.info("new CA made, because there was none", {
+      certFile: authorityPaths(dir.root).certificate,
+      fingerprint,
+      notAfter,
+    });
+  }
+  const advertised = await findHost(settings, deps);
+  const { host } = advertised;
   const { registry, controllers: controllerMetrics, expiry } = createInstanceMetrics(deps.clock);
   const stored = starting.add(await openStorage(settings, dir, { ...deps, registry }));
   const { storage, isNew, contents } = stored;
@@ -208,6 +222,8 @@ export async function startInstance(
     recordAuthority: (authority) => recordUsed(authority.certificate, "ca"),
     authorities,
     url,
+    advertised,
+    isNewCa,
     names,
     isNew,
     isShared,

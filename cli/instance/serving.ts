@@ -2,7 +2,13 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { chooseAdvertisedHost, LOOPBACK } from "../../core/bootstrap/node_addresses.ts";
+import {
+  type AdvertisedHost,
+  chooseAdvertisedHost,
+  isUnspecified,
+  listReachableHosts,
+  LOOPBACK,
+} from "../../core/bootstrap/node_addresses.ts";
 import { AppError } from "../../core/errors.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
 import type { Authority } from "../../core/pki/authority.ts";
@@ -54,13 +60,25 @@ export async function readGivenServing(
   });
 }
 
-/** Finds the host of the server in kubeconfigs, and logs a warning when it was chosen automatically. */
+/**
+ * Finds the host of the server in kubeconfigs, and logs a warning when it was chosen automatically. UsageError for an
+ * advertised address that no client can connect to.
+ */
 export async function findHost(
   { bindAddress, advertiseAddress }: Pick<Settings<ServerFlags>, "bindAddress" | "advertiseAddress">,
   { files, logger }: Pick<InstanceDeps, "files" | "logger">,
-): Promise<string> {
-  const { host, others } = chooseAdvertisedHost(bindAddress, advertiseAddress, await readInterfaces(files));
-  if (others === undefined) return host;
+): Promise<AdvertisedHost> {
+  const facts = await readInterfaces(files);
+  if (advertiseAddress !== undefined && isUnspecified(advertiseAddress)) {
+    const hosts = listReachableHosts(facts);
+    throw new UsageError(
+      `--advertise-address: "${advertiseAddress}" is no address that a client can connect to`,
+      hosts.length === 0 ? "give the name of this host" : `this host has ${hosts.join(", ")}`,
+    );
+  }
+  const advertised = chooseAdvertisedHost(bindAddress, advertiseAddress, facts);
+  const { host, others } = advertised;
+  if (others === undefined) return advertised;
   if (host === LOOPBACK) {
     logger.warn("this host has no address that other machines can reach; give one with --advertise-address", {
       address: host,
@@ -71,7 +89,7 @@ export async function findHost(
       others,
     });
   }
-  return host;
+  return advertised;
 }
 
 /** Lists the names of a serving certificate: those of this machine, and those that clients use. */

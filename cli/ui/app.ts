@@ -213,6 +213,7 @@ const STATUS: Readonly<Partial<Record<AppError["code"], FailureStatus>>> = {
   access_denied: 403,
   not_found: 404,
   conflict: 409,
+  already_exists: 409,
   csr_deleted: 409,
   invalid: 422,
   usage: 422,

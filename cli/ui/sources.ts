@@ -177,6 +177,29 @@ export async function readIfPossible<T extends KubeObject, E>(
   }
 }
 
+/** How long a form waits at most until the watch has what it changed, in milliseconds. */
+const SHOWN_WITHIN_MS = 2_000;
+
+/** Waits a moment until a watch has what a form has changed, so that the next page shows it also without a script. */
+export async function waitUntilShown<T extends KubeObject, E>(
+  context: Pick<UiContext, "data" | "signal" | "io">,
+  watch: UiWatch<T, E>,
+  isShown: (entries: ReadonlyMap<string, E>) => boolean,
+): Promise<void> {
+  const { entries, missing } = await readIfPossible(context, watch, watch.id);
+  const { data, signal, io: { clock } } = context;
+  const done = new AbortController();
+  const inner = AbortSignal.any([signal, done.signal]);
+  const timeout = clock.sleep(SHOWN_WITHIN_MS, inner).then(() => done.abort(), () => undefined);
+  try {
+    while (missing === undefined && !inner.aborted && !isShown(entries)) {
+      await Promise.race([data.waitForChange([watch.id], inner).catch(() => undefined), timeout]);
+    }
+  } finally {
+    done.abort();
+  }
+}
+
 /** Explains why something cannot be shown. Throws errors that are about something else. */
 export function explainMissing(error: unknown): string {
   if (isGroupMissing(error)) return "the server does not have them; it is another API server, such as kube-apiserver";

@@ -111,8 +111,11 @@ export function createClusterInfoRbac(): { readonly role: Role; readonly roleBin
   };
 }
 
-/** Reports whether a server's URL is `localhost` or a loopback address, which is useless on another machine. */
+/**
+ * Reports whether a server's URL is useless on another machine: it names `localhost`, a loopback address, or an unspecified
+ * one, which is no address of a machine.
+ */
 export function isLoopbackServer(server: string): boolean {
-  const host = URL.canParse(server) ? new URL(server).hostname : "";
-  return host === "localhost" || host === "[::1]" || /^127\./.test(host);
+  const host = URL.canParse(server) ? new URL(server).hostname.replace(/\.$/, "") : "";
+  return ["localhost", "[::1]", "0.0.0.0", "[::]"].includes(host) || /^127\.|\.localhost$|^\[::ffff:7f/.test(host);
 }

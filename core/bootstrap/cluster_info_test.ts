@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConfigMap } from "../kube/core_v1.ts";
-import { createClusterInfoRbac, encodeClusterInfo, planClusterInfo } from "./cluster_info.ts";
+import { createClusterInfoRbac, encodeClusterInfo, isLoopbackServer, planClusterInfo } from "./cluster_info.ts";
 
 const CA = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 const CLUSTER = { server: "https://192.0.2.1:6443", caPem: CA };
@@ -117,3 +117,18 @@ test("planClusterInfo() keeps the address of a load balancer when the CA is repl
   assert.ok(plan.kind === "update");
   assert.equal(plan.configMap.data?.["kubeconfig"], encodeClusterInfo({ server: "https://lb.example:443", caPem }));
 });
+
+for (
+  const { server, want } of [
+    { server: "https://127.0.0.1:6443", want: true },
+    { server: "https://localhost:6443", want: true },
+    { server: "https://[::1]:6443", want: true },
+    { server: "https://[::ffff:127.0.0.1]:6443", want: true },
+    { server: "https://0.0.0.0:6443", want: true },
+    { server: "https://[::]:6443", want: true },
+    { server: "https://192.0.2.2:6443", want: false },
+    { server: "https://boot.example.com:6443", want: false },
+  ]
+) {
+  test(`isLoopbackServer() is ${want} for ${server}`, () => assert.equal(isLoopbackServer(server), want));
+}

@@ -18,8 +18,10 @@ export interface JoinTarget {
   readonly pins: readonly PublicKeyPin[];
 }
 
-/** The server becomes a word of a command that users paste, so it must not contain a character that a shell interprets. */
-const PLAIN_WORD = /^[\w.:/~[\]-]+$/;
+/** Reports whether a server can be a word of a command that users paste: it has no character that a shell interprets. */
+export function isPlainWord(server: string): boolean {
+  return /^[\w.:/~[\]-]+$/.test(server);
+}
 
 /** Reads the target from `cluster-info`, which the joining machine reads as well. */
 export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, string> {
@@ -29,7 +31,7 @@ export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, stri
   if (cluster === undefined || URL.parse(cluster.server)?.protocol !== "https:") {
     return err(`${CLUSTER_INFO_NAME} names no server`);
   }
-  if (!PLAIN_WORD.test(cluster.server)) {
+  if (!isPlainWord(cluster.server)) {
     return err(`the server in ${CLUSTER_INFO_NAME} has characters that have no place in a command`);
   }
   const { certificateAuthorityData: caPem = "" } = cluster;

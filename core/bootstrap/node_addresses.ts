@@ -87,8 +87,14 @@ export function chooseAdvertisedHost(
   return { host, others };
 }
 
+/** Lists the addresses of a host under which other machines can reach a server on `0.0.0.0`, the most likely one first. */
+export function listReachableHosts(facts: Pick<HostFacts, "interfaces" | "defaultInterfaces">): readonly string[] {
+  const { host, others = [] } = chooseAdvertisedHost("0.0.0.0", undefined, facts);
+  return host === LOOPBACK ? [] : [host, ...others];
+}
+
 /** Reports whether an address is `0.0.0.0` or `::`, in whatever spelling. */
-function isUnspecified(address: string): boolean {
+export function isUnspecified(address: string): boolean {
   return ["0.0.0.0", "::"].includes(canonicalIp(address) ?? "");
 }
 

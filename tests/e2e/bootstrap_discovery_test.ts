@@ -24,12 +24,9 @@ interface Join {
 async function join(folder: TempFolder, instance: InstanceProcess): Promise<Join> {
   const { code, stdout, stderr } = await tlsboot(folder, [
     ...["token", "create", "--print-join-command", "--ttl", "1h", "--data-dir", instance.data],
+    ...["--server", instance.url],
   ]);
   assert.equal(code, 0, stderr);
-  assert.match(
-    stderr,
-    /warning: https:\/\/127\.0\.0\.1:\d+ is an address of this machine alone: no other machine can join/,
-  );
   const [line = "", kubeadm = ""] = stdout.split("\n");
   const [, token = "", hash = ""] = /--token (\S+) --ca-cert-hash (\S+) --kubeconfig /.exec(line) ?? [];
   assert.match(line, /^tlsboot bootstrap --server https:\/\/127\.0\.0\.1:\d+ --token /);
@@ -112,6 +109,32 @@ test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothin
     assert.ok(!stderr.includes(token.slice(7)));
     assert.equal(existsSync(folder.join(node)), false, node);
   }
+});
+
+test("no command gives a machine an address that only the server's host reaches, unless it is asked to", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstanceProcess(folder, []);
+  await writeFile(folder.join("machines.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n");
+  for (
+    const args of [
+      ["token", "create", "--print-join-command"],
+      ["token", "create", "--for-inventory", "machines.yaml", "--out", "join"],
+      ["join", "pack", "n1", "--out", "n1.pack"],
+    ]
+  ) {
+    const { code, stdout, stderr } = await tlsboot(folder, [...args, "--data-dir", instance.data]);
+    assert.deepEqual([code, stdout], [1, ""], args.join(" "));
+    assert.match(
+      stderr,
+      /^tlsboot: error: cannot let a machine join: https:\/\/127\.0\.0\.1:\d+ is an address of this machine alone: .*\ntlsboot: hint: open the server to the network with: tlsboot up --bind-address 0\.0\.0\.0 --advertise-address \S+.* --server/,
+    );
+  }
+  assert.deepEqual([existsSync(folder.join("join")), existsSync(folder.join("n1.pack"))], [false, false]);
+  const listed = await tlsboot(folder, ["token", "list", "-o", "json", "--data-dir", instance.data]);
+  // Only the token of bootstrap.kubeconfig exists.
+  assert.equal(JSON.parse(listed.stdout).length, 1);
+  const odd = ["token", "create", "--print-join-command", "--server", "https://x;reboot", "--data-dir", instance.data];
+  assert.equal((await tlsboot(folder, odd)).code, 2);
 });
 
 test("tlsboot token create --print-join-command creates no token when cluster-info is missing", async () => {

@@ -175,6 +175,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
         "usages",
         "print",
         "print-join-command",
+        "server",
         "node",
         "uses",
         "cidr",
@@ -185,7 +186,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   },
   { command: "token list", flags: ["sort-by", "no-headers", "show-secrets", "output"] },
   { command: "token delete", flags: [] },
-  { command: "join pack", flags: ["out", "ttl", "uses", "cidr", "public-key", "approve"] },
+  { command: "join pack", flags: ["out", "server", "ttl", "uses", "cidr", "public-key", "approve"] },
   { command: "kubeconfig admin", flags: ["out", "server", "embed-certs"] },
   { command: "kubeconfig bootstrap", flags: ["out", "server", "token", "embed-certs"] },
   {

@@ -208,7 +208,17 @@ test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints i
   assert.equal(made.code, 0);
   assert.doesNotMatch(made.stdout + made.stderr, /0123456789abcdef/);
   assert.doesNotMatch(made.stderr, /which only this machine reaches/);
-  const local = await tlsboot("kubeconfig bootstrap --token - --out local.kubeconfig", { stdin: TOKEN });
+  const nowhere = await tlsboot("kubeconfig bootstrap --token - --out local.kubeconfig", { stdin: TOKEN });
+  assert.equal(nowhere.code, 2);
+  assert.match(
+    nowhere.stderr,
+    /needs the address of the server\n.*give it as the machine reaches it, such as --server /,
+  );
+  await tlsboot("kubeconfig admin --server https://10.0.0.9:6443");
+  await tlsboot("kubeconfig bootstrap --token - --out network.kubeconfig", { stdin: TOKEN });
+  assert.match(await readFile(folder.join("network.kubeconfig"), "utf8"), /server: https:\/\/10\.0\.0\.9:6443\n/);
+  const loopback = "--server https://127.0.0.1:6443 --out local.kubeconfig";
+  const local = await tlsboot(`kubeconfig bootstrap --token - ${loopback}`, { stdin: TOKEN });
   assert.match(
     local.stderr,
     /^the file names https:\/\/127\.0\.0\.1:6443, which only this machine reaches: give --server for another one\n$/,

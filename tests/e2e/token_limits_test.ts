@@ -30,9 +30,10 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-/** Runs a command of the operator. */
+/** Runs a command of the operator, for machines on the host of the server. */
 async function operate(...args: readonly string[]): Promise<Finished> {
-  return await runTlsboot([...args, "--data-dir", instance.data], { cwd: folder.path });
+  const env = { TLSBOOT_SERVER: instance.url };
+  return await runTlsboot([...args, "--data-dir", instance.data], { cwd: folder.path, env });
 }
 
 /** Runs a command of a machine, whose files are in a folder of its name. */
@@ -235,7 +236,8 @@ test("a token for a node that the inventory of the server does not know is refus
     "--inventory",
     place.join("machines.yaml"),
   ]);
-  const create = (...args: readonly string[]) => runTlsboot([...args, "--data-dir", server.data], { cwd: place.path });
+  const create = (...args: readonly string[]) =>
+    runTlsboot([...args, "--data-dir", server.data], { cwd: place.path, env: { TLSBOOT_SERVER: server.url } });
   const known = await eventually("the approver has published its inventory", async () => {
     const refused = await create("token", "create", "--node", "n33");
     return refused.code === 0 ? undefined : refused;

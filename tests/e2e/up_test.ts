@@ -6,6 +6,9 @@ import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
+import { createFilePort } from "../../client/files.ts";
+import { readInterfaces } from "../../client/host_facts.ts";
+import { listReachableHosts } from "../../core/bootstrap/node_addresses.ts";
 import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, findFreePort } from "../support/temp.ts";
 
@@ -48,7 +51,10 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
     if (name.startsWith("tlsboot.db")) assert.equal(await readMode(at(name)), "600", name);
   }
   const out = instance.running.stdout();
-  assert.match(out, /^tlsboot is up at https:\/\/127\.0\.0\.1:\d+\nCA sha256:[0-9a-f]{64}\n/);
+  assert.match(
+    out,
+    /^tlsboot is up at https:\/\/127\.0\.0\.1:\d+\nCA sha256:[0-9a-f]{64}, made now: it is valid until \d{4}-[^\n]+Z\n/,
+  );
   assert.match(
     out,
     /\n {2}tlsboot bootstrap --bootstrap-kubeconfig data\/bootstrap\.kubeconfig --kubeconfig n1\/kubeconfig --cert-dir n1\/pki --hostname-override n1\n/,
@@ -77,6 +83,7 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
   assert.equal(code, 0);
   assert.doesNotMatch(stderr, /"level":"(ERROR|WARN)"/i);
   await using second = await startInstanceProcess(folder, ["--secure-port", port]);
+  assert.match(second.running.stdout(), /\nCA sha256:[0-9a-f]{64}\n/);
   const after = await Promise.all(
     ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) =>
       readFile(`${second.data}/${name}`, "utf8")
@@ -293,4 +300,25 @@ test("tlsboot up that cannot start does not change the serving certificate, even
     assert.equal(await readFile(`${first.data}/pki/apiserver.crt`, "utf8"), before);
   }
   await new Promise<void>((resolve) => taken.close(() => resolve()));
+});
+
+test("tlsboot up on the network names an address of this host, and how to choose another one", async () => {
+  await using folder = await createTempFolder();
+  const hosts = listReachableHosts(await readInterfaces(createFilePort()));
+  await using instance = await startInstanceProcess(folder, ["--bind-address", "0.0.0.0"]);
+  const out = instance.running.stdout();
+  const [host] = hosts;
+  if (host === undefined) {
+    assert.match(out, /Only this machine can reach it, because the host has no other address\./);
+    return;
+  }
+  assert.equal(new URL(instance.url).hostname, host);
+  assert.ok(out.includes("\n  tlsboot token create --print-join-command --data-dir data\n"), out);
+  assert.ok(out.includes(`\nMachines reach it at ${host}, an address of this host. `), out);
+  for (const other of hosts.slice(1)) assert.ok(out.includes(other), other);
+  const made = await runTlsboot(["token", "create", "--print-join-command", "--data-dir", instance.data]);
+  assert.match(made.stdout, new RegExp(`^tlsboot bootstrap --server https://${host.replaceAll(".", "\\.")}:`));
+  const refused = await runTlsboot(["up", "--data-dir", folder.join("other"), "--advertise-address", "::"]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /"::" is no address that a client can connect to\n/);
 });

@@ -16,7 +16,17 @@ const SHORT_LIFE = "--cluster-signing-duration=60s";
 /** The line that `token create --print-join-command` prints, as words behind `tlsboot`, without paths. */
 async function joinWords(plane: PublishedCluster): Promise<readonly string[]> {
   const { code, stdout, stderr } = await runTlsboot([
-    ...["token", "create", "--print-join-command", "--ttl", "1h", "--kubeconfig", plane.adminKubeconfig],
+    ...[
+      "token",
+      "create",
+      "--print-join-command",
+      "--ttl",
+      "1h",
+      "--server",
+      plane.server,
+      "--kubeconfig",
+      plane.adminKubeconfig,
+    ],
   ]);
   assert.equal(code, 0, stderr);
   return stdout.split("\n")[0]?.split(" --kubeconfig ")[0]?.split(" ").slice(1) ?? [];

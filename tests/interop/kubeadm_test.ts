@@ -76,7 +76,7 @@ test("kubeadm join makes a Ready node with a token for this node alone, which it
   await prepare(instance);
   const made = await readAnswer(
     ...[instance, "token", "create", "--node", NODE, "--approve", "--groups", KUBEADM_GROUP] as const,
-    ...["--print-join-command", "--data-dir", instance.dataDir],
+    ...["--print-join-command", "--server", instance.server, "--data-dir", instance.dataDir],
   );
   const line = made.split("\n")[1] ?? "";
   assert.match(line, new RegExp(`^kubeadm join .* --node-name ${NODE}$`));

@@ -32,7 +32,7 @@ test("stock kubelets join with a join file each, and one with a copied file is r
   await writeFile(instance.folder.join("machines.yaml"), machines);
   const made = await instance.tlsboot(
     ...["token", "create", "--for-inventory", "machines.yaml", "--out", "join", "--approve", "--ttl", "1h"],
-    ...["--data-dir", instance.dataDir],
+    ...["--server", instance.server, "--data-dir", instance.dataDir],
   );
   assert.equal(made.code, 0, made.stderr);
   for (const node of ["n1", "n2", "n3"]) {

@@ -94,6 +94,7 @@ const COMMANDS: readonly Asking[] = [
   { args: ["token", "list", "--show-secrets"] },
   { args: ["token", "create", "--description", HOSTILE] },
   { args: ["token", "create", "--print-join-command"] },
+  { args: ["token", "create", "--print-join-command", "--server", "https://10.0.0.1:6443"] },
   { args: ["token", "delete", "abcdef"] },
   { args: ["approver", "explain", "one", "--policy", "kubelet-serving-trusting"] },
   { args: ["approver", "clear", FORGING] },

@@ -212,7 +212,7 @@ async function writeFiles(
   await attemptUntil(
     wait,
     async ({ api }) => {
-      const target = await readJoinTarget(api, io, signal);
+      const target = await readJoinTarget(api, { server: undefined, mayBeLoopback: true }, signal, io);
       if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
       const made = missing.map((node) => ({
         node,

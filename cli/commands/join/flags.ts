@@ -2,11 +2,12 @@
 import { API_FLAGS } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag } from "../../framework/flags.ts";
-import { NEW_TOKEN_FLAGS } from "../token/flags.ts";
+import { JOIN_SERVER_FLAG, NEW_TOKEN_FLAGS } from "../token/flags.ts";
 
 const JOIN_PACK_FLAGS = {
   ...API_FLAGS,
   ...NEW_TOKEN_FLAGS,
+  server: JOIN_SERVER_FLAG,
   out: fileFlag({
     isRequired: true,
     isCommandLineOnly: true,

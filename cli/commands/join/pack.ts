@@ -53,7 +53,7 @@ export async function run(input: Input<JoinPackFlags>, io: Io, signal: AbortSign
   await using connection = await connect(settings, io);
   const { api } = connection;
   await assertKnownNodes(api, [node.value], signal);
-  const target = await readJoinTarget(api, io, signal);
+  const target = await readJoinTarget(api, settings, signal, io);
   const token = generateBootstrapToken(io.random);
   const expiration = findExpiration(settings, io.clock.now());
   await postToken(api, { token, limits, usages: BOOTSTRAP_TOKEN_USAGES, settings }, io, signal);

@@ -2,7 +2,10 @@
 import { join, resolve } from "node:path";
 import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
 import { Secret } from "../../../core/lib/brand.ts";
-import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
+import { type KubeconfigUser, parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
+import { listReachableHosts } from "../../../core/bootstrap/node_addresses.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { readInterfaces } from "../../../client/host_facts.ts";
 import type { KubeconfigBootstrapFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -15,10 +18,11 @@ const USER_NAME = "kubelet-bootstrap";
 
 /** The action of the command `tlsboot kubeconfig bootstrap`. */
 export async function run(
-  { settings }: Input<KubeconfigBootstrapFlags>,
+  { settings: given }: Input<KubeconfigBootstrapFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
+  const settings = { ...given, server: given.server ?? await findServer(given.dataDir, io) };
   const defaultPath = join(settings.dataDir, "bootstrap.kubeconfig");
   await checkTarget(settings, defaultPath, io);
   const user = await readUser(settings, io, signal);
@@ -26,6 +30,21 @@ export async function run(
   await writeKubeconfig(settings, defaultPath, { cluster, userName: USER_NAME, user }, io);
   reportLoopback(settings.server, io);
   return EXIT.done;
+}
+
+/** Finds the address in the administrator's kubeconfig. Throws UsageError, with the addresses of this host, without one. */
+async function findServer(dataDir: string, io: Io): Promise<string> {
+  const files = createFilePort();
+  const path = resolve(io.cwd, dataDir, "admin.kubeconfig");
+  const text = await files.readText(path);
+  const config = text === undefined ? undefined : parseKubeconfig(text, path);
+  const server = config?.ok === true ? config.value.clusters[0]?.cluster.server : undefined;
+  if (server !== undefined) return server;
+  const [host = "HOST"] = listReachableHosts(await readInterfaces(files));
+  throw new UsageError(
+    "a bootstrap kubeconfig needs the address of the server",
+    `give it as the machine reaches it, such as --server https://${host}:6443`,
+  );
 }
 
 async function readUser(

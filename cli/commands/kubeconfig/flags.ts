@@ -58,6 +58,12 @@ export const kubeconfigAdminCommand = defineCommand({
 
 const KUBECONFIG_BOOTSTRAP_FLAGS = {
   ...KUBECONFIG_FLAGS,
+  server: textFlag({
+    placeholder: "URL",
+    summary:
+      "Address of the API server, as the machine reaches it. Without it, the one in admin.kubeconfig in --data-dir, " +
+      "which tlsboot up writes.",
+  }),
   out: fileFlag({ summary: "File to write; - is stdout. Without it, bootstrap.kubeconfig in --data-dir." }),
   clusterName: textFlag({ default: "bootstrap", summary: "Name of the cluster and of the context in the file." }),
   token: secretFlag({

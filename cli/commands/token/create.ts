@@ -48,7 +48,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
   await using connection = await connect(settings, io);
   const { api } = connection;
   if (node !== undefined) await assertKnownNodes(api, [node], signal);
-  const target = printJoinCommand ? await readJoinTarget(api, io, signal) : undefined;
+  const target = printJoinCommand ? await readJoinTarget(api, settings, signal, io) : undefined;
   await postToken(api, created, io, signal);
   await warnUnenforced(api, limits, io, signal);
   if (target === undefined) {
@@ -77,7 +77,7 @@ async function createForInventory(
   await using connection = await connect(settings, io);
   const { api } = connection;
   await assertKnownNodes(api, nodes, signal);
-  const target = await readJoinTarget(api, io, signal);
+  const target = await readJoinTarget(api, settings, signal, io);
   const machines = await Promise.all(nodes.map(async (name) => ({
     node: name,
     created: {

@@ -8,6 +8,7 @@ import {
   directoryFlag,
   durationFlag,
   fileFlag,
+  type Flag,
   listFlag,
   parsedFlag,
   parsedListFlag,
@@ -49,9 +50,18 @@ export const NEW_TOKEN_FLAGS = {
   }),
 } as const;
 
+/** The flag with the address of the server in everything that a joining machine gets. */
+export const JOIN_SERVER_FLAG: Flag<string | undefined> = textFlag({
+  placeholder: "URL",
+  summary:
+    "Address of the API server for the machine. Without it, the one in cluster-info, which must not be an address " +
+    "of this host alone.",
+});
+
 const TOKEN_CREATE_FLAGS = {
   ...API_FLAGS,
   ...NEW_TOKEN_FLAGS,
+  server: JOIN_SERVER_FLAG,
   node: parsedFlag({
     isCommandLineOnly: true,
     placeholder: "NAME",

@@ -2,7 +2,8 @@
 import { resolve } from "node:path";
 import { findOwnUsername } from "../../../client/objects/access_reviews.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { readInterfaces } from "../../../client/host_facts.ts";
 import {
   encodeTokenLimits,
   isLimitedToken,
@@ -10,7 +11,8 @@ import {
   withCreator,
 } from "../../../core/bootstrap/bound_token.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
-import { type JoinTarget, parseJoinTarget } from "../../../core/bootstrap/join_command.ts";
+import { isPlainWord, type JoinTarget, parseJoinTarget } from "../../../core/bootstrap/join_command.ts";
+import { listReachableHosts } from "../../../core/bootstrap/node_addresses.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
@@ -168,8 +170,24 @@ export async function warnUnenforced(api: ApiClient, limits: TokenLimits, io: Io
   );
 }
 
-/** Reads the address and the CA of the cluster. Called before a token is created, which would be useless without them. */
-export async function readJoinTarget(api: ApiClient, io: Io, signal: AbortSignal): Promise<JoinTarget> {
+/** The address that a machine gets: that of a flag, else that of `cluster-info`. */
+export interface JoinAddress {
+  readonly server: string | undefined;
+  /** Whether an address of this machine alone only causes a warning. */
+  readonly mayBeLoopback?: boolean;
+}
+
+/**
+ * Reads the address and the CA of the cluster. Called before a token is created, which would be useless without them.
+ * AppError `invalid` when `cluster-info` names an address that no other machine reaches and no flag names another one.
+ */
+export async function readJoinTarget(
+  api: ApiClient,
+  { server: given, mayBeLoopback = false }: JoinAddress,
+  signal: AbortSignal,
+  io: Io,
+): Promise<JoinTarget> {
+  if (given !== undefined) checkJoinServer(given);
   const path = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
   const clusterInfo = await api.requestObject<ConfigMap>({ method: "GET", path }, signal).catch((error: unknown) => {
     if (!isAppError(error, "not_found")) throw error;
@@ -177,15 +195,28 @@ export async function readJoinTarget(api: ApiClient, io: Io, signal: AbortSignal
   });
   const target = parseJoinTarget(clusterInfo);
   if (!target.ok) throw unjoinable(target.error);
+  if (given !== undefined) return { ...target.value, server: given };
   const { server } = target.value;
-  if (isLoopbackServer(server)) {
-    warn(
-      `${server} is an address of this machine alone: no other machine can join with it. To let others in, start the ` +
-        "server with --bind-address 0.0.0.0 or with --advertise-address",
-      io,
-    );
+  if (!isLoopbackServer(server)) return target.value;
+  const fault = `${server} is an address of this machine alone: no other machine can join with it`;
+  if (mayBeLoopback) {
+    warn(fault, io);
+    return target.value;
   }
-  return target.value;
+  const [host = "NAME", ...others] = listReachableHosts(await readInterfaces(createFilePort()));
+  throw new AppError("invalid", `cannot let a machine join: ${fault}`, {
+    hint: `open the server to the network with: tlsboot up --bind-address 0.0.0.0 --advertise-address ${host}` +
+      `${
+        others.length === 0 ? "" : ` (or ${others.join(", ")}, or a name)`
+      }; for a machine on this host, or behind a ` +
+      `load balancer, give its address with --server, such as --server ${server}`,
+  });
+}
+
+/** Throws UsageError for a server that cannot be a word of a join command. */
+function checkJoinServer(server: string): void {
+  if (URL.parse(server)?.protocol === "https:" && isPlainWord(server)) return;
+  throw new UsageError(`cannot use "${server}" as --server: want https://host:port`);
 }
 
 function unjoinable(why: string, cause?: unknown): AppError {

@@ -2,6 +2,9 @@
 import { once } from "node:events";
 import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import { createFilePort } from "../../../client/files.ts";
+import { readInterfaces } from "../../../client/host_facts.ts";
+import { listReachableHosts } from "../../../core/bootstrap/node_addresses.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { createCaKeys } from "../../authority/keys.ts";
@@ -27,7 +30,8 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     { files, clock, random, heap, logger, cwd, stdout, keys },
     signal,
   );
-  io.stdout.write(formatGreeting(instance, settings, io.cwd));
+  const hosts = listReachableHosts(await readInterfaces(files));
+  io.stdout.write(formatGreeting(instance, settings, hosts, io.cwd));
   await using _ui = settings.ui ? await servePage(settings, io, logger, signal) : undefined;
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
@@ -51,7 +55,36 @@ async function waitForAbort(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
 }
 
-function formatGreeting(instance: Instance, settings: Input<UpFlags>["settings"], cwd: string): string {
+/** Describes who can reach the server, and how to change that; `hosts` are the addresses of this machine for others. */
+function describeReach({ url, advertised }: Instance, hosts: readonly string[], dataDir: string): string {
+  const also = (addresses: readonly string[]): string =>
+    addresses.length === 0 ? "" : `This host also has ${addresses.join(", ")}.\n`;
+  const { host, others } = advertised;
+  if (!isLoopbackServer(url)) {
+    const chosen = others === undefined ? "" : `
+Machines reach it at ${host}, an address of this host. To name another one, or a name, start it
+with --advertise-address. ${also(others)}`;
+    return `
+To let another machine in, run there what this prints:
+  tlsboot token create --print-join-command${dataDir}
+${chosen}`;
+  }
+  if (others !== undefined) {
+    return "\nOnly this machine can reach it, because the host has no other address. Name it with --advertise-address.\n";
+  }
+  const [first = "NAME", ...more] = hosts;
+  return `
+Only this machine can reach it. To open it to the network, start it with
+  --bind-address 0.0.0.0 --advertise-address ${first}
+${also(more)}`;
+}
+
+function formatGreeting(
+  instance: Instance,
+  settings: Input<UpFlags>["settings"],
+  hosts: readonly string[],
+  cwd: string,
+): string {
   const word = (path: string) => pathWord(path, cwd);
   const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(instance.dir.root)}`;
   const approval = settings.autoApprove
@@ -64,11 +97,10 @@ function formatGreeting(instance: Instance, settings: Input<UpFlags>["settings"]
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
   tlsboot approver explain NAME${dataDir}`;
-  const open = isLoopbackServer(instance.url)
-    ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
-    : "";
+  const { certificate } = instance.authorities.serving;
+  const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
   return `tlsboot is up at ${instance.url}
-CA ${publicKeyPin(instance.authorities.serving.certificate)}
+CA ${publicKeyPin(certificate)}${newCa}
 data in ${displayPath(instance.dir.root, cwd)}
 
 Next, in another terminal:
@@ -85,5 +117,5 @@ Next, in another terminal:
   tlsboot approve n1${dataDir}
 
 ${approval}${policy}
-${open}`;
+${describeReach(instance, hosts, dataDir)}`;
 }

@@ -1,5 +1,5 @@
 /** The certificates of the register, with filters, and the page of one of them. */
-import { parseDuration } from "../../../core/lib/duration.ts";
+import { parseSettingDuration } from "../../../core/lib/duration.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { findMachineOfRecord } from "../../../core/review/machines.ts";
@@ -125,7 +125,7 @@ function readChoice(query: URLSearchParams): Choice {
 
 /** Creates the test of the filters: those of `get certificates`, and a part of the subject or of a name. */
 function createChoiceSelector(choice: Choice, now: Date): (row: RecordRow) => boolean {
-  const within = parseDuration(choice.within);
+  const within = parseSettingDuration(choice.within);
   const select = createSelector({
     expiresWithin: within.ok ? within.value : undefined,
     expired: choice.status === "expired",

@@ -25,6 +25,7 @@ import {
   readIfPossible,
   RECORD_WATCH,
   REVOCATION_WATCH,
+  waitUntilShown,
 } from "../sources.ts";
 
 type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
@@ -168,7 +169,8 @@ const TOKEN_NOTE = ". A deleted token does not come back; make another one with 
 /** The form that takes a revocation back. */
 export const unrevokeAction: UiAction = {
   path: "/revocations/:name/unrevoke",
-  async run({ connection: { api }, params: { name = "" }, now, signal }, form) {
+  async run(context, form) {
+    const { connection: { api }, params: { name = "" }, now, signal } = context;
     const revocation = await explainMissingGroup(() =>
       api.requestObject<Revocation>({ method: "GET", path: revocationPath(name) }, signal)
     );
@@ -179,6 +181,7 @@ export const unrevokeAction: UiAction = {
       });
     }
     const count = await takeBackRevocation(describeTarget(revocation), target, api, now, signal);
+    await waitUntilShown(context, REVOCATION_WATCH, (entries) => !entries.has(name));
     const done = `${describeTarget(revocation)} is no longer revoked. ${describeReleased(count)}.`;
     return { kind: "moved", location: "/revocations", message: done };
   },
@@ -215,11 +218,12 @@ export const revokeAction: UiAction = {
       : undefined;
     if (fault !== undefined) return { kind: "shown", content: showPlan(context, plan, shown, fault) };
     const { isTokenDeleted, failure } = await carryOutRevocation(plan, api, signal);
+    await waitUntilShown(context, REVOCATION_WATCH, (entries) => entries.has(getName(plan.revocation)));
     const steps = [...(failure === undefined ? [] : [failure]), ...describeNextSteps(plan, now)];
     return {
       kind: "moved",
       location: `/revocations/${getPathName(plan.revocation)}`,
-      message: `${describeDone(plan, isTokenDeleted, now)}. ${steps.join(". ")}`,
+      message: [describeDone(plan, isTokenDeleted, now), ...steps].map(capitalize).join(". "),
     };
   },
 };
@@ -359,6 +363,10 @@ function describeTarget({ spec }: Revocation): string {
   const target = findRevocationTarget(spec);
   if (target === undefined) return "nothing";
   return `${target.kind === "serial" ? "certificate" : target.kind} ${target.value}`;
+}
+
+function capitalize(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function describeReleased(count: number): string {

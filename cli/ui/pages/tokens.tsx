@@ -22,6 +22,7 @@ import {
   RECORD_WATCH,
   REQUEST_CERTIFICATE_WATCH,
   TOKEN_WATCH,
+  waitUntilShown,
 } from "../sources.ts";
 import { type KeptRequest, REQUESTS } from "./requests.tsx";
 
@@ -115,8 +116,10 @@ export const tokenPage: UiPage = {
 /** The form that deletes a token. */
 export const deleteTokenAction: UiAction = {
   path: "/tokens/:id/delete",
-  async run({ connection, params: { id = "" }, signal }) {
+  async run(context) {
+    const { connection, params: { id = "" }, signal } = context;
     await deleteToken(connection.api, id, signal);
+    await waitUntilShown(context, TOKEN_WATCH, (entries) => [...entries.values()].every((token) => token?.id !== id));
     return { kind: "moved", location: "/tokens", message: `Token ${id} is deleted: no machine can join with it.` };
   },
 };
