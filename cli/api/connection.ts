@@ -5,7 +5,9 @@
 import { join, resolve } from "node:path";
 import { type ApiClient, createApiClient, withWarnings } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
+import { createServerNames } from "../../client/transport/server_names.ts";
 import { createFilePort } from "../../client/files.ts";
+import type { NodeNames } from "../../core/approval/inventory.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Transport } from "../../core/ports.ts";
@@ -13,10 +15,16 @@ import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../version.ts";
 
-/** An open connection to an API server. */
-export interface ApiConnection extends AsyncDisposable {
+/** What is needed to read an API and to decide in it. */
+export interface ApiHandle {
   readonly transport: Transport;
   readonly api: ApiClient;
+  /** Looks up the names and addresses of the server, which no node may have; rejects while they cannot be found out. */
+  readonly serverNames: () => Promise<NodeNames>;
+}
+
+/** A connection that was opened for a user of the command line. */
+export interface ApiConnection extends ApiHandle, AsyncDisposable {
   /** The server and the credentials of the connection. */
   readonly cluster: ResolvedCluster;
 }
@@ -43,6 +51,7 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
   return {
     transport,
     api: createApiClient(transport, { clock: io.clock }),
+    serverNames: createServerNames(cluster, io),
     cluster,
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };

@@ -4,7 +4,6 @@
  */
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
-import { createServerNames } from "../../client/transport/server_names.ts";
 import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
 import { decideRequest, findRequestPermissions } from "../../core/approval/decide_request.ts";
 import { evaluatePolicies, policyApplies, type PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
@@ -17,7 +16,7 @@ import { getName } from "../../core/kube/meta.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../controllers/evidence.ts";
-import { type ApiConnection, connect, type ConnectionSettings } from "./connection.ts";
+import { type ApiHandle, connect, type ConnectionSettings } from "./connection.ts";
 import type { Io } from "../io.ts";
 import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
 import { createCertificateLookup } from "./holds.ts";
@@ -112,7 +111,7 @@ export function withoutOwnApproval(csr: CertificateSigningRequest, sources: Evid
 
 /** Creates sources with the current state of the API. */
 async function gatherSources(
-  connection: ApiConnection,
+  connection: ApiHandle,
   nodes: readonly ReportingNode[] | undefined,
   io: Io,
   signal: AbortSignal,
@@ -125,7 +124,7 @@ async function gatherSources(
 
 /** Creates sources from lists that were read before. */
 export function createSources(
-  { transport, cluster }: ApiConnection,
+  { transport, serverNames }: ApiHandle,
   { requests, reported, certificates }: {
     readonly requests: readonly CertificateSigningRequest[];
     readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
@@ -138,14 +137,14 @@ export function createSources(
     listApproved: (username) => requests.filter(({ spec }) => spec.username === username),
     certificates,
     reported: () => reported,
-    serverNames: createServerNames(cluster, io),
+    serverNames,
     clock: io.clock,
   };
 }
 
 /** Creates sources for a user who may not read other requests and nodes: permissions can still be checked. */
 export function createReviewerOnlySources(
-  { transport }: ApiConnection,
+  { transport }: ApiHandle,
   io: Pick<Io, "clock">,
   { message }: AppError,
 ): EvidenceSources {
@@ -160,7 +159,7 @@ export function createReviewerOnlySources(
 }
 
 async function getCsr(
-  { api }: ApiConnection,
+  { api }: ApiHandle,
   named: string,
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest> {

@@ -27,7 +27,7 @@ import type { RequestView, TokenView } from "../../core/review/request_view.ts";
 import { toTokenView } from "../../core/review/token_view.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
 import type { Io } from "../io.ts";
-import type { ApiConnection } from "./connection.ts";
+import type { ApiHandle } from "./connection.ts";
 import { listCsrs } from "./csrs.ts";
 import {
   createReviewerOnlySources,
@@ -63,7 +63,7 @@ export interface RequestViewRules {
  * views again when they should follow changes.
  */
 export function createRequestViews(
-  connection: ApiConnection,
+  connection: ApiHandle,
   { chosen, signers, profiles }: RequestViewRules,
   io: Pick<Io, "clock">,
 ): RequestViews {
@@ -103,7 +103,7 @@ export function createRequestViews(
 
 /** The lists that the views of all requests share, each read once. */
 class SharedLists {
-  readonly #connection: ApiConnection;
+  readonly #connection: ApiHandle;
   readonly #io: Pick<Io, "clock">;
   readonly #records = new Map<string, Promise<readonly IssuedCertificate[]>>();
   #requests: Promise<readonly CertificateSigningRequest[]> | undefined;
@@ -111,7 +111,7 @@ class SharedLists {
   #revocations: Promise<readonly Revocation[]> | undefined;
   #sources: Promise<EvidenceSources> | undefined;
 
-  constructor(connection: ApiConnection, io: Pick<Io, "clock">) {
+  constructor(connection: ApiHandle, io: Pick<Io, "clock">) {
     this.#connection = connection;
     this.#io = io;
   }
