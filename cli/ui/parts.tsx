@@ -10,13 +10,15 @@ import {
 import { shortenSignerName } from "../../core/review/request_summary.ts";
 import { DataTable, Moment, Pager } from "./layout.tsx";
 import type { UiElement } from "./page.ts";
+import type { Missing } from "./sources.ts";
 
 /** The number of rows of a page of a list. */
 const ROWS = 100;
 
-/** One line for each thing that the page cannot show, with the reason. */
-export function MissingNotes({ notes }: { readonly notes: readonly (string | undefined)[] }): UiElement {
-  const known = notes.filter((note) => note !== undefined);
+/** One line for each reason why the page cannot show something. */
+export function MissingNotes({ notes }: { readonly notes: readonly (Missing | undefined)[] }): UiElement {
+  const byReason = Map.groupBy(notes.filter((note) => note !== undefined), ({ why }) => why);
+  const known = [...byReason].map(([why, same]) => `${joinWords(same.map(({ what }) => what))}: ${why}`);
   return (
     <div id="missing" data-swap>
       {known.length === 0 ? "" : (
@@ -26,6 +28,13 @@ export function MissingNotes({ notes }: { readonly notes: readonly (string | und
       )}
     </div>
   );
+}
+
+/** Joins words for a sentence, each once: `a, b and c`. */
+function joinWords(words: readonly string[]): string {
+  const all = [...new Set(words)];
+  const last = all.at(-1) ?? "";
+  return all.length <= 1 ? last : `${all.slice(0, -1).join(", ")} and ${last}`;
 }
 
 /** The rows of one page of a list, and the links to the others. */
@@ -46,9 +55,10 @@ export function takePage<T>(all: readonly T[], path: string, query: URLSearchPar
   return { rows: all.slice((page - 1) * ROWS, page * ROWS), pager: <Pager page={page} pages={pages} href={href} /> };
 }
 
-/** Describes how many of the rows of a list are shown. */
+/** Describes how many of the rows of a list are shown; `what` is in the plural. */
 export function describeFoundRows(found: number, all: number, what: string): string {
-  return found === all ? `${all} ${what}` : `${found} of ${all} ${what}`;
+  if (found !== all) return `${found} of ${all} ${what}`;
+  return all === 1 ? `1 ${what.replace(/ies$/, "y").replace(/s$/, "")}` : `${all} ${what}`;
 }
 
 /** A link to the page of a machine. */

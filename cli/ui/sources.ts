@@ -153,11 +153,19 @@ export const REQUEST_EVENT_WATCH: UiWatch<Event, Event> = {
   keep: ({ metadata, ...event }) => ({ ...event, metadata: { name: metadata.name ?? "" } }),
 };
 
+/** Something that a page cannot show. */
+export interface Missing {
+  /** The objects, in words, such as `bootstrap tokens`. */
+  readonly what: string;
+  /** The reason, and what is shown instead. */
+  readonly why: string;
+}
+
 /** What a page could read. */
 export interface Readable<E> {
   readonly entries: ReadonlyMap<string, E>;
-  /** Why the entries are missing, as a sentence; undefined when they are not. */
-  readonly missing: string | undefined;
+  /** Undefined when the entries could be read. */
+  readonly missing: Missing | undefined;
 }
 
 /**
@@ -173,7 +181,7 @@ export async function readIfPossible<T extends KubeObject, E>(
     return { entries: (await data.read(watch, signal)).entries, missing: undefined };
   } catch (error) {
     signal.throwIfAborted();
-    return { entries: new Map(), missing: `${what}: ${explainMissing(error)}` };
+    return { entries: new Map(), missing: { what, why: explainMissing(error) } };
   }
 }
 
@@ -200,9 +208,11 @@ export async function waitUntilShown<T extends KubeObject, E>(
   }
 }
 
+const NOT_SERVED = "this is another API server, such as kube-apiserver, which does not have them";
+
 /** Explains why something cannot be shown. Throws errors that are about something else. */
 export function explainMissing(error: unknown): string {
-  if (isGroupMissing(error)) return "the server does not have them; it is another API server, such as kube-apiserver";
+  if (isGroupMissing(error)) return NOT_SERVED;
   if (isAppError(error, "access_denied")) return `you may not read them (${(error as AppError).message})`;
   throw error;
 }
@@ -213,12 +223,12 @@ export interface KnownCertificates {
   readonly rows: readonly RecordRow[];
   /** Whether the server has a register; else the rows are those of requests that still exist. */
   readonly isRegister: boolean;
-  readonly missing: readonly string[];
+  readonly missing: readonly Missing[];
 }
 
 /** Reads the register, or the certificates of the requests where there is no register or the user may not read it. */
 export async function readCertificates(context: UiContext): Promise<KnownCertificates> {
-  const register = await readIfPossible(context, RECORD_WATCH, "the register of all certificates");
+  const register = await readIfPossible(context, RECORD_WATCH, "certificates without a request that still exists");
   if (register.missing === undefined) {
     const replacements: Replacements = new Map();
     const records = [...register.entries.values()].filter(isCertificateRecord);
@@ -229,14 +239,10 @@ export async function readCertificates(context: UiContext): Promise<KnownCertifi
   const records = [...requests.entries.values()].filter((one) => one !== undefined);
   const finder = new ReplacementFinder();
   for (const record of records.toSorted((a, b) => a.spec.sequence - b.spec.sequence)) finder.add(record);
-  const instead = requests.missing === undefined ? ["; certificates of requests that still exist are shown"] : [];
   return {
     rows: sortRows(records, finder.found, context.now),
     isRegister: false,
-    missing: [
-      `${register.missing}${instead.join("")}`,
-      ...(requests.missing === undefined ? [] : [requests.missing]),
-    ],
+    missing: [register.missing, ...(requests.missing === undefined ? [] : [requests.missing])],
   };
 }
 
@@ -252,7 +258,7 @@ function sortRows(
 /** Reads the bootstrap tokens, the newest first. */
 export async function readTokens(
   context: UiContext,
-): Promise<{ readonly tokens: readonly KnownToken[]; readonly missing: string | undefined }> {
+): Promise<{ readonly tokens: readonly KnownToken[]; readonly missing: Missing | undefined }> {
   const { entries, missing } = await readIfPossible(context, TOKEN_WATCH, "bootstrap tokens");
   const tokens = [...entries.values()].filter((one) => one !== undefined)
     .sort((a, b) => Date.parse(b.createdAt ?? "") - Date.parse(a.createdAt ?? "") || (a.id < b.id ? -1 : 1));

@@ -295,8 +295,8 @@ test("ui: beside another API server, pages show what requests say, and what is m
   await using other = await startUi(["--kubeconfig", "other.kubeconfig"], { cwd: folder.path });
   const person = await openLink(other);
   const machines = await read("/machines", 200, person);
-  assert.match(machines, /Not shown: the register of all certificates: .*kube-apiserver; certificates of requests/);
-  assert.match(machines, /Not shown: nodes: you may not read them/);
+  assert.match(machines, /Not shown: certificates without a request that still exists: .*kube-apiserver/);
+  assert.match(machines, /Not shown: nodes, leases of kubelets and bootstrap tokens: you may not read them/);
   assert.match(machines, /valid n7/);
   assert.match(await read("/certificates", 200, person), /valid .* node n7 kubelet client/);
   assert.match(await read("/revocations", 200, person), /kube-apiserver reads no list of revoked certificates/);

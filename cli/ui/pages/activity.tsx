@@ -28,7 +28,7 @@ export const activityPage: UiPage = {
     const { query, now } = context;
     const [requests, decisions, certificates, revocations, tokens, events] = await Promise.all([
       readIfPossible(context, REQUESTS, "certificate signing requests"),
-      readIfPossible(context, REQUEST_RECORD_WATCH, "the users who decided, as the server recorded them"),
+      readIfPossible(context, REQUEST_RECORD_WATCH, "the server's records of who decided"),
       readCertificates(context),
       readIfPossible(context, REVOCATION_WATCH, "revocations"),
       readTokens(context),

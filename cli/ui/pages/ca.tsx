@@ -21,7 +21,7 @@ import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { UiContext, UiElement, UiPage } from "../page.ts";
 import { Commands, MachineLink, MissingNotes } from "../parts.tsx";
-import { explainMissing, readCertificates, readIfPossible, RECORD_WATCH } from "../sources.ts";
+import { explainMissing, type Missing, readCertificates, readIfPossible, RECORD_WATCH } from "../sources.ts";
 
 const ROTATIONS: UiWatch<CaRotation, CaRotation> = {
   id: "rotations",
@@ -62,10 +62,11 @@ export const caPage: UiPage = {
       body: (
         <>
           <MissingNotes
-            notes={[...certificates.missing, ...published.missing, bundles.missing, ...faults, rotations.missing]}
+            notes={[...certificates.missing, ...published.missing, bundles.missing, rotations.missing]}
           />
           <div id="authorities" data-swap>
-            <Authorities authorities={authorities} now={now} />
+            {faults.map((fault) => <p class="notice fault">{fault}</p>)}
+            <Authorities authorities={authorities} isRegister={certificates.isRegister} now={now} />
           </div>
           <div id="rotations" data-swap>
             <h2>Rotation</h2>
@@ -83,15 +84,15 @@ export const caPage: UiPage = {
 /** Reads the CAs that the API publishes for clients and for machines. */
 async function readPublished(
   { connection: { api, cluster }, signal }: UiContext,
-): Promise<{ readonly places: readonly PublishedCas[]; readonly missing: readonly string[] }> {
-  const missing: string[] = [];
+): Promise<{ readonly places: readonly PublishedCas[]; readonly missing: readonly Missing[] }> {
+  const missing: Missing[] = [];
   const read = async (path: string, what: string): Promise<ConfigMap | undefined> => {
     try {
       return await api.requestObject<ConfigMap>({ method: "GET", path }, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (isAppError(error, "not_found")) missing.push(`${what}: there is no such ConfigMap`);
-      else missing.push(`${what}: ${explainMissing(error)}`);
+      const isAbsent = isAppError(error, "not_found");
+      missing.push({ what, why: isAbsent ? "there is no such ConfigMap" : explainMissing(error) });
       return undefined;
     }
   };
@@ -111,7 +112,11 @@ async function readPublished(
 }
 
 function Authorities(
-  { authorities, now }: { readonly authorities: readonly TrustedAuthority[]; readonly now: Date },
+  { authorities, isRegister, now }: {
+    readonly authorities: readonly TrustedAuthority[];
+    readonly isRegister: boolean;
+    readonly now: Date;
+  },
 ): UiElement {
   return (
     <DataTable
@@ -122,7 +127,7 @@ function Authorities(
         { heading: "CA", cell: ({ certificate }) => formatName(certificate.subject) },
         { heading: "Trusted for", cell: ({ purposes }) => purposes.join(", ") },
         { heading: "Expires", cell: ({ certificate }) => <Moment at={certificate.notAfter} now={now} /> },
-        { heading: "Valid certificates", cell: ({ issued }) => String(issued) },
+        { heading: "Valid certificates", cell: ({ issued }) => isRegister ? String(issued) : "unknown" },
         { heading: "Key", cell: ({ certificate }) => formatKey(certificate) },
         {
           heading: "SHA-256",

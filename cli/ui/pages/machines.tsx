@@ -16,6 +16,7 @@ import {
 import {
   createNotFound,
   LEASE_WATCH,
+  type Missing,
   NODE_WATCH,
   readCertificates,
   readIfPossible,
@@ -103,7 +104,7 @@ export const machinePage: UiPage = {
 
 interface KnownMachines {
   readonly machines: readonly KnownMachine[];
-  readonly missing: readonly (string | undefined)[];
+  readonly missing: readonly (Missing | undefined)[];
   readonly isRegister: boolean;
 }
 
@@ -111,7 +112,7 @@ async function readMachines(context: UiContext): Promise<KnownMachines> {
   const [certificates, nodes, leases, requests, reports, { tokens, missing }] = await Promise.all([
     readCertificates(context),
     readIfPossible(context, NODE_WATCH, "nodes"),
-    readIfPossible(context, LEASE_WATCH, "the leases of kubelets, which show when each was last alive"),
+    readIfPossible(context, LEASE_WATCH, "leases of kubelets"),
     readIfPossible(context, REQUESTS, "certificate signing requests"),
     readIfPossible(context, TRUST_REPORT_WATCH, "reports of trusted CAs"),
     readTokens(context),

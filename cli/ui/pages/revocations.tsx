@@ -83,7 +83,7 @@ export const revocationPage: UiPage = {
     const { entries, missing } = await readIfPossible(context, REVOCATION_WATCH, "revocations");
     const revocation = entries.get(name);
     if (revocation === undefined) {
-      throw createNotFound(`the revocation "${name}"`, missing ?? "find it in the list of revocations");
+      throw createNotFound(`the revocation "${name}"`, missing?.why ?? "find it in the list of revocations");
     }
     const { rows, missing: unread } = await readCertificates(context);
     const covered = rows.filter(({ record }) => record.status.revocation?.name === name).toReversed();
