@@ -24,7 +24,7 @@ export interface CalendarMonth {
 export interface ExpiryCalendar {
   /** Certificates that expired within the last 30 days and were not replaced, the latest first. */
   readonly missed: readonly RecordRow[];
-  /** The months of the next year in which a certificate ends. */
+  /** The months, from this one to the same one of the next year, in which a certificate ends. */
   readonly months: readonly CalendarMonth[];
   /** The number of certificates that end later, by year. */
   readonly later: readonly { readonly year: number; readonly count: number }[];
@@ -34,7 +34,8 @@ export interface ExpiryCalendar {
 
 const DAY_MS = 86_400_000;
 const MISSED_MS = 30 * DAY_MS;
-const MONTHS = 12;
+/** This month and the next twelve, so that what is issued today for a year is among them. */
+const MONTHS = 13;
 const MONTH_NAMES = [
   "January",
   "February",

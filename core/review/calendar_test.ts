@@ -38,8 +38,8 @@ test("createExpiryCalendar() puts each end into its day, with weeks that begin o
 for (
   const { name, edits, want } of [
     { name: "an end today", edits: [{ notAfter: "2026-11-28T10:00:01Z" }], want: { months: ["2026-11"] } },
-    { name: "an end in the last month", edits: [{ notAfter: "2027-10-31T23:59:59Z" }], want: { months: ["2027-10"] } },
-    { name: "an end after a year", edits: [{ notAfter: "2027-11-01T00:00:00Z" }], want: { later: [[2027, 1]] } },
+    { name: "an end in the last month", edits: [{ notAfter: "2027-11-30T23:59:59Z" }], want: { months: ["2027-11"] } },
+    { name: "an end after a year", edits: [{ notAfter: "2027-12-01T00:00:00Z" }], want: { later: [[2027, 1]] } },
     { name: "an end without a date", edits: [{ notAfter: null }], want: {} },
     { name: "an end three weeks ago", edits: [{ notAfter: "2026-11-07T00:00:00Z" }], want: { missed: 1 } },
     { name: "an end two months ago", edits: [{ notAfter: "2026-09-28T00:00:00Z" }], want: {} },
@@ -57,8 +57,8 @@ for (
     },
     {
       name: "a replaced certificate that has expired",
-      edits: [{ notAfter: "2026-11-20T00:00:00Z" }, { notAfter: "2027-11-20T00:00:00Z", replaces: "0000000001" }],
-      want: { later: [[2027, 1]] },
+      edits: [{ notAfter: "2026-11-20T00:00:00Z" }, { notAfter: "2028-11-20T00:00:00Z", replaces: "0000000001" }],
+      want: { later: [[2028, 1]] },
     },
   ] satisfies readonly {
     name: string;

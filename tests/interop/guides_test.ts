@@ -45,6 +45,24 @@ test("homelab: a machine gets its certificate with a token and the hash of the C
   assert.match(out, /nas\/pki\/kubelet-client-current\.pem: OK/);
 });
 
+test("browser: the page opens by its link, and a request is approved and a machine seen on it", async () => {
+  const guide = await readGuide("browser");
+  // curl does what a person does with the page.
+  const approve = [
+    "url=$(grep -o 'http://127.0.0.1:[0-9]*' ui.log | head -1); link=$(grep -o 'http://.*/login?key=[^ ]*' ui.log)",
+    "curl -sS --fail --location --cookie-jar jar --output first.html $link",
+    "name=$(pending); curl -sS --fail --cookie jar --output request.html $url/requests/$name",
+    `field() { grep -o "name=\\"$1\\" value=\\"[^\\"]*\\"" request.html | head -1 | cut -d'"' -f4; }`,
+    'curl -sS --fail --cookie jar -H "Origin: $url" --output done.html $url/requests/$name/approve ' +
+    "-d token=$(field token) -d uid=$(field uid) -d resourceVersion=$(field resourceVersion)",
+    "finish_boot; curl -sS --fail --cookie jar $url/machines/n1 | grep -o 'Machine n1' | head -1",
+    "curl -sS --fail --cookie jar $url/certificates/calendar | grep -o 'The next certificate to expire' | head -1",
+    "openssl verify -CAfile tlsboot-data/pki/ca.crt n1/pki/kubelet-client-current.pem",
+  ];
+  const out = await type({ ...guide, blocks: [...guide.blocks, approve.join("\n")] });
+  assert.match(out, /Machine n1\nThe next certificate to expire\nn1\/pki\/kubelet-client-current\.pem: OK/);
+});
+
 test("leaked_ca_key: the old CA is refused at once, and a machine and a person are back", async () => {
   const machine = "--kubeconfig n1/kubeconfig --cert-dir n1/pki";
   const out = await type(await readGuide("leaked_ca_key"), {

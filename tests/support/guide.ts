@@ -67,10 +67,18 @@ pending() {
   done
   echo "$name"
 }
+# Starts the page in place of the one that runs, and waits for its link.
+start_page() {
+  if [ -n "\${controllers[ui]}" ]; then kill \${controllers[ui]}; wait \${controllers[ui]} || true; fi
+  : > ui.log
+  "$@" >> ui.log 2>&1 & controllers[ui]=$!
+  until grep -q '/login?key=' ui.log; do kill -0 \${controllers[ui]} || { cat ui.log; exit 1; }; sleep 0.1; done
+}
 finish_boot() { if [ -n "$boot" ]; then wait $boot; boot=; fi; }`;
 
 function toCommand(line: string): string {
   if (/^tlsboot up\b/.test(line)) return `start_up ${line}`;
+  if (/^tlsboot ui\b/.test(line)) return `start_page ${line}`;
   if (/^tlsboot (?:signer|approver) --kubeconfig\b/.test(line)) return `start_controller ${line}`;
   if (/^tlsboot bootstrap\b/.test(line) && !/--status|--print|--offline/.test(line)) return `${line} & boot=$!`;
   const machine = /^tlsboot (?:approve|describe csr) (?!NAME\b|-)\S+(.*)$/.exec(line);

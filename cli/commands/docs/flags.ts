@@ -57,6 +57,7 @@ export const GUIDE_NAMES = [
   "backup",
   "beside_a_cluster",
   "broken_machine",
+  "browser",
   "ca",
   "ca_on_paper",
   "class",
