@@ -2,10 +2,11 @@
  * The evidence that policies decide by: the approved requests of each requester, the names that nodes report, the names of
  * the API server, permissions, and the inventory.
  */
-import { findRequestingNode } from "../core/approval/evaluate_policies.ts";
+import { asksForClaims, findRequestingNode } from "../core/approval/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "../core/approval/inventory.ts";
 import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/node_names.ts";
 import { findClaimedNode } from "../core/approval/node_claims.ts";
+import { listClaimedNames, type NameClaim } from "../core/approval/name_claims.ts";
 import type { Lookup, NodeCertificate } from "../core/approval/ownership.ts";
 import { listPastApprovals } from "../core/approval/past_approvals.ts";
 import { createAccessReviewSpec } from "../core/approval/plan_approval.ts";
@@ -38,9 +39,22 @@ export interface EvidenceSources {
     node: string,
     exceptRequest: string,
   ): Lookup<readonly NodeCertificate[]> | Promise<Lookup<readonly NodeCertificate[]>>;
+  /** Lists who holds names, for policies with `names.unclaimed`; absent where no register of certificates is read. */
+  claims?(names: readonly string[]): Promise<Lookup<readonly NameClaim[]>>;
   /** Returns the names and addresses of the API server. A failure is passed on, because nothing is approved without them. */
   serverNames(signal: AbortSignal): Promise<NodeNames>;
   readonly clock: Clock;
+}
+
+/** Leaves out who holds the names of a request where no rule asks for it, so that the register is not read for nothing. */
+export function withNeededClaims(
+  sources: EvidenceSources,
+  policies: readonly Policy[],
+  csr: CertificateSigningRequest,
+): EvidenceSources {
+  if (asksForClaims(policies, csr)) return sources;
+  const { claims: _claims, ...rest } = sources;
+  return rest;
 }
 
 /** Gathers the facts about a request. A fact that cannot be read is `failed`, and then no rule decides by it. */
@@ -55,7 +69,10 @@ export async function gatherPolicyInput(
   const permissions = new Map<string, Lookup<boolean>>();
   for (const permission of asked) permissions.set(permission, await review(sources, csr, permission, signal));
   const node = findRequestingNode(csr);
-  const server = node === undefined ? { dns: [], ips: [] } : await sources.serverNames(signal);
+  const names = listClaimedNames(request);
+  const claims = names.length === 0 ? { kind: "none" as const } : await sources.claims?.(names);
+  const isAboutNames = node !== undefined || (claims !== undefined && claims.kind !== "none");
+  const server = isAboutNames ? await sources.serverNames(signal) : { dns: [], ips: [] };
   const claimed = findClaimedNode(csr, request);
   const now = sources.clock.now();
   const approved = [...sources.listApproved(csr.spec.username ?? "")];
@@ -71,6 +88,7 @@ export async function gatherPolicyInput(
       reported: sources.reported(),
       server,
       certificates: claimed === undefined ? { kind: "none" } : await sources.certificates(claimed, getName(csr)),
+      ...(claims === undefined ? {} : { claims }),
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Decides requests by policies: gathers the evidence, lets core decide, writes the decision and records it as an Event. */
 import { withApproval, withDenial } from "../core/approval/conditions.ts";
 import {
+  asksForClaims,
   evaluateDenials,
   evaluatePolicies,
   findDenialRules,
@@ -23,6 +24,7 @@ import {
   gatherPolicyInput,
   type NodeWatch,
   type PolicySettings,
+  withNeededClaims,
 } from "./evidence.ts";
 import { createManualTrigger, DONE, type Outcome, type Trigger } from "./loop.ts";
 import { backoffMs } from "./queue.ts";
@@ -71,6 +73,8 @@ export interface PolicyApproverDeps {
   readonly maxPending?: number;
 }
 
+/** How often a request for a name that another user holds is checked, because certificates expire and are revoked. */
+const CLAIM_RECHECK_MS = 10_000;
 /** How long a request waits while the nodes are being listed for the first time. */
 const NODE_LIST_WAIT_MS = 250;
 
@@ -79,6 +83,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   const { settings, events, logger, index, nodes, isDryRun, maxPending = MAX_PENDING } = deps;
   const requests = new RequestStates(maxPending);
   const mutex = createKeyedMutex();
+  const claimMutex = createKeyedMutex();
   const requeue = createManualTrigger();
   const sources: EvidenceSources = {
     ...deps.sources,
@@ -106,10 +111,15 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
         if (admission.isFirst) await reportTooMany(csr, requester, signal);
         return { kind: "pending", outcome: DONE };
       }
-      const verdict = await evaluate(evaluatePolicies, csr, signal);
-      if (verdict === undefined) return { kind: "pending", outcome: DONE };
-      const outcome = await carryOut(name, csr, verdict, signal);
-      return { kind: verdict.kind === "pending" ? "pending" : "settled", outcome };
+      const evaluateAll = async (): Promise<PolicyOutcome> => {
+        const verdict = await evaluate(evaluatePolicies, csr, signal);
+        if (verdict === undefined) return { kind: "pending", outcome: DONE };
+        const outcome = await carryOut(name, csr, verdict, signal);
+        return { kind: verdict.kind === "pending" ? "pending" : "settled", outcome };
+      };
+      // Two requesters must not both be the first to hold a name.
+      const isAboutClaims = asksForClaims(settings.current().policies, csr);
+      return isAboutClaims ? await claimMutex.runExclusive("names", evaluateAll) : await evaluateAll();
     });
   }
 
@@ -123,7 +133,8 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     if (!request.ok) return undefined;
     const { policies, inventory } = settings.current();
     const about = { csr, request: request.value };
-    const input = await gatherPolicyInput(sources, { inventory }, about, findPolicyPermissions(policies, csr), signal);
+    const from = withNeededClaims(sources, policies, csr);
+    const input = await gatherPolicyInput(from, { inventory }, about, findPolicyPermissions(policies, csr), signal);
     return decide(policies, input);
   }
 
@@ -154,7 +165,11 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
       logger.info(step.report.log, toLogFields(name, csr, verdict));
       await events.record(csr, step.report.event, signal);
     }
-    return step.kind === "keep" ? toOutcome(step.recheck) : DONE;
+    if (step.kind !== "keep") return DONE;
+    const isHeld = verdict.trace.some(({ checks }) =>
+      checks.some(({ what, outcome }) => what === "holder" && outcome === "fails")
+    );
+    return isHeld ? { kind: "requeueAfter", ms: CLAIM_RECHECK_MS } : toOutcome(step.recheck);
   }
 
   async function reportTooMany(csr: CertificateSigningRequest, requester: string, signal: AbortSignal): Promise<void> {

@@ -15,11 +15,16 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { getName } from "../../core/kube/meta.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
-import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../controllers/evidence.ts";
+import {
+  type EvidenceSources,
+  gatherPolicyInput,
+  type PolicySettings,
+  withNeededClaims,
+} from "../../controllers/evidence.ts";
 import { type ApiHandle, connect, type ConnectionSettings } from "./connection.ts";
 import type { Io } from "../io.ts";
 import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
-import { createCertificateLookup } from "./holds.ts";
+import { createCertificateLookup, createClaimLookup } from "./holds.ts";
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
 
 /** The verdicts of the rules about one request. */
@@ -42,7 +47,8 @@ export async function explainRequest(
     ? [...BUILTIN_POLICIES.values()].filter((policy) => policyApplies(policy, csr))
     : [];
   const asked = findRequestPermissions([...policies, ...shipped], csr, request);
-  const input = await gatherPolicyInput(sources, { inventory }, { csr, request }, asked, signal);
+  const from = withNeededClaims(sources, policies, csr);
+  const input = await gatherPolicyInput(from, { inventory }, { csr, request }, asked, signal);
   const verdict = decideRequest(policies, input);
   // Built-in policies never deny, so they cannot overrule a decision of the kubelet client rules.
   const others = verdict.kind === "pending" ? shipped.map((policy) => evaluatePolicies([policy], input)) : [];
@@ -119,16 +125,18 @@ async function gatherSources(
   const { items } = await listCsrs(connection.api, {}, signal);
   const reported = nodes === undefined ? await listReportedByNodes(connection.api, signal) : found(nodes);
   const certificates = createCertificateLookup(connection.api, items, io.clock, signal);
-  return createSources(connection, { requests: items, reported, certificates }, io);
+  const claims = createClaimLookup(connection.api, items, signal);
+  return createSources(connection, { requests: items, reported, certificates, claims }, io);
 }
 
 /** Creates sources from lists that were read before. */
 export function createSources(
   { transport, serverNames }: ApiHandle,
-  { requests, reported, certificates }: {
+  { requests, reported, certificates, claims }: {
     readonly requests: readonly CertificateSigningRequest[];
     readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
     readonly certificates: EvidenceSources["certificates"];
+    readonly claims: NonNullable<EvidenceSources["claims"]>;
   },
   io: Pick<Io, "clock">,
 ): EvidenceSources {
@@ -136,6 +144,7 @@ export function createSources(
     reviewer: createAccessReviewer(transport, io),
     listApproved: (username) => requests.filter(({ spec }) => spec.username === username),
     certificates,
+    claims,
     reported: () => reported,
     serverNames,
     clock: io.clock,

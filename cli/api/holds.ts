@@ -3,6 +3,7 @@ import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/node_claims.ts";
 import { isSettled } from "../../core/approval/plan_approval.ts";
 import { parseRequest } from "../../core/csr/request.ts";
+import { listRecordedClaims, listRequestClaims } from "../../core/approval/name_claims.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,
@@ -78,4 +79,26 @@ export async function listRecordsOfSigner(
 ): Promise<readonly IssuedCertificate[]> {
   const fieldSelector = `spec.signerName=${signerName}`;
   return (await listAll<IssuedCertificate>(api, RECORD_COLLECTION, { fieldSelector }, signal)).items;
+}
+
+/**
+ * Creates a lookup of who holds names: in the register if the API has one that the user may read, and in the requests that
+ * still exist.
+ */
+export function createClaimLookup(
+  api: ApiClient,
+  requests: readonly CertificateSigningRequest[],
+  signal: AbortSignal,
+): NonNullable<EvidenceSources["claims"]> {
+  return async (names) => {
+    try {
+      const { items } = await listAll<IssuedCertificate>(api, RECORD_COLLECTION, {}, signal);
+      const claims = [...items.flatMap(listRecordedClaims), ...requests.flatMap(listRequestClaims)];
+      return { kind: "found", value: claims.filter(({ name }) => names.includes(name)) };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      return { kind: "failed", message: `the register cannot be read: ${error.message}` };
+    }
+  };
 }

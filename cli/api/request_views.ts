@@ -36,7 +36,7 @@ import {
   listReportedByNodes,
   withoutOwnApproval,
 } from "./explain_request.ts";
-import { createCertificateLookup, listRecordsOfSigner } from "./holds.ts";
+import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from "./holds.ts";
 import type { ChosenSettings } from "./published_settings.ts";
 import { REVOCATION_COLLECTION } from "./records.ts";
 import { findRequestRecords } from "./request_records.ts";
@@ -148,7 +148,8 @@ class SharedLists {
       const { api } = this.#connection;
       const certificates = createCertificateLookup(api, requests, this.#io.clock, signal, readRecords);
       const reported = await this.reported(signal);
-      return createSources(this.#connection, { requests, reported, certificates }, this.#io);
+      const claims = createClaimLookup(api, requests, signal);
+      return createSources(this.#connection, { requests, reported, certificates, claims }, this.#io);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof AppError)) throw error;

@@ -13,7 +13,10 @@ import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { orAbort } from "../../core/lib/abort.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/core_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
 import {
@@ -25,7 +28,9 @@ import {
   secretKind,
 } from "../../core/kube/kinds/mod.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { NameClaim } from "../../core/approval/name_claims.ts";
 import { collectPolicyNeeds } from "../../core/approval/needs.ts";
+import type { Lookup } from "../../core/approval/ownership.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createApprover } from "../../controllers/approver.ts";
@@ -74,6 +79,12 @@ export interface ApproverSettings {
   readonly published: Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** The signers that run in the same process; undefined for an approver that runs alone. */
   readonly signers?: readonly string[];
+  /** Who holds which names, from the register of the same process; absent for an approver that runs alone. */
+  readonly claims?: {
+    list(names: readonly string[]): Promise<readonly NameClaim[]>;
+    put(csr: CertificateSigningRequest): void;
+    remove(name: string): void;
+  };
   /** The records of kubelet client certificates at an API, or the register of the same process. */
   readonly register: Pick<NodeCertificatesOptions, "records" | "findNewest">;
 }
@@ -91,7 +102,17 @@ export async function runApprover(
   const current = (): LoadedPolicies => chosen?.settings.current() ?? NO_POLICIES;
   const reviewer = createAccessReviewer(transport, deps);
   const certificates = createNodeCertificates({ ...settings.register, clock, logger });
-  const index = createCsrIndex(store, certificates);
+  const { claims } = settings;
+  const index = createCsrIndex(store, {
+    put(csr) {
+      certificates.put(csr);
+      claims?.put(csr);
+    },
+    remove(name) {
+      certificates.remove(name);
+      claims?.remove(name);
+    },
+  });
   const eventStore = createObjectStore<EventV1>(transport, eventV1Kind, { ...deps, namespace: EVENT_NAMESPACE });
   const events = createVerdictEvents({ store: eventStore, instance: hostname(), clock, random, logger });
   const guard = createNodeGuard({
@@ -118,7 +139,10 @@ export async function runApprover(
       isNeeded: () => collectPolicyNeeds(chosen.settings.current().policies).nodes,
       clock,
     }),
-    sources: { reviewer, serverNames: chosen.serverNames, certificates: certificates.list, clock },
+    sources: {
+      ...{ reviewer, serverNames: chosen.serverNames, certificates: certificates.list, clock },
+      ...(claims === undefined ? {} : { claims: (names: readonly string[]) => lookUpClaims(claims, names) }),
+    },
     settings: {
       current,
       async *changes(until) {
@@ -163,6 +187,17 @@ export async function runApprover(
     keepPublished(),
     runController({ name: "approver", store: index, triggers, ...approver, ...deps }, signal),
   ]);
+}
+
+async function lookUpClaims(
+  claims: NonNullable<ApproverSettings["claims"]>,
+  names: readonly string[],
+): Promise<Lookup<readonly NameClaim[]>> {
+  try {
+    return { kind: "found", value: await claims.list(names) };
+  } catch (error) {
+    return { kind: "failed", message: `the register cannot be read: ${getErrorMessage(error)}` };
+  }
 }
 
 /** The store of the ConfigMaps in which an approver publishes its settings. */

@@ -20,6 +20,7 @@ import { followProfiles, type ProfileSource } from "../../controllers/profile_pr
 import type { FindRevokedRequest } from "../../controllers/revoked_requests.ts";
 import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
+import { NameClaims } from "../../server/register/name_claims.ts";
 import type { Register } from "../../server/register/register.ts";
 import { findLimitedToken } from "../../server/registry/secrets.ts";
 import type { Server } from "../../server/server.ts";
@@ -108,6 +109,7 @@ export async function runInProcess(
   const { revocations } = server;
   const findRevoked: FindRevokedRequest = (csr) => revocations.findForRequest(csr);
   const many = { ...deps, workers: IN_PROCESS_WORKERS, findRevoked };
+  using claims = new NameClaims(settings.storage, clock);
   if (!settings.without.includes("approver")) {
     const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
     // The composition root publishes the settings, so the approver needs no right to do so.
@@ -122,6 +124,7 @@ export async function runInProcess(
       isDryRun: false,
       published: createSettingsStore(root, deps),
       register: searchRegister(settings.register, settings.storage),
+      claims,
     };
     running.push(runApprover(createStore(transport), transport, approver, many, signal));
   }

@@ -6,7 +6,10 @@ import { type DistinguishedName, formatName } from "../pki/names.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { decideOwnership, type Evidence, type Lookup } from "./ownership.ts";
-import { matchesPattern, matchesRequesterPattern } from "../lib/pattern.ts";
+import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../lib/pattern.ts";
+import { formatTime } from "../kube/meta.ts";
+import { shellWord } from "../lib/shell_word.ts";
+import { findForeignClaim, listClaimedNames } from "./name_claims.ts";
 import {
   type EvidenceSettings,
   type HoursRequirement,
@@ -52,9 +55,11 @@ export function checkSubject(wanted: SubjectRequirement, { csr, request }: Polic
   const saw = formatName(subject) || "none";
   const isNamed = subject.commonName === ""
     ? commonNames.length === 0
-    : isRequestersName(subject.commonName, commonNames, csr);
+    : isRequestersName(subject.commonName, commonNames, csr, request);
   if (!isNamed) {
-    const patterns = commonNames.map((pattern) => pattern.split("${requester}").join(csr.spec.username ?? ""));
+    const patterns = commonNames.map((pattern) =>
+      pattern.split("${requester}").join(csr.spec.username ?? "").split(DNS).join(request.dnsNames[0] ?? "")
+    );
     return fails(
       "subject",
       saw,
@@ -87,7 +92,7 @@ export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }:
   const saw = formatName(subject) || "none";
   const { commonNames } = wanted;
   const given = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
-  if (commonNames.length > 0 && !given.some((value) => isRequestersName(value, commonNames, csr))) {
+  if (commonNames.length > 0 && !given.some((value) => isRequestersName(value, commonNames, csr, request))) {
     return fails("subject", saw, `common name "${subject.commonName}" is another`);
   }
   const missing = wanted.organizations.find((name) => !subject.organizations.includes(name));
@@ -95,8 +100,21 @@ export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }:
   return holds("subject", saw);
 }
 
-function isRequestersName(value: string, patterns: readonly string[], csr: CertificateSigningRequest): boolean {
-  return patterns.some((pattern) => matchesRequesterPattern(value, pattern, csr.spec.username ?? ""));
+/** Stands for one of the DNS names of the request in a pattern of common names. */
+const DNS = "${dns}";
+
+function isRequestersName(
+  value: string,
+  patterns: readonly string[],
+  csr: CertificateSigningRequest,
+  { dnsNames }: RequestFacts,
+): boolean {
+  return patterns.some((pattern) =>
+    pattern.includes(DNS)
+      // A DNS name is compared literally, also when it contains a star.
+      ? dnsNames.some((name) => value === pattern.split(DNS).join(name))
+      : matchesRequesterPattern(value, pattern, csr.spec.username ?? "")
+  );
 }
 
 /**
@@ -193,6 +211,35 @@ export function checkOwned(
   return holds("ownership", saw);
 }
 
+/** Checks that no other user holds one of the names, and that none belongs to the API server. */
+export function checkUnclaimed(input: PolicyInput): Check {
+  const { request, evidence: { claims, server } } = input;
+  const names = listClaimedNames(request);
+  const saw = names.join(" ") || "none";
+  const byHand = `approve it by hand: tlsboot approve ${shellWord(input.csr.metadata.name ?? "NAME")}`;
+  const servers = names.find((name) => server.dns.includes(name) || server.ips.includes(name));
+  if (servers !== undefined) {
+    const fix = `choose another name; if this is the machine of the API server itself, ${byHand}`;
+    return fails("holder", saw, `${servers} belongs to the API server`, fix);
+  }
+  if (claims?.kind === "failed") {
+    return { what: "holder", saw, outcome: "unknown", fault: claims.message, fix: "it is tried again by itself" };
+  }
+  if (claims === undefined) {
+    return fails("holder", saw, "there is no register that says who holds the names", byHand);
+  }
+  const claim = claims.kind === "found" ? findForeignClaim(claims.value, input) : undefined;
+  if (claim === undefined) return holds("holder", saw);
+  const { name, holder, notAfter } = claim;
+  const until = notAfter === undefined ? "by an approved request" : `until ${formatTime(notAfter)}`;
+  return fails(
+    "holder",
+    saw,
+    `${name} belongs to another machine: ${holder} holds it ${until}`,
+    `if the machine was set up anew or replaced, ${byHand}, or revoke what the other one has: tlsboot revoke`,
+  );
+}
+
 /** Checks the requested key usages. */
 export function checkUsages({ allowed, required }: UsagesRequirement, { csr }: PolicyInput): Check {
   const usages = csr.spec.usages ?? [];
@@ -285,8 +332,9 @@ export function checkPermission(permission: string, { permissions }: PolicyInput
 }
 
 function isNamedBy(name: string, pattern: string): boolean {
-  if (name === pattern) return true;
-  return findDnsNameFault(name) === undefined && matchesPattern(name, pattern, ".");
+  // "**" is no wildcard of a certificate, so a name that contains it is never meant literally.
+  if (name === pattern && !pattern.includes("**")) return true;
+  return findDnsNameFault(name) === undefined && matchesDeepPattern(name, pattern, ".");
 }
 
 function isInRange(address: string, text: string): boolean {

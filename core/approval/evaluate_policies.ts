@@ -13,6 +13,7 @@ import {
   checkPermission,
   checkRate,
   checkSubject,
+  checkUnclaimed,
   checkUsages,
   type PolicyInput,
 } from "./checks.ts";
@@ -112,6 +113,13 @@ export function policyApplies({ rules }: Policy, csr: CertificateSigningRequest)
   return rules.some(({ match }) => findMismatch(match, csr) === undefined);
 }
 
+/** Reports whether a rule that applies to a request asks who holds its names. */
+export function asksForClaims(policies: readonly Policy[], csr: CertificateSigningRequest): boolean {
+  return policies.some(({ rules }) =>
+    rules.some(({ match, require: { names } }) => names?.unclaimed === true && findMismatch(match, csr) === undefined)
+  );
+}
+
 /** Finds the permissions that the applicable rules require. */
 export function findPolicyPermissions(policies: readonly Policy[], csr: CertificateSigningRequest): readonly string[] {
   const asked = policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined)
@@ -146,6 +154,7 @@ function runChecks(
   // A rule that approves covers all names: it refuses those that it does not list.
   else if (names !== undefined || then === "approve") checks.push(checkNames(names, input));
   if (names?.owned === true) checks.push(checkOwned(findRequestingNode(input.csr), policy.evidence, input));
+  if (names?.unclaimed === true) checks.push(checkUnclaimed(input));
   if (usages !== undefined) checks.push(checkUsages(usages, input));
   if (keys !== undefined) checks.push(checkKey(keys, input));
   if (lifetime !== undefined) checks.push(checkLifetime(lifetime, input));

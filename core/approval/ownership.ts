@@ -6,6 +6,7 @@ import type { EvidenceSettings } from "./policy.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import { type Inventory, type NodeNames } from "./inventory.ts";
+import type { NameClaim } from "./name_claims.ts";
 
 /** The evidence at the time of a decision. Every part may be missing. */
 export interface Evidence {
@@ -18,6 +19,8 @@ export interface Evidence {
   readonly server: NodeNames;
   /** The client certificates of the node that a request for a first one is about, unless they are revoked. */
   readonly certificates: Lookup<readonly NodeCertificate[]>;
+  /** Who holds the names of the request; absent where no register of issued certificates is read. */
+  readonly claims?: Lookup<readonly NameClaim[]>;
 }
 
 /** A client certificate of a node, or an approved request for one. */

@@ -49,6 +49,7 @@ const REQUIREMENTS = {
   names: optionalKey(mapping({
     owned: optionalKey(flag),
     atLeastOne: optionalKey(flag),
+    unclaimed: optionalKey(flag),
     dns: optionalKey(listOf(text)),
     ips: optionalKey(listOf(ipRange)),
     uris: optionalKey(listOf(text)),
@@ -80,7 +81,7 @@ const RULE = mapping({
     groups: optionalKey(nonEmptyListOf(text)),
   })),
   require: optionalKey(mapping(REQUIREMENTS)),
-  then: requiredKey(oneOf(["approve", "deny", "pending"])),
+  then: requiredKey(oneOf(["approve", "deny", "pending", "next"])),
   otherwise: optionalKey(oneOf(["pending", "deny", "next"])),
 });
 
@@ -179,6 +180,7 @@ function toRequirements(wanted: Read<typeof REQUIREMENTS>): Requirements {
       names: {
         owned: names.owned ?? false,
         atLeastOne: names.atLeastOne ?? false,
+        ...(names.unclaimed === undefined ? {} : { unclaimed: names.unclaimed }),
         dns: names.dns ?? [],
         ips: names.ips ?? [],
         uris: names.uris ?? [],

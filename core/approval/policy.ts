@@ -35,8 +35,8 @@ export interface ApprovalRule {
   readonly name: string;
   readonly match: RuleMatch;
   readonly require: Requirements;
-  /** The outcome when every requirement holds. */
-  readonly then: "approve" | "deny" | "pending";
+  /** The outcome when every requirement holds; `next` continues with the next rule. */
+  readonly then: "approve" | "deny" | "pending" | "next";
   /** The outcome otherwise; `next` continues with the next rule. The default is `pending`, and `next` in a rule that denies. */
   readonly otherwise: "pending" | "deny" | "next";
 }
@@ -70,7 +70,10 @@ export interface Requirements {
  * denies.
  */
 export interface SubjectRequirement {
-  /** Patterns in which `${requester}` stands for the requester's name. Without patterns the common name must be empty. */
+  /**
+   * Patterns in which `${requester}` stands for the requester's name, and `${dns}` for one of the DNS names of the request.
+   * Without patterns the common name must be empty.
+   */
   readonly commonNames: readonly string[];
   /** The exact organizations, in any order. */
   readonly organizations: readonly string[];
@@ -82,7 +85,12 @@ export interface NamesRequirement {
   readonly owned: boolean;
   /** Whether at least one DNS name or address is required. */
   readonly atLeastOne: boolean;
-  /** Patterns in which `*` does not cross a dot. They exclude `owned`. */
+  /**
+   * Whether no other user may hold a valid certificate with one of the names, so that a name belongs to the machine that
+   * requested it first.
+   */
+  readonly unclaimed?: boolean;
+  /** Patterns in which `*` does not cross a dot, and `**` does. They exclude `owned`. */
   readonly dns: readonly string[];
   /** Addresses and CIDR ranges. They exclude `owned`. */
   readonly ips: readonly string[];

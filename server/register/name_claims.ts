@@ -1,0 +1,99 @@
+/**
+ * An index of the names in valid certificates, from the register in the same storage and from requests that are approved
+ * and not signed yet. It is read when a policy asks for the first time, and followed from then on.
+ */
+import { listRecordedClaims, listRequestClaims, type NameClaim } from "../../core/approval/name_claims.ts";
+import { hasCertificate } from "../../core/csr/phase.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { Clock } from "../../core/ports.ts";
+import { type Follower, followStorage } from "../storage/follow.ts";
+import type { Storage, StorageEvent, StorageWatch, Stored } from "../storage/storage.ts";
+import { REGISTER_PREFIX } from "./register.ts";
+
+/** The names that machines hold. Disposing it stops following the register. */
+export class NameClaims implements Disposable, Follower {
+  readonly #storage: Pick<Storage, "list" | "watch">;
+  readonly #clock: Pick<Clock, "now">;
+  /** The claims by name, and then by the key of the record or the request. */
+  readonly #byName = new Map<string, Map<string, NameClaim>>();
+  readonly #namesByKey = new Map<string, readonly string[]>();
+  #following: Promise<StorageWatch> | undefined;
+
+  constructor(storage: Pick<Storage, "list" | "watch">, clock: Pick<Clock, "now">) {
+    this.#storage = storage;
+    this.#clock = clock;
+  }
+
+  /** Lists who holds names. Rejects when the register cannot be read; the next call tries again. */
+  async list(names: readonly string[]): Promise<readonly NameClaim[]> {
+    this.#following ??= followStorage(this.#storage, REGISTER_PREFIX, this).catch((error: unknown) => {
+      this.#following = undefined;
+      throw error;
+    });
+    await this.#following;
+    return names.flatMap((name) => [...this.#byName.get(name)?.values() ?? []]);
+  }
+
+  /** Records a request that was seen or just written. Its claims stay until the register has its certificate. */
+  put(csr: CertificateSigningRequest): void {
+    const key = toRequestKey(getName(csr));
+    if (!hasCertificate(csr)) this.#set(key, listRequestClaims(csr));
+    else if (!this.#isUnrecorded(key)) this.#set(key, []);
+  }
+
+  /** Records that a request is gone. */
+  remove(name: string): void {
+    this.#set(toRequestKey(name), []);
+  }
+
+  replace(items: readonly Stored[]): void {
+    for (const key of [...this.#namesByKey.keys()]) if (key.startsWith(REGISTER_PREFIX)) this.#set(key, []);
+    for (const { key, object } of items) this.#set(key, this.#listValid(object as IssuedCertificate));
+  }
+
+  apply(events: readonly StorageEvent[]): void {
+    for (const { key, current } of events) {
+      // Every object below the register's prefix is an IssuedCertificate, because only the server writes there.
+      this.#set(key, current === undefined ? [] : this.#listValid(current.object as IssuedCertificate));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#following?.then((watch) => watch.stop(), () => {});
+  }
+
+  /** Reports whether a request has claims for which the register has no certificate with the same key yet. */
+  #isUnrecorded(key: string): boolean {
+    return this.#namesByKey.get(key)?.some((name) => {
+      const claims = this.#byName.get(name);
+      const own = claims?.get(key)?.publicKeyFingerprint;
+      return ![...claims ?? []].some(([other, claim]) => other !== key && claim.publicKeyFingerprint === own);
+    }) ?? false;
+  }
+
+  #listValid(record: IssuedCertificate): readonly NameClaim[] {
+    const now = this.#clock.now();
+    return listRecordedClaims(record).filter(({ notAfter }) => notAfter === undefined || now < notAfter);
+  }
+
+  #set(key: string, claims: readonly NameClaim[]): void {
+    for (const name of this.#namesByKey.get(key) ?? []) {
+      const own = this.#byName.get(name);
+      own?.delete(key);
+      if (own?.size === 0) this.#byName.delete(name);
+    }
+    this.#namesByKey.delete(key);
+    if (claims.length === 0) return;
+    this.#namesByKey.set(key, claims.map(({ name }) => name));
+    for (const claim of claims) {
+      const own = this.#byName.get(claim.name) ?? new Map<string, NameClaim>();
+      this.#byName.set(claim.name, own.set(key, claim));
+    }
+  }
+}
+
+function toRequestKey(name: string): string {
+  return `request ${name}`;
+}
