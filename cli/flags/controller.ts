@@ -1,6 +1,15 @@
 /** Flags of controllers that run alone, against a remote API. */
+import { parseWebDomain, parseWebNetwork } from "../../core/approval/web_certificates.ts";
 import { LOG_FLAGS } from "./common.ts";
-import { addressFlag, durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import {
+  addressFlag,
+  durationFlag,
+  fileFlag,
+  listFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../framework/flags.ts";
 
 /** The flags for the API, leader election, log and metrics of a controller. */
 export const CONTROLLER_FLAGS = {
@@ -80,6 +89,23 @@ export const PROFILE_FLAGS = {
     placeholder: "FILE",
     completion: { kind: "file" },
     summary: "Rules of a custom signer (kind: SigningProfile). Read again when the file changes.",
+  }),
+} as const;
+
+/** The flags for certificates of web servers. */
+export const WEB_FLAGS = {
+  webDomain: parsedListFlag({
+    placeholder: "DOMAIN",
+    summary:
+      "Domain of web servers, such as home.lan; may be repeated. A machine with a token of web.kubeconfig in --data-dir " +
+      "gets serving certificates for names below it that no other machine holds: tlsboot request NAME.",
+    parse: parseWebDomain,
+  }),
+  webNetwork: parsedListFlag({
+    placeholder: "CIDR",
+    summary: "With --web-domain: network of the addresses that such a certificate may have beside its names, such as " +
+      "192.168.1.0/24; may be repeated.",
+    parse: parseWebNetwork,
   }),
 } as const;
 

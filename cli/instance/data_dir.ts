@@ -25,6 +25,8 @@ export interface DataDir {
   readonly issuedLog: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
+  /** The bootstrap kubeconfig of web servers (`up --web-domain`). */
+  readonly webKubeconfig: string;
   /** The folder with the nodes of a demo. */
   readonly nodes: string;
 }
@@ -58,6 +60,7 @@ export function dataDirAt(root: string): DataDir {
     issuedLog: join(root, "issued.jsonl"),
     adminKubeconfig: join(root, "admin.kubeconfig"),
     bootstrapKubeconfig: join(root, "bootstrap.kubeconfig"),
+    webKubeconfig: join(root, "web.kubeconfig"),
     nodes: join(root, "nodes"),
   };
 }

@@ -3,10 +3,11 @@
  * with a valid token.
  */
 import { INVENTORY_ONLY } from "../../core/approval/builtin_policies.ts";
+import { WEB_TOKEN_GROUP } from "../../core/approval/web_certificates.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "../authority/layout.ts";
-import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
+import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../flags/controller.ts";
 import { allowsMlDsa } from "../flags/feature_gates.ts";
 import { SERVER_FLAGS, type ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -31,6 +32,7 @@ import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./a
 import { followPolicies, type PolicyFlags } from "./policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
+import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
 import {
   isForAll,
   namesSigningCa,
@@ -46,6 +48,7 @@ export type FullSettings =
   & Settings<ServerFlags>
   & Settings<typeof POLICY_FLAGS>
   & Settings<typeof PROFILE_FLAGS>
+  & Settings<typeof WEB_FLAGS>
   & Settings<typeof SIGNING_FLAGS>
   & Settings<typeof CLEANER_FLAGS>
   & { readonly autoApprove: boolean };
@@ -60,7 +63,14 @@ export interface FullOptions {
 
 /** Returns the settings of `up` without any flag. */
 export function getDefaultFullSettings(): FullSettings {
-  const flags = { ...SERVER_FLAGS, ...POLICY_FLAGS, ...PROFILE_FLAGS, ...SIGNING_FLAGS, ...CLEANER_FLAGS };
+  const flags = {
+    ...SERVER_FLAGS,
+    ...POLICY_FLAGS,
+    ...PROFILE_FLAGS,
+    ...WEB_FLAGS,
+    ...SIGNING_FLAGS,
+    ...CLEANER_FLAGS,
+  };
   return { ...getDefaultSettings(flags), autoApprove: false };
 }
 
@@ -74,9 +84,10 @@ export async function startFullInstance(
   signal: AbortSignal,
   { onServing, without = [] }: FullOptions = {},
 ): Promise<Instance> {
-  const custom = await openSignerProfiles(settings, deps);
+  const web = readWebScope(settings, deps.logger);
+  const custom = withWebSigner(await openSignerProfiles(settings, deps), web);
   assertCustom(custom.signerNames);
-  const policies = await followPolicies(withInventoryOnly(settings), deps);
+  const policies = await followPolicies(withInventoryOnly(settings), deps, listWebPolicies(web));
   await using starting = new Parts();
   let served: readonly string[] = [...UP_SIGNERS, ...custom.signerNames];
   const instance = starting.add(
@@ -85,6 +96,7 @@ export async function startFullInstance(
       ...offeredRoles(),
       ...(settings.autoApprove ? [autoApproveBinding()] : []),
       ...customSignerObjects(custom.signerNames),
+      ...webObjects(web),
       ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
       ...tokenApproverObjects(policies !== undefined),
     ], { customSigners: custom.signerNames, servedSigners: () => served }),
@@ -103,7 +115,13 @@ export async function startFullInstance(
   rotations.onAdopted(() => ensureClusterInfo(instance, getCluster(), deps, until));
   if (settings.enableBootstrapTokenAuth) {
     const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
-    const renew = async () => void await ensureBootstrapKubeconfig(instance.dir, secrets, getCluster(), deps, until);
+    const renew = async () => {
+      const { bootstrapKubeconfig, webKubeconfig } = instance.dir;
+      await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
+      if (web === undefined) return;
+      const target = { path: webKubeconfig, groups: [WEB_TOKEN_GROUP] };
+      await ensureBootstrapKubeconfig(target, secrets, getCluster(), deps, until);
+    };
     await renew();
     starting.add({ renew });
     rotations.onAdopted(renew);

@@ -2,6 +2,7 @@
  * The objects with which machines join an instance: `cluster-info`, as kubeadm publishes it, and `bootstrap.kubeconfig`
  * with a bootstrap token that is replaced when it has expired or was deleted.
  */
+import { basename } from "node:path";
 import {
   CLUSTER_INFO_NAME,
   CLUSTER_INFO_NAMESPACE,
@@ -31,7 +32,7 @@ import { createObjectStore } from "../../client/objects/object_store.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
-import { type DataDir, SECRET_MODE } from "./data_dir.ts";
+import { SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { UP_TOKEN_GROUP } from "../commands/token/flags.ts";
 import type { CertificateDeps } from "./serving.ts";
@@ -88,34 +89,41 @@ export async function ensureClusterInfo(
   deps.logger.info("cluster-info published", { server: cluster.server });
 }
 
+/** A bootstrap kubeconfig, and the groups of its token: by default those of the machines of `up`. */
+export interface JoiningFile {
+  readonly path: string;
+  readonly groups?: readonly string[];
+}
+
 /**
  * Ensures that the kubeconfig has a valid token and the present CAs. Returns the expiration of the token, undefined for one
  * that never expires.
  */
 export async function ensureBootstrapKubeconfig(
-  dir: DataDir,
+  { path, groups }: JoiningFile,
   secrets: ObjectStore<KubeSecret>,
   cluster: PublishedCluster,
   deps: CertificateDeps,
   signal: AbortSignal,
 ): Promise<Date | undefined> {
-  const { token: kept, isCurrent } = await readBootstrapKubeconfig(dir, cluster, deps);
+  const { token: kept, isCurrent } = await readBootstrapKubeconfig(path, cluster, deps);
   if (kept !== undefined) {
     const secret = await secrets.get(toTokenSecretName(kept.id), signal);
     if (secret !== undefined && decideTokenSecret(secret, kept, deps.clock.now()).ok) {
-      if (!isCurrent) await writeBootstrapKubeconfig(dir, cluster, kept, deps);
+      if (!isCurrent) await writeBootstrapKubeconfig(path, cluster, kept, deps);
       const expiration = listTokenFacts(secret)?.expiration;
       return expiration?.kind === "at" ? expiration.at : undefined;
     }
   }
-  const description = "made by tlsboot up for bootstrap.kubeconfig";
-  const { token, expiration } = await createBootstrapToken(secrets, { description }, deps, signal);
-  await writeBootstrapKubeconfig(dir, cluster, token, deps);
+  const description = `made by tlsboot up for ${basename(path)}`;
+  const created = { description, ...(groups === undefined ? {} : { groups }) };
+  const { token, expiration } = await createBootstrapToken(secrets, created, deps, signal);
+  await writeBootstrapKubeconfig(path, cluster, token, deps);
   return expiration;
 }
 
 async function writeBootstrapKubeconfig(
-  { bootstrapKubeconfig: path }: DataDir,
+  path: string,
   cluster: PublishedCluster,
   token: BootstrapToken,
   { files, logger }: CertificateDeps,
@@ -150,12 +158,12 @@ export function encodeBootstrapKubeconfig(cluster: PublishedCluster, token: Boot
 
 /** Reads the token for this server, and whether the file has the present CAs; no token for another server. */
 async function readBootstrapKubeconfig(
-  dir: DataDir,
+  path: string,
   cluster: PublishedCluster,
   { files }: CertificateDeps,
 ): Promise<{ readonly token?: BootstrapToken; readonly isCurrent: boolean }> {
-  const text = await files.readText(dir.bootstrapKubeconfig);
-  const config = text === undefined ? undefined : parseKubeconfig(text, dir.bootstrapKubeconfig);
+  const text = await files.readText(path);
+  const config = text === undefined ? undefined : parseKubeconfig(text, path);
   const entry = config?.ok === true ? config.value.clusters[0]?.cluster : undefined;
   const token = config?.ok === true ? config.value.users[0]?.user.token : undefined;
   if (entry?.server !== cluster.server || token === undefined) return { isCurrent: false };

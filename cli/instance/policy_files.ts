@@ -67,23 +67,27 @@ export async function readPolicies(
 
 /**
  * Reads the policies and the inventory, and follows their files while the changes are iterated: a change takes effect
- * within a second, and a faulty file is logged and not used. Undefined when the flags name no policy.
+ * within a second, and a faulty file is logged and not used. The built-in policies come last. Undefined when there is no
+ * policy.
  */
 export async function followPolicies(
   flags: PolicyFlags,
   deps: PolicyFileDeps,
+  builtIn: readonly PolicyWithText[] = [],
 ): Promise<FollowedPolicies | undefined> {
   if (flags.policy.length === 0) {
-    if (flags.inventory === undefined) return undefined;
-    throw new UsageError(
-      "--inventory has no effect without --policy",
-      "add --policy kubelet-serving or a policy file; up also takes it with --auto-approve",
-    );
+    if (flags.inventory === undefined && builtIn.length === 0) return undefined;
+    if (flags.inventory !== undefined) {
+      throw new UsageError(
+        "--inventory has no effect without --policy",
+        "add --policy kubelet-serving or a policy file; up also takes it with --auto-approve",
+      );
+    }
   }
   const { clock, logger } = deps;
   // Read before the policies, so that a change between the two reads is noticed.
   let seen = await readContent(flags, deps);
-  let current: LoadedPolicies = await readPolicies(flags, deps);
+  let current: LoadedPolicies = withBuiltIn(await readPolicies(flags, deps), builtIn);
   return {
     current: () => current,
     async *changes(signal) {
@@ -99,7 +103,12 @@ export async function followPolicies(
           });
           continue;
         }
-        current = next.value;
+        const clash = findTakenName(next.value, builtIn);
+        if (clash !== undefined) {
+          logger.error("policy changed but cannot be used, the previous ones stay in use", { faults: [clash] });
+          continue;
+        }
+        current = withBuiltIn(next.value, builtIn);
         logger.info("policy or inventory reloaded", {
           policies: current.policies.map(({ name }) => name),
           nodes: current.inventory?.size ?? 0,
@@ -107,6 +116,24 @@ export async function followPolicies(
         yield { kind: "changed", object: { metadata: {} } };
       }
     },
+  };
+}
+
+/** Finds a policy of a file that has the name of a built-in one. */
+function findTakenName({ policies }: LoadedPolicies, builtIn: readonly PolicyWithText[]): string | undefined {
+  const taken = builtIn.find(({ policy }) => policies.some(({ name }) => name === policy.name));
+  return taken === undefined ? undefined : `--policy: "${taken.policy.name}" is the name of a policy of up`;
+}
+
+/** Adds policies that belong to other flags. UsageError when a file has a policy of the same name. */
+function withBuiltIn(loaded: LoadedPolicies, builtIn: readonly PolicyWithText[]): LoadedPolicies {
+  const taken = findTakenName(loaded, builtIn);
+  if (taken !== undefined) throw new UsageError(taken, "rename the policy in the file");
+  const texts = builtIn.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text] as const]);
+  return {
+    ...loaded,
+    policies: [...loaded.policies, ...builtIn.map(({ policy }) => policy)],
+    policyTexts: new Map([...loaded.policyTexts, ...texts]),
   };
 }
 
@@ -143,7 +170,8 @@ async function load(
   });
 }
 
-interface PolicyWithText {
+/** A policy, and the file that it was read from. */
+export interface PolicyWithText {
   readonly policy: Policy;
   /** The text of the file; undefined for a built-in policy. */
   readonly text: string | undefined;

@@ -7,7 +7,12 @@ import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
 import type { FilePort } from "../../client/files.ts";
-import { createFileProfileSource, type FileProfileSource, profileFault } from "../../controllers/profile_provider.ts";
+import {
+  createFileProfileSource,
+  type FileProfileSource,
+  profileFault,
+  type ProfileSource,
+} from "../../controllers/profile_provider.ts";
 import type { PROFILE_FLAGS } from "../flags/controller.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -17,6 +22,11 @@ export interface SignerChoice {
   /** The signer names of the flags and the profiles; may be empty. */
   readonly signerNames: readonly string[];
   /** The profiles by signer name. */
+  readonly profiles: ReadonlyMap<string, ProfileSource>;
+}
+
+/** A choice whose profiles are all from files. */
+export interface FileSignerChoice extends SignerChoice {
   readonly profiles: ReadonlyMap<string, FileProfileSource>;
 }
 
@@ -37,7 +47,7 @@ export async function openSignerProfiles(
   { signerName: names, profile: files }: Settings<typeof PROFILE_FLAGS>,
   deps: ProfileDeps,
   isForPods = false,
-): Promise<SignerChoice> {
+): Promise<FileSignerChoice> {
   const custom = names.filter((name) => isForPods || !BUILTIN_SIGNERS.has(name));
   const [only, ...more] = custom;
   const profiles = new Map<string, FileProfileSource>();

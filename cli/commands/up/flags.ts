@@ -1,5 +1,5 @@
 /** The command `tlsboot up`: its flags, help and examples. */
-import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
+import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../../flags/controller.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
@@ -20,6 +20,7 @@ const UP_FLAGS = {
     ...PROFILE_FLAGS.signerName,
     summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
   },
+  ...WEB_FLAGS,
   ...inGroup("Certificate", SIGNING_FLAGS),
   ...inGroup("Tuning", CLEANER_FLAGS),
 } as const;
@@ -59,6 +60,11 @@ export const upCommand = defineCommand({
     {
       comment: "Approve their serving certificates too, for the names and addresses of each node in the inventory",
       command: "tlsboot up --auto-approve --policy kubelet-serving --inventory inventory.yaml",
+    },
+    {
+      comment: "Issue certificates to web servers in a network",
+      command: "tlsboot up --web-domain home.lan --web-network 192.168.1.0/24 --bind-address 0.0.0.0 " +
+        "--advertise-address 192.168.1.2",
     },
     { comment: "Run a custom signer too", command: "tlsboot up --profile web.yaml" },
   ],

@@ -6,6 +6,7 @@ import { readInterfaces } from "../../../client/host_facts.ts";
 import { listReachableHosts } from "../../../core/bootstrap/node_addresses.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
+import { readCluster } from "../../../client/transport/connect.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { UpFlags } from "./flags.ts";
@@ -31,7 +32,8 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     signal,
   );
   const hosts = listReachableHosts(await readInterfaces(files));
-  io.stdout.write(formatGreeting(instance, settings, hosts, io.cwd));
+  const web = settings.webDomain.length === 0 ? "" : await formatWebGreeting(instance, settings.webDomain, io);
+  io.stdout.write(formatGreeting(instance, settings, hosts, io.cwd) + web);
   await using _ui = settings.ui ? await servePage(settings, io, logger, signal) : undefined;
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
@@ -118,4 +120,29 @@ Next, in another terminal:
 
 ${approval}${policy}
 ${describeReach(instance, hosts, dataDir)}`;
+}
+
+/**
+ * Formats the next commands for a web server and for a browser. The token is shown on a terminal only, because what a
+ * service prints is stored in a log that others read.
+ */
+async function formatWebGreeting(
+  { dir: { webKubeconfig }, authorities, url }: Instance,
+  [domain]: readonly string[],
+  { cwd, stdout }: Io,
+): Promise<string> {
+  const server = `--server ${url} --ca-cert-hash ${publicKeyPin(authorities.serving.certificate)}`;
+  const { token } = stdout.isTerminal ? await readCluster(webKubeconfig, createFilePort()) : {};
+  const credentials = token === undefined
+    ? `--join ${pathWord(webKubeconfig, cwd)}`
+    : `${server} --token ${token.reveal()}`;
+  return `
+  # on a web server, get a certificate for a name in ${domain}${
+    token === undefined ? "; copy the file there first" : ""
+  }
+  tlsboot request nas.${domain} ${credentials}
+
+  # on the machine of a browser, trust this CA
+  sudo tlsboot ca trust install ${server}
+`;
 }
