@@ -83,13 +83,14 @@ export async function connectAsNode(
 
 /** The kubeconfig of a node, and the store of its client certificate. */
 export type NodeClusterOptions = Pick<NodeConnectionOptions, "kubeconfigPath" | "files"> & {
-  readonly store: Pick<CredentialStore, "currentPath">;
+  /** Absent when the kubeconfig itself holds the certificate. */
+  readonly store?: Pick<CredentialStore, "currentPath">;
 };
 
 /** Reads the kubeconfig of a node, with the pair of the store if there is one. AppError `kubeconfig_invalid`. */
 export async function readNodeCluster({ kubeconfigPath, store, files }: NodeClusterOptions): Promise<ResolvedCluster> {
   const cluster = await readCluster(kubeconfigPath, files);
-  if (await files.stat(store.currentPath) === undefined) return cluster;
+  if (store === undefined || await files.stat(store.currentPath) === undefined) return cluster;
   const { token: _token, tokenFile: _tokenFile, ...rest } = cluster;
   const pair = { kind: "file", path: store.currentPath } as const;
   return { ...rest, clientCertificate: pair, clientKey: pair };

@@ -11,7 +11,7 @@ import { parsePemBlocks } from "../core/pki/pem.ts";
 import { decideTrust, type TrustDecision } from "../core/pki/trust_bundle.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";
-import { type NodeConnectionOptions, readNodeCluster } from "./node_kubeconfig.ts";
+import { type NodeClusterOptions, readNodeCluster } from "./node_kubeconfig.ts";
 import { createObjectStore } from "./objects/object_store.ts";
 import {
   followTrustBundles,
@@ -24,8 +24,9 @@ import { type Connect, readCa } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
 
 /** The kubeconfig whose CAs are kept current, and the adapters. */
-export interface NodeTrustOptions extends NodeConnectionOptions {
-  /** The name of the node, which chooses the time of its early renewal. */
+export interface NodeTrustOptions extends NodeClusterOptions {
+  readonly connect: Connect;
+  /** The name of the node or another machine, which chooses the time of its early renewal. */
   readonly nodeName: string;
   /** Receives the CAs that are being replaced, for the certificate managers. */
   readonly retirement: Holder<CaRetirement | undefined>;

@@ -42,6 +42,8 @@ export interface RequestCertificateOptions {
   readonly renewal: RenewalOptions;
   /** How long to wait; with 0 a request without a certificate is returned as pending. */
   readonly timeoutSeconds: number;
+  /** Whether to read the request by its name instead of watching it, for a user who may not list requests. */
+  readonly isPolling?: boolean;
   readonly transport: Transport;
   readonly files: FilePort;
   readonly clock: Clock;
@@ -117,7 +119,7 @@ export type OfflineRequestOutcome = OfflineExchange | RequestOutcome & { readonl
  * answer. AppError as `requestCertificate` before it sends anything, and those of `exchangeOffline`.
  */
 export async function requestOffline(options: OfflineRequestOptions): Promise<OfflineRequestOutcome> {
-  const renewal = withOfflineRenewal(options.renewal, await options.target.existing());
+  const renewal = withDefaultRenewal(options.renewal, await options.target.existing());
   const planned = await planRequest({ ...options, renewal });
   if (planned.kind === "kept") return planned;
   const stored = planned.existing.kind === "usable" ? planned.existing.leaf : undefined;
@@ -142,7 +144,7 @@ function createTitle(subject: SubjectFields, names: AlternativeNames): string {
 }
 
 /** Without a time of its own, a certificate is renewed when the earliest program would, so that a run can be repeated. */
-function withOfflineRenewal(renewal: RenewalOptions, existing: ExistingCredentials): RenewalOptions {
+export function withDefaultRenewal(renewal: RenewalOptions, existing: ExistingCredentials): RenewalOptions {
   if (renewal.isForced || renewal.renewBeforeMs !== undefined || existing.kind !== "usable") return renewal;
   const { notAfter } = existing.leaf;
   const from = decideRotationDeadline(existing.leaf, () => 0);

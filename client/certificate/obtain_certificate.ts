@@ -9,7 +9,12 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import type { PrivateKey } from "../../core/pki/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
 import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./submit_request.ts";
-import { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./wait_for_certificate.ts";
+import {
+  findIssuedCertificate,
+  pollForCertificate,
+  waitForCertificate,
+  type WaitOptions,
+} from "./wait_for_certificate.ts";
 import { createObjectStore } from "../objects/object_store.ts";
 import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
 
@@ -25,6 +30,8 @@ export interface ObtainOptions {
   /** Runs between submitting and waiting; for example it approves the request. */
   readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
   readonly timeoutSeconds: number;
+  /** Whether to read the request by its name instead of watching it, for a user who may not list requests. */
+  readonly isPolling?: boolean;
   /** Stores the certificate with its key, and then forgets the kept key. */
   readonly store?: (pair: CredentialPair) => Promise<void>;
   readonly clock: Clock;
@@ -59,7 +66,8 @@ export interface PendingCertificate {
  */
 export async function obtainCertificate(options: ObtainOptions, signal: AbortSignal): Promise<ObtainedCertificate> {
   return await submit(options, signal, async (attempt) => {
-    const certificatePem = await waitForCertificate(toWaitOptions(options, attempt), signal);
+    const wait = options.isPolling === true ? pollForCertificate : waitForCertificate;
+    const certificatePem = await wait(toWaitOptions(options, attempt), signal);
     return await finish(options, attempt, certificatePem);
   });
 }
@@ -113,10 +121,11 @@ async function submit<T>(
   return await proceed({ request, transport, submitted });
 }
 
-function toWaitOptions(options: ObtainOptions, { transport, submitted: { name, uid } }: Attempt): WaitOptions {
+function toWaitOptions(options: ObtainOptions, { transport, submitted: { name, uid }, request }: Attempt): WaitOptions {
   const { timeoutSeconds, clock, random, logger, onProgress } = options;
   const onApproved = (reason: string): void => onProgress?.({ kind: "approved", name, reason });
-  return { transport, name, uid, clock, random, logger, timeoutSeconds, onApproved };
+  const { signerName } = request;
+  return { transport, name, uid, signerName, clock, random, logger, timeoutSeconds, onApproved };
 }
 
 async function finish(options: ObtainOptions, attempt: Attempt, certificatePem: string): Promise<ObtainedCertificate> {

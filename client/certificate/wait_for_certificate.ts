@@ -23,6 +23,8 @@ export interface WaitOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly timeoutSeconds: number;
+  /** The signer of the CSR, for messages of `pollForCertificate`. */
+  readonly signerName?: string;
   /** Called once when the CSR is approved before it has a certificate. */
   readonly onApproved?: (reason: string) => void;
 }
@@ -73,6 +75,30 @@ export async function findIssuedCertificate(options: WaitOptions, signal: AbortS
   const outcome = getOutcome(csr, options);
   if (outcome.kind === "approved") options.onApproved?.(outcome.reason);
   return outcome.kind === "issued" ? outcome.certificatePem : undefined;
+}
+
+/** The first pause between two reads of a request, and the longest one. */
+const FIRST_POLL_MS = 250;
+const LONGEST_POLL_MS = 5_000;
+
+/**
+ * Waits as `waitForCertificate`, but reads the request by its name again and again: for a user who may not list requests.
+ * AppError also those of reading it, such as `unreachable`.
+ */
+export async function pollForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
+  const { name, clock, timeoutSeconds } = options;
+  let approval: string | undefined;
+  const onApproved = (reason: string): void => {
+    if (approval === undefined) options.onApproved?.(reason);
+    approval = reason;
+  };
+  const tooLate = () => createTimeoutError(name, approval === undefined ? undefined : options.signerName ?? "");
+  await using limit = limitTime(clock, timeoutSeconds * 1000, tooLate, signal);
+  for (let pause = FIRST_POLL_MS;; pause = Math.min(pause * 1.5, LONGEST_POLL_MS)) {
+    const found = await findIssuedCertificate({ ...options, onApproved }, limit.signal);
+    if (found !== undefined) return found;
+    await clock.sleep(pause, limit.signal);
+  }
 }
 
 async function follow(

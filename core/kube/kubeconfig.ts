@@ -258,3 +258,20 @@ function createShapeError(path: string, expected: string, found: unknown): Shape
   const what = Array.isArray(found) ? "a list" : typeof found === "object" ? "a mapping" : `a ${typeof found}`;
   return new ShapeError(`${path === "" ? "the file" : path}: ${what} found, ${expected} expected`);
 }
+
+/** The contents of a kubeconfig with one user. */
+export interface KubeconfigEntry {
+  readonly cluster: KubeconfigCluster;
+  readonly userName: string;
+  readonly user: KubeconfigUser;
+}
+
+/** Encodes a kubeconfig with one cluster, one user, and one context that has the name of the cluster. */
+export function encodeKubeconfigEntry(name: string, { cluster, userName, user }: KubeconfigEntry): string {
+  return encodeKubeconfig({
+    clusters: [{ name, cluster }],
+    contexts: [{ name, context: { cluster: name, user: userName } }],
+    users: [{ name: userName, user }],
+    currentContext: name,
+  });
+}

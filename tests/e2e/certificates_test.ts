@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { run } from "../../cli/run.ts";
-import { encodeEntry } from "../../cli/commands/kubeconfig/file.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { parseCsv } from "../../core/lib/csv.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
@@ -237,7 +237,7 @@ test("another API server does not serve the register, and the message names what
   // The answer of kube-apiserver to a path that it does not have.
   api.intercept = () => ({ status: 404, body: "404 page not found\n" });
   const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
-  await writeFile(place.join("other.kubeconfig"), encodeEntry("other", { cluster, userName: "u", user: {} }));
+  await writeFile(place.join("other.kubeconfig"), encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }));
   const { code, stderr } = await tlsbootIn(place, ["get", "certificates", "--kubeconfig", "other.kubeconfig"]);
   assert.equal(code, 1);
   assert.equal(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { encodeEntry } from "../../cli/commands/kubeconfig/file.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -153,7 +153,7 @@ test("a leaked token: it is deleted, the machines that used it are listed, and t
   const id = token.slice(0, 6);
   const caPem = await readFile(folder.join("data/pki/ca.crt"), "utf8");
   const cluster = { server: instance.url, certificateAuthorityData: caPem };
-  const holder = encodeEntry("leaked", { cluster, userName: "holder", user: { token: new Secret(token) } });
+  const holder = encodeKubeconfigEntry("leaked", { cluster, userName: "holder", user: { token: new Secret(token) } });
   await writeFile(folder.join("token.kubeconfig"), holder);
   assert.equal(await whoIs("token.kubeconfig"), `system:bootstrap:${id}`);
   for (const node of ["n2", "n3"]) assert.equal((await bootstrap(node, token)).code, 0);
@@ -289,7 +289,10 @@ test("beside another API server, requests are denied and tokens deleted, and the
     return { status: path.includes("selfsubjectreviews") ? 404 : 200, body: { metadata: {}, status: {} } };
   };
   const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
-  await writeFile(folder.join("other.kubeconfig"), encodeEntry("other", { cluster, userName: "u", user: {} }));
+  await writeFile(
+    folder.join("other.kubeconfig"),
+    encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
+  );
   const targets = ["csr/pending", "token/abcdef", "node/n1"];
   const { code, stdout, stderr } = await tlsboot("revoke", "--kubeconfig", "other.kubeconfig", ...targets);
   assert.equal(code, 1);

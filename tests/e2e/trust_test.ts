@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { encodeEntry } from "../../cli/commands/kubeconfig/file.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { createTestAuthority } from "../support/test_authority.ts";
 import { type CapturedIo, createCapturedIo } from "../support/captured_io.ts";
 import { eventually } from "../support/eventually.ts";
@@ -29,7 +29,7 @@ function publish(api: FakeApi, name: string, trustBundle: string, signerName = "
 
 async function connectTo(api: FakeApi, folder: TempFolder): Promise<void> {
   const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
-  await writeFile(folder.join("kubeconfig"), encodeEntry("fake", { cluster, userName: "u", user: {} }));
+  await writeFile(folder.join("kubeconfig"), encodeKubeconfigEntry("fake", { cluster, userName: "u", user: {} }));
 }
 
 function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {

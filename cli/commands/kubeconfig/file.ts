@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
-import { encodeKubeconfig, type KubeconfigCluster, type KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
+import { encodeKubeconfigEntry, type KubeconfigCluster, type KubeconfigEntry } from "../../../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { readTrustPem } from "../../authority/instance_authorities.ts";
 import { authorityPaths } from "../../authority/layout.ts";
@@ -68,23 +68,6 @@ export async function checkTarget(settings: KubeconfigSettings, defaultPath: str
   });
 }
 
-/** The contents of a kubeconfig with one user. */
-export interface KubeconfigEntry {
-  readonly cluster: KubeconfigCluster;
-  readonly userName: string;
-  readonly user: KubeconfigUser;
-}
-
-/** Encodes a kubeconfig with one cluster, one user, and one context that has the name of the cluster. */
-export function encodeEntry(name: string, { cluster, userName, user }: KubeconfigEntry): string {
-  return encodeKubeconfig({
-    clusters: [{ name, cluster }],
-    contexts: [{ name, context: { cluster: name, user: userName } }],
-    users: [{ name: userName, user }],
-    currentContext: name,
-  });
-}
-
 /** Writes the file with mode 0600 and one rename, or prints it for `--out -`. */
 export async function writeKubeconfig(
   settings: KubeconfigSettings,
@@ -92,7 +75,7 @@ export async function writeKubeconfig(
   entry: KubeconfigEntry,
   io: Io,
 ): Promise<void> {
-  const text = encodeEntry(settings.clusterName, entry);
+  const text = encodeKubeconfigEntry(settings.clusterName, entry);
   if (settings.out === "-") {
     io.stdout.write(text);
     return;

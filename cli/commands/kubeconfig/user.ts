@@ -2,8 +2,8 @@
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { reportTrust } from "../../../client/objects/trust_bundles.ts";
-import { createConnector, readClientPair, readCluster } from "../../../client/transport/connect.ts";
-import type { CredentialTarget } from "../../../client/certificate/pair_folder.ts";
+import { createConnector } from "../../../client/transport/connect.ts";
+import { createKubeconfigTarget } from "../../../client/certificate/kubeconfig_target.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
@@ -23,13 +23,12 @@ import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { SECRET_MODE } from "../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
 import { USER_AGENT } from "../../version.ts";
 import { createApproval, decideOne } from "../../api/decisions.ts";
-import { checkServer, encodeEntry, reportLoopback } from "./file.ts";
+import { checkServer, reportLoopback } from "./file.ts";
 import { type ApproveSubmitted, reportPending, requestWithSteps } from "../request/run.ts";
 import { reportRights } from "./rights_text.ts";
 
@@ -192,35 +191,4 @@ async function askRights(
     if (isAppError(error, "access_denied", "not_found")) return undefined;
     throw error;
   }
-}
-
-/** The contents of a kubeconfig apart from the certificate and its key. */
-interface KubeconfigTargetOptions {
-  /** The absolute path of the file. */
-  readonly path: string;
-  readonly clusterName: string;
-  readonly cluster: KubeconfigCluster;
-  readonly userName: string;
-  readonly files: FilePort;
-}
-
-/** Creates a target that stores cluster, certificate and key in one kubeconfig, replaced by one rename. */
-function createKubeconfigTarget(options: KubeconfigTargetOptions): CredentialTarget {
-  const { path, clusterName, cluster, userName, files } = options;
-  return {
-    pendingKeyPath: `${path}.key.new`,
-    async existing() {
-      if (await files.lstat(path) === undefined) return { kind: "none" };
-      try {
-        return { kind: "usable", leaf: (await readClientPair(await readCluster(path, files), files)).leaf };
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        return { kind: "unusable", reason: `"${path}" exists` };
-      }
-    },
-    async update(pair) {
-      const user = { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem };
-      await files.writeAtomic(path, encodeEntry(clusterName, { cluster, userName, user }), SECRET_MODE);
-    },
-  };
 }
