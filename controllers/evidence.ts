@@ -6,8 +6,8 @@ import { asksForClaims, findRequestingNode } from "../core/approval/evaluate_pol
 import type { Inventory, NodeNames } from "../core/approval/inventory.ts";
 import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/node_names.ts";
 import { findClaimedNode } from "../core/approval/node_claims.ts";
-import { listClaimedNames, type NameClaim } from "../core/approval/name_claims.ts";
-import type { Lookup, NodeCertificate } from "../core/approval/ownership.ts";
+import { listClaimedNames } from "../core/approval/name_claims.ts";
+import type { Lookup, NameClaim, NodeCertificate } from "../core/approval/ownership.ts";
 import { listPastApprovals } from "../core/approval/past_approvals.ts";
 import { createAccessReviewSpec } from "../core/approval/plan_approval.ts";
 import type { Policy } from "../core/approval/policy.ts";

@@ -8,7 +8,7 @@ import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
-import { parseRecordedSubject } from "../../core/revocation/recorded_certificates.ts";
+import { parseRecordedSubject } from "../../core/register/record.ts";
 import { DATA_DIR_FLAG } from "../flags/common.ts";
 import type { CompletedName } from "../framework/completion.ts";
 import { type CompletedObjects, environmentName } from "../framework/flags.ts";

@@ -2,7 +2,7 @@
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { parseRecordedSubject } from "../../core/revocation/recorded_certificates.ts";
+import { parseRecordedSubject } from "../../core/register/record.ts";
 import { line } from "../output/escape.ts";
 import { alignTabs, TABLE_TABS } from "../output/tab_writer.ts";
 import { findNodeOfRecord, shortenSerial } from "../../core/review/record_rows.ts";

@@ -28,9 +28,8 @@ import {
   secretKind,
 } from "../../core/kube/kinds/mod.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
-import type { NameClaim } from "../../core/approval/name_claims.ts";
 import { collectPolicyNeeds } from "../../core/approval/needs.ts";
-import type { Lookup } from "../../core/approval/ownership.ts";
+import type { Lookup, NameClaim } from "../../core/approval/ownership.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createApprover } from "../../controllers/approver.ts";

@@ -43,6 +43,8 @@ export interface ObtainOptions {
 /** A step of obtaining a certificate, for progress output. */
 export type ObtainProgress =
   | { readonly kind: "submitted"; readonly name: string; readonly adopted: boolean; readonly signerName: string }
+  /** The request is not decided yet; only reported with `isPolling`. */
+  | { readonly kind: "pending"; readonly name: string }
   | { readonly kind: "approved"; readonly name: string; readonly reason: string }
   | { readonly kind: "issued"; readonly name: string; readonly notBefore: Date; readonly notAfter: Date };
 
@@ -125,7 +127,8 @@ function toWaitOptions(options: ObtainOptions, { transport, submitted: { name, u
   const { timeoutSeconds, clock, random, logger, onProgress } = options;
   const onApproved = (reason: string): void => onProgress?.({ kind: "approved", name, reason });
   const { signerName } = request;
-  return { transport, name, uid, signerName, clock, random, logger, timeoutSeconds, onApproved };
+  const onPending = (): void => onProgress?.({ kind: "pending", name });
+  return { transport, name, uid, signerName, clock, random, logger, timeoutSeconds, onApproved, onPending };
 }
 
 async function finish(options: ObtainOptions, attempt: Attempt, certificatePem: string): Promise<ObtainedCertificate> {

@@ -25,6 +25,8 @@ export interface WaitOptions {
   readonly timeoutSeconds: number;
   /** The signer of the CSR, for messages of `pollForCertificate`. */
   readonly signerName?: string;
+  /** Called once by `pollForCertificate` when the CSR is not decided within two seconds. */
+  readonly onPending?: () => void;
   /** Called once when the CSR is approved before it has a certificate. */
   readonly onApproved?: (reason: string) => void;
 }
@@ -80,6 +82,8 @@ export async function findIssuedCertificate(options: WaitOptions, signal: AbortS
 /** The first pause between two reads of a request, and the longest one. */
 const FIRST_POLL_MS = 250;
 const LONGEST_POLL_MS = 5_000;
+/** A rule decides within a second, so that a request that is still pending then waits for a person. */
+const READS_BEFORE_REPORT = 5;
 
 /**
  * Waits as `waitForCertificate`, but reads the request by its name again and again: for a user who may not list requests.
@@ -94,9 +98,11 @@ export async function pollForCertificate(options: WaitOptions, signal: AbortSign
   };
   const tooLate = () => createTimeoutError(name, approval === undefined ? undefined : options.signerName ?? "");
   await using limit = limitTime(clock, timeoutSeconds * 1000, tooLate, signal);
+  let reads = 0;
   for (let pause = FIRST_POLL_MS;; pause = Math.min(pause * 1.5, LONGEST_POLL_MS)) {
     const found = await findIssuedCertificate({ ...options, onApproved }, limit.signal);
     if (found !== undefined) return found;
+    if (++reads === READS_BEFORE_REPORT && approval === undefined) options.onPending?.();
     await clock.sleep(pause, limit.signal);
   }
 }

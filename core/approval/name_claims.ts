@@ -2,27 +2,16 @@
  * The names that machines hold: a DNS name or an address belongs to the user whose valid certificate contains it. A policy
  * with `names.unclaimed` leaves a request pending when another user holds one of its names.
  */
-import { findTokenId } from "../bootstrap/token_secret.ts";
 import { hasCertificate, isApproved } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { BOOTSTRAP_USER_PREFIX } from "../kube/user.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
-import { parseRecordedSubject } from "../revocation/recorded_certificates.ts";
+import { parseRecordedSubject } from "../register/record.ts";
 import { computeKeyFingerprint } from "./node_claims.ts";
-
-/** One name that a user holds. */
-export interface NameClaim {
-  /** A DNS name in lower case, or an address in its canonical text. */
-  readonly name: string;
-  /** The user that the certificate identifies, or that requested it; for one without a request, its subject. */
-  readonly holder: string;
-  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
-  readonly publicKeyFingerprint: string;
-  /** The end of the certificate; undefined for a request that is approved and not signed yet. */
-  readonly notAfter: Date | undefined;
-}
+import type { NameClaim } from "./ownership.ts";
 
 /** The names of a certificate or a request. */
 interface Named {
@@ -71,7 +60,7 @@ export function findForeignClaim(
   const names = new Set(listClaimedNames(request));
   const key = computeKeyFingerprint(request);
   const { username = "" } = csr.spec;
-  const isShared = findTokenId(username) !== undefined;
+  const isShared = username.startsWith(BOOTSTRAP_USER_PREFIX);
   return claims.find(({ name, holder, publicKeyFingerprint, notAfter }) =>
     names.has(name) && publicKeyFingerprint !== key && (isShared || holder !== username) &&
     (notAfter === undefined || now < notAfter)

@@ -6,7 +6,6 @@ import type { EvidenceSettings } from "./policy.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import { type Inventory, type NodeNames } from "./inventory.ts";
-import type { NameClaim } from "./name_claims.ts";
 
 /** The evidence at the time of a decision. Every part may be missing. */
 export interface Evidence {
@@ -32,6 +31,18 @@ export interface NodeCertificate {
   /** SHA-256 (hex) of the certificate in DER; undefined for a request that is approved and not signed yet. */
   readonly fingerprint: string | undefined;
   readonly notBefore: Date | undefined;
+  readonly notAfter: Date | undefined;
+}
+
+/** One name that a user holds. */
+export interface NameClaim {
+  /** A DNS name in lower case, or an address in its canonical text. */
+  readonly name: string;
+  /** The user that the certificate identifies, or that requested it; for one without a request, its subject. */
+  readonly holder: string;
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint: string;
+  /** The end of the certificate; undefined for a request that is approved and not signed yet. */
   readonly notAfter: Date | undefined;
 }
 

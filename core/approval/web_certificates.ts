@@ -3,7 +3,6 @@
  * policy under which a machine with a token gets an identity for one name. The identity renews itself, requests serving
  * certificates, and may do nothing else. A name belongs to the machine that requested it first.
  */
-import { domainToASCII } from "node:url";
 import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/certificates_v1.ts";
@@ -31,7 +30,7 @@ export const WEB_ROLE = "tlsboot:web";
 export interface WebScope {
   /** Domains in lower case; a name is a domain itself or below one. */
   readonly domains: readonly string[];
-  /** Networks in CIDR notation. */
+  /** Networks whose addresses a certificate may have beside its names, in CIDR notation. */
   readonly networks: readonly string[];
 }
 
@@ -39,12 +38,17 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** The longest common name (X.520 ub-common-name), which a serving certificate has for people. */
 const MAX_NAME = 64;
 
+/** Converts a host name into lower case and A-labels, as a browser does; empty for anything else. */
+function toAscii(text: string): string {
+  return /[\s/@:?#%\\[\]]/.test(text) ? "" : URL.parse(`https://${text}`)?.hostname ?? "";
+}
+
 /** Parses the name of a web server. International names become A-labels (RFC 5890), and capitals lower case. */
 export function parseWebName(text: string): Result<string, string> {
   if (text.includes("*")) return err("name one host: wildcards are not supported");
   if (parseIpAddress(text) !== undefined) return err("want a DNS name; add an address with --ip");
-  const name = domainToASCII(text);
-  if (name === "" || !name.split(".").every((label) => LABEL.test(label))) {
+  const name = toAscii(text);
+  if (name === "" || parseIpAddress(name) !== undefined || !name.split(".").every((label) => LABEL.test(label))) {
     return err("want a DNS name, such as nas.home.lan");
   }
   return name.length > MAX_NAME ? err(`want a name of at most ${MAX_NAME} characters`) : ok(name);
@@ -58,8 +62,8 @@ export function parseWebDomain(text: string): Result<string, string> {
   if (parseIpAddress(text) !== undefined || text.includes("/")) {
     return err("want a domain; networks belong to --web-network");
   }
-  const domain = domainToASCII(text);
-  if (domain === "" || !domain.split(".").every((label) => LABEL.test(label))) {
+  const domain = toAscii(text);
+  if (domain === "" || parseIpAddress(domain) !== undefined || !domain.split(".").every((label) => LABEL.test(label))) {
     return err("want a domain, such as home.lan");
   }
   if (domain === "localhost" || domain.endsWith(".localhost")) {
@@ -202,7 +206,7 @@ rules:
 `;
 }
 
-/** Creates the policy. */
+/** Creates the policy of a scope, as the approver evaluates it. */
 export function createWebPolicy(scope: WebScope): Policy {
   return unwrap(parsePolicy(createWebPolicyText(scope)));
 }

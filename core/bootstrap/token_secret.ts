@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
+import { BOOTSTRAP_USER_PREFIX } from "../kube/user.ts";
 import type { SecretObject } from "../kube/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { goQuote } from "../lib/quote.ts";
@@ -23,7 +24,6 @@ export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentica
 
 const NAME_PREFIX = "bootstrap-token-";
 const USAGE_PREFIX = "usage-bootstrap-";
-const USER_PREFIX = "system:bootstrap:";
 const TOKEN_USER = /^system:bootstrap:([a-z0-9]{6})$/;
 const GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 const GROUP_PATTERN = "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z";
@@ -127,7 +127,7 @@ export function decideTokenSecret(
   }
   const groups = getGroups(secret);
   if (!groups.ok) return refuse(`has invalid value for key auth-extra-groups: ${groups.error}.`);
-  return ok({ username: `${USER_PREFIX}${token.id}`, groups: groups.value });
+  return ok({ username: `${BOOTSTRAP_USER_PREFIX}${token.id}`, groups: groups.value });
 }
 
 /** Collects the facts about a token from its Secret; undefined when it is not the Secret of a bootstrap token. */

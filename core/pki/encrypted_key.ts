@@ -62,26 +62,42 @@ export function detectKeyEncryption(pem: string): "none" | "pkcs8" | "old" {
 
 /** Encrypts a key into one `ENCRYPTED PRIVATE KEY` block: PBKDF2 with HMAC-SHA256, AES-256 in CBC mode. */
 export async function encryptPrivateKey(key: PrivateKey, passphrase: string, random: Random): Promise<string> {
+  const { algorithm, encrypted } = await encryptPbes2(encodePkcs8(key), passphrase, ITERATIONS, random);
+  return encodePem(ENCRYPTED_LABEL, encodeSequence(algorithm, encodeOctetString(encrypted)));
+}
+
+/** Encrypted bytes, and the AlgorithmIdentifier that says how. */
+export interface Pbes2 {
+  readonly algorithm: Bytes;
+  readonly encrypted: Uint8Array;
+}
+
+/** Encrypts bytes with PBES2: PBKDF2 with HMAC-SHA256, AES-256 in CBC mode. */
+export async function encryptPbes2(
+  plain: Uint8Array,
+  passphrase: string,
+  iterations: number,
+  random: Random,
+): Promise<Pbes2> {
   const salt = random.bytes(SALT_BYTES);
   const iv = random.bytes(16);
-  const derived = await derivePbkdf2(passphrase, salt, ITERATIONS, 32, "sha256");
+  const derived = await derivePbkdf2(passphrase, salt, iterations, 32, "sha256");
   const cipher = createCipheriv("aes-256-cbc", derived, iv);
-  const plain = encodePkcs8(key);
   const encrypted = Buffer.concat([cipher.update(plain), cipher.final()]);
   const kdf = encodeSequence(
     encodeOid(PBKDF2_OID),
     encodeSequence(
       encodeOctetString(salt),
-      encodeSmallInteger(ITERATIONS),
+      encodeSmallInteger(iterations),
       encodeSequence(encodeOid(HMAC_SHA256_OID), encodeNull()),
     ),
   );
   const scheme = encodeSequence(encodeOid(AES_256_OID), encodeOctetString(iv));
-  const algorithm = encodeSequence(encodeOid(PBES2_OID), encodeSequence(kdf, scheme));
-  return encodePem(ENCRYPTED_LABEL, encodeSequence(algorithm, encodeOctetString(encrypted)));
+  return { algorithm: encodeSequence(encodeOid(PBES2_OID), encodeSequence(kdf, scheme)), encrypted };
 }
 
-function encodePkcs8(key: PrivateKey): Uint8Array {
+/** Encodes a key as DER of PKCS#8 PrivateKeyInfo, without encryption. */
+export function encodePkcs8(key: PrivateKey): Uint8Array {
   const pem = key.toPem();
   const [block] = parsePemBlocks(pem);
   // Node.js would not export an ML-DSA key as its seed.

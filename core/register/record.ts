@@ -13,6 +13,7 @@ import type {
 import { isRecord } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName } from "../pki/names.ts";
+import { parseSubject } from "../pki/subject_text.ts";
 import { listUsages } from "../pki/usages.ts";
 
 /** The origin of a certificate: how it came to be, and for a request, who requested and who approved it. */
@@ -144,4 +145,17 @@ export function encodeCanonicalJson(value: unknown): string {
     if (entries[key] !== undefined) parts.push(`${JSON.stringify(key)}:${encodeCanonicalJson(entries[key])}`);
   }
   return `{${parts.join(",")}}`;
+}
+
+/** Attributes without a name of their own, which `formatName` writes at the end and `parseSubject` does not read. */
+const OTHER_ATTRIBUTES = /(?<!\\),\d+(?:\.\d+)+=.*$/s;
+
+/** Parses the subject of a record into the user whom its certificate identifies. */
+export function parseRecordedSubject(
+  subject = "",
+): { readonly username: string; readonly groups: readonly string[] } {
+  const parsed = parseSubject(subject.replace(OTHER_ATTRIBUTES, ""));
+  return parsed.ok
+    ? { username: parsed.value.commonName ?? "", groups: parsed.value.organizations ?? [] }
+    : { username: "", groups: [] };
 }

@@ -13,7 +13,7 @@ import type { SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { type AlternativeNames, listAlternativeNames } from "../pki/subject_alternative_names.ts";
 import { listUsages } from "../pki/usages.ts";
-import { parseRecordedSubject } from "../revocation/recorded_certificates.ts";
+import { parseRecordedSubject } from "../register/record.ts";
 import type { EarlierCertificateView } from "./request_view.ts";
 
 /** A certificate that was issued for a request, as far as it is known. */

@@ -11,8 +11,7 @@ import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import type { SubjectFields } from "../pki/names.ts";
 import { parseSubject } from "../pki/subject_text.ts";
-import { createRecord, describeIssued } from "../register/record.ts";
-import { parseRecordedSubject } from "../revocation/recorded_certificates.ts";
+import { createRecord, describeIssued, parseRecordedSubject } from "../register/record.ts";
 
 /** An order of a list of certificates. */
 export type RecordOrder =

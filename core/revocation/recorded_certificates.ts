@@ -2,7 +2,7 @@
 import { findTokenId } from "../bootstrap/token_secret.ts";
 import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
-import { parseSubject } from "../pki/subject_text.ts";
+import { parseRecordedSubject } from "../register/record.ts";
 
 /** What the register says about one certificate. */
 export interface RecordedCertificate {
@@ -118,17 +118,4 @@ export class RecordedCertificates {
 
 function findRequestingToken({ spec: { requester = {} } }: IssuedCertificate): string | undefined {
   return requester.tokenID ?? findTokenId(requester.username ?? "");
-}
-
-/** Attributes without a name of their own, which `formatName` writes at the end and `parseSubject` does not read. */
-const OTHER_ATTRIBUTES = /(?<!\\),\d+(?:\.\d+)+=.*$/s;
-
-/** Parses the subject of a record into the user whom its certificate identifies. */
-export function parseRecordedSubject(
-  subject = "",
-): { readonly username: string; readonly groups: readonly string[] } {
-  const parsed = parseSubject(subject.replace(OTHER_ATTRIBUTES, ""));
-  return parsed.ok
-    ? { username: parsed.value.commonName ?? "", groups: parsed.value.organizations ?? [] }
-    : { username: "", groups: [] };
 }

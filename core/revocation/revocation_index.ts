@@ -10,7 +10,8 @@ import type { SecretObject } from "../kube/core_v1.ts";
 import { getName } from "../kube/meta.ts";
 import type { CertificateRevocation, IssuedCertificate, Revocation } from "../kube/tlsboot_v1alpha1.ts";
 import { CREDENTIAL_ID_KEY, NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
-import { type FindRecorded, parseRecordedSubject, type RecordedCertificate } from "./recorded_certificates.ts";
+import { parseRecordedSubject } from "../register/record.ts";
+import type { FindRecorded, RecordedCertificate } from "./recorded_certificates.ts";
 import {
   describeRevocation,
   findRevocationTarget,

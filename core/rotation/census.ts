@@ -8,7 +8,7 @@ import { formatTime, getName } from "../kube/meta.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/authority_chain.ts";
-import { parseRecordedSubject } from "../revocation/recorded_certificates.ts";
+import { parseRecordedSubject } from "../register/record.ts";
 
 /** The state of a machine or a user during a rotation. */
 export type CensusState =

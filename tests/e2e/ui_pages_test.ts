@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { encodeEntry } from "../../cli/commands/kubeconfig/file.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { listAll } from "../../client/objects/api.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
@@ -291,7 +291,10 @@ test("ui: beside another API server, pages show what requests say, and what is m
     return { status: 403, body: { ...status, message: "nothing of this is for u" } };
   };
   const cluster = { server: api.server, certificateAuthorityData: caPem };
-  await writeFile(folder.join("other.kubeconfig"), encodeEntry("other", { cluster, userName: "u", user: {} }));
+  await writeFile(
+    folder.join("other.kubeconfig"),
+    encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
+  );
   await using other = await startUi(["--kubeconfig", "other.kubeconfig"], { cwd: folder.path });
   const person = await openLink(other);
   const machines = await read("/machines", 200, person);

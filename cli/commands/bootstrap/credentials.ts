@@ -25,6 +25,12 @@ export interface CredentialTools {
   readonly onProgress: (event: DiscoveryProgress) => void;
 }
 
+/** The settings that name the credentials. */
+export type CredentialSettings = Pick<
+  Settings<BootstrapFlags>,
+  "server" | "token" | "tokenFile" | "caCertHash" | "bootstrapKubeconfig" | "kubeconfig" | "wait"
+>;
+
 /** kubeadm's limit for discovery; the whole command may wait longer. */
 const DISCOVERY_SECONDS = 300;
 
@@ -33,7 +39,7 @@ const DISCOVERY_SECONDS = 300;
  * use.
  */
 export function createClusterFinder(
-  settings: Settings<BootstrapFlags>,
+  settings: CredentialSettings,
   nodeName: string,
   tools: CredentialTools,
 ): FindBootstrapCluster {
@@ -68,7 +74,7 @@ export function createClusterFinder(
 }
 
 function createTokenReader(
-  { token, tokenFile }: Settings<BootstrapFlags>,
+  { token, tokenFile }: CredentialSettings,
   io: Io,
   files: FilePort,
 ): (signal: AbortSignal) => Promise<BootstrapToken> {

@@ -13,8 +13,8 @@ const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
 const HOMES = /^\/(home|root|run\/user)(\/|$)/;
 
 /**
- * Formats the unit. UsageError for a token on the command line, because units must not contain secrets, and for a
- * program that the sandbox hides or a restart of the machine removes.
+ * Formats the unit of a machine. UsageError for a token on the command line, because units must not contain secrets, and
+ * for a program that the sandbox hides or a restart of the machine removes.
  */
 export function systemdUnit(
   settings: Settings<BootstrapFlags>,
@@ -24,19 +24,47 @@ export function systemdUnit(
   if (settings.token !== undefined) {
     throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
   }
-  const folders = [...new Set([machine.certDir, dirname(machine.kubeconfigPath)])];
+  return formatSystemdUnit({
+    writtenBy: "tlsboot bootstrap --print-systemd-unit",
+    description: `Certificates of Kubernetes node ${machine.nodeName}`,
+    words: [
+      ...commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
+      ...["--wait", `${settings.wait / 1000}s`],
+    ],
+    folders: [machine.certDir, dirname(machine.kubeconfigPath)],
+    readPaths: readPaths(settings, io.cwd),
+    hasCommand: settings.exec !== undefined,
+    sendsSignals: settings.signal.length > 0,
+  }, io);
+}
+
+/** A service that renews certificates. */
+export interface RenewalUnit {
+  /** The command that prints the unit. */
+  readonly writtenBy: string;
+  readonly description: string;
+  /** The words after the program name, with absolute paths. */
+  readonly words: readonly string[];
+  /** The folders that it writes. */
+  readonly folders: readonly string[];
+  /** Other files that it reads. */
+  readonly readPaths: readonly string[];
+  /** Whether it runs a command of the user, which may need any capability. */
+  readonly hasCommand: boolean;
+  readonly sendsSignals: boolean;
+}
+
+/** Formats a unit. UsageError for a program that the sandbox hides or a restart of the machine removes. */
+export function formatSystemdUnit(unit: RenewalUnit, io: Pick<Io, "execPath">): string {
+  const folders = [...new Set(unit.folders)];
   const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
-  const words = [
-    ...commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
-    ...["--wait", `${settings.wait / 1000}s`],
-  ];
-  const command = [program, ...words].map(quoteWord).join(" ");
-  const paths = [...folders, ...readPaths(settings, io.cwd)];
+  const command = [program, ...unit.words].map(quoteWord).join(" ");
+  const paths = [...folders, ...unit.readPaths];
   const seesHomes = paths.some((path) => HOMES.test(path));
   checkProgram(program, seesHomes);
-  return `# Written by tlsboot bootstrap --print-systemd-unit.
+  return `# Written by ${unit.writtenBy}.
 [Unit]
-Description=Certificates of Kubernetes node ${machine.nodeName}
+Description=${unit.description}
 Wants=network-online.target
 After=network-online.target
 
@@ -66,7 +94,7 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 NoNewPrivileges=yes
-${formatCapabilities(settings)}SystemCallArchitectures=native
+${formatCapabilities(unit)}SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 # Not MemoryDenyWriteExecute: JavaScript is compiled while it runs.
@@ -100,9 +128,9 @@ function isTemporary(path: string): boolean {
 }
 
 /** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */
-function formatCapabilities({ exec, signal }: Settings<BootstrapFlags>): string {
-  if (exec !== undefined) return "# --exec runs within these limits too.\n";
-  return `CapabilityBoundingSet=${signal.length > 0 ? "CAP_KILL" : ""}\n`;
+function formatCapabilities({ hasCommand, sendsSignals }: RenewalUnit): string {
+  if (hasCommand) return "# --exec runs within these limits too.\n";
+  return `CapabilityBoundingSet=${sendsSignals ? "CAP_KILL" : ""}\n`;
 }
 
 /** Quotes a word of a command line, where a dollar sign begins a variable (systemd.service(5)). */

@@ -10,14 +10,15 @@ import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
-import { defineCommand } from "../../framework/command.ts";
+import { KEY_TYPE, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
 import {
   directoryFlag,
   durationFlag,
   fileFlag,
   parsedFlag,
   parsedListFlag,
+  secretFlag,
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
@@ -25,7 +26,6 @@ import {
 const REQUEST_FLAGS = {
   ...API_FLAGS,
   signerName: textFlag({
-    isRequired: true,
     placeholder: "NAME",
     completion: {
       kind: "suggestions",
@@ -35,7 +35,9 @@ const REQUEST_FLAGS = {
         "kubernetes.io/kubelet-serving",
       ],
     },
-    summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/path.",
+    summary:
+      "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/path. Required without " +
+      "NAME.",
   }),
   subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),
@@ -73,7 +75,28 @@ const REQUEST_FLAGS = {
   keyType: KEY_TYPE,
   featureGates: FEATURE_GATES_FLAG,
   key: fileFlag({ summary: "Private key to use instead of a new one." }),
-  out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
+  out: directoryFlag({
+    summary:
+      "Folder for tls.crt, tls.key and both in tls.pem. With NAME a folder of that name by default, which also has " +
+      "the CA and the identity.",
+  }),
+  join: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "With NAME: the file web.kubeconfig of the server's data directory, whose token gets the identity. Without " +
+      "credentials, the one in --data-dir.",
+  }),
+  server: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "URL",
+    summary: "With NAME, instead of --join: address of the API server, with a token and --ca-cert-hash.",
+    parse: parseServerUrl,
+  }),
+  token: secretFlag({
+    placeholder: "TOKEN",
+    summary: "With --server: token for web servers; - reads it from stdin.",
+  }),
+  tokenFile: fileFlag({ isCommandLineOnly: true, summary: "File that holds the token." }),
   offline: directoryFlag({
     isCommandLineOnly: true,
     summary:
@@ -83,8 +106,8 @@ const REQUEST_FLAGS = {
   caCertHash: parsedListFlag({
     placeholder: "HASH",
     summary:
-      "With --offline: sha256:... of the public key of the site's CA, as tlsboot ca show prints it. Answers of other " +
-      "CAs are refused.",
+      "With --offline or --server: sha256:... of the public key of the site's CA, as tlsboot ca show prints it. Answers " +
+      "of other CAs are refused.",
     parse: parsePublicKeyPin,
   }),
   timeout: REQUEST_TIMEOUT,
@@ -98,6 +121,32 @@ const REQUEST_FLAGS = {
       "With --offline, 30 % of its lifetime unless given.",
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate in --out in any case." }),
+  exec: textFlag({
+    placeholder: "COMMAND",
+    isCommandLineOnly: true,
+    summary:
+      "Shell command to run after each new certificate, until it has succeeded once, such as 'systemctl reload " +
+      "nginx'. Its environment has TLSBOOT_CERTIFICATE_FILE and TLSBOOT_NOT_AFTER.",
+  }),
+  pkcs12: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Also write certificate, key and CA into this PKCS#12 file (.p12, .pfx), for Java, Windows and others.",
+  }),
+  pkcs12PasswordFile: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "File with the password of the PKCS#12 file, readable by its owner only; - reads it from stdin. Without it, " +
+      "the password is prompted for on a terminal.",
+  }),
+  rotateCertificates: switchFlag({
+    isCommandLineOnly: true,
+    summary:
+      "With NAME: keep running, and renew the identity and the certificate when 70 % of their lifetime have passed.",
+  }),
+  printSystemdUnit: switchFlag({
+    isCommandLineOnly: true,
+    summary: "With NAME: get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
+  }),
   output: STRUCTURED_OUTPUT,
 } as const;
 
@@ -115,12 +164,21 @@ export const requestCommand = defineCommand({
  interruption, it continues with its own request. With --renew-before it may run each hour: it replaces the certificate
  in time, and at once when the request has changed.
 
+ With NAME, the server must run with --web-domain. A token gets an identity for this name, which may do nothing but
+ request certificates and renew itself, and the identity gets the certificate. It is kept as identity.kubeconfig in
+ --out, beside ca.crt. Run again, the command renews what is due, without a token.
+
  With --offline there is no API. The first run writes the request into a folder, such as a USB stick; tlsboot sign answers
  it there, beside the CA; another run takes up the answer. Later runs renew the certificate when it is time.`,
   group: "Certificate Signing Request Commands",
-  args: [],
+  args: [argument("NAME", "The name of a web server, at a server that runs with --web-domain", { optional: true })],
   flags: REQUEST_FLAGS,
   examples: [
+    {
+      comment: "Get a certificate for a web server, and a service that keeps it fresh",
+      command:
+        "tlsboot request nas.home.lan --join web.kubeconfig --exec 'systemctl reload nginx' --print-systemd-unit",
+    },
     {
       comment: "Get a serving certificate from a custom signer",
       command:

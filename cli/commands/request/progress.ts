@@ -1,5 +1,6 @@
 /** Messages for a user who waits for a certificate. */
 import type { RequestProgress } from "../../../client/request.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
 import { formatDuration } from "../../../core/lib/duration.ts";
 import { displayPath } from "../../output/display_path.ts";
 
@@ -16,6 +17,8 @@ export function describeRequestProgress(event: RequestProgress, cwd: string): st
       return `request ${event.name} ${event.adopted ? "taken up again" : "made"} at ${event.signerName}`;
     case "approved":
       return `approved (${event.reason}); waiting for the certificate`;
+    case "pending":
+      return `waiting for approval: tlsboot approve ${shellWord(event.name)}`;
     case "issued":
       return undefined;
   }

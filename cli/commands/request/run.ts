@@ -27,6 +27,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
+import { createHookError } from "../../hook_command.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
@@ -37,6 +38,7 @@ import { writeStructured } from "../../output/structured.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
 import { describeCertificate } from "../inspect/facts.ts";
 import { reportFirstTrust, reportNextSteps } from "../bootstrap/offline.ts";
+import { checkFollowUp, followUp } from "./follow_up.ts";
 import { describeRequestProgress, describeShortenedLifetime } from "./progress.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
@@ -44,6 +46,10 @@ type RequestSettings = Input<RequestFlags>["settings"];
 /** The action of the command `tlsboot request`. */
 export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
+  if (input.args.length > 0) {
+    const { runForWebServer } = await import("./web_server.ts");
+    return await runForWebServer(input, io, signal);
+  }
   checkSettings(input);
   const files = createFilePort();
   const folder = openPairFolder(resolve(io.cwd, settings.out ?? ""), files);
@@ -52,7 +58,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   await waitForPlausibleClock(io, settings.noWait ? 0 : settings.timeout, signal);
   if (settings.offline !== undefined) {
     const options = { ...toRequestOptions(settings), target: folder, key, files, clock: io.clock };
-    return await runOffline({ settings, folder, options, stick: settings.offline, io });
+    return await runOffline({ settings, folder, options, stick: settings.offline, io }, signal);
   }
   await using connection = await connect(settings, io);
   const outcome = await requestWithSteps(
@@ -71,7 +77,11 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   );
   if (settings.output === undefined) io.stdout.write(escapeText(describeOutcome(outcome, folder, io)));
   else writeStructured(toFacts(outcome, folder, settings, io), settings.output, io);
-  if (outcome.kind === "pending") reportPending(outcome, settings.signerName ?? "", io);
+  if (outcome.kind === "pending") {
+    reportPending(outcome, settings.signerName ?? "", io);
+    return EXIT.done;
+  }
+  await followUpOrThrow(settings, folder, io, signal);
   return EXIT.done;
 }
 
@@ -135,8 +145,24 @@ export function reportPending(
   io.stderr.write(`${next}\nthen run the same command again to get the certificate\n`);
 }
 
+/** The flags that need the name of a web server. */
+const NAMED_FLAGS = ["join", "server", "token", "tokenFile", "rotateCertificates", "printSystemdUnit"] as const;
+
 function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   const { duration, renewBefore } = settings;
+  const missing = [
+    ...(settings.signerName === undefined ? ["--signer-name is required"] : []),
+    ...(settings.out === undefined ? ["--out is required"] : []),
+  ];
+  if (missing.length > 0) {
+    throw new UsageError(
+      missing.join("\n"),
+      "name a web server for a certificate of --web-domain; see: tlsboot request --help",
+    );
+  }
+  const [named] = listTypedFlags(origins, NAMED_FLAGS);
+  if (named !== undefined) throw new UsageError(`${named} needs NAME, the name of a web server`);
+  checkFollowUp(settings);
   if (settings.key !== undefined && origins["keyType"] !== "default") {
     throw new UsageError("give --key or --key-type, not both");
   }
@@ -158,6 +184,19 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   }
 }
 
+/** Writes the PKCS#12 file and runs the command of the settings. AppError when the command fails. */
+async function followUpOrThrow(
+  settings: RequestSettings,
+  { paths }: PairFolder,
+  io: Io,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = settings.subject?.commonName ?? settings.dns[0] ?? "tlsboot";
+  const folder = resolve(io.cwd, settings.out ?? "");
+  const faults = await followUp({ settings, name, folder, paths, files: createFilePort(), io }, signal);
+  if (faults.length > 0) throw createHookError("the certificate", faults);
+}
+
 /** The settings and the adapters of a run without a network. */
 interface OfflineRun {
   readonly settings: RequestSettings;
@@ -168,7 +207,10 @@ interface OfflineRun {
 }
 
 /** Writes the request into the folder, or takes up its answer. */
-async function runOffline({ settings, folder, options, stick, io }: OfflineRun): Promise<ExitCode> {
+async function runOffline(
+  { settings, folder, options, stick, io }: OfflineRun,
+  signal: AbortSignal,
+): Promise<ExitCode> {
   const site = settings.caCertHash;
   const outcome = await requestOffline({ ...options, folder: resolve(io.cwd, stick), site }).catch((error: unknown) => {
     throw toUsage(error);
@@ -208,6 +250,7 @@ async function runOffline({ settings, folder, options, stick, io }: OfflineRun):
   }
   const [ca] = outcome.kind === "issued" ? outcome.answer.issuer : [];
   if (settings.caCertHash.length === 0 && ca !== undefined) reportFirstTrust(publicKeyPin(ca), io);
+  await followUpOrThrow(settings, folder, io, signal);
   return EXIT.done;
 }
 

@@ -1,0 +1,272 @@
+/**
+ * The certificate of a web server, and the identity that renews it. A bootstrap token gets the identity, a client
+ * certificate for the API; the identity gets the serving certificate, and its own successors. Each run does what is due, and
+ * after an interruption another one continues.
+ */
+import { join } from "node:path";
+import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/web_certificates.ts";
+import { type CaRetirement, decideRotationDeadline, isRetiring } from "../core/bootstrap/rotation.ts";
+import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../core/kube/certificates_v1.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import type { CertificateFacts } from "../core/pki/certificate.ts";
+import type { KeyAlgorithm } from "../core/pki/keys.ts";
+import type { Clock, Logger, Random } from "../core/ports.ts";
+import { createKubeconfigTarget } from "./certificate/kubeconfig_target.ts";
+import { openPairFolder } from "./certificate/pair_folder.ts";
+import type { SubmittedRequest } from "./certificate/submit_request.ts";
+import type { FindBootstrapCluster } from "./bootstrap.ts";
+import type { FilePort } from "./files.ts";
+import { updateNodeTrust } from "./node_trust.ts";
+import {
+  requestCertificate,
+  type RequestCertificateOptions,
+  type RequestOutcome,
+  type RequestProgress,
+  withDefaultRenewal,
+} from "./request.ts";
+import { createHolder } from "./rotation.ts";
+import { type Connect, readCa, readClientPair, readCluster } from "./transport/connect.ts";
+
+/** The web server, its folder, and the adapters. */
+export interface WebServerOptions {
+  /** The name that the identity is for, as `parseWebName` returns it. */
+  readonly name: string;
+  /** Further names and addresses of the certificate. */
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  /** The absolute path of the folder with the certificate and the identity. */
+  readonly folder: string;
+  /** Finds the cluster and a token; called only when there is no identity, or it has expired. */
+  readonly findCluster: FindBootstrapCluster;
+  readonly key: KeyAlgorithm;
+  readonly expirationSeconds?: number;
+  /** Renew when less of the lifetime is left; by default when 30 percent are left. */
+  readonly renewBeforeMs?: number | undefined;
+  /** Whether to replace a certificate that is still good. */
+  readonly isForced: boolean;
+  /** How long to wait for each certificate; with 0 a pending request is returned. */
+  readonly timeoutSeconds: number;
+  readonly connect: Connect;
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onProgress?: (event: RequestProgress) => void;
+}
+
+/** The files of a web server, as absolute paths. */
+export interface WebServerPaths {
+  readonly certificate: string;
+  readonly key: string;
+  readonly combined: string;
+  /** The CAs that browsers have to trust. */
+  readonly ca: string;
+  /** The kubeconfig with the identity. */
+  readonly identity: string;
+}
+
+/** The result of a run; every failure is an error instead. */
+export type WebServerOutcome =
+  | {
+    readonly kind: "pending";
+    readonly submitted: SubmittedRequest;
+    readonly signerName: string;
+    readonly isApproved: boolean;
+  }
+  | {
+    readonly kind: "kept" | "issued";
+    readonly leaf: CertificateFacts;
+    /** When the next run has something to do. */
+    readonly nextAt: Date;
+  };
+
+const PUBLIC_MODE = 0o644;
+const FOLDER_MODE = 0o700;
+
+/** Returns the files below the folder of a web server. */
+export function webServerPaths(folder: string, files: FilePort): WebServerPaths {
+  return {
+    ...openPairFolder(folder, files).paths,
+    ca: join(folder, "ca.crt"),
+    identity: join(folder, "identity.kubeconfig"),
+  };
+}
+
+/**
+ * Gets or renews the identity and the certificate, as far as they are due. AppError: those of `requestCertificate`;
+ * `file_exists` when the folder has the identity of another name; `unauthorized` when the identity was revoked.
+ */
+export async function updateWebServer(options: WebServerOptions, signal: AbortSignal): Promise<WebServerOutcome> {
+  const { files, folder } = options;
+  const paths = webServerPaths(folder, files);
+  await files.makeDirectory(folder, FOLDER_MODE);
+  const identity = await readIdentity(paths.identity, options);
+  const retirement = identity === undefined ? undefined : await updateTrust(paths.identity, options, signal);
+  const outcome = await updateIdentity(paths.identity, identity, retirement, options, signal);
+  if (outcome.kind === "pending") return { ...outcome, signerName: KUBE_APISERVER_CLIENT_SIGNER };
+  const cluster = await readCluster(paths.identity, files);
+  if (cluster.ca !== undefined) await writeChanged(paths.ca, await readCa(cluster.ca, files), files);
+  const served = await updateCertificate(cluster, retirement, options, signal);
+  if (served.kind === "pending") return { ...served, signerName: WEB_SIGNER };
+  const leaf = getLeaf(served);
+  const deadlines = [leaf, getLeaf(outcome)].map((one) => getDeadline(one, options));
+  return { kind: served.kind, leaf, nextAt: new Date(Math.min(...deadlines)) };
+}
+
+/** Reads the identity; undefined when there is none, or it has expired. */
+async function readIdentity(
+  path: string,
+  { files, clock, name, onProgress }: WebServerOptions,
+): Promise<{ readonly cluster: ResolvedCluster; readonly leaf: CertificateFacts } | undefined> {
+  if (await files.stat(path) === undefined) return undefined;
+  const cluster = await readCluster(path, files);
+  const { leaf } = await readClientPair(cluster, files);
+  const { commonName } = leaf.subject;
+  if (commonName !== `${WEB_USER_PREFIX}${name}`) {
+    throw new AppError("file_exists", `cannot use "${path}": it is the identity of ${commonName}`, {
+      hint: `choose another folder for ${name} with --out`,
+    });
+  }
+  if (clock.now() <= leaf.notAfter) return { cluster, leaf };
+  onProgress?.({ kind: "needed", reason: `the identity expired at ${formatTime(leaf.notAfter)}` });
+  return undefined;
+}
+
+/** Takes over new CAs of the API, and returns which ones are being replaced. */
+async function updateTrust(
+  kubeconfigPath: string,
+  { name: nodeName, files, connect, clock, random, logger }: WebServerOptions,
+  signal: AbortSignal,
+): Promise<CaRetirement | undefined> {
+  const retirement = createHolder<CaRetirement | undefined>(undefined);
+  await updateNodeTrust({ kubeconfigPath, nodeName, files, connect, clock, random, logger, retirement }, signal);
+  return retirement.current();
+}
+
+async function updateIdentity(
+  path: string,
+  identity: { readonly cluster: ResolvedCluster; readonly leaf: CertificateFacts } | undefined,
+  retirement: CaRetirement | undefined,
+  options: WebServerOptions,
+  signal: AbortSignal,
+): Promise<RequestOutcome> {
+  const { name, files } = options;
+  // The CAs may just have been replaced.
+  const cluster = identity === undefined ? await options.findCluster(signal) : await readCluster(path, files);
+  const ca = cluster.ca === undefined ? {} : { certificateAuthorityData: await readCa(cluster.ca, files) };
+  const userName = `${WEB_USER_PREFIX}${name}`;
+  const { server, tlsServerName } = cluster;
+  const entry = { server, ...ca, ...(tlsServerName === undefined ? {} : { tlsServerName }) };
+  return await request(
+    {
+      target: createKubeconfigTarget({ path, clusterName: "tlsboot", cluster: entry, userName, files }),
+      signerName: KUBE_APISERVER_CLIENT_SIGNER,
+      subject: { commonName: userName, organizations: [WEB_GROUP] },
+      names: { dnsNames: [name], ipAddresses: [], uris: [], emailAddresses: [] },
+      key: "ecdsa-p256",
+    },
+    { cluster, isNow: identity === undefined || isRetiring(identity.leaf, retirement) },
+    options,
+    signal,
+  );
+}
+
+async function updateCertificate(
+  cluster: ResolvedCluster,
+  retirement: CaRetirement | undefined,
+  options: WebServerOptions,
+  signal: AbortSignal,
+): Promise<RequestOutcome> {
+  const { name, dnsNames, ipAddresses, folder, files, key, expirationSeconds, isForced } = options;
+  const target = openPairFolder(folder, files);
+  const existing = await target.existing();
+  const isReplaced = existing.kind === "usable" && isRetiring(existing.leaf, retirement);
+  const all = [...new Set([name, ...dnsNames])];
+  return await request(
+    {
+      target,
+      signerName: WEB_SIGNER,
+      subject: { commonName: name },
+      names: { dnsNames: all, ipAddresses, uris: [], emailAddresses: [] },
+      key,
+      ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+    },
+    { cluster, isNow: isForced || isReplaced },
+    options,
+    signal,
+  );
+}
+
+/** Requests a certificate over a new connection, unless the existing one is sufficient. */
+async function request(
+  wanted: Pick<RequestCertificateOptions, "target" | "signerName" | "subject" | "names" | "key" | "expirationSeconds">,
+  { cluster, isNow }: { readonly cluster: ResolvedCluster; readonly isNow: boolean },
+  options: WebServerOptions,
+  signal: AbortSignal,
+): Promise<RequestOutcome> {
+  const { connect, renewBeforeMs, timeoutSeconds, files, clock, random, logger, onProgress } = options;
+  const own = { isForced: isNow, ...(renewBeforeMs === undefined ? {} : { renewBeforeMs }) };
+  const renewal = withDefaultRenewal(own, await wanted.target.existing());
+  await using transport = await connect(cluster);
+  try {
+    return await requestCertificate({
+      ...wanted,
+      // An unusable file is replaced like one that does not match.
+      renewal: renewal.isForced ? renewal : { renewBeforeMs: 0, ...renewal },
+      timeoutSeconds,
+      isPolling: true,
+      ...{ transport, files, clock, random, logger },
+      ...(onProgress === undefined ? {} : { onProgress }),
+    }, signal);
+  } catch (error) {
+    // The next run makes a new request: this user cannot delete the one that was refused.
+    if (isAppError(error, "csr_denied", "csr_failed")) {
+      await files.unlink(wanted.target.pendingKeyPath);
+      const hint = "correct what the message names, here or at the server, and run the command again";
+      throw new AppError(error.code, error.message, { cause: error, hint });
+    }
+    if (isAppError(error, "timeout")) {
+      throw new AppError("timeout", error.message, { cause: error, hint: PENDING_HINT });
+    }
+    throw explainRefusal(error, cluster, options);
+  }
+}
+
+const PENDING_HINT =
+  "another machine may hold the name; at the server, tlsboot approver explain says why with the name of the " +
+  "request, and tlsboot approve gives the name to this machine; then run the command again";
+
+/** Adds what to do about credentials that the server refuses. */
+function explainRefusal(
+  error: unknown,
+  { token }: ResolvedCluster,
+  { folder, name, files }: WebServerOptions,
+): unknown {
+  if (!isAppError(error, "unauthorized", "access_denied")) return error;
+  const { identity } = webServerPaths(folder, files);
+  const isToken = token !== undefined;
+  const what = isToken ? "the token is not accepted" : `the identity in "${identity}" is not accepted`;
+  return new AppError(error.code, `cannot get the certificate of ${name}: ${what}: ${getErrorMessage(error)}`, {
+    cause: error,
+    hint: isToken
+      ? "it is wrong, has expired, or is not for web servers; the file web.kubeconfig of the server's data directory " +
+        "has one: give it with --join"
+      : "it was revoked, or belongs to another server; to set this machine up anew, remove the file and give a token",
+  });
+}
+
+function getLeaf(outcome: RequestOutcome & { readonly kind: "kept" | "issued" }): CertificateFacts {
+  return outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
+}
+
+/** Returns when a certificate is due, in milliseconds since 1970: the earliest time at which a run renews it. */
+function getDeadline(leaf: CertificateFacts, { renewBeforeMs }: WebServerOptions): number {
+  const deadline = decideRotationDeadline(leaf, () => 0).getTime();
+  return renewBeforeMs === undefined ? deadline : leaf.notAfter.getTime() - renewBeforeMs;
+}
+
+async function writeChanged(path: string, text: string, files: FilePort): Promise<void> {
+  if (await files.readText(path) !== text) await files.writeAtomic(path, text, PUBLIC_MODE);
+}

@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { readFile, rename, stat, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { listUsages } from "../../core/pki/usages.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { startTlsboot } from "../support/child.ts";
+import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+let folder: TempFolder;
+let instance: InstanceProcess;
+
+before(async () => {
+  folder = await createTempFolder();
+  instance = await startInstanceProcess(folder, ["--web-domain", "home.lan", "--web-network", "192.168.1.0/24"]);
+});
+
+after(async () => {
+  await instance[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(args, {
+    cwd: folder.path,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    env: { TLSBOOT_DATA_DIR: "data" },
+  });
+}
+
+async function succeed(...args: readonly string[]): Promise<CapturedRun> {
+  const run = await tlsboot(...args);
+  assert.equal(run.code, 0, run.stderr);
+  return run;
+}
+
+async function readCertificate(out: string): Promise<X509Certificate> {
+  return new X509Certificate(await readFile(folder.join(out, "tls.crt")));
+}
+
+/** Sends a request as the identity of a web server, without waiting. */
+function askAs(out: string, ...args: readonly string[]): Promise<CapturedRun> {
+  return tlsboot("request", "--kubeconfig", `${out}/identity.kubeconfig`, "--no-wait", ...args);
+}
+
+test("tlsboot request NAME gets a certificate by a token, and renews it and its identity without one", async () => {
+  const args = ["request", "nas.home.lan", "--ip", "192.168.1.9"];
+  assert.match((await succeed(...args)).stdout, /certificate of nas\.home\.lan issued/);
+  const first = await readCertificate("nas.home.lan");
+  assert.equal(first.subjectAltName, "DNS:nas.home.lan, IP Address:192.168.1.9");
+  const facts = parseCertificate(new Uint8Array(first.raw));
+  assert.deepEqual(facts.ok && listUsages(facts.value), ["digital signature", "server auth"]);
+  assert.ok(first.checkIssued(new X509Certificate(await readFile(folder.join("nas.home.lan", "ca.crt")))));
+  assert.equal((await stat(folder.join("nas.home.lan", "identity.kubeconfig"))).mode & 0o777, 0o600);
+  assert.match((await succeed(...args)).stdout, /nothing to do/);
+
+  await rename(folder.join("data", "web.kubeconfig"), folder.join("away"));
+  const identity = await readFile(folder.join("nas.home.lan", "identity.kubeconfig"), "utf8");
+  await succeed(...args, "--renew-before", "9000h");
+  await rename(folder.join("away"), folder.join("data", "web.kubeconfig"));
+  assert.notEqual((await readCertificate("nas.home.lan")).serialNumber, first.serialNumber);
+  assert.notEqual(await readFile(folder.join("nas.home.lan", "identity.kubeconfig"), "utf8"), identity);
+});
+
+test("an identity may request certificates for its names, and nothing else", async () => {
+  await succeed("request", "www.home.lan");
+  const identity = ["--kubeconfig", "www.home.lan/identity.kubeconfig"];
+  for (const args of [["get", "csr"], ["token", "list"], ["get", "certificates"], ["get", "revocations"]]) {
+    assert.match((await tlsboot(...args, ...identity)).stderr, /forbidden/, args.join(" "));
+  }
+  const client = ["--signer-name", "kubernetes.io/kube-apiserver-client"];
+  const masters = await askAs("www.home.lan", ...client, "--subject", "CN=x,O=system:masters", "--out", "m");
+  assert.notEqual(masters.code, 0);
+  for (
+    const [out, ...args] of [
+      ["o1", ...client, "--subject", "CN=tlsboot:web:other.home.lan,O=tlsboot:web", "--dns", "other.home.lan"],
+      ["o2", ...client, "--subject", "CN=tlsboot:web:www.home.lan,O=tlsboot:web,O=admins", "--dns", "www.home.lan"],
+      ["o3", "--signer-name", "tlsboot.local/web", "--subject", "CN=www.home.example", "--dns", "www.home.example"],
+      ["o4", "--signer-name", "tlsboot.local/web", "--subject", "CN=*.home.lan", "--dns", "*.home.lan"],
+      [
+        "o5",
+        "--signer-name",
+        "kubernetes.io/kubelet-serving",
+        "--subject",
+        "CN=system:node:n1,O=system:nodes",
+        "--dns",
+        "n1",
+      ],
+    ]
+  ) {
+    await askAs("www.home.lan", ...args, "--out", out ?? "");
+    const again = await askAs("www.home.lan", ...args, "--out", out ?? "");
+    assert.match(again.stdout + again.stderr, /is pending|is denied|is not allowed|cannot request/, out);
+  }
+});
+
+test("a name belongs to the machine that requested it first", async () => {
+  await succeed("request", "shop.home.lan", "--dns", "pay.home.lan");
+  const late = await tlsboot("request", "shop.home.lan", "--out", "late", "--timeout", "3s");
+  assert.equal(late.code, 3, late.stderr);
+  assert.match(late.stderr, /another machine may hold the name/);
+  // A further name of the first machine is taken too, also for a machine that has an identity.
+  const alias = await tlsboot("request", "blog.home.lan", "--dns", "pay.home.lan", "--timeout", "3s");
+  assert.equal(alias.code, 3, alias.stderr);
+  const [, pending = ""] = /request (\S+) made at tlsboot\.local\/web/.exec(alias.stderr) ?? [];
+  assert.match(
+    (await tlsboot("approver", "explain", pending)).stdout,
+    /pay\.home\.lan belongs to another machine: tlsboot:web:shop\.home\.lan/,
+  );
+
+  // A person gives the name to a machine that was set up anew.
+  const [, held = ""] = /request (\S+) made at/.exec(late.stderr) ?? [];
+  await succeed("approve", held);
+  await succeed("request", "shop.home.lan", "--out", "late");
+});
+
+test("a stolen identity is of no use once it is revoked", async () => {
+  await succeed("request", "stolen.home.lan");
+  await succeed("revoke", "user/tlsboot:web:stolen.home.lan", "--reason", "keyCompromise", "--yes");
+  const refused = await tlsboot("request", "stolen.home.lan", "--force");
+  assert.equal(refused.code, 1, refused.stderr);
+  assert.match(refused.stderr, /was revoked, or belongs to another server/);
+});
+
+test("of two machines that request the same name at once, one gets it", async () => {
+  const runs = await Promise.all(
+    ["a", "b", "c"].map((out) => tlsboot("request", "race.home.lan", "--out", out, "--timeout", "4s")),
+  );
+  assert.deepEqual(runs.map(({ code }) => code).toSorted(), [0, 3, 3]);
+});
+
+test("a name outside of the domain is denied at once, with the reason", async () => {
+  const outside = await tlsboot("request", "nas.home.example");
+  assert.equal(outside.code, 3, outside.stderr);
+  assert.match(outside.stderr, /DNS name "nas\.home\.example" is not allowed/);
+  const address = await tlsboot("request", "far.home.lan", "--ip", "10.0.0.1");
+  assert.match(address.stderr, /address 10\.0\.0\.1 is not allowed/);
+  // The next run makes a new request.
+  await succeed("request", "far.home.lan", "--ip", "192.168.1.77");
+});
+
+test("the command of --exec runs again until it has succeeded", async () => {
+  const args = ["request", "hook.home.lan", "--exec", "test -e ready && echo ran >> runs"];
+  assert.equal((await tlsboot(...args)).code, 1);
+  await writeFile(folder.join("ready"), "");
+  await succeed(...args);
+  await succeed(...args);
+  assert.equal(await readFile(folder.join("runs"), "utf8"), "ran\n");
+});
+
+test("--print-systemd-unit gets the certificate first, and the unit has no token", async () => {
+  const { stdout } = await succeed("request", "unit.home.lan", "--exec", "systemctl --version", "--print-systemd-unit");
+  assert.match(
+    stdout,
+    /^ExecStart=\/usr\/\S*bin\/tlsboot request unit\.home\.lan --out \S+ --exec "systemctl --version" --rotate-certificates$/m,
+  );
+  assert.doesNotMatch(stdout, /token/);
+  await readCertificate("unit.home.lan");
+});
+
+test("--rotate-certificates keeps running, and reports a new certificate", async () => {
+  const args = ["request", "keep.home.lan", "--data-dir", "data", "--rotate-certificates"];
+  await using keeping = startTlsboot(args, { cwd: folder.path });
+  await keeping.waitFor(/certificate of keep\.home\.lan issued/);
+});
+
+for (
+  const [args, want] of [
+    [["*.home.lan"], /wildcards are not supported/],
+    [["192.168.1.2"], /want a DNS name/],
+    [["x.home.lan", "--subject", "CN=x"], /--subject is for a request without NAME/],
+    [["x.home.lan", "--join", "f", "--token", "abcdef.0123456789abcdef"], /--join has the credentials/],
+    [["x.home.lan", "--pkcs12-password-file", "f"], /needs --pkcs12/],
+    [["x.home.lan", "--rotate-certificates", "--no-wait"], /excludes/],
+    [["--rotate-certificates", "--signer-name", "a.b/c", "--subject", "CN=x", "--out", "x"], /needs NAME/],
+    [["--subject", "CN=x"], /--signer-name is required/],
+  ] as const
+) {
+  test(`tlsboot request ${args.join(" ")} is wrong usage`, async () => {
+    const { code, stderr } = await tlsboot("request", ...args);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, want);
+  });
+}
+
+for (
+  const [args, want] of [
+    [["--web-network", "192.168.1.0/24"], /--web-network needs --web-domain/],
+    [["--web-domain", "*.home.lan"], /without a star/],
+    [["--web-domain", "home.lan", "--web-network", "127.0.0.0/8"], /same on every machine/],
+  ] as const
+) {
+  test(`tlsboot up ${args.join(" ")} is wrong usage`, async () => {
+    const { code, stderr } = await tlsboot("up", "--data-dir", "never", ...args);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, want);
+  });
+}
