@@ -31,8 +31,8 @@ export function parseRowOrder(text: string): RowOrder {
       if (keyed.length > 0 && keyed.every(({ value }) => value === undefined)) {
         throw new UsageError(`cannot sort by "${text}": no object in the list has that field`);
       }
-      // Objects without the field are first, as in kubectl.
-      return keyed.sort((a, b) => compareValues(a.value, b.value, -1)).map(({ row }) => row);
+      // As in kubectl, objects without the field are first, and texts are in the order of their characters.
+      return keyed.sort((a, b) => compareValues(a.value, b.value, -1, compareTexts)).map(({ row }) => row);
     },
   };
 }
@@ -55,7 +55,7 @@ function sortByColumn<R extends SortableRow>(
     const value = row.sortValues?.[index] ?? (isAge ? findNegativeTime(row.object) : undefined) ?? row.cells[index];
     return value === null || value === "" || value === "<none>" ? undefined : value;
   };
-  return rows.toSorted((a, b) => compareValues(read(a), read(b), 1));
+  return rows.toSorted((a, b) => compareValues(read(a), read(b), 1, compareNaturally));
 }
 
 /** Finds the creation time of an object as a number that grows with the age, because the cells are texts such as `10m`. */
@@ -73,10 +73,19 @@ function toKey(name: string): string {
 }
 
 /** Compares two values. `absent` is the order of an absent one before any other: 1 for the end of the list. */
-function compareValues(left: unknown, right: unknown, absent: 1 | -1): number {
+function compareValues(
+  left: unknown,
+  right: unknown,
+  absent: 1 | -1,
+  compare: (left: string, right: string) => number,
+): number {
   if (left === undefined || right === undefined) {
     return left === right ? 0 : left === undefined ? absent : -absent;
   }
   if (typeof left === "number" && typeof right === "number") return left - right;
-  return compareNaturally(String(left), String(right));
+  return compare(String(left), String(right));
+}
+
+function compareTexts(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
 }

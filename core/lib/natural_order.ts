@@ -2,7 +2,7 @@
 
 /**
  * Compares two texts in natural order: digits before other characters, and numbers by their value
- * (github.com/fvbommel/sortorder `natsort.go`, by which kubectl sorts). Usable with `Array.sort`.
+ * (as github.com/fvbommel/sortorder does). Usable with `Array.sort`.
  */
 export function compareNaturally(left: string, right: string): number {
   let [l, r] = [0, 0];

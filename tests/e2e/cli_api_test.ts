@@ -106,7 +106,7 @@ test("tlsboot get csr --pending and --sort-by choose and order requests in every
     (await tlsboot(["get", "csr", "--field-selector", all, "--no-headers", ...flags])).stdout.trimEnd().split("\n")
       .map((line) => line.split(" ")[0]?.replace(/^.*\//, ""));
   assert.deepEqual(await list("--sort-by", "name"), ["order-1", "order-2", "order-10"]);
-  assert.deepEqual(await list("--sort-by", "{.metadata.name}", "-o", "kubectl"), ["order-1", "order-2", "order-10"]);
+  assert.deepEqual(await list("--sort-by", "{.metadata.name}", "-o", "kubectl"), ["order-1", "order-10", "order-2"]);
   assert.deepEqual(await list("--sort-by", "state", "-o", "name"), ["order-1", "order-10", "order-2"]);
   for (const format of ["name", "wide", "kubectl", "custom-columns=N:.metadata.name"]) {
     assert.deepEqual(await list("--pending", "-o", format), ["order-10", "order-2"], format);

@@ -191,7 +191,18 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "kubeconfig bootstrap", flags: ["out", "server", "token", "embed-certs"] },
   {
     command: "kubeconfig user",
-    flags: ["group", "ttl", "no-approve", "out", "server", "kubeconfig", "data-dir", "feature-gates"],
+    flags: [
+      "role",
+      "signer-name",
+      "group",
+      "ttl",
+      "no-approve",
+      "out",
+      "server",
+      "kubeconfig",
+      "data-dir",
+      "feature-gates",
+    ],
   },
   { command: "inspect", flags: [] },
   {

@@ -279,6 +279,8 @@ test("stolen_machine: a person and a node are revoked, and get new certificates"
   });
   assert.equal(out.match(/Username +system:node:n1\n/g)?.length, 2);
   assert.match(out, /Username +alice\n/);
+  assert.match(out, /^yes$/m);
+  assert.match(out, /clusterrolebinding\S* "tlsboot:viewer:vera" deleted/);
   assert.match(out, /^user\/alice is no longer revoked: 0 certificates work again$/m);
   assert.match(out, /^node:n1 +keyCompromise +kubernetes-admin .* stolen from rack 4$/m);
 });

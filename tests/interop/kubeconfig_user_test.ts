@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
+import { PERSON_ROLES, type PersonRole } from "../../core/rbac/person_roles.ts";
 import { runTlsboot } from "../support/child.ts";
+import { buildCsr } from "../support/csr_builder.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { assertChain, assertKeyMatches, readMode, readSubject } from "../support/interop/openssl.ts";
 
@@ -32,11 +34,11 @@ async function takeOut(
 }
 
 for (const [name, start] of Object.entries(CLUSTERS)) {
-  describe(name, () => testUsers(start));
+  describe(name, () => testUsers(start, name === "tlsboot up"));
 }
 
 /** The tests share one cluster, each with a person of its own. */
-function testUsers(start: () => Promise<Cluster>): void {
+function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void {
   let cluster: Cluster;
   before(async () => void (cluster = await start()));
   after(() => cluster[Symbol.asyncDispose]());
@@ -96,5 +98,117 @@ function testUsers(start: () => Promise<Cluster>): void {
     assert.match(await cluster.kubectl.as(cluster.folder.join("carol.kubeconfig")).run("auth", "whoami"), /carol\n/);
     const requests = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().split("\n");
     assert.equal(requests.filter((name) => name.includes("/carol-")).length, 1, requests.join(" "));
+  });
+
+  test(`tlsboot kubeconfig user --role lets a person do what the role says and nothing more`, async () => {
+    const { folder, kubectl, adminKubeconfig } = cluster;
+    for (const role of PERSON_ROLES) {
+      const stderr = await letIn(cluster, `a-${role}`, "--role", role);
+      assert.match(stderr, new RegExp(`^a-${role} gets the role tlsboot:${role}, and may then\n  read requests`));
+    }
+    const asPerson = (role: PersonRole) => kubectl.as(folder.join(`a-${role}.kubeconfig`));
+    const mayDo = async (role: PersonRole, what: string) =>
+      (await asPerson(role).try("auth", "can-i", ...what.split(" "))).code === 0;
+    // kube-apiserver learns of roles and bindings by watches of its own; these are the last ones of each role.
+    for (
+      const [role, what] of [
+        ["viewer", "list csr"],
+        ["approver", "update csr --subresource=approval"],
+        ["operator", "delete csr"],
+        ["operator", "list secrets -n kube-system"],
+      ] as const
+    ) {
+      for (let tries = 0; !await mayDo(role, what); tries++) assert.ok(tries < 50, `${role} may never ${what}`);
+    }
+    for (
+      const [what, first] of [
+        ["get nodes", 0],
+        ["list events", 0],
+        ["delete csr", 2],
+        ["create secrets -n kube-system", 2],
+        ["get secrets -n default", 3],
+        ["create csr", 3],
+        ["create clusterrolebindings", 3],
+        ["impersonate users", 3],
+      ] as const
+    ) {
+      const answers = await Promise.all(PERSON_ROLES.map((role) => mayDo(role, what)));
+      assert.deepEqual(answers, PERSON_ROLES.map((_, index) => index >= first), what);
+    }
+
+    const tool = (role: PersonRole, ...args: readonly string[]) =>
+      runTlsboot([...args, "--kubeconfig", folder.join(`a-${role}.kubeconfig`)], { cwd: folder.path });
+    const ask = async (name: string): Promise<string> => {
+      const [, request = ""] = /tlsboot approve (\S+)\n/.exec(await letIn(cluster, name, "--no-approve")) ?? [];
+      return request;
+    };
+    const wanted = await ask("rita");
+    assert.match(
+      (await tool("viewer", "get", "csr", "--pending")).stdout,
+      /^rita-\S+ +user rita +API client .* pending$/m,
+    );
+    const refused = await asPerson("viewer").try("certificate", "approve", wanted);
+    assert.match(refused.stderr, /User "a-viewer" cannot update resource "certificatesigningrequests\/approval"/);
+    assert.match((await tool("viewer", "deny", wanted)).stderr, /User "a-viewer" cannot update resource/);
+    await asPerson("approver").run("certificate", "approve", wanted);
+    await letIn(cluster, "rita");
+    const unwanted = await ask("umberto");
+    assert.equal((await tool("approver", "deny", unwanted, "--message", "Not here.")).code, 0);
+    assert.match((await asPerson("approver").try("delete", "csr", unwanted)).stderr, /cannot delete resource/);
+    assert.match((await tool("approver", "token", "list")).stderr, /cannot list resource "secrets"/);
+    await asPerson("operator").run("delete", "csr", unwanted);
+    const { stdout: token } = await tool("operator", "token", "create", "--description", "by an operator");
+    assert.match((await tool("operator", "token", "list")).stdout, /by an operator/);
+    assert.equal((await tool("operator", "token", "delete", token.slice(0, 6))).code, 0);
+    if (hasRevocations) {
+      assert.match(
+        (await tool("approver", "revoke", "user/rita", "--yes")).stderr,
+        /cannot create resource "revocations"/,
+      );
+      assert.equal((await tool("operator", "revoke", "user/rita", "--yes")).code, 0);
+    }
+
+    // A custom signer is in the role only when it is named, and no one gives more than they have.
+    const csr = await buildCsr({ name: "custom-signer", signerName: "example.com/custom" });
+    await kubectl.given({ stdin: JSON.stringify({ ...csr, status: undefined }) }).run("create", "-f", "-");
+    const custom = () => asPerson("approver").try("certificate", "approve", "custom-signer");
+    assert.match((await custom()).stderr, /not permitted to approve requests with signerName \\?"example.com\/custom/);
+    await letIn(cluster, "another", "--role", "approver", "--signer-name", "example.com/custom");
+    for (let tries = 0; (await custom()).code !== 0; tries++) assert.ok(tries < 50, "the role never got the signer");
+    const greedy = await tool("approver", "kubeconfig", "user", "a-viewer", "--role", "operator", "--force");
+    assert.equal(greedy.code, 1);
+    assert.match(greedy.stderr, /cannot give a-viewer the role tlsboot:operator: .*forbidden/);
+    await kubectl.as(adminKubeconfig).run("delete", "clusterrolebinding", "tlsboot:viewer:a-viewer");
+    for (let tries = 0; await mayDo("viewer", "list csr"); tries++) assert.ok(tries < 50, "the right never ended");
+  });
+
+  test(`tlsboot get csr prints what kubectl prints, in its form, in columns of one's own, and in order`, async () => {
+    const { folder, kubectl, adminKubeconfig } = cluster;
+    for (const [name, expirationSeconds] of [["list-10", 7200], ["list-2", 86_400], ["list-1", 3600]] as const) {
+      const csr = await buildCsr({
+        name,
+        metadata: { labels: { test: "lists" } },
+        signerName: "example.com/lists",
+        expirationSeconds,
+      });
+      await kubectl.given({ stdin: JSON.stringify({ ...csr, status: undefined }) }).run("create", "-f", "-");
+    }
+    const columns =
+      "custom-columns=NAME:.metadata.name,For how long:.spec.expirationSeconds,USES:.spec.usages[*],K:kind";
+    for (
+      const [flags, ours = []] of [
+        [[], ["-o", "kubectl"]],
+        [["--sort-by", ".metadata.name"], ["-o", "kubectl"]],
+        [["--sort-by", "{.spec.expirationSeconds}", "--no-headers"], ["-o", "kubectl"]],
+        [["--sort-by", "metadata.name", "-o", "name"]],
+        [["-o", columns]],
+        [["-o", columns, "--no-headers", "--sort-by", ".metadata.name"]],
+      ] as const
+    ) {
+      const chosen = ["get", "csr", "-l", "test=lists", ...flags];
+      const { stdout } = await runTlsboot([...chosen, ...ours, "--kubeconfig", adminKubeconfig], { cwd: folder.path });
+      const withoutAge = (text: string) => text.replace(/ \d+s +/g, " 1s ");
+      assert.equal(withoutAge(stdout), withoutAge(await kubectl.run(...chosen)), flags.join(" "));
+    }
   });
 }

@@ -2,8 +2,9 @@
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { PERSON_ROLES } from "../../../core/rbac/person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
 /** The flags for the file and its server. */
 const KUBECONFIG_FLAGS = {
@@ -102,6 +103,19 @@ export const kubeconfigBootstrapCommand = defineCommand({
 const KUBECONFIG_USER_FLAGS = {
   ...API_FLAGS,
   group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
+  role: choiceFlag({
+    isCommandLineOnly: true,
+    choices: PERSON_ROLES,
+    summary:
+      "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
+      "operator also revokes and makes tokens.",
+  }),
+  signerName: listFlag({
+    isCommandLineOnly: true,
+    placeholder: "NAME",
+    summary:
+      "Custom signers for which --role approver and operator approve, beside those that the approver has published.",
+  }),
   ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
   noApprove: switchFlag({
     isCommandLineOnly: true,
@@ -133,12 +147,15 @@ export const kubeconfigUserCommand = defineCommand({
  what the person may do, or how to grant them permissions: a certificate is only an identity, and permissions come from
  role bindings.
 
+ With --role it first shows what the role allows, and creates the ClusterRole tlsboot:ROLE when it is missing and its binding to the person. Kubernetes lets no one give more than they may do themselves. To take the role away, delete the binding tlsboot:ROLE:NAME.
+
  The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
   group: "Key and File Commands",
   args: [argument("NAME", "The person's user name")],
   flags: KUBECONFIG_USER_FLAGS,
   examples: [
     { comment: "Let alice in for a working day", command: "tlsboot kubeconfig user alice --group dev" },
+    { comment: "Let bob approve requests", command: "tlsboot kubeconfig user bob --role approver" },
     {
       comment: "For another machine, at another cluster",
       command:

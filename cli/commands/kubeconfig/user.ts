@@ -8,6 +8,7 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
+import { validateSignerName } from "../../../core/csr/signer_name.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { SelfSubjectRulesReview } from "../../../core/kube/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
@@ -31,6 +32,7 @@ import { createApproval, decideOne } from "../../api/decisions.ts";
 import { checkServer, reportLoopback } from "./file.ts";
 import { type ApproveSubmitted, reportPending, requestWithSteps } from "../request/run.ts";
 import { reportRights } from "./rights_text.ts";
+import { grantRole } from "./role.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
@@ -49,6 +51,15 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     });
   }
   await using connection = await connect(settings, io);
+  // Before the certificate, so that a run that fails here can be repeated.
+  if (settings.role !== undefined) {
+    await grantRole(
+      { person: name, role: settings.role, signerNames: settings.signerName },
+      connection.api,
+      io,
+      signal,
+    );
+  }
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" });
   const deps = { files, clock: io.clock, random: io.random, logger };
   const cluster = await createClusterEntry(connection, settings.server, deps, signal);
@@ -77,17 +88,28 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   reportLoopback(cluster.server, io);
   const person = { pair: outcome.pair, caPem: cluster.certificateAuthorityData ?? "" };
   const rights = await askRights(connection.cluster, person, files, { path, io, signal });
-  reportRights(rights, { name, settings, io, shownPath });
+  // The rights of a role are printed already, and a server may learn of its binding later.
+  if (settings.role === undefined) reportRights(rights, { name, settings, io, shownPath });
   return EXIT.done;
 }
 
-function checkSettings(name: string, { group, server }: Settings): void {
+function checkSettings(name: string, { group, server, role, signerName }: Settings): void {
   if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
   if (name.startsWith("system:")) {
     throw new UsageError(
       `cannot use "${name}" as the name of a person: names that begin with system: are Kubernetes' own`,
       "for a program of Kubernetes use: tlsboot request",
     );
+  }
+  if (role !== undefined && name.includes("%")) {
+    throw new UsageError(`cannot give "${name}" a role: the name of a role binding cannot have a %`);
+  }
+  if (signerName.length > 0 && (role === undefined || role === "viewer")) {
+    throw new UsageError("--signer-name needs --role approver or operator");
+  }
+  for (const signer of signerName) {
+    const [fault] = validateSignerName("--signer-name", signer);
+    if (fault !== undefined) throw new UsageError(`cannot use the signer name "${signer}": ${fault.message}`);
   }
   const restriction = findSubjectRestriction(KUBE_APISERVER_CLIENT_SIGNER, group);
   if (restriction !== undefined) {

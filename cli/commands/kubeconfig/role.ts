@@ -1,0 +1,143 @@
+/** Gives a person a role at any Kubernetes API, with the rights of the caller. */
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../../core/kube/kinds/mod.ts";
+import { getName, type KubeObject } from "../../../core/kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/rbac_v1.ts";
+import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../../core/kube/schema.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import {
+  createPersonBinding,
+  createPersonRole,
+  createTokenBinding,
+  createTokenRole,
+  describePersonRole,
+  PERSON_ROLES,
+  type PersonRole,
+  toBindingName,
+  toRoleName,
+} from "../../../core/rbac/person_roles.ts";
+import { planReconcile } from "../../../core/rbac/reconcile.ts";
+import { readApproverSettings } from "../../api/published_settings.ts";
+import { servesRevocations } from "../../api/revocations.ts";
+import { warn } from "../../framework/report.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+
+type RbacObject = ClusterRole | Role | ClusterRoleBinding | RoleBinding;
+
+/** A person and the role to give. */
+export interface RoleGrant {
+  readonly person: string;
+  readonly role: PersonRole;
+  /** Custom signers that are added to those that the approver has published. */
+  readonly signerNames: readonly string[];
+}
+
+/** Shows what a role allows, creates it when it is missing, and binds it to the person. */
+export async function grantRole(grant: RoleGrant, api: ApiClient, io: Io, signal: AbortSignal): Promise<void> {
+  const { person, role } = grant;
+  const customSigners = await listCustomSigners(grant, api, signal);
+  io.stderr.write(
+    line`${person} gets the role ${toRoleName(role)}, and may then\n` +
+      describePersonRole(role, customSigners).map((text) => line`  ${text}\n`).join(""),
+  );
+  if (role === "operator" && !await servesRevocations(api, signal)) {
+    warn(
+      "in a cluster, a user who may create and read Secrets in kube-system can become any service account there: such " +
+        "an operator is as good as an administrator",
+      io,
+    );
+  }
+  const objects: readonly (readonly [Kind, RbacObject])[] = [
+    [clusterRoleKind, createPersonRole(role, customSigners)],
+    ...(role === "operator" ? [[roleKind, createTokenRole()] as const] : []),
+    [clusterRoleBindingKind, createPersonBinding(role, person)],
+    ...(role === "operator" ? [[roleBindingKind, createTokenBinding(person)] as const] : []),
+  ];
+  for (const [kind, object] of objects) await ensureObject(kind, object, grant, api, signal);
+  await reportOtherRoles(grant, api, io, signal);
+}
+
+/** Lists the custom signers of the flag, and those that run beside the approver. */
+async function listCustomSigners(
+  { role, signerNames }: RoleGrant,
+  api: ApiClient,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (role === "viewer") return [];
+  const { signers = [] } = await readApproverSettings(api, signal);
+  return [...new Set([...signers.filter((name) => !name.startsWith("kubernetes.io/")), ...signerNames])].sort();
+}
+
+/** Creates an object, or adds what an existing one lacks, as a server does with the default roles of Kubernetes. */
+async function ensureObject(
+  kind: Kind,
+  wanted: RbacObject,
+  { person, role }: RoleGrant,
+  api: ApiClient,
+  signal: AbortSignal,
+): Promise<void> {
+  const { namespace } = wanted.metadata;
+  const path = formatObjectPath(kind, getName(wanted), namespace);
+  const collection = formatCollectionPath(kind, namespace);
+  const withType = (object: RbacObject): object => ({ apiVersion: formatApiVersion(kind), kind: kind.kind, ...object });
+  try {
+    const plan = planReconcile(await findObject<RbacObject>(api, path, signal), wanted);
+    switch (plan.kind) {
+      case "none":
+        return;
+      case "create":
+        return void await api.requestJson({ method: "POST", path: collection, body: withType(plan.object) }, signal);
+      case "update":
+        return void await api.requestJson({ method: "PUT", path, body: withType(plan.object) }, signal);
+      case "recreate":
+        throw new AppError(
+          "invalid",
+          `cannot give ${person} the role: ${kind.kind} "${getName(wanted)}" is for another role`,
+          {
+            hint: `delete it first: kubectl delete ${kind.singular} ${shellWord(getName(wanted))}`,
+          },
+        );
+    }
+  } catch (error) {
+    if (!isAppError(error, "access_denied")) throw error;
+    throw new AppError("access_denied", `cannot give ${person} the role ${toRoleName(role)}: ${error.message}`, {
+      cause: error,
+      hint:
+        "only a user who may do all of this, such as an administrator, may give it to another: use their kubeconfig",
+    });
+  }
+}
+
+async function findObject<T extends KubeObject>(
+  api: ApiClient,
+  path: string,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  try {
+    return await api.requestObject<T>({ method: "GET", path }, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+/** Reports the roles that the person has from an earlier run, because a new role takes none away. */
+async function reportOtherRoles(
+  { person, role }: RoleGrant,
+  api: ApiClient,
+  io: Io,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const other of PERSON_ROLES.filter((item) => item !== role)) {
+    const name = toBindingName(other, person);
+    if (await findObject(api, formatObjectPath(clusterRoleBindingKind, name), signal) === undefined) continue;
+    const tokens = other === "operator" ? `; kubectl delete rolebinding -n kube-system ${shellWord(name)}` : "";
+    io.stderr.write(
+      line`${person} has the role ${toRoleName(other)} too; to take it away: kubectl delete clusterrolebinding ${
+        shellWord(name)
+      }${tokens}\n`,
+    );
+  }
+}
