@@ -37,6 +37,7 @@ h3 { font-size: 1rem; margin: 1rem 0 .25rem; }
 .notice h2, .panel h2 { margin-top: .5rem; }
 p, li, dd, td { overflow-wrap: anywhere; }
 .lead { font-size: 1.15rem; max-width: 60rem; }
+.lead::first-letter, .notice li::first-letter { text-transform: uppercase; }
 .faint, .empty, caption { color: var(--faint); }
 code, pre { font: .9em/1.45 ui-monospace, monospace; }
 pre { padding: .75rem; background: var(--panel); border: 1px solid var(--line); border-radius: .4rem;
@@ -68,6 +69,7 @@ button, .button { font: inherit; font-weight: 600; padding: .45rem 1rem; border-
 button.danger { border-color: var(--bad); background: var(--bad); }
 button.quiet { background: transparent; color: var(--link); border-color: transparent; padding: .35rem 0; }
 .forms { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+.panel input[type=text] { width: 100%; }
 .panel { padding: .25rem 1rem 1rem; background: var(--panel); border: 1px solid var(--line); border-radius: .4rem; }
 .pager { display: flex; gap: 1.5rem; padding: 1rem 0; }
 .pager span { color: var(--faint); }

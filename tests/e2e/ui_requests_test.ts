@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
 import { assertShown, HOSTILE } from "../support/hostile_text.ts";
 import {
   type Connected,
@@ -178,6 +179,10 @@ test("ui: hostile names stay text, and no secret is on a page", async () => {
   const secret = await readFile(`${instance.data}/admin.kubeconfig`, "utf8");
   const [, key = ""] = /client-key-data: (\S+)/.exec(secret) ?? [];
   assert.ok(key.length > 100);
+  await eventually("the request is in the list", async () => {
+    const { body } = await client.send("/requests?q=hostile", 200);
+    return body.includes("/requests/hostile") ? true : undefined;
+  });
   for (const path of ["/requests?q=hostile", "/requests/hostile", `/requests?q=${encodeURIComponent(script)}`]) {
     const { body } = await client.send(path, 200);
     assert.doesNotMatch(body, /<script>|" onload=|' onload=/, path);

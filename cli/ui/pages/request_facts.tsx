@@ -15,7 +15,9 @@ export function RequestHead({ view, now }: RequestPartProps): UiElement {
     <>
       <p class="lead">{`${view.sentence}.`}</p>
       <p>
-        <span class={`state ${view.state}`}>{view.stateText}</span> <Moment at={view.createdAt} now={now} />
+        <span class={`state ${view.state}`}>{view.stateText}</span>
+        {" asked "}
+        <Moment at={view.createdAt} now={now} />
       </p>
       {view.unsigned === undefined ? "" : <p class="notice wait">{view.unsigned}</p>}
       {view.warnings.length === 0 ? "" : (
@@ -116,7 +118,7 @@ function listRequesterFacts(
     ["Token made", token?.createdAt === undefined ? undefined : <Moment at={token.createdAt} now={now} />],
     ["Token made by", token?.createdBy],
     ["Token expires", token?.expiresAt === undefined ? undefined : <Moment at={token.expiresAt} now={now} />],
-    ["Token is for", token?.description],
+    ["Token's description", token?.description],
     ["Token is for node", token?.node],
     ["Token's uses left", token?.usesLeft === undefined ? undefined : String(token.usesLeft)],
   ];
