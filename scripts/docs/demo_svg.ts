@@ -4,9 +4,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { CHAPTERS } from "../../cli/commands/demo/chapters.ts";
 import { formatRecording, type RecordedLine } from "./terminal_svg.ts";
 
 const PAGE = join("docs", "demo.svg");
+/** The chapters that the picture only names. */
+const REST = CHAPTERS.slice(2).map(({ title }) => title);
 
 /** Runs the demo in an empty folder and notes when each line appeared. */
 async function record(folder: string): Promise<readonly RecordedLine[]> {
@@ -28,12 +31,20 @@ async function record(folder: string): Promise<readonly RecordedLine[]> {
   return lines;
 }
 
+/** Returns the first chapters, because a picture of all of them would be longer than the page around it. */
+function takeFirstChapters(lines: readonly RecordedLine[]): readonly RecordedLine[] {
+  const end = lines.findIndex(({ text }) => text === REST[0]);
+  if (end < 0) throw new Error(`tlsboot demo has no chapter "${REST[0]}"`);
+  const atMs = lines[end]?.atMs ?? 0;
+  return [...lines.slice(0, end), ...REST.map((title) => ({ text: `… ${title}`, atMs }))];
+}
+
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-"));
   try {
     // The first run compiles; the second is what a reader sees.
     await record(folder);
-    await writeFile(PAGE, formatRecording("tlsboot demo", await record(folder)));
+    await writeFile(PAGE, formatRecording("tlsboot demo", takeFirstChapters(await record(folder))));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

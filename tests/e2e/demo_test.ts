@@ -10,10 +10,11 @@ import { createSingleAuthority } from "../../cli/authority/files.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
-import { runTlsboot } from "../support/child.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { createMemoryLogger } from "../support/memory_logger.ts";
 import { createPlainKeys } from "../support/ca_keys.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { findLink, openLink } from "../support/ui_client.ts";
 
 /** A short wait: a machine that gets no certificate must end the demo soon. */
 const SHORT_WAIT_SECONDS = 3;
@@ -74,6 +75,32 @@ test("tlsboot demo --explain --step waits for Enter, gives reasons, and needs an
   }
   assert.match(text, /State: +accepts this machine as system:node:node-1/);
   assert.match(text, /error: cannot request that certificate: use of .* with system:masters group is not allowed/);
+});
+
+test("tlsboot demo --ui goes on with the form of its page, also without a script, until it is interrupted", async () => {
+  await using folder = await createTempFolder();
+  const args = ["demo", "--nodes", "1", "--ui", "--step"];
+  await using demo = startTlsboot(args, { cwd: folder.path, env: { PATH: "/nowhere" } });
+  const client = await openLink(await findLink(demo));
+  const { body: opening } = await client.send("/story", 200);
+  assert.match(opening, /<svg[^>]* role="img"/);
+  assert.match(opening, /There is no certificate authority yet\./);
+  assert.match(opening, />Begin</);
+  for (const [index, id] of STEP_IDS.slice(0, 4).entries()) {
+    await client.submit("/story/next", 303, { next: id });
+    // The same form, sent twice, begins one step.
+    await client.submit("/story/next", 303, { next: id });
+    await demo.waitFor(new RegExp(`^${index + 1}\\. `, "m"));
+  }
+  await demo.waitFor(/approve node-1/);
+  let body = "";
+  while (!body.includes("issued, by a person")) body = (await client.send("/story", 200)).body;
+  assert.match(body, /step 4 of 15/);
+  assert.doesNotMatch(demo.stdout(), /^5\. /m);
+  await client.submit("/story/next", 422, { next: "unknown" });
+  await client.submit("/story/mode", 422, { mode: "unknown" });
+  demo.kill("SIGINT");
+  assert.equal((await demo.finished()).code, 130);
 });
 
 test("tlsboot demo refuses a folder that is neither empty nor of an earlier demo", async () => {
