@@ -11,6 +11,8 @@ import type { NodeNames } from "../../core/approval/inventory.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Transport } from "../../core/ports.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { DATA_DIR_FLAG } from "../flags/common.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../version.ts";
@@ -41,7 +43,10 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
   const files = createFilePort();
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
     throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
-      hint: "name one with --kubeconfig or TLSBOOT_KUBECONFIG, or the folder of a running server with --data-dir" +
+      hint:
+        `start a server with: tlsboot up${
+          settings.dataDir === DATA_DIR_FLAG.default ? "" : ` --data-dir ${shellWord(settings.dataDir)}`
+        }; or name the kubeconfig of another one with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir` +
         describeIgnoredKubeconfig(io.env),
     });
   }

@@ -181,7 +181,7 @@ function unknownCommand(word: string, at: Place): UsageError {
 }
 
 function unknownFlag(rawName: string, at: Place): UsageError {
-  const known = Object.keys(getFlags(at)).map((key) => `--${flagName(key)}`);
+  const known = [...Object.keys(getFlags(at)).map((key) => `--${flagName(key)}`), "--help"];
   return new UsageError(`unknown flag "${rawName}" for "${at.name}"`, suggest(rawName, known, at));
 }
 

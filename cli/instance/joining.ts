@@ -71,7 +71,13 @@ export async function ensureClusterInfo(
       return;
     case "foreign":
       if (!isShared) {
-        deps.logger.warn("cluster-info names another server and is not changed", { server: plan.server });
+        deps.logger.warn("cluster-info names another server and is not changed", {
+          server: plan.server,
+          own: cluster.server,
+          hint:
+            "join commands name that one; to publish this one: kubectl delete configmap cluster-info -n kube-public, " +
+            "and start again",
+        });
       }
       return;
     case "otherCa":

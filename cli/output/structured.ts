@@ -1,4 +1,5 @@
 /** JSON and YAML as kubectl prints them. */
+import { formatTime } from "../../core/kube/meta.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
@@ -19,8 +20,9 @@ export function formatJson(value: unknown): string {
   return `${escapeUnseen(likeGo)}\n`;
 }
 
-/** Copies a value with the keys of every object sorted by their bytes. */
+/** Copies a value with the keys of every object sorted by their bytes. A date becomes text without milliseconds. */
 export function sortKeys(value: unknown): unknown {
+  if (value instanceof Date) return formatTime(value);
   if (Array.isArray(value)) return value.map(sortKeys);
   if (typeof value !== "object" || value === null) return value;
   const plain: Readonly<Record<string, unknown>> = "toJSON" in value ? JSON.parse(JSON.stringify(value)) : { ...value };
