@@ -6,6 +6,7 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { compareBytes } from "../lib/byte_order.ts";
 import { findNodeOfRecord, isCertificateRecord, type RecordRow } from "./record_rows.ts";
 import { parseNodeUsername } from "./identity.ts";
 
@@ -90,9 +91,15 @@ interface Collected {
   readonly pending: string[];
 }
 
+/** The machines of records, because a list is made again and again of the same ten thousand. */
+const machinesOfRecords = new WeakMap<IssuedCertificate, { readonly name: string | undefined }>();
+
 /** Finds the machine to which a certificate belongs: the node that it identifies, or the node that requested it. */
 export function findMachineOfRecord(record: IssuedCertificate): string | undefined {
-  return findNodeOfRecord(record) ?? parseNodeUsername(record.spec.requester?.username ?? "");
+  const known = machinesOfRecords.get(record) ??
+    { name: findNodeOfRecord(record) ?? parseNodeUsername(record.spec.requester?.username ?? "") };
+  machinesOfRecords.set(record, known);
+  return known.name;
 }
 
 /** Finds the machine for which a request is, or which has sent it. */
@@ -144,8 +151,8 @@ export function listMachines(input: MachinesInput): readonly KnownMachine[] {
     const name = parseNodeUsername(username);
     if (name !== undefined && machines.has(name)) addContact(find(name), at, "was seen with its certificate");
   }
-  return [...machines].map(([name, collected]) => toMachine(name, collected, now))
-    .sort((a, b) => COLLATOR.compare(a.name, b.name));
+  return [...machines].map(([name, collected]) => ({ key: toSortKey(name), machine: toMachine(name, collected, now) }))
+    .sort((a, b) => compareBytes(a.key, b.key)).map(({ machine }) => machine);
 }
 
 function addContact({ contacts }: Collected, at: string | null | undefined, how: string): void {
@@ -201,5 +208,7 @@ function findLatest(contacts: readonly LastContact[]): LastContact | undefined {
   );
 }
 
-/** Orders names by their texts, numbers in them by their values: n2 before n10. */
-const COLLATOR = new Intl.Collator("en", { numeric: true });
+/** Returns a text by which names are ordered, numbers in them by their values: n2 before n10. */
+function toSortKey(name: string): string {
+  return name.replace(/\d{1,15}/g, (digits) => digits.padStart(15, "0"));
+}
