@@ -30,6 +30,11 @@ export function MissingNotes({ notes }: { readonly notes: readonly (Missing | un
   );
 }
 
+/** Begins a sentence with a capital letter. */
+export function capitalize(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
 /** Joins words for a sentence, each once: `a, b and c`. */
 function joinWords(words: readonly string[]): string {
   const all = [...new Set(words)];

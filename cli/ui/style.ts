@@ -45,6 +45,7 @@ pre { padding: .75rem; background: var(--panel); border: 1px solid var(--line); 
 table { width: 100%; border-collapse: collapse; }
 caption { text-align: left; padding: .25rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); }
+td { min-width: 6.5rem; }
 td .label { display: none; }
 .state { display: inline-block; padding: 0 .5rem; border-radius: .75rem; border: 1px solid currentColor; }
 .state.pending, .state.approved, .wait { color: var(--wait); background: var(--wait-back); }
@@ -115,7 +116,7 @@ summary { cursor: pointer; padding: .15rem 0; }
   caption { display: block; }
   table, tbody, tr, td { display: block; width: 100%; }
   tr { border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .75rem; margin-bottom: .75rem; }
-  td { display: grid; grid-template-columns: 8rem 1fr; gap: .5rem; padding: .2rem 0; border: 0; }
+  td { min-width: 0; display: grid; grid-template-columns: 8rem 1fr; gap: .5rem; padding: .2rem 0; border: 0; }
   td .label { display: inline; color: var(--faint); }
   .facts > div { grid-template-columns: 1fr; }
   .logout { margin-left: 0; }
@@ -127,7 +128,7 @@ summary { cursor: pointer; padding: .15rem 0; }
 .filter > div { min-width: 0; max-width: 100%; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .calendar { table-layout: fixed; max-width: 28rem; }
-.calendar th, .calendar td { display: table-cell; width: auto; padding: .15rem; text-align: center;
+.calendar th, .calendar td { display: table-cell; width: auto; min-width: 0; padding: .15rem; text-align: center;
   border: 1px solid var(--line); }
 .calendar thead { display: table-header-group; position: static; clip-path: none; }
 .calendar tbody { display: table-row-group; }

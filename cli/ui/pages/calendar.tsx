@@ -2,7 +2,7 @@
 import { type CalendarDay, type CalendarMonth, createExpiryCalendar } from "../../../core/review/calendar.ts";
 import { type RecordRow } from "../../../core/review/record_rows.ts";
 import type { UiElement, UiPage } from "../page.ts";
-import { CertificateTable, describeHolder, MissingNotes } from "../parts.tsx";
+import { capitalize, CertificateTable, describeHolder, MissingNotes } from "../parts.tsx";
 import { readCertificates, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH } from "../sources.ts";
 
 const WEEKDAYS: readonly (readonly [short: string, long: string])[] = [
@@ -73,7 +73,7 @@ function Month({ month, today }: { readonly month: CalendarMonth; readonly today
     <section class="month" aria-labelledby={`month-${key}`}>
       <h2 id={`month-${key}`}>{title}</h2>
       <table class="calendar">
-        <caption>{`${formatCount(count)} ${count === 1 ? "ends" : "end"} in ${title}`}</caption>
+        <caption>{`${capitalize(formatCount(count))} ${count === 1 ? "ends" : "end"} in ${title}`}</caption>
         <thead>
           <tr>
             {WEEKDAYS.map(([short, long]) => (

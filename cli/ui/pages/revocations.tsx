@@ -17,7 +17,15 @@ import {
 import { carryOutRevocation, countReleased, takeBackRevocation } from "../../api/revocations.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
-import { CertificateTable, describeFoundRows, MachineLink, MissingNotes, takePage, TokenLink } from "../parts.tsx";
+import {
+  capitalize,
+  CertificateTable,
+  describeFoundRows,
+  MachineLink,
+  MissingNotes,
+  takePage,
+  TokenLink,
+} from "../parts.tsx";
 import {
   createNotFound,
   getPathName,
@@ -363,10 +371,6 @@ function describeTarget({ spec }: Revocation): string {
   const target = findRevocationTarget(spec);
   if (target === undefined) return "nothing";
   return `${target.kind === "serial" ? "certificate" : target.kind} ${target.value}`;
-}
-
-function capitalize(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function describeReleased(count: number): string {
