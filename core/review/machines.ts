@@ -1,13 +1,20 @@
-/** The machines of an installation: what each one holds, until when, how it came in, and when it was last heard of. */
+/**
+ * The machines of an installation, nodes and web servers: what each one holds, until when, how it came in, and when it was
+ * last heard of.
+ */
+import { WEB_GROUP, WEB_USER_PREFIX } from "../approval/web_certificates.ts";
 import { parseRequest } from "../csr/request.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { NODES_GROUP } from "../kube/user.ts";
+import { parseRecordedSubject } from "../register/record.ts";
 import { compareBytes } from "../lib/byte_order.ts";
-import { findNodeOfRecord, isCertificateRecord, type RecordRow } from "./record_rows.ts";
+import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
 import { parseNodeUsername } from "./identity.ts";
 
 /** A Node object of the API, which a kubelet or an administrator made. */
@@ -72,6 +79,8 @@ export interface KnownMachine {
   /** The end of the newest client certificate; undefined when none is known. */
   readonly expiresAt: string | undefined;
   readonly lastContact: LastContact | undefined;
+  /** What `tlsboot revoke` calls it: `node/NAME`, `user/NAME`; a machine may be both a node and a web server. */
+  readonly revocable: readonly string[];
   /** The token with which its first certificate was requested. */
   readonly tokenID: string | undefined;
   /** Other tokens that are only for this machine. */
@@ -91,13 +100,39 @@ interface Collected {
   readonly pending: string[];
 }
 
+/** A machine by the user that it is to the API. */
+interface MachineUser {
+  readonly name: string;
+  readonly kind: "node" | "web";
+}
+
+/** Parses the user name of a machine; undefined for other users. */
+function parseMachineUser(username: string): MachineUser | undefined {
+  const node = parseNodeUsername(username);
+  if (node !== undefined) return { name: node, kind: "node" };
+  const web = username.startsWith(WEB_USER_PREFIX) ? username.slice(WEB_USER_PREFIX.length) : "";
+  return web === "" ? undefined : { name: web, kind: "web" };
+}
+
+/** Reports whether a machine sent a request or has a certificate as this user. */
+export function isMachineUser(username: string, name: string): boolean {
+  return parseMachineUser(username)?.name === name;
+}
+
+/** Finds the machine that a certificate identifies to the API. */
+function findIdentified(record: IssuedCertificate): MachineUser | undefined {
+  const { username, groups } = parseRecordedSubject(record.spec.subject);
+  const user = parseMachineUser(username);
+  return user !== undefined && groups.includes(user.kind === "node" ? NODES_GROUP : WEB_GROUP) ? user : undefined;
+}
+
 /** The machines of records, because a list is made again and again of the same ten thousand. */
 const machinesOfRecords = new WeakMap<IssuedCertificate, { readonly name: string | undefined }>();
 
-/** Finds the machine to which a certificate belongs: the node that it identifies, or the node that requested it. */
+/** Finds the machine to which a certificate belongs: the one that it identifies, or the one that requested it. */
 export function findMachineOfRecord(record: IssuedCertificate): string | undefined {
   const known = machinesOfRecords.get(record) ??
-    { name: findNodeOfRecord(record) ?? parseNodeUsername(record.spec.requester?.username ?? "") };
+    { name: (findIdentified(record) ?? parseMachineUser(record.spec.requester?.username ?? ""))?.name };
   machinesOfRecords.set(record, known);
   return known.name;
 }
@@ -105,12 +140,16 @@ export function findMachineOfRecord(record: IssuedCertificate): string | undefin
 /** Finds the machine for which a request is, or which has sent it. */
 export function findMachineOfRequest({ spec }: CertificateSigningRequest): string | undefined {
   const request = parseRequest(spec.request);
-  const isKubelet = KUBELET_SIGNERS.includes(spec.signerName);
-  const requested = request.ok && isKubelet ? parseNodeUsername(request.value.subject.commonName) : undefined;
-  return requested ?? parseNodeUsername(spec.username ?? "");
+  const isIdentity = IDENTITY_SIGNERS.includes(spec.signerName);
+  const requested = request.ok && isIdentity ? parseMachineUser(request.value.subject.commonName) : undefined;
+  return (requested ?? parseMachineUser(spec.username ?? ""))?.name;
 }
 
-const KUBELET_SIGNERS: readonly string[] = [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
+const IDENTITY_SIGNERS: readonly string[] = [
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+];
 
 /** Lists all machines by their names, numbers in them by their values. */
 export function listMachines(input: MachinesInput): readonly KnownMachine[] {
@@ -127,7 +166,7 @@ export function listMachines(input: MachinesInput): readonly KnownMachine[] {
     const machine = find(name);
     machine.certificates.push(row);
     const { requester, issuedAt } = row.record.spec;
-    if (parseNodeUsername(requester?.username ?? "") === name) {
+    if (isMachineUser(requester?.username ?? "", name)) {
       addContact(machine, issuedAt, "requested a certificate");
     }
   }
@@ -148,7 +187,7 @@ export function listMachines(input: MachinesInput): readonly KnownMachine[] {
     addContact(find(node), lastUseAt, "used its token");
   }
   for (const [username, at] of seenUsers) {
-    const name = parseNodeUsername(username);
+    const name = parseMachineUser(username)?.name;
     if (name !== undefined && machines.has(name)) addContact(find(name), at, "was seen with its certificate");
   }
   return [...machines].map(([name, collected]) => ({ key: toSortKey(name), machine: toMachine(name, collected, now) }))
@@ -162,7 +201,7 @@ function addContact({ contacts }: Collected, at: string | null | undefined, how:
 function toMachine(name: string, collected: Collected, now: Date): KnownMachine {
   const certificates = collected.certificates.sort((a, b) => b.record.spec.sequence - a.record.spec.sequence);
   const clients = certificates.filter(({ record }) =>
-    findNodeOfRecord(record) === name && (record.spec.usages?.includes("client auth") ?? true)
+    findIdentified(record) !== undefined && (record.spec.usages?.includes("client auth") ?? true)
   );
   // A revoked certificate is the state of a machine only when it has no other one.
   const current = clients.find(({ status }) => status === "valid" || status === "replaced") ?? clients[0];
@@ -178,10 +217,17 @@ function toMachine(name: string, collected: Collected, now: Date): KnownMachine 
     certificates,
     expiresAt,
     lastContact: findLatest(collected.contacts),
+    revocable: [...new Set(clients.map(({ record }) => toRevocable(record)))],
     tokenID,
     boundTokens: collected.boundTokens.filter((id) => id !== tokenID),
     pending,
   };
+}
+
+function toRevocable(record: IssuedCertificate): string {
+  const { username } = parseRecordedSubject(record.spec.subject);
+  const node = parseNodeUsername(username);
+  return node === undefined ? `user/${username}` : `node/${node}`;
 }
 
 const STATE_TEXT: Readonly<Record<MachineState, string>> = {

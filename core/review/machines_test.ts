@@ -92,3 +92,37 @@ test("listMachines() finds the last contact among all sources, and orders machin
     ["n10", "renewed its lease"],
   ]);
 });
+
+test("listMachines() has web servers too, with the certificates that they request", () => {
+  const username = "tlsboot:web:nas.home.lan";
+  const [machine, ...others] = listMachines({
+    rows: createRows([
+      {
+        subject: `CN=${username},O=tlsboot:web`,
+        signerName: "kubernetes.io/kube-apiserver-client",
+        requester: { username: "system:bootstrap:abcdef", tokenID: "abcdef" },
+        usages: ["client auth"],
+      },
+      {
+        subject: "CN=nas.home.lan",
+        dnsNames: ["nas.home.lan"],
+        signerName: "tlsboot.local/web",
+        requester: { username },
+        usages: ["server auth"],
+        notAfter: "2026-06-02T00:00:00Z",
+      },
+      { subject: "CN=tlsboot:web:evil.home.lan", requester: { username: "jane" } },
+    ]),
+    seenUsers: new Map([[username, "2026-05-30T00:00:00Z"]]),
+    now: NOW,
+  });
+  assert.deepEqual(others, []);
+  assert.deepEqual([machine?.name, machine?.state, machine?.certificates.length, machine?.tokenID], [
+    "nas.home.lan",
+    "valid",
+    2,
+    "abcdef",
+  ]);
+  assert.deepEqual(machine?.revocable, [`user/${username}`]);
+  assert.equal(machine?.lastContact?.how, "was seen with its certificate");
+});

@@ -1,6 +1,6 @@
 /** The machines: what each one holds and until when, when it was last heard of, and the token that brought it in. */
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { type KnownMachine, listMachines, type MachineState } from "../../../core/review/machines.ts";
+import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../../../core/review/machines.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { UiContext, UiElement, UiPage } from "../page.ts";
 import {
@@ -124,7 +124,7 @@ async function readMachines(context: UiContext): Promise<KnownMachines> {
     requests: [...requests.entries.values()].flatMap(({ name, node, createdAt, state, username }) =>
       node === undefined
         ? []
-        : [{ name, node, createdAt, isPending: state === "pending", isOwn: username === `system:node:${node}` }]
+        : [{ name, node, createdAt, isPending: state === "pending", isOwn: isMachineUser(username, node) }]
     ),
     seenUsers: new Map([...reports.entries.values()].map(({ username, at }) => [username, at])),
     tokens: tokens.map(toMachineToken),
@@ -239,7 +239,10 @@ function describeNode(node: KnownMachine["node"]): string {
 }
 
 function MachineSteps(
-  { machine: { name, state }, hasRevocations }: { readonly machine: KnownMachine; readonly hasRevocations: boolean },
+  { machine: { name, state, node, revocable }, hasRevocations }: {
+    readonly machine: KnownMachine;
+    readonly hasRevocations: boolean;
+  },
 ): UiElement {
   const word = shellWord(name);
   return (
@@ -248,13 +251,23 @@ function MachineSteps(
       {hasRevocations && state !== "revoked" && state !== "none" && state !== "waiting"
         ? (
           <p>
-            Is it stolen or given away?{" "}
-            <a href={`/revoke?target=${encodeURIComponent(`node/${name}`)}`}>Revoke all its certificates</a>
+            Is it stolen or given away? {revocable.map((target) => (
+              <>
+                <a href={`/revoke?target=${encodeURIComponent(target)}`}>Revoke all certificates of {target}</a>
+                {" "}
+              </>
+            ))}
           </p>
         )
         : ""}
-      <p>To give the name a new certificate, as after a new installation, make a token for it in a terminal:</p>
-      <Commands lines={[`tlsboot token create --node ${word} --print-join-command`]} />
+      {node !== undefined || !revocable.some((target) => target.startsWith("user/"))
+        ? (
+          <>
+            <p>To give the name a new certificate, as after a new installation, make a token for it in a terminal:</p>
+            <Commands lines={[`tlsboot token create --node ${word} --print-join-command`]} />
+          </>
+        )
+        : ""}
     </section>
   );
 }
