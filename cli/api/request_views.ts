@@ -78,7 +78,10 @@ export function createRequestViews(
         shared.records(csr.spec.signerName, signal).catch(ignoreAppError),
         findToken(connection.api, csr, signal),
         shared.reported(signal),
-        facts === undefined ? undefined : isAdministratorOf(await shared.sources(signal), csr, facts, signal),
+        // Without an await here: while the list of promises is not complete, no one would catch their errors.
+        facts === undefined
+          ? undefined
+          : shared.sources(signal).then((sources) => isAdministratorOf(sources, csr, facts, signal)),
       ]);
       const sources = withoutOwnApproval(csr, await shared.sources(signal));
       const explained = facts === undefined ? undefined : await explainRequest(csr, facts, chosen, sources, signal);

@@ -129,8 +129,10 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
 
   async function showPage(c: Context<Env>, page: UiPage): Promise<Response> {
     try {
+      const before = deps.data.describeVersion(page.live);
       const content = await page.render(createContext(c));
-      return await sendPage(c, 200, content, content.live ?? page.live);
+      const isOld = deps.data.describeVersion(page.live) !== before;
+      return await sendPage(c, 200, content, content.live ?? page.live, isOld);
     } catch (error) {
       reportBug(c, error);
       return await sendFailure(c, error, page.live);
@@ -159,7 +161,8 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
 
   /** Reads the form of a request; undefined when it was not made for this session. */
   async function readForm(c: Context<Env>): Promise<URLSearchParams | undefined> {
-    const form = new URLSearchParams(await c.req.text());
+    // Browsers end the lines of what they send with CR and LF, whatever the page had (HTML standard, "form submission").
+    const form = new URLSearchParams((await c.req.text()).replaceAll("%0D%0A", "%0A"));
     return deps.sessions.isOwnForm(c.get("session"), form.get("token") ?? "") ? form : undefined;
   }
 
@@ -175,11 +178,13 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
     return sendPage(c, toStatus(error), { title: "This did not work", body: FailedBody(failure) }, live);
   }
 
+  /** Sends a page. When its objects changed while it was rendered, it has no version, so that it is fetched again. */
   async function sendPage(
     c: Context<Env>,
     status: 200 | FailureStatus,
     content: UiContent,
     live: readonly string[] = [],
+    isOld = false,
   ): Promise<Response> {
     const session = c.get("session");
     // The script fetches the page again and again; a message is for the user who loads it.
@@ -197,7 +202,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
         notices,
         faults: deps.data.listFaults(live),
         live,
-        version: deps.data.describeVersion(live),
+        version: isOld ? "" : deps.data.describeVersion(live),
       }),
     );
   }

@@ -14,8 +14,9 @@ import { HOSTILE } from "../support/hostile_text.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { logIn } from "../support/interop/ui.ts";
+import { createSecretRun } from "../support/secret_search.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { type RunningUi, startUi } from "../support/ui_client.ts";
+import { openLink, type RunningUi, startUi } from "../support/ui_client.ts";
 
 /** A name of the attacker's, which leads to this machine. */
 const EVIL = "evil.example";
@@ -139,6 +140,43 @@ test("ui: a link is good once, and the session of a link that is used again ends
   assert.match(await thief.evaluate("document.body.innerText") as string, /link[^]*tlsboot ui/);
   assert.equal((await thief.goto(`${fresh.origin}/requests`))?.status(), 401);
   assert.equal((await person.page.reload())?.status(), 401, "one of the two was not the person");
+});
+
+test("ui: no page contains a secret, and no answer may be kept, framed or run inline", async () => {
+  const { folder, dataDir } = instance;
+  await using fresh = await startPage();
+  const run = createSecretRun(folder.path);
+  const listed = await instance.tlsboot("token", "list", "--data-dir", dataDir, "--show-secrets");
+  for (const token of listed.stdout.match(/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g) ?? []) run.know("a token", token.slice(7));
+  assert.ok(await run.knowKeys("") > 2, "there are keys to know");
+  run.know("the key of the link", new URL(fresh.link).searchParams.get("key")!);
+  const client = await openLink(fresh);
+  run.know("the cookie", client.cookie.split("=")[1]!);
+
+  const waiting = ["/", "/nowhere"];
+  const seen = new Set(waiting);
+  for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+    const answer = await client.send(path, path === "/" ? 303 : path === "/nowhere" ? 404 : 200);
+    run.record(path, `${JSON.stringify(answer.headers)}\n${answer.body}`);
+    const { headers } = answer;
+    assert.equal(headers["cache-control"], "no-store", path);
+    assert.equal(headers["x-content-type-options"], "nosniff", path);
+    const csp = String(headers["content-security-policy"]);
+    assert.match(csp, /default-src 'none'/, path);
+    assert.match(csp, /frame-ancestors 'none'/, path);
+    assert.doesNotMatch(csp, /unsafe|data:|\*/, path);
+    for (
+      const [, found = ""] of [...answer.body.matchAll(/ (?:href|src)="([^"]*)"/g), ["", headers["location"] ?? ""]]
+    ) {
+      const next = String(found).replaceAll("&amp;", "&").replace(/#.*/, "");
+      if (next === "" || seen.has(next)) continue;
+      assert.match(next, /^\/(?!\/)/, `${path} leads elsewhere`);
+      seen.add(next);
+      waiting.push(next);
+    }
+  }
+  assert.ok(seen.has("/requests/jane"), [...seen].join(" "));
+  assert.deepEqual(run.found(), []);
 });
 
 /** Markup in the place of text: it would run, draw or leave. */

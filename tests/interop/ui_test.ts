@@ -1,0 +1,125 @@
+/** `tlsboot ui` in front of `tlsboot up`, in Chromium: each flow, each page in light and dark, and its pictures. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { after, before, describe, test } from "node:test";
+import type { Page } from "puppeteer-core";
+import { UI_PAGES } from "../../cli/ui/pages/mod.ts";
+import { assertAccessible, startBrowser } from "../support/browser.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { AUDIT_POLICY, readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
+import { follow, HANDS } from "../support/interop/ui.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+describe("ui at up", () => {
+  const stack = new AsyncDisposableStack();
+  let world: UiWorld;
+  let instance: RunningInstance;
+  before(async () => {
+    const files = stack.use(await createTempFolder());
+    await writeFile(files.join("policy.json"), AUDIT_POLICY);
+    const audit = ["--audit-policy-file", files.join("policy.json"), "--audit-log-path", files.join("audit.log")];
+    instance = stack.use(await startInstance({ args: audit }));
+    const browser = stack.use(await startBrowser());
+    world = await startWorld(stack, instance, browser, files.join("audit.log"));
+  });
+  after(() => stack.disposeAsync());
+
+  testRequestFlows(() => world);
+
+  for (const hands of HANDS) {
+    const node = hands === HANDS[0] ? "web-01" : "web-02";
+
+    test(`by ${hands.name}: a machine joins, and its certificate is revoked and taken back`, async () => {
+      const { ui, alice: { page } } = world;
+      await page.goto(`${ui.origin}/requests?q=${node}`);
+      await using joining = startJoin(instance, node);
+      const request = `main a::-p-text(node-csr-)`;
+      await page.waitForSelector(request);
+      await follow(page, hands.press(page, request));
+      await follow(page, hands.press(page, `aria/Approve[role="button"]`));
+      assert.equal((await joining.finished()).code, 0, joining.stderr());
+
+      await page.goto(`${ui.origin}/machines`);
+      await follow(page, hands.press(page, `aria/${node}[role="link"]`));
+      assert.match(await readMain(page), /Certificates of/);
+      await follow(page, hands.press(page, `main a[href^="/certificates/"]`));
+      const serial = page.url().split("/").at(-1);
+      await follow(page, hands.press(page, `aria/Revoke this certificate…`));
+      await page.select("select[name=reason]", "certificateHold");
+      await hands.fill(page, "[name=message]", "in repair");
+      await follow(page, hands.press(page, "main form [type=submit].danger"));
+      assert.match(await readMain(page), /revoked/);
+      const status = async () =>
+        (await instance.tlsboot("describe", "certificate", serial!, "--data-dir", instance.dataDir)).stdout;
+      assert.match(await status(), /revoked[^]*in repair/);
+      assert.match(
+        (await instance.kubectl.as(`${instance.folder.path}/${node}/kubeconfig`).try("get", "nodes")).stderr,
+        /Unauthorized|logged in/,
+      );
+
+      await page.goto(`${ui.origin}/revocations`);
+      await follow(page, hands.press(page, `main a[href^="/revocations/"]`));
+      await follow(page, hands.press(page, `main form [type=submit]`));
+      assert.match(await readMain(page), /no longer revoked/);
+      assert.doesNotMatch(await status(), /in repair/);
+    });
+  }
+
+  test("every page is accessible and fits, in light and dark, on a telephone and on a large screen", async () => {
+    const { ui, alice: { page, requests, problems } } = world;
+    await instance.tlsboot(
+      "revoke",
+      "user/mallory",
+      "--data-dir",
+      instance.dataDir,
+      "--reason",
+      "keyCompromise",
+      "--yes",
+    );
+    const paths = await findPaths(page, ui.origin);
+    problems.length = 0;
+    for (const path of paths) {
+      for (const [width, colorScheme] of [[360, "dark"], [1920, "light"]] as const) {
+        await page.setViewport({ width, height: 900 });
+        await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: colorScheme }]);
+        const answer = await page.goto(ui.origin + path);
+        assert.equal(answer?.status(), 200, path);
+        const wide = await page.evaluate("document.scrollingElement.scrollWidth") as number;
+        assert.ok(wide <= width, `${path} is ${wide} pixels wide on a screen of ${width}`);
+        await assertAccessible(page);
+      }
+    }
+    assert.deepEqual(problems, [], "nothing is against the Content-Security-Policy, and nothing fails");
+    assert.deepEqual(requests.filter((url) => !url.startsWith(ui.origin)), [], "nothing is loaded from elsewhere");
+  });
+});
+
+/** Starts the bootstrap of a machine, which waits for its approval. */
+function startJoin({ folder, bootstrapKubeconfig, startTlsboot }: RunningInstance, node: string) {
+  return startTlsboot(
+    ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--hostname-override", node],
+    ...["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")],
+  );
+}
+
+/** Finds an address for every page: those of the navigation, and the first link to each other one. */
+async function findPaths(page: Page, origin: string): Promise<readonly string[]> {
+  const found = new Map<string, string>();
+  const waiting = UI_PAGES.flatMap(({ path, nav }) => nav === undefined ? [] : [path]);
+  for (const path of waiting) {
+    const known = UI_PAGES.find((one) => isPath(one.path, path))?.path;
+    if (known === undefined || found.has(known)) continue;
+    found.set(known, path);
+    await page.goto(origin + path);
+    waiting.push(...await page.$$eval("main a[href^='/']", (links) => links.map((link) => link.getAttribute("href"))));
+  }
+  assert.deepEqual([...found.keys()].sort(), UI_PAGES.map(({ path }) => path).sort(), "a page has no link to it");
+  return [...found.values()];
+}
+
+/** Reports whether an address is one of a page, whose path may have variable parts. A fixed path is preferred to them. */
+function isPath(pattern: string, address: string): boolean {
+  const path = address.replace(/[?#].*/, "");
+  if (UI_PAGES.some((page) => page.path === path)) return pattern === path;
+  return new RegExp(`^${pattern.replace(/:\w+/g, "[^/]+")}$`).test(path);
+}

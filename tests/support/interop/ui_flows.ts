@@ -1,0 +1,248 @@
+/** The flows of `tlsboot ui` that work with every Kubernetes API, in a browser, by mouse and by keyboard alone. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import type { Page } from "puppeteer-core";
+import type { TestBrowser, WatchedPage } from "../browser.ts";
+import { runTlsboot } from "../child.ts";
+import { eventually } from "../eventually.ts";
+import { submitFirstRequest } from "../node_requests.ts";
+import { type RunningUi, startUi } from "../ui_client.ts";
+import type { Cluster } from "./clusters.ts";
+import { csrManifest } from "./csr_manifest.ts";
+import { follow, HANDS, logIn } from "./ui.ts";
+
+/** A cluster, a browser, and alice, who administers the cluster in it. */
+export interface UiWorld {
+  readonly cluster: Cluster;
+  readonly browser: TestBrowser;
+  readonly ui: RunningUi;
+  /** The page on which alice is signed in. */
+  readonly alice: WatchedPage;
+  readonly auditLog: string;
+}
+
+const quiet = new AbortController().signal;
+const link = (name: string) => `aria/${name}[role="link"]`;
+const button = (name: string) => `aria/${name}[role="button"]`;
+
+/** The policy of the audit log: who sent each request. */
+export const AUDIT_POLICY = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","rules":[{"level":"Metadata"}]}`;
+
+/** Gives a person a kubeconfig, and a cluster role where one is named. */
+export async function letIn(
+  { folder, adminKubeconfig, kubectl }: Cluster,
+  name: string,
+  role?: string,
+): Promise<string> {
+  const args = ["kubeconfig", "user", name, "--kubeconfig", adminKubeconfig];
+  const { code, stderr } = await runTlsboot(args, { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+  if (role !== undefined) {
+    await kubectl.run("create", "clusterrolebinding", name, `--clusterrole=${role}`, `--user=${name}`);
+  }
+  return folder.join(`${name}.kubeconfig`);
+}
+
+/** Starts the page of alice and signs her in. */
+export async function startWorld(
+  stack: AsyncDisposableStack,
+  cluster: Cluster,
+  browser: TestBrowser,
+  auditLog: string,
+): Promise<UiWorld> {
+  const kubeconfig = await letIn(cluster, "alice", "cluster-admin");
+  // kube-apiserver learns of a binding by a watch of its own.
+  await eventually("alice may do everything", async () => {
+    const { code } = await cluster.kubectl.as(kubeconfig).try("auth", "can-i", "approve", "signers/a.b");
+    return code === 0 ? true : undefined;
+  });
+  const ui = stack.use(await startUi(["--kubeconfig", kubeconfig], { cwd: cluster.folder.path }));
+  return { cluster, browser, ui, alice: await logIn(browser, ui), auditLog };
+}
+
+async function ask({ cluster: { kubectl } }: UiWorld, name: string): Promise<void> {
+  await kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
+}
+
+/** Reads the text of a page's main part. */
+export function readMain(page: Page): Promise<string> {
+  return page.$eval("main", ({ innerText }) => innerText as string);
+}
+
+/** Waits until the page shows a text in an element, without being loaded again. */
+async function waitForText(page: Page, selector: string, text: string): Promise<void> {
+  const found = `[...document.querySelectorAll(${JSON.stringify(selector)})].some((one) => one.innerText.includes(${
+    JSON.stringify(text)
+  }))`;
+  await page.waitForFunction(found, { polling: 50 }).catch(async (cause) => {
+    throw new Error(`${page.url()}: ${selector} does not show ${text}\n${await readMain(page)}`, { cause });
+  });
+}
+
+/** Declares the tests of the flows; the world is there when they run. */
+export function testRequestFlows(getWorld: () => UiWorld): void {
+  test("a new request appears on the open page, and what is typed and has the focus stays", async () => {
+    const { ui, alice: { page } } = getWorld();
+    await page.goto(`${ui.origin}/requests`);
+    await page.evaluate("globalThis.isSamePage = true");
+    await page.type("#q", "half a wo");
+    await ask(getWorld(), "anna");
+    await page.waitForSelector(link("anna"));
+    assert.equal(await page.evaluate("globalThis.isSamePage"), true);
+    assert.equal(await page.evaluate("document.activeElement.value"), "half a wo");
+  });
+
+  for (const hands of HANDS) {
+    const suffix = hands === HANDS[0] ? "mouse" : "keyboard";
+
+    test(`by ${hands.name}: a request is approved, and its page shows that it is issued`, async () => {
+      const { ui, cluster, alice: { page } } = getWorld();
+      const name = `bert-${suffix}`;
+      await ask(getWorld(), name);
+      await page.goto(`${ui.origin}/requests?q=bert`);
+      await follow(page, hands.press(page, link(name)));
+      assert.match(await readMain(page), new RegExp(`user ${name}[^]*digital signature`));
+      await follow(page, hands.press(page, button("Approve")));
+      assert.match(await readMain(page), /is approved/);
+      await waitForText(page, ".state", "issued");
+      assert.match(await cluster.kubectl.run("get", "csr", name), /Approved,Issued\n$/);
+      assert.equal(await page.$(button("Approve")), null, "what is decided is not asked again");
+    });
+
+    test(`by ${hands.name}: a request is denied with a reason, which stays text`, async () => {
+      const { ui, cluster, alice: { page } } = getWorld();
+      const name = `carl-${suffix}`;
+      const reason = `<b>not</b> "known" & 'here'`;
+      await ask(getWorld(), name);
+      await page.goto(`${ui.origin}/requests/${name}`);
+      await hands.fill(page, "#reason", reason);
+      await follow(page, hands.press(page, button("Deny")));
+      const text = await readMain(page);
+      assert.match(text, /is denied/);
+      assert.ok(text.includes(reason), text);
+      const template = "--output=jsonpath={.status.conditions[0].type} {.status.conditions[0].message}";
+      const condition = await cluster.kubectl.run("get", "csr", name, template);
+      assert.equal(condition, `Denied ${reason} (denied by user "alice" with tlsboot ui)`);
+    });
+
+    test(`by ${hands.name}: of many requests those of an expected list are approved, after they were shown`, async () => {
+      const { ui, cluster, alice: { page } } = getWorld();
+      const names = ["n1", "n2", "n3"].map((name) => `${name}-${suffix}`);
+      for (const name of names) await submitFirstRequest(cluster.adminKubeconfig, `csr-${name}`, name, quiet);
+      await page.goto(`${ui.origin}/requests`);
+      await follow(page, hands.press(page, link("Approve the requests of expected machines")));
+      await hands.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);
+      await follow(page, hands.press(page, button("Show what would be approved")));
+      assert.match(await readMain(page), new RegExp(`${names[0]}[^]*${names[1]}[^]*n4-${suffix}[^]*has not asked yet`));
+      await follow(page, hands.press(page, button("Approve 2 requests")));
+      assert.match(await readMain(page), /2 requests are approved/);
+      const state = async (name: string | undefined) => await cluster.kubectl.run("get", "csr", `csr-${name}`);
+      assert.match(await state(names[0]), /Approved/);
+      assert.match(await state(names[1]), /Approved/);
+      assert.match(await state(names[2]), /Pending/);
+    });
+
+    test(`by ${hands.name}: the list is filtered by state and words`, async () => {
+      const { ui, alice: { page } } = getWorld();
+      await page.goto(`${ui.origin}/requests`);
+      await page.select("#state", "denied");
+      await hands.fill(page, "#q", suffix);
+      await follow(page, hands.press(page, button("Show")));
+      const rows = await page.$$eval("tbody tr", (all) => all.map((one) => one.innerText as string));
+      assert.equal(rows.length, 1, rows.join("\n"));
+      assert.match(rows[0] ?? "", new RegExp(`denied[^]*carl-${suffix}`));
+    });
+
+    test(`by ${hands.name}: a token is deleted, whose secret no page shows`, async () => {
+      const { ui, cluster: { kubectl }, alice: { page } } = getWorld();
+      const id = suffix.slice(0, 5).padStart(6, "0");
+      const secret = {
+        apiVersion: "v1",
+        kind: "Secret",
+        type: "bootstrap.kubernetes.io/token",
+        metadata: { name: `bootstrap-token-${id}`, namespace: "kube-system" },
+        stringData: { "token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true" },
+      };
+      await kubectl.given({ stdin: JSON.stringify(secret) }).run("create", "-f", "-");
+      await page.goto(`${ui.origin}/tokens`);
+      await follow(page, hands.press(page, link(id)));
+      assert.doesNotMatch(await page.content(), /0123456789abcdef/);
+      await follow(page, hands.press(page, button(`Delete token ${id}`)));
+      assert.match(await readMain(page), new RegExp(`Token ${id} is deleted`));
+      const found = await kubectl.try("get", "secret", "-n", "kube-system", `bootstrap-token-${id}`);
+      assert.match(found.stderr, /not found/);
+    });
+  }
+
+  test("without JavaScript a request is approved too, and one that was decided meanwhile is not", async () => {
+    const { ui, cluster, alice: { page } } = getWorld();
+    await page.setJavaScriptEnabled(false);
+    try {
+      for (const name of ["dora", "emil"]) await ask(getWorld(), name);
+      await page.goto(`${ui.origin}/requests/dora`);
+      await follow(page, HANDS[0]!.press(page, button("Approve")));
+      assert.match(await cluster.kubectl.run("get", "csr", "dora"), /Approved/);
+      await page.goto(`${ui.origin}/requests/emil`);
+      await cluster.kubectl.run("certificate", "deny", "emil");
+      await follow(page, HANDS[0]!.press(page, button("Approve")));
+      assert.match(await readMain(page), /emil[^]*(?:changed|denied)/);
+      assert.doesNotMatch(await cluster.kubectl.run("get", "csr", "emil"), /Approved/);
+    } finally {
+      await page.setJavaScriptEnabled(true);
+    }
+  });
+
+  test("a person without rights sees what is missing, and cannot approve", async () => {
+    const { cluster, browser } = getWorld();
+    await cluster.kubectl.run(
+      ...["create", "clusterrole", "reader", "--verb=get,list,watch"],
+      "--resource=certificatesigningrequests.certificates.k8s.io",
+    );
+    await ask(getWorld(), "fred");
+    const kubeconfig = await letIn(cluster, "vera", "reader");
+    await eventually("vera may list requests", async () => {
+      const { code } = await cluster.kubectl.as(kubeconfig).try("auth", "can-i", "list", "csr");
+      return code === 0 ? true : undefined;
+    });
+    await using ui = await startUi(["--kubeconfig", kubeconfig], { cwd: cluster.folder.path });
+    const { page } = await logIn(browser, ui);
+    await follow(page, HANDS[0]!.press(page, link("fred")));
+    const [answer] = await Promise.all([page.waitForNavigation(), HANDS[0]!.press(page, button("Approve"))]);
+    assert.equal(answer?.status(), 403);
+    assert.match(await readMain(page), /vera[^]*cannot/);
+    assert.match(await cluster.kubectl.run("get", "csr", "fred"), /Pending\n$/);
+    for (const path of ["/machines", "/certificates", "/certificates/calendar", "/tokens", "/ca", "/activity"]) {
+      const shown = await page.goto(ui.origin + path);
+      assert.equal(shown?.status(), 200, path);
+      assert.match(await readMain(page), /Not shown: /, path);
+    }
+  });
+
+  test("each write is in the audit log as alice's, from this program", async () => {
+    const written = async () => {
+      const events = (await readFile(getWorld().auditLog, "utf8")).trim().split("\n").map((line) => JSON.parse(line));
+      const found = events.filter(({ stage, verb, objectRef, userAgent }) =>
+        stage === "ResponseComplete" && ["update", "patch", "delete"].includes(verb) && /^tlsboot/.test(userAgent) &&
+        ["certificatesigningrequests", "secrets"].includes(objectRef?.resource)
+      );
+      return found.map(({ user, verb, objectRef: { name, subresource = "" } }) =>
+        `${user.username} ${verb === "patch" ? "update" : verb} ${name} ${subresource}`.trim()
+      );
+    };
+    for (const suffix of ["mouse", "keyboard"]) {
+      const id = suffix.slice(0, 5).padStart(6, "0");
+      for (
+        const want of [
+          `alice update bert-${suffix} approval`,
+          `alice update carl-${suffix} approval`,
+          `alice update csr-n1-${suffix} approval`,
+          `alice update csr-n2-${suffix} approval`,
+          `alice delete bootstrap-token-${id}`,
+        ]
+      ) {
+        await eventually(want, async () => (await written()).includes(want) ? true : undefined);
+      }
+    }
+  });
+}
