@@ -13,7 +13,7 @@ export interface OutputStream {
    * systems that do not report it.
    */
   readonly isForeground?: boolean | undefined;
-  /** The width of the terminal in characters; undefined without a terminal. */
+  /** The width of the terminal in characters; undefined without a terminal, and for one that does not know it. */
   readonly columns: number | undefined;
 }
 

@@ -90,7 +90,8 @@ function createOutput(
     },
     // Read each time, because windows are resized.
     get columns() {
-      return open().isTTY === true ? open().columns : undefined;
+      // Some terminals do not know their width and report 0.
+      return open().isTTY === true ? open().columns || undefined : undefined;
     },
     drain() {
       return new Promise((resolve) => {

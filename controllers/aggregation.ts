@@ -50,7 +50,7 @@ function apply(roles: Map<string, ClusterRole>, change: ObjectChange<ClusterRole
 async function write({ store, logger }: AggregationDeps, role: ClusterRole, signal: AbortSignal): Promise<void> {
   try {
     await store.update(role, signal);
-    logger.info("cluster role aggregated", { clusterRole: getName(role), rules: role.rules?.length ?? 0 });
+    logger.debug("cluster role aggregated", { clusterRole: getName(role), rules: role.rules?.length ?? 0 });
   } catch (error) {
     if (!isAppError(error, "conflict", "not_found")) throw error;
   }

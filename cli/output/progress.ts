@@ -47,8 +47,7 @@ export function startProgress(io: ProgressIo, text: string, until?: Date): Progr
   let isDrawn = false;
   const draw = (): void => {
     if (io.stderr.isForeground === false) return;
-    // Some terminals do not know their width and report 0.
-    const columns = io.stderr.columns || 80;
+    const columns = io.stderr.columns ?? 80;
     const end = `${limit}${formatElapsed(io.clock.elapsedMs() - startedAt)}`;
     const width = Math.max(columns - 3 - end.length, MIN_TEXT_WIDTH);
     const line = `${FRAMES[frame % FRAMES.length]} ${cutText(escapeValue(shown.line), width)}${end}`;

@@ -122,6 +122,10 @@ test("the program on a terminal says what it waits for, and until when", async (
   const out = ["--out", folder.join("alice")];
   const requested = await runOnTerminal(["request", ...names, ...out, "--timeout", "1s", ...to]);
   assert.match(requested.stdout, /⠋ waiting for approval, until \d\d:\d\d:\d\d/);
+  // The terminal of script(1) reports a width of 0, so that nothing is known to be too wide.
+  const listed = await runOnTerminal(["get", "csr", ...to]);
+  assert.match(listed.stdout, /NAME +FOR +SIGNER +REQUESTED BY/);
+  assert.doesNotMatch(listed.stdout, /…/);
   const secret = folder.join("secret");
   await writeFile(secret, "correct horse\n", { mode: 0o600 });
   const made = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
