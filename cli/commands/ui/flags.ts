@@ -21,8 +21,12 @@ export type UiFlags = typeof UI_FLAGS;
 /** The command that serves the page for the browser. */
 export const uiCommand = defineCommand({
   path: ["ui"],
-  summary: "Show requests in a browser, and decide them there",
-  description: `Show requests in a browser, and decide them there.
+  summary: "See requests, machines and certificates in a browser",
+  description: `See requests, machines and certificates in a browser, and decide there.
+
+ The page shows who requests a certificate and what an approval would allow; each machine with its certificates and its
+ last contact; all certificates and a calendar of what expires; revocations, bootstrap tokens, CAs and what has happened.
+ Requests are approved and denied there, certificates revoked, revocations taken back, and tokens deleted.
 
  Serves a page on 127.0.0.1, until stopped, and prints a link that opens it once. The browser that opens the link stays
  signed in for twelve hours. A link that is opened a second time, by whomever, ends the session that it opened. On a

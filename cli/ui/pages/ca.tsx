@@ -51,7 +51,7 @@ export const caPage: UiPage = {
     const [certificates, rotations, bundles, published] = await Promise.all([
       readCertificates(context),
       readIfPossible(context, ROTATIONS, "rotations of CAs"),
-      readIfPossible(context, TRUST_BUNDLES, "ClusterTrustBundles"),
+      readIfPossible(context, TRUST_BUNDLES, "ClusterTrustBundles, which Kubernetes has since 1.37"),
       readPublished(context),
     ]);
     const places = [...published.places, ...bundles.entries.values()];
