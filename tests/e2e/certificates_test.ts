@@ -122,6 +122,10 @@ test("tlsboot get certificates -o prints names, YAML, comma-separated values, an
   assert.equal(csv.value.length, records.length + 1);
   const path = "jsonpath={.spec.serialNumber}";
   assert.equal(await succeed("get", "certs", serial.slice(0, 12), "-o", path), serial);
+  const columns = "custom-columns=WHOSE:.spec.subject,N:.spec.sequence";
+  const own = await succeed("get", "certs", "--subject", "bob", "-o", columns, "--sort-by", ".spec.notAfter");
+  assert.match(own, /^WHOSE +N\nCN=bob +\d+\nCN=bob +\d+\n$/);
+  assert.match(await succeed("get", "certs", serial, "--no-headers"), new RegExp(`^${serial.slice(0, 12)} `));
 });
 
 test("tlsboot get certificates says that there are none, and ends with 1 for an unknown serial number", async () => {

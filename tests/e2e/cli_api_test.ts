@@ -9,6 +9,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -148,6 +149,40 @@ test("tlsboot get csr on a terminal has colours, fits, and shows short names, wh
     assert.ok(stdout.includes(first), args.join(" "));
   }
   assert.ok((await tlsboot(["deny", "csr/node-csr-termb"])).stdout.includes(second));
+});
+
+test("tlsboot get csr shows what a terminal would obey, from the names in a request, as text", async () => {
+  const commonName = "evil\x1b[31m\u202e\nNAME";
+  await submit({ name: "hostile", signerName: "kubernetes.io/kube-apiserver-client", commonName, organizations: [] });
+  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" }, isTerminal: true });
+  assert.equal(await run(["get", "csr", "hostile", "--no-headers"], io, quiet), 0);
+  assert.match(io.stdoutText(), /^hostile +user evil\^\[\[31m\\u202e\.\.\. +API client .*\n$/);
+});
+
+test("tlsboot get csr --pending -w shows new requests, and what becomes of them", async () => {
+  const interruption = new AbortController();
+  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+  const lines = [
+    "get",
+    "csr",
+    "--pending",
+    "-w",
+    "--no-headers",
+    "--field-selector",
+    "spec.signerName=example.com/live",
+  ];
+  await submit({ name: "live-old", signerName: "example.com/live" });
+  assert.equal((await tlsboot(["deny", "live-old"])).code, 0);
+  const watching = run(lines, io, interruption.signal);
+  await submit({ name: "live-new", signerName: "example.com/live" });
+  const has = (text: RegExp) =>
+    eventually(String(text), () => Promise.resolve(text.exec(io.stdoutText()) ?? undefined));
+  await has(/^live-new .* pending$/m);
+  assert.equal((await tlsboot(["deny", "live-new"])).code, 0);
+  await has(/^live-new .* denied$/m);
+  interruption.abort(new Error("interrupted"));
+  assert.equal(await watching, 130);
+  assert.doesNotMatch(io.stdoutText(), /live-old/);
 });
 
 test("a short name that can mean several requests, or is the whole name of another one, decides about none", async () => {
