@@ -1,6 +1,9 @@
 /** Certificate signing requests in the API: their names on the command line, their paths, and the list of them. */
 import { type ApiClient, listAll, type Listing } from "../../client/objects/api.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import { findShortened, isShortForm } from "../../core/review/request_summary.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
 /** The path of the collection of requests. */
@@ -24,6 +27,34 @@ export function parseCsrNames(args: readonly string[]): readonly string[] {
 /** Returns the path of one request. */
 export function csrPath(name: string): string {
   return `${CSR_COLLECTION}/${encodeURIComponent(name)}`;
+}
+
+/**
+ * Finds the name that a short name means, as `get csr` shows it on a terminal; undefined when it means none. Throws AppError
+ * `invalid` when it means several.
+ */
+export function findWholeName(text: string, names: readonly string[]): string | undefined {
+  const [only, ...more] = findShortened(text, names);
+  if (more.length === 0) return only;
+  throw new AppError("invalid", `"${text}" means more than one request: ${[only, ...more].join(", ")}`, {
+    hint: "give the whole name",
+  });
+}
+
+/** Gets a request by its name or short name. Errors are those of the API, and of `findWholeName`. */
+export async function getCsrByName(
+  api: ApiClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest> {
+  try {
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found") || !isShortForm(name)) throw error;
+    const whole = findWholeName(name, (await listCsrs(api, {}, signal)).items.map(getName));
+    if (whole === undefined) throw error;
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(whole) }, signal);
+  }
 }
 
 /** Lists the requests that selectors match. Each gets its apiVersion and kind, which items of a list do not have. */

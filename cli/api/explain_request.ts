@@ -23,7 +23,7 @@ import {
 } from "../../controllers/evidence.ts";
 import { type ApiHandle, connect, type ConnectionSettings } from "./connection.ts";
 import type { Io } from "../io.ts";
-import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
+import { getCsrByName, listCsrs, parseCsrNames } from "./csrs.ts";
 import { createCertificateLookup, createClaimLookup } from "./holds.ts";
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
 
@@ -174,7 +174,7 @@ async function getCsr(
 ): Promise<CertificateSigningRequest> {
   const [name = ""] = parseCsrNames([named]);
   try {
-    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+    return await getCsrByName(api, name, signal);
   } catch (error) {
     if (!isAppError(error, "not_found")) throw error;
     throw new AppError("not_found", `"${named}" is neither a file nor a request: ${error.message}`, { cause: error });

@@ -20,7 +20,7 @@ import {
 } from "../../core/revocation/revocation.ts";
 import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { ApiConnection } from "./connection.ts";
-import { csrPath } from "./csrs.ts";
+import { getCsrByName } from "./csrs.ts";
 import { isGroupMissing, revocationPath } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
 import { createApiSource, findReferences, type RecordSource } from "./record_source.ts";
@@ -119,15 +119,16 @@ export class RevocationPlanner {
   async #resolveRequest(text: string, name: string, signal: AbortSignal): Promise<Resolved | AppError> {
     let csr: CertificateSigningRequest;
     try {
-      csr = await this.#api.requestObject({ method: "GET", path: csrPath(name) }, signal);
+      csr = await getCsrByName(this.#api, name, signal);
     } catch (error) {
+      if (isAppError(error, "invalid")) return error;
       if (!isAppError(error, "not_found")) throw error;
       return await this.#resolveDeletedRequest(text, name, error, signal);
     }
     const phase = getCsrPhase(csr);
     switch (phase.kind) {
       case "pending":
-        return { kind: "deny", text, name, uid: csr.metadata.uid };
+        return { kind: "deny", text, name: getName(csr), uid: csr.metadata.uid };
       case "issued": {
         const leaf = findLeafCertificate(phase.certificate);
         if (leaf === undefined) {
@@ -137,7 +138,7 @@ export class RevocationPlanner {
       }
       case "approved":
         return new AppError("invalid", `cannot revoke "${text}": it is approved, but no certificate was issued yet`, {
-          hint: `delete the request before a signer handles it: tlsboot delete csr ${shellWord(name)}`,
+          hint: `delete the request before a signer handles it: tlsboot delete csr ${shellWord(getName(csr))}`,
         });
       default:
         return new AppError("invalid", `cannot revoke "${text}": it was ${phase.kind}, so it has no certificate`);

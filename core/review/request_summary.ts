@@ -108,9 +108,9 @@ export function findShortened(text: string, names: readonly string[]): readonly 
   );
 }
 
-/** The characters of kubelet's digest, and of tlsboot's, that a short name can end with. */
-const KUBELET_SHORT_FORM = /^node-csr-[\w-]{5,43}$/;
-const HEX_SHORT_FORM = /^[0-9a-f]{5,20}$/;
+/** The digits of kubelet's digest, and of tlsboot's, that a short name can end with; a whole digest has one more. */
+const KUBELET_SHORT_FORM = /^node-csr-[\w-]{5,42}$/;
+const HEX_SHORT_FORM = /^[0-9a-f]{5,19}$/;
 
 /** Reports whether a text can be a short name, so that other texts need no list of all names. */
 export function isShortForm(text: string): boolean {

@@ -143,12 +143,18 @@ test("tlsboot get csr on a terminal has colours, fits, and shows short names, wh
   assert.match(rows[0] ?? "", /^node-csr-terma +system:node:\S+ +example\.com\S*… .* \x1b\[33mpending\x1b\[0m$/);
   // deno-lint-ignore no-control-regex -- colours take no place
   for (const row of rows) assert.ok(row.replace(/\x1b\[\d+m/g, "").length <= 80, row);
+  assert.equal((await tlsboot(["approver", "explain", "node-csr-terma"])).code, 3);
   for (const args of [["get", "csr", "-o", "name"], ["describe", "csr"], ["approve"], ["delete", "csr"]]) {
     const { code, stdout } = await tlsboot([...args, "node-csr-terma"]);
     assert.equal(code, 0, args.join(" "));
     assert.ok(stdout.includes(first), args.join(" "));
   }
-  assert.ok((await tlsboot(["deny", "csr/node-csr-termb"])).stdout.includes(second));
+  assert.match(
+    (await tlsboot(["csr", "export", "node-csr-termb"])).stderr,
+    /cannot export "node-csr-termb": it is not approved/,
+  );
+  assert.equal((await tlsboot(["revoke", "csr/node-csr-termb", "--yes"])).code, 0);
+  assert.match((await tlsboot(["get", "csr", second])).stdout, / denied$/m);
 });
 
 test("tlsboot get csr shows what a terminal would obey, from the names in a request, as text", async () => {

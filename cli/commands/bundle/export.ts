@@ -12,7 +12,7 @@ import { createCaKey } from "../../../core/pki/keys.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { connect } from "../../api/connection.ts";
-import { listCsrs, parseCsrNames } from "../../api/csrs.ts";
+import { findWholeName, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
@@ -78,7 +78,7 @@ function chooseRequests(
   const byName = new Map(items.map((csr) => [getName(csr), csr]));
   const chosen: ChosenRequest[] = [];
   for (const name of names.length > 0 ? new Set(names) : [...byName.keys()].sort()) {
-    const csr = byName.get(name);
+    const csr = byName.get(name) ?? byName.get(findWholeName(name, [...byName.keys()]) ?? "");
     const fault = csr === undefined ? "there is no such request that matches" : findExportFault(csr, signerNames);
     if (csr === undefined || fault !== undefined) {
       if (names.length === 0) continue;

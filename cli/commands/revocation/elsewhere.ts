@@ -11,7 +11,7 @@ import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import type { RevokeFlags } from "./flags.ts";
 import type { ApiConnection } from "../../api/connection.ts";
-import { CSR_COLLECTION, csrPath } from "../../api/csrs.ts";
+import { CSR_COLLECTION, getCsrByName } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
@@ -53,9 +53,9 @@ async function denyElsewhere(
   io: Io,
   signal: AbortSignal,
 ): Promise<void> {
-  const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  const csr = await getCsrByName(api, name, signal);
   if (getCsrPhase(csr).kind !== "pending") throw impossible(text);
-  await denyPending({ text, name, uid: csr.metadata.uid }, api, message, io, signal);
+  await denyPending({ text, name: getName(csr), uid: csr.metadata.uid }, api, message, io, signal);
 }
 
 /** Deletes a token, and lists the requests of it that still exist with the ends of their certificates. */
