@@ -22,7 +22,14 @@ import {
 } from "./ca/rotate_flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./bundle/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
-import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
+import {
+  approveCommand,
+  deleteCsrCommand,
+  denyCommand,
+  describeCsrCommand,
+  getCsrCommand,
+  reviewCommand,
+} from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
 import { docsGuideCommand, docsLicensesCommand, docsManCommand } from "./docs/flags.ts";
 import { doctorCommand } from "./doctor/flags.ts";
@@ -131,6 +138,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(bootstrapCommand, () => import("./bootstrap/run.ts")),
     withAction(getCsrCommand, () => import("./csr/get.ts")),
     withAction(describeCsrCommand, () => import("./csr/describe.ts")),
+    withAction(reviewCommand, () => import("./csr/review.ts")),
     withAction(approveCommand, async () => (await import("./csr/decide.ts")).approveAction),
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
     withAction(uiCommand, () => import("./ui/run.ts")),

@@ -114,6 +114,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     command: "trust fetch",
     flags: ["signer-name", "selector", "out", "watch", "exec", "kubeconfig", "data-dir"],
   },
+  { command: "review", flags: ["kubeconfig", "data-dir", "policy", "inventory", "profile", "watch", "selector"] },
   { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "delete csr", flags: ["kubeconfig", "data-dir"] },

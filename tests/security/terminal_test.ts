@@ -86,6 +86,7 @@ const COMMANDS: readonly Asking[] = [
   { args: ["get", "csr", "-w", "-o", "name"], isEndless: true },
   { args: ["describe", "csr", "one"] },
   { args: ["describe", "csr"] },
+  { args: ["review"] },
   { args: ["approve", "one"] },
   { args: ["deny", "one", "--reason", FORGING, "--message", HOSTILE] },
   { args: ["delete", "csr", "one"] },
@@ -187,7 +188,7 @@ test("the text of the hostile server was printed, not omitted", async () => {
   for (const text of ["^[[2J", "\\u202eevil", "y^Iforged column^Jforged: line", "\\u009b31m"]) {
     assert.ok(described.stdout.includes(text), `${text} in ${described.stdout}`);
   }
-  const got = await run("get", "csr");
+  const got = await run("get", "csr", "-o", "kubectl");
   assert.ok(got.stdout.includes("^[]0;PWNED^G") && got.stdout.includes("\\u202eevil"), got.stdout);
   assert.match(described.stderr, /Warning: x.?\\u009b31mevil/, "runtimes differ in how they send bytes beyond ASCII");
   api.intercept = refusal(403);

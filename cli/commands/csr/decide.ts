@@ -96,7 +96,7 @@ const SIGNER_WAIT_MS = 1_000;
 const SIGNER_PAUSE_MS = 100;
 
 /** Reports the approved requests that no signer has handled yet, or that a signer has refused. */
-async function reportUnsigned(
+export async function reportUnsigned(
   api: ApiClient,
   names: readonly string[],
   io: Pick<Io, "stderr" | "clock">,

@@ -103,6 +103,60 @@ export const describeCsrCommand = defineCommand({
   exitCodes: {},
 });
 
+const REVIEW_FLAGS = {
+  ...API_FLAGS,
+  ...POLICY_FLAGS,
+  profile: DESCRIBE_CSR_FLAGS.profile,
+  watch: switchFlag({
+    short: "w",
+    isCommandLineOnly: true,
+    summary: "Wait for further requests, and review each as it arrives.",
+  }),
+  fieldSelector: LIST_FLAGS.fieldSelector,
+  selector: LIST_FLAGS.selector,
+} as const;
+
+/** The type of the flags of `review`. */
+export type ReviewFlags = typeof REVIEW_FLAGS;
+
+/** The command that asks about each pending request. */
+export const reviewCommand = defineCommand({
+  path: ["review"],
+  summary: "Show pending requests one by one, and approve or deny each",
+  description: `Show pending requests one by one, and approve or deny each.
+
+ For each request it prints a sentence about who asks for what, warnings, the facts, what the certificate would allow and the
+ verdict of the approval rules, as tlsboot describe csr does at length. Then it asks what to do:
+
+   y  approve the request
+   n  deny it, with a reason that is kept in the request
+   s  skip it
+   w  show why the rules decide as they do, and everything else that is known
+   q  quit
+
+ An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
+ quits. A request that changes while you look at it is not decided, but shown again. NAME is the name of a request or of the
+ machine that asks, as for tlsboot approve.`,
+  group: "Certificate Signing Request Commands",
+  args: [
+    argument("NAME", "The requests or machines to review; all pending ones without a name", {
+      optional: true,
+      variadic: true,
+      completion: REQUEST_NAMES,
+    }),
+  ],
+  flags: REVIEW_FLAGS,
+  examples: [
+    { comment: "Review all pending requests, the oldest first", command: "tlsboot review" },
+    { comment: "Review what the machine n1 asks for", command: "tlsboot review n1" },
+    {
+      comment: "Review serving certificates as they are requested",
+      command: "tlsboot review --watch --field-selector spec.signerName=kubernetes.io/kubelet-serving",
+    },
+  ],
+  exitCodes: { 1: "a decision about one or more requests failed" },
+});
+
 /** The flags of both commands. The message always names the user, as the server knows them, and the tool. */
 export const DECIDE_FLAGS = {
   ...API_FLAGS,

@@ -58,14 +58,35 @@ export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): T
     const [latest] = requests.toSorted((a, b) => getCreation(b) - getCreation(a));
     const found = choose(arg, pending) ?? (latest === undefined ? undefined : getName(latest));
     if (found !== undefined) return found;
-    throw new AppError(
-      "not_found",
-      `cannot find "${arg}": no request has that name, and no machine of that name asks`,
-      {
-        hint: "list the requests with: tlsboot get csr",
-      },
-    );
+    throw notFound(arg);
   };
+}
+
+/**
+ * Lists every request that an argument can mean, for a command that shows each one before it decides: the request of that
+ * name or short name, and those of the machine. Throws AppError `not_found` when there is none.
+ */
+export async function listMeantRequests(
+  api: ApiClient,
+  arg: string,
+  signal: AbortSignal,
+): Promise<readonly CertificateSigningRequest[]> {
+  const isMachine = NODE_PREFIX.test(arg);
+  const name = isMachine ? arg.replace(NODE_PREFIX, "") : parseCsrNames([arg])[0] ?? "";
+  const isAny = !isMachine && name === arg;
+  const { items } = await listCsrs(api, {}, signal);
+  const meant = items.filter((csr) =>
+    (!isMachine && getName(csr) === name) || ((isMachine || isAny) && findNode(csr) === name)
+  );
+  const all = new Set([...meant, ...(isMachine ? [] : filterShortened(name, items))]);
+  if (all.size === 0) throw notFound(arg);
+  return [...all];
+}
+
+function notFound(arg: string): AppError {
+  return new AppError("not_found", `cannot find "${arg}": no request has that name, and no machine of that name asks`, {
+    hint: "list the requests with: tlsboot get csr",
+  });
 }
 
 /** Returns the name of the only candidate; undefined without one. Throws AppError `invalid` that describes several. */

@@ -47,7 +47,8 @@ export function requestLines({ requested, requester }: RequestView, now: Date): 
   ];
 }
 
-function formatToken(token: TokenView, now: Date): string {
+/** Describes a bootstrap token in one line. */
+export function formatToken(token: TokenView, now: Date): string {
   const { id, createdAt, createdBy, expiresAt, description, node, usesLeft, isGone } = token;
   if (isGone === true) return `${id}, which does not exist any more`;
   const left = expiresAt === undefined ? undefined : Date.parse(expiresAt) - now.getTime();

@@ -1,0 +1,293 @@
+/**
+ * Shows pending requests one by one and asks for each what to do. Answers are whole lines, so that it works over ssh without
+ * a terminal, in a pipe, and with a screen reader.
+ */
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { createObjectStore } from "../../../client/objects/object_store.ts";
+import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { formatConditionCell } from "../../../core/csr/phase.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import type { RequestView } from "../../../core/review/request_view.ts";
+import { type ApiConnection, connect } from "../../api/connection.ts";
+import { createApproval, createDenial, type CsrDecision, decideOne } from "../../api/decisions.ts";
+import { csrPath, listCsrs } from "../../api/csrs.ts";
+import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
+import { createRequestViews, type RequestViewRules } from "../../api/request_views.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { reportError } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { line } from "../../output/escape.ts";
+import { createStyle } from "../../output/style.ts";
+import { reportUnsigned } from "./decide.ts";
+import { readProfiles } from "./describe.ts";
+import type { ReviewFlags } from "./flags.ts";
+import { formatReview, formatWhy } from "./review_text.ts";
+import { listMeantRequests, parseTargets } from "./targets.ts";
+
+/** The name of the command in the conditions of requests. */
+const TOOL = "tlsboot review";
+
+const QUESTION = "approve? [y]es / [n]o / [s]kip / [w]hy / [q]uit: ";
+const ANSWERS = "answer y to approve, n to deny, s to skip, w to see why the rules decide as they do, or q to quit";
+const REASON_QUESTION = "reason of the denial, which is kept in the request (may be empty): ";
+
+/** Text is broken into lines only on terminals of at least so many columns. */
+const MIN_WIDTH = 40;
+
+/** The action of the command `tlsboot review`. */
+export async function run(input: Input<ReviewFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings, args } = input;
+  checkArguments(input);
+  const profiles = await readProfiles(settings.profile, io.cwd);
+  await using connection = await connect(settings, io);
+  const published = await readApproverSettings(connection.api, signal);
+  const chosen = await readFlagSettings(settings, io.cwd) ?? published;
+  const session = new ReviewSession(connection, { chosen, signers: published.signers, profiles }, input.isDebug, io);
+  if (settings.watch) await session.follow(settings, signal);
+  else await session.reviewAll(await findPending(connection.api, args, settings, io, signal), signal);
+  return await session.finish(signal);
+}
+
+function checkArguments({ args, settings }: Input<ReviewFlags>): void {
+  parseTargets(args);
+  if (args.length === 0) return;
+  if (settings.watch) throw new UsageError("a name cannot be given together with --watch");
+  if (settings.selector !== undefined || settings.fieldSelector !== undefined) {
+    throw new UsageError("a name cannot be given together with a selector");
+  }
+}
+
+interface Selectors {
+  readonly selector: string | undefined;
+  readonly fieldSelector: string | undefined;
+}
+
+/** Finds the pending requests that are named or selected, the oldest first. A named one that is decided is reported. */
+async function findPending(
+  api: ApiClient,
+  args: readonly string[],
+  { selector, fieldSelector }: Selectors,
+  io: Io,
+  signal: AbortSignal,
+): Promise<readonly CertificateSigningRequest[]> {
+  if (args.length === 0) {
+    const selectors = {
+      ...(selector === undefined ? {} : { labelSelector: selector }),
+      ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    };
+    return sortByAge((await listCsrs(api, selectors, signal)).items.filter((csr) => !isSettled(csr)));
+  }
+  const found = new Map<string, CertificateSigningRequest>();
+  for (const arg of args) {
+    const meant = await listMeantRequests(api, arg, signal);
+    const pending = meant.filter((csr) => !isSettled(csr));
+    for (const csr of pending) found.set(getName(csr), csr);
+    for (const csr of pending.length === 0 ? meant : []) {
+      io.stderr.write(line`${getName(csr)} is not pending: ${formatConditionCell(csr)}\n`);
+    }
+  }
+  return [...found.values()];
+}
+
+function sortByAge(csrs: readonly CertificateSigningRequest[]): readonly CertificateSigningRequest[] {
+  const getCreation = ({ metadata }: CertificateSigningRequest): number =>
+    Date.parse(metadata.creationTimestamp ?? "") || 0;
+  return csrs.toSorted((a, b) => getCreation(a) - getCreation(b));
+}
+
+async function readRequest(api: ApiClient, name: string, signal: AbortSignal): Promise<CertificateSigningRequest> {
+  return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+}
+
+/** What became of one request. */
+type Outcome = "approved" | "denied" | "skipped" | "failed" | "gone" | "quit";
+
+/** The questions and answers of one run, and their results. */
+class ReviewSession {
+  readonly #connection: ApiConnection;
+  readonly #rules: RequestViewRules;
+  readonly #isDebug: boolean;
+  readonly #io: Io;
+  readonly #counts = new Map<Outcome, number>();
+  readonly #approved: string[] = [];
+  #left = 0;
+
+  constructor(connection: ApiConnection, rules: RequestViewRules, isDebug: boolean, io: Io) {
+    this.#connection = connection;
+    this.#rules = rules;
+    this.#isDebug = isDebug;
+    this.#io = io;
+  }
+
+  /** Reviews the requests in their order, until the user quits. */
+  async reviewAll(csrs: readonly CertificateSigningRequest[], signal: AbortSignal): Promise<void> {
+    for (const [index, csr] of csrs.entries()) {
+      if (await this.#review(csr, `Request ${index + 1} of ${csrs.length}`, signal) !== "quit") continue;
+      this.#left = csrs.length - index;
+      return;
+    }
+  }
+
+  /** Reviews the pending requests, then each new one as it arrives, until the user quits. */
+  async follow({ selector, fieldSelector }: Selectors, signal: AbortSignal): Promise<void> {
+    const { clock, random, stderr } = this.#io;
+    const logger = createLogger({ stderr, clock, level: "warn" });
+    const store = createObjectStore<CertificateSigningRequest>(
+      this.#connection.transport,
+      certificateSigningRequestKind,
+      {
+        clock,
+        random,
+        logger,
+        ...(selector === undefined ? {} : { labelSelector: selector }),
+        ...(fieldSelector === undefined ? {} : { fieldSelector }),
+        onFailure(error) {
+          if (error.code === "access_denied" || error.code === "unauthorized") throw error;
+          logger.warn("the requests cannot be watched, trying again", { error: error.message });
+        },
+      },
+    );
+    const seen = new Set<string>();
+    const first = new Map<string, CertificateSigningRequest>();
+    let isSynced = false;
+    let count = 0;
+    const review = async (csr: CertificateSigningRequest): Promise<boolean> => {
+      const { uid = "" } = csr.metadata;
+      if (isSettled(csr) || seen.has(uid)) return true;
+      seen.add(uid);
+      return await this.#review(csr, `Request ${++count}`, signal) !== "quit";
+    };
+    for await (const change of store.changes(signal)) {
+      if (change.kind === "synced") {
+        if (isSynced) continue;
+        isSynced = true;
+        for (const csr of sortByAge([...first.values()])) if (!await review(csr)) return;
+        stderr.write("waiting for requests; Ctrl-C ends it\n");
+      } else if (!isSynced) {
+        if (change.kind === "changed") first.set(getName(change.object), change.object);
+      } else if (change.kind === "changed" && !await review(change.object)) return;
+    }
+  }
+
+  /** Reports the results, and the approved requests that have no certificate. */
+  async finish(signal: AbortSignal): Promise<ExitCode> {
+    const parts = (["approved", "denied", "skipped", "failed"] as const)
+      .map((outcome) => [this.#counts.get(outcome) ?? 0, outcome] as const)
+      .filter(([count]) => count > 0).map(([count, outcome]) => `${count} ${outcome}`);
+    if (this.#left > 0) parts.push(`${this.#left} not reviewed`);
+    if (this.#counts.size === 0) this.#io.stderr.write("No pending requests\n");
+    else if (parts.length > 0) this.#io.stdout.write(`${parts.join(", ")}\n`);
+    await reportUnsigned(this.#connection.api, this.#approved, this.#io, signal);
+    return this.#counts.has("failed") ? EXIT.failed : EXIT.done;
+  }
+
+  async #review(listed: CertificateSigningRequest, heading: string, signal: AbortSignal): Promise<Outcome> {
+    const outcome = await this.#ask(listed, heading, signal);
+    this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
+    if (outcome === "approved") this.#approved.push(getName(listed));
+    if (outcome === "approved" || outcome === "denied") this.#io.stdout.write(line`${outcome}: ${getName(listed)}\n\n`);
+    return outcome;
+  }
+
+  /** Shows one request and asks about it. A request that changes before the decision is shown again. */
+  async #ask(listed: CertificateSigningRequest, heading: string, signal: AbortSignal): Promise<Outcome> {
+    for (;;) {
+      try {
+        const csr = await this.#readPending(listed, signal);
+        if (csr === undefined) return "gone";
+        const view = await createRequestViews(this.#connection, this.#rules, this.#io).view(csr, signal);
+        this.#show(view, heading);
+        const answer = await this.#readAnswer(view, signal);
+        if (typeof answer === "string") return answer;
+        const { api } = this.#connection;
+        const { uid, resourceVersion } = view;
+        await decideOne(api, view.name, answer.decision, this.#io, signal, { uid, resourceVersion });
+        return answer.outcome;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
+          throw error;
+        }
+        reportError(error, this.#io, this.#isDebug);
+        if (error.code !== "conflict") return "failed";
+      }
+    }
+  }
+
+  /** Reads a request as it is now; undefined, with a message, when there is nothing to decide any more. */
+  async #readPending(
+    listed: CertificateSigningRequest,
+    signal: AbortSignal,
+  ): Promise<CertificateSigningRequest | undefined> {
+    const name = getName(listed);
+    try {
+      const csr = await readRequest(this.#connection.api, name, signal);
+      if (csr.metadata.uid === listed.metadata.uid && !isSettled(csr)) return csr;
+      const why = isSettled(csr) ? `is not pending any more: ${formatConditionCell(csr)}` : "was made anew";
+      this.#io.stderr.write(line`${name} ${why}\n`);
+    } catch (error) {
+      if (!isAppError(error, "not_found")) throw error;
+      this.#io.stderr.write(line`${name} was deleted\n`);
+    }
+    return undefined;
+  }
+
+  #show(view: RequestView, heading: string): void {
+    const { stdout, env, clock } = this.#io;
+    // A terminal that does not know its size reports 0, and text in very few columns cannot be read.
+    const width = (stdout.columns ?? 0) < MIN_WIDTH ? undefined : stdout.columns;
+    stdout.write(formatReview(view, { heading, width, style: createStyle(stdout, env), now: clock.now() }));
+  }
+
+  async #readAnswer(
+    view: RequestView,
+    signal: AbortSignal,
+  ): Promise<"skipped" | "quit" | { readonly decision: CsrDecision; readonly outcome: "approved" | "denied" }> {
+    const { api } = this.#connection;
+    for (;;) {
+      const answer = await this.#prompt(QUESTION, signal);
+      switch (answer?.trim().toLowerCase()) {
+        case "y":
+        case "yes":
+          return { decision: await createApproval(api, TOOL, signal), outcome: "approved" };
+        case "n":
+        case "no": {
+          const reason = await this.#prompt(REASON_QUESTION, signal);
+          // At the end of the answers of a pipe, the denial stands; a person who presses Ctrl-D takes it back.
+          if (reason === undefined && this.#io.stdin.isTerminal) continue;
+          const message = reason?.trim() ?? "";
+          const decision = await createDenial(api, TOOL, signal, message === "" ? {} : { message });
+          return { decision, outcome: "denied" };
+        }
+        case "s":
+        case "skip":
+          return "skipped";
+        case "w":
+        case "why":
+          this.#io.stdout.write(formatWhy(view, this.#io.clock.now()));
+          continue;
+        case "q":
+        case "quit":
+        case undefined:
+          return "quit";
+        default:
+          this.#io.stdout.write(`${ANSWERS}\n`);
+      }
+    }
+  }
+
+  /** Asks a question. The answer of a pipe is written out, so that the text can be read as it happened. */
+  async #prompt(question: string, signal: AbortSignal): Promise<string | undefined> {
+    const { stdin, stdout } = this.#io;
+    stdout.write(question);
+    const answer = await stdin.readLine(signal);
+    if (!stdin.isTerminal || answer === undefined) stdout.write(line`${answer ?? ""}\n`);
+    return answer;
+  }
+}
