@@ -14,6 +14,7 @@ import { createUiData, type UiSource } from "./data.ts";
 import { UI_HOST } from "./guards.ts";
 import type { UiAction, UiPage } from "./page.ts";
 import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
+import { REQUESTS } from "./pages/requests.tsx";
 import { createPeerCheck } from "./peer.ts";
 import { createUiSessions } from "./session.ts";
 
@@ -94,6 +95,8 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
   const address = server.address();
   if (typeof address === "object" && address !== null) port = address.port;
   const url = `http://${UI_HOST}:${port}`;
+  // Ten thousand requests take a second to read, in which the user opens the link. The page itself reports a failure.
+  data.read(REQUESTS, stopping.signal).catch(() => undefined);
   return {
     url,
     createLink: () => `${url}/login?key=${sessions.createKey()}`,
