@@ -215,6 +215,8 @@ test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints i
     /needs the address of the server\n.*give it as the machine reaches it, such as --server /,
   );
   await tlsboot("kubeconfig admin --server https://10.0.0.9:6443");
+  const other = await tlsboot("kubeconfig admin --user bob --out -");
+  assert.match(other.stdout, /server: https:\/\/10\.0\.0\.9:6443\n/);
   await tlsboot("kubeconfig bootstrap --token - --out network.kubeconfig", { stdin: TOKEN });
   assert.match(await readFile(folder.join("network.kubeconfig"), "utf8"), /server: https:\/\/10\.0\.0\.9:6443\n/);
   const loopback = "--server https://127.0.0.1:6443 --out local.kubeconfig";

@@ -19,17 +19,22 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
-import { checkTarget, readClusterEntry, writeKubeconfig } from "./file.ts";
+import { checkTarget, findAdvertisedServer, readClusterEntry, writeKubeconfig } from "./file.ts";
 
 /** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
 const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
 
+/** The address of a server that has not run yet, on this machine and with the default port. */
+const DEFAULT_SERVER = "https://127.0.0.1:6443";
+
 /** The action of the command `tlsboot kubeconfig admin`. */
 export async function run(
-  { settings }: Input<KubeconfigAdminFlags>,
+  { settings: given }: Input<KubeconfigAdminFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
+  const server = given.server ?? await findAdvertisedServer(given.dataDir, io) ?? DEFAULT_SERVER;
+  const settings = { ...given, server };
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   const defaultPath = join(settings.dataDir, "admin.kubeconfig");
   if (!settings.embedCerts && INSTANCE_PAIR_NAMES.test(settings.user)) {

@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
 import { Secret } from "../../../core/lib/brand.ts";
-import { type KubeconfigUser, parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
+import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
 import { listReachableHosts } from "../../../core/bootstrap/node_addresses.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
@@ -11,7 +11,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
-import { checkTarget, readClusterEntry, reportLoopback, writeKubeconfig } from "./file.ts";
+import { checkTarget, findAdvertisedServer, readClusterEntry, reportLoopback, writeKubeconfig } from "./file.ts";
 
 // https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/
 const USER_NAME = "kubelet-bootstrap";
@@ -22,26 +22,22 @@ export async function run(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const settings = { ...given, server: given.server ?? await findServer(given.dataDir, io) };
-  const defaultPath = join(settings.dataDir, "bootstrap.kubeconfig");
-  await checkTarget(settings, defaultPath, io);
-  const user = await readUser(settings, io, signal);
+  const defaultPath = join(given.dataDir, "bootstrap.kubeconfig");
+  await checkTarget(given, defaultPath, io);
+  const user = await readUser(given, io, signal);
+  const server = given.server ?? await findAdvertisedServer(given.dataDir, io);
+  if (server === undefined) throw await createMissingServerError();
+  const settings = { ...given, server };
   const cluster = await readClusterEntry(settings, io);
   await writeKubeconfig(settings, defaultPath, { cluster, userName: USER_NAME, user }, io);
   reportLoopback(settings.server, io);
   return EXIT.done;
 }
 
-/** Finds the address in the administrator's kubeconfig. Throws UsageError, with the addresses of this host, without one. */
-async function findServer(dataDir: string, io: Io): Promise<string> {
-  const files = createFilePort();
-  const path = resolve(io.cwd, dataDir, "admin.kubeconfig");
-  const text = await files.readText(path);
-  const config = text === undefined ? undefined : parseKubeconfig(text, path);
-  const server = config?.ok === true ? config.value.clusters[0]?.cluster.server : undefined;
-  if (server !== undefined) return server;
-  const [host = "HOST"] = listReachableHosts(await readInterfaces(files));
-  throw new UsageError(
+/** Creates the error for a machine whose server is not known, with an address of this host as an example. */
+async function createMissingServerError(): Promise<UsageError> {
+  const [host = "HOST"] = listReachableHosts(await readInterfaces(createFilePort()));
+  return new UsageError(
     "a bootstrap kubeconfig needs the address of the server",
     `give it as the machine reaches it, such as --server https://${host}:6443`,
   );

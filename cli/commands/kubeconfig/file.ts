@@ -3,7 +3,12 @@ import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
-import { encodeKubeconfigEntry, type KubeconfigCluster, type KubeconfigEntry } from "../../../core/kube/kubeconfig.ts";
+import {
+  encodeKubeconfigEntry,
+  type KubeconfigCluster,
+  type KubeconfigEntry,
+  parseKubeconfig,
+} from "../../../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { readTrustPem } from "../../authority/instance_authorities.ts";
 import { authorityPaths } from "../../authority/layout.ts";
@@ -46,6 +51,14 @@ export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Pr
   };
 }
 
+/** Finds the address of the server in admin.kubeconfig, which `up` and `serve` write; undefined without such a file. */
+export async function findAdvertisedServer(dataDir: string, io: Io): Promise<string | undefined> {
+  const path = resolve(io.cwd, dataDir, "admin.kubeconfig");
+  const text = await createFilePort().readText(path);
+  const config = text === undefined ? undefined : parseKubeconfig(text, path);
+  return config?.ok === true ? config.value.clusters[0]?.cluster.server : undefined;
+}
+
 /** Throws UsageError for the address of a server that is not an https URL. */
 export function checkServer(server: string): void {
   if (URL.parse(server)?.protocol === "https:") return;
@@ -59,7 +72,11 @@ export function reportLoopback(server: string, io: Io): void {
 }
 
 /** Throws AppError `file_exists` for an existing file, before anything is created. */
-export async function checkTarget(settings: KubeconfigSettings, defaultPath: string, io: Io): Promise<void> {
+export async function checkTarget(
+  settings: Pick<KubeconfigSettings, "out" | "force">,
+  defaultPath: string,
+  io: Io,
+): Promise<void> {
   if (settings.out === "-" || settings.force) return;
   const path = resolve(io.cwd, settings.out ?? defaultPath);
   if (await createFilePort().lstat(path) === undefined) return;

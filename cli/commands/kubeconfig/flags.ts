@@ -11,8 +11,9 @@ const KUBECONFIG_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   server: textFlag({
     placeholder: "URL",
-    default: "https://127.0.0.1:6443",
-    summary: "Address of the API server, as its users reach it.",
+    summary:
+      "Address of the API server, as the user of the file reaches it. Without it, the one in admin.kubeconfig in " +
+      "--data-dir, which tlsboot up writes.",
   }),
   certificateAuthority: fileFlag({
     summary: "CA bundle that signed the server's certificate. Without it, pki/ca.crt in --data-dir.",
@@ -59,12 +60,6 @@ export const kubeconfigAdminCommand = defineCommand({
 
 const KUBECONFIG_BOOTSTRAP_FLAGS = {
   ...KUBECONFIG_FLAGS,
-  server: textFlag({
-    placeholder: "URL",
-    summary:
-      "Address of the API server, as the machine reaches it. Without it, the one in admin.kubeconfig in --data-dir, " +
-      "which tlsboot up writes.",
-  }),
   out: fileFlag({ summary: "File to write; - is stdout. Without it, bootstrap.kubeconfig in --data-dir." }),
   clusterName: textFlag({ default: "bootstrap", summary: "Name of the cluster and of the context in the file." }),
   token: secretFlag({
