@@ -80,6 +80,37 @@ export async function discoverCluster(options: DiscoveryOptions, signal: AbortSi
   };
 }
 
+/**
+ * Returns the CAs of a server, PEM, without a token: `cluster-info` is read without verifying the server, its CA is checked
+ * with the hash, and it is read again over TLS verified with that CA. AppError as `discoverCluster`.
+ */
+export async function discoverCa(
+  { server, pins, connect, clock, waitSeconds = WAIT_SECONDS }: Omit<DiscoveryOptions, "token" | "onProgress">,
+  signal: AbortSignal,
+): Promise<string> {
+  const tooLate = (): Error =>
+    new AppError("unreachable", `cannot read cluster-info of "${server}": no answer in time`, {
+      hint: "check the server address, and that the server runs",
+      retryable: true,
+    });
+  await using limit = limitTime(clock, waitSeconds * 1000, tooLate, signal);
+  const read = async (cluster: ResolvedCluster): Promise<PinnedCluster> => {
+    await using transport = await connect(cluster);
+    const api = createApiClient(transport, { clock });
+    const request = { method: "GET", path: PATH } as const;
+    const { data } = await api.requestObject<ConfigMap>(request, limit.signal).catch((error: unknown) => {
+      if (!(error instanceof AppError) || error.code === "tls_untrusted") throw error;
+      throw createReadError(server, error);
+    });
+    const pinned = checkPins(data?.["kubeconfig"] ?? "", pins);
+    if (!pinned.ok) throw createRefusal("tls_untrusted", server, pinned.error);
+    return pinned.value;
+  };
+  const first = await read({ server, insecureSkipTlsVerify: true });
+  const pinned = { kind: "pem", pem: first.pinnedPem } as const;
+  return (await read({ server, insecureSkipTlsVerify: false, ca: pinned })).caPem;
+}
+
 /** Reads `cluster-info` until it is signed for the token, and returns its kubeconfig. */
 async function readSigned(
   options: DiscoveryOptions,

@@ -20,6 +20,8 @@ const REVEALED: Readonly<Record<string, string>> = {
   "client/transport/connect.ts": "read out of a kubeconfig for the transport",
   "cli/commands/kubeconfig/bootstrap.ts": "a flag that is parsed",
   "cli/commands/kubeconfig/admin.ts": "written into the key's file",
+  "cli/commands/request/follow_up.ts": "the password of the PKCS#12 file that is encrypted",
+  "cli/commands/up/run.ts": "the token in the line for web servers, on a terminal only",
   "cli/commands/inspect/kubeconfig.ts": "parsed for its id",
   "cli/commands/ca/init.ts": "seals the CA's key",
   "cli/commands/ca/next_ca.ts": "seals the new CA's key",

@@ -20,6 +20,7 @@ import {
   caRotateStatusCommand,
   caRotateSwitchCommand,
 } from "./ca/rotate_flags.ts";
+import { caTrustCommand, caTrustInstallCommand, caTrustUninstallCommand } from "./ca/trust_flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./bundle/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import {
@@ -164,6 +165,9 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate_steps.ts")).switchAction),
     withAction(caRotateFinishCommand, async () => (await import("./ca/rotate_steps.ts")).finishAction),
     withAction(caRotateAbortCommand, async () => (await import("./ca/rotate_steps.ts")).abortAction),
+    withAction(caTrustCommand, async () => (await import("./ca/trust.ts")).showAction),
+    withAction(caTrustInstallCommand, async () => (await import("./ca/trust.ts")).installAction),
+    withAction(caTrustUninstallCommand, async () => (await import("./ca/trust.ts")).uninstallAction),
     withAction(caRequestCommand, () => import("./ca/request.ts")),
     withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
     withAction(caSharesCreateCommand, async () => (await import("./ca/shares.ts")).createSharesAction),

@@ -163,6 +163,12 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     command: "ca ceremony",
     flags: ["out", "root-name", "root-duration", "root-cert", "root-key", "intermediate-csr", "shares", "threshold"],
   },
+  { command: "ca trust", flags: ["data-dir", "certificate-authority", "server", "ca-cert-hash", "print"] },
+  { command: "ca trust install", flags: ["data-dir", "certificate-authority", "server", "ca-cert-hash", "store"] },
+  {
+    command: "ca trust uninstall",
+    flags: ["data-dir", "certificate-authority", "server", "ca-cert-hash", "store", "all"],
+  },
   { command: "ca shares create", flags: ["data-dir", "shares", "threshold", "out"] },
   { command: "ca shares check", flags: ["data-dir", "key-file"] },
   { command: "ca shares combine", flags: ["ca-passphrase-share", "out"] },

@@ -65,7 +65,7 @@ test("tlsboot docs guide prints a guide, with the commands that print the guides
   assert.deepEqual({ code: guide.code, stderr: guide.stderr }, { code: 0, stderr: "" });
   assert.deepEqual(hyphens, guide);
   assert.match(guide.stdout, /^# /);
-  assert.match(guide.stdout, /tlsboot docs guide web_server/);
+  assert.match(guide.stdout, /tlsboot docs guide custom_signer/);
   assert.doesNotMatch(guide.stdout, /<!--|\]\(/);
 });
 

@@ -285,15 +285,15 @@ test("stolen_machine: a person and a node are revoked, and get new certificates"
   assert.match(out, /^node:n1 +keyCompromise +kubernetes-admin .* stolen from rack 4$/m);
 });
 
-test("web_server: a custom signer issues for a web server, and a policy approves the next one", async () => {
-  const out = await type(await readGuide("web_server"));
+test("custom_signer: a custom signer issues for a web server, and a policy approves the next one", async () => {
+  const out = await type(await readGuide("custom_signer"));
   assert.match(out, /www\/tls\.crt: OK/);
   assert.match(out, /DNS:www\.home\.arpa/);
 });
 
 test("air_gap: a machine, its serving certificate and a program get and renew their certificates by a stick", async () => {
   const guide = await readGuide("air_gap");
-  const files = (await readGuide("web_server")).files;
+  const files = (await readGuide("custom_signer")).files;
   const out = await type({
     ...guide,
     blocks: [...guide.blocks, "tlsboot up --data-dir ca", "kubectl --kubeconfig n1/kubeconfig auth whoami"],

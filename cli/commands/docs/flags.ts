@@ -62,6 +62,7 @@ export const GUIDE_NAMES = [
   "ca_on_paper",
   "class",
   "containers",
+  "custom_signer",
   "etcd",
   "expired_machine",
   "homelab",

@@ -141,5 +141,8 @@ async function formatWebGreeting(
     token === undefined ? "; copy the file there first" : ""
   }
   tlsboot request nas.${domain} ${credentials}
+
+  # on the machine of a browser, trust this CA
+  sudo tlsboot ca trust install ${server}
 `;
 }

@@ -1,8 +1,8 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
  * an old release, the OpenSSL of a new one, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a
- * web server, age, which opens our backups, clients of Kubernetes, podman, and a browser. Does nothing where they are
- * there.
+ * web server, age, which opens our backups, clients of Kubernetes, podman, a browser, and stores of trusted CAs. Does
+ * nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./debian.ts";
@@ -25,6 +25,9 @@ const CONTAINERS = ["podman", "runc"];
 /** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
 
+/** The stores of trusted CAs: Java's, and p11-kit, by which RHEL's update-ca-trust makes its bundles. */
+const TRUST_STORES = ["default-jre-headless", "p11-kit", "ca-certificates"];
+
 async function main(): Promise<void> {
   await ensureDebianPackages([
     ...EMULATOR,
@@ -37,6 +40,7 @@ async function main(): Promise<void> {
     ...PROGRAMS,
     ...CONTAINERS,
     ...BROWSER,
+    ...TRUST_STORES,
   ]);
   await ensureOldLibraries();
   await ensureNewOpenssl();

@@ -1,0 +1,182 @@
+/** Shows the stores of trusted CAs, prints the CA, and puts it into the stores or takes it out of them. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { discoverCa } from "../../../client/discover_cluster.ts";
+import { createConnector } from "../../../client/transport/connect.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { findNearest } from "../../../core/lib/nearest.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import { encodePem } from "../../../core/pki/pem.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { readTrustPem } from "../../authority/instance_authorities.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Action, Input } from "../../framework/command.ts";
+import { reportError, warn } from "../../framework/report.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { findTrustStores, toEntryName, TRUST_STORES, type TrustStore } from "../../trust_stores.ts";
+import { USER_AGENT } from "../../version.ts";
+import type { CaTrustFlags, CaTrustInstallFlags, CaTrustUninstallFlags } from "./trust_flags.ts";
+
+type SourceSettings = Omit<Settings<CaTrustFlags>, "print">;
+
+const DISCOVERY_SECONDS = 30;
+
+/** The action of the command `tlsboot ca trust`. */
+export const showAction: Action<CaTrustFlags> = {
+  async run({ settings }: Input<CaTrustFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const certificates = await readCas(settings, io, signal);
+    if (settings.print) {
+      io.stdout.write(certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join(""));
+      return EXIT.done;
+    }
+    for (const certificate of certificates) io.stdout.write(line`${describeCa(certificate)}\n`);
+    const stores = await findTrustStores({ io, files: createFilePort() });
+    for (const store of stores) {
+      const entries = await store.list().catch((error: unknown) => getErrorMessage(error));
+      const state = typeof entries === "string"
+        ? entries
+        : certificates.every((certificate) => entries.includes(toEntryName(certificate)))
+        ? "trusts it"
+        : "does not have it";
+      io.stdout.write(line`${store.name}: ${state} (${store.title})\n`);
+    }
+    if (stores.length === 0) io.stdout.write("this machine has none of the stores that tlsboot knows; see --print\n");
+    return EXIT.done;
+  },
+};
+
+/** The action of the command `tlsboot ca trust install`. */
+export const installAction: Action<CaTrustInstallFlags> = {
+  async run({ settings, isDebug }: Input<CaTrustInstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const stores = await chooseStores(settings.store, io);
+    const certificates = await readCas(settings, io, signal);
+    for (const certificate of certificates) io.stdout.write(line`${describeCa(certificate)}\n`);
+    const code = await changeEach(stores, async (store) => {
+      await store.install(certificates);
+      return `installed for ${store.title}`;
+    }, { io, isDebug });
+    remindOfUser(io);
+    return code;
+  },
+};
+
+/** The action of the command `tlsboot ca trust uninstall`. */
+export const uninstallAction: Action<CaTrustUninstallFlags> = {
+  async run({ settings, isDebug }: Input<CaTrustUninstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const stores = await chooseStores(settings.store, io);
+    const wanted = settings.all ? undefined : (await readCas(settings, io, signal)).map(toEntryName);
+    const code = await changeEach(stores, async (store) => {
+      const entries = (await store.list()).filter((entry) => wanted?.includes(entry) ?? true);
+      if (entries.length === 0) return "nothing to remove";
+      await store.uninstall(entries);
+      return `removed from ${store.title}`;
+    }, { io, isDebug });
+    remindOfUser(io);
+    return code;
+  },
+};
+
+/** Reads the CAs from a server, a file or the data directory. While a CA is being replaced, there are two. */
+async function readCas(settings: SourceSettings, io: Io, signal: AbortSignal): Promise<readonly CertificateFacts[]> {
+  const { pem, from } = await readCaPem(settings, io, signal);
+  const bundle = parseCaBundle(pem);
+  if (bundle.ok) return bundle.value;
+  throw new AppError("ca_invalid", `cannot use the CA of "${from}": ${bundle.error}`);
+}
+
+async function readCaPem(
+  { dataDir, certificateAuthority, server, caCertHash }: SourceSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<{ readonly pem: string; readonly from: string }> {
+  const files = createFilePort();
+  if (server !== undefined) {
+    if (certificateAuthority !== undefined) throw new UsageError("give --server or --certificate-authority, not both");
+    if (caCertHash.length === 0) {
+      throw new UsageError(
+        "--server needs --ca-cert-hash, to verify the CA",
+        "tlsboot ca show prints it beside the CA",
+      );
+    }
+    const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+    const options = { server, pins: caCertHash, connect, clock: io.clock, waitSeconds: DISCOVERY_SECONDS };
+    return { pem: await discoverCa(options, signal), from: server };
+  }
+  if (caCertHash.length > 0) throw new UsageError("--ca-cert-hash needs --server");
+  const path = resolve(io.cwd, certificateAuthority ?? authorityPaths(resolve(io.cwd, dataDir)).certificate);
+  const text = await files.readText(path);
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read the CA "${path}": no such file`, {
+      hint:
+        "name the CA with --certificate-authority, the data directory with --data-dir, or a server with --server and " +
+        "--ca-cert-hash",
+    });
+  }
+  const isOwn = certificateAuthority === undefined;
+  return { pem: isOwn ? await readTrustPem(resolve(io.cwd, dataDir), files) : text, from: path };
+}
+
+/** Returns the named stores, or all of this machine. UsageError for a name that is none, AppError when there is no store. */
+async function chooseStores(names: readonly string[], io: Io): Promise<readonly TrustStore[]> {
+  const all = await findTrustStores({ io, files: createFilePort() });
+  for (const name of names) {
+    if (all.some((store) => store.name === name)) continue;
+    if (TRUST_STORES.some((known) => known === name)) {
+      throw new AppError("not_found", `cannot change the store ${name}: this machine does not have it`, {
+        hint: "tlsboot ca trust lists the stores of this machine; --print prints the CA for others",
+      });
+    }
+    const nearest = findNearest(name, TRUST_STORES);
+    throw new UsageError(
+      `cannot use "${name}" as --store`,
+      nearest === undefined ? `want one of ${TRUST_STORES.join(", ")}` : `did you mean ${nearest}?`,
+    );
+  }
+  const chosen = names.length === 0 ? all : all.filter((store) => names.includes(store.name));
+  if (chosen.length > 0) return chosen;
+  throw new AppError("not_found", "this machine has none of the stores that tlsboot knows", {
+    hint: "print the CA with --print, and import it by hand",
+  });
+}
+
+/** Changes each store, also after a failure in another one. */
+async function changeEach(
+  stores: readonly TrustStore[],
+  change: (store: TrustStore) => Promise<string>,
+  { io, isDebug }: { readonly io: Io; readonly isDebug: boolean },
+): Promise<ExitCode> {
+  let hasFailed = false;
+  for (const store of stores) {
+    try {
+      io.stdout.write(line`${store.name}: ${await change(store)}\n`);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      hasFailed = true;
+      const isDenied = /EACCES|EPERM|[Pp]ermission denied/.test(error.message);
+      const hint = error.hint ?? (isDenied ? "run it with sudo, or choose other stores with --store" : undefined);
+      const shown = new AppError(error.code, `${store.name}: ${error.message}`, {
+        cause: error,
+        ...(hint === undefined ? {} : { hint }),
+      });
+      reportError(shown, io, isDebug);
+    }
+  }
+  return hasFailed ? EXIT.failed : EXIT.done;
+}
+
+/** With sudo, the browsers are those of root. */
+function remindOfUser(io: Io): void {
+  const user = io.env["SUDO_USER"];
+  if (user === undefined || user === "root") return;
+  warn(`for the browsers of ${user}, run it again without sudo and with --store nss`, io);
+}
+
+function describeCa(certificate: CertificateFacts): string {
+  return `CA ${formatName(certificate.subject)} ${publicKeyPin(certificate)}`;
+}

@@ -1,0 +1,110 @@
+/** The commands `tlsboot ca trust …`: flags, help and examples. */
+import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { DATA_DIR_FLAG } from "../../flags/common.ts";
+import { parseServerUrl } from "../../flags/request.ts";
+import { defineCommand } from "../../framework/command.ts";
+import { fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag } from "../../framework/flags.ts";
+import { TRUST_STORES } from "../../trust_stores.ts";
+
+/** The flags that name the CA. */
+const CA_SOURCE_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  certificateAuthority: fileFlag({ summary: "File with the CA, PEM. Without it, the CA in --data-dir." }),
+  server: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "URL",
+    summary: "Instead of a file: address of an API server that publishes its CA, with --ca-cert-hash.",
+    parse: parseServerUrl,
+  }),
+  caCertHash: parsedListFlag({
+    isCommandLineOnly: true,
+    placeholder: "HASH",
+    summary: "With --server: sha256:... of the CA's public key, as tlsboot up and tlsboot ca show print it.",
+    parse: parsePublicKeyPin,
+  }),
+} as const;
+
+const STORE_FLAG = listFlag({
+  isCommandLineOnly: true,
+  placeholder: "STORE",
+  completion: { kind: "choices", choices: TRUST_STORES },
+  summary: "Stores to change: debian, rhel, firefox, nss, java. Without it, all that this machine has.",
+});
+
+const CA_TRUST_FLAGS = {
+  ...CA_SOURCE_FLAGS,
+  print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
+} as const;
+
+/** The type of the flags of `ca trust`. */
+export type CaTrustFlags = typeof CA_TRUST_FLAGS;
+
+/** The command that prints the CA, or the stores that trust it. */
+export const caTrustCommand = defineCommand({
+  path: ["ca", "trust"],
+  summary: "Show where this machine trusts the CA, or print the CA",
+  description: `Show where this machine trusts the CA, or print the CA.
+
+ Lists the stores of trusted CAs on this machine, and whether each has the CA. With --print the CA is printed as PEM, to be
+ put into any other store, such as that of a phone.`,
+  group: "Key and File Commands",
+  args: [],
+  flags: CA_TRUST_FLAGS,
+  examples: [
+    { comment: "Show the stores of this machine", command: "tlsboot ca trust" },
+    { comment: "Write the CA into a file for a phone", command: "tlsboot ca trust --print > home-ca.crt" },
+  ],
+  exitCodes: {},
+});
+
+const CA_TRUST_INSTALL_FLAGS = { ...CA_SOURCE_FLAGS, store: STORE_FLAG } as const;
+
+/** The type of the flags of `ca trust install`. */
+export type CaTrustInstallFlags = typeof CA_TRUST_INSTALL_FLAGS;
+
+/** The command that lets this machine trust the CA. */
+export const caTrustInstallCommand = defineCommand({
+  path: ["ca", "trust", "install"],
+  summary: "Let the programs and browsers of this machine trust the CA",
+  description: `Let the programs and browsers of this machine trust the CA.
+
+ Puts the CA into the stores of trusted CAs: Debian's and RHEL's for the whole system (curl, wget, Python, Go), the policies
+ of Firefox, the databases of Chromium and of Firefox' profiles (nss), and Java's. The stores of the system need root, and
+ nss is that of the user who runs the command. A holder of the CA's key can then answer for every web site.`,
+  group: "Key and File Commands",
+  args: [],
+  flags: CA_TRUST_INSTALL_FLAGS,
+  examples: [
+    { comment: "On the machine of the server", command: "sudo tlsboot ca trust install" },
+    {
+      comment: "On another machine, by the line that tlsboot up prints",
+      command: "sudo tlsboot ca trust install --server https://192.168.1.2:6443 --ca-cert-hash sha256:...",
+    },
+    { comment: "For the browsers of this user alone", command: "tlsboot ca trust install --store nss" },
+  ],
+  exitCodes: { 1: "failed in one of the stores" },
+});
+
+const CA_TRUST_UNINSTALL_FLAGS = {
+  ...CA_SOURCE_FLAGS,
+  store: STORE_FLAG,
+  all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
+} as const;
+
+/** The type of the flags of `ca trust uninstall`. */
+export type CaTrustUninstallFlags = typeof CA_TRUST_UNINSTALL_FLAGS;
+
+/** The command that takes the CA out of the stores. */
+export const caTrustUninstallCommand = defineCommand({
+  path: ["ca", "trust", "uninstall"],
+  summary: "Take the CA out of the stores of this machine",
+  description: `Take the CA out of the stores of this machine, as ca trust install put it there.`,
+  group: "Key and File Commands",
+  args: [],
+  flags: CA_TRUST_UNINSTALL_FLAGS,
+  examples: [
+    { comment: "Remove the CA in --data-dir", command: "sudo tlsboot ca trust uninstall" },
+    { comment: "Remove every CA that tlsboot has installed", command: "sudo tlsboot ca trust uninstall --all" },
+  ],
+  exitCodes: { 1: "failed in one of the stores" },
+});

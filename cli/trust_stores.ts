@@ -1,0 +1,332 @@
+/**
+ * The stores in which a machine keeps the CAs that it trusts: Debian's and RHEL's for the whole system, Firefox' policies,
+ * the databases of browsers (NSS), and Java's. An entry is named after the fingerprint of its certificate, so that it can
+ * be found and removed again.
+ */
+import { execFile } from "node:child_process";
+import { access, constants, readdir } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import type { FilePort } from "../client/files.ts";
+import { AppError, getErrorMessage } from "../core/errors.ts";
+import { isRecord } from "../core/lib/record.ts";
+import type { CertificateFacts } from "../core/pki/certificate.ts";
+import { encodePem } from "../core/pki/pem.ts";
+import type { Io } from "./io.ts";
+
+/** The names of the stores, in the order in which they are changed. */
+export const TRUST_STORES = ["debian", "rhel", "firefox", "nss", "java"] as const;
+
+/** One of the names in TRUST_STORES. */
+export type TrustStoreName = (typeof TRUST_STORES)[number];
+
+/** A store on this machine. */
+export interface TrustStore {
+  readonly name: TrustStoreName;
+  /** Whose programs read it, and where it is, for people. */
+  readonly title: string;
+  /** Lists the entries of tlsboot. */
+  list(): Promise<readonly string[]>;
+  install(certificates: readonly CertificateFacts[]): Promise<void>;
+  /** Removes entries, by the names that `list` returns. */
+  uninstall(entries: readonly string[]): Promise<void>;
+}
+
+/** The adapters of the stores. */
+export interface TrustStoreDeps {
+  readonly io: Pick<Io, "env">;
+  readonly files: FilePort;
+}
+
+const ENTRY = /^tlsboot-[0-9a-f]{16}$/;
+const PUBLIC_MODE = 0o644;
+const FOLDER_MODE = 0o755;
+const PRIVATE_FOLDER_MODE = 0o700;
+
+/** Returns the name of the entry of a certificate, such as `tlsboot-0f9a31c27be84d65`. */
+export function toEntryName({ sha256Fingerprint }: Pick<CertificateFacts, "sha256Fingerprint">): string {
+  return `tlsboot-${sha256Fingerprint.slice(0, 16)}`;
+}
+
+/** Finds the stores of this machine. A store whose tool is missing is found too, and reports that when it is used. */
+export async function findTrustStores(deps: TrustStoreDeps): Promise<readonly TrustStore[]> {
+  const found = await Promise.all([findDebian(deps), findRhel(deps), findFirefox(deps), findNss(deps), findJava(deps)]);
+  return found.filter((store) => store !== undefined);
+}
+
+async function findDebian(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
+  const folder = "/usr/local/share/ca-certificates";
+  const program = await findProgram("update-ca-certificates", deps);
+  if (program === undefined) return undefined;
+  const title = `programs of this system, by ${folder}`;
+  return createFolderStore({ name: "debian", title, folder, update: () => runProgram(program, [], deps) }, deps);
+}
+
+async function findRhel(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
+  const folder = "/etc/pki/ca-trust/source/anchors";
+  const program = await findProgram("update-ca-trust", deps);
+  if (program === undefined) return undefined;
+  const title = `programs of this system, by ${folder}`;
+  return createFolderStore({ name: "rhel", title, folder, update: () => runProgram(program, ["extract"], deps) }, deps);
+}
+
+/** Creates a store that is a folder of PEM files and a program that takes them over. */
+function createFolderStore(
+  { name, title, folder, update }: {
+    readonly name: TrustStoreName;
+    readonly title: string;
+    readonly folder: string;
+    readonly update: () => Promise<unknown>;
+  },
+  { files }: TrustStoreDeps,
+): TrustStore {
+  return {
+    name,
+    title,
+    list: async () => (await listNames(folder)).map((file) => file.replace(/\.crt$/, "")).filter(isEntry),
+    async install(certificates) {
+      await writeCertificates(folder, certificates, files);
+      await update();
+    },
+    async uninstall(entries) {
+      for (const entry of entries) await files.unlink(join(folder, `${entry}.crt`));
+      await update();
+    },
+  };
+}
+
+/** The folders in which distributions install Firefox. */
+const FIREFOX_FOLDERS = [
+  "/usr/lib/firefox",
+  "/usr/lib/firefox-esr",
+  "/usr/lib64/firefox",
+  "/opt/firefox",
+  "/etc/firefox",
+];
+/** Firefox reads the policies of the whole system here (https://mozilla.github.io/policy-templates/). */
+const FIREFOX_POLICIES = "/etc/firefox/policies";
+
+async function findFirefox({ files }: TrustStoreDeps): Promise<TrustStore | undefined> {
+  const found = await Promise.all(FIREFOX_FOLDERS.map((path) => files.stat(path)));
+  if (found.every((facts) => facts === undefined)) return undefined;
+  const path = join(FIREFOX_POLICIES, "policies.json");
+  const toPath = (entry: string) => join(FIREFOX_POLICIES, `${entry}.crt`);
+  const toEntry = (file: string) => file.slice(file.lastIndexOf("/") + 1).replace(/\.crt$/, "");
+  const change = async (edit: (paths: readonly string[]) => readonly string[]): Promise<void> => {
+    const { all, installed } = await readPolicies(path, files);
+    const policies = isRecord(all["policies"]) ? all["policies"] : {};
+    const certificates = isRecord(policies["Certificates"]) ? policies["Certificates"] : {};
+    const Install = edit(installed);
+    const next = { ...all, policies: { ...policies, Certificates: { ...certificates, Install } } };
+    await files.makeDirectory(FIREFOX_POLICIES, FOLDER_MODE);
+    await files.writeAtomic(path, `${JSON.stringify(next, null, 2)}\n`, PUBLIC_MODE);
+  };
+  return {
+    name: "firefox",
+    title: `Firefox of every user, by ${path}`,
+    list: async () => (await readPolicies(path, files)).installed.map(toEntry).filter(isEntry),
+    async install(certificates) {
+      await writeCertificates(FIREFOX_POLICIES, certificates, files);
+      const added = certificates.map((certificate) => toPath(toEntryName(certificate)));
+      await change((paths) => [...new Set([...paths, ...added])]);
+    },
+    async uninstall(entries) {
+      await change((paths) => paths.filter((file) => !entries.includes(toEntry(file))));
+      for (const entry of entries) await files.unlink(toPath(entry));
+    },
+  };
+}
+
+/** Reads the policies of Firefox, and the certificates that they install. AppError `config_invalid`. */
+async function readPolicies(
+  path: string,
+  files: FilePort,
+): Promise<{ readonly all: Readonly<Record<string, unknown>>; readonly installed: readonly string[] }> {
+  const text = await files.readText(path);
+  if (text === undefined) return { all: {}, installed: [] };
+  let all: unknown;
+  try {
+    all = JSON.parse(text);
+  } catch (error) {
+    throw new AppError("config_invalid", `cannot read "${path}": ${getErrorMessage(error)}`, {
+      hint: "correct the file",
+    });
+  }
+  if (!isRecord(all)) throw new AppError("config_invalid", `cannot read "${path}": it is not a JSON object`);
+  const policies = isRecord(all["policies"]) ? all["policies"] : {};
+  const certificates = isRecord(policies["Certificates"]) ? policies["Certificates"] : {};
+  const installed = Array.isArray(certificates["Install"]) ? certificates["Install"] : [];
+  return { all, installed: installed.filter((value) => typeof value === "string") };
+}
+
+/** The folders with the profiles of Firefox, below the home of a user. */
+const PROFILE_FOLDERS = [".mozilla/firefox", "snap/firefox/common/.mozilla/firefox"];
+/** The database of Chromium and its relatives, below the home of a user. */
+const CHROMIUM_DATABASE = ".pki/nssdb";
+const CHROMIUM_PROGRAMS = [
+  "chromium",
+  "chromium-browser",
+  "google-chrome",
+  "google-chrome-stable",
+  "brave-browser",
+  "microsoft-edge",
+];
+
+async function findNss(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
+  const { io: { env }, files } = deps;
+  const home = env["HOME"] ?? "";
+  if (home === "") return undefined;
+  const own = join(home, CHROMIUM_DATABASE);
+  const hasChromium = (await Promise.all(CHROMIUM_PROGRAMS.map((name) => findProgram(name, deps)))).some(Boolean);
+  const isThere = await files.stat(join(own, "cert9.db")) !== undefined;
+  const databases = [...(hasChromium || isThere ? [own] : []), ...await listProfiles(home, files)];
+  if (databases.length === 0) return undefined;
+  const certutil = async (database: string, ...args: readonly string[]): Promise<string> => {
+    const program = await findProgram("certutil", deps);
+    if (program === undefined) {
+      throw new AppError("not_found", "cannot change the databases of browsers: there is no certutil", {
+        hint: "install it: apt install libnss3-tools, or dnf install nss-tools",
+      });
+    }
+    return await runProgram(program, ["-d", `sql:${database}`, ...args], deps);
+  };
+  const listIn = async (database: string): Promise<readonly string[]> => {
+    if (await files.stat(join(database, "cert9.db")) === undefined) return [];
+    return (await certutil(database, "-L")).split("\n").map((line) => line.split(/\s/)[0] ?? "").filter(isEntry);
+  };
+  return {
+    name: "nss",
+    title: `browsers of this user, by ${databases.join(" and ")}`,
+    list: async () => [...new Set((await Promise.all(databases.map(listIn))).flat())],
+    async install(certificates) {
+      for (const database of databases) {
+        if (await files.stat(join(database, "cert9.db")) === undefined) {
+          await files.makeDirectory(database, PRIVATE_FOLDER_MODE);
+          await certutil(database, "-N", "--empty-password");
+        }
+        const present = await listIn(database);
+        for (const certificate of certificates) {
+          const entry = toEntryName(certificate);
+          if (present.includes(entry)) continue;
+          await withFile(
+            certificate,
+            database,
+            files,
+            (file) => certutil(database, "-A", "-n", entry, "-t", "C,,", "-i", file),
+          );
+        }
+      }
+    },
+    async uninstall(entries) {
+      for (const database of databases) {
+        const present = await listIn(database);
+        for (const entry of entries) if (present.includes(entry)) await certutil(database, "-D", "-n", entry);
+      }
+    },
+  };
+}
+
+async function listProfiles(home: string, files: FilePort): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const folder of PROFILE_FOLDERS.map((path) => join(home, path))) {
+    for (const name of await listNames(folder)) {
+      if (await files.stat(join(folder, name, "cert9.db")) !== undefined) found.push(join(folder, name));
+    }
+  }
+  return found;
+}
+
+/** The password of the store that Java ships; it protects nothing, because the store has no secrets. */
+const JAVA_PASSWORD = "changeit";
+
+async function findJava(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
+  const { io: { env }, files } = deps;
+  const { JAVA_HOME = "" } = env;
+  const own = JAVA_HOME === "" ? undefined : join(JAVA_HOME, "bin", "keytool");
+  const program = own !== undefined && await isExecutable(own) ? own : await findProgram("keytool", deps);
+  if (program === undefined) return undefined;
+  const keytool = (...args: readonly string[]) =>
+    runProgram(program, [...args, "-cacerts", "-storepass", JAVA_PASSWORD, "-J-Duser.language=en"], deps);
+  const list = async () => (await keytool("-list")).split("\n").map((line) => line.split(",")[0] ?? "").filter(isEntry);
+  return {
+    name: "java",
+    title: `Java programs, by the cacerts of ${program}`,
+    list,
+    async install(certificates) {
+      const present = await list();
+      for (const certificate of certificates) {
+        const entry = toEntryName(certificate);
+        if (present.includes(entry)) continue;
+        const folder = env["TMPDIR"] ?? "/tmp";
+        await withFile(
+          certificate,
+          folder,
+          files,
+          (file) => keytool("-importcert", "-noprompt", "-trustcacerts", "-alias", entry, "-file", file),
+        );
+      }
+    },
+    async uninstall(entries) {
+      for (const entry of entries) await keytool("-delete", "-alias", entry);
+    },
+  };
+}
+
+function isEntry(name: string): boolean {
+  return ENTRY.test(name);
+}
+
+async function writeCertificates(
+  folder: string,
+  certificates: readonly CertificateFacts[],
+  files: FilePort,
+): Promise<void> {
+  await files.makeDirectory(folder, FOLDER_MODE);
+  for (const certificate of certificates) {
+    const path = join(folder, `${toEntryName(certificate)}.crt`);
+    await files.writeAtomic(path, encodePem("CERTIFICATE", certificate.der), PUBLIC_MODE);
+  }
+}
+
+/** Writes a certificate into a new file for a program, and removes the file afterwards. */
+async function withFile(
+  certificate: CertificateFacts,
+  folder: string,
+  files: FilePort,
+  use: (path: string) => Promise<unknown>,
+): Promise<void> {
+  const path = join(folder, `.${toEntryName(certificate)}.${process.pid}.crt`);
+  await files.createExclusive(path, encodePem("CERTIFICATE", certificate.der), PUBLIC_MODE);
+  try {
+    await use(path);
+  } finally {
+    await files.unlink(path);
+  }
+}
+
+async function listNames(folder: string): Promise<readonly string[]> {
+  return await readdir(folder).catch(() => []);
+}
+
+/** Finds a program on the path, and where administrators' programs are. */
+async function findProgram(name: string, { io: { env } }: TrustStoreDeps): Promise<string | undefined> {
+  const folders = [...(env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"].filter((folder) => folder !== "");
+  for (const folder of folders) if (await isExecutable(join(folder, name))) return join(folder, name);
+  return undefined;
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return await access(path, constants.X_OK).then(() => true, () => false);
+}
+
+/** Runs a program and returns its output. AppError `io` with what it printed. */
+function runProgram(program: string, args: readonly string[], { io: { env } }: TrustStoreDeps): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, [...args], { env: { ...env }, timeout: 120_000 }, (error, stdout, stderr) => {
+      if (error === null) return resolve(stdout);
+      const said = (stderr.trim() || stdout.trim() || getErrorMessage(error)).split("\n").slice(-3).join("; ");
+      reject(new AppError("io", `${program} failed: ${said}`, { cause: error }));
+    });
+    child.stdin?.end();
+  });
+}
