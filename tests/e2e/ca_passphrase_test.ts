@@ -82,7 +82,8 @@ test("a passphrase is prompted for on a terminal, twice for a new key", async ()
   assert.match(made.stderr, /^Passphrase of the new key: \nThe same again: \n/);
   const admin = await tlsboot("kubeconfig admin", typed(`${PASSPHRASE}\n`));
   assert.equal(admin.code, 0, admin.stderr);
-  assert.match(admin.stderr, /^Passphrase of tlsboot-data\/pki\/ca\.key: \n$/);
+  assert.match(admin.stderr, /^Passphrase of tlsboot-data\/pki\/ca\.key: \n⠋ deriving the key from the passphrase/);
+  assert.ok(admin.stderr.endsWith("\r\x1b[2K"), admin.stderr);
   const given = await tlsboot("kubeconfig admin --force", typed("\n"));
   assert.equal(given.code, 1);
   assert.match(given.stderr, /cannot use the passphrase from the terminal: it is empty/);

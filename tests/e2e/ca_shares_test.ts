@@ -194,7 +194,7 @@ test("shares are typed group by group on a terminal, and a mistyped group is ask
   );
   assert.match(admin.stderr, /This is share 1 of 3 of the set .{6}\.\nShare 2 of the 2 that are needed, group 1: \n/);
   assert.match(admin.stderr, /This share does not fit: .* are the same share, number 1\.\n/);
-  assert.match(admin.stderr, /This is share 2 of 3 of the set .{6}\.\n$/);
+  assert.match(admin.stderr, /This is share 2 of 3 of the set .{6}\.\n⠋ deriving the key from the passphrase/);
   for (const group of [...first, ...second]) assert.ok(!admin.stderr.includes(group));
   // A share at the prompt for the passphrase is taken for what it is.
   const pasted = await tlsboot("kubeconfig admin --force", {
