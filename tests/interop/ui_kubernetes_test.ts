@@ -1,11 +1,14 @@
 /** `tlsboot ui` in front of a real kube-apiserver, whose own controllers sign what is approved on the page. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { X509Certificate } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
-import { after, before, describe } from "node:test";
+import { after, before, describe, test } from "node:test";
+import { eventually } from "../support/eventually.ts";
 import { startBrowser } from "../support/browser.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { AUDIT_POLICY, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
+import { AUDIT_POLICY, readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
 
 describe("ui at kube-apiserver", () => {
   const stack = new AsyncDisposableStack();
@@ -36,4 +39,31 @@ describe("ui at kube-apiserver", () => {
   });
 
   testRequestFlows(() => world);
+
+  test("the other pages show what requests, Nodes and published CAs say, and what kube-apiserver does not have", async () => {
+    const { ui, cluster: { kubectl }, alice: { page } } = world;
+    const read = async (path: string) => {
+      assert.equal((await page.goto(ui.origin + path))?.status(), 200, path);
+      return await readMain(page);
+    };
+    const node = { apiVersion: "v1", kind: "Node", metadata: { name: "w1" } };
+    await kubectl.given({ stdin: JSON.stringify(node) }).run("create", "-f", "-");
+    const issued = await eventually("the controllers have signed", async () => {
+      const text = await kubectl.run("get", "csr", "bert-mouse", "-o", "jsonpath={.status.certificate}");
+      return text === "" ? undefined : new X509Certificate(Buffer.from(text, "base64"));
+    });
+    await eventually("the Node is a machine", async () => /\bw1\b/.test(await read("/machines")) ? true : undefined);
+    const missing = /Not shown: certificates without a request that still exists.*: this is another API server/;
+    assert.match(await read("/machines"), missing);
+    assert.match(await read("/machines/w1"), /no certificate is known[^]*its kubelet has not reported yet/);
+    const serial = issued.serialNumber.toLowerCase();
+    assert.match(await read("/certificates"), missing);
+    const certificate = await read(`/certificates/${serial}`);
+    for (const fact of ["bert-mouse", serial, issued.validToDate.toISOString().slice(0, 19), "alice"]) {
+      assert.ok(certificate.includes(fact), `${fact}\n${certificate}`);
+    }
+    assert.match(await read("/revocations"), /kube-apiserver reads no list of revoked certificates/);
+    assert.match(await read("/ca"), /CN=kubernetes[^]*clients of the API[^]*tlsboot docs guide new_ca/);
+    assert.match(await read("/activity"), /the request was denied for/);
+  });
 });
