@@ -45,7 +45,7 @@ test("homelab: a machine gets its certificate with a token and the hash of the C
   assert.match(out, /nas\/pki\/kubelet-client-current\.pem: OK/);
 });
 
-test("browser: the page opens by its link, and a request is approved and a machine seen on it", async () => {
+test("browser: an approver opens the page by its link, approves a request there and sees the machine", async () => {
   const guide = await readGuide("browser");
   // curl does what a person does with the page.
   const approve = [
