@@ -191,6 +191,31 @@ test("tlsboot review --watch goes on with new requests, in their order", async (
   await tlsboot("deny", "csr/csr-w1", "csr/csr-w3");
 });
 
+test("tlsboot describe csr compares with the last certificate, and leaves out what the user may not read", async () => {
+  await request("csr-h1", "h1");
+  assert.deepEqual(await tlsboot("approve", "csr/csr-h1"), {
+    code: 0,
+    stdout: "certificatesigningrequest.certificates.k8s.io/csr-h1 approved\n",
+    stderr: "",
+  });
+  await request("csr-h1-again", "h1", { usages: ["digital signature", "key encipherment", "client auth"] });
+  const { stdout } = await tlsboot("describe", "csr", "csr-h1-again");
+  assert.match(
+    stdout,
+    /\nSummary: +node h1, with the token abcdef, which no longer exists, asks for another client cert/,
+  );
+  assert.match(stdout, /\nLast certificate:\n {2}State: +valid, from \S+ to \S+\n {2}Serial number: +[0-9a-f]+\n/);
+  assert.match(
+    stdout,
+    /\n {2}Differences: +Before +Now\n {4}usages +digital signature, client auth +digital signature, key encipherment, client auth\n\n/,
+  );
+  assert.equal((await tlsboot("kubeconfig", "user", "eve", "--role", "viewer")).code, 0);
+  const seen = await tlsboot("describe", "csr", "csr-h1-again", "--kubeconfig", "eve.kubeconfig");
+  assert.equal(seen.code, 0, seen.stderr);
+  assert.match(seen.stdout, /\nSummary: +node h1, with the token abcdef, asks for another client certificate/);
+  await tlsboot("deny", "csr/csr-h1-again");
+});
+
 for (
   const [args, want] of [
     [["review", "n1", "--watch"], /a name cannot be given together with --watch/],
