@@ -101,7 +101,7 @@ const OTHER_VARIABLES: ReadonlySet<string> = new Set([
 ].map((name) => `TLSBOOT_${name}`));
 
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-const SERVICE_VARIABLE = /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)$/;
+const SERVICE_VARIABLE = /_SERVICE_(?:HOST$|PORT$|PORT_)|_PORT(?:_\d{1,5}_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)?$/;
 
 /** The prefix of all names that `environmentName` returns. */
 const PREFIX = "TLSBOOT_";
