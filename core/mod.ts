@@ -229,7 +229,7 @@ export {
 export { type Inventory, type NodeNames, parseInventory } from "./approval/inventory.ts";
 export { evaluateKubeletClient } from "./approval/kubelet_client.ts";
 export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/node_names.ts";
-export type { Evidence, Lookup, NodeCertificate } from "./approval/ownership.ts";
+export type { Evidence, Lookup, NameClaim, NodeCertificate } from "./approval/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
 export { listPastApprovals, type PastApproval } from "./approval/past_approvals.ts";
 export type {

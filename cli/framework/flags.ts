@@ -8,11 +8,11 @@ import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 
-/** The groups of a command's options in help, in this order. A flag without a group is a common one. */
-export const FLAG_GROUPS = ["Common", "Access", "Certificate", "Audit", "etcd", "Tuning"] as const;
+/** One of the groups of a command's options in help. */
+export type FlagGroup = "Common" | "Access" | "Certificate" | "Audit" | "etcd" | "Tuning";
 
-/** One of the groups of options. */
-export type FlagGroup = (typeof FLAG_GROUPS)[number];
+/** The groups in the order of help. A flag without a group is a common one. */
+export const FLAG_GROUPS: readonly FlagGroup[] = ["Common", "Access", "Certificate", "Audit", "etcd", "Tuning"];
 
 /** A flag with its default, its help and its parser. */
 export interface Flag<T> {

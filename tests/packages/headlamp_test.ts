@@ -69,8 +69,9 @@ async function serveHost(plugin: string): Promise<string> {
   const connect = createConnector({ files: port, clock, userAgent: "test" });
   const cluster = stack.use(await connect(await readCluster(`${instance.data}/admin.kubeconfig`, port)));
   const server = createServer((request, response) => {
-    const file = files[request.url ?? ""];
-    if (file === undefined) return void forward(cluster, request, response);
+    const file = files[(request.url ?? "").replace(/^\/\?.*/, "/")];
+    // A page that is left does not wait for its answers.
+    if (file === undefined) return void forward(cluster, request, response).catch(() => response.destroy());
     response.setHeader("content-type", file[0]).end(file[1]);
   });
   server.listen(0, "127.0.0.1");
@@ -119,8 +120,8 @@ async function readStored(name: string): Promise<CertificateSigningRequest> {
 
 async function openPath(path: string): Promise<Page> {
   const { page } = shown;
-  await page.goto(`${origin}/#${path}`);
-  await page.reload();
+  // Another query is another document; a fragment alone is not.
+  await page.goto(`${origin}/?${encodeURIComponent(path)}#${path}`);
   return page;
 }
 
