@@ -30,7 +30,7 @@ export function readWebScope(
     throw new UsageError("--web-network needs --web-domain: addresses are additional names of a web server");
   }
   const scope = { domains: [...new Set(domains)], networks: [...new Set(networks)] };
-  for (const warning of listScopeWarnings(scope)) logger.warn(warning);
+  for (const { message, fields } of listScopeWarnings(scope)) logger.warn(message, fields);
   return scope;
 }
 

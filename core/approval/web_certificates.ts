@@ -123,18 +123,25 @@ const PRIVATE_RANGES = [
   "2001:db8::/32",
 ];
 
+/** A warning about a scope: a constant message, and the domain or network that it is about. */
+export interface ScopeWarning {
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+const WIDE_DOMAIN =
+  "others own names under this --web-domain: a machine with a token can get a certificate for any of " +
+  "them, and every browser that trusts this CA accepts it; name a domain of your own";
+const OPEN_NETWORK = "this --web-network has addresses of the Internet, which may belong to others";
+
 /** Lists what a careful operator should know about a scope before browsers trust its CA. */
-export function listScopeWarnings({ domains, networks }: WebScope): readonly string[] {
-  const wide = domains.filter((domain) =>
-    domain.includes(".") ? SECOND_LEVEL.test(domain) : !PRIVATE_TLDS.includes(domain)
-  ).map((domain) =>
-    `--web-domain ${domain} is a domain under which others own names: a machine with a token can get a certificate for ` +
-    "any of them, and every browser that trusts this CA accepts it; name a domain of your own"
-  );
-  const open = networks.filter((network) => !PRIVATE_RANGES.some((range) => contains(range, network))).map((network) =>
-    `--web-network ${network} has addresses of the Internet, which may belong to others`
-  );
-  return [...wide, ...open];
+export function listScopeWarnings({ domains, networks }: WebScope): readonly ScopeWarning[] {
+  const isWide = (domain: string) => domain.includes(".") ? SECOND_LEVEL.test(domain) : !PRIVATE_TLDS.includes(domain);
+  const isOpen = (network: string) => !PRIVATE_RANGES.some((range) => contains(range, network));
+  return [
+    ...domains.filter(isWide).map((domain) => ({ message: WIDE_DOMAIN, fields: { domain } })),
+    ...networks.filter(isOpen).map((network) => ({ message: OPEN_NETWORK, fields: { network } })),
+  ];
 }
 
 function contains(outer: string, inner: string): boolean {

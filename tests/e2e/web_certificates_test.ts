@@ -66,6 +66,20 @@ test("tlsboot request NAME gets a certificate by a token, and renews it and its 
   assert.notEqual(await readFile(folder.join("nas.home.lan", "identity.kubeconfig"), "utf8"), identity);
 });
 
+test("a web server elsewhere needs the address, a token and the hash of the CA", async () => {
+  const kubeconfig = await readFile(folder.join("data", "web.kubeconfig"), "utf8");
+  const [token = ""] = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(kubeconfig) ?? [];
+  const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
+  const server = ["--server", instance.url, "--data-dir", "nowhere"];
+  const wrong = ["--token", token, "--ca-cert-hash", `sha256:${"0".repeat(64)}`];
+  assert.match((await tlsboot("request", "far.home.lan", ...server, ...wrong)).stderr, /cannot trust cluster-info/);
+  await succeed("request", "away.home.lan", ...server, "--token", token, "--ca-cert-hash", hash);
+  // The token of a machine is not one of a web server.
+  const machine = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(await readFile(folder.join("data", "bootstrap.kubeconfig"), "utf8"));
+  const other = ["--token", machine?.[0] ?? "", "--ca-cert-hash", hash, "--timeout", "2s"];
+  assert.equal((await tlsboot("request", "odd.home.lan", ...server, ...other)).code, 3);
+});
+
 test("an identity may request certificates for its names, and nothing else", async () => {
   await succeed("request", "www.home.lan");
   const identity = ["--kubeconfig", "www.home.lan/identity.kubeconfig"];
