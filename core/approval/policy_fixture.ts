@@ -16,7 +16,7 @@ import {
 import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/key_algorithm.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeNames } from "./inventory.ts";
-import type { NodeCertificate } from "./ownership.ts";
+import type { NameClaim, NodeCertificate } from "./ownership.ts";
 
 /** The kind of a file of policy tests. */
 export const POLICY_TEST_KIND = "PolicyTest";
@@ -46,6 +46,8 @@ export interface PolicyCase {
   readonly held: NodeNames | undefined;
   /** The valid client certificates of the requested node, each from another key than the request. */
   readonly certificates: readonly NodeCertificate[];
+  /** The names that other users hold, each with another key than the request. */
+  readonly holders: readonly NameClaim[];
   /** Names and addresses of the API server. */
   readonly server: readonly string[];
   /** The virtual subresources of certificatesigningrequests that the requester may create. */
@@ -112,6 +114,7 @@ const COMMON = {
   ),
   held: optionalKey(names),
   certificates: optionalKey(listOf(mapping({ from: requiredKey(time), until: requiredKey(time) }))),
+  holders: optionalKey(listOf(mapping({ name: requiredKey(text), holder: requiredKey(text) }))),
   server: optionalKey(listOf(text)),
   permissions: optionalKey(listOf(text)),
   unreachable: optionalKey(listOf(oneOf(["nodes", "permissions"]))),
@@ -174,6 +177,12 @@ function createCase(own: ReadCase, defaults: Common, fault: (text: string) => vo
       fingerprint: "",
       notBefore: new Date(from),
       notAfter: new Date(until),
+    })),
+    holders: (all.holders ?? []).map(({ name, holder }) => ({
+      name,
+      holder,
+      publicKeyFingerprint: "another key",
+      notAfter: undefined,
     })),
     server: all.server ?? [],
     permissions: all.permissions ?? [],

@@ -410,3 +410,39 @@ test("tlsboot up --policy kubelet-serving needs the inventory", async () => {
   assert.equal(code, 2);
   assert.match(stderr, /--inventory is missing: policy "kubelet-serving" uses it to prove/);
 });
+
+test("tlsboot approver test checks who holds a name, and rules that pass on", async () => {
+  await mkdir(folder.join("claims"));
+  const match = `{ signerNames: [example.com/web] }`;
+  const subject = `subject: { commonNames: ["\${dns}"] }`;
+  const usages = `usages: { allowed: [server auth] }`;
+  await writeFile(
+    folder.join("claims/policy.yaml"),
+    `apiVersion: tlsboot/v1alpha1
+kind: ApprovalPolicy
+name: first
+rules:
+  - { name: domain, match: ${match}, require: { names: { dns: ["**.example.com"] } }, then: next, otherwise: deny }
+  - name: free
+    match: ${match}
+    require: { ${subject}, names: { unclaimed: true, dns: ["**.example.com"] }, ${usages} }
+    then: approve
+`,
+  );
+  await writeFile(
+    folder.join("claims/one.yaml"),
+    `apiVersion: tlsboot/v1alpha1
+kind: PolicyTest
+policies: [policy.yaml]
+defaults: { signerName: example.com/web, user: web-1, usages: [server auth], request: { commonName: a.b.example.com, dns: [a.b.example.com] } }
+cases:
+  - { name: free, expect: { verdict: approve, rule: free } }
+  - { name: own, holders: [{ name: a.b.example.com, holder: web-1 }], expect: { verdict: approve } }
+  - { name: taken, holders: [{ name: a.b.example.com, holder: web-2 }], expect: { verdict: pending, message: web-2 holds it } }
+  - { name: outside, request: { dns: [example.org] }, expect: { verdict: deny, rule: domain } }
+`,
+  );
+  const { code, stdout, stderr } = await tlsboot("approver", "test", "claims/one.yaml");
+  assert.equal(code, 0, stdout + stderr);
+  assert.match(stdout, /4 passed/);
+});

@@ -87,6 +87,7 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
       },
       server: splitHosts(one.server),
       certificates: { kind: "found", value: one.certificates },
+      claims: { kind: "found", value: one.holders },
     },
   };
   return decideRequest(settings.policies, input);
