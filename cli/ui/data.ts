@@ -74,13 +74,15 @@ const MAX_PAUSE_MS = 5_000;
 /** Longer sleeps are no pauses, but the time after which a silent watch counts as dead. */
 const LONGEST_BACKOFF_MS = 60_000;
 
+/** Chooses how long a watch sleeps. What the server refuses is not requested every few seconds for a whole day. */
+function choosePause(ms: number, fault: AppError | undefined): number {
+  const isRefused = fault?.code === "access_denied" || fault?.code === "not_found";
+  return ms > LONGEST_BACKOFF_MS || isRefused ? ms : Math.min(ms, MAX_PAUSE_MS);
+}
+
 /** Creates the data; the watches end with the signal. */
 export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
   const followed = new Map<string, Followed<KubeObject, unknown>>();
-  const clock: Clock = {
-    ...deps.clock,
-    sleep: (ms, inner) => deps.clock.sleep(ms > LONGEST_BACKOFF_MS ? ms : Math.min(ms, MAX_PAUSE_MS), inner),
-  };
   const sources = new Map(
     Object.entries(deps.sources ?? {}).map(([id, source]) => [id, {
       fault: undefined,
@@ -101,7 +103,7 @@ export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
       if (found === undefined) {
         found = new Followed(watch);
         followed.set(watch.id, found as unknown as Followed<KubeObject, unknown>);
-        found.follow({ ...deps, clock }, signal);
+        found.follow(deps, signal);
       }
       await found.waitForList(inner);
       return found;
@@ -133,6 +135,10 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
   /** Starts the watch, which ends with the signal. */
   follow(deps: UiDataDeps, signal: AbortSignal): void {
     const { kind, namespace, fieldSelector } = this.#watch;
+    const clock: Clock = {
+      ...deps.clock,
+      sleep: (ms, inner) => deps.clock.sleep(choosePause(ms, this.fault), inner),
+    };
     const transport: Transport = {
       // A watch that runs again may be silent for long, so its answer alone ends the fault.
       send: async (request, inner) => {
@@ -143,6 +149,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
     };
     const store = createObjectStore<T>(transport, kind, {
       ...deps,
+      clock,
       ...(namespace === undefined ? {} : { namespace }),
       ...(fieldSelector === undefined ? {} : { fieldSelector }),
       onFailure: (error) => this.#setFault(error),
