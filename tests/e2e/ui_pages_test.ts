@@ -103,6 +103,23 @@ test("ui: the machines are those of the register, with their ends, tokens and ce
   assert.match(await read("/machines/nowhere", 404), /the machine "nowhere" is not known here/);
 });
 
+test("ui: the Node and the lease of a kubelet show whether a machine is alive", async () => {
+  const lease = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: "n1" },
+    spec: { holderIdentity: "n1", leaseDurationSeconds: 40, renewTime: "2099-01-01T00:00:00.000000Z" },
+  };
+  const path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+  await admin.api.requestJson({ method: "POST", path, body: lease }, quiet);
+  const node = { apiVersion: "v1", kind: "Node", metadata: { name: "n1" } };
+  await admin.api.requestJson({ method: "POST", path: "/api/v1/nodes", body: node }, quiet);
+  await eventually(
+    "the page follows",
+    async () => /renewed its lease Node registered/.test(await read("/machines/n1")) ? true : undefined,
+  );
+});
+
 test("ui: the list and the page of a certificate say what its record says, and the filters are those of the command", async () => {
   const records = await readRegister();
   const list = await read("/certificates");
