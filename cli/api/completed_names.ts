@@ -37,8 +37,12 @@ export async function listCompletedNames(
   const found = new Map<string, string>();
   await using limit = limitTime(io.clock, LIMIT_MS, () => new AppError("timeout", "no answer in time"), signal);
   try {
-    const settings = { kubeconfig: findSetting("kubeconfig", words, io), dataDir: findSetting("dataDir", words, io) };
-    await using connection = await connect({ ...settings, dataDir: settings.dataDir ?? DATA_DIR_FLAG.default }, io);
+    const find = (key: SettingKey): string | undefined => findSetting(key, words, io);
+    await using connection = await connect({
+      kubeconfig: find("kubeconfig"),
+      context: find("context"),
+      dataDir: find("dataDir") ?? DATA_DIR_FLAG.default,
+    }, io);
     for await (const { name, description } of listNames(objects, typed, connection.api, limit.signal)) {
       if (name.startsWith(typed)) found.set(name, description);
       if (found.size >= MAX_NAMES) break;
@@ -50,9 +54,14 @@ export async function listCompletedNames(
   return [...found].map(([name, description]) => ({ name, description }));
 }
 
+/** The flags that name the API, and how they are written. */
+const SETTING_FLAGS = { kubeconfig: "--kubeconfig", context: "--context", dataDir: "--data-dir" } as const;
+
+type SettingKey = keyof typeof SETTING_FLAGS;
+
 /** Finds the value of a flag on the line, or else in the environment. */
-function findSetting(key: "kubeconfig" | "dataDir", words: readonly string[], { env }: Io): string | undefined {
-  const flag = key === "kubeconfig" ? "--kubeconfig" : "--data-dir";
+function findSetting(key: SettingKey, words: readonly string[], { env }: Io): string | undefined {
+  const flag = SETTING_FLAGS[key];
   const at = words.findLastIndex((word) => word === flag || word.startsWith(`${flag}=`));
   if (at < 0) return env[environmentName(key)];
   return words[at] === flag ? words[at + 1] : words[at]?.slice(flag.length + 1);

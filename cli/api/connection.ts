@@ -34,6 +34,8 @@ export interface ApiConnection extends ApiHandle, AsyncDisposable {
 /** The settings that name the API server. */
 export interface ConnectionSettings {
   readonly kubeconfig: string | undefined;
+  /** The context of the kubeconfig; its current one by default. */
+  readonly context?: string | undefined;
   readonly dataDir: string;
 }
 
@@ -50,7 +52,7 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
         describeIgnoredKubeconfig(io.env),
     });
   }
-  const cluster = await readCluster(path, files);
+  const cluster = await readCluster(path, files, settings.context);
   const connection = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
   const transport = withWarnings(connection, (text) => io.stderr.write(`Warning: ${escapeValue(text)}\n`));
   return {

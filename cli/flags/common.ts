@@ -1,7 +1,15 @@
 /** Flags that several commands share. */
 import { err, ok } from "../../core/lib/result.ts";
 import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/extra_extensions.ts";
-import { choiceFlag, directoryFlag, fileFlag, integerFlag, listFlag, parsedFlag } from "../framework/flags.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  fileFlag,
+  integerFlag,
+  listFlag,
+  parsedFlag,
+  textFlag,
+} from "../framework/flags.ts";
 
 /** The flag `--data-dir`, the same in every command. */
 export const DATA_DIR_FLAG = directoryFlag({
@@ -9,11 +17,20 @@ export const DATA_DIR_FLAG = directoryFlag({
   summary: "Folder of the CA, the database and the kubeconfigs.",
 });
 
-/** The flags that name the API. ~/.kube/config is never used: a command must not reach a cluster that was not named. */
-export const API_FLAGS = {
+/** The flags that name the API by a file. ~/.kube/config is never used: a command must not reach a cluster that was not named. */
+export const API_FILE_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   kubeconfig: fileFlag({
     summary: "Kubeconfig for the API server. Without it, admin.kubeconfig in --data-dir.",
+  }),
+} as const;
+
+/** The flags that name the API for commands that may be used with another context than the current one. */
+export const API_FLAGS = {
+  ...API_FILE_FLAGS,
+  context: textFlag({
+    placeholder: "NAME",
+    summary: "Context of the kubeconfig. Without it, the current one of the file.",
   }),
 } as const;
 

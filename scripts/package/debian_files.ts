@@ -21,6 +21,12 @@ const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
   ["up.yaml", CONFIGURATION_FILE],
 ];
 
+/** Files of `packaging` for other programs, which their users put in place. */
+const EXAMPLES: readonly (readonly [source: string, name: string])[] = [
+  ["prometheus/tlsboot.rules.yaml", "tlsboot.rules.yaml"],
+  ["k9s/plugins.yaml", "k9s-plugins.yaml"],
+];
+
 /** The files, in no order. */
 export async function debianFiles(root: string, edition: ManEdition): Promise<readonly PackageFile[]> {
   const systemd = SYSTEMD.map(async ([source, path]) =>
@@ -38,9 +44,10 @@ export async function debianFiles(root: string, edition: ManEdition): Promise<re
     completion("zsh", "zsh/vendor-completions/_tlsboot"),
     completion("fish", "fish/vendor_completions.d/tlsboot.fish"),
     file("usr/share/doc/tlsboot/copyright", renderLicenses()),
-    file(
-      "usr/share/doc/tlsboot/examples/tlsboot.rules.yaml",
-      await readFile(join(root, "packaging", "prometheus", "tlsboot.rules.yaml"), "utf8"),
+    ...await Promise.all(
+      EXAMPLES.map(async ([source, name]) =>
+        file(`usr/share/doc/tlsboot/examples/${name}`, await readFile(join(root, "packaging", source), "utf8"))
+      ),
     ),
     compressed("usr/share/doc/tlsboot/changelog.gz", await readFile(join(root, "CHANGELOG.md"), "utf8")),
   ];

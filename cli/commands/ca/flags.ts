@@ -3,7 +3,7 @@ import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
-import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SHARE_COUNT_FLAGS } from "./shares_flags.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
@@ -173,7 +173,7 @@ export const caShowCommand = defineCommand({
 const CA_CRL_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   kubeconfig: {
-    ...API_FLAGS.kubeconfig,
+    ...API_FILE_FLAGS.kubeconfig,
     summary:
       "Kubeconfig of a running server, whose CRLs are fetched. Without it, the server or the files of --data-dir.",
   },

@@ -1,7 +1,7 @@
 /** The commands `tlsboot ca rotate …`: flags, help and examples. */
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { ROTATABLE_CAS } from "../../../core/rotation/ca_rotation.ts";
-import { API_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
+import { API_FILE_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -91,7 +91,7 @@ export const NEXT_CA_FLAGS = {
 } as const;
 
 const ROTATE_FLAGS = {
-  ...API_FLAGS,
+  ...API_FILE_FLAGS,
   ...NEXT_CA_FLAGS,
   now: switchFlag({
     isCommandLineOnly: true,
@@ -145,7 +145,7 @@ export const caRotateCommand = defineCommand({
   },
 });
 
-const BEGIN_FLAGS = { ...API_FLAGS, ...NEXT_CA_FLAGS, ...CA_IN_FILES_FLAGS, timeout: TIMEOUT_FLAG } as const;
+const BEGIN_FLAGS = { ...API_FILE_FLAGS, ...NEXT_CA_FLAGS, ...CA_IN_FILES_FLAGS, timeout: TIMEOUT_FLAG } as const;
 
 /** The type of the flags of `ca rotate begin`. */
 export type CaRotateBeginFlags = typeof BEGIN_FLAGS;
@@ -184,7 +184,7 @@ export const caRotateBeginCommand = defineCommand({
 });
 
 const STATUS_FLAGS = {
-  ...API_FLAGS,
+  ...API_FILE_FLAGS,
   ...CA_IN_FILES_FLAGS,
   output: choiceFlag({
     short: "o",
@@ -227,7 +227,7 @@ export const caRotateStatusCommand = defineCommand({
 });
 
 const SWITCH_FLAGS = {
-  ...API_FLAGS,
+  ...API_FILE_FLAGS,
   ...CA_IN_FILES_FLAGS,
   ...CA_KEY_FLAGS,
   over: OVER_FLAG,
@@ -257,7 +257,7 @@ export const caRotateSwitchCommand = defineCommand({
 });
 
 const FINISH_FLAGS = {
-  ...API_FLAGS,
+  ...API_FILE_FLAGS,
   ...CA_IN_FILES_FLAGS,
   ...CA_KEY_FLAGS,
   leaveBehind: listFlag({
@@ -290,7 +290,7 @@ export const caRotateFinishCommand = defineCommand({
 });
 
 const ABORT_FLAGS = {
-  ...API_FLAGS,
+  ...API_FILE_FLAGS,
   ...CA_IN_FILES_FLAGS,
   ...CA_KEY_FLAGS,
   over: OVER_FLAG,

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { ResourceRule, SubjectRulesReviewStatus } from "../../../core/kube/authorization_v1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { ConnectionSettings } from "../../api/connection.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 
@@ -60,7 +61,7 @@ function shorten(resources: readonly string[]): string {
 /** The person whose permissions are reported, and the settings of the command. */
 export interface RightsContext {
   readonly name: string;
-  readonly settings: { readonly kubeconfig: string | undefined; readonly dataDir: string };
+  readonly settings: ConnectionSettings;
   readonly shownPath: string;
   readonly io: Pick<Io, "stderr">;
 }
@@ -79,7 +80,8 @@ export function reportRights(status: SubjectRulesReviewStatus | undefined, conte
     );
     return;
   }
-  const admin = shellWord(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const file = shellWord(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const admin = settings.context === undefined ? file : `${file} --context ${shellWord(settings.context)}`;
   const user = name.toLowerCase().replaceAll(/[^a-z0-9.-]+/g, "-").replace(/^[.-]+/, "");
   io.stderr.write(line`${name} may do nothing yet. To let them look around in the namespace default:
   kubectl --kubeconfig ${admin} create rolebinding ${user}${

@@ -34,7 +34,18 @@ import { describeRequestProgress } from "./progress.ts";
 type WebInput = Input<RequestFlags>;
 
 /** The flags that are for requests without NAME. */
-const OTHER_FLAGS = ["signerName", "subject", "uri", "email", "usage", "name", "key", "offline", "kubeconfig"] as const;
+const OTHER_FLAGS = [
+  "signerName",
+  "subject",
+  "uri",
+  "email",
+  "usage",
+  "name",
+  "key",
+  "offline",
+  "kubeconfig",
+  "context",
+] as const;
 
 /** What a run needs beside its flags. */
 interface Run {
