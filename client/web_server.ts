@@ -167,10 +167,17 @@ async function updateIdentity(
       names: { dnsNames: [name], ipAddresses: [], uris: [], emailAddresses: [] },
       key: "ecdsa-p256",
     },
-    { cluster, isNow: identity === undefined || isRetiring(identity.leaf, retirement) },
+    { cluster, replaced: identity === undefined ? EXPIRED : findReason(identity.leaf, retirement) },
     options,
     signal,
   );
+}
+
+const EXPIRED = "it can be used no longer";
+
+/** Returns why a certificate is replaced early: its CA is being replaced. */
+function findReason(leaf: CertificateFacts, retirement: CaRetirement | undefined): string | undefined {
+  return isRetiring(leaf, retirement) ? "its CA is being replaced" : undefined;
 }
 
 async function updateCertificate(
@@ -182,7 +189,7 @@ async function updateCertificate(
   const { name, dnsNames, ipAddresses, folder, files, key, expirationSeconds, isForced } = options;
   const target = openPairFolder(folder, files);
   const existing = await target.existing();
-  const isReplaced = existing.kind === "usable" && isRetiring(existing.leaf, retirement);
+  const retired = existing.kind === "usable" ? findReason(existing.leaf, retirement) : undefined;
   const all = [...new Set([name, ...dnsNames])];
   return await request(
     {
@@ -193,21 +200,22 @@ async function updateCertificate(
       key,
       ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
     },
-    { cluster, isNow: isForced || isReplaced },
+    { cluster, replaced: isForced ? "as requested" : retired },
     options,
     signal,
   );
 }
 
-/** Requests a certificate over a new connection, unless the existing one is sufficient. */
+/** Requests a certificate over a new connection, unless the existing one is sufficient and nothing replaces it. */
 async function request(
   wanted: Pick<RequestCertificateOptions, "target" | "signerName" | "subject" | "names" | "key" | "expirationSeconds">,
-  { cluster, isNow }: { readonly cluster: ResolvedCluster; readonly isNow: boolean },
+  { cluster, replaced }: { readonly cluster: ResolvedCluster; readonly replaced: string | undefined },
   options: WebServerOptions,
   signal: AbortSignal,
 ): Promise<RequestOutcome> {
   const { connect, renewBeforeMs, timeoutSeconds, files, clock, random, logger, onProgress } = options;
-  const own = { isForced: isNow, ...(renewBeforeMs === undefined ? {} : { renewBeforeMs }) };
+  const forced = replaced === undefined ? { isForced: false } : { isForced: true, forcedBy: replaced };
+  const own = { ...forced, ...(renewBeforeMs === undefined ? {} : { renewBeforeMs }) };
   const renewal = withDefaultRenewal(own, await wanted.target.existing());
   await using transport = await connect(cluster);
   try {

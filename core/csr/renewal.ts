@@ -20,6 +20,8 @@ export interface RequestedCredentials extends RequestedCertificate {
 export interface RenewalOptions {
   /** Whether an existing certificate is always replaced. */
   readonly isForced: boolean;
+  /** Why it is always replaced, for people; by default as the user has requested. */
+  readonly forcedBy?: string;
   /**
    * Replace the certificate when its remaining lifetime is shorter, or when it does not match the request; keep it
    * otherwise.
@@ -42,7 +44,7 @@ export function decideRenewal(
   now: Date,
 ): RenewalVerdict {
   if (existing.kind === "none") return ask("there is none yet");
-  if (options.isForced) return ask("as requested");
+  if (options.isForced) return ask(options.forcedBy ?? "as requested");
   if (options.renewBeforeMs === undefined) return { kind: "exists" };
   if (existing.kind === "unusable") return ask(existing.reason);
   const fault = findIssuedFault(existing.leaf, asked) ?? findKeyFault(existing.leaf, asked.key);

@@ -182,6 +182,19 @@ test("--rotate-certificates keeps running, and reports a new certificate", async
   await keeping.waitFor(/certificate of keep\.home\.lan issued/);
 });
 
+test("a new CA reaches the web server, which renews its identity and its certificate early", async () => {
+  await succeed("request", "new.home.lan");
+  const before = await readCertificate("new.home.lan");
+  await succeed("ca", "rotate", "begin");
+  await succeed("request", "new.home.lan");
+  await succeed("ca", "rotate", "switch", "--over", "1s");
+  const { stderr } = await succeed("request", "new.home.lan");
+  assert.match(stderr, /its CA is being replaced/);
+  const bundle = await readFile(folder.join("new.home.lan", "ca.crt"), "utf8");
+  assert.equal(bundle.match(/BEGIN/g)?.length, 2);
+  assert.notEqual((await readCertificate("new.home.lan")).issuer, before.issuer);
+});
+
 for (
   const [args, want] of [
     [["*.home.lan"], /wildcards are not supported/],
