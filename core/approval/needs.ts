@@ -14,7 +14,7 @@ export interface PolicyNeeds {
 /** Collects the needs of the two kubelet client rules and of the given policies. */
 export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
   const deciding = policies.flatMap(({ rules }) => rules).filter(({ then, otherwise }) =>
-    then !== "pending" || otherwise === "deny"
+    then === "approve" || then === "deny" || otherwise === "deny"
   );
   const signerNames = deciding.flatMap(({ match }) => match.signerNames);
   return {

@@ -50,8 +50,8 @@ export function checkPolicyRules(
 }
 
 /** Reports whether a rule decides about every request that it matches. */
-function isDecisive({ require: wanted, otherwise }: ApprovalRule): boolean {
-  return otherwise !== "next" || Object.keys(wanted).length === 0;
+function isDecisive({ require: wanted, then, otherwise }: ApprovalRule): boolean {
+  return then !== "next" && (otherwise !== "next" || Object.keys(wanted).length === 0);
 }
 
 /** Reports whether one match applies to every request that the other one applies to. */

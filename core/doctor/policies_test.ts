@@ -29,6 +29,11 @@ for (
     },
     { name: "a rule behind one that passes on", rules: [{ otherwise: "next" }, {}], want: [] },
     {
+      name: "a rule behind one that passes on what it does not deny",
+      rules: [{ then: "next", otherwise: "deny" }, {}],
+      want: [],
+    },
+    {
       name: "a rule behind one of fewer users",
       rules: [{ match: { signerNames: ["example.com/web"], users: ["x"] } }, {}],
       want: [],
