@@ -280,9 +280,7 @@ function showPlan(context: UiContext, plan: Revoke, input: ShownInput, fault?: s
       <>
         {fault === undefined ? "" : <p class="notice fault" role="alert">{fault}</p>}
         <p class="lead">{`If you revoke it, ${describePlanEffect(plan, affected.length)}.`}</p>
-        {target.kind === "serial" || target.kind === "node"
-          ? <p>This cannot be taken back, except for the reason certificateHold of a certificate.</p>
-          : ""}
+        {target.kind === "serial" ? <p>This cannot be taken back, unless the reason is certificateHold.</p> : ""}
         {isUnknown ? <p class="notice fault">The register has no certificate of it: check the spelling.</p> : ""}
         {isOwn ? <p class="notice fault">This page uses a credential that it covers: you lose your own access.</p> : ""}
         <CertificateTable
