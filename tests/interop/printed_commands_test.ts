@@ -107,7 +107,7 @@ test("every command that up prints works: bootstrap, get, approve, and the bindi
   await using first = shell.start(bootstrap);
   const name = await waitForCsr(createKubectl(folder, folder.join("work/lab/data/admin.kubeconfig")));
   const listed = await shell.run(get);
-  assert.match(listed.stdout, new RegExp(`^${name} .*Pending$`, "m"), listed.stderr);
+  assert.match(listed.stdout, new RegExp(`^${name} .* pending$`, "m"), listed.stderr);
   const approved = await shell.run(approve.replace("NAME", name));
   assert.equal(approved.code, 0, approved.stderr);
   const { code, stderr } = await first.finished();
