@@ -123,19 +123,22 @@ test("the file for k9s has what k9s reads, and no name in a script", () => {
     assert.ok(!taken.has(plugin.shortCut), `${name}: ${plugin.shortCut} is taken`);
     taken.add(plugin.shortCut);
     assert.deepEqual(plugin.scopes, ["certificatesigningrequests"]);
+    assert.equal("background" in plugin, false);
     assert.equal(plugin.dangerous ?? false, name !== "tlsboot-describe", "what changes something is dangerous");
     const [flag, script = "", ...words] = plugin.args;
     assert.deepEqual([plugin.command, flag], ["sh", "-c"]);
     assert.doesNotMatch(script, /\$\{?!?(?:NAME|NAMESPACE|CONTEXT|CLUSTER|USER|GROUPS|KUBECONFIG|COL-|FILTER|POD)/i);
-    assert.deepEqual([words[0], words.at(-1)], ["$KUBECONFIG", "$CONTEXT"]);
+    assert.deepEqual(words, ["$KUBECONFIG", "csr/$NAME", "--context", "$CONTEXT"]);
   }
 });
 
 test("k9s' shortcuts describe and approve on the context of k9s, whatever the name of the request is", async () => {
   await submitFirstRequest(`${instance.data}/admin.kubeconfig`, HOSTILE, "k1", quiet);
   const { stdout } = await press("tlsboot-describe", HOSTILE);
+  await press("tlsboot-approve", HOSTILE, { stdin: "\n\n" });
+  assert.equal(await readConditions(HOSTILE), "");
   assert.match(stdout, /node k1, with the token /);
-  const approved = await press("tlsboot-approve", HOSTILE, { kubeconfig: "" });
+  const approved = await press("tlsboot-approve", HOSTILE, { kubeconfig: "", stdin: "y\n\n" });
   assert.deepEqual([approved.code, approved.stderr], [0, ""]);
   assert.match(await readConditions(HOSTILE), /^Approved .* with tlsboot approve\.;$/);
   assert.equal(existsSync(folder.join("pwned")), false);
