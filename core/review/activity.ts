@@ -1,5 +1,5 @@
 /**
- * What has happened, newest first: requests and the decisions about them, certificates, revocations, uses of tokens, and
+ * Lists past events, newest first: requests and the decisions about them, certificates, revocations, uses of tokens, and
  * warnings. All is derived from objects that exist, so it reaches back as far as they do.
  */
 import { findCondition } from "../csr/phase.ts";

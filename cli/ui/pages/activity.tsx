@@ -1,4 +1,4 @@
-/** What has happened, newest first. */
+/** The page of past events, newest first. */
 import { type Activity, ACTIVITY_KINDS, type ActivityKind, listActivity } from "../../../core/review/activity.ts";
 import { DataTable, Moment } from "../layout.tsx";
 import type { UiElement, UiPage } from "../page.ts";
@@ -53,8 +53,8 @@ export const activityPage: UiPage = {
       body: (
         <>
           <p class="faint">
-            What the objects of the server say about the past. Requests are deleted after hours or days; the audit log
-            has all that was done.
+            The events that the objects of the server record. Requests are deleted after hours or days; the audit log
+            has every action.
           </p>
           <MissingNotes
             notes={[
@@ -71,11 +71,11 @@ export const activityPage: UiPage = {
             <DataTable
               caption={describeFoundRows(found.length, all.length, "entries")}
               rows={rows}
-              empty="Nothing matches."
+              empty="No event matches."
               columns={[
-                { heading: "When", cell: ({ at }) => <Moment at={at} now={now} /> },
+                { heading: "Time", cell: ({ at }) => <Moment at={at} now={now} /> },
                 { heading: "Kind", cell: (one) => <KindMark kind={one.kind} /> },
-                { heading: "What", cell: (one) => <What activity={one} /> },
+                { heading: "Event", cell: (one) => <EventText activity={one} /> },
                 { heading: "By", cell: ({ by }) => by || "–" },
               ]}
             />
@@ -109,7 +109,7 @@ const PATHS = {
   token: "/tokens/",
 } as const;
 
-function What({ activity: { text, about } }: { readonly activity: Activity }): UiElement {
+function EventText({ activity: { text, about } }: { readonly activity: Activity }): UiElement {
   if (about === undefined) return <span>{text}</span>;
   return <a class="plain" href={`${PATHS[about.kind]}${encodeURIComponent(about.name)}`}>{text}</a>;
 }

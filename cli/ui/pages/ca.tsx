@@ -219,7 +219,7 @@ function Servers(
       columns={[
         { heading: "Server", cell: ({ server }) => server.name },
         { heading: "State", cell: ({ state }) => state },
-        { heading: "Last word", cell: ({ server }) => <Moment at={server.time ?? undefined} now={now} /> },
+        { heading: "Last report", cell: ({ server }) => <Moment at={server.time ?? undefined} now={now} /> },
       ]}
     />
   );
@@ -254,7 +254,7 @@ function Beginning({ isServed }: { readonly isServed: boolean }): UiElement {
   if (!isServed) {
     return (
       <p>
-        What can be done beside such a server says <code>tlsboot docs guide new_ca</code>.
+        The guide of new CAs has the steps beside such a server: <code>tlsboot docs guide new_ca</code>.
       </p>
     );
   }

@@ -27,7 +27,7 @@ export const calendarPage: UiPage = {
     const { missed, months, later, omitted } = createExpiryCalendar(rows, now);
     const today = now.toISOString().slice(0, 10);
     return {
-      title: "What expires",
+      title: "Expiry calendar",
       body: (
         <>
           <p>

@@ -66,7 +66,7 @@ export const certificatesPage: UiPage = {
       body: (
         <>
           <p>
-            <a href="/certificates/calendar">Calendar of what expires</a>
+            <a href="/certificates/calendar">Expiry calendar</a>
           </p>
           <MissingNotes notes={missing} />
           <Filter
@@ -97,7 +97,7 @@ export const certificatesPage: UiPage = {
   },
 };
 
-/** What the filters of the page select. Empty texts select everything. */
+/** The choices in the filters of the page. Empty texts select everything. */
 interface Choice {
   readonly words: string;
   readonly signer: string;
@@ -263,7 +263,7 @@ function CertificateFacts(
       <p class="lead">
         <StatusMark status={row.status} /> {describeRecordStatus(row, now)}
       </p>
-      <h2>What it says</h2>
+      <h2>Contents</h2>
       <Facts
         facts={[
           ["Subject", spec.subject ?? "none"],
@@ -290,7 +290,7 @@ function CertificateFacts(
           ["Replaced by", after === undefined ? undefined : <SerialLink serialNumber={after} />],
         ]}
       />
-      <h2>How it came to be</h2>
+      <h2>Origin</h2>
       <Facts
         facts={[
           [

@@ -247,7 +247,7 @@ function MachineSteps(
   const word = shellWord(name);
   return (
     <section aria-labelledby="steps">
-      <h2 id="steps">What can be done</h2>
+      <h2 id="steps">Next steps</h2>
       {hasRevocations && state !== "revoked" && state !== "none" && state !== "waiting"
         ? (
           <p>

@@ -78,7 +78,7 @@ function RequestTable(
         { heading: "For", cell: (row) => row.for },
         { heading: "Signer", cell: ({ signer, signerName }) => <span title={signerName}>{signer}</span> },
         { heading: "Requested by", cell: ({ requestedBy }) => requestedBy },
-        { heading: "Asked", cell: ({ createdAt }) => <Moment at={createdAt} now={now} /> },
+        { heading: "Requested", cell: ({ createdAt }) => <Moment at={createdAt} now={now} /> },
         { heading: "Expires", cell: ({ expiresAt }) => <Moment at={expiresAt} now={now} /> },
       ]}
     />

@@ -304,7 +304,7 @@ function showPlan(context: UiContext, plan: Revoke, input: ShownInput, fault?: s
             </select>
           </p>
           <p>
-            <label for="message">What has happened, in a sentence</label>
+            <label for="message">Message: the cause, in a sentence</label>
             <input id="message" name="message" type="text" maxlength={1_024} value={input.message ?? ""} />
           </p>
           {isOwn || isUnknown

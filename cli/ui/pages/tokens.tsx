@@ -95,7 +95,7 @@ export const tokenPage: UiPage = {
             {token === undefined
               ? <p class="lead">The token does not exist any more: it has expired, or was deleted or revoked.</p>
               : <TokenFacts token={token} now={now} />}
-            <h2>What was requested with it</h2>
+            <h2>Certificates requested with the token</h2>
             {own.length === 0 ? "" : <Requests requests={own} now={now} />}
             <CertificateTable
               rows={rows}
@@ -165,7 +165,7 @@ function Requests({ requests, now }: { readonly requests: readonly KeptRequest[]
         { heading: "State", cell: ({ state }) => <span class={`state ${state}`}>{state}</span> },
         { heading: "Request", cell: ({ name }) => <RequestLink name={name} /> },
         { heading: "For", cell: (row) => row.for },
-        { heading: "Asked", cell: ({ createdAt }) => <Moment at={createdAt} now={now} /> },
+        { heading: "Requested", cell: ({ createdAt }) => <Moment at={createdAt} now={now} /> },
       ]}
     />
   );

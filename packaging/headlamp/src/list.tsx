@@ -25,6 +25,11 @@ export function StateLabel(
   return <StatusLabel status={COLORS[state]}>{escapeUnseen(text)}</StatusLabel>;
 }
 
+/** A link to the page of a request. */
+export function RequestLink({ name }: { readonly name: string }): ReactElement {
+  return <Link routeName={REQUEST_ROUTE} params={{ name }}>{escapeUnseen(name)}</Link>;
+}
+
 /** A moment, in the time zone and the language of the browser. */
 export function formatMoment(time: string | undefined): string {
   return time === undefined ? "" : new Date(time).toLocaleString();
@@ -43,9 +48,7 @@ export function RequestList(): ReactElement {
         columns={[
           {
             label: "Name",
-            getter: ({ name }: RequestSummary) => (
-              <Link routeName={REQUEST_ROUTE} params={{ name }}>{escapeUnseen(name)}</Link>
-            ),
+            getter: ({ name }: RequestSummary) => <RequestLink name={name} />,
           },
           { label: "For", getter: (row: RequestSummary) => escapeUnseen(row.for) },
           { label: "Signer", getter: (row: RequestSummary) => escapeUnseen(row.signer) },

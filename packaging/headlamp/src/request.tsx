@@ -1,14 +1,15 @@
 /** One request: the view that `tlsboot describe csr`, `tlsboot review` and `tlsboot ui` show too, and the decision. */
-import { type ReactElement, type ReactNode, useState } from "react";
+import { type ReactElement, useState } from "react";
 import { csrPath } from "../../../cli/api/csrs.ts";
 import { createApproval, createDenial, type CsrDecision, decideOne } from "../../../cli/api/decisions.ts";
 import { readApproverSettings } from "../../../cli/api/published_settings.ts";
 import { createRequestViews } from "../../../cli/api/request_views.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { escapeUnseen } from "../../../core/lib/printable.ts";
+import { type FactSection, type FactValue, listFactSections } from "../../../core/review/request_facts.ts";
 import type { RequestView, RuleView } from "../../../core/review/request_view.ts";
 import { clock, cluster } from "./cluster.ts";
-import { formatMoment, StateLabel } from "./list.tsx";
+import { formatMoment, RequestLink, StateLabel } from "./list.tsx";
 import { describeFailure, useLoaded } from "./loaded.ts";
 import { pluginLib } from "./plugin_lib.ts";
 
@@ -32,7 +33,9 @@ export function RequestPage(): ReactElement {
       {view?.state === "pending"
         ? <Decision key={`${view.uid}/${view.resourceVersion}`} view={view} onDecided={refresh} />
         : null}
-      {view === undefined ? null : <Details view={view} />}
+      {view === undefined
+        ? null
+        : listFactSections(view).map((section) => <Section key={section.title} section={section} />)}
     </>
   );
 }
@@ -54,7 +57,7 @@ function Summary({ view }: { readonly view: RequestView }): ReactElement {
         <StateLabel state={view.state} text={view.stateText} /> {formatMoment(view.createdAt)}
       </p>
       {view.unsigned === undefined ? null : <p>{escapeUnseen(view.unsigned)}</p>}
-      <TextList title="Notice first" texts={view.warnings} />
+      <TextList title="Warnings" texts={view.warnings} />
     </>
   );
 }
@@ -112,156 +115,34 @@ function Decision(
   );
 }
 
-function Details({ view }: { readonly view: RequestView }): ReactElement {
-  const { requested, requester, lastCertificate: last, certificate, difference } = view;
-  const { token } = requester;
+function Section({ section }: { readonly section: FactSection }): ReactElement {
+  const { title, paragraphs = [], facts, lists = [], rules = [], table } = section;
   return (
-    <>
-      <Section title="What the certificate would allow" isShown={view.allows.length > 0}>
-        <TextList texts={view.allows} />
-      </Section>
-      <Section title="What the rules say" isShown={view.verdict !== undefined}>
-        <p>{escapeUnseen(view.verdict?.text ?? "")}</p>
-        <p>{escapeUnseen(view.origin === undefined ? "" : `Rules: ${view.origin}`)}</p>
-        <TextList title="What would change it" texts={view.changes} />
-        {view.rules.map((rule, index) => <Rule key={index} rule={rule} />)}
-      </Section>
-      <Section title="Requester">
-        <Facts
-          facts={[
-            ["Requester", requester.text],
-            ["User", requester.user],
-            ["Groups", requester.groups.join(", ")],
-            ["Address", requester.address],
-            ["Program", requester.userAgent],
-            ["Token", token === undefined ? undefined : `${token.id}${token.isGone === true ? ", which is gone" : ""}`],
-            ["Token made", formatMoment(token?.createdAt)],
-            ["Token made by", token?.createdBy],
-            ["Token expires", formatMoment(token?.expiresAt)],
-            ["Token is for", token?.description],
-            ["Token is for node", token?.node],
-            ["Token's uses left", token?.usesLeft?.toString()],
-          ]}
+    <SectionBox title={title}>
+      {paragraphs.map((text, index) => <p key={index}>{escapeUnseen(text)}</p>)}
+      {facts === undefined
+        ? null
+        : <NameValueTable rows={facts.map(([name, value]) => ({ name, value: <Value value={value} /> }))} />}
+      {lists.map((list, index) => <TextList key={index} {...list} />)}
+      {rules.map((rule, index) => <Rule key={index} rule={rule} />)}
+      {table === undefined ? null : (
+        <SimpleTable
+          columns={table.columns.map((label, at) => ({
+            label,
+            getter: (row: readonly FactValue[]) => <Value value={row[at] ?? ""} />,
+          }))}
+          data={table.rows}
+          emptyMessage={table.empty}
         />
-      </Section>
-      <Section title="Requested certificate">
-        <Facts
-          facts={[
-            ["Signer", requested.signerName],
-            ["Cannot be read", requested.unreadable],
-            ["Subject", requested.subject],
-            ["Other attributes", requested.otherAttributes.join(", ")],
-            ["DNS names", requested.dnsNames.join(", ")],
-            ["IP addresses", requested.ipAddresses.join(", ")],
-            ["URIs", requested.uris.join(", ")],
-            ["Email addresses", requested.emails.join(", ")],
-            ["Usages", requested.usages.join(", ")],
-            ["Lifetime", requested.lifetime ?? "as the signer decides"],
-            ["Key", requested.key],
-            ["SHA-256 of the key", requested.keyFingerprint],
-            ["Signature", requested.signatureFault ?? requested.signatureAlgorithm],
-            ["Extensions", requested.extensions.join(", ")],
-          ]}
-        />
-        <TextList
-          title="What the signer demands"
-          texts={view.signerRules.map(({ sentence, fault }) =>
-            fault === undefined ? sentence : `${sentence}: ${fault}`
-          )}
-        />
-      </Section>
-      <Section title="The certificate before" isShown={last !== undefined}>
-        <Facts
-          facts={[
-            ["Serial number", last?.serialNumber],
-            ["State", last?.state],
-            ["Ends", formatMoment(last?.notAfter)],
-            ["Key", last?.isSameKey === undefined ? undefined : last.isSameKey ? "the same" : "another one"],
-            ["Requested by", last?.requestedBy],
-            ["Address", last?.address],
-          ]}
-        />
-        <Rows
-          columns={["What", "Before", "Now"]}
-          rows={(difference ?? []).map(({ what, before, now }) => [what, before, now])}
-          empty="The request asks for the same again."
-        />
-      </Section>
-      <Section title="Other open requests for the same" isShown={view.others !== undefined}>
-        <Rows
-          columns={["Name", "State", "For", "Key", "Requested by", "Requested"]}
-          rows={(view.others ?? []).map(({ name, state, shares, sameKey, requestedBy, createdAt }) => [
-            name,
-            state,
-            shares,
-            sameKey ? "the same" : "another one",
-            requestedBy,
-            formatMoment(createdAt),
-          ])}
-          empty="There is no other one."
-        />
-      </Section>
-      <Section title="What has happened" isShown={view.conditions.length > 0}>
-        <TextList
-          texts={[
-            ...view.conditions.map(({ type, status, since, reason, message }) =>
-              [status === "True" ? type : `${type} is ${status}`, formatMoment(since), reason, message]
-                .filter((text) => text !== "").join(", ")
-            ),
-            ...(view.decision === undefined ? [] : [
-              `The server recorded: ${view.decision.type} by ${view.decision.user}` +
-              (view.decision.address === undefined ? "" : ` from ${view.decision.address}`),
-            ]),
-          ]}
-        />
-      </Section>
-      <Section title="The certificate" isShown={certificate !== undefined}>
-        {certificate?.unreadable === true ? <p>It cannot be read.</p> : (
-          <Facts
-            facts={[
-              ["Subject", certificate?.subject],
-              ["Issuer", certificate?.issuer],
-              ["Serial number", certificate?.serialNumber],
-              ["Begins", formatMoment(certificate?.notBefore)],
-              ["Ends", formatMoment(certificate?.notAfter)],
-            ]}
-          />
-        )}
-      </Section>
-    </>
+      )}
+    </SectionBox>
   );
 }
 
-function Section(
-  { title, isShown = true, children }: {
-    readonly title: string;
-    readonly isShown?: boolean;
-    readonly children: ReactNode;
-  },
-): ReactElement | null {
-  return isShown ? <SectionBox title={title}>{children}</SectionBox> : null;
-}
-
-/** A table of names and values; a value that is not known has no row. */
-function Facts({ facts }: { readonly facts: readonly (readonly [string, string | undefined])[] }): ReactElement {
-  const known = facts.filter(([, value]) => value !== undefined && value !== "");
-  return <NameValueTable rows={known.map(([name, value]) => ({ name, value: escapeUnseen(value ?? "") }))} />;
-}
-
-function Rows(
-  { columns, rows, empty }: {
-    readonly columns: readonly string[];
-    readonly rows: readonly (readonly string[])[];
-    readonly empty: string;
-  },
-): ReactElement {
-  return (
-    <SimpleTable
-      columns={columns.map((label, at) => ({ label, getter: (row: readonly string[]) => escapeUnseen(row[at] ?? "") }))}
-      data={rows}
-      emptyMessage={empty}
-    />
-  );
+function Value({ value }: { readonly value: FactValue }): ReactElement {
+  if (typeof value === "string") return <>{escapeUnseen(value)}</>;
+  if ("time" in value) return <>{formatMoment(value.time)}</>;
+  return <RequestLink name={value.request} />;
 }
 
 function TextList(
