@@ -17,7 +17,7 @@ import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../version.ts";
 
-/** What is needed to read an API and to decide in it. */
+/** The parts of a connection that reading an API and deciding in it need. */
 export interface ApiHandle {
   readonly transport: Transport;
   readonly api: ApiClient;

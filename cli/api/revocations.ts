@@ -25,7 +25,7 @@ export async function servesRevocations(api: ApiClient, signal: AbortSignal): Pr
   }
 }
 
-/** What became of a revocation beyond the Revocation itself. */
+/** The effects of a revocation beyond the Revocation itself. */
 export interface CarriedOut {
   /** Whether the Secret of a revoked token is deleted. */
   readonly isTokenDeleted: boolean;

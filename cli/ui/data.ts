@@ -22,7 +22,7 @@ export interface UiWatch<T extends KubeObject, E> {
 
 /** The objects of one watch. */
 export interface UiCollection<E> {
-  /** What is kept of the objects, by name, or by `namespace/name` for a namespaced kind. */
+  /** The kept part of each object, by name, or by `namespace/name` for a namespaced kind. */
   readonly entries: ReadonlyMap<string, E>;
   /** A number that grows with each change. */
   readonly version: number;

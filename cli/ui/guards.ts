@@ -1,5 +1,5 @@
 /**
- * What a request must have before a page sees it, and what every answer says to the browser. Another site can make a
+ * Checks each request before a page sees it, and gives every answer its headers. Another site can make a
  * browser send requests here, and by DNS rebinding even under its own name; none of them may reach a page.
  */
 

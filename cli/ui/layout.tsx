@@ -12,7 +12,7 @@ export interface NavEntry {
   readonly words: string;
 }
 
-/** What the frame shows around the content. */
+/** The content of a page, and the things that the frame shows around it. */
 export interface FrameOptions {
   readonly content: UiContent;
   readonly nav: readonly NavEntry[];
@@ -143,7 +143,7 @@ export interface UiColumn<T> {
 
 /** The properties of a table. */
 export interface DataTableProps<T> {
-  /** What the table lists, for users who cannot see it. */
+  /** Describes the table, for users who cannot see it. */
   readonly caption: string;
   readonly columns: readonly UiColumn<T>[];
   readonly rows: readonly T[];

@@ -4,7 +4,7 @@ import type { ApiConnection } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import type { UiData } from "./data.ts";
 
-/** What a page or an action reads and uses. */
+/** The things that a page or an action reads and uses. */
 export interface UiContext {
   readonly data: UiData;
   /** The connection with the user's own kubeconfig: every read and write has the user's rights. */
@@ -27,7 +27,7 @@ export interface UiContent {
   /** The title of the page, which is also its first heading. */
   readonly title: string;
   readonly body: UiElement;
-  /** What the page shows while it is open, instead of `UiPage.live`: `id`, or `id:NAME` for one object of a watch. */
+  /** The watches that the page follows while it is open, instead of `UiPage.live`: `id`, or `id:NAME` for one object of a watch. */
   readonly live?: readonly string[];
 }
 

@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import { endianness } from "node:os";
 
-/** What is known about the process at the other end: the same user or root, another user, or nothing. */
+/** The owner of the process at the other end: the same user or root, another user, or nothing. */
 export type Peer = "own" | "foreign" | "unknown";
 
 /** The two ends of a connection over IPv4, seen from the server. */

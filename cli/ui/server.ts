@@ -18,7 +18,7 @@ import { REQUESTS } from "./pages/requests.tsx";
 import { createPeerCheck } from "./peer.ts";
 import { createUiSessions } from "./session.ts";
 
-/** What the server shows, and where. */
+/** The settings of the server. */
 export interface UiOptions {
   readonly connection: ApiConnection;
   readonly io: Io;
@@ -28,7 +28,7 @@ export interface UiOptions {
   /** More pages and actions, as those of the demo. They come first in the navigation. */
   readonly pages?: readonly UiPage[];
   readonly actions?: readonly UiAction[];
-  /** What these pages show besides the API, by the ids in their `live`. */
+  /** The sources that these pages show besides the API, by the ids in their `live`. */
   readonly sources?: Readonly<Record<string, UiSource>>;
 }
 
@@ -45,7 +45,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** The time in which a client must send a whole request, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Some browsers with a few tabs each. */
+/** The largest number of connections: enough for some browsers with a few tabs each. */
 const MAX_CONNECTIONS = 256;
 
 /**

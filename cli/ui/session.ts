@@ -1,5 +1,5 @@
 /**
- * Who may use the page: a link that is good once opens a session, whose cookie the browser then sends. Keys and cookies
+ * Decides whose browser may use the page: a link that is good once opens a session, whose cookie the browser then sends. Keys and cookies
  * are 256 random bits; only their digests are kept.
  */
 import { Buffer } from "node:buffer";

@@ -1,5 +1,5 @@
 /**
- * What pages show beyond the requests, with the reason for each thing that this server does not have or this user may not
+ * Reads the objects that pages show beyond the requests, with the reason for each thing that this server does not have or this user may not
  * read: a page then shows the rest, and says so.
  */
 import { readTokenUse } from "../../core/bootstrap/bound_token.ts";
@@ -161,7 +161,7 @@ export interface Missing {
   readonly why: string;
 }
 
-/** What a page could read. */
+/** The part of a page's data that could be read. */
 export interface Readable<E> {
   readonly entries: ReadonlyMap<string, E>;
   /** Undefined when the entries could be read. */

@@ -36,10 +36,10 @@ export interface ActivitySubject {
 
 /** One thing that happened. Its texts contain what clients have sent, so each face escapes them for its medium. */
 export interface Activity {
-  /** When it happened, in RFC 3339. */
+  /** The time of the event, in RFC 3339. */
   readonly at: string;
   readonly kind: ActivityKind;
-  /** What happened, as a sentence without a full stop. */
+  /** The event, as a sentence without a full stop. */
   readonly text: string;
   /** The user who did it, in words; empty when unknown. */
   readonly by: string;

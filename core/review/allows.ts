@@ -1,4 +1,4 @@
-/** What the holder of a certificate could do with it, from its identity, its names, and each of its usages. */
+/** Lists the rights of the holder of a certificate, from its identity, its names, and each of its usages. */
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

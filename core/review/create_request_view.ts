@@ -37,7 +37,7 @@ import { describeInSentence } from "./sentence.ts";
 import { describeTarget, listWarnings } from "./warnings.ts";
 import { formatLifetime, joinWords } from "./words.ts";
 
-/** What could be read about a request. A part that could not is undefined, and the view does not show it. */
+/** Everything that could be read about a request. A part that could not be read is undefined, and the view does not show it. */
 export interface RequestViewInput {
   readonly csr: CertificateSigningRequest;
   readonly now: Date;
@@ -52,7 +52,7 @@ export interface RequestViewInput {
   readonly profiles?: ReadonlyMap<string, SigningProfile> | undefined;
   /** The signers that run in the server. */
   readonly signers?: readonly string[] | undefined;
-  /** What the server recorded about this request. */
+  /** The record that the server keeps of this request. */
   readonly record?: RequestRecord | undefined;
   readonly token?: TokenView | undefined;
   /** Every request that exists, also decided ones. */

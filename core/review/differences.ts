@@ -1,4 +1,4 @@
-/** How a request differs from the last certificate of the same machine or user. */
+/** Lists the differences of a request from the last certificate of the same machine or user. */
 import { computeKeyFingerprint } from "../approval/node_claims.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { listAlternativeNames } from "../pki/subject_alternative_names.ts";

@@ -126,7 +126,7 @@ function readIssuedRequest(csr: CertificateSigningRequest): EarlierCertificate |
   };
 }
 
-/** What identifies the holder of a certificate: the common name, or without one, the alternative names. */
+/** The identity of a certificate's holder: the common name, or without one, the alternative names. */
 export type CertificateHolder = AlternativeNames & { readonly subject: SubjectFields };
 
 /** Reports whether a certificate was for the same machine or user as a request for the same signer. */

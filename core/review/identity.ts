@@ -3,7 +3,7 @@ import { findTokenId } from "../bootstrap/token_secret.ts";
 import { quoteUnlessPlain } from "./words.ts";
 import { ANONYMOUS_USER, NODE_USER_PREFIX, SERVICE_ACCOUNT_PREFIX } from "../kube/user.ts";
 
-/** What the name of a user says about the user. */
+/** The identity that the name of a user expresses. */
 export type Identity =
   | { readonly kind: "token"; readonly id: string }
   | { readonly kind: "node"; readonly name: string }

@@ -63,7 +63,7 @@ export type MachineState = "valid" | "late" | "expired" | "revoked" | "waiting" 
 /** The last sign of life of a machine. */
 export interface LastContact {
   readonly at: string;
-  /** What the machine did, such as `renewed its lease`. */
+  /** The action of the machine, such as `renewed its lease`. */
   readonly how: string;
 }
 
@@ -79,7 +79,7 @@ export interface KnownMachine {
   /** The end of the newest client certificate; undefined when none is known. */
   readonly expiresAt: string | undefined;
   readonly lastContact: LastContact | undefined;
-  /** What `tlsboot revoke` calls it: `node/NAME`, `user/NAME`; a machine may be both a node and a web server. */
+  /** Its names for `tlsboot revoke`: `node/NAME`, `user/NAME`; a machine may be both a node and a web server. */
   readonly revocable: readonly string[];
   /** The token with which its first certificate was requested. */
   readonly tokenID: string | undefined;

@@ -18,7 +18,7 @@ export interface FactList {
 
 /** A table in a section. */
 export interface FactTable {
-  /** What the table lists, for users who cannot see it. */
+  /** Describes the table, for users who cannot see it. */
   readonly caption: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly FactValue[])[];

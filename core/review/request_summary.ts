@@ -13,7 +13,7 @@ import type { RequestFacts } from "../pki/pkcs10.ts";
 import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
 import { formatShortIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
 
-/** What has become of a request. A request is `approved` only until its certificate is issued. */
+/** The state of a request. A request is `approved` only until its certificate is issued. */
 export type CsrState = "pending" | "approved" | "issued" | "denied" | "failed";
 
 /** The columns of a list of requests. Texts come from clients, so each face escapes them for its medium. */

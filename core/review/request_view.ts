@@ -21,7 +21,7 @@ export interface RequestView {
   readonly createdAt?: string;
   /** The end of the issued certificate. */
   readonly expiresAt?: string;
-  /** What a careful approver should notice first, the gravest first, each a sentence without a full stop. */
+  /** Warnings for the approver, the gravest first, each a sentence without a full stop. */
   readonly warnings: readonly string[];
   readonly requester: RequesterView;
   readonly requested: RequestedView;
@@ -31,19 +31,19 @@ export interface RequestView {
   readonly origin?: string;
   /** Each rule with its evidence, in the order in which they apply. */
   readonly rules: readonly RuleView[];
-  /** What would change the verdict, each in words. */
+  /** The changes that would alter the verdict, each in words. */
   readonly changes: readonly string[];
   /** The built-in policies that are about the request, where the approver's own policies are not known to decide it. */
   readonly otherPolicies: readonly string[];
-  /** What the signer demands of the request. */
+  /** The rules of the signer, checked against the request. */
   readonly signerRules: readonly SignerRuleView[];
   /** The certificate that the same machine or user had before, from the same signer. Absent when none is known. */
   readonly lastCertificate?: EarlierCertificateView;
-  /** How the request differs from that certificate; empty when it asks for the same. Absent when there is none to compare. */
+  /** The differences of the request from that certificate; empty when it asks for the same. Absent when there is none to compare. */
   readonly difference?: readonly DifferenceView[];
   /** Other open requests for the same identity or for one of the same names. Absent when requests could not be listed. */
   readonly others?: readonly OtherRequestView[];
-  /** What the holder of the certificate could do with it, the most powerful first. */
+  /** The rights of the certificate's holder, the most powerful first. */
   readonly allows: readonly string[];
   readonly conditions: readonly ConditionView[];
   /** The decision as the server recorded it, with the user whom the server authenticated; a condition may name anyone. */
@@ -120,7 +120,7 @@ export interface VerdictView {
   readonly text: string;
 }
 
-/** What one rule decided, and by which checks. */
+/** The decision of one rule, with the checks that led to it. */
 export interface RuleView {
   readonly policy: string;
   readonly rule: string;
@@ -177,7 +177,7 @@ export interface OtherRequestView {
   readonly createdAt?: string;
   /** The requester in words, as in the view of that request. */
   readonly requestedBy: string;
-  /** What both requests ask for, in words: `node n7`, `10.0.0.7`. */
+  /** The identity or name that both requests are for, in words: `node n7`, `10.0.0.7`. */
   readonly shares: string;
   readonly sameKey: boolean;
 }

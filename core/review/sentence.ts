@@ -10,7 +10,7 @@ import { formatIdentity, type Identity, parseIdentity, parseNodeUsername } from 
 import type { TokenView } from "./request_view.ts";
 import { formatLifetime, formatTimeAgo, joinWords, quoteUnlessPlain } from "./words.ts";
 
-/** What the sentence is about. */
+/** The facts that the sentence states. */
 export interface SentenceFacts {
   readonly username: string;
   readonly signerName: string;
@@ -18,7 +18,7 @@ export interface SentenceFacts {
   /** Undefined when the request cannot be read. */
   readonly facts: RequestFacts | undefined;
   readonly token: TokenView | undefined;
-  /** What is known about earlier certificates for the same identity from the same signer. */
+  /** The known history of certificates for the same identity from the same signer. */
   readonly history: "none" | "some" | "unknown";
   /** Whether the requested name has a valid certificate with another key, and the requester is not its holder. */
   readonly isClaim: boolean;

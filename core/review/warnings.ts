@@ -1,4 +1,4 @@
-/** What a careful approver should notice first about a request, the gravest first. */
+/** Lists the warnings about a request, the gravest first. */
 import type { NodeNames } from "../approval/inventory.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -14,7 +14,7 @@ import { formatIdentity, parseIdentity, parseNodeUsername } from "./identity.ts"
 import type { OtherRequestView, SignerRuleView, TokenView } from "./request_view.ts";
 import { formatCount, joinWords, quoteUnlessPlain } from "./words.ts";
 
-/** The facts that warnings follow from. What is not known is undefined or empty. */
+/** The facts that warnings follow from. An unknown fact is undefined or empty. */
 export interface WarningFacts {
   readonly username: string;
   readonly signerName: string;

@@ -50,9 +50,12 @@ export const getCsrCommand = defineCommand({
   flags: GET_CSR_FLAGS,
   examples: [
     { comment: "List all requests", command: "tlsboot get csr" },
-    { comment: "List what waits for a decision, the newest first", command: "tlsboot get csr --pending --sort-by age" },
     {
-      comment: "Watch what becomes of requests for serving certificates",
+      comment: "List the requests that wait for a decision, the newest first",
+      command: "tlsboot get csr --pending --sort-by age",
+    },
+    {
+      comment: "Watch the requests for serving certificates",
       command: "tlsboot get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -w",
     },
     {
@@ -83,7 +86,7 @@ export const describeCsrCommand = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does. Then it sums the request up in a sentence and warns of what is unusual, and shows the requested identity beside the requester, the difference from the last certificate, other open requests for the same names, what the certificate would allow, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. What the server does not have, or you may not read, is left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
+ Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity beside the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
   group: "Certificate Signing Request Commands",
   args: [
     argument("NAME", "The requests or machines to describe; all without a name", {
@@ -125,8 +128,8 @@ export const reviewCommand = defineCommand({
   summary: "Show pending requests one by one, and approve or deny each",
   description: `Show pending requests one by one, and approve or deny each.
 
- For each request it prints a sentence about who asks for what, warnings, the facts, what the certificate would allow and the
- verdict of the approval rules, as tlsboot describe csr does at length. Then it asks what to do:
+ For each request it prints a sentence with the requester and the request, warnings, the facts, the rights of the certificate's
+ holder and the verdict of the approval rules, as tlsboot describe csr does at length. Then it asks what to do:
 
    y  approve the request
    n  deny it, with a reason that is kept in the request

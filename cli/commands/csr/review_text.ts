@@ -7,7 +7,7 @@ import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { wrapWords } from "../../output/wrap.ts";
 import { formatToken, historyLines, identityLines, requestLines, ruleLines, signerLines } from "./view_text.ts";
 
-/** How the text is laid out. */
+/** The layout of the text. */
 export interface ReviewLayout {
   /** The heading, such as `Request 1 of 3`. */
   readonly heading: string;
@@ -20,7 +20,7 @@ export interface ReviewLayout {
 /** The width of the column of titles. */
 const TITLE_WIDTH = 12;
 
-/** Formats a request: its sentence, the warnings, what the certificate would allow, the facts, and the verdict of the rules. */
+/** Formats a request: its sentence, the warnings, the rights of the certificate's holder, the facts, and the verdict of the rules. */
 export function formatReview(view: RequestView, { heading, width = Infinity, style, now }: ReviewLayout): string {
   const age = view.createdAt === undefined ? "" : `, ${formatTimeAgo(now.getTime() - Date.parse(view.createdAt))}`;
   const wrap = (text: string, indent = ""): readonly string[] => wrapWords(escapeValue(text), width, indent);

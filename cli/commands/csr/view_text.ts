@@ -120,7 +120,7 @@ export function conditionLines({ conditions, decision }: RequestView, now: Date)
   ];
 }
 
-/** Shows the approval rules with their evidence, the verdict, and what would change it; nothing without a verdict. */
+/** Shows the approval rules with their evidence, the verdict, and the changes that would alter it; nothing without a verdict. */
 export function ruleLines(view: RequestView): readonly string[] {
   const { name, verdict, origin, rules, changes } = view;
   if (verdict === undefined) return [];
@@ -136,7 +136,7 @@ export function ruleLines(view: RequestView): readonly string[] {
   ];
 }
 
-/** Shows what the signer demands, with the outcome before each demand. */
+/** Shows the rules of the signer, each with its outcome before it. */
 export function signerLines({ requested, signerRules }: RequestView): readonly string[] {
   if (signerRules.length === 0) return [];
   return ["Signer rules:", ...signerRules.map((rule) => formatSignerRule(rule, requested.signerName))];

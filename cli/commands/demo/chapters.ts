@@ -5,7 +5,7 @@
 
 /** The number of machines and the names that the texts mention. */
 export interface Cast {
-  /** How many machines ask for a certificate in the first chapter. */
+  /** The number of machines that request a certificate in the first chapter. */
   readonly count: number;
   /** The machine whose files are copied in the last chapter. */
   readonly victim: string;
@@ -15,7 +15,7 @@ export interface Cast {
 export const SLEEPER = "sleeper";
 /** The lifetime of the sleeper's certificate in seconds, so that an expiry can be watched. */
 export const SHORT_LIFE_SECONDS = 2;
-/** How many days after its end a certificate is accepted for the next one. */
+/** The number of days after its end for which a certificate is accepted to request the next one. */
 export const RECOVERY_DAYS = 90;
 
 /** A chapter, which has one step or more. */
@@ -41,11 +41,11 @@ export const CHAPTERS: readonly Chapter[] = [
 export interface StepText {
   readonly chapter: ChapterId;
   title(cast: Cast): string;
-  /** What the parts of the program do in this step. */
+  /** The work of the parts of the program in this step. */
   readonly happens: string;
   /** The reason for the step. */
   readonly why: string;
-  /** What would go wrong without the step. */
+  /** The harm that would follow without the step. */
   readonly without: string;
 }
 

@@ -32,10 +32,10 @@ export async function findPrograms(io: Pick<Io, "env">, files: Pick<FilePort, "s
   return { kubectl, kubelet: kubectl && await has("kubelet"), openssl: await has("openssl") };
 }
 
-/** What a command of tlsboot answered. */
+/** The result of a command of tlsboot. */
 export interface CommandAnswer {
   readonly code: ExitCode;
-  /** What it printed on stdout and stderr, in the order in which it printed. */
+  /** Its output on stdout and stderr, in the order in which it was printed. */
   readonly text: string;
   readonly stdout: string;
 }

@@ -5,11 +5,11 @@ import type { ApprovedBy, StoryEvent } from "./events.ts";
 /** A machine in the picture. */
 export interface DrawnMachine {
   readonly name: string;
-  /** What it holds: nothing but a token, or a certificate that is valid, has expired or is revoked. */
+  /** Its credential: nothing but a token, or a certificate that is valid, has expired or is revoked. */
   readonly holds: "token" | "valid" | "expired" | "revoked" | "nothing";
   /** The end of its certificate. */
   readonly notAfter: Date | undefined;
-  /** How many certificates it has got so far. */
+  /** The number of certificates that it has got so far. */
   readonly certificates: number;
   readonly isOff: boolean;
 }

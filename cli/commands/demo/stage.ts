@@ -1,4 +1,4 @@
-/** What the steps of the demo share: the running instance, the audience, and commands and connections as a user has them. */
+/** The things that the steps of the demo share: the running instance, the audience, and commands and connections as a user has them. */
 import { isAbsolute } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
@@ -28,7 +28,7 @@ import { type DemoMachine, planMachine } from "./machines.ts";
 export interface DemoOptions {
   /** The absolute path of the data directory, which is empty except for the marker. */
   readonly root: string;
-  /** How many machines ask for their first certificate. */
+  /** The number of machines that request their first certificate. */
   readonly nodes: number;
   /** How long a machine waits for its certificate. */
   readonly waitSeconds: number;
@@ -54,7 +54,7 @@ export interface Sabotage {
   readonly beforeControllers?: (dir: DataDir) => Promise<void>;
 }
 
-/** What a command of the demo is expected to do. */
+/** The expected outcome of a command of the demo. */
 export interface RunOptions {
   /** The expected exit code. Default: 0. */
   readonly code?: ExitCode;

@@ -1,4 +1,4 @@
-/** What follows a new certificate: a PKCS#12 file, and a command. Both are repeated until they have succeeded once. */
+/** The steps after a new certificate: a PKCS#12 file, and a command. Both are repeated until they have succeeded once. */
 import { join, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { type CredentialPair, parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";

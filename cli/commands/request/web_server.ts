@@ -47,7 +47,7 @@ const OTHER_FLAGS = [
   "context",
 ] as const;
 
-/** What a run needs beside its flags. */
+/** The things that a run needs beside its flags. */
 interface Run {
   readonly input: WebInput;
   readonly name: string;

@@ -24,8 +24,9 @@ export const uiCommand = defineCommand({
   summary: "See requests, machines and certificates in a browser",
   description: `See requests, machines and certificates in a browser, and decide there.
 
- The page shows who requests a certificate and what an approval would allow; each machine with its certificates and its
- last contact; all certificates and a calendar of what expires; revocations, bootstrap tokens, CAs and what has happened.
+ The page shows each request with its requester and the rights that an approval would give; each machine with its
+ certificates and its last contact; all certificates, and a calendar of their ends; revocations, bootstrap tokens, CAs and
+ past events.
  Requests are approved and denied there, certificates revoked, revocations taken back, and tokens deleted.
 
  Serves a page on 127.0.0.1, until stopped, and prints a link that opens it once. The browser that opens the link stays
