@@ -315,7 +315,6 @@ test("tlsboot up on the network names an address of this host, and how to choose
   assert.equal(new URL(instance.url).hostname, host);
   assert.ok(out.includes("\n  tlsboot token create --print-join-command --data-dir data\n"), out);
   assert.ok(out.includes(`\nMachines reach it at ${host}, an address of this host. `), out);
-  for (const other of hosts.slice(1)) assert.ok(out.includes(other), other);
   const made = await runTlsboot(["token", "create", "--print-join-command", "--data-dir", instance.data]);
   assert.match(made.stdout, new RegExp(`^tlsboot bootstrap --server https://${host.replaceAll(".", "\\.")}:`));
   const refused = await runTlsboot(["up", "--data-dir", folder.join("other"), "--advertise-address", "::"]);
