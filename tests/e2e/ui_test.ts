@@ -1,8 +1,10 @@
 /** What `tlsboot ui` answers on its socket, to requests that no browser would send and to those that a foreign page makes it send. */
 import assert from "node:assert/strict";
+import { get } from "node:http";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { submitFirstRequest } from "../support/node_requests.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { openLink, type RunningUi, send, startUi, type UiClient, type UiRequest } from "../support/ui_client.ts";
 
@@ -26,6 +28,8 @@ function startPage(): Promise<RunningUi> {
   return startUi(["--data-dir", instance.data], { cwd: folder.path });
 }
 
+/** How many times a page is given up, from its beginning to its end. */
+const ROUNDS = 25;
 const FORM = { token: "x" };
 
 test("ui: only its own page reaches anything, whatever a foreign page makes the browser send", async () => {
@@ -109,6 +113,25 @@ test("ui: a link is good once; a second use ends the session, and signing out en
   const client = await openLink(other);
   await client.submit("/logout", 200);
   await client.send("/requests", 401);
+});
+
+test("ui: a browser that gives up on pages while they are made does not end the program", async () => {
+  const kubeconfig = `${instance.data}/admin.kubeconfig`;
+  await submitFirstRequest(kubeconfig, "csr-n1", "n1", new AbortController().signal);
+  const headers = { cookie: client.cookie };
+  for (const path of ["/requests/csr-n1", "/machines", "/activity"]) {
+    const startedMs = performance.now();
+    await client.send(path, 200);
+    const durationMs = performance.now() - startedMs;
+    for (let round = 0; round < ROUNDS; round++) {
+      const given = get(ui.origin + path, { headers, agent: false });
+      given.on("error", () => {});
+      await new Promise((resolve) => setTimeout(resolve, durationMs * round / ROUNDS));
+      given.destroy();
+    }
+  }
+  await client.send("/requests/csr-n1", 200);
+  assert.equal(ui.running.hasEnded(), false, ui.running.stderr());
 });
 
 test("ui: it listens on loopback only, and ends when it is stopped, with pages that are open", async () => {

@@ -1,18 +1,12 @@
 /** The story of `tlsboot demo --ui` on its page, in Chromium: from the first step to the last, by the button. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import type { Page } from "puppeteer-core";
 import { STEP_IDS, STEPS } from "../../cli/commands/demo/chapters.ts";
-import { assertAccessible, startBrowser } from "../support/browser.ts";
+import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
 import { startTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 
-const SCREENSHOT = "docs/images/ui-story.webp";
-/** Larger pictures would make every clone of the repository slower. */
-const MAX_SCREENSHOT_BYTES = 80_000;
 const CAST = { count: 2, victim: "node-2" };
 
 test("the page of demo --ui shows every step, its reasons and the picture, and waits for the button", async () => {
@@ -33,7 +27,7 @@ test("the page of demo --ui shows every step, its reasons and the picture, and w
     for (const words of [title(CAST), happens, why, without]) assert.ok(present.includes(words), `${id}: ${present}`);
     const want = PICTURE[id];
     if (want !== undefined) await waitForText(page, "#picture", want);
-    if (id === "theft") await takeScreenshot(page);
+    if (id === "theft") await takeScreenshot(page, "ui-story", { width: 980, height: 700 });
   }
   await waitForText(page, "#controls", "The story is over");
   const done = await readText(page, "#picture");
@@ -48,17 +42,6 @@ test("the page of demo --ui shows every step, its reasons and the picture, and w
   demo.kill("SIGINT");
   assert.equal((await demo.finished()).code, 0);
 });
-
-/** Takes the picture of the guide, and writes it where TLSBOOT_UPDATE_SCREENSHOTS asks for that. */
-async function takeScreenshot(page: Page): Promise<void> {
-  await page.setViewport({ width: 980, height: 700 });
-  const image = await page.screenshot({ type: "webp", quality: 70 });
-  if (process.env["TLSBOOT_UPDATE_SCREENSHOTS"] === "1") {
-    await mkdir(dirname(SCREENSHOT), { recursive: true });
-    await writeFile(SCREENSHOT, image);
-  }
-  assert.ok(image.length < MAX_SCREENSHOT_BYTES, `the screenshot has ${image.length} bytes`);
-}
 
 /** Words that the picture shows after a step. */
 const PICTURE: Readonly<Partial<Record<keyof typeof STEPS, string>>> = {

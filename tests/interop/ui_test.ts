@@ -4,10 +4,12 @@ import { writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "puppeteer-core";
 import { UI_PAGES } from "../../cli/ui/pages/mod.ts";
-import { assertAccessible, startBrowser } from "../support/browser.ts";
+import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { AUDIT_POLICY, readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
 import { follow, HANDS } from "../support/interop/ui.ts";
+import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 describe("ui at up", () => {
@@ -23,8 +25,6 @@ describe("ui at up", () => {
     world = await startWorld(stack, instance, browser, files.join("audit.log"));
   });
   after(() => stack.disposeAsync());
-
-  testRequestFlows(() => world);
 
   for (const hands of HANDS) {
     const node = hands === HANDS[0] ? "web-01" : "web-02";
@@ -64,6 +64,30 @@ describe("ui at up", () => {
       assert.doesNotMatch(await status(), /in repair/);
     });
   }
+
+  test("pictures of the pages are taken for the documents", async () => {
+    const { ui, cluster, alice: { page } } = world;
+    await cluster.kubectl.given({ stdin: await csrManifest("jane") }).run("create", "-f", "-");
+    await submitAs(instance.adminKubeconfig, await servingRequest("web-01"), new AbortController().signal);
+    await using _waiting = startJoin(instance, "nas");
+    await page.goto(`${ui.origin}/requests?q=node+nas`);
+    await page.waitForSelector("main tbody a");
+    const request = await page.$eval("main tbody a", (link) => link.getAttribute("href") as string);
+    const size = { width: 1000, height: 700 };
+    for (
+      const [name, path, options] of [
+        ["ui-requests", "/requests", size],
+        ["ui-request", request, { width: 1000, height: 1000 }],
+        ["ui-machines", "/machines", { ...size, colorScheme: "dark" }],
+        ["ui-calendar", "/certificates/calendar", size],
+      ] as const
+    ) {
+      await page.goto(ui.origin + path);
+      await takeScreenshot(page, name, options);
+    }
+  });
+
+  testRequestFlows(() => world);
 
   test("every page is accessible and fits, in light and dark, on a telephone and on a large screen", async () => {
     const { ui, alice: { page, requests, problems } } = world;

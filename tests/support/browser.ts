@@ -1,12 +1,17 @@
 /** Debian's Chromium without a window, for tests of pages: a profile of its own, no names but ours, and nothing missed. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import process from "node:process";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { ROOT } from "./child.ts";
 import { createTempFolder } from "./temp.ts";
 
 /** The program of Debian's package `chromium`, which `deno task debian-packages` installs. */
 const CHROMIUM = "/usr/bin/chromium";
+
+/** The folder of the pictures that the README and the guides show. */
+const SCREENSHOTS = join(ROOT, "docs", "images");
 
 /** How to start a browser. */
 export interface BrowserOptions {
@@ -93,6 +98,27 @@ async function openPage(
   page.on("pageerror", (error) => problems.push(`uncaught: ${String(error)}`));
   page.on("request", (request) => requests.push(request.url()));
   return { page, problems, requests };
+}
+
+/** Larger pictures would make every clone of the repository slower. */
+const MAX_SCREENSHOT_BYTES = 80_000;
+
+/**
+ * Takes a picture of the page for the documents, always of the same size, and writes it as `docs/images/NAME.webp` when
+ * TLSBOOT_UPDATE_SCREENSHOTS is 1: two runs never show the same times, so that nothing is compared.
+ */
+export async function takeScreenshot(
+  page: Page,
+  name: string,
+  { width, height, colorScheme = "light" }: Required<Pick<PageOptions, "width" | "height">> & PageOptions,
+): Promise<void> {
+  await page.setViewport({ width, height });
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: colorScheme }]);
+  const image = await page.screenshot({ type: "webp", quality: 70 });
+  assert.ok(image.length < MAX_SCREENSHOT_BYTES, `the picture ${name} has ${image.length} bytes`);
+  if (process.env["TLSBOOT_UPDATE_SCREENSHOTS"] !== "1") return;
+  await mkdir(SCREENSHOTS, { recursive: true });
+  await writeFile(join(SCREENSHOTS, `${name}.webp`), image);
 }
 
 /** Runs axe-core on the page that is shown and fails with each violation and the elements that it is about. */
