@@ -60,6 +60,39 @@ export function takePage<T>(all: readonly T[], path: string, query: URLSearchPar
   return { rows: all.slice((page - 1) * ROWS, page * ROWS), pager: <Pager page={page} pages={pages} href={href} /> };
 }
 
+/** The properties of the filter of a list. */
+export interface ListFilterProps {
+  /** The path of the page. */
+  readonly action: string;
+  readonly query: URLSearchParams;
+  /** The name of the choice in the address, its label, and its values. */
+  readonly choice: { readonly name: string; readonly label: string; readonly values: readonly string[] };
+  /** The label of the field for a part of the text. */
+  readonly contains?: string;
+}
+
+/** The filter of a list: one of some values, and a part of the text. */
+export function ListFilter({ action, query, choice, contains = "Contains" }: ListFilterProps): UiElement {
+  const { name, label, values } = choice;
+  const chosen = query.get(name) ?? "";
+  return (
+    <form method="get" action={action} class="filter" role="search">
+      <div>
+        <label for={name}>{label}</label>
+        <select id={name} name={name}>
+          <option value="" selected={chosen === ""}>all</option>
+          {values.map((value) => <option value={value} selected={value === chosen}>{value}</option>)}
+        </select>
+      </div>
+      <div>
+        <label for="q">{contains}</label>
+        <input id="q" name="q" type="search" value={query.get("q") ?? ""} />
+      </div>
+      <button type="submit">Show</button>
+    </form>
+  );
+}
+
 /** Describes how many of the rows of a list are shown; `what` is in the plural. */
 export function describeFoundRows(found: number, all: number, what: string): string {
   if (found !== all) return `${found} of ${all} ${what}`;

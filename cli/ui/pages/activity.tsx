@@ -2,7 +2,7 @@
 import { type Activity, ACTIVITY_KINDS, type ActivityKind, listActivity } from "../../../core/review/activity.ts";
 import { DataTable, Moment } from "../layout.tsx";
 import type { UiElement, UiPage } from "../page.ts";
-import { describeFoundRows, MissingNotes, takePage } from "../parts.tsx";
+import { describeFoundRows, ListFilter, MissingNotes, takePage } from "../parts.tsx";
 import {
   readCertificates,
   readIfPossible,
@@ -66,7 +66,11 @@ export const activityPage: UiPage = {
               events.missing,
             ]}
           />
-          <Filter query={query} />
+          <ListFilter
+            action="/activity"
+            query={query}
+            choice={{ name: "kind", label: "Kind", values: ACTIVITY_KINDS }}
+          />
           <div id="activity-list" data-swap>
             <DataTable
               caption={describeFoundRows(found.length, all.length, "entries")}
@@ -112,24 +116,4 @@ const PATHS = {
 function EventText({ activity: { text, about } }: { readonly activity: Activity }): UiElement {
   if (about === undefined) return <span>{text}</span>;
   return <a class="plain" href={`${PATHS[about.kind]}${encodeURIComponent(about.name)}`}>{text}</a>;
-}
-
-function Filter({ query }: { readonly query: URLSearchParams }): UiElement {
-  const chosen = query.get("kind") ?? "";
-  return (
-    <form method="get" action="/activity" class="filter" role="search">
-      <div>
-        <label for="kind">Kind</label>
-        <select id="kind" name="kind">
-          <option value="" selected={chosen === ""}>all</option>
-          {ACTIVITY_KINDS.map((kind) => <option value={kind} selected={kind === chosen}>{kind}</option>)}
-        </select>
-      </div>
-      <div>
-        <label for="q">Contains</label>
-        <input id="q" name="q" type="search" value={query.get("q") ?? ""} />
-      </div>
-      <button type="submit">Show</button>
-    </form>
-  );
 }

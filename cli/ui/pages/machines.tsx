@@ -7,6 +7,7 @@ import {
   CertificateTable,
   Commands,
   describeFoundRows,
+  ListFilter,
   MachineLink,
   MissingNotes,
   RequestLink,
@@ -54,7 +55,12 @@ export const machinesPage: UiPage = {
             <p class="lead">{describeMachines(machines)}</p>
           </div>
           <MissingNotes notes={missing} />
-          <Filter query={query} />
+          <ListFilter
+            action="/machines"
+            query={query}
+            choice={{ name: "state", label: "State", values: STATES }}
+            contains="Name contains"
+          />
           <div id="machine-list" data-swap>
             <MachineTable
               rows={rows}
@@ -269,26 +275,6 @@ function MachineSteps(
         )
         : ""}
     </section>
-  );
-}
-
-function Filter({ query }: { readonly query: URLSearchParams }): UiElement {
-  const chosen = query.get("state") ?? "";
-  return (
-    <form method="get" action="/machines" class="filter" role="search">
-      <div>
-        <label for="state">State</label>
-        <select id="state" name="state">
-          <option value="" selected={chosen === ""}>all</option>
-          {STATES.map((state) => <option value={state} selected={state === chosen}>{state}</option>)}
-        </select>
-      </div>
-      <div>
-        <label for="q">Name contains</label>
-        <input id="q" name="q" type="search" value={query.get("q") ?? ""} />
-      </div>
-      <button type="submit">Show</button>
-    </form>
   );
 }
 

@@ -5,8 +5,9 @@ import { type ActivityRequest, toActivityRequest } from "../../../core/review/ac
 import { findMachineOfRequest } from "../../../core/review/machines.ts";
 import { type CsrState, type RequestSummary, shortenNames } from "../../../core/review/request_summary.ts";
 import type { UiCollection, UiWatch } from "../data.ts";
-import { DataTable, Moment, Pager } from "../layout.tsx";
-import type { UiContext, UiElement, UiPage } from "../page.ts";
+import { DataTable, Moment } from "../layout.tsx";
+import type { UiElement, UiPage } from "../page.ts";
+import { describeFoundRows, ListFilter, takePage } from "../parts.tsx";
 
 /** A request as lists show it. */
 export interface KeptRequest extends RequestSummary, ActivityRequest {
@@ -21,9 +22,6 @@ export const REQUESTS: UiWatch<CertificateSigningRequest, KeptRequest> = {
   keep: (csr) => ({ ...toActivityRequest(csr), node: findMachineOfRequest(csr) }),
 };
 
-/** The number of rows of a page of the list. */
-const ROWS = 100;
-
 const STATES: readonly CsrState[] = ["pending", "approved", "issued", "denied", "failed"];
 
 /** The page that lists the requests. */
@@ -37,9 +35,7 @@ export const requestsPage: UiPage = {
     const state = STATES.find((one) => one === query.get("state"));
     const words = (query.get("q") ?? "").trim().toLowerCase();
     const found = all.filter((row) => (state === undefined || row.state === state) && matches(row, words));
-    const pages = Math.max(1, Math.ceil(found.length / ROWS));
-    const page = Math.min(Math.max(1, Number.parseInt(query.get("page") ?? "1", 10) || 1), pages);
-    const rows = found.slice((page - 1) * ROWS, page * ROWS);
+    const { rows, pager } = takePage(found, "/requests", query);
     return {
       title: "Requests",
       body: (
@@ -47,10 +43,14 @@ export const requestsPage: UiPage = {
           <div id="request-count" role="status" aria-live="polite" data-swap>
             <p class="lead">{describeCount(all)}</p>
           </div>
-          <Filter context={context} />
+          <ListFilter action="/requests" query={query} choice={{ name: "state", label: "State", values: STATES }} />
           <div id="request-list" data-swap>
-            <RequestTable rows={rows} now={now} caption={describeFound(found.length, all.length)} />
-            <Pager page={page} pages={pages} href={(other) => formatHref(query, other)} />
+            <RequestTable
+              rows={rows}
+              now={now}
+              caption={describeFoundRows(found.length, all.length, "requests")}
+            />
+            {pager}
           </div>
           <p>
             <a href="/expected">Approve the requests of expected machines</a>
@@ -82,26 +82,6 @@ function RequestTable(
         { heading: "Expires", cell: ({ expiresAt }) => <Moment at={expiresAt} now={now} /> },
       ]}
     />
-  );
-}
-
-function Filter({ context: { query } }: { readonly context: Pick<UiContext, "query"> }): UiElement {
-  const chosen = query.get("state") ?? "";
-  return (
-    <form method="get" action="/requests" class="filter" role="search">
-      <div>
-        <label for="state">State</label>
-        <select id="state" name="state">
-          <option value="" selected={chosen === ""}>all</option>
-          {STATES.map((state) => <option value={state} selected={state === chosen}>{state}</option>)}
-        </select>
-      </div>
-      <div>
-        <label for="q">Contains</label>
-        <input id="q" name="q" type="search" value={query.get("q") ?? ""} />
-      </div>
-      <button type="submit">Show</button>
-    </form>
   );
 }
 
@@ -138,14 +118,4 @@ function describeCount(all: readonly RequestSummary[]): string {
   const pending = all.filter(({ state }) => state === "pending").length;
   if (pending === 0) return "No request is pending.";
   return pending === 1 ? "One request is pending." : `${pending} requests are pending.`;
-}
-
-function describeFound(found: number, all: number): string {
-  return found === all ? `${all} requests` : `${found} of ${all} requests`;
-}
-
-function formatHref(query: URLSearchParams, page: number): string {
-  const other = new URLSearchParams(query);
-  other.set("page", String(page));
-  return `/requests?${other}`;
 }
