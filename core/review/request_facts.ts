@@ -76,7 +76,7 @@ function listRules({ verdict, origin, changes, rules }: RequestView): FactSectio
     title: "Approval rules",
     paragraphs: [
       ...(verdict === undefined ? [] : [verdict.text]),
-      ...(origin === undefined ? [] : [`Rules: ${origin}`]),
+      ...(origin === undefined ? [] : [`Policies: ${origin}`]),
     ],
     ...listTexts("To change the verdict", changes),
     rules,
