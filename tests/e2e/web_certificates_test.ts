@@ -23,6 +23,13 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
+test("the greeting of a server with a web domain names what is approved by itself", () => {
+  assert.match(
+    instance.running.stdout(),
+    /\nNothing is approved by itself but a node's renewal and what web servers in home\.lan ask for\. /,
+  );
+});
+
 function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   return runCaptured(args, {
     cwd: folder.path,

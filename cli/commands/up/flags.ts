@@ -39,9 +39,10 @@ export const upCommand = defineCommand({
  folder keeps the CA, the data and every token that is still valid. The server's own certificates are renewed while it
  runs.
 
- Only the renewals of nodes and the requests of administrators are approved automatically. Approve other requests with
- tlsboot approve or kubectl certificate approve, or start it with --auto-approve for kubelet client certificates, and
- with --policy for others: tlsboot approver --help describes what each policy grants.`,
+ Only the renewals of nodes, and what administrators request for nodes, are approved automatically. Approve other
+ requests with tlsboot approve or kubectl certificate approve, or start it with --auto-approve for kubelet client
+ certificates, with --web-domain for web servers, and with --policy for others: tlsboot approver --help describes what
+ each policy grants.`,
   group: "Starting Commands",
   args: [],
   flags: UP_FLAGS,

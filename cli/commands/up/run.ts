@@ -93,7 +93,9 @@ function formatGreeting(
     ? `Requests of kubelets with this instance's bootstrap tokens are approved automatically, for ${
       settings.inventory === undefined ? "any node name" : `the machines in ${settings.inventory} only`
     }.`
-    : `Nothing is approved by itself but a node's renewal. To approve kubelets with this instance's bootstrap tokens, for any node name:
+    : `Nothing is approved by itself but a node's renewal${
+      settings.webDomain.length === 0 ? "" : ` and what web servers in ${settings.webDomain.join(", ")} ask for`
+    }. To approve kubelets with this instance's bootstrap tokens, for any node name:
   ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0
     ? ""
