@@ -132,6 +132,7 @@ test("ui: only requests of expected machines are approved at once, and only thos
     await machine.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
   }
   await client.submit("/expected", 422, { machines: "m1 _" });
+  assert.match((await client.submit("/expected", 200, { machines: "m3" })).body, /<caption>1 expected machine</);
   const plan = await client.submit("/expected", 200, { machines: "m1, m3\n" });
   assert.match(plan.body, /would be approved.*has not asked yet.*Approve one request</s);
   const [, list = ""] = /name="seen" value="([^"]*)"/.exec(plan.body) ?? [];

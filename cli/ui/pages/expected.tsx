@@ -8,6 +8,7 @@ import { parseExpectedMachines, planExpectedMachines, type PlannedMachine } from
 import { UsageError } from "../../framework/usage_error.ts";
 import { DataTable, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
+import { describeFoundRows } from "../parts.tsx";
 import { UI_TOOL } from "./request.tsx";
 
 /** The page with the list of expected machines. */
@@ -29,7 +30,7 @@ export const planExpectedAction: UiAction = {
     const body = (
       <>
         <DataTable
-          caption={`${plan.length} expected machines`}
+          caption={describeFoundRows(plan.length, plan.length, "expected machines")}
           rows={plan}
           empty="No machine is expected."
           columns={[
