@@ -2,7 +2,7 @@
  * `cli/program.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that
  * commands load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
  */
-import { build, type BuildOptions, type Metafile, transform, type TransformOptions } from "esbuild";
+import { build, type BuildOptions, type Metafile, type Plugin, transform, type TransformOptions } from "esbuild";
 import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
@@ -35,6 +35,15 @@ const FORM = {
   jsxImportSource: "hono/jsx",
 } as const satisfies TransformOptions & BuildOptions;
 
+/** Leaves out the servers of grpc-js, some 100 kB: the store on etcd is a client, and only `index.js` refers to them. */
+const WITHOUT_GRPC_SERVERS: Plugin = {
+  name: "without gRPC servers",
+  setup(builder) {
+    const filter = /@grpc\/grpc-js\/build\/src\/server(-interceptors)?\.js$/;
+    builder.onLoad({ filter }, () => ({ contents: "module.exports = {};", loader: "js" }));
+  },
+};
+
 /** esbuild splits ECMAScript modules only. */
 const SPLIT = {
   ...FORM,
@@ -46,7 +55,8 @@ const SPLIT = {
   write: false,
   metafile: true,
   external: [...NOT_CARRIED],
-} as const satisfies BuildOptions;
+  plugins: [WITHOUT_GRPC_SERVERS],
+} satisfies BuildOptions;
 
 const TO_COMMON_JS = {
   ...FORM,

@@ -11,6 +11,7 @@ import { readListening } from "../support/listening.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { findLink, startUi } from "../support/ui_client.ts";
 
 let folder: TempFolder;
 let instance: InstanceProcess;
@@ -53,7 +54,14 @@ async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record
 test("the manual has these listeners and no others", async () => {
   const server = { "bind-address": "127.0.0.1", "secure-port": "6443" };
   const role = { "metrics-bind-address": "0" };
-  assert.deepEqual(await readDocumented(), { up: server, serve: server, signer: role, approver: role });
+  assert.deepEqual(await readDocumented(), {
+    demo: { "ui-port": "0" },
+    up: { ...server, "ui-port": "0" },
+    serve: server,
+    signer: role,
+    approver: role,
+    ui: { port: "0" },
+  });
 });
 
 /** The time for which a port of another process is retried. */
@@ -100,6 +108,17 @@ test("tlsboot serve listens on its port of loopback alone", async () => {
   await using other = await createTempFolder();
   await using served = await startInstanceProcess(other, [], "serve");
   assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.1:${served.port}` }]);
+});
+
+test("tlsboot ui and tlsboot up --ui serve the page on loopback alone", async () => {
+  await using page = await startUi(["--data-dir", instance.data], { cwd: folder.path });
+  const at = (origin: string) => ({ kind: "tcp", at: new URL(origin).host });
+  assert.deepEqual(await readListening(page.running.pid), [at(page.origin)]);
+  await using other = await createTempFolder();
+  await using served = await startInstanceProcess(other, ["--ui"]);
+  const { origin } = await findLink(served.running);
+  const found = (await readListening(served.running.pid)).map((listener) => listener.at).sort();
+  assert.deepEqual(found, [`127.0.0.1:${served.port}`, at(origin).at].sort());
 });
 
 test("tlsboot serve listens on the given address", async () => {
