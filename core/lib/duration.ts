@@ -67,3 +67,10 @@ export function formatDuration(ms: number): string {
   if (hours > 0) return `${hours}h${minutes}m${seconds}s`;
   return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`;
 }
+
+/** Prints milliseconds as a person types them: `10y` or `90d` for whole years or days, else as `formatDuration` does. */
+export function formatSettingDuration(ms: number): string {
+  const days = ms / DAY_MS;
+  if (days < 1 || !Number.isInteger(days)) return formatDuration(ms);
+  return days % 365 === 0 ? `${days / 365}y` : `${days}d`;
+}

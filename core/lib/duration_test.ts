@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { formatDuration, parseDuration, parseSettingDuration } from "./duration.ts";
+import { formatDuration, formatSettingDuration, parseDuration, parseSettingDuration } from "./duration.ts";
 
 for (
   const { text, want } of [
@@ -90,3 +90,20 @@ test("parseDuration() reads the output of formatDuration()", () => {
 test("parseDuration() never throws", () => {
   fc.assert(fc.property(fc.string(), (text) => void parseDuration(text)));
 });
+
+for (
+  const { ms, want } of [
+    { ms: 0, want: "0s" },
+    { ms: 90_000, want: "1m30s" },
+    { ms: 86_399_000, want: "23h59m59s" },
+    { ms: 86_400_000, want: "1d" },
+    { ms: 90 * 86_400_000, want: "90d" },
+    { ms: 25 * 3_600_000, want: "25h0m0s" },
+    { ms: 3650 * 86_400_000, want: "10y" },
+  ]
+) {
+  test(`formatSettingDuration() of ${ms} ms, which parseSettingDuration() reads back`, () => {
+    assert.equal(formatSettingDuration(ms), want);
+    assert.deepEqual(parseSettingDuration(want), { ok: true, value: ms });
+  });
+}

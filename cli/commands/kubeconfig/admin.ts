@@ -6,7 +6,7 @@ import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
 import { findPemBlock } from "../../../core/pki/pem.ts";
-import { formatDuration } from "../../../core/lib/duration.ts";
+import { formatSettingDuration } from "../../../core/lib/duration.ts";
 import { hasSplitAuthorities, readAuthority } from "../../authority/files.ts";
 import { openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
@@ -61,7 +61,7 @@ export async function run(
   if (pair.notAfter.getTime() < askedAt + settings.duration) {
     warn(
       `the certificate ends with its CA at ${formatTime(pair.notAfter)}, ` +
-        `before the requested ${formatDuration(settings.duration)} are over`,
+        `before the requested ${formatSettingDuration(settings.duration)} are over`,
       io,
     );
   }

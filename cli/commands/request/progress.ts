@@ -1,7 +1,7 @@
 /** Messages for a user who waits for a certificate. */
 import type { RequestProgress } from "../../../client/request.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { formatDuration } from "../../../core/lib/duration.ts";
+import { formatSettingDuration } from "../../../core/lib/duration.ts";
 import { displayPath } from "../../output/display_path.ts";
 
 /** Describes an event in one line; undefined for an event that the answer reports anyway. */
@@ -35,7 +35,7 @@ export function describeShortenedLifetime(
 ): string | undefined {
   const given = notAfter.getTime() - notBefore.getTime();
   if (askedSeconds === undefined || given >= askedSeconds * 1_000) return undefined;
-  return `the signer grants a lifetime of ${formatDuration(given)}, not the requested ${
-    formatDuration(askedSeconds * 1_000)
+  return `the signer grants a lifetime of ${formatSettingDuration(given)}, not the requested ${
+    formatSettingDuration(askedSeconds * 1_000)
   }`;
 }

@@ -8,7 +8,7 @@ import { updateWebServer, type WebServerOutcome, webServerPaths } from "../../..
 import { parseWebName, WEB_SIGNER } from "../../../core/approval/web_certificates.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { formatDuration } from "../../../core/lib/duration.ts";
+import { formatSettingDuration } from "../../../core/lib/duration.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -289,8 +289,8 @@ function listWords(
     ...each("--dns", settings.dns),
     ...each("--ip", settings.ip),
     ...(settings.keyType === "ecdsa-p256" ? [] : ["--key-type", settings.keyType]),
-    ...(duration === undefined ? [] : ["--duration", formatDuration(duration)]),
-    ...(renewBefore === undefined ? [] : ["--renew-before", formatDuration(renewBefore)]),
+    ...(duration === undefined ? [] : ["--duration", formatSettingDuration(duration)]),
+    ...(renewBefore === undefined ? [] : ["--renew-before", formatSettingDuration(renewBefore)]),
     ...(exec === undefined ? [] : ["--exec", word(exec)]),
     ...path("--pkcs12", settings.pkcs12),
     ...path("--pkcs12-password-file", settings.pkcs12PasswordFile),
