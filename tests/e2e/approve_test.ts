@@ -91,6 +91,15 @@ test("tlsboot describe csr takes the name of a machine", async () => {
   assert.match(stderr, /certificatesigningrequests\.certificates\.k8s\.io "m9" not found/);
 });
 
+test("tlsboot get csr takes the name of a machine, which csr/NAME is not", async () => {
+  assert.equal((await tlsboot("get", "csr", "m1", "-o", "name")).stdout, `${QUALIFIED}/csr-m1\n`);
+  for (const name of ["csr/m1", "m9"]) {
+    const { code, stderr } = await tlsboot("get", "csr", name);
+    assert.equal(code, 1);
+    assert.match(stderr, /certificatesigningrequests\.certificates\.k8s\.io "m\d" not found/);
+  }
+});
+
 test("tlsboot approve reports a name that nothing has", async () => {
   const { code, stderr } = await tlsboot("approve", "m9");
   assert.equal(code, 1);

@@ -41,7 +41,7 @@ export const getCsrCommand = defineCommand({
  On stderr it names the pending requests that the approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
   group: "Certificate Signing Request Commands",
   args: [
-    argument("NAME", "Requests to show; all without a name", {
+    argument("NAME", "The requests or machines to show; all without a name", {
       optional: true,
       variadic: true,
       completion: REQUEST_NAMES,

@@ -1,7 +1,7 @@
 /** Shows requests, with `-o wide` also where they came from and who decided. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
@@ -17,7 +17,7 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import type { GetCsrFlags } from "./flags.ts";
 import { createCsrTable, createNameShortener } from "./table.ts";
-import { findByShortName } from "./targets.ts";
+import { createTargetFinder, findByShortName } from "./targets.ts";
 
 /** The action of the command `tlsboot get csr`. */
 export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -40,13 +40,30 @@ export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal
       extendWide: addOrigins,
       ...(pending || output === undefined ? { isShown } : {}),
       ...(names.length > 0 ? {} : { refine: createNameShortener(known) }),
-      findName: (name, api) => findByShortName(api, name, io.clock, signal),
+      // `csr/NAME` is a request and no machine.
+      findName: (name, api) =>
+        input.args.includes(name) ? findMeant(api, name, io, signal) : findByShortName(api, name, io.clock, signal),
       ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, io, signal) } : {}),
     },
     input,
     io,
     signal,
   );
+}
+
+/** Finds the request that `approve` would mean by a name that no request has: a short name, or the name of a machine. */
+async function findMeant(
+  api: ApiClient,
+  name: string,
+  io: Pick<Io, "clock">,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    return await createTargetFinder(api, io.clock)(name, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found", "access_denied")) return undefined;
+    throw error;
+  }
 }
 
 /** Creates a filter for pending requests; in a watch it also shows what becomes of a request that was shown. */
