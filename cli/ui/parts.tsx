@@ -7,6 +7,7 @@ import {
   type RecordRow,
   shortenSerial,
 } from "../../core/review/record_rows.ts";
+import { joinWords } from "../../core/review/words.ts";
 import { shortenSignerName } from "../../core/review/request_summary.ts";
 import { DataTable, Moment, Pager } from "./layout.tsx";
 import type { UiElement } from "./page.ts";
@@ -18,7 +19,7 @@ const ROWS = 100;
 /** One line for each reason why the page cannot show something. */
 export function MissingNotes({ notes }: { readonly notes: readonly (Missing | undefined)[] }): UiElement {
   const byReason = Map.groupBy(notes.filter((note) => note !== undefined), ({ why }) => why);
-  const known = [...byReason].map(([why, same]) => `${joinWords(same.map(({ what }) => what))}: ${why}`);
+  const known = [...byReason].map(([why, same]) => `${joinWords([...new Set(same.map(({ what }) => what))])}: ${why}`);
   return (
     <div id="missing" data-swap>
       {known.length === 0 ? "" : (
@@ -28,18 +29,6 @@ export function MissingNotes({ notes }: { readonly notes: readonly (Missing | un
       )}
     </div>
   );
-}
-
-/** Begins a sentence with a capital letter. */
-export function capitalize(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
-}
-
-/** Joins words for a sentence, each once: `a, b and c`. */
-function joinWords(words: readonly string[]): string {
-  const all = [...new Set(words)];
-  const last = all.at(-1) ?? "";
-  return all.length <= 1 ? last : `${all.slice(0, -1).join(", ")} and ${last}`;
 }
 
 /** The rows of one page of a list, and the links to the others. */

@@ -84,3 +84,8 @@ export function quoteUnlessPlain(name: string): string {
   const isLong = name.length > MAX_QUOTED_LENGTH;
   return goQuote(isLong ? `${name.slice(0, MAX_QUOTED_LENGTH).toWellFormed()}…` : name);
 }
+
+/** Begins a text with a capital letter, as a sentence of a view that stands alone. */
+export function capitalize(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

@@ -1,6 +1,6 @@
 /** The text of `review`: one request on less than a screen, and on request everything that is known about it. */
 import type { RequestView } from "../../../core/review/request_view.ts";
-import { formatTimeAgo, joinWords } from "../../../core/review/words.ts";
+import { capitalize, formatTimeAgo, joinWords } from "../../../core/review/words.ts";
 import { escapeValue, oneLine } from "../../output/escape.ts";
 import type { Style } from "../../output/style.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
@@ -28,7 +28,7 @@ export function formatReview(view: RequestView, { heading, width = Infinity, sty
     const [first = "", ...more] = wrap(value, " ".repeat(TITLE_WIDTH));
     return [`${`${title}:`.padEnd(TITLE_WIDTH)}${first.trimStart()}`, ...more];
   };
-  const sentence = `${view.sentence.charAt(0).toUpperCase()}${view.sentence.slice(1)}.`;
+  const sentence = `${capitalize(view.sentence)}.`;
   const lines = [
     ...wrap(`${heading}: ${view.name}${age}`),
     "",

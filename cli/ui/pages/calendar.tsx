@@ -1,8 +1,9 @@
 /** The calendar of the certificates that expire, a table for each month. */
 import { type CalendarDay, type CalendarMonth, createExpiryCalendar } from "../../../core/review/calendar.ts";
 import { type RecordRow } from "../../../core/review/record_rows.ts";
+import { capitalize } from "../../../core/review/words.ts";
 import type { UiElement, UiPage } from "../page.ts";
-import { capitalize, CertificateTable, describeHolder, MissingNotes } from "../parts.tsx";
+import { CertificateTable, describeHolder, MissingNotes } from "../parts.tsx";
 import { readCertificates, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH } from "../sources.ts";
 
 const WEEKDAYS: readonly (readonly [short: string, long: string])[] = [

@@ -17,15 +17,8 @@ import {
 import { carryOutRevocation, countReleased, takeBackRevocation } from "../../api/revocations.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
-import {
-  capitalize,
-  CertificateTable,
-  describeFoundRows,
-  MachineLink,
-  MissingNotes,
-  takePage,
-  TokenLink,
-} from "../parts.tsx";
+import { capitalize } from "../../../core/review/words.ts";
+import { CertificateTable, describeFoundRows, MachineLink, MissingNotes, takePage, TokenLink } from "../parts.tsx";
 import {
   createNotFound,
   getPathName,

@@ -7,6 +7,7 @@ import { createRequestViews } from "../../../cli/api/request_views.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { escapeUnseen } from "../../../core/lib/printable.ts";
 import { type FactSection, type FactValue, listFactSections } from "../../../core/review/request_facts.ts";
+import { capitalize } from "../../../core/review/words.ts";
 import type { RequestView, RuleView } from "../../../core/review/request_view.ts";
 import { clock, cluster } from "./cluster.ts";
 import { formatMoment, RequestLink, StateLabel } from "./list.tsx";
@@ -52,7 +53,7 @@ async function readView(name: string, signal: AbortSignal): Promise<RequestView>
 function Summary({ view }: { readonly view: RequestView }): ReactElement {
   return (
     <>
-      <p>{escapeUnseen(`${view.sentence.charAt(0).toUpperCase()}${view.sentence.slice(1)}.`)}</p>
+      <p>{escapeUnseen(`${capitalize(view.sentence)}.`)}</p>
       <p>
         <StateLabel state={view.state} text={view.stateText} /> {formatMoment(view.createdAt)}
       </p>
