@@ -58,7 +58,8 @@ describe("ui at kube-apiserver", () => {
     const missing = /Not shown: certificates without a request that still exists.*: this is another API server/;
     assert.match(await read("/machines"), missing);
     assert.match(await read("/machines/w1"), /no certificate is known[^]*its kubelet has not reported yet/);
-    const serial = issued.serialNumber.toLowerCase();
+    // Deno omits a leading zero, which Node and OpenSSL print.
+    const serial = issued.serialNumber.toLowerCase().replace(/^(?=.(?:..)*$)/, "0");
     assert.match(await read("/certificates"), missing);
     const certificate = await read(`/certificates/${serial}`);
     for (const fact of ["bert-mouse", serial, issued.validToDate.toISOString().slice(0, 19), "alice"]) {
