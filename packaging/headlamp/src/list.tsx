@@ -6,7 +6,11 @@ import { type CsrState, type RequestSummary, summarizeRequest } from "../../../c
 import { cluster } from "./cluster.ts";
 import { useLoaded } from "./loaded.ts";
 import { pluginLib } from "./plugin_lib.ts";
-import { REQUEST_ROUTE } from "./routes.ts";
+
+/** The name of the route of this list. */
+export const LIST_ROUTE = "tlsboot-requests";
+/** The name of the route of one request, with the parameter `name`. */
+export const REQUEST_ROUTE = "tlsboot-request";
 
 const { SectionBox, SimpleTable, StatusLabel, Link } = pluginLib.CommonComponents;
 

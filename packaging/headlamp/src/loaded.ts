@@ -11,7 +11,7 @@ export interface Loaded<T> {
   readonly value: T | undefined;
   /** Why the last attempt failed. */
   readonly fault: string | undefined;
-  /** Reads it again now. */
+  /** Reads the data again at once, without waiting for the next round. */
   readonly refresh: () => void;
 }
 

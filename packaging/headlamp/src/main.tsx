@@ -1,8 +1,7 @@
 /** Adds certificate signing requests to Headlamp: a list, and for each request what tlsboot says about it. */
-import { RequestList } from "./list.tsx";
+import { LIST_ROUTE, REQUEST_ROUTE, RequestList } from "./list.tsx";
 import { pluginLib } from "./plugin_lib.ts";
 import { RequestPage } from "./request.tsx";
-import { LIST_ROUTE, REQUEST_ROUTE } from "./routes.ts";
 
 pluginLib.registerSidebarEntry({
   parent: "cluster",

@@ -72,5 +72,5 @@ interface PluginLib {
   }): void;
 }
 
-/** Headlamp's library. */
+/** The library, which Headlamp puts into its page before it runs a plugin. */
 export const pluginLib: PluginLib = (globalThis as unknown as { readonly pluginLib: PluginLib }).pluginLib;

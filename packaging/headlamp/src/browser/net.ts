@@ -1,4 +1,4 @@
-/** The functions of `node:net` with which core tells addresses from names, in a browser. */
+/** The functions of `node:net` with which core recognizes addresses, in a browser. */
 
 /** Reports whether a text is an IPv4 address of four decimal numbers without leading zeros. */
 export function isIPv4(text: string): boolean {
