@@ -69,13 +69,15 @@ const TO_COMMON_JS = {
   minifySyntax: true,
 } as const satisfies TransformOptions;
 
-/** Bundles the checkout in a folder, which knows its commit. */
+/** Bundles the checkout in a folder, which knows its commit. `plugins` change sources in builds for tests. */
 export async function bundle(
   root: string = process.cwd(),
   facts: BuildCommit = readBuildFacts(root),
+  plugins: readonly Plugin[] = [],
 ): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
     ...SPLIT,
+    plugins: [...SPLIT.plugins, ...plugins],
     absWorkingDir: root,
     entryPoints: [{ in: join(root, "cli", "program.ts"), out: basename(ENTRY, ".js") }],
     define: { TLSBOOT_BUILD: JSON.stringify(facts) },

@@ -10,6 +10,8 @@ export interface TortureFlags {
   readonly servers: number;
   readonly seed: number;
   readonly binary: boolean;
+  /** The names of planted bugs to find, with commas; undefined for a run on the program as it is. */
+  readonly plant: string | undefined;
 }
 
 /** An error in the command line. */
@@ -37,6 +39,7 @@ export function readFlags(args: readonly string[]): TortureFlags {
     servers: wholeNumber("servers", values.servers, 1),
     seed: wholeNumber("seed", values.seed),
     binary: values.binary,
+    plant: values.plant,
   };
 }
 
@@ -57,6 +60,7 @@ function parse(args: readonly string[]) {
         servers: { type: "string", default: "1" },
         seed: { type: "string", default: "20261125" },
         binary: { type: "boolean", default: false },
+        plant: { type: "string" },
       },
     }).values;
   } catch (error) {

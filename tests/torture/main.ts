@@ -12,7 +12,10 @@
  * `--seconds` or `--servers`, one kill is enough. The last line of a successful run has seed, commit, kills and
  * seconds. With `--servers 3` that many servers share a real etcd of three members behind HAProxy, and one server and
  * one member are killed at a time.
- * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary]
+ *
+ * `--plant NAME` builds tlsboot with a bug of `plants.ts` and runs what finds it, `--plant all` does so for each of them
+ * and prints a table; the exit code is 1 when a bug is not found, or something is found in a build without a bug.
+ * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary] | --plant NAME,…|all
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -25,10 +28,12 @@ import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ensurePeers } from "../support/peers/go.ts";
 import { findHaproxy } from "./balancer.ts";
 import { readFlags, UsageError } from "./flags.ts";
+import { runPlants } from "./plant_runs.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
-  const { servers, binary } = readFlags(args);
+  const { servers, binary, plant } = readFlags(args);
+  if (plant !== undefined) return await runPlants(plant);
   if (servers > 1) {
     await ensurePeers(process.cwd(), ["etcd"]);
     if (findHaproxy() === undefined) await ensureDebianPackages(["haproxy"]);

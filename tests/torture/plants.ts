@@ -1,0 +1,186 @@
+/**
+ * Bugs that are planted on purpose, to show that the checks find them. Each is a change of source text that only a test
+ * build applies (`plant_runs.ts`), so the product has no switch for it. `deno task torture --plant NAME` builds tlsboot with
+ * one and runs its finder, which must report it.
+ */
+import { UsageError } from "./flags.ts";
+
+/** A text of a source file that occurs once in it, and what the bug makes of it. */
+export interface Patch {
+  /** The path of the file from the root of the checkout. */
+  readonly file: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** A bug, and the run that finds it. */
+export interface Plant {
+  readonly name: string;
+  /** What a user would lose by it. */
+  readonly harm: string;
+  readonly patches: readonly Patch[];
+  readonly finder: Finder;
+  /** What the run says about this bug; a run that fails for another reason has not found it. */
+  readonly fault: RegExp;
+}
+
+/** A run that ends with exit code 1 when it finds a bug. */
+export interface Finder {
+  /** The task of `deno.json` that is run. */
+  readonly task: "torture";
+  readonly flags: readonly string[];
+}
+
+/** One server on SQLite that is killed again and again. */
+const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--seed", "22"] };
+/** Three servers on an etcd of three members; one of each is killed at a time. */
+const SHARED: Finder = { task: "torture", flags: ["--kills", "4", "--seed", "22", "--servers", "3"] };
+
+export const PLANTS: readonly Plant[] = [
+  {
+    name: "write-behind",
+    harm: "writes that were acknowledged in the last moments before a crash",
+    patches: [{
+      file: "server/storage/memory/journaled_storage.ts",
+      before: `    try {
+      await journal.commit(changes, compaction);
+    } catch (error) {
+      this.#refuseUncommitted(error);
+      return;
+    }
+`,
+      after: `    setTimeout(() => void journal.commit(changes, compaction), 20);
+`,
+    }],
+    finder: LONE,
+    fault: /was shown$|is lost$|was acknowledged and|went back|came twice|after \d+ had been seen|two different states/,
+  },
+  {
+    name: "lost-event-at-resume",
+    harm: "one change for each client that connects again",
+    patches: [{
+      file: "server/storage/watchers.ts",
+      before: "missed.filter((event) => event.key.startsWith(prefix)));",
+      after: "missed.filter((event) => event.key.startsWith(prefix)).slice(1));",
+    }],
+    finder: LONE,
+    fault: /was missed$|went from \d+ to \d+$/,
+  },
+  {
+    name: "revision-twice",
+    harm: "a change that has the resourceVersion of another one",
+    patches: [
+      {
+        file: "server/storage/memory/journaled_storage.ts",
+        before: "    this.#lastNumber += events.length;\n",
+        after: "    this.#lastNumber += 1;\n",
+      },
+      {
+        file: "server/storage/sqlite/journal.ts",
+        before: '"INSERT INTO changes',
+        after: '"INSERT OR REPLACE INTO changes',
+      },
+    ],
+    finder: LONE,
+    fault: /came twice|came after|after \d+ had been seen|two different states|but \d+ was shown|went back/,
+  },
+  {
+    name: "bookmark-too-early",
+    harm: "a change for each client that resumes after a bookmark",
+    patches: [{
+      file: "server/registry/watch.ts",
+      before: "return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision());",
+      after: "return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision()) + 1;",
+    }],
+    finder: LONE,
+    fault: /came twice|was missed$|went from \d+ to \d+$/,
+  },
+  {
+    name: "certificate-twice",
+    harm: "the certainty that a request has one certificate: a second one replaces it",
+    patches: [
+      {
+        file: "controllers/signer.ts",
+        before: "profiles.has(csr.spec.signerName) && !hasCertificate(csr) && isApproved(csr)",
+        after: "profiles.has(csr.spec.signerName) && isApproved(csr)",
+      },
+      {
+        file: "core/csr/validate.ts",
+        before: '  if (getCertificate(old) === "") return [];\n',
+        after: '  if (endpoint === "status") return [];\n',
+      },
+    ],
+    finder: LONE,
+    fault: /was signed twice|has the records/,
+  },
+  {
+    name: "certificate-without-record",
+    harm: "the account of issued certificates",
+    patches: [{
+      file: "server/register/request_commit.ts",
+      before: "const changes = csr === undefined || leaf === undefined\n",
+      after: "const changes = csr === undefined || leaf !== null\n",
+    }],
+    finder: LONE,
+    fault: /certificate has no record$/,
+  },
+  {
+    name: "broken-chain",
+    harm: "the proof that no record of the register was removed or changed",
+    patches: [{
+      file: "server/register/register.ts",
+      before: "const previousHash = last === undefined ? head?.hash : hashRecord(last);",
+      after: "const previousHash = last === undefined ? undefined : hashRecord(last);",
+    }],
+    finder: LONE,
+    fault: /^record /,
+  },
+  {
+    name: "revocation-forgotten-at-restart",
+    harm: "every revocation, with the next start of the server",
+    patches: [{
+      file: "server/revocation/revocations.ts",
+      before: "this.index.replace(items.map((stored) => decode<Revocation>(stored)));",
+      after: "this.index.replace([]);",
+    }],
+    finder: LONE,
+    fault: /revoked.*accepted|is open \d+ ms after/,
+  },
+  {
+    name: "gap-in-the-mirror",
+    harm: "a change for each server whose watch on etcd breaks, and then it answers with an old state",
+    patches: [{
+      file: "server/storage/etcd/mirror.ts",
+      before: "      this.#engine.revision + 1,\n      (response)",
+      after: "      this.#engine.revision + 2,\n      (response)",
+    }],
+    finder: SHARED,
+    fault: /was missed$|went from|is lost$|is back$|record|two different states/,
+  },
+];
+
+/** Finds plants by a list of names with commas; `all` is all of them. Throws UsageError for a name that is unknown. */
+export function findPlants(names: string): readonly Plant[] {
+  if (names === "all") return PLANTS;
+  return names.split(",").map((name) => {
+    const found = PLANTS.find((plant) => plant.name === name);
+    if (found === undefined) {
+      const known = PLANTS.map((plant) => plant.name).join(", ");
+      throw new UsageError(`no bug is called ${JSON.stringify(name)}; there are ${known}`);
+    }
+    return found;
+  });
+}
+
+/** Applies the patches of a file to its text. Throws an Error for a text that does not occur exactly once. */
+export function applyPatches(file: string, text: string, patches: readonly Patch[]): string {
+  let patched = text;
+  for (const { before, after } of patches.filter((patch) => patch.file === file)) {
+    const occurrences = patched.split(before).length - 1;
+    if (occurrences !== 1) {
+      throw new Error(`${file} has ${occurrences} times, not once, the text that a plant replaces:\n${before}`);
+    }
+    patched = patched.replace(before, () => after);
+  }
+  return patched;
+}
