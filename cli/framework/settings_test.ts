@@ -72,7 +72,8 @@ test("findIgnoredVariables() does not warn about variables of the program and of
     ...["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_6443_TCP", "PORT_6443_TCP_ADDR"],
     ...["PORT_6443_TCP_PORT", "PORT_6443_TCP_PROTO"],
     ...["CHANGED", "CERTIFICATE_FILE", "NOT_AFTER", "NODE_NAME"],
-    ...["TEST_BINARY", "TEST_NODE", "UPDATE_GOLDEN", "BUILD_COMMIT", "SOAK_SECONDS", "STORM_NODES", "SEED"],
+    ...["TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "UPDATE_GOLDEN", "BUILD_COMMIT", "SOAK_SECONDS", "STORM_NODES"],
+    "SEED",
   ];
   const env = Object.fromEntries(names.map((name) => [`TLSBOOT_${name}`, "x"]));
   assert.deepEqual(findIgnoredVariables(env, flagSets), []);

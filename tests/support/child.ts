@@ -49,7 +49,8 @@ export const NODE_FLAGS: readonly string[] = [
 /**
  * Command and arguments that run tlsboot: the released file that `TLSBOOT_TEST_BINARY` names, or the sources. Those run
  * on the Node that `TLSBOOT_TEST_NODE` names, which the interoperability suite does because the released file runs on
- * Node, else on the runtime of the test.
+ * Node, else on the runtime of the test. Deno starts the script that `TLSBOOT_TEST_SCRIPT` names, if any, which was made
+ * of the sources.
  */
 export function tlsbootCommand(args: readonly string[]): readonly [string, readonly string[]] {
   const binary = process.env["TLSBOOT_TEST_BINARY"];
@@ -57,7 +58,8 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
   const main = join(ROOT, "cli", "main.ts");
   const node = process.env["TLSBOOT_TEST_NODE"];
   if (node === undefined && process.versions["deno"] !== undefined) {
-    return [process.execPath, ["run", "-A", "--no-check", "--quiet", main, ...args]];
+    const script = process.env["TLSBOOT_TEST_SCRIPT"] ?? main;
+    return [process.execPath, ["run", "-A", "--no-check", "--quiet", script, ...args]];
   }
   return [node ?? process.execPath, [...NODE_FLAGS, main, ...args]];
 }
