@@ -83,18 +83,28 @@ const FILES_IN_A_BATCH = 24;
 const LONG = [
   "tests/interop/whole_kubelet_test.ts",
   "tests/interop/soak_test.ts",
+  "tests/interop/guides_test.ts",
   "tests/interop/disk_fault_test.ts",
   "tests/interop/comparison_test.ts",
   "tests/interop/kubectl_comparison_test.ts",
   "tests/interop/tls_scan_test.ts",
   "tests/interop/disk_fault_backup_test.ts",
+  "tests/interop/real_control_plane_test.ts",
   "tests/interop/signer_comparison_test.ts",
+  "tests/interop/kubeconfig_user_test.ts",
+  "tests/interop/request_test.ts",
   "tests/interop/etcd_shared_test.ts",
   "tests/interop/kubectl_csr_commands_test.ts",
   "tests/interop/disk_fault_client_test.ts",
   "tests/interop/etcd_storm_test.ts",
   "tests/interop/clock_test.ts",
   "tests/interop/kubelet_rotation_test.ts",
+  "tests/interop/ui_load_test.ts",
+  "tests/security/files_test.ts",
+  "tests/e2e/ca_rotate_test.ts",
+  "tests/security/terminal_test.ts",
+  "tests/e2e/backup_test.ts",
+  "tests/e2e/doctor_test.ts",
 ];
 
 /** Runs test files in one process and writes a JUnit report. */
