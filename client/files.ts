@@ -56,9 +56,9 @@ export interface FilePort {
   realPath(path: string): Promise<string | undefined>;
   /** Renames a file or link, and replaces an existing one. */
   rename(from: string, to: string): Promise<void>;
-  /** Removes a file or link; succeeds when there is none. */
+  /** Removes a file or link for good, even across a crash; succeeds when there is none. */
   unlink(path: string): Promise<void>;
-  /** Creates a folder and its missing parents with `mode`. */
+  /** Creates a folder and its missing parents with `mode`; each survives a crash. */
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Reads the facts of a path, following links; undefined when there is nothing. */
   stat(path: string): Promise<FileFacts | undefined>;
@@ -87,7 +87,11 @@ export function createFilePort(): FilePort {
         await rename(from, to);
         await syncDirectory(dirname(to));
       }),
-    unlink: (path) => attempt("remove", path, async () => void await orMissing(unlink(path))),
+    unlink: (path) =>
+      attempt("remove", path, async () => {
+        const isRemoved = await orMissing(unlink(path).then(() => true));
+        if (isRemoved === true) await syncDirectory(dirname(path));
+      }),
     makeDirectory: (path, mode) => attempt("create", path, () => makeDirectory(path, mode)),
     stat: (path) => attempt("read", path, async () => toFileFacts(await orMissing(stat(path)))),
     lstat: (path) => attempt("read", path, async () => toFileFacts(await orMissing(lstat(path)))),
@@ -183,7 +187,11 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
       hint: "choose another path, or move the file away",
     });
   }
-  for (const folder of missing) await acceptExisting(mkdir(folder, { mode }));
+  for (const folder of missing) {
+    await acceptExisting(mkdir(folder, { mode }));
+    // What is synced in a folder is lost with the folder's own name.
+    await syncDirectory(dirname(folder));
+  }
 }
 
 /** Waits for a folder to be created; another process may create the same one at the same time. */
