@@ -9,6 +9,7 @@ import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { syncDirectory } from "../../client/files.ts";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { formatBackupName, planRotation, type Retention } from "./rotation_plan.ts";
@@ -186,10 +187,15 @@ function moveToBackup(path: string, backup: string): boolean {
   }
 }
 
-/** Compresses a backup. Only a complete file gets the final name, so a killed run is repeated. */
+/**
+ * Compresses a backup. Only a complete file gets the final name, so a killed run is repeated. Both are synced before the
+ * original is removed: a power failure must not leave neither.
+ */
 async function compress(path: string): Promise<void> {
   const unfinished = `${path}.gz.tmp`;
-  await pipeline(createReadStream(path), createGzip(), createWriteStream(unfinished, { mode: PRIVATE }));
+  const target = createWriteStream(unfinished, { mode: PRIVATE, flush: true });
+  await pipeline(createReadStream(path), createGzip(), target);
   await rename(unfinished, `${path}.gz`);
+  await syncDirectory(dirname(path));
   await rm(path, { force: true });
 }
