@@ -15,6 +15,8 @@ export const APPLICATION_ID = 0x746c7362;
 export const FORMAT_VERSION = 1;
 const HEADER_LENGTH = 100;
 const MAGIC = "SQLite format 3\0";
+const JOURNAL_HEADER_LENGTH = 28;
+const JOURNAL_MAGIC = "d9d505f920a163d7";
 
 /**
  * Throws AppError `storage_corrupt` for a file that must not be touched. It opens and closes the file, which drops this
@@ -27,11 +29,23 @@ export function assertUsable(path: string): void {
     if (hasLeftover) throw corruptError(path, "the file is missing or empty, but its -wal holds changes");
     return;
   }
+  if (wasBeingCreated(path)) return;
   if (header.length < HEADER_LENGTH || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
     throw corruptError(path, "the file is not a database");
   }
   assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
   if (hasLeftover) assertReadable(path);
+}
+
+/**
+ * Reports whether a power failure interrupted the first transaction: its journal says that the file was empty before
+ * (sqlite.org/fileformat.html, section 3). SQLite empties the file then, whatever reached it.
+ */
+function wasBeingCreated(path: string): boolean {
+  const journal = `${path}-journal`;
+  if (getFileSize(journal) < JOURNAL_HEADER_LENGTH) return false;
+  const header = readHeader(journal);
+  return header.toString("hex", 0, 8) === JOURNAL_MAGIC && header.readUInt32BE(16) === 0;
 }
 
 /** Throws AppError `storage_corrupt` for a database that is not ours or newer. */

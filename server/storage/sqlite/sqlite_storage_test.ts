@@ -280,6 +280,33 @@ async function zeroSecondPage(path: string): Promise<void> {
   await writeFile(path, bytes.fill(0, 4096, 8192));
 }
 
+test("openSqliteStorage() begins anew after a power failure during the first transaction, and only then", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  // sqlite.org/fileformat.html, section 3: magic, no pages, a nonce, the size before, 512-byte sectors, 4,096-byte pages.
+  const journal = (sizeBefore: number): Buffer => {
+    const header = Buffer.alloc(512);
+    Buffer.from("d9d505f920a163d7", "hex").copy(header);
+    header.writeUInt32BE(sizeBefore, 16);
+    header.writeUInt32BE(512, 20);
+    header.writeUInt32BE(4_096, 24);
+    return header;
+  };
+  const torn = Buffer.concat([Buffer.alloc(4_096), Buffer.alloc(4_096, 7)]);
+  await writeFile(path, torn);
+  await writeFile(`${path}-journal`, journal(2));
+  const opening = openSqliteStorage({ path, clock: createFakeClock() });
+  await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt"));
+  assert.deepEqual(await readFile(path), torn);
+  await writeFile(`${path}-journal`, journal(0));
+  {
+    await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
+    await storage.create(`${PREFIX}a`, thing("a"));
+  }
+  await using again = await openSqliteStorage({ path, clock: createFakeClock() });
+  assert.equal((await again.list(PREFIX)).items.length, 1);
+});
+
 test("openSqliteStorage() throws io for a path where no file can be", async () => {
   await using folder = await createTempFolder();
   for (const path of [folder.join("missing", "tlsboot.db"), folder.path]) {
