@@ -12,6 +12,12 @@ export interface TortureFlags {
   readonly binary: boolean;
   /** The names of planted bugs to find, with commas; undefined for a run on the program as it is. */
   readonly plant: string | undefined;
+  /** The power fails instead: at so many states of each scene, and programs are started on some of them. */
+  readonly powerLoss: boolean;
+  readonly states: number;
+  readonly starts: number;
+  /** The names of the scenes, all without any. */
+  readonly scenes: readonly string[];
 }
 
 /** An error in the command line. */
@@ -40,6 +46,10 @@ export function readFlags(args: readonly string[]): TortureFlags {
     seed: wholeNumber("seed", values.seed),
     binary: values.binary,
     plant: values.plant,
+    powerLoss: values["power-loss"],
+    states: wholeNumber("states", values.states, 1),
+    starts: wholeNumber("starts", values.starts),
+    scenes: values.scene,
   };
 }
 
@@ -61,6 +71,10 @@ function parse(args: readonly string[]) {
         seed: { type: "string", default: "20261125" },
         binary: { type: "boolean", default: false },
         plant: { type: "string" },
+        "power-loss": { type: "boolean", default: false },
+        states: { type: "string", default: "2000" },
+        starts: { type: "string", default: "40" },
+        scene: { type: "string", multiple: true, default: [] },
       },
     }).values;
   } catch (error) {

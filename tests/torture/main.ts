@@ -15,7 +15,11 @@
  *
  * `--plant NAME` builds tlsboot with a bug of `plants.ts` and runs what finds it, `--plant all` does so for each of them
  * and prints a table; the exit code is 1 when a bug is not found, or something is found in a build without a bug.
+ *
+ * With `--power-loss` the power fails instead, at `--states` many states of each scene (`power_loss/scenes.ts`), and
+ * programs are started again on `--starts` of them; `--scene NAME` chooses scenes.
  * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary] | --plant NAME,…|all
+ *        main.ts --power-loss [--states N] [--starts N] [--scene NAME]... [--seed S] [--binary]
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -32,7 +36,7 @@ import { runPlants } from "./plant_runs.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
-  const { servers, binary, plant } = readFlags(args);
+  const { servers, binary, plant, powerLoss } = readFlags(args);
   if (plant !== undefined) return await runPlants(plant);
   if (servers > 1) {
     await ensurePeers(process.cwd(), ["etcd"]);
@@ -42,7 +46,8 @@ async function main(): Promise<number> {
   const env: Record<string, string> = binary
     ? { TLSBOOT_TEST_BINARY: await ensureReleasedFile("host", join(process.cwd(), "dist")) }
     : { TLSBOOT_TEST_NODE: node };
-  return await run(node, [...NODE_FLAGS, join("tests", "torture", "storm_process.ts"), ...args], { env });
+  const program = powerLoss ? ["power_loss", "main.ts"] : ["storm_process.ts"];
+  return await run(node, [...NODE_FLAGS, join("tests", "torture", ...program), ...args], { env });
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {

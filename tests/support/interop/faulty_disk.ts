@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
-import { join } from "node:path";
-import { ROOT, runProgram } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
+import { compilePreloaded } from "./recorded_disk.ts";
 
 /** Calls that can fail: open for writing, write, sync, truncate, and names (rename, link, unlink, mkdir, rmdir). */
 export type CallKinds = string;
@@ -115,11 +114,8 @@ const SHORT = { not: 0, harmless: 1, first: 2 } as const;
 
 /** Builds the library and makes a control file; needs a C compiler. */
 export async function createFaultyDisk(folder: TempFolder): Promise<FaultyDisk> {
-  const library = folder.join("disk_fault.so");
+  const library = await compilePreloaded("disk_fault", folder);
   const control = folder.join("disk_fault");
-  const source = join(ROOT, "tests", "support", "interop", "disk_fault.c");
-  const built = await runProgram("cc", ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl"]);
-  if (built.code !== 0) throw new Error(`the faulty disk cannot be compiled: ${built.stderr}`);
   let generation = 0;
   const write = async (line: string): Promise<void> => {
     await writeFile(`${control}.next`, line);

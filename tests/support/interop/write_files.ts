@@ -1,0 +1,33 @@
+/**
+ * Writes files as the product does, into the folder of its only argument: below new folders, over older ones, by links,
+ * and removes some; and a log that is rotated and compressed. tests/interop/power_loss_test.ts cuts its power.
+ */
+import { join } from "node:path";
+import process from "node:process";
+import { createSystemClock } from "../../../cli/system.ts";
+import { openRotatingFile } from "../../../cli/instance/rotating_file.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { createMemoryLogger } from "../memory_logger.ts";
+
+const root = process.argv[2] ?? "";
+
+async function main(): Promise<void> {
+  const files = createFilePort();
+  const folder = join(root, "new", "folders");
+  await files.makeDirectory(folder, 0o700);
+  await files.createExclusive(join(folder, "key"), "a key", 0o600);
+  await files.writeAtomic(join(folder, "certificate"), "the first certificate", 0o644);
+  await files.writeAtomic(join(folder, "certificate"), "the second certificate", 0o644);
+  await files.symlink(join(folder, "certificate"), join(folder, "updated"));
+  await files.rename(join(folder, "updated"), join(folder, "current"));
+  await files.unlink(join(folder, "key"));
+  const limits = { maxBytes: 1_000, maxAgeDays: 0, maxBackups: 0, compress: true };
+  const deps = { clock: createSystemClock(), logger: createMemoryLogger() };
+  await using log = openRotatingFile({ path: join(root, "audit.log"), ...limits }, deps);
+  for (let line = 0; line < 3; line++) log.append(`${line}`.repeat(900));
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,110 @@
+/** Judges what a crash left, without starting a server: the files by their content, the database with the code that opens it. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
+import { findLeafCertificate } from "../../../core/csr/certificate.ts";
+import { getErrorMessage } from "../../../core/errors.ts";
+import { parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
+import type { KubeObject } from "../../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { verifyRecords } from "../../../core/register/verify.ts";
+import { createSystemClock } from "../../../cli/system.ts";
+import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
+import { findStoredFaults } from "../register_audit.ts";
+import type { Tree } from "./disk.ts";
+import type { PowerLossLedger } from "./ledger.ts";
+
+const CONFIG_MAPS = "/registry/configmaps/default/";
+const RECORDS = "/registry/tlsboot/issuedcertificates/";
+/** The objects that a scene writes; others are the server's own. */
+export const WRITTEN = /^w\d/;
+/** The pairs of nodes. */
+const NODE_PAIR = /^node-[ab]\/pki\/kubelet-client-\d.*\.pem$/;
+
+/** The folder of a server below the root of each scene. */
+export const DATA = "data";
+
+/** Finds what is wrong with a tree, which is also in the folder `root`. The database there is changed, as by a start. */
+export async function findCrashFaults(tree: Tree, root: string, ledger: PowerLossLedger): Promise<readonly string[]> {
+  const faults = [...ledger.findFileFaults(tree), ...findUnloggedCertificates(tree)];
+  const found = [...tree.folders.keys()].filter((path) => existsSync(join(root, path, "tlsboot.db")));
+  for (const path of new Set([...found, ...ledger.stores])) {
+    if (UNFINISHED.test(path)) continue;
+    if (!found.includes(path)) faults.push(...ledger.findObjectFaults(new Map()));
+    else faults.push(...(await findStoreFaults(path, { tree, root, ledger })).map((fault) => `${path}: ${fault}`));
+  }
+  return faults;
+}
+
+async function findStoreFaults(
+  path: string,
+  { tree, root, ledger }: { readonly tree: Tree; readonly root: string; readonly ledger: PowerLossLedger },
+): Promise<readonly string[]> {
+  try {
+    await using storage = await openSqliteStorage({ path: join(root, path, "tlsboot.db"), clock: createSystemClock() });
+    const { items } = await storage.list("/registry/");
+    const objects = new Map(items.map(({ key, object }) => [key, object as KubeObject]));
+    const records = [...objects].flatMap(([key, object]) =>
+      key.startsWith(RECORDS) ? [object as IssuedCertificate] : []
+    );
+    return [
+      ...(ledger.stores.has(path) ? ledger.findObjectFaults(readWritten(objects)) : []),
+      ...findStoredFaults(objects),
+      ...await findRecordFaults(records, path, tree),
+    ];
+  } catch (error) {
+    return [`the database cannot be opened: ${getErrorMessage(error)}`];
+  }
+}
+
+/** A folder that `restore` has not put in place. */
+const UNFINISHED = /\.restoring$/;
+
+/** Finds certificates that were signed without a server and given out, but are not in the log. */
+function findUnloggedCertificates({ leaves }: Tree): readonly string[] {
+  const log = leaves.get(ISSUED_LOG);
+  const text = log?.kind === "file" ? new TextDecoder().decode(log.bytes) : "";
+  return [...leaves].flatMap(([path, leaf]) => {
+    if (!GIVEN_OUT.test(path) || leaf.kind !== "file") return [];
+    const found = findLeafCertificate(new TextDecoder().decode(leaf.bytes));
+    return found === undefined || text.includes(found.sha256Fingerprint) ? [] : [`${path} has no record in the log`];
+  });
+}
+
+const ISSUED_LOG = "ca/issued.jsonl";
+const GIVEN_OUT = /^alice-\d\.crt$|^ops\.kubeconfig$|^stick\/.*\.answer\.pem$/;
+
+function readWritten(objects: ReadonlyMap<string, KubeObject>): ReadonlyMap<string, string> {
+  return new Map([...objects].flatMap(([key, object]) => {
+    const name = key.startsWith(CONFIG_MAPS) ? key.slice(CONFIG_MAPS.length) : "";
+    return WRITTEN.test(name) ? [[name, readValue(object)] as const] : [];
+  }));
+}
+
+/** Reads the value of an object that a scene wrote. */
+export function readValue(object: KubeObject): string {
+  return (object as KubeObject & { readonly data?: Readonly<Record<string, string>> }).data?.["value"] ?? "";
+}
+
+/** The chain of the register holds, and every certificate that a node has is in it. */
+async function findRecordFaults(
+  records: readonly IssuedCertificate[],
+  path: string,
+  { leaves }: Tree,
+): Promise<readonly string[]> {
+  const faults: string[] = [];
+  const ca = leaves.get(`${path}/pki/ca.crt`);
+  const chain = parseAuthorityChain(ca?.kind === "file" ? new TextDecoder().decode(ca.bytes) : "");
+  const { fault } = await verifyRecords(records, { cas: chain.ok ? [chain.value.certificate] : [] });
+  if (fault !== undefined) faults.push(`record ${fault.name} ${fault.problem}`);
+  const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
+  for (const [file, leaf] of leaves) {
+    if (!NODE_PAIR.test(file) || leaf.kind !== "file") continue;
+    const text = new TextDecoder().decode(leaf.bytes);
+    const pair = parseCredentialPair(text, text);
+    if (pair.ok && !recorded.has(pair.value.leaf.sha256Fingerprint)) {
+      faults.push(`${file} has no record in the register`);
+    }
+  }
+  return faults;
+}

@@ -1,0 +1,183 @@
+/**
+ * What must be on a disk after the power failed: the files that a finished command has left, and the objects that a
+ * server has acknowledged. It follows a record, and judges what a crash left at any place of it.
+ */
+import { createHash } from "node:crypto";
+import { relative } from "node:path";
+import { gunzipSync } from "node:zlib";
+import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
+import type { Disk, Leaf, Tree } from "./disk.ts";
+
+/** What the test writes into a record. */
+export type Mark =
+  /** A request for an object is sent, and answered; without a value it is deleted. */
+  | { readonly kind: "asked" | "acknowledged"; readonly name: string; readonly value?: string }
+  /** What is below a path now was acknowledged: a command has ended well, or a server has reported that it is up. */
+  | { readonly kind: "settled"; readonly under: string }
+  /** The data directory at a path has the acknowledged objects from now on. */
+  | { readonly kind: "store"; readonly under: string };
+
+/** The journal of the store and unfinished files may be in any state; the store has a judge of its own. */
+const ANY_STATE = /(?:^|\/)tlsboot\.db(?:-[a-z]+)?$|\.tmp$|\.lock(?:-journal)?$|\.restoring(?:\/|$)/;
+/** Each acknowledged line stays; what follows it may be torn. */
+const APPENDED = /(?:^|\/)issued\.jsonl$/;
+/** The log that is written to is not synced, as in Kubernetes. */
+const LOG = /\.log$/;
+const COMPRESSED_LOG = /\.log\.gz$/;
+const ABSENT = "absent";
+
+type Contents = Map<string, Set<string>>;
+
+/** The promises at one place of a record. */
+export class PowerLossLedger {
+  readonly #root: string;
+  /** The whole contents that each path ever has; undefined while they are collected. */
+  readonly #whole: Contents | undefined;
+  readonly #collected: Contents = new Map();
+  /** What may be at an acknowledged path: what was there then, or came later. */
+  readonly #allowed: Contents = new Map();
+  readonly #appended = new Map<string, Uint8Array>();
+  readonly #objects = new Map<string, { value: string; asked: string | undefined }>();
+
+  /** The data directories that have the acknowledged objects. */
+  readonly stores: Set<string> = new Set();
+
+  /** `earlier` is a ledger that has followed the whole record. */
+  constructor(root: string, earlier?: PowerLossLedger) {
+    this.#root = root;
+    this.#whole = earlier === undefined ? undefined : earlier.#collected;
+  }
+
+  /** Takes note of a record that the disk has applied. */
+  apply(record: DiskRecord, disk: Disk): void {
+    if (record.kind === "mark") return this.#mark(JSON.parse(record.text), disk);
+    if (record.kind === "rename" || record.kind === "link") this.#note(record.to, disk);
+    if (record.kind === "symlink") this.#note(record.path, disk);
+    const gone = record.kind === "rename" ? record.from : record.kind === "remove" ? record.path : undefined;
+    if (gone === undefined) return;
+    const path = relative(this.#root, gone);
+    for (const [known, allowed] of this.#allowed) {
+      if (known === path || known.startsWith(`${path}/`)) allowed.add(ABSENT);
+    }
+  }
+
+  /** The number of acknowledged writes and files. */
+  get promises(): number {
+    return this.#objects.size + this.#allowed.size + this.#appended.size;
+  }
+
+  /** Reports whether the file at a path was acknowledged. */
+  isSettled(path: string): boolean {
+    return this.#allowed.has(path);
+  }
+
+  /** The objects as they must be, for a judge that reads them through a server. */
+  findObjectFaults(found: ReadonlyMap<string, string>): readonly string[] {
+    const faults: string[] = [];
+    for (const [name, { value, asked }] of this.#objects) {
+      const now = found.get(name) ?? ABSENT;
+      if (now === value || now === asked) continue;
+      faults.push(`object ${name} is ${now}, but ${value} was acknowledged`);
+    }
+    for (const name of found.keys()) if (!this.#objects.has(name)) faults.push(`object ${name} was never asked for`);
+    return faults;
+  }
+
+  /** What is wrong with the files of a tree. */
+  findFileFaults({ leaves }: Tree): readonly string[] {
+    const faults: string[] = [];
+    for (const [path, leaf] of leaves) {
+      const fault = this.#findLeafFault(path, leaf, leaves);
+      if (fault !== undefined) faults.push(`${path} ${fault}`);
+    }
+    for (const [path, allowed] of this.#allowed) {
+      if (leaves.has(path) || allowed.has(ABSENT)) continue;
+      faults.push(`${path} is lost, although it was acknowledged`);
+    }
+    for (const [path, bytes] of this.#appended) {
+      const leaf = leaves.get(path);
+      const isKept = leaf?.kind === "file" && bytes.every((byte, at) => leaf.bytes[at] === byte);
+      if (!isKept) faults.push(`${path} has lost acknowledged lines`);
+    }
+    return faults;
+  }
+
+  #findLeafFault(path: string, leaf: Leaf, leaves: ReadonlyMap<string, Leaf>): string | undefined {
+    if (ANY_STATE.test(path) || APPENDED.test(path) || LOG.test(path)) return undefined;
+    if (COMPRESSED_LOG.test(path)) {
+      return isWholeArchive(leaf) || leaves.has(path.replace(/\.gz$/, ""))
+        ? undefined
+        : "is torn, and the log that was compressed is gone";
+    }
+    const digest = digestLeaf(leaf);
+    const whole = this.#whole?.get(path);
+    if (whole !== undefined && !whole.has(digest)) return `is torn: ${describeSize(leaf)}`;
+    const allowed = this.#allowed.get(path);
+    if (allowed === undefined || allowed.has(digest)) return undefined;
+    return allowed.size === 1 && allowed.has(ABSENT) ? "came back after its removal" : "has its old content again";
+  }
+
+  #mark(mark: Mark, disk: Disk): void {
+    switch (mark.kind) {
+      case "asked": {
+        const before = this.#objects.get(mark.name);
+        this.#objects.set(mark.name, { value: before?.value ?? ABSENT, asked: mark.value ?? ABSENT });
+        return;
+      }
+      case "acknowledged":
+        this.#objects.set(mark.name, { value: mark.value ?? ABSENT, asked: undefined });
+        return;
+      case "store":
+        return void this.stores.add(mark.under);
+      case "settled":
+        return this.#settle(mark.under, disk);
+    }
+  }
+
+  #settle(under: string, disk: Disk): void {
+    const isSkipped = (path: string): boolean => ANY_STATE.test(path) || LOG.test(path) || COMPRESSED_LOG.test(path);
+    const leaves = disk.seen(under, isSkipped);
+    for (const path of this.#collected.keys()) {
+      if (path.startsWith(`${under}/`) && !leaves.has(path)) this.#allowed.set(path, new Set([ABSENT]));
+    }
+    for (const [path, leaf] of leaves) {
+      if (APPENDED.test(path) && leaf.kind === "file") this.#appended.set(path, leaf.bytes);
+      else {
+        const digest = digestLeaf(leaf);
+        add(this.#collected, path, digest);
+        this.#allowed.set(path, new Set([digest]));
+      }
+    }
+  }
+
+  /** Notes the contents that a path, or each path in a folder, has from now on. */
+  #note(path: string, disk: Disk): void {
+    const isSkipped = (one: string): boolean => ANY_STATE.test(one) || APPENDED.test(one) || COMPRESSED_LOG.test(one);
+    for (const [here, leaf] of disk.seen(relative(this.#root, path), isSkipped)) {
+      const digest = digestLeaf(leaf);
+      add(this.#collected, here, digest);
+      this.#allowed.get(here)?.add(digest);
+    }
+  }
+}
+
+function add(contents: Contents, path: string, digest: string): void {
+  const known = contents.get(path) ?? new Set();
+  contents.set(path, known.add(digest));
+}
+
+function digestLeaf(leaf: Leaf): string {
+  return leaf.kind === "link" ? `-> ${leaf.target}` : createHash("sha256").update(leaf.bytes).digest("hex");
+}
+
+function describeSize(leaf: Leaf): string {
+  return leaf.kind === "link" ? `a link to ${leaf.target}` : `${leaf.bytes.length} bytes`;
+}
+
+function isWholeArchive(leaf: Leaf): boolean {
+  try {
+    return leaf.kind === "file" && gunzipSync(leaf.bytes).length > 0;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
+import { createSeededRandom } from "../../support/seeded_random.ts";
+import { Disk, type Leaf, type Tree } from "./disk.ts";
+import { type Mark, PowerLossLedger } from "./ledger.ts";
+
+const file = (text: string): Leaf => ({ kind: "file", bytes: new TextEncoder().encode(text), mode: 0o600 });
+const tree = (leaves: Readonly<Record<string, string>>): Tree => ({
+  folders: new Map(),
+  leaves: new Map(Object.entries(leaves).map(([path, text]) => [path, file(text)])),
+});
+const mark = (text: Mark): DiskRecord => ({ kind: "mark", text: JSON.stringify(text) });
+
+/** A key that is written once, a certificate that is written twice, and a log; settled before the second time. */
+const CHANGES: readonly DiskRecord[] = [
+  { kind: "makeFolder", path: "/r/d", inode: 2, mode: 0o700 },
+  ...write("key", 3, "K"),
+  ...write("crt", 4, "one"),
+  { kind: "create", path: "/r/d/issued.jsonl", inode: 5, mode: 0o600 },
+  { kind: "write", inode: 5, offset: 0, bytes: new TextEncoder().encode("line\n") },
+  mark({ kind: "settled", under: "d" }),
+  ...write("crt", 6, "two"),
+];
+
+function write(name: string, inode: number, text: string): readonly DiskRecord[] {
+  return [
+    { kind: "create", path: `/r/d/.${name}.0.tmp`, inode, mode: 0o600 },
+    { kind: "write", inode, offset: 0, bytes: new TextEncoder().encode(text) },
+    { kind: "rename", from: `/r/d/.${name}.0.tmp`, to: `/r/d/${name}` },
+  ];
+}
+
+function follow(changes: readonly DiskRecord[], earlier?: PowerLossLedger): PowerLossLedger {
+  const [disk, ledger] = [new Disk("/r", 1), new PowerLossLedger("/r", earlier)];
+  for (const change of changes) {
+    disk.apply(change);
+    ledger.apply(change, disk);
+  }
+  assert.equal(disk.crash({ names: "none", content: "none" }, createSeededRandom()).leaves.size, 0);
+  return ledger;
+}
+
+const ledger = follow(CHANGES, follow(CHANGES));
+const GOOD = { "d/key": "K", "d/crt": "one", "d/issued.jsonl": "line\n" };
+
+for (
+  const { name, leaves, want } of [
+    { name: "what was settled", leaves: GOOD, want: [] },
+    { name: "what came later", leaves: { ...GOOD, "d/crt": "two" }, want: [] },
+    { name: "an unfinished file", leaves: { ...GOOD, "d/.crt.0.tmp": "tw" }, want: [] },
+    { name: "a torn line behind", leaves: { ...GOOD, "d/issued.jsonl": "line\nli" }, want: [] },
+    { name: "a torn file", leaves: { ...GOOD, "d/crt": "t" }, want: ["d/crt is torn: 1 bytes"] },
+    {
+      name: "a lost file",
+      leaves: { "d/crt": "one", "d/issued.jsonl": "line\n" },
+      want: ["d/key is lost, although it was acknowledged"],
+    },
+    {
+      name: "a lost line",
+      leaves: { ...GOOD, "d/issued.jsonl": "lin" },
+      want: ["d/issued.jsonl has lost acknowledged lines"],
+    },
+  ]
+) {
+  test(`findFileFaults(): ${name}`, () => assert.deepEqual(ledger.findFileFaults(tree(leaves)), want));
+}
+
+test("findFileFaults(): an old content after a newer one was settled, and a file that was removed", () => {
+  const more = [...CHANGES, { kind: "remove", path: "/r/d/key" } as const, mark({ kind: "settled", under: "d" })];
+  const later = follow(more, follow(more));
+  assert.deepEqual(later.findFileFaults(tree(GOOD)), [
+    "d/key came back after its removal",
+    "d/crt has its old content again",
+  ]);
+  assert.deepEqual(later.findFileFaults(tree({ "d/crt": "two", "d/issued.jsonl": "line\n" })), []);
+});
+
+test("findObjectFaults(): an object is what was acknowledged, or what was asked for since", () => {
+  const asked = (name: string, value?: string): DiskRecord =>
+    mark({ kind: "asked", name, ...(value === undefined ? {} : { value }) });
+  const done = (name: string, value?: string): DiskRecord =>
+    mark({ kind: "acknowledged", name, ...(value === undefined ? {} : { value }) });
+  const changes = [
+    asked("a", "1"),
+    done("a", "1"),
+    asked("a", "2"),
+    asked("b", "1"),
+    asked("c", "1"),
+    done("c", "1"),
+    asked("c"),
+    done("c"),
+  ];
+  const found = follow(changes);
+  assert.deepEqual(found.findObjectFaults(new Map([["a", "1"]])), []);
+  assert.deepEqual(found.findObjectFaults(new Map([["a", "2"], ["b", "1"]])), []);
+  assert.deepEqual(found.findObjectFaults(new Map([["c", "1"], ["x", "1"]])), [
+    "object a is absent, but 1 was acknowledged",
+    "object c is 1, but absent was acknowledged",
+    "object x was never asked for",
+  ]);
+});

@@ -1,0 +1,196 @@
+/** Records the scenes, cuts the power at many places of each record, and judges what is left. */
+import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
+import { mkdir, readdir, readFile, readlink, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Random } from "../../../core/ports.ts";
+import { createRecordedDisk, type DiskRecord, type RecordedDisk } from "../../support/interop/recorded_disk.ts";
+import { createSeededRandom } from "../../support/seeded_random.ts";
+import type { TempFolder } from "../../support/temp.ts";
+import { below, CHANCE, Disk, EXTREMES, type Luck, type Tree, writeTree } from "./disk.ts";
+import { findCrashFaults } from "./judge.ts";
+import { PowerLossLedger } from "./ledger.ts";
+import { type Scene, SCENES } from "./scenes.ts";
+
+export interface PowerLossOptions {
+  readonly folder: TempFolder;
+  readonly seed: number;
+  /** The number of different states to judge in each scene, and of those to start programs on. */
+  readonly states: number;
+  readonly starts: number;
+  /** The names of the scenes to run, all without any. */
+  readonly scenes: readonly string[];
+  readonly onProgress: (line: string) => void;
+}
+
+export interface PowerLossReport {
+  readonly records: number;
+  readonly syncs: number;
+  readonly promises: number;
+  readonly states: number;
+  readonly starts: number;
+  readonly faults: readonly string[];
+}
+
+/** Runs all scenes; the first state with each fault is kept in the folder. */
+export async function runPowerLoss(options: PowerLossOptions): Promise<PowerLossReport> {
+  const total = { records: 0, syncs: 0, promises: 0, states: 0, starts: 0, faults: [] as string[] };
+  for (const scene of SCENES) {
+    if (options.scenes.length > 0 && !options.scenes.includes(scene.name)) continue;
+    const report = await runScene(scene, options);
+    const { records, syncs, promises, states, starts, faults } = report;
+    total.records += records;
+    total.syncs += syncs;
+    total.promises += promises;
+    total.states += states;
+    total.starts += starts;
+    total.faults.push(...faults);
+    options.onProgress(
+      `${scene.name}: ${records} changes, ${syncs} syncs, ${promises} promises; ` +
+        `${states} states judged, ${starts} started: ${
+          faults.length === 0 ? "nothing lost" : `${faults.length} faults`
+        }`,
+    );
+  }
+  return total;
+}
+
+/** Records a scene and judges states of it. */
+export async function runScene(scene: Scene, options: PowerLossOptions): Promise<PowerLossReport> {
+  const { folder, seed, onProgress } = options;
+  const place = subfolder(folder, scene.name);
+  await mkdir(place.path);
+  const recorded = await createRecordedDisk(place);
+  await scene.run(recorded, place);
+  const random = createSeededRandom(seed);
+  const { whole, places, syncs } = await readWhole(recorded);
+  const chosen = choosePlaces(places, options.states, random);
+  const disk = createDisk(recorded);
+  const ledger = new PowerLossLedger(recorded.root, whole);
+  const seen = new Set<string>();
+  const faults: string[] = [];
+  const known = new Set<string>();
+  let [at, starts, promises] = [0, 0, 0];
+  // Some states occur twice, so that not all that are chosen are judged.
+  let remaining = [...chosen.values()].flat().length;
+  for await (const record of recorded.read()) {
+    disk.apply(record);
+    ledger.apply(record, disk);
+    promises = Math.max(promises, ledger.promises);
+    for (const luck of chosen.get(at++) ?? []) {
+      remaining--;
+      const tree = disk.crash(luck, random);
+      const digest = digestTree(tree);
+      if (seen.has(digest + ledger.promises)) continue;
+      seen.add(digest + ledger.promises);
+      const name = `${scene.name} at change ${at} (${record.kind}), ${luck.names} of names, ${luck.content} of content`;
+      const state = place.join(`state-${seen.size}`);
+      await writeTree(tree, state);
+      const found = [...await findCrashFaults(tree, state, ledger)];
+      if (found.length === 0 && below(random, remaining + 1) < options.starts - starts) {
+        starts++;
+        await rm(state, { recursive: true });
+        await writeTree(tree, state);
+        found.push(...await scene.restart(state, ledger, place));
+      }
+      if (found.length === 0) {
+        await rm(state, { recursive: true });
+        continue;
+      }
+      await rm(state, { recursive: true });
+      const fresh = found.filter((fault) => !known.has(fault));
+      for (const fault of fresh) {
+        known.add(fault);
+        faults.push(`${name}: ${fault}`);
+        onProgress(`! ${name}: ${fault}`);
+      }
+      if (fresh.length > 0) await writeTree(tree, state);
+    }
+  }
+  return { records: places.length, syncs, promises, states: seen.size, starts, faults };
+}
+
+/** Follows the whole record, and checks that it explains every byte on the real disk: else it has gaps. */
+async function readWhole(recorded: RecordedDisk) {
+  const disk = createDisk(recorded);
+  const whole = new PowerLossLedger(recorded.root);
+  const places: DiskRecord["kind"][] = [];
+  let syncs = 0;
+  for await (const record of recorded.read()) {
+    disk.apply(record);
+    whole.apply(record, disk);
+    places.push(record.kind);
+    if (record.kind === "syncEnds") syncs++;
+  }
+  const told = disk.crash({ names: "all", content: "all" }, createSeededRandom(0));
+  const gap = findDifference(told, await readTree(recorded.root));
+  if (gap !== undefined) throw new Error(`the record of ${recorded.root} has a gap: ${gap} is not what it says`);
+  return { whole, places, syncs };
+}
+
+function createDisk({ root }: RecordedDisk): Disk {
+  return new Disk(root, statSync(root).ino);
+}
+
+/**
+ * Chooses where the power fails: at each sync, name and mark before at each write, in random order when there are more than
+ * states are wanted. At each place everything is lost, or kept, or what chance says.
+ */
+function choosePlaces(
+  places: readonly DiskRecord["kind"][],
+  states: number,
+  random: Random,
+): ReadonlyMap<number, readonly Luck[]> {
+  const all = places.flatMap((kind, at) => {
+    const lucks = kind === "write" ? [CHANCE, CHANCE] : [...EXTREMES, CHANCE, CHANCE, CHANCE];
+    return lucks.map((luck) => ({ at, luck }));
+  });
+  for (let index = all.length - 1; index > 0; index--) {
+    const other = below(random, index + 1);
+    [all[index], all[other]] = [all[other]!, all[index]!];
+  }
+  const chosen = new Map<number, Luck[]>();
+  for (const { at, luck } of all.slice(0, states)) chosen.set(at, [...chosen.get(at) ?? [], luck]);
+  return chosen;
+}
+
+/** SQLite maps the index of its log into memory, never syncs it, and makes it anew. */
+const MAPPED = /\.db-shm$/;
+
+/** Finds a path that is not the same in two trees. */
+function findDifference(one: Tree, other: Tree): string | undefined {
+  const paths = new Set([...one.folders.keys(), ...other.folders.keys(), ...one.leaves.keys(), ...other.leaves.keys()]);
+  const digest = ({ leaves, folders }: Tree, path: string): string => {
+    const leaf = leaves.get(path);
+    return leaf === undefined
+      ? `${folders.has(path)}`
+      : digestTree({ folders: new Map(), leaves: new Map([[path, leaf]]) });
+  };
+  return [...paths].find((path) => !MAPPED.test(path) && digest(one, path) !== digest(other, path));
+}
+
+function digestTree({ folders, leaves }: Tree): string {
+  const hash = createHash("sha256");
+  for (const path of [...folders.keys()].sort()) hash.update(`${path}/\n`);
+  for (const [path, leaf] of [...leaves].sort(([one], [other]) => one < other ? -1 : 1)) {
+    hash.update(`${path}\n${leaf.kind}\n`).update(leaf.kind === "link" ? leaf.target : leaf.bytes);
+  }
+  return hash.digest("hex");
+}
+
+async function readTree(root: string): Promise<Tree> {
+  const tree = { folders: new Map<string, number>(), leaves: new Map() };
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const full = join(entry.parentPath, entry.name);
+    const path = full.slice(root.length + 1);
+    if (entry.isDirectory()) tree.folders.set(path, 0);
+    else if (entry.isSymbolicLink()) tree.leaves.set(path, { kind: "link", target: await readlink(full) });
+    else tree.leaves.set(path, { kind: "file", bytes: await readFile(full), mode: 0 });
+  }
+  return tree;
+}
+
+function subfolder(folder: TempFolder, name: string): TempFolder {
+  const path = folder.join(name);
+  return { path, join: (...parts) => join(path, ...parts), [Symbol.asyncDispose]: () => Promise.resolve() };
+}

@@ -1,0 +1,305 @@
+/** What real programs do on the recorded disk, and how they are started again on what a crash left of it. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { createApiClient } from "../../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../../client/transport/connect.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { createSystemClock } from "../../../cli/system.ts";
+import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
+import type { KubeObject } from "../../../core/kube/meta.ts";
+import { encodePem } from "../../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../../support/child.ts";
+import { sharedKey } from "../../support/csr_builder.ts";
+import { waitUntilUp } from "../../support/interop/instance.ts";
+import type { RecordedDisk } from "../../support/interop/recorded_disk.ts";
+import { findServerPort, type TempFolder } from "../../support/temp.ts";
+import { DATA, readValue, WRITTEN } from "./judge.ts";
+import type { Mark, PowerLossLedger } from "./ledger.ts";
+
+/** Programs on one disk. */
+export interface Scene {
+  readonly name: string;
+  /** Runs the programs; each one ends well, and what it has left is marked as settled. `folder` is not on the disk. */
+  run(disk: RecordedDisk, folder: TempFolder): Promise<void>;
+  /** Starts programs on what a crash left in `root`, and returns what is wrong with their answers. */
+  restart(root: string, ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]>;
+}
+
+const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
+const ANSWERED_WITHIN_MS = 60_000;
+const WRITERS = 4;
+/** The log is moved into the database when it has four megabytes. */
+const WRITES = 16;
+const LARGE_BYTES = 60_000;
+
+export const SCENES: readonly Scene[] = [
+  { name: "server", run: runServer, restart: restartServer },
+  { name: "commands", run: runCommands, restart: restartCommands },
+  { name: "backup", run: runBackup, restart: restartBackup },
+];
+
+function mark(disk: RecordedDisk, text: Mark): Promise<void> {
+  return disk.mark(JSON.stringify(text));
+}
+
+/** Runs a command on the disk that must end well, and settles what it has left. */
+async function settle(disk: RecordedDisk, under: readonly string[], args: readonly string[]): Promise<void> {
+  assertDone(await runTlsboot(args, { env: disk.env }), args);
+  for (const path of under) await mark(disk, { kind: "settled", under: path });
+}
+
+function assertDone({ code, stdout, stderr }: Finished, args: readonly string[]): void {
+  if (code !== 0) throw new Error(`tlsboot ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
+}
+
+/** A server on the disk, with a client that marks what is acknowledged. */
+async function runUp(
+  disk: RecordedDisk,
+  flags: readonly string[],
+  use: (client: ObjectClient) => Promise<void>,
+  signal: "SIGTERM" | "SIGKILL",
+): Promise<void> {
+  const dataDir = join(disk.root, DATA);
+  await using running = startUp(dataDir, await findServerPort(), flags, disk.env);
+  await waitUntilUp(running);
+  await mark(disk, { kind: "settled", under: DATA });
+  {
+    await using client = await connect(dataDir);
+    await use(client);
+  }
+  process.kill(running.pid, signal);
+  await running.finished();
+}
+
+function startUp(
+  dataDir: string,
+  port: number,
+  flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Running {
+  return startTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags], { env });
+}
+
+interface ObjectClient extends AsyncDisposable {
+  /** Creates, replaces or, without a value, deletes an object; throws unless that is acknowledged. */
+  write(method: "POST" | "PUT" | "DELETE", name: string, value?: string, bytes?: number): Promise<void>;
+  /** Reads the values of the objects that scenes have written. */
+  values(): Promise<ReadonlyMap<string, string>>;
+}
+
+async function connect(dataDir: string): Promise<ObjectClient> {
+  const [clock, files] = [createSystemClock(), createFilePort()];
+  const cluster = await readCluster(join(dataDir, "admin.kubeconfig"), files);
+  const transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
+  const api = createApiClient(transport, { clock });
+  const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
+  return {
+    async write(method, name, value = "", bytes = 0) {
+      const path = method === "POST" ? CONFIG_MAPS : `${CONFIG_MAPS}/${name}`;
+      const data = { value, padding: "x".repeat(bytes) };
+      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "default" }, data };
+      const body = method === "DELETE" ? undefined : new TextEncoder().encode(JSON.stringify(object));
+      const headers = { "content-type": "application/json" };
+      const answer = await transport.send({ method, path, headers, ...(body === undefined ? {} : { body }) }, soon());
+      for await (const _ of answer.body);
+      if (answer.status >= 300) throw new Error(`${method} of ${name} was answered ${answer.status}`);
+    },
+    async values() {
+      const { items } = await api.requestList<KubeObject>({ method: "GET", path: CONFIG_MAPS }, soon());
+      const written = items.filter(({ metadata }) => WRITTEN.test(metadata.name ?? ""));
+      return new Map(written.map((object) => [object.metadata.name ?? "", readValue(object)]));
+    },
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
+
+/** Writers beside each other, as one commit carries the writes of several; each has objects of its own. */
+async function writeObjects(disk: RecordedDisk, client: ObjectClient, round: string, bytes: number): Promise<void> {
+  const write = async (method: "POST" | "PUT" | "DELETE", name: string, value?: string): Promise<void> => {
+    const written = { name, ...(value === undefined ? {} : { value }) };
+    await mark(disk, { kind: "asked", ...written });
+    await client.write(method, name, value, bytes);
+    await mark(disk, { kind: "acknowledged", ...written });
+  };
+  await Promise.all(Array.from({ length: WRITERS }, async (_, writer) => {
+    for (let number = 0; number < WRITES; number++) {
+      const name = `w${writer}-${round}-${number}`;
+      await write("POST", name, "first");
+      if (number % 3 === 1) await write("PUT", name, "second");
+      if (number % 3 === 2) await write("DELETE", name);
+    }
+  }));
+}
+
+const NODE = "node-a";
+const WEB_NAME = "nas.home.lan";
+
+const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- level: Request
+  resources: [{group: "", resources: [configmaps]}]
+`;
+
+function bootstrapArguments(root: string, node: string): readonly string[] {
+  const home = join(root, node);
+  return [
+    ...["bootstrap", "--bootstrap-kubeconfig", join(root, DATA, "bootstrap.kubeconfig"), "--wait", "60s"],
+    ...["--kubeconfig", join(home, "kubeconfig"), "--cert-dir", join(home, "pki"), "--hostname-override", node],
+  ];
+}
+
+/** A first start, nodes, a web server, writes up to a checkpoint, a kill, an end, and the starts after them. */
+async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> {
+  const { root, env } = disk;
+  await writeFile(folder.join("policy.yaml"), AUDIT_POLICY);
+  const flags = [
+    ...["--web-domain", "home.lan", "--audit-policy-file", folder.join("policy.yaml")],
+    ...["--audit-log-path", join(root, "log", "audit.log"), "--audit-log-maxsize", "1", "--audit-log-compress"],
+  ];
+  await mark(disk, { kind: "store", under: DATA });
+  await runUp(disk, flags, async (client) => {
+    await settle(disk, [NODE], bootstrapArguments(root, NODE));
+    await writeObjects(disk, client, "a", 10);
+    const web = join(root, "web");
+    const request = ["request", WEB_NAME, "--join", join(root, DATA, "web.kubeconfig"), "--out", web];
+    assertDone(await runTlsboot(request, { env }), request);
+    await mark(disk, { kind: "settled", under: "web" });
+    await writeObjects(disk, client, "b", LARGE_BYTES);
+  }, "SIGKILL");
+  await runUp(disk, flags, async (client) => {
+    await settle(disk, ["node-b"], bootstrapArguments(root, "node-b"));
+    await writeObjects(disk, client, "c", 10);
+  }, "SIGTERM");
+  await runUp(disk, flags, (client) => writeObjects(disk, client, "d", 1_000), "SIGKILL");
+}
+
+/** A server starts, has what was acknowledged, and a node that joins again ends with a valid pair. */
+async function restartServer(root: string, ledger: PowerLossLedger): Promise<readonly string[]> {
+  const faults: string[] = [];
+  const dataDir = join(root, DATA);
+  await using running = startUp(dataDir, await findServerPort(), ["--web-domain", "home.lan"]);
+  const isUp = await waitUntilUp(running).then(() => true, () => false);
+  if (!isUp) return [`up does not start: ${running.stderr().trim().split("\n").slice(-2).join(" ")}`];
+  await using client = await connect(dataDir);
+  faults.push(...ledger.findObjectFaults(await client.values()));
+  const joined = await runTlsboot(bootstrapArguments(root, NODE));
+  if (joined.code !== 0) return [...faults, `bootstrap ends with ${joined.code}: ${joined.stderr.trim()}`];
+  const text = await readFile(join(root, NODE, "pki", "kubelet-client-current.pem"), "utf8");
+  if (!parseCredentialPair(text, text).ok) faults.push("bootstrap left no valid pair");
+  return faults;
+}
+
+/** The commands of a CA without a server, and a node that joins by a stick. */
+async function runCommands(disk: RecordedDisk, folder: TempFolder): Promise<void> {
+  const { root } = disk;
+  await writeRequest(folder);
+  await settle(disk, ["ca"], ["ca", "init", "--data-dir", join(root, "ca")]);
+  for (const number of [1, 2, 3]) {
+    await settle(disk, ["ca", `alice-${number}.crt`], signArguments(root, folder, number));
+  }
+  const ops = join(root, "ops.kubeconfig");
+  await settle(disk, ["ca", "ops.kubeconfig"], ["kubeconfig", "admin", "--data-dir", join(root, "ca"), "--out", ops]);
+  const offline = offlineArguments(root);
+  await runProgram("mkdir", [join(root, "stick")], { env: disk.env });
+  await settle(disk, ["stick", "node-o"], offline);
+  const server = ["--server", "https://127.0.0.1:6443"];
+  await settle(disk, ["ca", "stick"], [
+    "sign",
+    join(root, "stick"),
+    "--data-dir",
+    join(root, "ca"),
+    "--yes",
+    ...server,
+  ]);
+  await settle(disk, ["node-o"], offline);
+  await settle(disk, ["rotated"], ["ca", "init", "--data-dir", join(root, "rotated")]);
+  await writeFile(folder.join("empty.jsonl"), "");
+  const rotate = (step: string, ...more: readonly string[]) => {
+    const pki = join(root, "rotated", "pki");
+    const ca = ["--cluster-signing-cert-file", join(pki, "ca.crt"), "--cluster-signing-key-file", join(pki, "ca.key")];
+    return settle(disk, ["rotated"], ["ca", "rotate", step, ...ca, ...more]);
+  };
+  await rotate("begin");
+  await rotate("switch");
+  await rotate("abort");
+  await rotate("switch");
+  await rotate("finish", "--issued-log", folder.join("empty.jsonl"));
+}
+
+async function writeRequest(folder: TempFolder): Promise<void> {
+  const der = createCertificationRequest({ subject: { commonName: "alice" } }, await sharedKey());
+  await writeFile(folder.join("alice.csr"), encodePem("CERTIFICATE REQUEST", der));
+}
+
+function signArguments(root: string, folder: TempFolder, number: number): readonly string[] {
+  const signer = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--data-dir", join(root, "ca")];
+  return ["sign", folder.join("alice.csr"), ...signer, "--out", join(root, `alice-${number}.crt`)];
+}
+
+function offlineArguments(root: string): readonly string[] {
+  const home = join(root, "node-o");
+  return [
+    ...["bootstrap", "--offline", join(root, "stick"), "--hostname-override", "node-o"],
+    ...["--kubeconfig", join(home, "kubeconfig"), "--cert-dir", join(home, "pki")],
+  ];
+}
+
+/** `ca init` completes what it began, the CA signs again, and a rotation can be continued. */
+async function restartCommands(root: string, _ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]> {
+  const faults: string[] = [];
+  const expect = async (codes: readonly number[], args: readonly string[]): Promise<void> => {
+    const { code, stderr } = await runTlsboot(args);
+    if (!codes.includes(code)) faults.push(`${args.slice(0, 3).join(" ")} ends with ${code}: ${stderr.trim()}`);
+  };
+  // 1: there is one already.
+  await expect([0, 1], ["ca", "init", "--data-dir", join(root, "ca")]);
+  await expect([0], signArguments(root, folder, 9));
+  await expect([0, 3], offlineArguments(root));
+  const pki = join(root, "rotated", "pki");
+  const ca = ["--cluster-signing-cert-file", join(pki, "ca.crt"), "--cluster-signing-key-file", join(pki, "ca.key")];
+  await expect([0, 1], ["ca", "init", "--data-dir", join(root, "rotated")]);
+  // 1: none was begun, or it is finished.
+  await expect([0, 1], ["ca", "rotate", "status", ...ca]);
+  await expect([0], ["sign", folder.join("alice.csr"), "--signer-name", "kubernetes.io/kube-apiserver-client", ...ca]);
+  return faults;
+}
+
+const RESTORED = "restored";
+
+/** A backup, a restore into a new folder, and one over it. */
+async function runBackup(disk: RecordedDisk, folder: TempFolder): Promise<void> {
+  const { root } = disk;
+  const identity = await generateX25519Identity();
+  await writeFile(folder.join("key"), `${identity}\n`, { mode: 0o600 });
+  const seal = ["--recipient", await identityToRecipient(identity)];
+  await mark(disk, { kind: "store", under: DATA });
+  await runUp(disk, [], (client) => writeObjects(disk, client, "a", 1_000), "SIGTERM");
+  const [path, restored] = [join(root, "a.backup"), join(root, RESTORED)];
+  await settle(disk, ["a.backup"], ["backup", path, "--data-dir", join(root, DATA), ...seal]);
+  await settle(disk, ["a.backup"], ["backup", path, "--data-dir", join(root, DATA), ...seal, "--force"]);
+  const restore = ["restore", path, "--data-dir", restored, "--identity", folder.join("key")];
+  await settle(disk, [RESTORED], restore);
+  await mark(disk, { kind: "store", under: RESTORED });
+  await settle(disk, [RESTORED], [...restore, "--force"]);
+}
+
+/** A restored folder is one that a server starts on, and until then the backup can be restored. */
+async function restartBackup(root: string, ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]> {
+  const restored = join(root, RESTORED);
+  if (!ledger.stores.has(RESTORED)) {
+    const path = join(root, "a.backup");
+    if (!ledger.isSettled("a.backup")) return [];
+    const args = ["restore", path, "--data-dir", restored, "--identity", folder.join("key"), "--force"];
+    const { code, stderr } = await runTlsboot(args);
+    if (code !== 0) return [`restore ends with ${code}: ${stderr.trim()}`];
+  }
+  await using running = startUp(restored, await findServerPort(), []);
+  const isUp = await waitUntilUp(running).then(() => true, () => false);
+  if (!isUp) return [`up does not start: ${running.stderr().trim().split("\n").slice(-2).join(" ")}`];
+  await using client = await connect(restored);
+  return ledger.findObjectFaults(await client.values());
+}
