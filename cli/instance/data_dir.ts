@@ -77,11 +77,24 @@ export async function assertKnownFormat(root: string, files: Pick<FilePort, "rea
   await readFormat(root, files);
 }
 
-/** Like `assertKnownFormat`, but writes a missing number: the directory is new, or older than the number. */
+/**
+ * Like `assertKnownFormat`, but writes a missing number: the directory is new, or older than the number. A new one in the
+ * place of one that a restore had moved aside is AppError `invalid`: it would get another CA.
+ */
 export async function ensureFormat(root: string, files: Pick<FilePort, "readText" | "writeAtomic">): Promise<void> {
-  if (await readFormat(root, files) === undefined) {
-    await files.writeAtomic(formatPath(root), `${DATA_FORMAT}\n`, PUBLIC_MODE);
+  if (await readFormat(root, files) !== undefined) return;
+  const restoring = toRestoringPath(root);
+  if (await readFormat(restoring, files) !== undefined) {
+    throw new AppError("invalid", `cannot use data directory "${root}": a restore into it was interrupted`, {
+      hint: `run tlsboot restore again, or remove "${restoring}"; a folder that was to be replaced is beside it`,
+    });
   }
+  await files.writeAtomic(formatPath(root), `${DATA_FORMAT}\n`, PUBLIC_MODE);
+}
+
+/** Returns the path of the folder in which a restore builds a data directory. */
+export function toRestoringPath(root: string): string {
+  return `${root}.restoring`;
 }
 
 /** Reads the number; undefined when there is none. */

@@ -24,6 +24,12 @@ test("ensureFormat() numbers a folder from before there was a number", async () 
   assert.equal(files.mode(PATH), 0o644);
 });
 
+test("ensureFormat() makes no new folder in the place of one that an interrupted restore has moved aside", async () => {
+  const files = createMemoryFiles({ "/data.restoring/format": "1\n" });
+  await assert.rejects(ensureFormat(ROOT, files), { code: "invalid", hint: /run tlsboot restore again/ });
+  assert.deepEqual(files.calls, []);
+});
+
 for (
   const { text, message, hint } of [
     {

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { syncDirectory } from "../../../client/files.ts";
+import { createFilePort, syncDirectory } from "../../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../../core/backup/manifest.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
@@ -16,7 +16,7 @@ import type { EtcdRestore } from "../../../server/storage/etcd/restore.ts";
 import { createRestoredDatabase } from "../../../server/storage/sqlite/restore.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import type { Stored } from "../../../server/storage/storage.ts";
-import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../../instance/data_dir.ts";
 import { type EtcdPlace, formatEtcdPlace } from "../../instance/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
 import { backupInvalid, readBackup } from "./read_backup.ts";
@@ -63,14 +63,15 @@ export async function restoreBackup(
 ): Promise<RestoredBackup> {
   const { clock, force, forceEtcd = false, etcd, current } = deps;
   const now = clock.now();
-  const staging = `${root}.restoring`;
+  const staging = toRestoringPath(root);
   const isTaken = await isFilled(root);
   // Whether an interrupted restore put the folder there is known only after etcd and the backup were read.
   if (isTaken && !force && (etcd === undefined || current?.backup === undefined)) throw takenError(root);
   await assertUnused(root, deps);
   try {
     await rm(staging, { recursive: true, force: true });
-    await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
+    await createFilePort().makeDirectory(dirname(root), FOLDER_MODE);
+    await mkdir(staging, { mode: FOLDER_MODE });
     const { manifest, revision, objects } = await buildAndCheck(archive, staging, now, deps).catch((error: unknown) => {
       // The storage's message and hint are for a running server, which does not exist here.
       throw isAppError(error, "io") ? toIoError(`cannot restore into "${root}"`, error.cause ?? error) : error;
@@ -150,6 +151,8 @@ async function replaceDatabaseByEtcd(staging: string, place: string): Promise<vo
 async function putInPlace(swap: Swap): Promise<void> {
   await copyOwner(swap.staging, swap.root);
   await syncFolders(swap.staging);
+  // From then on a start finds the interrupted restore if the old folder is moved aside.
+  await syncDirectory(dirname(swap.staging));
   await swapFolders(swap);
 }
 

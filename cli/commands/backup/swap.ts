@@ -1,5 +1,7 @@
 /** Replaces a folder by another one. If that fails, the old folder is moved back. */
 import { rename } from "node:fs/promises";
+import { dirname } from "node:path";
+import { syncDirectory } from "../../../client/files.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { toIoError } from "./write_backup.ts";
 
@@ -17,6 +19,8 @@ export interface Swap {
 export async function swapFolders({ staging, root, replaced }: Swap, move = rename): Promise<void> {
   if (replaced !== undefined) await move(root, replaced);
   try {
+    // A power failure must not lose the new name of the old folder, and keep what takes its place.
+    if (replaced !== undefined) await syncDirectory(dirname(root));
     await move(staging, root);
   } catch (error) {
     if (replaced !== undefined) await moveBack(replaced, root, error, move);
