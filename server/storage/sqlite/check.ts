@@ -29,23 +29,27 @@ export function assertUsable(path: string): void {
     if (hasLeftover) throw corruptError(path, "the file is missing or empty, but its -wal holds changes");
     return;
   }
-  if (wasBeingCreated(path)) return;
+  const sizeBefore = findSizeBefore(path);
+  // SQLite empties a file whose first transaction was cut off, whatever reached it.
+  if (sizeBefore === 0) return;
   if (header.length < HEADER_LENGTH || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
     throw corruptError(path, "the file is not a database");
   }
   assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
-  if (hasLeftover) assertReadable(path);
+  // A file that must be rolled back cannot be read without a change, and has no commit in its -wal.
+  if (hasLeftover && sizeBefore === undefined) assertReadable(path);
 }
 
 /**
- * Reports whether a power failure interrupted the first transaction: its journal says that the file was empty before
- * (sqlite.org/fileformat.html, section 3). SQLite empties the file then, whatever reached it.
+ * Finds the number of pages before a transaction that a power failure interrupted, from its rollback journal
+ * (sqlite.org/fileformat.html, section 3). Only the two transactions that create the file have one: after them, commits
+ * go to the -wal, whose creation syncs the removal of the journal.
  */
-function wasBeingCreated(path: string): boolean {
+function findSizeBefore(path: string): number | undefined {
   const journal = `${path}-journal`;
-  if (getFileSize(journal) < JOURNAL_HEADER_LENGTH) return false;
+  if (getFileSize(journal) < JOURNAL_HEADER_LENGTH) return undefined;
   const header = readHeader(journal);
-  return header.toString("hex", 0, 8) === JOURNAL_MAGIC && header.readUInt32BE(16) === 0;
+  return header.toString("hex", 0, 8) === JOURNAL_MAGIC ? header.readUInt32BE(16) : undefined;
 }
 
 /** Throws AppError `storage_corrupt` for a database that is not ours or newer. */

@@ -25,6 +25,9 @@ interface Row {
   readonly at: number;
 }
 
+/** The name of the second copy of the compacted revision. */
+const COMPACTED_COPY = "compacted_revision_copy";
+
 /** SQLite's default size of the log before a checkpoint, about four megabytes. */
 const CHECKPOINT_PAGES = 1000;
 const PAGE_BYTES = 4096;
@@ -61,6 +64,7 @@ export class SqliteJournal implements Journal {
   readonly #insert: StatementSync;
   readonly #forget: StatementSync;
   readonly #setCompacted: StatementSync;
+  readonly #copyCompacted: StatementSync;
   readonly #touch: StatementSync;
   readonly #onLost: (error: AppError) => void;
   #failed = false;
@@ -82,6 +86,7 @@ export class SqliteJournal implements Journal {
     this.#insert = database.prepare("INSERT INTO changes (revision, key, value, checksum, at) VALUES (?, ?, ?, ?, ?)");
     this.#forget = database.prepare("DELETE FROM changes WHERE revision = ?");
     this.#setCompacted = database.prepare("UPDATE numbers SET value = ? WHERE name = 'compacted_revision'");
+    this.#copyCompacted = database.prepare(`INSERT OR REPLACE INTO numbers VALUES ('${COMPACTED_COPY}', ?)`);
     this.#touch = database.prepare("UPDATE numbers SET value = value");
   }
 
@@ -95,6 +100,7 @@ export class SqliteJournal implements Journal {
       if (compaction === undefined) return;
       for (const revision of compaction.forgotten) this.#forget.run(revision);
       this.#setCompacted.run(compaction.revision);
+      this.#copyCompacted.run(compaction.revision);
     });
     try {
       await this.#file.sync();
@@ -214,10 +220,16 @@ function decodeRow(path: string, { revision, key, value, checksum }: Row): Store
   return value === null ? undefined : readStored(key, revision, value);
 }
 
+/**
+ * Reads the compacted revision. A lower one than the truth would let a client resume where changes are forgotten, and lose
+ * them without notice; its copy reveals that. The copy is older, or absent, when an earlier build has compacted since.
+ */
 function readCompactedRevision(path: string, database: DatabaseSync): number {
-  const row = database.prepare("SELECT value FROM numbers WHERE name = 'compacted_revision'").get();
-  const value = row?.["value"];
+  const read = (name: string): unknown =>
+    database.prepare("SELECT value FROM numbers WHERE name = ?").get(name)?.["value"];
+  const [value, copy = 0] = [read("compacted_revision"), read(COMPACTED_COPY)];
   if (typeof value !== "number") throw corruptError(path, "the compacted revision is missing");
+  if (typeof copy !== "number" || copy > value) throw corruptError(path, "the compacted revision is damaged");
   return value;
 }
 

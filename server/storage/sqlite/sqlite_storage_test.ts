@@ -217,6 +217,112 @@ for (
   });
 }
 
+/** The places of a page that are changed: its header, its table of cells, and its cells from the middle to the end. */
+const DAMAGED_OFFSETS = [
+  0,
+  1,
+  2,
+  3,
+  4,
+  5,
+  7,
+  8,
+  9,
+  11,
+  12,
+  13,
+  24,
+  40,
+  60,
+  100,
+  500,
+  2_048,
+  3_000,
+  3_900,
+  4_000,
+  4_060,
+  4_090,
+  4_095,
+];
+
+test("openSqliteStorage() serves nothing else after a flipped bit in any page, but refuses the file", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const clock = createFakeClock();
+  {
+    await using storage = await openSqliteStorage({ path, clock });
+    const write = (name: string, value: string) => storage.create(`${PREFIX}${name}`, thing(name, value));
+    // Overflow pages of a large value, an inner page above the leaves, and free pages of what is forgotten.
+    const large = await write("large", "x".repeat(20_000));
+    await write("overflowing", "y".repeat(9_000));
+    await storage.delete(large.key, large.revision);
+    for (let number = 0; number < 300; number++) await write(`${number}`, "a value of some length");
+    await clock.advance(6 * MINUTE);
+    for (const name of ["a", "b", "c"]) await write(name, "later");
+  }
+  const good = await readFile(path);
+  const dump = async () => {
+    await using storage = await openSqliteStorage({ path, clock });
+    const compacted = storage.compactedRevision();
+    const { items } = await storage.list("/registry/");
+    const { events } = collect(storage, "/registry/", compacted);
+    const objects = JSON.stringify(items.map(({ key, revision, object }) => [key, revision, object]));
+    return { objects, events: describeEvents(events) };
+  };
+  const want = await dump();
+  assert.deepEqual(await readFile(path), good);
+  let [refused, same] = [0, 0];
+  for (let page = 0; page < good.length; page += PAGE_BYTES) {
+    for (const offset of DAMAGED_OFFSETS) {
+      const bad = Buffer.from(good);
+      bad[page + offset]! ^= 1 << ((page / PAGE_BYTES + offset) % 8);
+      await writeFile(path, bad);
+      const found = await dump().catch((error: unknown) => {
+        assert.ok(isAppError(error, "storage_corrupt"), `byte ${page + offset}: ${error}`);
+        assert.ok(error.message.includes(path) && error.hint !== undefined);
+        return undefined;
+      });
+      // Else it is an unused byte, the time of a write, by which only events expire and changes are forgotten, or a
+      // compacted revision that is too high: a client that would resume before it lists again.
+      if (found === undefined) refused++;
+      else {
+        same++;
+        assert.ok(found.objects === want.objects, `byte ${page + offset} changes an object`);
+        assert.deepEqual(want.events.slice(want.events.length - found.events.length), found.events);
+      }
+      for (const suffix of ["-wal", "-shm", "-journal"]) await rm(`${path}${suffix}`, { force: true });
+    }
+  }
+  assert.ok(refused > 300 && same > 0, `${refused} refused, ${same} the same`);
+});
+
+test("openSqliteStorage() refuses a compacted revision that is too low, and accepts one of an earlier build", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const clock = createFakeClock();
+  {
+    await using storage = await openSqliteStorage({ path, clock });
+    await writeSome(storage);
+    await clock.advance(6 * MINUTE);
+    await storage.create(`${PREFIX}d`, thing("d"));
+    assert.ok(storage.compactedRevision() > 2);
+  }
+  const change = (sql: string) => {
+    const database = new DatabaseSync(path);
+    database.exec(sql);
+    database.close();
+  };
+  change("UPDATE numbers SET value = value - 1 WHERE name = 'compacted_revision'");
+  const opening = openSqliteStorage({ path, clock });
+  await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt") && /compacted/.test(error.message));
+  change("UPDATE numbers SET value = value + 1 WHERE name = 'compacted_revision'");
+  change("UPDATE numbers SET value = value - 1 WHERE name <> 'compacted_revision'");
+  await (await openSqliteStorage({ path, clock }))[Symbol.asyncDispose]();
+  change("DELETE FROM numbers WHERE name <> 'compacted_revision'");
+  await using storage = await openSqliteStorage({ path, clock });
+  assert.equal((await storage.list(PREFIX)).items.length, 3);
+});
+
 test("openSqliteStorage() changes neither a damaged file nor the remains of a crash beside it", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
@@ -280,31 +386,58 @@ async function zeroSecondPage(path: string): Promise<void> {
   await writeFile(path, bytes.fill(0, 4096, 8192));
 }
 
+const PAGE_BYTES = 4_096;
+
+/**
+ * A rollback journal (sqlite.org/fileformat.html, section 3) of a file that had so many pages before, with a copy of its
+ * first page.
+ */
+function createJournal(sizeBefore: number, firstPage?: Buffer): Buffer {
+  const header = Buffer.alloc(512);
+  Buffer.from("d9d505f920a163d7", "hex").copy(header);
+  header.writeUInt32BE(firstPage === undefined ? 0 : 1, 8);
+  header.writeUInt32BE(sizeBefore, 16);
+  header.writeUInt32BE(512, 20);
+  header.writeUInt32BE(PAGE_BYTES, 24);
+  if (firstPage === undefined) return header;
+  const record = Buffer.alloc(PAGE_BYTES + 8);
+  record.writeUInt32BE(1);
+  firstPage.copy(record, 4);
+  let checksum = 0;
+  for (let at = PAGE_BYTES - 200; at > 0; at -= 200) checksum += firstPage[at]!;
+  record.writeUInt32BE(checksum, PAGE_BYTES + 4);
+  return Buffer.concat([header, record]);
+}
+
 test("openSqliteStorage() begins anew after a power failure during the first transaction, and only then", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
-  // sqlite.org/fileformat.html, section 3: magic, no pages, a nonce, the size before, 512-byte sectors, 4,096-byte pages.
-  const journal = (sizeBefore: number): Buffer => {
-    const header = Buffer.alloc(512);
-    Buffer.from("d9d505f920a163d7", "hex").copy(header);
-    header.writeUInt32BE(sizeBefore, 16);
-    header.writeUInt32BE(512, 20);
-    header.writeUInt32BE(4_096, 24);
-    return header;
-  };
-  const torn = Buffer.concat([Buffer.alloc(4_096), Buffer.alloc(4_096, 7)]);
+  const torn = Buffer.concat([Buffer.alloc(PAGE_BYTES), Buffer.alloc(PAGE_BYTES, 7)]);
   await writeFile(path, torn);
-  await writeFile(`${path}-journal`, journal(2));
+  await writeFile(`${path}-journal`, createJournal(2));
   const opening = openSqliteStorage({ path, clock: createFakeClock() });
   await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt"));
   assert.deepEqual(await readFile(path), torn);
-  await writeFile(`${path}-journal`, journal(0));
+  await writeFile(`${path}-journal`, createJournal(0));
   {
     await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
     await storage.create(`${PREFIX}a`, thing("a"));
   }
   await using again = await openSqliteStorage({ path, clock: createFakeClock() });
   assert.equal((await again.list(PREFIX)).items.length, 1);
+});
+
+test("openSqliteStorage() opens a new file whose last rollback journal came back after a power failure", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
+  const bytes = await readFile(path);
+  // The journal is of the change to a -wal, of which only the header was written.
+  await writeFile(`${path}-journal`, createJournal(bytes.length / PAGE_BYTES, bytes.subarray(0, PAGE_BYTES)));
+  await writeFile(`${path}-wal`, Buffer.alloc(32, 1));
+  await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  await storage.create(`${PREFIX}a`, thing("a"));
+  assert.equal((await storage.list(PREFIX)).items.length, 1);
 });
 
 test("openSqliteStorage() throws io for a path where no file can be", async () => {
