@@ -30,8 +30,11 @@ export async function findCrashFaults(tree: Tree, root: string, ledger: PowerLos
   const found = [...tree.folders.keys()].filter((path) => existsSync(join(root, path, "tlsboot.db")));
   for (const path of new Set([...found, ...ledger.stores])) {
     if (UNFINISHED.test(path)) continue;
-    if (!found.includes(path)) faults.push(...ledger.findObjectFaults(new Map()));
-    else faults.push(...(await findStoreFaults(path, { tree, root, ledger })).map((fault) => `${path}: ${fault}`));
+    const isMoved = isRestoreInterrupted(path, tree) && found.some((one) => one.startsWith(`${path}.replaced-`));
+    if (!found.includes(path) && !isMoved) faults.push(...ledger.findObjectFaults(new Map()));
+    else if (found.includes(path)) {
+      faults.push(...(await findStoreFaults(path, { tree, root, ledger })).map((fault) => `${path}: ${fault}`));
+    }
   }
   return faults;
 }
@@ -48,7 +51,7 @@ async function findStoreFaults(
       key.startsWith(RECORDS) ? [object as IssuedCertificate] : []
     );
     return [
-      ...(ledger.stores.has(path) ? ledger.findObjectFaults(readWritten(objects)) : []),
+      ...(ledger.stores.has(path.replace(/\.replaced-.*/, "")) ? ledger.findObjectFaults(readWritten(objects)) : []),
       ...findStoredFaults(objects),
       ...await findRecordFaults(records, path, tree),
     ];
@@ -59,6 +62,11 @@ async function findStoreFaults(
 
 /** A folder that `restore` has not put in place. */
 const UNFINISHED = /\.restoring$/;
+
+/** Reports whether a server must refuse to make a new data directory at a path. */
+function isRestoreInterrupted(path: string, { leaves }: Tree): boolean {
+  return leaves.has(`${path}.restoring/format`) && !leaves.has(`${path}/format`);
+}
 
 /** Finds certificates that were signed without a server and given out, but are not in the log. */
 function findUnloggedCertificates({ leaves }: Tree): readonly string[] {

@@ -1,4 +1,5 @@
 /** What real programs do on the recorded disk, and how they are started again on what a crash left of it. */
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -290,7 +291,13 @@ async function runBackup(disk: RecordedDisk, folder: TempFolder): Promise<void> 
 /** A restored folder is one that a server starts on, and until then the backup can be restored. */
 async function restartBackup(root: string, ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]> {
   const restored = join(root, RESTORED);
-  if (!ledger.stores.has(RESTORED)) {
+  const isInterrupted = existsSync(`${restored}.restoring/format`) && !existsSync(join(restored, "format"));
+  if (isInterrupted) {
+    await using refused = startUp(restored, await findServerPort(), []);
+    const { code, stderr } = await refused.finished();
+    if (code !== 1 || !/a restore into it was interrupted/.test(stderr)) return [`up ends with ${code}: ${stderr}`];
+  }
+  if (!ledger.stores.has(RESTORED) || isInterrupted) {
     const path = join(root, "a.backup");
     if (!ledger.isSettled("a.backup")) return [];
     const args = ["restore", path, "--data-dir", restored, "--identity", folder.join("key"), "--force"];
