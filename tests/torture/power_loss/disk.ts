@@ -26,7 +26,7 @@ export interface Luck {
   readonly content: "none" | "all" | "some" | "zeros";
 }
 
-/** The extremes, and chance. */
+/** The extremes are tried at each name, sync and mark; chance everywhere. */
 export const EXTREMES: readonly Luck[] = [
   { names: "none", content: "none" },
   { names: "all", content: "all" },

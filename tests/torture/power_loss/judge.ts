@@ -18,7 +18,7 @@ const CONFIG_MAPS = "/registry/configmaps/default/";
 const RECORDS = "/registry/tlsboot/issuedcertificates/";
 /** The objects that a scene writes; others are the server's own. */
 export const WRITTEN = /^w\d/;
-/** The pairs of nodes. */
+/** The certificates of nodes, whose keys are in the same files. */
 const NODE_PAIR = /^node-[ab]\/pki\/kubelet-client-\d.*\.pem$/;
 
 /** The folder of a server below the root of each scene. */

@@ -20,7 +20,7 @@ import { findServerPort, type TempFolder } from "../../support/temp.ts";
 import { DATA, readValue, WRITTEN } from "./judge.ts";
 import type { Mark, PowerLossLedger } from "./ledger.ts";
 
-/** Programs on one disk. */
+/** A story of several programs on one disk. */
 export interface Scene {
   readonly name: string;
   /** Runs the programs; each one ends well, and what it has left is marked as settled. `folder` is not on the disk. */
