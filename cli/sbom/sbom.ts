@@ -33,21 +33,29 @@ export interface SbomSubject {
 }
 
 /** A component in CycloneDX's terms. */
-interface Component {
-  readonly type: "application" | "library" | "platform";
+export interface SbomComponent {
+  readonly type: "application" | "container" | "library" | "platform";
   readonly "bom-ref": string;
   readonly group?: string;
   readonly name: string;
   readonly version: string;
-  readonly hashes?: readonly { readonly alg: "SHA-512"; readonly content: string }[];
+  readonly hashes?: readonly { readonly alg: "SHA-256" | "SHA-512"; readonly content: string }[];
   readonly licenses?: readonly (
     | { readonly license: { readonly id: string } }
     | { readonly expression: string }
   )[];
   readonly cpe?: string;
-  readonly purl: string;
+  /** The package URL; absent for what is in no registry. */
+  readonly purl?: string;
   readonly properties?: readonly { readonly name: string; readonly value: string }[];
-  readonly components?: readonly Component[];
+  readonly components?: readonly SbomComponent[];
+}
+
+/** The content of a bill of materials. */
+export interface SbomContent {
+  readonly metadata: { readonly timestamp?: string; readonly component: SbomComponent };
+  readonly components: readonly SbomComponent[];
+  readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
 
 /** Versions of interfaces, which are not components, and Deno's claim to be Node. */
@@ -55,15 +63,12 @@ const NO_PARTS = new Set(["node", "deno", "modules", "napi"]);
 /** Versions that Deno reports for compatibility although it does not contain these components. */
 const CLAIMED_BY_DENO = new Set([...NO_PARTS, "openssl", "nghttp2", "llhttp", "ares", "uv"]);
 
-/** Creates the document as an object for JSON. */
-export function createSbom({ version, build, packages, versions }: SbomSubject): object {
+/** Describes the program, its packages and its runtime. */
+export function createSbomContent({ version, build, packages, versions }: SbomSubject): SbomContent {
   const own = npmComponent({ name: "@tlsboot/tlsboot", version, license: "Apache-2.0", type: "application" });
   const runtime = runtimeComponent(versions);
   const refs = new Map(packages.map((item) => [item.name, toPurl(item)]));
-  const document = {
-    bomFormat: "CycloneDX",
-    specVersion: "1.6",
-    version: 1,
+  return {
     metadata: {
       ...(build.date === "unknown" ? {} : { timestamp: build.date }),
       component: { ...own, properties: [{ name: "tlsboot:commit", value: build.commit }] },
@@ -79,6 +84,11 @@ export function createSbom({ version, build, packages, versions }: SbomSubject):
       ...runtime.components.map((part) => ({ ref: part["bom-ref"], dependsOn: [] })),
     ],
   };
+}
+
+/** Creates the document as an object for JSON. */
+export function createSbom(content: SbomContent): object {
+  const document = { bomFormat: "CycloneDX", specVersion: "1.6", version: 1, ...content };
   return {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
     serialNumber: createSerialNumber(document),
@@ -87,8 +97,8 @@ export function createSbom({ version, build, packages, versions }: SbomSubject):
 }
 
 function npmComponent(
-  item: Pick<BundledPackage, "name" | "version" | "license"> & Partial<BundledPackage> & Pick<Component, "type">,
-): Component {
+  item: Pick<BundledPackage, "name" | "version" | "license"> & Partial<BundledPackage> & Pick<SbomComponent, "type">,
+): SbomComponent {
   const [group, name] = item.name.startsWith("@") ? item.name.split("/") as [string, string] : [undefined, item.name];
   const isExpression = item.license.includes(" ");
   return {
@@ -104,7 +114,9 @@ function npmComponent(
 }
 
 /** Creates the component for Node or Deno, with the components that it reports. */
-function runtimeComponent(versions: RuntimeVersions): Component & { readonly components: readonly Component[] } {
+function runtimeComponent(
+  versions: RuntimeVersions,
+): SbomComponent & { readonly components: readonly SbomComponent[] } {
   const runtime = getRuntime(versions);
   const omitted = runtime.name === "Deno" ? CLAIMED_BY_DENO : NO_PARTS;
   const parts = Object.entries(versions).flatMap(([name, version = ""]) =>
@@ -125,7 +137,7 @@ function runtimeComponent(versions: RuntimeVersions): Component & { readonly com
   };
 }
 
-function partComponent(name: string, version: string): Component {
+function partComponent(name: string, version: string): SbomComponent {
   const purl = `pkg:generic/${name}@${encodeURIComponent(version)}`;
   return {
     type: "library",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PACKAGES } from "./packages.ts";
-import { createSbom } from "./sbom.ts";
+import { createSbom, createSbomContent } from "./sbom.ts";
 
 interface Part {
   readonly "bom-ref": string;
@@ -21,8 +21,10 @@ interface Document {
 
 const BUILD = { commit: "abc", date: "2026-01-31T12:00:00Z" };
 const NODE = { node: "24.0.0", openssl: "3.5.0", v8: "13.6.1", modules: "137", napi: "10", nghttp3: "" };
-const createBill = (options: Partial<Parameters<typeof createSbom>[0]> = {}) =>
-  createSbom({ version: "1.2.3", build: BUILD, packages: PACKAGES, versions: NODE, ...options }) as Document;
+const createBill = (options: Partial<Parameters<typeof createSbomContent>[0]> = {}) =>
+  createSbom(
+    createSbomContent({ version: "1.2.3", build: BUILD, packages: PACKAGES, versions: NODE, ...options }),
+  ) as Document;
 
 test("createSbom() names every package with version, licence and the hash of its archive", () => {
   const { components } = createBill();

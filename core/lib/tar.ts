@@ -13,6 +13,8 @@ export interface TarHeader {
   readonly modifiedSeconds: number;
   /** The target of a symbolic link. */
   readonly target?: string;
+  /** The number of the user and of the group that own the entry; without it, root. */
+  readonly owner?: number;
 }
 
 /** Everything in an archive is padded to blocks of this many bytes. */
@@ -21,10 +23,12 @@ const PERMISSION_BITS = 0o777;
 /** An archive ends with two empty blocks. */
 export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
 
-/** Encodes a header whose owner is root. Throws for a path that is too long for ustar. */
+/** Encodes a header. Throws for a path that is too long for ustar. */
 export function encodeTarHeader(entry: TarHeader): Buffer {
   const block = Buffer.alloc(TAR_BLOCK);
   const { prefix, name } = splitPath(entry.path);
+  const { owner = 0 } = entry;
+  const ownerName = owner === 0 ? "root" : "";
   const text = (value: string, offset: number, length: number): void => {
     if (Buffer.byteLength(value) > length) throw new Error(`"${value}" is too long for tar`);
     block.write(value, offset, "utf8");
@@ -33,15 +37,15 @@ export function encodeTarHeader(entry: TarHeader): Buffer {
     text(value.toString(8).padStart(length - 1, "0"), offset, length - 1);
   text(name, 0, 100);
   number(entry.mode, 100, 8);
-  number(0, 108, 8);
-  number(0, 116, 8);
+  number(owner, 108, 8);
+  number(owner, 116, 8);
   number(entry.size, 124, 12);
   number(entry.modifiedSeconds, 136, 12);
   text(typeFlag(entry), 156, 1);
   text(entry.target ?? "", 157, 100);
   text("ustar\x0000", 257, 8);
-  text("root", 265, 32);
-  text("root", 297, 32);
+  text(ownerName, 265, 32);
+  text(ownerName, 297, 32);
   number(0, 329, 8);
   number(0, 337, 8);
   text(prefix, 345, 155);

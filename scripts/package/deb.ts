@@ -55,7 +55,7 @@ function text(path: string, content: string, mode = 0o644): TarEntry {
 }
 
 /** Returns every folder above the files, the package's root included. */
-function findFolders(paths: readonly string[]): readonly TarEntry[] {
+export function findFolders(paths: readonly string[]): readonly TarEntry[] {
   const folders = new Set([""]);
   for (const path of paths) {
     const parts = path.split("/").slice(0, -1);

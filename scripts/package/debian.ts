@@ -2,7 +2,6 @@
  * `deno task package [--dist DIR] [--revision N]`: a Debian package of each Linux file in `dist/`, after `deno task build`.
  * It installs the program, its units, a system user, manual pages, completion and the licences.
  */
-import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -11,12 +10,8 @@ import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { createDeb } from "./deb.ts";
 import { CONFIGURATION_FILE, debianFiles } from "./debian_files.ts";
+import { readLinuxPrograms } from "./linux_programs.ts";
 
-/** Debian's names of the processors. */
-const ARCHITECTURES: readonly (readonly [target: string, architecture: string])[] = [
-  ["linux-x64", "amd64"],
-  ["linux-arm64", "arm64"],
-];
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
 async function main(): Promise<void> {
@@ -35,10 +30,7 @@ async function main(): Promise<void> {
       SCRIPTS.map(async (name) => [name, await readFile(join(root, "packaging", "debian", name), "utf8")] as const),
     ),
   );
-  let made = 0;
-  for (const [target, architecture] of ARCHITECTURES) {
-    const program = await readProgram(join(values.dist, `tlsboot-${TLSBOOT_VERSION}-${target}`));
-    if (program === undefined) continue;
+  for (const { architecture, program } of await readLinuxPrograms(values.dist)) {
     const deb = createDeb({
       files: [{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...beside],
       control: control.replace("@version@", version).replace("@architecture@", architecture),
@@ -49,17 +41,6 @@ async function main(): Promise<void> {
     const path = join(values.dist, `tlsboot_${version}_${architecture}.deb`);
     await writeFile(path, deb);
     process.stdout.write(`${path}: ${(deb.length / 1e6).toFixed(1)} MB\n`);
-    made += 1;
-  }
-  if (made === 0) throw new Error(`no tlsboot-${TLSBOOT_VERSION}-linux-… in ${values.dist}: run deno task build first`);
-}
-
-async function readProgram(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
   }
 }
 

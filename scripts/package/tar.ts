@@ -12,12 +12,14 @@ export interface TarEntry {
   readonly data?: Uint8Array;
   /** The target of a symbolic link. */
   readonly target?: string;
+  /** The number of the user and of the group that own the entry; without it, root. */
+  readonly owner?: number;
 }
 
 /** Archives are padded to twenty blocks (GNU tar's record). */
 const RECORD = 20 * TAR_BLOCK;
 
-/** The archive, its entries in their order, each owned by root and as old as is said (seconds since 1970). */
+/** The archive, its entries in their order, each as old as is said (seconds since 1970). */
 export function createTar(entries: readonly TarEntry[], modifiedSeconds: number): Buffer {
   const blocks: Uint8Array[] = [];
   for (const { data = new Uint8Array(), ...entry } of entries) {

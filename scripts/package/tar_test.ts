@@ -14,6 +14,7 @@ const ENTRIES: readonly TarEntry[] = [
   { path: "d/empty", mode: 0o600, data: new Uint8Array() },
   { path: LONG, mode: 0o644, data: Buffer.from("deep") },
   { path: "d/link", mode: 0o777, target: "file" },
+  { path: "d/own/", mode: 0o700, owner: 65_532 },
 ];
 const WHEN = 1_769_860_800;
 
@@ -23,6 +24,7 @@ test("createTar() is read by tar: contents, modes, links, dates, owners", async 
   await writeFile(archive, createTar(ENTRIES, WHEN));
   const listing = execFileSync("tar", ["--numeric-owner", "-tvf", archive], { encoding: "utf8", env: { TZ: "UTC" } });
   assert.match(listing, /^-rw-r--r-- 0\/0 +1025 2026-01-31 12:00 d\/file$/m);
+  assert.match(listing, /^drwx------ 65532\/65532 +0 2026-01-31 12:00 d\/own\/$/m);
   execFileSync("tar", ["-xpf", archive, "-C", folder.path, "--no-same-owner"]);
   assert.equal(await readFile(folder.join("d", "file"), "utf8"), "x".repeat(1025));
   assert.equal(await readFile(folder.join(LONG), "utf8"), "deep");

@@ -3,12 +3,11 @@
  * CycloneDX's schema.
  */
 import assert from "node:assert/strict";
-import { cp, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
-import { ensureNode } from "../../scripts/build/node_runtime.ts";
-import { ROOT, runProgram, runTlsboot } from "../support/child.ts";
+import { runProgram, runTlsboot } from "../support/child.ts";
+import { createSbomJudge } from "../support/packages/sbom_judge.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 let folder: TempFolder;
@@ -36,15 +35,9 @@ test("mandoc has no warning about any manual page but for the date, which only t
 });
 
 test("CycloneDX's schema accepts the bill of materials", async () => {
-  const judge = folder.join("judge");
-  await cp(join(ROOT, "tests", "packages", "judges", "sbom"), judge, { recursive: true });
-  const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"];
-  const installed = await runProgram("npm", ["ci", ...options], { cwd: judge });
-  assert.equal(installed.code, 0, installed.stderr);
+  const judge = await createSbomJudge(folder.join("judge"));
   const { stdout: sbom } = await runTlsboot(["version", "--sbom"]);
-  const verdict = async (stdin: string) =>
-    (await runProgram(await ensureNode(), ["judge.mjs"], { cwd: judge, stdin })).stdout;
-  assert.equal(await verdict(sbom), "");
+  assert.equal(await judge(sbom), "");
   // The judge does judge.
-  assert.match(await verdict(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
+  assert.match(await judge(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
 });

@@ -23,11 +23,13 @@ export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<Ex
 
 async function printSbom(output: "json" | "yaml" | undefined, io: Io): Promise<ExitCode> {
   if (output === "yaml") throw new UsageError("--sbom is JSON only", "leave out -o yaml");
-  const [{ createSbom }, { PACKAGES }] = await Promise.all([
+  const [{ createSbom, createSbomContent }, { PACKAGES }] = await Promise.all([
     import("../../sbom/sbom.ts"),
     import("../../sbom/packages.ts"),
   ]);
-  const sbom = createSbom({ version: TLSBOOT_VERSION, build: BUILD, packages: PACKAGES, versions: io.versions });
+  const sbom = createSbom(
+    createSbomContent({ version: TLSBOOT_VERSION, build: BUILD, packages: PACKAGES, versions: io.versions }),
+  );
   // The usual order of keys in this format.
   io.stdout.write(`${JSON.stringify(sbom, null, 2)}\n`);
   return EXIT.done;

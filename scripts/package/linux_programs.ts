@@ -1,0 +1,35 @@
+/** The released files for Linux, from which packages and images are made. */
+import type { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
+
+/** Debian's names of the processors, which are those of container images too. */
+export type LinuxArchitecture = "amd64" | "arm64";
+
+const ARCHITECTURES: readonly (readonly [target: string, architecture: LinuxArchitecture])[] = [
+  ["linux-x64", "amd64"],
+  ["linux-arm64", "arm64"],
+];
+
+/** A released file for a processor. */
+export interface LinuxProgram {
+  readonly architecture: LinuxArchitecture;
+  readonly program: Buffer;
+}
+
+/** Reads those of the files that a folder has; throws when it has none. */
+export async function readLinuxPrograms(dist: string): Promise<readonly LinuxProgram[]> {
+  const found: LinuxProgram[] = [];
+  for (const [target, architecture] of ARCHITECTURES) {
+    try {
+      found.push({ architecture, program: await readFile(join(dist, `tlsboot-${TLSBOOT_VERSION}-${target}`)) });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  if (found.length === 0) {
+    throw new Error(`no tlsboot-${TLSBOOT_VERSION}-linux-… in ${dist}: run deno task build first`);
+  }
+  return found;
+}
