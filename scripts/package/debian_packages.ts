@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mustRun, runAside } from "../processes.ts";
 
-/** The packages to fetch. */
+/** Packages of one release, which are fetched together. */
 export interface DebianPackages {
   /** The code name of the release, such as `trixie`. */
   readonly release: string;

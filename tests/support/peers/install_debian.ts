@@ -21,7 +21,7 @@ const BACKUP = ["age"];
 /** The client of tests/support/interop/programs.ts that is written in Python. */
 const PROGRAMS = ["python3-kubernetes"];
 /** runc accepts the control groups of a machine that is a container itself, which crun does not. */
-const CONTAINERS = ["podman", "runc"];
+const CONTAINERS = ["podman", "runc", "docker-compose"];
 /** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
 

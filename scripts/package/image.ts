@@ -1,0 +1,157 @@
+/**
+ * `deno task image [--dist DIR] [--base DIR]`: container images of the Linux files in `dist/`, after `deno task build`: an
+ * OCI archive for all processors, a Docker archive for each, and a bill of materials for each.
+ *
+ * Below the program are a few packages of Debian, without a shell. They are downloaded into `dist/image-base`, which needs
+ * apt; `--base` takes them from such a folder, without a network. The same files and packages give the same bytes.
+ */
+import { Buffer } from "node:buffer";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { renderLicenses } from "../../cli/sbom/licenses.ts";
+import { PACKAGES } from "../../cli/sbom/packages.ts";
+import { createSbom, createSbomContent, type SbomComponent, type SbomContent } from "../../cli/sbom/sbom.ts";
+import { UNKNOWN_BUILD } from "../../cli/build.ts";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { buildSeconds, readBuildFacts } from "../build/facts.ts";
+import { ensureNode } from "../build/node_runtime.ts";
+import { runAside } from "../processes.ts";
+import { createDockerArchive, createOciArchive, type EncodedImage, encodeImage } from "./image_archive.ts";
+import {
+  BASE_RELEASE,
+  type BasePackage,
+  fetchImageBase,
+  IMAGE_DATA_DIR,
+  IMAGE_USER,
+  readImageBase,
+} from "./image_base.ts";
+import { type LinuxProgram, readLinuxPrograms } from "./linux_programs.ts";
+import type { TarEntry } from "./tar.ts";
+
+/** The name has a host, so that no engine takes it for an image of a public registry. */
+const NAME = `localhost/tlsboot:${TLSBOOT_VERSION}`;
+const CONFIG = {
+  User: `${IMAGE_USER}:${IMAGE_USER}`,
+  Env: ["PATH=/usr/bin", `TLSBOOT_DATA_DIR=/${IMAGE_DATA_DIR}`],
+  Entrypoint: ["/usr/bin/tlsboot"],
+  WorkingDir: "/",
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { dist: { type: "string", default: "dist" }, base: { type: "string" } } });
+  const programs = await readLinuxPrograms(values.dist);
+  const facts = readBuildFacts(process.cwd());
+  const seconds = buildSeconds(facts);
+  const created = new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
+  const content = createSbomContent({
+    version: TLSBOOT_VERSION,
+    build: facts,
+    packages: PACKAGES,
+    versions: await readNodeVersions(),
+  });
+  const labels = {
+    "org.opencontainers.image.title": "tlsboot",
+    "org.opencontainers.image.description": "Kubernetes TLS bootstrapping from both ends, in one file",
+    "org.opencontainers.image.version": TLSBOOT_VERSION,
+    "org.opencontainers.image.created": created,
+    "org.opencontainers.image.licenses": "Apache-2.0",
+    ...(facts.commit === UNKNOWN_BUILD.commit ? {} : { "org.opencontainers.image.revision": facts.commit }),
+  };
+  const stem = join(values.dist, `tlsboot-${TLSBOOT_VERSION}-image`);
+  const write = async (path: string, data: Buffer): Promise<void> => {
+    await writeFile(path, data);
+    process.stdout.write(`${path}: ${(data.length / 1e6).toFixed(1)} MB\n`);
+  };
+  const images: EncodedImage[] = [];
+  for (const { architecture, program } of programs) {
+    const folder = join(values.base ?? join(values.dist, "image-base"), architecture);
+    if (values.base === undefined) {
+      await rm(folder, { recursive: true, force: true });
+      await fetchImageBase(folder, architecture);
+    }
+    const base = await readImageBase(folder);
+    const sbom = Buffer.from(
+      `${JSON.stringify(createSbom(withImage(content, architecture, base.packages)), null, 2)}\n`,
+    );
+    const image = encodeImage({
+      architecture,
+      created,
+      labels,
+      config: CONFIG,
+      layers: [
+        // Without a date of its own, the layer is the same for every tlsboot on the same packages.
+        {
+          comment: `Debian: ${base.packages.map(({ name, version }) => `${name} ${version}`).join(", ")}`,
+          entries: base.entries,
+          modifiedSeconds: 0,
+        },
+        {
+          comment: `tlsboot ${TLSBOOT_VERSION}`,
+          entries: createProgramEntries(program, sbom),
+          modifiedSeconds: seconds,
+        },
+      ],
+    });
+    images.push(image);
+    await write(`${stem}-${architecture}.docker.tar`, createDockerArchive(NAME, image, seconds));
+    await write(`${stem}-${architecture}.cdx.json`, sbom);
+  }
+  await write(`${stem}.oci.tar`, createOciArchive(NAME, images, seconds));
+}
+
+function createProgramEntries(program: LinuxProgram["program"], sbom: Buffer): readonly TarEntry[] {
+  const folders = ["usr/", "usr/bin/", "usr/share/", "usr/share/doc/", "usr/share/doc/tlsboot/"];
+  return [
+    ...folders.map((path) => ({ path, mode: 0o755 })),
+    { path: "usr/bin/tlsboot", mode: 0o755, data: program },
+    { path: "usr/share/doc/tlsboot/copyright", mode: 0o644, data: Buffer.from(renderLicenses()) },
+    { path: "usr/share/doc/tlsboot/tlsboot.cdx.json", mode: 0o644, data: sbom },
+  ];
+}
+
+/** Describes an image: the program with all that it is made of, and the packages below it. */
+function withImage(program: SbomContent, architecture: string, packages: readonly BasePackage[]): SbomContent {
+  const debian = packages.map((item): SbomComponent => {
+    // purl specification, type deb: "+" is escaped in a version.
+    const purl = `pkg:deb/debian/${encodeURIComponent(item.name)}@${encodeURIComponent(item.version)}` +
+      `?arch=${item.architecture}&distro=${BASE_RELEASE}`;
+    return {
+      type: "library",
+      "bom-ref": purl,
+      name: item.name,
+      version: item.version,
+      hashes: [{ alg: "SHA-256", content: item.sha256 }],
+      purl,
+    };
+  });
+  const image: SbomComponent = {
+    type: "container",
+    "bom-ref": `tlsboot-image-${architecture}`,
+    name: "tlsboot",
+    version: TLSBOOT_VERSION,
+  };
+  const own = program.metadata.component;
+  return {
+    metadata: { ...program.metadata, component: image },
+    components: [own, ...program.components, ...debian],
+    dependencies: [
+      { ref: image["bom-ref"], dependsOn: [own, ...debian].map((one) => one["bom-ref"]) },
+      ...program.dependencies,
+      ...debian.map((one) => ({ ref: one["bom-ref"], dependsOn: [] })),
+    ],
+  };
+}
+
+/** Reads the versions inside the Node of the released files, which is the same for both processors. */
+async function readNodeVersions(): Promise<Readonly<Record<string, string>>> {
+  const { code, output } = await runAside(await ensureNode(), ["-p", "JSON.stringify(process.versions)"]);
+  if (code !== 0) throw new Error(`node -p ended with ${code}\n${output}`);
+  return JSON.parse(output);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,156 @@
+/** The layer below the program in a container image: what the program needs of Debian, by package name, and no shell. */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { lstat, mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mustRun } from "../processes.ts";
+import { findFolders } from "./deb.ts";
+import { type DebianPackages, fetchDebianPackages } from "./debian_packages.ts";
+import type { TarEntry } from "./tar.ts";
+
+/** The number of the image's user, which is that of other images without a shell: 65532. */
+export const IMAGE_USER = 65_532;
+/** The home of the image's user, and the default of `--data-dir` in the image. */
+export const IMAGE_DATA_DIR = "data";
+
+/** The release of Debian that the image is made from. */
+export const BASE_RELEASE = "trixie";
+
+/** The packages without which the program does not run or has no CAs and time zones. */
+const BASE: DebianPackages = {
+  release: BASE_RELEASE,
+  names: ["base-files", "ca-certificates", "gcc-14-base", "libc6", "libgcc-s1", "libstdc++6", "tzdata"],
+  withUpdates: true,
+};
+
+/** The files that are taken from the packages. Everything else is for shells, package managers and manuals. */
+const TAKEN = [
+  /^lib(?:64)?$/,
+  /^usr\/lib(?:64)?\//,
+  /^etc\/(?:debian_version|os-release)$/,
+  /^usr\/share\/(?:zoneinfo|common-licenses)\//,
+  /^usr\/share\/doc\/[^/]+(?:\/copyright)?$/,
+];
+/** Conversions of iconv(3), which Node does not call: 8 MB. */
+const LEFT_OUT = /^usr\/lib\/[^/]+\/gconv\//;
+const CA_CERTIFICATES = /^usr\/share\/ca-certificates\/mozilla\/.*\.crt$/;
+
+/** A package that the layer was made from. */
+export interface BasePackage {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+  /** The SHA-256 of the `.deb`, in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** The files of the layer, and the packages that they are from. */
+export interface ImageBase {
+  readonly entries: readonly TarEntry[];
+  readonly packages: readonly BasePackage[];
+}
+
+/** Downloads the packages of a processor, in Debian's name for it, into a folder. */
+export async function fetchImageBase(folder: string, architecture: string): Promise<void> {
+  await fetchDebianPackages(folder, { ...BASE, architecture });
+}
+
+/** Makes the layer from the packages in a folder. Throws when one is missing or there twice. */
+export async function readImageBase(folder: string): Promise<ImageBase> {
+  const work = await mkdtemp(join(tmpdir(), "tlsboot-image-"));
+  try {
+    const files = (await readdir(folder)).filter((name) => name.endsWith(".deb")).sort();
+    const packages: BasePackage[] = [];
+    const status: TarEntry[] = [];
+    const root = join(work, "root");
+    for (const file of files) {
+      const [deb, control] = [join(folder, file), join(work, file)];
+      await mustRun("dpkg-deb", ["--extract", deb, root]);
+      await mustRun("dpkg-deb", ["--control", deb, control]);
+      const facts = await readFile(join(control, "control"));
+      const described = parseControl(facts.toString(), await readFile(deb));
+      packages.push(described);
+      // Scanners find the packages of an image without dpkg here.
+      const path = `var/lib/dpkg/status.d/${described.name}`;
+      status.push(toFile(path, facts), toFile(`${path}.md5sums`, await readFile(join(control, "md5sums"))));
+    }
+    const found = packages.map(({ name }) => name);
+    if (found.join() !== BASE.names.join()) {
+      throw new Error(`"${folder}" has the packages ${found.join(", ")}; want ${BASE.names.join(", ")}`);
+    }
+    const paths = (await listFiles(root)).toSorted();
+    const taken = paths.filter((path) => TAKEN.some((pattern) => pattern.test(path)) && !LEFT_OUT.test(path));
+    const certificates = paths.filter((path) => CA_CERTIFICATES.test(path));
+    return {
+      entries: createEntries([
+        ...await Promise.all(taken.map((path) => readEntry(root, path))),
+        ...status,
+        // As update-ca-certificates makes it.
+        toFile(
+          "etc/ssl/certs/ca-certificates.crt",
+          Buffer.concat(await Promise.all(certificates.map((path) => readFile(join(root, path))))),
+        ),
+        ...SETTINGS,
+      ]),
+      packages,
+    };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** The users, and the order in which a name is looked up: without the file, glibc prefers DNS to /etc/hosts. */
+const SETTINGS: readonly TarEntry[] = [
+  toFile(
+    "etc/passwd",
+    `root:x:0:0:root:/root:/sbin/nologin\ntlsboot:x:${IMAGE_USER}:${IMAGE_USER}:tlsboot:/${IMAGE_DATA_DIR}:/sbin/nologin\n`,
+  ),
+  toFile("etc/group", `root:x:0:\ntlsboot:x:${IMAGE_USER}:\n`),
+  toFile("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+];
+
+/** Where a runtime mounts something, and the folder of the data: a new volume there gets its owner. */
+const FOLDERS: readonly TarEntry[] = [
+  ...["dev/", "proc/", "run/", "sys/"].map((path) => ({ path, mode: 0o755 })),
+  { path: "tmp/", mode: 0o1777 },
+  { path: `${IMAGE_DATA_DIR}/`, mode: 0o700, owner: IMAGE_USER },
+];
+
+function createEntries(files: readonly TarEntry[]): readonly TarEntry[] {
+  // The root itself is no entry of a layer.
+  const folders = findFolders(files.map(({ path }) => path)).filter(({ path }) => path !== "");
+  return [...folders, ...FOLDERS, ...files].sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+function parseControl(control: string, deb: Buffer): BasePackage {
+  const field = (name: string): string => {
+    const found = new RegExp(`^${name}: (.+)$`, "m").exec(control)?.[1];
+    if (found === undefined) throw new Error(`a package has no ${name}`);
+    return found;
+  };
+  return {
+    name: field("Package"),
+    version: field("Version"),
+    architecture: field("Architecture"),
+    sha256: createHash("sha256").update(deb).digest("hex"),
+  };
+}
+
+/** Lists files and links below a folder. */
+async function listFiles(root: string): Promise<readonly string[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => !entry.isDirectory())
+    .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1));
+}
+
+async function readEntry(root: string, path: string): Promise<TarEntry> {
+  const file = join(root, path);
+  const { mode } = await lstat(file);
+  if ((mode & 0o170000) === 0o120000) return { path, mode: 0o777, target: await readlink(file) };
+  return { path, mode: mode & 0o777, data: await readFile(file) };
+}
+
+function toFile(path: string, content: string | Uint8Array): TarEntry {
+  return { path, mode: 0o644, data: Buffer.from(content) };
+}
