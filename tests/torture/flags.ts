@@ -18,6 +18,8 @@ export interface TortureFlags {
   readonly starts: number;
   /** The names of the scenes, all without any. */
   readonly scenes: readonly string[];
+  /** Whether the folder, with the history, is kept even when nothing is wrong. */
+  readonly keep: boolean;
 }
 
 /** An error in the command line. */
@@ -50,6 +52,7 @@ export function readFlags(args: readonly string[]): TortureFlags {
     states: wholeNumber("states", values.states, 1),
     starts: wholeNumber("starts", values.starts),
     scenes: values.scene,
+    keep: values.keep,
   };
 }
 
@@ -75,6 +78,7 @@ function parse(args: readonly string[]) {
         states: { type: "string", default: "2000" },
         starts: { type: "string", default: "40" },
         scene: { type: "string", multiple: true, default: [] },
+        keep: { type: "boolean", default: false },
       },
     }).values;
   } catch (error) {

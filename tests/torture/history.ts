@@ -1,44 +1,222 @@
-/** Checks that a watcher received every event over all its connections, once and in order. */
+/**
+ * The history of a run: every call of every client, with its begin and its end, and every event of every watch. It is a
+ * file of JSON lines, `history.jsonl`, which the judge reads (`tests/interop/peers/history`), at once or later. This page
+ * is the description of the format; torture and the simulation write it.
+ *
+ * The first line is a `history`. A call is written when it has ended, so the lines are ordered by ends. All times are
+ * microseconds of one monotonic clock. Fields that do not apply are absent.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, writeSync } from "node:fs";
+import type { KubeObject } from "../../core/kube/meta.ts";
+
+/** The name of the file in the folder of a run. */
+export const HISTORY_FILE = "history.jsonl";
+
+/** One line of a history. */
+export type HistoryRecord =
+  | RecordedStart
+  | RecordedCall
+  | RecordedWatch
+  | RecordedEvent
+  | RecordedEnd
+  | RecordedCompaction
+  | RecordedNote;
+
+/** The first line. */
+export interface RecordedStart {
+  readonly kind: "history";
+  readonly format: 1;
+  /** What a person needs to run it again. */
+  readonly title: string;
+  /**
+   * The time for which every server promises to keep changes, in milliseconds: 410 for a revision that was the newest
+   * within this time is a fault. Absent when there is no promise.
+   */
+  readonly keptMs?: number;
+}
+
+/** What a call is about: a resource such as `certificatesigningrequests.certificates.k8s.io`, and where it is. */
+export interface RecordedTarget {
+  readonly client: string;
+  readonly resource: string;
+  /** Absent for all namespaces, and for resources without namespaces. */
+  readonly namespace?: string;
+  /** Absent for collections. */
+  readonly name?: string;
+  readonly subresource?: string;
+}
+
+/** The parameters of reads, as they were sent. */
+export interface RecordedQuery {
+  readonly resourceVersion?: string;
+  readonly resourceVersionMatch?: string;
+  readonly continue?: string;
+  readonly limit?: number;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+}
+
+/** A call, of any verb but watch. */
+export interface RecordedCall extends RecordedTarget, RecordedQuery {
+  readonly kind: "call";
+  readonly begin: number;
+  readonly end: number;
+  /** The verb that is authorized, or `apply` for a server-side apply. */
+  readonly verb: "create" | "get" | "list" | "update" | "patch" | "apply" | "delete" | "deletecollection";
+  /** What a write asked for. */
+  readonly sent?: RecordedWrite;
+  /** The HTTP status code; absent when there was no whole answer: then a write may have been done, or be done later. */
+  readonly status?: number;
+  /** The `reason` of a Status that was answered. */
+  readonly reason?: string;
+  /** The object that was answered. */
+  readonly object?: RecordedState;
+  /** The list that was answered. */
+  readonly list?: RecordedList;
+  /** The uid of the object that was deleted, from the details of the answered Status. */
+  readonly deleted?: string;
+}
+
+/** The parts of a write that a judge needs. */
+export interface RecordedWrite {
+  /** The preconditions. */
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  /** The unique name of this write: `data.write` of an object whose writers set it. */
+  readonly write?: string;
+}
+
+/** A state of an object, as an answer shows it. */
+export interface RecordedState {
+  readonly namespace?: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: number;
+  /** A digest of everything else, so that two states can be compared. */
+  readonly digest: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The name of the write that made it (`data.write`). */
+  readonly write?: string;
+}
+
+/** A list or one page of it. */
+export interface RecordedList {
+  readonly resourceVersion: number;
+  readonly continue?: string;
+  readonly remaining?: number;
+  readonly items: readonly RecordedState[];
+}
+
+/** A watch that was opened, or refused. Its events and its end follow, with its number. */
+export interface RecordedWatch extends RecordedTarget, RecordedQuery {
+  readonly kind: "watch";
+  readonly watch: number;
+  readonly begin: number;
+  /** When its headers came, or its refusal. */
+  readonly end: number;
+  readonly sendInitialEvents?: boolean;
+  readonly status?: number;
+  readonly reason?: string;
+}
 
 /** One event of a watch. */
-export interface SeenEvent {
-  readonly kind: "changed" | "deleted";
-  readonly name: string;
+export interface RecordedEvent {
+  readonly kind: "event";
+  readonly watch: number;
+  readonly at: number;
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  readonly object?: RecordedState;
+  /** The revision of a bookmark. */
+  readonly revision?: number;
+  /** The bookmark that ends the initial events of a streaming list. */
+  readonly initialEventsEnd?: boolean;
+  /** The code of an error's Status. */
+  readonly status?: number;
+}
+
+/** The end of a watch, whoever ended it. */
+export interface RecordedEnd {
+  readonly kind: "end";
+  readonly watch: number;
+  readonly at: number;
+}
+
+/** A compaction of the store: from `begin` on, revisions below this one may be gone. */
+export interface RecordedCompaction {
+  readonly kind: "compaction";
+  readonly begin: number;
+  readonly end: number;
   readonly revision: number;
-  /** The number that the object counts up with each write, where it has one. */
-  readonly count?: number;
 }
 
-/** Revisions must rise from one event to the next, also over a new connection. Answers what is wrong. */
-export function orderFault(last: number, next: SeenEvent): string | undefined {
-  if (next.revision > last) return undefined;
-  return next.revision === last
-    ? `revision ${last} came twice`
-    : `revision ${next.revision} of ${next.name} came after ${last}`;
+/** Something that happened meanwhile, such as a kill; for people. */
+export interface RecordedNote {
+  readonly kind: "note";
+  readonly at: number;
+  readonly text: string;
 }
 
-/** A counter with a single writer must be seen at each of its numbers. Returns what is wrong. */
-export function countFault(lasts: Map<string, number>, { name, count }: SeenEvent): string | undefined {
-  if (count === undefined) return undefined;
-  const last = lasts.get(name);
-  lasts.set(name, count);
-  return last === undefined || count === last + 1 ? undefined : `${name} went from ${last} to ${count}`;
+/** Takes the records of a history. */
+export interface HistoryWriter extends Disposable {
+  write(record: HistoryRecord): void;
 }
 
-/** Compares the events of a watcher with the whole history of the same span. Returns what is wrong. */
-export function compareHistories(whole: readonly SeenEvent[], seen: readonly SeenEvent[]): readonly string[] {
-  const faults: string[] = [];
-  const byRevision = new Map(seen.map((event) => [event.revision, event]));
-  for (const { revision, name, kind } of whole) {
-    const event = byRevision.get(revision);
-    if (event === undefined) faults.push(`revision ${revision} (${name} ${kind}) was missed`);
-    else if (event.name !== name || event.kind !== kind) {
-      faults.push(`revision ${revision} is ${name} ${kind}, but was seen as ${event.name} ${event.kind}`);
-    }
-  }
-  const known = new Set(whole.map(({ revision }) => revision));
-  for (const { revision, name } of seen) {
-    if (!known.has(revision)) faults.push(`revision ${revision} (${name}) was seen, and is not in the history`);
-  }
-  return faults;
+/** So many characters are kept before they are written. */
+const BATCH_CHARACTERS = 65_536;
+
+/** Creates the file of a history. Records are written in batches, and all of them when it is disposed. */
+export function createHistoryWriter(path: string, start: Omit<RecordedStart, "kind" | "format">): HistoryWriter {
+  const file = openSync(path, "wx", 0o600);
+  let batch = "";
+  let isClosed = false;
+  const flush = (): void => {
+    const bytes = new TextEncoder().encode(batch);
+    batch = "";
+    for (let from = 0; from < bytes.length;) from += writeSync(file, bytes, from);
+  };
+  const write = (record: HistoryRecord): void => {
+    if (isClosed) return;
+    batch += `${JSON.stringify(record)}\n`;
+    if (batch.length >= BATCH_CHARACTERS) flush();
+  };
+  write({ kind: "history", format: 1, ...start });
+  return {
+    write,
+    [Symbol.dispose]() {
+      if (isClosed) return;
+      flush();
+      isClosed = true;
+      closeSync(file);
+    },
+  };
+}
+
+/** Any object, and the content of a ConfigMap. */
+type AnyObject = KubeObject & { readonly data?: unknown };
+
+/** Converts an object of an answer. `resourceVersion`, and what lists leave out, are no part of the digest. */
+export function toRecordedState(object: AnyObject): RecordedState {
+  const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
+  const { resourceVersion, ...others } = metadata;
+  const { namespace, name = "", uid = "", labels } = metadata;
+  const write = findWriteName(object);
+  return {
+    ...(namespace === undefined ? {} : { namespace }),
+    name,
+    uid,
+    resourceVersion: Number(resourceVersion),
+    digest: createHash("sha256").update(JSON.stringify([others, rest])).digest("base64url").slice(0, DIGEST_CHARACTERS),
+    ...(labels === undefined ? {} : { labels }),
+    ...(write === undefined ? {} : { write }),
+  };
+}
+
+/** 96 bits: two states of one run do not have the same digest by chance. */
+const DIGEST_CHARACTERS = 16;
+
+/** Returns the unique name of the write that made an object, where its writer has given one. */
+export function findWriteName({ data }: { readonly data?: unknown }): string | undefined {
+  const write = typeof data === "object" && data !== null && "write" in data ? data.write : undefined;
+  return typeof write === "string" ? write : undefined;
 }

@@ -1,70 +1,270 @@
-/** A connection whose answers are written into the ledger as they pass. */
+/** Connections whose calls and watches are written into the history, and into the ledger, as they pass. */
 import { Buffer } from "node:buffer";
 import type { Connect } from "../../client/transport/connect.ts";
-import type { TransportRequest, TransportResponse } from "../../core/ports.ts";
-import type { Ledger, Shown } from "./ledger.ts";
+import { isRecord } from "../../core/lib/record.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Clock, TransportRequest, TransportResponse } from "../../core/ports.ts";
+import { parseRequestInfo, parseTarget, type RequestInfo } from "../../server/http/request_info.ts";
+import {
+  findWriteName,
+  type HistoryWriter,
+  type RecordedCall,
+  type RecordedEvent,
+  type RecordedList,
+  type RecordedQuery,
+  type RecordedTarget,
+  type RecordedWrite,
+  toRecordedState,
+} from "./history.ts";
+import type { Ledger } from "./ledger.ts";
 
-const REQUESTS = /^\/apis\/certificates\.k8s\.io\/v1\/certificatesigningrequests\b/;
-const RECORDS = /^\/apis\/tlsboot\/v1alpha1\/issuedcertificates\b/;
-const COUNTERS = /^\/api\/v1\/namespaces\/[^/]+\/configmaps\b/;
-
-/** The resource that a path is about, of those that are kept account of. */
-export function parseResource(path: string): string | undefined {
-  if (REQUESTS.test(path)) return "certificatesigningrequests";
-  if (RECORDS.test(path)) return "issuedcertificates";
-  return COUNTERS.test(path) ? "configmaps" : undefined;
+/** Where the calls of all clients are written. */
+export interface ObserverOptions {
+  readonly history: HistoryWriter;
+  readonly clock: Pick<Clock, "elapsedMs">;
+  readonly ledger?: Ledger;
 }
 
-/** Wraps connections so that the ledger records their answers. */
-export function observeConnections(connect: Connect, ledger: Ledger): Connect {
-  return async (cluster) => {
+/** Wraps the connections of a client, so that all its calls are recorded under its name. */
+export type Observe = (connect: Connect, client: string) => Connect;
+
+const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
+
+/** Creates the wrapper of all clients of a run. */
+export function createObserver({ history, clock, ledger }: ObserverOptions): Observe {
+  let watches = 0;
+  const now = (): number => Math.round(clock.elapsedMs() * 1_000);
+
+  async function call(
+    { target, query, verb, sent }: Parsed,
+    begin: number,
+    send: () => Promise<TransportResponse>,
+  ): Promise<TransportResponse> {
+    const newestBefore = ledger?.newest ?? 0;
+    const asked = { kind: "call", begin, ...target, ...query, verb, ...sent === undefined ? {} : { sent } } as const;
+    const unanswered = (): void => history.write({ ...asked, end: now() });
+    const answer = await send().catch((error: unknown) => {
+      unanswered();
+      throw error;
+    });
+    return {
+      ...answer,
+      body: readWhole(answer.body, (text) => {
+        const value = text === undefined ? undefined : tryParse(text);
+        if (value === undefined) return unanswered();
+        history.write(toRecordedCall({ ...asked, end: now(), status: answer.status }, value));
+        if (answer.status >= 300 || !isObject(value) || ledger === undefined) return;
+        // A deletion is acknowledged with a Status, or by the caller.
+        if (["create", "update", "patch", "apply"].includes(verb)) {
+          ledger.acknowledge(target.resource, value, newestBefore);
+        } else ledger.show(target.resource, value);
+      }),
+    };
+  }
+
+  async function watch(
+    { target, query, sendInitialEvents }: Parsed,
+    begin: number,
+    send: () => Promise<TransportResponse>,
+  ): Promise<TransportResponse> {
+    const number = ++watches;
+    const initial = sendInitialEvents ? { sendInitialEvents } : {};
+    const asked = { kind: "watch", watch: number, begin, ...target, ...query, ...initial } as const;
+    const answer = await send().catch((error: unknown) => {
+      history.write({ ...asked, end: now() });
+      throw error;
+    });
+    const opened = { ...asked, end: now(), status: answer.status };
+    if (answer.status >= 300) {
+      const body = readWhole(answer.body, (text) => {
+        const { reason } = readStatus(tryParse(text ?? ""));
+        history.write({ ...opened, ...reason === undefined ? {} : { reason } });
+      });
+      return { ...answer, body };
+    }
+    history.write(opened);
+    const take = (line: string): void => {
+      const event = toRecordedEvent(tryParse(line), number, now());
+      // A line that was cut off in the middle was not received.
+      if (event === undefined) return;
+      history.write(event.record);
+      if (event.object !== undefined) ledger?.show(target.resource, event.object);
+    };
+    return {
+      ...answer,
+      body: readLines(answer.body, take, () => history.write({ kind: "end", watch: number, at: now() })),
+    };
+  }
+
+  return (connect, client) => async (cluster) => {
     const transport = await connect(cluster);
     return {
       async send(request, signal) {
-        const newestBefore = ledger.newest;
-        const answer = await transport.send(request, signal);
-        const resource = parseResource(request.path);
-        if (resource === undefined || answer.status >= 300) return answer;
-        return { ...answer, body: observe(answer, request, resource, newestBefore, ledger) };
+        const parsed = parseRequest(request, client);
+        const send = (): Promise<TransportResponse> => transport.send(request, signal);
+        if (parsed === undefined) return await send();
+        return await (parsed.info.verb === "watch" ? watch(parsed, now(), send) : call(parsed, now(), send));
       },
       [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
     };
   };
 }
 
-/** Records each line, which is a whole JSON value: an object, a list, or one event of a watch. */
-async function* observe(
-  answer: TransportResponse,
-  request: TransportRequest,
-  resource: string,
-  newestBefore: number,
-  ledger: Ledger,
-): AsyncGenerator<Uint8Array> {
-  let rest = "";
-  const take = (line: string): void => {
-    const object = parse(line);
-    if (object === undefined) return;
-    // A deletion is acknowledged with a Status, or by the caller.
-    if (["POST", "PUT", "PATCH"].includes(request.method)) ledger.acknowledge(resource, object, newestBefore);
-    else ledger.show(resource, object);
-  };
-  for await (const chunk of answer.body) {
-    const lines = (rest + Buffer.from(chunk).toString("latin1")).split("\n");
-    rest = lines.pop() ?? "";
-    // This happens before the chunk is passed on, because its reader may act on it at once.
-    for (const line of lines) take(line);
-    yield chunk;
-  }
-  take(rest);
+/** A request for a resource. */
+interface Parsed {
+  readonly info: RequestInfo;
+  readonly target: RecordedTarget;
+  readonly verb: RecordedCall["verb"];
+  readonly query: RecordedQuery;
+  readonly sendInitialEvents: boolean;
+  readonly sent: RecordedWrite | undefined;
 }
 
-function parse(line: string): Shown | undefined {
+/** Undefined for what has no state: other paths, and dry runs. */
+function parseRequest(request: TransportRequest, client: string): Parsed | undefined {
+  const { path, query } = parseTarget(request.path);
+  const info = parseRequestInfo(request.method, path ?? "", query);
+  if (!info.isResourceRequest || query.has("dryRun")) return undefined;
+  const isApply = /apply-patch/.test(request.headers["content-type"] ?? "");
+  const body = request.body === undefined ? undefined : tryParse(new TextDecoder().decode(request.body));
+  const text = (name: string): string | undefined => query.get(name) ?? undefined;
+  const limit = Number(query.get("limit") ?? 0);
+  const isCollection = ["list", "watch", "deletecollection"].includes(info.verb);
+  return {
+    info,
+    target: dropUndefined({
+      client,
+      resource: info.apiGroup === "" ? info.resource : `${info.resource}.${info.apiGroup}`,
+      namespace: info.namespace || undefined,
+      name: isCollection ? undefined : info.name || findName(body),
+      subresource: info.subresource || undefined,
+    }),
+    verb: (isApply ? "apply" : info.verb) as RecordedCall["verb"],
+    query: dropUndefined({
+      resourceVersion: text("resourceVersion"),
+      resourceVersionMatch: text("resourceVersionMatch"),
+      continue: text("continue"),
+      limit: limit > 0 ? limit : undefined,
+      labelSelector: text("labelSelector"),
+      fieldSelector: text("fieldSelector"),
+    }),
+    sendInitialEvents: query.get("sendInitialEvents") === "true",
+    sent: isRecord(body) ? toRecordedWrite(body) : undefined,
+  };
+}
+
+function findName(body: unknown): string | undefined {
+  const metadata = isRecord(body) ? body["metadata"] : undefined;
+  const name = isRecord(metadata) ? metadata["name"] : undefined;
+  return typeof name === "string" ? name : undefined;
+}
+
+function toRecordedWrite(body: Readonly<Record<string, unknown>>): RecordedWrite | undefined {
+  const guards = [body["preconditions"], body["metadata"]].find(isRecord) ?? {};
+  const text = (name: string): string | undefined => {
+    const value = guards[name];
+    return typeof value === "string" && value !== "" ? value : undefined;
+  };
+  const write = { uid: text("uid"), resourceVersion: text("resourceVersion"), write: findWriteName(body) };
+  return Object.values(write).every((value) => value === undefined) ? undefined : dropUndefined(write);
+}
+
+function toRecordedCall(call: RecordedCall, value: unknown): RecordedCall {
+  if ((call.status ?? 0) >= 300) return { ...call, ...readStatus(value) };
+  if (isObject(value)) return { ...call, object: toRecordedState(value) };
+  const list = toRecordedList(value);
+  if (list !== undefined) return { ...call, list };
+  const details = isRecord(value) ? value["details"] : undefined;
+  const deleted = isRecord(details) ? details["uid"] : undefined;
+  return typeof deleted === "string" ? { ...call, deleted } : call;
+}
+
+function toRecordedList(value: unknown): RecordedList | undefined {
+  if (!isRecord(value) || !Array.isArray(value["items"]) || !isRecord(value["metadata"])) return undefined;
+  const { resourceVersion, continue: token, remainingItemCount } = value["metadata"];
+  return {
+    resourceVersion: Number(resourceVersion),
+    ...(typeof token === "string" && token !== "" ? { continue: token } : {}),
+    ...(typeof remainingItemCount === "number" ? { remaining: remainingItemCount } : {}),
+    items: value["items"].filter(isObject).map(toRecordedState),
+  };
+}
+
+function toRecordedEvent(
+  value: unknown,
+  watch: number,
+  at: number,
+): { readonly record: RecordedEvent; readonly object?: KubeObject } | undefined {
+  if (!isRecord(value) || !isRecord(value["object"])) return undefined;
+  const { type, object } = value as { readonly type: RecordedEvent["type"]; readonly object: unknown };
+  const event = { kind: "event", watch, at, type } as const;
+  if (type === "ERROR") return { record: { ...event, status: Number((object as { readonly code?: number }).code) } };
+  if (type === "BOOKMARK") {
+    const { metadata } = object as KubeObject;
+    const isEnd = metadata.annotations?.[INITIAL_EVENTS_END] === "true";
+    const revision = Number(metadata.resourceVersion);
+    return { record: { ...event, revision, ...isEnd ? { initialEventsEnd: true } : {} } };
+  }
+  return isObject(object) ? { record: { ...event, object: toRecordedState(object) }, object } : undefined;
+}
+
+function readStatus(value: unknown): { readonly reason?: string } {
+  const reason = isRecord(value) ? value["reason"] : undefined;
+  return typeof reason === "string" ? { reason } : {};
+}
+
+function isObject(value: unknown): value is KubeObject {
+  const metadata = isRecord(value) ? value["metadata"] : undefined;
+  return isRecord(metadata) && typeof metadata["uid"] === "string" && typeof metadata["resourceVersion"] === "string";
+}
+
+/** Passes a body on, and its whole text to `take` before its reader learns the end; undefined when it was cut off. */
+async function* readWhole(
+  body: AsyncIterable<Uint8Array>,
+  take: (text: string | undefined) => void,
+): AsyncGenerator<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let isWhole = false;
   try {
-    const value = JSON.parse(Buffer.from(line, "latin1").toString("utf8"));
-    const object = value?.object ?? value;
-    return object?.metadata?.uid === undefined ? undefined : object;
+    for await (const chunk of body) {
+      chunks.push(chunk);
+      yield chunk;
+    }
+    isWhole = true;
+  } finally {
+    take(isWhole ? Buffer.concat(chunks).toString("utf8") : undefined);
+  }
+}
+
+/** Passes a body on, and each whole line to `take` before, because its reader may act on it at once. */
+async function* readLines(
+  body: AsyncIterable<Uint8Array>,
+  take: (line: string) => void,
+  end: () => void,
+): AsyncGenerator<Uint8Array> {
+  let rest = "";
+  try {
+    for await (const chunk of body) {
+      // An UTF-8 character may be cut between two chunks, a byte may not.
+      const lines = (rest + Buffer.from(chunk).toString("latin1")).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) take(Buffer.from(line, "latin1").toString("utf8"));
+      yield chunk;
+    }
+  } finally {
+    end();
+  }
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
-    // A line that was cut off in the middle was not received.
     return undefined;
   }
+}
+
+/** Absent fields are left out of the lines. */
+function dropUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as never;
 }

@@ -15,11 +15,12 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { COUNTERS_PATH, runCounter } from "./counter.ts";
 import { createTortureCleaner } from "./cleaner.ts";
-import { compareHistories } from "./history.ts";
+import { compareHistories } from "./event_order.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { createLoneInstance } from "./lone_instance.ts";
 import { startNode } from "./node.ts";
-import { observeConnections, parseResource } from "./observed.ts";
+import { createHistoryWriter, HISTORY_FILE, type HistoryWriter } from "./history.ts";
+import { createObserver, type Observe } from "./observed.ts";
 import { findRegisterFaults, RegisterAudit } from "./register_audit.ts";
 import { createRevoker, type RevocationCounts, type Revoker } from "./revoker.ts";
 import { createSharedInstance } from "./shared_instance.ts";
@@ -56,6 +57,12 @@ export interface StormReport extends LedgerCounts, KillCounts, RevocationCounts 
 
 const RECORDS_PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
 const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+/** Collections, and the resources whose names they have in the history and the ledger. */
+const REQUESTS_SCOPE = { path: REQUESTS_PATH, resource: "certificatesigningrequests.certificates.k8s.io" };
+const RECORDS_SCOPE = { path: RECORDS_PATH, resource: "issuedcertificates.tlsboot" };
+const COUNTERS_SCOPE = { path: COUNTERS_PATH, resource: "configmaps" };
+/** The history that a server keeps, as `server/storage/storage.ts` promises it. */
+const KEPT_MS = 300_000;
 const WATCHERS = [
   ...Array.from({ length: 4 }, (_, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH })),
   { name: "records", path: RECORDS_PATH },
@@ -87,6 +94,8 @@ class Storm {
   readonly #random: Random;
   readonly #clock: Clock = createSystemClock();
   readonly #ledger = new Ledger();
+  readonly #history: HistoryWriter;
+  readonly #observe: Observe;
   readonly #connect: Connect;
   readonly #audit = new RegisterAudit();
   #revoker: Revoker | undefined;
@@ -106,11 +115,15 @@ class Storm {
     this.#options = options;
     this.#random = createSeededRandom(options.seed);
     this.#startedMs = this.#clock.elapsedMs();
-    const connect = createConnector({ files: createFilePort(), clock: this.#clock, userAgent: "tlsboot-torture" });
-    this.#connect = observeConnections(connect, this.#ledger);
+    const { folder, seed, servers } = options;
+    const title = `torture: seed ${seed}, ${servers} server${servers === 1 ? "" : "s"}`;
+    this.#history = createHistoryWriter(join(folder, HISTORY_FILE), { title, keptMs: KEPT_MS });
+    this.#observe = createObserver({ history: this.#history, clock: this.#clock, ledger: this.#ledger });
+    this.#connect = createConnector({ files: createFilePort(), clock: this.#clock, userAgent: "tlsboot-torture" });
   }
 
   async run(): Promise<StormReport> {
+    using _history = this.#history;
     await using instance = await this.#createInstance();
     this.#instance = instance;
     await instance.begin();
@@ -187,7 +200,8 @@ class Storm {
 
   async #startClients(instance: TorturedInstance, cluster: ResolvedCluster) {
     const { signal } = this.#stop;
-    const rest = { cluster, connect: this.#connect, clock: this.#clock, logger: SILENT };
+    const rest = { cluster, clock: this.#clock, logger: SILENT };
+    const observe = (name: string) => ({ name, connect: this.#observe(this.#connect, name) });
     // Each has its own random numbers, so that the speed of the others does not change what one does.
     const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
     const onFault = (fault: string): void => this.#fault(fault);
@@ -196,18 +210,27 @@ class Storm {
     const tasks: Promise<void>[] = [];
     for (const [index, { name, path }] of WATCHERS.entries()) {
       const random = createRandom(index);
-      const { watcher, running } = startWatcher({ ...rest, name, path, random, onFault }, this.#begunAt, signal);
+      const { watcher, running } = startWatcher(
+        { ...rest, ...observe(name), path, random, onFault },
+        this.#begunAt,
+        signal,
+      );
       this.#watchers.push(watcher);
       tasks.push(running);
     }
     for (const [index, name] of COUNTERS.entries()) {
-      tasks.push(runCounter({ ...rest, name, random: createRandom(100 + index), onFault }, signal));
+      tasks.push(runCounter({ ...rest, ...observe(name), random: createRandom(100 + index), onFault }, signal));
     }
-    const cleaner = createTortureCleaner({ ...rest, ledger: this.#ledger, random: createRandom(200) });
+    const cleaner = createTortureCleaner({
+      ...rest,
+      ...observe("cleaner"),
+      ledger: this.#ledger,
+      random: createRandom(200),
+    });
     const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
       startNode({
         ...rest,
-        name: `node${index}`,
+        ...observe(`node${index}`),
         folder: join(this.#options.folder, "nodes"),
         bootstrapKubeconfig: instance.bootstrapKubeconfig,
         random: createRandom(1_000 + index),
@@ -216,7 +239,7 @@ class Storm {
       }, signal));
     this.#revoker = createRevoker({
       ...rest,
-      name: "victim",
+      ...observe("victim"),
       folder: join(this.#options.folder, "nodes"),
       bootstrapKubeconfig: instance.bootstrapKubeconfig,
       graceMs: this.#options.servers === 1 ? 0 : REFUSED_WITHIN_MS,
@@ -230,11 +253,11 @@ class Storm {
   /** Lists everything and compares it with the ledger. Answers the revision of the list of requests. */
   async #list(cluster: ResolvedCluster, when: string): Promise<number> {
     let revision = 0;
-    for (const path of [COUNTERS_PATH, REQUESTS_PATH]) {
-      const expectation = this.#ledger.expect(parseResource(path)!);
+    for (const { path, resource } of [COUNTERS_SCOPE, REQUESTS_SCOPE]) {
+      const expectation = this.#ledger.expect(resource);
       const listing = await this.#ask(cluster, `list ${when}`, (api, signal) => listAll<Shown>(api, path, {}, signal));
       this.#ledger.compare(expectation, listing.items);
-      for (const object of listing.items) this.#ledger.show(parseResource(path)!, object);
+      for (const object of listing.items) this.#ledger.show(resource, object);
       revision = Number(listing.resourceVersion);
       this.#ledger.observe("lister", revision);
     }
@@ -265,7 +288,7 @@ class Storm {
     ask: (api: ReturnType<typeof createApiClient>, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(SETTLE_WITHIN_MS)]);
-    await using transport = await this.#connect(cluster);
+    await using transport = await this.#observe(this.#connect, "lister")(cluster);
     const api = createApiClient(transport, { clock: this.#clock });
     while (true) {
       try {
@@ -281,8 +304,7 @@ class Storm {
 
   /** Compares the events of each watcher since the last comparison with the whole history. */
   async #compare(cluster: ResolvedCluster): Promise<void> {
-    for (const path of [REQUESTS_PATH, RECORDS_PATH, COUNTERS_PATH]) {
-      const resource = parseResource(path)!;
+    for (const { path, resource } of [REQUESTS_SCOPE, RECORDS_SCOPE, COUNTERS_SCOPE]) {
       const watchers = this.#watchers.filter((watcher) => watcher.path === path);
       const to = Math.max(
         this.#ledger.newestAcknowledged(resource),

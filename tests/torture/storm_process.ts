@@ -34,7 +34,8 @@ async function main(): Promise<number> {
   const faults = report.violations.length > 0 ? report.violations : untried(report, flags);
   const account = faults.map((line) => `  ${line}\n`);
   if (account.length === 0) {
-    await rm(folder, { recursive: true, force: true });
+    if (flags.keep) process.stdout.write(keptLine(folder));
+    else await rm(folder, { recursive: true, force: true });
     return 0;
   }
   await writeFile(join(folder, "violations.txt"), account.join(""));

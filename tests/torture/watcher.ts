@@ -7,7 +7,7 @@ import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Clock, Random } from "../../core/ports.ts";
-import { countFault, orderFault, type SeenEvent } from "./history.ts";
+import { countFault, orderFault, type SeenEvent } from "./event_order.ts";
 import { parseObjectRevision } from "./ledger.ts";
 
 export interface WatcherOptions {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compareHistories, countFault, orderFault, type SeenEvent } from "./history.ts";
+import { compareHistories, countFault, orderFault, type SeenEvent } from "./event_order.ts";
 
 function seen(revision: number, name = "a", kind: SeenEvent["kind"] = "changed"): SeenEvent {
   return { revision, name, kind };
