@@ -236,8 +236,10 @@ async function scan(
   // A single object has no pages.
   const isSingle = name !== undefined && (!resource.kind.namespaced || namespace !== "");
   if (isSingle && start.revision === undefined) {
+    await storage.catchUp();
+    // Read at one moment: a watch from this revision would otherwise repeat a change, or miss one.
+    const stored = storage.getKnown(`${prefix}${name}`);
     const revision = storage.revision();
-    const stored = await storage.get(`${prefix}${name}`);
     const items = stored !== undefined && isSelected(resource, stored.object, query) ? [stored] : [];
     return { items, revision, nextKey: undefined, remaining: 0 };
   }

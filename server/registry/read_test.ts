@@ -4,8 +4,11 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
-import { waitForRevision } from "./read.ts";
-import type { RegistryDeps } from "./registry.ts";
+import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
+import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { configMaps } from "./configmaps.ts";
+import { listObjects, waitForRevision } from "./read.ts";
+import type { RegistryDeps, Target } from "./registry.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const TABLE = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" };
@@ -193,6 +196,28 @@ test("a read at a revision of another server waits until the store has it", asyn
   const refused = assert.rejects(late, /Too large resource version: 10, current: 9/);
   await clock.advance(3_000);
   await refused;
+});
+
+test("listObjects() of one name shows the object and the revision of the same moment", async () => {
+  const key = "/registry/configmaps/default/a";
+  const stored = { key, revision: 7, object: { metadata: { name: "a" } }, bytes: new Uint8Array() };
+  let newest = stored;
+  // What another server has written arrives at this one while it reads.
+  const catchUp = (): Promise<void> => Promise.resolve().then(() => void (newest = { ...stored, revision: 9 }));
+  const storage = {
+    revision: () => newest.revision,
+    catchUp,
+    getKnown: () => newest,
+    get: () => catchUp().then(() => newest),
+  };
+  const deps = { storage } as unknown as RegistryDeps;
+  const target = { resource: configMaps, namespace: "default", name: "" } as Target;
+  const [labels, fields] = [parseLabelSelector(""), parseFieldSelector("metadata.name=a")];
+  assert.ok(labels.ok && fields.ok);
+  const query = { limit: 0, continueToken: "", resourceVersion: "", resourceVersionMatch: "" };
+  const selection = { labels: labels.value, fields: fields.value };
+  const { items, revision } = await listObjects(deps, target, { ...query, ...selection }, () => AbortSignal.abort());
+  assert.deepEqual([items[0]?.revision, revision], [9, 9]);
 });
 
 test("get answers a Table row, partial metadata and YAML", async () => {
