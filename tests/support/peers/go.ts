@@ -1,5 +1,5 @@
 /**
- * Builds the real Kubernetes, etcd and zlint that the interoperability suite runs, from Go modules, once a machine. A
+ * Builds the real Kubernetes, etcd, zlint and judge of histories that the suites run, from Go modules, once a machine. A
  * missing Go toolchain is a failure with a clear message, never a skip.
  */
 import { createHash } from "node:crypto";
@@ -76,6 +76,7 @@ const PEERS: readonly Peer[] = [
     build: "build",
   },
   { name: "zlint", module: "zlint", target: "github.com/zmap/zlint/v3/cmd/zlint", version: ZLINT, build: "build" },
+  { name: "history-judge", module: "history", target: "./judge", version: "v1", build: "build" },
   kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
   kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
   kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),

@@ -1,0 +1,418 @@
+/**
+ * The judge of histories finds each kind of broken promise in a history that was broken by hand, and nothing in those
+ * that only look unusual.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createTempFolder } from "../support/temp.ts";
+import { createHistoryWriter, HISTORY_FILE, type HistoryRecord, type RecordedState } from "../torture/history.ts";
+import { judgeHistory, listVerdictFaults, type Verdict } from "../torture/judge.ts";
+
+const TARGET = { resource: "configmaps", namespace: "default" } as const;
+
+async function judge(records: readonly HistoryRecord[]): Promise<Verdict> {
+  await using folder = await createTempFolder();
+  {
+    using history = createHistoryWriter(folder.join(HISTORY_FILE), { title: "broken by hand", keptMs: 300_000 });
+    for (const record of records) history.write(record);
+  }
+  return await judgeHistory(folder.path);
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** A state of the object `name`, written at a revision by the write `w<revision>`. */
+function state(name: string, resourceVersion: number, labels?: Labels): RecordedState {
+  const write = `w${resourceVersion}`;
+  const uid = `uid-${name}`;
+  return {
+    namespace: "default",
+    name,
+    uid,
+    resourceVersion,
+    digest: write,
+    write,
+    ...labels === undefined ? {} : { labels },
+  };
+}
+
+type Call = Extract<HistoryRecord, { kind: "call" }>;
+type Watched = Extract<HistoryRecord, { kind: "watch" }>;
+type Event = Extract<HistoryRecord, { kind: "event" }>;
+
+function call(begin: number, end: number, verb: Call["verb"], rest: Partial<Call>): Call {
+  return { kind: "call", client: "client", begin, end, verb, ...TARGET, status: 200, ...rest };
+}
+
+/** A write that is acknowledged with the state of a revision. */
+function write(at: number, verb: "create" | "update", object: RecordedState, guard?: number): Call {
+  const sent = { write: object.write!, ...guard === undefined ? {} : { resourceVersion: `${guard}` } };
+  return call(at, at + 5, verb, { name: object.name, sent, object });
+}
+
+function list(at: number, resourceVersion: number, items: readonly RecordedState[], rest: Partial<Call> = {}): Call {
+  return call(at, at + 5, "list", { ...rest, list: { resourceVersion, items, ...rest.list } });
+}
+
+function watch(number: number, begin: number, resourceVersion: number, rest: Partial<Watched> = {}): Watched {
+  const end = begin + 1;
+  return {
+    kind: "watch",
+    client: "watcher",
+    watch: number,
+    begin,
+    end,
+    ...TARGET,
+    resourceVersion: `${resourceVersion}`,
+    status: 200,
+    ...rest,
+  };
+}
+
+function event(number: number, at: number, type: Event["type"], object: RecordedState): Event {
+  return { kind: "event", watch: number, at, type, object };
+}
+
+function bookmark(number: number, at: number, revision: number, rest: Partial<Event> = {}): Event {
+  return { kind: "event", watch: number, at, type: "BOOKMARK", revision, ...rest };
+}
+
+const A2 = state("a", 2, { color: "red" });
+const A3 = state("a", 3, { color: "blue" });
+const B4 = state("b", 4, { color: "red" });
+/** A deleted object has its last state, and the revision of the deletion. */
+const A5 = { ...A3, resourceVersion: 5 };
+const RED = { labelSelector: "color=red" };
+
+/** Creates a, updates it, creates b, deletes a; two watches, one of them selective, a streaming list, reads and pages. */
+const SOUND = {
+  empty: list(10, 1, []),
+  watch: watch(1, 20, 1),
+  red: watch(2, 20, 1, RED),
+  create: write(100, "create", A2),
+  added: event(1, 106, "ADDED", A2),
+  redAdded: event(2, 106, "ADDED", A2),
+  get: call(110, 115, "get", { name: "a", object: A2 }),
+  update: write(200, "update", A3, 2),
+  modified: event(1, 206, "MODIFIED", A3),
+  redGone: event(2, 206, "DELETED", { ...A2, resourceVersion: 3 }),
+  marked: bookmark(1, 210, 3),
+  conflict: call(220, 225, "update", { name: "a", status: 409, sent: { resourceVersion: "2", write: "late" } }),
+  second: write(300, "create", B4),
+  secondAdded: event(1, 306, "ADDED", B4),
+  redSecond: event(2, 306, "ADDED", B4),
+  first: list(310, 4, [A3], { limit: 1, list: { resourceVersion: 4, items: [A3], continue: "token", remaining: 1 } }),
+  delete: call(400, 405, "delete", { name: "a", deleted: "uid-a" }),
+  deleted: event(1, 406, "DELETED", A5),
+  rest: list(410, 4, [B4], { limit: 1, continue: "token" }),
+  newest: list(420, 5, [B4]),
+  gone: call(430, 435, "get", { name: "a", status: 404 }),
+  exact: list(440, 3, [A3], { resourceVersion: "3", resourceVersionMatch: "Exact" }),
+  atLeast: list(450, 5, [B4], { resourceVersion: "3", resourceVersionMatch: "NotOlderThan" }),
+  redList: list(460, 4, [B4], { resourceVersion: "4", resourceVersionMatch: "Exact", ...RED }),
+  old: call(470, 475, "get", { name: "b", resourceVersion: "0", object: B4 }),
+  resumed: watch(3, 480, 3),
+  resumedSecond: event(3, 481, "ADDED", B4),
+  resumedDeleted: event(3, 482, "DELETED", A5),
+  streaming: watch(4, 490, 4, { sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" }),
+  initial: event(4, 491, "ADDED", B4),
+  initialEnd: bookmark(4, 492, 5, { initialEventsEnd: true }),
+} satisfies Record<string, HistoryRecord>;
+
+type Change = Partial<Record<keyof typeof SOUND, HistoryRecord | readonly HistoryRecord[] | undefined>>;
+
+/** The sound history with some records replaced, or left out. */
+function broken(changes: Change): readonly HistoryRecord[] {
+  return Object.values({ ...SOUND, ...changes }).flat().filter((record) => record !== undefined);
+}
+
+test("the judge finds nothing wrong with a sound history, and judges all of it", async () => {
+  const verdict = await judge(broken({}));
+  assert.deepEqual(listVerdictFaults(verdict), []);
+  const { calls, objects, operations, watches, events, reads, unjudged } = verdict;
+  assert.deepEqual({ calls, objects, operations, watches, events, reads, unjudged }, {
+    ...{ calls: 15, objects: 2, operations: 7, watches: 4, events: 10, reads: 9, unjudged: 0 },
+  });
+});
+
+const BROKEN: readonly { readonly name: string; readonly changes: Change; readonly want: RegExp }[] = [
+  {
+    name: "an acknowledged write that no read shows",
+    changes: { get: call(110, 115, "get", { name: "a", status: 404 }) },
+    want: /^linearizable: configmaps default\/a: no order .* ends before client: get configmaps\/default\/a → 404/,
+  },
+  {
+    name: "a read of the state before an acknowledged write",
+    changes: { conflict: call(220, 225, "get", { name: "a", object: A2 }) },
+    want: /^linearizable: configmaps default\/a: no order/,
+  },
+  {
+    name: "an update whose precondition did not hold",
+    changes: { update: write(200, "update", A3, 1) },
+    want: /^linearizable: configmaps default\/a: no order/,
+  },
+  {
+    name: "a conflict although the precondition held",
+    changes: {
+      conflict: call(220, 225, "update", { name: "a", status: 409, sent: { resourceVersion: "3", write: "late" } }),
+    },
+    want: /^linearizable: configmaps default\/a: no order/,
+  },
+  {
+    name: "a second creation of an object that exists",
+    changes: { second: [SOUND.second, write(307, "create", { ...state("b", 5), uid: "uid-2" })] },
+    want: /^linearizable: configmaps default\/b: no order/,
+  },
+  {
+    name: "a deleted object that is read again",
+    changes: { gone: call(430, 435, "get", { name: "a", object: A3 }) },
+    want: /^linearizable: configmaps default\/a: no order/,
+  },
+  {
+    name: "a write below a revision that had been seen",
+    changes: {
+      second: write(300, "create", state("b", 3)),
+      update: write(200, "update", state("a", 4), 2),
+      ...Object.fromEntries(
+        Object.keys(SOUND).slice(8).filter((name) => name !== "second").map((name) => [name, undefined]),
+      ),
+    },
+    want:
+      /^linearizable: client: create configmaps\/default\/b was written at revision 3, after revision 4 had been seen/,
+  },
+  {
+    name: "a write without an answer that appears with another content",
+    changes: {
+      update: { ...write(200, "update", A3, 2), status: undefined!, object: undefined!, sent: { write: "other" } },
+    },
+    want: /^nothing else: configmaps default\/a: w3 at revision 3 was written by no call/,
+  },
+  {
+    name: "a refused write that is done",
+    changes: {
+      update: call(200, 205, "update", { name: "a", status: 409, sent: { resourceVersion: "2", write: "w3" } }),
+    },
+    want: /^nothing else: client: update configmaps\/default\/a was refused with 409, and was done at revision 3/,
+  },
+  {
+    name: "an object that vanishes",
+    changes: { delete: undefined },
+    want: /^nothing else: configmaps default\/a was deleted at revision 5, by no call/,
+  },
+  {
+    name: "a write that is done twice",
+    changes: {
+      second: [SOUND.second, { ...call(301, 302, "get", { name: "b", object: { ...B4, resourceVersion: 6 } }) }],
+    },
+    want: /^nothing else: configmaps default\/b: w4 was written twice, at revisions 4 and 6/,
+  },
+  {
+    name: "a list that is older than a write before it",
+    changes: { newest: list(420, 4, [A3, B4]) },
+    want: /^linearizable: client: list .*: shows revision 4, though revision 5 had been seen before it was sent/,
+  },
+  {
+    name: "a list that lacks an object",
+    changes: { newest: list(420, 5, []) },
+    want: /^reads at a revision: client: list .*: revision 5 lacks default\/b \(revision 4\)/,
+  },
+  {
+    name: "a list that shows a deleted object",
+    changes: { newest: list(420, 5, [A3, B4]) },
+    want: /^reads at a revision: client: list .*: shows default\/a, which was deleted before revision 5/,
+  },
+  {
+    name: "an exact list of another revision",
+    changes: { exact: list(440, 4, [A3, B4], { resourceVersion: "3", resourceVersionMatch: "Exact" }) },
+    want: /^reads at a revision: client: list .*: shows revision 4/,
+  },
+  {
+    name: "an exact list with the state of another revision",
+    changes: { exact: list(440, 3, [A2], { resourceVersion: "3", resourceVersionMatch: "Exact" }) },
+    want: /^reads at a revision: .*: shows default\/a as it was at revision 2, but it was written at revision 3/,
+  },
+  {
+    name: "an exact list with a later object",
+    changes: { exact: list(440, 3, [A3, B4], { resourceVersion: "3", resourceVersionMatch: "Exact" }) },
+    want: /^reads at a revision: .*: shows default\/b as it was later, at revision 4/,
+  },
+  {
+    name: "a list that is older than requested",
+    changes: { atLeast: list(450, 3, [A3], { resourceVersion: "4", resourceVersionMatch: "NotOlderThan" }) },
+    want: /^reads at a revision: .*: shows the older revision 3/,
+  },
+  {
+    name: "a page of another revision",
+    changes: { rest: list(410, 5, [B4], { limit: 1, continue: "token" }) },
+    want: /^reads at a revision: .*: the pages of a list are of revisions 4 and 5/,
+  },
+  {
+    name: "a page that begins again",
+    changes: { rest: list(410, 4, [A3, B4], { limit: 2, continue: "token" }) },
+    want: /^reads at a revision: .*: default\/a comes after default\/a/,
+  },
+  {
+    name: "a wrong number of remaining items",
+    changes: {
+      first: list(310, 4, [A3], {
+        limit: 1,
+        list: { resourceVersion: 4, items: [A3], continue: "token", remaining: 2 },
+      }),
+    },
+    want: /^reads at a revision: .*: says that 2 items remain, not 1/,
+  },
+  {
+    name: "a list with an object that is not selected",
+    changes: { redList: list(460, 4, [A3, B4], { resourceVersion: "4", resourceVersionMatch: "Exact", ...RED }) },
+    want: /^filtered: .*: shows default\/a, which is not selected/,
+  },
+  {
+    name: "two states of one revision",
+    changes: { old: call(470, 475, "get", { name: "b", resourceVersion: "0", object: { ...B4, digest: "other" } }) },
+    want: /^unique: configmaps: revision 4 is default\/b \(w4\) and also default\/b \(other\)/,
+  },
+  {
+    name: "an event twice",
+    changes: { modified: [SOUND.modified, SOUND.modified] },
+    want: /^unique: watch 1 .*: revision 3 came twice/,
+  },
+  {
+    name: "an event out of order",
+    changes: { added: SOUND.modified, modified: SOUND.added, marked: undefined },
+    want: /^ordered: watch 1 .*: revision 2 of default\/a came after 3/,
+  },
+  {
+    name: "a missed event",
+    changes: { secondAdded: undefined },
+    want: /^reliable: watch 1 .*: revision 4 \(ADDED of default\/b\) was missed/,
+  },
+  {
+    name: "an acknowledged deletion that no watch shows",
+    changes: {
+      deleted: [write(407, "create", state("c", 6)), event(1, 413, "ADDED", state("c", 6))],
+      resumedDeleted: undefined,
+    },
+    want: /^reliable: client: delete configmaps\/default\/a was acknowledged, and no watch shows it/,
+  },
+  {
+    name: "a missed deletion that a bookmark passes",
+    changes: { resumedDeleted: bookmark(3, 482, 5) },
+    want: /^bookmarkable: watch 3 .*: revision 5 \(DELETED of default\/a\) was missed/,
+  },
+  {
+    name: "an event that is lost when a watch resumes",
+    changes: { resumedSecond: undefined },
+    want: /^resumable: watch 3 .*: revision 4 \(ADDED of default\/b\) was missed/,
+  },
+  {
+    name: "an event from before the start of a watch",
+    changes: { resumedSecond: [event(3, 481, "MODIFIED", A3), SOUND.resumedSecond] },
+    want: /^resumable: watch 3 .*: revision 3 of default\/a came, though it began after 3/,
+  },
+  {
+    name: "a bookmark that is too early",
+    changes: { marked: bookmark(1, 210, 4) },
+    want: /^bookmarkable: watch 1 .*: revision 4 \(ADDED of default\/b\) was missed/,
+  },
+  {
+    name: "a bookmark that goes back",
+    changes: { marked: bookmark(1, 210, 2) },
+    want: /^bookmarkable: watch 1 .*: a bookmark of 2 came after 3/,
+  },
+  {
+    name: "an event with another state",
+    changes: { deleted: event(1, 406, "DELETED", { ...A5, digest: "w2" }) },
+    want: /^atomic: watch 1 .*: revision 5 of default\/a shows another state than its change/,
+  },
+  {
+    name: "a change at the edge of a selector that is no deletion",
+    changes: { redGone: event(2, 206, "MODIFIED", A3) },
+    want: /^filtered: watch 2 .*: revision 3 of default\/a came as MODIFIED, not as DELETED/,
+  },
+  {
+    name: "an edge of a selector that is missed",
+    changes: { redGone: undefined },
+    want: /^reliable: watch 2 .*: revision 3 \(DELETED of default\/a\) was missed/,
+  },
+  {
+    name: "a change as a creation",
+    changes: { modified: event(1, 206, "ADDED", A3) },
+    want: /^filtered: watch 1 .*: revision 3 of default\/a came as ADDED, not as MODIFIED/,
+  },
+  {
+    name: "a streaming list without an object",
+    changes: { initial: undefined },
+    want: /^reads at a revision: watcher: list .*: revision 5 lacks default\/b/,
+  },
+  {
+    name: "a streaming list that is older than requested",
+    changes: {
+      streaming: watch(4, 490, 5, { sendInitialEvents: true }),
+      initial: [event(4, 490, "ADDED", A3), SOUND.initial],
+      initialEnd: bookmark(4, 492, 4, { initialEventsEnd: true }),
+    },
+    want: /^reads at a revision: watcher: list .*: shows the older revision 4/,
+  },
+  {
+    name: "a 410 for a revision that is kept",
+    changes: {
+      resumed: watch(3, 480, 3, { status: 410, reason: "Expired" }),
+      resumedSecond: undefined,
+      resumedDeleted: undefined,
+    },
+    want: /^410 only when older than what is kept: watcher: configmaps resourceVersion=3 was refused as too old/,
+  },
+];
+
+for (const { name, changes, want } of BROKEN) {
+  test(`the judge finds ${name}`, async () => {
+    const faults = listVerdictFaults(await judge(broken(changes)));
+    assert.ok(faults.some((fault) => want.test(fault)), `${want} is not among:\n${faults.join("\n")}`);
+  });
+}
+
+const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = [
+  {
+    name: "a write without an answer that was done",
+    changes: { update: { ...SOUND.update, status: undefined!, object: undefined! } },
+  },
+  {
+    name: "a write without an answer that was not done",
+    changes: {
+      second: [
+        {
+          ...call(300, 301, "update", { name: "a", sent: { write: "lost", resourceVersion: "3" } }),
+          status: undefined!,
+        },
+        SOUND.second,
+      ],
+    },
+  },
+  {
+    name: "a deletion without an answer that a later read shows",
+    changes: {
+      gone: [
+        SOUND.gone,
+        { ...call(436, 437, "delete", { name: "b" }), status: undefined! },
+        call(500, 505, "get", { name: "b", status: 404 }),
+      ],
+    },
+  },
+  {
+    name: "a 410 for a revision that a compaction took",
+    changes: {
+      resumed: [
+        { kind: "compaction", begin: 476, end: 477, revision: 4 },
+        watch(3, 480, 3, { status: 410, reason: "Expired" }),
+      ],
+      resumedSecond: undefined,
+      resumedDeleted: undefined,
+    },
+  },
+];
+
+for (const { name, changes } of UNUSUAL) {
+  test(`the judge accepts ${name}`, async () => {
+    assert.deepEqual(listVerdictFaults(await judge(broken(changes))), []);
+  });
+}

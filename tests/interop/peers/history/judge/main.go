@@ -1,0 +1,66 @@
+// Judge reads a history of calls and watches (tests/torture/history.ts) and reports which promises of the API it breaks.
+// The verdict is JSON on stdout; with -pages, HTML pages about the faults are written into a folder. The exit code says
+// only whether the history could be read.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+)
+
+// verdict is what the judge found.
+type verdict struct {
+	Title string `json:"title"`
+	// Calls, Watches and Events are what the history has; Objects and Operations went through porcupine.
+	Calls      int `json:"calls"`
+	Objects    int `json:"objects"`
+	Operations int `json:"operations"`
+	Watches    int `json:"watches"`
+	Events     int `json:"events"`
+	// Reads are the lists, pages and gets that were compared with the state at their revision, and Unjudged those that
+	// could not be, or in part, because no watch covered the changes around them.
+	Reads    int `json:"reads"`
+	Unjudged int `json:"unjudged"`
+	// Unknown lists the objects for which the time was too short.
+	Unknown []string `json:"unknown"`
+	Faults  []fault  `json:"faults"`
+	// Page is the path of the first page; empty when there is none.
+	Page string `json:"page"`
+}
+
+func main() {
+	folder := flag.String("pages", "", "the folder for pages about faults")
+	limit := flag.Duration("limit", time.Minute, "the longest search for an order of the calls about one object")
+	flag.Parse()
+	if err := judge(flag.Arg(0), *folder, *limit); err != nil {
+		fmt.Fprintln(os.Stderr, "judge:", err)
+		os.Exit(1)
+	}
+}
+
+func judge(path, folder string, limit time.Duration) error {
+	h, err := readHistory(path)
+	if err != nil {
+		return err
+	}
+	faults := &faults{}
+	m := newModel(h, faults)
+	pages := &pages{folder: folder, model: m}
+	v := verdict{Title: h.title, Calls: len(h.calls)}
+	m.judgeWrites()
+	v.Watches, v.Events = m.judgeWatches()
+	v.Objects, v.Operations, v.Unknown = m.judgeObjects(limit, pages)
+	m.calls = append(m.calls, h.initialLists()...)
+	v.Reads, v.Unjudged = m.judgeReads()
+	v.Faults = faults.all
+	if v.Faults == nil {
+		v.Faults = []fault{}
+	}
+	if v.Page, err = pages.write(v); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(v)
+}
