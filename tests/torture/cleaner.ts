@@ -9,7 +9,6 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { decodeBase64 } from "../../core/lib/base64.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import type { Ledger } from "./ledger.ts";
 import { isTransient } from "./watcher.ts";
 
 export interface TortureCleanerOptions {
@@ -18,7 +17,7 @@ export interface TortureCleanerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly ledger: Ledger;
+  readonly onFault: (fault: string) => void;
 }
 
 /** Deletes old requests, and reports which requests may be deleted. */
@@ -34,7 +33,7 @@ const PAUSE_MS = 1_000;
 const SHARE = 3;
 
 export function createTortureCleaner(options: TortureCleanerOptions): TortureCleaner {
-  const { clock, random, ledger } = options;
+  const { clock, random, onFault } = options;
   const retired = new Set<string>();
 
   async function pass(signal: AbortSignal): Promise<void> {
@@ -44,14 +43,10 @@ export function createTortureCleaner(options: TortureCleanerOptions): TortureCle
       const uid = csr.metadata.uid ?? "";
       const certificate = decodeBase64(csr.status?.certificate ?? "");
       if (certificate === undefined || !retired.has(toDigest(certificate)) || random.float() * SHARE > 1) continue;
-      ledger.beginDeletion(uid);
-      try {
-        await store.delete(getName(csr), signal, { uid });
-        ledger.acknowledgeDeletion(uid);
-      } catch (error) {
+      await store.delete(getName(csr), signal, { uid }).catch((error: unknown) => {
         // Deleted by a request that was cut off before its answer.
         if (!isAppError(error, "not_found")) throw error;
-      }
+      });
     }
   }
 
@@ -60,7 +55,7 @@ export function createTortureCleaner(options: TortureCleanerOptions): TortureCle
     async run(signal) {
       while (!signal.aborted) {
         await pass(signal).catch((error: unknown) => {
-          if (!signal.aborted && !isTransient(error)) ledger.violations.push(`cleaner: ${getErrorMessage(error)}`);
+          if (!signal.aborted && !isTransient(error)) onFault(`cleaner: ${getErrorMessage(error)}`);
         });
         await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
       }

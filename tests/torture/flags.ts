@@ -20,6 +20,8 @@ export interface TortureFlags {
   readonly scenes: readonly string[];
   /** Whether the folder, with the history, is kept even when nothing is wrong. */
   readonly keep: boolean;
+  /** The folder of an earlier run, whose history is judged again; nothing is run then. */
+  readonly replay: string | undefined;
 }
 
 /** An error in the command line. */
@@ -53,6 +55,7 @@ export function readFlags(args: readonly string[]): TortureFlags {
     starts: wholeNumber("starts", values.starts),
     scenes: values.scene,
     keep: values.keep,
+    replay: values.replay,
   };
 }
 
@@ -79,6 +82,7 @@ function parse(args: readonly string[]) {
         starts: { type: "string", default: "40" },
         scene: { type: "string", multiple: true, default: [] },
         keep: { type: "boolean", default: false },
+        replay: { type: "string" },
       },
     }).values;
   } catch (error) {

@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Clock } from "../../core/ports.ts";
 
 /** The name of the file in the folder of a run. */
 export const HISTORY_FILE = "history.jsonl";
@@ -155,6 +156,11 @@ export interface RecordedNote {
   readonly kind: "note";
   readonly at: number;
   readonly text: string;
+}
+
+/** Reads the time of a record. */
+export function readHistoryTime(clock: Pick<Clock, "elapsedMs">): number {
+  return Math.round(clock.elapsedMs() * 1_000);
 }
 
 /** Takes the records of a history. */

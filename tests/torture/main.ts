@@ -18,7 +18,8 @@
  *
  * With `--power-loss` the power fails instead, at `--states` many states of each scene (`power_loss/scenes.ts`), and
  * programs are started again on `--starts` of them; `--scene NAME` chooses scenes.
- * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary] | --plant NAME,…|all
+ * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary] [--keep] | --plant NAME,…|all
+ *        main.ts --replay FOLDER
  *        main.ts --power-loss [--states N] [--starts N] [--scene NAME]... [--seed S] [--binary]
  */
 import { join } from "node:path";
@@ -32,11 +33,14 @@ import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ensurePeers } from "../support/peers/go.ts";
 import { findHaproxy } from "./balancer.ts";
 import { readFlags, UsageError } from "./flags.ts";
+import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "./judge.ts";
 import { runPlants } from "./plant_runs.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
-  const { servers, binary, plant, powerLoss } = readFlags(args);
+  const { servers, binary, plant, powerLoss, replay } = readFlags(args);
+  if (!powerLoss) await ensurePeers(process.cwd(), [JUDGE_PEER]);
+  if (replay !== undefined) return await judgeAgain(replay);
   if (plant !== undefined) return await runPlants(plant);
   if (servers > 1) {
     await ensurePeers(process.cwd(), ["etcd"]);
@@ -48,6 +52,16 @@ async function main(): Promise<number> {
     : { TLSBOOT_TEST_NODE: node };
   const program = powerLoss ? ["power_loss", "main.ts"] : ["storm_process.ts"];
   return await run(node, [...NODE_FLAGS, join("tests", "torture", ...program), ...args], { env });
+}
+
+/** Judges the history in the folder of an earlier run. */
+async function judgeAgain(folder: string): Promise<number> {
+  const verdict = await judgeHistory(folder);
+  const faults = listVerdictFaults(verdict);
+  process.stdout.write(
+    [verdict.title, formatVerdict(verdict), ...faults, ...verdict.page === "" ? [] : [verdict.page], ""].join("\n"),
+  );
+  return faults.length === 0 ? 0 : 1;
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {

@@ -8,6 +8,7 @@ import { parseRequestInfo, parseTarget, type RequestInfo } from "../../server/ht
 import {
   findWriteName,
   type HistoryWriter,
+  readHistoryTime,
   type RecordedCall,
   type RecordedEvent,
   type RecordedList,
@@ -33,14 +34,26 @@ const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 /** Creates the wrapper of all clients of a run. */
 export function createObserver({ history, clock, ledger }: ObserverOptions): Observe {
   let watches = 0;
-  const now = (): number => Math.round(clock.elapsedMs() * 1_000);
+  const now = (): number => readHistoryTime(clock);
+
+  /** Enters an answer into the ledger. */
+  function enter(verb: RecordedCall["verb"], value: unknown): void {
+    if (ledger === undefined) return;
+    if (verb === "delete") return ledger.acknowledge("deletion");
+    if (isObject(value)) {
+      ledger.show(value);
+      if (verb !== "get") ledger.acknowledge("write");
+    } else if (isRecord(value) && Array.isArray(value["items"])) {
+      for (const item of value["items"]) if (isObject(item)) ledger.show(item);
+      ledger.see(readRevision(value));
+    }
+  }
 
   async function call(
     { target, query, verb, sent }: Parsed,
     begin: number,
     send: () => Promise<TransportResponse>,
   ): Promise<TransportResponse> {
-    const newestBefore = ledger?.newest ?? 0;
     const asked = { kind: "call", begin, ...target, ...query, verb, ...sent === undefined ? {} : { sent } } as const;
     const unanswered = (): void => history.write({ ...asked, end: now() });
     const answer = await send().catch((error: unknown) => {
@@ -53,11 +66,7 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
         const value = text === undefined ? undefined : tryParse(text);
         if (value === undefined) return unanswered();
         history.write(toRecordedCall({ ...asked, end: now(), status: answer.status }, value));
-        if (answer.status >= 300 || !isObject(value) || ledger === undefined) return;
-        // A deletion is acknowledged with a Status, or by the caller.
-        if (["create", "update", "patch", "apply"].includes(verb)) {
-          ledger.acknowledge(target.resource, value, newestBefore);
-        } else ledger.show(target.resource, value);
+        if (answer.status < 300) enter(verb, value);
       }),
     };
   }
@@ -88,7 +97,8 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
       // A line that was cut off in the middle was not received.
       if (event === undefined) return;
       history.write(event.record);
-      if (event.object !== undefined) ledger?.show(target.resource, event.object);
+      if (event.object !== undefined) ledger?.show(event.object);
+      else if (event.record.revision !== undefined) ledger?.see(event.record.revision);
     };
     return {
       ...answer,
@@ -181,9 +191,9 @@ function toRecordedCall(call: RecordedCall, value: unknown): RecordedCall {
 
 function toRecordedList(value: unknown): RecordedList | undefined {
   if (!isRecord(value) || !Array.isArray(value["items"]) || !isRecord(value["metadata"])) return undefined;
-  const { resourceVersion, continue: token, remainingItemCount } = value["metadata"];
+  const { continue: token, remainingItemCount } = value["metadata"];
   return {
-    resourceVersion: Number(resourceVersion),
+    resourceVersion: readRevision(value),
     ...(typeof token === "string" && token !== "" ? { continue: token } : {}),
     ...(typeof remainingItemCount === "number" ? { remaining: remainingItemCount } : {}),
     items: value["items"].filter(isObject).map(toRecordedState),
@@ -200,12 +210,17 @@ function toRecordedEvent(
   const event = { kind: "event", watch, at, type } as const;
   if (type === "ERROR") return { record: { ...event, status: Number((object as { readonly code?: number }).code) } };
   if (type === "BOOKMARK") {
-    const { metadata } = object as KubeObject;
-    const isEnd = metadata.annotations?.[INITIAL_EVENTS_END] === "true";
-    const revision = Number(metadata.resourceVersion);
+    const { annotations, resourceVersion } = (object as KubeObject).metadata;
+    const isEnd = annotations?.[INITIAL_EVENTS_END] === "true";
+    const revision = Number(resourceVersion);
     return { record: { ...event, revision, ...isEnd ? { initialEventsEnd: true } : {} } };
   }
   return isObject(object) ? { record: { ...event, object: toRecordedState(object) }, object } : undefined;
+}
+
+/** The revision of a list; 0 for none. */
+function readRevision({ metadata }: Readonly<Record<string, unknown>>): number {
+  return isRecord(metadata) ? Number(metadata["resourceVersion"] ?? 0) : 0;
 }
 
 function readStatus(value: unknown): { readonly reason?: string } {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { runProgram } from "../support/child.ts";
 import { readFlags, type TortureFlags } from "./flags.ts";
+import { formatVerdict, judgeHistory, listVerdictFaults, type Verdict } from "./judge.ts";
 import { runStorm, type StormReport } from "./storm.ts";
 
 const SHOWN_VIOLATIONS = 20;
@@ -30,8 +31,11 @@ async function main(): Promise<number> {
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
     throw error;
   });
-  process.stdout.write(`${formatSummary(report, flags, await findCommit())}\n`);
-  const faults = report.violations.length > 0 ? report.violations : untried(report, flags);
+  const verdict = await judgeHistory(folder);
+  const broken = [...report.violations, ...listVerdictFaults(verdict)];
+  const unproved = untried(report, verdict, flags);
+  process.stdout.write(`${formatSummary(report, verdict, flags, await findCommit(), { broken, unproved })}\n`);
+  const faults = broken.length > 0 ? broken : unproved;
   const account = faults.map((line) => `  ${line}\n`);
   if (account.length === 0) {
     if (flags.keep) process.stdout.write(keptLine(folder));
@@ -40,6 +44,7 @@ async function main(): Promise<number> {
   }
   await writeFile(join(folder, "violations.txt"), account.join(""));
   process.stdout.write(account.slice(0, SHOWN_VIOLATIONS).join(""));
+  if (verdict.page !== "") process.stdout.write(`  open in a browser: ${verdict.page}\n`);
   // The flags as given: a time or a number of kills decides how many kills are wanted.
   process.stdout.write(`${keptLine(folder)}  again: ${["deno task torture", ...args].join(" ")}\n`);
   return 1;
@@ -51,7 +56,8 @@ function keptLine(folder: string): string {
 
 /** Lists the faults that must have been tried before nothing can be said to be lost. */
 function untried(
-  { kills, certificates, events, checks, shares, records, revocations, refusals, endedWatches }: StormReport,
+  { kills, certificates, checks, shares, records, revocations, refusals, endedWatches }: StormReport,
+  { reads, events, operations }: Verdict,
   { leastKills }: TortureFlags,
 ): readonly string[] {
   const counts = {
@@ -60,7 +66,9 @@ function untried(
     revocations,
     "refused uses of a revoked credential": refusals,
     "watches that a revocation ended": endedWatches,
-    "events compared": events,
+    "events judged": events,
+    "reads judged": reads,
+    "operations judged": operations,
     "checks of the database": checks,
     ...Object.fromEntries(shares.map((share, index) => [`connections of server ${index}`, share])),
   };
@@ -79,27 +87,31 @@ async function findCommit(): Promise<string> {
   return commit === undefined ? "unknown" : `${commit}${changes === "" ? "" : "+"}`;
 }
 
-function formatSummary(report: StormReport, flags: TortureFlags, commit: string): string {
-  const { nodes, servers, seed } = flags;
-  const broken = report.violations.length;
-  const verdict = broken > 0
-    ? `${broken} broken promises`
-    : untried(report, flags).length > 0
+function formatSummary(
+  report: StormReport,
+  verdict: Verdict,
+  { nodes, servers, seed }: TortureFlags,
+  commit: string,
+  { broken, unproved }: { readonly broken: readonly string[]; readonly unproved: readonly string[] },
+): string {
+  const outcome = broken.length > 0
+    ? `${broken.length} broken promises`
+    : unproved.length > 0
     ? "not proved"
     : "nothing lost";
   return [
     `torture: seed ${seed}, commit ${commit}`,
     `${report.kills} kills (${report.killedStarting} of a starting server) in ${report.seconds.toFixed(0)} s`,
     `${report.certificates} certificates, ${report.writes} writes and ${report.deletions} deletions acknowledged`,
-    `${report.states} states shown`,
     `${report.records} records in the register`,
     `${report.revocations} credentials revoked, ${report.refusals} uses of them refused, ` +
     `${report.endedWatches} of their watches ended`,
-    `${report.watchers} watchers saw ${report.events} events over ${report.connections} connections`,
+    `${report.watchers} watchers had ${report.connections} connections`,
+    formatVerdict(verdict),
     ...(report.shares.length === 0 ? [] : [`connections by server ${report.shares.join(", ")}`]),
     `${report.checks} checks of the ${servers === 1 ? "database" : "etcd"}`,
     `${report.pairs} of ${nodes} nodes with a working pair`,
-    verdict,
+    outcome,
   ].join("; ");
 }
 
