@@ -133,8 +133,9 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       );
     const answer = await attempt().catch((error: unknown) => {
       signal.throwIfAborted();
-      // The server closed the kept connection at the same moment: one more try with a new one.
-      if (isClosedWhileIdle(error)) return attempt();
+      // The server closed the kept connection at the same moment: one more try with a new one. It may also have ended
+      // after it had carried out the request, so that a write is not repeated (Go's net/http, `isReplayable`).
+      if (isClosedWhileIdle(error) && ["GET", "HEAD"].includes(request.method)) return attempt();
       throw error;
     }).catch(async (error: unknown) => {
       signal.throwIfAborted();

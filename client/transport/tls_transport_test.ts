@@ -107,6 +107,17 @@ test("send() tries once more when the server has closed a kept connection", asyn
   assert.equal(api.requests.length, 3);
 });
 
+test("send() does not repeat a write that the server had received when it closed a kept connection", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  await using transport = open(api.server, { caPem: api.ca.caPem });
+  await readText(await get(transport));
+  api.intercept = () => "destroy";
+  const body = new TextEncoder().encode("{}");
+  const write = transport.send({ method: "POST", path: "/apis/a/v1/things", headers: {}, body }, signal);
+  await assert.rejects(write, (error) => isAppError(error, "unreachable") && error.retryable);
+  assert.equal(api.requests.length, 2);
+});
+
 test("send() reports a connection that is cut before the answer as unreachable", async () => {
   await using api = await startFakeApi({ now: NOW });
   await using transport = open(api.server, { caPem: api.ca.caPem });
