@@ -24,7 +24,7 @@ export type HistoryRecord =
   | RecordedCompaction
   | RecordedNote;
 
-/** The first line. */
+/** The first line, which describes the run. */
 export interface RecordedStart {
   readonly kind: "history";
   readonly format: 1;
@@ -43,7 +43,7 @@ export interface RecordedTarget {
   readonly resource: string;
   /** Absent for all namespaces, and for resources without namespaces. */
   readonly namespace?: string;
-  /** Absent for collections. */
+  /** The name of the object; absent for collections. */
   readonly name?: string;
   readonly subresource?: string;
 }
@@ -81,8 +81,9 @@ export interface RecordedCall extends RecordedTarget, RecordedQuery {
 
 /** The parts of a write that a judge needs. */
 export interface RecordedWrite {
-  /** The preconditions. */
+  /** The uid that the object must have. */
   readonly uid?: string;
+  /** The revision that the object must have. */
   readonly resourceVersion?: string;
   /** The unique name of this write: `data.write` of an object whose writers set it. */
   readonly write?: string;

@@ -7,7 +7,7 @@ import { HISTORY_FILE } from "./history.ts";
 /** The name of the judge among the peers that are built from Go modules. */
 export const JUDGE_PEER = "history-judge";
 
-/** What the judge found. */
+/** The verdict of the judge about one history. */
 export interface Verdict {
   readonly title: string;
   readonly calls: number;

@@ -55,7 +55,7 @@ export class Ledger {
     }
   }
 
-  /** A write was acknowledged. */
+  /** Counts a write or a deletion that was acknowledged. */
   acknowledge(kind: "write" | "deletion"): void {
     if (kind === "write") this.#writes++;
     else this.#deletions++;
