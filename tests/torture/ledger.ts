@@ -8,7 +8,9 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { findIssued, type IssuedFor } from "./register_audit.ts";
 
 /** An object as an answer shows it; only requests have a certificate. */
-export type Shown = KubeObject & { readonly status?: { readonly certificate?: string } };
+export type Shown = KubeObject & {
+  readonly status?: { readonly certificate?: string; readonly conditions?: readonly { readonly type: string }[] };
+};
 
 export interface LedgerCounts {
   readonly certificates: number;
@@ -43,8 +45,11 @@ export class Ledger {
   show(object: Shown): void {
     this.see(Number(object.metadata.resourceVersion));
     const { uid = "", name } = object.metadata;
-    const certificate = object.status?.certificate;
+    const { certificate, conditions = [] } = object.status ?? {};
     if (certificate === undefined) return;
+    if (!conditions.some(({ type }) => type === "Approved")) {
+      this.violations.push(`${name}: has a certificate, and was not approved`);
+    }
     const known = this.#certificateDigests.get(uid);
     const digest = createHash("sha256").update(certificate).digest("hex");
     if (known === undefined) {

@@ -4,7 +4,8 @@ import { Ledger, type Shown } from "./ledger.ts";
 
 function csr(name: string, revision: number, certificate?: string): Shown {
   const metadata = { name, uid: `uid-${name}`, resourceVersion: `${revision}` };
-  return { metadata, ...(certificate === undefined ? {} : { status: { certificate } }) };
+  const conditions = [{ type: "Approved" }];
+  return { metadata, ...(certificate === undefined ? {} : { status: { certificate, conditions } }) };
 }
 
 test("Ledger counts each certificate once, and knows the newest revision", () => {
@@ -17,6 +18,12 @@ test("Ledger counts each certificate once, and knows the newest revision", () =>
   assert.deepEqual(ledger.counts, { certificates: 2, writes: 1, deletions: 1 });
   assert.equal(ledger.newest, 6);
   assert.deepEqual(ledger.listShownCertificates().map(({ uid }) => uid), ["uid-a", "uid-c"]);
+});
+
+test("Ledger reports a certificate without an approval", () => {
+  const ledger = new Ledger();
+  ledger.show({ ...csr("a", 2), status: { certificate: "one" } });
+  assert.deepEqual(ledger.violations, ["a: has a certificate, and was not approved"]);
 });
 
 test("Ledger reports a request that is signed twice", () => {

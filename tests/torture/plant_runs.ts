@@ -9,12 +9,13 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
 import { readBuildFacts } from "../../scripts/build/facts.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { runAside } from "../../scripts/processes.ts";
-import { applyPatches, type Finder, findPlants, type Patch, type Plant } from "./plants.ts";
+import { applyPatches, type Finder, findPlants, type Patch, type Plant, PLANTS, toCommand } from "./plants.ts";
 
 /** What a run on a build says. */
 interface Outcome {
@@ -24,13 +25,12 @@ interface Outcome {
   readonly account: string;
 }
 
-/** Runs the finders of plants, and without any plant when there are several; prints a row for each. Returns the exit code. */
+/** Runs the finders of plants, and for all of them without a plant too; prints a row for each. Returns the exit code. */
 export async function runPlants(names: string): Promise<number> {
   const plants = findPlants(names);
-  const finders = plants.length === 1
-    ? []
-    : [...new Map(plants.map(({ finder }) => [toCommand(finder), finder])).values()];
-  if (finders.length > 0) assertTypes(process.cwd(), plants.flatMap(({ patches }) => patches));
+  const isAll = plants === PLANTS;
+  const finders = isAll ? [...new Map(plants.map(({ finder }) => [toCommand(finder), finder])).values()] : [];
+  if (isAll) assertTypes(process.cwd(), plants.flatMap(({ patches }) => patches));
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-plant-"));
   let surprises = 0;
   const report = (name: string, finder: Finder, { isAsExpected, seconds, account }: Outcome): void => {
@@ -48,15 +48,14 @@ export async function runPlants(names: string): Promise<number> {
   return surprises === 0 ? 0 : 1;
 }
 
-/** The command that finds a bug in a build that has it. */
-export function toCommand({ task, flags }: Finder): string {
-  return ["deno task", task, ...flags].join(" ");
-}
-
 async function runFinder(folder: string, finder: Finder, plant: Plant | undefined): Promise<Outcome> {
   const scratch = await mkdtemp(join(folder, "p-"));
   const env = {
-    TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []),
+    ...(finder.task === "torture"
+      ? { TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []) }
+      : plant === undefined
+      ? {}
+      : { NODE_OPTIONS: `--import=${PLANT_ON_NODE}`, TLSBOOT_PLANT: plant.name }),
     // The folders that finders keep go with ours.
     TMPDIR: scratch,
   };
@@ -74,6 +73,8 @@ async function runFinder(folder: string, finder: Finder, plant: Plant | undefine
   return { isAsExpected: code === 1 && found !== undefined, seconds, account: found ?? end };
 }
 
+/** What plants a bug in a finder that runs the code of servers in its own process. */
+const PLANT_ON_NODE = pathToFileURL(join(process.cwd(), "tests", "torture", "plant_on_node.ts")).href;
 /** The lines of a run that explain why it was not as expected. */
 const END_LINES = 6;
 

@@ -27,14 +27,12 @@ export interface Plant {
 /** A run that ends with exit code 1 when it finds a bug. */
 export interface Finder {
   /** The task of `deno.json` that is run. */
-  readonly task: "torture";
+  readonly task: "torture" | "simulate";
   readonly flags: readonly string[];
 }
 
 /** One server on SQLite that is killed again and again. */
-const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--seed", "22"] };
-/** Three servers on an etcd of three members; one of each is killed at a time. */
-const SHARED: Finder = { task: "torture", flags: ["--kills", "4", "--seed", "22", "--servers", "3"] };
+const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--nodes", "8", "--seed", "22"] };
 
 export const PLANTS: readonly Plant[] = [
   {
@@ -53,7 +51,7 @@ export const PLANTS: readonly Plant[] = [
 `,
     }],
     finder: LONE,
-    fault: /was shown$|is lost$|was acknowledged and|went back|came twice|after \d+ had been seen|two different states/,
+    fault: /was shown$|^linearizable: |^unique: |^nothing else: |^ordered: /,
   },
   {
     name: "lost-event-at-resume",
@@ -64,7 +62,7 @@ export const PLANTS: readonly Plant[] = [
       after: "missed.filter((event) => event.key.startsWith(prefix)).slice(1));",
     }],
     finder: LONE,
-    fault: /was missed$|went from \d+ to \d+$/,
+    fault: /^reliable: .*was missed$/,
   },
   {
     name: "revision-twice",
@@ -82,7 +80,7 @@ export const PLANTS: readonly Plant[] = [
       },
     ],
     finder: LONE,
-    fault: /came twice|came after|after \d+ had been seen|two different states|but \d+ was shown|went back/,
+    fault: /^unique: |^linearizable: .*had been seen$/,
   },
   {
     name: "bookmark-too-early",
@@ -93,7 +91,84 @@ export const PLANTS: readonly Plant[] = [
       after: "return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision()) + 1;",
     }],
     finder: LONE,
-    fault: /came twice|was missed$|went from \d+ to \d+$/,
+    fault: /^bookmarkable: |^reliable: .*was missed$/,
+  },
+  {
+    name: "precondition-ignored",
+    harm: "a write of another client: an update of an old state replaces it",
+    patches: [{
+      file: "server/registry/update.ts",
+      before: "if (Number(sent) !== stored.revision) throw",
+      after: "if (Number(sent) > stored.revision) throw",
+    }],
+    finder: LONE,
+    fault: /^linearizable: /,
+  },
+  {
+    name: "delete-precondition-ignored",
+    harm: "an object that was created again: it is deleted in the place of the earlier one",
+    patches: [{
+      file: "server/registry/delete.ts",
+      before: "if (uid !== undefined && uid !== record.uid) {",
+      after: 'if (uid === "") {',
+    }],
+    finder: LONE,
+    fault: /^linearizable: /,
+  },
+  {
+    name: "continue-at-the-newest",
+    harm: "objects of a list that is read in pages, which are of different moments",
+    patches: [{
+      file: "server/registry/read.ts",
+      before: "revision: token.revision < 0 ? undefined : token.revision,",
+      after: "revision: undefined,",
+    }],
+    finder: LONE,
+    fault: /continue|page/,
+  },
+  {
+    name: "exact-is-the-newest",
+    harm: "the state at a revision: another one is shown",
+    patches: [{
+      file: "server/registry/read.ts",
+      before: "return { revision: isExact ? revision : undefined,",
+      after: "return { revision: undefined,",
+    }],
+    finder: LONE,
+    fault: /Exact/,
+  },
+  {
+    name: "selector-edge-missed",
+    harm: "the end of what a client selected: an object that stops to match is never reported",
+    patches: [{
+      file: "server/registry/watch.ts",
+      before: "  if (!matched) return undefined;\n",
+      after: "  if (!matched || current !== undefined) return undefined;\n",
+    }],
+    finder: LONE,
+    fault: /^(?:filtered|reliable).*(?:missed|came as)/,
+  },
+  {
+    name: "initial-events-cut",
+    harm: "an object that a client lists by a watch",
+    patches: [{
+      file: "server/registry/watch.ts",
+      before: "queue.begin(list.items.map(",
+      after: "queue.begin(list.items.slice(1).map(",
+    }],
+    finder: LONE,
+    fault: /match=NotOlderThan.*lacks/,
+  },
+  {
+    name: "history-cut-short",
+    harm: "the place in a watch or a list: a client that was away for a moment has to list again",
+    patches: [{
+      file: "server/storage/memory/engine.ts",
+      before: "    if (revision < this.compactedRevision) throw",
+      after: "    if (revision < this.compactedRevision || revision < this.#revision - 20) throw",
+    }],
+    finder: LONE,
+    fault: /^410 only when older/,
   },
   {
     name: "certificate-twice",
@@ -146,17 +221,6 @@ export const PLANTS: readonly Plant[] = [
     finder: LONE,
     fault: /revoked.*accepted|is open \d+ ms after/,
   },
-  {
-    name: "gap-in-the-mirror",
-    harm: "a change for each server whose watch on etcd breaks, and then it answers with an old state",
-    patches: [{
-      file: "server/storage/etcd/mirror.ts",
-      before: "      this.#engine.revision + 1,\n      (response)",
-      after: "      this.#engine.revision + 2,\n      (response)",
-    }],
-    finder: SHARED,
-    fault: /was missed$|went from|is lost$|is back$|record|two different states/,
-  },
 ];
 
 /** Finds plants by a list of names with commas; `all` is all of them. Throws UsageError for a name that is unknown. */
@@ -170,6 +234,11 @@ export function findPlants(names: string): readonly Plant[] {
     }
     return found;
   });
+}
+
+/** The command that finds a bug in a build that has it. */
+export function toCommand({ task, flags }: Finder): string {
+  return ["deno task", task, ...flags].join(" ");
 }
 
 /** Applies the patches of a file to its text. Throws an Error for a text that does not occur exactly once. */

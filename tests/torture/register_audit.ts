@@ -39,8 +39,8 @@ export function findIssued(what: string, uid: string, certificate: string | unde
 }
 
 /**
- * Finds certificates without a record, requests with two records, and records whose request shows another certificate or
- * none. `requests` are those that exist now, or existed after the records were read.
+ * Finds certificates without a record, serial numbers and requests with two records, and records whose request shows
+ * another certificate or none. `requests` are those that exist now, or existed after the records were read.
  */
 export function findRegisterFaults(
   records: readonly IssuedCertificate[],
@@ -52,8 +52,17 @@ export function findRegisterFaults(
     if (!recorded.has(fingerprint)) faults.push(`${what}: its certificate has no record`);
   }
   const byUid = new Map<string, IssuedCertificate>();
+  const bySerial = new Map<string, IssuedCertificate>();
   for (const record of records) {
-    const { request } = record.spec;
+    const { request, serialNumber, issuerFingerprint } = record.spec;
+    if (serialNumber !== undefined) {
+      const serial = `${issuerFingerprint} ${serialNumber}`;
+      const other = bySerial.get(serial);
+      if (other !== undefined) {
+        faults.push(`serial number ${serialNumber} has the records ${other.metadata.name} and ${record.metadata.name}`);
+      }
+      bySerial.set(serial, record);
+    }
     if (request?.uid === undefined) continue;
     const earlier = byUid.get(request.uid);
     if (earlier !== undefined) {

@@ -17,12 +17,13 @@ async function createRequest(name: string): Promise<Shown> {
 }
 
 /** Creates a register of the certificates of requests. */
-function createRecords(requests: readonly Shown[]): IssuedCertificate[] {
+function createRecords(requests: readonly Shown[], serialNumber?: string): IssuedCertificate[] {
   const records: IssuedCertificate[] = [];
   for (const request of requests) {
     const previous = records.at(-1)?.spec;
     const spec = createRecord({
       fingerprint: listIssued([request])[0]!.fingerprint,
+      ...(serialNumber === undefined ? {} : { serialNumber }),
       request: { name: request.metadata.name!, uid: request.metadata.uid! },
       notBefore: null,
       notAfter: null,
@@ -83,6 +84,13 @@ for (
 test("findRegisterFaults() finds the missing record of a request that is gone", () => {
   const issued = [findIssued("csr a", "uid-a", a.status!.certificate)!];
   assert.deepEqual(findRegisterFaults([], { issued, requests: [] }), ["csr a: its certificate has no record"]);
+});
+
+test("findRegisterFaults() finds a serial number with two records", () => {
+  const requests = [a, b];
+  assert.deepEqual(findRegisterFaults(createRecords(requests, "0abc"), { issued: listIssued(requests), requests }), [
+    "serial number 0abc has the records 0000000001 and 0000000002",
+  ]);
 });
 
 test("RegisterAudit finds a broken chain, a lost record, and one that was written again", async () => {
