@@ -7,7 +7,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
-import { createNetworkNamespace } from "../support/interop/network_namespace.ts";
+import { createNetwork } from "../support/interop/network_namespace.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
 const FAST = "--request-timeout=30s";
@@ -173,14 +173,15 @@ async function compactedRevision(url: string): Promise<number> {
 }
 
 test("a server that is cut off from etcd stops acknowledging, reports it in /readyz, and recovers", async () => {
-  await using network = await createNetworkNamespace();
-  await using etcd = await startEtcd({ members: 3, address: network.hostAddress });
+  await using network = await createNetwork(1);
+  const place = network.places[0]!;
+  await using etcd = await startEtcd({ members: 3, places: [network.host] });
   await using folder = await createTempFolder();
   const up = ["up", "--secure-port", "6443", "--data-dir", folder.join("data"), "--etcd-servers", etcd.urls.join(",")];
-  await using server = start(...network.wrap(...tlsbootCommand(up)));
+  await using server = start(...place.wrap(...tlsbootCommand(up)));
   await server.waitFor(/tlsboot is up at/);
   const kubectl = async (...args: string[]) => {
-    const command = network.wrap(peerPath("kubectl"), [
+    const command = place.wrap(peerPath("kubectl"), [
       "--kubeconfig",
       folder.join("data/admin.kubeconfig"),
       FAST,
@@ -191,13 +192,13 @@ test("a server that is cut off from etcd stops acknowledging, reports it in /rea
   };
   assert.equal((await kubectl("create", "cm", "before")).code, 0);
 
-  await network.pull();
+  await network.part(network.host, place);
   const cut = await kubectl("create", "cm", "meanwhile");
   assert.equal(cut.code, 1);
   assert.match(cut.stderr, /cannot (?:read|write) etcd/);
   assert.match((await kubectl("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
 
-  await network.plug();
+  await network.join(network.host, place);
   await eventually(
     "the server is ready again",
     async () => (await kubectl("get", "--raw", "/readyz")).code === 0 || undefined,

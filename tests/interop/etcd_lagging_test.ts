@@ -7,7 +7,7 @@ import { eventually } from "../support/eventually.ts";
 import { type ApiClient, createApiClient } from "../support/interop/api_client.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
-import { createNetworkNamespace } from "../support/interop/network_namespace.ts";
+import { createNetwork } from "../support/interop/network_namespace.ts";
 import { copyAuthority, startServers } from "../support/interop/servers.ts";
 import type { RunningInstance } from "../support/interop/instance.ts";
 
@@ -160,23 +160,20 @@ test("a member that is late again and again: reads are never older than acknowle
 });
 
 test("a member that is cut off with its server: no stale data is served, and all events arrive in order afterwards", async () => {
-  await using network = await createNetworkNamespace();
-  await using etcd = await startEtcd({
-    members: 3,
-    address: network.hostAddress,
-    apart: { address: network.innerAddress, wrap: network.wrap },
-  });
+  await using network = await createNetwork(1);
+  const place = network.places[0]!;
+  await using etcd = await startEtcd({ members: 3, places: [network.host, network.host, place] });
   const [one, two, apart] = etcd.urls as [string, string, string];
   await using servers = await startServers([[one, two]], { tokens: TOKENS });
   const [steady] = servers.instances as [RunningInstance];
   const counter = await startCounter(steady);
   const dataDir = await copyAuthority(steady, "apart");
   const up = ["up", "--secure-port", "6443", "--data-dir", dataDir, "--etcd-servers", apart];
-  await using server = start(...network.wrap(...tlsbootCommand(up)));
+  await using server = start(...place.wrap(...tlsbootCommand(up)));
   await server.waitFor(/tlsboot is up at/);
   const kubectl = (...args: readonly string[]) =>
     start(
-      ...network.wrap(peerPath("kubectl"), [
+      ...place.wrap(peerPath("kubectl"), [
         ...["--kubeconfig", `${dataDir}/admin.kubeconfig`, "--request-timeout=60s"],
         ...args,
       ]),
@@ -191,7 +188,7 @@ test("a member that is cut off with its server: no stale data is served, and all
   await countTo(counter, 10);
   await watch.waitFor(/^10$/m);
 
-  await network.pull();
+  await network.part(network.host, place);
   await countTo(counter, 40);
   for (const { path } of READS) {
     const { code, stdout } = await ask("get", "--raw", path);
@@ -200,7 +197,7 @@ test("a member that is cut off with its server: no stale data is served, and all
   assert.match((await ask("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
   assert.doesNotMatch(watch.stdout(), /^11$/m);
 
-  await network.plug();
+  await network.join(network.host, place);
   await eventually(
     "the server is ready again",
     async () => (await ask("get", "--raw", "/readyz")).code === 0 || undefined,

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { peerPath } from "../peers/go.ts";
 import { type Running, start } from "../child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
+import { HERE, type Place } from "./network_namespace.ts";
 
 export interface EtcdMember {
   readonly name: string;
@@ -17,6 +18,8 @@ export interface EtcdMember {
   revision(): Promise<number>;
   /** The keys that begin with a prefix, and their values; without TLS. */
   read(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
+  /** Removes every revision before one; without TLS. */
+  compact(revision: number): Promise<void>;
   /** Writes a key; without TLS. */
   put(key: string, value: string): Promise<void>;
   signal(signal: NodeJS.Signals): void;
@@ -35,21 +38,17 @@ export interface EtcdOptions {
   readonly members?: number;
   /** Further flags of each member. */
   readonly flags?: readonly string[];
-  /** The address at which clients find etcd. */
-  readonly address?: string;
+  /** Where the members run, in turn; on loopback by default. */
+  readonly places?: readonly Place[];
   /** The peers that the members are, in turn: other releases. */
   readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
-  /** Puts the last member into another network; `address` is where it is found. */
-  readonly apart?: { readonly address: string; readonly wrap: Wrap };
   /** Set where `flags` give it certificates. */
   readonly isTls?: boolean;
 }
 
-type Wrap = (command: string, args: readonly string[]) => readonly [string, readonly string[]];
-
 interface MemberPlan {
   readonly name: string;
-  readonly wrap: Wrap;
+  readonly wrap: Place["wrap"];
   readonly program: string;
   readonly client: string;
   /** The URL of the metrics, where no client certificate is required. */
@@ -72,21 +71,18 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
 }
 
 async function startMembers(options: EtcdOptions): Promise<Etcd> {
-  const { members = 1, flags = [], address = "127.0.0.1", releases = ["etcd"], isTls = false, apart } = options;
+  const { members = 1, flags = [], places = [HERE], releases = ["etcd"], isTls = false } = options;
   const folder = await createTempFolder();
   const plans: MemberPlan[] = [];
   while (plans.length < members) {
-    const isApart = apart !== undefined && plans.length === members - 1;
-    const host = isApart ? apart.address : address;
-    // Peers are on loopback unless one of them is elsewhere.
-    const peerHost = apart === undefined ? "127.0.0.1" : host;
+    const { address, wrap } = places[plans.length % places.length]!;
     plans.push({
-      wrap: isApart ? apart.wrap : (command, args) => [command, args],
+      wrap,
       name: `m${plans.length}`,
       program: peerPath(releases[plans.length % releases.length]!),
-      client: `${isTls ? "https" : "http"}://${host}:${await findServerPort()}`,
-      metrics: `http://${isApart ? host : "127.0.0.1"}:${await findServerPort()}`,
-      peer: `http://${peerHost}:${await findServerPort()}`,
+      client: `${isTls ? "https" : "http"}://${address}:${await findServerPort()}`,
+      metrics: `http://${address}:${await findServerPort()}`,
+      peer: `http://${address}:${await findServerPort()}`,
     });
   }
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
@@ -131,6 +127,9 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
           range_end: btoa(end),
         });
         return new Map(kvs.map(({ key, value = "" }) => [atob(key), Buffer.from(value, "base64")]));
+      },
+      async compact(revision) {
+        await askGateway(`${plan.client}/v3/kv/compaction`, { revision: `${revision}` });
       },
       async put(key, value) {
         await askGateway(`${plan.client}/v3/kv/put`, { key: btoa(key), value: btoa(value) });

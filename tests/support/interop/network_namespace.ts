@@ -1,53 +1,94 @@
-/** A network of its own for a process, joined to this one by a cable that can be pulled out. */
+/** Networks of their own for processes, joined by a bridge on which any two of them can be parted. */
 import process from "node:process";
 import { runProgram } from "../child.ts";
 
-/** A network namespace. Disposing it removes it. */
-export interface NetworkNamespace extends AsyncDisposable {
-  /** The address of this side of the cable. */
-  readonly hostAddress: string;
-  /** The address of the end inside the namespace. */
-  readonly innerAddress: string;
+/** A network in which processes run. */
+export interface Place {
+  /** The address at which processes of other places find it. */
+  readonly address: string;
   /** Puts a program in there: command and arguments that run it. */
   wrap(command: string, args: readonly string[]): readonly [string, readonly string[]];
-  pull(): Promise<void>;
-  plug(): Promise<void>;
 }
 
-/** Creates the namespace of this process; needs root, and fails loudly without. */
-export async function createNetworkNamespace(): Promise<NetworkNamespace> {
+/** The loopback of this process, which no other place reaches. */
+export const HERE: Place = { address: "127.0.0.1", wrap: (command, args) => [command, args] };
+
+/** Network namespaces and the host, on one bridge. Disposing it removes them. */
+export interface Network extends AsyncDisposable {
+  /** This process's own end. */
+  readonly host: Place;
+  readonly places: readonly Place[];
+  /** Loses every packet between two places, as a broken cable does: connections hang, and none is refused. */
+  part(one: Place, other: Place): Promise<void>;
+  join(one: Place, other: Place): Promise<void>;
+}
+
+/** An address of the link layer that no place has. */
+const NOWHERE = "02:00:00:00:00:00";
+
+/** Creates the network of this process; needs root, and fails loudly without. */
+export async function createNetwork(count: number): Promise<Network> {
   // Names of interfaces have at most 15 characters, ids of processes at most 7 digits.
-  const name = `tb-${process.pid}`;
-  const [outer, inner] = [`${name}-o`, `${name}-i`];
-  const first = (process.pid % 64) * 4;
-  const [hostAddress, innerAddress] = [`169.254.77.${first + 1}`, `169.254.77.${first + 2}`];
-  const ip = async (...args: string[]) => {
-    const { code, stderr } = await runProgram("ip", args);
-    if (code !== 0) throw new Error(`a split network needs root and iproute2: ip ${args.join(" ")}: ${stderr}`);
-  };
-  const remove = async () => {
-    // The cable goes with the namespace.
-    await ip("netns", "delete", name);
-  };
-  await ip("netns", "add", name);
+  const hub = `tb-${process.pid}`;
+  const subnet = `169.254.${1 + process.pid % 160}`;
+  const outer = `${hub}-h`;
+  const names = Array.from({ length: count }, (_, index) => `${hub}-${index}`);
+  const host: Place = { ...HERE, address: `${subnet}.1` };
+  const places = names.map((name, index): Place => ({
+    address: `${subnet}.${2 + index}`,
+    wrap: (command, args) => ["ip", ["netns", "exec", name, command, ...args]],
+  }));
+  /** Where a place's packets leave: options of `ip`, and the interface. */
+  function locate(place: Place): readonly [readonly string[], string] {
+    return place === host ? [[], outer] : [["-n", names[places.indexOf(place)]!], "bridged"];
+  }
+  async function setNeighbour(verb: readonly string[], one: Place, other: Place): Promise<void> {
+    for (const [from, to] of [[one, other], [other, one]] as const) {
+      const [options, device] = locate(from);
+      const [action, ...rest] = verb;
+      await ip(...options, "neigh", action!, to.address, "dev", device, ...rest);
+    }
+  }
+  async function remove(): Promise<void> {
+    // The cables go with the namespaces.
+    for (const name of [...names, hub]) await ip("netns", "delete", name);
+  }
   try {
-    await ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name);
-    await ip("address", "add", `${hostAddress}/30`, "dev", outer);
+    await ip("netns", "add", hub);
+    await ip("-n", hub, "link", "add", "bridge", "type", "bridge");
+    await ip("-n", hub, "link", "set", "bridge", "up");
+    await ip("link", "add", outer, "type", "veth", "peer", "name", "cable-host", "netns", hub);
+    await ip("address", "add", `${host.address}/24`, "dev", outer);
     await ip("link", "set", outer, "up");
-    await ip("-n", name, "address", "add", `${innerAddress}/30`, "dev", inner);
-    await ip("-n", name, "link", "set", inner, "up");
-    await ip("-n", name, "link", "set", "lo", "up");
+    await ip("-n", hub, "link", "set", "cable-host", "master", "bridge", "up");
+    for (const [index, name] of names.entries()) {
+      const cable = `cable-${index}`;
+      await ip("netns", "add", name);
+      await ip("-n", hub, "link", "add", cable, "type", "veth", "peer", "name", "bridged", "netns", name);
+      await ip("-n", hub, "link", "set", cable, "master", "bridge", "up");
+      await ip("-n", name, "address", "add", `${places[index]!.address}/24`, "dev", "bridged");
+      await ip("-n", name, "link", "set", "bridged", "up");
+      await ip("-n", name, "link", "set", "lo", "up");
+    }
   } catch (error) {
-    // The first error is the more useful one.
-    await remove().catch(() => undefined);
+    // The first error is the more useful one, and some of them are not there yet.
+    for (const name of [...names, hub]) await ip("netns", "delete", name).catch(() => undefined);
     throw error;
   }
   return {
-    hostAddress,
-    innerAddress,
-    wrap: (command, args) => ["ip", ["netns", "exec", name, command, ...args]],
-    pull: () => ip("link", "set", outer, "down"),
-    plug: () => ip("link", "set", outer, "up"),
+    host,
+    places,
+    part: (one, other) => setNeighbour(["replace", "lladdr", NOWHERE, "nud", "permanent"], one, other),
+    join: (one, other) => setNeighbour(["delete"], one, other),
     [Symbol.asyncDispose]: remove,
   };
+}
+
+async function ip(...args: readonly string[]): Promise<void> {
+  const { code, stderr } = await runProgram("ip", args).catch((error: unknown) => ({ code: 1, stderr: `${error}` }));
+  if (code === 0) return;
+  throw new Error(
+    `cannot create a network with partitions: ip ${args.join(" ")}: ${stderr.trim()}; ` +
+      "run it as root (CAP_NET_ADMIN and CAP_SYS_ADMIN), with Debian's package iproute2",
+  );
 }
