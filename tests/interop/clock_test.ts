@@ -3,7 +3,7 @@
  * clock (libfaketime), as the programs of one machine do; elapsed time passes as it does.
  */
 import assert from "node:assert/strict";
-import { cp, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -12,39 +12,13 @@ import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
+import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
 
-const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /** A clock that was set is noticed within seconds, on a machine that does other things too. */
 const RECOVERS_WITHIN_MS = 60_000;
 
-interface SetClock {
-  readonly env: Readonly<Record<string, string>>;
-  /**
-   * Sets the clock in the form of `faketime`: an offset such as `+365d`, or an instant `@2038-01-19 03:14:00` from
-   * which it continues.
-   */
-  set(time: string): Promise<void>;
-}
-
-async function createClock(folder: Pick<TempFolder, "join">, time: string, zone: string): Promise<SetClock> {
-  const path = folder.join("clock");
-  const set = async (text: string): Promise<void> => {
-    await writeFile(`${path}.next`, `${text}\n`);
-    await rename(`${path}.next`, path);
-  };
-  await set(time);
-  return {
-    env: {
-      LD_PRELOAD: LIBRARY,
-      FAKETIME_TIMESTAMP_FILE: path,
-      FAKETIME_NO_CACHE: "1",
-      FAKETIME_DONT_FAKE_MONOTONIC: "1",
-      TZ: zone,
-      // These tests go back beyond the time of the program.
-      TLSBOOT_EARLIEST_TIME: "2000-01-01T00:00:00Z",
-    },
-    set,
-  };
+function createClock(folder: Pick<TempFolder, "join">, time: string, zone: string): Promise<SetClock> {
+  return createSetClock(folder.join("clock"), time, zone);
 }
 
 interface ClockedInstance extends AsyncDisposable {
