@@ -12,8 +12,8 @@ export interface BalancerOptions {
   /** The folder for its configuration and its socket. */
   readonly folder: string;
   readonly port: number;
-  /** The ports of the servers behind it. */
-  readonly servers: readonly number[];
+  /** The addresses and ports of the servers behind it. */
+  readonly servers: readonly string[];
   /** The CA of the servers' certificates, for readiness checks. */
   readonly caPath: string;
 }
@@ -82,7 +82,7 @@ function configuration(page: string, { port, servers, caPath }: BalancerOptions,
     .replace(/ca-file \S+/, `ca-file ${caPath}`)
     .replace(
       /(?: *server \S+ \S+\n)+/,
-      servers.map((server, index) => `  server s${index} 127.0.0.1:${server}\n`).join(""),
+      servers.map((server, index) => `  server s${index} ${server}\n`).join(""),
     );
   return `global\n  stats socket ${socketPath}\n${own}`;
 }

@@ -1,5 +1,6 @@
 /** The command line of `deno task torture`. */
 import { parseArgs } from "node:util";
+import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 
 export interface TortureFlags {
   readonly kills: number;
@@ -20,6 +21,7 @@ export interface TortureFlags {
   readonly scenes: readonly string[];
   /** Whether the folder, with the history, is kept even when nothing is wrong. */
   readonly keep: boolean;
+  readonly faults: readonly FaultKind[];
   /** The folder of an earlier run, whose history is judged again; nothing is run then. */
   readonly replay: string | undefined;
 }
@@ -55,14 +57,25 @@ export function readFlags(args: readonly string[]): TortureFlags {
     starts: wholeNumber("starts", values.starts),
     scenes: values.scene,
     keep: values.keep,
+    faults: parseFaults(values),
     replay: values.replay,
   };
 }
 
-/** Returns the requested number of kills; without one, any number for a given time or for several servers. */
-function leastKills({ kills, seconds, servers }: ReturnType<typeof parse>): number {
+/** Returns the requested number of kills; without one, any number for a given time, several servers or other faults. */
+function leastKills({ kills, seconds, servers, faults }: ReturnType<typeof parse>): number {
   if (kills !== undefined) return wholeNumber("kills", kills);
+  if (faults !== "kill") return 0;
   return seconds === undefined && servers === "1" ? LEAST_KILLS : 1;
+}
+
+function parseFaults({ faults, servers }: ReturnType<typeof parse>): readonly FaultKind[] {
+  const possible = servers === "1" ? FAULT_KINDS.filter((kind) => kind !== "compact") : FAULT_KINDS;
+  if (faults === "all") return possible;
+  const named = new Set(faults.split(","));
+  const found = possible.filter((kind) => named.has(kind));
+  if (found.length === named.size) return found;
+  throw new UsageError(`--faults must be "all" or some of ${possible.join(",")}, not ${JSON.stringify(faults)}`);
 }
 
 function parse(args: readonly string[]) {
@@ -75,6 +88,7 @@ function parse(args: readonly string[]) {
         nodes: { type: "string", default: "24" },
         servers: { type: "string", default: "1" },
         seed: { type: "string", default: "20261125" },
+        faults: { type: "string", default: "kill" },
         binary: { type: "boolean", default: false },
         plant: { type: "string" },
         "power-loss": { type: "boolean", default: false },

@@ -23,3 +23,25 @@ test("readFlags() refuses values that are not numbers", () => {
   assert.throws(() => readFlags(["--kills", "many"]), UsageError);
   assert.throws(() => readFlags(["--servers", "0"]), UsageError);
 });
+
+for (
+  const { args, faults } of [
+    { args: [], faults: ["kill"] },
+    { args: ["--faults", "pause,kill"], faults: ["kill", "pause"] },
+    { args: ["--faults", "all"], faults: ["kill", "pause", "clock", "partition", "upgrade"] },
+    {
+      args: ["--faults", "all", "--servers", "3"],
+      faults: ["kill", "pause", "clock", "partition", "compact", "upgrade"],
+    },
+  ]
+) {
+  test(`readFlags() chooses ${faults.join(", ")} for ${JSON.stringify(args.join(" "))}`, () => {
+    assert.deepEqual(readFlags(args).faults, faults);
+  });
+}
+
+for (const faults of ["", "flood", "kill,flood", "compact"]) {
+  test(`readFlags() refuses --faults ${JSON.stringify(faults)} for one server`, () => {
+    assert.throws(() => readFlags(["--faults", faults]), UsageError);
+  });
+}

@@ -1,23 +1,35 @@
-/** One server on its own database, killed as often as it can start. */
+/** One server on its own database, which suffers faults as often as it can start. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { createNetwork } from "../support/interop/network_namespace.ts";
 import { findServerPort } from "../support/temp.ts";
+import { createClocks } from "./clock_steps.ts";
 import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
 import type { TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 
 /** The number of kills for each folder whose creation is interrupted. */
 const KILLS_PER_BIRTH = 25;
-/** How long the server runs at most before the next kill. */
+/** How long the server runs at most before the next fault. */
 const LONGEST_RUN_MS = 800;
 /** One in this many kills happens while it starts. */
 const STARTING_KILLS = 5;
 
 /** Creates an instance; `kills` is the wanted number of kills. */
 export async function createLoneInstance(options: TorturedInstanceOptions, kills: number): Promise<TorturedInstance> {
-  const { folder, clock, random, pause, hasTime, newestShown, onFault } = options;
-  const port = await findServerPort();
-  const server = createTorturedServer(join(folder, "data"), port);
-  const counts = { kills: 0, killedStarting: 0, checks: 0 };
+  const { folder, clock, random, pause, hasTime, newestShown, onFault, faults, earlierBuild } = options;
+  const clocks = faults.has("clock") ? await createClocks(folder, 1, clock) : undefined;
+  const network = faults.has("partition") ? await createNetwork(1) : undefined;
+  const place = network?.places[0];
+  const createServer = async (name: string): Promise<TorturedServer> =>
+    createTorturedServer({
+      dataDir: join(folder, name),
+      port: await findServerPort(),
+      ...(place === undefined ? {} : { place }),
+      ...(clocks === undefined ? {} : { env: clocks.envs[0]! }),
+      earlierBuild,
+    });
+  const server = await createServer("data");
+  const counts = { killedStarting: 0, checks: 0 };
   /** The duration of the last starts, for kills in the middle of one. */
   let startMs = 1_000;
 
@@ -30,7 +42,7 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
 
   async function kill(victim: TorturedServer, isStarting: boolean): Promise<void> {
     await victim.kill();
-    counts.kills++;
+    faults.count("kill");
     if (isStarting) counts.killedStarting++;
     await check(victim);
   }
@@ -48,9 +60,10 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
 
   /** Kills in the middle of the first start, each in an empty folder, which the next start must take over. */
   async function killBirths(): Promise<void> {
-    const births = Math.max(1, Math.floor(kills / KILLS_PER_BIRTH));
+    // Beside other faults one is enough, because each takes seconds.
+    const births = faults.kinds.length > 1 ? 1 : Math.max(1, Math.floor(kills / KILLS_PER_BIRTH));
     for (let birth = 0; birth < births && hasTime(); birth++) {
-      await using born = createTorturedServer(join(folder, `birth-${birth}`), await findServerPort());
+      await using born = await createServer(`birth-${birth}`);
       born.start();
       await pause(random.float() * startMs);
       await kill(born, true);
@@ -65,19 +78,41 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     adminKubeconfig: join(server.dataDir, "admin.kubeconfig"),
     bootstrapKubeconfig: join(server.dataDir, "bootstrap.kubeconfig"),
     async begin() {
-      await killBirths();
+      if (faults.has("kill")) await killBirths();
       await bear(server);
+      await clocks?.step(random);
     },
-    async killOnce() {
+    async inflict(fault) {
       await pause(random.float() * LONGEST_RUN_MS);
-      await kill(server, false);
-      while (random.float() * STARTING_KILLS < 1 && hasTime()) {
-        server.start();
-        await pause(random.float() * startMs);
-        await kill(server, true);
+      switch (fault) {
+        case "kill":
+          await kill(server, false);
+          while (random.float() * STARTING_KILLS < 1 && hasTime()) {
+            server.start();
+            await pause(random.float() * startMs);
+            await kill(server, true);
+          }
+          return await bear(server);
+        case "pause":
+          server.signal("SIGSTOP");
+          return await faults.last("pause", () => server.signal("SIGCONT"));
+        case "clock":
+          faults.count("clock");
+          return await clocks!.step(random);
+        case "partition":
+          await network!.part(network!.host, place!);
+          return await faults.last("partition", () => network!.join(network!.host, place!));
+        case "upgrade":
+          await server.kill();
+          await check(server);
+          server.change();
+          faults.count("upgrade");
+          return await bear(server);
+        case "compact":
+          throw new Error("a database forgets by age and size alone: compactions need --servers 2 or more");
       }
-      await bear(server);
     },
+    settle: async () => await clocks?.settle(),
     async end() {
       await server.kill();
       await check(server);
@@ -85,6 +120,9 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     counts: () => counts,
     shares: () => Promise.resolve([]),
     stderr: () => server.stderr(),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await network?.[Symbol.asyncDispose]();
+    },
   };
 }

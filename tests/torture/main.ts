@@ -18,7 +18,8 @@
  *
  * With `--power-loss` the power fails instead, at `--states` many states of each scene (`power_loss/scenes.ts`), and
  * programs are started again on `--starts` of them; `--scene NAME` chooses scenes.
- * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary] [--keep] | --plant NAME,…|all
+ * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--faults kill,pause,…|all] [--seed S] [--binary]
+ *        [--keep] | --plant NAME,…|all
  *        main.ts --replay FOLDER
  *        main.ts --power-loss [--states N] [--starts N] [--scene NAME]... [--seed S] [--binary]
  */
@@ -32,13 +33,14 @@ import { ensureReleasedFile } from "../../scripts/build/run.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ensurePeers } from "../support/peers/go.ts";
 import { findHaproxy } from "./balancer.ts";
+import { ensureEarlierBuild } from "./earlier_build.ts";
 import { readFlags, UsageError } from "./flags.ts";
 import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "./judge.ts";
 import { runPlants } from "./plant_runs.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
-  const { servers, binary, plant, powerLoss, replay } = readFlags(args);
+  const { servers, binary, faults, plant, powerLoss, replay } = readFlags(args);
   if (!powerLoss) await ensurePeers(process.cwd(), [JUDGE_PEER]);
   if (replay !== undefined) return await judgeAgain(replay);
   if (plant !== undefined) return await runPlants(plant);
@@ -46,6 +48,8 @@ async function main(): Promise<number> {
     await ensurePeers(process.cwd(), ["etcd"]);
     if (findHaproxy() === undefined) await ensureDebianPackages(["haproxy"]);
   }
+  if (faults.includes("upgrade")) await ensureEarlierBuild();
+  if (faults.includes("clock")) await ensureDebianPackages(["libfaketime"]);
   const node = await ensureNode();
   const env: Record<string, string> = binary
     ? { TLSBOOT_TEST_BINARY: await ensureReleasedFile("host", join(process.cwd(), "dist")) }

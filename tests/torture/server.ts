@@ -5,7 +5,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { type Running, start, tlsbootCommand } from "../support/child.ts";
+import { HERE, type Place } from "../support/interop/network_namespace.ts";
 import { findStoredFaults } from "./register_audit.ts";
 
 /** The longest time of a start on a machine that does other work too. */
@@ -19,15 +20,35 @@ const NEWEST = "SELECT max(revision) AS newest FROM (SELECT revision FROM change
 /** The newest state of each key. */
 const STATES = "SELECT key, value, max(revision) FROM changes GROUP BY key HAVING value IS NOT NULL";
 
+/** The options of a server. */
+export interface TorturedServerOptions {
+  readonly dataDir: string;
+  readonly port: number;
+  /** Flags beside those of every server. */
+  readonly flags?: readonly string[];
+  /** Where it runs and listens; on loopback by default. */
+  readonly place?: Place;
+  /** Variables of its environment, for a clock of its own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The path of an earlier build, to which `change` turns. */
+  readonly earlierBuild?: string | undefined;
+}
+
 /** A server that may be down. */
 export interface TorturedServer extends AsyncDisposable {
   readonly dataDir: string;
+  /** Its address and port, as a client names them. */
+  readonly host: string;
   /** Starts it; answers once the process runs, which is long before it serves. */
   start(): void;
   /** Resolves once it serves. An Error with what it said when it ends instead. */
   up(): Promise<void>;
   /** Ends it at once, as a power cut would end the process, and waits until it is gone. */
   kill(): Promise<void>;
+  /** Stops the process where it stands, or lets it go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
+  /** From the next start on it is the earlier build, or this one again. */
+  change(): void;
   /** Returns what the server last wrote to stderr. */
   stderr(): string;
 }
@@ -46,13 +67,19 @@ export async function startTogether([first, ...others]: readonly [TorturedServer
   await Promise.all(others.map((server) => server.up()));
 }
 
-/** A server on a folder and a port, with more flags; nothing is started yet. */
-export function createTorturedServer(
-  dataDir: string,
-  port: number,
-  flags: readonly string[] = [],
-): TorturedServer {
+/** Requests stay for as long as the storm, however its clocks are set. */
+const KEPT = ["--gc-issued", "24h", "--gc-denied", "24h", "--gc-failed", "24h"];
+
+/** Creates a server; nothing is started yet. */
+export function createTorturedServer(options: TorturedServerOptions): TorturedServer {
+  const { dataDir, port, flags = [], place = HERE, env = {}, earlierBuild } = options;
   let running: Running | undefined;
+  let isEarlier = false;
+  const args = [
+    ...["up", "--auto-approve", "--bind-address", place.address, "--secure-port", `${port}`, "--data-dir", dataDir],
+    ...KEPT,
+    ...flags,
+  ];
   async function kill(): Promise<void> {
     if (running === undefined) return;
     if (!running.hasEnded()) process.kill(running.pid, "SIGKILL");
@@ -61,13 +88,17 @@ export function createTorturedServer(
   }
   return {
     dataDir,
+    host: `${place.address}:${port}`,
     start() {
-      running = startTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags]);
+      const command = isEarlier ? [earlierBuild!, args] as const : tlsbootCommand(args);
+      running = start(...place.wrap(...command), { env });
     },
     async up() {
       await running?.waitFor(/tlsboot is up at/, START_WITHIN_MS, "stdout");
     },
     kill,
+    signal: (signal) => running?.kill(signal),
+    change: () => void (isEarlier = !isEarlier),
     stderr: () => (running?.stderr() ?? "").trimEnd().split("\n").slice(-SHOWN_LINES).join("\n"),
     [Symbol.asyncDispose]: kill,
   };

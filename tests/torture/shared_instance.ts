@@ -1,18 +1,21 @@
-/** Several servers on an etcd of three members behind a load balancer: one server and one member die at a time. */
+/** Several servers on an etcd of three members behind a load balancer: one server and one member suffer a fault at a time. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
+import { type Etcd, type EtcdMember, startEtcd } from "../support/interop/etcd.ts";
+import { createNetwork, type Network, type Place } from "../support/interop/network_namespace.ts";
 import { findServerPort } from "../support/temp.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
+import { type Clocks, createClocks } from "./clock_steps.ts";
+import type { FaultKind } from "./faults.ts";
 import { findStoredFaults } from "./register_audit.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "./server.ts";
-import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
+import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 
 /** A majority of them stays. */
 const MEMBERS = 3;
-/** The longest time until the next kill, with all members up. */
+/** The longest time until the next fault, with all members up. */
 const LONGEST_RUN_MS = 4_000;
 /** The longest time until a killed member is started again. */
 const LONGEST_ABSENCE_MS = 2_000;
@@ -20,43 +23,75 @@ const LONGEST_ABSENCE_MS = 2_000;
 const STARTING_KILLS = 5;
 /** The longest time until a start is cut off. */
 const LONGEST_START_MS = 2_000;
+/** The share of pauses that hold up a server; the others hold up a member. */
+const SERVERS_SHARE = 0.7;
+/** Later than the end of any storm. */
+const FOREVER_MS = 1e12;
+/** Compaction keeps at most this many of the newest revisions, so that some of those who are behind still find theirs. */
+const KEPT_REVISIONS = 50;
 
 /** Starts etcd; the servers and the load balancer before them are started by `begin`. */
 export async function createSharedInstance(
   options: TorturedInstanceOptions,
   servers: number,
 ): Promise<TorturedInstance> {
-  const etcd = await startEtcd({ members: MEMBERS });
+  const { folder, faults, clock } = options;
+  const clocks = faults.has("clock") ? await createClocks(folder, servers, clock) : undefined;
+  const network = faults.has("partition") ? await createNetwork(servers + MEMBERS) : undefined;
+  let etcd: Etcd | undefined;
   try {
+    etcd = await startEtcd({
+      members: MEMBERS,
+      ...(network === undefined ? {} : { places: network.places.slice(servers) }),
+    });
     const ports: number[] = [];
     while (ports.length < servers) ports.push(await findServerPort());
-    return new SharedInstance(options, etcd, ports, await findServerPort());
+    return new SharedInstance(options, { etcd, clocks, network, ports, port: await findServerPort() });
   } catch (error) {
-    await etcd[Symbol.asyncDispose]();
+    await etcd?.[Symbol.asyncDispose]();
+    await network?.[Symbol.asyncDispose]();
     throw error;
   }
 }
 
+interface SharedParts {
+  readonly etcd: Etcd;
+  readonly clocks: Clocks | undefined;
+  /** The places of the servers, followed by those of the members. */
+  readonly network: Network | undefined;
+  /** The ports of the servers. */
+  readonly ports: readonly number[];
+  /** The port of the load balancer. */
+  readonly port: number;
+}
+
 class SharedInstance implements TorturedInstance {
   readonly #options: TorturedInstanceOptions;
+  readonly #parts: SharedParts;
   readonly #etcd: Etcd;
-  readonly #port: number;
-  readonly #ports: readonly number[];
   #balancer: Balancer | undefined;
   readonly #servers: readonly TorturedServer[];
-  readonly #counts = { kills: 0, killedStarting: 0, checks: 0 };
+  readonly #counts = { killedStarting: 0, checks: 0 };
   readonly caPath: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
 
-  constructor(options: TorturedInstanceOptions, etcd: Etcd, ports: readonly number[], port: number) {
-    const { folder } = options;
+  constructor(options: TorturedInstanceOptions, parts: SharedParts) {
+    const { folder, earlierBuild } = options;
+    const { etcd, clocks, network, ports } = parts;
     this.#options = options;
+    this.#parts = parts;
     this.#etcd = etcd;
-    this.#port = port;
-    this.#ports = ports;
-    const flags = ["--etcd-servers", etcd.urls.join(",")];
-    this.#servers = ports.map((own, index) => createTorturedServer(join(folder, `server-${index}`), own, flags));
+    this.#servers = ports.map((port, index) =>
+      createTorturedServer({
+        dataDir: join(folder, `server-${index}`),
+        port,
+        flags: ["--etcd-servers", etcd.urls.join(",")],
+        ...(network === undefined ? {} : { place: network.places[index]! }),
+        ...(clocks === undefined ? {} : { env: clocks.envs[index]! }),
+        earlierBuild,
+      })
+    );
     this.caPath = join(this.#servers[0]!.dataDir, "pki", "ca.crt");
     this.adminKubeconfig = join(folder, "admin.kubeconfig");
     this.bootstrapKubeconfig = join(folder, "bootstrap.kubeconfig");
@@ -65,33 +100,140 @@ class SharedInstance implements TorturedInstance {
   async begin(): Promise<void> {
     const servers = this.#servers as [TorturedServer, ...TorturedServer[]];
     await startTogether(servers);
-    const { folder } = this.#options;
-    this.#balancer = await startBalancer({ folder, port: this.#port, servers: this.#ports, caPath: this.caPath });
+    const { folder, random } = this.#options;
+    const { port, clocks } = this.#parts;
+    const hosts = servers.map(({ host }) => host);
+    this.#balancer = await startBalancer({ folder, port, servers: hosts, caPath: this.caPath });
     for (const name of ["admin.kubeconfig", "bootstrap.kubeconfig"]) {
       const text = await readFile(join(servers[0].dataDir, name), "utf8");
-      const balanced = text.replaceAll(/https:\/\/[^\s"]+/g, `https://127.0.0.1:${this.#port}`);
+      const balanced = text.replaceAll(/https:\/\/[^\s"]+/g, `https://127.0.0.1:${port}`);
       await writeFile(join(folder, name), balanced, { mode: 0o600 });
     }
+    await clocks?.step(random);
   }
 
-  async killOnce(): Promise<void> {
-    const { pause, random, hasTime } = this.#options;
+  async inflict(fault: FaultKind): Promise<void> {
+    const { pause, random, faults } = this.#options;
     await pause(random.float() * LONGEST_RUN_MS);
-    const server = this.#servers[Math.floor(random.float() * this.#servers.length)]!;
-    const member = this.#etcd.members[Math.floor(random.float() * this.#etcd.members.length)]!;
-    await Promise.all([server.kill(), member.kill()]);
-    this.#counts.kills += 2;
-    await pause(random.float() * LONGEST_ABSENCE_MS);
-    member.restart();
+    const server = this.#draw(this.#servers);
+    const member = this.#draw(this.#etcd.members);
+    switch (fault) {
+      case "kill":
+        await Promise.all([server.kill(), member.kill()]);
+        faults.count("kill", 2);
+        await pause(random.float() * LONGEST_ABSENCE_MS);
+        member.restart();
+        await Promise.all([this.#revive(server), member.healthy()]);
+        break;
+      case "pause": {
+        const victim = random.float() < SERVERS_SHARE ? server : member;
+        victim.signal("SIGSTOP");
+        await faults.last("pause", () => victim.signal("SIGCONT"), () => this.#disturb(server));
+        break;
+      }
+      case "clock":
+        await this.#setClocks(server);
+        break;
+      case "partition":
+        await this.#part(server, member);
+        break;
+      case "compact":
+        await this.#compact();
+        break;
+      case "upgrade":
+        await server.kill();
+        server.change();
+        faults.count("upgrade");
+        await this.#revive(server);
+    }
+    await Promise.all([...this.#etcd.members.map((one) => one.healthy()), ...this.#servers.map((one) => one.up())]);
+  }
+
+  /** Starts a server, which is killed once more before it is up in one of some cases. */
+  async #revive(server: TorturedServer): Promise<void> {
+    const { pause, random, hasTime, faults } = this.#options;
     server.start();
-    if (random.float() * STARTING_KILLS < 1 && hasTime()) {
+    if (faults.has("kill") && random.float() * STARTING_KILLS < 1 && hasTime()) {
       await pause(random.float() * LONGEST_START_MS);
       await server.kill();
-      this.#counts.kills++;
+      faults.count("kill");
       this.#counts.killedStarting++;
       server.start();
     }
-    await Promise.all([member.healthy(), server.up()]);
+    await server.up();
+  }
+
+  /** What happens while a fault of one server lasts: another server is killed, and history is removed. */
+  async #disturb(held: TorturedServer): Promise<void> {
+    const { pause, random, faults } = this.#options;
+    await pause(random.float() * LONGEST_ABSENCE_MS);
+    if (faults.has("compact")) await this.#compact();
+    if (!faults.has("kill") || random.float() < 0.5) return;
+    const other = this.#draw(this.#servers.filter((server) => server !== held));
+    await other.kill();
+    faults.count("kill");
+    await pause(random.float() * LONGEST_ABSENCE_MS);
+    other.start();
+  }
+
+  /** Sets the clock of one server alone, or those of all. */
+  async #setClocks(server: TorturedServer): Promise<void> {
+    const { random, faults } = this.#options;
+    const clocks = this.#parts.clocks!;
+    if (random.float() < 0.5) {
+      faults.count("clock");
+      return await clocks.step(random);
+    }
+    const setRight = await clocks.stray(this.#servers.indexOf(server), random);
+    await faults.last("clock", setRight, () => this.#disturb(server));
+  }
+
+  /** Parts a server or a member from one of those that it talks to, or from all of them. */
+  async #part(server: TorturedServer, member: EtcdMember): Promise<void> {
+    const { faults } = this.#options;
+    const network = this.#parts.network!;
+    const own = network.places[this.#servers.indexOf(server)]!;
+    const members = network.places.slice(this.#servers.length);
+    const cut = members[this.#etcd.members.indexOf(member)]!;
+    const cuts: readonly (readonly (readonly [Place, Place])[])[] = [
+      [[network.host, own]],
+      [[own, cut]],
+      members.map((one) => [own, one]),
+      members.filter((one) => one !== cut).map((one) => [cut, one]),
+    ];
+    const pairs = this.#draw(cuts);
+    for (const pair of pairs) await network.part(...pair);
+    await faults.last("partition", async () => {
+      for (const pair of pairs) await network.join(...pair);
+    }, () => this.#disturb(server));
+  }
+
+  /** Compacts etcd up to the present, or a little less. A member that is down or parted does not answer. */
+  async #compact(): Promise<void> {
+    const { random, faults, pause, clock, onCompaction } = this.#options;
+    const member = this.#draw(this.#etcd.members);
+    const kept = Math.floor(random.float() * KEPT_REVISIONS);
+    async function compact(): Promise<void> {
+      const revision = Math.max(1, await member.revision() - kept);
+      const beginMs = clock.elapsedMs();
+      try {
+        await member.compact(revision);
+        onCompaction(revision, beginMs, clock.elapsedMs());
+        faults.count("compact");
+      } catch {
+        // Whether it happened, or will, is not known.
+        onCompaction(revision, beginMs, FOREVER_MS);
+      }
+    }
+    await Promise.race([compact().catch(() => undefined), pause(LONGEST_RUN_MS)]);
+  }
+
+  #draw<T>(candidates: readonly T[]): T {
+    return candidates[Math.floor(this.#options.random.float() * candidates.length)]!;
+  }
+
+  async settle(): Promise<void> {
+    await this.#parts.clocks?.settle();
   }
 
   async end(): Promise<void> {
@@ -113,7 +255,7 @@ class SharedInstance implements TorturedInstance {
     for (const fault of findStoredFaults(new Map(objects))) this.#options.onFault(`etcd: ${fault}`);
   }
 
-  counts(): KillCounts {
+  counts(): InstanceCounts {
     return this.#counts;
   }
 
@@ -130,5 +272,6 @@ class SharedInstance implements TorturedInstance {
     for (const server of this.#servers) await server[Symbol.asyncDispose]();
     await this.#balancer?.[Symbol.asyncDispose]();
     await this.#etcd[Symbol.asyncDispose]();
+    await this.#parts.network?.[Symbol.asyncDispose]();
   }
 }

@@ -11,11 +11,13 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import type { Clock, Logger, Random } from "../../core/ports.ts";
+import type { Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { CONFIG_MAPS_PATH, runReader, runWriter, SELECTED } from "./clients.ts";
 import { createTortureCleaner } from "./cleaner.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
+import { createSettableClock, type SettableClock } from "./clock_steps.ts";
+import { type FaultCounts, type FaultKind, Faults, formatFaults } from "./faults.ts";
 import { createLoneInstance } from "./lone_instance.ts";
 import { startNode } from "./node.ts";
 import { createHistoryWriter, HISTORY_FILE, type HistoryWriter } from "./history.ts";
@@ -23,12 +25,15 @@ import { createObserver, type Observe } from "./observed.ts";
 import { findRegisterFaults, RegisterAudit } from "./register_audit.ts";
 import { createRevoker, type RevocationCounts, type Revoker } from "./revoker.ts";
 import { createSharedInstance } from "./shared_instance.ts";
-import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
+import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 import { isTransient, startWatcher, type Watcher } from "./watcher.ts";
 
 export interface StormOptions {
   readonly folder: string;
   readonly seed: number;
+  readonly faults: readonly FaultKind[];
+  /** The path of an earlier build, for upgrades and downgrades. */
+  readonly earlierBuild: string | undefined;
   /** The largest number of kills within `seconds`. */
   readonly kills: number;
   readonly seconds: number;
@@ -40,7 +45,8 @@ export interface StormOptions {
   readonly onProgress: (line: string) => void;
 }
 
-export interface StormReport extends LedgerCounts, KillCounts, RevocationCounts {
+export interface StormReport extends LedgerCounts, InstanceCounts, RevocationCounts {
+  readonly faults: FaultCounts;
   readonly violations: readonly string[];
   readonly seconds: number;
   readonly watchers: number;
@@ -71,8 +77,8 @@ const READERS = 3;
 const LONGEST_MS = 900_000;
 /** Within this time after the acknowledgement of a revocation each of several servers refuses the credential. */
 const REFUSED_WITHIN_MS = 1_000;
-/** Kills between two lines of progress and two lists of the register, at least. */
-const KILLS_PER_LINE = 10;
+/** Faults between two lines of progress and two lists of the register. */
+const FAULTS_PER_LINE = 10;
 /** The longest time for all clients to settle, on a machine that does other work too. */
 const SETTLE_WITHIN_MS = 90_000;
 /** The additional time for each node, which gets its last pair then. */
@@ -88,7 +94,8 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
 class Storm {
   readonly #options: StormOptions;
   readonly #random: Random;
-  readonly #clock: Clock = createSystemClock();
+  readonly #clock: SettableClock = createSettableClock(createSystemClock());
+  readonly #faults: Faults;
   readonly #ledger = new Ledger();
   readonly #history: HistoryWriter;
   readonly #observe: Observe;
@@ -109,9 +116,19 @@ class Storm {
     this.#startedMs = this.#clock.elapsedMs();
     const { folder, seed, servers } = options;
     const title = `torture: seed ${seed}, ${servers} server${servers === 1 ? "" : "s"}`;
-    this.#history = createHistoryWriter(join(folder, HISTORY_FILE), { title, keptMs: KEPT_MS });
+    // Compaction takes history away early, and a clock that is set forth ages it.
+    const isKept = !options.faults.includes("compact") && !options.faults.includes("clock");
+    this.#history = createHistoryWriter(join(folder, HISTORY_FILE), { title, ...(isKept ? { keptMs: KEPT_MS } : {}) });
     this.#observe = createObserver({ history: this.#history, clock: this.#clock, ledger: this.#ledger });
     this.#connect = createConnector({ files: createFilePort(), clock: this.#clock, userAgent: "tlsboot-torture" });
+    this.#faults = new Faults({
+      kinds: options.faults,
+      seconds: options.seconds,
+      clock: this.#clock,
+      random: this.#random,
+      pause: (ms) => this.#pause(ms),
+      onInflicted: (kind) => this.#history.write({ kind: "note", at: this.#nowUs(), text: kind }),
+    });
   }
 
   async run(): Promise<StormReport> {
@@ -122,21 +139,22 @@ class Storm {
     const cluster = await readCluster(instance.adminKubeconfig, createFilePort());
     const running = await this.#startClients(instance, cluster);
     try {
-      let shown = 0;
+      let inflicted = 0;
       let listed: Promise<unknown> = Promise.resolve();
       while (this.#hasTime() && this.#isSound()) {
-        // The next kill may come while a list is read.
-        const [killed, read] = await Promise.allSettled([instance.killOnce(), listed]);
-        for (const outcome of [killed, read]) if (outcome.status === "rejected") throw outcome.reason;
-        listed = this.#list(cluster, "after a kill");
+        const fault = this.#faults.draw();
+        // The next fault may come while a list is read.
+        const [healed, read] = await Promise.allSettled([instance.inflict(fault), listed]);
+        for (const outcome of [healed, read]) if (outcome.status === "rejected") throw outcome.reason;
+        listed = this.#list(cluster, `after a fault (${fault})`);
         listed.catch(() => {});
-        if (instance.counts().kills - shown >= KILLS_PER_LINE) {
-          shown = instance.counts().kills;
+        if (++inflicted % FAULTS_PER_LINE === 0) {
           this.#options.onProgress(this.#line());
           await this.#auditRegister(instance, cluster);
         }
       }
       await listed;
+      await instance.settle();
       if (this.#isSound()) await this.#settle(instance, cluster, running.nodes);
     } catch (error) {
       this.#fault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
@@ -157,24 +175,32 @@ class Storm {
     const options: TorturedInstanceOptions = {
       folder,
       clock: this.#clock,
+      faults: this.#faults,
+      earlierBuild: this.#options.earlierBuild,
       random: this.#random,
       pause: (ms) => this.#pause(ms),
       hasTime: () => this.#hasTime(),
       newestShown: () => this.#ledger.newest,
+      onCompaction: (revision, beginMs, endMs) =>
+        this.#history.write({ kind: "compaction", begin: toUs(beginMs), end: toUs(endMs), revision }),
       onFault: (fault) => this.#fault(fault),
     };
     return await (servers === 1 ? createLoneInstance(options, kills) : createSharedInstance(options, servers));
   }
 
+  #nowUs(): number {
+    return toUs(this.#clock.elapsedMs());
+  }
+
   #hasTime(): boolean {
     const { kills, leastKills, seconds } = this.#options;
-    const done = this.#counts().kills;
+    const done = this.#faults.counts.kill;
     const elapsedMs = this.#clock.elapsedMs() - this.#startedMs;
     return done < kills && (elapsedMs < seconds * 1000 || (done < leastKills && elapsedMs < LONGEST_MS));
   }
 
-  #counts(): KillCounts {
-    return this.#instance?.counts() ?? { kills: 0, killedStarting: 0, checks: 0 };
+  #counts(): InstanceCounts {
+    return this.#instance?.counts() ?? { killedStarting: 0, checks: 0 };
   }
 
   #isSound(): boolean {
@@ -236,6 +262,7 @@ class Storm {
       folder: join(this.#options.folder, "nodes"),
       bootstrapKubeconfig: instance.bootstrapKubeconfig,
       graceMs: this.#options.servers === 1 ? 0 : REFUSED_WITHIN_MS,
+      calmSinceMs: () => this.#faults.calmSinceMs(),
       random: createRandom(300),
       onFault,
     });
@@ -327,7 +354,7 @@ class Storm {
     const withinMs = SETTLE_WITHIN_MS + nodes.length * SETTLE_PER_NODE_MS;
     const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
-    if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last kill`);
+    if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last fault`);
     const [ca] = await this.#readCas(instance);
     for (const node of nodes) {
       const fault = await node.findFault(ca!, AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(getErrorMessage);
@@ -343,7 +370,9 @@ class Storm {
 
   #line(): string {
     const { certificates, writes, deletions } = this.#ledger.counts;
-    return `${this.#counts().kills} kills, ${certificates} certificates, ${writes} writes, ${deletions} deletions`;
+    return `${
+      formatFaults(this.#faults.counts, this.#options.faults)
+    }, ${certificates} certificates, ${writes} writes, ${deletions} deletions`;
   }
 
   #report(shares: readonly number[]): StormReport {
@@ -351,6 +380,7 @@ class Storm {
       ...this.#ledger.counts,
       violations: this.#ledger.violations,
       ...this.#counts(),
+      faults: this.#faults.counts,
       seconds: (this.#clock.elapsedMs() - this.#startedMs) / 1000,
       watchers: this.#watchers.length,
       connections: this.#watchers.reduce((sum, watcher) => sum + watcher.connections(), 0),
@@ -360,4 +390,9 @@ class Storm {
       shares,
     };
   }
+}
+
+/** The microseconds of a history. */
+function toUs(elapsedMs: number): number {
+  return Math.round(elapsedMs * 1_000);
 }

@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { runProgram } from "../support/child.ts";
+import { earlierBuildPath } from "./earlier_build.ts";
+import { findMissingFaults, formatFaults } from "./faults.ts";
 import { readFlags, type TortureFlags } from "./flags.ts";
 import { formatVerdict, judgeHistory, listVerdictFaults, type Verdict } from "./judge.ts";
 import { runStorm, type StormReport } from "./storm.ts";
@@ -17,15 +19,16 @@ const SHOWN_VIOLATIONS = 20;
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const flags = readFlags(args);
-  const { kills, leastKills, seconds, nodes, servers, seed } = flags;
+  const { kills, leastKills, seconds, nodes, servers, seed, faults } = flags;
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-torture-"));
   process.stdout.write(
-    `torture: seed ${seed}, at most ${kills} kills in ${seconds} s, ${nodes} nodes, ${servers} server${
-      servers === 1 ? "" : "s"
-    }\n`,
+    `torture: seed ${seed}, ${
+      faults.join(", ")
+    } for ${seconds} s, at most ${kills} kills, ${nodes} nodes, ${servers} server${servers === 1 ? "" : "s"}\n`,
   );
   const onProgress = (line: string): void => void process.stdout.write(`  ${line}\n`);
-  const options = { folder, seed, kills, leastKills, seconds, nodes, servers, onProgress };
+  const earlierBuild = faults.includes("upgrade") ? earlierBuildPath() : undefined;
+  const options = { folder, seed, kills, leastKills, seconds, nodes, servers, faults, earlierBuild, onProgress };
   const report = await runStorm(options).catch(async (error) => {
     // It is empty unless something was started.
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
@@ -35,8 +38,8 @@ async function main(): Promise<number> {
   const broken = [...report.violations, ...listVerdictFaults(verdict)];
   const unproved = untried(report, verdict, flags);
   process.stdout.write(`${formatSummary(report, verdict, flags, await findCommit(), { broken, unproved })}\n`);
-  const faults = broken.length > 0 ? broken : unproved;
-  const account = faults.map((line) => `  ${line}\n`);
+  const problems = broken.length > 0 ? broken : unproved;
+  const account = problems.map((line) => `  ${line}\n`);
   if (account.length === 0) {
     if (flags.keep) process.stdout.write(keptLine(folder));
     else await rm(folder, { recursive: true, force: true });
@@ -56,9 +59,9 @@ function keptLine(folder: string): string {
 
 /** Lists the faults that must have been tried before nothing can be said to be lost. */
 function untried(
-  { kills, certificates, checks, shares, records, revocations, refusals, endedWatches }: StormReport,
+  { faults, certificates, checks, shares, records, revocations, refusals, endedWatches }: StormReport,
   { reads, events, operations }: Verdict,
-  { leastKills }: TortureFlags,
+  { leastKills, faults: chosen }: TortureFlags,
 ): readonly string[] {
   const counts = {
     certificates,
@@ -73,7 +76,8 @@ function untried(
     ...Object.fromEntries(shares.map((share, index) => [`connections of server ${index}`, share])),
   };
   const missing = Object.entries(counts).filter(([, count]) => !(count > 0)).map(([what]) => `no ${what}`);
-  if (kills < Math.max(1, leastKills)) missing.unshift(`${kills} kills, not ${leastKills}`);
+  missing.unshift(...findMissingFaults(faults, chosen).map((what) => `no ${what}`));
+  if (faults.kill < leastKills) missing.unshift(`${faults.kill} kills, not ${leastKills}`);
   return missing.map((what) => `nothing is proved: ${what}; allow more --seconds, --kills or --nodes`);
 }
 
@@ -90,7 +94,7 @@ async function findCommit(): Promise<string> {
 function formatSummary(
   report: StormReport,
   verdict: Verdict,
-  { nodes, servers, seed }: TortureFlags,
+  { nodes, servers, seed, faults }: TortureFlags,
   commit: string,
   { broken, unproved }: { readonly broken: readonly string[]; readonly unproved: readonly string[] },
 ): string {
@@ -101,7 +105,8 @@ function formatSummary(
     : "nothing lost";
   return [
     `torture: seed ${seed}, commit ${commit}`,
-    `${report.kills} kills (${report.killedStarting} of a starting server) in ${report.seconds.toFixed(0)} s`,
+    `${formatFaults(report.faults, faults)} (${report.killedStarting} kills of a starting server) ` +
+    `in ${report.seconds.toFixed(0)} s`,
     `${report.certificates} certificates, ${report.writes} writes and ${report.deletions} deletions acknowledged`,
     `${report.records} records in the register`,
     `${report.revocations} credentials revoked, ${report.refusals} uses of them refused, ` +

@@ -1,0 +1,71 @@
+/** The clocks of servers and clients, which are set an hour forth and back: together, as those of one machine, or one alone. */
+import { join } from "node:path";
+import type { Clock, Random } from "../../core/ports.ts";
+import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
+
+/** A clock that can be set, as the system's can. */
+export interface SettableClock extends Clock {
+  /** Sets the clock to this many milliseconds from the right time. */
+  setOffset(ms: number): void;
+}
+
+export function createSettableClock(clock: Clock): SettableClock {
+  let offsetMs = 0;
+  return {
+    now: () => new Date(clock.now().getTime() + offsetMs),
+    sleepUntil: (deadline, signal) => clock.sleepUntil(new Date(deadline.getTime() - offsetMs), signal),
+    elapsedMs: () => clock.elapsedMs(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    setOffset: (ms) => void (offsetMs = ms),
+  };
+}
+
+/** The clock of each server, and that of the clients. */
+export interface Clocks {
+  /** The environment of each server. */
+  readonly envs: readonly Readonly<Record<string, string>>[];
+  /** Sets all clocks to another hour, as the clock of the machine on which all of them run. */
+  step(random: Random): Promise<void>;
+  /** Sets the clock of one server an hour forth or back, and returns a function that sets it right again. */
+  stray(server: number, random: Random): Promise<() => Promise<void>>;
+  /** Sets all clocks so far ahead that every certificate of the storm is valid. */
+  settle(): Promise<void>;
+}
+
+const HOUR_MS = 3_600_000;
+/** The clocks are set to one of these hours from the right time. */
+const HOURS = [-1, 0, 1];
+/** The hour of the first start: whatever it issues, such as the administrator's certificate, is valid in all others. */
+const BIRTH = -3;
+
+/** Creates the clocks of some servers; their files are in a folder. */
+export async function createClocks(folder: string, servers: number, clients: SettableClock): Promise<Clocks> {
+  const clocks: SetClock[] = [];
+  for (let index = 0; index < servers; index++) {
+    clocks.push(await createSetClock(join(folder, `clock-${index}`), format(BIRTH), "UTC"));
+  }
+  let present = BIRTH;
+  clients.setOffset(BIRTH * HOUR_MS);
+  async function setAll(hours: number): Promise<void> {
+    present = hours;
+    clients.setOffset(hours * HOUR_MS);
+    await Promise.all(clocks.map((clock) => clock.set(format(hours))));
+  }
+  return {
+    envs: clocks.map(({ env }) => env),
+    async step(random) {
+      const others = HOURS.filter((hours) => hours !== present);
+      await setAll(others[Math.floor(random.float() * others.length)]!);
+    },
+    async stray(server, random) {
+      const clock = clocks[server]!;
+      await clock.set(format(present + (random.float() < 0.5 ? -1 : 1)));
+      return async () => await clock.set(format(present));
+    },
+    settle: () => setAll(Math.max(...HOURS) + 1),
+  };
+}
+
+function format(hours: number): string {
+  return `${hours < 0 ? "" : "+"}${hours}h`;
+}
