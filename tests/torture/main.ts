@@ -13,6 +13,13 @@
  * seconds. With `--servers 3` that many servers share a real etcd of three members behind HAProxy, and one server and
  * one member are killed at a time.
  *
+ * `--faults` chooses faults beside kills, or `all`: pauses of servers and members (SIGSTOP), clocks that are set an hour
+ * forth and back, networks that are cut, compactions of etcd every few seconds, and upgrades and downgrades between an
+ * earlier build and this one. They are drawn by the seed in rounds, each chosen fault once in a round; a fault that a
+ * server outlives lasts up to a tenth of the time, at most a minute, while another server is killed. A run in which a
+ * chosen fault did not happen proves nothing. Clocks need Debian's libfaketime, networks root and iproute2, and upgrades
+ * the commit of the earlier build in this clone.
+ *
  * `--plant NAME` builds tlsboot with a bug of `plants.ts` and runs what finds it, `--plant all` does so for each of them
  * and prints a table; the exit code is 1 when a bug is not found, or something is found in a build without a bug.
  *
