@@ -232,13 +232,16 @@ func (m *model) judgeGet(c *call) bool {
 
 // judgeExpiry judges a 410: the revision must be older than what is kept.
 func (m *model) judgeExpiry(r *request, wanted int64) {
+	if m.keptMs == 0 {
+		return // nothing is promised
+	}
 	for _, one := range m.compactions {
 		if wanted < one.revision && one.begin <= r.end {
 			return
 		}
 	}
 	// The change after the revision is as old as that, or nobody has seen one yet.
-	if at := m.madeBefore(wanted + 1); m.keptMs > 0 && at != never && r.end-at >= m.keptMs*1000 {
+	if at := m.madeBefore(wanted + 1); at != never && r.end-at >= m.keptMs*1000 {
 		return
 	}
 	m.faults.add("410 only when older than what is kept", "%s: %s%s was refused as too old", r.client, r.resource, r.parameters()).
