@@ -374,7 +374,19 @@ for (const { name, changes, want } of BROKEN) {
   });
 }
 
+const NOT_RED = { client: "other", labelSelector: "color!=red", limit: 1 };
+
 const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = [
+  {
+    name: "one token of two clients that continue with different selections",
+    changes: {
+      first: [
+        SOUND.first,
+        list(312, 4, [A3], { ...NOT_RED, list: { resourceVersion: 4, items: [A3], continue: "token" } }),
+      ],
+      rest: [SOUND.rest, list(412, 4, [], { ...NOT_RED, continue: "token" })],
+    },
+  },
   {
     name: "a write without an answer that was done",
     changes: { update: { ...SOUND.update, status: undefined!, object: undefined! } },

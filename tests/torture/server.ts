@@ -68,7 +68,7 @@ export async function startTogether([first, ...others]: readonly [TorturedServer
 }
 
 /** Requests stay for as long as the storm, however its clocks are set. */
-const KEPT = ["--gc-issued", "24h", "--gc-denied", "24h", "--gc-failed", "24h"];
+const KEPT = ["--gc-issued", "48h", "--gc-denied", "48h", "--gc-failed", "48h"];
 
 /** Creates a server; nothing is started yet. */
 export function createTorturedServer(options: TorturedServerOptions): TorturedServer {

@@ -15,7 +15,7 @@ export const HERE: Place = { address: "127.0.0.1", wrap: (command, args) => [com
 
 /** Network namespaces and the host, on one bridge. Disposing it removes them. */
 export interface Network extends AsyncDisposable {
-  /** This process's own end. */
+  /** The end of the bridge at which this process is. */
   readonly host: Place;
   readonly places: readonly Place[];
   /** Loses every packet between two places, as a broken cable does: connections hang, and none is refused. */

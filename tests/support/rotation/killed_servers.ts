@@ -85,7 +85,9 @@ class Servers implements KilledServers {
   }
 
   #create(flags: readonly string[]): readonly TorturedServer[] {
-    return this.#places.map(({ dataDir, port }) => createTorturedServer(dataDir, port, [...this.#flags, ...flags]));
+    return this.#places.map(({ dataDir, port }) =>
+      createTorturedServer({ dataDir, port, flags: [...this.#flags, ...flags] })
+    );
   }
 
   async begin(): Promise<void> {

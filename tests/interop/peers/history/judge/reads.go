@@ -48,7 +48,7 @@ func (m *model) judgeReads() (judged, unjudged int) {
 			one := &read{call: c}
 			one.first = one
 			if c.token != "" {
-				before := pages[c.token]
+				before := pages[c.page(c.token)]
 				if before == nil {
 					unjudged++
 					continue
@@ -60,7 +60,7 @@ func (m *model) judgeReads() (judged, unjudged int) {
 				}
 			}
 			if c.list.Continue != "" {
-				pages[c.list.Continue] = one
+				pages[c.page(c.list.Continue)] = one
 			}
 			reads[c.resource] = append(reads[c.resource], one)
 		case c.verb == "get" && c.revision != "" && isObject(c):
@@ -92,10 +92,15 @@ func (m *model) judgeReads() (judged, unjudged int) {
 
 // requested returns the exact revision that a list wants; 0 for none.
 func (m *model) requested(c *call, pages map[string]*read) int64 {
-	if before := pages[c.token]; c.token != "" && before != nil {
+	if before := pages[c.page(c.token)]; c.token != "" && before != nil {
 		return before.list.ResourceVersion
 	}
 	return number(c.revision)
+}
+
+// page is the key of a page by its token. Two clients may have the same one, and continue with different selectors.
+func (c *call) page(token string) string {
+	return c.client + " " + token
 }
 
 // judgeRevision compares the revision of a list with the one that was asked for.
