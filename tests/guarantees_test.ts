@@ -16,10 +16,10 @@ function findPlanted(text: string): readonly string[] {
   return [...text.matchAll(/`([a-z0-9]+(?:-[a-z0-9]+)+)`/g)].map((match) => match[1]!);
 }
 
-test("each promise is one sentence with a test and a planted bug, and there is nothing else that is promised", () => {
+test("each promise is one sentence with a test and a planted bug", () => {
   assert.ok(promises.length >= 10);
   for (const promise of promises) {
-    assert.match(promise, /^- \*\*[^*.]+\.\*\* Shown by\s[^*]+\.$/, promise);
+    assert.match(promise, /^- \*\*[^*.]+\.\*\*\s+Shown by\s[^*]+\.$/, promise);
     const tests = [...promise.matchAll(/\]\(([^)]+)\)/g)].map((match) => normalize(join(FOLDER, match[1]!)));
     assert.ok(
       tests.length > 0 && tests.every((path) => path.startsWith("tests/") || path.endsWith("_test.ts")),
