@@ -2,7 +2,7 @@
  * `deno task torture`: a storm of nodes that bootstrap and renew, while the server is killed with SIGKILL at random
  * instants and started again. Nothing that was acknowledged may be lost, signed twice, numbered anew or missed by a
  * watch; every certificate must have one record in the register, and a revoked credential may not be accepted; the
- * database must pass its check, and every node end with a working pair. docs/engineering/measurements.md has the promises.
+ * database must pass its check, and every node end with a working pair. docs/engineering/guarantees.md has the promises.
  *
  * The seed determines the times of the kills and the actions of the clients, but not the progress of the server, which
  * depends on the machine. When a promise is broken, or too few kills happened, the exit code is 1 and the folder is
