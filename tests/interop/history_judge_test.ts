@@ -3,6 +3,7 @@
  * that only look unusual.
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
 import { createHistoryWriter, HISTORY_FILE, type HistoryRecord, type RecordedState } from "../torture/history.ts";
@@ -10,15 +11,21 @@ import { judgeHistory, listVerdictFaults, type Verdict } from "../torture/judge.
 
 const TARGET = { resource: "configmaps", namespace: "default" } as const;
 
-async function judge(
-  records: readonly HistoryRecord[],
-  promise: { readonly keptMs?: number } = { keptMs: 300_000 },
-): Promise<Verdict> {
+/** What the servers of a history promise to keep. */
+interface Promised {
+  readonly keptMs?: number;
+}
+
+const KEPT: Promised = { keptMs: 300_000 };
+
+function writeHistory(path: string, records: readonly HistoryRecord[], promised: Promised): void {
+  using history = createHistoryWriter(path, { title: "broken by hand", ...promised });
+  for (const record of records) history.write(record);
+}
+
+async function judge(records: readonly HistoryRecord[], promised = KEPT): Promise<Verdict> {
   await using folder = await createTempFolder();
-  {
-    using history = createHistoryWriter(folder.join(HISTORY_FILE), { title: "broken by hand", ...promise });
-    for (const record of records) history.write(record);
-  }
+  writeHistory(folder.join(HISTORY_FILE), records, promised);
   return await judgeHistory(folder.path);
 }
 
@@ -374,6 +381,16 @@ for (const { name, changes, want } of BROKEN) {
   });
 }
 
+test("the judge shows faults on a page, and the calls about an object on one by porcupine", async () => {
+  await using folder = await createTempFolder();
+  writeHistory(folder.join(HISTORY_FILE), broken({ get: call(110, 115, "get", { name: "a", status: 404 }) }), KEPT);
+  const { page } = await judgeHistory(folder.path);
+  const html = await readFile(page, "utf8");
+  assert.match(html, /no order of its \d+ calls explains the answers/);
+  const [, name = ""] = /<a href="(object-\d+\.html)">configmaps default\/a<\/a>/.exec(html) ?? [];
+  assert.match(await readFile(folder.join(name), "utf8"), /client: get configmaps\/default\/a → 404/);
+});
+
 const NOT_RED = { client: "other", labelSelector: "color!=red", limit: 1 };
 
 const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = [
@@ -401,6 +418,13 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
         },
         SOUND.second,
       ],
+    },
+  },
+  {
+    name: "an update that changes nothing of a state whose writer had no answer",
+    changes: {
+      update: { ...SOUND.update, status: undefined!, object: undefined! },
+      conflict: { ...write(220, "update", A3, 3), sent: { resourceVersion: "3" } },
     },
   },
   {

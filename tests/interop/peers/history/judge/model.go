@@ -281,7 +281,8 @@ func (m *model) attribute() {
 				}
 			}
 		case c.object != nil:
-			if one := changes.find(c.object); one != nil {
+			// A write that changes nothing answers with a state that may be older.
+			if one := changes.find(c.object); one != nil && m.shown[c.object] >= c.begin {
 				claim(one, c)
 			}
 		}
