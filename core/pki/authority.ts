@@ -2,7 +2,13 @@
 import { AppError } from "../errors.ts";
 import type { CaKey } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type CertificateChain, findAuthorityFault, getIntermediates, parseAuthorityChain } from "./authority_chain.ts";
+import {
+  type CertificateChain,
+  findAuthorityFault,
+  findRootDamage,
+  getIntermediates,
+  parseAuthorityChain,
+} from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { type CertificatePlan, chooseSignatureAlgorithm, issueCertificate, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
@@ -138,7 +144,7 @@ export function parseAuthorityCertificate(pem: string): Result<AuthorityCertific
   if (block === undefined || blocks.length > 1) return err(`expected 1 certificate, found ${blocks.length}`);
   const parsed = parseCertificate(block.bytes);
   if (!parsed.ok) return parsed;
-  const fault = findAuthorityFault(parsed.value);
+  const fault = findAuthorityFault(parsed.value) ?? findRootDamage(parsed.value);
   return fault === undefined ? ok(withoutIssuers(parsed.value)) : err(fault);
 }
 

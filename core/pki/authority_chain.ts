@@ -30,7 +30,11 @@ export function parseAuthorityChain(pem: string): Result<CertificateChain, strin
     const fault = findAuthorityFault(one) ?? findPathLengthFault(bundle.value.slice(0, index + 1));
     if (fault !== undefined) return err(index === 0 ? fault : `certificate ${label(index, one)}: ${fault}`);
     const next = bundle.value[index + 1];
-    if (next === undefined) break;
+    if (next === undefined) {
+      const damage = findRootDamage(one);
+      if (damage !== undefined) return err(index === 0 ? damage : `certificate ${label(index, one)}: ${damage}`);
+      break;
+    }
     if (isSelfSigned(one)) {
       return err(
         `certificate ${label(index, one)} signed itself, so ${label(index + 1, next)} behind it is not its issuer`,
@@ -64,6 +68,24 @@ export function isSelfSigned(certificate: CertificateFacts): boolean {
   return isSelfIssued(certificate) &&
     findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true }) === undefined;
 }
+
+/**
+ * Finds out whether a certificate says that it signed itself, but has another signature. No one else would notice a changed
+ * byte, because a root's signature is not checked where the root is trusted. A root that an earlier key of its name has
+ * signed, and an algorithm that cannot be verified here, are accepted.
+ */
+export function findRootDamage(certificate: CertificateFacts): string | undefined {
+  const { algorithm, publicKey: key, signedDer: data, signature, authorityKeyId, subjectKeyId } = certificate;
+  if (!isSelfIssued(certificate)) return undefined;
+  if (authorityKeyId !== undefined && authorityKeyId !== subjectKeyId) return undefined;
+  const fault = findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true });
+  return fault !== undefined && VERIFIED_BADLY.test(fault)
+    ? "its signature is not that of its own key: a byte of the certificate was changed"
+    : undefined;
+}
+
+/** The faults of a signature that could be verified, and is wrong. */
+const VERIFIED_BADLY = /verification (?:error|failure)/;
 
 /** Returns the certificates that follow an issued leaf: the CA and its issuers, without a self-signed root. */
 export function getIntermediates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {

@@ -11,6 +11,7 @@ import {
 import { parseAuthority, parseChainedAuthority } from "./authority.ts";
 import { chainNotAfter, encodeIssued, encodeTrust, parseAuthorityChain } from "./authority_chain.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
+import { encodePem } from "./pem.ts";
 
 const root = createTestAuthority("ecdsa-p256", { commonName: "root" });
 const upper = root.then((issuer) => createIntermediate(issuer, "upper", { maxPathLength: 1 }));
@@ -91,6 +92,22 @@ test("parseAuthorityChain() refuses certificates that are not a chain, and names
     const parsed = parseAuthorityChain(chain.map(({ certificatePem }) => certificatePem).join(""));
     assert.match(parsed.ok ? "accepted" : parsed.error, want, name);
   }
+});
+
+test("parseChainedAuthority() refuses a root of which any byte was changed, except one that was renamed", async () => {
+  const { certificate, privateKey } = await createTestAuthority("ecdsa-p256", { commonName: "root" });
+  let renamed = 0;
+  for (let at = 0; at < certificate.der.length; at++) {
+    const der = Uint8Array.from(certificate.der);
+    der[at]! ^= 1 << (at % 8);
+    const parsed = parseChainedAuthority(encodePem("CERTIFICATE", der), privateKey.toPem());
+    if (!parsed.ok) continue;
+    const { subject, issuer } = parsed.value.certificate;
+    // It is then a CA of which no issuer is known.
+    assert.notDeepEqual(subject.raw, issuer.raw, `byte ${at}`);
+    renamed++;
+  }
+  assert.ok(renamed < 30, `${renamed} bytes of names`);
 });
 
 test("parseChainedAuthority() refuses the key of another certificate of its chain", async () => {
