@@ -1,6 +1,6 @@
 /** Private keys: generation, parsing, encoding and signing. Printing a key never reveals it. */
 import { Buffer } from "node:buffer";
-import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign, verify } from "node:crypto";
 import { AppError, getErrorMessage } from "../errors.ts";
 import { lookup } from "../lib/record.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
@@ -95,7 +95,9 @@ export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
   const type = lookup(KEY_FORMAT, block.label);
   if (type === undefined) return err(`unsupported private key type "${block.label}"`);
   try {
-    return ok(createKey(importPrivateKey(block, type)));
+    const object = importPrivateKey(block, type);
+    const key = createKey(object);
+    return isTorn(key, object) ? err("its private part is not that of its public part: it was changed") : ok(key);
   } catch (error) {
     if (error instanceof DerError || error instanceof AppError) return err(error.message);
     // The messages of OpenSSL and Deno describe the structure, never the content.
@@ -130,6 +132,17 @@ function importPrivateKey(block: PemBlock, type: "sec1" | "pkcs1" | "pkcs8"): Ke
   outer.expectEnd();
   if (type === "pkcs8" && !hasMlDsa()) refuseMlDsa(block.bytes);
   return createPrivateKey({ key: Buffer.from(block.bytes), format: "der", type });
+}
+
+/**
+ * Reports whether the private part of an EC key, which also contains its public part, makes signatures that the public part
+ * does not verify: OpenSSL does not compare them.
+ */
+function isTorn(key: PrivateKey, object: KeyObject): boolean {
+  const { curve } = key;
+  if (curve === undefined) return false;
+  const trial = Buffer.from("do both parts belong together?");
+  return !verify(CURVE_HASH[curve], trial, createPublicKey(object), key.sign(trial));
 }
 
 /** Throws AppError `key_invalid` for an ML-DSA key, which the runtime would refuse without a reason. */

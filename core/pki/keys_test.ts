@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { generateKeyPairSync, verify } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import fc from "../../tests/support/properties.ts";
@@ -130,3 +130,25 @@ test("parsePrivateKey() and describePublicKey() never throw", () => {
     describePublicKey(new Uint8Array(bytes));
   }));
 });
+
+for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ed25519"] as const) {
+  test(`parsePrivateKey() refuses a key of ${algorithm} with a changed byte, unless it is another whole key`, async () => {
+    const key = await generatePrivateKey(algorithm);
+    const { label, bytes } = parsePemBlocks(key.toPem())[0]!;
+    let refused = 0;
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = Uint8Array.from(bytes);
+      changed[at]! ^= 1 << (at % 8);
+      const parsed = parsePrivateKey(encodePem(label, changed));
+      if (!parsed.ok) {
+        refused++;
+        continue;
+      }
+      const data = new TextEncoder().encode("data");
+      const publicKey = createPublicKey({ key: Buffer.from(parsed.value.publicKeyDer()), format: "der", type: "spki" });
+      const hash = algorithm === "ed25519" ? null : "sha256";
+      assert.ok(verify(hash, data, publicKey, parsed.value.sign(data, "sha256")), `byte ${at}`);
+    }
+    assert.ok(refused > 10, `${refused} refused`);
+  });
+}
