@@ -35,6 +35,7 @@ const UNIT = [
   "tests/fuzz/**/*_test.ts",
   "tests/overload/**/*_test.ts",
   "tests/torture/**/*_test.ts",
+  "tests/simulation/*_test.ts",
   "tests/e2e/*_test.ts",
   "tests/security/*_test.ts",
   // How answers are read, cut down and compared needs no Kubernetes.

@@ -1,0 +1,43 @@
+/** The command line of `deno task simulate`. */
+import { parseArgs } from "node:util";
+import { UsageError } from "../torture/flags.ts";
+
+export interface SimulationFlags {
+  readonly seed: number;
+  readonly days: number;
+  readonly nodes: number;
+  /** The file that keeps the trace. */
+  readonly trace: string | undefined;
+}
+
+/** Parses the command line; throws `UsageError` for unknown flags. */
+export function readFlags(args: readonly string[]): SimulationFlags {
+  const values = parse(args);
+  return {
+    seed: wholeNumber("seed", values.seed),
+    days: wholeNumber("days", values.days, 1),
+    nodes: wholeNumber("nodes", values.nodes, 1),
+    trace: values.trace,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        seed: { type: "string", default: "1" },
+        days: { type: "string", default: "10" },
+        nodes: { type: "string", default: "20" },
+        trace: { type: "string" },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+function wholeNumber(name: string, text: string, least = 0): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new UsageError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}`);
+}

@@ -1,0 +1,205 @@
+/** The machines of a simulation: each has a name, a clock, a disk, and a program that can be killed, paused and started. */
+import type { FilePort } from "../../client/files.ts";
+import type { Clock, LogFields, Logger, Random } from "../../core/ports.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { cancelEvent, deriveSeed, type EventOwner, type ScheduledEvent, type Scheduler } from "./scheduler.ts";
+
+/** Runs on a host until the process is killed; when it returns or throws, the process ends by itself. */
+export type Program = (own: Process) => Promise<void>;
+
+/** The moment at which every simulation begins. */
+export const EPOCH_MS: number = Date.UTC(2026, 0, 1);
+
+/** The longest single timer of `createSystemClock`, after which a change of the clock is noticed. */
+const SLICE_MS = 30_000;
+/** How long a service manager waits before it starts a program again that has ended. */
+const RESTART_MS = 5_000;
+
+/** A machine. Its disk outlives its processes. */
+export class Host {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly files: FilePort;
+  /** The process that runs on it; undefined while there is none. */
+  running: Process | undefined;
+  /** Whether the machine has power; without it, it does not even refuse a connection. */
+  hasPower = true;
+  /** How much its clock is ahead of the simulated time. */
+  #aheadMs = 0;
+  #starts = 0;
+  #program: Program | undefined;
+  readonly #onEnd = new Set<(own: Process, how: "killed" | "lost power" | "ended") => void>();
+
+  constructor(name: string, scheduler: Scheduler, files: FilePort) {
+    this.name = name;
+    this.scheduler = scheduler;
+    this.files = files;
+  }
+
+  /** The time on its clock, in milliseconds since 1970. */
+  wallMs(): number {
+    return EPOCH_MS + this.scheduler.nowMs + this.#aheadMs;
+  }
+
+  /** Starts a program, which a service manager starts again when it ends by itself. */
+  start(program: Program): void {
+    if (this.running !== undefined) throw new Error(`${this.name} runs already`);
+    this.#program = program;
+    this.hasPower = true;
+    const own = new Process(this, ++this.#starts);
+    this.running = own;
+    this.scheduler.trace.add(this.name, `start ${this.#starts}`);
+    this.scheduler.schedule(0, () => {
+      program(own).then(() => this.#ended(own, "done"), (error: unknown) => this.#ended(own, describe(error)));
+    }, own);
+  }
+
+  /** Starts the last program again. */
+  restart(): void {
+    if (this.#program !== undefined && this.running === undefined) this.start(this.#program);
+  }
+
+  /** Ends the process as SIGKILL does; the system then closes its connections. */
+  kill(): void {
+    this.#end("killed");
+  }
+
+  /** Ends the process together with its machine, which sends nothing more. */
+  cutPower(): void {
+    this.hasPower = false;
+    this.#end("lost power");
+  }
+
+  /** Stops the process as SIGSTOP does; its timers and what it receives wait. */
+  pause(): void {
+    if (this.running?.fate !== "run") return;
+    this.scheduler.trace.add(this.name, "pause");
+    this.running.fate = "hold";
+  }
+
+  /** Continues a paused process. */
+  resume(): void {
+    if (this.running?.fate !== "hold") return;
+    this.scheduler.trace.add(this.name, "resume");
+    this.running.continue();
+  }
+
+  /** Sets the clock forward or back. */
+  stepClock(ms: number): void {
+    this.scheduler.trace.add(this.name, `clock ${ms < 0 ? "" : "+"}${ms} ms`);
+    this.#aheadMs += ms;
+    this.running?.clockChanged();
+  }
+
+  /** Calls the listener when a process of this host ends. */
+  onEnd(listener: (own: Process, how: "killed" | "lost power" | "ended") => void): void {
+    this.#onEnd.add(listener);
+  }
+
+  #ended(own: Process, why: string): void {
+    if (own !== this.running) return;
+    this.#end("ended", why);
+    this.scheduler.schedule(RESTART_MS, () => this.hasPower && this.restart(), undefined);
+  }
+
+  #end(how: "killed" | "lost power" | "ended", why = ""): void {
+    const own = this.running;
+    if (own === undefined) return;
+    this.running = undefined;
+    own.fate = "drop";
+    this.scheduler.trace.add(this.name, why === "" ? how : `${how}: ${why}`);
+    for (const listener of this.#onEnd) listener(own, how);
+  }
+}
+
+/** One run of a program on a host, with the adapters that the product takes. */
+export class Process implements EventOwner {
+  readonly host: Host;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  fate: EventOwner["fate"] = "run";
+  readonly #held: ScheduledEvent[] = [];
+  readonly #sleepers = new Set<() => void>();
+
+  constructor(host: Host, start: number) {
+    this.host = host;
+    this.name = host.name;
+    const { scheduler } = host;
+    this.random = createSeededRandom(deriveSeed(scheduler.seed, `${host.name} ${start}`));
+    const startedMs = scheduler.nowMs;
+    this.clock = {
+      now: () => new Date(host.wallMs()),
+      elapsedMs: () => scheduler.nowMs - startedMs,
+      sleep: (ms, signal) => this.#wait(() => ms, signal, false),
+      sleepUntil: (deadline, signal) => this.#wait(() => deadline.getTime() - host.wallMs(), signal, true),
+    };
+    this.logger = createTraceLogger(this, {});
+  }
+
+  hold(event: ScheduledEvent): void {
+    this.#held.push(event);
+  }
+
+  /** Runs what has waited, in the order in which it would have run. */
+  continue(): void {
+    this.fate = "run";
+    for (const event of this.#held.splice(0)) this.host.scheduler.release(event);
+  }
+
+  /** Lets every sleep until a time compute its end again. */
+  clockChanged(): void {
+    for (const wakeAgain of [...this.#sleepers]) wakeAgain();
+  }
+
+  #wait(leftMs: () => number, signal: AbortSignal, isWall: boolean): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const firstMs = leftMs();
+    if (firstMs <= 0) return Promise.resolve();
+    const { scheduler } = this.host;
+    const startedMs = scheduler.nowMs;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let event: ScheduledEvent;
+    const finish = (settle: () => void): void => {
+      cancelEvent(event);
+      this.#sleepers.delete(again);
+      signal.removeEventListener("abort", onAbort);
+      settle();
+    };
+    const onAbort = (): void => finish(() => reject(signal.reason));
+    const wake = (): void => finish(resolve);
+    const again = (): void => {
+      cancelEvent(event);
+      // The real clock looks again after each slice, so it notices a step no sooner.
+      const sliceMs = SLICE_MS - (scheduler.nowMs - startedMs) % SLICE_MS;
+      event = scheduler.schedule(Math.max(sliceMs, leftMs()), () => leftMs() > 0 ? again() : wake(), this);
+    };
+    event = scheduler.schedule(firstMs, () => isWall && leftMs() > 0 ? again() : wake(), this);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (isWall) this.#sleepers.add(again);
+    return promise;
+  }
+}
+
+/** Writes the lines of a program's log from `info` on into the trace. */
+function createTraceLogger(own: Process, scope: LogFields): Logger {
+  const write = (level: string) => (message: string, fields: LogFields = {}): void => {
+    if (own.fate === "drop") return;
+    const all = Object.entries({ ...scope, ...fields }).map(([key, value]) => ` ${key}=${describe(value)}`);
+    own.host.scheduler.trace.add(own.name, `${level} ${message}${all.join("")}`);
+  };
+  return {
+    debug() {},
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    with: (fields) => createTraceLogger(own, { ...scope, ...fields }),
+  };
+}
+
+function describe(value: unknown): string {
+  if (value instanceof Error) return JSON.stringify(value.message);
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === "string" ? value.includes(" ") ? JSON.stringify(value) : value : JSON.stringify(value) ?? "";
+}

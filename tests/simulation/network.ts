@@ -1,0 +1,257 @@
+/**
+ * The network between the hosts: connections that deliver messages in order, as TCP does, over links that are slow, lose
+ * packets (which TCP sends again) or are cut.
+ */
+import type { Host, Process } from "./host.ts";
+import { cancelEvent, type Scheduler } from "./scheduler.ts";
+
+/** The state of the link between two hosts, for both directions. */
+export interface Link {
+  /** The time of one packet, and how much longer it may take, in milliseconds. */
+  delayMs: number;
+  jitterMs: number;
+  /** The share of packets that are lost and sent again. */
+  loss: number;
+  /** Nothing passes until it is mended. */
+  isCut: boolean;
+}
+
+/** What one end of a connection does with what arrives. */
+export interface ConnectionHandlers {
+  message(message: unknown): void;
+  /** Called once, unless this end has closed the connection: in order, or as a reset. */
+  closed(code: "end" | "ECONNRESET"): void;
+}
+
+/** One end of a connection. */
+export interface Connection {
+  /** The host at the other end. */
+  readonly remote: string;
+  /** The handlers of this end, which must be set before anything arrives. */
+  handlers: ConnectionHandlers | undefined;
+  readonly isClosed: boolean;
+  send(message: unknown): void;
+  /** Closes this end; the other one gets what was sent before. */
+  close(): void;
+}
+
+/** Takes the connections of clients. */
+export type Accept = (connection: Connection) => void;
+
+/** The first pause before TCP sends a packet again; each further one is twice as long. */
+const RETRANSMIT_MS = 200;
+/** How often a packet of a cut link is sent again before the system gives up: about a quarter of an hour. */
+const GIVE_UP_MS = 924_000;
+
+/** The links and the listeners of all hosts. */
+export class Network {
+  readonly scheduler: Scheduler;
+  /** The link between hosts that have none of their own. */
+  readonly usual: Link = { delayMs: 0.5, jitterMs: 0.5, loss: 0, isCut: false };
+  readonly #hosts = new Map<string, Host>();
+  readonly #names = new Map<string, readonly string[]>();
+  readonly #links = new Map<string, Link>();
+  readonly #listeners = new Map<string, { readonly own: Process; readonly accept: Accept }>();
+  readonly #open = new Map<Process, Set<End>>();
+  /** What waits for a link to be mended. */
+  readonly #waiting = new Map<string, (() => void)[]>();
+
+  constructor(scheduler: Scheduler) {
+    this.scheduler = scheduler;
+  }
+
+  /** Connects a host; its connections end when its process ends. */
+  add(host: Host): void {
+    this.#hosts.set(host.name, host);
+    host.onEnd((own, how) => {
+      for (const [address, listener] of this.#listeners) if (listener.own === own) this.#listeners.delete(address);
+      const ends = this.#open.get(own) ?? [];
+      this.#open.delete(own);
+      for (const end of ends) end.processEnded(how !== "lost power");
+    });
+  }
+
+  /** Gives several hosts one name, as a balancer does: each connection goes to one of those that listen. */
+  name(name: string, hosts: readonly string[]): void {
+    this.#names.set(name, hosts);
+  }
+
+  /** Returns the state of the link between two hosts. */
+  link(one: string, other: string): Link {
+    return this.#links.get(toPair(one, other)) ?? this.usual;
+  }
+
+  /** Changes the link between two hosts. */
+  change(one: string, other: string, edit: Partial<Link>): void {
+    const pair = toPair(one, other);
+    const link = { ...this.link(one, other), ...edit };
+    this.#links.set(pair, link);
+    if (link.isCut) return;
+    const waiting = this.#waiting.get(pair) ?? [];
+    this.#waiting.delete(pair);
+    for (const resume of waiting) resume();
+  }
+
+  /** Accepts connections on a port until the process ends or the result is called. */
+  listen(own: Process, port: number, accept: Accept): () => void {
+    const address = `${own.name}:${port}`;
+    if (this.#listeners.has(address)) throw Object.assign(new Error("address in use"), { code: "EADDRINUSE" });
+    this.#listeners.set(address, { own, accept });
+    return () => void this.#listeners.delete(address);
+  }
+
+  /**
+   * Opens a connection: `done` gets it after a round trip, or a code such as ECONNREFUSED. Without an answer nothing
+   * happens until the caller gives up, as with a host that has no power.
+   */
+  connect(
+    own: Process,
+    name: string,
+    port: number,
+    done: (result: Connection | { readonly code: string }) => void,
+  ): void {
+    const host = this.#resolve(name, port);
+    const server = this.#hosts.get(host);
+    if (server === undefined) return void this.scheduler.schedule(0, () => done({ code: "ENOTFOUND" }), own);
+    this.#carry(own.name, host, undefined, () => {
+      if (!server.hasPower) return;
+      const listener = this.#listeners.get(`${host}:${port}`);
+      if (listener === undefined) return this.#carry(host, own.name, own, () => done({ code: "ECONNREFUSED" }));
+      const near = new End(this, own, host);
+      const far = new End(this, listener.own, own.name);
+      near.other = far;
+      far.other = near;
+      this.#keep(near);
+      this.#keep(far);
+      this.scheduler.schedule(0, () => listener.accept(far), listener.own);
+      this.#carry(host, own.name, own, () => done(near));
+    });
+  }
+
+  /** Resets every connection between two hosts, in the middle of whatever is sent. */
+  reset(one: string, other: string): void {
+    this.scheduler.trace.add(one, `connections to ${other} are reset`);
+    for (const ends of this.#open.values()) {
+      for (const end of [...ends]) if (toPair(end.own.name, end.remote) === toPair(one, other)) end.break();
+    }
+  }
+
+  /** Sends a message from one end of a connection to the other. */
+  deliver(from: End, to: End, arrived: () => void): void {
+    this.#carry(from.own.name, to.own.name, to.own, arrived, () => from.break());
+  }
+
+  forget(end: End): void {
+    this.#open.get(end.own)?.delete(end);
+  }
+
+  #resolve(name: string, port: number): string {
+    const all = this.#names.get(name) ?? [name];
+    const listening = all.filter((host) => this.#listeners.has(`${host}:${port}`));
+    const choice = listening.length === 0 ? all : listening;
+    return choice[Math.floor(this.scheduler.random.float() * choice.length)]!;
+  }
+
+  /** Runs `arrived` in the receiving program when a packet that is sent now has arrived. */
+  #carry(
+    from: string,
+    to: string,
+    receiver: Process | undefined,
+    arrived: () => void,
+    givenUp: () => void = () => {},
+  ): void {
+    const link = this.link(from, to);
+    const { scheduler } = this;
+    if (link.isCut) {
+      const giveUp = scheduler.schedule(GIVE_UP_MS, () => (isLost = true, givenUp()), undefined);
+      let isLost = false;
+      const pair = toPair(from, to);
+      const waiting = this.#waiting.get(pair) ?? [];
+      this.#waiting.set(pair, waiting);
+      waiting.push(() => {
+        cancelEvent(giveUp);
+        if (!isLost) this.#carry(from, to, receiver, arrived, givenUp);
+      });
+      return;
+    }
+    let delayMs = from === to ? 0 : link.delayMs + scheduler.random.float() * link.jitterMs;
+    for (let again = RETRANSMIT_MS; link.loss > 0 && scheduler.random.float() < link.loss; again *= 2) delayMs += again;
+    scheduler.schedule(delayMs, arrived, receiver);
+  }
+
+  #keep(end: End): void {
+    const ends = this.#open.get(end.own) ?? new Set();
+    this.#open.set(end.own, ends);
+    ends.add(end);
+  }
+}
+
+/** A message on its way; those behind it wait until it has arrived. */
+interface Underway {
+  readonly receive: () => void;
+  hasArrived: boolean;
+}
+
+class End implements Connection {
+  readonly own: Process;
+  readonly remote: string;
+  handlers: ConnectionHandlers | undefined;
+  other: End | undefined;
+  isClosed = false;
+  readonly #network: Network;
+  readonly #underway: Underway[] = [];
+
+  constructor(network: Network, own: Process, remote: string) {
+    this.#network = network;
+    this.own = own;
+    this.remote = remote;
+  }
+
+  send(message: unknown): void {
+    if (!this.isClosed) this.#deliver((other) => other.isClosed || other.handlers?.message(message));
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.#end();
+    this.#deliver((other) => other.#ended("end"));
+  }
+
+  /** Ends both sides with a reset. */
+  break(): void {
+    for (const end of [this, this.other!]) {
+      if (!end.isClosed) this.#network.scheduler.schedule(0, () => end.#ended("ECONNRESET"), end.own);
+    }
+  }
+
+  /** The process has ended; a system that still runs resets its connections. */
+  processEnded(isReset: boolean): void {
+    this.isClosed = true;
+    if (isReset) this.#deliver((other) => other.#ended("ECONNRESET"));
+  }
+
+  #deliver(receive: (other: End) => void): void {
+    const other = this.other!;
+    const underway: Underway = { receive: () => receive(other), hasArrived: false };
+    this.#underway.push(underway);
+    this.#network.deliver(this, other, () => {
+      underway.hasArrived = true;
+      while (this.#underway[0]?.hasArrived === true) this.#underway.shift()!.receive();
+    });
+  }
+
+  #ended(code: "end" | "ECONNRESET"): void {
+    if (this.isClosed) return;
+    this.#end();
+    this.handlers?.closed(code);
+  }
+
+  #end(): void {
+    this.isClosed = true;
+    this.#network.forget(this);
+  }
+}
+
+function toPair(one: string, other: string): string {
+  return one < other ? `${one} ${other}` : `${other} ${one}`;
+}

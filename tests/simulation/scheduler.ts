@@ -1,0 +1,176 @@
+/**
+ * The order of everything that happens in a simulation: a queue of events in simulated time. After each event all
+ * microtasks and ticks run, and only then does time move on, so a run depends on its seed alone.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { createHash } from "node:crypto";
+import process from "node:process";
+import { setImmediate } from "node:timers";
+import type { Random } from "../../core/ports.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { createTrace, type DigestedTrace } from "./trace.ts";
+
+/** A program that runs on a host, which owns the events that its code creates. */
+export interface EventOwner {
+  /** The name in the trace. */
+  readonly name: string;
+  /** `drop` for the events of a program that has ended, `hold` for those of one that is paused. */
+  readonly fate: "run" | "hold" | "drop";
+  /** Takes an event of a paused program. */
+  hold(event: ScheduledEvent): void;
+}
+
+/** An event that will run at a simulated time. */
+export interface ScheduledEvent {
+  readonly atMs: number;
+  readonly number: number;
+  readonly owner: EventOwner | undefined;
+  /** Undefined when the event has run or was cancelled. */
+  run: (() => void) | undefined;
+}
+
+/** Node's own function, which the simulation replaces later. */
+const turnLoop = setImmediate;
+
+/** Runs all microtasks and ticks that are due, which Node otherwise does after each callback of its event loop. */
+const drain = (process as unknown as { readonly _tickCallback: () => void })._tickCallback;
+
+/**
+ * The number of events in one turn of the real event loop. Nothing real can complete within a turn; between two of them
+ * V8 may finalize what it has collected.
+ */
+const EVENTS_IN_TURN = 1_000;
+
+/** The queue of events, the simulated time, and the randomness that decides what the world does. */
+export class Scheduler {
+  readonly seed: number;
+  /** The randomness of the world: delays, faults, and what clients do. */
+  readonly random: Random;
+  readonly trace: DigestedTrace;
+  /** The program whose code is running; undefined for the world itself. */
+  readonly owner = new AsyncLocalStorage<EventOwner | undefined>();
+  /** The number of events that have run. */
+  steps = 0;
+  #nowMs = 0;
+  #created = 0;
+  #fault: unknown;
+  readonly #queue: ScheduledEvent[] = [];
+
+  constructor(seed: number, tracePath?: string) {
+    this.seed = seed;
+    this.random = createSeededRandom(deriveSeed(seed, "world"));
+    this.trace = createTrace(() => this.#nowMs, tracePath);
+  }
+
+  /** Milliseconds since the start of the simulation, which no clock of a host shows. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Adds an event; events of the same time run in the order in which they were added. */
+  schedule(delayMs: number, run: () => void, owner: EventOwner | undefined = this.owner.getStore()): ScheduledEvent {
+    const event: ScheduledEvent = { atMs: this.#nowMs + Math.max(0, delayMs), number: this.#created++, owner, run };
+    this.#push(event);
+    return event;
+  }
+
+  /** Adds an event of a paused program again, which happens when it continues. */
+  release({ run, owner }: ScheduledEvent): void {
+    if (run !== undefined) this.schedule(0, run, owner);
+  }
+
+  /** Ends the run with an error: code outside of the simulation, or a broken promise. */
+  fail(error: unknown): void {
+    this.#fault ??= error;
+  }
+
+  /** Runs events until the time, or until the condition holds after an event. Rejects with the error of `fail`. */
+  run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const turn = (): void => {
+        try {
+          for (let count = 0; count < EVENTS_IN_TURN; count++) {
+            const isLast = !this.#step(untilMs);
+            if (this.#fault !== undefined) throw this.#fault;
+            if (isLast || isDone()) return resolve();
+          }
+          turnLoop(turn);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      turnLoop(turn);
+    });
+  }
+
+  /** Runs an asynchronous function of the world itself and returns its result. */
+  async perform<T>(work: () => Promise<T>): Promise<T> {
+    let result: { readonly value: T } | undefined;
+    this.schedule(0, () => {
+      work().then((value) => result = { value }, (error: unknown) => this.fail(error));
+    });
+    await this.run(Infinity, () => result !== undefined);
+    return result!.value;
+  }
+
+  /** Runs the next event, and everything that follows from it without time passing; false when none is due. */
+  #step(untilMs: number): boolean {
+    const next = this.#queue[0];
+    if (next === undefined || next.atMs > untilMs) {
+      this.#nowMs = Math.max(this.#nowMs, untilMs);
+      return false;
+    }
+    this.#pop();
+    const { run, owner } = next;
+    const fate = run === undefined ? "drop" : owner?.fate ?? "run";
+    if (fate === "hold") owner?.hold(next);
+    if (fate !== "run" || run === undefined) return true;
+    this.#nowMs = next.atMs;
+    next.run = undefined;
+    this.steps++;
+    this.owner.run(owner, run);
+    drain();
+    return true;
+  }
+
+  #push(event: ScheduledEvent): void {
+    const queue = this.#queue;
+    let at = queue.length;
+    queue.push(event);
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (!isBefore(event, queue[above]!)) break;
+      queue[at] = queue[above]!;
+      at = above;
+    }
+    queue[at] = event;
+  }
+
+  #pop(): void {
+    const queue = this.#queue;
+    const last = queue.pop()!;
+    if (queue.length === 0) return;
+    let at = 0;
+    for (let below = 1; below < queue.length; below = 2 * at + 1) {
+      if (below + 1 < queue.length && isBefore(queue[below + 1]!, queue[below]!)) below++;
+      if (!isBefore(queue[below]!, last)) break;
+      queue[at] = queue[below]!;
+      at = below;
+    }
+    queue[at] = last;
+  }
+}
+
+/** Derives a number from the seed of a run and a name, so that one more host changes nothing for the others. */
+export function deriveSeed(seed: number, name: string): number {
+  return createHash("sha256").update(`${seed} ${name}`).digest().readUInt32BE(0);
+}
+
+/** Cancels an event; one that has run stays as it is. */
+export function cancelEvent(event: ScheduledEvent | undefined): void {
+  if (event !== undefined) event.run = undefined;
+}
+
+function isBefore(one: ScheduledEvent, other: ScheduledEvent): boolean {
+  return one.atMs < other.atMs || (one.atMs === other.atMs && one.number < other.number);
+}

@@ -1,0 +1,162 @@
+/**
+ * A server of the simulation: the parts of `up` as `cli/instance` wires them, over a given storage, with the simulated
+ * network instead of a listener.
+ */
+import { ensureServing } from "../../cli/instance/serving.ts";
+import { tokenApproverObjects } from "../../cli/instance/approver.ts";
+import { createSecretStore, createTrustLookup, runInProcess, UP_SIGNERS } from "../../cli/instance/controllers.ts";
+import { dataDirAt } from "../../cli/instance/data_dir.ts";
+import type { InstanceDeps } from "../../cli/instance/deps.ts";
+import { ROOT_USER } from "../../cli/instance/in_process_users.ts";
+import { autoApproveBinding, initialBindings, offeredRoles } from "../../cli/instance/instance_rbac.ts";
+import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../cli/instance/joining.ts";
+import { keepFresh } from "../../cli/instance/keep_fresh.ts";
+import { Parts, runBeside } from "../../cli/instance/parts.ts";
+import { openRegister, parseLeaf } from "../../cli/instance/register.ts";
+import { keepRevocations, revocationObjects } from "../../cli/instance/revocation.ts";
+import { runElected, SHARED_STORE_ELECTION } from "../../cli/instance/run_elected.ts";
+import { USER_AGENT } from "../../cli/version.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { planServingNames } from "../../core/pki/serving_certificate.ts";
+import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
+import { GIT_VERSION } from "../../core/version.ts";
+import { type Api, createApi } from "../../server/server.ts";
+import type { StoreContents } from "../../server/storage/etcd/contents.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import type { Process, Program } from "./host.ts";
+import { serveHttps } from "./https.ts";
+import type { Network } from "./network.ts";
+
+/** The port of every server. */
+export const PORT = 6443;
+/** The name under which clients reach one of the servers. */
+export const API_HOST = "api";
+
+/** An open storage; `contents` is there when other servers share it. */
+export interface OpenStorage {
+  readonly storage: Storage;
+  readonly contents: StoreContents | undefined;
+}
+
+/** What the servers of a cluster have in common. */
+export interface Cluster {
+  readonly network: Network;
+  readonly authority: Authority;
+  /** Opens the storage of a process that starts. */
+  readonly openStorage: (own: Process) => Promise<OpenStorage>;
+  /** Called when a server has started. */
+  readonly onReady: (own: Process, api: Api) => void;
+}
+
+/** The path of the bootstrap kubeconfig on the disk of a server. */
+export const BOOTSTRAP_KUBECONFIG = "/var/lib/tlsboot/bootstrap.kubeconfig";
+const DATA_DIR = "/var/lib/tlsboot";
+const YEAR_MS = 365 * 86_400_000;
+
+/** Creates the program of a server. */
+export function createServerProgram(cluster: Cluster): Program {
+  return async (own) => {
+    const { network, authority } = cluster;
+    const signal = new AbortController().signal;
+    const deps = createDeps(own);
+    const { storage, contents } = await cluster.openStorage(own);
+    const isNew = (await storage.list("/registry/namespaces/", { limit: 1 })).items.length === 0;
+    const parts = new Parts();
+    const { register, recordUsed, record } = parts.add(
+      await openRegister({
+        storage,
+        authority: () => authority,
+        retentionMs: YEAR_MS,
+        earlierFile: `${DATA_DIR}/issued`,
+      }, deps),
+    );
+    await recordUsed(authority.certificate, "ca");
+    const clientCas = [authority.certificate];
+    const dir = dataDirAt(DATA_DIR);
+    const names = planServingNames([own.name, API_HOST], () => false);
+    let serving = await ensureServing(dir, authority, names, deps);
+    await recordUsed(parseLeaf(serving.certificatePem), "serving");
+    const api = await createApi({
+      storage,
+      ...deps,
+      port: PORT,
+      tokenFile: undefined,
+      bootstrapTokens: true,
+      anonymous: true,
+      audit: undefined,
+      version: { major: "1", minor: "37", gitVersion: GIT_VERSION },
+      objects: [
+        ...(isNew ? initialBindings() : []),
+        ...offeredRoles(),
+        autoApproveBinding(),
+        ...tokenApproverObjects(false),
+        ...revocationObjects(),
+      ],
+      register,
+      nodeRecovery: undefined,
+      clientCas: () => clientCas,
+      serverAddress: () => `${API_HOST}:${PORT}`,
+      signingRequests: { maxOpenPerRequester: 0, servedSigners: () => UP_SIGNERS },
+    });
+    parts.add(keepRevocations({ server: api, storage }, deps));
+    serveHttps(own, network, PORT, { app: api.app, serving: () => serving, clientCas: () => clientCas });
+    parts.add({
+      async renew() {
+        const next = await ensureServing(dir, authority, names, deps);
+        if (next.certificatePem === serving.certificatePem) return;
+        await record(parseLeaf(next.certificatePem), "serving");
+        serving = next;
+      },
+    });
+    const published = { server: `https://${API_HOST}:${PORT}`, caPem: authority.certificatePem };
+    const isShared = contents !== undefined;
+    await ensureClusterInfo({ server: api, isShared }, published, deps, signal);
+    const secrets = createSecretStore(api.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
+    const renew = async (): Promise<void> => {
+      await ensureBootstrapKubeconfig({ path: BOOTSTRAP_KUBECONFIG }, secrets, published, deps, signal);
+    };
+    await renew();
+    parts.add({ renew });
+    const settings = {
+      authorities: () => Promise.resolve(authority),
+      signerNames: UP_SIGNERS,
+      signingDurationSeconds: DEFAULT_SIGNING_SECONDS,
+      isTrustedForClients: createTrustLookup({ clientCas: () => clientCas }),
+      trust: {
+        content: () => ({ trustBundle: authority.certificatePem, annotations: {} }),
+        onChange: () => ({ [Symbol.dispose]() {} }),
+      },
+      storage,
+      register,
+      contents,
+      without: [],
+    };
+    const runControllers = (life: AbortSignal): Promise<void> => runInProcess(api, settings, deps, life);
+    const failure = Promise.withResolvers<never>();
+    const beside = { until: signal, onFailure: (error: unknown) => failure.reject(error) };
+    const leases = api.transportFor(ROOT_USER, USER_AGENT);
+    runBeside(
+      (life) => isShared ? runElected(leases, SHARED_STORE_ELECTION, deps, runControllers, life) : runControllers(life),
+      beside,
+    );
+    runBeside((life) => keepFresh(() => parts.renew(), deps, life), beside);
+    cluster.onReady(own, api);
+    await failure.promise;
+  };
+}
+
+/** Creates the adapters of a program that runs on a host. */
+export function createDeps(own: Process): InstanceDeps {
+  const { clock, random, logger } = own;
+  return {
+    files: own.host.files,
+    clock,
+    random,
+    logger,
+    cwd: "/",
+    // The CA of the simulation is in memory.
+    keys: undefined as unknown as InstanceDeps["keys"],
+    heap: undefined,
+    stdout: { write() {} },
+  };
+}

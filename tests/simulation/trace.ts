@@ -1,0 +1,56 @@
+/** The trace of a run: one line of text for everything that happened, the same bytes for the same seed. */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, writeSync } from "node:fs";
+
+/** Receives the lines of a run. */
+export interface Trace {
+  /** Adds a line: the simulated time, the host, and what happened there. */
+  add(host: string, what: string): void;
+}
+
+/** A trace of which only a digest is kept, and that a file may keep as a whole. */
+export interface DigestedTrace extends Trace {
+  readonly lines: number;
+  /** Returns the SHA-256 of all bytes, hex, and ends the file. */
+  end(): string;
+}
+
+/** The bytes that are collected before they are hashed and written. */
+const BUFFERED_CHARACTERS = 65_536;
+
+/** Creates a trace; `nowMs` is the simulated time. */
+export function createTrace(nowMs: () => number, path?: string): DigestedTrace {
+  const hash = createHash("sha256");
+  const file = path === undefined ? undefined : openSync(path, "w");
+  let text = "";
+  let lines = 0;
+  const flush = (): void => {
+    hash.update(text);
+    if (file !== undefined) writeSync(file, text);
+    text = "";
+  };
+  return {
+    add(host, what) {
+      text += `${formatTime(nowMs())} ${host} ${what}\n`;
+      lines++;
+      if (text.length > BUFFERED_CHARACTERS) flush();
+    },
+    get lines() {
+      return lines;
+    },
+    end() {
+      flush();
+      if (file !== undefined) closeSync(file);
+      return hash.digest("hex");
+    },
+  };
+}
+
+/** Formats a simulated time as days, hours, minutes, seconds and milliseconds, such as `12d03:04:05.678`. */
+export function formatTime(ms: number): string {
+  const whole = Math.floor(ms);
+  const part = (unit: number, below: number, width: number): string =>
+    String(Math.floor(whole / unit) % below).padStart(width, "0");
+  const time = `${part(3_600_000, 24, 2)}:${part(60_000, 60, 2)}:${part(1_000, 60, 2)}.${part(1, 1_000, 3)}`;
+  return `${Math.floor(whole / 86_400_000)}d${time}`;
+}
