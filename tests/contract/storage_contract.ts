@@ -1,5 +1,6 @@
 /** The promises of every Storage, as tests that run against any implementation. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -15,6 +16,7 @@ import {
   type Write,
   WriteRefusedError,
 } from "../../server/storage/storage.ts";
+import type { StoredValues } from "../../server/storage/etcd/contents.ts";
 import { CLOCK_JUMPS } from "../support/clock_jumps.ts";
 import { createFakeClock, until } from "../support/fake_clock.ts";
 
@@ -38,6 +40,19 @@ export interface StorageTraits {
 
 /** A store of one process. */
 export const OWN: StorageTraits = { keepsCallOrder: true, expiresByClock: true };
+
+/** A store on etcd, which other servers write and whose time is etcd's. */
+export const SHARED: StorageTraits = { keepsCallOrder: false, expiresByClock: false };
+
+/** Plain JSON, for the made-up kinds of the contract. */
+export const JSON_VALUES: StoredValues = {
+  root: "/registry/",
+  prefixes: ["/registry/"],
+  encode(_key, { kind: _kind, apiVersion: _apiVersion, ...object }) {
+    return Buffer.from(JSON.stringify(object));
+  },
+  decode: (_key, value) => JSON.parse(new TextDecoder().decode(value)),
+};
 
 const PREFIX = "/registry/things/";
 const MINUTE = 60_000;

@@ -9,22 +9,20 @@ import { createSystemClock } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
-import type { StoredValues } from "../../server/storage/etcd/contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
-import { collect, creations, type OpenStorage, readContent, testStorage, thing } from "../contract/storage_contract.ts";
+import {
+  collect,
+  creations,
+  JSON_VALUES,
+  type OpenStorage,
+  readContent,
+  SHARED,
+  testStorage,
+  thing,
+} from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
-
-/** Plain JSON, for the made-up kinds of the contract. */
-const JSON_VALUES: StoredValues = {
-  root: "/registry/",
-  prefixes: ["/registry/"],
-  encode(_key, { kind: _kind, apiVersion: _apiVersion, ...object }) {
-    return Buffer.from(JSON.stringify(object));
-  },
-  decode: (_key, value) => JSON.parse(new TextDecoder().decode(value)),
-};
 
 /** Deletes everything, and forgets that there was anything, so that each test starts with a history of its own. */
 async function empty(url: string): Promise<void> {
@@ -47,8 +45,6 @@ async function openStore({ urls }: Etcd, clock: Clock = createSystemClock()): Pr
   });
   return storage;
 }
-
-const SHARED = { keepsCallOrder: false, expiresByClock: false };
 
 for (const release of ["etcd", "etcd-3.5"] as const) {
   let etcd: Etcd;

@@ -1,7 +1,7 @@
 /** Opens a store on an etcd (3.5.13 and later), which other tlsboot servers and kube-apiservers may share, and compacts it. */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
-import { EtcdClient, type EtcdEndpoints } from "./client.ts";
+import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";
 import { assertReleases } from "./release.ts";
 import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
@@ -15,7 +15,7 @@ import type { Storage } from "../storage.ts";
 export type { EtcdEndpoints };
 
 /** The options of a store on etcd; times in milliseconds. */
-export interface EtcdStorageDeps extends Partial<StorageTimes> {
+export interface EtcdStorageDeps extends Partial<StorageTimes>, Pick<EtcdClientParts, "members"> {
   readonly endpoints: EtcdEndpoints;
   readonly values: StoredValues;
   readonly clock: Clock;
@@ -40,6 +40,7 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> 
   const client = new EtcdClient(
     endpoints,
     observer === undefined ? undefined : { observer, nowMs: () => clock.elapsedMs() },
+    deps,
   );
   try {
     assertReleases(await client.statuses());

@@ -1,0 +1,142 @@
+/** The simulated etcd keeps the promises of a store, under the real client, mirror and storage. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { isAppError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports.ts";
+import { type After, afterReal } from "../../server/storage/etcd/after.ts";
+import { EtcdClient } from "../../server/storage/etcd/client.ts";
+import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
+import { JSON_VALUES, type OpenStorage, SHARED, testStorage } from "../contract/storage_contract.ts";
+import { testStorageModel } from "../contract/storage_model.ts";
+import { createFakeAfter } from "../support/fake_after.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { EtcdModel } from "./etcd_model.ts";
+
+const ENDPOINTS = { servers: ["etcd"], caPem: undefined, certificate: undefined, prefix: "/registry" };
+
+function openOn(members: number): OpenStorage {
+  return async (clock: Clock) => {
+    const timers: (() => void)[] = [];
+    const after: After = (ms, run) => {
+      const cancel = afterReal(ms, run);
+      timers.push(cancel);
+      return cancel;
+    };
+    const model = new EtcdModel({ members, after, random: createSeededRandom().float });
+    const { storage } = await openEtcdStorage({
+      endpoints: ENDPOINTS,
+      members: model.connect("server"),
+      values: JSON_VALUES,
+      clock,
+      compactionIntervalMs: 0,
+    });
+    return {
+      storage,
+      async [Symbol.asyncDispose]() {
+        await storage[Symbol.asyncDispose]();
+        for (const cancel of timers) cancel();
+      },
+    };
+  };
+}
+
+for (const members of [1, 3]) {
+  testStorage(`openEtcdStorage() on a simulated etcd of ${members}`, openOn(members), SHARED);
+  testStorageModel(`openEtcdStorage() on a simulated etcd of ${members}`, openOn(members), 10, 1);
+}
+
+test("a simulated etcd keeps what it acknowledged and reads are current, whatever fails", async () => {
+  const { after, advance } = createFakeAfter();
+  const { float } = createSeededRandom(3);
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(float() * items.length)]!;
+  const model = new EtcdModel({ members: 3, after, random: float });
+  const client = new EtcdClient(ENDPOINTS, undefined, { members: model.connect("server"), after });
+  const places = [...model.members, "server"];
+  const down = new Set<string>();
+  const acknowledged = new Set<string>();
+  let unknown = 0;
+  let stale = 0;
+  let failedReads = 0;
+  const read = async () => {
+    const before = [...acknowledged];
+    const { kvs } = await client.range({ key: "/registry/k", below: "/registry/k" });
+    const keys = new Set(kvs.map(({ key }) => key));
+    if (!before.every((key) => keys.has(key))) stale++;
+  };
+  for (let round = 0; round < 400; round++) {
+    const member = pick(model.members);
+    switch (
+      pick([
+        "none",
+        "none",
+        "none",
+        "cut",
+        "heal",
+        "heal",
+        "heal",
+        "heal",
+        "crash",
+        "restart",
+        "restart",
+        "move",
+        "lose",
+        "slow",
+      ])
+    ) {
+      case "cut":
+        model.cut(member, pick(places.filter((place) => place !== member)));
+        break;
+      case "heal":
+        for (const place of places) if (place !== member) model.heal(member, place);
+        break;
+      case "crash":
+        if (!down.has(member)) model.crash(member);
+        down.add(member);
+        break;
+      case "restart":
+        if (down.delete(member)) model.restart(member);
+        break;
+      case "move":
+        model.moveLeader();
+        break;
+      case "lose":
+        model.loseAnswers("server", 1);
+        break;
+      case "slow":
+        model.slow(member, pick([undefined, 5_000]));
+    }
+    const key = `/registry/k${round}`;
+    client.write([{ key, guard: { modRevision: 0 }, value: Buffer.from("v") }]).then(
+      () => acknowledged.add(key),
+      (error) => {
+        assert.ok(isAppError(error, "unreachable"), String(error));
+        unknown++;
+      },
+    );
+    read().catch(() => failedReads++);
+    await advance(pick([1, 20, 500, 3_000]));
+  }
+  for (const one of places) for (const other of places) model.heal(one, other);
+  for (const member of down) model.restart(member);
+  for (const member of model.members) model.slow(member);
+  await advance(30_000);
+  const all = read();
+  await advance(5_000);
+  await all;
+  assert.equal(stale, 0);
+  assert.ok(
+    acknowledged.size > 50 && unknown > 50 && failedReads > 20,
+    `${acknowledged.size} ${unknown} ${failedReads}`,
+  );
+  assert.ok(model.term > 10);
+  const stored = model.store.range({
+    key: "/registry/k",
+    rangeEnd: "/registry/l",
+    limit: 0,
+    revision: 0,
+    countOnly: true,
+  });
+  assert.ok(stored.count > acknowledged.size, "some writes took place without an answer");
+  client.close();
+});

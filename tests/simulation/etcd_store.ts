@@ -1,0 +1,220 @@
+/**
+ * The state machine that etcd's members replicate: keys with all their versions since the last compaction, and leases.
+ * It is the state after the last committed entry; a member that is behind reads an earlier revision of it
+ * (etcd `server/storage/mvcc/kvstore.go`, `server/lease/lessor.go`).
+ */
+import { status } from "@grpc/grpc-js";
+import type {
+  ModelKeyValue,
+  ModelOperation,
+  ModelOperationAnswer,
+  ModelRange,
+  ModelRangeAnswer,
+  ModelTransaction,
+} from "./etcd_messages.ts";
+
+/** How far a member has applied the log. */
+export interface ModelView {
+  readonly revision: number;
+  readonly compacted: number;
+}
+
+/** A change of a key; a deletion has no value and version 0. */
+export interface ModelChange {
+  readonly isDeletion: boolean;
+  readonly kv: ModelKeyValue;
+}
+
+/** An error of etcd with its gRPC code (etcd `api/v3rpc/rpctypes/error.go`). */
+export class ModelError extends Error {
+  readonly code: number;
+  readonly details: string;
+
+  constructor(code: number, details: string) {
+    super(details);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+const NOTHING = new Uint8Array();
+/** The largest number of operations of a transaction (`--max-txn-ops`). */
+const MAX_OPERATIONS = 128;
+
+export class EtcdStore {
+  #revision = 1;
+  #compacted = 0;
+  /** Every version of a key since the last compaction, oldest first. */
+  readonly #versions = new Map<string, ModelChange[]>();
+  /** The keys of the versions, in order. */
+  readonly #order: string[] = [];
+  /** The changes since the last compaction, in order. */
+  #changes: ModelChange[] = [];
+  readonly #leases = new Map<bigint, Set<string>>();
+
+  get view(): ModelView {
+    return { revision: this.#revision, compacted: this.#compacted };
+  }
+
+  /** Reads at a revision, as a member sees it that has applied up to `view`. Throws ModelError. */
+  range(request: ModelRange, view: ModelView = this.view): ModelRangeAnswer {
+    const { key, rangeEnd, limit, countOnly } = request;
+    const revision = request.revision === 0 ? view.revision : request.revision;
+    if (revision > view.revision) {
+      throw new ModelError(status.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision");
+    }
+    if (revision < view.compacted) throw compactedError();
+    const found: ModelKeyValue[] = [];
+    const keys = rangeEnd === "" ? [key] : this.#keysBetween(key, rangeEnd);
+    for (const name of keys) {
+      const change = this.#findVersion(name, revision);
+      if (change !== undefined && !change.isDeletion) found.push(change.kv);
+    }
+    if (countOnly) return { kvs: [], more: false, count: found.length };
+    const kvs = limit > 0 ? found.slice(0, limit) : found;
+    return { kvs, more: kvs.length < found.length, count: found.length };
+  }
+
+  /** Applies a transaction, whole or not at all. Throws ModelError. */
+  transact({ guards, success, failure }: ModelTransaction): {
+    readonly succeeded: boolean;
+    readonly answers: readonly ModelOperationAnswer[];
+  } {
+    const succeeded = guards.every(({ key, target, value }) => {
+      const current = this.#findVersion(key, this.#revision);
+      return (current === undefined || current.isDeletion ? 0 : current.kv[target]) === value;
+    });
+    const operations = succeeded ? success : failure;
+    for (const operation of operations) {
+      if (operation.kind === "put" && operation.lease !== 0n && !this.#leases.has(operation.lease)) throw leaseError();
+    }
+    const next = this.#revision + 1;
+    const answers = operations.map((operation) => this.#perform(operation, next));
+    if (this.#changes.at(-1)?.kv.modRevision === next) this.#revision = next;
+    return { succeeded, answers };
+  }
+
+  /** Forgets the versions before a revision. Throws ModelError. */
+  compact(revision: number): void {
+    if (revision <= this.#compacted) throw compactedError();
+    if (revision > this.#revision) {
+      throw new ModelError(status.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision");
+    }
+    this.#compacted = revision;
+  }
+
+  /** Frees what no member can read any more. */
+  forgetBefore(revision: number): void {
+    this.#changes = this.#changes.filter(({ kv }) => kv.modRevision > revision);
+    for (const [key, versions] of this.#versions) {
+      const kept = versions.findLastIndex(({ kv }) => kv.modRevision <= revision);
+      const isGone = kept >= 0 && versions[kept]!.isDeletion;
+      if (kept > 0 || isGone) versions.splice(0, isGone ? kept + 1 : kept);
+      if (versions.length > 0) continue;
+      this.#versions.delete(key);
+      this.#order.splice(this.#indexOf(key), 1);
+    }
+  }
+
+  /** The changes of a range of keys after one revision and up to another one. */
+  changes(key: string, rangeEnd: string, after: number, upTo: number): ModelChange[] {
+    const found: ModelChange[] = [];
+    for (let index = this.#changes.length - 1; index >= 0; index--) {
+      const change = this.#changes[index]!;
+      if (change.kv.modRevision <= after) break;
+      if (change.kv.modRevision <= upTo && isBetween(change.kv.key, key, rangeEnd)) found.push(change);
+    }
+    return found.reverse();
+  }
+
+  grant(id: bigint): void {
+    this.#leases.set(id, new Set());
+  }
+
+  /** Ends a lease and deletes its keys, in one revision. Throws ModelError. */
+  revoke(id: bigint): void {
+    const keys = this.#leases.get(id);
+    if (keys === undefined) throw leaseError();
+    this.#leases.delete(id);
+    const success = [...keys].sort().map((key) => ({ kind: "delete" as const, key }));
+    if (success.length > 0) this.transact({ guards: [], success, failure: [] });
+  }
+
+  #perform(operation: ModelOperation, revision: number): ModelOperationAnswer {
+    if (operation.kind === "range") {
+      return { kind: "range", range: this.range(operation.range) };
+    }
+    const { key } = operation;
+    const current = this.#findVersion(key, this.#revision);
+    const alive = current === undefined || current.isDeletion ? undefined : current.kv;
+    if (operation.kind === "delete") {
+      if (alive === undefined) return { kind: "delete", deleted: 0 };
+      this.#leases.get(alive.lease)?.delete(key);
+      const kv = { key, createRevision: 0, modRevision: revision, version: 0, value: NOTHING, lease: 0n };
+      this.#add({ isDeletion: true, kv });
+      return { kind: "delete", deleted: 1 };
+    }
+    const { value, lease } = operation;
+    if (alive !== undefined) this.#leases.get(alive.lease)?.delete(key);
+    this.#leases.get(lease)?.add(key);
+    const { version, createRevision } = alive ?? { version: 0, createRevision: revision };
+    const kv = { key, createRevision, modRevision: revision, version: version + 1, value, lease };
+    this.#add({ isDeletion: false, kv });
+    return { kind: "put" };
+  }
+
+  #add(change: ModelChange): void {
+    const { key } = change.kv;
+    const versions = this.#versions.get(key);
+    if (versions === undefined) {
+      this.#versions.set(key, [change]);
+      this.#order.splice(this.#indexOf(key), 0, key);
+    } else versions.push(change);
+    this.#changes.push(change);
+  }
+
+  #findVersion(key: string, revision: number): ModelChange | undefined {
+    return this.#versions.get(key)?.findLast(({ kv }) => kv.modRevision <= revision);
+  }
+
+  #keysBetween(key: string, rangeEnd: string): readonly string[] {
+    return this.#order.slice(this.#indexOf(key), this.#indexOf(rangeEnd));
+  }
+
+  /** The index of the first key that is not less than another one. */
+  #indexOf(key: string): number {
+    let low = 0;
+    let high = this.#order.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#order[middle]! < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** Checks a transaction as a member does before it proposes it. Throws ModelError. */
+export function checkTransaction({ guards, success, failure }: ModelTransaction): void {
+  if (Math.max(guards.length, success.length, failure.length) > MAX_OPERATIONS) {
+    throw new ModelError(status.INVALID_ARGUMENT, "etcdserver: too many operations in txn request");
+  }
+  for (const operations of [success, failure]) {
+    const put = operations.flatMap((operation) => operation.kind === "put" ? [operation.key] : []);
+    const isDeleted = operations.some((operation) => operation.kind === "delete" && put.includes(operation.key));
+    if (new Set(put).size === put.length && !isDeleted) continue;
+    throw new ModelError(status.INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request");
+  }
+}
+
+function isBetween(key: string, first: string, rangeEnd: string): boolean {
+  return rangeEnd === "" ? key === first : key >= first && key < rangeEnd;
+}
+
+function compactedError(): ModelError {
+  return new ModelError(status.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted");
+}
+
+function leaseError(): ModelError {
+  return new ModelError(status.NOT_FOUND, "etcdserver: requested lease not found");
+}
