@@ -72,15 +72,27 @@ export function createConnector(options: ConnectOptions): Connect {
 
 /** Reads the client certificate and key that a kubeconfig refers to. AppError `kubeconfig_invalid` or `key_invalid`. */
 export async function readClientPair(cluster: ResolvedCluster, files: FilePort): Promise<CredentialPair> {
-  if (cluster.clientCertificate === undefined || cluster.clientKey === undefined) {
+  return parseClientPair(cluster, await readPairTexts(cluster, files));
+}
+
+/** The PEM texts of a client certificate and its key. */
+interface PairTexts {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+async function readPairTexts({ clientCertificate, clientKey }: ResolvedCluster, files: FilePort): Promise<PairTexts> {
+  if (clientCertificate === undefined || clientKey === undefined) {
     throw new AppError("kubeconfig_invalid", "cannot read the client certificate: the kubeconfig names none");
   }
-  const certificate = await readSource(cluster.clientCertificate, files);
-  const keySource = cluster.clientKey;
-  const key = keySource.kind === "pem" ? keySource.pem.reveal() : await readSource(keySource, files);
+  const certificate = await readSource(clientCertificate, files);
+  return { certificate, key: clientKey.kind === "pem" ? clientKey.pem.reveal() : await readSource(clientKey, files) };
+}
+
+function parseClientPair({ clientCertificate }: ResolvedCluster, { certificate, key }: PairTexts): CredentialPair {
   const pair = parseCredentialPair(certificate, key);
   if (pair.ok) return pair.value;
-  const where = cluster.clientCertificate.kind === "file" ? `"${cluster.clientCertificate.path}"` : "in the kubeconfig";
+  const where = clientCertificate?.kind === "file" ? `"${clientCertificate.path}"` : "in the kubeconfig";
   throw new AppError("key_invalid", `cannot use the client certificate ${where}: ${pair.error}`);
 }
 
@@ -88,13 +100,18 @@ async function createPairReader(
   cluster: ResolvedCluster,
   files: FilePort,
 ): Promise<() => Promise<ClientPair | undefined>> {
-  let last = await readClientPair(cluster, files);
+  let texts = await readPairTexts(cluster, files);
+  let last = parseClientPair(cluster, texts);
   if (cluster.clientCertificate?.kind !== "file" && cluster.clientKey?.kind !== "file") {
     return () => Promise.resolve(last);
   }
   return async () => {
     try {
-      last = await readClientPair(cluster, files);
+      const found = await readPairTexts(cluster, files);
+      // Most reads find the same texts, which are not parsed again.
+      if (found.certificate === texts.certificate && found.key === texts.key) return last;
+      last = parseClientPair(cluster, found);
+      texts = found;
     } catch (error) {
       // In the middle of a renewal the files may not match; the previous pair still works.
       if (!(error instanceof AppError)) throw error;
