@@ -4,8 +4,11 @@ import { UsageError } from "../torture/flags.ts";
 
 export interface SimulationFlags {
   readonly seed: number;
-  readonly days: number;
+  readonly hours: number;
+  /** The lifetime that nodes request for their certificates, in hours. */
+  readonly lifetime: number;
   readonly nodes: number;
+  readonly servers: number;
   /** The file that keeps the trace. */
   readonly trace: string | undefined;
 }
@@ -15,8 +18,10 @@ export function readFlags(args: readonly string[]): SimulationFlags {
   const values = parse(args);
   return {
     seed: wholeNumber("seed", values.seed),
-    days: wholeNumber("days", values.days, 1),
+    hours: wholeNumber("hours", values.hours ?? String(24 * wholeNumber("days", values.days)), 1),
+    lifetime: wholeNumber("lifetime", values.lifetime, 1),
     nodes: wholeNumber("nodes", values.nodes, 1),
+    servers: wholeNumber("servers", values.servers, 1),
     trace: values.trace,
   };
 }
@@ -28,7 +33,10 @@ function parse(args: readonly string[]) {
       options: {
         seed: { type: "string", default: "1" },
         days: { type: "string", default: "10" },
+        hours: { type: "string" },
+        lifetime: { type: "string", default: "24" },
         nodes: { type: "string", default: "20" },
+        servers: { type: "string", default: "1" },
         trace: { type: "string" },
       },
     }).values;

@@ -1,13 +1,18 @@
-/** A node of the simulation: the program of `tlsboot bootstrap --rotate-certificates`. */
-import { bootstrap, createKubeconfigFinder } from "../../client/bootstrap.ts";
+/** The nodes of the simulation: kubelets, and machines with `tlsboot bootstrap --rotate-certificates`. */
+import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
+import { openCredentialStore } from "../../client/certificate/credential_store.ts";
+import { connectAsNode } from "../../client/node_kubeconfig.ts";
+import { createCertificateRequester, createFixedSource, runCertificateManager } from "../../client/rotation.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import { BOOTSTRAP_FLAGS } from "../../cli/commands/bootstrap/flags.ts";
 import { keepRotating } from "../../cli/commands/bootstrap/keep_rotating.ts";
+import type { Machine, Tools } from "../../cli/commands/bootstrap/machine.ts";
 import { getDefaultSettings } from "../../cli/instance/instance.ts";
 import type { Io } from "../../cli/io.ts";
 import { USER_AGENT } from "../../cli/version.ts";
-import { parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { Process, Program } from "./host.ts";
 
 /** The files of a node. */
@@ -17,8 +22,10 @@ export const NODE_FILES = {
   certDir: "/var/lib/kubelet/pki",
 } as const;
 
-/** The settings of a node, and where its certificates are reported. */
+/** What runs on a node, and where its certificates are reported. */
 export interface NodeOptions {
+  /** A kubelet renews its client certificate; `tlsboot` also follows the CAs of the cluster, over a watch. */
+  readonly kind: "kubelet" | "tlsboot";
   /** The lifetime that it requests, in milliseconds. */
   readonly durationMs: number;
   /** Called for each pair that is on its disk. */
@@ -26,7 +33,7 @@ export interface NodeOptions {
 }
 
 /** Creates the program of a node. */
-export function createNodeProgram({ durationMs, onPair }: NodeOptions): Program {
+export function createNodeProgram(options: NodeOptions): Program {
   return async (own) => {
     const { clock, random, logger, host: { files } } = own;
     const signal = new AbortController().signal;
@@ -36,16 +43,46 @@ export function createNodeProgram({ durationMs, onPair }: NodeOptions): Program 
     const connect = createConnector({ files, clock, userAgent: USER_AGENT });
     const findCluster = createKubeconfigFinder(NODE_FILES.bootstrapKubeconfig, files);
     const shared = { files, clock, random, logger, connect, findCluster };
-    const outcome = await bootstrap({ ...machine, ...shared, expirationSeconds: durationMs / 1000 }, signal);
-    onPair(own, outcome.pair);
+    const outcome = await bootstrap({ ...machine, ...shared, expirationSeconds: options.durationMs / 1000 }, signal);
+    options.onPair(own, outcome.pair);
+    const tools: Tools = { ...shared, io: createIo(own) };
+    if (options.kind === "kubelet") return await renewAsKubelet(own, machine, tools, options, signal);
     await keepRotating({
-      settings: { ...getDefaultSettings(BOOTSTRAP_FLAGS), duration: durationMs },
+      settings: { ...getDefaultSettings(BOOTSTRAP_FLAGS), duration: options.durationMs },
       machine,
-      tools: { ...shared, io: createIo(own) },
-      onChange: ({ pair }) => Promise.resolve(onPair(own, pair)),
+      tools,
+      onChange: ({ pair }) => Promise.resolve(options.onPair(own, pair)),
       onTrust: () => {},
     }, signal);
   };
+}
+
+async function renewAsKubelet(
+  own: Process,
+  { nodeName, kubeconfigPath, certDir }: Machine,
+  { files, connect, logger, findCluster, io: { clock, random } }: Tools,
+  { durationMs, onPair }: NodeOptions,
+  signal: AbortSignal,
+): Promise<never> {
+  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  const shared = { clock, random, logger };
+  return await runCertificateManager({
+    ...shared,
+    purpose: "client",
+    store,
+    template: createFixedSource({ ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
+    requestCertificate: createCertificateRequester({
+      ...shared,
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: (algorithm) => getKubeletUsages("renewal", algorithm),
+      expirationSeconds: durationMs / 1000,
+      connect: async (credentials, until) =>
+        credentials === "current"
+          ? await connectAsNode({ kubeconfigPath, store, files, connect })
+          : await connect(await findCluster(until)),
+    }),
+    onRotated: (pair) => onPair(own, pair),
+  }, signal);
 }
 
 /** Creates the environment of a command, of which the rotation uses the clock and the randomness. */

@@ -14,7 +14,7 @@ import { keepFresh } from "../../cli/instance/keep_fresh.ts";
 import { Parts, runBeside } from "../../cli/instance/parts.ts";
 import { openRegister, parseLeaf } from "../../cli/instance/register.ts";
 import { keepRevocations, revocationObjects } from "../../cli/instance/revocation.ts";
-import { runElected, SHARED_STORE_ELECTION } from "../../cli/instance/run_elected.ts";
+import { type Election, runElected, SHARED_STORE_ELECTION } from "../../cli/instance/run_elected.ts";
 import { USER_AGENT } from "../../cli/version.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { planServingNames } from "../../core/pki/serving_certificate.ts";
@@ -52,6 +52,17 @@ export interface Cluster {
 export const BOOTSTRAP_KUBECONFIG = "/var/lib/tlsboot/bootstrap.kubeconfig";
 const DATA_DIR = "/var/lib/tlsboot";
 const YEAR_MS = 365 * 86_400_000;
+
+/**
+ * The election of the servers, with times that are twenty times as long as in `up`: three servers would otherwise spend
+ * most of a run on asking whether the leader is still there.
+ */
+const ELECTION: Election = {
+  ...SHARED_STORE_ELECTION,
+  leaseDurationMs: 200_000,
+  renewDeadlineMs: 140_000,
+  retryPeriodMs: 30_000,
+};
 
 /** Creates the program of a server. */
 export function createServerProgram(cluster: Cluster): Program {
@@ -136,7 +147,7 @@ export function createServerProgram(cluster: Cluster): Program {
     const beside = { until: signal, onFailure: (error: unknown) => failure.reject(error) };
     const leases = api.transportFor(ROOT_USER, USER_AGENT);
     runBeside(
-      (life) => isShared ? runElected(leases, SHARED_STORE_ELECTION, deps, runControllers, life) : runControllers(life),
+      (life) => isShared ? runElected(leases, ELECTION, deps, runControllers, life) : runControllers(life),
       beside,
     );
     runBeside((life) => keepFresh(() => parts.renew(), deps, life), beside);

@@ -4,19 +4,23 @@ import { readFlags } from "./flags.ts";
 import { runWorld } from "./world.ts";
 
 async function main(): Promise<number> {
-  const { seed, days, nodes, trace } = readFlags(process.argv.slice(2));
+  const { trace, ...flags } = readFlags(process.argv.slice(2));
+  const { seed, hours, nodes, servers } = flags;
   const begun = process.cpuUsage();
-  const report = await runWorld({ seed, days, nodes, tracePath: trace });
+  const report = await runWorld({ ...flags, tracePath: trace });
   const { user, system } = process.cpuUsage(begun);
   const seconds = (user + system) / 1e6;
+  const days = hours / 24;
   const nodeDays = nodes * days;
   process.stdout.write(
     [
       `simulate: seed ${seed}`,
-      `${nodes} nodes for ${days} days`,
+      `${servers} servers and ${nodes} nodes for ${days.toFixed(1)} days`,
       `${report.events} events`,
       `${report.certificates} certificates`,
-      `${nodeDays} node-days in ${seconds.toFixed(1)} s of one core, ${Math.round(60 * nodeDays / seconds)} a minute`,
+      `${nodeDays.toFixed(1)} node-days in ${seconds.toFixed(1)} s of one core, ${
+        Math.round(60 * nodeDays / seconds)
+      } a minute`,
       `trace of ${report.lines} lines with SHA-256 ${report.digest}`,
       report.faults.length === 0 ? "nothing broken" : `${report.faults.length} broken promises`,
     ].join("; ") + "\n",
