@@ -9,6 +9,7 @@ export interface SimulationFlags {
   readonly lifetime: number;
   readonly nodes: number;
   readonly servers: number;
+  readonly clients: number;
   /** The file that keeps the trace. */
   readonly trace: string | undefined;
 }
@@ -22,6 +23,7 @@ export function readFlags(args: readonly string[]): SimulationFlags {
     lifetime: wholeNumber("lifetime", values.lifetime, 1),
     nodes: wholeNumber("nodes", values.nodes, 1),
     servers: wholeNumber("servers", values.servers, 1),
+    clients: wholeNumber("clients", values.clients),
     trace: values.trace,
   };
 }
@@ -37,6 +39,7 @@ function parse(args: readonly string[]) {
         lifetime: { type: "string", default: "24" },
         nodes: { type: "string", default: "20" },
         servers: { type: "string", default: "1" },
+        clients: { type: "string", default: "0" },
         trace: { type: "string" },
       },
     }).values;

@@ -6,7 +6,7 @@
  *
  * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line has the seed, the counts, the
  * node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the trace.
- * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--lifetime HOURS] [--trace FILE]
+ * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--lifetime HOURS] [--trace FILE]
  */
 import { join } from "node:path";
 import process from "node:process";

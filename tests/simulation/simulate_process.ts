@@ -1,32 +1,36 @@
 /** One run of `deno task simulate`, on Node. Usage: simulate_process.ts with the flags of `main.ts` beside it */
 import process from "node:process";
 import { readFlags } from "./flags.ts";
-import { runWorld } from "./world.ts";
+import { World } from "./world.ts";
+
+const HOUR_MS = 3_600_000;
 
 async function main(): Promise<number> {
-  const { trace, ...flags } = readFlags(process.argv.slice(2));
-  const { seed, hours, nodes, servers } = flags;
+  const { trace: tracePath, ...flags } = readFlags(process.argv.slice(2));
+  const { seed, hours, nodes, servers, clients } = flags;
   const begun = process.cpuUsage();
-  const report = await runWorld({ ...flags, tracePath: trace });
+  const world = new World({ ...flags, tracePath });
+  await world.start();
+  await world.pass(hours * HOUR_MS);
+  const faults = [...world.faults, ...world.findNodeFaults()];
   const { user, system } = process.cpuUsage(begun);
   const seconds = (user + system) / 1e6;
-  const days = hours / 24;
-  const nodeDays = nodes * days;
+  const nodeDays = nodes * hours / 24;
+  const { scheduler: { steps, trace }, certificates } = world;
   process.stdout.write(
     [
       `simulate: seed ${seed}`,
-      `${servers} servers and ${nodes} nodes for ${days.toFixed(1)} days`,
-      `${report.events} events`,
-      `${report.certificates} certificates`,
-      `${nodeDays.toFixed(1)} node-days in ${seconds.toFixed(1)} s of one core, ${
-        Math.round(60 * nodeDays / seconds)
-      } a minute`,
-      `trace of ${report.lines} lines with SHA-256 ${report.digest}`,
-      report.faults.length === 0 ? "nothing broken" : `${report.faults.length} broken promises`,
+      `${servers} servers, ${nodes} nodes and ${clients} clients for ${(hours / 24).toFixed(1)} days`,
+      `${steps} events`,
+      `${certificates} certificates`,
+      `${nodeDays.toFixed(1)} node-days in ${seconds.toFixed(1)} s of one core, ` +
+      `${Math.round(60 * nodeDays / seconds)} a minute`,
+      `trace of ${trace.lines} lines with SHA-256 ${trace.end()}`,
+      faults.length === 0 ? "nothing broken" : `${faults.length} broken promises`,
     ].join("; ") + "\n",
   );
-  for (const fault of report.faults) process.stdout.write(`  ${fault}\n`);
-  return report.faults.length === 0 ? 0 : 1;
+  for (const fault of faults) process.stdout.write(`  ${fault}\n`);
+  return faults.length === 0 ? 0 : 1;
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {

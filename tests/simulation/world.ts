@@ -1,21 +1,26 @@
-/** The world of a simulation: its hosts, who runs on them, and what happens to them until its end. */
-import { createAuthority } from "../../core/pki/authority.ts";
-import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
+/**
+ * The world of a simulation: an etcd, servers, nodes and clients on hosts of one network, from their first start to the
+ * check of what they promise.
+ */
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { type Authority, createAuthority } from "../../core/pki/authority.ts";
+import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
+import type { Api } from "../../server/server.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { createMemoryFiles } from "../support/memory_files.ts";
+import { createClientProgram, ensureAdminKubeconfig } from "./client.ts";
 import { EtcdModel } from "./etcd_model.ts";
 import { EPOCH_MS, Host, type Process } from "./host.ts";
 import { Network } from "./network.ts";
 import { createNodeProgram, NODE_FILES } from "./node.ts";
 import { installRuntime } from "./runtime.ts";
 import { cancelEvent, Scheduler } from "./scheduler.ts";
-import { API_HOST, BOOTSTRAP_KUBECONFIG, type Cluster, createServerProgram } from "./server.ts";
+import { API_HOST, BOOTSTRAP_KUBECONFIG, createServerProgram, type OpenStorage } from "./server.ts";
 
 /** What a run simulates. */
 export interface WorldOptions {
@@ -26,126 +31,155 @@ export interface WorldOptions {
   readonly nodes: number;
   /** One server has its objects in memory; several share an etcd of three members. */
   readonly servers: number;
+  /** Clients that write ConfigMaps and watch them. */
+  readonly clients: number;
   /** The file of the trace; undefined to keep its digest alone. */
   readonly tracePath?: string | undefined;
 }
 
-/** The account of a run. */
-export interface WorldReport {
-  readonly digest: string;
-  readonly lines: number;
-  readonly events: number;
-  readonly certificates: number;
-  /** The promises that were broken. */
-  readonly faults: readonly string[];
-}
-
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const YEAR_MS = 365 * 24 * HOUR_MS;
 /** Every such node follows the CAs of the cluster; the others are kubelets, which do not. */
 const TLSBOOT_EACH = 8;
-/** The time in which the nodes of a run are switched on. */
-const ARRIVAL_MS = 3_600_000;
-
-/** How long a server may take to start. */
+/** The longest time in which the nodes of a run are switched on, and that a server takes to start. */
+const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
 
-type OpenStorageOf = Cluster["openStorage"];
+/** A world, whose hosts and links a plan of faults may use between any two events. */
+export class World {
+  readonly options: WorldOptions;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  /** The etcd of several servers; undefined for one. */
+  readonly etcd: EtcdModel | undefined;
+  readonly servers: readonly Host[];
+  readonly nodes: readonly Host[];
+  readonly clients: readonly Host[];
+  /** The API of each server that runs. */
+  readonly apis = new Map<Host, Api>();
+  /** The newest pair of each node that has one. */
+  readonly pairs = new Map<Host, CredentialPair>();
+  /** The certificates that nodes have stored. */
+  certificates = 0;
+  /** The promises that were broken. */
+  readonly faults: string[] = [];
+  #authority: Authority | undefined;
 
-const openMemory: OpenStorageOf = ({ clock, logger }) =>
-  Promise.resolve({
-    storage: createMemoryStorage({ clock, logger, values: createStoredValues(STORED_RESOURCES) }),
-    contents: undefined,
-  });
+  constructor(options: WorldOptions) {
+    this.options = options;
+    const scheduler = new Scheduler(options.seed, options.tracePath);
+    this.scheduler = scheduler;
+    this.network = new Network(scheduler);
+    installRuntime(scheduler, this.network);
+    this.etcd = options.servers === 1 ? undefined : new EtcdModel({
+      members: 3,
+      random: () => scheduler.random.float(),
+      after(ms, run) {
+        const event = scheduler.schedule(ms, run, undefined);
+        return () => cancelEvent(event);
+      },
+    });
+    this.servers = this.#addHosts("server", options.servers);
+    this.nodes = this.#addHosts("node", options.nodes);
+    this.clients = this.#addHosts("client", options.clients);
+    this.network.name(API_HOST, this.servers.map(({ name }) => name));
+  }
 
-/** Creates an etcd, and a function that opens the storage of a server on it. */
-function createEtcdOpener(scheduler: Scheduler): OpenStorageOf {
-  const etcd = new EtcdModel({
-    members: 3,
-    random: () => scheduler.random.float(),
-    after(ms, run) {
-      const event = scheduler.schedule(ms, run, undefined);
-      return () => cancelEvent(event);
-    },
-  });
-  return async (own) => {
-    own.host.onEnd((ended) => ended === own && etcd.disconnect(own.name));
+  /** Starts the servers one after another, and lets nodes and clients follow within an hour. */
+  async start(): Promise<void> {
+    const { scheduler, network } = this;
+    const authority = await scheduler.perform(createClusterAuthority);
+    const program = createServerProgram({
+      network,
+      authority,
+      openStorage: (own) => this.#openStorage(own),
+      onReady: ({ host }, api) => void this.apis.set(host, api),
+    });
+    for (const host of this.servers) {
+      host.onEnd(() => void this.apis.delete(host));
+      host.start(program);
+      await scheduler.run(scheduler.nowMs + START_MS, () => this.apis.has(host));
+      if (!this.apis.has(host)) throw new Error(`${host.name} has not started within a minute`);
+    }
+    this.nodes.forEach((host, number) => this.#switchOn(host, number));
+    for (const host of this.clients) {
+      await scheduler.perform(() => ensureAdminKubeconfig(host, authority));
+      host.start(createClientProgram());
+    }
+    this.#authority = authority;
+  }
+
+  /** Lets time pass, until something is reached if a condition is given. */
+  async pass(ms: number, isDone?: () => boolean): Promise<void> {
+    await this.scheduler.run(this.scheduler.nowMs + ms, isDone);
+  }
+
+  /** Lists the nodes without a valid certificate of the CA. */
+  findNodeFaults(): readonly string[] {
+    const now = EPOCH_MS + this.scheduler.nowMs;
+    return this.nodes.flatMap((host) => {
+      const leaf = this.pairs.get(host)?.leaf;
+      if (leaf === undefined) return `${host.name} has no certificate`;
+      if (leaf.notAfter.getTime() < now) return `the certificate of ${host.name} has expired`;
+      const isOurs = verifyCertificateSignature(leaf, this.#authority!.certificate);
+      return isOurs ? [] : `the certificate of ${host.name} is from another CA`;
+    });
+  }
+
+  #addHosts(kind: string, count: number): readonly Host[] {
+    return Array.from({ length: count }, (_, number) => {
+      const host = new Host(`${kind}-${number}`, this.scheduler, createMemoryFiles());
+      this.network.add(host);
+      return host;
+    });
+  }
+
+  async #openStorage(own: Process): Promise<OpenStorage> {
+    const { etcd, scheduler } = this;
+    const { clock, logger } = own;
+    if (etcd === undefined) {
+      const values = createStoredValues(STORED_RESOURCES);
+      return { storage: createMemoryStorage({ clock, logger, values }), contents: undefined };
+    }
+    own.host.onEnd((ended) => void (ended === own && etcd.disconnect(own.name)));
     return await openEtcdStorage({
       endpoints: { servers: etcd.members, caPem: undefined, certificate: undefined, prefix: "/registry" },
       members: etcd.connect(own.name, (run) => void scheduler.schedule(0, run, own)),
       values: createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES),
-      clock: own.clock,
-      logger: own.logger,
+      clock,
+      logger,
     });
-  };
-}
-
-/** Runs a world to its end. */
-export async function runWorld(
-  { seed, hours, lifetime, nodes, servers, tracePath }: WorldOptions,
-): Promise<WorldReport> {
-  const scheduler = new Scheduler(seed, tracePath);
-  const network = new Network(scheduler);
-  installRuntime(scheduler, network);
-  const faults: string[] = [];
-  const authority = await scheduler.perform(async () =>
-    createAuthority({
-      commonName: "kubernetes",
-      notBefore: new Date(EPOCH_MS - DAY_MS),
-      notAfter: new Date(EPOCH_MS + 10 * 365 * DAY_MS),
-      key: await generatePrivateKey("ecdsa-p256"),
-      serial: Uint8Array.of(1),
-    })
-  );
-  const addHost = (name: string): Host => {
-    const host = new Host(name, scheduler, createMemoryFiles());
-    network.add(host);
-    return host;
-  };
-  const names = Array.from({ length: servers }, (_, number) => `server-${number}`);
-  network.name(API_HOST, names);
-  const ready = new Set<string>();
-  const program = createServerProgram({
-    network,
-    authority,
-    openStorage: servers === 1 ? openMemory : createEtcdOpener(scheduler),
-    onReady: (own) => void ready.add(own.name),
-  });
-  const all = names.map(addHost);
-  const [server] = all;
-  for (const host of all) {
-    host.start(program);
-    // As for a person: the first server makes what the others find.
-    await scheduler.run(scheduler.nowMs + START_MS, () => ready.has(host.name));
-    if (!ready.has(host.name)) throw new Error(`${host.name} has not started within a minute`);
   }
-  const beginMs = scheduler.nowMs;
 
-  let certificates = 0;
-  const pairs = new Map<string, CredentialPair>();
-  const onPair = (own: Process, pair: CredentialPair): void => {
-    if (pairs.get(own.name)?.certificatePem !== pair.certificatePem) certificates++;
-    pairs.set(own.name, pair);
-  };
-  for (let number = 0; number < nodes; number++) {
-    const host = addHost(`node-${number}`);
+  /** A person copies the bootstrap kubeconfig from a server to the node, and starts it. */
+  #switchOn(host: Host, number: number): void {
     const kind = number % TLSBOOT_EACH === 0 ? "tlsboot" : "kubelet";
-    const node = createNodeProgram({ kind, durationMs: lifetime * HOUR_MS, onPair });
+    const program = createNodeProgram({
+      kind,
+      durationMs: this.options.lifetime * HOUR_MS,
+      onPair: (own, pair) => this.#keepPair(own.host, pair),
+    });
+    const { scheduler, servers } = this;
     scheduler.schedule(scheduler.random.float() * ARRIVAL_MS, () => {
-      const copied = server!.files.readText(BOOTSTRAP_KUBECONFIG).then((text) =>
+      const copied = servers[0]!.files.readText(BOOTSTRAP_KUBECONFIG).then((text) =>
         host.files.writeAtomic(NODE_FILES.bootstrapKubeconfig, text ?? "", 0o600)
       );
-      copied.then(() => host.start(node), (error: unknown) => scheduler.fail(error));
+      copied.then(() => host.start(program), (error: unknown) => scheduler.fail(error));
     });
   }
-  await scheduler.run(beginMs + hours * HOUR_MS);
-  for (let number = 0; number < nodes; number++) {
-    const name = `node-${number}`;
-    const leaf = pairs.get(name)?.leaf;
-    if (leaf === undefined) faults.push(`${name} has no certificate`);
-    else if (leaf.notAfter.getTime() < EPOCH_MS + scheduler.nowMs) faults.push(`${name} has an expired certificate`);
-    else if (!verifyCertificateSignature(leaf, authority.certificate)) faults.push(`${name}: another CA has signed`);
+
+  #keepPair(host: Host, pair: CredentialPair): void {
+    if (this.pairs.get(host)?.certificatePem !== pair.certificatePem) this.certificates++;
+    this.pairs.set(host, pair);
   }
-  const { lines } = scheduler.trace;
-  return { digest: scheduler.trace.end(), lines, events: scheduler.steps, certificates, faults };
+}
+
+async function createClusterAuthority(): Promise<Authority> {
+  return await createAuthority({
+    commonName: "kubernetes",
+    notBefore: new Date(EPOCH_MS - HOUR_MS),
+    notAfter: new Date(EPOCH_MS + 10 * YEAR_MS),
+    key: await generatePrivateKey("ecdsa-p256"),
+    serial: Uint8Array.of(1),
+  });
 }
