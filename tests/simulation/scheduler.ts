@@ -41,6 +41,9 @@ const drain = (process as unknown as { readonly _tickCallback: () => void })._ti
  */
 const EVENTS_IN_TURN = 1_000;
 
+/** A power of two, so that times since 1970 are exact in a double. */
+const TICKS_IN_MS = 1_024;
+
 /** The queue of events, the simulated time, and the randomness that decides what the world does. */
 export class Scheduler {
   readonly seed: number;
@@ -69,7 +72,7 @@ export class Scheduler {
 
   /** Adds an event; events of the same time run in the order in which they were added. */
   schedule(delayMs: number, run: () => void, owner: EventOwner | undefined = this.owner.getStore()): ScheduledEvent {
-    const event: ScheduledEvent = { atMs: this.#nowMs + Math.max(0, delayMs), number: this.#created++, owner, run };
+    const event: ScheduledEvent = { atMs: this.#nowMs + toWholeTicks(delayMs), number: this.#created++, owner, run };
     this.#push(event);
     return event;
   }
@@ -159,6 +162,14 @@ export class Scheduler {
     }
     queue[at] = last;
   }
+}
+
+/**
+ * Rounds a duration up to parts of a millisecond that add up without an error: a remainder of a sleep that is too small to
+ * change the time would be slept for ever.
+ */
+function toWholeTicks(ms: number): number {
+  return Math.max(0, Math.ceil(ms * TICKS_IN_MS)) / TICKS_IN_MS;
 }
 
 /** Derives a number from the seed of a run and a name, so that one more host changes nothing for the others. */

@@ -8,6 +8,7 @@ import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { Api } from "../../server/server.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
@@ -170,6 +171,10 @@ export class World {
 
   #keepPair(host: Host, pair: CredentialPair): void {
     if (this.pairs.get(host)?.certificatePem !== pair.certificatePem) this.certificates++;
+    const { notBefore, notAfter } = pair.leaf;
+    const hours = (notAfter.getTime() - notBefore.getTime() - BACKDATE_MS) / HOUR_MS;
+    const { lifetime } = this.options;
+    if (hours > lifetime) this.faults.push(`${host.name} has a certificate for ${hours} hours and wanted ${lifetime}`);
     this.pairs.set(host, pair);
   }
 }

@@ -205,6 +205,9 @@ async function rotateServing(
   return await Promise.race([manager, follower]);
 }
 
-function toExpiration({ duration }: Settings<BootstrapFlags>): { readonly expirationSeconds?: number } {
-  return duration === undefined ? {} : { expirationSeconds: duration };
+/** Converts `--duration` to the lifetime that a request asks for; the signer chooses it without the flag. */
+export function toExpiration(
+  { duration }: Pick<Settings<BootstrapFlags>, "duration">,
+): { readonly expirationSeconds?: number } {
+  return duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1000) };
 }

@@ -14,7 +14,7 @@ import { commandLine } from "./command_words.ts";
 import { createClusterFinder } from "./credentials.ts";
 import { type HookRunner, runHooks } from "./hooks.ts";
 import { applyJoinFile } from "./join_file.ts";
-import { keepRotating, updateForNewCa } from "./keep_rotating.ts";
+import { keepRotating, toExpiration, updateForNewCa } from "./keep_rotating.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
 import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
 import {
@@ -158,7 +158,6 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const { settings, machine, tools, onProgress, runHooksFor } = context;
   const { io, files, connect, logger } = tools;
   const { clock, random } = io;
-  const life = settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) };
   const resumeCommand = commandLine(settings, machine, io.cwd);
   const shared = {
     files,
@@ -168,7 +167,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
     onProgress,
     waitSeconds: settings.wait / 1000,
     resumeCommand,
-    ...life,
+    ...toExpiration(settings),
   };
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
   const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
