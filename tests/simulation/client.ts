@@ -1,27 +1,23 @@
-/** A client of the API, as `kubectl` and controllers are: it writes ConfigMaps, reads and lists them, and watches them. */
-import { Buffer } from "node:buffer";
-import { createApiClient } from "../../client/objects/api.ts";
-import { createObjectStore } from "../../client/objects/object_store.ts";
-import { type Connect, createConnector, readCluster } from "../../client/transport/connect.ts";
+/** The clients of the API in a simulation: torture's writers, readers and watchers, with an administrator's credentials. */
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { issueClientPair } from "../../cli/authority/issue_pair.ts";
 import { USER_AGENT } from "../../cli/version.ts";
-import { AppError } from "../../core/errors.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
-import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { Authority } from "../../core/pki/authority.ts";
+import type { Clock } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { EPOCH_MS, type Host, type Process, type Program } from "./host.ts";
+import { CONFIG_MAPS_PATH, runReader, runWriter } from "../torture/clients.ts";
+import type { Observe } from "../torture/observed.ts";
+import { startWatcher } from "../torture/watcher.ts";
+import { EPOCH_MS, type Host, type Program } from "./host.ts";
 import { API_HOST, PORT } from "./server.ts";
 
 const KUBECONFIG = "/root/.kube/config";
-const NAMESPACE = "default";
-/** The objects that all clients write. */
-const NAMES = Array.from({ length: 6 }, (_, number) => `shared-${number}`);
-/** The longest pause between two writes, in milliseconds. */
-const PAUSE_MS = 120_000;
-const CALL_MS = 30_000;
+/** How much longer the pauses of the clients are than in torture. */
+const STRETCHED = 500;
+/** The share of watches that begin with all objects. */
+const STREAMS = 0.2;
 const YEAR_MS = 365 * 86_400_000;
 
 /** Writes an administrator's kubeconfig to the disk of a client, as a person does. */
@@ -44,55 +40,31 @@ export async function ensureAdminKubeconfig(host: Host, authority: Authority): P
   await host.files.writeAtomic(KUBECONFIG, text, 0o600);
 }
 
-/** Creates the program of a client; `wrap` may record what passes over its connections. */
-export function createClientProgram(
-  wrap: (connect: Connect, client: string) => Connect = (connect) => connect,
-): Program {
+/** Where a client reports, and how its connections are recorded. */
+export interface ClientOptions {
+  readonly kind: "writer" | "reader" | "watcher";
+  readonly observe: Observe;
+  /** Returns the newest revision of a server that runs. */
+  readonly newest: () => number;
+  /** Called for each answer that no client may get. */
+  readonly onFault: (fault: string) => void;
+}
+
+/** Creates the program of a client, which torture has too. */
+export function createClientProgram({ kind, observe, newest, onFault }: ClientOptions): Program {
   return async (own) => {
-    const { clock, random, logger, host: { files } } = own;
-    const connect = wrap(createConnector({ files, clock, userAgent: USER_AGENT }), own.name);
-    const transport = await connect(await readCluster(KUBECONFIG, files));
-    const store = createObjectStore<ConfigMap>(transport, configMapKind, {
-      clock,
-      random,
-      logger,
-      namespace: NAMESPACE,
-    });
+    const { name, clock, random, host: { files } } = own;
+    const connect = observe(createConnector({ files, clock, userAgent: USER_AGENT }), name);
+    const cluster = await readCluster(KUBECONFIG, files);
+    const options = { name, cluster, connect, clock: stretch(clock), random, onFault };
     const never = new AbortController().signal;
-    const follow = async (): Promise<void> => {
-      for await (const _ of store.changes(never));
-    };
-    await Promise.race([follow(), write(own, store, createApiClient(transport, { clock }))]);
+    if (kind === "writer") return await runWriter(options, never);
+    if (kind === "reader") return await runReader({ ...options, newest }, never);
+    await startWatcher({ ...options, path: CONFIG_MAPS_PATH, streams: STREAMS }, newest(), never).running;
   };
 }
 
-/** Writes and reads at random, and takes every refusal that an honest server may give. */
-async function write(
-  { clock, random, name: client }: Process,
-  store: ReturnType<typeof createObjectStore<ConfigMap>>,
-  api: ReturnType<typeof createApiClient>,
-): Promise<void> {
-  const pick = <T>(items: readonly T[]): T => items[Math.floor(random.float() * items.length)]!;
-  let writes = 0;
-  while (true) {
-    await clock.sleep(random.float() * PAUSE_MS, new AbortController().signal);
-    const name = pick(NAMES);
-    const signal = AbortSignal.timeout(CALL_MS);
-    const data = { write: `${client}-${Buffer.from(random.bytes(4)).toString("hex")}-${++writes}` };
-    try {
-      const found = await store.get(name, signal);
-      const { resourceVersion, uid } = found?.metadata ?? {};
-      if (found === undefined) {
-        await store.create({ metadata: { name, namespace: NAMESPACE }, data } as ConfigMap, signal);
-      } else if (random.float() < 0.15) {
-        const isGuarded = random.float() < 0.5 && uid !== undefined && resourceVersion !== undefined;
-        await store.delete(name, signal, isGuarded ? { uid, resourceVersion } : {});
-      } else if (random.float() < 0.2) {
-        const path = `/api/v1/namespaces/${NAMESPACE}/configmaps?limit=${1 + Math.floor(random.float() * 3)}`;
-        await api.requestJson({ method: "GET", path }, signal);
-      } else await store.update({ ...found, data }, signal);
-    } catch (error) {
-      if (!(error instanceof AppError) && !signal.aborted) throw error;
-    }
-  }
+/** Lengthens the pauses, so that a client does in a day what those of torture do in minutes. */
+function stretch(clock: Clock): Clock {
+  return { ...clock, sleep: (ms, signal) => clock.sleep(ms * STRETCHED, signal) };
 }

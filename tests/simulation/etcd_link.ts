@@ -206,7 +206,7 @@ export class EtcdLink {
     this.#deps.after(this.#deps.latencyMs(), () => this.#pump(queue));
   }
 
-  /** Delivers the oldest message. */
+  /** Delivers the oldest message that is under way. */
   #pump(queue: (() => void)[]): void {
     if (!this.#deps.isCut()) queue.shift()?.();
   }

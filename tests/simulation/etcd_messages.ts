@@ -10,7 +10,7 @@ export interface ModelRange {
   readonly key: string;
   readonly rangeEnd: string;
   readonly limit: number;
-  /** 0 for the newest. */
+  /** The revision to read at; 0 for the newest. */
   readonly revision: number;
   readonly countOnly: boolean;
 }

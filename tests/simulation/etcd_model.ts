@@ -196,19 +196,19 @@ export class EtcdModel {
   /** Cuts the way between two members, or a client and a member, until it is healed. */
   cut(one: string, other: string): void {
     if (this.isCut(one, other)) return;
-    this.#cuts.add(wayOf(one, other));
+    this.#cuts.add(toWay(one, other));
     for (const { link } of this.#linksOf(one, other)) link.cut();
     this.#settle();
   }
 
   heal(one: string, other: string): void {
-    if (!this.#cuts.delete(wayOf(one, other))) return;
+    if (!this.#cuts.delete(toWay(one, other))) return;
     for (const { link } of this.#linksOf(one, other)) link.heal();
     this.#settle();
   }
 
   isCut(one: string, other: string): boolean {
-    return this.#cuts.has(wayOf(one, other));
+    return this.#cuts.has(toWay(one, other));
   }
 
   /** Breaks the connections between a client and a member; they may connect again at once. */
@@ -588,7 +588,7 @@ export class EtcdModel {
   }
 }
 
-function wayOf(one: string, other: string): string {
+function toWay(one: string, other: string): string {
   return [one, other].sort().join(" ");
 }
 

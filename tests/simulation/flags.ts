@@ -10,6 +10,8 @@ export interface SimulationFlags {
   readonly nodes: number;
   readonly servers: number;
   readonly clients: number;
+  /** The folder that keeps the history of all calls. */
+  readonly history: string | undefined;
   /** The file that keeps the trace. */
   readonly trace: string | undefined;
 }
@@ -24,6 +26,7 @@ export function readFlags(args: readonly string[]): SimulationFlags {
     nodes: wholeNumber("nodes", values.nodes, 1),
     servers: wholeNumber("servers", values.servers, 1),
     clients: wholeNumber("clients", values.clients),
+    history: values.history,
     trace: values.trace,
   };
 }
@@ -40,6 +43,7 @@ function parse(args: readonly string[]) {
         nodes: { type: "string", default: "20" },
         servers: { type: "string", default: "1" },
         clients: { type: "string", default: "0" },
+        history: { type: "string" },
         trace: { type: "string" },
       },
     }).values;

@@ -77,7 +77,7 @@ export class Host {
     this.running.fate = "hold";
   }
 
-  /** Continues a paused process. */
+  /** Continues the process where it was paused. */
   resume(): void {
     if (this.running?.fate !== "hold") return;
     this.scheduler.trace.add(this.name, "resume");

@@ -260,7 +260,7 @@ class ClientSocket extends EventEmitter {
     agent.keep(this);
   }
 
-  /** Takes over a connection. */
+  /** Takes over a connection that was opened for it. */
   open(connection: Connection): void {
     this.connection = connection;
     connection.handlers = {
@@ -330,7 +330,7 @@ class ClientRequest extends EventEmitter {
     else this.#response.fail(error);
   }
 
-  /** The connection has ended. */
+  /** Ends the request together with its connection. */
   disconnected(code: string): void {
     this.destroy(toError(code));
   }
@@ -440,7 +440,7 @@ class Response {
     this.#wake?.();
   }
 
-  /** Closes the connection of an answer that nobody reads to its end. */
+  /** Closes the connection of an answer that is not read to its end. */
   destroy(): void {
     this.#destroy(toError("ECONNRESET"));
   }

@@ -5,8 +5,9 @@
  * (`runtime.ts`); whatever would wait for the real world ends the run with an error that names it.
  *
  * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line has the seed, the counts, the
- * node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the trace.
- * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--lifetime HOURS] [--trace FILE]
+ * node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the
+ * trace; `--history FOLDER` keeps every call of nodes and clients, for `deno task torture --replay FOLDER`.
+ * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--lifetime HOURS] [--history FOLDER] [--trace FILE]
  */
 import { join } from "node:path";
 import process from "node:process";

@@ -12,7 +12,7 @@ export interface Link {
   jitterMs: number;
   /** The share of packets that are lost and sent again. */
   loss: number;
-  /** Nothing passes until it is mended. */
+  /** Nothing passes until the link is no longer cut. */
   isCut: boolean;
 }
 
@@ -53,7 +53,7 @@ export class Network {
   readonly #links = new Map<string, Link>();
   readonly #listeners = new Map<string, { readonly own: Process; readonly accept: Accept }>();
   readonly #open = new Map<Process, Set<End>>();
-  /** What waits for a link to be mended. */
+  /** What waits until a link is no longer cut. */
   readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(scheduler: Scheduler) {

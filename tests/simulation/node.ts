@@ -13,6 +13,7 @@ import { USER_AGENT } from "../../cli/version.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { Observe } from "../torture/observed.ts";
 import type { Process, Program } from "./host.ts";
 
 /** The files of a node. */
@@ -28,6 +29,7 @@ export interface NodeOptions {
   readonly kind: "kubelet" | "tlsboot";
   /** The lifetime that it requests, in milliseconds. */
   readonly durationMs: number;
+  readonly observe: Observe;
   /** Called for each pair that is on its disk. */
   readonly onPair: (own: Process, pair: CredentialPair) => void;
 }
@@ -40,7 +42,7 @@ export function createNodeProgram(options: NodeOptions): Program {
     const parsed = parseNodeName(own.name);
     if (!parsed.ok) throw new Error(parsed.error);
     const machine = { nodeName: parsed.value, kubeconfigPath: NODE_FILES.kubeconfig, certDir: NODE_FILES.certDir };
-    const connect = createConnector({ files, clock, userAgent: USER_AGENT });
+    const connect = options.observe(createConnector({ files, clock, userAgent: USER_AGENT }), own.name);
     const findCluster = createKubeconfigFinder(NODE_FILES.bootstrapKubeconfig, files);
     const shared = { files, clock, random, logger, connect, findCluster };
     const outcome = await bootstrap({ ...machine, ...shared, expirationSeconds: options.durationMs / 1000 }, signal);

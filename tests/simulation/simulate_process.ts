@@ -1,15 +1,24 @@
-/** One run of `deno task simulate`, on Node. Usage: simulate_process.ts with the flags of `main.ts` beside it */
+/**
+ * Runs one simulation on Node, for `deno task simulate`, and writes its account.
+ * Usage: simulate_process.ts with the flags of `main.ts` beside it
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
+import { createHistoryWriter, HISTORY_FILE } from "../torture/history.ts";
 import { readFlags } from "./flags.ts";
 import { World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
 
 async function main(): Promise<number> {
-  const { trace: tracePath, ...flags } = readFlags(process.argv.slice(2));
+  const { trace: tracePath, history: folder, ...flags } = readFlags(process.argv.slice(2));
   const { seed, hours, nodes, servers, clients } = flags;
   const begun = process.cpuUsage();
-  const world = new World({ ...flags, tracePath });
+  if (folder !== undefined) mkdirSync(folder, { recursive: true });
+  const title = `simulate: seed ${seed}, ${servers} servers`;
+  using history = folder === undefined ? undefined : createHistoryWriter(join(folder, HISTORY_FILE), { title });
+  const world = new World({ ...flags, tracePath, history });
   await world.start();
   await world.pass(hours * HOUR_MS);
   const faults = [...world.faults, ...world.findNodeFaults()];

@@ -12,8 +12,11 @@ import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { Api } from "../../server/server.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
+import type { Storage } from "../../server/storage/storage.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { createMemoryFiles } from "../support/memory_files.ts";
+import type { HistoryWriter } from "../torture/history.ts";
+import { createObserver, type Observe } from "../torture/observed.ts";
 import { createClientProgram, ensureAdminKubeconfig } from "./client.ts";
 import { EtcdModel } from "./etcd_model.ts";
 import { EPOCH_MS, Host, type Process } from "./host.ts";
@@ -23,7 +26,7 @@ import { installRuntime } from "./runtime.ts";
 import { cancelEvent, Scheduler } from "./scheduler.ts";
 import { API_HOST, BOOTSTRAP_KUBECONFIG, createServerProgram, type OpenStorage } from "./server.ts";
 
-/** What a run simulates. */
+/** The hosts of a run, and how long it lasts. */
 export interface WorldOptions {
   readonly seed: number;
   readonly hours: number;
@@ -32,8 +35,10 @@ export interface WorldOptions {
   readonly nodes: number;
   /** One server has its objects in memory; several share an etcd of three members. */
   readonly servers: number;
-  /** Clients that write ConfigMaps and watch them. */
+  /** Clients that write, read and watch ConfigMaps. */
   readonly clients: number;
+  /** Takes every call of nodes and clients, in simulated time. */
+  readonly history?: HistoryWriter | undefined;
   /** The file of the trace; undefined to keep its digest alone. */
   readonly tracePath?: string | undefined;
 }
@@ -45,6 +50,8 @@ const TLSBOOT_EACH = 8;
 /** The longest time in which the nodes of a run are switched on, and that a server takes to start. */
 const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
+
+const CLIENT_KINDS = ["writer", "reader", "watcher"] as const;
 
 /** A world, whose hosts and links a plan of faults may use between any two events. */
 export class World {
@@ -65,6 +72,9 @@ export class World {
   /** The promises that were broken. */
   readonly faults: string[] = [];
   #authority: Authority | undefined;
+  readonly #observe: Observe;
+  /** The storage of each server that runs. */
+  readonly #storages = new Map<Host, Storage>();
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -83,6 +93,9 @@ export class World {
     this.servers = this.#addHosts("server", options.servers);
     this.nodes = this.#addHosts("node", options.nodes);
     this.clients = this.#addHosts("client", options.clients);
+    const { history } = options;
+    const clock = { elapsedMs: () => scheduler.nowMs };
+    this.#observe = history === undefined ? (connect) => connect : createObserver({ history, clock });
     this.network.name(API_HOST, this.servers.map(({ name }) => name));
   }
 
@@ -93,11 +106,15 @@ export class World {
     const program = createServerProgram({
       network,
       authority,
-      openStorage: (own) => this.#openStorage(own),
+      openStorage: async (own) => {
+        const opened = await this.#openStorage(own);
+        this.#storages.set(own.host, opened.storage);
+        return opened;
+      },
       onReady: ({ host }, api) => void this.apis.set(host, api),
     });
     for (const host of this.servers) {
-      host.onEnd(() => void this.apis.delete(host));
+      host.onEnd(() => void (this.apis.delete(host), this.#storages.delete(host)));
       host.start(program);
       await scheduler.run(scheduler.nowMs + START_MS, () => this.apis.has(host));
       if (!this.apis.has(host)) throw new Error(`${host.name} has not started within a minute`);
@@ -105,7 +122,13 @@ export class World {
     this.nodes.forEach((host, number) => this.#switchOn(host, number));
     for (const host of this.clients) {
       await scheduler.perform(() => ensureAdminKubeconfig(host, authority));
-      host.start(createClientProgram());
+      const kind = CLIENT_KINDS[this.clients.indexOf(host) % CLIENT_KINDS.length]!;
+      host.start(createClientProgram({
+        kind,
+        observe: this.#observe,
+        newest: () => Math.max(...this.#storages.values().map((storage) => storage.revision())),
+        onFault: (fault) => void this.faults.push(fault),
+      }));
     }
     this.#authority = authority;
   }
@@ -158,6 +181,7 @@ export class World {
     const program = createNodeProgram({
       kind,
       durationMs: this.options.lifetime * HOUR_MS,
+      observe: this.#observe,
       onPair: (own, pair) => this.#keepPair(own.host, pair),
     });
     const { scheduler, servers } = this;
