@@ -10,7 +10,7 @@ import { openCredentialStore } from "../../client/certificate/credential_store.t
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
 import { getKubeletUsages, type NodeName, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
-import { AppError, getErrorMessage } from "../../core/errors.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
@@ -25,6 +25,11 @@ export interface NodeOptions {
   readonly connect: Connect;
   readonly clock: Clock;
   readonly random: Random;
+  /**
+   * Whether clocks are set during the storm. A node whose certificate was issued ahead of the clock then begins again as
+   * another one, because it would have to wait for an hour.
+   */
+  readonly areClocksSet: boolean;
   readonly onFault: (fault: string) => void;
   /** Called for each pair that is on the node's disk. */
   readonly onStored: (certificatePem: string) => void;
@@ -55,26 +60,28 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
 
   async function run(): Promise<void> {
     for (let number = 1; !signal.aborted; number++) {
-      await untilDone(() => life.bootstrap(signal));
       const renewals = Math.floor(random.float() * MAX_RENEWALS);
-      await untilDone(() => life.renew((done) => isSettling ? done >= 1 : done >= renewals, signal));
-      if (isSettling || signal.aborted) return;
+      const isDone = await untilDone(() => life.bootstrap(signal)) &&
+        await untilDone(() => life.renew((done) => isSettling ? done >= 1 : done >= renewals, signal));
+      if ((isSettling && isDone) || signal.aborted) return;
       await rm(life.folder, { recursive: true, force: true });
       life = beginLife(options, number, files);
     }
   }
 
-  /** Repeats a step that fails because the server is away, as a service manager would. */
-  async function untilDone(step: () => Promise<void>): Promise<void> {
+  /** Repeats a step that fails because the server is away, as a service manager would. False when the life is at its end. */
+  async function untilDone(step: () => Promise<void>): Promise<boolean> {
     while (!signal.aborted) {
       try {
-        return await step();
+        await step();
+        return true;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted || (options.areClocksSet && isSkewed(error))) return false;
         if (!isTransient(error)) onFault(`node ${life.nodeName}: ${getErrorMessage(error)}`);
         await clock.sleep(random.float() * RETRY_PAUSE_MS, signal).catch(() => {});
       }
     }
+    return false;
   }
 
   return {
@@ -108,7 +115,12 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
   const kubeconfigPath = join(folder, "kubeconfig");
   const certDir = join(folder, "pki");
   const clock: HastyClock = createHastyClock(options.clock, random);
-  const logger = createFaultLogger((code, message) => onFault(`node ${nodeName}: ${code}: ${message}`));
+  const skewed = new AbortController();
+  const logger = createFaultLogger((code, message) => {
+    const error = new AppError(code as AppError["code"], `node ${nodeName}: ${code}: ${message}`);
+    if (options.areClocksSet && isSkewed(error)) skewed.abort(error);
+    else onFault(error.message);
+  });
   const findCluster = createKubeconfigFinder(options.bootstrapKubeconfig, files);
   const openStore = () => openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
 
@@ -151,7 +163,7 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
           onStored(pair.certificatePem);
           if (isEnough(++done)) enough.abort();
         },
-      }, AbortSignal.any([signal, enough.signal])).catch((error: unknown) => {
+      }, AbortSignal.any([signal, enough.signal, skewed.signal])).catch((error: unknown) => {
         if (!enough.signal.aborted) throw error;
       });
     },
@@ -171,6 +183,11 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
       return username === `system:node:${nodeName}` ? undefined : `node ${nodeName} is known as ${username}`;
     },
   };
+}
+
+/** The certificate is not valid by the clock of the node, or by that of a server. */
+export function isSkewed(error: unknown): boolean {
+  return isAppError(error, "clock_skew", "unauthorized");
 }
 
 /** Asks the server by which name it knows the client. Throws StatusError 401 for a credential that is refused. */

@@ -11,7 +11,7 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
-import { beginLife, type Life, type NodeOptions, requestUsername } from "./node.ts";
+import { beginLife, isSkewed, type Life, type NodeOptions, requestUsername } from "./node.ts";
 import { isTransient } from "./watcher.ts";
 
 export interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
@@ -156,7 +156,8 @@ export function createRevoker(options: RevokerOptions): Revoker {
   async function revokeForEver(signal: AbortSignal): Promise<void> {
     for (let number = 0; !signal.aborted; number++) {
       await revokeNext(number, signal).catch((error: unknown) => {
-        if (!signal.aborted && !isTransient(error)) onFault(`revoker: ${getErrorMessage(error)}`);
+        if (signal.aborted || isTransient(error) || (options.areClocksSet && isSkewed(error))) return;
+        onFault(`revoker: ${getErrorMessage(error)}`);
       });
       await clock.sleep(random.float() * REVOKE_PAUSE_MS, signal).catch(() => {});
     }

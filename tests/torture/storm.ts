@@ -223,6 +223,7 @@ class Storm {
     // Each has its own random numbers, so that the speed of the others does not change what one does.
     const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
     const onFault = (fault: string): void => this.#fault(fault);
+    const areClocksSet = this.#faults.has("clock");
     const begunAt = await this.#list(cluster, "at the start");
     const tasks: Promise<void>[] = [];
     for (const [index, { name, ...watched }] of WATCHERS.entries()) {
@@ -250,6 +251,7 @@ class Storm {
     const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
       startNode({
         ...rest,
+        areClocksSet,
         ...observe(`node${index}`),
         folder: join(this.#options.folder, "nodes"),
         bootstrapKubeconfig: instance.bootstrapKubeconfig,
@@ -259,6 +261,7 @@ class Storm {
       }, signal));
     this.#revoker = createRevoker({
       ...rest,
+      areClocksSet,
       ...observe("victim"),
       folder: join(this.#options.folder, "nodes"),
       bootstrapKubeconfig: instance.bootstrapKubeconfig,
