@@ -9,7 +9,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { Clock } from "../../core/ports.ts";
 
 /** The name of the file in the folder of a run. */
 export const HISTORY_FILE = "history.jsonl";
@@ -159,9 +158,9 @@ export interface RecordedNote {
   readonly text: string;
 }
 
-/** Reads the time of a record. */
-export function readHistoryTime(clock: Pick<Clock, "elapsedMs">): number {
-  return Math.round(clock.elapsedMs() * 1_000);
+/** Converts the elapsed time of a clock to the time of a record. */
+export function toHistoryTime(elapsedMs: number): number {
+  return Math.round(elapsedMs * 1_000);
 }
 
 /** Takes the records of a history. */

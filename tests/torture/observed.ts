@@ -8,13 +8,13 @@ import { parseRequestInfo, parseTarget, type RequestInfo } from "../../server/ht
 import {
   findWriteName,
   type HistoryWriter,
-  readHistoryTime,
   type RecordedCall,
   type RecordedEvent,
   type RecordedList,
   type RecordedQuery,
   type RecordedTarget,
   type RecordedWrite,
+  toHistoryTime,
   toRecordedState,
 } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
@@ -34,7 +34,7 @@ const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 /** Creates the wrapper of all clients of a run. */
 export function createObserver({ history, clock, ledger }: ObserverOptions): Observe {
   let watches = 0;
-  const now = (): number => readHistoryTime(clock);
+  const now = (): number => toHistoryTime(clock.elapsedMs());
 
   /** Enters an answer into the ledger. */
   function enter(verb: RecordedCall["verb"], value: unknown): void {

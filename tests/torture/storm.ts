@@ -20,7 +20,7 @@ import { createSettableClock, type SettableClock } from "./clock_steps.ts";
 import { type FaultCounts, type FaultKind, Faults, findMissingFaults, formatFaults } from "./faults.ts";
 import { createLoneInstance } from "./lone_instance.ts";
 import { startNode } from "./node.ts";
-import { createHistoryWriter, HISTORY_FILE, type HistoryWriter } from "./history.ts";
+import { createHistoryWriter, HISTORY_FILE, type HistoryWriter, toHistoryTime } from "./history.ts";
 import { createObserver, type Observe } from "./observed.ts";
 import { findRegisterFaults, RegisterAudit } from "./register_audit.ts";
 import { createRevoker, type RevocationCounts, type Revoker } from "./revoker.ts";
@@ -116,8 +116,8 @@ class Storm {
     this.#startedMs = this.#clock.elapsedMs();
     const { folder, seed, servers } = options;
     const title = `torture: seed ${seed}, ${servers} server${servers === 1 ? "" : "s"}`;
-    // Compaction takes history away early, and a clock that is set forth ages it.
-    const isKept = !options.faults.includes("compact") && !options.faults.includes("clock");
+    // A clock that is set forth ages history; what a compaction takes away early is in the history of the run.
+    const isKept = !options.faults.includes("clock");
     this.#history = createHistoryWriter(join(folder, HISTORY_FILE), { title, ...(isKept ? { keptMs: KEPT_MS } : {}) });
     this.#observe = createObserver({ history: this.#history, clock: this.#clock, ledger: this.#ledger });
     this.#connect = createConnector({ files: createFilePort(), clock: this.#clock, userAgent: "tlsboot-torture" });
@@ -182,14 +182,14 @@ class Storm {
       hasTime: () => this.#hasTime(),
       newestShown: () => this.#ledger.newest,
       onCompaction: (revision, beginMs, endMs) =>
-        this.#history.write({ kind: "compaction", begin: toUs(beginMs), end: toUs(endMs), revision }),
+        this.#history.write({ kind: "compaction", begin: toHistoryTime(beginMs), end: toHistoryTime(endMs), revision }),
       onFault: (fault) => this.#fault(fault),
     };
     return await (servers === 1 ? createLoneInstance(options, kills) : createSharedInstance(options, servers));
   }
 
   #nowUs(): number {
-    return toUs(this.#clock.elapsedMs());
+    return toHistoryTime(this.#clock.elapsedMs());
   }
 
   #hasTime(): boolean {
@@ -394,9 +394,4 @@ class Storm {
       shares,
     };
   }
-}
-
-/** The microseconds of a history. */
-function toUs(elapsedMs: number): number {
-  return Math.round(elapsedMs * 1_000);
 }
