@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
+import process from "node:process";
 import type { TempFolder } from "../temp.ts";
 import { compilePreloaded } from "./recorded_disk.ts";
 
@@ -65,6 +66,21 @@ export interface EachCall {
   readonly faults?: readonly Fault[];
   /** Which calls, in order; all without it. A fault of writes must come at each of them. */
   readonly calls?: readonly number[];
+  /** Set where a program is started for every call: of these calls only a share is tried, see `FAULT_SHARE`. */
+  readonly isShared?: boolean;
+}
+
+/**
+ * With `TLSBOOT_FAULT_SHARE=3` a third of the calls that each need the start of a program are tried: the first one, and
+ * every third one, another third on each day. `.ci/run` does so; `deno task interop` tries all.
+ */
+export const FAULT_SHARE: number = Number(process.env["TLSBOOT_FAULT_SHARE"] ?? 1);
+const DAY = Math.floor(Date.now() / 86_400_000);
+
+/** Lists the calls to try, without an end. */
+function* listCalls(isShared: boolean): Generator<number> {
+  const share = isShared ? FAULT_SHARE : 1;
+  for (let call = 0;; call++) if (call === 0 || call % share === DAY % share) yield call;
 }
 
 /**
@@ -75,7 +91,7 @@ export async function tryEachCall(
   disk: FaultyDisk,
   needle: string,
   attempt: (round: Round) => Promise<void>,
-  { faults = FAULTS, calls }: EachCall = {},
+  { faults = FAULTS, calls, isShared = false }: EachCall = {},
 ): Promise<number> {
   let failed = 0;
   // At every call, a fault that another one contains finds nothing new.
@@ -84,8 +100,8 @@ export async function tryEachCall(
     : faults.filter((fault) => !faults.some((other) => contains(other, fault)));
   for (const fault of tried) {
     let hit = 0;
-    for (const call of calls ?? Array(MAX_CALLS).keys()) {
-      assert.ok(calls !== undefined || call < MAX_CALLS - 1, `${needle}: there is no end of calls`);
+    for (const call of calls ?? listCalls(isShared)) {
+      assert.ok(calls !== undefined || call < MAX_CALLS, `${needle}: there is no end of calls`);
       await disk.arm({ ...fault, needle }, call, fault.count);
       await attempt({ fault, call, what: `${fault.name} at call ${call} on ${needle}` });
       const hits = await disk.hits();
