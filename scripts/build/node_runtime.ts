@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { cacheDir, mustRun } from "../processes.ts";
+import { cacheDir, mustRun, runAside } from "../processes.ts";
 
 /** A system and a processor, as Node's `process.platform` and `process.arch` say them. */
 export type Platform = "linux-x64" | "linux-arm64" | "win32-x64" | "darwin-arm64";
@@ -73,4 +73,11 @@ export async function ensureNode(
     ]);
   }
   return executable;
+}
+
+/** Reads the versions of everything inside the Node of the released file. */
+export async function readNodeVersions(): Promise<Readonly<Record<string, string>>> {
+  const { code, output } = await runAside(await ensureNode(), ["-p", "JSON.stringify(process.versions)"]);
+  if (code !== 0) throw new Error(`node -p ended with ${code}\n${output}`);
+  return JSON.parse(output);
 }

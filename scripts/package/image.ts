@@ -16,8 +16,7 @@ import { createSbom, createSbomContent, type SbomComponent, type SbomContent } f
 import { UNKNOWN_BUILD } from "../../cli/build.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
-import { ensureNode } from "../build/node_runtime.ts";
-import { runAside } from "../processes.ts";
+import { readNodeVersions } from "../build/node_runtime.ts";
 import { createDockerArchive, createOciArchive, type EncodedImage, encodeImage } from "./image_archive.ts";
 import {
   BASE_RELEASE,
@@ -142,13 +141,6 @@ function withImage(program: SbomContent, architecture: string, packages: readonl
       ...debian.map((one) => ({ ref: one["bom-ref"], dependsOn: [] })),
     ],
   };
-}
-
-/** Reads the versions inside the Node of the released files, which is the same for both processors. */
-async function readNodeVersions(): Promise<Readonly<Record<string, string>>> {
-  const { code, output } = await runAside(await ensureNode(), ["-p", "JSON.stringify(process.versions)"]);
-  if (code !== 0) throw new Error(`node -p ended with ${code}\n${output}`);
-  return JSON.parse(output);
 }
 
 main().catch((error: unknown) => {

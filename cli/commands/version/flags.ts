@@ -1,7 +1,7 @@
 /** The command `tlsboot version`: its flags, help and examples. */
 import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { switchFlag } from "../../framework/flags.ts";
+import { directoryFlag, fileFlag, type Settings, switchFlag } from "../../framework/flags.ts";
 
 const VERSION_FLAGS = {
   output: STRUCTURED_OUTPUT,
@@ -10,10 +10,25 @@ const VERSION_FLAGS = {
       "Print the software bill of materials instead: all components with version, licence and hash, as CycloneDX JSON.",
     isCommandLineOnly: true,
   }),
+  verify: switchFlag({
+    summary: "Check this file instead: its hash is in SHA256SUMS of a release, whose minisign signature is genuine.",
+    isCommandLineOnly: true,
+  }),
+  release: directoryFlag({
+    isCommandLineOnly: true,
+    summary: "Folder with SHA256SUMS and SHA256SUMS.minisig for --verify. Without it, the folder of this file.",
+  }),
+  releaseKey: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Public key of minisign for --verify. Without it, the key of the releases, which is in the file.",
+  }),
 } as const;
 
 /** The type of the flags of `version`. */
 export type VersionFlags = typeof VERSION_FLAGS;
+
+/** The settings of `version`, as its code reads them. */
+export type VersionSettings = Settings<VersionFlags>;
 
 /** The command that prints the version of the program, without asking a server. */
 export const versionCommand = defineCommand({
@@ -21,13 +36,19 @@ export const versionCommand = defineCommand({
   summary: "Print the version",
   description: `Print the version of tlsboot and the Kubernetes release whose API it implements.
 
- Also prints the commit that the program was built from, the runtime inside and its OpenSSL.`,
+ Also prints the commit that the program was built from, the runtime inside and its OpenSSL.
+
+ --verify detects a damaged file. A forged one could print anything: check a file with minisign before it runs.`,
   group: "Other Commands",
   args: [],
   flags: VERSION_FLAGS,
   examples: [
     { comment: "Print the version for a script", command: "tlsboot version -o json" },
     { comment: "Write the bill of materials for a scanner", command: "tlsboot version --sbom > tlsboot.cdx.json" },
+    {
+      comment: "Check the installed file against a stick",
+      command: "tlsboot version --verify --release /media/stick --release-key minisign.pub",
+    },
   ],
-  exitCodes: {},
+  exitCodes: { 3: "--verify: this file is not one of the release" },
 });

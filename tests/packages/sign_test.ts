@@ -1,0 +1,104 @@
+/** A release on a stick: signed with a key of the test, checked by minisign, by verify.sh and by the released file. */
+import assert from "node:assert/strict";
+import { appendFile, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, beforeEach, test } from "node:test";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { runQuietly } from "../../scripts/processes.ts";
+import { ROOT, runProgram } from "../support/child.ts";
+import { ensureDebianPackages } from "../support/peers/debian.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const PROGRAM = `tlsboot-${TLSBOOT_VERSION}-linux-${process.arch}`;
+const SIGNED = ["SHA256SUMS", "SHA256SUMS.minisig", "verify.sh", "LICENSES.txt", `tlsboot-${TLSBOOT_VERSION}.cdx.json`];
+
+let folder: TempFolder;
+let stick: string;
+let publicKey: string;
+
+before(async () => {
+  await ensureDebianPackages(["minisign"]);
+  folder = await createTempFolder();
+  await mkdir(folder.join("dist"));
+  await copyFile(join(ROOT, "dist", PROGRAM), folder.join("dist", PROGRAM));
+  await runQuietly("minisign", ["-G", "-W", "-p", folder.join("key.pub"), "-s", folder.join("key")]);
+  publicKey = (await readFile(folder.join("key.pub"), "utf8")).split("\n")[1]!;
+  const script = ["run", "-A", "scripts/package/sign.ts", "--dist", folder.join("dist"), "--key", folder.join("key")];
+  await runQuietly(process.execPath, script);
+});
+after(() => folder[Symbol.asyncDispose]());
+
+let sticks = 0;
+beforeEach(async () => {
+  stick = folder.join(`stick-${sticks += 1}`);
+  await mkdir(stick);
+  for (const name of [...SIGNED, PROGRAM]) await copyFile(folder.join("dist", name), join(stick, name));
+});
+
+function runVerifyScript(): ReturnType<typeof runProgram> {
+  return runProgram("sh", [join(stick, "verify.sh"), publicKey]);
+}
+
+/** Runs the file of the stick, which checks itself. */
+async function verifyOwnFile(): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  return await runProgram(join(stick, PROGRAM), ["version", "--verify", "--release-key", folder.join("key.pub")]);
+}
+
+test("SHA256SUMS lists everything on the stick but itself and its signature", async () => {
+  const sums = await readFile(join(stick, "SHA256SUMS"), "utf8");
+  assert.deepEqual(
+    sums.trim().split("\n").map((line) => line.slice(66)),
+    ["LICENSES.txt", PROGRAM, `tlsboot-${TLSBOOT_VERSION}.cdx.json`, "verify.sh"],
+  );
+});
+
+test("verify.sh and the program accept what was signed", async () => {
+  const script = await runVerifyScript();
+  assert.equal(script.code, 0, script.stderr);
+  assert.match(script.stdout, /Signature and comment signature verified/);
+  assert.match(script.stdout, new RegExp(`^${PROGRAM}: OK$`, "m"));
+  const own = await verifyOwnFile();
+  assert.equal(own.code, 0, own.stderr);
+  assert.match(own.stdout, new RegExp(` is ${PROGRAM} of tlsboot ${TLSBOOT_VERSION}, signed by [0-9A-F]{16}\n$`));
+});
+
+test("an installed file is checked against a stick, under its other name", async () => {
+  await copyFile(join(stick, PROGRAM), folder.join("tlsboot"));
+  const args = ["version", "--verify", "--release", stick, "--release-key", folder.join("key.pub")];
+  const { code, stdout, stderr } = await runProgram(folder.join("tlsboot"), args);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, new RegExp(`/tlsboot is ${PROGRAM} of `));
+});
+
+test("verify.sh and the program refuse a file that was changed", async () => {
+  await appendFile(join(stick, PROGRAM), "x");
+  const script = await runVerifyScript();
+  assert.notEqual(script.code, 0);
+  assert.match(script.stdout, new RegExp(`^${PROGRAM}: FAILED$`, "m"));
+  const own = await verifyOwnFile();
+  assert.equal(own.code, 3, own.stderr);
+  assert.match(own.stdout, /^not verified: .* is no file of tlsboot /);
+});
+
+test("verify.sh and the program refuse a list that was changed to fit", async () => {
+  await appendFile(join(stick, PROGRAM), "x");
+  const { stdout } = await runProgram("sha256sum", [PROGRAM], { cwd: stick });
+  await writeFile(join(stick, "SHA256SUMS"), stdout);
+  const script = await runVerifyScript();
+  assert.notEqual(script.code, 0);
+  assert.match(script.stderr, /Signature verification failed/);
+  const own = await verifyOwnFile();
+  assert.equal(own.code, 3, own.stderr);
+  assert.match(own.stdout, /^not verified: .*the signature does not fit the file/);
+});
+
+test("the program says what is missing: the list, and a key", async () => {
+  const args = ["version", "--verify", "--release", folder.path, "--release-key", folder.join("key.pub")];
+  const noList = await runProgram(join(stick, PROGRAM), args);
+  assert.equal(noList.code, 1);
+  assert.match(noList.stderr, /cannot read ".*SHA256SUMS": no such file/);
+  const noKey = await runProgram(join(stick, PROGRAM), ["version", "--verify"]);
+  assert.equal(noKey.code, 2);
+  assert.match(noKey.stderr, /there is no release key in this build/);
+});
