@@ -18,6 +18,9 @@ const NAMES = ["shared-0", "shared-1", "shared-2", "shared-3", "shared-4", "shar
 const COLORS = ["red", "blue"];
 const PAUSE_MS = 60;
 const MAX_FILLER = 2_000;
+/** The number of revisions that most reads of an old one go back, and the share of the others. */
+const RECENT = 40;
+const OLD_READS = 0.1;
 /** Answers that a write may get because another client was faster; 422 is for a patch with the uid of a deleted object. */
 const LOST_RACES = [404, 409, 422];
 /** Answers that a read may get: what it asked for is gone, or not there yet. */
@@ -65,15 +68,19 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
 /** Reads until the signal fires: the newest state, an old one, one at a revision, page by page, and selected objects. */
 export async function runReader(
   options: StormClientOptions & {
+    /** The first revision that it may read. */
+    readonly oldest: number;
     /** Returns the newest revision that any client has seen. */
     readonly newest: () => number;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { random, newest } = options;
+  const { random, oldest, newest } = options;
   await repeat(options, UNREADABLE, signal, async (api) => {
     const name = pick(NAMES, random);
-    const some = `${Math.max(1, newest() - Math.floor(random.float() * 40))}`;
+    // Most old revisions are recent ones, but some are so old that a compaction may have taken them.
+    const span = random.float() < OLD_READS ? newest() - oldest : RECENT;
+    const some = `${Math.max(oldest, newest() - Math.floor(random.float() * span))}`;
     const revision = pick<Readonly<Record<string, string>>>([
       {},
       { resourceVersion: "0" },

@@ -240,7 +240,7 @@ class Storm {
     const newest = () => this.#ledger.newest;
     for (let index = 0; index < READERS; index++) {
       const client = { ...rest, ...observe(`reader-${index}`), random: createRandom(400 + index), onFault };
-      tasks.push(runReader({ ...client, newest }, busy));
+      tasks.push(runReader({ ...client, oldest: begunAt, newest }, busy));
     }
     const cleaner = createTortureCleaner({
       ...rest,

@@ -39,6 +39,8 @@ export interface Watcher {
 const PAUSE_MS = 200;
 /** The longest time after which the server ends a watch by itself. */
 const LONGEST_WATCH_SECONDS = 20;
+/** The share of connections that begin at an old revision, to see all changes since again. */
+const OLD_STARTS = 0.05;
 const EXPIRED = 410;
 const UNAVAILABLE = 503;
 
@@ -58,10 +60,11 @@ export function startWatcher(
     const streaming = isExpired || random.float() < streams
       ? { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" }
       : {};
+    const start = random.float() < OLD_STARTS ? from + Math.floor(random.float() * (position - from)) : position;
     const query = {
       ...streaming,
       ...(labelSelector === undefined ? {} : { labelSelector }),
-      resourceVersion: `${position}`,
+      resourceVersion: `${start}`,
       allowWatchBookmarks: "true",
       timeoutSeconds: `${1 + Math.floor(random.float() * LONGEST_WATCH_SECONDS)}`,
       watch: "true",
