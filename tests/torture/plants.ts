@@ -33,6 +33,12 @@ export interface Finder {
 
 /** One server on SQLite that is killed again and again. */
 const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--nodes", "8", "--seed", "22"] };
+/** Nodes of one server in simulated time. */
+const SIMULATED: Finder = {
+  task: "simulate",
+  flags: ["--nodes", "12", "--hours", "4", "--lifetime", "1", "--seed", "22"],
+};
+
 /** The same for bugs that only a kill at the right moment shows; the run ends as soon as one has. */
 const OFTEN_KILLED: Finder = { task: "torture", flags: ["--kills", "20", "--nodes", "8", "--seed", "22"] };
 
@@ -222,6 +228,17 @@ export const PLANTS: readonly Plant[] = [
     }],
     finder: OFTEN_KILLED,
     fault: /revoked.*accepted|is open \d+ ms after/,
+  },
+  {
+    name: "renewal-too-late",
+    harm: "access: a machine has an expired certificate for a part of its life",
+    patches: [{
+      file: "core/bootstrap/rotation.ts",
+      before: "(0.7 + 0.2 * random())",
+      after: "(1.5 + 0.2 * random())",
+    }],
+    finder: SIMULATED,
+    fault: /^the certificate of node-\d+ has expired$/,
   },
 ];
 
