@@ -77,7 +77,7 @@ export class PowerLossLedger {
     for (const [name, { value, asked }] of this.#objects) {
       const now = found.get(name) ?? ABSENT;
       if (now === value || now === asked) continue;
-      faults.push(`object ${name} is ${now}, but ${value} was acknowledged`);
+      faults.push(`object ${name} is ${now}, and ${value} is lost, which was acknowledged`);
     }
     for (const name of found.keys()) if (!this.#objects.has(name)) faults.push(`object ${name} was never asked for`);
     return faults;

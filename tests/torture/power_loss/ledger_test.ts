@@ -95,8 +95,8 @@ test("findObjectFaults(): an object is what was acknowledged, or what was asked 
   assert.deepEqual(found.findObjectFaults(new Map([["a", "1"]])), []);
   assert.deepEqual(found.findObjectFaults(new Map([["a", "2"], ["b", "1"]])), []);
   assert.deepEqual(found.findObjectFaults(new Map([["c", "1"], ["x", "1"]])), [
-    "object a is absent, but 1 was acknowledged",
-    "object c is 1, but absent was acknowledged",
+    "object a is absent, and 1 is lost, which was acknowledged",
+    "object c is 1, and absent is lost, which was acknowledged",
     "object x was never asked for",
   ]);
 });
