@@ -33,6 +33,11 @@ export interface Finder {
 
 /** One server on SQLite that is killed again and again. */
 const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--nodes", "8", "--seed", "22"] };
+/** Power that fails at many places of what a server, and what commands write. */
+const POWERLESS_SERVER: Finder = {
+  task: "torture",
+  flags: ["--power-loss", "--scene", "server", "--states", "300", "--starts", "2", "--seed", "22"],
+};
 /** Nodes of one server in simulated time. */
 const SIMULATED: Finder = {
   task: "simulate",
@@ -228,6 +233,17 @@ export const PLANTS: readonly Plant[] = [
     }],
     finder: OFTEN_KILLED,
     fault: /revoked.*accepted|is open \d+ ms after/,
+  },
+  {
+    name: "no-sync",
+    harm: "writes that were acknowledged before the power failed",
+    patches: [{
+      file: "server/storage/sqlite/journal.ts",
+      before: "      await this.#file.sync();\n",
+      after: "      await Promise.resolve();\n",
+    }],
+    finder: POWERLESS_SERVER,
+    fault: /^! server at change .* is lost, which was acknowledged$/,
   },
   {
     name: "renewal-too-late",
