@@ -68,8 +68,13 @@ export async function connect(dataDir: string): Promise<Client> {
   };
 }
 
-export function startUp(dataDir: string, port: number, disk?: FaultyDisk): Running {
-  const args = ["up", "--secure-port", `${port}`, "--data-dir", dataDir];
+export function startUp(
+  dataDir: string,
+  port: number,
+  disk?: Pick<FaultyDisk, "env">,
+  flags: readonly string[] = [],
+): Running {
+  const args = ["up", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags];
   return startTlsboot(args, disk === undefined ? {} : { env: disk.env });
 }
 

@@ -1,0 +1,159 @@
+/**
+ * A byte that changed at rest, in each file of a data directory and of a node: the program names the file, or makes it
+ * again, and never serves anything else. The pages of a database are changed in server/storage/sqlite, the bytes of a
+ * backup in cli/commands/backup, and those of a CA and of keys in core/pki.
+ */
+import assert from "node:assert/strict";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { type Finished, runTlsboot } from "../support/child.ts";
+import { connect, startUp } from "../support/interop/faulty_instance.ts";
+import { waitUntilUp } from "../support/interop/instance.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
+
+/** Changes the lowest bit of the byte at a share of a file, counted in bytes from its end where it is negative. */
+async function change(path: string, share: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(await readFile(path));
+  bytes[share < 0 ? bytes.length + share : Math.floor(bytes.length * share)]! ^= 1;
+  await writeFile(path, bytes);
+  return bytes;
+}
+
+/** The header of a PEM text, its middle, the last bytes of its content, and its last line. */
+const PEM_PLACES = [0, 0.5, -50, -3];
+
+/**
+ * What `up` does with each file: it ends and names the file, or starts and has made the file again. The first word of a
+ * kubeconfig, which no reader needs, and the line end of a number may be changed without harm.
+ */
+const SERVER_FILES = [
+  { name: "format", places: [0], want: "refuses" },
+  { name: "pki/ca.crt", places: PEM_PLACES, want: "refuses" },
+  { name: "pki/ca.key", places: PEM_PLACES, want: "refuses" },
+  { name: "pki/sa.key", places: PEM_PLACES, want: "refuses" },
+  { name: "pki/sa.pub", places: PEM_PLACES, want: "refuses" },
+  { name: "tlsboot.db", places: [0, 0.5], want: "refuses" },
+  { name: "pki/ca.crl", places: PEM_PLACES, want: "repairs" },
+  { name: "pki/apiserver.crt", places: PEM_PLACES, want: "repairs" },
+  { name: "pki/apiserver.key", places: PEM_PLACES, want: "repairs" },
+  { name: "admin.kubeconfig", places: [0.5, -60], want: "repairs" },
+  { name: "bootstrap.kubeconfig", places: [0.5, -20], want: "repairs" },
+] as const;
+
+test("up on a data directory with a changed byte names the file, or makes it again", async () => {
+  await using folder = await createTempFolder();
+  const [good, data, port] = [folder.join("good"), folder.join("data"), await findServerPort()];
+  {
+    await using running = startUp(data, port);
+    await waitUntilUp(running);
+    await using client = await connect(data);
+    assert.equal(await client.create("kept", 10), undefined);
+    process.kill(running.pid, "SIGTERM");
+    await running.finished();
+  }
+  await cp(data, good, { recursive: true });
+  const known = SERVER_FILES.map(({ name }) => name as string);
+  const found = (await readdir(good, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const names = found.map(({ parentPath, name }) => join(parentPath, name).slice(good.length + 1));
+  assert.deepEqual(names.filter((name) => !known.includes(name)), [], "a file that no one has thought of");
+  for (const { name, places, want } of SERVER_FILES) {
+    for (const place of places) {
+      await rm(data, { recursive: true, force: true });
+      await cp(good, data, { recursive: true });
+      const what = `${name} at ${place}`;
+      const path = join(data, name);
+      const changed = await change(path, place);
+      await using running = startUp(data, port);
+      const isUp = await waitUntilUp(running).then(() => true, () => false);
+      if (want === "refuses") {
+        assert.ok(!isUp, `${what}: it started`);
+        assertNamed(await running.finished(), name === "format" || name === "pki/ca.key" ? data : path, what);
+        assert.deepEqual(new Uint8Array(await readFile(path)), changed, `${what}: the file was replaced`);
+        continue;
+      }
+      assert.ok(isUp, `${what}: ${running.stderr()}`);
+      assert.notDeepEqual(new Uint8Array(await readFile(path)), changed, `${what}: the file is still damaged`);
+      await using client = await connect(data);
+      assert.ok((await client.names()).has("kept"), what);
+      process.kill(running.pid, "SIGKILL");
+      await running.finished();
+    }
+  }
+});
+
+/** Ends with 1, names the file, and says what to do. */
+function assertNamed({ code, stderr }: Finished, path: string, what: string): void {
+  assert.equal(code, 1, `${what}: ${stderr}`);
+  assert.match(stderr, /^tlsboot: error: \S.*/m, what);
+  assert.match(stderr, /^tlsboot: hint: \S.*/m, what);
+  assert.ok(stderr.includes(path), `${what}: ${stderr}`);
+  assert.doesNotMatch(stderr, /PRIVATE KEY-|\n {4}at /, what);
+}
+
+async function joinNode(folder: TempFolder, node: string, ...more: readonly string[]): Promise<Finished> {
+  const home = folder.join(node);
+  return await runTlsboot([
+    ...["bootstrap", "--bootstrap-kubeconfig", folder.join("data", "bootstrap.kubeconfig"), "--wait", "3s"],
+    ...[
+      "--kubeconfig",
+      join(home, "kubeconfig"),
+      "--cert-dir",
+      join(home, "pki"),
+      "--hostname-override",
+      node,
+      ...more,
+    ],
+  ]);
+}
+
+test("bootstrap with a changed byte in a pair or in a pending key names the file and does not use it", async () => {
+  await using folder = await createTempFolder();
+  await using running = startUp(folder.join("data"), await findServerPort(), undefined, ["--auto-approve"]);
+  await waitUntilUp(running);
+  assert.equal((await joinNode(folder, "n1")).code, 0);
+  const pki = folder.join("n1", "pki");
+  const [pair = ""] = (await readdir(pki)).filter((name) => /\d\.pem$/.test(name));
+  const good = await readFile(join(pki, pair));
+  for (const place of PEM_PLACES) {
+    await change(join(pki, pair), place);
+    // The node has a certificate, so that another one is not approved by itself.
+    const { code, stderr } = await joinNode(folder, "n1");
+    assert.equal(code, 3, `${pair} at ${place}: ${stderr}`);
+    assert.match(stderr, /the kubeconfig cannot be used: .*kubelet-client-current\.pem/);
+    await writeFile(join(pki, pair), good);
+  }
+  assert.equal((await joinNode(folder, "n2", "--print-public-key")).code, 0);
+  const pending = folder.join("n2", "pki", "kubelet-client.key.tmp");
+  const key = await readFile(pending);
+  // The private part of the key is before its public part.
+  for (const place of [...PEM_PLACES, 0.3]) {
+    await change(pending, place);
+    assertNamed(await joinNode(folder, "n2"), pending, `pending key at ${place}`);
+    await writeFile(pending, key);
+  }
+  assert.equal((await joinNode(folder, "n2")).code, 0);
+});
+
+test("verify certificates finds a changed byte in any line of an issued log, and names the line or the record", async () => {
+  await using folder = await createTempFolder();
+  const data = folder.join("data");
+  const log = join(data, "issued.jsonl");
+  const run = async (...args: readonly string[]): Promise<Finished> => await runTlsboot(args, { cwd: folder.path });
+  assert.equal((await run("ca", "init", "--data-dir", data)).code, 0);
+  for (const user of ["a", "b", "c"]) {
+    const made = await run("kubeconfig", "admin", "--data-dir", data, "--user", user, "--out", user);
+    assert.equal(made.code, 0, made.stderr);
+  }
+  const verify = ["verify", "certificates", log, "--ca-file", join(data, "pki", "ca.crt")];
+  assert.equal((await run(...verify)).code, 0);
+  const good = await readFile(log);
+  for (const place of [0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.9, -60, -1]) {
+    await change(log, place);
+    const { code, stderr } = await run(...verify);
+    assert.equal(code, 1, `at ${place}: ${stderr}`);
+    assert.match(stderr, /cannot read line \d of issued log|the register is wrong at record \d{10}/, `at ${place}`);
+    await writeFile(log, good);
+  }
+});
