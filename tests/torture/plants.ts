@@ -33,7 +33,7 @@ export interface Finder {
 
 /** One server on SQLite that is killed again and again. */
 const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--nodes", "8", "--seed", "22"] };
-/** Power that fails at many places of what a server, and what commands write. */
+/** Power that fails at many places of what real programs write. */
 const POWERLESS_SERVER: Finder = {
   task: "torture",
   flags: ["--power-loss", "--scene", "server", "--states", "300", "--starts", "2", "--seed", "22"],
@@ -200,6 +200,17 @@ export const PLANTS: readonly Plant[] = [
     ],
     finder: LONE,
     fault: /was signed twice|has the records/,
+  },
+  {
+    name: "serial-number-twice",
+    harm: "the revocation of one certificate alone: another one has its serial number",
+    patches: [{
+      file: "controllers/signer.ts",
+      before: "deps.random.bytes(SERIAL_BYTES)",
+      after: "new Uint8Array(SERIAL_BYTES).fill(1)",
+    }],
+    finder: LONE,
+    fault: /^serial number [0-9a-f]+ has the records/,
   },
   {
     name: "certificate-without-record",
