@@ -18,13 +18,17 @@ const KUBECONFIG = "/root/.kube/config";
 const STRETCHED = 500;
 /** The share of watches that begin with all objects. */
 const STREAMS = 0.2;
+const EARLIER_MS = 43_200_000;
 const YEAR_MS = 365 * 86_400_000;
 
-/** Writes an administrator's kubeconfig to the disk of a client, as a person does. */
+/** Writes an administrator's kubeconfig to the disk of a client; it is valid for a server whose clock is set back, too. */
 export async function ensureAdminKubeconfig(host: Host, authority: Authority): Promise<void> {
   const identity = { commonName: host.name, organizations: [MASTERS_GROUP], lifetimeMs: 10 * YEAR_MS };
   const random = createSeededRandom(host.scheduler.seed);
-  const pair = await issueClientPair(authority, identity, { clock: { now: () => new Date(EPOCH_MS) }, random });
+  const pair = await issueClientPair(authority, identity, {
+    clock: { now: () => new Date(EPOCH_MS - EARLIER_MS) },
+    random,
+  });
   const text = encodeKubeconfig({
     clusters: [{
       name: "c",
@@ -59,7 +63,7 @@ export function createClientProgram({ kind, observe, newest, onFault }: ClientOp
     const options = { name, cluster, connect, clock: stretch(clock), random, onFault };
     const never = new AbortController().signal;
     if (kind === "writer") return await runWriter(options, never);
-    if (kind === "reader") return await runReader({ ...options, newest }, never);
+    if (kind === "reader") return await runReader({ ...options, oldest: newest(), newest }, never);
     await startWatcher({ ...options, path: CONFIG_MAPS_PATH, streams: STREAMS }, newest(), never).running;
   };
 }

@@ -21,13 +21,15 @@ import {
   encodeModelTransaction,
   encodeModelWatch,
 } from "./etcd_messages.ts";
-import { checkTransaction, EtcdStore, ModelError, type ModelView } from "./etcd_store.ts";
+import { checkTransaction, EtcdStore, type ModelChange, ModelError, type ModelView } from "./etcd_store.ts";
 
 export interface EtcdModelDeps {
   readonly members?: number;
   readonly after: After;
   /** A number in [0, 1). */
   readonly random: () => number;
+  /** Called with each committed change. */
+  readonly onChange?: (change: ModelChange) => void;
 }
 
 /** How long etcd tries to serve a request (`ReqTimeout` with the default times of heartbeat and election). */
@@ -46,6 +48,8 @@ const MIN_TTL_SECONDS = 2;
 /** The longest time that a message takes, in milliseconds. */
 const LATENCY_MS = 2;
 const VERSION = "3.6.5";
+/** The end of the range of all keys, which are text. */
+const ALL_KEYS = "\xff";
 
 interface Watcher {
   readonly key: string;
@@ -114,6 +118,7 @@ class Member implements LinkedMember {
 export class EtcdModel {
   readonly #after: After;
   readonly #random: () => number;
+  readonly #onChange: (change: ModelChange) => void;
   readonly #members: readonly Member[];
   readonly #store = new EtcdStore();
   readonly #cuts = new Set<string>();
@@ -128,7 +133,8 @@ export class EtcdModel {
   #isElecting = false;
   #isFull = false;
 
-  constructor({ members = 1, after, random }: EtcdModelDeps) {
+  constructor({ members = 1, after, random, onChange = () => undefined }: EtcdModelDeps) {
+    this.#onChange = onChange;
     this.#after = after;
     this.#random = random;
     this.#members = Array.from({ length: members }, (_, index) => new Member(`etcd-${index}`, this));
@@ -411,6 +417,7 @@ export class EtcdModel {
   }
 
   #enter(proposal: Proposal): void {
+    const { revision } = this.#store.view;
     try {
       proposal.outcome = proposal.apply();
     } catch (error) {
@@ -419,6 +426,8 @@ export class EtcdModel {
     }
     this.#views.push(this.#store.view);
     proposal.index = this.#lastIndex;
+    const { revision: now } = this.#store.view;
+    for (const change of this.#store.changes("", ALL_KEYS, revision, now)) this.#onChange(change);
   }
 
   /** Commits a change of etcd's own, such as the end of a lease. */

@@ -10,10 +10,20 @@ export interface SimulationFlags {
   readonly nodes: number;
   readonly servers: number;
   readonly clients: number;
+  /** The number of faults, which the seed chooses. */
+  readonly faults: number;
   /** The folder that keeps the history of all calls. */
   readonly history: string | undefined;
   /** The file that keeps the trace. */
   readonly trace: string | undefined;
+  /** The file of a scenario that an earlier run has kept. */
+  readonly replay: string | undefined;
+  /** The bug of `tests/torture/plants.ts` that the run must find. */
+  readonly plant: string | undefined;
+  /** The number of runs, with this seed and the next ones, until one breaks a promise. */
+  readonly seeds: number;
+  /** The number of runs that may be spent on a shorter story of a broken promise. */
+  readonly shrink: number;
 }
 
 /** Parses the command line; throws `UsageError` for unknown flags. */
@@ -26,8 +36,13 @@ export function readFlags(args: readonly string[]): SimulationFlags {
     nodes: wholeNumber("nodes", values.nodes, 1),
     servers: wholeNumber("servers", values.servers, 1),
     clients: wholeNumber("clients", values.clients),
+    faults: wholeNumber("faults", values.faults),
     history: values.history,
     trace: values.trace,
+    replay: values.replay,
+    plant: values.plant,
+    seeds: wholeNumber("seeds", values.seeds, 1),
+    shrink: wholeNumber("shrink", values.shrink),
   };
 }
 
@@ -44,7 +59,12 @@ function parse(args: readonly string[]) {
         servers: { type: "string", default: "1" },
         clients: { type: "string", default: "0" },
         history: { type: "string" },
+        faults: { type: "string", default: "0" },
         trace: { type: "string" },
+        replay: { type: "string" },
+        plant: { type: "string" },
+        seeds: { type: "string", default: "1" },
+        shrink: { type: "string", default: "60" },
       },
     }).values;
   } catch (error) {

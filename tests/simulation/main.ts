@@ -4,24 +4,77 @@
  * trace, byte for byte. Months pass in minutes. It runs on Node, whose timers and built-in modules can be replaced
  * (`runtime.ts`); whatever would wait for the real world ends the run with an error that names it.
  *
- * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line has the seed, the counts, the
- * node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the
- * trace; `--history FOLDER` keeps every call of nodes and clients, for `deno task torture --replay FOLDER`.
- * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--lifetime HOURS] [--history FOLDER] [--trace FILE]
+ * `--faults N` draws that many faults from the seed: servers, nodes, clients and members of etcd are killed, stopped, cut
+ * off, lose power and what they have not synced, or get no answers, between any two steps, and clocks are set. Meanwhile
+ * and at the end the promises of `invariants.ts` are checked. A run that breaks one is repeated with less for as long as
+ * it still does, and what remains is printed as a story and kept in a file for `--replay FILE`. `--seeds N` runs further
+ * seeds until one breaks a promise; with `--plant NAME` the sources have a bug of `tests/torture/plants.ts`, which a run
+ * must find.
+ *
+ * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line of a run has the seed, the
+ * counts, the node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the trace;
+ * `--history FOLDER` keeps every call of nodes and clients, for `deno task torture --replay FOLDER`.
+ * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--lifetime HOURS]
+ *   [--history FOLDER] [--trace FILE] [--faults N] [--seeds N] [--shrink N] [--replay FILE] [--plant NAME]
  */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { getErrorMessage } from "../../core/errors.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
-import { run } from "../../scripts/processes.ts";
+import { type Ended, runAside } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { UsageError } from "../torture/flags.ts";
-import { readFlags } from "./flags.ts";
+import { readFlags, type SimulationFlags } from "./flags.ts";
+import { describeScenario, readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
-  readFlags(args);
-  return await run(await ensureNode(), [...NODE_FLAGS, join("tests", "simulation", "simulate_process.ts"), ...args]);
+  const flags = readFlags(args);
+  const folder = await mkdtemp(join(tmpdir(), "tlsboot-simulation-"));
+  for (let seed = flags.seed; seed < flags.seed + flags.seeds; seed++) {
+    const scenario = readScenario({ ...flags, seed });
+    const path = join(folder, `seed-${scenario.seed}.json`);
+    const { code, output } = await simulate(path, scenario, flags);
+    process.stdout.write(output);
+    if (code === 0) continue;
+    const broken = findBroken(output);
+    if (broken === undefined) return code;
+    const shortest = await shrinkScenario(scenario, async (simpler) => {
+      const again = findBroken((await simulate(path, simpler, flags)).output);
+      return again !== undefined && withoutNumbers(again) === withoutNumbers(broken);
+    }, flags.shrink);
+    await simulate(path, shortest, flags);
+    process.stdout.write(["", ...describeScenario(shortest), broken, `replay it with --replay ${path}`, ""].join("\n"));
+    return 1;
+  }
+  await rm(folder, { recursive: true });
+  return 0;
+}
+
+/** Runs a scenario in a process of its own, as the runtime is replaced for good. */
+async function simulate(path: string, scenario: Scenario, { trace, history, plant }: SimulationFlags): Promise<Ended> {
+  await writeFile(path, `${JSON.stringify(scenario, undefined, 2)}\n`);
+  return await runAside(await ensureNode(), [
+    ...NODE_FLAGS,
+    join("tests", "simulation", "simulate_process.ts"),
+    "--replay",
+    path,
+    ...(history === undefined ? [] : ["--history", history]),
+    ...(trace === undefined ? [] : ["--trace", trace]),
+    ...(plant === undefined ? [] : ["--plant", plant]),
+  ]);
+}
+
+/** Finds the first broken promise, which is indented below the summary of a run. */
+function findBroken(output: string): string | undefined {
+  return output.split("\n").find((line) => /^ {2}\S/.test(line))?.trim();
+}
+
+/** Two runs break the same promise when they say the same about other numbers. */
+function withoutNumbers(text: string): string {
+  return text.replaceAll(/[0-9a-f]*[0-9][0-9a-f]*/g, "0");
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {

@@ -4,6 +4,7 @@
  * an error that names it.
  */
 import { createHook } from "node:async_hooks";
+import { EventEmitter } from "node:events";
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import process from "node:process";
 import type { KeyObject } from "node:crypto";
@@ -64,6 +65,14 @@ export function installRuntime(scheduler: Scheduler, network: Network): void {
   }
   replace("node:os", { hostname: () => owner()?.name ?? "world", networkInterfaces: () => ({}) });
   replace("node:https", createHttpsModule(network, owner));
+  // Only for a better message about a server that is not trusted, which a failure here leaves as it is.
+  replace("node:tls", {
+    connect() {
+      const socket = Object.assign(new EventEmitter(), { destroy() {}, setTimeout() {} });
+      scheduler.schedule(0, () => socket.emit("error", new Error("the simulation has no such connection")));
+      return socket;
+    },
+  });
   replace("node:perf_hooks", { monitorEventLoopDelay: () => NO_DELAY });
   syncBuiltinESMExports();
   refuseRealWork(scheduler);

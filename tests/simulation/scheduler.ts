@@ -70,8 +70,12 @@ export class Scheduler {
     return this.#nowMs;
   }
 
-  /** Adds an event; events of the same time run in the order in which they were added. */
-  schedule(delayMs: number, run: () => void, owner: EventOwner | undefined = this.owner.getStore()): ScheduledEvent {
+  /**
+   * Adds an event of the program that is running, or of the given one; undefined for the world itself. Events of the same
+   * time run in the order in which they were added.
+   */
+  schedule(delayMs: number, run: () => void, ...owners: readonly (EventOwner | undefined)[]): ScheduledEvent {
+    const owner = owners.length === 0 ? this.owner.getStore() : owners[0];
     const event: ScheduledEvent = { atMs: this.#nowMs + toWholeTicks(delayMs), number: this.#created++, owner, run };
     this.#push(event);
     return event;

@@ -2,26 +2,42 @@
  * Runs one simulation on Node, for `deno task simulate`, and writes its account.
  * Usage: simulate_process.ts with the flags of `main.ts` beside it
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { join, resolve } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { createHistoryWriter, HISTORY_FILE } from "../torture/history.ts";
+import { applyPatches, findPlants } from "../torture/plants.ts";
 import { readFlags } from "./flags.ts";
-import { World } from "./world.ts";
+import { endFaults, scheduleFaults } from "./faults.ts";
+import { QUIET_MS, readScenario } from "./scenario.ts";
 
 const HOUR_MS = 3_600_000;
 
 async function main(): Promise<number> {
-  const { trace: tracePath, history: folder, ...flags } = readFlags(process.argv.slice(2));
-  const { seed, hours, nodes, servers, clients } = flags;
+  const flags = readFlags(process.argv.slice(2));
+  const { trace: tracePath, history: folder } = flags;
+  const scenario = readScenario(flags);
+  const { seed, hours, nodes, servers, clients, faults: plan } = scenario;
+  if (flags.plant !== undefined) plant(flags.plant);
+  // Loaded only now, when what it loads may have a bug.
+  const { World } = await import("./world.ts");
   const begun = process.cpuUsage();
   if (folder !== undefined) mkdirSync(folder, { recursive: true });
   const title = `simulate: seed ${seed}, ${servers} servers`;
   using history = folder === undefined ? undefined : createHistoryWriter(join(folder, HISTORY_FILE), { title });
-  const world = new World({ ...flags, tracePath, history });
+  const world = new World({ ...scenario, tracePath, history });
   await world.start();
-  await world.pass(hours * HOUR_MS);
-  const faults = [...world.faults, ...world.findNodeFaults()];
+  const isBroken = (): boolean => world.faults.length > 0;
+  if (plan.length > 0) {
+    scheduleFaults(world, plan);
+    await world.pass(hours * HOUR_MS - QUIET_MS, isBroken);
+    endFaults(world);
+  }
+  await world.pass(plan.length === 0 ? hours * HOUR_MS : QUIET_MS, isBroken);
+  if (!isBroken()) await world.judge();
+  const { faults } = world;
   const { user, system } = process.cpuUsage(begun);
   const seconds = (user + system) / 1e6;
   const nodeDays = nodes * hours / 24;
@@ -30,6 +46,7 @@ async function main(): Promise<number> {
     [
       `simulate: seed ${seed}`,
       `${servers} servers, ${nodes} nodes and ${clients} clients for ${(hours / 24).toFixed(1)} days`,
+      ...(plan.length === 0 ? [] : [`${plan.length} faults`]),
       `${steps} events`,
       `${certificates} certificates`,
       `${nodeDays.toFixed(1)} node-days in ${seconds.toFixed(1)} s of one core, ` +
@@ -40,6 +57,20 @@ async function main(): Promise<number> {
   );
   for (const fault of faults) process.stdout.write(`  ${fault}\n`);
   return faults.length === 0 ? 0 : 1;
+}
+
+/** Lets Node load sources with a bug. */
+function plant(name: string): void {
+  const patches = findPlants(name).flatMap((one) => one.patches);
+  const urls = new Map(patches.map(({ file }) => [pathToFileURL(resolve(file)).href, file]));
+  registerHooks({
+    load(url, context, next) {
+      const file = urls.get(url);
+      if (file === undefined) return next(url, context);
+      const source = applyPatches(file, readFileSync(resolve(file), "utf8"), patches);
+      return { format: "module-typescript", source, shortCircuit: true };
+    },
+  });
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {

@@ -63,3 +63,19 @@ test("signDeterministically() signs as RFC 6979, appendix A.2.5, and OpenSSL ver
     assert.ok(verify("sha256", data, createPublicKey(derived), signDeterministically("sha256", data, derived)));
   }
 });
+
+const FAULTY = ["--nodes", "1", "--clients", "3", "--hours", "1", "--lifetime", "1", "--faults", "30"];
+
+test("simulate: one server keeps its promises through 30 faults, in the same way twice", async () => {
+  const runs = [1, 2].map(() => simulate("--seed", "1", ...FAULTY));
+  const [one, two] = await Promise.all(runs);
+  assert.equal(one!.code, 0, one!.stdout);
+  const digest = /SHA-256 \w+/.exec(one!.stdout)?.[0];
+  assert.ok(digest !== undefined && two!.stdout.includes(digest), "the traces of one seed differ");
+});
+
+test("simulate: writes that are acknowledged before they are on the disk are found", async () => {
+  const { code, stdout } = await simulate("--plant", "write-behind", "--seed", "1", ...FAULTY);
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, /was committed after/);
+});

@@ -11,6 +11,8 @@ export interface Trace {
 /** A trace of which only a digest is kept, and that a file may keep as a whole. */
 export interface DigestedTrace extends Trace {
   readonly lines: number;
+  /** Calls a function once, when a number of further lines has been added. */
+  after(lines: number, run: () => void): void;
   /** Returns the SHA-256 of all bytes, hex, and ends the file. */
   end(): string;
 }
@@ -24,6 +26,7 @@ export function createTrace(nowMs: () => number, path?: string): DigestedTrace {
   const file = path === undefined ? undefined : openSync(path, "w");
   let text = "";
   let lines = 0;
+  let waiting: { readonly at: number; readonly run: () => void }[] = [];
   const flush = (): void => {
     hash.update(text);
     if (file !== undefined) writeSync(file, text);
@@ -33,7 +36,15 @@ export function createTrace(nowMs: () => number, path?: string): DigestedTrace {
     add(host, what) {
       text += `${formatTime(nowMs())} ${host} ${what}\n`;
       lines++;
+      if (waiting.length > 0) {
+        const due = waiting.filter(({ at }) => at <= lines);
+        waiting = waiting.filter(({ at }) => at > lines);
+        for (const { run } of due) run();
+      }
       if (text.length > BUFFERED_CHARACTERS) flush();
+    },
+    after(more, run) {
+      waiting.push({ at: lines + more, run });
     },
     get lines() {
       return lines;

@@ -2,6 +2,7 @@
  * The world of a simulation: an etcd, servers, nodes and clients on hosts of one network, from their first start to the
  * check of what they promise.
  */
+import { Buffer } from "node:buffer";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
 import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
@@ -13,13 +14,13 @@ import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { Api } from "../../server/server.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import type { Storage } from "../../server/storage/storage.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
-import { createMemoryFiles } from "../support/memory_files.ts";
 import type { HistoryWriter } from "../torture/history.ts";
 import { createObserver, type Observe } from "../torture/observed.ts";
 import { createClientProgram, ensureAdminKubeconfig } from "./client.ts";
+import { createSimulatedFiles, type DiskDeps, SimulatedDatabase } from "./disk.ts";
 import { EtcdModel } from "./etcd_model.ts";
 import { EPOCH_MS, Host, type Process } from "./host.ts";
+import { Invariants } from "./invariants.ts";
 import { Network } from "./network.ts";
 import { createNodeProgram, NODE_FILES } from "./node.ts";
 import { installRuntime } from "./runtime.ts";
@@ -33,7 +34,7 @@ export interface WorldOptions {
   /** The lifetime that nodes request for their certificates, in hours. */
   readonly lifetime: number;
   readonly nodes: number;
-  /** One server has its objects in memory; several share an etcd of three members. */
+  /** One server has a database of its own; several share an etcd of three members. */
   readonly servers: number;
   /** Clients that write, read and watch ConfigMaps. */
   readonly clients: number;
@@ -44,7 +45,8 @@ export interface WorldOptions {
 }
 
 const HOUR_MS = 3_600_000;
-const YEAR_MS = 365 * 24 * HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
+const YEAR_MS = 365 * DAY_MS;
 /** Every such node follows the CAs of the cluster; the others are kubelets, which do not. */
 const TLSBOOT_EACH = 8;
 /** The longest time in which the nodes of a run are switched on, and that a server takes to start. */
@@ -52,6 +54,8 @@ const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
 
 const CLIENT_KINDS = ["writer", "reader", "watcher"] as const;
+
+const VALUES = createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES);
 
 /** A world, whose hosts and links a plan of faults may use between any two events. */
 export class World {
@@ -71,7 +75,12 @@ export class World {
   certificates = 0;
   /** The promises that were broken. */
   readonly faults: string[] = [];
+  readonly #invariants = new Invariants((fault) => void this.faults.push(fault));
+  /** The disks of the hosts, and the database of a server without an etcd. */
+  readonly #disk: DiskDeps;
+  readonly #database: SimulatedDatabase;
   #authority: Authority | undefined;
+  #newest = 1;
   readonly #observe: Observe;
   /** The storage of each server that runs. */
   readonly #storages = new Map<Host, Storage>();
@@ -89,7 +98,14 @@ export class World {
         const event = scheduler.schedule(ms, run, undefined);
         return () => cancelEvent(event);
       },
+      onChange: ({ isDeletion, kv }) => this.#committed(kv.key, kv.modRevision, isDeletion ? undefined : kv.value),
     });
+    const wait = (ms: number): Promise<void> => new Promise((resolve) => scheduler.schedule(ms, resolve));
+    this.#disk = { random: scheduler.random, wait };
+    this.#database = new SimulatedDatabase(
+      this.#disk,
+      ({ key, revision, current }) => this.#invariants.committed(key, revision, current?.object),
+    );
     this.servers = this.#addHosts("server", options.servers);
     this.nodes = this.#addHosts("node", options.nodes);
     this.clients = this.#addHosts("client", options.clients);
@@ -113,24 +129,50 @@ export class World {
       },
       onReady: ({ host }, api) => void this.apis.set(host, api),
     });
+    this.servers[0]!.onEnd((_own, how) => how === "lost power" && this.#database.cutPower());
     for (const host of this.servers) {
       host.onEnd(() => void (this.apis.delete(host), this.#storages.delete(host)));
       host.start(program);
       await scheduler.run(scheduler.nowMs + START_MS, () => this.apis.has(host));
       if (!this.apis.has(host)) throw new Error(`${host.name} has not started within a minute`);
     }
-    this.nodes.forEach((host, number) => this.#switchOn(host, number));
+    const copied = await scheduler.perform(() => this.servers[0]!.files.readText(BOOTSTRAP_KUBECONFIG)) ?? "";
+    this.nodes.forEach((host, number) => this.#switchOn(host, number, copied));
     for (const host of this.clients) {
       await scheduler.perform(() => ensureAdminKubeconfig(host, authority));
       const kind = CLIENT_KINDS[this.clients.indexOf(host) % CLIENT_KINDS.length]!;
       host.start(createClientProgram({
         kind,
         observe: this.#observe,
-        newest: () => Math.max(...this.#storages.values().map((storage) => storage.revision())),
+        newest: () => this.#findNewest(),
         onFault: (fault) => void this.faults.push(fault),
       }));
     }
     this.#authority = authority;
+  }
+
+  /** All hosts by their names. */
+  get hosts(): ReadonlyMap<string, Host> {
+    return new Map([...this.servers, ...this.nodes, ...this.clients].map((host) => [host.name, host]));
+  }
+
+  /** Checks what must hold at the end, once everything works. */
+  async judge(): Promise<void> {
+    this.faults.push(...this.findNodeFaults());
+    await this.scheduler.perform(() => this.#invariants.end([this.#authority!.certificate]));
+  }
+
+  /** Returns the newest revision of any server, or the last one that was known while none runs. */
+  #findNewest(): number {
+    this.#newest = Math.max(this.#newest, ...this.#storages.values().map((storage) => storage.revision()));
+    return this.#newest;
+  }
+
+  /** Shows a change that etcd has committed to the invariants; its keys are bytes. */
+  #committed(bytes: string, revision: number, value: Uint8Array | undefined): void {
+    const key = Buffer.from(bytes, "latin1").toString();
+    if (!key.startsWith(VALUES.root)) return;
+    this.#invariants.committed(key, revision, value && VALUES.decode(key, value));
   }
 
   /** Lets time pass, until something is reached if a condition is given. */
@@ -152,7 +194,9 @@ export class World {
 
   #addHosts(kind: string, count: number): readonly Host[] {
     return Array.from({ length: count }, (_, number) => {
-      const host = new Host(`${kind}-${number}`, this.scheduler, createMemoryFiles());
+      const files = createSimulatedFiles(this.#disk);
+      const host = new Host(`${kind}-${number}`, this.scheduler, files);
+      host.onEnd((_own, how) => how === "lost power" && files.cutPower());
       this.network.add(host);
       return host;
     });
@@ -162,21 +206,20 @@ export class World {
     const { etcd, scheduler } = this;
     const { clock, logger } = own;
     if (etcd === undefined) {
-      const values = createStoredValues(STORED_RESOURCES);
-      return { storage: createMemoryStorage({ clock, logger, values }), contents: undefined };
+      return { storage: this.#database.open({ clock, logger, values: VALUES }), contents: undefined };
     }
     own.host.onEnd((ended) => void (ended === own && etcd.disconnect(own.name)));
     return await openEtcdStorage({
       endpoints: { servers: etcd.members, caPem: undefined, certificate: undefined, prefix: "/registry" },
       members: etcd.connect(own.name, (run) => void scheduler.schedule(0, run, own)),
-      values: createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES),
+      values: VALUES,
       clock,
       logger,
     });
   }
 
   /** A person copies the bootstrap kubeconfig from a server to the node, and starts it. */
-  #switchOn(host: Host, number: number): void {
+  #switchOn(host: Host, number: number, bootstrapKubeconfig: string): void {
     const kind = number % TLSBOOT_EACH === 0 ? "tlsboot" : "kubelet";
     const program = createNodeProgram({
       kind,
@@ -184,12 +227,10 @@ export class World {
       observe: this.#observe,
       onPair: (own, pair) => this.#keepPair(own.host, pair),
     });
-    const { scheduler, servers } = this;
-    scheduler.schedule(scheduler.random.float() * ARRIVAL_MS, () => {
-      const copied = servers[0]!.files.readText(BOOTSTRAP_KUBECONFIG).then((text) =>
-        host.files.writeAtomic(NODE_FILES.bootstrapKubeconfig, text ?? "", 0o600)
-      );
-      copied.then(() => host.start(program), (error: unknown) => scheduler.fail(error));
+    const { scheduler, options } = this;
+    scheduler.schedule(scheduler.random.float() * Math.min(ARRIVAL_MS, options.hours * HOUR_MS / 4), () => {
+      host.files.writeAtomic(NODE_FILES.bootstrapKubeconfig, bootstrapKubeconfig, 0o600)
+        .then(() => host.start(program), (error: unknown) => scheduler.fail(error));
     });
   }
 
@@ -206,7 +247,7 @@ export class World {
 async function createClusterAuthority(): Promise<Authority> {
   return await createAuthority({
     commonName: "kubernetes",
-    notBefore: new Date(EPOCH_MS - HOUR_MS),
+    notBefore: new Date(EPOCH_MS - DAY_MS),
     notAfter: new Date(EPOCH_MS + 10 * YEAR_MS),
     key: await generatePrivateKey("ecdsa-p256"),
     serial: Uint8Array.of(1),

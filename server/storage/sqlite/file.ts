@@ -29,7 +29,8 @@ import type { DatabaseFile } from "./journal.ts";
 
 const PRIVATE = 0o600;
 
-const TABLES = `
+/** The tables of a new file. */
+export const TABLES = `
   CREATE TABLE changes (
     revision INTEGER PRIMARY KEY,
     key TEXT NOT NULL,

@@ -1,0 +1,196 @@
+/**
+ * The disks of a simulation. What a program wrote and did not sync is there for as long as the machine has power; when
+ * the power is cut, each of those changes is kept or lost by chance, whatever their order was.
+ */
+import { DatabaseSync, type Session } from "node:sqlite";
+import { dirname } from "node:path";
+import type { FilePort } from "../../client/files.ts";
+import { toTemporaryPath } from "../../client/files.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import type { StoredValues } from "../../server/storage/etcd/contents.ts";
+import { Engine } from "../../server/storage/memory/engine.ts";
+import { DEFAULT_STORAGE_TIMES, JournaledStorage } from "../../server/storage/memory/journaled_storage.ts";
+import { TABLES } from "../../server/storage/sqlite/file.ts";
+import { loadChanges, SqliteJournal } from "../../server/storage/sqlite/journal.ts";
+import type { Storage, StorageEvent } from "../../server/storage/storage.ts";
+import { createMemoryFiles, type MemoryFiles } from "../support/memory_files.ts";
+
+/** What a disk needs: chance, and the time that passes with each of its steps. */
+export interface DiskDeps {
+  readonly random: Random;
+  readonly wait: (ms: number) => Promise<void>;
+}
+
+/** Files as a machine keeps them. */
+export interface SimulatedFiles extends FilePort {
+  /** Loses what was not synced. */
+  cutPower(): void;
+}
+
+type Entries = MemoryFiles["entries"];
+
+/** The longest time of one step of a write, in milliseconds. */
+const STEP_MS = 4;
+
+/** Creates an empty disk, with the steps of `createFilePort`. */
+export function createSimulatedFiles({ random, wait }: DiskDeps): SimulatedFiles {
+  const files = createMemoryFiles();
+  let durable: Entries = new Map();
+  let unsynced: { readonly folder: string; readonly apply: (entries: Entries) => void }[] = [];
+  const step = () => wait(random.float() * STEP_MS);
+  /** Changes the names of a folder, for which a power cut is the end unless the folder is synced. */
+  const change = (path: string, apply: (entries: Entries) => void): void => {
+    apply(files.entries);
+    unsynced.push({ folder: dirname(path), apply });
+  };
+  const syncFolder = (folder: string): void => {
+    for (const one of unsynced) if (one.folder === folder) one.apply(durable);
+    unsynced = unsynced.filter((one) => one.folder !== folder);
+  };
+  const check = (write: () => Promise<void>): Promise<void> => {
+    // The checks of the files in memory, on a copy.
+    const before = new Map(files.entries);
+    return write().finally(() => {
+      files.entries.clear();
+      for (const [path, entry] of before) files.entries.set(path, entry);
+    });
+  };
+  const write = async (path: string, content: string | Uint8Array, mode: number): Promise<void> => {
+    const text = typeof content === "string" ? content : new TextDecoder("latin1").decode(content);
+    let number = 0;
+    while (files.entries.has(toTemporaryPath(path, number))) number++;
+    const temporary = toTemporaryPath(path, number);
+    change(
+      temporary,
+      (entries) => entries.set(temporary, { kind: "file", text: text.slice(0, text.length / 2), mode }),
+    );
+    await step();
+    change(temporary, (entries) => entries.set(temporary, { kind: "file", text, mode }));
+    await step();
+    change(path, (entries) => {
+      entries.delete(temporary);
+      entries.set(path, { kind: "file", text, mode });
+    });
+    await step();
+    syncFolder(dirname(path));
+  };
+  return {
+    ...files,
+    writeAtomic: write,
+    async createExclusive(path, text, mode) {
+      await check(() => files.createExclusive(path, text, mode));
+      await write(path, text, mode);
+    },
+    async symlink(target, path) {
+      await check(() => files.symlink(target, path));
+      change(path, (entries) => entries.set(path, { kind: "symlink", target }));
+    },
+    async rename(from, to) {
+      await check(() => files.rename(from, to));
+      const entry = files.entries.get(from)!;
+      change(to, (entries) => {
+        entries.delete(from);
+        entries.set(to, entry);
+      });
+      await step();
+      syncFolder(dirname(to));
+    },
+    async unlink(path) {
+      if (files.entries.has(path)) change(path, (entries) => entries.delete(path));
+    },
+    async makeDirectory(path, mode) {
+      if (!files.entries.has(path)) change(path, (entries) => entries.set(path, { kind: "directory", mode }));
+    },
+    cutPower() {
+      for (const { apply } of unsynced) if (random.float() < 0.5) apply(durable);
+      unsynced = [];
+      files.entries.clear();
+      for (const [path, entry] of durable) files.entries.set(path, entry);
+      durable = new Map(durable);
+    },
+  };
+}
+
+/**
+ * The database of one server: SQLite in memory, whose commits reach the platter when they are synced. A commit that was
+ * not synced is kept or lost as a whole, because the checksums of the log end it before a torn one.
+ */
+export class SimulatedDatabase {
+  readonly #deps: DiskDeps;
+  readonly #onCommit: (event: StorageEvent) => void;
+  #platter = createTables();
+  #database: DatabaseSync | undefined;
+  #session: Session | undefined;
+
+  /** `onCommit` is called with each change of a commit before the store acknowledges it. */
+  constructor(deps: DiskDeps, onCommit: (event: StorageEvent) => void) {
+    this.#deps = deps;
+    this.#onCommit = onCommit;
+  }
+
+  /** Opens the store for a process that starts. */
+  open(deps: { readonly clock: Clock; readonly logger: Logger; readonly values: StoredValues }): Storage {
+    const database = this.#database ?? copyDatabase(this.#platter);
+    this.#database = database;
+    this.#session ??= database.createSession();
+    const file = {
+      database,
+      assertInPlace() {},
+      sync: () => this.#sync(),
+      checkpoint() {},
+      close() {},
+      abandon() {},
+    };
+    const journal = new SqliteJournal(file, () => undefined);
+    const commit = async (...[changes, compaction]: Parameters<SqliteJournal["commit"]>): Promise<void> => {
+      await journal.commit(changes, compaction);
+      for (const { event } of changes) this.#onCommit(event);
+    };
+    const { start, writtenAt } = loadChanges("tlsboot.db", database, deps.clock.now().getTime());
+    return new JournaledStorage({
+      ...DEFAULT_STORAGE_TIMES,
+      ...deps,
+      name: "tlsboot.db",
+      engine: new Engine(start),
+      journal: { commit, check: () => journal.check(), close() {} },
+      writtenAt,
+      schedule: queueMicrotask,
+    });
+  }
+
+  cutPower(): void {
+    if (this.#deps.random.float() < 0.5) this.#keep();
+    this.#database = undefined;
+    this.#session = undefined;
+  }
+
+  async #sync(): Promise<void> {
+    await this.#deps.wait(this.#deps.random.float() * STEP_MS);
+    this.#keep();
+  }
+
+  /** Puts what was committed on the platter. */
+  #keep(): void {
+    if (this.#session === undefined || this.#database === undefined) return;
+    const changes = this.#session.changeset();
+    this.#session.close();
+    this.#session = this.#database.createSession();
+    if (changes.length > 0) this.#platter.applyChangeset(changes);
+  }
+}
+
+function createTables(): DatabaseSync {
+  const database = new DatabaseSync(":memory:");
+  database.exec(TABLES);
+  return database;
+}
+
+function copyDatabase(from: DatabaseSync): DatabaseSync {
+  const copy = createTables();
+  copy.exec("DELETE FROM numbers");
+  for (const [table, columns] of [["changes", 5], ["numbers", 2]] as const) {
+    const insert = copy.prepare(`INSERT INTO ${table} VALUES (${Array(columns).fill("?").join()})`);
+    for (const row of from.prepare(`SELECT * FROM ${table}`).iterate()) insert.run(...Object.values(row));
+  }
+  return copy;
+}

@@ -1,0 +1,100 @@
+/** Makes the faults of a plan happen in a world. */
+import type { EtcdModel } from "./etcd_model.ts";
+import { describeFault, type FaultStep } from "./fault_plan.ts";
+import type { Host } from "./host.ts";
+import type { Network } from "./network.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** The parts of a world that faults happen to. */
+export interface FaultyWorld {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly etcd: EtcdModel | undefined;
+  readonly hosts: ReadonlyMap<string, Host>;
+}
+
+/** Schedules all faults of a plan, and their ends. */
+export function scheduleFaults(world: FaultyWorld, plan: readonly FaultStep[]): void {
+  const { scheduler } = world;
+  for (const step of plan) {
+    scheduler.schedule(step.atMs - scheduler.nowMs, () => {
+      scheduler.trace.after(step.afterLines, () =>
+        scheduler.schedule(0, () => {
+          scheduler.trace.add("world", describeFault(step));
+          beginFault(world, step);
+        }, undefined));
+    }, undefined);
+  }
+}
+
+/** Ends everything that a fault has left: every host runs, and every way is open. */
+export function endFaults({ network, etcd, hosts }: FaultyWorld): void {
+  for (const [name, host] of hosts) {
+    host.resume();
+    host.hasPower = true;
+    host.restart();
+    for (const other of hosts.keys()) {
+      if (network.link(name, other).isCut) network.change(name, other, { isCut: false });
+    }
+    for (const member of etcd?.members ?? []) etcd?.heal(name, member);
+  }
+  for (const member of etcd?.members ?? []) {
+    etcd?.slow(member);
+    etcd?.restart(member);
+    for (const other of etcd?.members ?? []) etcd?.heal(member, other);
+  }
+}
+
+function beginFault({ scheduler, network, etcd, hosts }: FaultyWorld, step: FaultStep): void {
+  const findHost = (name: string): Host => {
+    const host = hosts.get(name);
+    if (host === undefined) throw new Error(`no host is called ${name}`);
+    return host;
+  };
+  const later = (ms: number, run: () => void): void => void scheduler.schedule(ms, run, undefined);
+  switch (step.kind) {
+    case "kill": {
+      const host = findHost(step.host);
+      host.kill();
+      return later(step.forMs, () => host.hasPower && host.restart());
+    }
+    case "power": {
+      const host = findHost(step.host);
+      host.cutPower();
+      return later(step.forMs, () => {
+        host.hasPower = true;
+        host.restart();
+      });
+    }
+    case "pause": {
+      const host = findHost(step.host);
+      host.pause();
+      return later(step.forMs, () => host.resume());
+    }
+    case "clock": {
+      const host = findHost(step.host);
+      host.stepClock(step.byMs);
+      return later(step.forMs, () => host.stepClock(-step.byMs));
+    }
+    case "cut":
+      network.change(...step.between, { isCut: true });
+      return later(step.forMs, () => network.change(...step.between, { isCut: false }));
+    case "reset":
+      return network.reset(...step.between);
+    case "etcdCut":
+      etcd?.cut(...step.between);
+      return later(step.forMs, () => etcd?.heal(...step.between));
+    case "etcdCrash":
+      etcd?.crash(step.member);
+      return later(step.forMs, () => etcd?.restart(step.member));
+    case "etcdSlow":
+      etcd?.slow(step.member, step.lagMs);
+      return later(step.forMs, () => etcd?.slow(step.member));
+    case "etcdLeader":
+      return etcd?.moveLeader();
+    case "etcdCompact":
+      return etcd?.compact();
+    case "lostAnswers":
+      return etcd?.loseAnswers(step.host, step.count);
+  }
+}

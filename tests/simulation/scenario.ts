@@ -1,0 +1,102 @@
+/** What a run simulates, as data that a file keeps: the same scenario is the same run. */
+import { readFileSync } from "node:fs";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { describeFault, type FaultStep, planFaults } from "./fault_plan.ts";
+import type { SimulationFlags } from "./flags.ts";
+
+export interface Scenario {
+  readonly seed: number;
+  readonly hours: number;
+  /** The lifetime that nodes request for their certificates, in hours. */
+  readonly lifetime: number;
+  readonly nodes: number;
+  /** The number of servers; several share an etcd of three members. */
+  readonly servers: number;
+  /** The number of clients that write and watch. */
+  readonly clients: number;
+  readonly faults: readonly FaultStep[];
+}
+
+/** The time at the end of a run without faults, in which everything must become well. */
+export const QUIET_MS = 1_200_000;
+const HOUR_MS = 3_600_000;
+/** The servers have started before the first fault. */
+const FIRST_FAULT_MS = 10_000;
+/** The longest time that a fault lasts. */
+const LONGEST_MS = 100_000;
+
+/** Reads the scenario of a file, or makes the one of the flags. */
+export function readScenario(
+  { replay, faults, seed, hours, lifetime, nodes, servers, clients }: SimulationFlags,
+): Scenario {
+  if (replay !== undefined) return JSON.parse(readFileSync(replay, "utf8")) as Scenario;
+  return createScenario({ seed, hours, lifetime, nodes, servers, clients }, faults);
+}
+
+/** Draws the faults of a scenario from its seed. */
+export function createScenario(settings: Omit<Scenario, "faults">, count: number): Scenario {
+  const names = (name: string, number: number): string[] =>
+    Array.from({ length: number }, (_, index) => `${name}-${index}`);
+  const faults = planFaults({
+    random: createSeededRandom(settings.seed),
+    targets: {
+      servers: names("server", settings.servers),
+      nodes: names("node", settings.nodes),
+      clients: names("client", settings.clients),
+      members: settings.servers === 1 ? [] : names("etcd", 3),
+    },
+    fromMs: FIRST_FAULT_MS,
+    toMs: Math.max(FIRST_FAULT_MS + 1, settings.hours * HOUR_MS - QUIET_MS - LONGEST_MS),
+    count,
+  });
+  return { ...settings, faults };
+}
+
+/** Describes a scenario as a story, one sentence a line. */
+export function describeScenario({ seed, hours, nodes, servers, clients, faults }: Scenario): readonly string[] {
+  const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
+  const store = servers === 1 ? "on a database of its own" : "on an etcd of three members";
+  return [
+    `Seed ${seed}: ${count(servers, "server")} ${store}, ${count(nodes, "node")} and ${count(clients, "client")}, for ${
+      hours.toFixed(1)
+    } hours.`,
+    ...faults.map(describeFault),
+  ];
+}
+
+/** Simplifies a scenario for as long as the run of the simpler one still fails; `fails` is called `runs` times at most. */
+export async function shrinkScenario(
+  scenario: Scenario,
+  fails: (scenario: Scenario) => Promise<boolean>,
+  runs = 100,
+): Promise<Scenario> {
+  let best = scenario;
+  let left = runs;
+  const attempt = async (simpler: Scenario): Promise<boolean> => {
+    if (left-- <= 0 || !await fails(simpler)) return false;
+    best = simpler;
+    return true;
+  };
+  // Faults first, in halves and then in smaller parts, as each costs a sentence.
+  for (let size = Math.ceil(best.faults.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = 0; at < best.faults.length;) {
+      const faults = [...best.faults.slice(0, at), ...best.faults.slice(at + size)];
+      if (!await attempt({ ...best, faults })) at += size;
+    }
+  }
+  for (const name of ["nodes", "clients", "servers"] as const) {
+    const used = Math.max(
+      name === "nodes" ? 0 : name === "servers" ? (best.servers > 1 ? 2 : 1) : 0,
+      ...best.faults.map((fault) => 1 + findHighest(fault, `${name.slice(0, -1)}-`)),
+    );
+    while (best[name] > used && await attempt({ ...best, [name]: best[name] - 1 }));
+  }
+  while (best.hours > 0.5 && await attempt({ ...best, hours: best.hours / 2 }));
+  return best;
+}
+
+/** The highest number of a host with a prefix that a fault happens to; -1 for none. */
+function findHighest(fault: FaultStep, prefix: string): number {
+  const hosts = "host" in fault ? [fault.host] : "between" in fault ? fault.between : [];
+  return Math.max(-1, ...hosts.flatMap((host) => host.startsWith(prefix) ? [Number(host.slice(prefix.length))] : []));
+}
