@@ -93,7 +93,7 @@ export const PLANTS: readonly Plant[] = [
       },
     ],
     finder: LONE,
-    fault: /^unique: |^linearizable: .*had been seen$/,
+    fault: /^unique: |had been seen$|as it was at revision \d+, but it was written at revision \d+$/,
   },
   {
     name: "bookmark-too-early",
@@ -244,6 +244,17 @@ export const PLANTS: readonly Plant[] = [
     }],
     finder: OFTEN_KILLED,
     fault: /revoked.*accepted|is open \d+ ms after/,
+  },
+  {
+    name: "revoked-connection-stays",
+    harm: "the end of a stolen credential's watches: they are served until they end by themselves",
+    patches: [{
+      file: "server/authn/reauthentication.ts",
+      before: "    open.delete(stream);\n    stream.end();\n",
+      after: "    open.delete(stream);\n",
+    }],
+    finder: LONE,
+    fault: /is open \d+ ms after/,
   },
   {
     name: "no-sync",
