@@ -75,7 +75,7 @@ export const PLANTS: readonly Plant[] = [
       after: "missed.filter((event) => event.key.startsWith(prefix)).slice(1));",
     }],
     finder: LONE,
-    fault: /^reliable: .*was missed$/,
+    fault: /^(?:reliable|resumable): .*was missed$/,
   },
   {
     name: "revision-twice",
@@ -104,7 +104,7 @@ export const PLANTS: readonly Plant[] = [
       after: "return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision()) + 1;",
     }],
     finder: LONE,
-    fault: /^bookmarkable: |^reliable: .*was missed$/,
+    fault: /^bookmarkable: |^(?:reliable|resumable): .*was missed$/,
   },
   {
     name: "precondition-ignored",
