@@ -13,8 +13,9 @@ import { glob, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises
 import { availableParallelism, tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { NODE_FLAGS } from "../support/child.ts";
+import { NODE_FLAGS, ROOT } from "../support/child.ts";
 import { formatFailures, type Outcome, readOutcome, sumOutcomes } from "./junit.ts";
 import { cacheDir, runAside } from "../../scripts/processes.ts";
 import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
@@ -114,7 +115,7 @@ interface Runtime {
   readonly name: "Deno" | "Node" | "File";
   readonly command: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly args: (files: readonly string[], report: string) => readonly string[];
+  readonly args: (files: readonly string[], report: string) => Promise<readonly string[]>;
 }
 
 /** Test files that one process runs. */
@@ -231,8 +232,18 @@ function deno(env: Readonly<Record<string, string>> = {}): Runtime {
     name: "Deno",
     command: process.execPath,
     env,
-    args: (files, report) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report}`, ...files],
+    args: async (files, report) => [
+      ...["test", "--config=deno.json", "-A", "--no-check", "--quiet", `--junit-path=${report}`],
+      ...(files.length === 1 ? files : [await writeEntry(files, `${report}.ts`)]),
+    ],
   };
+}
+
+/** Writes a script that imports test files. Deno loads all modules anew for each file that it is given, and for this one once. */
+async function writeEntry(files: readonly string[], path: string): Promise<string> {
+  const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(join(ROOT, file)).href)};\n`);
+  await writeFile(path, imports.join(""));
+  return path;
 }
 
 function releasedFile(path: string): Runtime {
@@ -245,7 +256,7 @@ function node(command: string): Runtime {
     command,
     // Files with their types stripped and compiled: otherwise each process begins with half of its work.
     env: { NODE_COMPILE_CACHE: join(cacheDir(), "compiled-tests") },
-    args: (files, report) => [
+    args: async (files, report) => [
       "--test",
       "--test-isolation=none",
       ...NODE_FLAGS,
@@ -297,7 +308,7 @@ async function runBatches(batches: readonly Batch[], reports: string, lanes: num
       const { command, args, env } = batch.runtime;
       const { code, output } = await runAside(
         "/bin/sh",
-        ["-c", TIMED, times, command, ...args(batch.files, report)],
+        ["-c", TIMED, times, command, ...await args(batch.files, report)],
         env,
       );
       const result = {
