@@ -63,6 +63,15 @@ const REFUSED: readonly Case[] = [
     hint: /run the command again/,
   },
   {
+    name: "deleted before it is watched",
+    arrange: ({ api }) => {
+      api.onCreate = (csr) => void api.remove(csr.metadata.name ?? "");
+    },
+    code: "csr_deleted",
+    message: /^csr "node-csr-.*" was deleted$/,
+    hint: /run the command again/,
+  },
+  {
     name: "replaced",
     arrange: ({ api }) => {
       api.onCreate = (csr) => {

@@ -31,15 +31,14 @@ export interface WaitOptions {
   readonly onApproved?: (reason: string) => void;
 }
 
-/** The pause after a failed first list. */
+/** The pause after a failed read. */
 const PROBE_PAUSE_MS = 1_000;
 /** A server that has just started may not know its tokens and roles yet; after this many refusals they are final. */
 const MAX_REFUSALS = 5;
 
 /**
  * Waits for the certificate and returns it as PEM. AppError `csr_denied`, `csr_failed`, `csr_deleted`, `timeout`, and
- * `unauthorized` or `access_denied` when the API keeps refusing the watch. Also waits for a CSR that does not exist
- * yet.
+ * `unauthorized` or `access_denied` when the API keeps refusing the watch.
  */
 export async function waitForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
   const { name, clock, timeoutSeconds } = options;
@@ -112,12 +111,19 @@ async function follow(
   onUnsigned: (signerName: string) => void,
   signal: AbortSignal,
 ): Promise<string> {
+  const { name, clock } = options;
   const store = createFollowedStore(options);
-  await probe(store, options.clock, signal);
+  // As in client-go, a list before the watch checks that the API answers.
+  await readPatiently(() => store.list(signal), clock, signal);
+  let isSeen = false;
   let isApprovalReported = false;
   for await (const change of store.changes(signal)) {
-    if (change.kind === "synced") continue;
-    if (change.kind === "deleted") throw createDeletedError(options.name);
+    if (change.kind === "synced") {
+      if (!isSeen && await isGone(store, name, clock, signal)) throw createDeletedError(name);
+      continue;
+    }
+    isSeen = true;
+    if (change.kind === "deleted") throw createDeletedError(name);
     const outcome = getOutcome(change.object, options);
     if (outcome.kind === "issued") return outcome.certificatePem;
     if (outcome.kind === "approved" && !isApprovalReported) {
@@ -144,12 +150,24 @@ function createFollowedStore(options: WaitOptions): CsrStore {
   });
 }
 
-/** Lists once before the watch, as client-go does, to check that the API answers. */
-async function probe(store: CsrStore, clock: Clock, signal: AbortSignal): Promise<void> {
+/**
+ * Reports whether a CSR that a list does not show was deleted before the list. The list may come from a cache that does not
+ * have the CSR yet; a read of one name does not. Without the right to read it, the answer is false.
+ */
+async function isGone(store: CsrStore, name: string, clock: Clock, signal: AbortSignal): Promise<boolean> {
+  try {
+    return await readPatiently(() => store.get(name, signal), clock, signal) === undefined;
+  } catch (error) {
+    if (isAppError(error, "access_denied")) return false;
+    throw error;
+  }
+}
+
+/** Reads until the API answers. */
+async function readPatiently<T>(read: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
   for (let refusals = 0;;) {
     try {
-      await store.list(signal);
-      return;
+      return await read();
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof AppError) || error.code === "tls_untrusted") throw error;
