@@ -133,9 +133,8 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       );
     const answer = await attempt().catch((error: unknown) => {
       signal.throwIfAborted();
-      // The server closed the kept connection at the same moment: one more try with a new one. It may also have ended
-      // after it had carried out the request, so that a write is not repeated (Go's net/http, `isReplayable`).
-      if (isClosedWhileIdle(error) && ["GET", "HEAD"].includes(request.method)) return attempt();
+      // The server closed the kept connection at the same moment: one more try with a new one.
+      if (isClosedWhileIdle(error) && isReplayable(request.method)) return attempt();
       throw error;
     }).catch(async (error: unknown) => {
       signal.throwIfAborted();
@@ -180,6 +179,14 @@ function parseServer(server: string): URL {
   });
 }
 
+/**
+ * Reports whether a request may be sent again when its connection was closed before the answer. The server may have carried
+ * it out, so that a write is not repeated (Go's net/http, `isReplayable`).
+ */
+function isReplayable(method = "GET"): boolean {
+  return ["GET", "HEAD"].includes(method);
+}
+
 /** Sends one request and resolves with the answer's headers. An error has `reusedSocket` for a kept connection. */
 function exchange(
   url: URL,
@@ -202,9 +209,12 @@ function exchange(
     // Deno does not always report that a request on a kept connection was aborted.
     const onAbort = (): void => settle(() => reject(signal.reason));
     signal.addEventListener("abort", onAbort, { once: true });
+    let sockets = 0;
     request.on("socket", (socket) => {
-      // Deno sends an aborted request on a kept connection again; then nothing would ever close that connection.
-      if (signal.aborted) socket.destroy();
+      sockets++;
+      // Deno sends a request again when a kept connection was closed: also a write, and one that was aborted, whose new
+      // connection nothing would ever close.
+      if (signal.aborted || (sockets > 1 && !isReplayable(options.method))) socket.destroy();
       else if (request.reusedSocket) connected();
       else socket.once("secureConnect", connected);
     });
