@@ -173,12 +173,12 @@ func (m *model) judgeList(r *read, now *contents) bool {
 		if found[key] || key <= r.after || !chosen.includes(one.state) {
 			continue
 		}
-		if !isLast && key > last {
-			remaining++
-			continue
-		}
 		if !now.changes.isCovered(one.state.Namespace, max(one.revision, now.shown[key]), revision) {
 			isComplete = false // it may have been deleted unseen
+			continue
+		}
+		if !isLast && key > last {
+			remaining++
 			continue
 		}
 		missing = append(missing, fmt.Sprintf("%s (revision %d)", key, one.revision))
