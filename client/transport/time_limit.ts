@@ -7,6 +7,9 @@ export interface TimeLimit extends AsyncDisposable {
   readonly signal: AbortSignal;
 }
 
+/** The reason of a timer that is stopped, which no one sees; without one, each abort captures a stack. */
+const STOPPED = new Error("the limit is no longer needed");
+
 /** Creates a signal that also fires, with `createError()`, after `ms` milliseconds. */
 export function limitTime(clock: Clock, ms: number, createError: () => Error, signal: AbortSignal): TimeLimit {
   const over = new AbortController();
@@ -18,7 +21,7 @@ export function limitTime(clock: Clock, ms: number, createError: () => Error, si
   return {
     signal: AbortSignal.any([signal, over.signal]),
     async [Symbol.asyncDispose]() {
-      stop.abort();
+      stop.abort(STOPPED);
       await sleep;
     },
   };
