@@ -26,6 +26,24 @@ export function deriveKey(random: Random): KeyObject {
   });
 }
 
+/** The results that a cache keeps, which only saves time. */
+const MAX_RESULTS = 1_000;
+
+/** The results of a function that depends on its arguments alone, by their text. */
+export class ResultCache<T> {
+  readonly #results = new Map<string, T>();
+
+  get(key: string, compute: () => T): T {
+    const known = this.#results.get(key);
+    if (known !== undefined) return known;
+    const result = compute();
+    if (this.#results.size >= MAX_RESULTS) this.#results.clear();
+    this.#results.set(key, result);
+    return result;
+  }
+}
+
+const signatures = new ResultCache<Buffer>();
 const scalars = new WeakMap<KeyObject, Buffer>();
 
 /** Signs with ECDSA on P-256 as RFC 6979 says; the key and the options are those of `crypto.sign`. */
@@ -38,6 +56,12 @@ export function signDeterministically(
   let d = scalars.get(key);
   if (d === undefined) scalars.set(key, d = Buffer.from(String(key.export({ format: "jwk" }).d), "base64url"));
   const digest = createHash(hash).update(data).digest().subarray(0, BYTES);
+  const name = `${dsaEncoding} ${d.toString("latin1")} ${digest.toString("latin1")}`;
+  const scalar = d;
+  return Buffer.from(signatures.get(name, () => computeSignature(scalar, digest, dsaEncoding)));
+}
+
+function computeSignature(d: Buffer, digest: Buffer, dsaEncoding: SigningOptions["dsaEncoding"]): Buffer {
   const z = toNumber(digest) % ORDER;
   for (const k of generateNonces(d, toBytes(z))) {
     const r = toNumber(multiply(toBytes(k)).subarray(1, 1 + BYTES)) % ORDER;

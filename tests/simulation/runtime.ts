@@ -9,7 +9,7 @@ import { createRequire, syncBuiltinESMExports } from "node:module";
 import process from "node:process";
 import type { KeyObject } from "node:crypto";
 import type { Random } from "../../core/ports.ts";
-import { deriveKey, signDeterministically } from "./crypto.ts";
+import { deriveKey, ResultCache, signDeterministically } from "./crypto.ts";
 import { EPOCH_MS, Process } from "./host.ts";
 import { createHttpsModule } from "./https.ts";
 import type { Network } from "./network.ts";
@@ -162,12 +162,16 @@ function createDate(wallMs: () => number): DateConstructor {
   });
 }
 
+function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+}
+
 function replaceCrypto(
   random: () => Random,
   replace: (module: string, members: object) => void,
   scheduler: Scheduler,
 ): void {
-  const { sign, KeyObject: Key, createPublicKey } = createRequire(import.meta.url)(
+  const { sign, verify, KeyObject: Key, createPrivateKey, createPublicKey } = createRequire(import.meta.url)(
     "node:crypto",
   ) as typeof import("node:crypto");
   const fill = <T extends ArrayBufferView>(target: T): T => {
@@ -187,7 +191,29 @@ function replaceCrypto(
     scheduler.schedule(0, () => done(null, bytes));
     return undefined;
   };
+  // A server reads and checks its files again each minute: the same bytes are the same key, with the same signatures.
+  const privateKeys = new ResultCache<KeyObject>();
+  const publicKeys = new WeakMap<KeyObject, KeyObject>();
+  const verified = new WeakMap<KeyObject, ResultCache<boolean>>();
   replace("node:crypto", {
+    createPrivateKey(key: Parameters<typeof createPrivateKey>[0]): KeyObject {
+      if (typeof key !== "object" || !("format" in key) || key.format !== "der") return createPrivateKey(key);
+      const { key: der, type } = key;
+      if (!(der instanceof Uint8Array)) return createPrivateKey(key);
+      return privateKeys.get(`${type} ${toText(der)}`, () => createPrivateKey(key));
+    },
+    createPublicKey(key: Parameters<typeof createPublicKey>[0]): KeyObject {
+      if (!(key instanceof Key)) return createPublicKey(key);
+      let found = publicKeys.get(key);
+      if (found === undefined) publicKeys.set(key, found = createPublicKey(key));
+      return found;
+    },
+    verify(hash: string | null, data: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
+      if (!(key instanceof Key)) return verify(hash, data, key, signature);
+      let known = verified.get(key);
+      if (known === undefined) verified.set(key, known = new ResultCache());
+      return known.get(`${hash} ${toText(signature)} ${toText(data)}`, () => verify(hash, data, key, signature));
+    },
     randomBytes,
     randomUUID,
     randomFillSync: fill,
