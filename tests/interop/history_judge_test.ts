@@ -60,6 +60,12 @@ function write(at: number, verb: "create" | "update", object: RecordedState, gua
   return call(at, at + 5, verb, { name: object.name, sent, object });
 }
 
+/** A call without an answer. */
+function open(at: number, verb: Call["verb"], rest: Partial<Call>): Call {
+  const { status: _status, ...asked } = call(at, at + 5, verb, rest);
+  return asked;
+}
+
 function list(at: number, resourceVersion: number, items: readonly RecordedState[], rest: Partial<Call> = {}): Call {
   return call(at, at + 5, "list", { ...rest, list: { resourceVersion, items, ...rest.list } });
 }
@@ -176,6 +182,13 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
   {
     name: "a deleted object that is read again",
     changes: { gone: call(430, 435, "get", { name: "a", object: A3 }) },
+    want: /^linearizable: configmaps default\/a: no order/,
+  },
+  {
+    name: "a read without an object whose deletion has no answer and is denied by a watch",
+    changes: {
+      conflict: [open(212, "delete", { name: "a" }), call(220, 225, "get", { name: "a", status: 404 })],
+    },
     want: /^linearizable: configmaps default\/a: no order/,
   },
   {
@@ -438,6 +451,31 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
     },
   },
   {
+    name: "fifty writes without an answer, of which none was done",
+    changes: {
+      initialEnd: [
+        SOUND.initialEnd,
+        ...Array.from(
+          { length: 50 },
+          (_, index) =>
+            open(500, index % 5 === 0 ? "delete" : "update", { name: "b", sent: { write: `lost-${index}` } }),
+        ),
+        call(600, 605, "get", { name: "b", object: B4 }),
+        write(700, "update", state("b", 8), 4),
+      ],
+    },
+  },
+  {
+    name: "a creation that is refused after one without an answer",
+    changes: {
+      initialEnd: [
+        SOUND.initialEnd,
+        open(500, "create", { name: "c", sent: { write: "lost" } }),
+        call(510, 515, "create", { name: "c", status: 409, sent: { write: "late" } }),
+      ],
+    },
+  },
+  {
     name: "a 410 for a revision that a compaction took",
     changes: {
       resumed: [
@@ -472,4 +510,21 @@ test("the judge accepts a page that counts an object less, which may have been d
   });
   const records = [write(100, "create", A2), write(200, "create", B4), write(300, "create", state("c", 6)), page];
   assert.deepEqual(listVerdictFaults(await judge(records)), []);
+});
+
+test("the judge knows which requests a selector by signer includes", async () => {
+  const resource = "certificatesigningrequests.certificates.k8s.io";
+  const request = (name: string, resourceVersion: number, signerName: string): RecordedState => ({
+    ...{ name, uid: name, resourceVersion, digest: name, signerName },
+  });
+  const [one, other] = [request("one", 2, "example.com/a"), request("other", 3, "example.com/b")];
+  const fieldSelector = "spec.signerName=example.com/a";
+  const read = (items: readonly RecordedState[]): Call => {
+    const { namespace: _namespace, ...selected } = list(200, 3, items, { resource, fieldSelector });
+    return selected;
+  };
+  const { namespace: _namespace, ...whole } = list(100, 3, [one, other], { resource });
+  assert.deepEqual(listVerdictFaults(await judge([whole, read([one])])), []);
+  const faults = listVerdictFaults(await judge([whole, read([one, other])]));
+  assert.ok(faults.some((fault) => /^filtered: .*: shows other, which is not selected/.test(fault)), faults.join("\n"));
 });

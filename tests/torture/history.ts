@@ -3,12 +3,14 @@
  * file of JSON lines, `history.jsonl`, which the judge reads (`tests/interop/peers/history`), at once or later. This page
  * is the description of the format; torture and the simulation write it.
  *
- * The first line is a `history`. A call is written when it has ended, so the lines are ordered by ends. All times are
- * microseconds of one monotonic clock. Fields that do not apply are absent.
+ * The first line is a `history`. A call is written when it has ended, so the lines are ordered by ends; one that was
+ * never sent, because there was no connection, is not written. All times are microseconds of one monotonic clock. Fields
+ * that do not apply are absent.
  */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { isRecord } from "../../core/lib/record.ts";
 
 /** The name of the file in the folder of a run. */
 export const HISTORY_FILE = "history.jsonl";
@@ -99,6 +101,8 @@ export interface RecordedState {
   readonly labels?: Readonly<Record<string, string>>;
   /** The name of the write that made it (`data.write`). */
   readonly write?: string;
+  /** The signer of a request for a certificate, by which clients select. */
+  readonly signerName?: string;
 }
 
 /** A list or one page of it. */
@@ -198,8 +202,8 @@ export function createHistoryWriter(path: string, start: Omit<RecordedStart, "ki
   };
 }
 
-/** Any object, and the content of a ConfigMap. */
-type AnyObject = KubeObject & { readonly data?: unknown };
+/** Any object, the content of a ConfigMap, and the specification of a request. */
+type AnyObject = KubeObject & { readonly data?: unknown; readonly spec?: unknown };
 
 /** Converts an object of an answer. `resourceVersion`, and what lists leave out, are no part of the digest. */
 export function toRecordedState(object: AnyObject): RecordedState {
@@ -207,6 +211,7 @@ export function toRecordedState(object: AnyObject): RecordedState {
   const { resourceVersion, ...others } = metadata;
   const { namespace, name = "", uid = "", labels } = metadata;
   const write = findWriteName(object);
+  const signerName = isRecord(object.spec) ? object.spec["signerName"] : undefined;
   return {
     ...(namespace === undefined ? {} : { namespace }),
     name,
@@ -215,6 +220,7 @@ export function toRecordedState(object: AnyObject): RecordedState {
     digest: createHash("sha256").update(JSON.stringify([others, rest])).digest("base64url").slice(0, DIGEST_CHARACTERS),
     ...(labels === undefined ? {} : { labels }),
     ...(write === undefined ? {} : { write }),
+    ...(typeof signerName === "string" ? { signerName } : {}),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Connections whose calls and watches are written into the history, and into the ledger, as they pass. */
 import { Buffer } from "node:buffer";
 import type { Connect } from "../../client/transport/connect.ts";
+import { findErrorCode, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, TransportRequest, TransportResponse } from "../../core/ports.ts";
@@ -57,7 +58,7 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
     const asked = { kind: "call", begin, ...target, ...query, verb, ...sent === undefined ? {} : { sent } } as const;
     const unanswered = (): void => history.write({ ...asked, end: now() });
     const answer = await send().catch((error: unknown) => {
-      unanswered();
+      if (!isUnsent(error)) unanswered();
       throw error;
     });
     return {
@@ -80,7 +81,7 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
     const initial = sendInitialEvents ? { sendInitialEvents } : {};
     const asked = { kind: "watch", watch: number, begin, ...target, ...query, ...initial } as const;
     const answer = await send().catch((error: unknown) => {
-      history.write({ ...asked, end: now() });
+      if (!isUnsent(error)) history.write({ ...asked, end: now() });
       throw error;
     });
     const opened = { ...asked, end: now(), status: answer.status };
@@ -119,6 +120,18 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
     };
   };
 }
+
+/**
+ * Reports whether an error proves that a request was not sent, because no connection was ever up: the server refused it
+ * or ended it during the handshake, or has a certificate that is not trusted. Then its outcome is not open.
+ */
+function isUnsent(error: unknown): boolean {
+  if (!isAppError(error, "unreachable")) return isAppError(error, "tls_untrusted");
+  return findErrorCode(error.cause) === "ECONNREFUSED" || BEFORE_TLS.test(getErrorMessage(error.cause));
+}
+
+/** The text of Node and Deno about a connection that ended before it could carry anything; its code is ECONNRESET. */
+const BEFORE_TLS = /before secure TLS connection was established/;
 
 /** A request for a resource. */
 interface Parsed {

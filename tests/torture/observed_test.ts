@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
+import { createTlsTransport } from "../../client/transport/tls_transport.ts";
+import { isAppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { TransportRequest } from "../../core/ports.ts";
+import { startFakeApi } from "../support/fake_api.ts";
+import { createIssuingCa } from "../support/issuing_ca.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { createHistoryWriter, HISTORY_FILE, type HistoryRecord } from "./history.ts";
 import { createObserver } from "./observed.ts";
@@ -84,6 +90,43 @@ test("observe() leaves the outcome of a call open whose answer was cut off", asy
   );
   assert.ok(call?.kind === "call");
   assert.deepEqual([call.verb, call.status, call.sent], ["delete", undefined, { uid: "u" }]);
+});
+
+test("observe() leaves out a call that was never sent, and no other one that has no answer", async () => {
+  const silent = createServer((socket) => void socket.once("data", () => socket.destroy()).on("error", () => {}));
+  await once(silent.listen(0, "127.0.0.1"), "listening");
+  const { port } = silent.address() as AddressInfo;
+  const closed = createServer();
+  await once(closed.listen(0, "127.0.0.1"), "listening");
+  const { port: unused } = closed.address() as AddressInfo;
+  closed.close();
+  await using api = await startFakeApi();
+  api.intercept = () => "destroy";
+  const authority = await createIssuingCa(new Date());
+  try {
+    for (
+      const [server, caPem, recorded] of [
+        [`https://127.0.0.1:${unused}`, api.ca.caPem, 0],
+        [`https://127.0.0.1:${port}`, api.ca.caPem, 0],
+        [api.server, authority.caPem, 0],
+        [api.server, api.ca.caPem, 1],
+      ] as const
+    ) {
+      const written: HistoryRecord[] = [];
+      const observe = createObserver({
+        history: { write: (one) => void written.push(one), [Symbol.dispose]() {} },
+        clock: { elapsedMs: () => 0 },
+      });
+      const connect = () => Promise.resolve(createTlsTransport({ server, caPem, userAgent: "test" }));
+      await using transport = await observe(connect, "client")(CLUSTER);
+      const body = requestBody(configMap("4"));
+      const request = { method: "POST", path: CONFIG_MAPS, headers: {}, body } as const;
+      await assert.rejects(transport.send(request, AbortSignal.timeout(10_000)), isAppError);
+      assert.equal(written.length, recorded, server);
+    }
+  } finally {
+    silent.close();
+  }
 });
 
 test("observe() records a refusal, and the uid of a deletion", async () => {

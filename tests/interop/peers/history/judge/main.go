@@ -33,7 +33,7 @@ type verdict struct {
 
 func main() {
 	folder := flag.String("pages", "", "the folder for pages about faults")
-	limit := flag.Duration("limit", 10*time.Minute, "the longest search for an order of the calls about one object")
+	limit := flag.Duration("limit", 90*time.Second, "the longest search for orders of the calls about each object")
 	flag.Parse()
 	if err := judge(flag.Arg(0), *folder, *limit); err != nil {
 		fmt.Fprintln(os.Stderr, "judge:", err)

@@ -234,6 +234,19 @@ func (c *changes) isCovered(namespace string, from, to int64) bool {
 	return false
 }
 
+// coveredTo returns the last revision up to which every change after another one must be known.
+func (c *changes) coveredTo(namespace string, from int64) int64 {
+	to := from
+	for _, scope := range []string{"", namespace} {
+		for _, one := range c.covered[scope] {
+			if one.from <= from {
+				to = max(to, one.to)
+			}
+		}
+	}
+	return to
+}
+
 // span returns the revisions whose changes a watch has delivered.
 func (w *watch) span() (from, to int64, ok bool) {
 	from = number(w.revision)

@@ -15,8 +15,8 @@ import (
 // object is the state of one object in the sequential model that porcupine searches an order of calls for.
 type object struct {
 	present bool
-	// revision is that of the last write, or the highest that is known to be below it: then bound is false, because the
-	// write had no answer, and the next answer tells.
+	// revision is that of the last write, or the highest that is known to be below it: then bound is false, because an
+	// open write came last.
 	revision int64
 	bound    bool
 	uid      string
@@ -34,6 +34,9 @@ type input struct {
 	// after is the change that the server's own one followed, when no other can have come between.
 	after   *change
 	isChain bool
+	// open is the writes about the object whose outcome is not known, and end is when the answer was there.
+	open *openWrites
+	end  int64
 }
 
 // output is the effect: the change that the call is known to have made, or nil.
@@ -56,18 +59,20 @@ func (m *model) judgeObjects(limit time.Duration, pages *pages) (objects, operat
 	slices.SortFunc(parts, func(a, b part) int { return len(b.operations) - len(a.operations) })
 	unknown = []string{}
 	model := objectModel()
+	deadline := time.Now().Add(limit)
+	left := func() time.Duration { return max(time.Until(deadline), time.Second) }
 	var group sync.WaitGroup
 	var mutex sync.Mutex
 	queue := make(chan part)
 	for range runtime.NumCPU() {
 		group.Go(func() {
 			for one := range queue {
-				result := porcupine.CheckOperationsTimeout(model, one.operations, limit)
+				result := porcupine.CheckOperationsTimeout(model, one.operations, left())
 				if result == porcupine.Ok {
 					continue
 				}
 				mutex.Lock()
-				_, info := porcupine.CheckOperationsVerbose(model, one.operations, limit)
+				_, info := porcupine.CheckOperationsVerbose(model, one.operations, left())
 				pages.object(one.name, model, info)
 				if result == porcupine.Unknown {
 					unknown = append(unknown, one.name)
@@ -119,14 +124,18 @@ func stuck(operations []porcupine.Operation, info porcupine.LinearizationInfo) s
 func (m *model) operations(changes *changes) map[string][]porcupine.Operation {
 	byKey := map[string][]porcupine.Operation{}
 	clients := map[string]int{}
+	open := m.openWrites(changes)
 	add := func(key, client string, one porcupine.Operation) {
+		in := one.Input.(input)
+		in.open, in.end = open[key], one.Return
+		one.Input = in
 		if _, known := clients[client]; !known {
 			clients[client] = len(clients)
 		}
 		one.ClientId = clients[client]
 		byKey[key] = append(byKey[key], one)
 	}
-	made := map[*call]*change{}
+	made := changes.made()
 	for key, own := range changes.byKey {
 		// The first that is known of it is a change of an object that was there already.
 		if first := own[0]; first.state == nil || first.by != nil && (first.by.verb == "update" || first.by.verb == "patch") {
@@ -135,9 +144,6 @@ func (m *model) operations(changes *changes) map[string][]porcupine.Operation {
 	}
 	for _, one := range changes.all {
 		if one.by != nil {
-			if made[one.by] == nil {
-				made[one.by] = one
-			}
 			continue
 		}
 		// What the server did by itself, or a client that is not recorded.
@@ -161,13 +167,11 @@ func (m *model) operations(changes *changes) map[string][]porcupine.Operation {
 				continue
 			}
 		case c.isUnknown():
-			if one := made[c]; one != nil {
-				operation.Return = max(m.madeBefore(one.revision), c.begin)
-			} else if changes.isWithout(c) {
-				continue
-			} else {
-				operation.Return = never
+			one := made[c]
+			if one == nil {
+				continue // it is one of the open writes
 			}
+			operation.Return = max(m.madeBefore(one.revision), c.begin)
 		case c.status < 300 && c.verb != "delete" && c.object == nil:
 			continue
 		case c.status >= 300 && c.status != 404 && c.status != 409:
@@ -187,17 +191,6 @@ func namespace(c *change) string {
 	return ""
 }
 
-// isWithout reports whether a write without an answer, which no change shows, was not done: a change that came after it
-// follows another one that is known, and no other can have come between.
-func (c *changes) isWithout(unknown *call) bool {
-	own := c.byKey[unknown.key()]
-	if len(own) == 0 {
-		return false
-	}
-	last := own[len(own)-1]
-	return c.isCovered(unknown.namespace, own[0].revision, last.revision) && last.by != nil && last.by.begin > unknown.end
-}
-
 func objectModel() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return object{} },
@@ -210,7 +203,22 @@ func objectModel() porcupine.Model {
 	}
 }
 
+// step does an operation in a state, or in one that open writes can have made of it.
 func step(s object, in input, out output) (bool, object) {
+	ok, next := stepFrom(s, in, out)
+	// A state that a get shows is a known change.
+	if ok || in.call == nil && in.change == nil || in.call != nil && in.call.verb == "get" && in.call.status != 404 {
+		return ok, next
+	}
+	for _, one := range in.open.reach(s, in.end) {
+		if ok, next := stepFrom(one, in, out); ok {
+			return true, next
+		}
+	}
+	return false, s
+}
+
+func stepFrom(s object, in input, out output) (bool, object) {
 	if in.call == nil && in.change == nil {
 		return !s.present && s.revision == 0, object{present: true, write: anyWrite}
 	}
@@ -226,8 +234,6 @@ func step(s object, in input, out output) (bool, object) {
 		return !s.present, s
 	case c.verb == "get":
 		return s.shows(c.object)
-	case c.isUnknown() && out.change == nil:
-		return true, s.perhaps(c)
 	case c.isUnknown():
 		if !s.allows(c) {
 			return false, s
@@ -292,17 +298,6 @@ func (s object) become(c *change) (bool, object) {
 	return true, toObject(c.state)
 }
 
-// perhaps is the state after a write without an answer that no watch has shown.
-func (s object) perhaps(c *call) object {
-	if !s.allows(c) {
-		return s
-	}
-	if c.verb == "delete" {
-		return object{revision: s.revision}
-	}
-	return object{present: true, revision: s.revision, uid: s.uid, write: c.sent.Write}
-}
-
 // shows reports whether a read may answer with a state, and returns what is known then.
 func (s object) shows(shown *state) (bool, object) {
 	if !s.present {
@@ -326,7 +321,7 @@ func (s object) String() string {
 	case !s.present:
 		return fmt.Sprintf("deleted (%d)", s.revision)
 	case !s.bound:
-		return fmt.Sprintf("written after %d by %s, without an answer", s.revision, s.write)
+		return fmt.Sprintf("written after %d, without an answer", s.revision)
 	default:
 		return fmt.Sprintf("revision %d %s", s.revision, s.write)
 	}

@@ -56,6 +56,7 @@ type state struct {
 	Digest          string
 	Labels          map[string]string
 	Write           string
+	SignerName      string
 }
 
 func (s *state) key() string {

@@ -18,8 +18,8 @@ type term struct {
 	isAboutValue bool
 }
 
-// newSelection parses the selectors of a request. It knows equality and existence of labels, and name and namespace of
-// fields: what the clients of torture and of the simulation use.
+// newSelection parses the selectors of a request. It knows equality and existence of labels, and of fields the name,
+// the namespace and a request's signer: what the clients of torture and of the simulation use.
 func newSelection(r *request) (selection, error) {
 	s := selection{namespace: r.namespace}
 	for _, one := range []struct {
@@ -54,7 +54,7 @@ func parseTerm(text string, isField bool) (term, error) {
 	if !t.isAboutValue {
 		t.name, t.isNegated = strings.TrimPrefix(text, "!"), strings.HasPrefix(text, "!")
 	}
-	if isField && t.name != "metadata.name" && t.name != "metadata.namespace" {
+	if isField && t.name != "metadata.name" && t.name != "metadata.namespace" && t.name != "spec.signerName" {
 		return t, fmt.Errorf("the field %q is not known to the judge", t.name)
 	}
 	return t, nil
@@ -67,9 +67,14 @@ func (s selection) includes(one *state) bool {
 	for _, t := range s.terms {
 		value, exists := one.Labels[t.name]
 		if t.isField {
-			value, exists = one.Name, true
-			if t.name == "metadata.namespace" {
+			exists = true
+			switch t.name {
+			case "metadata.name":
+				value = one.Name
+			case "metadata.namespace":
 				value = one.Namespace
+			default:
+				value = one.SignerName
 			}
 		}
 		matches := exists && (!t.isAboutValue || value == t.value)
