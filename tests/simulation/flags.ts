@@ -1,15 +1,21 @@
 /** The command line of `deno task simulate`. */
 import { parseArgs } from "node:util";
-import { UsageError } from "../torture/flags.ts";
+import { UsageError, wholeNumber } from "../torture/flags.ts";
 
-export interface SimulationFlags {
+/** The hosts of a run, and how long it lasts. */
+export interface RunSettings {
   readonly seed: number;
   readonly hours: number;
   /** The lifetime that nodes request for their certificates, in hours. */
   readonly lifetime: number;
   readonly nodes: number;
+  /** One server has a database of its own; several share an etcd of three members. */
   readonly servers: number;
+  /** Clients that write, read and watch ConfigMaps. */
   readonly clients: number;
+}
+
+export interface SimulationFlags extends RunSettings {
   /** The number of faults, which the seed chooses. */
   readonly faults: number;
   /** The folder that keeps the history of all calls. */
@@ -70,9 +76,4 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
-}
-
-function wholeNumber(name: string, text: string, least = 0): number {
-  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
-  throw new UsageError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}`);
 }

@@ -2,18 +2,9 @@
 import { readFileSync } from "node:fs";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { describeFault, type FaultStep, planFaults } from "./fault_plan.ts";
-import type { SimulationFlags } from "./flags.ts";
+import type { RunSettings, SimulationFlags } from "./flags.ts";
 
-export interface Scenario {
-  readonly seed: number;
-  readonly hours: number;
-  /** The lifetime that nodes request for their certificates, in hours. */
-  readonly lifetime: number;
-  readonly nodes: number;
-  /** The number of servers; several share an etcd of three members. */
-  readonly servers: number;
-  /** The number of clients that write and watch. */
-  readonly clients: number;
+export interface Scenario extends RunSettings {
   readonly faults: readonly FaultStep[];
 }
 
@@ -34,7 +25,7 @@ export function readScenario(
 }
 
 /** Draws the faults of a scenario from its seed. */
-export function createScenario(settings: Omit<Scenario, "faults">, count: number): Scenario {
+export function createScenario(settings: RunSettings, count: number): Scenario {
   const names = (name: string, number: number): string[] =>
     Array.from({ length: number }, (_, index) => `${name}-${index}`);
   const faults = planFaults({

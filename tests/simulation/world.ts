@@ -19,6 +19,7 @@ import { createObserver, type Observe } from "../torture/observed.ts";
 import { createClientProgram, ensureAdminKubeconfig } from "./client.ts";
 import { createSimulatedFiles, type DiskDeps, SimulatedDatabase } from "./disk.ts";
 import { EtcdModel } from "./etcd_model.ts";
+import type { RunSettings } from "./flags.ts";
 import { EPOCH_MS, Host, type Process } from "./host.ts";
 import { Invariants } from "./invariants.ts";
 import { Network } from "./network.ts";
@@ -27,17 +28,8 @@ import { installRuntime } from "./runtime.ts";
 import { cancelEvent, Scheduler } from "./scheduler.ts";
 import { API_HOST, BOOTSTRAP_KUBECONFIG, createServerProgram, type OpenStorage } from "./server.ts";
 
-/** The hosts of a run, and how long it lasts. */
-export interface WorldOptions {
-  readonly seed: number;
-  readonly hours: number;
-  /** The lifetime that nodes request for their certificates, in hours. */
-  readonly lifetime: number;
-  readonly nodes: number;
-  /** One server has a database of its own; several share an etcd of three members. */
-  readonly servers: number;
-  /** Clients that write, read and watch ConfigMaps. */
-  readonly clients: number;
+/** A run, and what it leaves. */
+export interface WorldOptions extends RunSettings {
   /** Takes every call of kubelets and clients, in simulated time. */
   readonly history?: HistoryWriter | undefined;
   /** The file of the trace; undefined to keep its digest alone. */

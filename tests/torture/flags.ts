@@ -104,7 +104,8 @@ function parse(args: readonly string[]) {
   }
 }
 
-function wholeNumber(name: string, text: string, least = 0): number {
+/** Parses the value of a flag; throws UsageError for all but whole numbers from `least` on. */
+export function wholeNumber(name: string, text: string, least = 0): number {
   if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
   throw new UsageError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}`);
 }
