@@ -18,6 +18,7 @@ import {
   getTrustBundlePem,
   reportTrust,
   type TrustBundleFollower,
+  type TrustBundleOutcome,
 } from "./objects/trust_bundles.ts";
 import type { Holder } from "./rotation.ts";
 import { type Connect, readCa } from "./transport/connect.ts";
@@ -66,8 +67,8 @@ export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSi
     selectors: SERVER_TRUST_SELECTORS,
     connect: async () => await options.connect(await readNodeCluster(options)),
     onBundles: keeper.apply,
-    onFailure(error) {
-      if (isWithoutBundles(error)) return ABSENT_PAUSE_MS;
+    onFailure(error, hasAnswered) {
+      if (!hasAnswered && isWithoutBundles(error)) return ABSENT_PAUSE_MS;
       if (error.code === "unreachable") logger.debug("cannot read the trust bundle", { error: error.message });
       else keeper.logOnce("warn", "cannot keep the CAs of this machine current", error.message, error.hint);
       return undefined;
@@ -82,7 +83,7 @@ export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSi
 export async function updateNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<void> {
   const keeper = createTrustKeeper(options);
   try {
-    for (let outcome: "follow" | "reconnect" = "reconnect"; outcome === "reconnect";) {
+    for (let outcome: TrustBundleOutcome = "reconnect"; outcome === "reconnect";) {
       await using transport = await options.connect(await readNodeCluster(options));
       outcome = await keeper.apply(await createBundleStore(transport, options).list(signal), transport, signal);
     }
@@ -125,9 +126,10 @@ function createTrustKeeper(options: NodeTrustOptions): TrustKeeper {
       noteRetirement(bundles, options);
       if (cluster.ca === undefined || bundles.length === 0) return "follow";
       const decision = await decideServerTrust({ ...cluster, ca: cluster.ca }, bundles, options, signal);
-      if (decision.kind === "refused") {
+      if (decision.kind === "refused" || decision.kind === "unverified") {
         logOnce("error", "the cluster's trust bundle cannot be used, keeping the CAs as they are", decision.reason);
-        return "follow";
+        // One of several servers may show its old certificate for a while after the others have new ones.
+        return decision.kind === "unverified" ? "retry" : "follow";
       }
       if (decision.kind === "changed") {
         const path = await storeCa(options.kubeconfigPath, cluster.ca, decision.pem, files);
@@ -157,17 +159,20 @@ interface ServerTrustDeps {
   readonly clock: Clock;
 }
 
+/** A decision about the CAs of a server; `unverified` when those of the bundles do not verify it. */
+type ServerTrustDecision = TrustDecision | { readonly kind: "unverified"; readonly reason: string };
+
 /** Decides which CAs to trust for a server: those of the bundles, provided that they verify the server. */
 async function decideServerTrust(
   cluster: ResolvedCluster & { readonly ca: PemSource },
   bundles: readonly ClusterTrustBundle[],
   deps: ServerTrustDeps,
   signal: AbortSignal,
-): Promise<TrustDecision> {
+): Promise<ServerTrustDecision> {
   const decision = decideTrust(await readCa(cluster.ca, deps.files), bundles.map(getTrustBundlePem));
   if (decision.kind !== "changed") return decision;
   const fault = await findServerFault({ ...cluster, ca: { kind: "pem", pem: decision.pem } }, deps, signal);
-  return fault === undefined ? decision : { kind: "refused", reason: fault };
+  return fault === undefined ? decision : { kind: "unverified", reason: fault };
 }
 
 /**

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../cli/system.ts";
 import type { CaRetirement } from "../core/bootstrap/rotation.ts";
+import type { Clock } from "../core/ports.ts";
 import { Secret } from "../core/lib/brand.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { encodeKubeconfig, type KubeconfigCluster } from "../core/kube/kubeconfig.ts";
@@ -41,8 +42,18 @@ interface Machine extends AsyncDisposable {
 
 type CaKind = "data" | "file";
 
+/** A clock whose pauses of up to a minute take a hundredth of their time. Longer ones keep theirs. */
+const HURRIED_CLOCK: Clock = {
+  ...createSystemClock(),
+  sleep: (ms, signal) => createSystemClock().sleep(ms > 60_000 ? ms : ms / 100, signal),
+};
+
 /** A machine with a certificate and a kubeconfig that keeps the CA, and a cluster. */
-async function startMachine(kind: CaKind, edit: Partial<KubeconfigCluster> = {}): Promise<Machine> {
+async function startMachine(
+  kind: CaKind,
+  edit: Partial<KubeconfigCluster> = {},
+  clock: Clock = createSystemClock(),
+): Promise<Machine> {
   const api = await startFakeApi({ now: NOW });
   const reports: (readonly string[])[] = [];
   api.intercept = ({ method, path, body }) => {
@@ -65,7 +76,7 @@ async function startMachine(kind: CaKind, edit: Partial<KubeconfigCluster> = {})
     }preferences: { colors: true } # kept\n`,
   });
   files.entries.set(CA_FILE, { kind: "file", text: api.ca.caPem, mode: 0o640 });
-  const [clock, random] = [createSystemClock(), createSystemRandom()];
+  const random = createSystemRandom();
   const logger = createMemoryLogger();
   const store = await openCredentialStore({ files, clock, certDir: "/node/pki", prefix: "kubelet-client" });
   const stored: TrustChange[] = [];
@@ -195,6 +206,36 @@ for (
     });
   }
 }
+
+test("followNodeTrust() asks again when the server showed its old certificate for a while", async () => {
+  await using m = await startMachine("data", {}, HURRIED_CLOCK);
+  m.publish(m.api.ca.caPem + NEW_CA.caPem);
+  m.start();
+  await eventuallyIs("trust in both", () => m.stored.length === 1);
+  m.publish(NEW_CA.caPem);
+  await eventuallyIs("an error", () => m.logger.messages("error").length === 1);
+  await m.api.showCertificateOf(NEW_CA);
+  await eventuallyIs("trust in the new CA alone", () => m.stored.length === 2);
+  assert.deepEqual(m.stored[1]?.fingerprints, fingerprints(NEW_CA.caPem));
+});
+
+test("followNodeTrust() reads the bundles again soon when the cluster has refused them once", async () => {
+  await using m = await startMachine("data", {}, HURRIED_CLOCK);
+  m.publish(m.api.ca.caPem);
+  m.start();
+  await eventuallyIs("a report", () => m.reports.length === 1);
+  let refusals = 0;
+  const { intercept } = m.api;
+  m.api.intercept = (request) => {
+    if (request.path.startsWith("/apis/certificates.k8s.io/") && refusals++ === 0) {
+      return failure(403, "Forbidden", "no role is known yet");
+    }
+    return intercept?.(request);
+  };
+  m.publish(m.api.ca.caPem + NEW_CA.caPem);
+  await eventuallyIs("a report of both", () => m.reports.length === 2);
+  assert.ok(refusals > 1);
+});
 
 test("followNodeTrust() survives a server that sends bundles of another shape", async () => {
   await using m = await startMachine("data");

@@ -18,18 +18,27 @@ export function getTrustBundlePem(bundle: ClusterTrustBundle): string {
   return typeof pem === "string" ? pem : "";
 }
 
+/**
+ * How to go on after the bundles were received: `follow` them over the same connection, `reconnect` with what was stored,
+ * or `retry`, because they could not be used yet: follow them, and unless they change, connect again in half a minute to a
+ * minute.
+ */
+export type TrustBundleOutcome = "follow" | "reconnect" | "retry";
+
+const RETRY_AFTER_MS = 30_000;
+
 /** The bundles to follow, and the adapters. */
 export interface TrustBundleFollower {
   /** Opens a connection. It is called again after a failure, so that new credentials and CAs take effect. */
   readonly connect: () => Promise<Transport & AsyncDisposable>;
   /** The selectors of the bundles. */
   readonly selectors: { readonly fieldSelector: string; readonly labelSelector?: string };
-  /** Receives all selected bundles, first when they are known and then after each change. */
+  /** Receives all selected bundles, first when they are known and then after each change, and decides how to go on. */
   readonly onBundles: (
     bundles: readonly ClusterTrustBundle[],
     transport: Transport,
     signal: AbortSignal,
-  ) => Promise<"follow" | "reconnect">;
+  ) => Promise<TrustBundleOutcome>;
   /**
    * Receives each failure of a connection. `hasAnswered` is true once the API has answered with the bundles. When it
    * throws, the follower ends; a number is the pause until the next try, in milliseconds.
@@ -72,6 +81,7 @@ async function follow(
   options: TrustBundleFollower,
   signal: AbortSignal,
 ): Promise<void> {
+  const { clock, random } = options;
   let isSynced = false;
   const { changes } = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
     ...options.selectors,
@@ -82,15 +92,30 @@ async function follow(
     },
   });
   const bundles = new Map<string, ClusterTrustBundle>();
-  for await (const change of changes(signal)) {
-    if (change.kind === "changed") bundles.set(getName(change.object), change.object);
-    else if (change.kind === "deleted") bundles.delete(getName(change.object));
-    else {
-      isSynced = true;
-      state.hasAnswered = true;
-      state.failures = 0;
+  const retry = new AbortController();
+  let waiting = new AbortController();
+  try {
+    for await (const change of changes(AbortSignal.any([signal, retry.signal]))) {
+      if (change.kind === "changed") bundles.set(getName(change.object), change.object);
+      else if (change.kind === "deleted") bundles.delete(getName(change.object));
+      else {
+        isSynced = true;
+        state.hasAnswered = true;
+        state.failures = 0;
+      }
+      if (!isSynced) continue;
+      waiting.abort();
+      const outcome = await options.onBundles([...bundles.values()], transport, signal);
+      if (outcome === "reconnect") return;
+      if (outcome === "follow") continue;
+      waiting = new AbortController();
+      clock.sleep(RETRY_AFTER_MS * (1 + random.float()), waiting.signal).then(() => retry.abort(), () => {});
     }
-    if (isSynced && await options.onBundles([...bundles.values()], transport, signal) === "reconnect") return;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!retry.signal.aborted) throw error;
+  } finally {
+    waiting.abort();
   }
 }
 

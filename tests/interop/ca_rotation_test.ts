@@ -19,7 +19,7 @@ import { eventually } from "../support/eventually.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type FleetMachine, startFleet } from "../support/rotation/fleet.ts";
+import { type Fleet, type FleetMachine, startFleet } from "../support/rotation/fleet.ts";
 import { type KilledServers, startLoneServer, startSharedServers } from "../support/rotation/killed_servers.ts";
 import { startFollowingKubelet } from "../support/rotation/kubelet.ts";
 import { startRestartedWatch } from "../support/rotation/watch.ts";
@@ -35,7 +35,10 @@ const ASKED = 20;
  * minute. The machines of the fleet have longer ones from before, and renew only because the rotation asks them to.
  */
 const SHORT_LIFE = "100s";
-const STEP_WITHIN_MS = 120_000;
+const STEP_WITHIN_MS = 300_000;
+
+/** How much of what the machines wrote is shown when some of them are left behind. */
+const LINES_SHOWN = 20;
 
 const seed = Number(process.env["TLSBOOT_TEST_SEED"] ?? Math.floor(Math.random() * 1e9));
 
@@ -54,7 +57,7 @@ async function rotate(folder: TempFolder, servers: KilledServers): Promise<void>
   const [oldCa] = await readBundle(join(dataDir, "pki", "ca.crt"));
   assert.ok(oldCa !== undefined);
   await using fleet = startFleet(folder.join("fleet"), servers.bootstrapKubeconfig, MACHINES);
-  await waitForAll("a certificate", fleet.machines, async (one) => await one.readCertificate() !== undefined);
+  await waitForAll(fleet, "a certificate", fleet.machines, async (one) => await one.readCertificate() !== undefined);
   await servers.restart(["--cluster-signing-duration", SHORT_LIFE]);
   await using stack = new AsyncDisposableStack();
   const kubelets = await Promise.all(
@@ -72,18 +75,18 @@ async function rotate(folder: TempFolder, servers: KilledServers): Promise<void>
   await servers.disturb(() => step(dataDir, "begin"));
   const newCa = (await readBundle(join(dataDir, "pki", "next-ca.crt")))[0];
   assert.ok(newCa !== undefined && newCa.sha256Fingerprint !== oldCa.sha256Fingerprint);
-  await servers.disturb(() => waitForAll("trust in both CAs", everyone, (one) => trusts(one, [oldCa, newCa])));
+  await servers.disturb(() => waitForAll(fleet, "trust in both CAs", everyone, (one) => trusts(one, [oldCa, newCa])));
   await watch.sees(kubectl, "begun");
   await servers.disturb(() => step(dataDir, "switch", "--over", "5s"));
   await servers.disturb(() =>
-    waitForAll("a certificate of the new CA", everyone, async (one) => {
+    waitForAll(fleet, "a certificate of the new CA", everyone, async (one) => {
       const certificate = await one.readCertificate();
       return certificate !== undefined && verifyCertificateSignature(certificate, newCa);
     })
   );
   await watch.sees(kubectl, "switched");
   await servers.disturb(() => step(dataDir, "finish"));
-  await waitForAll("trust in the new CA alone", everyone, (one) => trusts(one, [newCa]));
+  await waitForAll(fleet, "trust in the new CA alone", everyone, (one) => trusts(one, [newCa]));
   await watch.sees(kubectl, "finished");
 
   assert.deepEqual(fleet.ended(), [], servers.stderr());
@@ -117,6 +120,7 @@ async function step(dataDir: string, ...args: readonly string[]): Promise<void> 
 }
 
 async function waitForAll(
+  fleet: Fleet,
   what: string,
   machines: readonly FleetMachine[],
   isDone: (machine: FleetMachine) => Promise<boolean>,
@@ -131,7 +135,9 @@ async function waitForAll(
     },
     STEP_WITHIN_MS,
   ).catch((error: unknown) => {
-    throw new Error(`${String(error)}: ${left.map(({ name }) => name).join(" ")} left`);
+    const names = left.map(({ name }) => name);
+    const lines = fleet.output().split("\n").filter((line) => names.includes(line.split(":", 1)[0] ?? ""));
+    throw new Error(`${String(error)}: ${names.join(" ")} left\n${lines.slice(-LINES_SHOWN).join("\n")}`);
   });
 }
 

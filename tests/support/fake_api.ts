@@ -56,6 +56,8 @@ export interface FakeApi extends AsyncDisposable {
   /** Cuts (or ends cleanly) every open watch. */
   endWatches(how: "cut" | "clean"): void;
   sendBookmarks(): void;
+  /** Shows a certificate of another CA on all later connections. */
+  showCertificateOf(other: IssuingCa): Promise<void>;
   /** Resolves when a request that matches has arrived, now or earlier than this call counts from `from`. */
   arrival(pattern: RegExp, from?: number): Promise<void>;
   readonly openWatches: number;
@@ -224,6 +226,10 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
     },
     sendBookmarks() {
       for (const watcher of watchers) bookmark(watcher);
+    },
+    async showCertificateOf(other) {
+      const { certificatePem, keyPem } = await issueServing(other, options.serving);
+      server.setSecureContext({ cert: certificatePem, key: keyPem, ca: ca.caPem });
     },
     arrival(pattern, from = 0) {
       return new Promise((resolve) => {

@@ -19,6 +19,8 @@ export interface JudgedReply {
 /** The server, and a way to send it requests as any identity. */
 export interface JudgedInstance extends AsyncDisposable {
   readonly server: JudgedServer;
+  /** The process of the server. */
+  readonly pid: number;
   readonly stderr: () => string;
   as(identity: Identity, method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
   /** Sends a request as the administrator; anything but success fails the test. */
@@ -67,6 +69,7 @@ export async function startJudgedInstance(
   };
   return {
     server,
+    pid: instance.running.pid,
     stderr: () => instance.running.stderr(),
     as,
     admin,
