@@ -15,7 +15,7 @@ import { createKubectl } from "../support/interop/kubectl.ts";
 import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
 
 /** A clock that was set is noticed within seconds, on a machine that does other things too. */
-const RECOVERS_WITHIN_MS = 60_000;
+const RECOVERS_WITHIN_MS = 180_000;
 
 function createClock(folder: Pick<TempFolder, "join">, time: string, zone: string): Promise<SetClock> {
   return createSetClock(folder.join("clock"), time, zone);

@@ -7,7 +7,7 @@ import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 180_000;
 const PAUSE_MS = 100;
 
 interface TokenOptions {

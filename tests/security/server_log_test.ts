@@ -32,7 +32,7 @@ rules:
 const AUDIT_POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n";
 
 /** The time limit for a server or its approver on a busy machine. */
-const START_MS = 60_000;
+const START_MS = 180_000;
 
 let folder: TempFolder;
 

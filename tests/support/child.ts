@@ -142,7 +142,7 @@ export function start(command: string, args: readonly string[], options: StartOp
     hasEnded: () => ended !== undefined,
     kill: (signal) => sendSignal(child, signal),
     finished: () => finished,
-    waitFor(pattern, timeoutMs = 60_000, stream) {
+    waitFor(pattern, timeoutMs = 180_000, stream) {
       const streams = stream === undefined ? ["stdout", "stderr"] as const : [stream];
       return new Promise((resolve, reject) => {
         const check = () => {

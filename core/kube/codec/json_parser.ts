@@ -18,6 +18,7 @@ const MAX_PATH_CHARS = 1_000_000;
 const PLAIN_STRING = /[^"\\\u0000-\u001f]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const SPACE = /[ \t\n\r]*/y;
+const HEX_DIGITS = /^[0-9a-fA-F]*/;
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   "\\": "\\",
@@ -210,10 +211,10 @@ class Parser {
   }
 
   #readHex(start: number): number {
-    for (let i = start; i < start + 4; i++) {
-      if (!/^[0-9a-fA-F]$/.test(this.#text[i] ?? "")) throw this.#unexpected(i, "in \\u hexadecimal character escape");
-    }
-    return Number.parseInt(this.#text.slice(start, start + 4), 16);
+    const digits = this.#text.slice(start, start + 4);
+    const valid = HEX_DIGITS.exec(digits)?.[0].length ?? 0;
+    if (valid < 4) throw this.#unexpected(start + valid, "in \\u hexadecimal character escape");
+    return Number.parseInt(digits, 16);
   }
 
   #readLiteral(word: string, value: unknown): unknown {

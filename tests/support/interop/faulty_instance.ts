@@ -12,7 +12,7 @@ import { waitUntilUp } from "./instance.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 /** The longest time of one request, with the retries that clients make. */
-const ANSWERED_WITHIN_MS = 60_000;
+const ANSWERED_WITHIN_MS = 180_000;
 /** A new instance settles beside whatever else the machine does. */
 const QUIET_WITHIN_MS = 120_000;
 

@@ -4,7 +4,7 @@ import { peerPath } from "../peers/go.ts";
 import { type Finished, type Running, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 
 export interface Kubectl {
   /** Runs to the end, whatever the exit code. */

@@ -13,7 +13,7 @@ export type Outcome =
   | { readonly kind: "failed"; readonly condition: unknown }
   | { readonly kind: "retried"; readonly error: string };
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 /** When the requests came before the signer, as far as validity is compared. */
 const TOLERANCE_MS = 60_000;
 

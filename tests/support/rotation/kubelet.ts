@@ -17,7 +17,7 @@ export interface FollowingKubelet extends AsyncDisposable {
   fault(): string | undefined;
 }
 
-const START_WITHIN_MS = 60_000;
+const START_WITHIN_MS = 180_000;
 
 /** Starts a kubelet and waits until it has joined. */
 export async function startFollowingKubelet(

@@ -12,7 +12,7 @@ export interface RestartedWatch extends AsyncDisposable {
 }
 
 const PAUSE_MS = 200;
-const SEEN_WITHIN_MS = 60_000;
+const SEEN_WITHIN_MS = 180_000;
 
 /** Starts a watch as the user of a kubectl. */
 export function startRestartedWatch(kubectl: Kubectl): RestartedWatch {
