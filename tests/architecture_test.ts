@@ -168,6 +168,9 @@ test("architecture: every module fits into the single file", async () => {
     assert.ok(!/\bimport\.meta\b/.test(code), `${path} uses import.meta`);
     assert.ok(!/^(?:const|let|var)?[^\n=]*=?\s*await\s/m.test(toTopLevel(code)), `${path} awaits at top level`);
     assert.ok(!/\bDeno\.(?!customInspect)/.test(code), `${path} uses a Deno API, which Node lacks`);
+    assert.ok(!/\bimport\s*\(\s*[^"'\s]/.test(code), `${path} computes what it imports, which no bundler can follow`);
+    assert.ok(!/^(?:import|export)\b[^;]*\bwith\s*\{/m.test(code), `${path} imports text or JSON: data are modules`);
+    assert.ok(!/\bnew (?:Shared)?Worker\(/.test(code), `${path} starts a worker, whose module no bundle holds`);
   }
 });
 

@@ -82,3 +82,17 @@ test("docs/engineering/a-request-file-by-file.md: each story lists existing file
     assert.deepEqual(entries.map(({ file }) => file).filter((file) => !existsSync(join(ROOT, file))), []);
   }
 });
+
+/** What `npx` may run: Deno in the version of this project, and what is installed already, which `--no` says. */
+const SAFE_NPX = /^npx (?:-y deno@\d+\.\d+\.\d+|--no tlsboot)\b/;
+
+test("no page shows a line of npx that would run a package of others under our name", async () => {
+  const risky: string[] = [];
+  for (const path of await findPages()) {
+    const page = await readFile(join(ROOT, path), "utf8");
+    for (const [line] of page.matchAll(/\b(?:npx [-\w@/]+|npm (?:exec|x|init|create) |(?:pnpm|yarn) dlx |bunx ).*/g)) {
+      if (!SAFE_NPX.test(line)) risky.push(`${path}: ${line}`);
+    }
+  }
+  assert.deepEqual(risky, []);
+});

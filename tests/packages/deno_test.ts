@@ -1,0 +1,47 @@
+/** What Deno makes of the sources: the package for JSR, and a file with its own runtime as far as that goes without `denort`. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { mkdir, readFile, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { ROOT, runProgram } from "../support/child.ts";
+import { parseGuide } from "../support/guide.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const { version, exports } = JSON.parse(readFileSync("deno.json", "utf8"));
+
+test("deno publish takes the sources of the five rooms, and neither tests nor pages", async () => {
+  const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
+  const { code, stdout, stderr } = await runProgram(process.execPath, args);
+  assert.equal(code, 0, stderr);
+  const output = stdout + stderr;
+  assert.match(output, new RegExp(`Simulating publish of @tlsboot/tlsboot@${version} with files:`));
+  const files = [...output.matchAll(/^ +file:\/\/(\S+) /gm)].map(([, file = ""]) => file.slice(ROOT.length + 1));
+  const rooms = new Set(files.map((file) => file.split("/")[0]));
+  assert.deepEqual(
+    [...rooms].sort(),
+    [..."CHANGELOG.md LICENSE README.md cli client controllers core deno.json mod.ts server".split(" ")],
+  );
+  assert.deepEqual(files.filter((file) => /_test\.tsx?$|testdata/.test(file)), []);
+  const entries = Object.values<string>(exports).map((file) => file.slice("./".length));
+  assert.deepEqual(entries.filter((file) => !files.includes(file)), []);
+});
+
+test("deno compile embeds one script, which runs on Deno", async () => {
+  await using folder = await createTempFolder();
+  const page = parseGuide(await readFile(join(ROOT, "docs", "engineering", "building.md"), "utf8"));
+  const block = page.blocks.find((text) => text.includes(" compile ")) ?? "";
+  const lines = block.replaceAll("npx -y deno@2.9.6", "deno").replaceAll("dist/", `${folder.path}/`);
+  await mkdir(folder.join("bin"));
+  await symlink(process.execPath, folder.join("bin", "deno"));
+  // Deno takes any program in the place of denort, which it would have to download.
+  const env = { PATH: `${folder.join("bin")}:${process.env["PATH"]}`, DENORT_BIN: "/bin/true" };
+  const built = await runProgram("sh", ["-ec", lines], { env });
+  assert.equal(built.code, 0, built.stderr);
+  assert.match(built.stderr, /Embedded Files\s+tlsboot-deno\s+└── tlsboot\.mjs \([\d.]+MB\)\s+Files:/);
+  const demo = await runProgram(process.execPath, [
+    ...["run", "-A", folder.join("tlsboot.mjs"), "demo", "--nodes", "1", "--data-dir", folder.join("demo")],
+  ]);
+  assert.equal(demo.code, 0, demo.stderr);
+});
