@@ -43,7 +43,7 @@ export async function run(
     const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }));
     isDebug = globals.settings.debug;
     const path = globals.settings.config;
-    const file = path === undefined ? undefined : await readConfig(path, io, table);
+    const file = path === undefined ? undefined : await readConfig(path, io, table, command.flags);
     const sources: Sources = { commandLine: raw, env: io.env, ...(file === undefined ? {} : { file }) };
     const resolved = required(resolveSettings(command.flags, sources, file?.faults));
     if (isDebug) {
@@ -84,14 +84,15 @@ async function readConfig(
   path: string,
   io: Io,
   table: CommandTable,
+  own: FlagSet,
 ): Promise<{ readonly path: string; readonly raw: RawFlags; readonly faults: readonly string[] }> {
   const [{ parseConfigFile }, { readFile }] = await Promise.all([
     import("./framework/config_file.ts"),
     import("node:fs/promises"),
   ]);
-  const known: FlagSet = Object.assign({}, ...table.commands.map((command) => command.flags), {
-    debug: GLOBAL_FLAGS.debug,
-  });
+  // A file may have keys for several commands. Where two of them have a flag of one name, that of the running one counts.
+  const all = table.commands.map(({ flags }) => flags);
+  const known: FlagSet = Object.assign({}, ...all, { debug: GLOBAL_FLAGS.debug }, own);
   try {
     const text = await readFile(resolve(io.cwd, path), "utf8");
     return { path, ...parseConfigFile(text, path, known) };

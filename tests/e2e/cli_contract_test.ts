@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { GLOBAL_FLAGS } from "../../cli/framework/command.ts";
 import { flagName } from "../../cli/framework/flags.ts";
 import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
+import { runCaptured } from "../support/run_captured.ts";
+import { createTempFolder } from "../support/temp.ts";
 
 /** The expected properties of every command in the table. */
 const CONTRACT: readonly { readonly command: string; readonly flags: readonly string[] }[] = [
@@ -270,4 +273,18 @@ test("contract: a flag is a switch in every command or in none, and a letter sta
       kinds.set(name, kind);
     }
   }
+});
+
+test("a --config file has the flags of the running command, also those that others take on the command line only", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(
+    folder.join("role.yaml"),
+    "apiVersion: tlsboot/v1alpha1\nkind: Config\nkubeconfig: cluster.kubeconfig\n",
+  );
+  for (const role of ["signer", "approver"]) {
+    const { code, stderr } = await runCaptured([role, "--config", "role.yaml", "--print-rbac"], { cwd: folder.path });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" }, role);
+  }
+  const { stderr } = await runCaptured(["bootstrap", "--config", "role.yaml"], { cwd: folder.path });
+  assert.match(stderr, /--kubeconfig is for the command line only/);
 });
