@@ -12,6 +12,7 @@ import { describeSettings, findIgnoredVariables, resolveSettings, type Sources }
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { guardStreams } from "./output/escape.ts";
+import { checkSandbox } from "./systemd/sandbox.ts";
 
 /** The first word of a query by a completion script. It is not a command for people. */
 const COMPLETE_WORD = "complete";
@@ -42,6 +43,7 @@ export async function run(
     for (const text of findIgnoredVariables(io.env, flagSets)) warn(text, io);
     const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }));
     isDebug = globals.settings.debug;
+    checkSandbox({ flags: GLOBAL_FLAGS, ...globals }, io);
     const path = globals.settings.config;
     const file = path === undefined ? undefined : await readConfig(path, io, table, command.flags);
     const sources: Sources = { commandLine: raw, env: io.env, ...(file === undefined ? {} : { file }) };
@@ -50,6 +52,7 @@ export async function run(
       const described = [...describeSettings(GLOBAL_FLAGS, globals), ...describeSettings(command.flags, resolved)];
       for (const line of described) io.stderr.write(`tlsboot: debug: ${line}\n`);
     }
+    checkSandbox({ flags: command.flags, ...resolved }, io);
     const action = await command.load();
     return await action.run({ args, ...resolved, isDebug, table }, io, signal);
   } catch (error) {

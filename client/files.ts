@@ -342,7 +342,10 @@ const FAILURES: Readonly<Record<string, { readonly text: string; readonly hint: 
   EISDIR: { text: "it is a folder", hint: "choose another path" },
   EACCES: { text: "permission denied", hint: "run as a user who may, or choose another path" },
   EPERM: { text: "operation not permitted", hint: "run as a user who may, or choose another path" },
-  EROFS: { text: "the file system is read-only", hint: "choose a path on a writable file system" },
+  EROFS: {
+    text: "the file system is read-only",
+    hint: "choose a path on a writable file system; a systemd unit makes one writable with ReadWritePaths=",
+  },
   ENOSPC: { text: "no space left on device", hint: "free some space and run the command again" },
   EDQUOT: { text: "disk quota exceeded", hint: "free some space and run the command again" },
 };

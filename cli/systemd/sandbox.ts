@@ -1,0 +1,97 @@
+/**
+ * Paths that the sandbox of a systemd unit hides from its program (systemd.exec(5)). Without this check a hidden folder only
+ * seems to be empty or forbidden.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { FlagSet } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+
+/** A path that is hidden, and the setting of the unit that hides it. */
+export interface HiddenPath {
+  /** The folder that is hidden with all that is in it. */
+  readonly folder: string;
+  readonly directive: "ProtectHome=" | "PrivateTmp=" | "InaccessiblePaths=";
+}
+
+/** The settings of a command with their flags and origins. */
+interface ResolvedPaths {
+  readonly flags: FlagSet;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+/** Throws UsageError for a setting with a path that the unit of this process hides. Does nothing outside of a unit. */
+export function checkSandbox({ flags, settings, origins }: ResolvedPaths, { env, cwd }: Pick<Io, "env" | "cwd">): void {
+  if (env["INVOCATION_ID"] === undefined) return;
+  const mounts = readProcess("mountinfo");
+  for (const [name, { completion: { kind } }] of Object.entries(flags)) {
+    const value = settings[name];
+    if ((kind !== "file" && kind !== "directory") || typeof value !== "string") continue;
+    const path = resolve(cwd, value);
+    const hidden = findHiddenPath(path, mounts);
+    // A file that the unit itself has put into its own /tmp is not the one that it hides.
+    if (hidden === undefined || (kind === "file" && existsSync(path))) continue;
+    const unit = findUnitName(readProcess("cgroup"));
+    throw new UsageError(
+      `${origins[name]}: ${unit ?? "the unit of this service"} hides ${hidden.folder} from its program ` +
+        `(${hidden.directive}), so it cannot use "${path}"`,
+      `choose a path elsewhere, such as one in /var/lib, or show it to the program: systemctl edit ${
+        unit ?? "UNIT"
+      }, ` +
+        `and there ${describeRemedy(hidden, path)} below [Service]`,
+    );
+  }
+}
+
+/** Finds what hides a path, by the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)); undefined for a visible path. */
+export function findHiddenPath(path: string, mountinfo: string): HiddenPath | undefined {
+  let found: { readonly root: string; readonly folder: string } | undefined;
+  for (const line of mountinfo.split("\n")) {
+    const [, , , root = "", point = ""] = line.split(" ");
+    const folder = unescapeMount(point);
+    const isAbove = path === folder || path.startsWith(folder.endsWith("/") ? folder : `${folder}/`);
+    // Of two mounts on one folder the later one is seen.
+    if (point !== "" && isAbove && folder.length >= (found?.folder.length ?? 0)) found = { root, folder };
+  }
+  if (found === undefined) return undefined;
+  const { root, folder } = found;
+  if (root.startsWith("/systemd/inaccessible/")) {
+    return { folder, directive: HOMES.includes(folder) ? "ProtectHome=" : "InaccessiblePaths=" };
+  }
+  return /\/systemd-private-[^/]+\/tmp$/.test(root) ? { folder, directive: "PrivateTmp=" } : undefined;
+}
+
+/** The folders that ProtectHome= hides. */
+const HOMES: readonly string[] = ["/home", "/root", "/run/user"];
+
+function describeRemedy({ directive }: HiddenPath, path: string): string {
+  switch (directive) {
+    case "ProtectHome=":
+      return `ProtectHome=tmpfs and BindPaths=${path}`;
+    case "PrivateTmp=":
+      return "PrivateTmp=no";
+    case "InaccessiblePaths=":
+      return "InaccessiblePaths= without a value";
+  }
+}
+
+/** Finds the name of the service in the text of `/proc/self/cgroup`. */
+export function findUnitName(cgroup: string): string | undefined {
+  return /\/([^/\n]+\.service)$/m.exec(cgroup)?.[1];
+}
+
+/** Reads a file of `/proc/self`; empty where there is none. */
+function readProcess(name: "mountinfo" | "cgroup"): string {
+  try {
+    return readFileSync(`/proc/self/${name}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Reads the octal escapes of mountinfo for spaces, tabs, line breaks and backslashes. */
+function unescapeMount(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
