@@ -20,6 +20,7 @@ import { listenForMetrics, observeTransport } from "../../server/metrics/client_
 import { createMetricsRegistry } from "../../server/metrics/registry.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
+import { connectService } from "../systemd/service.ts";
 import { USER_AGENT } from "../version.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { runElected } from "./run_elected.ts";
@@ -55,6 +56,7 @@ export async function runRemoteController(
   work: (transport: Transport, deps: ControllerDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
+  using service = connectService(io, { logger, signal });
   const files = createFilePort();
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, io.clock);
@@ -68,11 +70,23 @@ export async function runRemoteController(
   await checkRights(createApiClient(transport, deps), role.command, role.manifest, deps, signal);
   logger.info("working for an API server", { server: cluster.server });
   if (!settings.leaderElect) {
+    service.ready(`working for ${cluster.server}`);
     await work(transport, deps, signal, cluster);
     return;
   }
+  // A replica that waits for its turn has started.
+  const waiting = `waiting for the leader lease of ${cluster.server}`;
+  service.ready(waiting);
   const election = { namespace: settings.leaderElectResourceNamespace, leaseName: role.lease };
-  await runElected(transport, election, deps, (leading) => work(transport, deps, leading, cluster), signal);
+  const lead = async (leading: AbortSignal): Promise<void> => {
+    service.describe(`working for ${cluster.server}`);
+    try {
+      await work(transport, deps, leading, cluster);
+    } finally {
+      service.describe(waiting);
+    }
+  };
+  await runElected(transport, election, deps, lead, signal);
 }
 
 /** Throws when essential rights are missing, and logs other missing rights. */

@@ -41,6 +41,7 @@ import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
+import { connectService } from "../../systemd/service.ts";
 import { USER_AGENT } from "../../version.ts";
 import { describeShortenedLifetime } from "../request/progress.ts";
 
@@ -65,9 +66,10 @@ export async function run(
     return EXIT.done;
   }
   if (settings.status) return await showStatus(settings, machine, { io, files }, signal);
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
+  using service = connectService(io, { logger, signal });
   await waitForPlausibleClock(io, settings.wait, signal);
   const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   if (settings.offline !== undefined) {
     return await runOffline({ settings, machine, io, files, logger, folder: settings.offline, runHooksFor });
   }
@@ -77,7 +79,10 @@ export async function run(
   const onProgress = (event: MachineProgress): void => {
     const text = describeProgress(event, io.cwd);
     const awaited = findAwaited(event);
-    if (text !== undefined) steps?.step(text, awaited);
+    if (text !== undefined) {
+      steps?.step(text, awaited);
+      service.describe(text);
+    }
     if (event.kind === "issued") reportShortenedLifetime(event, settings, io);
   };
   const findCluster = createClusterFinder(settings, machine.nodeName, { io, files, connect, onProgress });
@@ -97,8 +102,11 @@ export async function run(
     if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
   };
   report(once.hookFaults);
+  service.ready(`keeping the certificates of ${machine.nodeName} fresh`);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
-    io.stdout.write(escapeText(describeChange(change, isFirst, io.cwd)));
+    const text = describeChange(change, isFirst, io.cwd);
+    io.stdout.write(escapeText(text));
+    service.describe(text.split("\n", 1).join());
     reportShortenedLifetime(change.pair.leaf, settings, io);
     report(await runHooksFor(change));
   };

@@ -69,16 +69,25 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-Type=exec
+# The service has started when it has a certificate, which someone may have to approve. systemd-notify reports for it, and a
+# process that does not report for a minute is killed and started again.
+Type=notify
+NotifyAccess=all
+TimeoutStartSec=infinity
+WatchdogSec=60s
+# A folder that is missing is made first; ReadWritePaths= must not fail before that.
 ExecStartPre=+/bin/mkdir -p ${folders.map(quoteWord).join(" ")}
 ExecStart=${command}
 Restart=always
 RestartSec=10s
+# It was stopped; and wrong settings, with which another start would fail too.
+SuccessExitStatus=130
+RestartPreventExitStatus=2
 UMask=0077
 
 # Nothing but its own files, the network and the tables of its routes.
 ProtectSystem=strict
-ReadWritePaths=${folders.map(quote).join(" ")}
+ReadWritePaths=${folders.map((folder) => quote(`-${folder}`)).join(" ")}
 ${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
 PrivateDevices=yes
 ProtectClock=yes
@@ -94,7 +103,9 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 NoNewPrivileges=yes
-${formatCapabilities(unit)}SystemCallArchitectures=native
+${formatCapabilities(unit)}# Its memory holds keys, which must not get into a core dump.
+LimitCORE=0
+SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 # Not MemoryDenyWriteExecute: JavaScript is compiled while it runs.
@@ -104,8 +115,12 @@ WantedBy=multi-user.target
 `;
 }
 
-function readPaths({ bootstrapKubeconfig, tokenFile }: Settings<BootstrapFlags>, cwd: string): readonly string[] {
-  return [bootstrapKubeconfig, tokenFile].flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
+function readPaths(
+  { bootstrapKubeconfig, tokenFile, signal }: Settings<BootstrapFlags>,
+  cwd: string,
+): readonly string[] {
+  return [bootstrapKubeconfig, tokenFile, ...signal.map(({ pidFile }) => pidFile)]
+    .flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
 }
 
 /** Refuses a program that systemd cannot find: it would report 203/EXEC at each start of the unit. */

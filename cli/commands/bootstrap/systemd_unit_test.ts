@@ -27,14 +27,20 @@ const SYNTAX: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     After: /^[a-z-]+\.target$/,
   },
   Service: {
-    Type: /^exec$/,
+    Type: /^notify$/,
+    NotifyAccess: /^all$/,
+    TimeoutStartSec: /^infinity$/,
+    WatchdogSec: /^\d+s$/,
     ExecStartPre: /^\+\/\S+( .+)?$/,
     ExecStart: /^\/\S+( .+)?$/,
     Restart: /^always$/,
     RestartSec: /^\d+s$/,
+    SuccessExitStatus: /^\d+$/,
+    RestartPreventExitStatus: /^\d+$/,
+    LimitCORE: /^0$/,
     UMask: /^0[0-7]{3}$/,
     ProtectSystem: /^strict$/,
-    ReadWritePaths: /^(?:"?\/.+"? ?)+$/,
+    ReadWritePaths: /^(?:"?-\/.+"? ?)+$/,
     ProtectHome: YES_NO,
     PrivateTmp: YES_NO,
     PrivateDevices: YES_NO,
@@ -109,7 +115,7 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     ...["--duration", "86400s", "--key-algorithm", "ml-dsa-65", "--feature-gates", "MLDSA=true"],
     ...["--signal", "SIGHUP:/instance/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
   ]);
-  assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["/instance/pki", "/instance"]);
+  assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["-/instance/pki", "-/instance"]);
   assert.equal(values["CapabilityBoundingSet"], "CAP_KILL");
   assert.equal(values["ProtectHome"], "yes");
 });
@@ -160,7 +166,7 @@ for (const odd of ["two words", 'a"quote', "a\\b", "100%", "$HOME", "a;b", "ü"]
     const all = words(values["ExecStart"] ?? "");
     assert.equal(all[all.indexOf("--cert-dir") + 1], `/x/${odd}`);
     assert.equal(all[all.indexOf("--exec") + 1], `echo ${odd} "$TLSBOOT_CHANGED"`);
-    assert.equal(words(values["ReadWritePaths"] ?? "", "list")[0], `/x/${odd}`);
+    assert.equal(words(values["ReadWritePaths"] ?? "", "list")[0], `-/x/${odd}`);
     assert.equal(values["CapabilityBoundingSet"], undefined, "a command of the shell may need any");
   });
 }
@@ -169,6 +175,8 @@ test("systemdUnit() does not hide homes and temporary folders that it works in",
   assert.equal(read(unit({ certDir: ["/home/a/pki"] }))["ProtectHome"], undefined);
   assert.equal(read(unit({ bootstrapKubeconfig: ["/root/b"] }))["ProtectHome"], undefined);
   assert.equal(read(unit({ certDir: ["/tmp/pki"] }))["PrivateTmp"], "no");
+  assert.equal(read(unit({ signal: ["HUP:/run/user/1000/a.pid"] }))["ProtectHome"], undefined);
+  assert.equal(read(unit({ signal: ["HUP:/tmp/a.pid"] }))["PrivateTmp"], "no");
 });
 
 for (

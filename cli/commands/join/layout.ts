@@ -61,7 +61,12 @@ function formatCloudInit({ joinFile, unit }: PackContents): string {
         { content: joinFile, owner: "root:root", path: KUBELET_PATHS.bootstrapKubeconfig, permissions: "0600" },
         { content: unit, owner: "root:root", path: `${UNIT_FOLDER}/${PACK_UNIT}`, permissions: "0644" },
       ],
-      runcmd: [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", PACK_UNIT]],
+      // A start waits for the certificate; cloud-init must not.
+      runcmd: [
+        ["systemctl", "daemon-reload"],
+        ["systemctl", "enable", PACK_UNIT],
+        ["systemctl", "start", "--no-block", PACK_UNIT],
+      ],
     })
   }`;
 }

@@ -22,6 +22,7 @@ import { displayPath, pathWord } from "../../output/display_path.ts";
 import { escapeText, line } from "../../output/escape.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
+import { connectService } from "../../systemd/service.ts";
 import { USER_AGENT } from "../../version.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { createClusterFinder } from "../bootstrap/credentials.ts";
@@ -220,6 +221,8 @@ const LONGEST_RETRY_MS = 600_000;
 /** Keeps the certificate fresh until the signal fires. A failure is reported, and tried again after a pause. */
 async function keepFresh(run: Run, signal: AbortSignal): Promise<never> {
   const { input: { settings, isDebug }, name, folder, files, io } = run;
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: "warn" });
+  using service = connectService(io, { logger, signal });
   let failures = 0;
   while (true) {
     let pause = LONGEST_PAUSE_MS;
@@ -234,9 +237,12 @@ async function keepFresh(run: Run, signal: AbortSignal): Promise<never> {
       if (faults.length > 0) throw createHookError("the certificate", faults);
       pause = Math.min(pause, Math.max(SHORTEST_PAUSE_MS, outcome.nextAt.getTime() - io.clock.now().getTime()));
       failures = 0;
+      service.ready(`certificate of ${name} valid until ${formatTime(outcome.leaf.notAfter)}`);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof Error)) throw error;
+      // Units that start after this one must not wait for a server that cannot be reached now.
+      service.ready(getErrorMessage(error));
       reportError(
         error instanceof AppError ? error : new AppError("internal", getErrorMessage(error), { cause: error }),
         io,

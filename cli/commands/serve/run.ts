@@ -9,12 +9,14 @@ import { createRoleLogger } from "../../logging.ts";
 import { keepFresh } from "../../instance/keep_fresh.ts";
 import { startInstance } from "../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
+import { connectService } from "../../systemd/service.ts";
 
 /** The action of the command `tlsboot serve`. */
 export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const logger = createRoleLogger(input, io);
   const files = createFilePort();
   const keys = createCaKeys(input.settings, io, files, signal);
+  using service = connectService(io, { logger, signal });
   const { clock, random, heap, cwd, stdout } = io;
   const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
   await using instance = await startInstance(input.settings, deps, () => []);
@@ -24,6 +26,7 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
       pathWord(instance.dir.adminKubeconfig, io.cwd)
     } get csr\n`,
   );
+  service.ready(`serving ${instance.url}`);
   await keepFresh(() => instance.renew(), deps, AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
   return EXIT.done;

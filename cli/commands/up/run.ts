@@ -18,6 +18,7 @@ import { AUTO_APPROVE_COMMAND } from "../../instance/instance_rbac.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
+import { connectService } from "../../systemd/service.ts";
 
 /** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -25,6 +26,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const logger = createRoleLogger(input, io);
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
+  using service = connectService(io, { logger, signal });
   const { clock, random, heap, cwd, stdout } = io;
   await using instance = await startFullInstance(
     settings,
@@ -35,6 +37,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const web = settings.webDomain.length === 0 ? "" : await formatWebGreeting(instance, settings.webDomain, io);
   io.stdout.write(formatGreeting(instance, settings, hosts, io.cwd) + web);
   await using _ui = settings.ui ? await servePage(settings, io, logger, signal) : undefined;
+  service.ready(`serving ${instance.url}`);
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
   return EXIT.done;

@@ -1,10 +1,12 @@
 /**
- * A separate root file system over this machine's. Installations and removals there do not affect this machine. An overlay whose
- * upper side is memory, in mount and process namespaces that end with the process that holds them. Needs root.
+ * A separate root file system over this machine's, with systemd as its first process. Installations, removals and services
+ * there do not affect this machine: the root is an overlay whose upper side is memory, in namespaces of its own for mounts,
+ * processes, control groups and the network, which has a loopback interface alone. All of it ends with its first process.
+ * Needs root.
  */
 import assert from "node:assert/strict";
 import process from "node:process";
-import { type Finished, type Running, runProgram, start } from "../child.ts";
+import { type Finished, runProgram, start } from "../child.ts";
 
 /** A running root. Disposing it ends everything that runs in it, and forgets it. */
 export interface OtherRoot extends AsyncDisposable {
@@ -12,49 +14,83 @@ export interface OtherRoot extends AsyncDisposable {
   run(lines: string): Promise<string>;
   /** Runs shell lines in it to any end. */
   attempt(lines: string): Promise<Finished>;
-  /** Starts a program in it. */
-  start(command: string, args: readonly string[]): Running;
 }
 
-/** Mounts the machine below, memory above, and the kernel's file systems that programs need. */
-const MOUNTS = `set -e
-read pid rest < /proc/self/stat
+/**
+ * Starts the namespaces in a new control group, which is removed after them. The group is made in the second version of
+ * control groups, which every kernel has, in a mount that no one else sees.
+ */
+const OUTER = `set -e
 mount --make-rprivate /
+mount -t cgroup2 tlsboot-groups "$1"
+group="$1/tlsboot-root-$$"
+mkdir "$group"
+echo $$ > "$group/cgroup.procs"
+unshare --mount --pid --cgroup --net --uts --ipc --fork --kill-child sh -c "$INNER" sh "$1" "$2" || true
+echo $$ > "$1/cgroup.procs"
+find "$group" -depth -type d -exec rmdir {} +
+`;
+
+/**
+ * Mounts the machine below, memory above, and the file systems that systemd expects of a container. What it could change of
+ * this machine's kernel is not writable (https://systemd.io/CONTAINER_INTERFACE/). Services of this machine do not start.
+ */
+const INNER = `set -e
+read pid rest < /proc/self/stat
+groups=$(mktemp -d)
+mount -t cgroup2 groups "$groups"
 mount -t tmpfs tlsboot-root "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-mount -t proc proc "$1/root/proc"
-mount --rbind /dev "$1/root/dev"
-mount -t tmpfs run "$1/root/run"
-mount -t tmpfs -o mode=1777 tmp "$1/root/tmp"
-mkdir "$1/root/tmp/share"
-mount --bind "$2" "$1/root/tmp/share"
+cd "$1/root"
+mount -t proc proc proc
+mount --bind proc/sys proc/sys
+mount -o remount,bind,ro proc/sys
+mount -t sysfs -o ro sysfs sys
+mount --move "$groups" sys/fs/cgroup
+mount -t tmpfs -o mode=755 devices dev
+for name in null zero full random urandom tty; do touch "dev/$name" && mount --bind "/dev/$name" "dev/$name"; done
+mkdir dev/shm dev/pts
+mount -t devpts -o newinstance,ptmxmode=0666 terminals dev/pts
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+mount -t tmpfs -o mode=755 run run
+mount -t tmpfs -o mode=1777 tmp tmp
+mkdir tmp/share .outer
+mount --bind "$2" tmp/share
+rm -rf etc/systemd/system/*.wants
+echo 0123456789abcdef0123456789abcdef > etc/machine-id
+for unit in sys-kernel-debug sys-kernel-tracing sys-fs-fuse-connections dev-hugepages; do
+  ln -sf /dev/null "etc/systemd/system/$unit.mount"
+done
+pivot_root . .outer
+umount -l .outer
+ip link set lo up
 echo "root of $pid"
-exec sleep infinity
+exec env -i container=tlsboot PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=basic.target
 `;
 
 /** Creates another root; `mountPoint` is an empty folder, `shared` appears in it as /tmp/share. */
 export async function createOtherRoot(mountPoint: string, shared: string): Promise<OtherRoot> {
-  const holder = start("unshare", [
-    ...["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", MOUNTS, "sh", mountPoint, shared],
-  ]);
+  const holder = start("unshare", ["--mount", "sh", "-c", OUTER, "sh", mountPoint, shared], { env: { INNER } });
   const [, pid = ""] = await holder.waitFor(/^root of (\d+)$/m);
   const enter = (command: readonly string[]): readonly string[] => [
-    ...["--target", pid, "--mount", "--pid", "chroot", `${mountPoint}/root`, ...command],
+    ...["--target", pid, "--mount", "--pid", "--cgroup", "--net", "--uts", "--ipc", "--root", "--wd", ...command],
   ];
   const attempt = (lines: string): Promise<Finished> => runProgram("nsenter", enter(["sh", "-c", `cd /\n${lines}`]));
-  return {
+  const root: OtherRoot = {
     attempt,
     async run(lines) {
       const { code, stdout, stderr } = await attempt(lines);
       assert.equal(code, 0, `${lines}\n${stdout}${stderr}`);
       return stdout;
     },
-    start: (command, args) => start("nsenter", enter([command, ...args])),
     // With its first process all others of the root end, and only then does unshare.
     async [Symbol.asyncDispose]() {
       if (!holder.hasEnded()) process.kill(Number(pid), "SIGKILL");
       await holder.finished();
     },
   };
+  await root.run("until systemctl is-system-running --wait; do sleep 0.1; done");
+  return root;
 }

@@ -1,8 +1,8 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
  * an old release, the OpenSSL of a new one, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a
- * web server, age, which opens our backups, clients of Kubernetes, podman, a browser, and stores of trusted CAs. Does
- * nothing where they are there.
+ * web server, age, which opens our backups, clients of Kubernetes, podman, systemd, a browser, and stores of trusted CAs.
+ * Does nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./debian.ts";
@@ -22,6 +22,8 @@ const BACKUP = ["age"];
 const PROGRAMS = ["python3-kubernetes"];
 /** runc accepts the control groups of a machine that is a container itself, which crun does not. */
 const CONTAINERS = ["podman", "runc", "docker-compose"];
+/** The manager of services that runs the units, and a client that asks whether they are ready. */
+const SERVICES = ["systemd", "curl"];
 /** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
 
@@ -39,6 +41,7 @@ async function main(): Promise<void> {
     ...BACKUP,
     ...PROGRAMS,
     ...CONTAINERS,
+    ...SERVICES,
     ...BROWSER,
     ...TRUST_STORES,
   ]);

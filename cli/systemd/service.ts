@@ -1,0 +1,82 @@
+/**
+ * The state of a service as systemd shows it (sd_notify(3)): ready, a line of status, stopping, and the heartbeat that the
+ * watchdog waits for. Neither Node nor Deno can write to the datagram socket of systemd, so its own program `systemd-notify`
+ * does it.
+ */
+import { execFile } from "node:child_process";
+import process from "node:process";
+import type { Logger } from "../../core/ports.ts";
+import type { Io } from "../io.ts";
+import { escapeValue } from "../output/escape.ts";
+
+/** A service that reports its state. Without systemd, and in a unit without `Type=notify`, nothing is reported. */
+export interface Service extends Disposable {
+  /** Reports that the service has started, and how `systemctl status` describes it. */
+  ready(status: string): void;
+  /** Changes the description in `systemctl status`. */
+  describe(status: string): void;
+}
+
+/** The share of the watchdog's time after which the heartbeat is sent, so that a late one does not end the service. */
+const HEARTBEATS = 3;
+
+/**
+ * Connects to the systemd that started this process. `signal` is its stop. A failure to report is logged once, because a
+ * service that cannot report must not end for it; systemd then ends a unit with `Type=notify` after `TimeoutStartSec=`.
+ */
+export function connectService(
+  { env }: Pick<Io, "env">,
+  { logger, signal }: { readonly logger: Pick<Logger, "warn">; readonly signal: AbortSignal },
+): Service {
+  if ((env["NOTIFY_SOCKET"] ?? "") === "") return { ready() {}, describe() {}, [Symbol.dispose]() {} };
+  let isReady = false;
+  let description = "starting";
+  let isFailureLogged = false;
+  let isSending = false;
+  let isOutdated = false;
+  // Each message has the whole state, so a later one replaces any that were not sent yet.
+  const listVariables = (): readonly string[] => [
+    ...(signal.aborted ? ["STOPPING=1"] : isReady ? ["READY=1"] : []),
+    `STATUS=${escapeValue(signal.aborted ? "stopping" : description)}`,
+    "WATCHDOG=1",
+  ];
+  const report = (): void => {
+    isOutdated = isSending;
+    if (isSending) return;
+    isSending = true;
+    const child = execFile("systemd-notify", listVariables(), { env }, (error, _, stderr) => {
+      isSending = false;
+      if (error !== null && !isFailureLogged) {
+        isFailureLogged = true;
+        logger.warn("cannot report to systemd", { error: stderr.trim() || error.message });
+      }
+      if (isOutdated) report();
+    });
+    child.unref();
+  };
+  const heartbeatMs = findWatchdogMs(env, process.pid);
+  const heart = heartbeatMs === undefined ? undefined : setInterval(report, heartbeatMs / HEARTBEATS);
+  heart?.unref();
+  signal.addEventListener("abort", report, { once: true });
+  return {
+    ready(status) {
+      isReady = true;
+      description = status;
+      report();
+    },
+    describe(status) {
+      description = status;
+      report();
+    },
+    [Symbol.dispose]() {
+      clearInterval(heart);
+      signal.removeEventListener("abort", report);
+    },
+  };
+}
+
+/** Finds the time of the watchdog in milliseconds; undefined without one, or when it is another process's. */
+export function findWatchdogMs(env: Io["env"], pid: number): number | undefined {
+  const { WATCHDOG_USEC: microseconds = "", WATCHDOG_PID: watched = String(pid) } = env;
+  return /^[1-9]\d*$/.test(microseconds) && watched === String(pid) ? Number(microseconds) / 1000 : undefined;
+}
