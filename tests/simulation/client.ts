@@ -1,21 +1,33 @@
-/** The clients of the API in a simulation: torture's writers, readers and watchers, with an administrator's credentials. */
+/**
+ * The clients of the API in a simulation: torture's writers, readers, watchers and revokers, with an administrator's
+ * credentials.
+ */
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { issueClientPair } from "../../cli/authority/issue_pair.ts";
 import { USER_AGENT } from "../../cli/version.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { isAppError } from "../../core/errors.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { CONFIG_MAPS_PATH, runReader, runWriter } from "../torture/clients.ts";
 import type { Observe } from "../torture/observed.ts";
+import { createRevoker, type Revoker } from "../torture/revoker.ts";
 import { startWatcher } from "../torture/watcher.ts";
-import { EPOCH_MS, type Host, type Program } from "./host.ts";
+import { EPOCH_MS, type Host, type Process, type Program } from "./host.ts";
+import { NODE_FILES } from "./node.ts";
 import { API_HOST, PORT } from "./server.ts";
 
 const KUBECONFIG = "/root/.kube/config";
 /** How much longer the pauses of the clients are than in torture. */
 const STRETCHED = 500;
+/** How much longer the pauses of a revoker are. */
+const REVOKER_PACE = 600;
+/** The folder of its victims. */
+const VICTIMS = "/root/victims";
+/** Several servers refuse a revoked credential a second after the acknowledgement. */
+const REFUSED_WITHIN_MS = 1_000;
 /** The share of watches that begin with all objects. */
 const STREAMS = 0.2;
 const EARLIER_MS = 43_200_000;
@@ -60,11 +72,43 @@ export function createClientProgram({ kind, observe, newest, onFault }: ClientOp
     const { name, clock, random, host: { files } } = own;
     const connect = observe(createConnector({ files, clock, userAgent: USER_AGENT }), name);
     const cluster = await readCluster(KUBECONFIG, files);
-    const options = { name, cluster, connect, clock: stretch(clock), random, onFault };
+    const isOwnFault = (error: unknown): boolean =>
+      own.host.isClockSet && isAppError(error, "clock_skew", "tls_untrusted");
+    const options = { name, cluster, connect, clock: stretch(clock), random, onFault, isOwnFault };
     const never = new AbortController().signal;
     if (kind === "writer") return await runWriter(options, never);
     if (kind === "reader") return await runReader({ ...options, oldest: newest(), newest }, never);
     await startWatcher({ ...options, path: CONFIG_MAPS_PATH, streams: STREAMS }, newest(), never).running;
+  };
+}
+
+/** The cluster of a revoker, and where it reports. */
+export interface RevokerHostOptions {
+  readonly servers: number;
+  /** Whether clocks are set during the run. */
+  readonly areClocksSet: boolean;
+  /** Returns the time from which on every server can end a watch; Infinity when one that was open at a time never ends. */
+  readonly calmSinceMs: (openedMs: number) => number;
+  readonly onStart: (own: Process, revoker: Revoker) => void;
+  readonly onFault: (fault: string) => void;
+}
+
+/** Creates the program of a revoker: credentials of its victims are stolen, revoked, and used for the rest of the run. */
+export function createRevokerProgram({ servers, onStart, ...options }: RevokerHostOptions): Program {
+  return async (own) => {
+    const { name, random, logger, host: { files, scheduler } } = own;
+    const clock = { ...own.clock, elapsedMs: () => scheduler.nowMs };
+    const revoker = createRevoker({
+      ...options,
+      ...{ name, folder: VICTIMS, files, clock, random, logger },
+      bootstrapKubeconfig: NODE_FILES.bootstrapKubeconfig,
+      connect: createConnector({ files, clock, userAgent: USER_AGENT }),
+      cluster: await readCluster(KUBECONFIG, files),
+      graceMs: servers === 1 ? 0 : REFUSED_WITHIN_MS,
+      pace: REVOKER_PACE,
+    });
+    onStart(own, revoker);
+    await revoker.run(new AbortController().signal);
   };
 }
 

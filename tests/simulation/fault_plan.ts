@@ -95,11 +95,10 @@ function drawFault(random: Random, { servers, nodes, clients, members }: FaultTa
   }
 }
 
-/** Describes one fault as a sentence. */
-export function describeFault(step: FaultStep): string {
-  const when = `At ${formatTime(step.atMs)}, ${step.afterLines} line${
-    step.afterLines === 1 ? "" : "s"
-  } of the trace later,`;
+/** Describes one fault as a sentence; with the time at which it began, where that is known. */
+export function describeFault(step: FaultStep, beganMs?: number): string {
+  const lines = `${step.afterLines} line${step.afterLines === 1 ? "" : "s"} of the trace later`;
+  const when = beganMs === undefined ? `At ${formatTime(step.atMs)}, ${lines},` : `At ${formatTime(beganMs)},`;
   return `${when} ${describeKind(step)}.`;
 }
 

@@ -11,20 +11,35 @@ export interface FaultyWorld {
   readonly network: Network;
   readonly etcd: EtcdModel | undefined;
   readonly hosts: ReadonlyMap<string, Host>;
+  /** The time at which the last fault that has begun is over, at the latest. */
+  troubledUntilMs: number;
 }
 
-/** Schedules all faults of a plan, and their ends. */
-export function scheduleFaults(world: FaultyWorld, plan: readonly FaultStep[]): void {
+/**
+ * Schedules all faults of a plan, and their ends. The trace may be silent for so long that a fault would not be over at the
+ * time at which all of them must be: it does not happen then. Returns the times at which the others begin, as they begin.
+ */
+export function scheduleFaults(
+  world: FaultyWorld,
+  plan: readonly FaultStep[],
+  untilMs: number,
+): ReadonlyMap<FaultStep, number> {
   const { scheduler } = world;
+  const begun = new Map<FaultStep, number>();
+  const begin = (step: FaultStep): void => {
+    const endMs = scheduler.nowMs + ("forMs" in step ? step.forMs : 0);
+    if (endMs > untilMs) return;
+    begun.set(step, scheduler.nowMs);
+    scheduler.trace.add("world", describeFault(step));
+    world.troubledUntilMs = Math.max(world.troubledUntilMs, endMs);
+    beginFault(world, step);
+  };
   for (const step of plan) {
     scheduler.schedule(step.atMs - scheduler.nowMs, () => {
-      scheduler.trace.after(step.afterLines, () =>
-        scheduler.schedule(0, () => {
-          scheduler.trace.add("world", describeFault(step));
-          beginFault(world, step);
-        }, undefined));
+      scheduler.trace.after(step.afterLines, () => scheduler.schedule(0, () => begin(step), undefined));
     }, undefined);
   }
+  return begun;
 }
 
 /** Ends everything that a fault has left: every host runs, and every way is open. */

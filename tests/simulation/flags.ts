@@ -13,6 +13,8 @@ export interface RunSettings {
   readonly servers: number;
   /** Clients that write, read and watch ConfigMaps. */
   readonly clients: number;
+  /** Clients that revoke credentials, and use them afterwards. */
+  readonly revokers: number;
 }
 
 export interface SimulationFlags extends RunSettings {
@@ -28,6 +30,8 @@ export interface SimulationFlags extends RunSettings {
   readonly plant: string | undefined;
   /** The number of runs, with this seed and the next ones, until one breaks a promise. */
   readonly seeds: number;
+  /** Whether a run that breaks a promise prints its faults. */
+  readonly story: boolean;
   /** The number of runs that may be spent on a shorter story of a broken promise. */
   readonly shrink: number;
 }
@@ -42,12 +46,14 @@ export function readFlags(args: readonly string[]): SimulationFlags {
     nodes: wholeNumber("nodes", values.nodes, 1),
     servers: wholeNumber("servers", values.servers, 1),
     clients: wholeNumber("clients", values.clients),
+    revokers: wholeNumber("revokers", values.revokers),
     faults: wholeNumber("faults", values.faults),
     history: values.history,
     trace: values.trace,
     replay: values.replay,
     plant: values.plant,
     seeds: wholeNumber("seeds", values.seeds, 1),
+    story: values.story,
     shrink: wholeNumber("shrink", values.shrink),
   };
 }
@@ -64,12 +70,14 @@ function parse(args: readonly string[]) {
         nodes: { type: "string", default: "20" },
         servers: { type: "string", default: "1" },
         clients: { type: "string", default: "0" },
+        revokers: { type: "string", default: "0" },
         history: { type: "string" },
         faults: { type: "string", default: "0" },
         trace: { type: "string" },
         replay: { type: "string" },
         plant: { type: "string" },
         seeds: { type: "string", default: "1" },
+        story: { type: "boolean", default: false },
         shrink: { type: "string", default: "60" },
       },
     }).values;

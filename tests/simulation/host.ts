@@ -41,6 +41,11 @@ export class Host {
     return EPOCH_MS + this.scheduler.nowMs + this.#aheadMs;
   }
 
+  /** Whether its clock has been set, and not been set right again. */
+  get isClockSet(): boolean {
+    return this.#aheadMs !== 0;
+  }
+
   /** Starts a program, which a service manager starts again when it ends by itself. */
   start(program: Program): void {
     if (this.running !== undefined) throw new Error(`${this.name} runs already`);

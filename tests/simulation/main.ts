@@ -14,8 +14,8 @@
  * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line of a run has the seed, the
  * counts, the node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the trace;
  * `--history FOLDER` keeps every call of nodes and clients, for `deno task torture --replay FOLDER`.
- * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--lifetime HOURS]
- *   [--history FOLDER] [--trace FILE] [--faults N] [--seeds N] [--shrink N] [--replay FILE] [--plant NAME]
+ * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--revokers N]
+ *   [--lifetime HOURS] [--history FOLDER] [--trace FILE] [--faults N] [--seeds N] [--shrink N] [--replay FILE] [--plant NAME]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ import { type Ended, runAside } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { UsageError } from "../torture/flags.ts";
 import { readFlags, type SimulationFlags } from "./flags.ts";
-import { describeScenario, readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
+import { readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
@@ -45,8 +45,8 @@ async function main(): Promise<number> {
       const again = findBroken((await simulate(path, simpler, flags)).output);
       return again !== undefined && withoutNumbers(again) === withoutNumbers(broken);
     }, flags.shrink);
-    await simulate(path, shortest, flags);
-    process.stdout.write(["", ...describeScenario(shortest), broken, `replay it with --replay ${path}`, ""].join("\n"));
+    const last = await simulate(path, shortest, flags, ["--story"]);
+    process.stdout.write(`\n${last.output}replay it with --replay ${path}\n`);
     return 1;
   }
   await rm(folder, { recursive: true });
@@ -54,7 +54,12 @@ async function main(): Promise<number> {
 }
 
 /** Runs a scenario in a process of its own, as the runtime is replaced for good. */
-async function simulate(path: string, scenario: Scenario, { trace, history, plant }: SimulationFlags): Promise<Ended> {
+async function simulate(
+  path: string,
+  scenario: Scenario,
+  { trace, history, plant }: SimulationFlags,
+  more: readonly string[] = [],
+): Promise<Ended> {
   await writeFile(path, `${JSON.stringify(scenario, undefined, 2)}\n`);
   return await runAside(await ensureNode(), [
     ...NODE_FLAGS,
@@ -64,6 +69,7 @@ async function simulate(path: string, scenario: Scenario, { trace, history, plan
     ...(history === undefined ? [] : ["--history", history]),
     ...(trace === undefined ? [] : ["--trace", trace]),
     ...(plant === undefined ? [] : ["--plant", plant]),
+    ...more,
   ]);
 }
 

@@ -138,7 +138,17 @@ export class Network {
 
   /** Sends a message from one end of a connection to the other. */
   deliver(from: End, to: End, arrived: () => void): void {
+    if (to.own.fate === "drop") return this.#deliverToEnded(from, to, RETRANSMIT_MS);
     this.#carry(from.own.name, to.own.name, to.own, arrived, () => from.break());
+  }
+
+  /** A machine that has power again resets a connection that it does not know; until then TCP sends the packet again. */
+  #deliverToEnded(from: End, to: End, againMs: number): void {
+    const [near, far] = [from.own.name, to.own.name];
+    this.#carry(near, far, undefined, () => {
+      if (to.own.host.hasPower || againMs > GIVE_UP_MS) return this.#carry(far, near, from.own, () => from.break());
+      this.scheduler.schedule(againMs, () => this.#deliverToEnded(from, to, 2 * againMs), undefined);
+    }, () => from.break());
   }
 
   forget(end: End): void {

@@ -18,10 +18,10 @@ const LONGEST_MS = 100_000;
 
 /** Reads the scenario of a file, or makes the one of the flags. */
 export function readScenario(
-  { replay, faults, seed, hours, lifetime, nodes, servers, clients }: SimulationFlags,
+  { replay, faults, seed, hours, lifetime, nodes, servers, clients, revokers }: SimulationFlags,
 ): Scenario {
   if (replay !== undefined) return JSON.parse(readFileSync(replay, "utf8")) as Scenario;
-  return createScenario({ seed, hours, lifetime, nodes, servers, clients }, faults);
+  return createScenario({ seed, hours, lifetime, nodes, servers, clients, revokers }, faults);
 }
 
 /** Draws the faults of a scenario from its seed. */
@@ -43,15 +43,20 @@ export function createScenario(settings: RunSettings, count: number): Scenario {
   return { ...settings, faults };
 }
 
-/** Describes a scenario as a story, one sentence a line. */
-export function describeScenario({ seed, hours, nodes, servers, clients, faults }: Scenario): readonly string[] {
+/** Describes a run of a scenario as a story, one sentence a line; `begun` has the times at which faults began. */
+export function describeScenario(
+  { seed, hours, nodes, servers, clients, revokers, faults }: Scenario,
+  begun: ReadonlyMap<FaultStep, number>,
+): readonly string[] {
   const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
   const store = servers === 1 ? "on a database of its own" : "on an etcd of three members";
   return [
     `Seed ${seed}: ${count(servers, "server")} ${store}, ${count(nodes, "node")} and ${count(clients, "client")}, for ${
       hours.toFixed(1)
     } hours.`,
-    ...faults.map(describeFault),
+    ...(revokers === 0 ? [] : [`${count(revokers, "client")} more revoke${revokers === 1 ? "s" : ""} credentials.`]),
+    ...[...begun].map(([fault, beganMs]) => describeFault(fault, beganMs)),
+    ...(begun.size === faults.length ? [] : [`${count(faults.length - begun.size, "fault")} did not happen in time.`]),
   ];
 }
 
@@ -75,7 +80,7 @@ export async function shrinkScenario(
       if (!await attempt({ ...best, faults })) at += size;
     }
   }
-  for (const name of ["nodes", "clients", "servers"] as const) {
+  for (const name of ["nodes", "clients", "revokers", "servers"] as const) {
     const used = Math.max(
       name === "nodes" ? 0 : name === "servers" ? (best.servers > 1 ? 2 : 1) : 0,
       ...best.faults.map((fault) => 1 + findHighest(fault, `${name.slice(0, -1)}-`)),

@@ -110,12 +110,12 @@ export class Scheduler {
     });
   }
 
-  /** Runs an asynchronous function of the world itself and returns its result. */
-  async perform<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs an asynchronous function of the world itself, or of a program, and returns its result. */
+  async perform<T>(work: () => Promise<T>, owner?: EventOwner): Promise<T> {
     let result: { readonly value: T } | undefined;
     this.schedule(0, () => {
       work().then((value) => result = { value }, (error: unknown) => this.fail(error));
-    });
+    }, owner);
     await this.run(Infinity, () => result !== undefined);
     return result!.value;
   }

@@ -8,10 +8,12 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { createHistoryWriter, HISTORY_FILE } from "../torture/history.ts";
+import type { RevocationCounts } from "../torture/revoker.ts";
 import { applyPatches, findPlants } from "../torture/plants.ts";
 import { readFlags } from "./flags.ts";
+import type { FaultStep } from "./fault_plan.ts";
 import { endFaults, scheduleFaults } from "./faults.ts";
-import { QUIET_MS, readScenario } from "./scenario.ts";
+import { describeScenario, QUIET_MS, readScenario } from "./scenario.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -19,26 +21,29 @@ async function main(): Promise<number> {
   const flags = readFlags(process.argv.slice(2));
   const { trace: tracePath, history: folder } = flags;
   const scenario = readScenario(flags);
-  const { seed, hours, nodes, servers, clients, faults: plan } = scenario;
+  const { seed, hours, nodes, servers, clients, revokers, faults: plan } = scenario;
   if (flags.plant !== undefined) plant(flags.plant);
   // Loaded only now, when what it loads may have a bug.
   const { World } = await import("./world.ts");
-  const begun = process.cpuUsage();
+  const used = process.cpuUsage();
   if (folder !== undefined) mkdirSync(folder, { recursive: true });
   const title = `simulate: seed ${seed}, ${servers} servers`;
   using history = folder === undefined ? undefined : createHistoryWriter(join(folder, HISTORY_FILE), { title });
-  const world = new World({ ...scenario, tracePath, history });
+  const areClocksSet = plan.some(({ kind }) => kind === "clock");
+  const world = new World({ ...scenario, areClocksSet, tracePath, history });
   await world.start();
   const isBroken = (): boolean => world.faults.length > 0;
+  let begun: ReadonlyMap<FaultStep, number> = new Map();
   if (plan.length > 0) {
-    scheduleFaults(world, plan);
-    await world.pass(hours * HOUR_MS - QUIET_MS, isBroken);
+    const faultyMs = hours * HOUR_MS - QUIET_MS;
+    begun = scheduleFaults(world, plan, world.scheduler.nowMs + faultyMs);
+    await world.pass(faultyMs, isBroken);
     endFaults(world);
   }
   await world.pass(plan.length === 0 ? hours * HOUR_MS : QUIET_MS, isBroken);
   if (!isBroken()) await world.judge();
   const { faults } = world;
-  const { user, system } = process.cpuUsage(begun);
+  const { user, system } = process.cpuUsage(used);
   const seconds = (user + system) / 1e6;
   const nodeDays = nodes * hours / 24;
   const { scheduler: { steps, trace }, certificates } = world;
@@ -46,9 +51,10 @@ async function main(): Promise<number> {
     [
       `simulate: seed ${seed}`,
       `${servers} servers, ${nodes} nodes and ${clients} clients for ${(hours / 24).toFixed(1)} days`,
-      ...(plan.length === 0 ? [] : [`${plan.length} faults`]),
+      ...(plan.length === 0 ? [] : [`${begun.size} of ${plan.length} faults`]),
       `${steps} events`,
       `${certificates} certificates`,
+      ...(revokers === 0 ? [] : [formatRevocations(world.countRevocations())]),
       `${nodeDays.toFixed(1)} node-days in ${seconds.toFixed(1)} s of one core, ` +
       `${Math.round(60 * nodeDays / seconds)} a minute`,
       `trace of ${trace.lines} lines with SHA-256 ${trace.end()}`,
@@ -56,7 +62,12 @@ async function main(): Promise<number> {
     ].join("; ") + "\n",
   );
   for (const fault of faults) process.stdout.write(`  ${fault}\n`);
+  if (flags.story) process.stdout.write(["", ...describeScenario(scenario, begun), ""].join("\n"));
   return faults.length === 0 ? 0 : 1;
+}
+
+function formatRevocations({ revocations, refusals, endedWatches }: RevocationCounts): string {
+  return `${revocations} revocations, after which ${refusals} uses were refused and ${endedWatches} watches ended`;
 }
 
 /** Lets Node load sources with a bug. */

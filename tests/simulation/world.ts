@@ -16,7 +16,8 @@ import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { HistoryWriter } from "../torture/history.ts";
 import { createObserver, type Observe } from "../torture/observed.ts";
-import { createClientProgram, ensureAdminKubeconfig } from "./client.ts";
+import type { RevocationCounts, Revoker } from "../torture/revoker.ts";
+import { createClientProgram, createRevokerProgram, ensureAdminKubeconfig } from "./client.ts";
 import { createSimulatedFiles, type DiskDeps, SimulatedDatabase } from "./disk.ts";
 import { EtcdModel } from "./etcd_model.ts";
 import type { RunSettings } from "./flags.ts";
@@ -30,6 +31,8 @@ import { API_HOST, BOOTSTRAP_KUBECONFIG, createServerProgram, type OpenStorage }
 
 /** A run, and what it leaves. */
 export interface WorldOptions extends RunSettings {
+  /** Whether clocks are set during the run. */
+  readonly areClocksSet: boolean;
   /** Takes every call of kubelets and clients, in simulated time. */
   readonly history?: HistoryWriter | undefined;
   /** The file of the trace; undefined to keep its digest alone. */
@@ -59,10 +62,13 @@ export class World {
   readonly servers: readonly Host[];
   readonly nodes: readonly Host[];
   readonly clients: readonly Host[];
+  /** They are cut off from no server, so that they see every answer. */
+  readonly revokers: readonly Host[];
   /** The API of each server that runs. */
   readonly apis = new Map<Host, Api>();
   /** The newest pair of each node that has one. */
   readonly pairs = new Map<Host, CredentialPair>();
+  troubledUntilMs = 0;
   /** The certificates that nodes have stored. */
   certificates = 0;
   /** The promises that were broken. */
@@ -73,6 +79,8 @@ export class World {
   readonly #database: SimulatedDatabase;
   #authority: Authority | undefined;
   #newest = 1;
+  #lastPowerCutMs = -1;
+  readonly #running: { readonly own: Process; readonly revoker: Revoker }[] = [];
   readonly #observe: Observe;
   /** The storage of each server that runs. */
   readonly #storages = new Map<Host, Storage>();
@@ -101,6 +109,7 @@ export class World {
     this.servers = this.#addHosts("server", options.servers);
     this.nodes = this.#addHosts("node", options.nodes);
     this.clients = this.#addHosts("client", options.clients);
+    this.revokers = this.#addHosts("revoker", options.revokers);
     const { history } = options;
     const clock = { elapsedMs: () => scheduler.nowMs };
     this.#observe = history === undefined ? (connect) => connect : createObserver({ history, clock });
@@ -123,7 +132,11 @@ export class World {
     });
     this.servers[0]!.onEnd((_own, how) => how === "lost power" && this.#database.cutPower());
     for (const host of this.servers) {
-      host.onEnd(() => void (this.apis.delete(host), this.#storages.delete(host)));
+      host.onEnd((_own, how) => {
+        this.apis.delete(host);
+        this.#storages.delete(host);
+        if (how === "lost power") this.#lastPowerCutMs = scheduler.nowMs;
+      });
       host.start(program);
       await scheduler.run(scheduler.nowMs + START_MS, () => this.apis.has(host));
       if (!this.apis.has(host)) throw new Error(`${host.name} has not started within a minute`);
@@ -140,17 +153,33 @@ export class World {
         onFault: (fault) => void this.faults.push(fault),
       }));
     }
+    for (const host of this.revokers) {
+      await scheduler.perform(() => ensureAdminKubeconfig(host, authority));
+      await scheduler.perform(() => host.files.writeAtomic(NODE_FILES.bootstrapKubeconfig, copied, 0o600));
+      host.start(createRevokerProgram({
+        servers: this.options.servers,
+        areClocksSet: this.options.areClocksSet,
+        calmSinceMs: (openedMs) => openedMs <= this.#lastPowerCutMs ? Infinity : this.troubledUntilMs,
+        onStart: (own, revoker) => void this.#running.push({ own, revoker }),
+        onFault: (fault) => void this.faults.push(fault),
+      }));
+    }
     this.#authority = authority;
   }
 
   /** All hosts by their names. */
   get hosts(): ReadonlyMap<string, Host> {
-    return new Map([...this.servers, ...this.nodes, ...this.clients].map((host) => [host.name, host]));
+    return new Map(
+      [...this.servers, ...this.nodes, ...this.clients, ...this.revokers].map((host) => [host.name, host]),
+    );
   }
 
   /** Checks what must hold at the end, once everything works. */
   async judge(): Promise<void> {
     this.faults.push(...this.findNodeFaults());
+    for (const { own, revoker } of this.#running) {
+      if (own.fate === "run") await this.scheduler.perform(() => revoker.useAll(new AbortController().signal), own);
+    }
     await this.scheduler.perform(() => this.#invariants.end([this.#authority!.certificate]));
   }
 
@@ -170,6 +199,13 @@ export class World {
   /** Lets time pass, until something is reached if a condition is given. */
   async pass(ms: number, isDone?: () => boolean): Promise<void> {
     await this.scheduler.run(this.scheduler.nowMs + ms, isDone);
+  }
+
+  /** Counts what the revokers have done together. */
+  countRevocations(): RevocationCounts {
+    const counts = this.#running.map(({ revoker }) => revoker.counts());
+    const sum = (name: keyof RevocationCounts): number => counts.reduce((total, one) => total + one[name], 0);
+    return { revocations: sum("revocations"), refusals: sum("refusals"), endedWatches: sum("endedWatches") };
   }
 
   /** Lists the nodes without a valid certificate of the CA. */

@@ -124,7 +124,7 @@ async function readPages(
 
 /** Repeats an action with pauses, whatever the server answers of what is expected. */
 async function repeat(
-  { name, cluster, connect, clock, random, onFault }: StormClientOptions,
+  { name, cluster, connect, clock, random, onFault, isOwnFault }: StormClientOptions,
   expected: readonly number[],
   signal: AbortSignal,
   act: (api: ApiClient) => Promise<void>,
@@ -137,7 +137,9 @@ async function repeat(
     } catch (error) {
       if (signal.aborted) return;
       const isExpected = error instanceof StatusError && expected.includes(error.status.code ?? 0);
-      if (!isExpected && !isTransient(error)) onFault(`${name}: ${getErrorMessage(error)}`);
+      if (!isExpected && !isTransient(error) && isOwnFault?.(error) !== true) {
+        onFault(`${name}: ${getErrorMessage(error)}`);
+      }
     }
     await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
   }

@@ -4,7 +4,7 @@
  * the moment of the revocation. The client code is the real one.
  */
 import { createApiClient, withQuery } from "../../client/objects/api.ts";
-import { createFilePort } from "../../client/files.ts";
+import type { FilePort } from "../../client/files.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
@@ -22,8 +22,15 @@ export interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
    * at once.
    */
   readonly graceMs: number;
-  /** Returns the elapsed time of the clock since which no server is held up, which could not end a watch meanwhile. */
-  readonly calmSinceMs: () => number;
+  /**
+   * Returns the elapsed time of the clock since which no server is held up, which could not end a watch meanwhile; Infinity
+   * when a machine has lost power since the watch was opened, and can never end it.
+   */
+  readonly calmSinceMs: (openedMs: number) => number;
+  /** The disk of the victims. */
+  readonly files: FilePort;
+  /** How much longer the pauses between two uses and between two revocations are than in a storm. */
+  readonly pace: number;
 }
 
 /** Revokes credentials and uses them. */
@@ -66,12 +73,12 @@ const UNAUTHORIZED = 401;
 const TOO_MANY_REQUESTS = 429;
 
 export function createRevoker(options: RevokerOptions): Revoker {
-  const { clock, random, connect, cluster, graceMs, calmSinceMs, onFault } = options;
+  const { clock, random, connect, cluster, graceMs, calmSinceMs, files, pace, onFault } = options;
   const stolen: Stolen[] = [];
   const counts = { revocations: 0, refusals: 0, endedWatches: 0 };
 
   async function revokeNext(number: number, signal: AbortSignal): Promise<void> {
-    const life = beginLife({ ...options, onStored: () => {}, onFault: () => {} }, number, createFilePort());
+    const life = beginLife({ ...options, onStored: () => {}, onFault: () => {} }, number, files);
     await untilDone(() => life.bootstrap(signal), options, signal);
     const { serialNumber } = await life.getLeaf();
     const kinds: readonly RevocationTarget[] = [
@@ -81,6 +88,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     ];
     const target = kinds[Math.floor(random.float() * kinds.length)]!;
     const earlier = await life.open();
+    const openedMs = clock.elapsedMs();
     const watch = startWatch(earlier, clock, signal);
     // A renewal has another serial number, so that only the other kinds of revocation cover it.
     const renewal = new AbortController();
@@ -97,7 +105,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     await renewing;
     const what = `the certificate of ${life.nodeName}, revoked by its ${target.kind}`;
     stolen.push({ what, earlier, life, refusedFromMs: acknowledgedMs + graceMs });
-    void assertEnds(watch, `the watch with ${what}`, acknowledgedMs, signal);
+    void assertEnds(watch, `the watch with ${what}`, { openedMs, acknowledgedMs }, signal);
   }
 
   /** Creates the Revocation; it may be there already when an earlier answer was lost. */
@@ -114,12 +122,13 @@ export function createRevoker(options: RevokerOptions): Revoker {
   async function assertEnds(
     watch: { readonly ended: Promise<void> },
     what: string,
-    acknowledgedMs: number,
+    { openedMs, acknowledgedMs }: { readonly openedMs: number; readonly acknowledgedMs: number },
     signal: AbortSignal,
   ): Promise<void> {
     let outcome = "late";
     while (outcome === "late") {
-      const leftMs = Math.max(acknowledgedMs, calmSinceMs()) + WATCH_ENDS_WITHIN_MS - clock.elapsedMs();
+      const leftMs = Math.max(acknowledgedMs, calmSinceMs(openedMs)) + WATCH_ENDS_WITHIN_MS - clock.elapsedMs();
+      if (leftMs === Infinity) return;
       if (leftMs <= 0) break;
       const late = clock.sleep(leftMs, signal).then(() => "late", () => "stopped");
       outcome = await Promise.race([watch.ended.then(() => "ended"), late]);
@@ -149,7 +158,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     while (!signal.aborted) {
       const one = stolen[Math.floor(random.float() * stolen.length)];
       if (one !== undefined) await use(one, random.float() < 0.5, signal).catch(() => {});
-      await clock.sleep(random.float() * USE_PAUSE_MS, signal).catch(() => {});
+      await clock.sleep(random.float() * USE_PAUSE_MS * pace, signal).catch(() => {});
     }
   }
 
@@ -159,7 +168,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
         if (signal.aborted || isTransient(error) || (options.areClocksSet && isSkewed(error))) return;
         onFault(`revoker: ${getErrorMessage(error)}`);
       });
-      await clock.sleep(random.float() * REVOKE_PAUSE_MS, signal).catch(() => {});
+      await clock.sleep(random.float() * REVOKE_PAUSE_MS * pace, signal).catch(() => {});
     }
   }
 
@@ -169,7 +178,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
       await Promise.allSettled(stolen.map(({ earlier }) => earlier[Symbol.asyncDispose]()));
     },
     async useAll(signal) {
-      for (const one of stolen) for (const isNew of [true, false]) await use(one, isNew, signal);
+      for (const one of [...stolen]) for (const isNew of [true, false]) await use(one, isNew, signal);
     },
     counts: () => counts,
   };

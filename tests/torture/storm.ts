@@ -267,6 +267,8 @@ class Storm {
       bootstrapKubeconfig: instance.bootstrapKubeconfig,
       graceMs: this.#options.servers === 1 ? 0 : REFUSED_WITHIN_MS,
       calmSinceMs: () => this.#faults.calmSinceMs(),
+      files: createFilePort(),
+      pace: 1,
       random: createRandom(300),
       onFault,
     });

@@ -17,6 +17,8 @@ export interface StormClientOptions {
   readonly random: Random;
   /** Called for each answer that no client may get. */
   readonly onFault: (fault: string) => void;
+  /** Reports whether the machine of the client is to blame for an error, such as its clock. */
+  readonly isOwnFault?: (error: unknown) => boolean;
 }
 
 export interface WatcherOptions extends StormClientOptions {
@@ -50,7 +52,7 @@ export function startWatcher(
   from: number,
   signal: AbortSignal,
 ): { readonly watcher: Watcher; readonly running: Promise<void> } {
-  const { name, path, labelSelector, streams, clock, random, onFault } = options;
+  const { name, path, labelSelector, streams, clock, random, onFault, isOwnFault } = options;
   let position = from;
   let connections = 0;
   let events = 0;
@@ -94,7 +96,9 @@ export function startWatcher(
         if (signal.aborted) return;
         // Whether the revision may be refused is judged by the history.
         if (error instanceof StatusError && error.status.code === EXPIRED) isExpired = true;
-        else if (!isTransient(error)) onFault(`watcher ${name}: ${getErrorMessage(error)}`);
+        else if (!isTransient(error) && isOwnFault?.(error) !== true) {
+          onFault(`watcher ${name}: ${getErrorMessage(error)}`);
+        }
       }
       await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
     }
