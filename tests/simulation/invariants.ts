@@ -1,6 +1,7 @@
 /**
- * What must hold in every state that was committed, judged from outside: whatever a store commits is shown here, in order.
- * A certificate needs an approval that stays, is issued once for a request, and has a serial number of its own; the
+ * What must hold in every state that was committed, judged from outside: whatever a store commits is shown here, in order,
+ * and whatever clients are answered. A write is committed before it is acknowledged, and is there after every start and at
+ * the end. A certificate needs an approval that stays, is issued once for a request, and has a serial number of its own; the
  * register has a record of each, in one chain.
  */
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -8,23 +9,45 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
+import type { StoragePage, Stored } from "../../server/storage/storage.ts";
+import { findWriteName, type RecordedCall, toRecordedState } from "../torture/history.ts";
 import { findStoredFaults, RegisterAudit } from "../torture/register_audit.ts";
 
 const REQUESTS = "/registry/certificatesigningrequests/";
 const RECORDS = "/registry/tlsboot/issuedcertificates/";
 
+/** The time within which an approved request has a certificate when there are no faults. */
+const SIGNED_WITHIN_MS = 60_000;
+
+/** An object as it was committed. */
+interface Committed {
+  readonly revision: number;
+  readonly object: KubeObject;
+  readonly atMs: number;
+}
+
 /** Follows what is committed, and collects the broken promises. */
 export class Invariants {
   readonly #onFault: (fault: string) => void;
-  readonly #objects = new Map<string, KubeObject>();
+  readonly #nowMs: () => number;
+  readonly #objects = new Map<string, Committed>();
+  /** The name of the write that made a revision. */
+  readonly #writes = new Map<number, string>();
   readonly #audit = new RegisterAudit();
   /** The request that a serial number was issued for, and the record that has it. */
   readonly #requests = new Map<string, string>();
   readonly #records = new Map<string, string>();
   #revision = 0;
 
-  constructor(onFault: (fault: string) => void) {
+  /** `nowMs` is the simulated time. */
+  constructor(onFault: (fault: string) => void, nowMs: () => number) {
     this.#onFault = onFault;
+    this.#nowMs = nowMs;
+  }
+
+  /** The newest revision that was committed. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** Takes one committed change; `object` is undefined for a deletion. */
@@ -33,11 +56,62 @@ export class Invariants {
       this.#onFault(`revision ${revision} of ${key} was committed after ${this.#revision}`);
     }
     this.#revision = revision;
-    const earlier = this.#objects.get(key);
+    const earlier = this.#objects.get(key)?.object;
     if (object === undefined) return void this.#objects.delete(key);
-    this.#objects.set(key, object);
+    this.#objects.set(key, { revision, object, atMs: this.#nowMs() });
+    const write = findWriteName(object as { readonly data?: unknown });
+    if (write !== undefined) this.#writes.set(revision, write);
     if (key.startsWith(REQUESTS)) this.#judgeRequest(object as CertificateSigningRequest, earlier);
     if (key.startsWith(RECORDS)) this.#judgeRecord(object as IssuedCertificate, earlier);
+  }
+
+  /** Takes the state with which a store starts: it may have a last commit that was not acknowledged, and loses no other. */
+  started({ items, revision }: StoragePage): void {
+    const unseen = revision - this.#revision;
+    const newer = items.filter((item) => item.revision > this.#revision);
+    const kept = new Set(items.map(({ key }) => key));
+    const gone = [...this.#objects.keys()].filter((key) => !kept.has(key));
+    if (unseen < newer.length + gone.length) {
+      this.#onFault(
+        `a store starts at revision ${revision} without ${gone.join(", ") || `revision ${this.#revision}`}`,
+      );
+    }
+    for (const key of gone) this.#objects.delete(key);
+    newer.sort((one, other) => one.revision - other.revision);
+    for (const { key, revision, object } of newer) this.committed(key, revision, object);
+    this.#revision = Math.max(this.#revision, revision);
+  }
+
+  /** Takes a call as its client saw it: a write that it was acknowledged has been committed. */
+  answered({ client, verb, status, object, deleted }: RecordedCall): void {
+    if (status === undefined || status >= 300 || verb === "get" || verb === "list") return;
+    if (deleted !== undefined && [...this.#objects.values()].some((one) => one.object.metadata.uid === deleted)) {
+      this.#onFault(`${client} was told that an object was deleted, and it is there`);
+    }
+    if (object === undefined || verb === "delete") return;
+    const { name, resourceVersion, write } = object;
+    if (resourceVersion > this.#revision) {
+      this.#onFault(`${client} was acknowledged ${name} at revision ${resourceVersion}, which was not committed`);
+    } else if (write !== undefined && this.#writes.get(resourceVersion) !== write) {
+      this.#onFault(
+        `${client} was acknowledged ${write} at revision ${resourceVersion}, where another write was committed`,
+      );
+    }
+  }
+
+  /** Compares all that a server shows at the end with what was committed. */
+  shown(server: string, items: readonly Stored[]): void {
+    const shown = new Map(items.map((item) => [item.key, item]));
+    for (const [key, { revision, object }] of this.#objects) {
+      const item = shown.get(key);
+      if (item === undefined) this.#onFault(`${server} has lost ${key}`);
+      else if (item.revision !== revision || !isSame(item.object, object)) {
+        this.#onFault(`${server} shows ${key} of revision ${item.revision} instead of ${revision}`);
+      }
+    }
+    for (const key of shown.keys()) {
+      if (!this.#objects.has(key)) this.#onFault(`${server} shows ${key}, which was deleted`);
+    }
   }
 
   /** Judges the whole state at the end. */
@@ -45,18 +119,25 @@ export class Invariants {
     for (const serial of this.#requests.keys()) {
       if (!this.#records.has(serial)) this.#onFault(`serial number ${serial}: its certificate has no record`);
     }
-    for (const fault of findStoredFaults(this.#objects)) this.#onFault(fault);
-    const records = [...this.#objects].flatMap(([key, object]) =>
+    const objects = new Map([...this.#objects].map(([key, { object }]) => [key, object]));
+    for (const fault of findStoredFaults(objects)) this.#onFault(fault);
+    const records = [...objects].flatMap(([key, object]) =>
       key.startsWith(RECORDS) ? [object as IssuedCertificate] : []
     ).sort((one, other) => one.spec.sequence - other.spec.sequence);
     for (const fault of await this.#audit.compare(records, cas)) this.#onFault(fault);
+    for (const [key, { object, atMs }] of this.#objects) {
+      if (
+        key.startsWith(REQUESTS) && this.#nowMs() - atMs > SIGNED_WITHIN_MS &&
+        isWaiting(object as CertificateSigningRequest)
+      ) {
+        this.#onFault(`request ${object.metadata.name} was approved and gets no certificate`);
+      }
+    }
   }
 
   #judgeRequest(request: CertificateSigningRequest, earlier: KubeObject | undefined): void {
     const { name, uid } = request.metadata;
     const before = earlier?.metadata.uid === uid ? earlier as CertificateSigningRequest : undefined;
-    const has = (of: CertificateSigningRequest | undefined, type: string): boolean =>
-      of?.status?.conditions?.some((condition) => condition.type === type) === true;
     for (const type of ["Approved", "Denied"]) {
       if (has(before, type) && !has(request, type)) this.#onFault(`request ${name} was ${type}, and is not any more`);
     }
@@ -81,6 +162,20 @@ export class Invariants {
     if (other !== undefined) this.#onFault(`records ${other} and ${name} have the serial number ${spec.serialNumber}`);
     this.#records.set(spec.serialNumber, `${name}`);
   }
+}
+
+function has(request: CertificateSigningRequest | undefined, type: string): boolean {
+  return request?.status?.conditions?.some((condition) => condition.type === type) === true;
+}
+
+/** Reports whether a request is approved, and neither has a certificate nor has failed. */
+function isWaiting(request: CertificateSigningRequest): boolean {
+  return has(request, "Approved") && !has(request, "Failed") && (request.status?.certificate ?? "") === "";
+}
+
+/** Compares two states, of which one may have no resourceVersion. */
+function isSame(one: KubeObject, other: KubeObject): boolean {
+  return toRecordedState(one).digest === toRecordedState(other).digest;
 }
 
 /** Reads the serial number of the first certificate of a request's status, which is base64 of PEM. */

@@ -41,6 +41,9 @@ const drain = (process as unknown as { readonly _tickCallback: () => void })._ti
  */
 const EVENTS_IN_TURN = 1_000;
 
+/** The longest time for which the world waits for a function. */
+const LONGEST_WORK_MS = 3_600_000;
+
 /** A power of two, so that times since 1970 are exact in a double. */
 const TICKS_IN_MS = 1_024;
 
@@ -116,8 +119,9 @@ export class Scheduler {
     this.schedule(0, () => {
       work().then((value) => result = { value }, (error: unknown) => this.fail(error));
     }, owner);
-    await this.run(Infinity, () => result !== undefined);
-    return result!.value;
+    await this.run(this.#nowMs + LONGEST_WORK_MS, () => result !== undefined);
+    if (result === undefined) throw new Error("something that the world waits for has not ended within an hour");
+    return result.value;
   }
 
   /** Runs the next event, and everything that follows from it without time passing; false when none is due. */

@@ -2,7 +2,7 @@
  * Runs one simulation on Node, for `deno task simulate`, and writes its account.
  * Usage: simulate_process.ts with the flags of `main.ts` beside it
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -26,7 +26,11 @@ async function main(): Promise<number> {
   // Loaded only now, when what it loads may have a bug.
   const { World } = await import("./world.ts");
   const used = process.cpuUsage();
-  if (folder !== undefined) mkdirSync(folder, { recursive: true });
+  if (folder !== undefined) {
+    mkdirSync(folder, { recursive: true });
+    // The history of an earlier run, such as a longer one that broke the same promise.
+    rmSync(join(folder, HISTORY_FILE), { force: true });
+  }
   const title = `simulate: seed ${seed}, ${servers} servers`;
   using history = folder === undefined ? undefined : createHistoryWriter(join(folder, HISTORY_FILE), { title });
   const areClocksSet = plan.some(({ kind }) => kind === "clock");

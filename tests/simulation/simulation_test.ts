@@ -74,8 +74,23 @@ test("simulate: one server keeps its promises through 30 faults, in the same way
   assert.ok(digest !== undefined && two!.stdout.includes(digest), "the traces of one seed differ");
 });
 
-test("simulate: writes that are acknowledged before they are on the disk are found", async () => {
-  const { code, stdout } = await simulate("--plant", "write-behind", "--seed", "1", ...FAULTY);
-  assert.equal(code, 1, stdout);
-  assert.match(stdout, /was committed after/);
+test("simulate: three servers keep their promises through 30 faults, while credentials are revoked", async () => {
+  const { code, stdout } = await simulate("--seed", "1", ...FAULTY, "--servers", "3", "--revokers", "1");
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /[1-9]\d* uses were refused and [1-9]\d* watches ended/);
 });
+
+for (
+  const { plant, want } of [
+    { plant: "write-behind", want: /was acknowledged \S+ at revision \d+, which was not committed/ },
+    { plant: "revocation-forgotten-at-restart", want: /revoked by its \w+, was accepted as system:node:/ },
+    { plant: "revoked-connection-stays", want: /is open 4000 ms after the acknowledgement/ },
+    { plant: "serial-number-twice", want: /serial number 01 was issued twice|have the serial number 01/ },
+  ]
+) {
+  test(`simulate: the planted bug ${plant} is found`, async () => {
+    const { code, stdout } = await simulate("--plant", plant, "--seed", "1", ...FAULTY, "--revokers", "1");
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, want);
+  });
+}

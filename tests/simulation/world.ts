@@ -47,6 +47,8 @@ const TLSBOOT_EACH = 8;
 /** The longest time in which the nodes of a run are switched on, and that a server takes to start. */
 const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
+/** The attempts to list everything while no other change is committed. */
+const MOST_ATTEMPTS = 100;
 
 const CLIENT_KINDS = ["writer", "reader", "watcher"] as const;
 
@@ -73,7 +75,7 @@ export class World {
   certificates = 0;
   /** The promises that were broken. */
   readonly faults: string[] = [];
-  readonly #invariants = new Invariants((fault) => void this.faults.push(fault));
+  readonly #invariants = new Invariants((fault) => void this.faults.push(fault), () => this.scheduler.nowMs);
   /** The disks of the hosts, and the database of a server without an etcd. */
   readonly #disk: DiskDeps;
   readonly #database: SimulatedDatabase;
@@ -112,7 +114,16 @@ export class World {
     this.revokers = this.#addHosts("revoker", options.revokers);
     const { history } = options;
     const clock = { elapsedMs: () => scheduler.nowMs };
-    this.#observe = history === undefined ? (connect) => connect : createObserver({ history, clock });
+    this.#observe = createObserver({
+      clock,
+      history: {
+        write: (record) => {
+          if (record.kind === "call") this.#invariants.answered(record);
+          history?.write(record);
+        },
+        [Symbol.dispose]() {},
+      },
+    });
     this.network.name(API_HOST, this.servers.map(({ name }) => name));
   }
 
@@ -180,7 +191,22 @@ export class World {
     for (const { own, revoker } of this.#running) {
       if (own.fate === "run") await this.scheduler.perform(() => revoker.useAll(new AbortController().signal), own);
     }
+    for (const host of this.servers) {
+      if (this.apis.has(host)) await this.scheduler.perform(() => this.#compareStorage(host), host.running);
+      else this.faults.push(`${host.name} does not serve at the end`);
+    }
     await this.scheduler.perform(() => this.#invariants.end([this.#authority!.certificate]));
+  }
+
+  /** Compares what a server has stored with what was committed, at a moment at which it knows all of that. */
+  async #compareStorage(host: Host): Promise<void> {
+    const storage = this.#storages.get(host)!;
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      await storage.catchUp();
+      const { items, revision } = await storage.list(VALUES.root);
+      if (revision >= this.#invariants.revision) return this.#invariants.shown(host.name, items);
+    }
+    this.faults.push(`${host.name} does not catch up with what was committed`);
   }
 
   /** Returns the newest revision of any server, or the last one that was known while none runs. */
@@ -234,7 +260,9 @@ export class World {
     const { etcd, scheduler } = this;
     const { clock, logger } = own;
     if (etcd === undefined) {
-      return { storage: this.#database.open({ clock, logger, values: VALUES }), contents: undefined };
+      const storage = this.#database.open({ clock, logger, values: VALUES });
+      this.#invariants.started(await storage.list(VALUES.root));
+      return { storage, contents: undefined };
     }
     own.host.onEnd((ended) => void (ended === own && etcd.disconnect(own.name)));
     return await openEtcdStorage({
