@@ -79,13 +79,10 @@ export function findRootDamage(certificate: CertificateFacts): string | undefine
   if (!isSelfIssued(certificate)) return undefined;
   if (authorityKeyId !== undefined && authorityKeyId !== subjectKeyId) return undefined;
   const fault = findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true });
-  return fault !== undefined && VERIFIED_BADLY.test(fault)
+  return fault?.kind === "invalid"
     ? "its signature is not that of its own key: a byte of the certificate was changed"
     : undefined;
 }
-
-/** The faults of a signature that could be verified, and is wrong. */
-const VERIFIED_BADLY = /verification (?:error|failure)/;
 
 /** Returns the certificates that follow an issued leaf: the CA and its issuers, without a self-signed root. */
 export function getIntermediates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {

@@ -91,7 +91,7 @@ export function verifyRequestSignature(
 ): Result<true, string> {
   const { algorithm, publicKey: key, signedDer, signature } = facts;
   const fault = findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: true, allowMlDsa });
-  return fault === undefined ? ok(true) : err(fault);
+  return fault === undefined ? ok(true) : err(fault.message);
 }
 
 /**

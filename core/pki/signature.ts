@@ -41,48 +41,67 @@ const GO_KEY_TYPE: Readonly<Record<string, string>> = {
 
 const HASH_BYTES: Readonly<Record<HashName, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 
-/** Verifies a signature; undefined when it is valid, else Go's message. */
-export function findSignatureFault(signed: SignedBytes): string | undefined {
+/** Why a signature is not accepted, with Go's message. */
+export interface SignatureFault {
+  /** `invalid` for a signature that was verified and is not that of the key; `unverified` for one that cannot be verified. */
+  readonly kind: "invalid" | "unverified";
+  readonly message: string;
+}
+
+/** Verifies a signature; undefined when it is valid. */
+export function findSignatureFault(signed: SignedBytes): SignatureFault | undefined {
   const { algorithm, key, data, signature } = signed;
   const { hash } = algorithm;
   const isMlDsaSignature = signed.allowMlDsa && isMlDsa(algorithm.keyAlgorithm);
-  if (hash === "none" && algorithm.keyAlgorithm !== "Ed25519" && !isMlDsaSignature) return UNIMPLEMENTED;
+  if (hash === "none" && algorithm.keyAlgorithm !== "Ed25519" && !isMlDsaSignature) {
+    return unverified(UNIMPLEMENTED);
+  }
   if (hash === "md5" || (hash === "sha1" && !signed.allowSha1)) {
-    return `x509: cannot verify signature: insecure algorithm ${algorithm.name}`;
+    return unverified(`x509: cannot verify signature: insecure algorithm ${algorithm.name}`);
   }
   const isMlDsaKey = isMlDsa(key.algorithm);
   const goType = isMlDsaKey ? "*mldsa.PublicKey" : GO_KEY_TYPE[key.algorithm];
-  if (goType === undefined || (isMlDsaKey && !signed.allowMlDsa)) return UNIMPLEMENTED;
+  if (goType === undefined || (isMlDsaKey && !signed.allowMlDsa)) return unverified(UNIMPLEMENTED);
   if (algorithm.keyAlgorithm !== key.algorithm) {
-    return isMlDsaKey && isMlDsaSignature
-      ? `x509: signature algorithm specifies an ML-DSA public key with ${algorithm.name} parameters, ` +
-        `but have a public key with ${key.algorithm} parameters`
-      : `x509: signature algorithm specifies an ${isMlDsaSignature ? "ML-DSA" : algorithm.keyAlgorithm} public key, ` +
-        `but have public key of type ${goType}`;
+    const named = isMlDsaSignature ? "ML-DSA" : algorithm.keyAlgorithm;
+    return unverified(
+      isMlDsaKey && isMlDsaSignature
+        ? `x509: signature algorithm specifies an ML-DSA public key with ${algorithm.name} parameters, ` +
+          `but have a public key with ${key.algorithm} parameters`
+        : `x509: signature algorithm specifies an ${named} public key, but have public key of type ${goType}`,
+    );
   }
-  if (key.weakness !== undefined) return key.weakness;
+  if (key.weakness !== undefined) return unverified(key.weakness);
   switch (key.algorithm) {
     case "RSA":
-      return hash !== "none" && isRsaGood(signed, hash) ? undefined : "crypto/rsa: verification error";
+      return hash !== "none" && isRsaGood(signed, hash) ? undefined : invalid("crypto/rsa: verification error");
     case "ECDSA":
-      return hash !== "none" && isEcdsaGood(signed, hash) ? undefined : "x509: ECDSA verification failure";
+      return hash !== "none" && isEcdsaGood(signed, hash) ? undefined : invalid("x509: ECDSA verification failure");
     case "Ed25519":
       return isGood(() => verify(null, data, importKey(signed), signature))
         ? undefined
-        : "x509: Ed25519 verification failure";
+        : invalid("x509: Ed25519 verification failure");
     default:
       return findMlDsaFault(signed);
   }
 }
 
-function findMlDsaFault(signed: SignedBytes): string | undefined {
+function unverified(message: string): SignatureFault {
+  return { kind: "unverified", message };
+}
+
+function invalid(message: string): SignatureFault {
+  return { kind: "invalid", message };
+}
+
+function findMlDsaFault(signed: SignedBytes): SignatureFault | undefined {
   const { key, data, signature } = signed;
-  if (!hasMlDsa()) return `x509: cannot verify signature: ${NO_ML_DSA}`;
+  if (!hasMlDsa()) return unverified(`x509: cannot verify signature: ${NO_ML_DSA}`);
   if (isGood(() => verify(null, data, importKey(signed), signature))) return undefined;
   const isWhole = ML_DSA.some(({ name, signatureBytes }) =>
     name === key.algorithm && signatureBytes === signature.length
   );
-  return `x509: ML-DSA verification failure: mldsa: invalid signature${isWhole ? "" : " length"}`;
+  return invalid(`x509: ML-DSA verification failure: mldsa: invalid signature${isWhole ? "" : " length"}`);
 }
 
 /** Reports whether a CA's key made a signature with one of the algorithms of CAs. */
