@@ -65,6 +65,8 @@ export interface ServerOptions {
   readonly bindAddress: string;
   /** The port; 0 selects a free one. */
   readonly port: number;
+  /** The descriptor of a socket that listens on this address already. */
+  readonly passedSocket?: number | undefined;
   readonly serving: ServingPair;
   /** The PEM bundle of the CAs whose client certificates are trusted; undefined for none. */
   readonly clientCaPem: string | undefined;
@@ -146,7 +148,10 @@ export interface Api extends AsyncDisposable {
 
 /** The dependencies and settings of the API, which has no listener. */
 export type ApiOptions =
-  & Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem" | "clientIssuersPem" | "connectionLimits">
+  & Omit<
+    ServerOptions,
+    "bindAddress" | "port" | "passedSocket" | "serving" | "clientCaPem" | "clientIssuersPem" | "connectionLimits"
+  >
   & {
     /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
     readonly clientCas: () => readonly CertificateFacts[];
@@ -176,6 +181,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const listener = await listen({
     bindAddress: options.bindAddress,
     port: options.port,
+    passedSocket: options.passedSocket,
     serving: options.serving,
     clientCaPem: options.clientCaPem === undefined
       ? undefined

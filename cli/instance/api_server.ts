@@ -19,6 +19,7 @@ import type { ControllerDeps } from "./deps.ts";
 export interface ServerSettings {
   readonly bindAddress: string;
   readonly port: number;
+  readonly passedSocket: number | undefined;
   readonly serving: ServingPair;
   readonly clientCaPem: string;
   readonly clientIssuersPem: string;

@@ -16,6 +16,8 @@ export interface InstanceDeps {
   readonly keys: CaKeys;
   /** The heap; undefined when the runtime cannot collect on request. */
   readonly heap: Heap | undefined;
+  /** The descriptor of a socket that listens already, which systemd has passed. */
+  readonly passedSocket?: number | undefined;
   /** Receives audit lines for `--audit-log-path -`. */
   readonly stdout: { write(text: string): void };
 }

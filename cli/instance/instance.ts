@@ -150,7 +150,8 @@ export async function startInstance(
     await watchDisks({ root: dir.root, auditLog, registry, minFreeMegabytes: settings.storageMinFree }, deps),
   );
   // A start that fails must not replace the certificate of a running server.
-  await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
+  const { passedSocket } = deps;
+  if (passedSocket === undefined) await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
   await crls.add(authorityPaths(dir.root), () => Promise.resolve(authorities.serving));
   if (authorities.purposes.includes("client")) {
     await crls.add(authorityPaths(dir.root, "client"), () => Promise.resolve(authorities.client));
@@ -167,6 +168,7 @@ export async function startInstance(
     await startApiServer({
       bindAddress: settings.bindAddress,
       port: settings.securePort,
+      passedSocket,
       serving,
       clientCaPem: clientCas.trusted,
       clientIssuersPem: clientCas.issuers,

@@ -15,6 +15,7 @@ export const CONFIGURATION_FILE = "etc/tlsboot/up.yaml";
 /** The targets of the files of `packaging/systemd`. */
 const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
   ["tlsboot.service", "usr/lib/systemd/system/tlsboot.service"],
+  ["tlsboot.socket", "usr/lib/systemd/system/tlsboot.socket"],
   ["tlsboot-signer@.service", "usr/lib/systemd/system/tlsboot-signer@.service"],
   ["tlsboot-approver@.service", "usr/lib/systemd/system/tlsboot-approver@.service"],
   ["sysusers.conf", "usr/lib/sysusers.d/tlsboot.conf"],

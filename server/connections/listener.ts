@@ -11,11 +11,12 @@ import {
   type SecureServerOptions,
   type ServerHttp2Session,
 } from "node:http2";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, isIP, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { AppError } from "../../core/errors.ts";
+import { canonicalIp } from "../../core/lib/ip_address.ts";
 import type { Logger } from "../../core/ports.ts";
 import { type Answer, answerAsHttp10, isClosed, sendAnswer } from "../http/answer.ts";
 import type { Caller, IncomingRequest, RequestConnection } from "../http/exchange.ts";
@@ -35,6 +36,8 @@ export interface ListenOptions extends TlsCertificates {
   readonly bindAddress: string;
   /** The port; 0 selects a free one. */
   readonly port: number;
+  /** The descriptor of a socket that listens on this address already. */
+  readonly passedSocket?: number | undefined;
   readonly answer: AnswerHandler;
   readonly logger: Logger;
   /** The limits that differ from `GUARD_LIMITS`. */
@@ -136,14 +139,29 @@ class HttpsListener implements Listener {
 
   async open(): Promise<void> {
     await startListening(this.#server, this.#options);
+    const { address, port } = this.#server.address() as AddressInfo;
+    if (this.#options.passedSocket !== undefined) this.#assertAddress(address, port);
     this.#server.on("error", ({ message }: Error) => {
       this.#logger.warn("cannot accept connections", { error: message });
     });
     this.#sweeping = setInterval(() => this.#guard.sweep(), SWEEP_MS);
     this.#sweeping.unref();
-    const { address, port } = this.#server.address() as AddressInfo;
     this.address = address;
     this.port = port;
+  }
+
+  /** Refuses a passed socket with another address: clients would find no server, or more clients than were meant. */
+  #assertAddress(address: string, port: number): void {
+    const { bindAddress, port: wanted } = this.#options;
+    const isSame = (isIP(bindAddress) === 0 || canonicalIp(bindAddress) === canonicalIp(address)) &&
+      (wanted === 0 || wanted === port);
+    if (isSame) return;
+    this.#server.close();
+    throw new AppError(
+      "config_invalid",
+      `cannot listen on "${bindAddress}:${wanted}": the socket that systemd has passed listens on "${address}:${port}"`,
+      { hint: "make ListenStream= of the socket unit, and --bind-address and --secure-port, the same" },
+    );
   }
 
   setServing(serving: ServingPair): void {
@@ -240,11 +258,14 @@ export async function checkAddress(options: Pick<ListenOptions, "bindAddress" | 
   await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
-function startListening(server: Server, options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
-  const { bindAddress: host, port } = options;
+function startListening(
+  server: Server,
+  options: Pick<ListenOptions, "bindAddress" | "port" | "passedSocket">,
+): Promise<void> {
+  const { bindAddress: host, port, passedSocket: fd } = options;
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(toListenError(error, `${host}:${port}`)));
-    server.listen({ host, port, backlog: BACKLOG }, () => resolve());
+    server.listen({ ...(fd === undefined ? { host, port } : { fd }), backlog: BACKLOG }, () => resolve());
   });
 }
 

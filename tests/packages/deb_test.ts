@@ -16,7 +16,7 @@ import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.
 const { version } = JSON.parse(readFileSync("deno.json", "utf8"));
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
 const PROGRAM = `tlsboot-${version}-linux-${process.arch}`;
-const UNITS = ["tlsboot.service", "tlsboot-signer@.service", "tlsboot-approver@.service"];
+const UNITS = ["tlsboot.service", "tlsboot.socket", "tlsboot-signer@.service", "tlsboot-approver@.service"];
 const DATA = "/var/lib/tlsboot";
 
 let folder: TempFolder;
@@ -69,7 +69,8 @@ async function until(root: OtherRoot, line: string): Promise<void> {
 /** Changes a unit as `systemctl edit` does, or takes all changes back. */
 async function edit(root: OtherRoot, unit: string, ...settings: readonly string[]): Promise<void> {
   const folder = `/run/systemd/system/${unit}.d`;
-  const text = ["[Service]", ...settings].join("\n");
+  const section = unit.endsWith(".socket") ? "[Socket]" : "[Service]";
+  const text = [section, ...settings].join("\n");
   await root.run(
     settings.length === 0
       ? `rm -r ${folder} && systemctl daemon-reload`
@@ -113,7 +114,7 @@ test("it installs: program, user, units, pages, completion, licences", async () 
 test("systemd accepts its units, and rates their exposure as low", async () => {
   const verified = await root.attempt(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
   assert.deepEqual(verified, { code: 0, stdout: "", stderr: "" });
-  for (const unit of UNITS) {
+  for (const unit of UNITS.filter((name) => name.endsWith(".service"))) {
     await root.run(`systemd-analyze security --no-pager --offline=true --threshold=15 ${unit}`);
   }
 });
@@ -136,6 +137,23 @@ test("systemd starts a server again that crashed, and one that hangs", async () 
   await edit(root, "tlsboot.service");
   await startUnits(root, "tlsboot");
   await useServer(root);
+});
+
+test("clients that connect while the server is stopped wait for it when systemd listens", async () => {
+  await root.run("systemctl stop tlsboot && systemctl start tlsboot.socket");
+  const url = await useServer(root);
+  await root.run("systemctl stop tlsboot");
+  assert.equal(await root.run(`curl --silent --show-error --insecure ${url}/readyz`), "ok");
+  await root.run("systemctl stop tlsboot.socket tlsboot");
+  await edit(root, "tlsboot.socket", "ListenStream=", "ListenStream=127.0.0.1:6444");
+  assert.notEqual((await root.attempt("systemctl start tlsboot.socket && systemctl start tlsboot")).code, 0);
+  assert.match(
+    await root.run("journalctl --no-pager -o cat -u tlsboot -n 20"),
+    /cannot listen on "127\.0\.0\.1:6443": the socket that systemd has passed listens on "127\.0\.0\.1:6444"/,
+  );
+  await root.run("systemctl stop tlsboot.socket");
+  await edit(root, "tlsboot.socket");
+  await startUnits(root, "tlsboot");
 });
 
 test("a folder that the unit hides is refused with the setting that hides it, and used as the hint says", async () => {

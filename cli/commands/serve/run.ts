@@ -10,6 +10,7 @@ import { keepFresh } from "../../instance/keep_fresh.ts";
 import { startInstance } from "../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
+import { findPassedSocket } from "../../systemd/socket.ts";
 
 /** The action of the command `tlsboot serve`. */
 export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -18,7 +19,7 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
   const keys = createCaKeys(input.settings, io, files, signal);
   using service = connectService(io, { logger, signal });
   const { clock, random, heap, cwd, stdout } = io;
-  const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
+  const deps = { files, clock, random, heap, logger, cwd, stdout, keys, passedSocket: findPassedSocket(io) };
   await using instance = await startInstance(input.settings, deps, () => []);
   keys.passphrases.stopPrompting();
   io.stdout.write(

@@ -19,6 +19,7 @@ import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
+import { findPassedSocket } from "../../systemd/socket.ts";
 
 /** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -30,7 +31,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const { clock, random, heap, cwd, stdout } = io;
   await using instance = await startFullInstance(
     settings,
-    { files, clock, random, heap, logger, cwd, stdout, keys },
+    { files, clock, random, heap, logger, cwd, stdout, keys, passedSocket: findPassedSocket(io) },
     signal,
   );
   const hosts = listReachableHosts(await readInterfaces(files));
