@@ -26,6 +26,8 @@ export interface FileFacts {
   readonly mode: number;
   /** True when the owner is neither the user of this process nor root; false where the system has no owners. */
   readonly isOwnedByOther: boolean;
+  /** True when the owner is root and this process is another user. */
+  readonly isRoots?: true;
 }
 
 /** File operations. Every failure is AppError `io`, and its message names the path. */
@@ -318,7 +320,8 @@ function toFileFacts(stats: Awaited<ReturnType<typeof stat>> | undefined): FileF
   // Not a named import: Windows has no such ids, and runtimes there do not export the function.
   const own = ownProcess.geteuid?.();
   const isOwnedByOther = own !== undefined && stats.uid !== own && stats.uid !== 0;
-  return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther };
+  const isRoots = own !== undefined && own !== 0 && stats.uid === 0;
+  return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther, ...(isRoots ? { isRoots } : {}) };
 }
 
 async function attempt<T>(verb: string, path: string, operation: () => Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import { shellWord } from "../core/lib/shell_word.ts";
 import type { FileFacts, FilePort } from "./files.ts";
 
 const OTHERS = 0o077;
+const GROUP_READ = 0o040;
 const OTHERS_WRITE = 0o002;
 const GROUP_WRITE = 0o020;
 
@@ -55,9 +56,14 @@ export function findSecretFault(facts: FileFacts): string | undefined {
   return findModeFault(facts);
 }
 
-/** Finds the reason why a secret is not private: other users may read it. Always undefined on Windows. */
-export function findModeFault({ mode }: FileFacts): string | undefined {
-  if ((mode & OTHERS) === 0 || isWindowsMode(mode)) return undefined;
+/**
+ * Finds the reason why a secret is not private: other users may read it. Always undefined on Windows. A file of root may
+ * be readable by its group, because no user but root could let this process read it otherwise: the kubelet writes Secrets
+ * like that for pods that do not run as root. PostgreSQL has the same rule (`src/backend/libpq/be-secure-common.c`).
+ */
+export function findModeFault({ mode, isRoots }: FileFacts): string | undefined {
+  const others = isRoots === true ? OTHERS & ~GROUP_READ : OTHERS;
+  if ((mode & others) === 0 || isWindowsMode(mode)) return undefined;
   return `others may read it (mode ${mode.toString(8)})`;
 }
 

@@ -19,7 +19,7 @@ import { createReloader } from "./reloader.ts";
 export interface CaFiles {
   /** Reads the text of a file; rejects when the file does not exist. */
   read(path: string): Promise<string>;
-  /** Returns the permission bits, such as 0o600. */
+  /** Returns the permission bits, such as 0o600; 0 for a file that is private although its group may read it. */
   mode(path: string): Promise<number>;
 }
 

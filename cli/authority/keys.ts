@@ -21,7 +21,7 @@ import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
 import { createPassphrases, type Passphrases } from "./passphrase.ts";
 import { AppError } from "../../core/errors.ts";
-import { isWindowsMode } from "../../client/private_file.ts";
+import { findModeFault } from "../../client/private_file.ts";
 
 /** Access to the keys of CAs. */
 export interface CaKeys {
@@ -122,8 +122,8 @@ export function createCaFiles(files: FilePort): CaFiles {
       return text;
     },
     async mode(path) {
-      const mode = (await files.stat(path))?.mode ?? 0;
-      return isWindowsMode(mode) ? 0 : mode;
+      const facts = await files.stat(path);
+      return facts === undefined || findModeFault(facts) === undefined ? 0 : facts.mode;
     },
   };
 }
