@@ -6,6 +6,8 @@ import { build, type BuildOptions, type Metafile, type Plugin, transform, type T
 import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { deflateRawSync } from "node:zlib";
 import type { BuildCommit } from "../../cli/build.ts";
 import { NOT_CARRIED } from "../licenses/sbom.ts";
 import { readBuildFacts } from "./facts.ts";
@@ -44,6 +46,27 @@ const WITHOUT_GRPC_SERVERS: Plugin = {
   },
 };
 
+/**
+ * Packs the modules that hold nothing but texts, guides and licences, some 400 kB: few commands print them, and the limit
+ * of the file is near.
+ */
+const PACKED_TEXTS: Plugin = {
+  name: "packed texts",
+  setup(builder) {
+    builder.onLoad({ filter: /_texts\.ts$/ }, async ({ path }) => {
+      const texts: Readonly<Record<string, unknown>> = await import(pathToFileURL(path).href);
+      const packed = deflateRawSync(JSON.stringify(texts), { level: 9 }).toString("base64");
+      const lines = [
+        'import { Buffer } from "node:buffer";',
+        'import { inflateRawSync } from "node:zlib";',
+        `const texts = JSON.parse(inflateRawSync(Buffer.from("${packed}", "base64")).toString());`,
+        ...Object.keys(texts).map((name) => `export const ${name} = texts.${name};`),
+      ];
+      return { contents: lines.join("\n"), loader: "js" };
+    });
+  },
+};
+
 /** esbuild splits ECMAScript modules only. */
 const SPLIT = {
   ...FORM,
@@ -55,7 +78,7 @@ const SPLIT = {
   write: false,
   metafile: true,
   external: [...NOT_CARRIED],
-  plugins: [WITHOUT_GRPC_SERVERS],
+  plugins: [WITHOUT_GRPC_SERVERS, PACKED_TEXTS],
 } satisfies BuildOptions;
 
 const TO_COMMON_JS = {
