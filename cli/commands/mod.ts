@@ -32,7 +32,7 @@ import {
   reviewCommand,
 } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
-import { docsGuideCommand, docsLicensesCommand, docsManCommand } from "./docs/flags.ts";
+import { docsGuideCommand, docsLicensesCommand, docsManCommand, docsMixinCommand } from "./docs/flags.ts";
 import { doctorCommand } from "./doctor/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
 import { joinPackCommand } from "./join/flags.ts";
@@ -186,6 +186,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(doctorCommand, () => import("./doctor/run.ts")),
     withAction(completionCommand, () => import("./completion/run.ts")),
     withAction(docsGuideCommand, () => import("./docs/guide.ts")),
+    withAction(docsMixinCommand, () => import("./docs/mixin.ts")),
     withAction(docsManCommand, () => import("./docs/man.ts")),
     withAction(docsLicensesCommand, () => import("./docs/licenses.ts")),
     withAction(versionCommand, () => import("./version/run.ts")),

@@ -1,21 +1,26 @@
 /**
- * `deno task docs`: writes `docs/reference/cli.md` from the command table, and the guides into the program. Tests fail when
+ * `deno task docs`: writes `docs/reference/cli.md` from the command table, and the guides and the mixin into the program. Tests fail when
  * they have parted.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { mustRun } from "../processes.ts";
-import { readGuides, renderGuides } from "./guides.ts";
 import { renderManual } from "./manual.ts";
+import { readGuides, readMixin, renderTexts } from "./texts.ts";
 
-const GUIDES_MODULE = "cli/commands/docs/guide_texts.ts";
+const MODULES = "cli/commands/docs";
 
 async function main(): Promise<void> {
   await mkdir("docs/reference", { recursive: true });
   await writeFile("docs/reference/cli.md", renderManual(COMMAND_TABLE));
-  await writeFile(GUIDES_MODULE, renderGuides(await readGuides(process.cwd())));
-  await mustRun(process.execPath, ["fmt", "--quiet", GUIDES_MODULE]);
+  const root = process.cwd();
+  const modules = {
+    [`${MODULES}/guide_texts.ts`]: renderTexts("GUIDES", "docs/guides", await readGuides(root)),
+    [`${MODULES}/mixin_texts.ts`]: renderTexts("MIXIN", "packaging/mixin", await readMixin(root)),
+  };
+  for (const [path, text] of Object.entries(modules)) await writeFile(path, text);
+  await mustRun(process.execPath, ["fmt", "--quiet", ...Object.keys(modules)]);
 }
 
 main();

@@ -24,7 +24,7 @@ const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
 
 /** Files of `packaging` for other programs, which their users put in place. */
 const EXAMPLES: readonly (readonly [source: string, name: string])[] = [
-  ["prometheus/tlsboot.rules.yaml", "tlsboot.rules.yaml"],
+  ["mixin/tlsboot.rules.yaml", "tlsboot.rules.yaml"],
   ["k9s/plugins.yaml", "k9s-plugins.yaml"],
 ];
 

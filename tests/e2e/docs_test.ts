@@ -5,9 +5,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
-import { GUIDE_NAMES } from "../../cli/commands/docs/flags.ts";
+import { GUIDE_NAMES, MIXIN_NAMES } from "../../cli/commands/docs/flags.ts";
 import { GUIDES } from "../../cli/commands/docs/guide_texts.ts";
-import { readGuides } from "../../scripts/docs/guides.ts";
+import { MIXIN } from "../../cli/commands/docs/mixin_texts.ts";
+import { readGuides, readMixin } from "../../scripts/docs/texts.ts";
 import { NODE_FLAGS, ROOT, runProgram, runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -80,6 +81,24 @@ test("the guides inside the program are those of docs/guides; otherwise run deno
   const guides = await readGuides(ROOT);
   assert.deepEqual(GUIDES, guides);
   assert.deepEqual(Object.keys(guides), [...GUIDE_NAMES]);
+});
+
+test("tlsboot docs mixin lists the files of packaging/mixin, and prints each as it stands", async () => {
+  const mixin = await readMixin(ROOT);
+  assert.deepEqual(MIXIN, mixin, "run deno task docs");
+  assert.deepEqual(Object.keys(mixin), [...MIXIN_NAMES]);
+  const list = await runTlsboot(["docs", "mixin"]);
+  assert.deepEqual(list, { code: 0, stdout: MIXIN_NAMES.map((name) => `${name}\n`).join(""), stderr: "" });
+  const name = "tlsboot.rules.yaml";
+  assert.deepEqual(await runTlsboot(["docs", "mixin", name]), { code: 0, stdout: mixin[name], stderr: "" });
+});
+
+test("tlsboot docs mixin and docs guide refuse names that only JavaScript knows", async () => {
+  for (const [kind, words] of [["mixin", "file of the mixin"], ["guide", "guide"]] as const) {
+    const { code, stdout, stderr } = await runTlsboot(["docs", kind, "constructor"]);
+    assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
+    assert.match(stderr, new RegExp(`no ${words} is named "constructor"\n`));
+  }
 });
 
 test("docs/guides/library.md: each example runs as it stands, and prints what its comments say", async () => {

@@ -401,23 +401,24 @@ test("ca: a CA from elsewhere, one under a passphrase, and one behind a program"
   assert.match(out, /subject=CN = intermediate/);
 });
 
-test("monitoring: Prometheus scrapes with the token, evaluates the alerts, and the audit log follows the policy", async () => {
+test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels, and the audit log follows the policy", async () => {
   const guide = await readGuide("monitoring");
-  const [makeToken = "", installFiles = "", ...others] = guide.blocks;
+  const [makeToken = "", installFiles = "", saveDashboard = "", ...others] = guide.blocks;
   assert.deepEqual(others, []);
   const prometheus = await ensureDebianProgram("prometheus");
   const url = `127.0.0.1:${await findFreePort()}`;
   // Files are named from the folder of the configuration. Once a minute, as by default, would be long for a test.
   const config = (guide.files.get("prometheus.yml") ?? "").replaceAll("/etc/prometheus/", "") +
     "global: { scrape_interval: 1s, evaluation_interval: 1s }\n";
+  const queries = await readDashboardQueries();
   const out = await type({
-    files: new Map([...guide.files, ["prometheus.yml", config]]),
+    files: new Map([...guide.files, ["prometheus.yml", config], ["panels", `${queries.join("\n")}\n`]]),
     blocks: [
       `export PATH=$PATH:${join(prometheus, "usr", "bin")} TLSBOOT_DATA_DIR=data KUBECONFIG=data/admin.kubeconfig`,
       "tlsboot up --audit-policy-file audit-policy.yaml --audit-log-path audit.log",
       makeToken,
       "test $(stat -c %a tlsboot.token) = 600",
-      `mkdir etc && cp data/pki/ca.crt ${ROOT}/packaging/prometheus/tlsboot.rules.yaml .`,
+      "mkdir etc && cp data/pki/ca.crt .",
       "sed -i s/boot.example.com:6443/127.0.0.1:$TLSBOOT_SECURE_PORT/ prometheus.yml",
       installFiles,
       "test ! -e tlsboot.token",
@@ -428,6 +429,9 @@ test("monitoring: Prometheus scrapes with the token, evaluates the alerts, and t
       `retry "promtool query instant http://${url} up 2> /dev/null | grep '=> 1 '"`,
       `retry "curl -sf http://${url}/api/v1/rules > rules.json && ! grep -q unknown rules.json"`,
       'grep -o \'"health":"[a-z]*"\' rules.json | sort | uniq -c',
+      `${saveDashboard}cmp tlsboot.dashboard.json ${ROOT}/packaging/mixin/tlsboot.dashboard.json`,
+      "tlsboot kubeconfig user alice",
+      `while read -r query; do ${HAS_DATA.replace("URL", url)}; echo "data for $query"; done < panels`,
       "kubectl get --raw '/readyz?verbose'; kubectl get --raw /readyz/etcd; kubectl get --raw /readyz/storage-space; echo",
       "kubectl get csr",
       "retry 'grep -o \"RequestResponse.*certificatesigningrequests.*kubernetes-admin\" audit.log'",
@@ -435,8 +439,22 @@ test("monitoring: Prometheus scrapes with the token, evaluates the alerts, and t
     ],
   }, { values: { "/etc/prometheus": "etc", "-o prometheus": '-o "$(id -un)"' } });
   assert.match(out, /SUCCESS: [0-9]+ rules found[^]*^up\{[^}]*job="tlsboot"/m);
-  assert.match(out, /^ +[0-9]+ "health":"ok"\n\[\+\]/m);
+  assert.match(out, /^ +[0-9]+ "health":"ok"\nalice\.kubeconfig\n(?:data for .*\n)+\[\+\]/m);
+  assert.equal(out.match(/^data for /gm)?.length, queries.length);
 });
+
+/** Waits until a query has a result. */
+const HAS_DATA = `retry 'curl -sf --get --data-urlencode "query=$query" http://URL/api/v1/query | grep value > last'`;
+
+/** Reads the queries of the dashboard, as Grafana fills them in for all instances. */
+async function readDashboardQueries(): Promise<readonly string[]> {
+  const text = await readFile(join(ROOT, "packaging/mixin/tlsboot.dashboard.json"), "utf8");
+  const { panels } = JSON.parse(text) as { panels: readonly { targets: readonly { expr: string }[] }[] };
+  assert.ok(panels.length > 10);
+  return panels.flatMap(({ targets }) =>
+    targets.map(({ expr }) => expr.replaceAll("$instance", ".*").replaceAll("$__rate_interval", "10s"))
+  );
+}
 
 test("post_quantum: OpenSSL 3.5 verifies an ML-DSA certificate and authenticates with it, and its request is signed", async () => {
   const openssl = await ensureNewOpenssl();

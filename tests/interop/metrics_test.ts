@@ -125,7 +125,7 @@ test("Prometheus reads the metrics, and those with Kubernetes' names have its ty
 test("metrics named by alerts and by the page for operators are served", async () => {
   await using instance = await startInstance({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
   const { families } = await check(await ourPage(instance));
-  const rules = await readFile("packaging/prometheus/tlsboot.rules.yaml", "utf8");
+  const rules = await readFile("packaging/mixin/tlsboot.rules.yaml", "utf8");
   const page = await readFile("docs/guides/monitoring.md", "utf8");
   const wanted = [rules, page].flatMap((text) =>
     text.match(/\b(?:tlsboot|apiserver|workqueue|authentication|leader_election)_[a-z_]+[a-z]\b/g) ?? []

@@ -108,3 +108,46 @@ export const docsGuideCommand = defineCommand({
   ],
   exitCodes: {},
 });
+
+/** The names of the files of the mixin, which are the arguments of `docs mixin`; those of `packaging/mixin`. */
+export const MIXIN_NAMES = [
+  "alerts.libsonnet",
+  "config.libsonnet",
+  "dashboard.libsonnet",
+  "mixin.libsonnet",
+  "tlsboot.dashboard.json",
+  "tlsboot.rules.yaml",
+] as const;
+
+const DOCS_MIXIN_FLAGS = {} as const;
+
+/** The type of the flags of `docs mixin`. */
+export type DocsMixinFlags = typeof DOCS_MIXIN_FLAGS;
+
+/** The command that prints a file of the mixin, or lists them. */
+export const docsMixinCommand = defineCommand({
+  path: ["docs", "mixin"],
+  summary: "Print alerts for Prometheus, a dashboard for Grafana, or their sources",
+  description: `Print alerts for Prometheus, a dashboard for Grafana, or their sources. Without a name, list the files.
+
+ tlsboot.rules.yaml and tlsboot.dashboard.json are ready for use. They are rendered from a monitoring mixin in Jsonnet,
+ the other files, for those who build their alerts from mixins. What to do about each alert is in the guide: tlsboot docs
+ guide monitoring.`,
+  group: "Other Commands",
+  args: [argument("NAME", "The name of a file, such as tlsboot.rules.yaml", {
+    optional: true,
+    completion: { kind: "choices", choices: MIXIN_NAMES },
+  })],
+  flags: DOCS_MIXIN_FLAGS,
+  examples: [
+    {
+      comment: "Install the alerts",
+      command: "tlsboot docs mixin tlsboot.rules.yaml > /etc/prometheus/tlsboot.rules.yaml",
+    },
+    {
+      comment: "Save the dashboard, to import it",
+      command: "tlsboot docs mixin tlsboot.dashboard.json > tlsboot.json",
+    },
+  ],
+  exitCodes: {},
+});

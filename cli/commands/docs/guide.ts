@@ -25,7 +25,8 @@ function findTitle(page: string): string {
 
 /** Finds a guide by its name, which may also be typed with hyphens. */
 function getGuide(name: string): string {
-  const page = GUIDES[name.replaceAll("-", "_").replace(/\.md$/, "")];
+  const key = name.replaceAll("-", "_").replace(/\.md$/, "");
+  const page = Object.hasOwn(GUIDES, key) ? GUIDES[key] : undefined;
   if (page !== undefined) return page;
   const nearest = findNearest(name, GUIDE_NAMES);
   throw new UsageError(

@@ -23,6 +23,8 @@ const OLDEST_ETCD = "v3.5.35";
 const REFUSED_ETCD = "v3.5.12";
 /** The signer over HTTP that the benchmarks compare with. */
 export const CFSSL = "v1.6.5";
+const HELM = "v4.3.1";
+const JSONNET = "v0.22.0";
 const ZLINT = "v3.7.3";
 
 interface Peer {
@@ -77,6 +79,10 @@ const PEERS: readonly Peer[] = [
   },
   { name: "zlint", module: "zlint", target: "github.com/zmap/zlint/v3/cmd/zlint", version: ZLINT, build: "build" },
   { name: "history-judge", module: "history", target: "./judge", version: "v1", build: "build" },
+  ...["jsonnet", "jsonnetfmt"].map((name): Peer => (
+    { name, module: "mixin", target: `github.com/google/go-jsonnet/cmd/${name}`, version: JSONNET, build: "build" }
+  )),
+  { name: "dashboard", module: "mixin", target: "./dashboard", version: JSONNET, build: "build" },
   kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
   kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
   kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
@@ -105,7 +111,8 @@ const PEERS: readonly Peer[] = [
   program("kubectl-1.27", ".", "v0.27.3", "v1.27.3"),
   program("kubectl-1.32", ".", "v0.32.3", "v1.32.3"),
   program("helm-3", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
-  program("helm-4", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+  program("helm-4", "helm.sh/helm/v4/cmd/helm", HELM),
+  { name: "helm-render", module: "helm-4", target: "./render", version: HELM, build: "build", use: "programs" },
   program("kwok", "sigs.k8s.io/kwok/cmd/kwok", "v0.8.0"),
   program("kube-state-metrics", "k8s.io/kube-state-metrics/v2", "v2.15.0"),
   program("kubectl-who-can", "github.com/aquasecurity/kubectl-who-can/cmd/kubectl-who-can", "v0.4.0"),
