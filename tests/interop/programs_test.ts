@@ -4,14 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import process from "node:process";
 import { parse, stringify } from "yaml";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { start } from "../support/child.ts";
+import { runProgram, start } from "../support/child.ts";
+import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
+import { assertGolden } from "../support/golden.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
@@ -79,6 +81,22 @@ test(`${scripts.length} programs do the same at tlsboot as at a real control pla
 });
 
 if (RUNS_ALL) {
+  test("packaging/kustomize is what Helm's engine renders of the chart", async () => {
+    const values = { podSigner: { enabled: true }, serviceMonitor: { enabled: true } };
+    const args = ["packaging/helm/tlsboot", "kube-system", JSON.stringify(values)];
+    const { code, stdout, stderr } = await runProgram(peerPath("helm-render"), args);
+    assert.equal(code, 0, stderr);
+    const files = Object.entries(JSON.parse(stdout) as Record<string, string>).filter(([path]) =>
+      path.endsWith(".yaml")
+    );
+    assert.equal(files.length, 4);
+    const header = await formatChartHeader();
+    for (const [path, text] of files) {
+      const name = basename(path, ".yaml");
+      await assertGolden(`packaging/kustomize/${name}/${name}.yaml`, `${header}\n${text.trim()}\n`);
+    }
+  });
+
   test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
     await using running = await startPlaces();
     const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));

@@ -66,6 +66,7 @@ export const GUIDE_NAMES = [
   "etcd",
   "expired_machine",
   "homelab",
+  "in_a_cluster",
   "install",
   "kubeadm",
   "leaked_ca_key",
