@@ -46,6 +46,7 @@ import { tokenCreateCommand, tokenDeleteCommand, tokenListCommand } from "./toke
 import { trustFetchCommand, trustListCommand } from "./trust/flags.ts";
 import { uiCommand } from "./ui/flags.ts";
 import { upCommand } from "./up/flags.ts";
+import { upgradeCommand } from "./upgrade/flags.ts";
 import { versionCommand } from "./version/flags.ts";
 
 /** The words that group commands. Their order does not matter, because help follows the order of the commands. */
@@ -189,6 +190,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(docsMixinCommand, () => import("./docs/mixin.ts")),
     withAction(docsManCommand, () => import("./docs/man.ts")),
     withAction(docsLicensesCommand, () => import("./docs/licenses.ts")),
+    withAction(upgradeCommand, () => import("./upgrade/run.ts")),
     withAction(versionCommand, () => import("./version/run.ts")),
   ],
 };

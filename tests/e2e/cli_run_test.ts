@@ -55,6 +55,7 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
     buildDate: "unknown",
     runtime: { name: "Node", version: "24.0.0" },
     opensslVersion: "3.5.0",
+    formats: { dataDir: 1, database: 1 },
   });
   const onDeno = await tlsboot("version -o json", { versions: { deno: "2.9.6", node: "26.3.0", openssl: "3.0.7" } });
   assert.deepEqual(JSON.parse(onDeno.stdout).runtime, { name: "Deno", version: "2.9.6" });

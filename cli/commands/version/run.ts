@@ -17,8 +17,11 @@ export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<Ex
     io.stdout.write(words(facts));
     return EXIT.done;
   }
-  const { writeStructured } = await import("../../output/structured.ts");
-  writeStructured(facts, settings.output, io);
+  const [{ writeStructured }, { DATA_FORMATS }] = await Promise.all([
+    import("../../output/structured.ts"),
+    import("./formats.ts"),
+  ]);
+  writeStructured({ ...facts, formats: DATA_FORMATS }, settings.output, io);
   return EXIT.done;
 }
 

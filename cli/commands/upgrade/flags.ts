@@ -1,0 +1,53 @@
+/** The command `tlsboot upgrade`: its flags, help and examples. */
+import { argument, defineCommand } from "../../framework/command.ts";
+import { fileFlag, type Settings, switchFlag } from "../../framework/flags.ts";
+
+const UPGRADE_FLAGS = {
+  releaseKey: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Public key of minisign that the release must be signed with. Without it, the key that is in this file.",
+  }),
+  dryRun: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Check the release and print what would be done.",
+  }),
+  oneWay: switchFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Upgrade also to a release that writes data which this file cannot read: there is no way back then but a " +
+      "backup.",
+  }),
+} as const;
+
+/** The type of the flags of `upgrade`. */
+export type UpgradeFlags = typeof UPGRADE_FLAGS;
+
+/** The settings of `upgrade`, as its code reads them. */
+export type UpgradeSettings = Settings<UpgradeFlags>;
+
+/** The command that replaces the program's own file by that of a release on a stick. */
+export const upgradeCommand = defineCommand({
+  path: ["upgrade"],
+  summary: "Upgrade this file from a release in a folder, such as a stick",
+  description: `Upgrade this file from a release in a folder, such as a stick.
+
+ It checks the signature of the release and the hash of the file for this machine, copies the file beside the installed one and starts it for a test. Only then does it replace the installed file, in one step, and restart the systemd services that run it. When one of them does not start, or ends within ten seconds, the earlier file is put back and the services are restarted with it.
+
+ The earlier file stays beside the new one, as tlsboot.previous. A file in /usr/bin belongs to a package, which apt or rpm upgrades.`,
+  group: "Other Commands",
+  args: [
+    argument("FOLDER", "Folder with SHA256SUMS, SHA256SUMS.minisig and the files of a release", {
+      completion: { kind: "directory" },
+    }),
+  ],
+  flags: UPGRADE_FLAGS,
+  examples: [
+    { comment: "See what an upgrade would do", command: "tlsboot upgrade /media/stick --dry-run" },
+    { comment: "Upgrade, and go back if it does not work", command: "sudo tlsboot upgrade /media/stick" },
+    {
+      comment: "Upgrade to a file that you built and signed yourself",
+      command: "sudo tlsboot upgrade /media/stick --release-key minisign.pub",
+    },
+  ],
+  exitCodes: { 1: "failed, and the earlier file is in place", 3: "the release was refused, nothing was changed" },
+});

@@ -1,0 +1,165 @@
+/** Replaces the program's own file by that of a release, and puts the earlier one back when the new one does not work. */
+import { createHash } from "node:crypto";
+import { chown, link, readFile, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { createFilePort } from "../../../client/files.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { TLSBOOT_VERSION } from "../../../core/version.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { createSteps } from "../../output/progress.ts";
+import { readRelease } from "../../release.ts";
+import { DATA_FORMATS } from "../version/formats.ts";
+import type { UpgradeFlags } from "./flags.ts";
+import { findRaisedFormats, findReleasedFile, isForSameProcessor, type NewFacts, parseFacts } from "./plan.ts";
+import { findServices, restartServices, runToEnd } from "./services.ts";
+
+/** The time within which a file must print its version, also on a slow and busy machine. */
+const TEST_START_MS = 60_000;
+
+const files = createFilePort();
+
+/** The action of the command `tlsboot upgrade`. */
+export async function run(
+  { args, settings }: Input<UpgradeFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const file = getInstalledFile(io);
+  const folder = resolve(io.cwd, args[0] ?? "");
+  const release = await readRelease(folder, settings.releaseKey, io);
+  if (!release.ok) return refuse(release.error, io);
+  const platform = `${process.platform}-${process.arch}`;
+  const found = findReleasedFile(release.value, { platform, installed: TLSBOOT_VERSION });
+  if (!found.ok) return refuse(found.error, io);
+  const { name, version, hash } = found.value;
+  using steps = createSteps(io);
+  steps.step(`${release.value.name} is signed by ${release.value.keyId}`);
+
+  const source = join(folder, name);
+  const content = await readFile(source).catch((error: unknown) => {
+    throw new AppError("io", `cannot read "${source}": ${getErrorMessage(error)}`, { cause: error });
+  });
+  if (hashBytes(content) !== hash) return refuse(`"${source}" is not the file that was signed: copy it again`, io);
+  const installed = await readFile(file);
+  if (!isForSameProcessor(content, installed)) return refuse(`"${source}" is no program for ${platform}`, io);
+  if (hashBytes(installed) === hash) {
+    io.stdout.write(`"${file}" is tlsboot ${version} of this release already\n`);
+    return EXIT.done;
+  }
+
+  const next = `${file}.new`;
+  try {
+    const { mode, uid, gid } = await stat(file);
+    await files.writeAtomic(next, content, mode & 0o7777);
+    if (process.getuid?.() === 0) await chown(next, uid, gid);
+    steps.step(`${name} is whole; starting it for a test`);
+    const facts = await startForTest(next, signal);
+    if (facts.version !== version) return refuse(`"${source}" says that it is tlsboot ${facts.version}`, io);
+    const raised = findRaisedFormats(DATA_FORMATS, facts);
+    if (raised.length > 0 && !settings.oneWay) {
+      const formats = raised.join(", ");
+      return refuse(`${version} raises the format of data (${formats}): there is no way back but a backup`, io, [
+        "make a backup with tlsboot backup, then add --one-way",
+      ]);
+    }
+    const services = await findServices(file);
+    const restarts = services.length === 0 ? "no service runs it" : `restarts ${services.join(", ")}`;
+    if (settings.dryRun) {
+      io.stdout.write(`would replace "${file}", ${TLSBOOT_VERSION}, by ${version}: ${restarts}\n`);
+      return EXIT.done;
+    }
+    const canGoBack = raised.length === 0;
+    return await replace({ file, next, version, services, canGoBack }, (text) => steps.step(text), io, signal);
+  } finally {
+    await files.unlink(next);
+  }
+}
+
+/** Everything that is decided before the installed file is replaced. */
+interface Replacement {
+  readonly file: string;
+  readonly next: string;
+  readonly version: string;
+  readonly services: readonly string[];
+  /** False when the earlier file could not read what the new one has written. */
+  readonly canGoBack: boolean;
+}
+
+async function replace(
+  { file, next, version, services, canGoBack }: Replacement,
+  step: (text: string) => void,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const previous = `${file}.previous`;
+  signal.throwIfAborted();
+  await files.unlink(previous);
+  await link(file, previous);
+  await files.rename(next, file);
+  if (services.length > 0) step(`installed; restarting ${services.join(", ")}`);
+  const restarted = await restartServices(services, io.clock, signal).catch((error: unknown) => ({
+    ok: false as const,
+    error: getErrorMessage(error),
+  }));
+  if (restarted.ok) {
+    const byHand = services.length === 0 ? "; no service runs it: restart what does" : "";
+    io.stdout.write(`"${file}" is tlsboot ${version} now, ${TLSBOOT_VERSION} before: "${previous}"${byHand}\n`);
+    return EXIT.done;
+  }
+  const doing = `cannot upgrade to tlsboot ${version}: ${restarted.error}`;
+  const hint = `see why: journalctl --unit ${services.join(" --unit ")}`;
+  if (!canGoBack) {
+    throw new AppError("io", `${doing}; it is left in place, because "${previous}" cannot read its data`, { hint });
+  }
+  await files.rename(previous, file);
+  step(`it does not work; ${TLSBOOT_VERSION} is in its place again, restarting ${services.join(", ")}`);
+  // Not interrupted: the services must run again.
+  const back = await restartServices(services, io.clock, new AbortController().signal);
+  const state = back.ok
+    ? `${TLSBOOT_VERSION} runs again`
+    : `${TLSBOOT_VERSION} is in its place again, but ${back.error}`;
+  throw new AppError("io", `${doing}; ${state}`, { hint });
+}
+
+/** Returns the path of the released file that runs. Throws AppError `invalid` when something else runs or owns it. */
+function getInstalledFile({ execPath }: Pick<Io, "execPath">): string {
+  // Deno and an older Node have no such module.
+  const sea = process.getBuiltinModule?.("node:sea");
+  const refusal = (why: string, hint: string) =>
+    new AppError("invalid", `cannot upgrade "${execPath}": ${why}`, { hint });
+  if (sea?.isSea() !== true) {
+    throw refusal(
+      "it is the runtime of the sources or of the npm package",
+      "upgrade the package, or run the released file",
+    );
+  }
+  if (process.platform === "win32") {
+    throw refusal("Windows keeps the file of a program that runs", "stop it, and copy the new file over it");
+  }
+  if (execPath.startsWith("/usr/bin/")) {
+    throw refusal("files in /usr/bin belong to packages", "install the package of the release, with apt, dpkg or rpm");
+  }
+  return execPath;
+}
+
+async function startForTest(path: string, signal: AbortSignal): Promise<NewFacts> {
+  const hint = "nothing was changed; see what a host needs in docs/engineering/building.md";
+  const started = await runToEnd(path, ["version", "-o", "json"], { timeout: TEST_START_MS, signal });
+  if (!started.ok) throw new AppError("invalid", `the new file does not start: ${started.error}`, { hint });
+  const facts = parseFacts(started.value);
+  if (facts === undefined) throw new AppError("invalid", "the new file does not print its version", { hint });
+  return facts;
+}
+
+function hashBytes(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function refuse(why: string, io: Io, hints: readonly string[] = []): ExitCode {
+  io.stdout.write(`not upgraded: ${why}\n`);
+  for (const hint of hints) io.stderr.write(`tlsboot: hint: ${hint}\n`);
+  return EXIT.no;
+}

@@ -1,0 +1,69 @@
+/** A later build of the released file, for upgrades to it, and variants of that build which do not work. */
+import { Buffer } from "node:buffer";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { TLSBOOT_VERSION } from "../../../core/version.ts";
+import { toCodeCacheName } from "../../../scripts/build/assets.ts";
+import { bundle, bundleScript, findAssets } from "../../../scripts/build/bundle.ts";
+import { writeExecutable } from "../../../scripts/build/executable.ts";
+import { readBuildFacts } from "../../../scripts/build/facts.ts";
+import { findTargets } from "../../../scripts/build/targets.ts";
+import { createPlantPlugin } from "../../torture/plant_runs.ts";
+
+/** The version of the second build. */
+export const LATER_VERSION = "9.1.0";
+
+/** What the second build has in the place of constants, so that a variant of it is the same file with a few bytes changed. */
+const SWITCHES = {
+  serverFails: ["switch:up-works", "switch:up-fails"],
+  formatIsRaised: ["switch:format-1", "switch:format-2"],
+} as const;
+
+const PATCHES = [
+  {
+    file: "core/version.ts",
+    before: `TLSBOOT_VERSION = "${TLSBOOT_VERSION}"`,
+    after: `TLSBOOT_VERSION = "${LATER_VERSION}"`,
+  },
+  {
+    file: "cli/instance/data_dir.ts",
+    before: "DATA_FORMAT = 1;",
+    after: `DATA_FORMAT = Number("${SWITCHES.formatIsRaised[0]}".slice(-1));`,
+  },
+  {
+    file: "cli/commands/up/run.ts",
+    before: "/** The action of the command `tlsboot up`. */",
+    after: `if ("${SWITCHES.serverFails[0]}".endsWith("fails")) throw new Error("planted");`,
+  },
+];
+
+/** Builds it for this machine into a folder; returns its path. It has no code caches, so that its text is what runs. */
+export async function makeSecondBuild(folder: string): Promise<string> {
+  const root = process.cwd();
+  const scripts = join(folder, "scripts");
+  await mkdir(scripts, { recursive: true });
+  const carried = findAssets(await bundle(root, readBuildFacts(root), [createPlantPlugin(root, PATCHES)]));
+  for (const [name, source] of carried) await writeFile(join(scripts, name), source);
+  const [loader, nothing] = [join(folder, "loader.cjs"), join(folder, "nothing")];
+  await writeFile(loader, await bundleScript(join("scripts", "build", "loader.ts")));
+  await writeFile(nothing, "");
+  const assets = Object.fromEntries([...carried.keys()].flatMap((name) => [
+    [name, join(scripts, name)],
+    [toCodeCacheName(name), nothing],
+  ]));
+  const file = join(folder, "second");
+  await writeExecutable(findTargets("host")[0]!, { loader, assets }, folder, file);
+  return file;
+}
+
+/** Writes a variant of the second build. */
+export async function writeVariant(second: string, variant: keyof typeof SWITCHES, path: string): Promise<void> {
+  const [before, after] = SWITCHES[variant];
+  const bytes = await readFile(second);
+  const at = bytes.indexOf(before);
+  if (at < 0) throw new Error(`the second build has no "${before}"`);
+  Buffer.from(after).copy(bytes, at);
+  await writeFile(path, bytes);
+  await chmod(path, 0o755);
+}
