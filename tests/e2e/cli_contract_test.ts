@@ -222,6 +222,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "completion", flags: [] },
   { command: "docs man", flags: [] },
   { command: "docs guide", flags: [] },
+  { command: "docs mixin", flags: [] },
   { command: "docs licenses", flags: [] },
   { command: "upgrade", flags: ["release-key", "dry-run", "one-way"] },
   { command: "version", flags: ["output", "sbom"] },
