@@ -7,10 +7,11 @@ import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { test } from "node:test";
 import process from "node:process";
-import { parse, stringify } from "yaml";
+import { parse, parseAllDocuments, stringify } from "yaml";
+import type { KubeObject } from "../../core/kube/meta.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { runProgram, start } from "../support/child.ts";
+import { runProgram, runTlsboot, start } from "../support/child.ts";
 import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
@@ -82,19 +83,29 @@ test(`${scripts.length} programs do the same at tlsboot as at a real control pla
 
 if (RUNS_ALL) {
   test("packaging/kustomize is what Helm's engine renders of the chart", async () => {
-    const values = { podSigner: { enabled: true }, serviceMonitor: { enabled: true } };
-    const args = ["packaging/helm/tlsboot", "kube-system", JSON.stringify(values)];
-    const { code, stdout, stderr } = await runProgram(peerPath("helm-render"), args);
-    assert.equal(code, 0, stderr);
-    const files = Object.entries(JSON.parse(stdout) as Record<string, string>).filter(([path]) =>
-      path.endsWith(".yaml")
-    );
-    assert.equal(files.length, 4);
+    const files = await renderChart({ podSigner: { enabled: true }, serviceMonitor: { enabled: true } });
+    assert.equal(files.size, 4);
     const header = await formatChartHeader();
-    for (const [path, text] of files) {
-      const name = basename(path, ".yaml");
-      await assertGolden(`packaging/kustomize/${name}/${name}.yaml`, `${header}\n${text.trim()}\n`);
+    for (const [name, text] of files) {
+      await assertGolden(`packaging/kustomize/${name}/${name}.yaml`, `${header}\n${text}`);
     }
+  });
+
+  test("the chart takes the values of docs/guides/in_a_cluster.md, with the permissions that its policy needs", async () => {
+    await using folder = await createTempFolder();
+    const page = await readFile("docs/guides/in_a_cluster.md", "utf8");
+    const values = parse(/^approver:\n[^`]*/m.exec(page)?.[0] ?? "");
+    const objects = parseAllDocuments((await renderChart(values)).get("approver") ?? "")
+      .map((document) => document.toJS() as KubeObject);
+    const files = objects.find(({ kind }) => kind === "ConfigMap") as KubeObject & { data: Record<string, string> };
+    await writeFile(folder.join("inventory.yaml"), files.data["inventory.yaml"] ?? "");
+    const args = (values.approver.args as readonly string[]).map((arg) => arg.replace("/etc/tlsboot", folder.path));
+    const { code, stdout, stderr } = await runTlsboot(["approver", "--print-rbac", ...args]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(
+      objects.filter(({ kind = "" }) => /Role|ServiceAccount/.test(kind)),
+      parseAllDocuments(stdout).map((document) => document.toJS()),
+    );
   });
 
   test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
@@ -109,6 +120,19 @@ if (RUNS_ALL) {
     const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
     assert.deepEqual(ours, theirs);
   });
+}
+
+/** Renders the chart with Helm's own engine; answers the text of each template. */
+async function renderChart(values: object): Promise<ReadonlyMap<string, string>> {
+  const args = ["packaging/helm/tlsboot", "kube-system", JSON.stringify(values)];
+  const { code, stdout, stderr } = await runProgram(peerPath("helm-render"), args);
+  assert.equal(code, 0, stderr);
+  const files = Object.entries(JSON.parse(stdout) as Record<string, string>);
+  return new Map(
+    files.filter(([path]) => path.endsWith(".yaml")).map((
+      [path, text],
+    ) => [basename(path, ".yaml"), `${text.trim()}\n`]),
+  );
 }
 
 /** Where kube-state-metrics can list, of what both have. */
