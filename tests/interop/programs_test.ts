@@ -91,6 +91,13 @@ if (RUNS_ALL) {
     }
   });
 
+  test("the Prometheus operator knows each field of the chart's ServiceMonitor", async () => {
+    const text = await readFile("packaging/kustomize/servicemonitor/servicemonitor.yaml", "utf8");
+    const judge = (stdin: string) => runProgram(peerPath("service-monitor"), [], { stdin });
+    assert.deepEqual(await judge(text), { code: 0, stdout: "", stderr: "" });
+    assert.match((await judge(text.replace("jobLabel", "jobLabels"))).stderr, /unknown field "jobLabels"/);
+  });
+
   test("the chart takes the values of docs/guides/in_a_cluster.md, with the permissions that its policy needs", async () => {
     await using folder = await createTempFolder();
     const page = await readFile("docs/guides/in_a_cluster.md", "utf8");

@@ -113,6 +113,7 @@ const PEERS: readonly Peer[] = [
   program("helm-3", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
   program("helm-4", "helm.sh/helm/v4/cmd/helm", HELM),
   { name: "helm-render", module: "helm-4", target: "./render", version: HELM, build: "build", use: "programs" },
+  program("service-monitor", "./judge", "v0.95.2"),
   program("kwok", "sigs.k8s.io/kwok/cmd/kwok", "v0.8.0"),
   program("kube-state-metrics", "k8s.io/kube-state-metrics/v2", "v2.15.0"),
   program("kubectl-who-can", "github.com/aquasecurity/kubectl-who-can/cmd/kubectl-who-can", "v0.4.0"),
