@@ -9,23 +9,8 @@
  * `errno`; with `short` 1 a write puts half of its bytes down and says so, with 2 the first one does and the calls after it
  * fail. Each failure is a line in `$DISK_FAULT.hits`.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include "disk_preload.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long generation = -1, seen = 0;
 
 struct fault {
@@ -84,33 +69,18 @@ static int fails(char kind, const char *call, const char *path, int *is_short) {
   return result;
 }
 
-static const char *path_of(int fd, char *buffer) {
-  char link[64];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, buffer, PATH_MAX - 1);
-  if (length < 0) return NULL;
-  buffer[length] = 0;
-  return buffer;
-}
-
 static int fails_by_fd(char kind, const char *call, int fd, int *is_short) {
   char buffer[PATH_MAX];
   return fails(kind, call, path_of(fd, buffer), is_short);
 }
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define REFUSE(error) do { errno = (error); return -1; } while (0)
 
 #define OPEN(name)                                                                                            \
-  int name(const char *path, int flags, ...) {                                                                \
-    va_list rest;                                                                                             \
-    va_start(rest, flags);                                                                                    \
-    mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;                            \
-    va_end(rest);                                                                                             \
+  OPEN_WITH(name,                                                                                             \
     int error = (flags & (O_WRONLY | O_RDWR)) != 0 ? fails('o', #name, path, NULL) : 0;                       \
     if (error != 0) REFUSE(error);                                                                            \
-    return REAL(name)(path, flags, mode);                                                                     \
-  }
+    return REAL(name)(path, flags, mode);)
 OPEN(open)
 OPEN(open64)
 

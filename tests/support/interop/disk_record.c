@@ -12,26 +12,9 @@
  * A sync waits for DISK_RECORD_SYNC_MS before it begins its work, so that a program that does not wait for it is seen to
  * answer too early.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include "disk_preload.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long syncs = 0;
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static int is_recorded(const char *path) {
   const char *root = getenv("DISK_RECORD_ROOT");
@@ -66,15 +49,6 @@ static void put(char kind, long inode, long a, long b, const char *one, const ch
 
 static void put_names(char kind, const char *one, const char *two) { put(kind, 0, 0, 0, one, two, NULL, 0, 0); }
 
-static const char *path_of(int fd, char *buffer) {
-  char link[64];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, buffer, PATH_MAX - 1);
-  if (length < 0) return NULL;
-  buffer[length] = 0;
-  return buffer;
-}
-
 /* The inode of a recorded file or folder, 0 for any other. */
 static long recorded_inode(int fd) {
   char buffer[PATH_MAX];
@@ -108,16 +82,8 @@ static int record_open(int (*real)(const char *, int, ...), const char *path, in
   return fd;
 }
 
-#define OPEN(name)                                                                                            \
-  int name(const char *path, int flags, ...) {                                                                \
-    va_list rest;                                                                                             \
-    va_start(rest, flags);                                                                                    \
-    mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;                            \
-    va_end(rest);                                                                                             \
-    return record_open(REAL(name), path, flags, mode);                                                        \
-  }
-OPEN(open)
-OPEN(open64)
+OPEN_WITH(open, return record_open(REAL(open), path, flags, mode);)
+OPEN_WITH(open64, return record_open(REAL(open64), path, flags, mode);)
 
 /* `at` is the offset after the write where the call itself has none. */
 #define WRITE(name, parameters, arguments, at, parts, count)                                                  \

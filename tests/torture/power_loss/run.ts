@@ -122,8 +122,8 @@ async function readWhole(recorded: RecordedDisk) {
     places.push(record.kind);
     if (record.kind === "syncEnds") syncs++;
   }
-  const told = disk.crash({ names: "all", content: "all" }, createSeededRandom(0));
-  const gap = findDifference(told, await readTree(recorded.root));
+  const repeated = disk.crash({ names: "all", content: "all" }, createSeededRandom(0));
+  const gap = findDifference(repeated, await readTree(recorded.root));
   if (gap !== undefined) throw new Error(`the record of ${recorded.root} has a gap: ${gap} is not what it says`);
   return { whole, places, syncs };
 }
