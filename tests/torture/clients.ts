@@ -1,15 +1,23 @@
 /**
- * Clients that write and read a few ConfigMaps in every way that the API has, all of them the same ones. Whether the answers
- * agree is judged by the history; here an answer is wrong only when no client may get it.
+ * Clients that write and read a few ConfigMaps in every way that the API has, and clients that approve requests for
+ * certificates by hand, all of them the same few objects. Whether the answers agree is judged by the history; here an answer
+ * is wrong only when no client may get it.
  */
 import { type ApiClient, type ApiRequest, createApiClient, withQuery } from "../../client/objects/api.ts";
+import { buildCsr } from "../../client/certificate/submit_request.ts";
+import { withApproval, withDenial } from "../../core/approval/conditions.ts";
+import { getCsrPhase } from "../../core/csr/phase.ts";
 import { getErrorMessage } from "../../core/errors.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
 import type { Random } from "../../core/ports.ts";
+import { toManualDecision } from "./ledger.ts";
 import { isTransient, type StormClientOptions } from "./watcher.ts";
 
 export const CONFIG_MAPS_PATH = "/api/v1/namespaces/default/configmaps";
+export const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The labels by which some reads and watches select. */
 export const SELECTED = "color=red";
 
@@ -17,6 +25,8 @@ export const SELECTED = "color=red";
 const NAMES = ["shared-0", "shared-1", "shared-2", "shared-3", "shared-4", "shared-5"];
 const COLORS = ["red", "blue"];
 const PAUSE_MS = 60;
+/** The share of writes that are read back. */
+const READ_BACK = 0.5;
 const MAX_FILLER = 2_000;
 /** The number of revisions that most reads of an old one go back, and the share of the others. */
 const RECENT = 40;
@@ -25,10 +35,18 @@ const OLD_READS = 0.1;
 const LOST_RACES = [404, 409, 422];
 /** Answers that a read may get: what it asked for is gone, or not there yet. */
 const UNREADABLE = [404, 410, 504];
+/** The requests that are approved by hand, and the longest time for which one is pending. */
+const REQUESTS = ["by-hand-0", "by-hand-1"];
+const PENDING_MS = 1_000;
 
-/** Writes until the signal fires. Each write has a unique name, `data.write`. */
+/**
+ * Writes until the signal fires. Each write has a unique name, `data.write`. Many are read back at once over another
+ * connection, which a load balancer may have given to another server.
+ */
 export async function runWriter(options: StormClientOptions, signal: AbortSignal): Promise<void> {
-  const { name: client, random } = options;
+  const { name: client, random, clock, cluster, connect } = options;
+  await using transport = await connect(cluster);
+  const elsewhere = createApiClient(transport, { clock });
   let writes = 0;
   /** What this client has last seen of each object. */
   const known = new Map<string, KubeObject>();
@@ -62,6 +80,7 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
         await api.requestJson({ method: "DELETE", path, body: preconditions }, signal);
       },
     ], random)();
+    if (random.float() < READ_BACK) await elsewhere.requestObject({ method: "GET", path }, signal);
   });
 }
 
@@ -120,6 +139,47 @@ async function readPages(
     page = { ...rest, continue: metadata.continue };
     await clock.sleep(random.float() * PAUSE_MS, signal);
   }
+}
+
+/**
+ * Requests certificates that no rule approves, and approves, denies or replaces them after a while, until the signal fires.
+ * Another client may have created another request of the same name meanwhile, which the decision is not about.
+ */
+export async function runApprover(options: StormClientOptions, signal: AbortSignal): Promise<void> {
+  const { clock, random } = options;
+  const key = await generatePrivateKey("ecdsa-p256");
+  await repeat(options, LOST_RACES, signal, async (api) => {
+    const name = pick(REQUESTS, random);
+    const path = `${REQUESTS_PATH}/${name}`;
+    const create = async (): Promise<CertificateSigningRequest> => {
+      const body = buildCsr({
+        ...{ key, subject: { commonName: options.name, organizations: [] }, name: { fixed: name } },
+        ...{ signerName: KUBE_APISERVER_CLIENT_SIGNER, usages: ["client auth"] },
+      });
+      return await api.requestObject<CertificateSigningRequest>({ method: "POST", path: REQUESTS_PATH, body }, signal);
+    };
+    const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal)
+      .catch((error: unknown) => {
+        if (error instanceof StatusError && error.status.code === 404) return create();
+        throw error;
+      });
+    await clock.sleep(random.float() * PENDING_MS, signal);
+    const { uid = "", resourceVersion: _seen, ...metadata } = csr.metadata;
+    const replace = async () => {
+      const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } };
+      await api.requestJson({ method: "DELETE", path, body }, signal);
+      await create();
+    };
+    if (getCsrPhase(csr).kind !== "pending") return await replace();
+    const decide = async (decision: typeof withApproval) => {
+      const decided = decision(csr, toManualDecision(uid));
+      if (!decided.ok) return;
+      // The uid alone says which request it is about, and the revision does too.
+      const body = pick([decided.value, { ...decided.value, metadata: { ...metadata, uid } }], random);
+      await api.requestObject({ method: "PUT", path: `${path}/approval`, body }, signal);
+    };
+    await pick([() => decide(withApproval), () => decide(withApproval), () => decide(withDenial), replace], random)();
+  });
 }
 
 /** Repeats an action with pauses, whatever the server answers of what is expected. */

@@ -9,8 +9,18 @@ import { findIssued, type IssuedFor } from "./register_audit.ts";
 
 /** An object as an answer shows it; only requests have a certificate. */
 export type Shown = KubeObject & {
-  readonly status?: { readonly certificate?: string; readonly conditions?: readonly { readonly type: string }[] };
+  readonly status?: {
+    readonly certificate?: string;
+    readonly conditions?: readonly { readonly type: string; readonly reason?: string; readonly message?: string }[];
+  };
 };
+
+const BY_HAND = "ByHand";
+
+/** The text of a decision by hand, which names the request that it is about. */
+export function toManualDecision(uid: string): { readonly reason: string; readonly message: string } {
+  return { reason: BY_HAND, message: uid };
+}
 
 export interface LedgerCounts {
   readonly certificates: number;
@@ -46,6 +56,11 @@ export class Ledger {
     this.see(Number(object.metadata.resourceVersion));
     const { uid = "", name } = object.metadata;
     const { certificate, conditions = [] } = object.status ?? {};
+    for (const { type, reason, message } of conditions) {
+      if (reason === BY_HAND && message !== uid) {
+        this.violations.push(`${name}: was ${type} in the place of ${message}`);
+      }
+    }
     if (certificate === undefined) return;
     if (!conditions.some(({ type }) => type === "Approved")) {
       this.violations.push(`${name}: has a certificate, and was not approved`);

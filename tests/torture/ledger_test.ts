@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Ledger, type Shown } from "./ledger.ts";
+import { Ledger, type Shown, toManualDecision } from "./ledger.ts";
 
 function csr(name: string, revision: number, certificate?: string): Shown {
   const metadata = { name, uid: `uid-${name}`, resourceVersion: `${revision}` };
@@ -24,6 +24,14 @@ test("Ledger reports a certificate without an approval", () => {
   const ledger = new Ledger();
   ledger.show({ ...csr("a", 2), status: { certificate: "one" } });
   assert.deepEqual(ledger.violations, ["a: has a certificate, and was not approved"]);
+});
+
+test("Ledger reports an approval that was given to another request of the same name", () => {
+  const ledger = new Ledger();
+  for (const uid of ["uid-a", "uid-b"]) {
+    ledger.show({ ...csr("a", 2), status: { conditions: [{ type: "Approved", ...toManualDecision(uid) }] } });
+  }
+  assert.deepEqual(ledger.violations, ["a: was Approved in the place of uid-b"]);
 });
 
 test("Ledger reports a request that is signed twice", () => {

@@ -9,6 +9,7 @@ import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
 import { type Clocks, createClocks } from "./clock_steps.ts";
 import type { FaultKind } from "./faults.ts";
+import { findLeads } from "./leaders.ts";
 import { findStoredFaults } from "./register_audit.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "./server.ts";
 import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
@@ -23,8 +24,14 @@ const LONGEST_ABSENCE_MS = 2_000;
 const STARTING_KILLS = 5;
 /** The longest time until a start is cut off. */
 const LONGEST_START_MS = 2_000;
-/** The share of pauses that hold up a server; the others hold up a member. */
+/** The share of pauses that hold up a server, half of them the one that runs the controllers; the others hold up a member. */
 const SERVERS_SHARE = 0.7;
+/** The longest time until another server runs the controllers, and until one that was held up no longer does. */
+const TERM_ENDS_WITHIN_MS = 60_000;
+const LEADS_PAUSE_MS = 500;
+/** The share of partitions that lose the answers of a member alone, for longer than a server waits for that of a write. */
+const SILENCES_SHARE = 0.4;
+const SILENCE_MS = 12_000;
 /** Later than the end of any storm. */
 const FOREVER_MS = 1e12;
 /** Compaction keeps at most this many of the newest revisions, so that some of those who are behind still find theirs. */
@@ -86,7 +93,11 @@ class SharedInstance implements TorturedInstance {
       createTorturedServer({
         dataDir: join(folder, `server-${index}`),
         port,
-        flags: ["--etcd-servers", etcd.urls.join(",")],
+        // Each begins with a member of its own, as where every machine has both, so that one may be behind the others.
+        flags: [
+          "--etcd-servers",
+          [...etcd.urls.slice(index % MEMBERS), ...etcd.urls.slice(0, index % MEMBERS)].join(","),
+        ],
         ...(network === undefined ? {} : { place: network.places[index]! }),
         ...(clocks === undefined ? {} : { env: clocks.envs[index]! }),
         earlierBuild,
@@ -125,12 +136,9 @@ class SharedInstance implements TorturedInstance {
         member.restart();
         await Promise.all([this.#revive(server), member.healthy()]);
         break;
-      case "pause": {
-        const victim = random.float() < SERVERS_SHARE ? server : member;
-        victim.signal("SIGSTOP");
-        await faults.last("pause", () => victim.signal("SIGCONT"), () => this.#disturb(server));
+      case "pause":
+        await this.#pause(server, member);
         break;
-      }
       case "clock":
         await this.#setClocks(server);
         break;
@@ -147,6 +155,41 @@ class SharedInstance implements TorturedInstance {
         await this.#revive(server);
     }
     await Promise.all([...this.#etcd.members.map((one) => one.healthy()), ...this.#servers.map((one) => one.up())]);
+  }
+
+  /** Holds up a server or a member. The server that runs the controllers is held up until another one has taken them over. */
+  async #pause(server: TorturedServer, member: EtcdMember): Promise<void> {
+    const { random, faults } = this.#options;
+    const [share, isLeaderWanted] = [random.float(), random.float() < 0.5];
+    const leader = isLeaderWanted ? (await this.#findLeads()).indexOf(true) : -1;
+    const held = this.#servers[leader] ?? server;
+    const victim = share < SERVERS_SHARE ? held : member;
+    victim.signal("SIGSTOP");
+    await faults.last("pause", () => victim.signal("SIGCONT"), async () => {
+      await this.#disturb(held);
+      if (victim === this.#servers[leader]) await this.#awaitLeads((leads) => leads.includes(true));
+    });
+    const leads = await this.#awaitLeads((found) => countLeaders(found) < 2 && !found.includes(undefined));
+    const late = `${TERM_ENDS_WITHIN_MS / 1000} s after a pause`;
+    if (countLeaders(leads) > 1) this.#options.onFault(`two servers run the controllers ${late}`);
+    else if (leads.includes(undefined)) this.#options.onFault(`a server does not answer ${late}`);
+  }
+
+  #findLeads(): Promise<readonly (boolean | undefined)[]> {
+    return findLeads(this.#servers, this.#options.clock);
+  }
+
+  /** Waits until the servers that run the controllers are as wanted, but not for ever; returns which do then. */
+  async #awaitLeads(
+    isWanted: (leads: readonly (boolean | undefined)[]) => boolean,
+  ): Promise<readonly (boolean | undefined)[]> {
+    const { clock, pause } = this.#options;
+    const deadline = clock.elapsedMs() + TERM_ENDS_WITHIN_MS;
+    while (true) {
+      const leads = await this.#findLeads();
+      if (isWanted(leads) || clock.elapsedMs() > deadline) return leads;
+      await pause(LEADS_PAUSE_MS);
+    }
   }
 
   /** Starts a server, which is killed once more before it is up in one of some cases. */
@@ -188,13 +231,20 @@ class SharedInstance implements TorturedInstance {
     await faults.last("clock", setRight, () => this.#disturb(server));
   }
 
-  /** Parts a server or a member from one of those that it talks to, or from all of them. */
+  /** Parts a server or a member from one of those that it talks to, or from all of them, or loses a member's answers. */
   async #part(server: TorturedServer, member: EtcdMember): Promise<void> {
-    const { faults } = this.#options;
+    const { faults, random, pause } = this.#options;
     const network = this.#parts.network!;
     const own = network.places[this.#servers.indexOf(server)]!;
     const members = network.places.slice(this.#servers.length);
     const cut = members[this.#etcd.members.indexOf(member)]!;
+    if (random.float() < SILENCES_SHARE) {
+      // What the member has done of their writes, the servers do not know.
+      const places = network.places.slice(0, this.#servers.length);
+      await Promise.all(places.map((place) => network.mute(cut, place)));
+      const heal = async () => void await Promise.all(places.map((place) => network.unmute(cut, place)));
+      return await faults.last("partition", heal, () => pause(SILENCE_MS));
+    }
     const cuts: readonly (readonly (readonly [Place, Place])[])[] = [
       [[network.host, own]],
       [[own, cut]],
@@ -274,4 +324,8 @@ class SharedInstance implements TorturedInstance {
     await this.#etcd[Symbol.asyncDispose]();
     await this.#parts.network?.[Symbol.asyncDispose]();
   }
+}
+
+function countLeaders(leads: readonly (boolean | undefined)[]): number {
+  return leads.filter((one) => one === true).length;
 }

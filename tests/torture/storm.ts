@@ -13,7 +13,7 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { CONFIG_MAPS_PATH, runReader, runWriter, SELECTED } from "./clients.ts";
+import { CONFIG_MAPS_PATH, REQUESTS_PATH, runApprover, runReader, runWriter, SELECTED } from "./clients.ts";
 import { createTortureCleaner } from "./cleaner.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { createSettableClock, type SettableClock } from "./clock_steps.ts";
@@ -59,7 +59,6 @@ export interface StormReport extends LedgerCounts, InstanceCounts, RevocationCou
 }
 
 const RECORDS_PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
-const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The history that a server keeps, as `server/storage/storage.ts` promises it. */
 const KEPT_MS = 300_000;
 /** Some connections of most watchers begin with all objects; two watchers select objects that start and stop to match. */
@@ -73,6 +72,7 @@ const WATCHERS = [
 ];
 const WRITERS = 4;
 const READERS = 3;
+const APPROVERS = 2;
 /** The time limit, however few kills there were. */
 const LONGEST_MS = 900_000;
 /** Within this time after the acknowledgement of a revocation each of several servers refuses the credential. */
@@ -160,7 +160,7 @@ class Storm {
       this.#fault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
     } finally {
       this.#stop.abort(new Error("the storm is over"));
-      await Promise.allSettled(running.tasks);
+      await this.#awaitEnd(running.tasks);
     }
     const shares = await instance.shares().catch((error: unknown) => {
       this.#fault(`the load balancer is gone: ${getErrorMessage(error)}\n${instance.stderr()}`);
@@ -168,6 +168,18 @@ class Storm {
     });
     await instance.end();
     return this.#report(shares);
+  }
+
+  /** Waits for all clients to end. One that does not waits for what never comes, which is a fault too. */
+  async #awaitEnd(tasks: ReadonlyMap<string, Promise<void>>): Promise<void> {
+    const running = new Set(tasks.keys());
+    const over = new AbortController();
+    const late = this.#clock.sleep(SETTLE_WITHIN_MS, over.signal).catch(() => {});
+    const end = (name: string): void => void running.delete(name);
+    const ended = Promise.all([...tasks].map(([name, task]) => task.then(() => end(name), () => end(name))));
+    await Promise.race([ended, late]);
+    over.abort();
+    if (running.size > 0) this.#fault(`${[...running].join(", ")} did not end in ${SETTLE_WITHIN_MS / 1000} s`);
   }
 
   async #createInstance(): Promise<TorturedInstance> {
@@ -225,22 +237,26 @@ class Storm {
     const onFault = (fault: string): void => this.#fault(fault);
     const areClocksSet = this.#faults.has("clock");
     const begunAt = await this.#list(cluster, "at the start");
-    const tasks: Promise<void>[] = [];
+    const tasks = new Map<string, Promise<void>>();
     for (const [index, { name, ...watched }] of WATCHERS.entries()) {
       const client = { ...rest, ...watched, ...observe(name), random: createRandom(index), onFault };
       const { watcher, running } = startWatcher(client, begunAt, signal);
       this.#watchers.push({ ...watcher, path: watched.path, isWhole: !("labelSelector" in watched) });
-      tasks.push(running);
+      tasks.set(name, running);
     }
     const busy = AbortSignal.any([signal, this.#calm.signal]);
     for (let index = 0; index < WRITERS; index++) {
       const client = { ...rest, ...observe(`writer-${index}`), random: createRandom(100 + index), onFault };
-      tasks.push(runWriter(client, busy));
+      tasks.set(client.name, runWriter(client, busy));
     }
     const newest = () => this.#ledger.newest;
     for (let index = 0; index < READERS; index++) {
       const client = { ...rest, ...observe(`reader-${index}`), random: createRandom(400 + index), onFault };
-      tasks.push(runReader({ ...client, oldest: begunAt, newest }, busy));
+      tasks.set(client.name, runReader({ ...client, oldest: begunAt, newest }, busy));
+    }
+    for (let index = 0; index < APPROVERS; index++) {
+      const client = { ...rest, ...observe(`approver-${index}`), random: createRandom(500 + index), onFault };
+      tasks.set(client.name, runApprover(client, busy));
     }
     const cleaner = createTortureCleaner({
       ...rest,
@@ -272,7 +288,8 @@ class Storm {
       random: createRandom(300),
       onFault,
     });
-    tasks.push(cleaner.run(signal), this.#revoker.run(signal), ...nodes.map((node) => node.running));
+    tasks.set("cleaner", cleaner.run(signal)).set("revoker", this.#revoker.run(signal));
+    for (const [index, node] of nodes.entries()) tasks.set(`node${index}`, node.running);
     return { tasks, nodes };
   }
 

@@ -21,6 +21,9 @@ export interface Network extends AsyncDisposable {
   /** Loses every packet between two places, as a broken cable does: connections hang, and none is refused. */
   part(one: Place, other: Place): Promise<void>;
   join(one: Place, other: Place): Promise<void>;
+  /** Loses the packets from one place to another, but not those that come back. */
+  mute(from: Place, to: Place): Promise<void>;
+  unmute(from: Place, to: Place): Promise<void>;
 }
 
 /** An address of the link layer that no place has. */
@@ -42,13 +45,13 @@ export async function createNetwork(count: number): Promise<Network> {
   function locate(place: Place): readonly [readonly string[], string] {
     return place === host ? [[], outer] : [["-n", names[places.indexOf(place)]!], "bridged"];
   }
-  async function setNeighbour(verb: readonly string[], one: Place, other: Place): Promise<void> {
-    for (const [from, to] of [[one, other], [other, one]] as const) {
-      const [options, device] = locate(from);
-      const [action, ...rest] = verb;
-      await ip(...options, "neigh", action!, to.address, "dev", device, ...rest);
-    }
+  async function setNeighbour(action: string, from: Place, to: Place, ...rest: readonly string[]): Promise<void> {
+    const [options, device] = locate(from);
+    await ip(...options, "neigh", action, to.address, "dev", device, ...rest);
   }
+  const mute = (from: Place, to: Place): Promise<void> =>
+    setNeighbour("replace", from, to, "lladdr", NOWHERE, "nud", "permanent");
+  const unmute = (from: Place, to: Place): Promise<void> => setNeighbour("delete", from, to);
   async function remove(): Promise<void> {
     // The cables go with the namespaces.
     for (const name of [...names, hub]) await ip("netns", "delete", name);
@@ -78,8 +81,16 @@ export async function createNetwork(count: number): Promise<Network> {
   return {
     host,
     places,
-    part: (one, other) => setNeighbour(["replace", "lladdr", NOWHERE, "nud", "permanent"], one, other),
-    join: (one, other) => setNeighbour(["delete"], one, other),
+    mute,
+    unmute,
+    async part(one, other) {
+      await mute(one, other);
+      await mute(other, one);
+    },
+    async join(one, other) {
+      await unmute(one, other);
+      await unmute(other, one);
+    },
     [Symbol.asyncDispose]: remove,
   };
 }
