@@ -69,7 +69,9 @@ export interface ClientOptions {
 /** Creates the program of a client, which torture has too. */
 export function createClientProgram({ kind, observe, newest, onFault }: ClientOptions): Program {
   return async (own) => {
-    const { name, clock, random, host: { files } } = own;
+    const { clock, random, host: { files } } = own;
+    // A writer counts its writes from 1 after each start, and their names must not repeat.
+    const name = `${own.name}-${own.start}`;
     const connect = observe(createConnector({ files, clock, userAgent: USER_AGENT }), name);
     const cluster = await readCluster(KUBECONFIG, files);
     const isOwnFault = (error: unknown): boolean =>

@@ -121,6 +121,8 @@ export class Host {
 export class Process implements EventOwner {
   readonly host: Host;
   readonly name: string;
+  /** Counts the processes of the host, from 1. */
+  readonly start: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -131,6 +133,7 @@ export class Process implements EventOwner {
   constructor(host: Host, start: number) {
     this.host = host;
     this.name = host.name;
+    this.start = start;
     const { scheduler } = host;
     this.random = createSeededRandom(deriveSeed(scheduler.seed, `${host.name} ${start}`));
     const startedMs = scheduler.nowMs;
