@@ -512,6 +512,15 @@ test("the judge accepts a page that counts an object less, which may have been d
   assert.deepEqual(listVerdictFaults(await judge(records)), []);
 });
 
+test("the judge accepts that an object was not there before another one of its name, even if no one saw the deletion", async () => {
+  const read = call(250, 255, "get", { name: "a", resourceVersion: "2", status: 404 });
+  const deletion = call(200, 205, "delete", { name: "a", deleted: A2.uid });
+  const again = { ...state("a", 6), uid: "uid-again" };
+  const watched = [watch(1, 400, 6), { kind: "event", watch: 1, at: 500, type: "BOOKMARK", revision: 7 } as const];
+  const records = [write(100, "create", A2), deletion, read, write(300, "create", again), ...watched];
+  assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
+});
+
 test("the judge knows which requests a selector by signer includes", async () => {
   const resource = "certificatesigningrequests.certificates.k8s.io";
   const request = (name: string, resourceVersion: number, signerName: string): RecordedState => ({

@@ -71,7 +71,7 @@ export function createClientProgram({ kind, observe, newest, onFault }: ClientOp
   return async (own) => {
     const { clock, random, host: { files } } = own;
     // A writer counts its writes from 1 after each start, and their names must not repeat.
-    const name = `${own.name}-${own.start}`;
+    const name = own.clientName;
     const connect = observe(createConnector({ files, clock, userAgent: USER_AGENT }), name);
     const cluster = await readCluster(KUBECONFIG, files);
     const isOwnFault = (error: unknown): boolean =>

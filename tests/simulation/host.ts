@@ -121,8 +121,8 @@ export class Host {
 export class Process implements EventOwner {
   readonly host: Host;
   readonly name: string;
-  /** Counts the processes of the host, from 1. */
-  readonly start: number;
+  /** The name of this process in the history of calls, where another one of the same host is another client. */
+  readonly clientName: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -133,7 +133,7 @@ export class Process implements EventOwner {
   constructor(host: Host, start: number) {
     this.host = host;
     this.name = host.name;
-    this.start = start;
+    this.clientName = `${host.name}-${start}`;
     const { scheduler } = host;
     this.random = createSeededRandom(deriveSeed(scheduler.seed, `${host.name} ${start}`));
     const startedMs = scheduler.nowMs;

@@ -42,7 +42,7 @@ export function createNodeProgram(options: NodeOptions): Program {
     const parsed = parseNodeName(own.name);
     if (!parsed.ok) throw new Error(parsed.error);
     const machine = { nodeName: parsed.value, kubeconfigPath: NODE_FILES.kubeconfig, certDir: NODE_FILES.certDir };
-    const connect = options.observe(createConnector({ files, clock, userAgent: USER_AGENT }), own.name);
+    const connect = options.observe(createConnector({ files, clock, userAgent: USER_AGENT }), own.clientName);
     const findCluster = createKubeconfigFinder(NODE_FILES.bootstrapKubeconfig, files);
     const shared = { files, clock, random, logger, connect, findCluster };
     const outcome = await bootstrap({ ...machine, ...shared, expirationSeconds: options.durationMs / 1000 }, signal);

@@ -84,6 +84,8 @@ export class World {
   #lastPowerCutMs = -1;
   readonly #running: { readonly own: Process; readonly revoker: Revoker }[] = [];
   readonly #observe: Observe;
+  /** The calls and watches of each client that have not ended. */
+  readonly #underway = new Map<string, Set<() => void>>();
   /** The storage of each server that runs. */
   readonly #storages = new Map<Host, Storage>();
 
@@ -116,6 +118,11 @@ export class World {
     const clock = { elapsedMs: () => scheduler.nowMs };
     this.#observe = createObserver({
       clock,
+      onBegin: (client, kill) => {
+        const underway = this.#underway.get(client) ?? new Set();
+        this.#underway.set(client, underway.add(kill));
+        return () => void underway.delete(kill);
+      },
       history: {
         write: (record) => {
           if (record.kind === "call") this.#invariants.answered(record);
@@ -250,7 +257,11 @@ export class World {
     return Array.from({ length: count }, (_, number) => {
       const files = createSimulatedFiles(this.#disk);
       const host = new Host(`${kind}-${number}`, this.scheduler, files);
-      host.onEnd((_own, how) => how === "lost power" && files.cutPower());
+      host.onEnd((own, how) => {
+        if (how === "lost power") files.cutPower();
+        for (const kill of this.#underway.get(own.clientName) ?? []) kill();
+        this.#underway.delete(own.clientName);
+      });
       this.network.add(host);
       return host;
     });

@@ -25,6 +25,11 @@ export interface ObserverOptions {
   readonly history: HistoryWriter;
   readonly clock: Pick<Clock, "elapsedMs">;
   readonly ledger?: Ledger;
+  /**
+   * Called when a call or a watch begins, with a function that records that its client was killed before the end; returns a
+   * function that is called at the end.
+   */
+  readonly onBegin?: (client: string, kill: () => void) => () => void;
 }
 
 /** Wraps the connections of a client, so that all its calls are recorded under its name. */
@@ -33,7 +38,9 @@ export type Observe = (connect: Connect, client: string) => Connect;
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 
 /** Creates the wrapper of all clients of a run. */
-export function createObserver({ history, clock, ledger }: ObserverOptions): Observe {
+export function createObserver(
+  { history, clock, ledger, onBegin = () => () => {} }: ObserverOptions,
+): Observe {
   let watches = 0;
   const now = (): number => toHistoryTime(clock.elapsedMs());
 
@@ -57,13 +64,16 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
   ): Promise<TransportResponse> {
     const asked = { kind: "call", begin, ...target, ...query, verb, ...sent === undefined ? {} : { sent } } as const;
     const unanswered = (): void => history.write({ ...asked, end: now() });
+    const ended = onBegin(target.client, unanswered);
     const answer = await send().catch((error: unknown) => {
+      ended();
       if (!isUnsent(error)) unanswered();
       throw error;
     });
     return {
       ...answer,
       body: readWhole(answer.body, (text) => {
+        ended();
         const value = text === undefined ? undefined : tryParse(text);
         if (value === undefined) return unanswered();
         history.write(toRecordedCall({ ...asked, end: now(), status: answer.status }, value));
@@ -80,19 +90,25 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
     const number = ++watches;
     const initial = sendInitialEvents ? { sendInitialEvents } : {};
     const asked = { kind: "watch", watch: number, begin, ...target, ...query, ...initial } as const;
+    let isOpen = false;
+    const end = (): void => history.write({ kind: "end", watch: number, at: now() });
+    const ended = onBegin(target.client, () => isOpen && end());
     const answer = await send().catch((error: unknown) => {
+      ended();
       if (!isUnsent(error)) history.write({ ...asked, end: now() });
       throw error;
     });
     const opened = { ...asked, end: now(), status: answer.status };
     if (answer.status >= 300) {
       const body = readWhole(answer.body, (text) => {
+        ended();
         const { reason } = readStatus(tryParse(text ?? ""));
         history.write({ ...opened, ...reason === undefined ? {} : { reason } });
       });
       return { ...answer, body };
     }
     history.write(opened);
+    isOpen = true;
     const take = (line: string): void => {
       const event = toRecordedEvent(tryParse(line), number, now());
       // A line that was cut off in the middle was not received.
@@ -103,7 +119,10 @@ export function createObserver({ history, clock, ledger }: ObserverOptions): Obs
     };
     return {
       ...answer,
-      body: readLines(answer.body, take, () => history.write({ kind: "end", watch: number, at: now() })),
+      body: readLines(answer.body, take, () => {
+        ended();
+        end();
+      }),
     };
   }
 

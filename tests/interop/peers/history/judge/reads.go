@@ -207,7 +207,9 @@ func (m *model) judgeGet(c *call) bool {
 	if c.status == 404 {
 		own := changes.byKey[c.key()]
 		for i, one := range own {
-			isGone := one.state == nil && (one.next == nil || one.next.revision > wanted)
+			// Between two objects of one name it was gone, even when no one saw the deletion.
+			isReplaced := one.present() && one.next.present() && one.state.UID != one.next.state.UID
+			isGone := (one.state == nil || isReplaced) && (one.next == nil || one.next.revision > wanted)
 			if isGone || i == 0 && one.revision > wanted {
 				return true
 			}
