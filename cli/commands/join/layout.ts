@@ -45,7 +45,8 @@ On the machine, with the pack as one file or as a folder:
 or by hand, for tlsboot or for a stock kubelet:
 
   ${PACK_JOIN_FILE}         to ${KUBELET_PATHS.bootstrapKubeconfig}
-  ${PACK_UNIT}      to ${UNIT_FOLDER}, then systemctl enable --now ${PACK_UNIT}
+  ${PACK_UNIT}      to ${UNIT_FOLDER}, then systemctl enable --now ${PACK_UNIT},
+                                which waits until the machine has its certificate
 
 or at the first start of a new machine whose image has /usr/local/bin/tlsboot: cloud-init.yaml is user data for
 cloud-init, ignition.json a configuration for Ignition.
