@@ -8,9 +8,9 @@ import { copyFile, cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
-import { ROOT, runProgram } from "../support/child.ts";
+import { ROOT, runProgram, start } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 
 const { version } = JSON.parse(readFileSync("deno.json", "utf8"));
@@ -156,6 +156,17 @@ test("clients that connect while the server is stopped wait for it when systemd 
   await startUnits(root, "tlsboot");
 });
 
+test("the server listens on a socket that systemd passes on Deno, too", async () => {
+  const port = await findFreePort();
+  const program = [process.execPath, "run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")];
+  const serve = ["serve", "--data-dir", folder.join("passed"), "--secure-port", String(port)];
+  await using activation = start("systemd-socket-activate", ["-l", `127.0.0.1:${port}`, ...program, ...serve]);
+  await activation.waitFor(/Listening on/);
+  const url = `https://127.0.0.1:${port}/readyz`;
+  const { stdout, stderr } = await runProgram("curl", ["--silent", "--show-error", "--insecure", url]);
+  assert.equal(stdout, "ok", `${stderr}${activation.stderr()}`);
+});
+
 test("a folder that the unit hides is refused with the setting that hides it, and used as the hint says", async () => {
   const before = await root.run("mkdir -m 777 /home/data && date +%s");
   const command = ["ExecStart=", "ExecStart=tlsboot up --data-dir /home/data"];
@@ -169,6 +180,12 @@ test("a folder that the unit hides is refused with the setting that hides it, an
     'tlsboot: error: --data-dir: tlsboot.service hides /home from its program (ProtectHome=), so it cannot use "/home/data"\n' +
       "tlsboot: hint: choose a path elsewhere, such as one in /var/lib, or show it to the program: systemctl edit " +
       "tlsboot.service, and there ProtectHome=tmpfs and BindPaths=/home/data below [Service]",
+  );
+  await edit(root, "tlsboot.service", "ExecStart=", "ExecStart=tlsboot up --data-dir /srv/data");
+  assert.notEqual((await root.attempt("systemctl restart tlsboot")).code, 0);
+  assert.match(
+    await root.run("journalctl --no-pager -o cat -u tlsboot -n 20"),
+    /^tlsboot: hint: .* a systemd unit makes one writable with ReadWritePaths=$/m,
   );
   await root.run("chown tlsboot: /home/data && chmod 700 /home/data");
   await edit(root, "tlsboot.service", ...command, "ProtectHome=tmpfs", "BindPaths=/home/data");
