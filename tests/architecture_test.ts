@@ -130,10 +130,9 @@ test("architecture: only cli/ui has JSX, and only the commands that serve the pa
   }
 });
 
-test("architecture: gRPC stays with the store on etcd, age with backups, Shamir with shares, QR with its pages, npm's yaml in tests", async () => {
+test("architecture: age stays with backups, Shamir with shares, QR with its pages, npm's yaml in tests", async () => {
   for (const { path, imports } of await sources) {
     for (const name of imports) {
-      if (name.startsWith("@grpc/")) assert.match(path, /^server\/storage\/etcd\//, `${path} imports ${name}`);
       assert.notEqual(name, "yaml", `${path} imports yaml: core/lib/yaml reads and prints YAML`);
       if (name === "shamir-secret-sharing") assert.equal(path, "core/pki/secret_shares.ts", `${path} imports ${name}`);
       if (name === "qr") assert.equal(path, "cli/output/qr_pages.ts", `${path} imports ${name}`);

@@ -10,26 +10,12 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "license": "MIT",
   "dependencies": [],
 }, {
-  "name": "@grpc/grpc-js",
-  "version": "1.14.7",
-  "integrity": "sha512-W4W/fcBMGRVtG6dW2c7cw2mnpS3hvbBd+oQXjh2iYFTZDk1JJmcNqkM5KSaPubQpamlUUurrlb7G1s9NJeERmQ==",
-  "isDirect": true,
-  "license": "Apache-2.0",
-  "dependencies": ["@js-sdsl/ordered-map"],
-}, {
   "name": "@hono/node-server",
   "version": "2.1.9",
   "integrity": "sha512-Sk4NQd3GFY0WZWCzndwFMPwJhtD0y9qjsQ+pjID0/03nK9pxyBCUoUHCho8QYBLBVhi0ssL8UkNPHqbgSOFPIQ==",
   "isDirect": true,
   "license": "MIT",
   "dependencies": ["hono"],
-}, {
-  "name": "@js-sdsl/ordered-map",
-  "version": "4.4.2",
-  "integrity": "sha512-iUKgm52T8HOE/makSxjqoWhe95ZJA1/G1sYsGev2JDKUSS14KAgg1LHb+Ba+IPow0xflbnSkOsZcO08C7w1gYw==",
-  "isDirect": false,
-  "license": "MIT",
-  "dependencies": [],
 }, {
   "name": "@logtape/logtape",
   "version": "2.4.2",

@@ -9,7 +9,6 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { deflateRawSync } from "node:zlib";
 import type { BuildCommit } from "../../cli/build.ts";
-import { NOT_CARRIED } from "../licenses/sbom.ts";
 import { readBuildFacts } from "./facts.ts";
 import { ENTRY, packScripts } from "./assets.ts";
 
@@ -36,15 +35,6 @@ const FORM = {
   jsx: "automatic",
   jsxImportSource: "hono/jsx",
 } as const satisfies TransformOptions & BuildOptions;
-
-/** Leaves out the servers of grpc-js, some 100 kB: the store on etcd is a client, and only `index.js` refers to them. */
-const WITHOUT_GRPC_SERVERS: Plugin = {
-  name: "without gRPC servers",
-  setup(builder) {
-    const filter = /@grpc\/grpc-js\/build\/src\/server(-interceptors)?\.js$/;
-    builder.onLoad({ filter }, () => ({ contents: "module.exports = {};", loader: "js" }));
-  },
-};
 
 /**
  * Packs the modules that hold nothing but texts, guides and licences, some 400 kB: few commands print them, and the limit
@@ -77,8 +67,7 @@ const SPLIT = {
   outdir: "dist",
   write: false,
   metafile: true,
-  external: [...NOT_CARRIED],
-  plugins: [WITHOUT_GRPC_SERVERS, PACKED_TEXTS],
+  plugins: [PACKED_TEXTS],
 } satisfies BuildOptions;
 
 const TO_COMMON_JS = {

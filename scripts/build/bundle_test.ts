@@ -44,9 +44,7 @@ test("bundle() includes the packages of the bill of materials and no others", as
   const packages = Object.keys(metafile.inputs).flatMap((path) =>
     /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []
   );
-  const listed = PACKAGES.map(({ name }) => name);
-  assert.deepEqual([...new Set(packages)].filter((name) => !listed.includes(name)), []);
-  assert.ok(listed.includes("@grpc/grpc-js") && !listed.includes("protobufjs"));
+  assert.deepEqual(new Set(packages), new Set(PACKAGES.map(({ name }) => name)));
 });
 
 test("bundle() makes scripts that need each other in one direction only, so that none sees another half initialized", async () => {

@@ -12,12 +12,6 @@ interface Lock {
   readonly npm: Readonly<Record<string, { readonly integrity: string; readonly dependencies?: readonly string[] }>>;
 }
 
-/**
- * Packages that others require in functions which the program never calls, so that the file carries neither them nor what
- * they need: grpc-js loads `.proto` files for its channelz and ORCA services.
- */
-export const NOT_CARRIED: readonly string[] = ["@grpc/proto-loader"];
-
 /** A package with the text of its licence. */
 export interface Licensed extends BundledPackage {
   readonly text: string;
@@ -34,8 +28,7 @@ export async function readSbom(root: string): Promise<readonly Licensed[]> {
     if (found.has(key)) return name;
     // Before its dependencies, so that a circle ends.
     found.set(key, await describe(root, { name, version, integrity, isDirect: direct.includes(name) }));
-    const keys = dependencies.map((wanted) => findKey(lock, wanted));
-    const names = await Promise.all(keys.filter((key) => !NOT_CARRIED.includes(splitKey(key).name)).map(visit));
+    const names = await Promise.all(dependencies.map((wanted) => visit(findKey(lock, wanted))));
     found.set(key, { ...found.get(key)!, dependencies: names.sort() });
     return name;
   };

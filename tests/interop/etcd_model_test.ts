@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { createSecureContext } from "node:tls";
 import { afterReal } from "../../server/storage/etcd/after.ts";
-import type { EtcdMember } from "../../server/storage/etcd/client.ts";
+import { GrpcChannel, type GrpcServer } from "../../server/storage/etcd/grpc.ts";
 import {
   decodeLeaseGrant,
   decodeRange,
@@ -26,8 +26,6 @@ import { eventually } from "../support/eventually.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 
-const WITH_LEADER = new Metadata();
-WITH_LEADER.set("hasleader", "true");
 const ROOT = { key: "/r/", rangeEnd: "/r0" };
 const KEYS = ["a", "a/b", "a-b", "a0", "b", "\uffee", "\u{1f600}"].map((name) => `/r/${name}`);
 const CALLS = 1_500;
@@ -36,37 +34,37 @@ type Answer = { readonly code: number; readonly details: string } | { readonly b
 
 /** One etcd, with the leases and the watches that the test has there. */
 class Side {
-  readonly #member: EtcdMember;
+  readonly #member: GrpcServer;
   readonly leases: bigint[] = [];
   readonly #watches: { readonly close: () => void; readonly seen: string[] }[] = [];
 
-  constructor(member: EtcdMember) {
+  constructor(member: GrpcServer) {
     this.#member = member;
   }
 
   call(path: string, message: Buffer): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
-    const same = (bytes: Buffer) => bytes;
-    this.#member.makeUnaryRequest(`/etcdserverpb.${path}`, same, same, message, WITH_LEADER, (error, bytes) => {
-      resolve(error === null ? { bytes: bytes! } : { code: error.code, details: error.details });
-    });
+    let answer: Answer | undefined;
+    this.#member.begin(`/etcdserverpb.${path}`, message, {
+      onMessage: (bytes) => answer = { bytes },
+      onEnd: (error) => resolve(error === undefined ? answer! : { code: error.status, details: error.message }),
+    }, false);
     return promise;
   }
 
   /** Starts a watch, whose messages are kept as lines; the changes of one message as one line each. */
   watch(startRevision: number): void {
-    const same = (bytes: Buffer) => bytes;
-    const stream = this.#member.makeBidiStreamRequest("/etcdserverpb.Watch/Watch", same, same, WITH_LEADER);
     const seen: string[] = [];
-    stream.on("error", () => undefined);
-    stream.on("data", (bytes: Buffer) => {
-      const { created, canceled, compactRevision, events } = decodeWatch(bytes);
-      if (created) seen.push("created");
-      if (canceled) seen.push(`canceled ${compactRevision}`);
-      seen.push(...events.map(describeEvent));
-    });
-    stream.write(encodeWatch({ ...ROOT, startRevision }));
-    this.#watches.push({ seen, close: () => stream.cancel() });
+    const call = this.#member.begin("/etcdserverpb.Watch/Watch", encodeWatch({ ...ROOT, startRevision }), {
+      onMessage: (bytes) => {
+        const { created, canceled, compactRevision, events } = decodeWatch(bytes);
+        if (created) seen.push("created");
+        if (canceled) seen.push(`canceled ${compactRevision}`);
+        seen.push(...events.map(describeEvent));
+      },
+      onEnd: () => undefined,
+    }, true);
+    this.#watches.push({ seen, close: () => call.cancel() });
   }
 
   get seen(): readonly (readonly string[])[] {
@@ -91,7 +89,7 @@ function describeKeyValue({ key, modRevision, version, value, lease }: EtcdKeyVa
 test("the simulated etcd answers 1,500 random calls as a real one does, and its watches see the same", async () => {
   await using etcd = await startEtcd();
   const model = new EtcdModel({ after: afterReal, random: createSeededRandom(7).float });
-  const real = new Side(new Client(new URL(etcd.urls[0]!).host, credentials.createInsecure()));
+  const real = new Side(new GrpcChannel(new URL(etcd.urls[0]!), createSecureContext()));
   const simulated = new Side(model.connect("test")[0]!);
   const sides = [real, simulated];
   const { float } = createSeededRandom(22);

@@ -130,7 +130,7 @@ for (
       name: "http to an etcd with TLS",
       server: () => etcd.urls[0]!.replace("https:", "http:"),
       flags: () => [],
-      want: /cannot read etcd: it does not answer as .* without TLS\n.*hint: check --etcd-servers: https:\/\/ where/,
+      want: /cannot read etcd: it does not answer as .*\n.*hint: check --etcd-servers: https:\/\/ where/,
     },
     {
       name: "certificates for an etcd by http",

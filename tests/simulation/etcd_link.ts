@@ -1,23 +1,26 @@
 /**
- * One client's connection to one member of the simulated etcd, as `@grpc/grpc-js` shows it: messages arrive in order, wait
+ * One client's connection to one member of the simulated etcd, as a `GrpcChannel`: messages arrive in order, wait
  * while the way is cut and are lost when the connection breaks, so that a client may not know what became of a write.
  */
 import { Buffer } from "node:buffer";
-import { EventEmitter } from "node:events";
-import { status } from "@grpc/grpc-js";
-import type { EtcdMember } from "../../server/storage/etcd/client.ts";
+import {
+  GRPC_STATUS,
+  type GrpcCall,
+  GrpcError,
+  type GrpcListener,
+  type GrpcServer,
+} from "../../server/storage/etcd/grpc.ts";
 import type { After } from "../../server/storage/etcd/after.ts";
-import { ModelError } from "./etcd_store.ts";
 
 /** The answer of a member to one call. */
-export type Reply = (answer: Buffer | ModelError) => void;
+export type Reply = (answer: Buffer | GrpcError) => void;
 
 /** What a member needs of a stream of messages. */
 export interface ServerStream {
   /** False while messages cannot be sent, because the way is cut. */
   isFlowing(): boolean;
   send(message: Buffer): void;
-  end(error: ModelError): void;
+  end(error: GrpcError): void;
 }
 
 /** A member as its clients reach it. */
@@ -43,13 +46,13 @@ export interface LinkDeps {
 }
 
 interface Call {
-  finish(outcome: Buffer | ModelError): void;
+  finish(outcome: Buffer | GrpcError): void;
 }
 
-/** How long a broken connection takes to be noticed: the client's keepalive time and timeout (`CHANNEL_OPTIONS`). */
+/** How long a broken connection takes to be noticed: the client's `PING_EVERY_MS` and `PING_WITHIN_MS`. */
 const KEEPALIVE_MS = 15_000;
-/** How long gRPC tries to connect (`minConnectTimeout` of grpc-js). */
-const CONNECT_MS = 20_000;
+/** How long a channel tries to connect (its `CONNECT_MS`). */
+const CONNECT_MS = 5_000;
 
 export class EtcdLink {
   readonly #deps: LinkDeps;
@@ -70,17 +73,12 @@ export class EtcdLink {
   }
 
   /** The connection as the client's code uses it. */
-  get client(): EtcdMember {
-    const client = {
-      makeUnaryRequest: (path: string, ...rest: unknown[]) => {
-        const message = rest[2] as Buffer;
-        const callback = rest.at(-1) as (error: Error | null, answer?: Buffer) => void;
-        return this.#call(path, message, callback);
-      },
-      makeBidiStreamRequest: () => this.#stream(),
+  get client(): GrpcServer {
+    return {
+      begin: (path, message, listener, isOpen) =>
+        isOpen ? this.#stream(message, listener) : this.#call(path, message, listener),
       close: () => this.close(),
     };
-    return client as unknown as EtcdMember;
   }
 
   /** Ends all calls; what was sent may still arrive, as after the end of the client's process. */
@@ -96,7 +94,7 @@ export class EtcdLink {
     this.#down.length = 0;
     for (const stream of this.#streams.keys()) this.#deps.member.drop(stream);
     this.#streams.clear();
-    for (const call of [...this.#calls]) call.finish(new ModelError(status.UNAVAILABLE, details));
+    for (const call of [...this.#calls]) call.finish(new GrpcError(GRPC_STATUS.unavailable, details));
   }
 
   loseAnswers(count: number): void {
@@ -121,16 +119,20 @@ export class EtcdLink {
     for (const stream of this.#streams.keys()) this.#deps.member.flow(stream);
   }
 
-  #call(path: string, message: Buffer, callback: (error: Error | null, answer?: Buffer) => void) {
+  #call(path: string, message: Uint8Array, listener: GrpcListener): GrpcCall {
     const call = this.#begin((outcome) =>
-      this.#deps.inClient(() => outcome instanceof Error ? callback(outcome) : callback(null, outcome))
+      this.#deps.inClient(() => {
+        if (outcome instanceof Error) return listener.onEnd(outcome);
+        listener.onMessage(outcome);
+        listener.onEnd(undefined);
+      })
     );
     this.#connect(call, () => {
       const connection = this.#connection;
       const isWrite = path.endsWith("/Txn");
       this.#send(this.#up, () => {
         if (!this.#deps.member.isUp) return;
-        this.#deps.member.call(path, message, (answer) => {
+        this.#deps.member.call(path, Buffer.from(message), (answer) => {
           if (connection !== this.#connection) return;
           if (isWrite && answer instanceof Buffer && this.#answersToLose > 0) {
             this.#answersToLose--;
@@ -140,24 +142,23 @@ export class EtcdLink {
         });
       });
     });
-    return { cancel: () => queueMicrotask(() => call.finish(new ModelError(status.CANCELLED, "Cancelled on client"))) };
+    return { write: () => undefined, cancel: () => queueMicrotask(() => call.finish(cancelled())) };
   }
 
-  #stream() {
-    const emitter = new EventEmitter();
-    const messages: Buffer[] = [];
+  #stream(first: Uint8Array, listener: GrpcListener): GrpcCall {
+    const messages: Uint8Array[] = [first];
     let receive: ((message: Buffer) => void) | undefined;
     const call = this.#begin((outcome) => {
       this.#deps.member.drop(stream);
       this.#streams.delete(stream);
-      if (outcome instanceof Error) this.#deps.inClient(() => emitter.emit("error", outcome));
+      if (outcome instanceof Error) this.#deps.inClient(() => listener.onEnd(outcome));
     });
     const stream: ServerStream = {
       isFlowing: () => !this.#deps.isCut(),
-      send: (message) => this.#send(this.#down, () => this.#deps.inClient(() => emitter.emit("data", message))),
+      send: (message) => this.#send(this.#down, () => this.#deps.inClient(() => listener.onMessage(message))),
       end: (error) => this.#send(this.#down, () => call.finish(error)),
     };
-    const deliver = (message: Buffer) => this.#send(this.#up, () => receive?.(message));
+    const deliver = (message: Uint8Array) => this.#send(this.#up, () => receive?.(Buffer.from(message)));
     let isOpen = false;
     this.#connect(call, () => {
       isOpen = true;
@@ -167,13 +168,13 @@ export class EtcdLink {
       });
       for (const message of messages) deliver(message);
     });
-    return Object.assign(emitter, {
-      write: (message: Buffer) => void (isOpen ? deliver(message) : messages.push(message)),
-      cancel: () => queueMicrotask(() => call.finish(new ModelError(status.CANCELLED, "Cancelled on client"))),
-    });
+    return {
+      write: (message) => void (isOpen ? deliver(message) : messages.push(message)),
+      cancel: () => queueMicrotask(() => call.finish(cancelled())),
+    };
   }
 
-  #begin(finish: (outcome: Buffer | ModelError) => void): Call {
+  #begin(finish: (outcome: Buffer | GrpcError) => void): Call {
     const call: Call = {
       finish: (outcome) => {
         if (this.#calls.delete(call)) finish(outcome);
@@ -188,11 +189,10 @@ export class EtcdLink {
     const { after, latencyMs, member, isCut } = this.#deps;
     if (this.#isConnected) return run();
     const refuse = (why: string) => {
-      const details = `No connection established. Last error: Error: connect ${why}. Resolution note: `;
-      call.finish(new ModelError(status.UNAVAILABLE, details));
+      call.finish(new GrpcError(GRPC_STATUS.unavailable, `connect ${why}`, true));
     };
     after(latencyMs(), () => {
-      if (this.#isClosed) return call.finish(new ModelError(status.UNAVAILABLE, "The client has been closed"));
+      if (this.#isClosed) return call.finish(new GrpcError(GRPC_STATUS.unavailable, "The client has been closed"));
       if (!this.#calls.has(call)) return;
       if (isCut()) return void after(CONNECT_MS, () => refuse("ETIMEDOUT"));
       if (!member.isUp) return refuse("ECONNREFUSED");
@@ -210,4 +210,8 @@ export class EtcdLink {
   #pump(queue: (() => void)[]): void {
     if (!this.#deps.isCut()) queue.shift()?.();
   }
+}
+
+function cancelled(): GrpcError {
+  return new GrpcError(GRPC_STATUS.cancelled, "no answer in time");
 }

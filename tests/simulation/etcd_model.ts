@@ -5,9 +5,8 @@
  * `after`, and nothing runs while nothing happens.
  */
 import type { Buffer } from "node:buffer";
-import { status } from "@grpc/grpc-js";
 import type { After } from "../../server/storage/etcd/after.ts";
-import type { EtcdMember } from "../../server/storage/etcd/client.ts";
+import { GRPC_STATUS, GrpcError, type GrpcServer } from "../../server/storage/etcd/grpc.ts";
 import { EtcdLink, type LinkedMember, type Reply, type ServerStream } from "./etcd_link.ts";
 import {
   decodeModelNumber,
@@ -21,7 +20,7 @@ import {
   encodeModelTransaction,
   encodeModelWatch,
 } from "./etcd_messages.ts";
-import { checkTransaction, EtcdStore, type ModelChange, ModelError, type ModelView } from "./etcd_store.ts";
+import { checkTransaction, EtcdStore, type ModelChange, type ModelView } from "./etcd_store.ts";
 
 export interface EtcdModelDeps {
   readonly members?: number;
@@ -72,9 +71,9 @@ interface Waiter {
 }
 
 interface Proposal {
-  /** Changes the store. Throws ModelError; then nothing was changed. */
+  /** Changes the store. Throws GrpcError; then nothing was changed. */
   readonly apply: () => Buffer;
-  outcome?: Buffer | ModelError;
+  outcome?: Buffer | GrpcError;
   /** The index of its entry once it is committed. */
   index?: number;
 }
@@ -160,7 +159,7 @@ export class EtcdModel {
   }
 
   /** The connections of one client to all members; `inClient` runs what happens in its process. */
-  connect(client: string, inClient: (run: () => void) => void = (run) => run()): readonly EtcdMember[] {
+  connect(client: string, inClient: (run: () => void) => void = (run) => run()): readonly GrpcServer[] {
     return this.#members.map((member) => {
       const link = new EtcdLink({
         after: this.#after,
@@ -256,7 +255,7 @@ export class EtcdModel {
     try {
       this.#dispatch(member, path, message, reply);
     } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
+      if (!(error instanceof GrpcError)) throw error;
       reply(error);
     }
   }
@@ -307,7 +306,7 @@ export class EtcdModel {
         const request = decodeModelTransaction(message);
         checkTransaction(request);
         if (message.length + RAFT_BYTES > MAX_REQUEST_BYTES) {
-          throw new ModelError(status.INVALID_ARGUMENT, "etcdserver: request is too large");
+          throw new GrpcError(GRPC_STATUS.invalidArgument, "etcdserver: request is too large");
         }
         const puts = [...request.success, ...request.failure].some(({ kind }) => kind === "put");
         if (puts) this.#assertSpace();
@@ -344,7 +343,7 @@ export class EtcdModel {
   }
 
   #assertSpace(): void {
-    if (this.#isFull) throw new ModelError(status.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded");
+    if (this.#isFull) throw new GrpcError(GRPC_STATUS.resourceExhausted, "etcdserver: mvcc: database space exceeded");
   }
 
   /** Reads once the member has applied what was committed when a leader with a quorum was asked. */
@@ -374,7 +373,7 @@ export class EtcdModel {
       reply,
       () => proposal.index !== undefined && member.applied >= proposal.index,
       () => {
-        if (proposal.outcome instanceof ModelError) throw proposal.outcome;
+        if (proposal.outcome instanceof GrpcError) throw proposal.outcome;
         return proposal.outcome!;
       },
     );
@@ -389,7 +388,7 @@ export class EtcdModel {
         try {
           reply(answer());
         } catch (error) {
-          if (!(error instanceof ModelError)) throw error;
+          if (!(error instanceof GrpcError)) throw error;
           reply(error);
         }
       },
@@ -421,7 +420,7 @@ export class EtcdModel {
     try {
       proposal.outcome = proposal.apply();
     } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
+      if (!(error instanceof GrpcError)) throw error;
       proposal.outcome = error;
     }
     this.#views.push(this.#store.view);
@@ -601,6 +600,6 @@ function toWay(one: string, other: string): string {
   return [one, other].sort().join(" ");
 }
 
-function unavailable(details: string): ModelError {
-  return new ModelError(status.UNAVAILABLE, details);
+function unavailable(details: string): GrpcError {
+  return new GrpcError(GRPC_STATUS.unavailable, details);
 }

@@ -3,7 +3,6 @@
  * It is the state after the last committed entry; a member that is behind reads an earlier revision of it
  * (etcd `server/storage/mvcc/kvstore.go`, `server/lease/lessor.go`).
  */
-import { status } from "@grpc/grpc-js";
 import type {
   ModelKeyValue,
   ModelOperation,
@@ -12,6 +11,7 @@ import type {
   ModelRangeAnswer,
   ModelTransaction,
 } from "./etcd_messages.ts";
+import { GRPC_STATUS, GrpcError } from "../../server/storage/etcd/grpc.ts";
 
 /** How far a member has applied the log. */
 export interface ModelView {
@@ -23,18 +23,6 @@ export interface ModelView {
 export interface ModelChange {
   readonly isDeletion: boolean;
   readonly kv: ModelKeyValue;
-}
-
-/** An error of etcd with its gRPC code (etcd `api/v3rpc/rpctypes/error.go`). */
-export class ModelError extends Error {
-  readonly code: number;
-  readonly details: string;
-
-  constructor(code: number, details: string) {
-    super(details);
-    this.code = code;
-    this.details = details;
-  }
 }
 
 const NOTHING = new Uint8Array();
@@ -56,12 +44,12 @@ export class EtcdStore {
     return { revision: this.#revision, compacted: this.#compacted };
   }
 
-  /** Reads at a revision, as a member sees it that has applied up to `view`. Throws ModelError. */
+  /** Reads at a revision, as a member sees it that has applied up to `view`. Throws GrpcError. */
   range(request: ModelRange, view: ModelView = this.view): ModelRangeAnswer {
     const { key, rangeEnd, limit, countOnly } = request;
     const revision = request.revision === 0 ? view.revision : request.revision;
     if (revision > view.revision) {
-      throw new ModelError(status.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision");
+      throw new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision is a future revision");
     }
     if (revision < view.compacted) throw compactedError();
     const found: ModelKeyValue[] = [];
@@ -75,7 +63,7 @@ export class EtcdStore {
     return { kvs, more: kvs.length < found.length, count: found.length };
   }
 
-  /** Applies a transaction, whole or not at all. Throws ModelError. */
+  /** Applies a transaction, whole or not at all. Throws GrpcError. */
   transact({ guards, success, failure }: ModelTransaction): {
     readonly succeeded: boolean;
     readonly answers: readonly ModelOperationAnswer[];
@@ -94,11 +82,11 @@ export class EtcdStore {
     return { succeeded, answers };
   }
 
-  /** Forgets the versions before a revision. Throws ModelError. */
+  /** Forgets the versions before a revision. Throws GrpcError. */
   compact(revision: number): void {
     if (revision <= this.#compacted) throw compactedError();
     if (revision > this.#revision) {
-      throw new ModelError(status.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision");
+      throw new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision is a future revision");
     }
     this.#compacted = revision;
   }
@@ -131,7 +119,7 @@ export class EtcdStore {
     this.#leases.set(id, new Set());
   }
 
-  /** Ends a lease and deletes its keys, in one revision. Throws ModelError. */
+  /** Ends a lease and deletes its keys, in one revision. Throws GrpcError. */
   revoke(id: bigint): void {
     const keys = this.#leases.get(id);
     if (keys === undefined) throw leaseError();
@@ -194,16 +182,16 @@ export class EtcdStore {
   }
 }
 
-/** Checks a transaction as a member does before it proposes it. Throws ModelError. */
+/** Checks a transaction as a member does before it proposes it. Throws GrpcError. */
 export function checkTransaction({ guards, success, failure }: ModelTransaction): void {
   if (Math.max(guards.length, success.length, failure.length) > MAX_OPERATIONS) {
-    throw new ModelError(status.INVALID_ARGUMENT, "etcdserver: too many operations in txn request");
+    throw new GrpcError(GRPC_STATUS.invalidArgument, "etcdserver: too many operations in txn request");
   }
   for (const operations of [success, failure]) {
     const put = operations.flatMap((operation) => operation.kind === "put" ? [operation.key] : []);
     const isDeleted = operations.some((operation) => operation.kind === "delete" && put.includes(operation.key));
     if (new Set(put).size === put.length && !isDeleted) continue;
-    throw new ModelError(status.INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request");
+    throw new GrpcError(GRPC_STATUS.invalidArgument, "etcdserver: duplicate key given in txn request");
   }
 }
 
@@ -211,10 +199,10 @@ function isBetween(key: string, first: string, rangeEnd: string): boolean {
   return rangeEnd === "" ? key === first : key >= first && key < rangeEnd;
 }
 
-function compactedError(): ModelError {
-  return new ModelError(status.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted");
+function compactedError(): GrpcError {
+  return new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision has been compacted");
 }
 
-function leaseError(): ModelError {
-  return new ModelError(status.NOT_FOUND, "etcdserver: requested lease not found");
+function leaseError(): GrpcError {
+  return new GrpcError(GRPC_STATUS.notFound, "etcdserver: requested lease not found");
 }

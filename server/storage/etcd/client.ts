@@ -5,11 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
-import { Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
-import { deferSessionDestroy } from "../../connections/http2_sessions.ts";
 import { type After, afterReal } from "./after.ts";
-import { EtcdCredentials } from "./credentials.ts";
-import { etcdError, isCompacted, isUnanswered, isUnsent } from "./errors.ts";
+import { etcdError, isCompacted, isUnanswered } from "./errors.ts";
+import { GRPC_STATUS, GrpcChannel, GrpcError, type GrpcServer } from "./grpc.ts";
 import {
   decodeEtcdStatus,
   decodeLeaseGrant,
@@ -66,21 +64,6 @@ const WRITE_TIMEOUT_MS = 10_000;
 /** The pause between attempts with two members, in milliseconds. */
 const RETRY_MS = 100;
 
-/** Makes a member that knows of no leader refuse at once, instead of waiting for one. */
-const WITH_LEADER = new Metadata();
-WITH_LEADER.set("hasleader", "true");
-
-const CHANNEL_OPTIONS = {
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 5_000,
-  "grpc.keepalive_permit_without_calls": 1,
-  "grpc.max_receive_message_length": -1,
-  "grpc.max_send_message_length": -1,
-  "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.min_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 2_000,
-};
-
 /** A running watch stream of one member. */
 export interface EtcdWatch {
   /** Requests the revision of etcd; the answer is a response without events. */
@@ -89,18 +72,15 @@ export interface EtcdWatch {
   stop(error?: Error): void;
 }
 
-/** A connection to one member. */
-export type EtcdMember = Pick<Client, "makeUnaryRequest" | "makeBidiStreamRequest" | "close">;
-
 /** The parts of a client that tests replace. */
 export interface EtcdClientParts {
-  readonly members?: readonly EtcdMember[];
+  readonly members?: readonly GrpcServer[];
   readonly after?: After;
 }
 
 /** A client of an etcd with one or more members. */
 export class EtcdClient {
-  readonly #members: readonly EtcdMember[];
+  readonly #members: readonly GrpcServer[];
   readonly #after: After;
   readonly #prefix: string;
   /** The member that the next call goes to. */
@@ -196,31 +176,33 @@ export class EtcdClient {
     onEnd: (error: unknown) => void,
   ): EtcdWatch {
     const index = this.#preferred;
-    const stream: ClientDuplexStream<Buffer, Buffer> = this.#members[index]!.makeBidiStreamRequest(
-      "/etcdserverpb.Watch/Watch",
-      same,
-      same,
-      WITH_LEADER,
-    );
+    const key = this.#outer(prefix);
     let ended = false;
     const end = (error: unknown) => {
       if (ended) return;
       ended = true;
-      stream.cancel();
+      call.cancel();
       if (error !== undefined) this.#prefer(index + 1);
       onEnd(error === undefined ? undefined : etcdError("follow", error));
     };
-    stream.on("data", (bytes: Buffer) => {
-      if (ended) return;
-      const response = decodeWatch(bytes);
-      onResponse({ ...response, events: response.events.map((event) => ({ ...event, kv: this.#inner(event.kv) })) });
-    });
-    stream.on("error", end);
-    stream.on("end", () => end(unanswered("etcd ended the watch")));
-    const key = this.#outer(prefix);
-    stream.write(encodeWatch({ key, rangeEnd: endOfPrefix(key), startRevision }));
+    const call = this.#members[index]!.begin(
+      "/etcdserverpb.Watch/Watch",
+      encodeWatch({ key, rangeEnd: endOfPrefix(key), startRevision }),
+      {
+        onMessage: (bytes) => {
+          if (ended) return;
+          const response = decodeWatch(bytes);
+          onResponse({
+            ...response,
+            events: response.events.map((event) => ({ ...event, kv: this.#inner(event.kv) })),
+          });
+        },
+        onEnd: (error) => end(error ?? unanswered("etcd ended the watch")),
+      },
+      true,
+    );
     return {
-      requestProgress: () => void (ended || stream.write(encodeWatch("progress"))),
+      requestProgress: () => void (ended || call.write(encodeWatch("progress"))),
       stop: (error?: Error) => end(error),
     };
   }
@@ -265,19 +247,24 @@ export class EtcdClient {
         return await this.#call(index, path, message, timeoutMs);
       } catch (error) {
         if (isUnanswered(error)) this.#prefer(index + 1);
-        if (!isUnsent(error) || attempt >= this.#members.length) throw etcdError("write", error);
+        if (!(error instanceof GrpcError && error.isUnsent) || attempt >= this.#members.length) {
+          throw etcdError("write", error);
+        }
       }
     }
   }
 
   #call(index: number, path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const call = this.#members[index]!.makeUnaryRequest(path, same, same, message, WITH_LEADER, (error, answer) => {
-        cancelTimer();
-        if (error !== null) reject(error);
-        else if (answer === undefined) reject(unanswered("no answer"));
-        else resolve(answer);
-      });
+      let answer: Buffer | undefined;
+      const call = this.#members[index]!.begin(path, message, {
+        onMessage: (bytes) => answer = bytes,
+        onEnd: (error) => {
+          cancelTimer();
+          if (answer !== undefined && error === undefined) resolve(answer);
+          else reject(error ?? unanswered("no answer"));
+        },
+      }, false);
       // A cancelled call ends with an error of its own.
       const cancelTimer = this.#after(timeoutMs, () => call.cancel());
     });
@@ -322,22 +309,17 @@ export class EtcdClient {
   }
 }
 
-function connect({ servers, caPem, certificate }: EtcdEndpoints): EtcdMember[] {
+function connect({ servers, caPem, certificate }: EtcdEndpoints): GrpcServer[] {
   const secureContext = createSecureContext({
     minVersion: "TLSv1.2",
     ...(caPem === undefined ? {} : { ca: caPem }),
     ...(certificate === undefined ? {} : { cert: certificate.certificatePem, key: certificate.keyPem }),
   });
-  deferSessionDestroy();
-  return servers.map((server) => {
-    const { protocol, host, hostname } = new URL(server);
-    const channel = protocol === "https:" ? new EtcdCredentials(hostname, secureContext) : credentials.createInsecure();
-    return new Client(host, channel, CHANNEL_OPTIONS);
-  });
+  return servers.map((server) => new GrpcChannel(new URL(server), secureContext));
 }
 
-function unanswered(details: string): Error {
-  return Object.assign(new Error(details), { code: status.UNAVAILABLE });
+function unanswered(message: string): GrpcError {
+  return new GrpcError(GRPC_STATUS.unavailable, message);
 }
 
 function toReadOperation({ below, countOnly = false, revision }: ReadRequest): EtcdCall["operation"] {
@@ -351,8 +333,4 @@ function toWriteOperation(writes: readonly GuardedWrite[]): EtcdCall["operation"
   const { guard, value } = write;
   if (value === undefined) return "delete";
   return ("version" in guard ? guard.version : guard.modRevision) === 0 ? "create" : "update";
-}
-
-function same(bytes: Buffer): Buffer {
-  return bytes;
 }

@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { status } from "@grpc/grpc-js";
 import { createFakeAfter } from "../../../tests/support/fake_after.ts";
 import { settle } from "../../../tests/support/fake_clock.ts";
-import { EtcdClient, type EtcdMember } from "./client.ts";
+import { EtcdClient } from "./client.ts";
+import { GRPC_STATUS, GrpcError, type GrpcServer } from "./grpc.ts";
 
-type Answer = Buffer | Error | "none";
+type Answer = Buffer | GrpcError | "none";
 
-function fault(code: number, details: string): Error {
-  return Object.assign(new Error(details), { code, details });
-}
-
-const UNCONNECTED = fault(status.UNAVAILABLE, "No connection established. Last error: refused. Resolution note: ");
-const COMPACTED = fault(status.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted");
+const UNCONNECTED = new GrpcError(GRPC_STATUS.unavailable, "refused", true);
+const COMPACTED = new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision has been compacted");
 const ENDPOINTS = { servers: [], caPem: undefined, certificate: undefined, prefix: "/registry" };
 
 /** `TxnResponse` of a write that took place. */
@@ -24,29 +19,27 @@ const TAKEN = Buffer.from(new BinaryWriter().uint32(16).bool(true).finish());
 /** Creates an etcd that answers every call alike, and watches with the compacted revision. */
 function createMember(answer: Answer, compacted?: number) {
   const calls: string[] = [];
-  const member = {
-    makeUnaryRequest(path: string, ...rest: unknown[]) {
+  const member: GrpcServer = {
+    begin(path, _message, { onMessage, onEnd }, isOpen) {
       calls.push(path);
-      const callback = rest.at(-1) as (error: Error | null, answer?: Buffer) => void;
       const reply = (given: Answer) =>
-        queueMicrotask(() => given instanceof Buffer ? callback(null, given) : callback(given as Error));
-      if (answer !== "none") reply(answer);
-      return { cancel: () => reply(fault(status.CANCELLED, "Cancelled on client")) };
-    },
-    makeBidiStreamRequest(path: string) {
-      calls.push(path);
-      return Object.assign(new EventEmitter(), {
-        cancel: () => undefined,
-        write(this: EventEmitter) {
-          if (compacted === undefined) return;
-          const response = new BinaryWriter().uint32(32).bool(true).uint32(40).int64(compacted).finish();
-          queueMicrotask(() => this.emit("data", Buffer.from(response)));
-        },
-      });
+        queueMicrotask(() => {
+          if (given instanceof Buffer) onMessage(given);
+          onEnd(given instanceof GrpcError ? given : undefined);
+        });
+      if (isOpen && compacted !== undefined) {
+        const response = new BinaryWriter().uint32(32).bool(true).uint32(40).int64(compacted).finish();
+        queueMicrotask(() => onMessage(Buffer.from(response)));
+      }
+      if (!isOpen && answer !== "none") reply(answer);
+      return {
+        write: () => undefined,
+        cancel: () => void (isOpen || reply(new GrpcError(GRPC_STATUS.cancelled, "no answer in time"))),
+      };
     },
     close: () => undefined,
   };
-  return { calls, member: member as unknown as EtcdMember };
+  return { calls, member };
 }
 
 function createClient(...members: readonly ReturnType<typeof createMember>[]) {
@@ -78,8 +71,11 @@ test("EtcdClient.write() ends where no member can be connected to", async () => 
 for (
   const { name, answer } of [
     { name: "no answer", answer: "none" },
-    { name: "a connection that was lost", answer: fault(status.UNAVAILABLE, "Connection dropped") },
-    { name: "etcd's own time that was up", answer: fault(status.UNAVAILABLE, "etcdserver: request timed out") },
+    { name: "a connection that was lost", answer: new GrpcError(GRPC_STATUS.unavailable, "read ECONNRESET") },
+    {
+      name: "etcd's own time that was up",
+      answer: new GrpcError(GRPC_STATUS.unavailable, "etcdserver: request timed out"),
+    },
   ] as const
 ) {
   test(`EtcdClient.write() is never sent twice: ${name}`, async () => {

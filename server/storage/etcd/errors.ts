@@ -1,39 +1,33 @@
 /** Translates etcd's failures into errors with advice for the operator. */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import { status } from "@grpc/grpc-js";
+import { GRPC_STATUS, GrpcError } from "./grpc.ts";
 import { WriteRefusedError } from "../storage.ts";
 
 /** No connection, our own timeout, and the errors of a member that has lost the others. */
 const UNANSWERED: ReadonlySet<number> = new Set([
-  status.UNAVAILABLE,
-  status.CANCELLED,
-  status.DEADLINE_EXCEEDED,
-  status.UNKNOWN,
+  GRPC_STATUS.unavailable,
+  GRPC_STATUS.cancelled,
+  GRPC_STATUS.deadlineExceeded,
+  GRPC_STATUS.unknown,
 ]);
 
 /** True when no member answered or one that cannot serve did, so that another one may succeed. */
 export function isUnanswered(error: unknown): boolean {
   if (error instanceof AppError) return error.code === "unreachable";
-  const code = findGrpcCode(error);
-  return code !== undefined && UNANSWERED.has(code);
+  return error instanceof GrpcError && UNANSWERED.has(error.status);
 }
 
 /** Creates AppError `unreachable` or `io` with advice; `verb` names the failed operation. */
 export function etcdError(verb: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const text = describeFailure(error);
+  const text = getErrorMessage(error);
   const fault = CONNECTION_FAULTS.find(({ pattern }) => pattern.test(text));
   if (fault !== undefined) {
     const { says, hint } = fault;
     return new AppError("unreachable", `cannot ${verb} etcd: ${says}`, { cause: error, hint, retryable: true });
   }
-  const { hint, code } = adviceFor(findGrpcCode(error), text);
+  const { hint, code } = adviceFor(error instanceof GrpcError ? error.status : undefined, text);
   return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
-}
-
-/** True when the call was never sent, because there was no connection. */
-export function isUnsent(error: unknown): boolean {
-  return findGrpcCode(error) === status.UNAVAILABLE && getRawDetails(error).startsWith("No connection established");
 }
 
 /** True when the requested revision is compacted. */
@@ -62,7 +56,7 @@ export function findWriteRefusal(error: unknown): WriteRefusedError | undefined 
 }
 
 interface ConnectionFault {
-  /** Matches the messages of OpenSSL, Node, Deno (rustls) or the gRPC library. */
+  /** Matches the messages of OpenSSL, Node or Deno (rustls). */
   readonly pattern: RegExp;
   readonly says: string;
   readonly hint: string;
@@ -71,12 +65,13 @@ interface ConnectionFault {
 /** Failures of the connection before a call is sent. All may be fixed, so the same call may succeed later. */
 const CONNECTION_FAULTS: readonly ConnectionFault[] = [
   {
-    pattern: /alert certificate required/i,
+    pattern: /alert:? certificate ?required/i,
     says: "it wants a client certificate",
     hint: "give --etcd-certfile and --etcd-keyfile",
   },
   {
-    pattern: /alert (?:unknown ca|bad certificate|certificate|unsupported certificate|access denied|decrypt error)/i,
+    pattern:
+      /alert:? (?:unknown ?ca|bad ?certificate|certificate|unsupported ?certificate|access ?denied|decrypt ?error)/i,
     says: "it refuses our client certificate",
     hint: "check --etcd-certfile: the CA that etcd trusts (its --trusted-ca-file) must have issued it, for client " +
       "authentication, and it must not have expired",
@@ -109,8 +104,8 @@ const CONNECTION_FAULTS: readonly ConnectionFault[] = [
     hint: "check that it runs, and the port; or write http:// in --etcd-servers",
   },
   {
-    pattern: /^(?:Failed to connect|Protocol error)$/,
-    says: "it does not answer as etcd's client port does without TLS",
+    pattern: /^the server does not speak HTTP\/2$/,
+    says: "it does not answer as etcd's client port does",
     hint: "check --etcd-servers: https:// where etcd has a certificate, and its client port, not that of its peers",
   },
 ];
@@ -122,40 +117,14 @@ function adviceFor(
   if (text.includes(SPACE_EXCEEDED)) {
     return { code: "io", hint: "compact and defragment etcd, then disarm its alarm (etcdctl alarm disarm)" };
   }
-  if (code === status.UNAVAILABLE || code === status.CANCELLED) {
+  if (code === GRPC_STATUS.unavailable || code === GRPC_STATUS.cancelled) {
     return {
       code: "unreachable",
       hint: "check --etcd-servers and that a majority of etcd's members is up; nothing stored is lost",
     };
   }
-  if (code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED) {
+  if (code === GRPC_STATUS.unauthenticated || code === GRPC_STATUS.permissionDenied) {
     return { code: "io", hint: "check --etcd-cafile, --etcd-certfile and --etcd-keyfile" };
   }
   return { code: "io", hint: "check etcd's log" };
-}
-
-/** Matches the library's report of a failed connection, in one or more lines. */
-const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)Resolution note:/;
-const WHEN = /\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
-
-function findGrpcCode(error: unknown): number | undefined {
-  const code = error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
-  return code === status.INTERNAL && getRawDetails(error).includes(BROKEN_CONNECTION) ? status.UNAVAILABLE : code;
-}
-
-/** A connection that broke other than by ECONNRESET, such as by EPIPE, which the library calls an internal error. */
-const BROKEN_CONNECTION = "triggered by internal client error: ";
-
-/** Returns etcd's own message, or the failure of the connection, without the details of the gRPC library. */
-function describeFailure(error: unknown): string {
-  if (findGrpcCode(error) === status.CANCELLED) return "no answer in time";
-  const text = getRawDetails(error);
-  const lastError = LAST_ERROR.exec(text)?.[1] ?? text.split(BROKEN_CONNECTION, 2)[1];
-  return (lastError?.trimEnd().replace(/\.$/, "") ?? text).replace(WHEN, "").trimEnd();
-}
-
-function getRawDetails(error: unknown): string {
-  return error instanceof Error && "details" in error && typeof error.details === "string"
-    ? error.details
-    : getErrorMessage(error);
 }
