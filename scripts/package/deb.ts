@@ -5,12 +5,15 @@ import { gzipSync } from "node:zlib";
 import { createAr } from "./ar.ts";
 import { createTar, type TarEntry } from "./tar.ts";
 
-/** A file that the package installs. */
+/** A file or a link that the package installs. */
 export interface PackageFile {
   /** Where, without the first slash. */
   readonly path: string;
   readonly mode: number;
-  readonly data: Uint8Array;
+  /** The content of a file; absent for a link. */
+  readonly data?: Uint8Array;
+  /** The target of a symbolic link. */
+  readonly target?: string;
 }
 
 /** The content of a package. */
@@ -29,8 +32,10 @@ export interface DebianPackage {
 /** The bytes of the package. */
 export function createDeb({ files, control, scripts, configurationFiles, modifiedSeconds }: DebianPackage): Buffer {
   const sorted = [...files].sort((a, b) => a.path < b.path ? -1 : 1);
-  const kilobytes = sorted.reduce((sum, { data }) => sum + Math.ceil(data.length / 1024), 0);
-  const sums = sorted.map(({ path, data }) => `${createHash("md5").update(data).digest("hex")}  ${path}\n`);
+  const kilobytes = sorted.reduce((sum, { data }) => sum + Math.ceil((data?.length ?? 0) / 1024), 0);
+  const sums = sorted.flatMap(({ path, data }) =>
+    data === undefined ? [] : [`${createHash("md5").update(data).digest("hex")}  ${path}\n`]
+  );
   const controlEntries: readonly TarEntry[] = [
     { path: "./", mode: 0o755 },
     text("./conffiles", configurationFiles.map((path) => `/${path}\n`).join("")),

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { createDeb } from "./deb.ts";
-import { CONFIGURATION_FILE, debianFiles } from "./debian_files.ts";
+import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
 import { readLinuxPrograms } from "./linux_programs.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
@@ -22,8 +22,7 @@ async function main(): Promise<void> {
   const root = process.cwd();
   const facts = readBuildFacts(root);
   const version = `${TLSBOOT_VERSION}-${values.revision}`;
-  const edition = { version: TLSBOOT_VERSION, date: facts.date === "unknown" ? "" : facts.date.slice(0, 10) };
-  const beside = await debianFiles(root, edition);
+  const beside = await packageFiles(root, readEdition(facts));
   const control = await readFile(join(root, "packaging", "debian", "control"), "utf8");
   const scripts = Object.fromEntries(
     await Promise.all(

@@ -99,7 +99,8 @@ function packageJson({ name, version, license, exports, imports }: Manifest, pac
     type: "module",
     engines: { node: `>=${MIN_NODE_MAJOR}` },
     exports: { ...Object.fromEntries(entries), "./package.json": "./package.json" },
-    bin: { tlsboot: `./${PROGRAM}` },
+    // kubectl finds the second name as `kubectl tlsboot`.
+    bin: { tlsboot: `./${PROGRAM}`, "kubectl-tlsboot": `./${PROGRAM}` },
     sideEffects: [`./${PROGRAM}`],
     dependencies: Object.fromEntries(dependencies),
   };

@@ -10,6 +10,7 @@ import process from "node:process";
 import { after, before, test } from "node:test";
 import { ROOT, runProgram, start } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
+import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 
@@ -109,6 +110,10 @@ test("it installs: program, user, units, pages, completion, licences", async () 
   assert.match(await root.run("zcat /usr/share/man/man1/tlsboot-up.1.gz"), /^\.TH "TLSBOOT\\-UP" "1" "2/m);
   assert.match(await root.run("cat /usr/share/doc/tlsboot/copyright"), /^Licence: Apache-2\.0$/m);
   await root.run("bash -n /usr/share/bash-completion/completions/tlsboot");
+  // kubectl finds the program by the name of the link.
+  const kubectl = join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl");
+  await copyFile(kubectl, folder.join("share", "kubectl"));
+  assert.equal(JSON.parse(await root.run("/tmp/share/kubectl tlsboot version -o json")).version, version);
 });
 
 test("systemd accepts its units, and rates their exposure as low", async () => {

@@ -167,6 +167,8 @@ test("the package brings the program", async () => {
   // Outside of a checkout the commit is unknown.
   const commit = head.code === 0 ? head.stdout.trim() : "unknown";
   assert.equal(facts.commit.replace(/-modified$/, ""), commit);
+  const plugin = await runProgram(folder.join("node_modules", ".bin", "kubectl-tlsboot"), ["version"], options);
+  assert.deepEqual([plugin.code, plugin.stderr], [0, ""]);
   const demo = await runProgram(program, ["demo", "--nodes", "1"], options);
   assert.equal(demo.code, 0, demo.stderr);
 });

@@ -1,7 +1,7 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
  * an old release, the OpenSSL of a new one, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a
- * web server, age, which opens our backups, clients of Kubernetes, podman, systemd, a browser, and stores of trusted CAs.
+ * web server, age, which opens our backups, clients of Kubernetes, podman, systemd, rpm, a browser, and stores of trusted CAs.
  * Does nothing where they are there.
  */
 import process from "node:process";
@@ -24,6 +24,8 @@ const PROGRAMS = ["python3-kubernetes"];
 const CONTAINERS = ["podman", "runc", "docker-compose"];
 /** The manager of services that runs the units, and a client that asks whether they are ready. */
 const SERVICES = ["systemd", "curl"];
+/** What makes and installs RPM packages, and readers of the languages in which Homebrew and Nix describe one. */
+const PACKAGERS = ["rpm", "ruby", "nix-bin"];
 /** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
 
@@ -42,6 +44,7 @@ async function main(): Promise<void> {
     ...PROGRAMS,
     ...CONTAINERS,
     ...SERVICES,
+    ...PACKAGERS,
     ...BROWSER,
     ...TRUST_STORES,
   ]);

@@ -1,12 +1,14 @@
-/** The files that the Debian package installs beside the program: units, manual pages, completion, licences. */
+/** The files that packages for Linux install beside the program: units, manual pages, completion, licences. */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { type BuildCommit, UNKNOWN_BUILD } from "../../cli/build.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { renderCompletionScript } from "../../cli/framework/completion.ts";
 import { type ManEdition, manName, manTopics, renderMan } from "../../cli/framework/man.ts";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
 import type { PackageFile } from "./deb.ts";
 
 /** The one file that people edit. */
@@ -28,8 +30,16 @@ const EXAMPLES: readonly (readonly [source: string, name: string])[] = [
   ["k9s/plugins.yaml", "k9s-plugins.yaml"],
 ];
 
-/** The files, in no order. */
-export async function debianFiles(root: string, edition: ManEdition): Promise<readonly PackageFile[]> {
+/** Returns the edition of the manual pages that a build has. */
+export function readEdition({ date }: BuildCommit): ManEdition {
+  return { version: TLSBOOT_VERSION, date: date === UNKNOWN_BUILD.date ? "" : date.slice(0, 10) };
+}
+
+/** The name by which kubectl finds the program as `kubectl tlsboot`. */
+const KUBECTL_PLUGIN: PackageFile = { path: "usr/bin/kubectl-tlsboot", mode: 0o777, target: "tlsboot" };
+
+/** Returns the files, in no order; their paths are Debian's. */
+export async function packageFiles(root: string, edition: ManEdition): Promise<readonly PackageFile[]> {
   const systemd = SYSTEMD.map(async ([source, path]) =>
     file(path, await readFile(join(root, "packaging", "systemd", source), "utf8"))
   );
@@ -39,6 +49,7 @@ export async function debianFiles(root: string, edition: ManEdition): Promise<re
   const completion = (shell: "bash" | "zsh" | "fish", path: string): PackageFile =>
     file(`usr/share/${path}`, renderCompletionScript(shell, COMMAND_TABLE.program));
   return [
+    KUBECTL_PLUGIN,
     ...await Promise.all(systemd),
     ...pages,
     completion("bash", "bash-completion/completions/tlsboot"),

@@ -1,0 +1,95 @@
+/**
+ * `deno task rpm [--dist DIR] [--revision N]`: an RPM package of each Linux file in `dist/`, after `deno task build`, with
+ * what the Debian package has. Needs `rpmbuild`, which Debian has in its package `rpm`.
+ */
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { buildSeconds, readBuildFacts } from "../build/facts.ts";
+import { runAside } from "../processes.ts";
+import { type LinuxArchitecture, readLinuxPrograms } from "./linux_programs.ts";
+import { findFolders, type PackageFile } from "./deb.ts";
+import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
+
+/** RPM's names of the processors. */
+const ARCHITECTURES: Readonly<Record<LinuxArchitecture, string>> = { amd64: "x86_64", arm64: "aarch64" };
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { dist: { type: "string", default: "dist" }, revision: { type: "string", default: "1" } },
+  });
+  if (!/^[1-9]\d*$/.test(values.revision)) throw new Error(`--revision: "${values.revision}" found, want a number`);
+  const root = process.cwd();
+  const facts = readBuildFacts(root);
+  // Debian has a folder of its own for completion by zsh.
+  const files = (await packageFiles(root, readEdition(facts))).map((file) => ({
+    ...file,
+    path: file.path.replace("zsh/vendor-completions", "zsh/site-functions"),
+  }));
+  const spec = (await readFile(join(root, "packaging", "rpm", "tlsboot.spec"), "utf8"))
+    .replace("@version@", TLSBOOT_VERSION).replace("@revision@", values.revision);
+  for (const { architecture, program } of await readLinuxPrograms(values.dist)) {
+    const target = ARCHITECTURES[architecture];
+    const name = `tlsboot-${TLSBOOT_VERSION}-${values.revision}.${target}.rpm`;
+    const work = await mkdtemp(join(tmpdir(), "tlsboot-rpm-"));
+    try {
+      await stage([{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...files], join(work, "staging"));
+      await writeFile(join(work, "list"), renderList(["usr/bin/tlsboot", ...files.map(({ path }) => path)]));
+      const places = spec.replace("@staging@", join(work, "staging")).replace("@list@", join(work, "list"));
+      await writeFile(join(work, "tlsboot.spec"), places);
+      await buildRpm(work, target, buildSeconds(facts));
+      await copyFile(join(work, "RPMS", target, name), join(values.dist, name));
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+    process.stdout.write(`${resolve(values.dist, name)}\n`);
+  }
+}
+
+/** Writes the files into the folder that rpmbuild copies. */
+async function stage(files: readonly PackageFile[], folder: string): Promise<void> {
+  for (const { path, mode, data, target } of files) {
+    const to = join(folder, path);
+    await mkdir(dirname(to), { recursive: true });
+    if (target !== undefined) {
+      await symlink(target, to);
+      continue;
+    }
+    await writeFile(to, data ?? "");
+    await chmod(to, mode);
+  }
+}
+
+/** Lists the files as `%files` wants them, and the folders that are ours alone. */
+function renderList(paths: readonly string[]): string {
+  const folders = findFolders(paths).map(({ path }) => path.slice(0, -1)).filter((path) =>
+    /\/tlsboot(?:\/|$)/.test(path)
+  );
+  const lines = [
+    ...folders.map((path) => `%dir /${path}\n`),
+    ...paths.map((path) => `${path === CONFIGURATION_FILE ? "%config(noreplace) " : ""}/${path}\n`),
+  ];
+  return `%defattr(-,root,root)\n${lines.sort().join("")}`;
+}
+
+/** Runs rpmbuild so that the same files give the same bytes, on every host and for every processor. */
+async function buildRpm(work: string, target: string, seconds: number): Promise<void> {
+  const macros = {
+    _topdir: work,
+    _buildhost: "tlsboot",
+    use_source_date_epoch_as_buildtime: "1",
+    clamp_mtime_to_source_date_epoch: "1",
+  };
+  const defines = Object.entries(macros).flatMap(([name, value]) => ["--define", `${name} ${value}`]);
+  const args = ["-bb", "--target", `${target}-linux`, ...defines, join(work, "tlsboot.spec")];
+  const { code, output } = await runAside("rpmbuild", args, { SOURCE_DATE_EPOCH: String(seconds) });
+  if (code !== 0) throw new Error(`rpmbuild ended with ${code}\n${output}`);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});
