@@ -84,6 +84,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     await startApiServer({
       bindAddress: BIND_ADDRESS,
       port: 0,
+      passedSocket: undefined,
       serving: { certificatePem: serving.certificatePem, privateKeyPem: serving.keyPem.reveal() },
       clientCaPem: ca.certificatePem,
       clientIssuersPem: "",
