@@ -39,7 +39,8 @@ export async function readRelease(
   const key = parseMinisignKey(text);
   if (!key.ok) throw new UsageError(`cannot read the release key: ${key.error}`);
   const path = join(folder, SUMS);
-  const [sums, signature] = await Promise.all([read(path), read(`${path}.minisig`)]);
+  const sums = await read(path);
+  const signature = await read(`${path}.minisig`);
   const signed = verifyMinisign(Buffer.from(sums), signature, key.value);
   if (!signed.ok) return err(`${path}: ${signed.error}`);
   const lines = sums.matchAll(/^([0-9a-f]{64}) {2}(.+)$/gm);

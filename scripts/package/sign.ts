@@ -1,12 +1,13 @@
 /**
- * `deno task sign --key FILE [--dist DIR]`: makes `dist/` what a stick carries. Licences, the bill of materials and
- * `verify.sh` come beside the files that are there, `SHA256SUMS` lists them all, and minisign signs it with a secret key
- * that is never in the repository. minisign asks for the password of the key.
+ * `deno task sign --key FILE [--dist DIR] [--url URL]`: makes `dist/` what a stick carries. Licences, the bill of
+ * materials, `verify.sh`, a formula of Homebrew and a flake of Nix come beside the files that are there, `SHA256SUMS` lists
+ * them all, and minisign signs it with a secret key that is never in the repository. minisign asks for the password of the
+ * key. The formula and the flake fetch the files from the URL, by default from the stick.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFile, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { RELEASE_KEY } from "../../cli/release_key.ts";
@@ -17,9 +18,16 @@ import { parseMinisignKey, verifyMinisign } from "../../core/pki/minisign.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
+import { TARGETS, toFileName } from "../build/targets.ts";
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { key: { type: "string" }, dist: { type: "string", default: "dist" } } });
+  const { values } = parseArgs({
+    options: {
+      key: { type: "string" },
+      dist: { type: "string", default: "dist" },
+      url: { type: "string", default: "file:///media/stick" },
+    },
+  });
   if (values.key === undefined) throw new Error("--key: want the secret key of minisign");
   const { dist } = values;
   await writeFile(join(dist, "LICENSES.txt"), renderLicenses());
@@ -34,6 +42,7 @@ async function main(): Promise<void> {
     `${JSON.stringify(createSbom(content), null, 2)}\n`,
   );
   await copyFile(join("packaging", "release", "verify.sh"), join(dist, "verify.sh"));
+  for (const path of RECIPES) await writeFile(join(dist, basename(path)), await renderRecipe(path, dist, values.url));
   const sums = join(dist, "SHA256SUMS");
   await writeFile(sums, await hashFiles(dist));
   const comment = `tlsboot ${TLSBOOT_VERSION}`;
@@ -42,12 +51,31 @@ async function main(): Promise<void> {
   await checkKey(sums);
 }
 
+/** How Homebrew and Nix install a released file. */
+const RECIPES = [join("packaging", "homebrew", "tlsboot.rb"), join("packaging", "nix", "flake.nix")];
+
+/** Fills in a recipe. A target that was not built gets a sum that no file has. */
+async function renderRecipe(path: string, dist: string, url: string): Promise<string> {
+  let text = (await readFile(path, "utf8")).replaceAll("@version@", TLSBOOT_VERSION).replaceAll("@url@", url);
+  const built = await readdir(dist);
+  for (const target of TARGETS) {
+    const name = toFileName(target, TLSBOOT_VERSION);
+    const sum = built.includes(name) ? await hashFile(join(dist, name)) : "0".repeat(64);
+    text = text.replaceAll(`@sha256:${target.name}@`, sum);
+  }
+  return text;
+}
+
+async function hashFile(path: string): Promise<string> {
+  return createHash("sha256").update(await readFile(path)).digest("hex");
+}
+
 /** Lists the files of a folder in the format of sha256sum. */
 async function hashFiles(folder: string): Promise<string> {
   const entries = await readdir(folder, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
   const lines = names.filter((name) => !name.startsWith("SHA256SUMS")).sort().map(async (name) =>
-    `${createHash("sha256").update(await readFile(join(folder, name))).digest("hex")}  ${name}\n`
+    `${await hashFile(join(folder, name))}  ${name}\n`
   );
   return (await Promise.all(lines)).join("");
 }

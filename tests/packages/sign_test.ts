@@ -11,14 +11,17 @@ import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const PROGRAM = `tlsboot-${TLSBOOT_VERSION}-linux-${process.arch}`;
-const SIGNED = ["SHA256SUMS", "SHA256SUMS.minisig", "verify.sh", "LICENSES.txt", `tlsboot-${TLSBOOT_VERSION}.cdx.json`];
+const SIGNED = [
+  ...["SHA256SUMS", "SHA256SUMS.minisig", "verify.sh", "LICENSES.txt", "flake.nix", "tlsboot.rb"],
+  `tlsboot-${TLSBOOT_VERSION}.cdx.json`,
+];
 
 let folder: TempFolder;
 let stick: string;
 let publicKey: string;
 
 before(async () => {
-  await ensureDebianPackages(["minisign"]);
+  await ensureDebianPackages(["minisign", "nix-bin", "ruby"]);
   folder = await createTempFolder();
   await mkdir(folder.join("dist"));
   await copyFile(join(ROOT, "dist", PROGRAM), folder.join("dist", PROGRAM));
@@ -49,8 +52,23 @@ test("SHA256SUMS lists everything on the stick but itself and its signature", as
   const sums = await readFile(join(stick, "SHA256SUMS"), "utf8");
   assert.deepEqual(
     sums.trim().split("\n").map((line) => line.slice(66)),
-    ["LICENSES.txt", PROGRAM, `tlsboot-${TLSBOOT_VERSION}.cdx.json`, "verify.sh"],
+    ["LICENSES.txt", "flake.nix", PROGRAM, `tlsboot-${TLSBOOT_VERSION}.cdx.json`, "tlsboot.rb", "verify.sh"],
   );
+});
+
+test("the formula and the flake are well-formed, and name the sum of the file", async () => {
+  const sums = await readFile(join(stick, "SHA256SUMS"), "utf8");
+  const [, sum = ""] = new RegExp(`^([0-9a-f]{64})  ${PROGRAM}$`, "m").exec(sums) ?? [];
+  for (
+    const [name, program, args] of [["tlsboot.rb", "ruby", ["-c"]], ["flake.nix", "nix-instantiate", [
+      "--parse",
+    ]]] as const
+  ) {
+    const text = await readFile(join(stick, name), "utf8");
+    assert.ok(sum !== "" && text.includes(`"${sum}"`), name);
+    assert.doesNotMatch(text, /@(?:version|url|sha256)/);
+    await runQuietly(program, [...args, join(stick, name)]);
+  }
 });
 
 test("verify.sh and the program accept what was signed", async () => {
