@@ -11,7 +11,9 @@ import { JSON_VALUES, type OpenStorage, SHARED, testStorage } from "../contract/
 import { testStorageModel } from "../contract/storage_model.ts";
 import { createFakeAfter } from "../support/fake_after.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
+import type { ModelOperation } from "./etcd_messages.ts";
 import { EtcdModel } from "./etcd_model.ts";
+import { EtcdStore } from "./etcd_store.ts";
 
 const ENDPOINTS = { servers: ["etcd"], caPem: undefined, certificate: undefined, prefix: "/registry" };
 
@@ -45,6 +47,20 @@ for (const members of [1, 3]) {
   testStorage(`openEtcdStorage() on a simulated etcd of ${members}`, openOn(members), SHARED);
   testStorageModel(`openEtcdStorage() on a simulated etcd of ${members}`, openOn(members), 10, 1);
 }
+
+test("EtcdStore keeps the change at the revision of a compaction, with which a watch may begin", () => {
+  const store = new EtcdStore();
+  const perform = (operation: ModelOperation) => store.transact({ guards: [], success: [operation], failure: [] });
+  perform({ kind: "put", key: "a", value: Buffer.from("1"), lease: 0n });
+  perform({ kind: "put", key: "b", value: Buffer.from("2"), lease: 0n });
+  perform({ kind: "delete", key: "a" });
+  const { revision } = store.view;
+  store.compact(revision);
+  store.forgetBefore(revision);
+  const [deletion, ...others] = store.changes("a", "z", revision - 1, revision);
+  assert.deepEqual([deletion?.isDeletion, deletion?.kv.key, others.length], [true, "a", 0]);
+  assert.deepEqual(store.changes("a", "z", 0, revision - 1), []);
+});
 
 test("a simulated etcd keeps what it acknowledged and reads are current, whatever fails", async () => {
   const { after, advance } = createFakeAfter();

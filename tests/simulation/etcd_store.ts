@@ -36,7 +36,7 @@ export class EtcdStore {
   readonly #versions = new Map<string, ModelChange[]>();
   /** The keys of the versions, in order. */
   readonly #order: string[] = [];
-  /** The changes since the last compaction, in order. */
+  /** The changes from the revision of the last compaction on, in order. */
   #changes: ModelChange[] = [];
   readonly #leases = new Map<bigint, Set<string>>();
 
@@ -91,9 +91,9 @@ export class EtcdStore {
     this.#compacted = revision;
   }
 
-  /** Frees what no member can read any more. */
+  /** Frees what no member can read any more; a watch may begin with the change at the revision of the compaction. */
   forgetBefore(revision: number): void {
-    this.#changes = this.#changes.filter(({ kv }) => kv.modRevision > revision);
+    this.#changes = this.#changes.filter(({ kv }) => kv.modRevision >= revision);
     for (const [key, versions] of this.#versions) {
       const kept = versions.findLastIndex(({ kv }) => kv.modRevision <= revision);
       const isGone = kept >= 0 && versions[kept]!.isDeletion;

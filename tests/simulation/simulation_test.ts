@@ -85,7 +85,6 @@ for (
     { plant: "write-behind", want: /was acknowledged \S+ at revision \d+, which was not committed/ },
     { plant: "revocation-forgotten-at-restart", want: /revoked by its \w+, was accepted as system:node:/ },
     { plant: "revoked-connection-stays", want: /is open 4000 ms after the acknowledgement/ },
-    { plant: "serial-number-twice", want: /serial number 01 was issued twice|have the serial number 01/ },
   ]
 ) {
   test(`simulate: the planted bug ${plant} is found`, async () => {
