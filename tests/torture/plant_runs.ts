@@ -30,7 +30,7 @@ export async function runPlants(names: string): Promise<number> {
   const plants = findPlants(names);
   const isAll = plants === PLANTS;
   const finders = isAll ? [...new Map(plants.map(({ finder }) => [toCommand(finder), finder])).values()] : [];
-  if (isAll) assertTypes(process.cwd(), plants.flatMap(({ patches }) => patches));
+  if (isAll) { for (const patches of groupPatches(plants)) assertTypes(process.cwd(), patches); }
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-plant-"));
   let surprises = 0;
   const report = (name: string, finder: Finder, { isAsExpected, seconds, account }: Outcome): void => {
@@ -77,6 +77,18 @@ async function runFinder(folder: string, finder: Finder, plant: Plant | undefine
 const PLANT_ON_NODE = pathToFileURL(join(process.cwd(), "tests", "torture", "plant_on_node.ts")).href;
 /** The lines of a run that explain why it was not as expected. */
 const END_LINES = 6;
+
+/** Groups the patches of plants, so that those of two plants in one group are in different files: they may contradict. */
+function groupPatches(plants: readonly Plant[]): readonly (readonly Patch[])[] {
+  const groups: Patch[][] = [];
+  for (const { patches } of plants) {
+    const files = new Set(patches.map(({ file }) => file));
+    const free = groups.find((group) => group.every(({ file }) => !files.has(file)));
+    if (free === undefined) groups.push([...patches]);
+    else free.push(...patches);
+  }
+  return groups;
+}
 
 /** Throws an Error when patched sources have type errors: a bug that a compiler finds shows nothing. */
 function assertTypes(root: string, patches: readonly Patch[]): void {

@@ -47,6 +47,22 @@ const SIMULATED: Finder = {
 /** The same for bugs that only a kill at the right moment shows; the run ends as soon as one has. */
 const OFTEN_KILLED: Finder = { task: "torture", flags: ["--kills", "20", "--nodes", "8", "--seed", "22"] };
 
+/** Three servers on an etcd of three members; the networks between them are cut, one at a time. */
+const PARTED: Finder = {
+  task: "torture",
+  flags: ["--servers", "3", "--faults", "partition", "--seconds", "30", "--nodes", "4", "--seed", "22"],
+};
+/** Three servers and members are held up, one at a time. */
+const PAUSED: Finder = {
+  task: "torture",
+  flags: ["--servers", "3", "--faults", "pause", "--seconds", "30", "--nodes", "4", "--seed", "25"],
+};
+/** Servers and members are killed, and etcd is compacted, so that a server that starts has less history than the others. */
+const COMPACTED: Finder = {
+  task: "torture",
+  flags: ["--servers", "3", "--faults", "kill,compact", "--kills", "6", "--nodes", "4", "--seed", "22"],
+};
+
 export const PLANTS: readonly Plant[] = [
   {
     name: "write-behind",
@@ -202,6 +218,40 @@ export const PLANTS: readonly Plant[] = [
     fault: /was signed twice|has the records/,
   },
   {
+    name: "certificate-without-approval",
+    harm: "the decision about who gets a certificate: a request that is pending gets one",
+    patches: [{
+      file: "controllers/signer.ts",
+      before: "&& isApproved(csr) && !isFailed(csr)",
+      after: "&& !isFailed(csr)",
+    }],
+    finder: LONE,
+    fault: /has a certificate, and was not approved$/,
+  },
+  {
+    name: "approval-of-another-request",
+    harm: "the decision about who gets a certificate: another request of the same name is approved",
+    patches: [
+      {
+        file: "server/registry/update.ts",
+        before: "if (Number(sent) !== stored.revision) throw",
+        after: 'if (target.subresource !== "approval" && Number(sent) !== stored.revision) throw',
+      },
+      {
+        file: "server/registry/update.ts",
+        before: 'if (sent === "" || sent === kept) return;',
+        after: 'if (sent === "" || sent === kept || target.subresource === "approval") return;',
+      },
+      {
+        file: "server/registry/update.ts",
+        before: "uid: object.metadata.uid ?? old.metadata.uid,",
+        after: 'uid: target.subresource === "approval" ? old.metadata.uid : object.metadata.uid ?? old.metadata.uid,',
+      },
+    ],
+    finder: LONE,
+    fault: /was Approved in the place of |was Denied in the place of /,
+  },
+  {
     name: "serial-number-twice",
     harm: "the revocation of one certificate alone: another one has its serial number",
     patches: [{
@@ -277,6 +327,68 @@ export const PLANTS: readonly Plant[] = [
     }],
     finder: SIMULATED,
     fault: /^the certificate of node-\d+ has expired$/,
+  },
+  {
+    name: "stale-mirror-read",
+    harm: "the newest state: a server shows what was there before the writes that another one has acknowledged",
+    patches: [{
+      file: "server/storage/etcd/storage.ts",
+      before: "    await this.#parts.mirror.reach(revision, true);\n    this.#currentAtMs",
+      after: "    if (revision < 0) return;\n    this.#currentAtMs",
+    }],
+    finder: PARTED,
+    fault: /^linearizable: /,
+  },
+  {
+    name: "unknown-write-repeated",
+    harm: "the truth about a write: it is refused, as a conflict with itself",
+    patches: [
+      {
+        file: "server/storage/etcd/client.ts",
+        before: "return await this.#call(index, path, message, timeoutMs);",
+        after: "return await this.#call(index, path, message, attempt === 1 ? 50 : timeoutMs);",
+      },
+      {
+        file: "server/storage/etcd/client.ts",
+        before: "if (!isUnsent(error) || attempt",
+        after: "if (!isUnsent(error) && !isUnanswered(error) || attempt",
+      },
+    ],
+    finder: PARTED,
+    fault: /^nothing else: .*(?:was refused with|written twice)|^linearizable: /,
+  },
+  {
+    name: "lease-kept-after-pause",
+    harm: "the single writer: two servers approve, sign and clean at the same time",
+    patches: [{
+      file: "controllers/leader_election.ts",
+      before: "{ lease: leaseName });\n        return;\n",
+      after: "{ lease: leaseName });\n",
+    }],
+    finder: PAUSED,
+    fault: /^two servers run the controllers/,
+  },
+  {
+    name: "gap-at-etcd-resume",
+    harm: "one change for all clients of a server that has lost its connection to etcd",
+    patches: [{
+      file: "server/storage/etcd/mirror.ts",
+      before: "      this.#engine.revision + 1,\n",
+      after: '      this.#engine.revision + (this.#lastFault === "" ? 1 : 2),\n',
+    }],
+    finder: COMPACTED,
+    fault: /^(?:reliable|resumable|bookmarkable): .*was missed$|^reads at a revision: /,
+  },
+  {
+    name: "compacted-revision-served",
+    harm: "the changes that etcd has forgotten: a client that asks for them gets the later ones, without a word",
+    patches: [{
+      file: "server/storage/memory/engine.ts",
+      before: "    if (revision < this.compactedRevision) throw",
+      after: "    if (revision < 0) throw",
+    }],
+    finder: COMPACTED,
+    fault: /^(?:reliable|resumable|bookmarkable): .*was missed$|^reads at a revision: /,
   },
 ];
 
