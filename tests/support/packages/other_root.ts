@@ -17,18 +17,20 @@ export interface OtherRoot extends AsyncDisposable {
 }
 
 /**
- * Starts the namespaces in a new control group, which is removed after them. The group is made in the second version of
- * control groups, which every kernel has, in a mount that no one else sees.
+ * Starts the namespaces in a new control group, and removes the group after them. It is one of the second version of control
+ * groups, which every kernel has, in a mount that no one else sees. All of it is killed when a runner of tests that is
+ * interrupted ends its group of processes, which unshare ignores.
  */
 const OUTER = `set -e
 mount --make-rprivate /
 mount -t cgroup2 tlsboot-groups "$1"
 group="$1/tlsboot-root-$$"
 mkdir "$group"
-echo $$ > "$group/cgroup.procs"
-unshare --mount --pid --cgroup --net --uts --ipc --fork --kill-child sh -c "$INNER" sh "$1" "$2" || true
-echo $$ > "$1/cgroup.procs"
-find "$group" -depth -type d -exec rmdir {} +
+sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$group" \\
+  unshare --mount --pid --cgroup --net --uts --ipc --fork --kill-child sh -c "$INNER" sh "$1" "$2" &
+trap 'echo 1 > "$group/cgroup.kill"' INT TERM
+while kill -0 $! 2> /dev/null; do wait $! || true; done
+until find "$group" -depth -type d -exec rmdir {} + 2> /dev/null; do sleep 0.1; done
 `;
 
 /**
