@@ -62,6 +62,11 @@ const COMPACTED: Finder = {
   task: "torture",
   flags: ["--servers", "3", "--faults", "kill,compact", "--kills", "6", "--nodes", "4", "--seed", "22"],
 };
+/** The same for bugs that only those meet who come back to a server that has started after a compaction. */
+const OFTEN_COMPACTED: Finder = {
+  task: "torture",
+  flags: ["--servers", "3", "--faults", "kill,compact", "--kills", "12", "--nodes", "4", "--seed", "22"],
+};
 
 export const PLANTS: readonly Plant[] = [
   {
@@ -248,7 +253,7 @@ export const PLANTS: readonly Plant[] = [
         after: 'uid: target.subresource === "approval" ? old.metadata.uid : object.metadata.uid ?? old.metadata.uid,',
       },
     ],
-    finder: LONE,
+    finder: OFTEN_KILLED,
     fault: /was Approved in the place of |was Denied in the place of /,
   },
   {
@@ -345,8 +350,22 @@ export const PLANTS: readonly Plant[] = [
     patches: [
       {
         file: "server/storage/etcd/client.ts",
+        before: '() => this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS),',
+        after: '() => this.#callOnce("/etcdserverpb.KV/Txn", message, isContent(writes) ? 3 : WRITE_TIMEOUT_MS),',
+      },
+      {
+        file: "server/storage/etcd/client.ts",
+        before: "function same(bytes: Buffer)",
+        after: `function isContent([write]: readonly GuardedWrite[]): boolean {
+  return write?.key.includes("/configmaps/default/shared-") === true;
+}
+
+function same(bytes: Buffer)`,
+      },
+      {
+        file: "server/storage/etcd/client.ts",
         before: "return await this.#call(index, path, message, timeoutMs);",
-        after: "return await this.#call(index, path, message, attempt === 1 ? 50 : timeoutMs);",
+        after: "return await this.#call(index, path, message, attempt === 1 ? timeoutMs : WRITE_TIMEOUT_MS);",
       },
       {
         file: "server/storage/etcd/client.ts",
@@ -387,7 +406,7 @@ export const PLANTS: readonly Plant[] = [
       before: "    if (revision < this.compactedRevision) throw",
       after: "    if (revision < 0) throw",
     }],
-    finder: COMPACTED,
+    finder: OFTEN_COMPACTED,
     fault: /^(?:reliable|resumable|bookmarkable): .*was missed$|^reads at a revision: /,
   },
 ];
