@@ -355,12 +355,12 @@ export const PLANTS: readonly Plant[] = [
       },
       {
         file: "server/storage/etcd/client.ts",
-        before: "function same(bytes: Buffer)",
+        before: "function toReadOperation(",
         after: `function isContent([write]: readonly GuardedWrite[]): boolean {
   return write?.key.includes("/configmaps/default/shared-") === true;
 }
 
-function same(bytes: Buffer)`,
+function toReadOperation(`,
       },
       {
         file: "server/storage/etcd/client.ts",
@@ -369,8 +369,8 @@ function same(bytes: Buffer)`,
       },
       {
         file: "server/storage/etcd/client.ts",
-        before: "if (!isUnsent(error) || attempt",
-        after: "if (!isUnsent(error) && !isUnanswered(error) || attempt",
+        before: "if (!(error instanceof GrpcError && error.isUnsent) || attempt",
+        after: "if (!isUnanswered(error) || attempt",
       },
     ],
     finder: PARTED,
