@@ -30,7 +30,7 @@ const READ_BACK = 0.5;
 const MAX_FILLER = 2_000;
 /** The number of revisions that most reads of an old one go back, and the share of the others. */
 const RECENT = 40;
-const OLD_READS = 0.1;
+const OLD_READS = 0.3;
 /** Answers that a write may get because another client was faster; 422 is for a patch with the uid of a deleted object. */
 const LOST_RACES = [404, 409, 422];
 /** Answers that a read may get: what it asked for is gone, or not there yet. */

@@ -42,7 +42,7 @@ const PAUSE_MS = 200;
 /** The longest time after which the server ends a watch by itself. */
 const LONGEST_WATCH_SECONDS = 20;
 /** The share of connections that begin at an old revision, to see all changes since again. */
-const OLD_STARTS = 0.05;
+const OLD_STARTS = 0.15;
 const EXPIRED = 410;
 const UNAVAILABLE = 503;
 
