@@ -521,6 +521,15 @@ test("the judge accepts that an object was not there before another one of its n
   assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
 });
 
+test("the judge accepts that an object is gone after a deletion that no watch has seen, and not without one", async () => {
+  const read = call(250, 255, "get", { name: "a", resourceVersion: "2", status: 404 });
+  const deletion = call(200, 205, "delete", { name: "a", deleted: A2.uid });
+  const watched = [watch(1, 90, 1), event(1, 150, "ADDED", A2)];
+  const records = [write(100, "create", A2), ...watched, read];
+  assert.deepEqual(listVerdictFaults(await judge([...records, deletion], {})), []);
+  assert.match(listVerdictFaults(await judge(records, {})).join(), /found nothing, though it was there at revision 2/);
+});
+
 test("the judge knows which requests a selector by signer includes", async () => {
   const resource = "certificatesigningrequests.certificates.k8s.io";
   const request = (name: string, resourceVersion: number, signerName: string): RecordedState => ({

@@ -221,6 +221,9 @@ func (m *model) judgeGet(c *call) bool {
 		if !changes.isCovered(c.namespace, last, max(last, wanted, m.newestBefore(c.end))) {
 			return false // it may have been deleted unseen
 		}
+		if m.mayBeDeleted(c, last) {
+			return false
+		}
 		m.faultOf(r, "reads at a revision", "found nothing, though it was there at revision %d and ever since", last)
 		return true
 	}
@@ -235,6 +238,16 @@ func (m *model) judgeGet(c *call) bool {
 		m.faultOf(r, "reads at a revision", "shows revision %d, which was written %s later", one.revision, duration(after-c.end))
 	}
 	return true
+}
+
+// mayBeDeleted reports whether a call may have deleted the object of a read after its last known revision. The revision of
+// that deletion is unknown: the answer does not have it, and no watch lasted long enough to see it.
+func (m *model) mayBeDeleted(r *call, last int64) bool {
+	return slices.ContainsFunc(m.calls, func(c *call) bool {
+		isDeletion := c.verb == "delete" && c.key() == r.key() || c.verb == "deletecollection" && c.namespace == r.namespace
+		return isDeletion && c.resource == r.resource && (c.status < 300 || c.isUnknown()) && c.begin < r.end &&
+			c.end > m.madeAfter(last)
+	})
 }
 
 // judgeExpiry judges a 410: the revision must be older than what is kept.
