@@ -8,7 +8,7 @@ import type { EventLeases } from "./leases.ts";
 import { currentRevision, type EtcdMirror } from "./mirror.ts";
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
-import { createStorageEvent } from "../stored.ts";
+import { createStorageEvent, createStored } from "../stored.ts";
 import { assertOneOfEachResource, checkWrite, SingleWrites } from "../transaction.ts";
 import type { WatchListener } from "../watchers.ts";
 import {
@@ -90,15 +90,15 @@ export class EtcdStorage extends SingleWrites implements Storage {
       assertOneOfEachResource(writes);
       const replaced = await this.#findReplaced(writes);
       if (writes.length === 0) return [];
-      const answer = await this.#write(writes.map((write) => this.#toGuardedWrite(write)));
+      const guarded = writes.map((write) => this.#toGuardedWrite(write));
+      const answer = await this.#write(guarded);
       if (!answer.succeeded) return await this.#refuse(writes, answer);
       const { revision } = answer;
       // Watches get the changes before the write resolves.
       await this.#parts.mirror.reach(revision, false);
-      return writes.map(({ kind, key }, index) => {
-        const written = kind === "delete" ? undefined : this.#written(key, revision);
-        return createStorageEvent(key, revision, written, replaced[index]);
-      });
+      return guarded.map((write, index) =>
+        createStorageEvent(write.key, revision, this.#written(write, revision), replaced[index])
+      );
     });
   }
 
@@ -228,13 +228,20 @@ export class EtcdStorage extends SingleWrites implements Storage {
     throw kind === "create" ? new AlreadyExistsError(key) : new RevisionConflictError(key, mirror.engine.get(key));
   }
 
-  #written(key: string, revision: number): Stored {
-    const { engine } = this.#parts.mirror;
+  /** Returns the state that a write has made; undefined for a deletion. */
+  #written({ key, value }: GuardedWrite, revision: number): Stored | undefined {
+    if (value === undefined) return undefined;
+    const { mirror: { engine }, values } = this.#parts;
     const newest = engine.get(key);
     if (newest?.revision === revision) return newest;
-    const event = engine.eventsSince(revision - 1).find((candidate) => candidate.key === key);
+    const event = revision > engine.compactedRevision
+      ? engine.eventsSince(revision - 1).find((candidate) => candidate.key === key)
+      : undefined;
     if (event?.current !== undefined) return event.current;
-    throw new AppError("internal", `cannot find what was written to "${key}" at revision ${revision}`);
+    // The mirror was loaded again at a later revision, at which someone had changed the key.
+    const object = values.decode(key, value);
+    if (object === undefined) throw new AppError("internal", `cannot find what was written to "${key}"`);
+    return createStored(key, object, revision);
   }
 
   /** Runs an operation that dispose waits for. */

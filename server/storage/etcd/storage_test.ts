@@ -11,9 +11,10 @@ import { createStored } from "../stored.ts";
 
 /** A store of one object, `/registry/a` of revision 2, whose mirror has everything unless a test says otherwise. */
 function createStorage(
-  { client = {}, mirror = {} }: {
+  { client = {}, mirror = {}, values = {} }: {
     readonly client?: Partial<EtcdStorageParts["client"]>;
     readonly mirror?: Partial<EtcdMirror>;
+    readonly values?: Partial<EtcdStorageParts["values"]>;
   },
 ) {
   const engine = new Engine({
@@ -43,7 +44,7 @@ function createStorage(
     } as unknown as EtcdMirror,
     leases: new EventLeases({ grantLease: async () => ++leases }, clock, 3_600_000),
     clock,
-    values: { root: "/registry/", prefixes: [], encode: () => Buffer.alloc(0), decode: () => undefined },
+    values: { root: "/registry/", prefixes: [], encode: () => Buffer.alloc(0), decode: () => undefined, ...values },
     stop: async () => undefined,
   });
   return { storage, engine, clock, isClosed: () => closed };
@@ -89,6 +90,25 @@ test("EtcdStorage gives up where the second lease is gone too", async () => {
   });
   await assert.rejects(storage.create("/registry/events/x/e", { metadata: { name: "e" } }), /lease not found/);
   assert.equal(sent, 2);
+});
+
+test("EtcdStorage answers with what it wrote when its mirror was loaded again at a later revision", async () => {
+  const { storage, engine } = createStorage({
+    client: {
+      write([{ key }]: readonly [GuardedWrite]) {
+        const current = createStored(key, { metadata: { name: "b", uid: "of another server" } }, 7);
+        const change = { event: { key, revision: 7, current }, at: 0 };
+        engine.apply([change], { revision: 7, count: 1, forgotten: [] });
+        return Promise.resolve({ succeeded: true, revision: 3, current: [] });
+      },
+    },
+    values: {
+      encode: (_key, object) => Buffer.from(JSON.stringify(object)),
+      decode: (_key, value) => JSON.parse(value.toString()),
+    },
+  });
+  const created = await storage.create("/registry/b", { metadata: { name: "b" } });
+  assert.deepEqual(created.object, { metadata: { name: "b", resourceVersion: "3" } });
 });
 
 test("EtcdStorage that is closed finishes a deletion that has only begun", async () => {
