@@ -9,7 +9,7 @@ import process from "node:process";
 import { after, before, test } from "node:test";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../../scripts/processes.ts";
-import { type Finished, ROOT, runProgram, runTlsboot } from "../support/child.ts";
+import { type Finished, ROOT, runProgram } from "../support/child.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 import { LATER_VERSION, makeSecondBuild, writeVariant } from "../support/packages/second_build.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
@@ -223,7 +223,10 @@ test("on a full disk nothing is changed", async () => {
 
 test("the sources and files of packages are not upgraded", async () => {
   const stick = await makeStick();
-  const sources = await runTlsboot(["upgrade", stick, "--release-key", folder.join("key.pub")]);
+  const sources = await runProgram(process.execPath, [
+    ...["run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")],
+    ...["upgrade", stick, "--release-key", folder.join("key.pub")],
+  ]);
   assert.equal(sources.code, 1);
   assert.match(sources.stderr, /cannot upgrade ".*": it is the runtime of the sources or of the npm package/);
   const lines = `mount --bind ${released} /usr/bin/env && /usr/bin/env upgrade ${stick} --release-key ${
