@@ -84,7 +84,7 @@ for (
   const { plant, want } of [
     { plant: "write-behind", want: /was acknowledged \S+ at revision \d+, which was not committed/ },
     { plant: "revocation-forgotten-at-restart", want: /revoked by its \w+, was accepted as system:node:/ },
-    { plant: "revoked-connection-stays", want: /is open 4000 ms after the acknowledgement/ },
+    { plant: "revoked-connection-stays", want: /is open \d+ ms after the acknowledgement/ },
   ]
 ) {
   test(`simulate: the planted bug ${plant} is found`, async () => {
