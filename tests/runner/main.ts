@@ -74,9 +74,9 @@ const LINES_EACH = 20;
 
 /**
  * The number of test processes that run side by side for each core. Most tests wait most of the time, for a program to
- * start or for a deadline; those before a real Kubernetes wait the longest.
+ * start or for a deadline. With more of them, a slow machine makes programs miss the time that tests give them.
  */
-const LANES_PER_CORE = { unit: 3, interop: 4 };
+const LANES_PER_CORE = 3;
 
 /** The number of files of unit tests that share a process. A process for each file would take twice as long. */
 const FILES_IN_A_BATCH = 24;
@@ -151,7 +151,7 @@ async function main(): Promise<number> {
       ? await planUnitTests(filters, reports, { isAll: values.all, isBinary: values.binary })
       : planBatches(deno(await createPeerEnvironment(suite, values.binary)), await findFiles(SUITES[suite], filters));
     if (batches.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
-    const lanes = availableParallelism() * (NEEDS_PEERS.includes(suite) ? LANES_PER_CORE.interop : LANES_PER_CORE.unit);
+    const lanes = availableParallelism() * LANES_PER_CORE;
     const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
     if (values.timings) process.stdout.write(formatTimings(results));
     for (const name of new Set(batches.map(({ runtime }) => runtime.name))) {
