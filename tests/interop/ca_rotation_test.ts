@@ -31,10 +31,10 @@ const KUBELETS = 3;
 const ASKED = 20;
 
 /**
- * Certificates are backdated by five minutes, so that a kubelet, which renews at 70 to 90 % of the whole, does so within a
- * minute. The machines of the fleet have longer ones from before, and renew only because the rotation asks them to.
+ * Certificates are backdated by five minutes, so that a kubelet, which renews at 70 to 90 % of the whole, does so within three
+ * minutes. The machines of the fleet have longer ones from before, and renew only because the rotation asks them to.
  */
-const SHORT_LIFE = "100s";
+const SHORT_LIFE = "200s";
 const STEP_WITHIN_MS = 300_000;
 
 /** How much of what the machines wrote is shown when some of them are left behind. */
