@@ -5,23 +5,19 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { createDeb } from "./deb.ts";
 import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
-import { readLinuxPrograms } from "./linux_programs.ts";
+import { parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { dist: { type: "string", default: "dist" }, revision: { type: "string", default: "1" } },
-  });
-  if (!/^[1-9]\d*$/.test(values.revision)) throw new Error(`--revision: "${values.revision}" found, want a number`);
+  const { dist, revision } = parsePackageFlags();
   const root = process.cwd();
   const facts = readBuildFacts(root);
-  const version = `${TLSBOOT_VERSION}-${values.revision}`;
+  const version = `${TLSBOOT_VERSION}-${revision}`;
   const beside = await packageFiles(root, readEdition(facts));
   const control = await readFile(join(root, "packaging", "debian", "control"), "utf8");
   const scripts = Object.fromEntries(
@@ -29,7 +25,7 @@ async function main(): Promise<void> {
       SCRIPTS.map(async (name) => [name, await readFile(join(root, "packaging", "debian", name), "utf8")] as const),
     ),
   );
-  for (const { architecture, program } of await readLinuxPrograms(values.dist)) {
+  for (const { architecture, program } of await readLinuxPrograms(dist)) {
     const deb = createDeb({
       files: [{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...beside],
       control: control.replace("@version@", version).replace("@architecture@", architecture),
@@ -37,7 +33,7 @@ async function main(): Promise<void> {
       configurationFiles: [CONFIGURATION_FILE],
       modifiedSeconds: buildSeconds(facts),
     });
-    const path = join(values.dist, `tlsboot_${version}_${architecture}.deb`);
+    const path = join(dist, `tlsboot_${version}_${architecture}.deb`);
     await writeFile(path, deb);
     process.stdout.write(`${path}: ${(deb.length / 1e6).toFixed(1)} MB\n`);
   }

@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 
 /** Debian's names of the processors, which are those of container images too. */
@@ -32,4 +33,13 @@ export async function readLinuxPrograms(dist: string): Promise<readonly LinuxPro
     throw new Error(`no tlsboot-${TLSBOOT_VERSION}-linux-… in ${dist}: run deno task build first`);
   }
   return found;
+}
+
+/** Reads the flags of a task that makes packages: the folder of the released files, and the revision of the package. */
+export function parsePackageFlags(): { readonly dist: string; readonly revision: string } {
+  const { values } = parseArgs({
+    options: { dist: { type: "string", default: "dist" }, revision: { type: "string", default: "1" } },
+  });
+  if (!/^[1-9]\d*$/.test(values.revision)) throw new Error(`--revision: "${values.revision}" found, want a number`);
+  return values;
 }

@@ -6,11 +6,10 @@ import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } fro
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { runAside } from "../processes.ts";
-import { type LinuxArchitecture, readLinuxPrograms } from "./linux_programs.ts";
+import { type LinuxArchitecture, parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
 import { findFolders, type PackageFile } from "./deb.ts";
 import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
 
@@ -18,10 +17,7 @@ import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.t
 const ARCHITECTURES: Readonly<Record<LinuxArchitecture, string>> = { amd64: "x86_64", arm64: "aarch64" };
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { dist: { type: "string", default: "dist" }, revision: { type: "string", default: "1" } },
-  });
-  if (!/^[1-9]\d*$/.test(values.revision)) throw new Error(`--revision: "${values.revision}" found, want a number`);
+  const { dist, revision } = parsePackageFlags();
   const root = process.cwd();
   const facts = readBuildFacts(root);
   // Debian has a folder of its own for completion by zsh.
@@ -30,10 +26,10 @@ async function main(): Promise<void> {
     path: file.path.replace("zsh/vendor-completions", "zsh/site-functions"),
   }));
   const spec = (await readFile(join(root, "packaging", "rpm", "tlsboot.spec"), "utf8"))
-    .replace("@version@", TLSBOOT_VERSION).replace("@revision@", values.revision);
-  for (const { architecture, program } of await readLinuxPrograms(values.dist)) {
+    .replace("@version@", TLSBOOT_VERSION).replace("@revision@", revision);
+  for (const { architecture, program } of await readLinuxPrograms(dist)) {
     const target = ARCHITECTURES[architecture];
-    const name = `tlsboot-${TLSBOOT_VERSION}-${values.revision}.${target}.rpm`;
+    const name = `tlsboot-${TLSBOOT_VERSION}-${revision}.${target}.rpm`;
     const work = await mkdtemp(join(tmpdir(), "tlsboot-rpm-"));
     try {
       await stage([{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...files], join(work, "staging"));
@@ -41,11 +37,11 @@ async function main(): Promise<void> {
       const places = spec.replace("@staging@", join(work, "staging")).replace("@list@", join(work, "list"));
       await writeFile(join(work, "tlsboot.spec"), places);
       await buildRpm(work, target, buildSeconds(facts));
-      await copyFile(join(work, "RPMS", target, name), join(values.dist, name));
+      await copyFile(join(work, "RPMS", target, name), join(dist, name));
     } finally {
       await rm(work, { recursive: true, force: true });
     }
-    process.stdout.write(`${resolve(values.dist, name)}\n`);
+    process.stdout.write(`${resolve(dist, name)}\n`);
   }
 }
 

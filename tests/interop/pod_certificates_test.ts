@@ -8,6 +8,7 @@ import process from "node:process";
 import { after, before, test } from "node:test";
 import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { cpuSecondsIn } from "../bench/processes.ts";
 import { type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { startInstance } from "../support/interop/instance.ts";
@@ -355,6 +356,5 @@ async function assertStatus(): Promise<void> {
 
 /** The processor time of a running program, as Linux counts it. */
 async function readCpuMs({ pid }: Running): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /s, "").split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  return 1_000 * cpuSecondsIn(await readFile(`/proc/${pid}/stat`, "utf8"));
 }

@@ -86,7 +86,7 @@ export class Invariants {
   answered({ client, verb, status, object, deleted }: RecordedCall): void {
     if (status === undefined || status >= 300 || verb === "get" || verb === "list") return;
     if (deleted !== undefined && [...this.#objects.values()].some((one) => one.object.metadata.uid === deleted)) {
-      this.#onFault(`${client} was told that an object was deleted, and it is there`);
+      this.#onFault(`${client} was answered that an object was deleted, and it is there`);
     }
     if (object === undefined || verb === "delete") return;
     const { name, resourceVersion, write } = object;

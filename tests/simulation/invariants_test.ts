@@ -91,7 +91,7 @@ for (
         const { object: _object, ...call } = acknowledge(3, "w-1");
         it.answered({ ...call, verb: "delete", deleted: "uid-one" });
       },
-      want: /^client-0 was told that an object was deleted, and it is there$/,
+      want: /^client-0 was answered that an object was deleted, and it is there$/,
     },
     {
       name: "a store that starts without a write that was acknowledged",

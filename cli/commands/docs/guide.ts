@@ -1,11 +1,10 @@
 /** Prints a guide of `docs/guides`, or lists all of them. */
-import { findNearest } from "../../../core/lib/nearest.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createTablePrinter } from "../../output/table.ts";
-import { type DocsGuideFlags, GUIDE_NAMES } from "./flags.ts";
+import { findText } from "./find_text.ts";
+import type { DocsGuideFlags } from "./flags.ts";
 import { GUIDES } from "./guide_texts.ts";
 
 /** The action of the command `tlsboot docs guide`. */
@@ -26,13 +25,7 @@ function findTitle(page: string): string {
 /** Finds a guide by its name, which may also be typed with hyphens. */
 function getGuide(name: string): string {
   const key = name.replaceAll("-", "_").replace(/\.md$/, "");
-  const page = Object.hasOwn(GUIDES, key) ? GUIDES[key] : undefined;
-  if (page !== undefined) return page;
-  const nearest = findNearest(name, GUIDE_NAMES);
-  throw new UsageError(
-    `no guide is named "${name}"`,
-    nearest === undefined ? "list them with: tlsboot docs guide" : `did you mean ${nearest}?`,
-  );
+  return findText({ texts: GUIDES, what: "guide", list: "tlsboot docs guide" }, key, name);
 }
 
 /** Formats a page for the terminal: without comments, and with links to other guides as the command that prints them. */
