@@ -216,9 +216,9 @@ test("a server that is killed between and in the steps continues at its start", 
   await writeFile(folder.join("data/pki/.ca.swap"), "next\n");
   await restart();
   assert.equal(await read("data/pki/ca.crt"), rotation.newCa);
-  assert.deepEqual(await listPki().then((names) => names.filter((name) => /^[.\w]*(old|next|swap|^ca)/.test(name))), [
-    ...["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"],
-  ]);
+  // A kill while a file is written leaves its temporary file, which `doctor` names.
+  const written = (await listPki()).filter((name) => !/^retired-|\.\d+\.tmp$/.test(name));
+  assert.deepEqual(written, ["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"]);
   assert.deepEqual([await judge(rotation.oldCa), await judge(rotation.newCa)], [true, true]);
   await bootstrap("n3");
 });

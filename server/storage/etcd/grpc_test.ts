@@ -113,6 +113,8 @@ test("GrpcChannel makes calls over one connection, whose messages come in any pa
 
 test("GrpcChannel knows which calls were not sent, and connects again", async () => {
   const server = createGrpcServer();
+  let connections = 0;
+  server.on("connection", () => connections++);
   await using listening = await listen(server);
   using channel = createChannel(`http://127.0.0.1:${listening.port}`);
   assert.deepEqual(describe(await call(channel, "reset").ended)?.slice(2), [true]);
@@ -123,7 +125,12 @@ test("GrpcChannel knows which calls were not sent, and connects again", async ()
   assert.deepEqual([broken?.status, broken?.isUnsent], [GRPC_STATUS.unavailable, false]);
   assert.equal(await call(channel, "echo").ended, undefined);
   const left = call(channel, "leave", true);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  // Until the server's word arrives, calls go over the old connection.
+  const before = connections;
+  await eventually("another connection", async () => {
+    await call(channel, "echo").ended;
+    return connections > before || undefined;
+  });
   assert.equal(await call(channel, "echo").ended, undefined);
   left.cancel();
   assert.equal((await left.ended)?.status, GRPC_STATUS.cancelled);
