@@ -8,16 +8,10 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { TEST_SHARE } from "../runner/turns.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
-import {
-  createFaultyDisk,
-  type EachCall,
-  type Fault,
-  FAULT_SHARE,
-  FAULTS,
-  tryEachCall,
-} from "../support/interop/faulty_disk.ts";
+import { createFaultyDisk, type EachCall, type Fault, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
 import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";
 
 /** A disk that is broken from a call on: nothing can be cleaned up either. */
@@ -88,7 +82,7 @@ for (const isForced of [false, true]) {
       assert.equal(again.code, 0, `after ${what}: ${again.stderr}`);
       assert.deepEqual(await readdir(folder.join("out")), ["instance.backup"], `after ${what}`);
     }, { faults: isForced ? [...FAULTS.filter(({ name }) => name === "EIO"), ...FOR_GOOD] : FAULTS, isShared: true });
-    assert.ok(failures > 10 / FAULT_SHARE, `${failures} failures`);
+    assert.ok(failures > 10 / TEST_SHARE, `${failures} failures`);
   });
 }
 

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { TEST_SHARE } from "../runner/turns.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { createFaultyDisk, FAULT_SHARE, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
+import { createFaultyDisk, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
 import { assertClearEnd } from "../support/interop/faulty_instance.ts";
 import { startOnDemand } from "../support/interop/on_demand.ts";
 import { startInstance } from "../support/interop/instance.ts";
@@ -44,7 +45,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
     assert.ok(pair.ok, what);
     assert.equal(pair.value.leaf.subject.commonName, `system:node:${node}`);
   }, { isShared: true });
-  assert.ok(failures > 20 / FAULT_SHARE, `${failures} failures`);
+  assert.ok(failures > 20 / TEST_SHARE, `${failures} failures`);
 });
 
 test("pairs and kubeconfigs on a disk that fails at every call in turn are the old ones or the new ones", async () => {

@@ -8,9 +8,10 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { TEST_SHARE } from "../runner/turns.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
-import { createFaultyDisk, FAULT_SHARE, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
+import { createFaultyDisk, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
 import {
   assertClearEnd,
   assertRefusal,
@@ -216,7 +217,7 @@ for (const { name, ...which } of STARTING) {
     assert.ok(ignored <= (name === "/instance$" ? 2 : 0), `${ignored} failures were ignored`);
     // Its temporary file is opened, written and renamed; then its folder is synced.
     if (name === "/instance/pki") {
-      assert.ok(withoutCrl >= Math.floor(4 / FAULT_SHARE), `${withoutCrl} starts without a new CRL`);
+      assert.ok(withoutCrl >= Math.floor(4 / TEST_SHARE), `${withoutCrl} starts without a new CRL`);
     } else assert.equal(withoutCrl, 0);
   });
 }

@@ -6,6 +6,7 @@
  * used. Slow tests run on Deno; `--all` runs them on Node too: those that start tlsboot start the released file, which is
  * a Node, built first, and the tests of that file run as well. `--binary` runs only the tests that use the released file,
  * or the suite against a real Kubernetes with it. `--timings` lists the processes that took longest, and most of the CPU.
+ * With `TLSBOOT_TEST_SHARE` a slow file runs on one of its runtimes, on another the next day; see `turns.ts`.
  * Usage: main.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--report FILE] [filter…]
  */
 import { readFileSync } from "node:fs";
@@ -17,6 +18,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { NODE_FLAGS, ROOT } from "../support/child.ts";
 import { formatFailures, type Outcome, readOutcome, sumOutcomes } from "./junit.ts";
+import { LEFT_OUT, splitByTurn } from "./turns.ts";
 import { cacheDir, runAside } from "../../scripts/processes.ts";
 import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
 import { ensureReleasedFile } from "../../scripts/build/run.ts";
@@ -118,6 +120,12 @@ interface Runtime {
   readonly args: (files: readonly string[], report: string) => Promise<readonly string[]>;
 }
 
+/** Test files for one runtime. */
+interface Plan {
+  readonly runtime: Runtime;
+  readonly files: readonly string[];
+}
+
 /** Test files that one process runs. */
 interface Batch {
   /** Batches of a lower rank start first. */
@@ -177,24 +185,42 @@ async function planUnitTests(
   { isAll, isBinary }: { readonly isAll: boolean; readonly isBinary: boolean },
 ): Promise<Batch[]> {
   const files = await findFiles(UNIT, filters);
-  const batches: Batch[] = [];
+  const plans: Plan[] = [];
   if (!isBinary) {
     const onNode = files.filter((file) => !SLOW.test(file) || isAll && (SOURCES.includes(file) || !triesFile(file)));
     const onDeno = files.filter((file) => !SOURCES.includes(file));
-    batches.push(
-      ...planBatches(deno(), files.filter((file) => SOURCES.includes(file))),
-      ...planBatches(deno(onDeno.some(triesFile) ? await bundleProgram(folder) : {}), onDeno),
-      ...planBatches(node(await ensureNode()), onNode),
+    plans.push(
+      { runtime: deno(), files: files.filter((file) => SOURCES.includes(file)) },
+      { runtime: deno(onDeno.some(triesFile) ? await bundleProgram(folder) : {}), files: onDeno },
+      { runtime: node(await ensureNode()), files: onNode },
     );
   }
   if (isAll || isBinary) {
     const withFile = [...await findFiles(FILE, filters), ...files.filter(triesFile)];
     // The tests of the file cover all targets.
     if (withFile.length > 0) {
-      batches.push(...planBatches(releasedFile(await ensureReleasedFile("all", DIST)), withFile));
+      plans.push({ runtime: releasedFile(await ensureReleasedFile("all", DIST)), files: withFile });
     }
   }
-  return batches;
+  return chooseRuntimes(plans).flatMap(({ runtime, files }) => planBatches(runtime, files));
+}
+
+/**
+ * Leaves a slow file that several runtimes run to those whose turn it is, and prints what the others would have run. Half
+ * of the files begin with each runtime, so that each day takes equally long.
+ */
+function chooseRuntimes(plans: readonly Plan[]): readonly Plan[] {
+  const runsToday = ({ runtime }: Plan, file: string): boolean => {
+    const runtimes = plans.filter((plan) => plan.files.includes(file)).map((plan) => plan.runtime);
+    const first = [...file].reduce((sum, character) => sum + character.charCodeAt(0), 0) % runtimes.length;
+    const [now] = splitByTurn([...runtimes.slice(first), ...runtimes.slice(0, first)]);
+    return !SLOW.test(file) || now.includes(runtime);
+  };
+  return plans.map((plan) => {
+    const later = plan.files.filter((file) => !runsToday(plan, file));
+    if (later.length > 0) process.stdout.write(`left to another day: ${plan.runtime.name} ${later.join(", ")}\n`);
+    return { ...plan, files: plan.files.filter((file) => !later.includes(file)) };
+  });
 }
 
 /** The environment of tests that start the program as the scripts of the released file, in half the time of its sources. */
@@ -319,6 +345,7 @@ async function runBatches(batches: readonly Batch[], reports: string, lanes: num
       };
       results.push(result);
       if (result.outcome.failed > 0) process.stdout.write(output);
+      else for (const [line] of output.matchAll(LEFT_OUT)) process.stdout.write(`${line}\n`);
       process.stdout.write(`${results.length}/${batches.length} ${formatResult(result)}\n`);
     }
   };

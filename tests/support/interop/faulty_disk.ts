@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
-import process from "node:process";
+import { isTurn } from "../../runner/turns.ts";
 import type { TempFolder } from "../temp.ts";
 import { compilePreloaded } from "./recorded_disk.ts";
 
@@ -66,21 +66,13 @@ export interface EachCall {
   readonly faults?: readonly Fault[];
   /** Which calls, in order; all without it. A fault of writes must come at each of them. */
   readonly calls?: readonly number[];
-  /** Set where a program is started for every call: of these calls only a share is tried, see `FAULT_SHARE`. */
+  /** Set where a program is started for every call: of these calls only a share is tried, see `TEST_SHARE`. */
   readonly isShared?: boolean;
 }
 
-/**
- * With `TLSBOOT_FAULT_SHARE=3` a third of the calls that each need the start of a program are tried: the first one, and
- * every third one, another third on each day. `.ci/run` does so; `deno task interop` tries all.
- */
-export const FAULT_SHARE: number = Number(process.env["TLSBOOT_FAULT_SHARE"] ?? 1);
-const DAY = Math.floor(Date.now() / 86_400_000);
-
-/** Lists the calls to try, without an end. */
+/** Lists the calls to try, without an end: the first one, and those whose turn it is. */
 function* listCalls(isShared: boolean): Generator<number> {
-  const share = isShared ? FAULT_SHARE : 1;
-  for (let call = 0;; call++) if (call === 0 || call % share === DAY % share) yield call;
+  for (let call = 0;; call++) if (!isShared || call === 0 || isTurn(call)) yield call;
 }
 
 /**
