@@ -136,14 +136,12 @@ export function findInfinite(value: unknown): string | undefined {
   return undefined;
 }
 
-/** Reports whether a document is nested too deeply for recursive functions. */
-export function isTooDeep(value: unknown): boolean {
-  let level: unknown[] = [value];
-  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
-    level = level.flatMap((item) => (typeof item === "object" && item !== null ? Object.values(item) : []));
-    if (level.length === 0) return false;
-  }
-  return true;
+/** Reports whether a document is nested too deeply for recursive functions; `depth` is that of the value in it. */
+export function isTooDeep(value: unknown, depth = 0): boolean {
+  if (depth > MAX_DEPTH) return true;
+  if (typeof value !== "object" || value === null) return false;
+  const members: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return members.some((member) => isTooDeep(member, depth + 1));
 }
 
 /** Copies a value without the members that are null; null elements of lists stay. */

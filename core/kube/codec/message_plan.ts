@@ -21,6 +21,8 @@ export interface MessagePlan {
   readonly fields: readonly FieldPlan[];
   /** The fields in the order of their protobuf numbers, as gogo writes them. */
   readonly byNumberOrder: readonly FieldPlan[];
+  /** The fields that are maps. */
+  readonly maps: readonly FieldPlan[];
   readonly byName: ReadonlyMap<string, FieldPlan>;
   readonly byNumber: ReadonlyMap<number, FieldPlan>;
   /** True for kinds, which may have `kind` and `apiVersion` in addition to their fields. */
@@ -45,6 +47,7 @@ export function getMessagePlan(schema: MessageSchema): MessagePlan {
     structName: getStructName(schema),
     fields,
     byNumberOrder: fields.toSorted((a, b) => a.schema.number - b.schema.number),
+    maps: fields.filter(({ type }) => type.kind === "map"),
     byName: new Map(fields.map((field) => [field.name, field])),
     byNumber: new Map(fields.map((field) => [field.schema.number, field])),
     hasTypeMeta: schema.fields["metadata"]?.number === 1,

@@ -7,7 +7,6 @@ import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "../../lib/byte_order.ts";
 import { buildMessage, createZeroValue, getMessagePlan, type MessagePlan } from "./message_plan.ts";
 import { LENGTH_DELIMITED, VARINT, WireReader } from "./wire_reader.ts";
-import { encodeBase64 } from "../../lib/base64.ts";
 import type { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 import { setOwn } from "./json_document.ts";
@@ -44,9 +43,7 @@ function readMessage(plan: MessagePlan, reader: WireReader, before: unknown): Re
     assertWireType(field.type, wireType, field.name);
     slots[field.index] = readField(reader, field.type, slots[field.index]);
   }
-  for (const field of plan.fields) {
-    if (field.type.kind === "map" && slots[field.index] !== undefined) slots[field.index] = sorted(slots[field.index]);
-  }
+  for (const { index } of plan.maps) if (slots[index] !== undefined) slots[index] = sorted(slots[index]);
   return buildMessage(plan, slots);
 }
 
@@ -89,7 +86,7 @@ function readField(reader: WireReader, type: FieldType, before: unknown): unknow
     case "string":
       return reader.text();
     case "bytes":
-      return encodeBase64(reader.bytes());
+      return reader.base64();
     case "int32":
       return reader.int32();
     case "int64":
@@ -174,6 +171,9 @@ function keepInfinite(_key: string, value: unknown, context?: { readonly source?
   return isInfinite && context?.source !== undefined ? new ExactNumber(context.source) : value;
 }
 
+/** Matches every number that is beyond the range of a float, and a few others: it has an exponent or 309 digits. */
+const MAYBE_INFINITE = /\d[eE]|\d{20}/;
+
 function parseFree(text: string): unknown {
   if (text === "") return null;
   let value: unknown;
@@ -183,7 +183,7 @@ function parseFree(text: string): unknown {
     throw new DecodeError("proto: raw field does not hold JSON", error);
   }
   if (isTooDeep(value)) throw new DecodeError("exceeded max depth");
-  return findInfinite(value) === undefined ? value : JSON.parse(text, keepInfinite);
+  return MAYBE_INFINITE.test(text) && findInfinite(value) !== undefined ? JSON.parse(text, keepInfinite) : value;
 }
 
 function readListItem(reader: WireReader, type: FieldType & { kind: "list" }, before: unknown): unknown {

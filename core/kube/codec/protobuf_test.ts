@@ -41,18 +41,21 @@ function roundTrip(body: Uint8Array): { readonly object: Record<string, unknown>
   return { object, again: encodeEnvelope(apiVersion, kind, encodeMessage(found.schema, object)) };
 }
 
-test("a number of a FieldsV1 that is beyond the range of a float keeps its text", () => {
-  const fieldsV1 = new Uint8Array(Buffer.from('{"f:a":[1e400,"1e400",2]}'));
-  const entry = new BinaryWriter().tag(7, WireType.LengthDelimited).bytes(
-    new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(fieldsV1).finish(),
-  ).finish();
-  const metadata = new BinaryWriter().tag(17, WireType.LengthDelimited).bytes(entry).finish();
-  const body = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(metadata).finish();
-  const object = decodeMessage(leaseKind.schema, new Uint8Array(body));
-  assert.match(JSON.stringify(object), /"fieldsV1":\{"f:a":\[1e400,"1e400",2\]\}/);
-  const again = decodeMessage(leaseKind.schema, encodeMessage(leaseKind.schema, object));
-  assert.equal(JSON.stringify(again), JSON.stringify(object));
-});
+/** Encodes a field that holds bytes. */
+function field(number: number, bytes: Uint8Array): Uint8Array {
+  return new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(bytes).finish();
+}
+
+for (const number of ["1e400", "-1.5E+999", `1${"0".repeat(309)}`]) {
+  test(`a number of a FieldsV1 that is beyond the range of a float keeps its text: ${number.slice(0, 9)}`, () => {
+    const fieldsV1 = `{"f:a":[${number},"${number}",2]}`;
+    const body = field(1, field(17, field(7, field(1, Buffer.from(fieldsV1)))));
+    const object = decodeMessage(leaseKind.schema, body);
+    assert.ok(JSON.stringify(object).includes(`"fieldsV1":${fieldsV1}`));
+    const again = decodeMessage(leaseKind.schema, encodeMessage(leaseKind.schema, object));
+    assert.equal(JSON.stringify(again), JSON.stringify(object));
+  });
+}
 
 // The bytes of `IntOrString.Marshal` (apimachinery pkg/util/intstr/generated.pb.go): type, number and text, all always.
 for (
@@ -232,4 +235,16 @@ test("decodeMessage() keeps numbers near 2^63 within an int64, in protobuf and i
     const document = parseJson(`{"metadata":{"generation":${number}}}`);
     assert.deepEqual(decodeObject(schema, document.value, document).object["metadata"], object["metadata"]);
   }
+});
+
+test("decodeMessage() and encodeMessage() agree with Date about every time, whatever time was converted before", () => {
+  const { schema } = leaseKind;
+  const dates = fc.date({ min: new Date("0001-01-02T00:00:00Z"), max: new Date("9999-12-31T23:59:59Z") });
+  fc.assert(fc.property(dates, (date) => {
+    const creationTimestamp = `${date.toISOString().slice(0, 19)}Z`;
+    const seconds = new BinaryWriter().tag(1, WireType.Varint).int64(Math.floor(date.getTime() / 1000)).finish();
+    const object = decodeMessage(schema, field(1, field(8, seconds)));
+    assert.deepEqual(object["metadata"], { creationTimestamp });
+    assert.deepEqual(decodeMessage(schema, encodeMessage(schema, object)), object);
+  }));
 });

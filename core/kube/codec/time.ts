@@ -44,7 +44,10 @@ export function printMicroTime(instant: Instant): string | null {
 /** Parses canonical text, with up to nine digits of fraction. */
 export function parseCanonicalInstant(text: string): Instant {
   const fraction = text.length > 20 ? text.slice(20, -1) : "";
-  const seconds = Date.parse(`${text.slice(0, 19)}Z`) / 1000;
+  const date = text.slice(0, 10);
+  if (date !== lastDay.date) lastDay = { date, start: Date.parse(date) / 1000 };
+  const [hour, minute, second] = [text.slice(11, 13), text.slice(14, 16), text.slice(17, 19)];
+  const seconds = lastDay.start + Number(hour) * 3600 + Number(minute) * 60 + Number(second);
   return { seconds: Number.isNaN(seconds) ? ZERO_SECONDS : seconds, nanos: Number(fraction.padEnd(9, "0")) };
 }
 
@@ -52,7 +55,19 @@ function printSeconds(seconds: number): string {
   if (!(seconds >= ZERO_SECONDS - 366 * 86_400 && seconds <= MAX_SECONDS)) {
     throw new DecodeError(`time out of range: ${seconds} seconds since 1970`);
   }
-  return new Date(seconds * 1000).toISOString().slice(0, 19);
+  const start = Math.floor(seconds / 86_400) * 86_400;
+  if (start !== lastDay.start) lastDay = { date: new Date(start * 1000).toISOString().slice(0, 10), start };
+  const second = seconds - start;
+  const [hour, minute] = [second / 3600, second / 60 % 60];
+  return `${lastDay.date}T${twoDigits(hour)}:${twoDigits(minute)}:${twoDigits(second % 60)}`;
+}
+
+/** The day of the time that was converted last, since most times of objects are of one day and a Date takes long. */
+let lastDay = { date: "", start: Number.NaN };
+
+function twoDigits(value: number): string {
+  const whole = Math.trunc(value);
+  return whole < 10 ? `0${whole}` : String(whole);
 }
 
 function isPlainDate(match: RegExpExecArray): boolean {

@@ -20,16 +20,25 @@ const END = "unexpected EOF";
 export class WireReader {
   /** The budget for the values of the whole document. */
   readonly budget: ElementBudget;
-  readonly #bytes: Uint8Array;
-  #pos = 0;
+  /** The whole document. The message is a range of it, because a view of each message would take longer than its fields. */
+  readonly #document: Buffer;
+  readonly #start: number;
+  readonly #end: number;
+  #pos: number;
+  /** The upper 32 bits of the varint that was read last. */
+  #high = 0;
 
-  constructor(bytes: Uint8Array, budget: ElementBudget = new ElementBudget()) {
-    this.#bytes = bytes;
+  /** Reads the bytes from `start` to `end`. */
+  constructor(bytes: Uint8Array, budget: ElementBudget = new ElementBudget(), start = 0, end: number = bytes.length) {
+    this.#document = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#start = start;
+    this.#end = end;
+    this.#pos = start;
     this.budget = budget;
   }
 
   get hasMore(): boolean {
-    return this.#pos < this.#bytes.length;
+    return this.#pos < this.#end;
   }
 
   /** Reads the tag of the next field of a message with that Go name. Throws DecodeError. */
@@ -45,53 +54,63 @@ export class WireReader {
 
   /** Reads the tag of any next field; the field number has 32 bits. */
   entryTag(): { readonly number: number; readonly wireType: number } {
-    const { low } = this.#varint();
+    const low = this.#varint();
     return { number: (low >>> 3) | (this.#high << 29), wireType: low & 7 };
   }
 
   bool(): boolean {
-    const { low } = this.#varint();
-    return low !== 0 || this.#high !== 0;
+    return this.#varint() !== 0 || this.#high !== 0;
   }
 
   int32(): number {
-    return this.#varint().low | 0;
+    return this.#varint() | 0;
   }
 
   /** Reads an int64. Beyond 2^53, it is the nearest JavaScript number that prints as an int64. */
   int64(): number {
-    const { low } = this.#varint();
+    const low = this.#varint();
     return clampToInt64((this.#high | 0) * 2 ** 32 + low);
   }
 
   /** Reads an int64 without loss of precision. */
   bigInt64(): bigint {
-    const { low } = this.#varint();
+    const low = this.#varint();
     return BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(low));
   }
 
+  /** Reads bytes, as a view of the document. */
   bytes(): Uint8Array {
-    const { low } = this.#varint();
-    if (this.#high !== 0) {
-      throw new DecodeError((this.#high | 0) < 0 ? NEGATIVE : this.#isPastInt(low) ? NEGATIVE : END);
-    }
-    const end = this.#pos + low;
-    if (end > this.#bytes.length) throw new DecodeError(END);
-    const bytes = this.#bytes.subarray(this.#pos, end);
+    const end = this.#delimited();
+    const { buffer, byteOffset } = this.#document;
+    const bytes = new Uint8Array(buffer, byteOffset + this.#pos, end - this.#pos);
     this.#pos = end;
     return bytes;
   }
 
+  /** Reads bytes as base64 text, without a view of them. */
+  base64(): string {
+    const end = this.#delimited();
+    const text = this.#document.toString("base64", this.#pos, end);
+    this.#pos = end;
+    return text;
+  }
+
   /** Reads a message that is a field of this one. */
   nested(): WireReader {
-    return new WireReader(this.bytes(), this.budget);
+    const end = this.#delimited();
+    const message = new WireReader(this.#document, this.budget, this.#pos, end);
+    this.#pos = end;
+    return message;
   }
 
   /** Reads text. Each byte that is not valid UTF-8 becomes U+FFFD, as in the JSON that Go writes for it. */
   text(): string {
-    const bytes = this.bytes();
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
-    return text.includes("\ufffd") ? decodeUtf8(bytes).toWellFormed() : text;
+    const end = this.#delimited();
+    const text = this.#document.toString("utf8", this.#pos, end);
+    const isInvalid = text.includes("\ufffd");
+    const exact = isInvalid ? decodeUtf8(this.#document.subarray(this.#pos, end)).toWellFormed() : text;
+    this.#pos = end;
+    return exact;
   }
 
   /** Skips an unknown field, which may be a group. */
@@ -107,7 +126,7 @@ export class WireReader {
           this.#advance(8);
           break;
         case LENGTH_DELIMITED:
-          this.bytes();
+          this.#pos = this.#delimited();
           break;
         case 3:
           depth++;
@@ -123,32 +142,39 @@ export class WireReader {
           throw new DecodeError(`proto: illegal wireType ${type}`);
       }
       if (depth === 0) return;
-      type = this.#varint().low & 7;
+      type = this.#varint() & 7;
     }
   }
 
   #advance(count: number): void {
     this.#pos += count;
-    if (this.#pos > this.#bytes.length) throw new DecodeError(END);
+    if (this.#pos > this.#end) throw new DecodeError(END);
   }
 
-  /** Reports whether a length is so close to 2^63 that adding the position overflows. */
+  /** Reads a length, and returns where the field ends that begins now. */
+  #delimited(): number {
+    const low = this.#varint();
+    if (this.#high !== 0) {
+      throw new DecodeError((this.#high | 0) < 0 ? NEGATIVE : this.#isPastInt(low) ? NEGATIVE : END);
+    }
+    const end = this.#pos + low;
+    if (end > this.#end) throw new DecodeError(END);
+    return end;
+  }
+
+  /** Reports whether a length is so close to 2^63 that adding the position in the message overflows. */
   #isPastInt(low: number): boolean {
-    return this.#high === 0x7fffffff && low + this.#pos > 0xffffffff;
+    return this.#high === 0x7fffffff && low + this.#pos - this.#start > 0xffffffff;
   }
 
-  /** The upper 32 bits of the varint that was read last. */
-  #high = 0;
-
-  /** Reads a varint of at most ten bytes; bits beyond 64 are dropped, as in Go. */
-  #varint(): { readonly low: number } {
+  /** Reads a varint of at most ten bytes and returns its lower 32 bits; bits beyond 64 are dropped, as in Go. */
+  #varint(): number {
     let low = 0;
     let high = 0;
     for (let shift = 0;; shift += 7) {
       if (shift >= 64) throw new DecodeError(OVERFLOW);
-      const byte = this.#bytes[this.#pos];
-      if (byte === undefined) throw new DecodeError(END);
-      this.#pos++;
+      if (this.#pos >= this.#end) throw new DecodeError(END);
+      const byte = this.#document[this.#pos++]!;
       const bits = byte & 0x7f;
       if (shift < 28) low |= bits << shift;
       else if (shift === 28) {
@@ -158,6 +184,6 @@ export class WireReader {
       if (byte < 0x80) break;
     }
     this.#high = high >>> 0;
-    return { low: low >>> 0 };
+    return low >>> 0;
   }
 }

@@ -142,12 +142,15 @@ export function decodeRange(bytes: Uint8Array): RangeResponse {
   let more = false;
   let count = 0;
   const kvs: EtcdKeyValue[] = [];
-  readMessage(new WireReader(bytes), {
-    1: (reader) => (revision = readHeader(reader.nested())),
-    2: (reader) => kvs.push(readKeyValue(reader.nested())),
-    3: (reader) => (more = reader.bool()),
-    4: (reader) => (count = reader.int64()),
-  });
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("RangeResponse");
+    if (number === 1) revision = readHeader(reader.nested());
+    else if (number === 2) kvs.push(readKeyValue(reader.nested()));
+    else if (number === 3) more = reader.bool();
+    else if (number === 4) count = reader.int64();
+    else reader.skip(wireType);
+  }
   return { revision, kvs, more, count };
 }
 
@@ -156,11 +159,14 @@ export function decodeTransaction(bytes: Uint8Array): TransactionResponse {
   let revision = 0;
   let succeeded = false;
   const current: (EtcdKeyValue | undefined)[] = [];
-  readMessage(new WireReader(bytes), {
-    1: (reader) => (revision = readHeader(reader.nested())),
-    2: (reader) => (succeeded = reader.bool()),
-    3: (reader) => readMessage(reader.nested(), { 1: (range) => current.push(decodeRange(range.bytes()).kvs[0]) }),
-  });
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("TxnResponse");
+    if (number === 1) revision = readHeader(reader.nested());
+    else if (number === 2) succeeded = reader.bool();
+    else if (number === 3) current.push(...readRanges(reader.nested()));
+    else reader.skip(wireType);
+  }
   return { succeeded, revision, current };
 }
 
@@ -172,21 +178,29 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
   let compactRevision = 0;
   let cancelReason = "";
   const events: EtcdEvent[] = [];
-  readMessage(new WireReader(bytes), {
-    1: (reader) => (revision = readHeader(reader.nested())),
-    3: (reader) => (created = reader.bool()),
-    4: (reader) => (canceled = reader.bool()),
-    5: (reader) => (compactRevision = reader.int64()),
-    6: (reader) => (cancelReason = reader.text()),
-    11: (reader) => events.push(readEvent(reader.nested())),
-  });
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("WatchResponse");
+    if (number === 1) revision = readHeader(reader.nested());
+    else if (number === 3) created = reader.bool();
+    else if (number === 4) canceled = reader.bool();
+    else if (number === 5) compactRevision = reader.int64();
+    else if (number === 6) cancelReason = reader.text();
+    else if (number === 11) events.push(readEvent(reader.nested()));
+    else reader.skip(wireType);
+  }
   return { revision, created, canceled, compactRevision, cancelReason, events };
 }
 
 /** Decodes a `LeaseGrantResponse` and returns the lease's number. */
 export function decodeLeaseGrant(bytes: Uint8Array): bigint {
   let id = 0n;
-  readMessage(new WireReader(bytes), { 2: (reader) => (id = reader.bigInt64()) });
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("LeaseGrantResponse");
+    if (number === 2) id = reader.bigInt64();
+    else reader.skip(wireType);
+  }
   return id;
 }
 
@@ -194,10 +208,13 @@ export function decodeLeaseGrant(bytes: Uint8Array): bigint {
 export function decodeEtcdStatus(bytes: Uint8Array): EtcdStatus {
   let version = "";
   const errors: string[] = [];
-  readMessage(new WireReader(bytes), {
-    2: (reader) => (version = reader.text()),
-    8: (reader) => errors.push(reader.text()),
-  });
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("StatusResponse");
+    if (number === 2) version = reader.text();
+    else if (number === 8) errors.push(reader.text());
+    else reader.skip(wireType);
+  }
   return { version, errors };
 }
 
@@ -269,47 +286,57 @@ function writeInteger(writer: WireWriter, field: number, value: number): void {
   if (value !== 0) writer.int64(field, value);
 }
 
-/** Reads fields by number; other fields are skipped. */
-function readMessage(reader: WireReader, fields: Readonly<Record<number, (reader: WireReader) => unknown>>): void {
-  while (reader.hasMore) {
-    const { number, wireType } = reader.tag("Message");
-    const read = fields[number];
-    if (read === undefined) reader.skip(wireType);
-    else read(reader);
-  }
-}
-
 /** Reads the revision of the whole etcd from a `ResponseHeader`. */
 function readHeader(reader: WireReader): number {
   let revision = 0;
-  readMessage(reader, { 3: (reader) => (revision = reader.int64()) });
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("ResponseHeader");
+    if (number === 3) revision = reader.int64();
+    else reader.skip(wireType);
+  }
   return revision;
+}
+
+/** Reads the answers of a transaction's reads of one key each from a `ResponseOp`. */
+function readRanges(reader: WireReader): (EtcdKeyValue | undefined)[] {
+  const found: (EtcdKeyValue | undefined)[] = [];
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("ResponseOp");
+    if (number === 1) found.push(decodeRange(reader.bytes()).kvs[0]);
+    else reader.skip(wireType);
+  }
+  return found;
 }
 
 function readKeyValue(reader: WireReader): EtcdKeyValue {
   let key = "";
   let modRevision = 0;
   let version = 0;
-  let value: Uint8Array = new Uint8Array();
+  let value: Uint8Array = NO_VALUE;
   let lease = 0n;
-  readMessage(reader, {
-    1: (reader) => (key = reader.text()),
-    3: (reader) => (modRevision = reader.int64()),
-    4: (reader) => (version = reader.int64()),
-    5: (reader) => (value = reader.bytes()),
-    6: (reader) => (lease = reader.bigInt64()),
-  });
-  return { key, modRevision, version, value, ...(lease === 0n ? {} : { lease }) };
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("KeyValue");
+    if (number === 1) key = reader.text();
+    else if (number === 3) modRevision = reader.int64();
+    else if (number === 4) version = reader.int64();
+    else if (number === 5) value = reader.bytes();
+    else if (number === 6) lease = reader.bigInt64();
+    else reader.skip(wireType);
+  }
+  return lease === 0n ? { key, modRevision, version, value } : { key, modRevision, version, value, lease };
 }
 
-const EMPTY_KEY_VALUE: EtcdKeyValue = { key: "", modRevision: 0, version: 0, value: new Uint8Array() };
+const NO_VALUE = new Uint8Array();
+const EMPTY_KEY_VALUE: EtcdKeyValue = { key: "", modRevision: 0, version: 0, value: NO_VALUE };
 
 function readEvent(reader: WireReader): EtcdEvent {
   let isDeletion = false;
-  let kv: EtcdKeyValue | undefined;
-  readMessage(reader, {
-    1: (reader) => (isDeletion = reader.int32() === 1),
-    2: (reader) => (kv = readKeyValue(reader.nested())),
-  });
-  return { isDeletion, kv: kv ?? EMPTY_KEY_VALUE };
+  let kv = EMPTY_KEY_VALUE;
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("Event");
+    if (number === 1) isDeletion = reader.int32() === 1;
+    else if (number === 2) kv = readKeyValue(reader.nested());
+    else reader.skip(wireType);
+  }
+  return { isDeletion, kv };
 }
