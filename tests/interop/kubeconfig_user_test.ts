@@ -33,7 +33,7 @@ async function takeOut(
   return paths;
 }
 
-for (const [name, start] of Object.entries(CLUSTERS)) {
+for (const [name, start] of CLUSTERS) {
   describe(name, () => testUsers(start, name === "tlsboot up"));
 }
 

@@ -43,7 +43,7 @@ function whoami({ server, caPath, folder, kubectl }: Cluster, out: string): Prom
   );
 }
 
-for (const [name, start] of Object.entries(CLUSTERS)) {
+for (const [name, start] of CLUSTERS) {
   describe(name, () => testRequests(start));
 }
 

@@ -18,7 +18,7 @@ function personRequest(name: string, organizations: readonly string[]): CsrOptio
   };
 }
 
-for (const [name, startCluster] of Object.entries(CLUSTERS)) {
+for (const [name, startCluster] of CLUSTERS) {
   describe(name, () => {
     let cluster: Cluster;
     before(async () => void (cluster = await startCluster()));

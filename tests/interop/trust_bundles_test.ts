@@ -22,7 +22,7 @@ function countCertificates(path: string): Promise<number> {
   return readFile(path, "utf8").then((pem) => pem.split("-----BEGIN CERTIFICATE-----").length - 1);
 }
 
-for (const [name, start] of Object.entries(CLUSTERS)) {
+for (const [name, start] of CLUSTERS) {
   test(`${name}: tlsboot trust fetch merges the bundles of a signer, and follows them`, async () => {
     await using cluster = await start();
     const { folder, adminKubeconfig, kubectl } = cluster;

@@ -85,6 +85,8 @@ const FILES_IN_A_BATCH = 24;
 
 /** Tests that take a minute or longer, the longest first. They start in this order, so that nothing waits for them. */
 const LONG = [
+  "tests/interop/ca_rotation_test.ts",
+  "tests/interop/ca_rotation_shared_test.ts",
   "tests/interop/whole_kubelet_test.ts",
   "tests/interop/soak_test.ts",
   "tests/interop/guides_test.ts",
@@ -109,6 +111,19 @@ const LONG = [
   "tests/security/terminal_test.ts",
   "tests/e2e/backup_test.ts",
   "tests/e2e/doctor_test.ts",
+];
+
+/** Files that look for faults under load or at random, for minutes. They take turns, and each day has equally many. */
+const SEARCHES = [
+  "tests/interop/ca_rotation_test.ts",
+  "tests/interop/ca_rotation_shared_test.ts",
+  "tests/interop/etcd_storm_test.ts",
+  "tests/interop/tls_scan_test.ts",
+  "tests/interop/ui_load_test.ts",
+  "tests/interop/soak_test.ts",
+  "tests/interop/power_loss_test.ts",
+  "tests/interop/bit_rot_test.ts",
+  "tests/interop/etcd_faults_test.ts",
 ];
 
 /** Runs test files in one process and writes a JUnit report. */
@@ -157,7 +172,10 @@ async function main(): Promise<number> {
   try {
     const batches = suite === "unit"
       ? await planUnitTests(filters, reports, { isAll: values.all, isBinary: values.binary })
-      : planBatches(deno(await createPeerEnvironment(suite, values.binary)), await findFiles(SUITES[suite], filters));
+      : planBatches(
+        deno(await createPeerEnvironment(suite, values.binary)),
+        leaveOut(await findFiles(SUITES[suite], filters), splitByTurn(SEARCHES)[1]),
+      );
     if (batches.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
     const lanes = availableParallelism() * LANES_PER_CORE;
     const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
@@ -216,11 +234,17 @@ function chooseRuntimes(plans: readonly Plan[]): readonly Plan[] {
     const [now] = splitByTurn([...runtimes.slice(first), ...runtimes.slice(0, first)]);
     return !SLOW.test(file) || now.includes(runtime);
   };
-  return plans.map((plan) => {
-    const later = plan.files.filter((file) => !runsToday(plan, file));
-    if (later.length > 0) process.stdout.write(`left to another day: ${plan.runtime.name} ${later.join(", ")}\n`);
-    return { ...plan, files: plan.files.filter((file) => !later.includes(file)) };
-  });
+  return plans.map((plan) => ({
+    ...plan,
+    files: leaveOut(plan.files, plan.files.filter((file) => !runsToday(plan, file)), `${plan.runtime.name} `),
+  }));
+}
+
+/** Removes files whose turn is on another day, and prints which. */
+function leaveOut(files: readonly string[], later: readonly string[], name = ""): readonly string[] {
+  const out = files.filter((file) => later.includes(file));
+  if (out.length > 0) process.stdout.write(`left to another day: ${name}${out.join(", ")}\n`);
+  return files.filter((file) => !later.includes(file));
 }
 
 /** The environment of tests that start the program as the scripts of the released file, in half the time of its sources. */

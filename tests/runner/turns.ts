@@ -27,6 +27,13 @@ export function splitByTurn<T>(
   return [all.filter((_, place) => isTurn(place, days, day)), all.filter((_, place) => !isTurn(place, days, day))];
 }
 
+/** Reports whether it is the turn of the test at a place of its file, and prints the name of one that is left out. */
+export function hasTurn(place: number, name: string): boolean {
+  const isNow = isTurn(place);
+  if (!isNow) process.stdout.write(`left to another day: ${name}\n`);
+  return isNow;
+}
+
 /** Picks those of a list whose turn it is, and prints the names of the others. */
 export function takeTurns<T>(all: readonly T[], getName: (one: T) => string): readonly T[] {
   const [now, later] = splitByTurn(all);

@@ -1,5 +1,6 @@
 /** The two servers that a command of ours is tried at: our own, and Kubernetes'. */
 import { mkdir } from "node:fs/promises";
+import { takeTurns } from "../../runner/turns.ts";
 import type { TempFolder } from "../temp.ts";
 import { startControlPlane } from "./control_plane.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
@@ -14,15 +15,18 @@ export interface Cluster extends AsyncDisposable {
   readonly kubectl: Kubectl;
 }
 
-/** The servers by the name that a test is called after; both sign client certificates by themselves once approved. */
-export const CLUSTERS: Readonly<Record<string, () => Promise<Cluster>>> = {
-  "tlsboot up": () => startInstance(),
-  "kube-apiserver and kube-controller-manager": async () => {
+/**
+ * The servers by the name that a test is called after; both sign client certificates by themselves once approved. They
+ * take turns.
+ */
+export const CLUSTERS: readonly (readonly [name: string, start: () => Promise<Cluster>])[] = takeTurns([
+  ["tlsboot up", () => startInstance()],
+  ["kube-apiserver and kube-controller-manager", async () => {
     const certificates = ["approving", "signing"].map((name) => `certificatesigningrequest-${name}-controller`);
     // Without aggregation the cluster role view has no rules.
     const controllers = [...certificates, "clusterrole-aggregation-controller"].join(",");
     const plane = await startControlPlane({ controllers: true, controllerFlags: [`--controllers=${controllers}`] });
     await mkdir(plane.folder.join("home"));
     return { ...plane, kubectl: createKubectl(plane.folder, plane.adminKubeconfig) };
-  },
-};
+  }],
+], ([name]) => name);
