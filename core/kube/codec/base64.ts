@@ -3,15 +3,17 @@ import { Buffer } from "node:buffer";
 import { DecodeError } from "./errors.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/** Matches what an encoder writes: no line breaks, and no stray bits before the padding. */
-const CANONICAL = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
 
-/** Converts base64 text to canonical form; throws `DecodeError` `illegal base64 data at input byte N`. */
+/**
+ * Converts base64 text to canonical form, which has no line breaks and no stray bits before the padding; throws
+ * `DecodeError` `illegal base64 data at input byte N`.
+ */
 export function canonicalBase64(text: string): string {
-  if (CANONICAL.test(text)) return text;
+  const canonical = Buffer.from(text, "base64").toString("base64");
+  if (canonical === text) return text;
   const fault = findFault(text);
   if (fault !== undefined) throw new DecodeError(`illegal base64 data at input byte ${fault}`);
-  return Buffer.from(text, "base64").toString("base64");
+  return canonical;
 }
 
 /** Decodes base64 text that is known to be in canonical form. */
