@@ -46,7 +46,27 @@ interface Frame {
  * Nested values use heap memory, not the stack.
  */
 export function parseJson(source: string | Uint8Array, budget: ElementBudget = new ElementBudget()): JsonDocument {
-  return new Parser(typeof source === "string" ? source : decodeUtf8(source), budget).parse();
+  const text = typeof source === "string" ? source : decodeUtf8(source);
+  return parsePlain(text) ?? new Parser(text, budget).parse();
+}
+
+/** A text of this length has neither too many values nor too many levels. */
+const MAX_PLAIN_LENGTH = MAX_JSON_DEPTH;
+
+/**
+ * Parses what an encoder writes with the parser of the runtime, which is several times as fast. Undefined unless the value
+ * is printed as the same text, because it then hides something: a repeated key, or the literal of a number. A text with
+ * `\u` may have half a surrogate pair, and a malformed one gets the error of the other parser.
+ */
+function parsePlain(text: string): JsonDocument | undefined {
+  if (text.length > MAX_PLAIN_LENGTH || text.includes("\\u")) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    const printed = JSON.stringify(value);
+    return printed === text || `${printed}\n` === text ? { value, duplicates: [] } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 class Parser {

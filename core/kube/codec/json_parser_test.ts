@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { JsonSyntaxError } from "./errors.ts";
-import { parseJson } from "./json_parser.ts";
+import { listMembers, parseJson } from "./json_parser.ts";
 
 /** Text and the error of sigs.k8s.io/json for it, recorded from the library. */
 const FAULTS: readonly (readonly [string, string])[] = [
@@ -67,6 +67,48 @@ test("parseJson() agrees with JSON.parse", () => {
     assert.deepEqual(parseJson(text).value, JSON.parse(text));
   }));
 });
+
+test("parseJson() reads what an encoder writes as it reads any other text", () => {
+  const texts = [
+    '{"a":"b","c":[1,-1.5,true,null,{}],"d":1e+21,"é":"\\n"}',
+    '{"a":1}\n',
+    '{"a":1,"a":2}',
+    '{"a":[1.0,-0,1e3,9223372036854775808]}',
+    '{"1":1,"2":{"b":1,"1":2}}',
+    '{"__proto__":{"a":1},"b":1}',
+    '["\\ud800","\\u2028","\\\\u"]',
+    '{"a":"\ud800"}',
+    '{"a":1',
+    "[".repeat(4_000) + "]".repeat(4_000),
+  ];
+  for (const text of texts) {
+    // An encoder writes no space before the value.
+    assert.deepEqual(describe(text), describe(` ${text}`), text.slice(0, 100));
+  }
+  fc.assert(fc.property(fc.json(), (text) => {
+    const written = JSON.stringify(JSON.parse(text));
+    assert.deepEqual(parseJson(written).value, parseJson(` ${written}`).value);
+  }));
+});
+
+/** Describes what is decoded from a text: the members of each object and list, or the error. */
+function describe(text: string): unknown {
+  try {
+    const document = parseJson(text);
+    const show = (value: unknown): unknown =>
+      typeof value === "object" && value !== null
+        ? [
+          Array.isArray(value),
+          listMembers(document, value as Record<string, unknown>).map((
+            { key, value, literal },
+          ) => [key, show(value), literal]),
+        ]
+        : value;
+    return { shown: JSON.stringify(show(document.value)), duplicates: document.duplicates };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
 
 test("parseJson() reads escapes and replaces half a surrogate pair", () => {
   const { value } = parseJson('"\\u00e9\\n\\ud83d\\ude00\\ud800\\/"');
