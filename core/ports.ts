@@ -57,6 +57,11 @@ export interface TransportResponse {
   /** The headers by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * The events of a watch as values instead of lines of JSON, from a server in the same process. Either these or the body
+   * is read. The server keeps the objects in them, so they must not be changed.
+   */
+  readonly events?: AsyncIterable<unknown>;
 }
 
 /** A transport to a Kubernetes API: over TLS to a remote one, or within the process. */

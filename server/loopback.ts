@@ -19,7 +19,9 @@ export function createLoopbackTransport(app: App, user: UserInfo, userAgent: str
       const { path: target } = request;
       const caller = { peer: undefined, remoteAddress: LOOPBACK_ADDRESS, rawHeaders: [], target, user, signal };
       const { status, headers, body } = await app(new InProcessRequest(request, userAgent, signal), caller);
-      return { status, headers: joinHeaders(headers), body: toBytes(body, signal) };
+      const answer = { status, headers: joinHeaders(headers), body: toBytes(body, signal) };
+      if (!isStream(body) || body.nextEvents === undefined) return answer;
+      return { ...answer, events: readEvents(body, body.nextEvents, signal) };
     },
   };
 }
@@ -63,18 +65,30 @@ function joinHeaders(headers: AnswerHeaders): Readonly<Record<string, string>> {
 
 async function* toBytes(body: AnswerBody, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   if (body === undefined) return;
-  if (isStream(body)) yield* readPieces(body, signal);
+  if (isStream(body)) yield* readStream(body, () => body.next(), signal);
   else if (body instanceof Uint8Array) yield body;
   else yield* toChunks(body);
 }
 
+async function* readEvents(
+  body: AnswerStream,
+  next: () => Promise<readonly unknown[] | undefined>,
+  signal: AbortSignal,
+): AsyncGenerator<unknown> {
+  for await (const events of readStream(body, next, signal)) yield* events;
+}
+
 /** Leaving the loop early or aborting ends the stream, and so its watch. */
-async function* readPieces(body: AnswerStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* readStream<T>(
+  body: AnswerStream,
+  next: () => Promise<T | undefined>,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
   const cancel = (): void => body.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
   try {
-    for (let piece = await body.next(); piece !== undefined; piece = await body.next()) yield piece;
+    for (let piece = await next(); piece !== undefined; piece = await next()) yield piece;
   } finally {
     signal.removeEventListener("abort", cancel);
     cancel();

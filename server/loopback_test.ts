@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { UserInfo } from "../core/kube/user.ts";
+import { readJsonLines } from "../client/objects/watch_events.ts";
+import { ADMIN, createTestApp } from "../tests/support/test_app.ts";
 import type { Answer } from "./http/answer.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 
@@ -31,4 +33,28 @@ test("createLoopbackTransport() reads nothing once the signal has aborted", asyn
   abort.abort(new Error("enough"));
   assert.deepEqual(await Array.fromAsync(answer.body), []);
   await end.promise;
+});
+
+test("createLoopbackTransport() delivers the events of a watch as their lines have them, and ends both", async () => {
+  await using app = await createTestApp();
+  const configMaps = "/api/v1/namespaces/default/configmaps";
+  const body = { metadata: { name: "kept", labels: { "10": "b", a: "c" } }, data: { "2": "<é", "10": "one" } };
+  const created = await app.send("POST", configMaps, { body });
+  assert.equal(created.code, 201, created.text);
+  const transport = app.api.transportFor(ADMIN, "test");
+  const abort = new AbortController();
+  const query = "watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+  const watch = () => transport.send({ method: "GET", path: `${configMaps}?${query}`, headers: {} }, abort.signal);
+  const [values, lines] = [await watch(), await watch()];
+  await app.send("DELETE", `${configMaps}/kept`);
+  const received = values.events![Symbol.asyncIterator]();
+  const printed = readJsonLines(lines.body)[Symbol.asyncIterator]();
+  for (const type of ["ADDED", "BOOKMARK", "DELETED"]) {
+    const { value } = await received.next() as { readonly value: { readonly type: string } };
+    assert.equal(value.type, type);
+    assert.deepEqual(JSON.parse(JSON.stringify(value)), (await printed.next()).value);
+  }
+  abort.abort(new Error("enough"));
+  assert.equal((await received.next()).done, true);
+  assert.equal((await printed.next()).done, true);
 });

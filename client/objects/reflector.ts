@@ -139,8 +139,8 @@ async function* readWatch<T extends KubeObject>(
   );
   const answer = await options.api.open({ method: "GET", path: withQuery(options.collection, query) }, limit.signal);
   let events = 0;
-  for await (const line of readJsonLines(answer.body)) {
-    const event = decodeWatchEvent<T>(line);
+  for await (const received of answer.events ?? readJsonLines(answer.body)) {
+    const event = decodeWatchEvent<T>(received);
     events++;
     position.failures = 0;
     if (event.kind === "bookmark") {

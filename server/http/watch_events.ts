@@ -46,12 +46,12 @@ export function createEventEncoder(format: WatchFormat): EventEncoder {
   let columnsSent = false;
   const encodeOne = (event: WatchEvent): Uint8Array => {
     const type = event.type;
-    if (event.type === "ERROR") return encodeError(event.error, protobuf);
+    if (event.type === "ERROR") return encodeError(event, protobuf);
     // The stored bytes are available, but the object of a replaced state would have to be parsed again.
     if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
       return getSharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
     }
-    const object = getEventObject(event);
+    const object = getEventObject(format.resource, event);
     if (format.representation.as === "Table") {
       const line = { type, object: createTableObject(format, event, object, columnsSent) };
       columnsSent = true;
@@ -70,17 +70,27 @@ export function createEventEncoder(format: WatchFormat): EventEncoder {
     if (isList && events.some((event) => event.type !== "ERROR")) return undefined;
     return events.length === 1 ? encodeOne(events[0]!) : Buffer.concat(events.map(encodeOne));
   };
+}
 
-  function getEventObject(event: Exclude<WatchEvent, { type: "ERROR" }>): KubeObject {
-    switch (event.type) {
-      case "ADDED":
-      case "MODIFIED":
-        return event.stored.object;
-      case "DELETED":
-        return event.object;
-      case "BOOKMARK":
-        return createBookmarkObject(format.resource, event.revision, event.initialEventsEnd);
-    }
+/** Returns the value that the JSON line of an event with a whole object has. The store keeps the object in it. */
+export function toEventValue(resource: Resource, event: WatchEvent): object {
+  if (event.type === "ERROR") return toErrorValue(event);
+  return { type: event.type, object: encodeObject(resource.kind, getEventObject(resource, event)) };
+}
+
+function toErrorValue({ type, error }: WatchEvent & { readonly type: "ERROR" }): object {
+  return { type, object: { kind: "Status", apiVersion: "v1", ...statusFromError(error).status } };
+}
+
+function getEventObject(resource: Resource, event: Exclude<WatchEvent, { type: "ERROR" }>): KubeObject {
+  switch (event.type) {
+    case "ADDED":
+    case "MODIFIED":
+      return event.stored.object;
+    case "DELETED":
+      return event.object;
+    case "BOOKMARK":
+      return createBookmarkObject(resource, event.revision, event.initialEventsEnd);
   }
 }
 
@@ -126,10 +136,10 @@ function toPartialWire(format: WatchFormat): Wire {
   };
 }
 
-function encodeError(error: unknown, protobuf: boolean): Uint8Array {
-  const { status } = statusFromError(error);
-  if (protobuf) return encodeWatchFrame("ERROR", encodeEnvelope("v1", "Status", encodeMessage(statusSchema, status)));
-  return encodeJsonLine({ type: "ERROR", object: { kind: "Status", apiVersion: "v1", ...status } });
+function encodeError(event: WatchEvent & { readonly type: "ERROR" }, protobuf: boolean): Uint8Array {
+  if (!protobuf) return encodeJsonLine(toErrorValue(event));
+  const { status } = statusFromError(event.error);
+  return encodeWatchFrame("ERROR", encodeEnvelope("v1", "Status", encodeMessage(statusSchema, status)));
 }
 
 const LINE_END = Buffer.from("}\n");
