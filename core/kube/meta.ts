@@ -133,9 +133,20 @@ export function toObjectKey({ metadata }: KubeObject): string {
   return `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
 }
 
+/** The texts of seconds since 1970: one write formats the same few times again and again. */
+const timeTexts = new Map<number, string>();
+const MAX_TIME_TEXTS = 256;
+
 /** Formats a time as `metav1.Time` is written: RFC 3339 in UTC with second precision. */
 export function formatTime(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(date.getTime() / 1000);
+  let text = timeTexts.get(second);
+  if (text === undefined) {
+    text = `${date.toISOString().slice(0, 19)}Z`;
+    if (timeTexts.size === MAX_TIME_TEXTS) timeTexts.clear();
+    timeTexts.set(second, text);
+  }
+  return text;
 }
 
 /** Formats a time as `metav1.MicroTime` is written: RFC 3339 in UTC with microseconds. */

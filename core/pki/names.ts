@@ -85,10 +85,12 @@ export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
   return encodeSequence(...rdns);
 }
 
+/** The attributes in the order in which `formatName` writes them. */
+const COMMON_NAME_FIRST = ATTRIBUTE_TYPES.toSorted((a, b) => Number(b.short === "CN") - Number(a.short === "CN"));
+
 /** Formats a name on one line for users, close to RFC 4514: `CN=system:node:n1,O=system:nodes`. */
 export function formatName(name: SubjectFields & { readonly otherAttributes?: readonly OtherAttribute[] }): string {
-  const commonNameFirst = [...ATTRIBUTE_TYPES].sort((a, b) => Number(b.short === "CN") - Number(a.short === "CN"));
-  const known = commonNameFirst.flatMap(({ field, short }) =>
+  const known = COMMON_NAME_FIRST.flatMap(({ field, short }) =>
     listValues(name, field).map((value) => `${short}=${escapeValue(value)}`)
   );
   const others = (name.otherAttributes ?? []).map(({ oid, value }) => `${oid}=${escapeValue(value ?? "")}`);
