@@ -1,7 +1,7 @@
 /** The public key of releases. */
 
 /**
- * The minisign public key that releases are signed with. There is no release yet, so there is no key:
- * the first release writes the key here and into the README, and `deno task sign` then refuses any other.
+ * The minisign public key that releases are signed with. `deno task sign --adopt` writes it here and into the README, and
+ * `deno task sign` makes no release without it. There is no release yet, so there is no key.
  */
 export const RELEASE_KEY: string | undefined = undefined;

@@ -3,10 +3,14 @@
  * materials, `verify.sh`, a formula of Homebrew and a flake of Nix come beside the files that are there, `SHA256SUMS` lists
  * them all, and minisign signs it with a secret key that is never in the repository. minisign asks for the password of the
  * key. The formula and the flake fetch the files from the URL, by default from the stick.
+ *
+ * `deno task sign --adopt --key FILE`, once before the files are built: writes the public half of the key into
+ * `cli/release_key.ts` and into the README. `deno task sign` accepts no other key.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, readdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -26,9 +30,12 @@ async function main(): Promise<void> {
       key: { type: "string" },
       dist: { type: "string", default: "dist" },
       url: { type: "string", default: "file:///media/stick" },
+      adopt: { type: "boolean", default: false },
     },
   });
   if (values.key === undefined) throw new Error("--key: want the secret key of minisign");
+  if (values.adopt) return await adoptKey(values.key);
+  const releaseKey = requireReleaseKey();
   const { dist } = values;
   await writeFile(join(dist, "LICENSES.txt"), renderLicenses());
   const content = createSbomContent({
@@ -46,9 +53,14 @@ async function main(): Promise<void> {
   const sums = join(dist, "SHA256SUMS");
   await writeFile(sums, await hashFiles(dist));
   const comment = `tlsboot ${TLSBOOT_VERSION}`;
-  const { status } = spawnSync("minisign", ["-S", "-s", values.key, "-m", sums, "-t", comment], { stdio: "inherit" });
+  runMinisign(["-S", "-s", values.key, "-m", sums, "-t", comment]);
+  await checkSignature(sums, releaseKey);
+}
+
+/** Runs minisign, which may ask for a password. */
+function runMinisign(args: readonly string[]): void {
+  const { status } = spawnSync("minisign", args, { stdio: "inherit" });
   if (status !== 0) throw new Error(`minisign ended with ${status}`);
-  await checkKey(sums);
 }
 
 /** How Homebrew and Nix install a released file. */
@@ -80,14 +92,45 @@ async function hashFiles(folder: string): Promise<string> {
   return (await Promise.all(lines)).join("");
 }
 
-/** A release is signed with the key that its files carry. Throws for another one. */
-async function checkKey(sums: string): Promise<void> {
-  if (RELEASE_KEY === undefined) {
-    process.stdout.write("cli/release_key.ts has no key yet: users name the public key with --release-key\n");
-    return;
+const KEY_FILE = join("cli", "release_key.ts");
+
+/** Writes the public half of a key to where the files and the README have it, in the place of an earlier one. */
+async function adoptKey(secretKey: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "tlsboot-key-"));
+  try {
+    const path = join(folder, "minisign.pub");
+    runMinisign(["-R", "-s", secretKey, "-p", path]);
+    const key = (await readFile(path, "utf8")).trim().split("\n").at(-1) ?? "";
+    await replaceLine(
+      KEY_FILE,
+      /^export const RELEASE_KEY: .*;$/m,
+      `export const RELEASE_KEY: string | undefined = "${key}";`,
+    );
+    await replaceLine(
+      "README.md",
+      /^(?:There is no release yet, so|Releases are signed with) .*$/m,
+      `Releases are signed with the minisign key \`${key}\`.`,
+    );
+  } finally {
+    await rm(folder, { recursive: true });
   }
-  const key = parseMinisignKey(RELEASE_KEY);
-  if (!key.ok) throw new Error(`cli/release_key.ts: ${key.error}`);
+}
+
+async function replaceLine(path: string, line: RegExp, by: string): Promise<void> {
+  const text = await readFile(path, "utf8");
+  if (!line.test(text)) throw new Error(`${path}: no line matches ${line}`);
+  await writeFile(path, text.replace(line, by));
+}
+
+/** Returns the key that the files of this checkout carry. Throws when it has none. */
+function requireReleaseKey(): string {
+  if (RELEASE_KEY !== undefined) return RELEASE_KEY;
+  throw new Error(`${KEY_FILE} has no key: make one with minisign -G, and adopt it with deno task sign --adopt`);
+}
+
+async function checkSignature(sums: string, releaseKey: string): Promise<void> {
+  const key = parseMinisignKey(releaseKey);
+  if (!key.ok) throw new Error(`${KEY_FILE}: ${key.error}`);
   const verified = verifyMinisign(await readFile(sums), await readFile(`${sums}.minisig`, "utf8"), key.value);
   if (!verified.ok) throw new Error(verified.error);
 }

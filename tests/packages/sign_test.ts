@@ -1,12 +1,13 @@
 /** A release on a stick: signed with a key of the test, checked by minisign, by verify.sh and by the released file. */
 import assert from "node:assert/strict";
-import { appendFile, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { appendFile, copyFile, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { after, before, beforeEach, test } from "node:test";
+import { RELEASE_KEY } from "../../cli/release_key.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../../scripts/processes.ts";
-import { ROOT, runProgram } from "../support/child.ts";
+import { type Finished, ROOT, runProgram } from "../support/child.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -19,6 +20,8 @@ const SIGNED = [
 let folder: TempFolder;
 let stick: string;
 let publicKey: string;
+/** What signing printed before the key was adopted. */
+let keyless: Finished;
 
 before(async () => {
   await ensureDebianPackages(["minisign", "nix-bin", "ruby"]);
@@ -27,10 +30,41 @@ before(async () => {
   await copyFile(join(ROOT, "dist", PROGRAM), folder.join("dist", PROGRAM));
   await runQuietly("minisign", ["-G", "-W", "-p", folder.join("key.pub"), "-s", folder.join("key")]);
   publicKey = (await readFile(folder.join("key.pub"), "utf8")).split("\n")[1]!;
-  const script = ["run", "-A", "scripts/package/sign.ts", "--dist", folder.join("dist"), "--key", folder.join("key")];
-  await runQuietly(process.execPath, script);
+  await mkdir(folder.join("checkout"));
+  for (
+    const name of [
+      "README.md",
+      "deno.json",
+      "deno.lock",
+      "cli",
+      "client",
+      "controllers",
+      "core",
+      "packaging",
+      "scripts",
+      "server",
+    ]
+  ) {
+    await cp(join(ROOT, name), join(folder.join("checkout"), name), {
+      recursive: true,
+      filter: (path) => basename(path) !== "node_modules",
+    });
+  }
+  await symlink(join(ROOT, "node_modules"), join(folder.join("checkout"), "node_modules"));
+  keyless = await sign();
+  await sign("--adopt");
+  const done = await sign();
+  assert.equal(done.code, 0, done.stderr);
 });
 after(() => folder[Symbol.asyncDispose]());
+
+/** Runs `deno task sign` in a copy of the checkout, whose release key is that of the test. */
+async function sign(...flags: readonly string[]): ReturnType<typeof runProgram> {
+  const args = ["--dist", folder.join("dist"), "--key", folder.join("key"), ...flags];
+  return await runProgram(process.execPath, ["run", "-A", "--no-check", "scripts/package/sign.ts", ...args], {
+    cwd: folder.join("checkout"),
+  });
+}
 
 let sticks = 0;
 beforeEach(async () => {
@@ -47,6 +81,16 @@ function runVerifyScript(): ReturnType<typeof runProgram> {
 async function verifyOwnFile(): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   return await runProgram(join(stick, PROGRAM), ["version", "--verify", "--release-key", folder.join("key.pub")]);
 }
+
+test("nothing is signed without a release key, and an adopted one is in the sources and in the README", async () => {
+  assert.equal(keyless.code, 1);
+  assert.match(
+    keyless.stderr,
+    /cli\/release_key.ts has no key: make one with minisign -G, and adopt it with deno task sign --adopt\n$/,
+  );
+  const has = async (name: string) => (await readFile(join(folder.join("checkout"), name), "utf8")).includes(publicKey);
+  assert.deepEqual([await has("cli/release_key.ts"), await has("README.md")], [true, true]);
+});
 
 test("SHA256SUMS lists everything on the stick but itself and its signature", async () => {
   const sums = await readFile(join(stick, "SHA256SUMS"), "utf8");
@@ -117,6 +161,7 @@ test("the program says what is missing: the list, and a key", async () => {
   assert.equal(noList.code, 1);
   assert.match(noList.stderr, /cannot read ".*SHA256SUMS": no such file/);
   const noKey = await runProgram(join(stick, PROGRAM), ["version", "--verify"]);
+  if (RELEASE_KEY !== undefined) return assert.match(noKey.stdout, /^not verified: .*the signature is by the key/);
   assert.equal(noKey.code, 2);
   assert.match(noKey.stderr, /there is no release key in this build/);
 });

@@ -32,7 +32,8 @@ before(async () => {
     await runQuietly("minisign", ["-G", "-W", "-p", folder.join(`${name}.pub`), "-s", folder.join(name)]);
   }
   await mkdir(folder.join("build"));
-  second = await makeSecondBuild(folder.join("build"));
+  const [, key = ""] = (await readFile(folder.join("key.pub"), "utf8")).split("\n");
+  second = await makeSecondBuild(folder.join("build"), key);
 });
 after(() => folder[Symbol.asyncDispose]());
 
@@ -86,7 +87,10 @@ test("a release that is signed and starts takes the place of the file, which sta
   assert.deepEqual([await readVersion(file), await readVersion(previous)], [LATER_VERSION, TLSBOOT_VERSION]);
   assert.equal((await stat(file)).mode, (await stat(released)).mode);
   assert.deepEqual((await readdir(join(file, ".."))).sort(), ["tlsboot", "tlsboot.previous"]);
-  const again = await runProgram(file, ["upgrade", stick, "--release-key", folder.join("key.pub")]);
+  // The new file carries the key of the release.
+  const verified = await runProgram(file, ["version", "--verify", "--release", stick]);
+  assert.equal(verified.code, 0, verified.stderr);
+  const again = await runProgram(file, ["upgrade", stick]);
   assert.deepEqual([again.code, again.stdout], [0, `"${file}" is tlsboot ${LATER_VERSION} of this release already\n`]);
 });
 

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { RELEASE_KEY } from "../../../cli/release_key.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { toCodeCacheName } from "../../../scripts/build/assets.ts";
 import { bundle, bundleScript, findAssets } from "../../../scripts/build/bundle.ts";
@@ -20,7 +21,12 @@ const SWITCHES = {
   formatIsRaised: ["switch:format-1", "switch:format-2"],
 } as const;
 
-const PATCHES = [
+const toPatches = (releaseKey: string) => [
+  {
+    file: "cli/release_key.ts",
+    before: `RELEASE_KEY: string | undefined = ${JSON.stringify(RELEASE_KEY)};`,
+    after: `RELEASE_KEY = "${releaseKey}";`,
+  },
   {
     file: "core/version.ts",
     before: `TLSBOOT_VERSION = "${TLSBOOT_VERSION}"`,
@@ -38,12 +44,17 @@ const PATCHES = [
   },
 ];
 
-/** Builds it for this machine into a folder; returns its path. It has no code caches, so that its text is what runs. */
-export async function makeSecondBuild(folder: string): Promise<string> {
+/**
+ * Builds it for this machine into a folder, with a release key in it; returns its path. It has no code caches, so that its
+ * text is what runs.
+ */
+export async function makeSecondBuild(folder: string, releaseKey: string): Promise<string> {
   const root = process.cwd();
   const scripts = join(folder, "scripts");
   await mkdir(scripts, { recursive: true });
-  const carried = findAssets(await bundle(root, readBuildFacts(root), [createPlantPlugin(root, PATCHES)]));
+  const carried = findAssets(
+    await bundle(root, readBuildFacts(root), [createPlantPlugin(root, toPatches(releaseKey))]),
+  );
   for (const [name, source] of carried) await writeFile(join(scripts, name), source);
   const [loader, nothing] = [join(folder, "loader.cjs"), join(folder, "nothing")];
   await writeFile(loader, await bundleScript(join("scripts", "build", "loader.ts")));
