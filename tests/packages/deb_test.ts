@@ -233,6 +233,26 @@ test("a signer and an approver work by their units, and a machine's certificate 
   await root.run("rm /etc/tlsboot/*-a.yaml /etc/tlsboot/cluster.kubeconfig");
 });
 
+test("a web server's certificate is kept fresh by a printed unit, which notifies the server each time", async () => {
+  await root.run("cp /etc/tlsboot/up.yaml /run/up.yaml && echo 'webDomain: [home.lan]' >> /etc/tlsboot/up.yaml");
+  await startUnits(root, "tlsboot");
+  await root.run(`
+    set -e
+    printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo >> /run/notified"\n' > /etc/systemd/system/web.service
+    tlsboot request nas.home.lan --join ${DATA}/web.kubeconfig --out /srv/nas --duration 10m --renew-before 9m58s \\
+      --exec 'systemctl start web' --print-systemd-unit > /etc/systemd/system/nas.service
+    systemctl daemon-reload`);
+  await startUnits(root, "nas");
+  assert.match((await show(root, "nas", "StatusText")).join(), /^certificate of nas\.home\.lan valid until /);
+  const notified = Number(await root.run("wc -l < /run/notified"));
+  await until(root, `[ "$(wc -l < /run/notified)" -gt ${notified} ]`);
+  await root.run(`openssl verify -CAfile ${DATA}/pki/ca.crt /srv/nas/tls.crt`);
+  await root.run("systemctl stop nas");
+  assert.deepEqual(await show(root, "nas", "ActiveState", "Result"), ["inactive", "success"]);
+  await root.run("mv /run/up.yaml /etc/tlsboot/up.yaml");
+  await startUnits(root, "tlsboot");
+});
+
 test("an upgrade restarts the running server, and keeps settings and data", async () => {
   const before = await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`);
   await root.run("echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml");
