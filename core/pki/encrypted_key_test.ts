@@ -18,6 +18,8 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
     const plain = await decryptPrivateKey(pem, PASSPHRASE);
     assert.ok(plain.ok);
     assert.equal(unwrap(parsePrivateKey(plain.value)).toPem(), key.toPem());
+    // Deriving a key takes almost a second on Deno, and does not depend on the kind of the encrypted one.
+    if (algorithm !== "ecdsa-p256") return;
     assert.deepEqual(await decryptPrivateKey(pem, PASSPHRASE + "x"), {
       ok: false,
       error: { kind: "wrong passphrase" },

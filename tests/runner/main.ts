@@ -1,11 +1,12 @@
 /**
  * Runs suites on Deno and on Node 24 and sums what their reports say.
  *
- * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
- * task programs` more programs of others than that suite tries, `deno task packages` what is handed out: built, installed,
- * used. Slow tests run on Deno; `--all` runs them on Node too: those that start tlsboot start the released file, which is
- * a Node, built first, and the tests of that file run as well. `--binary` runs only the tests that use the released file,
- * or the suite against a real Kubernetes with it. `--timings` lists the processes that took longest, and most of the CPU.
+ * `deno task test` runs what needs only npm, and leaves the dearest files to `--all`; `deno task interop` the suite against
+ * a real Kubernetes, `deno task programs` more programs of others than that suite tries, `deno task packages` what is
+ * handed out: built, installed, used. Slow tests run on Deno; `--all` runs them on Node too: those that start tlsboot start
+ * the released file, which is a Node, built first, and the tests of that file run as well. `--binary` runs only the tests
+ * that use the released file, or the suite against a real Kubernetes with it. `--timings` lists the processes that took
+ * longest, and most of the CPU.
  * With `TLSBOOT_TEST_SHARE` a slow file runs on one of its runtimes, on another the next day; see `turns.ts`.
  * Usage: main.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--report FILE] [filter…]
  */
@@ -57,7 +58,24 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
 const FILE = ["tests/binary/*_test.ts"];
 
 /** Files whose tests are slow; most of them start programs. Each runs in a process of its own. */
-const SLOW = /^(?:tests\/(?:binary|e2e|interop|overload|packages|security)|scripts\/build)\//;
+const SLOW =
+  /^(?:tests\/(?:binary|e2e|interop|overload|packages|security)\/|scripts\/build\/|tests\/simulation\/simulation_test)/;
+
+/** The files that take most processor time, beside those of `bootstrap` and `up`: without words, only `--all` runs them. */
+const ONLY_WITH_ALL = [
+  "tests/e2e/backup_test.ts",
+  "tests/e2e/ca_ceremony_test.ts",
+  "tests/e2e/ca_passphrase_test.ts",
+  "tests/e2e/ca_rotate_test.ts",
+  "tests/e2e/ca_shares_test.ts",
+  "tests/e2e/doctor_test.ts",
+  "tests/e2e/token_limits_test.ts",
+  "tests/security/files_test.ts",
+  "tests/security/growth_bodies_test.ts",
+  "tests/security/growth_test.ts",
+  "tests/security/secrets_roles_test.ts",
+  "tests/security/terminal_test.ts",
+];
 
 /** The module that starts tlsboot as a program. The end-to-end and security tests that use it try the released file too. */
 const STARTS_TLSBOOT = "tests/support/child.ts";
@@ -174,7 +192,7 @@ async function main(): Promise<number> {
       ? await planUnitTests(filters, reports, { isAll: values.all, isBinary: values.binary })
       : planBatches(
         deno(await createPeerEnvironment(suite, values.binary)),
-        leaveOut(await findFiles(SUITES[suite], filters), splitByTurn(SEARCHES)[1]),
+        leaveOut(await findFiles(SUITES[suite], filters), splitByTurn(SEARCHES)[1], "another day"),
       );
     if (batches.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
     const lanes = availableParallelism() * LANES_PER_CORE;
@@ -202,7 +220,9 @@ async function planUnitTests(
   folder: string,
   { isAll, isBinary }: { readonly isAll: boolean; readonly isBinary: boolean },
 ): Promise<Batch[]> {
-  const files = await findFiles(UNIT, filters);
+  const found = await findFiles(UNIT, filters);
+  const isQuick = !isAll && !isBinary && filters.length === 0;
+  const files = isQuick ? leaveOut(found, ONLY_WITH_ALL, "--all") : found;
   const plans: Plan[] = [];
   if (!isBinary) {
     const onNode = files.filter((file) => !SLOW.test(file) || isAll && (SOURCES.includes(file) || !triesFile(file)));
@@ -236,15 +256,19 @@ function chooseRuntimes(plans: readonly Plan[]): readonly Plan[] {
   };
   return plans.map((plan) => ({
     ...plan,
-    files: leaveOut(plan.files, plan.files.filter((file) => !runsToday(plan, file)), `${plan.runtime.name} `),
+    files: leaveOut(
+      plan.files,
+      plan.files.filter((file) => !runsToday(plan, file)),
+      `another day on ${plan.runtime.name}`,
+    ),
   }));
 }
 
-/** Removes files whose turn is on another day, and prints which. */
-function leaveOut(files: readonly string[], later: readonly string[], name = ""): readonly string[] {
-  const out = files.filter((file) => later.includes(file));
-  if (out.length > 0) process.stdout.write(`left to another day: ${name}${out.join(", ")}\n`);
-  return files.filter((file) => !later.includes(file));
+/** Removes files that another run has, and prints which. */
+function leaveOut(files: readonly string[], others: readonly string[], run: string): readonly string[] {
+  const out = files.filter((file) => others.includes(file));
+  if (out.length > 0) process.stdout.write(`left to ${run}: ${out.join(", ")}\n`);
+  return files.filter((file) => !others.includes(file));
 }
 
 /** The environment of tests that start the program as the scripts of the released file, in half the time of its sources. */
