@@ -1,12 +1,13 @@
 /**
  * One etcd under a real kube-apiserver and under ours: what either writes the other serves, byte by byte, through get,
- * list and watch, for every kind that we serve.
+ * list and watch, for every kind that we serve. The tests take turns.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { test } from "node:test";
+import { test as declare } from "node:test";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
+import { inTurn } from "../runner/turns.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
@@ -14,6 +15,8 @@ import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { COLLECTIONS, everything, steady, writeSamples } from "../support/interop/everything.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { startInstance } from "../support/interop/instance.ts";
+
+const test = inTurn(declare);
 
 test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte by byte", async () => {
   await using etcd = await startEtcd();

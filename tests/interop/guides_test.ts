@@ -1,10 +1,10 @@
-/** The guides, typed as they stand, with stock kubectl, curl and openssl. */
+/** The guides, typed as they stand, with stock kubectl, curl and openssl. They take turns. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test as declare } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { hasTurn } from "../runner/turns.ts";
+import { inTurn } from "../runner/turns.ts";
 import { ROOT } from "../support/child.ts";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
@@ -34,12 +34,7 @@ async function type(
   return stdout;
 }
 
-let place = 0;
-
-/** Declares the test of a guide; the guides take turns. */
-function test(name: string, run: () => Promise<void>): void {
-  if (hasTurn(place++, name)) declare(name, run);
-}
+const test = inTurn(declare);
 
 test("homelab: a machine gets its certificate with a token and the hash of the CA", async () => {
   const out = await type(await readGuide("homelab"), {

@@ -27,11 +27,15 @@ export function splitByTurn<T>(
   return [all.filter((_, place) => isTurn(place, days, day)), all.filter((_, place) => !isTurn(place, days, day))];
 }
 
-/** Reports whether it is the turn of the test at a place of its file, and prints the name of one that is left out. */
-export function hasTurn(place: number, name: string): boolean {
-  const isNow = isTurn(place);
-  if (!isNow) process.stdout.write(`left to another day: ${name}\n`);
-  return isNow;
+type Declare = (name: string, run: () => Promise<void>) => void;
+
+/** Makes a `test` whose tests take turns with each other, and which prints the names of those that it leaves out. */
+export function inTurn(test: Declare): Declare {
+  let place = 0;
+  return (name, run) => {
+    if (isTurn(place++)) test(name, run);
+    else process.stdout.write(`left to another day: ${name}\n`);
+  };
 }
 
 /** Picks those of a list whose turn it is, and prints the names of the others. */
