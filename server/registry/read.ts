@@ -1,6 +1,5 @@
 /** Reads one object, or a list at one revision. */
 import { goQuote } from "../../core/lib/quote.ts";
-import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
 import {
@@ -101,10 +100,10 @@ export async function listObjects(
   }
 }
 
-/** Returns whether a selection includes an object. */
-export function isSelected(resource: Resource, object: KubeObject, selection: Selection): boolean {
-  return matchesLabels(selection.labels, object.metadata.labels ?? {}) &&
-    matchesFields(selection.fields, (field) => fieldValue(resource, object, field));
+/** Returns whether a selection includes a stored object, which is parsed only if the selection needs it. */
+export function isSelected(resource: Resource, stored: Stored, { labels, fields }: Selection): boolean {
+  return (labels.length === 0 || matchesLabels(labels, stored.object.metadata.labels ?? {})) &&
+    matchesFields(fields, (field) => fieldValue(resource, stored, field));
 }
 
 /** Throws StatusError 400 for a field that the resource cannot be selected by. */
@@ -240,7 +239,7 @@ async function scan(
     // Read at one moment: a watch from this revision would otherwise repeat a change, or miss one.
     const stored = storage.getKnown(`${prefix}${name}`);
     const revision = storage.revision();
-    const items = stored !== undefined && isSelected(resource, stored.object, query) ? [stored] : [];
+    const items = stored !== undefined && isSelected(resource, stored, query) ? [stored] : [];
     return { items, revision, nextKey: undefined, remaining: 0 };
   }
   const limit = isSingle ? 0 : start.limit;
@@ -257,7 +256,7 @@ async function scan(
     revision = page.revision;
     if (!selective) return { items: page.items, revision, nextKey: page.nextKey, remaining: page.remaining };
     for (const [index, stored] of page.items.entries()) {
-      if (!isSelected(resource, stored.object, query)) continue;
+      if (!isSelected(resource, stored, query)) continue;
       items.push(stored);
       const isLast = index === page.items.length - 1 && page.nextKey === undefined;
       if (limit > 0 && items.length === limit && !isLast) {
@@ -273,8 +272,8 @@ function isSelective(selection: Selection): boolean {
   return selection.fields.length > 0 || selection.labels.length > 0;
 }
 
-function fieldValue(resource: Resource, object: KubeObject, field: string): string {
-  if (field === "metadata.name") return getName(object);
-  if (field === "metadata.namespace") return object.metadata.namespace ?? "";
-  return resource.selectField?.(object, field) ?? "";
+function fieldValue(resource: Resource, stored: Stored, field: string): string {
+  if (field === "metadata.name") return stored.key.slice(stored.key.lastIndexOf("/") + 1);
+  if (field === "metadata.namespace") return stored.object.metadata.namespace ?? "";
+  return resource.selectField?.(stored.object, field) ?? "";
 }

@@ -7,7 +7,7 @@ import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { configMaps } from "./configmaps.ts";
-import { listObjects, waitForRevision } from "./read.ts";
+import { isSelected, listObjects, waitForRevision } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -28,6 +28,27 @@ before(async () => {
   }
 });
 after(() => app[Symbol.asyncDispose]());
+
+test("isSelected() parses no object for a selection by name, or without any condition", () => {
+  const stored = {
+    key: "/registry/configmaps/default/csr-1",
+    revision: 1,
+    bytes: new Uint8Array(),
+    get object(): never {
+      throw new Error("parsed");
+    },
+  };
+  const select = (fields: string, labels = "") => {
+    const [ofFields, ofLabels] = [parseFieldSelector(fields), parseLabelSelector(labels)];
+    assert.ok(ofFields.ok && ofLabels.ok);
+    return isSelected(configMaps, stored, { fields: ofFields.value, labels: ofLabels.value });
+  };
+  assert.equal(select(""), true);
+  assert.equal(select("metadata.name=csr-1"), true);
+  assert.equal(select("metadata.name=csr"), false);
+  assert.throws(() => select("metadata.namespace=default"), /parsed/);
+  assert.throws(() => select("", "a=b"), /parsed/);
+});
 
 test("list is sorted, its items have no kind, its revision is the store's", async () => {
   const list = await app.send("GET", CSRS);

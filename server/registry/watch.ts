@@ -152,8 +152,8 @@ function toWatchedPrefix({ resource, namespace }: Target, { fields }: Selection)
 /** Translates a change to an event of a selection, because an object may start or stop matching. */
 function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
   const { current, previous } = event;
-  const matches = current !== undefined && isSelected(resource, current.object, selection);
-  const matched = previous !== undefined && isSelected(resource, previous.object, selection);
+  const matches = current !== undefined && isSelected(resource, current, selection);
+  const matched = previous !== undefined && isSelected(resource, previous, selection);
   if (matches) return { type: matched ? "MODIFIED" : "ADDED", stored: current };
   if (!matched) return undefined;
   const object = withMeta(previous.object, { resourceVersion: String(event.revision) });
