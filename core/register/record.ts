@@ -134,17 +134,18 @@ export function getChainHash(spec: IssuedCertificateSpec): string {
   return spec.removed?.hash ?? hashRecord(spec);
 }
 
-/** Encodes a value as canonical JSON; properties that are undefined are omitted. */
+/**
+ * Encodes a value as canonical JSON; properties that are undefined are omitted. RFC 8785 section 3.2.3 orders keys by UTF-16
+ * code units, as JavaScript sorts them. No field of a record has a name like a number, which JavaScript would put first.
+ */
 export function encodeCanonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(encodeCanonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const entries = value as Readonly<Record<string, unknown>>;
-  const parts: string[] = [];
-  // RFC 8785 section 3.2.3 orders keys by UTF-16 code units, as JavaScript does.
-  for (const key of Object.keys(value).sort()) {
-    if (entries[key] !== undefined) parts.push(`${JSON.stringify(key)}:${encodeCanonicalJson(entries[key])}`);
-  }
-  return `{${parts.join(",")}}`;
+  return JSON.stringify(withSortedKeys(value)) ?? "null";
+}
+
+function withSortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withSortedKeys);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, withSortedKeys(value[key])]));
 }
 
 /** Attributes without a name of their own, which `formatName` writes at the end and `parseSubject` does not read. */

@@ -144,6 +144,9 @@ test("hashRecord() is SHA-256 of canonical JSON", () => {
     '{"issuedAt":null,"notAfter":null,"notBefore":null,"request":{"name":"n","uid":"u"},"sequence":1,"subject":"CN=é<&>\\u0001"}';
   assert.equal(encodeCanonicalJson(spec), json);
   assert.equal(hashRecord(spec), createHash("sha256").update(json).digest("hex"));
+  // A member that JavaScript treats as no other is a part of the record too.
+  const edited = JSON.parse('{"__proto__":{"a":1}}') as unknown;
+  assert.equal(encodeCanonicalJson(edited), '{"__proto__":{"a":1}}');
 });
 
 for (
