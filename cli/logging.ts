@@ -146,17 +146,21 @@ function redactFields(fields: LogFields): Record<string, unknown> {
 
 /** Removes private keys, authorization headers, JSON Web Tokens and the secrets of bootstrap tokens from a text. */
 function redactText(text: string): string {
-  return text
-    .replace(PRIVATE_KEY, REDACTED)
-    .replace(BEARER, `$1 ${REDACTED}`)
-    .replace(DOTTED, (word) => isJwt(word) ? REDACTED : word)
-    .replace(BOOTSTRAP_TOKEN, `$1.${REDACTED}`);
+  const shown = text.replace(PRIVATE_KEY, REDACTED).replace(BEARER, `$1 ${REDACTED}`);
+  // Each word is looked at only where one of them may be a token.
+  const withoutJwts = shown.includes(JWT_START)
+    ? shown.replace(DOTTED, (word) => isJwt(word) ? REDACTED : word)
+    : shown;
+  return withoutJwts.replace(BOOTSTRAP_TOKEN, `$1.${REDACTED}`);
 }
+
+/** The start of a JSON object in base64. */
+const JWT_START = "eyJ";
 
 /** Reports whether a word begins with the header and the claims of a JSON Web Token: JSON objects in base64. */
 function isJwt(word: string): boolean {
   const [header = "", claims = "", signature] = word.split(".", 3);
-  return header.startsWith("eyJ") && claims.startsWith("eyJ") && signature !== undefined;
+  return header.startsWith(JWT_START) && claims.startsWith(JWT_START) && signature !== undefined;
 }
 
 function redact(value: unknown, depth: number): unknown {
