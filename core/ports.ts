@@ -58,10 +58,10 @@ export interface TransportResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
   /**
-   * The events of a watch as values instead of lines of JSON, from a server in the same process. Either these or the body
-   * is read. The server keeps the objects in them, so they must not be changed.
+   * The values that the body has as JSON, from a server in the same process: an object, or each event of a watch. Either
+   * these or the body is read. The server keeps the objects in them, so they must not be changed.
    */
-  readonly events?: AsyncIterable<unknown>;
+  readonly values?: AsyncIterable<unknown>;
 }
 
 /** A transport to a Kubernetes API: over TLS to a remote one, or within the process. */

@@ -5,7 +5,14 @@
 import type { Transport, TransportRequest } from "../core/ports.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import type { App } from "./app.ts";
-import { type AnswerBody, type AnswerHeaders, type AnswerStream, isStream, toChunks } from "./http/answer.ts";
+import {
+  type Answer,
+  type AnswerBody,
+  type AnswerHeaders,
+  type AnswerStream,
+  isStream,
+  toChunks,
+} from "./http/answer.ts";
 import type { IncomingRequest } from "./http/exchange.ts";
 
 /** The source address of in-process requests in the audit log, like that of kube-apiserver's own requests. */
@@ -18,10 +25,15 @@ export function createLoopbackTransport(app: App, user: UserInfo, userAgent: str
       signal.throwIfAborted();
       const { path: target } = request;
       const caller = { peer: undefined, remoteAddress: LOOPBACK_ADDRESS, rawHeaders: [], target, user, signal };
-      const { status, headers, body } = await app(new InProcessRequest(request, userAgent, signal), caller);
-      const answer = { status, headers: joinHeaders(headers), body: toBytes(body, signal) };
-      if (!isStream(body) || body.nextEvents === undefined) return answer;
-      return { ...answer, events: readEvents(body, body.nextEvents, signal) };
+      const answer = await app(new InProcessRequest(request, userAgent, signal), caller);
+      const { status, headers, body } = answer;
+      const values = readValues(answer, signal);
+      return {
+        status,
+        headers: joinHeaders(headers),
+        body: toBytes(body, signal),
+        ...(values === undefined ? {} : { values }),
+      };
     },
   };
 }
@@ -68,6 +80,15 @@ async function* toBytes(body: AnswerBody, signal: AbortSignal): AsyncGenerator<U
   if (isStream(body)) yield* readStream(body, () => body.next(), signal);
   else if (body instanceof Uint8Array) yield body;
   else yield* toChunks(body);
+}
+
+function readValues({ body, getValue }: Answer, signal: AbortSignal): AsyncIterable<unknown> | undefined {
+  if (isStream(body) && body.nextEvents !== undefined) return readEvents(body, body.nextEvents, signal);
+  return getValue === undefined ? undefined : toIterable(getValue);
+}
+
+async function* toIterable(getValue: () => unknown): AsyncGenerator<unknown> {
+  yield getValue();
 }
 
 async function* readEvents(

@@ -35,20 +35,29 @@ test("createLoopbackTransport() reads nothing once the signal has aborted", asyn
   await end.promise;
 });
 
-test("createLoopbackTransport() delivers the events of a watch as their lines have them, and ends both", async () => {
+test("createLoopbackTransport() delivers the values that bodies have as JSON, and ends them with a watch", async () => {
   await using app = await createTestApp();
   const configMaps = "/api/v1/namespaces/default/configmaps";
   const body = { metadata: { name: "kept", labels: { "10": "b", a: "c" } }, data: { "2": "<é", "10": "one" } };
   const created = await app.send("POST", configMaps, { body });
   assert.equal(created.code, 201, created.text);
   const transport = app.api.transportFor(ADMIN, "test");
+  const { values: whole } = await transport.send(
+    { method: "GET", path: `${configMaps}/kept`, headers: {} },
+    new AbortController().signal,
+  );
+  const [object] = await Array.fromAsync(whole!);
+  assert.equal(
+    `${JSON.stringify(object)}\n`,
+    (await app.send("GET", `${configMaps}/kept`)).text.replace("\\u003c", "<"),
+  );
   const abort = new AbortController();
   const query = "watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
   const watch = () => transport.send({ method: "GET", path: `${configMaps}?${query}`, headers: {} }, abort.signal);
-  const [values, lines] = [await watch(), await watch()];
+  const [inValues, inLines] = [await watch(), await watch()];
   await app.send("DELETE", `${configMaps}/kept`);
-  const received = values.events![Symbol.asyncIterator]();
-  const printed = readJsonLines(lines.body)[Symbol.asyncIterator]();
+  const received = inValues.values![Symbol.asyncIterator]();
+  const printed = readJsonLines(inLines.body)[Symbol.asyncIterator]();
   for (const type of ["ADDED", "BOOKMARK", "DELETED"]) {
     const { value } = await received.next() as { readonly value: { readonly type: string } };
     assert.equal(value.type, type);

@@ -58,8 +58,11 @@ export function createApiClient(transport: Transport, options: ApiClientOptions)
     }
   };
   const requestText: ApiClient["requestText"] = async (request, signal) => await readBody(await open(request, signal));
-  const requestJson: ApiClient["requestJson"] = async (request, signal) =>
-    parseJson(request, await requestText(request, signal));
+  const requestJson: ApiClient["requestJson"] = async (request, signal) => {
+    const answer = await open(request, signal);
+    for await (const value of answer.values ?? []) return value;
+    return parseJson(request, await readBody(answer));
+  };
   return {
     open,
     requestText,

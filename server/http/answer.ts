@@ -22,6 +22,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: AnswerHeaders;
   readonly body: AnswerBody;
+  /** Returns the value that the body has as JSON, for a client in the same process; absent for most answers. */
+  readonly getValue?: () => unknown;
 }
 
 /** The size of one write: large enough to be worth a call, small enough that a slow reader occupies little memory. */

@@ -1,4 +1,5 @@
 /** Answers a GET of an object or a list. */
+import { encodeObject } from "../../core/kube/codec/encode.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
@@ -47,7 +48,7 @@ export async function handleGet(deps: RegistryDeps, target: Target, exchange: Ex
 }
 
 /** Sends one stored object in any representation. */
-export function respondStored(
+export async function respondStored(
   deps: RegistryDeps,
   exchange: Exchange,
   status: number,
@@ -57,9 +58,13 @@ export function respondStored(
 ): Promise<Answer> {
   const { mediaType, pretty, as } = representation;
   switch (as) {
-    case "object":
+    case "object": {
       exchange.audit?.responseObject(resource.kind, () => stored.object);
-      return respondBytes(exchange, status, mediaType, encodeStored(resource.kind, stored, mediaType, pretty));
+      const bytes = encodeStored(resource.kind, stored, mediaType, pretty);
+      const answer = await respondBytes(exchange, status, mediaType, bytes);
+      if (mediaType !== "application/json") return answer;
+      return { ...answer, getValue: () => encodeObject(resource.kind, stored.object) };
+    }
     case "Table": {
       const { resourceVersion } = stored.object.metadata;
       const metadata: ListMeta = resourceVersion === undefined ? {} : { resourceVersion };
