@@ -147,7 +147,7 @@ function redactFields(fields: LogFields): Record<string, unknown> {
 /** Removes private keys, authorization headers, JSON Web Tokens and the secrets of bootstrap tokens from a text. */
 function redactText(text: string): string {
   const shown = text.replace(PRIVATE_KEY, REDACTED).replace(BEARER, `$1 ${REDACTED}`);
-  // Each word is looked at only where one of them may be a token.
+  // A line is split into its words only where one of them may be a token.
   const withoutJwts = shown.includes(JWT_START)
     ? shown.replace(DOTTED, (word) => isJwt(word) ? REDACTED : word)
     : shown;
