@@ -19,7 +19,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { NODE_FLAGS, ROOT } from "../support/child.ts";
 import { formatFailures, type Outcome, readOutcome, sumOutcomes } from "./junit.ts";
-import { LEFT_OUT, splitByTurn } from "./turns.ts";
+import { splitByTurn } from "./turns.ts";
 import { cacheDir, runAside } from "../../scripts/processes.ts";
 import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
 import { ensureReleasedFile } from "../../scripts/build/run.ts";
@@ -379,12 +379,13 @@ async function runBatches(batches: readonly Batch[], reports: string, lanes: num
     for (const [index, batch] of waiting) {
       const report = join(reports, `${index}.xml`);
       const times = join(reports, `${index}.times`);
+      const leftOut = join(reports, `${index}.left`);
       const start = performance.now();
       const { command, args, env } = batch.runtime;
       const { code, output } = await runAside(
         "/bin/sh",
         ["-c", TIMED, times, command, ...await args(batch.files, report)],
-        env,
+        { ...env, TLSBOOT_TEST_LEFT_OUT: leftOut },
       );
       const result = {
         ...batch,
@@ -394,7 +395,7 @@ async function runBatches(batches: readonly Batch[], reports: string, lanes: num
       };
       results.push(result);
       if (result.outcome.failed > 0) process.stdout.write(output);
-      else for (const [line] of output.matchAll(LEFT_OUT)) process.stdout.write(`${line}\n`);
+      process.stdout.write(await readFile(leftOut, "utf8").catch(() => ""));
       process.stdout.write(`${results.length}/${batches.length} ${formatResult(result)}\n`);
     }
   };

@@ -2,15 +2,13 @@
  * Dear tests take turns. With `TLSBOOT_TEST_SHARE=3` a third of them runs, another third on each day; `.ci/run` does so.
  * Without it all run.
  */
+import { appendFileSync } from "node:fs";
 import process from "node:process";
 
 /** The number of days in which each of the tests that take turns has run. */
 export const TEST_SHARE: number = parseShare(process.env["TLSBOOT_TEST_SHARE"] ?? "1");
 
 const TODAY = Math.floor(Date.now() / 86_400_000);
-
-/** The lines in the output of a test that name what it left to another day. The runner prints them. */
-export const LEFT_OUT: RegExp = /^left to another day: .*$/gm;
 
 /** Reports whether it is the turn of one place of a list. */
 export function isTurn(place: number, share: number = TEST_SHARE, day: number = TODAY): boolean {
@@ -34,15 +32,23 @@ export function inTurn(test: Declare): Declare {
   let place = 0;
   return (name, run) => {
     if (isTurn(place++)) test(name, run);
-    else process.stdout.write(`left to another day: ${name}\n`);
+    else report([name]);
   };
 }
 
 /** Picks those of a list whose turn it is, and prints the names of the others. */
 export function takeTurns<T>(all: readonly T[], getName: (one: T) => string): readonly T[] {
   const [now, later] = splitByTurn(all);
-  if (later.length > 0) process.stdout.write(`left to another day: ${later.map(getName).join(", ")}\n`);
+  if (later.length > 0) report(later.map(getName));
   return now;
+}
+
+/** Writes what is left to another day where the runner reads it, as Deno keeps the output of tests; else prints it. */
+function report(names: readonly string[]): void {
+  const line = `left to another day: ${names.join(", ")}\n`;
+  const file = process.env["TLSBOOT_TEST_LEFT_OUT"];
+  if (file === undefined) process.stdout.write(line);
+  else appendFileSync(file, line);
 }
 
 function parseShare(text: string): number {

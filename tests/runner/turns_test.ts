@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import process from "node:process";
 import { test } from "node:test";
-import { LEFT_OUT, splitByTurn } from "./turns.ts";
+import { NODE_FLAGS, runProgram } from "../support/child.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { splitByTurn } from "./turns.ts";
 
 for (
   const { name, all, share, want } of [
@@ -18,7 +22,18 @@ for (
   });
 }
 
-test("LEFT_OUT finds the lines of a test's output", () => {
-  const output = "ok\nleft to another day: a, b\nnot left to another day: c\nleft to another day: d\n";
-  assert.deepEqual(output.match(LEFT_OUT), ["left to another day: a, b", "left to another day: d"]);
+test("takeTurns() and inTurn() report what they leave out to the runner", async () => {
+  await using folder = await createTempFolder();
+  const file = folder.join("left");
+  const script = `import { inTurn, takeTurns } from ${JSON.stringify(new URL("./turns.ts", import.meta.url).href)};
+    console.log(takeTurns(["a", "b"], (one) => one).length);
+    const test = inTurn((name) => console.log(name));
+    for (const name of ["c", "d", "e"]) test(name, async () => {});`;
+  await writeFile(folder.join("script.mjs"), script);
+  const flags = process.versions["deno"] === undefined ? NODE_FLAGS : ["run", "-A", "--no-check"];
+  const env = { TLSBOOT_TEST_SHARE: "3", TLSBOOT_TEST_LEFT_OUT: file };
+  const { code, stdout, stderr } = await runProgram(process.execPath, [...flags, folder.join("script.mjs")], { env });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^1\n[cde]\n$/);
+  assert.match(await readFile(file, "utf8"), /^left to another day: [ab]\n(left to another day: [cde]\n){2}$/);
 });
