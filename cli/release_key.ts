@@ -2,6 +2,6 @@
 
 /**
  * The minisign public key that releases are signed with. `deno task sign --adopt` writes it here and into the README, and
- * `deno task sign` makes no release without it. There is no release yet, so there is no key.
+ * `deno task sign` makes no release without it. Undefined until the first release.
  */
 export const RELEASE_KEY: string | undefined = undefined;
