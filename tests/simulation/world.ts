@@ -47,6 +47,8 @@ const TLSBOOT_EACH = 8;
 /** The longest time in which the nodes of a run are switched on, and that a server takes to start. */
 const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
+/** The part of a certificate's life after which its renewal may begin. */
+const RENEWAL_BEGINS = 0.7;
 /** The attempts to list everything while no other change is committed. */
 const MOST_ATTEMPTS = 100;
 
@@ -303,12 +305,23 @@ export class World {
   }
 
   #keepPair(host: Host, pair: CredentialPair): void {
-    if (this.pairs.get(host)?.certificatePem !== pair.certificatePem) this.certificates++;
+    const earlier = this.pairs.get(host);
+    if (earlier?.certificatePem !== pair.certificatePem) this.certificates++;
+    if (earlier !== undefined && this.#wasRenewedLate(earlier)) {
+      this.faults.push(`the certificate of ${host.name} had expired when it was replaced`);
+    }
     const { notBefore, notAfter } = pair.leaf;
     const hours = (notAfter.getTime() - notBefore.getTime() - BACKDATE_MS) / HOUR_MS;
     const { lifetime } = this.options;
     if (hours > lifetime) this.faults.push(`${host.name} has a certificate for ${hours} hours and wanted ${lifetime}`);
     this.pairs.set(host, pair);
+  }
+
+  /** Reports whether a certificate that is replaced now has expired, although nothing was wrong since its renewal was due. */
+  #wasRenewedLate({ leaf: { notBefore, notAfter } }: CredentialPair): boolean {
+    const [from, until] = [notBefore.getTime() + BACKDATE_MS, notAfter.getTime()];
+    const dueMs = from + RENEWAL_BEGINS * (until - from) - EPOCH_MS;
+    return until < EPOCH_MS + this.scheduler.nowMs && this.troubledUntilMs <= dueMs;
   }
 }
 
