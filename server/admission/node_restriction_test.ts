@@ -286,7 +286,7 @@ for (
       storage: {
         get(key) {
           const object = STORED[key] as KubeObject | undefined;
-          return Promise.resolve(object && { key, revision: 1, object, bytes: new Uint8Array() });
+          return Promise.resolve(object && { key, revision: 1, object, bytes: new Uint8Array(), size: 0 });
         },
       },
     });

@@ -22,7 +22,7 @@ const storage: Pick<Storage, "get"> = {
     const nodeName = nodes[key.replace("/registry/podcertificaterequests/team/", "")];
     if (nodeName === undefined) return Promise.resolve(undefined);
     const object = { metadata: {}, spec: { nodeName } } as KubeObject;
-    return Promise.resolve({ key, revision: 1, object, bytes: new Uint8Array() });
+    return Promise.resolve({ key, revision: 1, object, bytes: new Uint8Array(), size: 0 });
   },
 };
 

@@ -62,11 +62,12 @@ test("a list as JSON parses no object, unless its body goes to the audit log", a
 });
 
 /** A state whose object cannot be had. */
-function unparsed({ key, revision, bytes }: Stored): Stored {
+function unparsed({ key, revision, bytes, size }: Stored): Stored {
   return {
     key,
     revision,
     bytes,
+    size,
     get object(): never {
       throw new Error("parsed");
     },

@@ -10,7 +10,7 @@ import { compressMember } from "./watch_handler.ts";
 const BYTES = new Uint8Array([1]);
 
 function state(revision: number): Stored {
-  return { key: "/registry/things/a", revision, object: { metadata: {} }, bytes: BYTES };
+  return { key: "/registry/things/a", revision, object: { metadata: {} }, bytes: BYTES, size: 1 };
 }
 
 test("SharedEncodings encodes a state once in each form", () => {

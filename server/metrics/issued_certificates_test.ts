@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { RegisterIndex } from "../register/index.ts";
+import { createStored } from "../storage/stored.ts";
 import { IssuedCertificates } from "./issued_certificates.ts";
 
 const CLIENT = "kubernetes.io/kube-apiserver-client-kubelet";
@@ -38,7 +39,7 @@ function holding(...entries: readonly Entry[]): IssuedCertificates {
       issuedAt: null,
     };
     const object: IssuedCertificate = { metadata: { name: String(position) }, spec, status: {} };
-    return { key: "", revision: 1, object, bytes: new TextEncoder().encode(JSON.stringify(object)) };
+    return createStored("", object, 1);
   }));
   return new IssuedCertificates(index, ["own.example/a"]);
 }
@@ -103,8 +104,8 @@ test("IssuedCertificates reports unknown signers as other, and counts them separ
 test("IssuedCertificates leaves out certificates that came without a signer", () => {
   const index = new RegisterIndex();
   const spec = { sequence: 1, source: "serving", notBefore: at(0).toISOString(), notAfter: at(9).toISOString() };
-  const bytes = new TextEncoder().encode(JSON.stringify({ metadata: {}, spec, status: {} }));
-  index.replace([{ key: "", revision: 1, bytes, object: { metadata: {} } }]);
+  const object = { metadata: {}, spec, status: {} };
+  index.replace([createStored("", object, 1)]);
   assert.deepEqual([...new IssuedCertificates(index).summarize(at(1))], []);
 });
 

@@ -8,7 +8,7 @@ import { findCondition, getCsrPhase } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { followStorage } from "../storage/follow.ts";
-import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
+import type { Storage, StorageEvent } from "../storage/storage.ts";
 import type { IssuedCertificates } from "./issued_certificates.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
@@ -25,8 +25,6 @@ const AGES: readonly (readonly [label: string, seconds: number])[] = [
 /** The steps that a request can wait for. */
 const WAITS = ["approval", "signature"] as const;
 type Wait = (typeof WAITS)[number];
-
-const decoder = new TextDecoder();
 
 interface Waiting {
   readonly wait: Wait;
@@ -64,16 +62,11 @@ export async function followRequests(
   const watch = await followStorage(storage, PREFIX, {
     replace(items) {
       waiting.clear();
-      for (const stored of items) see(stored.key, decode(stored));
+      for (const stored of items) see(stored.key, stored.object as CertificateSigningRequest);
     },
     apply: (events) => events.forEach(observe),
   });
   return { [Symbol.dispose]: () => watch.stop() };
-}
-
-/** Parses the bytes, because reading `object` would keep the parsed form in memory. */
-function decode({ bytes }: Stored): CertificateSigningRequest {
-  return JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest;
 }
 
 function toWaiting(csr: CertificateSigningRequest, phase: "pending" | "approved"): Waiting {

@@ -28,7 +28,6 @@ export interface NewestCertificate {
 }
 
 const MAX_SUBJECT_LENGTH = 200;
-const decoder = new TextDecoder();
 
 /** The indexed records. It follows a store by `replace` and `apply`. */
 export class RegisterIndex {
@@ -89,9 +88,8 @@ export class RegisterIndex {
     this.#newest.clear();
     this.#lastSeal = undefined;
     let last: IssuedCertificateSpec | undefined;
-    for (const { bytes } of items) {
-      // The bytes are parsed here, because reading `object` would keep the parsed form in memory.
-      const record = JSON.parse(decoder.decode(bytes)) as IssuedCertificate;
+    for (const { object } of items) {
+      const record = object as IssuedCertificate;
       last = record.spec;
       this.certificates.put(record);
       this.#add(last);

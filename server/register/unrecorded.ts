@@ -21,7 +21,6 @@ const PAUSE_MS = 1_000;
 const RETRY_MS = 10_000;
 /** How many certificates are parsed before other work may run. */
 const PARSED_AT_ONCE = 100;
-const decoder = new TextDecoder();
 
 /** Records the unrecorded certificates that exist, and then those that arrive, until it is disposed. */
 export async function followUnrecorded(
@@ -80,9 +79,8 @@ export async function followUnrecorded(
 
   const watch = await followStorage(storage, PREFIX, {
     replace(items) {
-      for (const { key, bytes } of items) {
-        // The bytes are parsed here, because reading `object` would keep the parsed form in memory.
-        const csr = JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest;
+      for (const { key, object } of items) {
+        const csr = object as CertificateSigningRequest;
         if ((csr.status.certificate ?? "") !== "") waiting.set(key, csr);
       }
       if (waiting.size > 0) recordSoon(PAUSE_MS);

@@ -37,7 +37,6 @@ const RETRY_MS = 3_600_000;
 const STOP_MS = 5_000;
 const PAGE_SIZE = 1_000;
 const DELETED_AT_ONCE = 64;
-const decoder = new TextDecoder();
 
 /** The upkeep of a register while its server runs. Disposing it seals the register. */
 export class RegisterUpkeep implements AsyncDisposable {
@@ -141,8 +140,8 @@ export class RegisterUpkeep implements AsyncDisposable {
     let fromKey: string | undefined = REGISTER_PREFIX;
     while (fromKey !== undefined) {
       const page = await this.#deps.storage.list(REGISTER_PREFIX, { limit: PAGE_SIZE, fromKey });
-      for (const { bytes } of page.items) {
-        const { spec } = JSON.parse(decoder.decode(bytes)) as IssuedCertificate;
+      for (const { object } of page.items) {
+        const { spec } = object as IssuedCertificate;
         const { sequence, notAfter, removed } = spec;
         records.push({ sequence, notAfter, ...(removed === undefined ? {} : { removed }) });
       }

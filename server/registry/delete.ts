@@ -33,7 +33,7 @@ export async function deleteObject(
       throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why));
     }
     // An uncached object is parsed again for each access, so it is read once here.
-    const stored: Stored = { key, revision: found.revision, bytes: found.bytes, object: found.object };
+    const stored: FoundObject = { revision: found.revision, object: found.object };
     const plan = planDeletion(deps, target, stored, options);
     if (plan.kind === "waiting") return { kind: "marked", object: stored.object };
     await assertAdmitted(deps, target, stored);
@@ -54,6 +54,8 @@ export async function deleteObject(
   }
 }
 
+type FoundObject = Pick<Stored, "revision" | "object">;
+
 type DeletionPlan =
   | { readonly kind: "remove" }
   | { readonly kind: "mark"; readonly object: KubeObject }
@@ -61,7 +63,7 @@ type DeletionPlan =
   | { readonly kind: "waiting" };
 
 /** Plans the deletion of an object. Throws StatusError 409 when the preconditions do not hold. */
-function planDeletion(deps: RegistryDeps, target: Target, stored: Stored, options: DeleteOptions): DeletionPlan {
+function planDeletion(deps: RegistryDeps, target: Target, stored: FoundObject, options: DeleteOptions): DeletionPlan {
   const rules = target.resource.deletion ?? {};
   const now = deps.clock.now();
   const beginning = rules.begin?.(stored.object, { options, now }) ?? { kind: "usual" };
@@ -72,7 +74,7 @@ function planDeletion(deps: RegistryDeps, target: Target, stored: Stored, option
   return { kind: "mark", object: markedForDeletion(stored.object, finalizers, now) };
 }
 
-async function assertAdmitted(deps: RegistryDeps, target: Target, stored: Stored): Promise<void> {
+async function assertAdmitted(deps: RegistryDeps, target: Target, stored: FoundObject): Promise<void> {
   const { kind } = target.resource;
   const refusal = await deps.admission.validate({
     operation: "DELETE",
@@ -111,7 +113,7 @@ export async function deleteCollection(
   return { objects, revision, continueToken, remainingItemCount };
 }
 
-function assertPreconditions(target: Target, stored: Stored, options: DeleteOptions): void {
+function assertPreconditions(target: Target, stored: FoundObject, options: DeleteOptions): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
   const record = stored.object.metadata;
   // kube-apiserver's message has the kind in the place of the name.

@@ -34,6 +34,7 @@ test("isSelected() parses no object for a selection by name, or without any cond
     key: "/registry/configmaps/default/csr-1",
     revision: 1,
     bytes: new Uint8Array(),
+    size: 0,
     get object(): never {
       throw new Error("parsed");
     },
@@ -221,7 +222,7 @@ test("a read at a revision of another server waits until the store has it", asyn
 
 test("listObjects() of one name shows the object and the revision of the same moment", async () => {
   const key = "/registry/configmaps/default/a";
-  const stored = { key, revision: 7, object: { metadata: { name: "a" } }, bytes: new Uint8Array() };
+  const stored = { key, revision: 7, object: { metadata: { name: "a" } }, bytes: new Uint8Array(), size: 0 };
   let newest = stored;
   // What another server has written arrives at this one while it reads.
   const catchUp = (): Promise<void> => Promise.resolve().then(() => void (newest = { ...stored, revision: 9 }));

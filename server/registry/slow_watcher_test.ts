@@ -45,7 +45,7 @@ async function openUnread(): Promise<
         revision++;
         const object = { metadata: { name: `n${revision}`, namespace: "a" } };
         const key = `/registry/configmaps/a/n${revision}`;
-        const state = { key, revision, object, bytes: new Uint8Array(bytes) };
+        const state = { key, revision, object, bytes: new Uint8Array(bytes), size: bytes };
         notify([{ key, revision, ...(isDeletion ? { previous: state } : { current: state }) }]);
       }
     },

@@ -7,6 +7,7 @@ import { ElementBudget } from "../../core/kube/codec/element_budget.ts";
 import { parseJson } from "../../core/kube/codec/json_parser.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { isStoredForm } from "../../core/kube/codec/stored_form.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
@@ -59,6 +60,10 @@ export function createStoredValues(
           hint: "delete the key with etcdctl, or restore it from a backup",
         });
       }
+    },
+    isDecoded(key, object) {
+      const resource = findResource(key);
+      return resource !== undefined && isStoredForm(resource.kind.schema, object);
     },
   };
 }

@@ -157,7 +157,7 @@ function selectEvent(resource: Resource, event: StorageEvent, selection: Selecti
   if (matches) return { type: matched ? "MODIFIED" : "ADDED", stored: current };
   if (!matched) return undefined;
   const object = withMeta(previous.object, { resourceVersion: String(event.revision) });
-  return { type: "DELETED", object, bytes: previous.bytes.length };
+  return { type: "DELETED", object, bytes: previous.size };
 }
 
 /** Estimates the size of an event. */
@@ -165,7 +165,7 @@ function measureEvent(event: WatchEvent): number {
   switch (event.type) {
     case "ADDED":
     case "MODIFIED":
-      return event.stored.bytes.length;
+      return event.stored.size;
     case "DELETED":
       return event.bytes;
     default:

@@ -23,6 +23,8 @@ export interface Stored<T extends KubeObject = KubeObject> {
   readonly object: T;
   /** The UTF-8 JSON of `object`, encoded once and shared by every list and watch. */
   readonly bytes: Uint8Array;
+  /** The number of bytes of the value that the store has, by which limits count. */
+  readonly size: number;
 }
 
 /** One change, in revision order. `current` is absent for a deletion, `previous` for a creation. */

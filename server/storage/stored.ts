@@ -1,23 +1,36 @@
 /**
- * Creates the stored form of an object, with its revision in `metadata.resourceVersion` and its JSON encoded once. The
- * bytes are always kept. Objects, which take several times as much memory, are cached only for recently used newest states,
- * and parsed from the bytes otherwise.
+ * Creates the stored form of an object, with its revision in `metadata.resourceVersion`. One encoding of it is always kept:
+ * its JSON, encoded once, or the value of a shared store until someone asks for the JSON. Objects, which take several times
+ * as much memory, are cached only for recently used newest states, and decoded otherwise.
  */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { ClockCache } from "./clock_cache.ts";
 import type { StorageEvent, Stored } from "./storage.ts";
 
+/** Decodes the values of a shared store that can be decoded. */
+export type ValueDecoder = (key: string, value: Uint8Array) => KubeObject | undefined;
+
 /** Creates the stored state of an object that is written at `revision`. */
 export function createStored(key: string, object: KubeObject, revision: number): Stored {
-  const { kind: _kind, apiVersion: _apiVersion, ...fields } = object;
-  const numbered = { ...fields, metadata: withRevision(object.metadata, String(revision)) };
-  return new KeptStored(key, revision, jsonBytes(numbered), numbered);
+  const numbered = toNumbered(object, revision);
+  return new KeptStored(key, revision, jsonBytes(numbered), undefined, numbered);
 }
 
 /** Creates a stored state from bytes that were read back; its `object` throws SyntaxError when they are not JSON. */
 export function readStored(key: string, revision: number, bytes: Uint8Array): Stored {
-  return new KeptStored(key, revision, bytes, undefined);
+  return new KeptStored(key, revision, bytes, undefined, undefined);
+}
+
+/** Creates a stored state from the value of a shared store, and the object that `decode` returns for it. */
+export function readValue(
+  key: string,
+  revision: number,
+  value: Uint8Array,
+  decode: ValueDecoder,
+  object: KubeObject,
+): Stored {
+  return new KeptStored(key, revision, value, decode, toNumbered(object, revision));
 }
 
 /** Creates the event of a change from one state of a key to another; undefined for no state. */
@@ -47,18 +60,39 @@ const kept = new ClockCache<KeptStored>(KEPT_JSON_BYTES);
 class KeptStored implements Stored {
   readonly key: string;
   readonly revision: number;
-  readonly bytes: Uint8Array;
+  readonly size: number;
   /** Set when the object is read, so that the cache keeps it longer. */
   isUsed = false;
+  /** The value of a shared store while there is a decoder, and JSON otherwise. */
+  #bytes: Uint8Array;
+  #decode: ValueDecoder | undefined;
   #object: KubeObject | undefined;
   #isHistory = false;
 
-  constructor(key: string, revision: number, bytes: Uint8Array, object: KubeObject | undefined) {
+  constructor(
+    key: string,
+    revision: number,
+    bytes: Uint8Array,
+    decode: ValueDecoder | undefined,
+    object: KubeObject | undefined,
+  ) {
     this.key = key;
     this.revision = revision;
-    this.bytes = bytes;
+    this.size = bytes.length;
+    this.#bytes = bytes;
+    this.#decode = decode;
     this.#object = object;
     if (object !== undefined) kept.add(this, bytes.length);
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#decode === undefined) return this.#bytes;
+    const json = jsonBytes(this.object);
+    if (!this.#isHistory) {
+      this.#bytes = json;
+      this.#decode = undefined;
+    }
+    return json;
   }
 
   get object(): KubeObject {
@@ -66,10 +100,10 @@ class KeptStored implements Stored {
       this.isUsed = true;
       return this.#object;
     }
-    const object = JSON.parse(decoder.decode(this.bytes)) as KubeObject;
+    const object = this.#readObject();
     if (!this.#isHistory) {
       this.#object = object;
-      kept.add(this, this.bytes.length);
+      kept.add(this, this.#bytes.length);
     }
     return object;
   }
@@ -83,9 +117,21 @@ class KeptStored implements Stored {
     this.#isHistory = true;
     this.isUsed = false;
   }
+
+  #readObject(): KubeObject {
+    if (this.#decode === undefined) return JSON.parse(decoder.decode(this.#bytes)) as KubeObject;
+    // It was decoded before, when the state was created.
+    return toNumbered(this.#decode(this.key, this.#bytes)!, this.revision);
+  }
 }
 
 const decoder = new TextDecoder();
+
+/** Copies an object with its revision, and without `kind` and `apiVersion`. */
+function toNumbered(object: KubeObject, revision: number): KubeObject {
+  const { kind: _kind, apiVersion: _apiVersion, ...fields } = object;
+  return { ...fields, metadata: withRevision(object.metadata, String(revision)) };
+}
 
 /** Sets `resourceVersion` at its place in Go's field order (`meta/v1` ObjectMeta: after `uid`). */
 function withRevision(metadata: ObjectMeta, resourceVersion: string): ObjectMeta {

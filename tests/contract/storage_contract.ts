@@ -52,6 +52,7 @@ export const JSON_VALUES: StoredValues = {
     return Buffer.from(JSON.stringify(object));
   },
   decode: (_key, value) => JSON.parse(new TextDecoder().decode(value)),
+  isDecoded: () => true,
 };
 
 const PREFIX = "/registry/things/";

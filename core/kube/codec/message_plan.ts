@@ -141,7 +141,8 @@ export function createZeroValue(type: FieldType): unknown {
   }
 }
 
-function isEmpty(value: unknown): boolean {
+/** Reports whether Go omits a value of a field that has `omitempty`. */
+export function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === 0 || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
   if (typeof value !== "object") return false;

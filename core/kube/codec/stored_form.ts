@@ -2,7 +2,14 @@
  * The form of an object after it has been in the store of a Kubernetes API server: protobuf does not distinguish an
  * empty list from none, so lists that Go always writes are read back as `null`.
  */
+import { compareBytes } from "../../lib/byte_order.ts";
+import { encodeBase64 } from "../../lib/base64.ts";
+import { isRecord } from "../../lib/record.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
+import { decodeCanonicalBase64 } from "./base64.ts";
+import { type FieldPlan, getMessagePlan, isEmpty } from "./message_plan.ts";
+import { canonicalQuantity } from "./quantity.ts";
+import { parseCanonicalInstant, printMicroTime, printTime } from "./time.ts";
 
 /** A cache of whether storing can change a message; most cannot change. */
 const changing = new WeakMap<MessageSchema, boolean>();
@@ -60,4 +67,88 @@ function canChangeType(type: FieldType): boolean {
 
 function isContainer({ kind }: FieldType): boolean {
   return kind === "list" || kind === "map";
+}
+
+/**
+ * Returns whether an object is what decoding its protobuf gives, with its members in the same order. It is false for a few
+ * rare objects that are.
+ */
+export function isStoredForm(schema: MessageSchema, object: object): boolean {
+  const { fields, byName } = getMessagePlan(schema);
+  /** The field that is to follow. */
+  let next = 0;
+  const skipTo = (index: number): boolean => {
+    while (next < index && !isAlwaysPresent(fields[next]!)) next++;
+    return next === index;
+  };
+  for (const [name, value] of Object.entries(object)) {
+    const field = byName.get(name);
+    if (field === undefined || !skipTo(field.index) || !isStoredField(field, value)) return false;
+    next++;
+  }
+  return skipTo(fields.length);
+}
+
+function isAlwaysPresent({ schema: { presence } }: FieldPlan): boolean {
+  return presence === "always" || presence === "nullable";
+}
+
+function isStoredField(field: FieldPlan, value: unknown): boolean {
+  const { type } = field;
+  if (value === null) return isAlwaysPresent(field) && hasNull(type);
+  if (field.schema.presence === "omitempty" && isEmpty(value)) return false;
+  // A list or map without members is not written.
+  if (isContainer(type) && isEmpty(value)) return false;
+  return isStoredValue(type, value);
+}
+
+/** Reports whether the zero value of a type is `null`. */
+function hasNull({ kind }: FieldType): boolean {
+  return kind === "list" || kind === "map" || kind === "bytes" || kind === "time" || kind === "microTime";
+}
+
+function isStoredValue(type: FieldType, value: unknown): boolean {
+  switch (type.kind) {
+    case "string":
+      return typeof value === "string" && value.isWellFormed();
+    case "bytes":
+      return typeof value === "string" && encodeBase64(decodeCanonicalBase64(value)) === value;
+    case "int32":
+      return typeof value === "number" && (value | 0) === value;
+    case "int64":
+      return Number.isSafeInteger(value);
+    case "bool":
+      return typeof value === "boolean";
+    case "time":
+      return typeof value === "string" && printTime({ ...parseCanonicalInstant(value), nanos: 0 }) === value;
+    case "microTime":
+      return typeof value === "string" && printMicroTime(parseCanonicalInstant(value)) === value;
+    case "json":
+      return isPlainJson(value);
+    case "quantity":
+      return typeof value === "string" && canonicalQuantity(value) === value;
+    case "intOrString":
+      return typeof value === "string" ? value.isWellFormed() : typeof value === "number" && (value | 0) === value;
+    case "message":
+      return isRecord(value) && isStoredForm(type.message(), value);
+    case "list":
+      return Array.isArray(value) && value.every((item) => isStoredValue(type.of, item));
+    case "map":
+      return isRecord(value) && isSorted(Object.keys(value)) &&
+        Object.entries(value).every(([key, item]) => key.isWellFormed() && isStoredValue(type.of, item));
+  }
+}
+
+function isSorted(keys: readonly string[]): boolean {
+  return keys.every((key, index) => index === 0 || compareBytes(keys[index - 1]!, key) < 0);
+}
+
+/** Reports whether free-form JSON is as it is parsed. */
+function isPlainJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) {
+    return value === null || value === true || value === false || typeof value === "string";
+  }
+  if (Array.isArray(value)) return value.every(isPlainJson);
+  return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isPlainJson);
 }

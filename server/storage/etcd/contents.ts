@@ -117,4 +117,6 @@ export interface StoredValues {
    * that cannot be decoded.
    */
   decode(key: string, value: Uint8Array): KubeObject | undefined;
+  /** Returns whether an object is, in the order of its members too, what `decode` returns for what `encode` makes of it. */
+  isDecoded(key: string, object: KubeObject): boolean;
 }

@@ -3,7 +3,9 @@
  * revisions and watches, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own,
  * even after a restart.
  */
+import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { type After, afterReal } from "./after.ts";
 import { Engine } from "../memory/engine.ts";
@@ -12,7 +14,7 @@ import { isCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { LoggedEvent } from "../memory/history.ts";
 import type { EtcdObserver } from "./observer.ts";
-import { createStorageEvent, createStored, releaseObject } from "../stored.ts";
+import { createStorageEvent, readValue, releaseObject } from "../stored.ts";
 import { Watchers } from "../watchers.ts";
 import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
@@ -47,6 +49,13 @@ const LOAD_ATTEMPTS = 5;
 /** How many more changes than a response brings are dropped with it, as in the journaled storage. */
 const EXTRA_FORGOTTEN = 200;
 
+/** A value that this server writes, and the object that it was encoded from. */
+export interface WrittenValue {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly object: KubeObject;
+}
+
 interface Waiter {
   readonly revision: number;
   readonly resolve: () => void;
@@ -65,6 +74,8 @@ export class EtcdMirror {
   /** True while everything is being read again, without a watch. */
   #isReloading = false;
   #waiters: Waiter[] = [];
+  /** What this server is writing, by key. */
+  readonly #written = new Map<string, WrittenValue>();
   readonly #after: After;
   #cancelProgress: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -134,6 +145,14 @@ export class EtcdMirror {
     }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
+  /** Takes values that are about to be written, so that they need not be decoded, until the returned function is called. */
+  expect(written: readonly WrittenValue[]): () => void {
+    for (const each of written) this.#written.set(each.key, each);
+    return () => {
+      for (const each of written) if (this.#written.get(each.key) === each) this.#written.delete(each.key);
+    };
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelProgress?.();
@@ -198,11 +217,14 @@ export class EtcdMirror {
     // Applied one after another, because a message may hold several changes of one key.
     const applied: StorageEvent[] = [];
     for (const change of changes) {
-      const event = toEvent(this.#deps, change, this.#engine.get(change.kv.key));
-      if (event === undefined) {
-        this.#engine.advance(change.kv.modRevision);
+      const { kv: { key, modRevision } } = change;
+      const previous = this.#engine.get(key);
+      const current = change.isDeletion ? undefined : toStored(this.#deps, change.kv, this.#written.get(key));
+      if (current === undefined && previous === undefined) {
+        this.#engine.advance(modRevision);
         continue;
       }
+      const event = createStorageEvent(key, modRevision, current, previous);
       this.#engine.apply([{ event, at: now } satisfies LoggedEvent], undefined);
       applied.push(event);
     }
@@ -299,22 +321,22 @@ async function readAll(deps: MirrorDeps, revision: number): Promise<Stored[]> {
   return all;
 }
 
-function toEvent(
-  deps: MirrorDeps,
-  { isDeletion, kv }: EtcdEvent,
-  previous: Stored | undefined,
-): StorageEvent | undefined {
-  const { key, modRevision: revision } = kv;
-  const current = isDeletion ? undefined : toStored(deps, kv);
-  if (current === undefined && previous === undefined) return undefined;
-  return createStorageEvent(key, revision, current, previous);
-}
-
-/** Decodes a value; undefined for an unserved key, and for an unreadable value, because one value must not stop the server. */
-function toStored({ values, logger }: MirrorDeps, { key, modRevision, value }: EtcdKeyValue): Stored | undefined {
+/**
+ * Decodes a value; undefined for an unserved key, and for an unreadable value, because one value must not stop the server.
+ * What this server wrote is known, unless decoding it gives another object.
+ */
+function toStored(
+  { values, logger }: MirrorDeps,
+  { key, modRevision, value }: EtcdKeyValue,
+  written?: WrittenValue,
+): Stored | undefined {
   try {
+    const isKnown = written !== undefined && Buffer.compare(written.value, value) === 0 &&
+      values.isDecoded(key, written.object);
+    if (isKnown) return readValue(key, modRevision, written.value, values.decode, written.object);
     const object = values.decode(key, value);
-    return object === undefined ? undefined : createStored(key, object, modRevision);
+    // A copy, because the value is a part of a message that may have a thousand others.
+    return object === undefined ? undefined : readValue(key, modRevision, new Uint8Array(value), values.decode, object);
   } catch (error) {
     logger?.error("cannot read a value of etcd; it is not served", { key, error: getErrorMessage(error) });
     return undefined;

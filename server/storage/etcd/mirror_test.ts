@@ -13,6 +13,7 @@ const VALUES: StoredValues = {
   prefixes: ["/registry/"],
   encode: (_key, object) => Buffer.from(JSON.stringify(object)),
   decode: (_key, value) => JSON.parse(new TextDecoder().decode(value)),
+  isDecoded: () => true,
 };
 
 interface FakeWatch {
@@ -28,7 +29,7 @@ function kv(name: string, modRevision: number, text = `{"metadata":{"name":"${na
 }
 
 /** An etcd that says what a test lets it say. */
-function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0) {
+function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0, values = VALUES) {
   const watches: FakeWatch[] = [];
   const etcd = {
     revision: 1,
@@ -87,7 +88,7 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0) {
   const open = () =>
     EtcdMirror.open({
       client,
-      values: VALUES,
+      values,
       clock: createFakeClock(),
       logger,
       historyMs: 300_000,
@@ -105,6 +106,41 @@ test("EtcdMirror.open() that fails leaves neither a watch nor a timer", async ()
   await opening;
   assert.equal(newest().ended, true);
   assert.equal(timers.pending, 0);
+});
+
+test("EtcdMirror decodes no value that this server wrote, unless decoding changes it or another server wrote a newer one", async () => {
+  const decoded: string[] = [];
+  const values: StoredValues = {
+    ...VALUES,
+    decode(key, value) {
+      decoded.push(key);
+      return VALUES.decode(key, value);
+    },
+    isDecoded: (_key, { metadata }) => metadata.name !== "odd",
+  };
+  const { etcd, open, newest } = createFakeEtcd([], 0, values);
+  const mirror = await open();
+  const write = (name: string, modRevision: number, event = kv(name, modRevision)) => {
+    const object = { metadata: { name } };
+    const key = `/registry/${name}`;
+    const forget = mirror.expect([{ key, value: VALUES.encode(key, object), object }]);
+    newest().respond({ events: [{ isDeletion: false, kv: event }] });
+    forget();
+    const stored = mirror.engine.get(key)!;
+    return [new TextDecoder().decode(stored.bytes), decoded.splice(0).length];
+  };
+  etcd.revision = 9;
+  assert.deepEqual(write("a", 2), ['{"metadata":{"name":"a","resourceVersion":"2"}}', 0]);
+  assert.deepEqual(write("odd", 3), ['{"metadata":{"name":"odd","resourceVersion":"3"}}', 1]);
+  const other = kv("a", 4, '{"metadata":{"name":"a","uid":"of another server"}}');
+  assert.deepEqual(write("a", 4, other), [
+    '{"metadata":{"name":"a","uid":"of another server","resourceVersion":"4"}}',
+    1,
+  ]);
+  // What was written earlier is forgotten.
+  newest().respond({ events: [{ isDeletion: false, kv: kv("a", 5) }] });
+  assert.equal(decoded.length, 1);
+  mirror.close();
 });
 
 test("EtcdMirror omits a value that cannot be read, at the start and later, and logs its key", async () => {

@@ -5,7 +5,7 @@ import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 import { findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import type { EventLeases } from "./leases.ts";
-import { currentRevision, type EtcdMirror } from "./mirror.ts";
+import { currentRevision, type EtcdMirror, type WrittenValue } from "./mirror.ts";
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
 import { createStorageEvent, createStored } from "../stored.ts";
@@ -91,14 +91,19 @@ export class EtcdStorage extends SingleWrites implements Storage {
       const replaced = await this.#findReplaced(writes);
       if (writes.length === 0) return [];
       const guarded = writes.map((write) => this.#toGuardedWrite(write));
-      const answer = await this.#write(guarded);
-      if (!answer.succeeded) return await this.#refuse(writes, answer);
-      const { revision } = answer;
-      // Watches get the changes before the write resolves.
-      await this.#parts.mirror.reach(revision, false);
-      return guarded.map((write, index) =>
-        createStorageEvent(write.key, revision, this.#written(write, revision), replaced[index])
-      );
+      const forget = this.#parts.mirror.expect(listWritten(writes, guarded));
+      try {
+        const answer = await this.#write(guarded);
+        if (!answer.succeeded) return await this.#refuse(writes, answer);
+        const { revision } = answer;
+        // Watches get the changes before the write resolves.
+        await this.#parts.mirror.reach(revision, false);
+        return guarded.map((write, index) =>
+          createStorageEvent(write.key, revision, this.#written(write, revision), replaced[index])
+        );
+      } finally {
+        forget();
+      }
     });
   }
 
@@ -255,6 +260,14 @@ export class EtcdStorage extends SingleWrites implements Storage {
       this.#running.delete(running);
     }
   }
+}
+
+/** Lists the objects of writes with their values, without the deletions. */
+function listWritten(writes: readonly Write[], guarded: readonly GuardedWrite[]): readonly WrittenValue[] {
+  return writes.flatMap((write, index) => {
+    const value = guarded[index]!.value;
+    return write.kind === "delete" || value === undefined ? [] : [{ key: write.key, value, object: write.object }];
+  });
 }
 
 /** Returns the revision that a key must have in etcd for a write to hold. */

@@ -39,12 +39,16 @@ function createStorage(
       engine,
       isFollowing: true,
       reach: async () => undefined,
+      expect: () => () => undefined,
       close: () => undefined,
       ...mirror,
     } as unknown as EtcdMirror,
     leases: new EventLeases({ grantLease: async () => ++leases }, clock, 3_600_000),
     clock,
-    values: { root: "/registry/", prefixes: [], encode: () => Buffer.alloc(0), decode: () => undefined, ...values },
+    values: {
+      ...{ root: "/registry/", prefixes: [], encode: () => Buffer.alloc(0), decode: () => undefined },
+      ...{ isDecoded: () => false, ...values },
+    },
     stop: async () => undefined,
   });
   return { storage, engine, clock, isClosed: () => closed };

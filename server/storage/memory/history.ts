@@ -98,5 +98,5 @@ export class History {
 
 /** Measures the memory of an entry; the state after the change is the newest, or counts with the change that replaced it. */
 function measureEntry({ event: { previous } }: LoggedEvent): number {
-  return OVERHEAD_BYTES + (previous?.bytes.length ?? 0);
+  return OVERHEAD_BYTES + (previous?.size ?? 0);
 }

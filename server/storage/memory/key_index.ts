@@ -99,7 +99,7 @@ export class KeyIndex {
 
 /** Returns the size of a state as the quota of a store counts it. */
 export function measureStored(stored: Stored | undefined): number {
-  return stored === undefined ? 0 : stored.key.length + stored.bytes.length;
+  return stored === undefined ? 0 : stored.key.length + stored.size;
 }
 
 /** Finds the end of the entries below a prefix; in most chunks it is enough to check the last entry. */
