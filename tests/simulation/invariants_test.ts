@@ -48,7 +48,7 @@ function createIssued(request: CertificateSigningRequest, serialNumber: string, 
 }
 
 function store(key: string, revision: number, object: KubeObject): Stored {
-  return { key, revision, object, bytes: new Uint8Array() };
+  return { key, revision, object, bytes: new Uint8Array(), size: 0 };
 }
 
 /** A write of `shared` that was acknowledged. */
