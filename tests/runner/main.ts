@@ -7,7 +7,7 @@
  * the released file, which is a Node, built first, and the tests of that file run as well. `--binary` runs only the tests
  * that use the released file, or the suite against a real Kubernetes with it. `--timings` lists the processes that took
  * longest, and most of the CPU.
- * With `TLSBOOT_TEST_SHARE` a slow file runs on one of its runtimes, on another the next day; see `turns.ts`.
+ * With `TEST_SHARE` a slow file runs on one of its runtimes, on another the next day; see `turns.ts`.
  * Usage: main.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--report FILE] [filter…]
  */
 import { readFileSync } from "node:fs";
@@ -385,7 +385,7 @@ async function runBatches(batches: readonly Batch[], reports: string, lanes: num
       const { code, output } = await runAside(
         "/bin/sh",
         ["-c", TIMED, times, command, ...await args(batch.files, report)],
-        { ...env, TLSBOOT_TEST_LEFT_OUT: leftOut },
+        { ...env, TEST_LEFT_OUT: leftOut },
       );
       const result = {
         ...batch,

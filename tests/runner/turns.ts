@@ -1,12 +1,12 @@
 /**
- * Dear tests take turns. With `TLSBOOT_TEST_SHARE=3` a third of them runs, another third on each day; `.ci/run` does so.
+ * Dear tests take turns. With `TEST_SHARE=3` a third of them runs, another third on each day; `.ci/run` does so.
  * Without it all run.
  */
 import { appendFileSync } from "node:fs";
 import process from "node:process";
 
 /** The number of days in which each of the tests that take turns has run. */
-export const TEST_SHARE: number = parseShare(process.env["TLSBOOT_TEST_SHARE"] ?? "1");
+export const TEST_SHARE: number = parseShare(process.env["TEST_SHARE"] ?? "1");
 
 const TODAY = Math.floor(Date.now() / 86_400_000);
 
@@ -46,13 +46,13 @@ export function takeTurns<T>(all: readonly T[], getName: (one: T) => string): re
 /** Writes what is left to another day where the runner reads it, as Deno keeps the output of tests; else prints it. */
 function report(names: readonly string[]): void {
   const line = `left to another day: ${names.join(", ")}\n`;
-  const file = process.env["TLSBOOT_TEST_LEFT_OUT"];
+  const file = process.env["TEST_LEFT_OUT"];
   if (file === undefined) process.stdout.write(line);
   else appendFileSync(file, line);
 }
 
 function parseShare(text: string): number {
   const share = Number(text);
-  if (!Number.isInteger(share) || share < 1) throw new Error(`TLSBOOT_TEST_SHARE is not a number of days: ${text}`);
+  if (!Number.isInteger(share) || share < 1) throw new Error(`TEST_SHARE is not a number of days: ${text}`);
   return share;
 }

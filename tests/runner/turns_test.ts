@@ -31,7 +31,7 @@ test("takeTurns() and inTurn() report what they leave out to the runner", async 
     for (const name of ["c", "d", "e"]) test(name, async () => {});`;
   await writeFile(folder.join("script.mjs"), script);
   const flags = process.versions["deno"] === undefined ? NODE_FLAGS : ["run", "-A", "--no-check"];
-  const env = { TLSBOOT_TEST_SHARE: "3", TLSBOOT_TEST_LEFT_OUT: file };
+  const env = { TEST_SHARE: "3", TEST_LEFT_OUT: file };
   const { code, stdout, stderr } = await runProgram(process.execPath, [...flags, folder.join("script.mjs")], { env });
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^1\n[cde]\n$/);
