@@ -97,7 +97,7 @@ export function findIgnoredVariables(
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   ...["EARLIEST_TIME", "CA_CERTIFICATE", "CERTIFICATE_FILE", "CHANGED", "NODE_NAME", "NOT_AFTER", "TRUST_BUNDLE_FILE"],
   ...["BUILD_COMMIT", "PROGRAMS", "SEED", "SOAK_SECONDS", "STORM_NODES", "POD_REQUESTS", "UPDATE_GOLDEN"],
-  ...["UPDATE_SCREENSHOTS", "FAULT_SHARE", "TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "TEST_SEED"],
+  ...["UPDATE_SCREENSHOTS", "TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "TEST_SEED"],
 ].map((name) => `TLSBOOT_${name}`));
 
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables

@@ -326,7 +326,7 @@ export const PLANTS: readonly Plant[] = [
       after: "(1.5 + 0.2 * random())",
     }],
     finder: SIMULATED,
-    fault: /^the certificate of node-\d+ ha[sd] expired/,
+    fault: /^the certificate of node-\d+ (?:has expired|had expired when it was replaced)$/,
   },
   {
     name: "stale-mirror-read",
