@@ -58,12 +58,12 @@ function noTests(why: string): Outcome {
   return { passed: 0, failed: 1, failures: [{ name: "no test ran", text: why }] };
 }
 
-/** The failures for a person: each with its name and the beginning of what was said of it. */
-export function formatFailures(failures: readonly Failure[], lines: number): string {
+/** The failures for a person: each with a word, its name and the beginning of what was said of it. */
+export function formatFailures(failures: readonly Failure[], lines: number, word = "FAILED"): string {
   return failures.map(({ name, text }) => {
     const said = text.split("\n");
     const shown = said.slice(0, lines).map((line) => `    ${line}\n`).join("");
-    return `FAILED: ${name}\n${shown}${said.length > lines ? "    …\n" : ""}`;
+    return `${word}: ${name}\n${shown}${said.length > lines ? "    …\n" : ""}`;
   }).join("");
 }
 

@@ -7,8 +7,10 @@
  * the released file, which is a Node, built first, and the tests of that file run as well. `--binary` runs only the tests
  * that use the released file, or the suite against a real Kubernetes with it. `--timings` lists the processes that took
  * longest, and most of the CPU.
- * With `TEST_SHARE` a slow file runs on one of its runtimes, on another the next day; see `turns.ts`.
- * Usage: main.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--report FILE] [filter…]
+ * With `TEST_SHARE` a slow file runs on one of its runtimes, and dear files take turns; see `turns.ts`. With `--again` a
+ * batch that failed runs once more, alone. If it passes then, it counts as passed, and its first failures are printed as
+ * UNSTEADY: they are races to find and mend, on machines that others load too.
+ * Usage: main.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--again] [--report FILE] [filter…]
  */
 import { readFileSync } from "node:fs";
 import { glob, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -98,6 +100,9 @@ const LINES_EACH = 20;
  */
 const LANES_PER_CORE = 3;
 
+/** The number of batches that `--again` runs again. */
+const MOST_AGAIN = 3;
+
 /** The number of files of unit tests that share a process. A process for each file would take twice as long. */
 const FILES_IN_A_BATCH = 24;
 
@@ -132,17 +137,64 @@ const LONG = [
   "tests/binary/emulated_test.ts",
 ];
 
-/** Files that look for faults under load or at random, for minutes. They take turns, and each day has equally many. */
-const SEARCHES = [
+/** The module by which tests take turns. */
+const TURNS = "tests/runner/turns.ts";
+
+/**
+ * Dear files that take turns, in an order in which every third takes about as much processor time as the next ones. What
+ * is not here has tests that take turns, or is the core of its suite.
+ */
+const IN_TURN = [
   "tests/interop/ca_rotation_test.ts",
   "tests/interop/ca_rotation_shared_test.ts",
   "tests/interop/etcd_storm_test.ts",
-  "tests/interop/tls_scan_test.ts",
+  "tests/interop/etcd_move_test.ts",
   "tests/interop/ui_load_test.ts",
-  "tests/interop/soak_test.ts",
+  "tests/interop/tls_scan_test.ts",
   "tests/interop/power_loss_test.ts",
+  "tests/interop/etcd_restore_test.ts",
+  "tests/interop/ui_test.ts",
+  "tests/interop/csr_bundle_test.ts",
+  "tests/interop/signer_comparison_test.ts",
+  "tests/interop/clock_test.ts",
+  "tests/interop/signer_election_test.ts",
+  "tests/interop/programs_test.ts",
+  "tests/interop/privilege_matrix_test.ts",
+  "tests/interop/approver_comparison_test.ts",
+  "tests/interop/ui_kubernetes_test.ts",
+  "tests/interop/soak_test.ts",
+  "tests/interop/pod_certificates_test.ts",
+  "tests/interop/approver_policy_test.ts",
   "tests/interop/bit_rot_test.ts",
+  "tests/interop/in_a_cluster_test.ts",
+  "tests/interop/token_limits_test.ts",
+  "tests/interop/etcd_lagging_test.ts",
+  "tests/interop/kubelet_ca_test.ts",
   "tests/interop/etcd_faults_test.ts",
+  "tests/interop/web_certificates_test.ts",
+  "tests/interop/metrics_test.ts",
+  "tests/interop/ca_test.ts",
+  "tests/interop/doctor_cluster_test.ts",
+  "tests/interop/trust_client_test.ts",
+  "tests/interop/zlint_test.ts",
+  "tests/interop/etcd_handover_test.ts",
+  "tests/interop/kubelet_rotation_test.ts",
+  "tests/interop/ca_rotation_cluster_test.ts",
+  "tests/interop/ui_security_test.ts",
+  "tests/interop/post_quantum_test.ts",
+  "tests/interop/offline_test.ts",
+  "tests/interop/ca_rotate_servers_test.ts",
+  "tests/interop/etcd_tls_test.ts",
+  "tests/interop/doctor_test.ts",
+  "tests/interop/client_node_test.ts",
+  "tests/interop/new_ca_test.ts",
+  "tests/interop/whole_kubelet_test.ts",
+  "tests/interop/signer_rights_test.ts",
+  "tests/packages/npm_test.ts",
+  "tests/packages/deb_test.ts",
+  "tests/packages/image_test.ts",
+  "tests/packages/headlamp_test.ts",
+  "tests/packages/rpm_test.ts",
 ];
 
 /** Runs test files in one process and writes a JUnit report. */
@@ -179,6 +231,7 @@ interface BatchResult extends Batch {
 async function main(): Promise<number> {
   const { values, positionals: [suite = "unit", ...filters] } = parseArgs({
     options: {
+      again: { type: "boolean", default: false },
       all: { type: "boolean", default: false },
       binary: { type: "boolean", default: false },
       report: { type: "string" },
@@ -193,11 +246,12 @@ async function main(): Promise<number> {
       ? await planUnitTests(filters, reports, { isAll: values.all, isBinary: values.binary })
       : planBatches(
         deno(await createPeerEnvironment(suite, values.binary)),
-        leaveOut(await findFiles(SUITES[suite], filters), splitByTurn(SEARCHES)[1], "another day"),
+        chooseFiles(await findFiles(SUITES[suite], filters)),
       );
     if (batches.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
     const lanes = availableParallelism() * LANES_PER_CORE;
-    const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
+    const first = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
+    const results = values.again ? await runAgain(first, reports) : first;
     if (values.timings) process.stdout.write(formatTimings(results));
     for (const name of new Set(batches.map(({ runtime }) => runtime.name))) {
       const { passed, failed } = sumOutcomes(
@@ -246,10 +300,10 @@ async function planUnitTests(
 
 /**
  * Leaves a slow file that several runtimes run to those whose turn it is, and prints what the others would have run. Half
- * of the files begin with each runtime, so that each day takes equally long.
+ * of the files begin with each runtime, so that each turn takes equally long.
  */
 function chooseRuntimes(plans: readonly Plan[]): readonly Plan[] {
-  const runsToday = ({ runtime }: Plan, file: string): boolean => {
+  const runsNow = ({ runtime }: Plan, file: string): boolean => {
     const runtimes = plans.filter((plan) => plan.files.includes(file)).map((plan) => plan.runtime);
     const first = [...file].reduce((sum, character) => sum + character.charCodeAt(0), 0) % runtimes.length;
     const [now] = splitByTurn([...runtimes.slice(first), ...runtimes.slice(0, first)]);
@@ -259,10 +313,18 @@ function chooseRuntimes(plans: readonly Plan[]): readonly Plan[] {
     ...plan,
     files: leaveOut(
       plan.files,
-      plan.files.filter((file) => !runsToday(plan, file)),
-      `another day on ${plan.runtime.name}`,
+      plan.files.filter((file) => !runsNow(plan, file)),
+      `another turn on ${plan.runtime.name}`,
     ),
   }));
+}
+
+/** Leaves out the dear files whose turn it is not, and prints which. */
+function chooseFiles(files: readonly string[]): readonly string[] {
+  // A file that runs in every third turn, and in it the tests of that turn, would never run the others.
+  const twice = IN_TURN.filter((file) => imports(file, TURNS));
+  if (twice.length > 0) throw new Error(`the tests of ${twice.join(", ")} take turns: the file itself must not`);
+  return leaveOut(files, splitByTurn(IN_TURN.filter((file) => files.includes(file)))[1], "another turn");
 }
 
 /** Removes files that another run has, and prints which. */
@@ -290,16 +352,16 @@ async function createPeerEnvironment(suite: string, isBinary: boolean): Promise<
 
 /** Reports whether a file's tests try the released file too. */
 function triesFile(file: string): boolean {
-  return /^tests\/(?:e2e|security)\//.test(file) && startsTlsboot(file, new Set());
+  return /^tests\/(?:e2e|security)\//.test(file) && imports(file, STARTS_TLSBOOT);
 }
 
-/** Reports whether a file imports, itself or through other files of the tests, the module that starts tlsboot. */
-function startsTlsboot(file: string, seen: Set<string>): boolean {
-  if (file === STARTS_TLSBOOT) return true;
+/** Reports whether a file of the tests imports a module of them, itself or through others; types do not count. */
+function imports(file: string, module: string, seen = new Set<string>()): boolean {
+  if (file === module) return true;
   if (seen.has(file) || !file.startsWith("tests/")) return false;
   seen.add(file);
-  const imports = readFileSync(file, "utf8").matchAll(/\bfrom "(\.[^"]+)"/g);
-  return [...imports].some(([, name = ""]) => startsTlsboot(posix.join(posix.dirname(file), name), seen));
+  const imported = readFileSync(file, "utf8").matchAll(/^(?:im|ex)port (?!type )[^;]*? from "(\.[^"]+)"/gm);
+  return [...imported].some(([, name = ""]) => imports(posix.join(posix.dirname(file), name), module, seen));
 }
 
 function deno(env: Readonly<Record<string, string>> = {}): Runtime {
@@ -401,6 +463,22 @@ async function runBatches(batches: readonly Batch[], reports: string, lanes: num
   };
   await Promise.all(Array.from({ length: lanes }, lane));
   return results;
+}
+
+/**
+ * Runs the few batches that failed once more, one at a time, and prints what was wrong the first time with those that
+ * pass then. Many that failed are no accident, and count as they are.
+ */
+async function runAgain(results: readonly BatchResult[], reports: string): Promise<readonly BatchResult[]> {
+  const failed = results.filter(({ outcome }) => outcome.failed > 0);
+  if (failed.length === 0 || failed.length > MOST_AGAIN) return results;
+  process.stdout.write("What failed runs once more, alone.\n");
+  const again = await runBatches(failed, await mkdtemp(join(reports, "again-")), 1);
+  again.forEach(({ outcome }, index) => {
+    const before = failed[index]?.outcome.failures ?? [];
+    if (outcome.failed === 0) process.stdout.write(formatFailures(before, LINES_EACH, "UNSTEADY"));
+  });
+  return [...results.filter((result) => !failed.includes(result)), ...again];
 }
 
 function formatResult({ runtime, files, outcome: { passed, failed }, seconds, cpuSeconds }: BatchResult): string {

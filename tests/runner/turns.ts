@@ -1,28 +1,29 @@
 /**
- * Dear tests take turns. With `TEST_SHARE=3` a third of them runs, another third on each day; `.ci/run` does so.
- * Without it all run.
+ * Dear tests take turns. With `TEST_SHARE=3` a third of them runs; which third, the remainder of `TEST_TURN` says.
+ * `.ci/run` takes the turn from the commit, so that each commit has its tests, whenever and wherever it is tried.
+ * Without `TEST_SHARE` all run.
  */
 import { appendFileSync } from "node:fs";
 import process from "node:process";
 
-/** The number of days in which each of the tests that take turns has run. */
-export const TEST_SHARE: number = parseShare(process.env["TEST_SHARE"] ?? "1");
+/** The number of turns in which each of the tests that take turns has run. */
+export const TEST_SHARE: number = parseCount("TEST_SHARE", 1);
 
-const TODAY = Math.floor(Date.now() / 86_400_000);
+const TEST_TURN = parseCount("TEST_TURN", 0);
 
 /** Reports whether it is the turn of one place of a list. */
-export function isTurn(place: number, share: number = TEST_SHARE, day: number = TODAY): boolean {
-  return place % share === day % share;
+export function isTurn(place: number, share: number = TEST_SHARE, turn: number = TEST_TURN): boolean {
+  return place % share === turn % share;
 }
 
 /** Splits a list into those whose turn it is, at least one, and the others. */
 export function splitByTurn<T>(
   all: readonly T[],
   share: number = TEST_SHARE,
-  day: number = TODAY,
+  turn: number = TEST_TURN,
 ): readonly [now: readonly T[], later: readonly T[]] {
-  const days = Math.min(share, all.length);
-  return [all.filter((_, place) => isTurn(place, days, day)), all.filter((_, place) => !isTurn(place, days, day))];
+  const turns = Math.min(share, all.length);
+  return [all.filter((_, place) => isTurn(place, turns, turn)), all.filter((_, place) => !isTurn(place, turns, turn))];
 }
 
 type Declare = (name: string, run: () => Promise<void>) => void;
@@ -43,16 +44,17 @@ export function takeTurns<T>(all: readonly T[], getName: (one: T) => string): re
   return now;
 }
 
-/** Writes what is left to another day where the runner reads it, as Deno keeps the output of tests; else prints it. */
+/** Writes what is left to another turn where the runner reads it, as Deno keeps the output of tests; else prints it. */
 function report(names: readonly string[]): void {
-  const line = `left to another day: ${names.join(", ")}\n`;
+  const line = `left to another turn: ${names.join(", ")}\n`;
   const file = process.env["TEST_LEFT_OUT"];
   if (file === undefined) process.stdout.write(line);
   else appendFileSync(file, line);
 }
 
-function parseShare(text: string): number {
-  const share = Number(text);
-  if (!Number.isInteger(share) || share < 1) throw new Error(`TEST_SHARE is not a number of days: ${text}`);
-  return share;
+function parseCount(name: "TEST_SHARE" | "TEST_TURN", least: number): number {
+  const text = process.env[name] ?? String(least);
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < least) throw new Error(`${name} is not a number from ${least} on: ${text}`);
+  return count;
 }
