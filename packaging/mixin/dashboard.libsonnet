@@ -82,7 +82,7 @@ local COLUMNS = 24;
       'Revoked credentials refused',
       'In the last day.',
       'none',
-      'sum(increase(tlsboot_revoked_credentials_refused_total{$tlsboot}[1d])) or vector(0)',
+      'round(sum(increase(tlsboot_revoked_credentials_refused_total{$tlsboot}[1d]))) or vector(0)',
       zeroIsGood('red'),
     ),
     graph('Issued certificates', 'Certificates a minute, by signer.', 'none', [

@@ -52,6 +52,11 @@ export class IssuedCertificates {
     this.#labels = new Set([...BUILTIN_SIGNERS.keys(), ...customSigners]);
   }
 
+  /** The labels of signers, without that of unknown ones. */
+  get signerLabels(): Iterable<string> {
+    return this.#labels;
+  }
+
   /** Returns the label of a signer. */
   getSignerLabel(signerName: string): string {
     return this.#labels.has(signerName) ? signerName : "other";

@@ -36,10 +36,10 @@ export async function followRequests(
   storage: Storage,
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
-  labels: Pick<IssuedCertificates, "getSignerLabel">,
+  labels: Pick<IssuedCertificates, "getSignerLabel" | "signerLabels">,
 ): Promise<Disposable> {
   const waiting = new Map<string, Waiting>();
-  const counts = createCounts(registry);
+  const counts = createCounts(registry, labels.signerLabels);
   gaugeWaiting(registry, clock, waiting);
 
   function see(key: string, csr: CertificateSigningRequest | undefined): void {
@@ -76,10 +76,12 @@ function toWaiting(csr: CertificateSigningRequest, phase: "pending" | "approved"
   return { wait: "signature", since: Number.isNaN(approved) ? created : approved };
 }
 
-function createCounts(registry: MetricsRegistry) {
+function createCounts(registry: MetricsRegistry, signers: Iterable<string>) {
   const counter = (name: string, help: string, label: string) =>
     new Counter({ name, help, labelNames: [label], registers: [registry] });
   const certificates = counter("tlsboot_certificates_issued_total", "Certificates issued, by signer.", "signer");
+  // The increase from nothing to one is no increase for Prometheus.
+  for (const signer of signers) certificates.inc({ signer }, 0);
   const requested = counter(
     "apiserver_certificates_registry_csr_requested_duration_total",
     "Certificates issued to requests that specified a duration.",

@@ -66,14 +66,16 @@ test("followRequests() counts certificates by signer, and unknown signers as oth
   await using _ = storage;
   await put("before", { signerName: OWN }, { days: 1 });
   using _following = await follow();
+  const name = "tlsboot_certificates_issued_total";
+  assert.equal(await valueOf(name, OWN), 0);
+  assert.equal(await valueOf(name, "kubernetes.io/kubelet-serving"), 0);
   await put("a", { signerName: OWN });
   await put("a", { signerName: OWN }, { days: 1 });
   await put("b", { signerName: "strange.io/x" }, { days: 1 });
   await put("c", { signerName: "kubernetes.io/kube-apiserver-client" }, { days: 1 });
-  const name = "tlsboot_certificates_issued_total";
   assert.equal(await valueOf(name, OWN), 1);
   assert.equal(await valueOf(name, '"other"'), 1);
-  assert.equal(await valueOf(name, "kubernetes.io/kube-apiserver-client"), 1);
+  assert.equal(await valueOf(name, '"kubernetes.io/kube-apiserver-client"'), 1);
   assert.equal(await valueOf(name, "strange"), undefined);
 });
 

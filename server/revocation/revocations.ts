@@ -13,7 +13,7 @@ import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1al
 import { escapeControls } from "../../core/lib/printable.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
-import { findRevocationTarget } from "../../core/revocation/revocation.ts";
+import { findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
 import {
   type IdentifiedUser,
   type PresentedCertificate,
@@ -69,6 +69,8 @@ export class Revocations implements Disposable {
       labelNames: ["kind"],
       registers: [deps.registry],
     });
+    // The increase from nothing to one is no increase for Prometheus, and no alert.
+    for (const kind of REVOCATION_TARGET_KINDS) this.#refusals.inc({ kind }, 0);
     new Gauge({
       name: "tlsboot_revocations",
       help: "Revocations in force, by what is revoked.",
