@@ -66,17 +66,24 @@ const SLOW =
 /** The files that take most processor time, beside those of `bootstrap` and `up`: without words, only `--all` runs them. */
 const ONLY_WITH_ALL = [
   "tests/e2e/backup_test.ts",
+  "tests/e2e/bootstrap_discovery_test.ts",
+  "tests/e2e/bootstrap_serving_test.ts",
   "tests/e2e/ca_ceremony_test.ts",
+  "tests/e2e/ca_crl_test.ts",
   "tests/e2e/ca_passphrase_test.ts",
   "tests/e2e/ca_rotate_test.ts",
   "tests/e2e/ca_shares_test.ts",
   "tests/e2e/doctor_test.ts",
+  "tests/e2e/issued_log_test.ts",
   "tests/e2e/token_limits_test.ts",
   "tests/security/files_test.ts",
   "tests/security/growth_bodies_test.ts",
   "tests/security/growth_test.ts",
+  "tests/security/redirect_test.ts",
   "tests/security/secrets_roles_test.ts",
+  "tests/security/secrets_test.ts",
   "tests/security/terminal_test.ts",
+  "tests/simulation/simulation_test.ts",
 ];
 
 /** The module that starts tlsboot as a program. The end-to-end and security tests that use it try the released file too. */
