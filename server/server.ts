@@ -7,6 +7,7 @@ import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { TokenFile } from "../core/bootstrap/token_file.ts";
+import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
 import { DEFAULT_ISSUER } from "../core/service_accounts/claims.ts";
 import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
@@ -30,6 +31,7 @@ import {
 } from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
+import { prepareLists } from "./http/prepared_lists.ts";
 import type { AuditOptions } from "./http/audit.ts";
 import type { PublishedCrls } from "./http/crl.ts";
 import type { GuardLimits } from "./connections/connection_guard.ts";
@@ -288,6 +290,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     }),
   });
   countObjects(registry, storage, resources);
+  const requestResource = resources.find(({ kind }) => kind === certificateSigningRequestKind)!;
+  const preparedLists = await prepareLists(storage, requestResource, clock);
   const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
   const flowControl = createFlowControl({ clock, seats, onRejected: countRejections(registry) });
   gaugeLevels(registry, flowControl);
@@ -331,6 +335,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       await seenClients[Symbol.asyncDispose]();
       requests[Symbol.dispose]();
       signingRequests[Symbol.dispose]();
+      preparedLists[Symbol.dispose]();
       tokens[Symbol.dispose]();
       revocations[Symbol.dispose]();
       rbac[Symbol.dispose]();

@@ -143,6 +143,16 @@ function getKeptRow(resource: Resource, item: Pick<Stored, "object">, metaVersio
   return made;
 }
 
+/** Makes the row of an object in the Tables that kubectl requests, before one is requested. */
+export function prepareRow(resource: Resource, stored: Stored): void {
+  getKeptRow(resource, stored, "v1");
+}
+
+/** Drops the row of a state that is history, because history exists for five minutes and is rarely listed. */
+export function dropRow(stored: Stored): void {
+  keptRows.delete(stored);
+}
+
 function makeRow(resource: Resource, { object }: Pick<Stored, "object">, metaVersion: string): KeptRow {
   const texts: Uint8Array[] = [];
   const moments: (number | undefined)[] = [];
