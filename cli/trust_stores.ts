@@ -12,13 +12,8 @@ import { AppError, getErrorMessage } from "../core/errors.ts";
 import { isRecord } from "../core/lib/record.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { encodePem } from "../core/pki/pem.ts";
+import type { TrustStoreName } from "./commands/ca/trust_flags.ts";
 import type { Io } from "./io.ts";
-
-/** The names of the stores, in the order in which they are changed. */
-export const TRUST_STORES = ["debian", "rhel", "firefox", "nss", "java"] as const;
-
-/** One of the names in TRUST_STORES. */
-export type TrustStoreName = (typeof TRUST_STORES)[number];
 
 /** A store on this machine. */
 export interface TrustStore {

@@ -8,7 +8,7 @@ import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { TokenFile } from "../core/bootstrap/token_file.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
-import { DEFAULT_ISSUER } from "../core/service_accounts/claims.ts";
+import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
 import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";

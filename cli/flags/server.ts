@@ -1,6 +1,6 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
 import { err, ok } from "../../core/lib/result.ts";
-import { DEFAULT_ISSUER } from "../../core/service_accounts/claims.ts";
+import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import {
   choiceFlag,
   durationFlag,

@@ -7,7 +7,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { createAuthority } from "../../core/pki/authority.ts";
 import { SERIAL_BYTES } from "../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
-import { DEFAULT_ISSUER } from "../../core/service_accounts/claims.ts";
+import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { KEY_SET_PATH } from "../../core/service_accounts/issuer_documents.ts";
 import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";

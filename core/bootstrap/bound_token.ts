@@ -6,12 +6,13 @@
 import type { SecretObject } from "../kube/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
-import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
+import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isSameSet } from "../lib/sets.ts";
 import { parsePublicKeyPin, type PublicKeyPin } from "../pki/public_key_pin.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "./node_name.ts";
+import { parseTokenUses } from "./token.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";
 
 /** The annotations by which the creator of a token limits it. */
@@ -32,9 +33,6 @@ const RECORDS = {
   lastUse: "tlsboot/last-use",
   lastRefusal: "tlsboot/last-refusal",
 } as const;
-
-/** The largest number of keys of one token. Their hashes must fit into the 256 KiB that annotations may have. */
-export const MAX_TOKEN_USES = 1_000;
 
 /** What a token may be used for. A token without limits has none of the fields. */
 export interface TokenLimits {
@@ -152,18 +150,6 @@ function parseLimits(annotations: Readonly<Record<string, string>>): Result<Toke
     ...(publicKey === undefined ? {} : { publicKey: publicKey.value }),
     isApproval: approve !== undefined,
   });
-}
-
-/** Parses the number of keys of a token. */
-export function parseTokenUses(text: string): Result<number, string> {
-  const uses = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
-  return uses >= 1 && uses <= MAX_TOKEN_USES ? ok(uses) : err(`a number from 1 to ${MAX_TOKEN_USES}`);
-}
-
-/** Parses a network, such as `10.0.0.0/24` or one address, and returns it in canonical form. */
-export function parseTokenNetwork(text: string): Result<string, string> {
-  const range = parseCidr(text);
-  return range === undefined ? err("want a network such as 10.0.0.0/24 or 2001:db8::/64") : ok(formatCidr(range));
 }
 
 /** Reads the record of a token's use. A malformed entry counts as absent. */

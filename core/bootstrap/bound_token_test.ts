@@ -12,8 +12,6 @@ import {
   isLimitedToken,
   isReplacementToken,
   isTokenSpent,
-  parseTokenNetwork,
-  parseTokenUses,
   readTokenLimits,
   readTokenUse,
   type TokenLimits,
@@ -118,28 +116,6 @@ test("readTokenLimits() returns an answer for any text", () => {
     decideTokenBearer(secret, text);
     decideTokenRequest(secret, createRequest(keyA));
   }));
-});
-
-for (
-  const { text, want } of [
-    { text: "1", want: 1 },
-    { text: "1000", want: 1_000 },
-    { text: "01", want: undefined },
-    { text: "-1", want: undefined },
-    { text: "1.5", want: undefined },
-    { text: "", want: undefined },
-  ]
-) {
-  test(`parseTokenUses() answers ${want} for "${text}"`, () => {
-    const uses = parseTokenUses(text);
-    assert.equal(uses.ok ? uses.value : undefined, want);
-  });
-}
-
-test("parseTokenNetwork() returns canonical networks, and one address as a network", () => {
-  assert.deepEqual(parseTokenNetwork("10.0.0.7"), { ok: true, value: "10.0.0.7/32" });
-  assert.deepEqual(parseTokenNetwork("2001:DB8:0::/64"), { ok: true, value: "2001:db8::/64" });
-  assert.equal(parseTokenNetwork("10.0.0.7/24").ok, false);
 });
 
 for (

@@ -1,5 +1,9 @@
-/** Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`). The id is public, the secret is not. */
+/**
+ * Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`). The id is public, the secret is not. The
+ * limits that users write beside a token are parsed here too.
+ */
 import { Secret } from "../lib/brand.ts";
+import { formatCidr, parseCidr } from "../lib/ip_address.ts";
 import type { Random } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
@@ -10,6 +14,9 @@ export interface BootstrapToken {
   /** The secret part of sixteen characters. */
   readonly secret: Secret<string>;
 }
+
+/** The largest number of keys of one token. Their hashes must fit into the 256 KiB that annotations may have. */
+export const MAX_TOKEN_USES = 1_000;
 
 const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -30,6 +37,18 @@ export function parseBootstrapToken(text: string): Result<BootstrapToken, string
 /** Formats the token as a client sends it, which reveals the secret. */
 export function formatBootstrapToken(token: BootstrapToken): string {
   return `${token.id}.${token.secret.reveal()}`;
+}
+
+/** Parses the number of keys of a token. */
+export function parseTokenUses(text: string): Result<number, string> {
+  const uses = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
+  return uses >= 1 && uses <= MAX_TOKEN_USES ? ok(uses) : err(`a number from 1 to ${MAX_TOKEN_USES}`);
+}
+
+/** Parses a network, such as `10.0.0.0/24` or one address, and returns it in canonical form. */
+export function parseTokenNetwork(text: string): Result<string, string> {
+  const range = parseCidr(text);
+  return range === undefined ? err("want a network such as 10.0.0.0/24 or 2001:db8::/64") : ok(formatCidr(range));
 }
 
 /** Generates a new random token. */

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { formatBootstrapToken, generateBootstrapToken, parseBootstrapToken } from "./token.ts";
+import {
+  formatBootstrapToken,
+  generateBootstrapToken,
+  parseBootstrapToken,
+  parseTokenNetwork,
+  parseTokenUses,
+} from "./token.ts";
 
 for (
   const { text, want } of [
@@ -47,4 +53,26 @@ test("generateBootstrapToken() makes valid tokens, no two alike", () => {
 test("parseBootstrapToken() hides the secret from printing", () => {
   const parsed = parseBootstrapToken("abcdef.0123456789abcdef");
   assert.ok(!`${inspect(parsed)}${JSON.stringify(parsed)}`.includes("0123456789abcdef"));
+});
+
+for (
+  const { text, want } of [
+    { text: "1", want: 1 },
+    { text: "1000", want: 1_000 },
+    { text: "01", want: undefined },
+    { text: "-1", want: undefined },
+    { text: "1.5", want: undefined },
+    { text: "", want: undefined },
+  ]
+) {
+  test(`parseTokenUses() answers ${want} for "${text}"`, () => {
+    const uses = parseTokenUses(text);
+    assert.equal(uses.ok ? uses.value : undefined, want);
+  });
+}
+
+test("parseTokenNetwork() returns canonical networks, and one address as a network", () => {
+  assert.deepEqual(parseTokenNetwork("10.0.0.7"), { ok: true, value: "10.0.0.7/32" });
+  assert.deepEqual(parseTokenNetwork("2001:DB8:0::/64"), { ok: true, value: "2001:db8::/64" });
+  assert.equal(parseTokenNetwork("10.0.0.7/24").ok, false);
 });

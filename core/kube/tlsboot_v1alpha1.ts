@@ -221,6 +221,15 @@ export interface RequestDecision {
   readonly time: string | null;
 }
 
+/** The CAs that can be rotated: the names of their files below `pki/`, without `.crt`. */
+export const ROTATABLE_CAS: readonly string[] = [
+  "ca",
+  "client-ca",
+  "kubelet-client-ca",
+  "kubelet-serving-ca",
+  "custom-ca",
+];
+
 /** The steps of a CA rotation, in their order. */
 export const CA_ROTATION_STEPS = ["Trust", "Switch", "Finish"] as const;
 

@@ -18,8 +18,6 @@ const CERTIFICATE_POLICIES = "2.5.29.32";
 const OCSP = "1.3.6.1.5.5.7.48.1";
 const CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
 const CPS = "1.3.6.1.5.5.7.2.1";
-/** The longest URL in a certificate: every certificate carries it, and some programs read no longer ones. */
-export const MAX_URL_LENGTH = 1_024;
 /** A distribution point nests a GeneralName in two of these. */
 const NESTED = contextTag(0, true);
 const IA5_STRING = 0x16;
@@ -36,14 +34,6 @@ export function planInformationAccess(ocsp: readonly string[], caIssuers: readon
 export function planRevocationLists(urls: readonly string[]): PlannedExtension {
   const points = urls.map((url) => encodeSequence(encodeValue(NESTED, encodeValue(NESTED, encodeUri(url)))));
   return { oid: CRL_DISTRIBUTION_POINTS, critical: false, value: encodeSequence(...points) };
-}
-
-/**
- * Reports whether a text can be the URL of a revocation list, or of another document about a CA. RFC 5280 §4.2.1.13 names
- * http and ldap; https is accepted, although a client may need the list to check the certificate of that server.
- */
-export function isDocumentUrl(text: string): boolean {
-  return text.length <= MAX_URL_LENGTH && /^(?:https?|ldap):\/\/[\x21-\x7e]+$/.test(text) && URL.canParse(text);
 }
 
 /** Creates the extension with certificate policies, each with an optional URL of a practice statement (§4.2.1.4). */

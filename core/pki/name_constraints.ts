@@ -6,6 +6,7 @@
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./der.ts";
 import { decodeAscii } from "./der_text.ts";
 import { encodeSequence, encodeValue } from "./der_writer.ts";
+import { isDomain } from "./dns_name.ts";
 import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { type AlternativeNames, GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
 
@@ -91,14 +92,6 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
   return undefined;
 }
 
-/** Finds out why a DNS name cannot be the base of a subtree; undefined when it can. */
-export function findDnsSubtreeFault(text: string): string | undefined {
-  const name = text.startsWith(".") ? text.slice(1) : text;
-  if (name === "") return "want a domain such as example.org";
-  if (name.startsWith("*")) return "leave the asterisk out: example.org stands for itself and all below it";
-  return isDomain(name) ? undefined : "want a domain such as example.org, or .example.org for what is below it alone";
-}
-
 type Kind = keyof NameSubtrees;
 
 interface NamesOfKind {
@@ -142,11 +135,6 @@ function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
   if (subtree.startsWith(".") ? name.endsWith(subtree) : name === subtree || name.endsWith(`.${subtree}`)) return true;
   return isExclusion && name.startsWith("*.") && subtree.includes(".") &&
     name.slice(1) === subtree.slice(subtree.indexOf("."));
-}
-
-/** Go's `domainNameValid`: visible ASCII, no empty label, no final dot, labels of at most 63 characters. */
-function isDomain(text: string): boolean {
-  return /^[!-~]+$/.test(text) && text.split(".").every((label) => label.length > 0 && label.length <= 63);
 }
 
 /** Extracts the host of a URI; undefined for an address or no host, which constraints cannot express. */

@@ -6,9 +6,9 @@ import { createTestAuthority, issueTestCertificate, planTestLeaf, unwrap } from 
 import { parseCertificate } from "./certificate.ts";
 import { formatCidr, parseCidr } from "../lib/ip_address.ts";
 import { toResult } from "./der.ts";
+import { findDnsSubtreeFault } from "./dns_name.ts";
 import {
   encodeNameConstraints,
-  findDnsSubtreeFault,
   findNameFault,
   type NameConstraints,
   type NameSubtrees,

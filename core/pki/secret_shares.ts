@@ -11,9 +11,6 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { Random } from "../ports.ts";
 import { type Bytes, equalBytes } from "./der.ts";
 
-/** The largest number of shares of one set; a share has four bits for it. */
-export const MAX_SHARES = 16;
-
 /** One share of a passphrase. */
 export interface SecretShare {
   /** Six hexadecimal digits that all shares of a set have in common. */
@@ -58,7 +55,10 @@ export function createRandomPassphrase(random: Random): string {
   return [...random.bytes(PASSPHRASE_CHARACTERS)].map((byte) => ALPHABET[byte & 31]).join("");
 }
 
-/** Splits a passphrase into shares; the error is that it is too long. `threshold` and `count` are from 2 to {@link MAX_SHARES}. */
+/**
+ * Splits a passphrase into shares; the error is that it is too long. `threshold` and `count` are from 2 to 16, because a
+ * share has four bits for each.
+ */
 export async function splitPassphrase(
   passphrase: string,
   { threshold, count }: { readonly threshold: number; readonly count: number },

@@ -1,7 +1,13 @@
-/** URIs of subject alternative names, with the acceptance and the rewriting of Go's `net/url`. */
+/**
+ * URIs in certificates: those of subject alternative names, with the acceptance and the rewriting of Go's `net/url`, and the
+ * URLs of documents about a CA.
+ */
 
 /** A URI that Go accepts, in the form in which Go writes it into a certificate, or the fault of the URI. */
 export type ParsedUri = { readonly text: string } | { readonly fault: string };
+
+/** The longest URL in a certificate: every certificate carries it, and some programs read no longer ones. */
+export const MAX_URL_LENGTH = 1_024;
 
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 const CONTROL = /\p{Cc}/u;
@@ -47,6 +53,14 @@ export function parseUri(text: string): ParsedUri {
   const escape = BAD_ESCAPE.exec(path);
   if (escape !== null) return fail(`invalid URL escape ${JSON.stringify(escape[0])}`);
   return withFragment(start + authority + path.replace(UNSAFE, percent) + query, fragment, fail);
+}
+
+/**
+ * Reports whether a text can be the URL of a revocation list, or of another document about a CA. RFC 5280 §4.2.1.13 names
+ * http and ldap; https is accepted, although a client may need the list to check the certificate of that server.
+ */
+export function isDocumentUrl(text: string): boolean {
+  return text.length <= MAX_URL_LENGTH && /^(?:https?|ldap):\/\/[\x21-\x7e]+$/.test(text) && URL.canParse(text);
 }
 
 function withFragment(text: string, fragment: string, fail: (why: string) => ParsedUri): ParsedUri {

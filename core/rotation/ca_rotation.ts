@@ -7,6 +7,7 @@ import {
   type CaRotationSpec,
   type CaRotationStatus,
   type CaRotationStep,
+  ROTATABLE_CAS,
 } from "../kube/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -14,15 +15,6 @@ import { type CertificateChain, parseAuthorityChain } from "../pki/authority_cha
 import { verifyCertificateSignature } from "../pki/certificate.ts";
 import { equalBytes } from "../pki/der.ts";
 import { publicKeysEqual } from "../pki/public_key.ts";
-
-/** The CAs that can be rotated: the names of their files below `pki/`, without `.crt`. */
-export const ROTATABLE_CAS: readonly string[] = [
-  "ca",
-  "client-ca",
-  "kubelet-client-ca",
-  "kubelet-serving-ca",
-  "custom-ca",
-];
 
 /** The CAs of a rotation. */
 export interface RotatedCas {

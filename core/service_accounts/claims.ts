@@ -34,9 +34,6 @@ export interface TokenClaims {
   readonly isWebhookBound?: true;
 }
 
-/** The issuer of service account tokens, and with it the audience of the server, unless flags name others. */
-export const DEFAULT_ISSUER = "https://kubernetes.default.svc";
-
 /** Tokens are accepted this long before and after their times (go-jose `jwt.DefaultLeeway`). */
 export const LEEWAY_SECONDS = 60;
 

@@ -3,6 +3,9 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { marshalJson } from "../lib/quote.ts";
 import type { TokenKey } from "./keys.ts";
 
+/** The issuer of service account tokens, and with it the audience of the server, unless flags name others. */
+export const DEFAULT_ISSUER = "https://kubernetes.default.svc";
+
 /** The path of the OpenID provider configuration (OpenID Connect Discovery 1.0 section 4). */
 export const OPENID_CONFIGURATION_PATH = "/.well-known/openid-configuration";
 /** The path of the JSON Web Key Set (RFC 7517 section 5). */

@@ -17,10 +17,11 @@ import {
   text,
 } from "../lib/config_file.ts";
 import { MIN_POD_EXPIRATION_SECONDS } from "../kube/certificates_v1.ts";
-import { findDerValueFault, isDocumentUrl } from "../pki/extra_extensions.ts";
+import { findDerValueFault } from "../pki/extra_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
+import { isDocumentUrl } from "../pki/uri.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";
 import { findProfileFaults } from "./profile_faults.ts";

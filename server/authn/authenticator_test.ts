@@ -6,7 +6,7 @@ import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { statusFromError } from "../../core/kube/status.ts";
-import { DEFAULT_ISSUER } from "../../core/service_accounts/claims.ts";
+import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";

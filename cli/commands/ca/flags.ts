@@ -2,7 +2,7 @@
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
-import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
+import { findDnsSubtreeFault } from "../../../core/pki/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SHARE_COUNT_FLAGS } from "./shares_flags.ts";

@@ -1,8 +1,10 @@
 /** The commands `tlsboot ca shares create`, `check` and `combine`: flags, help and examples. */
-import { MAX_SHARES } from "../../../core/pki/secret_shares.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { directoryFlag, fileFlag, integerFlag } from "../../framework/flags.ts";
+
+/** The largest number of shares of one set, as `splitPassphrase` documents it. */
+const MAX_SHARES = 16;
 
 /** The flags for how many shares there are, for every command that makes some. */
 export const SHARE_COUNT_FLAGS = {

@@ -19,9 +19,14 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { findTrustStores, toEntryName, TRUST_STORES, type TrustStore } from "../../trust_stores.ts";
+import { findTrustStores, toEntryName, type TrustStore } from "../../trust_stores.ts";
 import { USER_AGENT } from "../../version.ts";
-import type { CaTrustFlags, CaTrustInstallFlags, CaTrustUninstallFlags } from "./trust_flags.ts";
+import {
+  type CaTrustFlags,
+  type CaTrustInstallFlags,
+  type CaTrustUninstallFlags,
+  TRUST_STORES,
+} from "./trust_flags.ts";
 
 type SourceSettings = Omit<Settings<CaTrustFlags>, "print">;
 

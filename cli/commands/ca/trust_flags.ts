@@ -4,7 +4,12 @@ import { DATA_DIR_FLAG } from "../../flags/common.ts";
 import { parseServerUrl } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag } from "../../framework/flags.ts";
-import { TRUST_STORES } from "../../trust_stores.ts";
+
+/** The names of the stores, in the order in which they are changed. */
+export const TRUST_STORES = ["debian", "rhel", "firefox", "nss", "java"] as const;
+
+/** One of the names in TRUST_STORES. */
+export type TrustStoreName = (typeof TRUST_STORES)[number];
 
 /** The flags that name the CA. */
 const CA_SOURCE_FLAGS = {

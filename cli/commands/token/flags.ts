@@ -1,5 +1,5 @@
 /** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
-import { parseTokenNetwork, parseTokenUses } from "../../../core/bootstrap/bound_token.ts";
+import { parseTokenNetwork, parseTokenUses } from "../../../core/bootstrap/token.ts";
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { LIST_FLAGS, NO_HEADERS_FLAG } from "../../flags/list.ts";

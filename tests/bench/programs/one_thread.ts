@@ -26,7 +26,7 @@ import { formatRecordName } from "../../../core/register/record.ts";
 import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
 import { createRevocation } from "../../../core/revocation/revocation.ts";
 import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
-import { DEFAULT_ISSUER } from "../../../core/service_accounts/claims.ts";
+import { DEFAULT_ISSUER } from "../../../core/service_accounts/issuer_documents.ts";
 import { createAuthenticator } from "../../../server/authn/authenticator.ts";
 import { createMemoryLogger } from "../../support/memory_logger.ts";
 import { createClientCa, verifiedPeer } from "../../support/test_peers.ts";
