@@ -45,12 +45,13 @@ export function createSystemRandom(): Random {
 /** The heap of Node; undefined on Deno, which has no way to start a collection. */
 export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "memoryUsage">): Heap | undefined {
   if (process.versions["deno"] !== undefined) return undefined;
-  let since = performance.eventLoopUtilization();
+  let since: ReturnType<typeof performance.eventLoopUtilization> | undefined;
   let collectNow: ((options: object) => void) | undefined;
   return {
     busyShare() {
       const now = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(now, since);
+      // At first, the share is that since the start of the process.
+      const { utilization } = since === undefined ? now : performance.eventLoopUtilization(now, since);
       since = now;
       return utilization;
     },

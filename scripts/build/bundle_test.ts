@@ -65,6 +65,12 @@ test("findAssets() carries each script once, and those that a start needs in one
   const start = findAssets(made).get(made.entry) ?? "";
   assert.ok(findNeeds(made.metafile, made.entry).every((name) => start.includes(JSON.stringify(name))));
   assert.ok(findAssets(made).size > 50, "commands load what they need");
+  const inputs = Object.entries(made.metafile.outputs)
+    .filter(([path]) => start.includes(JSON.stringify(basename(path))))
+    .flatMap(([, output]) => Object.keys(output.inputs));
+  assert.ok(inputs.includes("cli/program.ts"));
+  const slow = /^core\/lib\/yaml\/|^core\/pki\/(?:certificate|der)\.ts|node_modules/;
+  assert.deepEqual(inputs.filter((path) => slow.test(path)), [], "no command needs these before it runs");
 });
 
 test("bundle() keeps `using` for Node: esbuild's substitute throws an earlier iteration's error again", async () => {

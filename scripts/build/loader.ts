@@ -14,8 +14,8 @@ declare const require: (name: string) => BuiltIn;
 
 /** Modules that load slowly. They are plain objects; others, such as `assert`, are functions themselves. */
 const SLOW = new Set([
-  ...["child_process", "cluster", "crypto", "dns/promises", "fs/promises", "http", "http2", "https", "net", "sqlite"],
-  ...["tls", "zlib"],
+  ...["child_process", "cluster", "crypto", "dns/promises", "fs/promises", "http", "http2", "https", "net"],
+  ...["perf_hooks", "sqlite", "tls", "v8", "zlib"],
 ]);
 
 // By `require`, because Deno, which checks the types, has no `node:sea`.
