@@ -20,6 +20,14 @@ const NAMELESS: KubeObject = { metadata: {} };
 const ROOT = "/registry/";
 const BRACE = 0x7b;
 
+/** Where the objects of a resource are stored, and the versions in which they may be. */
+interface Place {
+  readonly resource: StoredResource;
+  readonly prefix: string;
+  readonly storedVersion: string;
+  readonly servedVersion: string;
+}
+
 /**
  * Creates the encoding for resources; each kind's stored version is that of the resource without a conversion. Objects of
  * the `absent` resources are decoded as far as they are described, and to a placeholder when they cannot be read.
@@ -28,32 +36,33 @@ export function createStoredValues(
   resources: readonly StoredResource[],
   absent: readonly StoredResource[] = [],
 ): StoredValues {
-  const stored = new Map(
-    resources.filter(({ conversion }) => conversion === undefined)
-      .map((resource) => [toKeyPrefix(resource, ""), resource]),
-  );
-  const prefixes = [...stored.keys()];
-  const others = absent.map((resource) => ({ resource, prefix: toKeyPrefix(resource, "") }));
-  const findResource = (key: string) => stored.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
+  const toPlace = (resource: StoredResource): Place => ({
+    resource,
+    prefix: toKeyPrefix(resource, ""),
+    storedVersion: formatApiVersion(toStoredKind(resource)),
+    servedVersion: formatApiVersion(resource.kind),
+  });
+  const places = resources.filter(({ conversion }) => conversion === undefined).map(toPlace);
+  const others = absent.map(toPlace);
+  const findPlace = (key: string) => places.find(({ prefix }) => key.startsWith(prefix));
   return {
     root: ROOT,
-    prefixes: [...prefixes, ...others.map(({ prefix }) => prefix)],
+    prefixes: [...places, ...others].map(({ prefix }) => prefix),
     encode(key, object) {
-      const resource = findResource(key);
-      if (resource === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
+      const place = findPlace(key);
+      if (place === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
       const { resourceVersion: _resourceVersion, ...metadata } = object.metadata;
-      const { kind, schema } = resource.kind;
-      const apiVersion = formatApiVersion(toStoredKind(resource));
-      return encodeEnvelope(apiVersion, kind, encodeMessage(schema, { ...object, metadata }));
+      const { kind, schema } = place.resource.kind;
+      return encodeEnvelope(place.storedVersion, kind, encodeMessage(schema, { ...object, metadata }));
     },
     decode(key, value) {
-      const resource = findResource(key);
-      if (resource === undefined) {
+      const place = findPlace(key);
+      if (place === undefined) {
         const other = others.find(({ prefix }) => key.startsWith(prefix));
-        return other === undefined ? undefined : decodeIfReadable(other.resource, value);
+        return other === undefined ? undefined : decodeIfReadable(other, value);
       }
       try {
-        return decodeValue(resource, value);
+        return decodeValue(place, value);
       } catch (error) {
         throw new AppError("storage_corrupt", `cannot read "${key}" in etcd: ${getErrorMessage(error)}`, {
           cause: error,
@@ -62,22 +71,21 @@ export function createStoredValues(
       }
     },
     isDecoded(key, object) {
-      const resource = findResource(key);
-      return resource !== undefined && isStoredForm(resource.kind.schema, object);
+      const place = findPlace(key);
+      return place !== undefined && isStoredForm(place.resource.kind.schema, object);
     },
   };
 }
 
-function decodeIfReadable(resource: StoredResource, value: Uint8Array): KubeObject {
+function decodeIfReadable(place: Place, value: Uint8Array): KubeObject {
   try {
-    return decodeValue(resource, value);
+    return decodeValue(place, value);
   } catch {
     return NAMELESS;
   }
 }
 
-function decodeValue(resource: StoredResource, value: Uint8Array): KubeObject {
-  const { kind } = resource;
+function decodeValue({ resource: { kind }, storedVersion, servedVersion }: Place, value: Uint8Array): KubeObject {
   if (value[0] === BRACE) {
     return decodeObject(kind.schema, parseJson(decodeUtf8(value), ElementBudget.unlimited()).value).object;
   }
@@ -85,10 +93,10 @@ function decodeValue(resource: StoredResource, value: Uint8Array): KubeObject {
     throw new Error("the value is encrypted by kube-apiserver, whose keys are not known here");
   }
   const envelope = decodeEnvelope(value);
+  const { apiVersion } = envelope;
   // A later Kubernetes stores the served version.
-  const versions = [toStoredKind(resource), kind].map(formatApiVersion);
-  if (envelope.kind !== kind.kind || !versions.includes(envelope.apiVersion)) {
-    throw new Error(`the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${versions[0]} ${kind.kind}`);
+  if (envelope.kind !== kind.kind || (apiVersion !== storedVersion && apiVersion !== servedVersion)) {
+    throw new Error(`the value is a ${apiVersion} ${envelope.kind}, not a ${storedVersion} ${kind.kind}`);
   }
   return decodeMessage(kind.schema, envelope.raw, ElementBudget.unlimited());
 }

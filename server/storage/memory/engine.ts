@@ -144,7 +144,7 @@ function slicePage(
   fromKey: string,
   limit: number,
 ): { readonly items: readonly Stored[]; readonly remaining: number } {
-  const start = firstIndex(all, (key) => compareBytes(key, fromKey) >= 0, 0);
+  const start = firstIndex(all, ({ key }) => compareBytes(key, fromKey) >= 0, 0);
   const end = limit > 0 ? Math.min(all.length, start + limit) : all.length;
   return { items: all.slice(start, end), remaining: all.length - end };
 }

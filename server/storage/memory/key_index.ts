@@ -14,11 +14,17 @@ interface Position {
   readonly offset: number;
 }
 
+/** A key with its newest state, which a write replaces without searching the key's place in the order. */
+interface Entry {
+  readonly key: string;
+  stored: Stored;
+}
+
 /** An ordered map from key to stored object. */
 export class KeyIndex {
-  readonly #byKey = new Map<string, Stored>();
+  readonly #byKey = new Map<string, Entry>();
   /** Sorted chunks; none is empty except the only chunk of an empty index. */
-  #chunks: Stored[][] = [[]];
+  #chunks: Entry[][] = [[]];
   #bytes = 0;
 
   /** The size of all keys and objects together. */
@@ -27,21 +33,27 @@ export class KeyIndex {
   }
 
   get(key: string): Stored | undefined {
-    return this.#byKey.get(key);
+    return this.#byKey.get(key)?.stored;
   }
 
   set(stored: Stored): void {
-    const { chunk, offset } = this.#find(stored.key);
+    const { key } = stored;
+    const known = this.#byKey.get(key);
+    this.#bytes += measureStored(stored) - measureStored(known?.stored);
+    if (known !== undefined) {
+      known.stored = stored;
+      return;
+    }
+    const entry: Entry = { key, stored };
+    const { chunk, offset } = this.#find(key);
     const entries = this.#chunks[chunk]!;
-    this.#bytes += measureStored(stored) - measureStored(this.#byKey.get(stored.key));
-    if (this.#byKey.has(stored.key)) entries[offset] = stored;
-    else entries.splice(offset, 0, stored);
-    this.#byKey.set(stored.key, stored);
+    entries.splice(offset, 0, entry);
+    this.#byKey.set(key, entry);
     if (entries.length > MAX_CHUNK) this.#chunks.splice(chunk + 1, 0, entries.splice(entries.length >> 1));
   }
 
   delete(key: string): void {
-    this.#bytes -= measureStored(this.#byKey.get(key));
+    this.#bytes -= measureStored(this.get(key));
     if (!this.#byKey.delete(key)) return;
     const { chunk, offset } = this.#find(key);
     const entries = this.#chunks[chunk]!;
@@ -60,7 +72,7 @@ export class KeyIndex {
       const entries = this.#chunks[chunk]!;
       const end = endBelow(entries, prefix, offset);
       const taken = limit > 0 ? Math.min(end, offset + limit - items.length) : end;
-      for (; offset < taken; offset++) items.push(entries[offset]!);
+      for (; offset < taken; offset++) items.push(entries[offset]!.stored);
       if (taken < end) return { items, remaining: this.#count({ chunk, offset }, prefix) };
       if (end < entries.length) break;
     }
@@ -93,7 +105,7 @@ export class KeyIndex {
       if (test(this.#chunks[middle]!.at(-1)!.key)) high = middle;
       else low = middle + 1;
     }
-    return { chunk: low, offset: firstIndex(this.#chunks[low]!, test, 0) };
+    return { chunk: low, offset: firstIndex(this.#chunks[low]!, ({ key }) => test(key), 0) };
   }
 }
 
@@ -103,19 +115,19 @@ export function measureStored(stored: Stored | undefined): number {
 }
 
 /** Finds the end of the entries below a prefix; in most chunks it is enough to check the last entry. */
-function endBelow(entries: readonly Stored[], prefix: string, from: number): number {
+function endBelow(entries: readonly Entry[], prefix: string, from: number): number {
   const last = entries.at(-1);
   if (last === undefined || last.key.startsWith(prefix)) return entries.length;
-  return firstIndex(entries, (key) => !key.startsWith(prefix), from);
+  return firstIndex(entries, ({ key }) => !key.startsWith(prefix), from);
 }
 
 /** Searches a sorted array for the first entry that passes the test; returns its length when none does. */
-export function firstIndex(entries: readonly Stored[], test: (key: string) => boolean, from: number): number {
+export function firstIndex<Item>(entries: readonly Item[], test: (item: Item) => boolean, from: number): number {
   let low = from;
   let high = entries.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (test(entries[middle]!.key)) high = middle;
+    if (test(entries[middle]!)) high = middle;
     else low = middle + 1;
   }
   return low;
