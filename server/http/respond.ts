@@ -15,8 +15,11 @@ import { jsonText } from "../../core/kube/codec/encode.ts";
 
 /** Larger bodies are compressed for clients that accept gzip (kube-apiserver's threshold). */
 const GZIP_THRESHOLD_BYTES = 131_072;
-/** The gzip level: large lists are compressed for speed, not for size. */
-const GZIP_LEVEL = 1;
+/**
+ * Large lists are compressed for speed, not for size. The objects of a list are alike, so a window of 8 KiB finds nearly as
+ * much as one of 32; with it, a larger hash table, and output in few pieces, compressing takes two thirds of the time.
+ */
+const GZIP_OPTIONS = { level: 1, windowBits: 13, memLevel: 9, chunkSize: 65_536 };
 
 const compress = promisify(gzip);
 
@@ -32,7 +35,7 @@ export async function respondBytes(
   const length = isWhole ? bytes.length : sumLengths(bytes);
   const joinedBytes = (): Uint8Array => isWhole ? bytes : joinPieces(bytes, length);
   if (length > GZIP_THRESHOLD_BYTES && acceptsGzip(exchange)) {
-    const compressed = await compress(joinedBytes(), { level: GZIP_LEVEL });
+    const compressed = await compress(joinedBytes(), GZIP_OPTIONS);
     return createAnswer(exchange, status, contentType, compressed, compressed.length, {
       ...extra,
       "content-encoding": "gzip",
