@@ -7,17 +7,26 @@ export const ENTRY = "main.js";
 /** The `require` function of a script of the bundle. */
 export type Require = (name: string) => unknown;
 
-/** The value of an asset: scripts of the bundle by name, each as a function that fills in a CommonJS module. */
-type Pack = Readonly<Record<string, (require: Require, module: { exports: unknown }) => void>>;
+/** A script as a function that fills in a CommonJS module. */
+type Main = (require: Require, module: { exports: unknown }) => void;
+
+/** The value of an asset: scripts of the bundle by name, or the name of the other asset that has them. */
+type Pack = Readonly<Record<string, Main | string>>;
 
 /** The name under which the code cache of an asset is carried; empty where none can be made. */
 export function toCodeCacheName(asset: string): string {
   return `${asset}.cache`;
 }
 
-/** Scripts as one asset; it has the name of the first. */
-export function packScripts(scripts: readonly (readonly [name: string, code: string])[]): string {
-  const members = scripts.map(([name, code]) => `${JSON.stringify(name)}: function (require, module) {${code}\n}`);
+/** Scripts as one asset, which has the name of the first; `elsewhere` names the assets of others. */
+export function packScripts(
+  scripts: readonly (readonly [name: string, code: string])[],
+  elsewhere: readonly (readonly [name: string, asset: string])[] = [],
+): string {
+  const members = [
+    ...scripts.map(([name, code]) => `${JSON.stringify(name)}: function (require, module) {${code}\n}`),
+    ...elsewhere.map(([name, asset]) => `${JSON.stringify(name)}: ${JSON.stringify(asset)}`),
+  ];
   return `({${members.join(",\n")}})`;
 }
 
@@ -29,7 +38,7 @@ export function compileAsset(name: string, source: string, cachedData?: Uint8Arr
 /** The module system of a bundle: scripts find each other as `./name`, everything else is for `requireOther`. */
 export function createRequire(compile: (asset: string) => Script, requireOther: Require): Require {
   const modules = new Map<string, { exports: unknown }>();
-  const packed = new Map<string, Pack[string]>();
+  const packed = new Map<string, Main | string>();
   function require(path: string): unknown {
     if (!path.startsWith("./")) return requireOther(path);
     const name = path.slice(2);
@@ -40,15 +49,14 @@ export function createRequire(compile: (asset: string) => Script, requireOther: 
     findMain(name)(require, module);
     return module.exports;
   }
-  /** A script that is in no asset that is open has one of its own. */
-  function findMain(name: string): Pack[string] {
-    if (!packed.has(name)) {
-      const pack = compile(name).runInThisContext() as Pack;
-      for (const [member, main] of Object.entries(pack)) packed.set(member, main);
-    }
+  /** A script that no open asset has or places has an asset of its own. */
+  function findMain(name: string): Main {
+    const place = packed.get(name) ?? name;
+    if (typeof place !== "string") return place;
+    for (const [member, main] of Object.entries(compile(place).runInThisContext() as Pack)) packed.set(member, main);
     const main = packed.get(name);
-    if (main === undefined) throw new Error(`the asset ${name} does not have the script of its name`);
-    return main;
+    if (typeof main === "function") return main;
+    throw new Error(`the asset ${place} does not have the script ${name}`);
   }
   return require;
 }

@@ -104,18 +104,41 @@ export async function bundle(
   return { entry: ENTRY, scripts: new Map(scripts), metafile };
 }
 
-/** The scripts as they are carried: those that are needed at once in one piece, the others each on its own. */
+/**
+ * The command that users wait for most often. It needs half a hundred scripts, most of which all clients of the API need; one
+ * by one they take a tenth more of its time.
+ */
+const PACKED_COMMAND = "cli/commands/csr/get.ts";
+
+/**
+ * The scripts as they are carried: those that are needed at once in one piece, what `get csr` needs in a second one, and
+ * the others each on its own.
+ */
 export function findAssets({ entry, scripts, metafile }: Bundle): ReadonlyMap<string, string> {
-  const needed = new Set<string>();
-  const add = (name: string): void => {
-    if (needed.has(name)) return;
-    needed.add(name);
-    findNeeds(metafile, name).forEach(add);
-  };
-  add(entry);
-  const pack = (names: readonly string[]) => packScripts(names.map((name) => [name, scripts.get(name) ?? ""]));
-  const others = [...scripts.keys()].filter((name) => !needed.has(name));
-  return new Map([[entry, pack([...needed])], ...others.map((name) => [name, pack([name])] as const)]);
+  const read = (names: Iterable<string>) => [...names].map((name) => [name, scripts.get(name) ?? ""] as const);
+  const start = findAllNeeds(metafile, entry);
+  const command = findScript(metafile, PACKED_COMMAND);
+  const packed = findAllNeeds(metafile, command).difference(start);
+  const others = [...scripts.keys()].filter((name) => !start.has(name) && !packed.has(name));
+  return new Map([
+    [entry, packScripts(read(start), [...packed].map((name) => [name, command]))],
+    [command, packScripts(read(packed))],
+    ...others.map((name) => [name, packScripts(read([name]))] as const),
+  ]);
+}
+
+/** Finds the script that begins with a source file. */
+function findScript({ outputs }: Metafile, source: string): string {
+  const found = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === source)?.[0];
+  if (found === undefined) throw new Error(`no script of the bundle begins with ${source}`);
+  return basename(found);
+}
+
+/** Finds a script and all that it requires before it runs, itself first. */
+function findAllNeeds(metafile: Metafile, script: string): ReadonlySet<string> {
+  const found = new Set([script]);
+  for (const name of found) findNeeds(metafile, name).forEach((need) => found.add(need));
+  return found;
 }
 
 /** The scripts that one requires as soon as it is evaluated. */
