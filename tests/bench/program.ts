@@ -26,17 +26,24 @@ export async function releasedFile(folder: string): Promise<Program> {
   return createProgram("file", await ensureReleasedFile("host", folder), []);
 }
 
+/** Without the CAs of the machine: Node would read them beside the only one that tlsboot trusts. */
+const OWN_CAS_ONLY = { NODE_EXTRA_CA_CERTS: "", SSL_CERT_FILE: "" };
+
 function createProgram(form: Program["form"], command: string, before: readonly string[]): Program {
   return {
     form,
-    run: (args) => mustEnd(command, [...before, ...args]),
-    start: (args) => start(command, [...before, ...args]),
+    run: (args) => mustEnd(command, [...before, ...args], OWN_CAS_ONLY),
+    start: (args) => start(command, [...before, ...args], { env: OWN_CAS_ONLY }),
   };
 }
 
-/** Runs any program to its end; throws with its output unless it exits 0. */
-export async function mustEnd(command: string, args: readonly string[]): Promise<Finished> {
-  await using running = start(command, args);
+/** Runs any program to its end, with further variables; throws with its output unless it exits 0. */
+export async function mustEnd(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Finished> {
+  await using running = start(command, args, { env });
   const finished = await running.finished();
   if (finished.code === 0) return finished;
   const { code, stdout, stderr } = finished;
