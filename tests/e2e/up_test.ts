@@ -124,7 +124,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const startedAt = performance.now();
     const { code } = await instance.end(signal);
     assert.equal(code, 0);
-    assert.ok(performance.now() - startedAt < 3_000, "it took too long");
+    assert.ok(performance.now() - startedAt < 10_000, "it waited for the client");
     await drained;
   });
 }
