@@ -6,7 +6,7 @@ import { type ExtensionFacts, parseExtensions } from "./certificate_extensions.t
 import {
   type Bytes,
   contextTag,
-  decodeBitString,
+  decodeSignature,
   decodeSmallInteger,
   decodeUnsigned,
   DerError,
@@ -117,7 +117,7 @@ function readCertificate(reader: DerReader): CertificateFacts {
   const extensions = parseExtensions(version === MAX_VERSION ? findExtensions(body) : undefined);
   const signature = withText(
     "x509: malformed signature",
-    () => decodeBitString(outer.read(TAG.bitString, "signatureValue").content).bytes,
+    () => decodeSignature(outer.read(TAG.bitString, "signatureValue").content),
   );
   return Object.freeze({
     ...extensions,

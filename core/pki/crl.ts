@@ -10,9 +10,9 @@ import { EXTENSION_OID } from "./certificate_extensions.ts";
 import {
   type Bytes,
   contextTag,
-  decodeBitString,
   decodeBoolean,
   decodeOid,
+  decodeSignature,
   decodeUnsigned,
   DerError,
   DerReader,
@@ -149,7 +149,7 @@ export function parseCrl(der: Bytes): Result<CrlFacts, string> {
     reader.expectEnd();
     const signed = outer.read(TAG.sequence, "tbsCertList");
     const algorithmDer = outer.read(TAG.sequence, "signatureAlgorithm").content;
-    const signature = decodeBitString(outer.read(TAG.bitString, "signatureValue").content).bytes;
+    const signature = decodeSignature(outer.read(TAG.bitString, "signatureValue").content);
     const body = signed.enter();
     body.readOptional(TAG.integer);
     if (!equalBytes(body.read(TAG.sequence, "signature").content, algorithmDer)) {

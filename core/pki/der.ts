@@ -266,6 +266,16 @@ export function decodeBitString(content: Bytes): { readonly bytes: Bytes; readon
   return { bytes: content.subarray(1), unusedBits };
 }
 
+/**
+ * Decodes the BIT STRING of a signature as Go's `asn1.BitString.RightAlign` does: unused bits are shifted out, so that a
+ * signature that has some fits nothing.
+ */
+export function decodeSignature(content: Bytes): Bytes {
+  const { bytes, unusedBits } = decodeBitString(content);
+  if (unusedBits === 0) return bytes;
+  return bytes.map((byte, index) => ((bytes[index - 1] ?? 0) << 8 | byte) >> unusedBits);
+}
+
 /** Decodes an OBJECT IDENTIFIER into dotted form; arcs above 2³¹−1 are refused, as in Go. */
 export function decodeOid(content: Bytes): string {
   if (content.length === 0) throw new DerError("asn1: syntax error: zero length OBJECT IDENTIFIER");

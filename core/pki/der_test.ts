@@ -1,7 +1,16 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { type Bytes, decodeBitString, decodeBoolean, decodeOid, decodeSmallInteger, DerReader, TAG } from "./der.ts";
+import {
+  type Bytes,
+  decodeBitString,
+  decodeBoolean,
+  decodeOid,
+  decodeSignature,
+  decodeSmallInteger,
+  DerReader,
+  TAG,
+} from "./der.ts";
 import { decodeTime } from "./der_text.ts";
 import {
   encodeBitString,
@@ -71,6 +80,11 @@ for (
     },
   ]
 ) test(what, () => assert.throws(() => decode(fromHex(hex)), { name: "Error" }));
+
+test("decodeSignature() shifts unused bits out, as Go does", () => {
+  assert.equal(toHex(decodeSignature(fromHex("00300280"))), "300280");
+  assert.equal(toHex(decodeSignature(fromHex("04300280"))), "030028");
+});
 
 for (
   const { value, hex } of [

@@ -4,9 +4,9 @@ import { err, ok, type Result } from "../lib/result.ts";
 import {
   type Bytes,
   contextTag,
-  decodeBitString,
   decodeBoolean,
   decodeOid,
+  decodeSignature,
   decodeSmallInteger,
   DerError,
   DerReader,
@@ -117,7 +117,7 @@ function readRequest(der: Bytes): RequestFacts {
   const request = outer.enter(TAG.sequence, "certificateRequest");
   const signed = request.read(TAG.sequence, "tbsCertificateRequest");
   const algorithm = parseSignatureAlgorithm(request.read(TAG.sequence, "AlgorithmIdentifier").content);
-  const signature = decodeBitString(request.read(TAG.bitString, "BitString").content).bytes;
+  const signature = decodeSignature(request.read(TAG.bitString, "BitString").content);
   outer.expectEnd();
 
   const body = signed.enter();

@@ -52,6 +52,17 @@ test("verifyRequestSignature() reports a key and an algorithm of different kinds
   });
 });
 
+test("verifyRequestSignature() refuses a signature with an unused bit, as Go does", async () => {
+  const key = await generatePrivateKey("ecdsa-p256");
+  let der: Uint8Array<ArrayBuffer>;
+  // Every other signature ends with a bit that can be declared unused.
+  do der = createCertificationRequest({ subject: { commonName: "x" } }, key); while ((der.at(-1)! & 1) !== 0);
+  const { signature } = unwrap(parseCertificationRequest(der));
+  der[der.length - signature.length - 1] = 1;
+  const want = { ok: false, error: "x509: ECDSA verification failure" };
+  assert.deepEqual(verifyRequestSignature(unwrap(parseCertificationRequest(der))), want);
+});
+
 test("parseCertificationRequest() reads every part of a full request", () => {
   const facts = unwrap(parseCertificationRequest(decodeBytes(FULL_REQUEST)));
   assert.equal(facts.subject.commonName, "system:node:n1");
