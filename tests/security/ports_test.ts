@@ -89,7 +89,8 @@ async function startBesides(
   host: string,
   port: number,
 ): Promise<{ readonly isOurs: boolean; readonly printed: string }> {
-  const taken = createServer();
+  // A client of another test may connect, and the server ends only when all connections have.
+  const taken = createServer((socket) => socket.destroy());
   const isOurs = await new Promise<boolean>((resolve) => {
     taken.once("error", () => resolve(false)).listen(port, host, () => resolve(true));
   });
