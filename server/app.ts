@@ -7,7 +7,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { goQuote } from "../core/lib/quote.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
-import type { Authenticator } from "./authn/authentication.ts";
+import { type Authenticator, REVOKED_WITHIN_MS } from "./authn/authentication.ts";
 import { ANONYMOUS } from "./authn/authenticator.ts";
 import { createReauthentication } from "./authn/reauthentication.ts";
 import { type Authorizer, createDeniedError, escapeMarkup, withNosniff } from "./authz/authorizer.ts";
@@ -288,9 +288,6 @@ function createAuditTrail(deps: AppDeps, exchange: Exchange, user: UserInfo | un
 function isAnonymous({ username, groups }: UserInfo): boolean {
   return username === ANONYMOUS_USER || groups.includes(UNAUTHENTICATED_GROUP);
 }
-
-/** The longest time for which a credential is accepted after another server has acknowledged its revocation. */
-const REVOKED_WITHIN_MS = 500;
 
 /** Authenticates the client of a request. Throws StatusError 401. */
 async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<UserInfo> {

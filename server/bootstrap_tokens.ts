@@ -33,7 +33,7 @@ import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { BACKDATE_MS } from "../core/signing/plan.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
-import { findLimitedToken, findTokenSecret, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
+import { findLimitedToken, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
 import { withMeta } from "./registry/write.ts";
 import { recordServerEvent } from "./server_events.ts";
 import { followStorage } from "./storage/follow.ts";
@@ -102,9 +102,11 @@ export class BootstrapTokens implements Disposable {
     });
   }
 
-  /** Reads a Secret of kube-system by its name, in its newest state. */
-  async getSecret(name: string): Promise<SecretObject | undefined> {
-    return (await findTokenSecret(this.#deps.storage, name))?.object;
+  /** Reads a Secret of kube-system by its name, as it was at most `withinMs` milliseconds ago. */
+  async getSecret(name: string, withinMs = 0): Promise<SecretObject | undefined> {
+    const { storage } = this.#deps;
+    await storage.catchUp(withinMs);
+    return storage.getKnown(`${TOKEN_SECRETS_PREFIX}${name}`)?.object as SecretObject | undefined;
   }
 
   /** Records that a token has authenticated a client, at most once a minute. */

@@ -1,6 +1,9 @@
 /** The input and the result of an authenticator, and the audiences of this server. */
 import type { UserInfo } from "../../core/kube/user.ts";
 
+/** The longest time, in milliseconds, for which a credential is accepted after another server has acknowledged its end. */
+export const REVOKED_WITHIN_MS = 500;
+
 /** The credentials of one request. */
 export interface AuthnRequest {
   readonly authorizationHeader: string | undefined;

@@ -144,6 +144,26 @@ for (
   });
 }
 
+for (
+  const { name, known, newest, want, reads } of [
+    { name: "accepts one that was deleted within half a second", known: true, newest: false, want: "user", reads: [500] },
+    { name: "accepts one that was just created", known: false, newest: true, want: "user", reads: [500, 0] },
+    { name: "refuses one that does not exist", known: false, newest: false, want: "unauthorized", reads: [500, 0] },
+  ]
+) {
+  test(`createAuthenticator() ${name}: a bootstrap token`, async () => {
+    const asked: number[] = [];
+    const getSecret = (secretName: string, withinMs = 0) => {
+      asked.push(withinMs);
+      const exists = withinMs === 0 ? newest : known;
+      return Promise.resolve(exists ? secrets()[secretName] : undefined);
+    };
+    const result = await ask(bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } });
+    assert.equal(result.kind, want);
+    assert.deepEqual(asked, reads);
+  });
+}
+
 test("createAuthenticator() refuses a token even when no token method is enabled", async () => {
   const authenticate = createAuthenticator({
     clock: createFakeClock(NOW),

@@ -8,7 +8,7 @@ import { decideTokenSecret, toTokenSecretName } from "../../core/bootstrap/token
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import type { TokenAuthenticator } from "./authentication.ts";
+import { REVOKED_WITHIN_MS, type TokenAuthenticator } from "./authentication.ts";
 import { createHash } from "node:crypto";
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
@@ -18,8 +18,11 @@ export interface BootstrapTokenDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tokens: {
-    /** Reads a Secret of the namespace kube-system. */
-    getSecret(name: string): Promise<SecretObject | undefined>;
+    /**
+     * Reads a Secret of the namespace kube-system in its newest state, or in one that was the newest at most `withinMs`
+     * milliseconds before the call, which is usually known already.
+     */
+    getSecret(name: string, withinMs?: number): Promise<SecretObject | undefined>;
     /** Learns the id of a token that has authenticated a client; the address is undefined in a TokenReview. */
     onUsed?(tokenId: string, address: string | undefined): void;
     /** Learns the id of a token whose limits refused its holder. */
@@ -28,10 +31,10 @@ export interface BootstrapTokenDeps {
 }
 
 /**
- * Creates the authenticator for bootstrap tokens. It ignores text of another form and logs every other refusal. It reads
- * the Secret at every request, so that a deleted or spent token is refused at once. When the Secret cannot be read it throws
- * AppError `unreachable` instead of refusing the token: the same token may be accepted a moment later, and clients stop
- * after a refusal.
+ * Creates the authenticator for bootstrap tokens. It ignores text of another form and logs every other refusal. A token that
+ * another server has deleted is accepted for at most `REVOKED_WITHIN_MS`, and none is refused before its Secret was read in
+ * its newest state. When that fails it throws AppError `unreachable` instead of refusing the token: the same token may be
+ * accepted a moment later, and clients stop after a refusal.
  */
 export function createBootstrapTokenAuthenticator(
   { clock, logger, tokens }: BootstrapTokenDeps,
@@ -39,18 +42,23 @@ export function createBootstrapTokenAuthenticator(
   return async (text, { remoteAddress, isRepeated = false }) => {
     const token = parseBootstrapToken(text);
     if (!token.ok) return { kind: "none" };
-    const secret = await tokens.getSecret(toTokenSecretName(token.value.id)).catch((error: unknown) => {
-      logger.warn("bootstrap token not read", { tokenId: token.value.id, reason: getErrorMessage(error) });
-      // The message has no details, because the client is not authenticated.
-      throw new AppError("unreachable", "cannot read bootstrap tokens", { cause: error, retryable: true });
-    });
-    const identity = decideTokenSecret(secret, token.value, clock.now());
+    const { id } = token.value;
+    const decide = async (withinMs: number) => {
+      const secret = await tokens.getSecret(toTokenSecretName(id), withinMs);
+      const identity = decideTokenSecret(secret, token.value, clock.now());
+      return { identity, refusal: identity.ok ? decideTokenBearer(secret, remoteAddress) : undefined };
+    };
+    const { identity, refusal } = await decide(REVOKED_WITHIN_MS)
+      .then((known) => known.identity.ok && known.refusal === undefined ? known : decide(0))
+      .catch((error: unknown) => {
+        logger.warn("bootstrap token not read", { tokenId: id, reason: getErrorMessage(error) });
+        // The message has no details, because the client is not authenticated.
+        throw new AppError("unreachable", "cannot read bootstrap tokens", { cause: error, retryable: true });
+      });
     if (!identity.ok) {
-      logger.info("bootstrap token refused", { tokenId: token.value.id, reason: identity.error });
+      logger.info("bootstrap token refused", { tokenId: id, reason: identity.error });
       return { kind: "none" };
     }
-    const { id } = token.value;
-    const refusal = decideTokenBearer(secret, remoteAddress);
     if (refusal !== undefined) {
       if (!isRepeated) tokens.onRefused?.(id, refusal, remoteAddress);
       return { kind: "failed", reason: `bootstrap token ${id}: ${refusal.message}`, isGenuine: true };
