@@ -1,14 +1,17 @@
-/** The three things that grow: nodes, stored requests, watchers. */
+/** What grows: nodes that join, stored requests, watchers, and nodes that renew their Leases. */
 import type { GrowthPoint } from "./growth.ts";
 import { create, list, storm, watch } from "./load.ts";
-import { readUsage } from "./processes.ts";
 import { type BenchInstance, since } from "./instance.ts";
+import { openNodeTraffic } from "./node_traffic.ts";
+import { readUsage } from "./processes.ts";
 
 export interface Axis {
   readonly key: string;
   /** The noun for what is counted, in the plural. */
   readonly items: string;
   readonly counts: readonly number[];
+  /** How many servers share an etcd; undefined for one server as each side ships it. */
+  readonly servers?: number;
   /** The costs that it answers, in words, by key. */
   readonly costs: Readonly<Record<string, string>>;
   /** Points of each cost, in the order of the counts. */
@@ -21,6 +24,7 @@ export interface Axis {
 
 const CLIENTS = 16;
 const WRITES = 20;
+const MIN_RENEWALS = 2000;
 const LIST_ROUNDS = 3;
 
 export const AXES: readonly Axis[] = [
@@ -85,6 +89,31 @@ export const AXES: readonly Axis[] = [
         );
       }
       return { event };
+    },
+  },
+  {
+    key: "leases",
+    items: "nodes with Leases on three servers",
+    counts: [100, 1000, 10_000],
+    servers: 3,
+    costs: { renewal: "renewal of a Lease, three servers on etcd" },
+    async measure(startInstance, counts, progress) {
+      const renewal: GrowthPoint[] = [];
+      for (const count of counts) {
+        progress(`${count} nodes`);
+        await using instance = await startInstance();
+        await using traffic = await openNodeTraffic(instance.adminKubeconfigs, count);
+        // Cold code is not what a day costs.
+        await traffic.renewLeases(MIN_RENEWALS);
+        const renewals = Math.max(count, MIN_RENEWALS);
+        renewal.push(
+          await measurePoint(instance, count, renewals, async () => ({
+            seconds: await traffic.renewLeases(renewals),
+            retries: 0,
+          })),
+        );
+      }
+      return { renewal };
     },
   },
 ];

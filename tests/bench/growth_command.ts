@@ -4,6 +4,7 @@ import { bendsUpward, type GrowthPoint, risesAtTheEnd } from "./growth.ts";
 import { AXES, type Axis } from "./growth_axes.ts";
 import { rotate } from "./measure.ts";
 import { startOurInstance } from "./our_instance.ts";
+import { startOurServers } from "./our_servers.ts";
 import { LIFTED, startPeerInstance } from "./peer_instance.ts";
 import { formatCount, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
@@ -23,7 +24,7 @@ interface Track {
 interface Side {
   readonly name: string;
   readonly isOurs: boolean;
-  start(): Promise<BenchInstance>;
+  start(axis: Axis): Promise<BenchInstance>;
 }
 
 export async function runGrowth(bench: Bench): Promise<Section> {
@@ -36,9 +37,13 @@ export async function runGrowth(bench: Bench): Promise<Section> {
     ...programs.map((program): Side => ({
       name: `tlsboot, ${program.form}`,
       isOurs: true,
-      start: () => startOurInstance(program),
+      start: ({ servers }) => servers === undefined ? startOurInstance(program) : startOurServers(program, servers),
     })),
-    { name: "control plane, limits lifted", isOurs: false, start: () => startPeerInstance(LIFTED) },
+    {
+      name: "control plane, limits lifted",
+      isOurs: false,
+      start: ({ servers = 1 }) => startPeerInstance(LIFTED, servers),
+    },
   ];
   const tracks: Track[] = [];
   const pictures: Picture[] = [];
@@ -73,7 +78,7 @@ async function measureAxis(
     for (const side of rotate(sides, round)) {
       const report = (text: string): void =>
         progress(`${axis.key}, round ${round + 1} of ${rounds}, ${side.name}: ${text}`);
-      results.get(side)?.push(await axis.measure(() => side.start(), counts, report));
+      results.get(side)?.push(await axis.measure(() => side.start(axis), counts, report));
     }
   }
   return Object.entries(axis.costs).flatMap(([key, cost]) =>

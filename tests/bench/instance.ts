@@ -23,7 +23,7 @@ export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
 export async function measureReading(
   instance: BenchInstance,
   act: () => Promise<Omit<Reading, keyof Used>>,
-): Promise<Reading> {
+): Promise<Reading & Used> {
   const before = usedBy(instance);
   return { ...await act(), ...usedSince(before, instance) };
 }

@@ -6,8 +6,8 @@ import { createSystemClock } from "../../cli/system.ts";
 
 /** The number of connections that stay open. */
 const CLIENTS = 16;
-/** Objects that are written in turn, for each connection. */
-const NODES = 8;
+/** The number of nodes unless another one is given. */
+const NODES = 128;
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 /** Nodes whose objects are there. */
@@ -18,15 +18,18 @@ export interface NodeTraffic extends AsyncDisposable {
   patchStatuses(count: number): Promise<number>;
 }
 
-/** Creates the nodes, as administrator, over connections to each of the servers in turn. */
-export async function openNodeTraffic(kubeconfigs: readonly string[]): Promise<NodeTraffic> {
+/** Creates nodes, as administrator, over connections to each of the servers in turn. */
+export async function openNodeTraffic(kubeconfigs: readonly string[], count = NODES): Promise<NodeTraffic> {
   const [files, clock] = [createFilePort(), createSystemClock()];
   const connect = createConnector({ files, clock, userAgent: "tlsboot-bench" });
   const signal = new AbortController().signal;
   const clients = await Promise.all(Array.from({ length: CLIENTS }, async (_, index) => {
     const transport = await connect(await readCluster(kubeconfigs[index % kubeconfigs.length]!, files));
     const api = createApiClient(transport, { clock });
-    const nodes = Array.from({ length: NODES }, (_, number) => `bench-${index}-${number}`);
+    const nodes = Array.from(
+      { length: Math.ceil((count - index) / CLIENTS) },
+      (_, number) => `bench-${index}-${number}`,
+    );
     return { transport, api, nodes, leases: new Map<string, Lease>() };
   }));
 
@@ -35,7 +38,7 @@ export async function openNodeTraffic(kubeconfigs: readonly string[]): Promise<N
     const startedAt = performance.now();
     let begun = 0;
     await Promise.all(clients.map(async (client) => {
-      for (let turn = 0; begun++ < count; turn++) await act(client, client.nodes[turn % NODES]!);
+      for (let turn = 0; begun++ < count; turn++) await act(client, client.nodes[turn % client.nodes.length]!);
     }));
     return (performance.now() - startedAt) / 1000;
   }

@@ -11,7 +11,7 @@ import {
   toEtcdRow,
   toRow,
 } from "./report.ts";
-import { aheadOfPeer, type Aim, atLeast, atMost, atMostTimes } from "./scenario.ts";
+import { aheadOfPeer, type Aim, atLeastTimes, atMost, atMostTimes } from "./scenario.ts";
 
 test("createLineReport() takes medians of the numbers and of the servers' usage", () => {
   const report = createLineReport(measured(atMost(2, "2 s")));
@@ -29,8 +29,8 @@ test("an aim is met at its limit, and being ahead is more than being equal", () 
   const cases: readonly (readonly [Aim, number, number, boolean])[] = [
     [atMost(2, ""), 2, 0, true],
     [atMost(2, ""), 2.01, 0, false],
-    [atLeast(2, ""), 2, 0, true],
-    [atLeast(2, ""), 1.99, 0, false],
+    [atLeastTimes(2), 4, 2, true],
+    [atLeastTimes(2), 3.99, 2, false],
     [atMostTimes(0.25, ""), 1, 4, true],
     [atMostTimes(0.25, ""), 1.01, 4, false],
     [aheadOfPeer(""), 5, 4, true],

@@ -57,14 +57,14 @@ export function atMost(limit: number, text: string): Aim {
   return { text, isBesidePeer: false, isMet: (ours) => ours <= limit };
 }
 
-/** Creates an aim that is a lower limit, in the unit of the line. */
-export function atLeast(limit: number, text: string): Aim {
-  return { text, isBesidePeer: false, isMet: (ours) => ours >= limit };
+/** Creates an aim that is an upper limit, as a multiple of the peer's number. */
+export function atMostTimes(ratio: number, text = `${ratio} ×`): Aim {
+  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours <= ratio * theirs };
 }
 
-/** Creates an aim that is a multiple of the peer's number. */
-export function atMostTimes(ratio: number, text: string): Aim {
-  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours <= ratio * theirs };
+/** Creates an aim that is a lower limit, as a multiple of the peer's number. */
+export function atLeastTimes(ratio: number, text = `${ratio} ×`): Aim {
+  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours >= ratio * theirs };
 }
 
 /** Creates the aim to exceed the peer's number. */

@@ -71,11 +71,9 @@ function toScaled(scale: number): Scaled {
 }
 
 const FEW_NODES = atMost(1.5, "under 1.5 s");
-/** 1.8 times the peer's rate. */
-const MANY_NODES = atMostTimes(1 / 1.8, "1.8 × its rate");
 
 function liftedStorms(grounds: Grounds, scaled: Scaled): readonly Scenario[] {
-  return ([[200, FEW_NODES], [1000, MANY_NODES]] as const).map(([nodes, aim]) =>
+  return ([[200, FEW_NODES], [1000, atMostTimes(grounds.aims.storm)]] as const).map(([nodes, aim]) =>
     stormScenario({
       grounds,
       nodes: scaled(nodes),

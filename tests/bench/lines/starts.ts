@@ -33,7 +33,7 @@ export function getScenario(node: string): Scenario<"get"> {
         what: "get csr",
         unit: "s",
         peer: PEER,
-        findAim: (form) => form === "file" ? atMostTimes(2, "under 2 ×") : undefined,
+        findAim: (form) => form === "file" ? atMostTimes(2.5) : undefined,
       },
     },
     runsPerRound: RUNS_PER_ROUND,

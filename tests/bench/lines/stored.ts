@@ -6,7 +6,7 @@ import type { Usage } from "../processes.ts";
 import {
   type Aim,
   always,
-  atLeast,
+  atLeastTimes,
   atMost,
   atMostTimes,
   type Line,
@@ -45,14 +45,16 @@ export function storedScenario({ grounds, requests, connections }: StoredOptions
     peer: "control plane, limits lifted",
     findAim: always(aim),
   });
+  const { aims } = grounds;
+  const protobuf = aims.protobuf === undefined ? undefined : atMostTimes(aims.protobuf);
   const lines: Readonly<Record<Key, Line>> = {
-    rest: line("memory at rest", "MB", atMost(90, "90 MB")),
-    create: line(`create ${requests} requests, ${CLIENTS} clients`, "/s", atLeast(2000, "2000 /s")),
+    rest: line("memory at rest", "MB", atMost(85, "85 MB")),
+    create: line(`create ${requests} requests, ${CLIENTS} clients`, "/s", atLeastTimes(aims.create)),
     after: line(`memory after ${requests} requests`, "MB", atMost(200, "200 MB")),
-    json: line(`list ${requests} as JSON`, "ms", atMostTimes(0.25, "a quarter")),
-    table: line(`list ${requests} as Table`, "ms", atMostTimes(0.5, "a half")),
-    protobuf: line(`list ${requests} as protobuf`, "ms"),
-    page: line(`list ${requests} in pages of ${PAGE_LIMIT}`, "ms"),
+    json: line(`list ${requests} as JSON`, "ms", atMostTimes(aims.json)),
+    table: line(`list ${requests} as Table`, "ms", atMostTimes(aims.table)),
+    protobuf: line(`list ${requests} as protobuf`, "ms", protobuf),
+    page: line(`list ${requests} in pages of ${PAGE_LIMIT}`, "ms", atMostTimes(aims.pages)),
     idle: line(`memory with ${connections} idle connections`, "MB"),
   };
   return {

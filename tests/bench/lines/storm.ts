@@ -1,7 +1,7 @@
 /** Nodes that bootstrap at the same instant. */
 import type { Grounds } from "../grounds.ts";
 import { storm } from "../load.ts";
-import { type Aim, always, type Reading, type Scenario } from "../scenario.ts";
+import { type Aim, always, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
 
 /** How a storm is measured. */
@@ -14,19 +14,26 @@ export interface StormOptions {
   readonly aim: Aim | undefined;
 }
 
+type Key = "storm" | "peak";
+
 /** The instance of each run is fresh, so the first requests meet cold code; starting it is not counted. */
-export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: StormOptions): Scenario<"storm"> {
+export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: StormOptions): Scenario<Key> {
+  const what = `${nodes} nodes at once`;
   return {
-    lines: { storm: { what: `${nodes} nodes at once`, unit: "s", peer, findAim: always(aim) } },
-    ours: async (program) => ({ storm: await readStorm(() => grounds.ours(program), nodes) }),
-    theirs: async () => ({ storm: await readStorm(() => grounds.theirs(controllerFlags), nodes) }),
+    lines: {
+      storm: { what, unit: "s", peer, findAim: always(aim) },
+      peak: { what: `peak memory, ${what}`, unit: "MB", peer, findAim: always(atMostTimes(1 / 3, "a third")) },
+    },
+    ours: (program) => readStorm(() => grounds.ours(program), nodes),
+    theirs: () => readStorm(() => grounds.theirs(controllerFlags), nodes),
   };
 }
 
-async function readStorm(startInstance: () => Promise<BenchInstance>, nodes: number): Promise<Reading> {
+async function readStorm(startInstance: () => Promise<BenchInstance>, nodes: number): Promise<Readings<Key>> {
   await using instance = await startInstance();
-  return await measureReading(instance, async () => {
+  const read = await measureReading(instance, async () => {
     const { seconds: value, retries } = await storm(instance.bootstrapKubeconfigs, nodes);
     return { value, retries };
   });
+  return { storm: read, peak: { value: read.usage.peakBytes / 1e6 } };
 }
