@@ -79,7 +79,7 @@ test("secrets are compared in constant time only", async () => {
   const used = new Set<unknown>();
   for (const { path, text, code } of await sources) {
     if (path === "core/lib/constant_time.ts") {
-      assert.match(text, /timingSafeEqual\(digest\(a\), digest\(b\)\)/);
+      assert.match(text, /timingSafeEqual\(left, right\)/);
       continue;
     }
     assert.ok(!/\btimingSafeEqual\b/.test(code), `${path} has a comparison of its own`);

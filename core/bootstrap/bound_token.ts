@@ -23,6 +23,7 @@ const LIMITS = {
   publicKey: "tlsboot/public-key",
   approve: "tlsboot/approve",
 } as const;
+const LIMIT_NAMES = Object.values(LIMITS);
 
 /** The annotations that the server writes. */
 const RECORDS = {
@@ -104,7 +105,7 @@ export function encodeTokenLimits(limits: TokenLimits): Readonly<Record<string, 
 
 /** Reports whether a Secret is a bootstrap token with at least one limit. */
 export function isLimitedToken({ type, metadata: { annotations = {} } }: SecretObject): boolean {
-  return type === BOOTSTRAP_TOKEN_TYPE && Object.values(LIMITS).some((name) => annotations[name] !== undefined);
+  return type === BOOTSTRAP_TOKEN_TYPE && LIMIT_NAMES.some((name) => annotations[name] !== undefined);
 }
 
 const NO_ANNOTATIONS: Readonly<Record<string, string>> = {};

@@ -23,11 +23,15 @@ export interface UnverifiedJwt {
 
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
+/** Reports whether a text has the three parts of a token; most texts of another form do not. */
+export function hasJwtForm(text: string): boolean {
+  return text.split(".", 4).length === 3;
+}
+
 /** Parses a token without verifying it; undefined for any other text, and for JSON with two equal names. */
 export function parseJwt(text: string): UnverifiedJwt | undefined {
-  const parts = text.split(".", 4);
-  const [header = "", payload = "", last = ""] = parts;
-  if (parts.length !== 3) return undefined;
+  if (!hasJwtForm(text)) return undefined;
+  const [header = "", payload = "", last = ""] = text.split(".");
   const claims = decodeObject(payload);
   const fields = decodeObject(header);
   const signature = decodeBase64url(last);

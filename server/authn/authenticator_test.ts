@@ -146,7 +146,13 @@ for (
 
 for (
   const { name, known, newest, want, reads } of [
-    { name: "accepts one that was deleted within half a second", known: true, newest: false, want: "user", reads: [500] },
+    {
+      name: "accepts one that was deleted within half a second",
+      known: true,
+      newest: false,
+      want: "user",
+      reads: [500],
+    },
     { name: "accepts one that was just created", known: false, newest: true, want: "user", reads: [500, 0] },
     { name: "refuses one that does not exist", known: false, newest: false, want: "unauthorized", reads: [500, 0] },
   ]

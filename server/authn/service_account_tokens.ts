@@ -3,7 +3,7 @@
  * verified token are cached. The account, and the object to which the token is bound, are read at every request, so that a
  * token ends with them at once.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { notFound } from "../../core/kube/status.ts";
@@ -19,7 +19,7 @@ import {
   type TokenClaims,
   toTokenUser,
 } from "../../core/service_accounts/claims.ts";
-import { parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
+import { hasJwtForm, parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";
 import { findPod } from "../registry/pods.ts";
@@ -53,7 +53,9 @@ const MAX_CACHED_LENGTH = 4_096;
 export function createServiceAccountTokenAuthenticator(deps: ServiceAccountTokenDeps): TokenAuthenticator {
   const verified = new FifoCache<TokenClaims>({ maxEntries: CACHED_TOKENS, maxKeyLength: 64 });
   return async (token, { audiences = deps.apiAudiences, isRepeated = false }) => {
-    const key = createHash("sha256").update(token, "utf8").digest("base64");
+    // Most tokens are of another form, and are not worth a hash.
+    if (!hasJwtForm(token)) return { kind: "none" };
+    const key = hash("sha256", token, "base64");
     const cached = verified.get(key);
     const checked = cached === undefined ? verify(token, deps) : ok(cached);
     if (checked === undefined) return { kind: "none" };

@@ -1,5 +1,6 @@
 /** A request on its way through the pipeline, its headers, and the warnings for its client. */
 import type { UserInfo } from "../../core/kube/user.ts";
+import { isAscii } from "../../core/pki/der_text.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
 import type { PeerCertificate } from "../authn/authentication.ts";
@@ -239,13 +240,12 @@ export class Warnings {
     const texts = this.#texts ??= new Set();
     if (text === "" || texts.has(text) || (this.#isCutting && this.#length >= MAX_TOTAL)) return;
     texts.add(text);
-    const characters = Array.from(text);
-    if (!this.#isCutting && this.#length + characters.length > MAX_TOTAL) {
+    if (!this.#isCutting && this.#length + countCharacters(text) > MAX_TOTAL) {
       this.#isCutting = true;
       this.#sent = [];
       this.#length = 0;
-      for (const known of texts) this.#send(Array.from(known).slice(0, MAX_CUT));
-    } else this.#send(this.#isCutting ? characters.slice(0, MAX_CUT) : characters);
+      for (const known of texts) this.#send(cut(known));
+    } else this.#send(this.#isCutting ? cut(text) : text);
   }
 
   /** Adds strict decoding errors. The repeated keys of YAML are one error of several lines, each a warning of its own. */
@@ -262,10 +262,9 @@ export class Warnings {
     return this.#sent;
   }
 
-  #send(characters: readonly string[]): void {
-    const text = characters.join("");
+  #send(text: string): void {
     if (CONTROLS.test(text)) return;
-    this.#length += characters.length;
+    this.#length += countCharacters(text);
     this.#sent.push(toHeaderText(`299 - "${text.replace(/([\\"])/g, "\\$1")}"`));
   }
 }
@@ -273,7 +272,16 @@ export class Warnings {
 const CONTROLS = /\p{Cc}/u;
 const HEADINGS = ["yaml: unmarshal errors:\n", "error converting YAML to JSON: yaml: unmarshal errors:\n"];
 
+function countCharacters(text: string): number {
+  return isAscii(text) ? text.length : Array.from(text).length;
+}
+
+function cut(text: string): string {
+  return Array.from(text).slice(0, MAX_CUT).join("");
+}
+
 function toHeaderText(text: string): string {
+  if (isAscii(text)) return text;
   const wellFormed = text.toWellFormed();
   // Deno accepts only characters of Latin-1 in a header.
   if (WRITES_UTF8) return wellFormed.replace(/[\u{100}-\u{10ffff}]/gu, "?");
