@@ -1,9 +1,15 @@
 /** The order of text by its UTF-8 bytes, in which Go sorts; JavaScript's differs for characters beyond U+D7FF. */
 
+/** Units of which some are in another order as UTF-8. */
+const HIGH = /[\ud800-\uffff]/;
+/** How many units are compared one by one; longer equal beginnings, such as those of storage keys, are faster natively. */
+const FEW = 12;
+
 /** Compares two texts by their UTF-8 bytes. */
 export function compareBytes(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
+    if (i === FEW && !(HIGH.test(a) && HIGH.test(b))) return a === b ? 0 : a < b ? -1 : 1;
     const x = a.charCodeAt(i);
     const y = b.charCodeAt(i);
     if (x !== y) return rank(x) - rank(y);
