@@ -40,7 +40,7 @@ export const HELP =
 Usage:
   deno task bench [WORD…]           the table: lines that contain all words; all lines by default
   deno task bench etcd [WORD…]      the lines with etcd on both sides: one server, and three servers on one etcd
-  deno task bench growth [WORD…]    time and memory as nodes, stored requests and watchers grow, as SVG
+  deno task bench growth [WORD…]    time and memory as nodes, requests, watchers and Leases grow, as SVG
   deno task bench idle              the CPU time of idle servers
   deno task bench steady            memory while nodes join and requests are cleaned up, as SVG
   deno task bench capacity          the cost of a Lease, a status and a join: SQLite, etcd, three servers, kube-apiserver
