@@ -1,4 +1,4 @@
-/** `deno task bench growth`: cost and memory as nodes, stored requests and watchers grow. */
+/** `deno task bench growth`: cost and memory as nodes, stored requests, watchers and Leases grow. */
 import type { Bench } from "./bench.ts";
 import { bendsUpward, type GrowthPoint, risesAtTheEnd } from "./growth.ts";
 import { AXES, type Axis } from "./growth_axes.ts";
