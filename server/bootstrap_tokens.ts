@@ -33,7 +33,7 @@ import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { BACKDATE_MS } from "../core/signing/plan.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
-import { findLimitedToken, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
+import { findKnownTokenSecret, findLimitedToken, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
 import { withMeta } from "./registry/write.ts";
 import { recordServerEvent } from "./server_events.ts";
 import { followStorage } from "./storage/follow.ts";
@@ -106,7 +106,7 @@ export class BootstrapTokens implements Disposable {
   async getSecret(name: string, withinMs = 0): Promise<SecretObject | undefined> {
     const { storage } = this.#deps;
     await storage.catchUp(withinMs);
-    return storage.getKnown(`${TOKEN_SECRETS_PREFIX}${name}`)?.object as SecretObject | undefined;
+    return findKnownTokenSecret(storage, name)?.object;
   }
 
   /** Records that a token has authenticated a client, at most once a minute. */

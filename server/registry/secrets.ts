@@ -25,6 +25,14 @@ export async function findTokenSecret(
   return await storage.get(`${TOKEN_SECRETS_PREFIX}${name}`) as Stored<SecretObject> | undefined;
 }
 
+/** Returns a Secret of kube-system by its name as far as this server knows it. */
+export function findKnownTokenSecret(
+  storage: Pick<Storage, "getKnown">,
+  name: string,
+): Stored<SecretObject> | undefined {
+  return storage.getKnown(`${TOKEN_SECRETS_PREFIX}${name}`) as Stored<SecretObject> | undefined;
+}
+
 /**
  * Finds the Secret of a bootstrap token that has limits, in its newest state; undefined for any other token. A token without
  * limits is nearly always known to have none, and then etcd is not asked.
@@ -33,7 +41,7 @@ export async function findLimitedToken(
   storage: Pick<Storage, "get" | "getKnown">,
   name: string,
 ): Promise<Stored<SecretObject> | undefined> {
-  const known = storage.getKnown(`${TOKEN_SECRETS_PREFIX}${name}`) as Stored<SecretObject> | undefined;
+  const known = findKnownTokenSecret(storage, name);
   if (known !== undefined && !isLimitedToken(known.object)) return undefined;
   const stored = await findTokenSecret(storage, name);
   return stored !== undefined && isLimitedToken(stored.object) ? stored : undefined;

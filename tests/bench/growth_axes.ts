@@ -1,4 +1,5 @@
 /** What grows: nodes that join, stored requests, watchers, and nodes that renew their Leases. */
+import { type Grounds, onEtcd } from "./grounds.ts";
 import type { GrowthPoint } from "./growth.ts";
 import { create, list, storm, watch } from "./load.ts";
 import { type BenchInstance, since } from "./instance.ts";
@@ -10,8 +11,8 @@ export interface Axis {
   /** The noun for what is counted, in the plural. */
   readonly items: string;
   readonly counts: readonly number[];
-  /** How many servers share an etcd; undefined for one server as each side ships it. */
-  readonly servers?: number;
+  /** Where it is measured; as each side ships by default. */
+  readonly grounds?: Grounds;
   /** The costs that it answers, in words, by key. */
   readonly costs: Readonly<Record<string, string>>;
   /** Points of each cost, in the order of the counts. */
@@ -95,7 +96,7 @@ export const AXES: readonly Axis[] = [
     key: "leases",
     items: "nodes with Leases on three servers",
     counts: [100, 1000, 10_000],
-    servers: 3,
+    grounds: onEtcd(3),
     costs: { renewal: "renewal of a Lease, three servers on etcd" },
     async measure(startInstance, counts, progress) {
       const renewal: GrowthPoint[] = [];

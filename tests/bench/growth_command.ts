@@ -1,11 +1,10 @@
 /** `deno task bench growth`: cost and memory as nodes, stored requests, watchers and Leases grow. */
 import type { Bench } from "./bench.ts";
+import { AS_SHIPPED } from "./grounds.ts";
 import { bendsUpward, type GrowthPoint, risesAtTheEnd } from "./growth.ts";
 import { AXES, type Axis } from "./growth_axes.ts";
 import { rotate } from "./measure.ts";
-import { startOurInstance } from "./our_instance.ts";
-import { startOurServers } from "./our_servers.ts";
-import { LIFTED, startPeerInstance } from "./peer_instance.ts";
+import { LIFTED } from "./peer_instance.ts";
 import { formatCount, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
@@ -37,12 +36,12 @@ export async function runGrowth(bench: Bench): Promise<Section> {
     ...programs.map((program): Side => ({
       name: `tlsboot, ${program.form}`,
       isOurs: true,
-      start: ({ servers }) => servers === undefined ? startOurInstance(program) : startOurServers(program, servers),
+      start: ({ grounds = AS_SHIPPED }) => grounds.ours(program),
     })),
     {
       name: "control plane, limits lifted",
       isOurs: false,
-      start: ({ servers = 1 }) => startPeerInstance(LIFTED, servers),
+      start: ({ grounds = AS_SHIPPED }) => grounds.theirs(LIFTED),
     },
   ];
   const tracks: Track[] = [];

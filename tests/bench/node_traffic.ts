@@ -4,7 +4,7 @@ import { createConnector, readCluster } from "../../client/transport/connect.ts"
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 
-/** The number of connections that stay open. */
+/** The number of connections that stay open, where there are as many nodes. */
 const CLIENTS = 16;
 /** The number of nodes unless another one is given. */
 const NODES = 128;
@@ -19,15 +19,15 @@ export interface NodeTraffic extends AsyncDisposable {
 }
 
 /** Creates nodes, as administrator, over connections to each of the servers in turn. */
-export async function openNodeTraffic(kubeconfigs: readonly string[], count = NODES): Promise<NodeTraffic> {
+export async function openNodeTraffic(kubeconfigs: readonly string[], nodeCount = NODES): Promise<NodeTraffic> {
   const [files, clock] = [createFilePort(), createSystemClock()];
   const connect = createConnector({ files, clock, userAgent: "tlsboot-bench" });
   const signal = new AbortController().signal;
-  const clients = await Promise.all(Array.from({ length: CLIENTS }, async (_, index) => {
+  const clients = await Promise.all(Array.from({ length: Math.min(CLIENTS, nodeCount) }, async (_, index) => {
     const transport = await connect(await readCluster(kubeconfigs[index % kubeconfigs.length]!, files));
     const api = createApiClient(transport, { clock });
     const nodes = Array.from(
-      { length: Math.ceil((count - index) / CLIENTS) },
+      { length: Math.ceil((nodeCount - index) / CLIENTS) },
       (_, number) => `bench-${index}-${number}`,
     );
     return { transport, api, nodes, leases: new Map<string, Lease>() };
