@@ -338,7 +338,7 @@ export const PLANTS: readonly Plant[] = [
     }],
     finder: PARTED,
     // Which revocations stand is read from the mirror too.
-    fault: /^linearizable: |was accepted as .*, over /,
+    fault: /^linearizable: |^the certificate of \S+, revoked by its \w+, was accepted as /,
   },
   {
     name: "unknown-write-repeated",
