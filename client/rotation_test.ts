@@ -73,6 +73,8 @@ interface FixtureOptions {
   readonly keyAlgorithm?: KeyAlgorithm;
   /** True when pauses after failures wait for the test too. */
   readonly isPatient?: boolean;
+  /** Returns the kept key, as production always does. Default: none is kept. */
+  readonly keepKey?: () => Promise<PrivateKey>;
 }
 
 /** Runs a manager whose pauses after failures end at once; longer sleeps wait for the test. */
@@ -111,6 +113,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     store,
     purpose: options.purpose ?? "client",
     keyAlgorithm: options.keyAlgorithm,
+    ...(options.keepKey === undefined ? {} : { keepKey: options.keepKey }),
     template,
     retirement,
     clock: options.isPatient === true ? clock : createImpatientClock(clock, 0, MINUTE),
@@ -165,6 +168,16 @@ test("runCertificateManager() renews at the deadline, as itself, with a new key 
   assert.deepEqual(f.requests, ["current 28800", "current 57600"]);
   assert.notEqual(first?.leaf.serialNumber, (await f.store.current())?.leaf.serialNumber);
   assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
+});
+
+test("runCertificateManager() uses the kept key for the bootstrap credentials only", async () => {
+  const kept = await generatePrivateKey("ecdsa-p256");
+  await using f = await fixture({ initial: false, keepKey: () => Promise.resolve(kept) });
+  await f.rotated(1);
+  await f.clock.advance(8 * HOUR);
+  await f.rotated(2);
+  assert.deepEqual(f.requests, ["bootstrap 0", "current 28800"]);
+  assert.deepEqual(f.keys.map((key) => key.toPem() === kept.toPem()), [true, false]);
 });
 
 test("runCertificateManager() makes new keys of the given algorithm", async () => {

@@ -5,6 +5,8 @@ import type { NodeName } from "../core/bootstrap/node_name.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/core_v1.ts";
 import { publicKeyPin } from "../core/pki/public_key_pin.ts";
+import { createRevocation } from "../core/revocation/revocation.ts";
+import { readRevocableRequest, RevocationIndex } from "../core/revocation/revocation_index.ts";
 import { buildCsr, type CsrOptions, sharedKey } from "../tests/support/csr_builder.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
@@ -114,6 +116,26 @@ test("a dry run binds no token", async () => {
 test("a request of a node does not look up any token", async () => {
   const { secrets } = await decide(createSecret({ node: n1 }), { username: "system:node:n1" });
   assert.deepEqual(secrets.calls, []);
+});
+
+test("a revoked token approves nothing, and is not bound", async () => {
+  const secrets = createMemoryObjectStore<SecretObject>({ objects: [createSecret({ node: n1, isApproval: true })] });
+  const store = createMemoryObjectStore<CertificateSigningRequest>({ objects: [await buildCsr()] });
+  const logger = createMemoryLogger();
+  const index = new RevocationIndex();
+  index.put(createRevocation({ kind: "token", value: "abcdef" }, { reason: "keyCompromise" }));
+  const { reconcile } = createApprover({
+    store,
+    logger,
+    reviewer: { isAllowed: () => Promise.resolve(false) },
+    tokens: createTokenApproval({ secrets, logger, isCheckedAtCreation: false, isDryRun: false }),
+    findRevoked: (csr) =>
+      Promise.resolve(index.findForRequest({ ...readRevocableRequest(csr), tokenSecret: undefined })),
+  });
+  await reconcile("csr-1", store.peek("csr-1"), NEVER);
+  const [condition] = store.peek("csr-1").status.conditions ?? [];
+  assert.deepEqual([condition?.type, condition?.reason], ["Denied", "Revoked"]);
+  assert.deepEqual(readTokenUse(secrets.peek("bootstrap-token-abcdef")).boundKeys, []);
 });
 
 test("a token that is bound at the same moment is tried again", async () => {

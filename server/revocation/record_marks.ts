@@ -15,7 +15,7 @@ import type { Revocations } from "./revocations.ts";
 /** The dependencies of the marks. */
 export interface RecordMarksDeps {
   readonly storage: Storage;
-  readonly revocations: Revocations;
+  readonly revocations: Pick<Revocations, "index" | "records" | "onChange" | "onRecord">;
 }
 
 const PAGE_SIZE = 500;

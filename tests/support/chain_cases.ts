@@ -279,6 +279,15 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     behind: [lower, constrained(["DNS:example.com"])],
   },
   {
+    name: "a CA below the constraints has a name outside of them",
+    want: "refuse",
+    leaf: leaf("lower"),
+    behind: [
+      { ...lower, extensions: [...AUTHORITY, alternativeNames("DNS:elsewhere.example")] },
+      constrained(["DNS:example.org"]),
+    ],
+  },
+  {
     name: "a CA loosens the constraints of the one above it",
     want: "refuse",
     leaf: leaf("lower"),

@@ -15,12 +15,21 @@ export interface Swap {
   readonly replaced: string | undefined;
 }
 
+/** The operations of a swap on the disk. */
+export interface SwapDisk {
+  readonly move: typeof rename;
+  readonly sync: typeof syncDirectory;
+}
+
 /** Swaps the folders. After AppError `io` both are in their old places, or the error names the new ones. */
-export async function swapFolders({ staging, root, replaced }: Swap, move = rename): Promise<void> {
+export async function swapFolders(
+  { staging, root, replaced }: Swap,
+  { move, sync }: SwapDisk = { move: rename, sync: syncDirectory },
+): Promise<void> {
   if (replaced !== undefined) await move(root, replaced);
   try {
     // A power failure must not lose the new name of the old folder, and keep what takes its place.
-    if (replaced !== undefined) await syncDirectory(dirname(root));
+    if (replaced !== undefined) await sync(dirname(root));
     await move(staging, root);
   } catch (error) {
     if (replaced !== undefined) await moveBack(replaced, root, error, move);

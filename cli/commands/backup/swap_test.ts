@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
 import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
-import { swapFolders } from "./swap.ts";
+import { type SwapDisk, swapFolders } from "./swap.ts";
 
 async function foldersIn(folder: TempFolder) {
   const swap = { staging: folder.join("staging"), root: folder.join("root"), replaced: folder.join("replaced") };
@@ -14,13 +15,16 @@ async function foldersIn(folder: TempFolder) {
   return swap;
 }
 
-/** A rename that fails after a number of calls, except for some sources. */
-function failing(times: number, isExcepted: (from: string) => boolean): typeof rename {
+/** A disk whose renames fail after a number of calls, except for some sources. */
+function failing(times: number, isExcepted: (from: string) => boolean): SwapDisk {
   let left = times;
-  return async (from, to) => {
-    left -= 1;
-    if (left < 0 && !isExcepted(String(from))) throw new Error("no space");
-    await rename(from, to);
+  return {
+    move: async (from, to) => {
+      left -= 1;
+      if (left < 0 && !isExcepted(String(from))) throw new Error("no space");
+      await rename(from, to);
+    },
+    sync: () => Promise.resolve(),
   };
 }
 
@@ -30,6 +34,22 @@ test("swapFolders() moves the new folder into place and the old one aside", asyn
   await swapFolders(swap);
   assert.equal(await readFile(`${swap.root}/name`, "utf8"), "new");
   assert.equal(await readFile(`${swap.replaced}/name`, "utf8"), "old");
+});
+
+test("swapFolders() syncs the new name of the old folder before the new folder takes its place", async () => {
+  await using folder = await createTempFolder();
+  const steps: string[] = [];
+  await swapFolders(await foldersIn(folder), {
+    move: (from, to) => {
+      steps.push(`${basename(String(from))} to ${basename(String(to))}`);
+      return Promise.resolve();
+    },
+    sync: (path) => {
+      steps.push(path === folder.path ? "sync" : `sync ${path}`);
+      return Promise.resolve();
+    },
+  });
+  assert.deepEqual(steps, ["root to replaced", "sync", "staging to root"]);
 });
 
 test("swapFolders() moves the old folder back when the new one cannot take its place", async () => {
