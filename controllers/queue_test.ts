@@ -57,6 +57,21 @@ test("createWorkQueue() returns a name again after done when it changed meanwhil
   assert.equal(await again, "a");
 });
 
+test("createWorkQueue() returns a name again whose delay ends while it is processed", async () => {
+  const clock = createFakeClock();
+  const queue = createWorkQueue(clock);
+  const stop = new AbortController();
+  const delays = queue.runDelays(stop.signal);
+  queue.add("a");
+  await queue.take(NEVER);
+  queue.addAfter("a", 1);
+  await clock.advance(1);
+  queue.done("a");
+  assert.equal(await queue.take(NEVER), "a");
+  stop.abort();
+  await delays;
+});
+
 test("createWorkQueue() rejects a take with the reason of the abort", async () => {
   const queue = createWorkQueue(createFakeClock());
   const abort = new AbortController();

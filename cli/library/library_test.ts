@@ -21,7 +21,7 @@ import { loadAuthority, signCertificateFor } from "./certificates.ts";
 import { openInstance } from "./open_instance.ts";
 import { startTestServer } from "./test_server.ts";
 
-const SIGNAL = AbortSignal.timeout(120_000);
+const NEVER = new AbortController().signal;
 
 /** Sends a request over the network and returns its status. */
 function getStatus(url: string, ca: string, token?: string): Promise<number | undefined> {
@@ -70,14 +70,14 @@ test("a machine bootstraps at a test server, and with its kubeconfig it is the n
   const first = folder.join("bootstrap.kubeconfig");
   await writeFile(first, await server.createBootstrapKubeconfig(), { mode: 0o600 });
   const machine = { bootstrapKubeconfig: first, kubeconfig: folder.join("n1/kubeconfig"), nodeName: "n1" };
-  const outcome = await bootstrapMachine({ ...machine, waitSeconds: 60, signal: SIGNAL });
+  const outcome = await bootstrapMachine({ ...machine, waitSeconds: 60, signal: NEVER });
   assert.equal(outcome.kind, "issued");
   const { subject, notBefore, notAfter } = outcome.pair.leaf;
   assert.equal(subject.commonName, "system:node:n1");
   assert.ok(notAfter.getTime() - notBefore.getTime() <= 3_900_000);
   assert.equal((await bootstrapMachine(machine)).kind, "alreadyValid");
   await using node = await connectToCluster(machine.kubeconfig);
-  await assert.rejects(node.objects(secretKind, { namespace: "kube-system" }).list(SIGNAL), { code: "access_denied" });
+  await assert.rejects(node.objects(secretKind, { namespace: "kube-system" }).list(NEVER), { code: "access_denied" });
 });
 
 test("bootstrapMachine() refuses the name of no node", async () => {
@@ -95,11 +95,11 @@ test("startTestServer() without its approver leaves a request pending, and denia
     name: { fixed: "n1" },
   };
   await assert.rejects(server.requestCertificate({ ...asked, waitSeconds: 0.2 }), { code: "timeout" });
-  const csr = await server.csrs.get("n1", SIGNAL);
+  const csr = await server.csrs.get("n1", NEVER);
   assert.equal(getCsrPhase(csr!).kind, "pending");
   const denied = withDenial(csr!, { reason: "Test", message: "not today" });
   assert.ok(denied.ok);
-  await server.csrs.update(denied.value, SIGNAL, "approval");
+  await server.csrs.update(denied.value, NEVER, "approval");
   await assert.rejects(server.requestCertificate(asked), { code: "csr_denied" });
 });
 
@@ -116,7 +116,7 @@ test("openInstance() keeps its CA and objects between runs, and its kubeconfig o
     await writeFile(path, instance.kubeconfig, { mode: 0o600 });
     await using cluster = await connectToCluster(path);
     assert.equal(cluster.url, instance.url);
-    assert.deepEqual(await cluster.csrs.list(SIGNAL), []);
+    assert.deepEqual(await cluster.csrs.list(NEVER), []);
     const text = await readFile(instance.bootstrapKubeconfigPath, "utf8");
     assert.ok(parseKubeconfig(text, "bootstrap.kubeconfig").ok);
     assert.equal(instance.lost.aborted, false);
@@ -125,7 +125,7 @@ test("openInstance() keeps its CA and objects between runs, and its kubeconfig o
   await using again = await openInstance(settings);
   assert.equal(again.caPem, caPem);
   const secrets = again.objects(secretKind, { namespace: "kube-system" });
-  assert.ok(await secrets.get(`bootstrap-token-${token.split(".")[0]}`, SIGNAL) !== undefined);
+  assert.ok(await secrets.get(`bootstrap-token-${token.split(".")[0]}`, NEVER) !== undefined);
 });
 
 test("openInstance() rejects settings with the error of the command", async () => {

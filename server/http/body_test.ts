@@ -7,6 +7,7 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { describeRefusal } from "../../tests/support/describe_refusal.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { readBody } from "./body.ts";
+import { MAX_BODY_BYTES } from "./limits.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const YAML = { "content-type": "application/yaml" };
@@ -229,3 +230,19 @@ test("readBody() refuses a truncated body and one with malformed chunks", async 
     );
   }
 });
+
+for (const isDeclared of [true, false]) {
+  test(`readBody() reads 3 MiB and refuses one byte more: ${isDeclared ? "with a length" : "in chunks"}`, async () => {
+    const read = (length: number) => {
+      const headers = isDeclared ? { "content-length": `${length}` } : {};
+      const body = new Blob([new Uint8Array(length)]).stream();
+      const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
+      return readBody({ request, seat: undefined, isTimedOut: false });
+    };
+    assert.equal((await read(MAX_BODY_BYTES)).length, MAX_BODY_BYTES);
+    await assert.rejects(
+      read(MAX_BODY_BYTES + 1),
+      (error) => describeRefusal(error) === "413 Request entity too large: limit is 3145728",
+    );
+  });
+}
