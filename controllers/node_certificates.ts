@@ -20,7 +20,7 @@ export interface NodeCertificates {
   /** Records that a request is gone; its certificate stays valid. */
   remove(requestName: string): void;
   /**
-   * Lists the certificates of a node that are not revoked, except that of one request. Fails until the register has been
+   * Lists the certificates of a node that are not revoked, except that of one request, and those whose node is unknown. Fails until the register has been
    * read once, unless the API does not serve it.
    */
   list(node: string, exceptRequest: string): Promise<Lookup<readonly NodeCertificate[]>>;
@@ -38,10 +38,10 @@ export interface NodeCertificatesOptions {
     | ((onFailure: (error: AppError) => void) => Pick<ObjectStore<IssuedCertificate>, "changes">)
     | undefined;
   /**
-   * Finds the newest certificate of a node in a register in the same process, unless it is revoked. Then the register is
-   * not watched, and of the requests only those count that are approved and not signed yet.
+   * Finds the newest certificate of a node in a register in the same process, and one whose node is unknown, unless they are
+   * revoked. Then the register is not watched, and of the requests only those count that are approved and not signed yet.
    */
-  readonly findNewest?: (node: string) => Promise<NodeCertificate | undefined>;
+  readonly findRecorded?: (node: string) => Promise<readonly NodeCertificate[]>;
   readonly clock: Clock;
   readonly logger?: Logger;
 }
@@ -60,10 +60,11 @@ const MAX_NODES = 100_000;
 
 /** Creates an index without any certificate. */
 export function createNodeCertificates(
-  { records, findNewest, clock, logger }: NodeCertificatesOptions,
+  { records, findRecorded, clock, logger }: NodeCertificatesOptions,
 ): NodeCertificates {
-  const nodes = new Map<string, Map<string, Entry>>();
-  const requests = new Map<string, { readonly node: string; readonly key: string }>();
+  /** The certificates by node; undefined for those whose node is unknown. */
+  const nodes = new Map<string | undefined, Map<string, Entry>>();
+  const requests = new Map<string, { readonly node: string | undefined; readonly key: string }>();
   let reading: Lookup<true> = records === undefined
     ? { kind: "found", value: true }
     : { kind: "failed", message: "the register of issued certificates has not been read yet" };
@@ -77,11 +78,11 @@ export function createNodeCertificates(
     }
     nodes.delete(node);
     nodes.set(node, own.set(key, entry));
-    const [oldest] = nodes.keys();
-    if (nodes.size > MAX_NODES && oldest !== undefined) nodes.delete(oldest);
+    const oldest = nodes.keys().find((known) => known !== undefined);
+    if (nodes.size > MAX_NODES) nodes.delete(oldest);
   }
 
-  function drop({ node, key }: { readonly node: string; readonly key: string }): void {
+  function drop({ node, key }: { readonly node: string | undefined; readonly key: string }): void {
     const own = nodes.get(node);
     own?.delete(key);
     if (own?.size === 0) nodes.delete(node);
@@ -91,7 +92,7 @@ export function createNodeCertificates(
     const name = getName(csr);
     const before = requests.get(name);
     // The register has the certificates of this process.
-    const isRecorded = findNewest !== undefined && hasCertificate(csr);
+    const isRecorded = findRecorded !== undefined && hasCertificate(csr);
     const certificate = isRecorded ? undefined : readNodeCertificate(csr);
     if (certificate === undefined) {
       if (before !== undefined) drop(before);
@@ -107,11 +108,12 @@ export function createNodeCertificates(
 
   function putRecord(object: IssuedCertificate): void {
     const certificate = readRecordedNodeCertificate(object);
-    if (certificate?.fingerprint === undefined) return;
-    const known = nodes.get(certificate.node)?.get(certificate.fingerprint);
+    if (certificate === undefined) return;
+    const key = certificate.fingerprint ?? `record ${getName(object)}`;
+    const known = nodes.get(certificate.node)?.get(key);
     const isOver = certificate.notAfter !== undefined && certificate.notAfter <= clock.now();
     if (known === undefined && isOver) return;
-    set(certificate.fingerprint, { ...known, certificate, isRevoked: object.status.revocation !== undefined });
+    set(key, { ...known, certificate, isRevoked: object.status.revocation !== undefined });
   }
 
   async function* changes(
@@ -160,12 +162,10 @@ export function createNodeCertificates(
     },
     async list(node, exceptRequest) {
       if (reading.kind !== "found") return reading;
-      const newest = await findNewest?.(node);
-      const own = [...nodes.get(node)?.values() ?? []].filter(({ isRevoked, request }) =>
-        !isRevoked && request !== exceptRequest
-      );
-      const certificates = own.map(({ certificate }) => certificate);
-      return { kind: "found", value: newest === undefined ? certificates : [newest, ...certificates] };
+      const recorded = await findRecorded?.(node) ?? [];
+      const own = [node, undefined].flatMap((known) => [...nodes.get(known)?.values() ?? []])
+        .filter(({ isRevoked, request }) => !isRevoked && request !== exceptRequest);
+      return { kind: "found", value: [...recorded, ...own.map(({ certificate }) => certificate)] };
     },
     ...(records === undefined ? {} : { changes: (signal: AbortSignal) => changes(records, signal) }),
   };

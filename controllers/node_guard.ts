@@ -1,6 +1,7 @@
 /**
- * Holds requests for client certificates of nodes for a person: of machines that the inventory lacks, where a policy asks
- * for it, and of nodes that have a valid certificate from another key (`core/approval/node_claims.ts`).
+ * Holds requests for client certificates of nodes for a person: with a subject that no kubelet requests, of machines that
+ * the inventory lacks, where a policy asks for it, and of nodes that have a valid certificate from another key
+ * (`core/approval/node_claims.ts`).
  */
 import {
   collectNodeClientSettings,
@@ -123,8 +124,10 @@ export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
       changes: certificates.changes,
       // A revocation of the node's certificate may release a request.
       nameFor(record) {
-        const node = readRecordedNodeCertificate(record as IssuedCertificate)?.node;
-        return [...held].filter(([, request]) => request.node === node).map(([name]) => name);
+        const certificate = readRecordedNodeCertificate(record as IssuedCertificate);
+        if (certificate === undefined) return [];
+        const { node } = certificate;
+        return [...held].filter(([, request]) => node === undefined || request.node === node).map(([name]) => name);
       },
     }],
   };

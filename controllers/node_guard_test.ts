@@ -229,7 +229,7 @@ test("createNodeGuard() goes by a register in the same process where there is on
   let newest = readRecordedNodeCertificate(createRecord());
   const certificates = createNodeCertificates({
     records: undefined,
-    findNewest: (node) => Promise.resolve(node === "n1" ? newest : undefined),
+    findRecorded: (node) => Promise.resolve(node === "n1" && newest !== undefined ? [newest] : []),
     clock,
   });
   await putIssued(certificates);

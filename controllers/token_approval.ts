@@ -16,6 +16,7 @@ import { parseRequest } from "../core/csr/request.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/core_v1.ts";
 import { escapeControls } from "../core/lib/printable.ts";
+import { listExtraAttributes } from "../core/pki/names.ts";
 import { publicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Logger, ObjectStore } from "../core/ports.ts";
 import { isKubeletClientRequest } from "../core/signing/profile.ts";
@@ -76,7 +77,9 @@ export function createTokenApproval(
         await secrets.update({ ...secret, metadata }, signal);
       }
       const limits = readTokenLimits(secret);
-      const isClient = isKubeletClientRequest(request.value, csr.spec.usages ?? []);
+      // A subject with other attributes is left to the guard, which holds it for a person.
+      const isClient = isKubeletClientRequest(request.value, csr.spec.usages ?? []) &&
+        listExtraAttributes(subject).length === 0;
       if (!limits.ok || !limits.value.isApproval || !isClient) return undefined;
       return { kind: "approve", text: { reason: APPROVED, message: describeApproval(tokenId, secret) } };
     },

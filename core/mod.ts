@@ -439,6 +439,7 @@ export type {
   IssuedCertificateSpec,
   IssuedCertificateStatus,
   NodeRecoveryBinding,
+  RecordedIdentity,
   RegisterSeal,
   RemovedRecords,
   Revocation,
@@ -446,10 +447,10 @@ export type {
   RevocationStatus,
 } from "./kube/tlsboot_v1alpha1.ts";
 export type { RecoveryRefusal } from "./bootstrap/node_recovery.ts";
+export type { IdentifiedUser } from "./register/identity.ts";
 export type { CertificateDescription } from "./register/record.ts";
 export type { FindRecorded, RecordedCertificate, RecordedCertificates } from "./revocation/recorded_certificates.ts";
 export type {
-  IdentifiedUser,
   PresentedCertificate,
   RevocableRequest,
   RevocationIndex,

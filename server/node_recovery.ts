@@ -21,12 +21,13 @@ import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { verifyChain } from "../core/pki/chain.ts";
 import { publicKeyPin } from "../core/pki/public_key_pin.ts";
+import { identifyCertificate } from "../core/register/identity.ts";
 import { formatRecordName } from "../core/register/record.ts";
 import type { Attributes } from "../core/rbac/attributes.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import { isCsr } from "./admission/certificates.ts";
 import type { MethodResult, PeerCertificate } from "./authn/authentication.ts";
-import { identifyCertificate, parsePeerChain } from "./authn/client_certificate.ts";
+import { parsePeerChain } from "./authn/client_certificate.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
 import { type Register, REGISTER_PREFIX } from "./register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "./server_events.ts";
@@ -84,8 +85,12 @@ export class NodeRecovery {
     if (leaf === undefined) return { kind: "none" };
     const { index } = this.#deps.register;
     const record = (await this.#findRecord(index.findSequence(leaf.sha256Fingerprint)))?.record;
-    const newest = record && (await this.#findRecord(index.findNewest(record.spec)?.sequence))?.record;
-    const decided = decideRecovery({ leaf, record, newest, now, graceMs: this.#deps.graceMs });
+    const { commonName: username, organizations: groups } = leaf.subject;
+    const newest = record &&
+      (await this.#findRecord(index.findNewest(record.spec, { username, groups })?.sequence))?.record;
+    const lastUnidentified = [...index.listUnidentified()]
+      .findLast(({ signerName, isRevoked }) => signerName === record?.spec.signerName && !isRevoked)?.sequence;
+    const decided = decideRecovery({ leaf, record, newest, lastUnidentified, now, graceMs: this.#deps.graceMs });
     if (!decided.ok) {
       this.#refuse(record, leaf.subject.commonName, decided.error, address);
       return { kind: "failed", reason: `expired client certificate: ${decided.error.message}`, isGenuine: true };

@@ -8,7 +8,7 @@ import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
-import { parseRecordedSubject } from "../../core/register/record.ts";
+import { readIdentity } from "../../core/register/identity.ts";
 import { DATA_DIR_FLAG } from "../flags/common.ts";
 import type { CompletedName } from "../framework/completion.ts";
 import { type CompletedObjects, environmentName } from "../framework/flags.ts";
@@ -120,10 +120,10 @@ async function* listRevocable(typed: string, api: ApiClient, signal: AbortSignal
     }
   } else {
     for await (const record of listRecords(api, signal)) {
-      const { username, groups } = parseRecordedSubject(record.spec.subject);
+      const { username = "", groups = [] } = readIdentity(record) ?? {};
       const isNode = username.startsWith(NODE_USER_PREFIX);
       if (kind === "group") { for (const name of groups) yield { name: `group/${name}`, description: "" }; }
-      else if (kind === "user" && !isNode) yield { name: `user/${username}`, description: "" };
+      else if (kind === "user" && !isNode && username !== "") yield { name: `user/${username}`, description: "" };
       else if (kind === "node" && isNode) {
         yield { name: `node/${username.slice(NODE_USER_PREFIX.length)}`, description: "" };
       }

@@ -11,6 +11,8 @@ import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
+import { readIdentity } from "../../core/register/identity.ts";
+import { isCertificateRecord } from "../../core/review/record_rows.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import {
   createRevocation,
@@ -36,6 +38,8 @@ export type RevocationPlan =
     readonly revocation: Revocation;
     /** The certificates that it covers, also those that have expired or are revoked already. */
     readonly certificates: readonly IssuedCertificate[];
+    /** The certificates of an unknown user, which it does not mark although they may be of its user, group or node. */
+    readonly unidentified: readonly IssuedCertificate[];
     /** The Revocation that the new one replaces, because it covers fewer certificates. */
     readonly replaced: Revocation | undefined;
     readonly hasTokenSecret: boolean;
@@ -45,6 +49,8 @@ export type RevocationPlan =
     readonly isOwn: boolean;
   }
   | { readonly kind: "deny"; readonly text: string; readonly name: string; readonly uid: string | undefined };
+
+type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
 
 /** The flags of `revoke` that become a part of the revocations. */
 export interface PlanOptions {
@@ -86,11 +92,11 @@ export class RevocationPlanner {
     const named = resolved.filter((item): item is ResolvedRevocation =>
       !(item instanceof AppError) && item.kind === "revoke"
     );
-    const covered = await this.#findCovered(named, signal);
+    const { covered, unidentified } = await this.#findCovered(named, signal);
     const plans: (RevocationPlan | AppError)[] = [];
     for (const item of resolved) {
       if (item instanceof AppError || item.kind === "deny") plans.push(item);
-      else plans.push(await this.#complete(item, covered.get(item) ?? [], own, signal));
+      else plans.push(await this.#complete(item, { certificates: covered.get(item) ?? [], unidentified }, own, signal));
     }
     return plans;
   }
@@ -173,13 +179,14 @@ export class RevocationPlanner {
     });
   }
 
-  /** Finds the certificates that each revocation would cover, in one pass over the register. */
-  async #findCovered(
-    items: readonly ResolvedRevocation[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<ResolvedRevocation, readonly IssuedCertificate[]>> {
+  /** Finds the certificates that each revocation would cover, and those of unknown users, in one pass over the register. */
+  async #findCovered(items: readonly ResolvedRevocation[], signal: AbortSignal): Promise<{
+    readonly covered: ReadonlyMap<ResolvedRevocation, readonly IssuedCertificate[]>;
+    readonly unidentified: readonly IssuedCertificate[];
+  }> {
     const covered = new Map(items.map((item) => [item, [] as IssuedCertificate[]]));
-    if (items.length === 0) return covered;
+    const unidentified: IssuedCertificate[] = [];
+    if (items.length === 0) return { covered, unidentified };
     const known = new RecordedCertificates();
     const indexes = items.map((item) => {
       const index = new RevocationIndex(known.findByFingerprint);
@@ -195,6 +202,7 @@ export class RevocationPlanner {
     for await (const { records } of this.#source.pages(signal)) {
       for (const record of records) {
         known.put(record);
+        if (isCertificateRecord(record) && readIdentity(record) === undefined) unidentified.push(record);
         for (const [item, index] of indexes) {
           // The server refuses to revoke its own certificates, and says what to do instead.
           const isNamed = item.target.kind === "serial" && item.target.value === record.spec.serialNumber;
@@ -202,12 +210,12 @@ export class RevocationPlanner {
         }
       }
     }
-    return covered;
+    return { covered, unidentified };
   }
 
   async #complete(
     { text, target }: ResolvedRevocation,
-    certificates: readonly IssuedCertificate[],
+    { certificates, unidentified }: Pick<Revoke, "certificates" | "unidentified">,
     own: OwnCredential,
     signal: AbortSignal,
   ): Promise<RevocationPlan | AppError> {
@@ -233,6 +241,7 @@ export class RevocationPlanner {
       target,
       revocation,
       certificates,
+      unidentified: ["user", "group", "node"].includes(target.kind) ? unidentified : [],
       replaced: widens ? earlier : undefined,
       hasTokenSecret,
       isUnknown,

@@ -1,8 +1,9 @@
 /** The words of `tlsboot revoke`: what it is about to revoke, what it did, and what to do next. */
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { parseRecordedSubject } from "../../core/register/record.ts";
+import { readIdentity } from "../../core/register/identity.ts";
 import { line } from "../output/escape.ts";
 import { alignTabs, TABLE_TABS } from "../output/tab_writer.ts";
 import { findNodeOfRecord, shortenSerial } from "../../core/review/record_rows.ts";
@@ -24,6 +25,7 @@ export function describePlan(plan: RevocationPlan, now: Date): readonly string[]
     );
   }
   if (affected.length > MAX_LISTED) lines.push(line`  and ${affected.length - MAX_LISTED} more`);
+  lines.push(...describeUnidentified(plan, now).map((text) => `  ${text}`));
   if (plan.isUnknown) lines.push("  the register has no certificate of it: check the spelling");
   if (plan.isOwn) lines.push("  this command uses a credential that it covers: you lose your own access");
   return lines;
@@ -68,8 +70,28 @@ export function describeTokenUses({ target, certificates, revocation }: Revoke, 
   return alignTabs(["SERIAL\tSUBJECT\tADDRESS\tISSUED\tSTATUS", ...rows].join("\n"), TABLE_TABS).split("\n");
 }
 
-/** Suggests what to do after a revocation. */
+/** Describes what to do after a revocation, and the certificates that it may have missed. */
 export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
+  return [...describeUnidentified(plan, now), ...listNextSteps(plan, now)];
+}
+
+/** Names the valid certificates of unknown users, which only a person can assign to the target. */
+function describeUnidentified({ target, unidentified }: Revoke, now: Date): readonly string[] {
+  const valid = unidentified.filter(({ spec, status }) =>
+    status?.revocation === undefined && !hasExpired(spec.notAfter, now)
+  );
+  if (valid.length === 0) return [];
+  const listed = valid.slice(0, MAX_LISTED).map((record) => record.spec.serialNumber ?? getName(record));
+  const more = valid.length > MAX_LISTED ? ` and ${valid.length - MAX_LISTED} more` : "";
+  return [
+    line`the register does not say for whom ${countCertificates(valid.length)} ${
+      valid.length === 1 ? "is" : "are"
+    }, and none of them is marked: ${listed.join(", ")}${more}; look at each with: tlsboot describe certificate, and ` +
+    line`revoke those of the ${target.kind} with: tlsboot revoke SERIAL`,
+  ];
+}
+
+function listNextSteps(plan: Revoke, now: Date): readonly string[] {
   const { target: { kind, value }, certificates, revocation } = plan;
   switch (kind) {
     case "node":
@@ -115,8 +137,8 @@ function describeReplacement(record: IssuedCertificate): readonly string[] {
       line`to give it a new certificate, make a token for it: tlsboot token create --node ${shellWord(node)}`,
     ];
   }
-  if (record.spec.signerName !== KUBE_APISERVER_CLIENT_SIGNER) return [];
-  const { username } = parseRecordedSubject(record.spec.subject);
+  const { username = "" } = readIdentity(record) ?? {};
+  if (record.spec.signerName !== KUBE_APISERVER_CLIENT_SIGNER || username === "") return [];
   return [
     line`to revoke all certificates of the user: tlsboot revoke ${shellWord(`user/${username}`)}`,
     line`to give the user a new one: tlsboot kubeconfig user ${shellWord(username)} --force`,

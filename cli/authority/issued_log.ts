@@ -18,6 +18,7 @@ import type { Clock } from "../../core/ports.ts";
 import {
   type CertificateOrigin,
   createRecord,
+  createRecordStatus,
   describeIssued,
   findRecordSpec,
   getChainHash,
@@ -150,14 +151,16 @@ async function formatLines(head: LogHead, jobs: readonly Job[], now: Date): Prom
   for (const [index, { certificate, authority, origin }] of jobs.entries()) {
     sequence += 1;
     const issuerFingerprint = authority.certificate.sha256Fingerprint;
-    const spec = createRecord(describeIssued(certificate, { ...origin, issuerFingerprint }), {
+    const description = describeIssued(certificate, { ...origin, issuerFingerprint });
+    const spec = createRecord(description, {
       sequence,
       ...(previousHash === undefined ? {} : { previousHash }),
       issuedAt: now,
     });
     previousHash = getChainHash(spec);
     const isLast = index === jobs.length - 1;
-    const status: IssuedCertificate["status"] = isLast ? { seal: await createSeal(spec, authority, now) } : {};
+    const seal = isLast ? { seal: await createSeal(spec, authority, now) } : {};
+    const status: IssuedCertificate["status"] = { ...createRecordStatus(description), ...seal };
     text += `${JSON.stringify({ spec, status })}\n`;
   }
   return text;

@@ -52,7 +52,6 @@ import { exactRole } from "./instance_rbac.ts";
 import { type FollowedPolicies, type LoadedPolicies, NO_POLICIES } from "./policy_files.ts";
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { readRecordedNodeCertificate } from "../../core/approval/node_claims.ts";
-import { formatName } from "../../core/pki/names.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import type { Register } from "../../server/register/register.ts";
 import { issuedCertificates } from "../../server/registry/issuedcertificates.ts";
@@ -85,7 +84,7 @@ export interface ApproverSettings {
     remove(name: string): void;
   };
   /** The records of kubelet client certificates at an API, or the register of the same process. */
-  readonly register: Pick<NodeCertificatesOptions, "records" | "findNewest">;
+  readonly register: Pick<NodeCertificatesOptions, "records" | "findRecorded">;
 }
 
 /** Runs the approver until the signal aborts. */
@@ -213,20 +212,35 @@ export function watchRegister(transport: Transport, deps: ControllerDeps): Appro
   };
 }
 
-/** Finds kubelet client certificates in the register of this process, whose index has the newest one of each subject. */
+/**
+ * Finds kubelet client certificates in the register of this process: the newest one of the node, and of those whose node is
+ * unknown the one that is valid for longest.
+ */
 export function searchRegister(
-  register: Pick<Register, "index">,
+  { index }: Pick<Register, "index">,
   storage: Pick<Storage, "get">,
 ): ApproverSettings["register"] {
+  const signerName = KUBE_APISERVER_CLIENT_KUBELET_SIGNER;
   return {
     records: undefined,
-    async findNewest(node) {
-      const subject = formatName({ commonName: `${NODE_USER_PREFIX}${node}`, organizations: [NODES_GROUP] });
-      const newest = register.index.findNewest({ signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER, subject });
-      if (newest === undefined || newest.isRevoked) return undefined;
-      const stored = await storage.get(toStorageKey(issuedCertificates, "", formatRecordName(newest.sequence)));
-      // Every object under this prefix is an IssuedCertificate, because only the server writes there.
-      return stored === undefined ? undefined : readRecordedNodeCertificate(stored.object as IssuedCertificate);
+    async findRecorded(node) {
+      const newest = index.findNewest({ signerName }, {
+        username: `${NODE_USER_PREFIX}${node}`,
+        groups: [NODES_GROUP],
+      });
+      const [unidentified] = [...index.listUnidentified()]
+        .filter((one) => one.signerName === signerName && !one.isRevoked)
+        .sort((a, b) => b.until - a.until);
+      const sequences = [newest?.isRevoked === true ? undefined : newest, unidentified]
+        .flatMap((one) => one === undefined ? [] : [one.sequence]);
+      const stored = await Promise.all(
+        sequences.map((one) => storage.get(toStorageKey(issuedCertificates, "", formatRecordName(one)))),
+      );
+      return stored.flatMap((one) => {
+        // Every object under this prefix is an IssuedCertificate, because only the server writes there.
+        const found = one === undefined ? undefined : readRecordedNodeCertificate(one.object as IssuedCertificate);
+        return found === undefined ? [] : [found];
+      });
     },
   };
 }

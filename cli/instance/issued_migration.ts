@@ -9,7 +9,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { formatTime } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
-import { toSubjectKey } from "../../server/register/index.ts";
+import { toSubjectLabel } from "../../server/register/index.ts";
 import { type Register, REGISTER_PREFIX } from "../../server/register/register.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { SECRET_MODE } from "./data_dir.ts";
@@ -125,5 +125,5 @@ async function listKnown(storage: Storage): Promise<ReadonlySet<string>> {
 
 /** Identifies a certificate by what the file has of it. */
 function identify(spec: Pick<IssuedCertificateSpec, "signerName" | "notBefore" | "notAfter">): string {
-  return JSON.stringify([spec.signerName, toSubjectKey(spec), spec.notBefore, spec.notAfter]);
+  return JSON.stringify([spec.signerName, toSubjectLabel(spec), spec.notBefore, spec.notAfter]);
 }

@@ -4,6 +4,7 @@ import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import { formatRecordName } from "../../core/register/record.ts";
 import { Register } from "../../server/register/register.ts";
 import { RegisterUpkeep } from "../../server/register/upkeep.ts";
 import { type Storage, WriteRefusedError } from "../../server/storage/storage.ts";
@@ -43,6 +44,8 @@ export async function openRegister(
     // The file is still there, and the next start tries again.
     logger.error("cannot move the earlier issued certificates into the register", { path: earlierFile, error });
   }
+  const reportUnidentified = createUnidentifiedReport(register, logger);
+  reportUnidentified();
   const upkeep = new RegisterUpkeep({ storage, register, authority, retentionMs, clock, logger });
   let refused: (() => Promise<void>)[] = [];
 
@@ -65,12 +68,33 @@ export async function openRegister(
       const again = refused;
       refused = [];
       for (const attempt of again) await attempt();
+      reportUnidentified();
       await upkeep.renew();
     },
     async [Symbol.asyncDispose]() {
       await upkeep[Symbol.asyncDispose]();
       register[Symbol.dispose]();
     },
+  };
+}
+
+/** Creates the function that logs the certificates whose user the register does not say, each once. */
+function createUnidentifiedReport(
+  { index }: Pick<Register, "index">,
+  logger: InstanceDeps["logger"],
+): () => void {
+  const reported = new Set<number>();
+  return () => {
+    const found = [...index.listUnidentified()].map(({ sequence }) => sequence).filter((one) => !reported.has(one));
+    if (found.length === 0) return;
+    for (const sequence of found) reported.add(sequence);
+    logger.warn(
+      "the register does not say for whom certificates are, so revocations of users and nodes do not mark them",
+      {
+        certificates: found.length,
+        records: found.slice(0, MAX_REPORTED).map(formatRecordName).join(", "),
+      },
+    );
   };
 }
 

@@ -2,7 +2,7 @@
 import { formatDuration } from "../lib/duration.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
-import { type DistinguishedName, formatName } from "../pki/names.ts";
+import { formatName, listExtraAttributes } from "../pki/names.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { decideOwnership, type Evidence, type Lookup } from "./ownership.ts";
@@ -75,9 +75,9 @@ export function checkSubject(wanted: SubjectRequirement, { csr, request }: Polic
   if (missing !== undefined) {
     return fails("subject", saw, `organization "${missing}" is missing`, "add it to the request");
   }
-  const [other] = unnamedAttributes(subject);
+  const [other] = listExtraAttributes(subject);
   if (other !== undefined) {
-    const fault = `the subject says "${other}" beside common name and organization`;
+    const fault = `the subject has "${other}" beyond common name and organization`;
     return fails("subject", saw, fault, "leave it out of the request");
   }
   return holds("subject", saw);
@@ -115,24 +115,6 @@ function isRequestersName(
       ? dnsNames.some((name) => value === pattern.split(DNS).join(name))
       : matchesRequesterPattern(value, pattern, csr.spec.username ?? "")
   );
-}
-
-/**
- * Lists the parts of a subject that a policy cannot name: attributes such as e-mail address, DC and UID, and all but the
- * last of several common names. tlsboot's signers omit them, but other signers copy the subject unchanged.
- */
-function unnamedAttributes(subject: DistinguishedName): readonly string[] {
-  const { organizationalUnits, countries, localities, provinces, streetAddresses, postalCodes, serialNumber } = subject;
-  return [
-    ...organizationalUnits,
-    ...countries,
-    ...localities,
-    ...provinces,
-    ...streetAddresses,
-    ...postalCodes,
-    ...(serialNumber === "" ? [] : [serialNumber]),
-    ...[...subject.overridden, ...subject.otherAttributes].map(({ oid, value }) => `${oid}=${value ?? ""}`),
-  ];
 }
 
 /** Checks the kinds of names, patterns and address ranges. `checkOwned` checks ownership. */
@@ -235,7 +217,7 @@ export function checkUnclaimed(input: PolicyInput): Check {
   return fails(
     "holder",
     saw,
-    `${name} belongs to another machine: ${holder} holds it ${until}`,
+    `${name} belongs to another machine: ${holder ?? "an unknown user"} holds it ${until}`,
     `if the machine was set up anew or replaced, ${byHand}, or revoke what the other one has: tlsboot revoke`,
   );
 }

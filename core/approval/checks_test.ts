@@ -308,13 +308,13 @@ const RIGHT = ["commonName", "a.web.example"] as const;
 for (
   const { attributes, fault } of [
     { attributes: [RIGHT], fault: undefined },
-    { attributes: [RIGHT, ["emailAddress", "a@example"]], fault: /says "1\.2\.840\.113549\.1\.9\.1=a@example" beside/ },
-    { attributes: [["domainComponent", "corp"], RIGHT], fault: /100\.1\.25=corp" beside/ },
-    { attributes: [["uid", "root"], RIGHT], fault: /100\.1\.1=root" beside/ },
-    { attributes: [["title", "boss"], RIGHT], fault: /2\.5\.4\.12=boss" beside/ },
-    { attributes: [["serialNumber", "7"], RIGHT], fault: /says "7" beside/ },
-    { attributes: [["commonName", "admin"], RIGHT], fault: /2\.5\.4\.3=admin" beside/ },
-    { attributes: [RIGHT, RIGHT], fault: /2\.5\.4\.3=a\.web\.example" beside/ },
+    { attributes: [RIGHT, ["emailAddress", "a@example"]], fault: /has "1\.2\.840\.113549\.1\.9\.1=a@example" beyond/ },
+    { attributes: [["domainComponent", "corp"], RIGHT], fault: /100\.1\.25=corp" beyond/ },
+    { attributes: [["uid", "root"], RIGHT], fault: /100\.1\.1=root" beyond/ },
+    { attributes: [["title", "boss"], RIGHT], fault: /2\.5\.4\.12=boss" beyond/ },
+    { attributes: [["serialNumber", "7"], RIGHT], fault: /has "SERIALNUMBER=7" beyond/ },
+    { attributes: [["commonName", "admin"], RIGHT], fault: /2\.5\.4\.3=admin" beyond/ },
+    { attributes: [RIGHT, RIGHT], fault: /2\.5\.4\.3=a\.web\.example" beyond/ },
     { attributes: [RIGHT, ["commonName", "admin"]], fault: /common name "admin" is not/ },
   ] as const
 ) {

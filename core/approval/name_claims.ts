@@ -9,7 +9,7 @@ import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
 import { BOOTSTRAP_USER_PREFIX } from "../kube/user.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
-import { parseRecordedSubject } from "../register/record.ts";
+import { readIdentity } from "../register/identity.ts";
 import { computeKeyFingerprint } from "./node_claims.ts";
 import type { NameClaim } from "./ownership.ts";
 
@@ -24,12 +24,17 @@ export function listClaimedNames({ dnsNames = [], ipAddresses = [] }: Named): re
   return [...dnsNames.map((name) => name.toLowerCase()), ...ipAddresses.map((text) => canonicalIp(text) ?? text)];
 }
 
+/** The user of a certificate that is not for clients. */
+const NO_USER = { username: "" };
+
 /** Lists what a certificate in the register claims: nothing once it is revoked or its record was removed. */
-export function listRecordedClaims({ spec, status }: IssuedCertificate): readonly NameClaim[] {
+export function listRecordedClaims(record: IssuedCertificate): readonly NameClaim[] {
+  const { spec, status } = record;
   if (status.revocation !== undefined || spec.removed !== undefined || spec.isCA === true) return [];
   const { usages = [], requester, subject = "", publicKeyFingerprint = "", notAfter } = spec;
-  const identified = usages.includes("client auth") ? parseRecordedSubject(subject).username : "";
-  const holder = identified || requester?.username || subject;
+  const identity = usages.includes("client auth") ? readIdentity(record) : NO_USER;
+  // The names of an unknown user belong to no other user.
+  const holder = identity === undefined ? undefined : identity.username || requester?.username || subject;
   const end = notAfter === null ? undefined : new Date(notAfter);
   return listClaimedNames(spec).map((name) => ({ name, holder, publicKeyFingerprint, notAfter: end }));
 }

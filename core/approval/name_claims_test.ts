@@ -4,7 +4,7 @@ import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
 import { evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
-import { listRecordedClaims, listRequestClaims } from "./name_claims.ts";
+import { findForeignClaim, listRecordedClaims, listRequestClaims } from "./name_claims.ts";
 import { computeKeyFingerprint } from "./node_claims.ts";
 import type { Evidence, NameClaim } from "./ownership.ts";
 import { createWebPolicy } from "./web_certificates.ts";
@@ -219,6 +219,18 @@ test("listRecordedClaims() names the requester, or the user whom a client certif
   const requester = { username: "system:bootstrap:abcdef" };
   const identity = { ...RECORD, spec: { ...RECORD.spec, subject, requester, usages: ["client auth"] } };
   assert.equal(listRecordedClaims(identity)[0]?.holder, "tlsboot:web:nas.home.lan");
+});
+
+test("listRecordedClaims() lets no user have the names of a client certificate of an unknown user", async () => {
+  const spec = { ...RECORD.spec, subject: "nas", requester: { username: "alice" }, usages: ["client auth"] };
+  const [claim] = listRecordedClaims({ ...RECORD, spec });
+  assert.equal(claim?.holder, undefined);
+  for (const username of ["alice", "nas", ""]) {
+    const csr = await buildCsr({ ...SERVING, username });
+    const request = parseRequest(csr.spec.request);
+    assert.ok(request.ok);
+    assert.equal(findForeignClaim([claim!], { csr, request: request.value, now: NOW }), claim);
+  }
 });
 
 test("listRecordedClaims() claims nothing for a certificate that is revoked, or for a CA", () => {

@@ -1,18 +1,20 @@
 /**
  * Decides whether a request for the client certificate of a node is held for a person, although the requester may have
- * it: the inventory lacks the machine, or the node has a valid certificate from another key, so that another machine
- * may be claiming its name.
+ * it: its subject has attributes that no kubelet requests, the inventory lacks the machine, or the node has a valid
+ * certificate from another key, so that another machine may be claiming its name.
  */
 import { hash } from "node:crypto";
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { findCondition, hasCertificate, isApproved } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
+import { listExtraAttributes } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
+import { readIdentity } from "../register/identity.ts";
 import type { Inventory } from "./inventory.ts";
 import type { Lookup, NodeCertificate } from "./ownership.ts";
 import { isNodeClient } from "./plan_approval.ts";
@@ -26,7 +28,7 @@ export interface NodeClientSettings {
 
 /** Why a request is held, as a word for Events and metrics and as texts for people. */
 export interface Hold {
-  readonly kind: "NotInInventory" | "NameClaimed";
+  readonly kind: "UnusualSubject" | "NotInInventory" | "NameClaimed";
   readonly saw: string;
   readonly fault: string;
   readonly fix: string;
@@ -73,6 +75,18 @@ export function decideHold(settings: NodeClientSettings, input: HoldInput): Look
   const { csr, request, now, evidence } = input;
   const node = findRequestedNode(csr, request);
   if (node === undefined) return { kind: "none" };
+  const [attribute] = listExtraAttributes(request.subject);
+  if (attribute !== undefined) {
+    return {
+      kind: "found",
+      value: {
+        kind: "UnusualSubject",
+        saw: attribute,
+        fault: `the subject has "${attribute}" beyond common name and organization, which no kubelet requests`,
+        fix: `find out which program made it; then deny it, or approve it by hand: ${approveCommand(csr)}`,
+      },
+    };
+  }
   if (settings.machines === "inventory" && evidence.inventory?.has(node) !== true) {
     return {
       kind: "found",
@@ -116,7 +130,17 @@ function isExpiring({ notBefore, notAfter }: NodeCertificate, now: Date): boolea
   return left <= (notAfter.getTime() - notBefore.getTime()) * EXPIRING_PART;
 }
 
-function describeClaim(csr: CertificateSigningRequest, node: string, { notAfter }: NodeCertificate): Hold {
+function describeClaim(csr: CertificateSigningRequest, node: string, holder: NodeCertificate): Hold {
+  const { notAfter } = holder;
+  if (holder.node === undefined) {
+    return {
+      kind: "NameClaimed",
+      saw: "a certificate of an unknown node",
+      fault: `the register does not say for which node certificate ${holder.fingerprint ?? ""} is; it may be ${node}'s`,
+      fix: "find out whose it is, and revoke it if it is not needed: tlsboot get certificates -o wide; " +
+        `or approve the request by hand: ${approveCommand(csr)}`,
+    };
+  }
   const what = notAfter === undefined
     ? `${node} already has an approved request with another key`
     : `${node} already has a certificate until ${formatTime(notAfter)}`;
@@ -139,7 +163,9 @@ export function computeKeyFingerprint({ publicKeyDer }: { readonly publicKeyDer:
 }
 
 /** Reads the certificate of a node from its request, or an approval that has not led to one yet. */
-export function readNodeCertificate(csr: CertificateSigningRequest): NodeCertificate | undefined {
+export function readNodeCertificate(
+  csr: CertificateSigningRequest,
+): NodeCertificate & { readonly node: string } | undefined {
   if (!isApproved(csr) || (!hasCertificate(csr) && findCondition(csr, "Failed") !== undefined)) return undefined;
   const request = parseRequest(csr.spec.request);
   const node = request.ok ? findRequestedNode(csr, request.value) : undefined;
@@ -154,15 +180,22 @@ export function readNodeCertificate(csr: CertificateSigningRequest): NodeCertifi
   };
 }
 
-const NODE_SUBJECT = /(?:^|,)CN=system:node:([^,+\\]+)(?:,|$)/;
-
-/** Reads the certificate of a node from a record of the register; undefined for a record of anything else. */
-export function readRecordedNodeCertificate({ spec }: IssuedCertificate): NodeCertificate | undefined {
-  const node = NODE_SUBJECT.exec(spec.subject ?? "")?.[1];
-  if (node === undefined || spec.publicKeyFingerprint === undefined) return undefined;
+/**
+ * Reads the certificate of a node from a record of the register; undefined for a record of anything else. A certificate of
+ * the signer of kubelet client certificates whose user is unknown may be that of any node.
+ */
+export function readRecordedNodeCertificate(record: IssuedCertificate): NodeCertificate | undefined {
+  const { spec } = record;
+  if (spec.removed !== undefined) return undefined;
+  const identity = readIdentity(record);
+  const isNode = identity === undefined
+    ? spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER
+    : identity.username.startsWith(NODE_USER_PREFIX);
+  if (!isNode) return undefined;
   return {
-    node,
-    publicKeyFingerprint: spec.publicKeyFingerprint,
+    node: identity?.username.slice(NODE_USER_PREFIX.length),
+    // A record of an earlier build has no key, so that no key is the same.
+    publicKeyFingerprint: spec.publicKeyFingerprint ?? "",
     fingerprint: spec.fingerprint,
     notBefore: spec.notBefore === null ? undefined : new Date(spec.notBefore),
     notAfter: spec.notAfter === null ? undefined : new Date(spec.notAfter),

@@ -109,6 +109,37 @@ for (
   });
 }
 
+for (
+  const { name, edit, attribute } of [
+    { name: "OU=ok", edit: { organizationalUnits: ["ok"] }, attribute: "OU=ok" },
+    { name: "an empty OU", edit: { organizationalUnits: [""] }, attribute: "OU=" },
+    { name: "C=DE", edit: { countries: ["DE"] }, attribute: "C=DE" },
+    { name: "serialNumber=5", edit: { serialNumber: "5" }, attribute: "SERIALNUMBER=5" },
+    { name: "GN=x", edit: { otherAttributes: [{ oid: "2.5.4.42", value: "x" }] }, attribute: "2.5.4.42=x" },
+    { name: "a second CN", edit: { overridden: [{ oid: "2.5.4.3", value: "x" }] }, attribute: "2.5.4.3=x" },
+  ]
+) {
+  test(`decideHold() holds a subject that no kubelet requests, also for a renewal: ${name}`, async () => {
+    for (const own of [{}, OWN]) {
+      const csr = await buildCsr(own);
+      const request = parseRequest(csr.spec.request);
+      assert.ok(request.ok);
+      const facts = { ...request.value, subject: { ...request.value.subject, ...edit } };
+      const evidence = { inventory: undefined, certificates: found() };
+      const settings = { reissue: "allow", machines: "any" } as const;
+      assert.deepEqual(decideHold(settings, { csr, request: facts, now: NOW, evidence }), {
+        kind: "found",
+        value: {
+          kind: "UnusualSubject",
+          saw: attribute,
+          fault: `the subject has "${attribute}" beyond common name and organization, which no kubelet requests`,
+          fix: "find out which program made it; then deny it, or approve it by hand: tlsboot approve csr-1",
+        },
+      });
+    }
+  });
+}
+
 test("decideHold() does not hold a request with the key of a valid certificate", async () => {
   const same = createCertificate({ publicKeyFingerprint: await ownKey() });
   assert.equal((await decide(found(same, createCertificate()))).kind, "none");
@@ -206,4 +237,40 @@ test("readRecordedNodeCertificate() reads the records of nodes only", () => {
   }
   assert.equal(read("CN=alice"), undefined);
   assert.equal(read("OU=CN=system:node:n1"), undefined);
+  assert.equal(read("CN=system:node:n1,OU=,C=DE,O=system:nodes,O=")?.node, "n1");
+  assert.equal(read("CN=a\\,CN=system:node:n1"), undefined);
+  // The user in the status counts, and not the subject.
+  const status = { identifies: { username: "system:node:n2" } };
+  assert.equal(readRecordedNodeCertificate({ metadata: {}, spec: { ...spec, subject: "CN=x" }, status })?.node, "n2");
+});
+
+test("a certificate of the kubelet client signer whose user is unknown may be that of any node", async () => {
+  const spec: IssuedCertificateSpec = {
+    sequence: 1,
+    fingerprint: "f",
+    signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+    subject: "CN=system:node:n1,CN=system:node:n2",
+    notBefore: "2026-01-01T00:00:00Z",
+    notAfter: "2027-01-01T00:00:00Z",
+    issuedAt: null,
+  };
+  const read = (edit: Partial<IssuedCertificateSpec>) =>
+    readRecordedNodeCertificate({ metadata: {}, spec: { ...spec, ...edit }, status: {} });
+  assert.equal(read({ signerName: "kubernetes.io/kubelet-serving" }), undefined);
+  const unknown = read({});
+  assert.ok(unknown !== undefined && unknown.node === undefined);
+  const hold = await decide(found(unknown));
+  assert.deepEqual(hold, {
+    kind: "found",
+    value: {
+      kind: "NameClaimed",
+      saw: "a certificate of an unknown node",
+      fault: "the register does not say for which node certificate f is; it may be n1's",
+      fix:
+        "find out whose it is, and revoke it if it is not needed: tlsboot get certificates -o wide; or approve the " +
+        "request by hand: tlsboot approve csr-1",
+    },
+  });
+  assert.equal((await decide(found({ ...unknown, notAfter: NOW }))).kind, "none");
+  assert.equal((await decide(found(unknown), {}, OWN)).kind, "none");
 });

@@ -24,8 +24,8 @@ export interface Evidence {
 
 /** A client certificate of a node, or an approved request for one. */
 export interface NodeCertificate {
-  /** The name of the node, without `system:node:`. */
-  readonly node: string;
+  /** The name of the node, without `system:node:`; undefined when it is unknown, so that it may be any node. */
+  readonly node: string | undefined;
   /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
   readonly publicKeyFingerprint: string;
   /** SHA-256 (hex) of the certificate in DER; undefined for a request that is approved and not signed yet. */
@@ -38,8 +38,8 @@ export interface NodeCertificate {
 export interface NameClaim {
   /** A DNS name in lower case, or an address in its canonical text. */
   readonly name: string;
-  /** The user that the certificate identifies, or that requested it; for one without a request, its subject. */
-  readonly holder: string;
+  /** The user that the certificate identifies, or that requested it; for one without a request, its subject. Undefined for unknown. */
+  readonly holder: string | undefined;
   /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
   readonly publicKeyFingerprint: string;
   /** The end of the certificate; undefined for a request that is approved and not signed yet. */

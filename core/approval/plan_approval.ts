@@ -1,7 +1,7 @@
 /**
  * Plans what an automatic approver does with a CSR (`pkg/controller/certificates/approver/sarapprove.go`). As there, only
- * organizations and the last common name of a subject count and other attributes pass, because the signers of kubelet
- * certificates omit them.
+ * organizations and the last common name of a subject count here. The signer keeps some other attributes, so `decideHold`
+ * leaves requests with any of them to a person.
  */
 import { findCondition, hasCertificate } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";

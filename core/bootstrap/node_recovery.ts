@@ -19,8 +19,10 @@ export interface RecoveryFacts {
   readonly leaf: Pick<CertificateFacts, "subject" | "notAfter">;
   /** The record of the certificate; undefined when the register has none. */
   readonly record: IssuedCertificate | undefined;
-  /** The record of the newest certificate of the same signer and subject. */
+  /** The record of the newest certificate of the same signer and user. */
   readonly newest: IssuedCertificate | undefined;
+  /** The sequence number of the newest certificate of that signer whose user is unknown, unless it is revoked. */
+  readonly lastUnidentified: number | undefined;
   readonly now: Date;
   /** How long after its end a certificate may recover its node, in milliseconds. */
   readonly graceMs: number;
@@ -34,7 +36,7 @@ export interface RecoveryRefusal {
 
 /** Decides whether an expired certificate may recover its node, and returns the node's user name. */
 export function decideRecovery(facts: RecoveryFacts): Result<string, RecoveryRefusal> {
-  const { leaf: { subject, notAfter }, record, newest, now, graceMs } = facts;
+  const { leaf: { subject, notAfter }, record, newest, lastUnidentified = 0, now, graceMs } = facts;
   const { commonName, organizations } = subject;
   const refuse = (message: string, isSuspicious = false) => err({ message, isSuspicious });
   if (!commonName.startsWith(NODE_USER_PREFIX) || !organizations.includes(NODES_GROUP)) {
@@ -51,6 +53,12 @@ export function decideRecovery(facts: RecoveryFacts): Result<string, RecoveryRef
   }
   const { revocation, recovery } = record.status;
   if (revocation !== undefined) return refuse(`the certificate is revoked (${revocation.reason})`, true);
+  if (lastUnidentified > record.spec.sequence) {
+    return refuse(
+      `the register does not say for which node its record ${lastUnidentified} is, so that it may be a newer ` +
+        "certificate of this one",
+    );
+  }
   const isNewest = newest === undefined || newest.spec.sequence === record.spec.sequence;
   // The node may ask again for the certificate that it obtained: it may have lost the answer.
   const isOwnNext = recovery !== undefined && newest?.spec.publicKeyFingerprint === recovery.publicKeyFingerprint;

@@ -33,6 +33,7 @@ const facts: RecoveryFacts = {
   leaf: leaf(),
   record: record(1),
   newest: record(1),
+  lastUnidentified: undefined,
   now: NOW,
   graceMs: 90 * DAY_MS,
 };
@@ -63,6 +64,16 @@ for (
     {
       name: "its own next certificate",
       edit: { record: record(1, {}, bound), newest: record(2) },
+      want: "system:node:n1",
+    },
+    {
+      name: "a later certificate of an unknown node",
+      edit: { lastUnidentified: 2 },
+      want: /does not say for which node/,
+    },
+    {
+      name: "an earlier certificate of an unknown node",
+      edit: { record: record(3), newest: record(3), lastUnidentified: 2 },
       want: "system:node:n1",
     },
     {

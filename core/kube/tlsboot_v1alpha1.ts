@@ -29,7 +29,7 @@ export interface IssuedCertificateSpec {
   readonly issuerFingerprint?: string;
   /** The signer that was requested; absent for certificates without a request. */
   readonly signerName?: string;
-  /** The subject as text, such as `O=system:nodes,CN=system:node:n1`. */
+  /** The subject as text for people, such as `CN=system:node:n1,O=system:nodes`. */
   readonly subject?: string;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
@@ -103,14 +103,25 @@ export interface RemovedRecords {
   readonly time: string | null;
 }
 
-/** The mutable part of a record. */
+/** The part of a record that its hash does not cover. */
 export interface IssuedCertificateStatus {
+  /**
+   * The user that the certificate identifies; absent in records that an earlier build wrote or changed. It is outside of the
+   * spec because an earlier build on the same etcd drops it, and must compute the same hash (`core/register/identity.ts`).
+   */
+  readonly identifies?: RecordedIdentity;
   /** Absent for a certificate that is not revoked. */
   readonly revocation?: CertificateRevocation;
   /** The CA's signature over the register up to this record. */
   readonly seal?: RegisterSeal;
   /** Set when a node that has only this certificate, which has expired, requested its next one with it. */
   readonly recovery?: NodeRecoveryBinding;
+}
+
+/** The user that a certificate identifies; without a user name, it identifies none. */
+export interface RecordedIdentity {
+  readonly username?: string;
+  readonly groups?: readonly string[];
 }
 
 /** The revocation that covers a certificate. */

@@ -18,7 +18,7 @@ import type { Policy } from "../approval/policy.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
-import { formatName } from "../pki/names.ts";
+import { readIdentity } from "../register/identity.ts";
 import type { OfflineRequest } from "./request_file.ts";
 
 /** The user that a request comes from. */
@@ -70,7 +70,7 @@ export function judgeOfflineRequest(input: JudgeInput): Judgement {
   const certificates = records.flatMap((record) => {
     if (record.status.revocation !== undefined) return [];
     const certificate = readRecordedNodeCertificate(record);
-    return certificate === undefined || certificate.node !== claimed ? [] : [certificate];
+    return certificate === undefined || (certificate.node ?? claimed) !== claimed ? [] : [certificate];
   });
   const evidence = {
     inventory,
@@ -107,10 +107,9 @@ function findHeldNames(
   { spec }: CertificateSigningRequest,
   now: Date,
 ): Lookup<NodeNames> {
-  const subject = formatName({ commonName: spec.username ?? "", organizations: [] });
-  const held = records.findLast(({ spec: record }) =>
-    record.signerName === KUBELET_SERVING_SIGNER && record.notAfter !== null && now < new Date(record.notAfter) &&
-    record.subject?.split(",").includes(subject) === true
+  const held = records.findLast((record) =>
+    record.spec.signerName === KUBELET_SERVING_SIGNER && record.spec.notAfter !== null &&
+    now < new Date(record.spec.notAfter) && readIdentity(record)?.username === spec.username
   );
   if (held === undefined) return { kind: "none" };
   return { kind: "found", value: { dns: held.spec.dnsNames ?? [], ips: held.spec.ipAddresses ?? [] } };

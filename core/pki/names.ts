@@ -1,4 +1,5 @@
 /** Distinguished names, parsed into the fields of Go's `pkix.Name` and encoded in its fixed order. */
+import { Buffer } from "node:buffer";
 import { type Bytes, checkInt64, decodeBitString, decodeBoolean, decodeOid, DerError, DerReader, TAG } from "./der.ts";
 import { decodeText, decodeTime, type TextDialect } from "./der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "./der_writer.ts";
@@ -89,12 +90,75 @@ export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
 const COMMON_NAME_FIRST = ATTRIBUTE_TYPES.toSorted((a, b) => Number(b.short === "CN") - Number(a.short === "CN"));
 
 /** Formats a name on one line for users, close to RFC 4514: `CN=system:node:n1,O=system:nodes`. */
-export function formatName(name: SubjectFields & { readonly otherAttributes?: readonly OtherAttribute[] }): string {
+export function formatName(name: FormattableName): string {
+  return listFormatted(name).join(",");
+}
+
+type FormattableName = SubjectFields & { readonly otherAttributes?: readonly OtherAttribute[] };
+
+/**
+ * Lists the attributes of a subject other than the common name and the organizations, such as `OU=x`, and all but the last
+ * of several common names. tlsboot's signers omit those without a field, but other signers copy the subject unchanged.
+ */
+export function listExtraAttributes(name: DistinguishedName): readonly string[] {
+  const { overridden, otherAttributes } = name;
+  return listFormatted({
+    ...name,
+    commonName: "",
+    organizations: [],
+    otherAttributes: [...overridden, ...otherAttributes],
+  });
+}
+
+function listFormatted(name: FormattableName): readonly string[] {
   const known = COMMON_NAME_FIRST.flatMap(({ field, short }) =>
     listValues(name, field).map((value) => `${short}=${escapeValue(value)}`)
   );
   const others = (name.otherAttributes ?? []).map(({ oid, value }) => `${oid}=${escapeValue(value ?? "")}`);
-  return [...known, ...others].join(",");
+  return [...known, ...others];
+}
+
+/** One attribute of a name in the text of `formatName`. */
+export interface FormattedAttribute {
+  /** The short name, such as `CN`, or the OID of an attribute without one. */
+  readonly type: string;
+  readonly value: string;
+}
+
+const SHORT_NAMES: ReadonlySet<string> = new Set(ATTRIBUTE_TYPES.map(({ short }) => short));
+const FORMATTED_ATTRIBUTE = /^([A-Z]+|\d+(?:\.\d+)+)=(.*)$/s;
+
+/**
+ * Parses the text of `formatName`; undefined for a text that it does not write. It is strict so that the text has one
+ * meaning only: every value must be escaped as `formatName` escapes it. `parseSubject` reads what users type.
+ */
+export function parseFormattedName(text: string): readonly FormattedAttribute[] | undefined {
+  const attributes: FormattedAttribute[] = [];
+  for (const part of text === "" ? [] : splitAtCommas(text)) {
+    const [, type = "", raw = ""] = FORMATTED_ATTRIBUTE.exec(part) ?? [];
+    const value = unescapeValue(raw);
+    const isOnce = type === "CN" || type === "SERIALNUMBER";
+    if (!SHORT_NAMES.has(type) && (!type.includes(".") || FIELD_OF.has(type))) return undefined;
+    if (escapeValue(value) !== raw) return undefined;
+    if (isOnce && (value === "" || attributes.some((other) => other.type === type))) return undefined;
+    attributes.push({ type, value });
+  }
+  return attributes;
+}
+
+/** Splits a text at the commas that no backslash escapes. */
+function splitAtCommas(text: string): readonly string[] {
+  const parts: string[] = [];
+  let start = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === "\\") at++;
+    else if (char === ",") {
+      parts.push(text.slice(start, at));
+      start = at + 1;
+    }
+  }
+  return [...parts, text.slice(start)];
 }
 
 function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
@@ -169,4 +233,15 @@ function escapeValue(value: string): string {
       /[\p{Cc}\u2028\u2029]/gu,
       (char) => [...new TextEncoder().encode(char)].map((byte) => `\\${byte.toString(16).padStart(2, "0")}`).join(""),
     );
+}
+
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Reverts `escapeValue`. Of a text that `escapeValue` does not write, it returns some value that is escaped otherwise. */
+function unescapeValue(raw: string): string {
+  return raw.replace(
+    /((?:\\[0-9a-f]{2})+)|\\(.)/gsu,
+    (_, hex: string | undefined, char = "") =>
+      hex === undefined ? char : UTF8.decode(Buffer.from(hex.replaceAll("\\", ""), "hex")),
+  );
 }

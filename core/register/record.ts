@@ -9,12 +9,13 @@ import type {
   IssuedCertificateRequester,
   IssuedCertificateSource,
   IssuedCertificateSpec,
+  IssuedCertificateStatus,
 } from "../kube/tlsboot_v1alpha1.ts";
 import { isRecord } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName } from "../pki/names.ts";
-import { parseSubject } from "../pki/subject_text.ts";
 import { listUsages } from "../pki/usages.ts";
+import { describeIdentity } from "./identity.ts";
 
 /** The origin of a certificate: how it came to be, and for a request, who requested and who approved it. */
 export interface CertificateOrigin {
@@ -39,10 +40,10 @@ export interface RecordPosition {
 }
 
 /** The part of a record that does not depend on its position. */
-export type CertificateDescription = Omit<
-  IssuedCertificateSpec,
-  "sequence" | "previousHash" | "issuedAt" | "replaces" | "removed"
->;
+export interface CertificateDescription
+  extends
+    Omit<IssuedCertificateSpec, "sequence" | "previousHash" | "issuedAt" | "replaces" | "removed">,
+    Pick<IssuedCertificateStatus, "identifies"> {}
 
 /** Names have as many digits, so that their order is that of the sequence numbers. */
 const NAME_DIGITS = 10;
@@ -75,6 +76,7 @@ export function describeIssued(certificate: CertificateFacts, origin: Certificat
     ...(issuerFingerprint === undefined ? {} : { issuerFingerprint }),
     ...(signerName === undefined ? {} : { signerName }),
     ...(subject === "" ? {} : { subject }),
+    identifies: describeIdentity(certificate),
     ...listNames(certificate),
     ...unlessEmpty("usages", listUsages(certificate)),
     ...(certificate.isCa ? { isCA: true } : {}),
@@ -104,10 +106,10 @@ function unlessEmpty<Key extends string>(key: Key, values: readonly string[]): {
   return values.length === 0 ? {} : { [key]: values } as { [K in Key]: readonly string[] };
 }
 
-/** Creates the immutable part of a record from its description and its position. */
+/** Creates the spec of a record, which its hash covers, from its description and its position. */
 export function createRecord(description: CertificateDescription, position: RecordPosition): IssuedCertificateSpec {
   const { sequence, previousHash, issuedAt, replaces } = position;
-  const { source, request, requester, approval, ...certificate } = description;
+  const { identifies: _identifies, source, request, requester, approval, ...certificate } = description;
   return {
     sequence,
     ...(previousHash === undefined ? {} : { previousHash }),
@@ -119,6 +121,11 @@ export function createRecord(description: CertificateDescription, position: Reco
     ...(approval === undefined ? {} : { approval }),
     ...(replaces === undefined ? {} : { replaces }),
   };
+}
+
+/** Creates the status of a new record from its description. */
+export function createRecordStatus({ identifies }: CertificateDescription): IssuedCertificateStatus {
+  return identifies === undefined ? {} : { identifies };
 }
 
 /**
@@ -146,17 +153,4 @@ function withSortedKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withSortedKeys);
   if (!isRecord(value)) return value;
   return Object.fromEntries(Object.keys(value).sort().map((key) => [key, withSortedKeys(value[key])]));
-}
-
-/** Attributes without a name of their own, which `formatName` writes at the end and `parseSubject` does not read. */
-const OTHER_ATTRIBUTES = /(?<!\\),\d+(?:\.\d+)+=.*$/s;
-
-/** Parses the subject of a record into the user whom its certificate identifies. */
-export function parseRecordedSubject(
-  subject = "",
-): { readonly username: string; readonly groups: readonly string[] } {
-  const parsed = parseSubject(subject.replace(OTHER_ATTRIBUTES, ""));
-  return parsed.ok
-    ? { username: parsed.value.commonName ?? "", groups: parsed.value.organizations ?? [] }
-    : { username: "", groups: [] };
 }

@@ -1,6 +1,7 @@
 /** The check of a register: sequence numbers, hashes, and the seals of given CAs. It finds the first record that is wrong. */
 import type { IssuedCertificate, IssuedCertificateSpec } from "../kube/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
+import { readIdentity } from "./identity.ts";
 import { formatRecordName, getChainHash } from "./record.ts";
 import { isSealGood } from "./seal.ts";
 
@@ -82,7 +83,8 @@ class ChainCheck {
     this.#records += 1;
     const { spec } = record;
     const name = record.metadata?.name ?? nameRecord(spec, this.#last);
-    const fault = findShapeFault(record, name) ?? this.#settleDispute(spec) ?? this.#findGap(spec, name);
+    const fault = findShapeFault(record, name) ?? findIdentityFault(record, name) ?? this.#settleDispute(spec) ??
+      this.#findGap(spec, name);
     if (fault !== undefined) return fault;
     if (spec.previousHash !== this.#last?.hash) {
       if (this.#last === undefined) return { name, problem: "is the first, but holds the hash of another record" };
@@ -174,6 +176,15 @@ function findShapeFault({ metadata, spec }: CheckedRecord, name: string): Regist
   }
   if (metadata?.name === undefined || metadata.name === formatRecordName(spec.sequence)) return undefined;
   return { name, problem: `has the sequence number ${spec.sequence} of another record` };
+}
+
+/** Compares the user, which no hash covers, with the subject, which one does. */
+function findIdentityFault({ spec, status }: CheckedRecord, name: string): RegisterFault | undefined {
+  if (status?.identifies === undefined || spec.removed !== undefined) return undefined;
+  const bySubject = readIdentity({ spec });
+  if (bySubject === undefined) return undefined;
+  if (JSON.stringify(readIdentity({ spec, status })) === JSON.stringify(bySubject)) return undefined;
+  return { name, problem: "was changed: the user that it identifies is not the one in its subject" };
 }
 
 /** Returns the name of a record without metadata, by its sequence number or else by its place. */

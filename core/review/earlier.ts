@@ -13,13 +13,14 @@ import type { SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { type AlternativeNames, listAlternativeNames } from "../pki/subject_alternative_names.ts";
 import { listUsages } from "../pki/usages.ts";
-import { parseRecordedSubject } from "../register/record.ts";
+import { readIdentity } from "../register/identity.ts";
 import type { EarlierCertificateView } from "./request_view.ts";
 
 /** A certificate that was issued for a request, as far as it is known. */
 export interface EarlierCertificate {
   readonly signerName: string;
-  readonly commonName: string;
+  /** Undefined when the register does not say for whom the certificate is. */
+  readonly commonName: string | undefined;
   readonly organizations: readonly string[];
   readonly names: readonly string[];
   readonly usages: readonly string[];
@@ -62,7 +63,7 @@ export function listEarlierCertificates(
   );
 }
 
-/** A register may have a hundred thousand records, so most of them are sorted out before their subjects are parsed. */
+/** A register may have a hundred thousand records, so most of them are sorted out before their users are read. */
 function createRecordFilter(facts: RequestFacts): (record: IssuedCertificate) => boolean {
   const { commonName } = facts.subject;
   const names = new Set(listAlternativeNames(facts));
@@ -82,13 +83,14 @@ function getBeginning({ notBefore = "" }: EarlierCertificate): number {
   return Date.parse(notBefore) || 0;
 }
 
-function readRecord({ spec, status }: IssuedCertificate): EarlierCertificate {
-  const { username, groups } = parseRecordedSubject(spec.subject);
+function readRecord(record: IssuedCertificate): EarlierCertificate {
+  const { spec, status } = record;
+  const identity = readIdentity(record);
   const { dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
   return {
     signerName: spec.signerName ?? "",
-    commonName: username,
-    organizations: groups,
+    commonName: identity?.username,
+    organizations: identity?.groups ?? [],
     names: listAlternativeNames({ dnsNames, ipAddresses, emailAddresses, uris }),
     usages: spec.usages ?? [],
     serialNumber: spec.serialNumber,

@@ -12,7 +12,7 @@ import {
 } from "../kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
 import { NODES_GROUP } from "../kube/user.ts";
-import { parseRecordedSubject } from "../register/record.ts";
+import { readIdentity } from "../register/identity.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
 import { parseNodeUsername } from "./identity.ts";
@@ -121,7 +121,7 @@ export function isMachineUser(username: string, name: string): boolean {
 
 /** Finds the machine that a certificate identifies to the API. */
 function findIdentified(record: IssuedCertificate): MachineUser | undefined {
-  const { username, groups } = parseRecordedSubject(record.spec.subject);
+  const { username = "", groups = [] } = readIdentity(record) ?? {};
   const user = parseMachineUser(username);
   return user !== undefined && groups.includes(user.kind === "node" ? NODES_GROUP : WEB_GROUP) ? user : undefined;
 }
@@ -225,7 +225,7 @@ function toMachine(name: string, collected: Collected, now: Date): KnownMachine 
 }
 
 function toRevocable(record: IssuedCertificate): string {
-  const { username } = parseRecordedSubject(record.spec.subject);
+  const { username = "" } = readIdentity(record) ?? {};
   const node = parseNodeUsername(username);
   return node === undefined ? `user/${username}` : `node/${node}`;
 }

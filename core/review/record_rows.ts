@@ -9,9 +9,9 @@ import type { IssuedCertificate, IssuedCertificateSource } from "../kube/tlsboot
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
-import type { SubjectFields } from "../pki/names.ts";
-import { parseSubject } from "../pki/subject_text.ts";
-import { createRecord, describeIssued, parseRecordedSubject } from "../register/record.ts";
+import { parseFormattedName } from "../pki/names.ts";
+import { readIdentity } from "../register/identity.ts";
+import { createRecord, createRecordStatus, describeIssued } from "../register/record.ts";
 
 /** An order of a list of certificates. */
 export type RecordOrder =
@@ -167,15 +167,11 @@ function hasExpired({ record }: RecordRow, now: Date): boolean {
 /** Matches the whole subject, or one of its values, with or without the attribute: `CN=alice`, `alice`. */
 function matchesSubject(subject: string, pattern: string): boolean {
   if (matchesPattern(subject, pattern)) return true;
-  const fields = parseSubject(subject);
-  if (!fields.ok) return false;
-  const { commonName, organizations = [], organizationalUnits = [] }: SubjectFields = fields.value;
-  const values: readonly (readonly [string, string])[] = [
-    ...(commonName === undefined ? [] : [["CN", commonName] as const]),
-    ...organizations.map((value) => ["O", value] as const),
-    ...organizationalUnits.map((value) => ["OU", value] as const),
-  ];
-  return values.some(([type, value]) => matchesPattern(value, pattern) || matchesPattern(`${type}=${value}`, pattern));
+  const attributes = parseFormattedName(subject) ?? [];
+  return attributes.some(({ type, value }) =>
+    ["CN", "O", "OU"].includes(type) &&
+    (matchesPattern(value, pattern) || matchesPattern(`${type}=${value}`, pattern))
+  );
 }
 
 /** The shown digits of a serial number: 48 bits, which are unique also among a million certificates. */
@@ -187,8 +183,8 @@ export function shortenSerial(serialNumber: string): string {
 }
 
 /** Returns the node that a certificate identifies, or undefined for another certificate. */
-export function findNodeOfRecord({ spec }: IssuedCertificate): string | undefined {
-  const { username, groups } = parseRecordedSubject(spec.subject);
+export function findNodeOfRecord(record: IssuedCertificate): string | undefined {
+  const { username = "", groups = [] } = readIdentity(record) ?? {};
   const isNode = username.startsWith(NODE_USER_PREFIX) && groups.includes(NODES_GROUP);
   return isNode ? username.slice(NODE_USER_PREFIX.length) : undefined;
 }
@@ -252,5 +248,5 @@ export function recordRequest(csr: CertificateSigningRequest): IssuedCertificate
   });
   const issuedAt = new Date(lastUpdateTime ?? creationTimestamp ?? leaf.notBefore);
   const spec = createRecord(description, { sequence: Math.floor(issuedAt.getTime() / 1000), issuedAt });
-  return { metadata: { name: getName(csr) }, spec, status: {} };
+  return { metadata: { name: getName(csr) }, spec, status: createRecordStatus(description) };
 }

@@ -223,6 +223,7 @@ function warnOfKey(
 }
 
 function describeHolder({ commonName, names }: EarlierCertificate): string {
+  if (commonName === undefined) return "an unknown holder";
   if (commonName !== "") return formatIdentity(parseIdentity(commonName));
   return names[0] === undefined ? "another holder" : quoteUnlessPlain(names[0]);
 }

@@ -2,7 +2,7 @@
 import { findTokenId } from "../bootstrap/token_secret.ts";
 import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
-import { parseRecordedSubject } from "../register/record.ts";
+import { readIdentity } from "../register/identity.ts";
 
 /** What the register says about one certificate. */
 export interface RecordedCertificate {
@@ -105,11 +105,15 @@ export class RecordedCertificates {
     else this.#tokenIDs.delete(tokenID);
   }
 
-  /** Finds the certificate of the requester when it has the same subject; otherwise the request is no renewal. */
-  #findRenewed({ spec }: IssuedCertificate): RecordedCertificate | undefined {
-    const { requester = {}, replaces = "" } = spec;
+  /**
+   * Finds the certificate of the requester when it is of the same user; otherwise the request is no renewal. A certificate of
+   * an unknown user counts as a renewal, so that it is revoked with the earlier one.
+   */
+  #findRenewed(record: IssuedCertificate): RecordedCertificate | undefined {
+    const { requester = {}, replaces = "" } = record.spec;
     if (requester.certificateFingerprint === undefined && replaces === "") return undefined;
-    if (requester.username === undefined || requester.username !== parseRecordedSubject(spec.subject).username) {
+    const identity = readIdentity(record);
+    if (requester.username === undefined || (identity !== undefined && requester.username !== identity.username)) {
       return undefined;
     }
     return this.#byFingerprint.get(requester.certificateFingerprint ?? "") ?? this.#byName.get(replaces)?.recorded;

@@ -10,7 +10,7 @@ import type { SecretObject } from "../kube/core_v1.ts";
 import { getName } from "../kube/meta.ts";
 import type { CertificateRevocation, IssuedCertificate, Revocation } from "../kube/tlsboot_v1alpha1.ts";
 import { CREDENTIAL_ID_KEY, NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
-import { parseRecordedSubject } from "../register/record.ts";
+import { type IdentifiedUser, readIdentity } from "../register/identity.ts";
 import type { FindRecorded, RecordedCertificate } from "./recorded_certificates.ts";
 import {
   describeRevocation,
@@ -19,9 +19,6 @@ import {
   type RevocationTarget,
   type RevocationTargetKind,
 } from "./revocation.ts";
-
-/** The name and the groups by which a credential identifies its user. */
-export type IdentifiedUser = Pick<UserInfo, "username" | "groups">;
 
 /** The parts of a client certificate on which revocations depend. */
 export interface PresentedCertificate {
@@ -48,6 +45,9 @@ export interface RevocationMatch {
   /** A sentence without a period, such as `the requester: user "alice" is revoked since … (keyCompromise)`. */
   readonly message: string;
 }
+
+/** No Revocation of a user, a group or a node covers it. */
+const NO_USER: IdentifiedUser = { username: "", groups: [] };
 
 /** The prefix of a client certificate's fingerprint in the extra of its user, as kube-apiserver writes it. */
 const CREDENTIAL_ID_PREFIX = "X509SHA256=";
@@ -167,14 +167,17 @@ export class RevocationIndex {
     return { revoked: node, message: `the requested subject: ${describeRevocation(node)}; ${how}` };
   }
 
-  /** Finds the Revocation that covers a certificate in the register; none covers those of CAs and servers. */
+  /**
+   * Finds the Revocation that covers a certificate in the register; none covers those of CAs and servers. When the user of
+   * the certificate is unknown, only its serial number and its token are compared.
+   */
   findForRecord(record: IssuedCertificate): Revocation | undefined {
-    const { serialNumber = "", fingerprint = "", subject, notBefore, isCA, source } = record.spec;
+    const { serialNumber = "", fingerprint = "", notBefore, isCA, source } = record.spec;
     if (this.size === 0 || fingerprint === "" || isCA === true || source === "ca" || source === "serving") {
       return undefined;
     }
     const presented = { serialNumber, fingerprint, notBefore: new Date(notBefore ?? 0) };
-    return this.findForCredential(parseRecordedSubject(subject), presented)?.revoked;
+    return this.findForCredential(readIdentity(record) ?? NO_USER, presented)?.revoked;
   }
 
   #findForRequester(

@@ -369,6 +369,15 @@ test("RecordedCertificates: the subject may have attributes without a name", () 
   assert.equal(records.findByFingerprint("f2")?.tokenID, "oldold");
 });
 
+test("RecordedCertificates: a certificate of an unknown user, requested with another, counts as its renewal", () => {
+  const records = new RecordedCertificates();
+  records.put(record(1, fromToken("oldold")));
+  records.put(renewal(2, 1, { subject: "CN=a,CN=b" }));
+  records.put(renewal(3, 1, { subject: "CN=other" }));
+  assert.equal(records.findByFingerprint("f2")?.firstSequence, 1);
+  assert.equal(records.findByFingerprint("f3")?.firstSequence, 3);
+});
+
 test("toRecordedRevocation() copies what the record shows", () => {
   assert.deepEqual(toRecordedRevocation(revoke({ user: "alice", message: "stolen" })), {
     name: "user:alice",

@@ -8,7 +8,7 @@ import { formatTime, getName } from "../kube/meta.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/authority_chain.ts";
-import { parseRecordedSubject } from "../register/record.ts";
+import { readIdentity } from "../register/identity.ts";
 
 /** The state of a machine or a user during a rotation. */
 export type CensusState =
@@ -132,9 +132,11 @@ export class Census {
     return rows.sort((a, b) => ORDER[a.state] - ORDER[b.state] || compareNames(a.name, b.name));
   }
 
-  #find({ spec }: IssuedCertificate, isClient: boolean): Held {
+  #find(record: IssuedCertificate, isClient: boolean): Held {
+    const { spec } = record;
     const subject = spec.subject ?? "";
-    const { username, groups } = parseRecordedSubject(subject);
+    // A certificate of an unknown user is listed as the certificate that it is.
+    const { username = "", groups = [] } = readIdentity(record) ?? {};
     const key = username === "" ? `subject ${subject} ${spec.dnsNames?.join() ?? ""}` : username;
     let holder = this.#holders.get(key);
     if (holder === undefined) {
@@ -144,7 +146,8 @@ export class Census {
     }
     holder.isClient ||= isClient;
     holder.isMaster ||= groups.includes(MASTERS_GROUP);
-    const signer = `${isClient ? "client" : ""} ${spec.signerName ?? spec.source ?? ""} ${subject}`;
+    const subjectKey = username === "" ? subject : JSON.stringify(groups);
+    const signer = `${isClient ? "client" : ""} ${spec.signerName ?? spec.source ?? ""} ${subjectKey}`;
     const held = holder.bySigner.get(signer) ?? { isClient, groups };
     holder.bySigner.set(signer, held);
     return held;

@@ -234,6 +234,21 @@ test("Census names each machine and user with the command that makes it ready, t
   ]);
 });
 
+test("Census takes a holder for the user of its certificate, whatever else the subject has", () => {
+  const rows = take([
+    client("n1", { subject: "CN=system:node:n1,C=,O=system:nodes,OU=ok", serialNumber: "01" }),
+    client("n1", { ...RENEWED, subject: "CN=system:node:n1,O=system:nodes", serialNumber: "02" }),
+    client("", { subject: "CN=al,O=,O=grp", serialNumber: "03" }),
+    client("", { subject: "CN=a,CN=b", serialNumber: "04" }),
+  ], []);
+  // A certificate of an unknown user is a row too.
+  assert.deepEqual(
+    rows.map(({ kind, name }) => [kind, name]).toSorted(),
+    [["certificate", "CN=a,CN=b"], ["node", "n1"], ["user", "al"]],
+  );
+  assert.equal(rows.find(({ name }) => name === "n1")?.certificateUntil, undefined);
+});
+
 test("Census does not count clients of a CA that is trusted no more", () => {
   const other = "f".repeat(64);
   const rows = (clientCas: ReadonlySet<string>) => {

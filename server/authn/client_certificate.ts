@@ -1,16 +1,14 @@
 /**
  * Client certificates (`apiserver/pkg/authentication/request/x509/x509.go`). The TLS layer verified the chain at the
- * handshake; this file identifies the user and checks at every request that the certificate is still valid.
+ * handshake; this file checks at every request that the certificate is still valid, and `identifyCertificate` finds the user.
  */
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { verifyChain } from "../../core/pki/chain.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
-import { CREDENTIAL_ID_KEY, type UserInfo } from "../../core/kube/user.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
+import { identifyCertificate } from "../../core/register/identity.ts";
 import type { MethodResult, PeerCertificate } from "./authentication.ts";
-
-/** Subject attribute that holds the user's uid (apimachinery `pkg/apis/asn1`). */
-const UID_OID = "1.3.6.1.4.1.57683.2";
 
 /** The result of the method; a user comes with the certificate. */
 export type CertificateResult =
@@ -55,24 +53,6 @@ export function createClientCertificateAuthenticator(
   };
 }
 
-/**
- * Reads the user of a certificate: the CN, each O in the order of the certificate, the uid attribute and the fingerprint.
- * A certificate without a CN has no user.
- */
-export function identifyCertificate(leaf: CertificateFacts): MethodResult {
-  const { commonName, organizations, otherAttributes } = leaf.subject;
-  if (commonName === "") return { kind: "none" };
-  const uid = findUid(otherAttributes.filter(({ oid }) => oid === UID_OID).map(({ value }) => value));
-  if (!uid.ok) return { kind: "failed", reason: uid.error };
-  const user: UserInfo = {
-    username: commonName,
-    uid: uid.value,
-    groups: organizations,
-    extra: { [CREDENTIAL_ID_KEY]: [`X509SHA256=${leaf.sha256Fingerprint}`] },
-  };
-  return { kind: "user", user };
-}
-
 /** Parses the certificates that a client presented, leaf first. The error is the parser's text. */
 export function parsePeerChain(
   chain: readonly Uint8Array<ArrayBuffer>[],
@@ -111,14 +91,6 @@ function readPeer(
     notBefore: new Date(Math.max(...dates(({ notBefore }) => notBefore))),
     notAfter: new Date(Math.min(...dates(({ notAfter }) => notAfter))),
   });
-}
-
-function findUid(values: readonly (string | undefined)[]): Result<string, string> {
-  const [uid] = values;
-  if (values.length === 0) return ok("");
-  if (values.includes(undefined) || uid === undefined) return err("unable to parse UID into a string");
-  if (values.length > 1) return err(`expected 1 UID, but found multiple: [${values.join(" ")}]`);
-  return uid === "" ? err("UID cannot be an empty string") : ok(uid);
 }
 
 function failed(reason: string): CertificateResult {

@@ -4,7 +4,8 @@ import { parseRequest } from "../../core/csr/request.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
-import { createClientCertificateAuthenticator, identifyCertificate } from "./client_certificate.ts";
+import { identifyCertificate } from "../../core/register/identity.ts";
+import { createClientCertificateAuthenticator } from "./client_certificate.ts";
 
 const now = new Date("2026-11-25T12:00:00Z");
 const ca = createClientCa(now);

@@ -52,7 +52,7 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
   });
 
   // The increase from nothing to one is no increase for Prometheus.
-  for (const reason of ["NameClaimed", "NotInInventory"]) held.inc({ reason }, 0);
+  for (const reason of ["NameClaimed", "NotInInventory", "UnusualSubject"]) held.inc({ reason }, 0);
 
   return {
     requestHeld: (reason) => held.inc({ reason }),

@@ -1,7 +1,9 @@
-/** An index of the register in memory: its head, the recorded certificates, and the newest certificate of each subject. */
+/** An index of the register in memory: its head, the recorded certificates, and the newest certificate of each user. */
 import { createHash } from "node:crypto";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { formatName } from "../../core/pki/names.ts";
+import { type IdentifiedUser, readIdentity } from "../../core/register/identity.ts";
 import { getChainHash } from "../../core/register/record.ts";
 import type { StorageEvent, Stored } from "../storage/storage.ts";
 
@@ -19,7 +21,7 @@ export interface LastSeal {
   readonly issuerFingerprint: string;
 }
 
-/** The newest certificate of a subject from a signer. Times are in seconds since 1970. */
+/** The newest certificate of a user from a signer; of a certificate without a user, of its names. Times are in seconds since 1970. */
 export interface NewestCertificate {
   readonly sequence: number;
   readonly since: number;
@@ -27,13 +29,19 @@ export interface NewestCertificate {
   readonly isRevoked: boolean;
 }
 
-const MAX_SUBJECT_LENGTH = 200;
+/** A certificate whose user cannot be determined, so that it may be anyone's. */
+export interface UnidentifiedCertificate extends NewestCertificate {
+  readonly signerName: string;
+}
+
+const MAX_LABEL_LENGTH = 200;
 
 /** The indexed records. It follows a store by `replace` and `apply`. */
 export class RegisterIndex {
   readonly certificates: RecordedCertificates = new RecordedCertificates();
   readonly #listeners = new Set<(record: IssuedCertificate) => void>();
   readonly #newest = new Map<string, Map<string, NewestCertificate>>();
+  readonly #unidentified = new Map<number, UnidentifiedCertificate>();
   #last: IssuedCertificateSpec | undefined;
   #head: RegisterHead | undefined;
   #lastSeal: LastSeal | undefined;
@@ -72,12 +80,20 @@ export class RegisterIndex {
     this.#listeners.add(listener);
   }
 
-  /** Finds the newest certificate with the signer and the subject of a record. */
-  findNewest(spec: Partial<IssuedCertificateSpec>): NewestCertificate | undefined {
-    return this.#newest.get(toIssuerKey(spec))?.get(toSubjectKey(spec));
+  /** Finds the newest certificate of a user from the signer of a record; without a user, that with the names of the record. */
+  findNewest(
+    spec: Partial<IssuedCertificateSpec>,
+    identity: IdentifiedUser | undefined,
+  ): NewestCertificate | undefined {
+    return this.#newest.get(toIssuerKey(spec))?.get(toHolderLabel(spec, identity));
   }
 
-  /** The newest certificates by signer name, or by source where there is no signer, and then by subject. */
+  /** Lists the certificates whose user is unknown. None of them is in the way of `findNewest`. */
+  listUnidentified(): Iterable<UnidentifiedCertificate> {
+    return this.#unidentified.values();
+  }
+
+  /** The newest certificates by signer name, or by source where there is no signer, and then by a text for the user. */
   get newest(): ReadonlyMap<string, ReadonlyMap<string, NewestCertificate>> {
     return this.#newest;
   }
@@ -86,13 +102,14 @@ export class RegisterIndex {
   replace(items: readonly Stored[]): void {
     this.certificates.clear();
     this.#newest.clear();
+    this.#unidentified.clear();
     this.#lastSeal = undefined;
     let last: IssuedCertificateSpec | undefined;
     for (const { object } of items) {
       const record = object as IssuedCertificate;
       last = record.spec;
       this.certificates.put(record);
-      this.#add(last);
+      this.#add(record);
       this.#noteStatus(record);
     }
     this.#setLast(last);
@@ -104,10 +121,10 @@ export class RegisterIndex {
       const name = key.slice(key.lastIndexOf("/") + 1);
       if (spec === undefined || spec.removed !== undefined) this.certificates.remove(name);
       if (previous === undefined && spec !== undefined) {
-        this.#add(spec);
+        this.#add(current!.object as IssuedCertificate);
         this.#setLast(spec);
       } else if (previous !== undefined && (spec === undefined || spec.removed !== undefined)) {
-        this.#remove(readSpec(previous));
+        this.#remove(previous.object as IssuedCertificate);
       }
       if (current === undefined) continue;
       const record = current.object as IssuedCertificate;
@@ -117,13 +134,17 @@ export class RegisterIndex {
     }
   }
 
-  #noteStatus({ spec, status: { seal, revocation } }: IssuedCertificate): void {
+  #noteStatus(record: IssuedCertificate): void {
+    const { spec, status: { seal, revocation } } = record;
     const { sequence } = spec;
-    const newest = this.findNewest(spec);
+    const identity = readIdentity(record);
+    const newest = this.findNewest(spec, identity);
     const isRevoked = revocation !== undefined;
     if (newest?.sequence === sequence && newest.isRevoked !== isRevoked) {
-      this.#newest.get(toIssuerKey(spec))?.set(toSubjectKey(spec), { ...newest, isRevoked });
+      this.#newest.get(toIssuerKey(spec))?.set(toHolderLabel(spec, identity), { ...newest, isRevoked });
     }
+    const unidentified = this.#unidentified.get(sequence);
+    if (unidentified !== undefined) this.#unidentified.set(sequence, { ...unidentified, isRevoked });
     if (seal === undefined || sequence < (this.#lastSeal?.sequence ?? 0)) return;
     const { issuerFingerprint } = seal;
     this.#lastSeal = { sequence, time: toSeconds(seal.time) * 1000, issuerFingerprint };
@@ -134,22 +155,28 @@ export class RegisterIndex {
     this.#head = undefined;
   }
 
-  #add(spec: IssuedCertificateSpec): void {
-    const { sequence, removed } = spec;
+  #add(record: IssuedCertificate): void {
+    const { spec } = record;
+    const { sequence, removed, isCA } = spec;
     if (removed !== undefined) return;
+    const identity = readIdentity(record);
     const [since, until] = [toSeconds(spec.notBefore), toSeconds(spec.notAfter)];
     const next = { sequence, since, until, isRevoked: false };
     const issuer = toIssuerKey(spec);
-    const subject = toSubjectKey(spec);
-    let bySubject = this.#newest.get(issuer);
-    if (bySubject === undefined) this.#newest.set(issuer, bySubject = new Map());
-    const known = bySubject.get(subject);
-    if (known === undefined || isNewer(next, known)) bySubject.set(subject, next);
+    if (identity === undefined && isCA !== true) this.#unidentified.set(sequence, { ...next, signerName: issuer });
+    const holder = toHolderLabel(spec, identity);
+    let byHolder = this.#newest.get(issuer);
+    if (byHolder === undefined) this.#newest.set(issuer, byHolder = new Map());
+    const known = byHolder.get(holder);
+    if (known === undefined || isNewer(next, known)) byHolder.set(holder, next);
   }
 
-  #remove(spec: IssuedCertificateSpec): void {
-    const bySubject = this.#newest.get(toIssuerKey(spec));
-    if (bySubject?.get(toSubjectKey(spec))?.sequence === spec.sequence) bySubject.delete(toSubjectKey(spec));
+  #remove(record: IssuedCertificate): void {
+    const { spec } = record;
+    this.#unidentified.delete(spec.sequence);
+    const byHolder = this.#newest.get(toIssuerKey(spec));
+    const holder = toHolderLabel(spec, readIdentity(record));
+    if (byHolder?.get(holder)?.sequence === spec.sequence) byHolder.delete(holder);
   }
 }
 
@@ -172,10 +199,19 @@ function toIssuerKey({ signerName, source }: Partial<IssuedCertificateSpec>): st
   return signerName ?? source ?? "";
 }
 
+/** Returns a text for the user of a certificate, which no other user has; without a user, its subject or its names. */
+function toHolderLabel(spec: Partial<IssuedCertificateSpec>, identity: IdentifiedUser | undefined): string {
+  const { username = "", groups = [] } = identity ?? {};
+  return username === "" ? toSubjectLabel(spec) : cut(formatName({ commonName: username, organizations: groups }));
+}
+
 /** Returns the subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
-export function toSubjectKey(spec: Partial<IssuedCertificateSpec>): string {
+export function toSubjectLabel(spec: Partial<IssuedCertificateSpec>): string {
   const { subject, dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
-  const name = subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(",");
-  if (name.length <= MAX_SUBJECT_LENGTH) return name;
-  return `${name.slice(0, MAX_SUBJECT_LENGTH)}… ${createHash("sha256").update(name).digest("hex")}`;
+  return cut(subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(","));
+}
+
+function cut(text: string): string {
+  if (text.length <= MAX_LABEL_LENGTH) return text;
+  return `${text.slice(0, MAX_LABEL_LENGTH)}… ${createHash("sha256").update(text).digest("hex")}`;
 }

@@ -12,10 +12,12 @@ import type { Clock, Random } from "../../core/ports.ts";
 import {
   type CertificateDescription,
   createRecord,
+  createRecordStatus,
   describeIssued,
   formatRecordName,
   hashRecord,
 } from "../../core/register/record.ts";
+import { readIdentity } from "../../core/register/identity.ts";
 import { issuedCertificates } from "../registry/issuedcertificates.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
 import { followStorage } from "../storage/follow.ts";
@@ -194,7 +196,7 @@ export class Register implements Disposable {
       const object: IssuedCertificate = {
         metadata: { name, uid: createUid(random), creationTimestamp: formatTime(now) },
         spec: last,
-        status: {},
+        status: createRecordStatus(description),
       };
       writes.push({ kind: "create", key: `${REGISTER_PREFIX}${name}`, object });
     }
@@ -210,7 +212,7 @@ export class Register implements Disposable {
   }
 
   #findReplaced(description: CertificateDescription): string | undefined {
-    const newest = this.index.findNewest(description);
+    const newest = this.index.findNewest(description, readIdentity({ spec: description, status: description }));
     if (newest === undefined || newest.since > Date.parse(description.notBefore ?? "") / 1000) return undefined;
     return formatRecordName(newest.sequence);
   }

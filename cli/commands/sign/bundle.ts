@@ -15,7 +15,7 @@ import type { Authority } from "../../../core/pki/authority.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
 import { encodeIssued } from "../../../core/pki/authority_chain.ts";
-import { formatName } from "../../../core/pki/names.ts";
+import { readIdentity } from "../../../core/register/identity.ts";
 import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
 import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../authority/issued_log.ts";
@@ -145,7 +145,7 @@ function parseRequests(bundle: OpenBundle, file: string): RequestBundle {
 
 async function decideAll({ header, requests }: RequestBundle, desk: Desk): Promise<readonly DecidedRequest[]> {
   const signed = new Map(desk.records.map((record) => [record.spec.request?.uid, record]));
-  const bySubject = Map.groupBy(desk.records, ({ spec }) => spec.subject ?? "");
+  const byUser = Map.groupBy(desk.records, (record) => readIdentity(record)?.username);
   const server = splitHosts(
     URL.canParse(header.server) ? [withoutBrackets(new URL(header.server).hostname)] : [],
   );
@@ -153,8 +153,9 @@ async function decideAll({ header, requests }: RequestBundle, desk: Desk): Promi
   for (const request of requests) {
     const record = signed.get(request.uid);
     const { csr, facts } = request;
-    // Without policies only the certificates of the same subject matter, and a register may hold very many.
-    const records = desk.policies.policies.length > 0 ? desk.records : bySubject.get(formatName(facts.subject)) ?? [];
+    // Without policies only the certificates of the same user and of unknown ones matter, and a register may hold very many.
+    const ofUser = [facts.subject.commonName, undefined].flatMap((username) => byUser.get(username) ?? []);
+    const records = desk.policies.policies.length > 0 ? desk.records : ofUser;
     const judged = { csr, request: facts, ...desk.policies, records, server, now: desk.io.clock.now() };
     const { warning, verdict } = judgeOfflineRequest(judged);
     const decision: BundleDecision = record !== undefined

@@ -22,7 +22,7 @@ import {
 } from "../../../core/offline/request_file.ts";
 import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
-import { createRecord, describeIssued, formatRecordName } from "../../../core/register/record.ts";
+import { createRecord, createRecordStatus, describeIssued, formatRecordName } from "../../../core/register/record.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
@@ -319,12 +319,13 @@ function toRecord(
   sequence: number,
   issuedAt: Date,
 ): IssuedCertificate {
+  const description = describeIssued(leaf, origin);
   return {
     apiVersion: formatApiVersion(issuedCertificateKind),
     kind: issuedCertificateKind.kind,
     metadata: { name: formatRecordName(sequence) },
-    spec: createRecord(describeIssued(leaf, origin), { sequence, issuedAt }),
-    status: {},
+    spec: createRecord(description, { sequence, issuedAt }),
+    status: createRecordStatus(description),
   };
 }
 

@@ -21,7 +21,7 @@ const issuedCertificateSchema: ObjectSchema = {
       number: 3,
       type: message(() => issuedCertificateStatusSchema),
       presence: "always",
-      description: "The revocation of the certificate, and the seal of the register.",
+      description: "The user that the certificate identifies, its revocation, and the seal of the register.",
     },
   },
 };
@@ -241,8 +241,14 @@ const removedRecordsSchema: MessageSchema = {
 
 const issuedCertificateStatusSchema: MessageSchema = {
   name: "tlsboot.v1alpha1.IssuedCertificateStatus",
-  description: "The mutable part of a record.",
+  description: "The part of a record that its hash does not cover.",
   fields: {
+    identifies: {
+      number: 4,
+      type: message(() => recordedIdentitySchema),
+      presence: "optional",
+      description: "The user that the certificate identifies. Absent in records of earlier versions.",
+    },
     revocation: {
       number: 1,
       type: message(() => certificateRevocationSchema),
@@ -260,6 +266,21 @@ const issuedCertificateStatusSchema: MessageSchema = {
       type: message(() => nodeRecoveryBindingSchema),
       presence: "optional",
       description: "The key for which a node requested its next certificate with this one, which had expired.",
+    },
+  },
+};
+
+const recordedIdentitySchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RecordedIdentity",
+  description: "The user that a certificate identifies. Without a user name, it identifies none.",
+  fields: {
+    username: { number: 1, type: STRING, presence: "omitempty", description: "Name of the user." },
+    groups: {
+      number: 2,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Groups of the user.",
     },
   },
 };

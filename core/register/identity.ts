@@ -1,0 +1,102 @@
+/**
+ * The user that a certificate identifies. The API server authenticates a client certificate by `identifyCertificate`, and
+ * the record of a certificate holds what that function found when it was issued, in `status.identifies`. Everything that
+ * looks for the certificates of a user, a group or a node reads it with `readIdentity`.
+ *
+ * The field is outside of the spec because a build that does not know it drops it in etcd, where objects are protobuf, and
+ * must still compute the hash that the next record holds. The subject in the spec, which the hash covers, binds the field:
+ * `verifyRecords` compares the two.
+ */
+import type { IssuedCertificateSpec, IssuedCertificateStatus, RecordedIdentity } from "../kube/tlsboot_v1alpha1.ts";
+import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
+import { isRecord } from "../lib/record.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { parseFormattedName } from "../pki/names.ts";
+
+/** The name and the groups by which a credential identifies its user. The name is empty when there is no user. */
+export type IdentifiedUser = Pick<UserInfo, "username" | "groups">;
+
+/** The result of identifying a certificate; one without a common name has no user. */
+export type CertificateUser =
+  | { readonly kind: "user"; readonly user: UserInfo }
+  | { readonly kind: "none" }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Subject attribute that holds the user's uid (apimachinery `pkg/apis/asn1`). */
+const UID_OID = "1.3.6.1.4.1.57683.2";
+
+/**
+ * Identifies the user of a certificate: the CN, each O in the order of the certificate, the uid attribute and the
+ * fingerprint (`apiserver/pkg/authentication/request/x509/x509.go`).
+ */
+export function identifyCertificate(leaf: Pick<CertificateFacts, "subject" | "sha256Fingerprint">): CertificateUser {
+  const { username, groups } = identifySubject(leaf);
+  if (username === "") return { kind: "none" };
+  const { otherAttributes } = leaf.subject;
+  const uid = findUid(otherAttributes.filter(({ oid }) => oid === UID_OID).map(({ value }) => value));
+  if (!uid.ok) return { kind: "failed", reason: uid.error };
+  const extra = { [CREDENTIAL_ID_KEY]: [`X509SHA256=${leaf.sha256Fingerprint}`] };
+  return { kind: "user", user: { username, uid: uid.value, groups, extra } };
+}
+
+function identifySubject({ subject }: Pick<CertificateFacts, "subject">): IdentifiedUser {
+  return { username: subject.commonName, groups: subject.organizations };
+}
+
+function findUid(values: readonly (string | undefined)[]): Result<string, string> {
+  const [uid] = values;
+  if (values.length === 0) return ok("");
+  if (values.includes(undefined) || uid === undefined) return err("unable to parse UID into a string");
+  if (values.length > 1) return err(`expected 1 UID, but found multiple: [${values.join(" ")}]`);
+  return uid === "" ? err("UID cannot be an empty string") : ok(uid);
+}
+
+/**
+ * Describes the user of a certificate for its record. The server refuses a certificate with a malformed uid, but it is
+ * recorded as its user's, so that it is found with the others.
+ */
+export function describeIdentity(certificate: Pick<CertificateFacts, "subject">): RecordedIdentity {
+  const { username, groups } = identifySubject(certificate);
+  return {
+    ...(username === "" ? {} : { username }),
+    ...(groups.length === 0 ? {} : { groups }),
+  };
+}
+
+/**
+ * Reads the user of a record; undefined when it cannot be determined, which must never be taken for a certificate without a
+ * user. A record of an earlier build has only the text of `formatName`, which has one meaning (`parseFormattedName`). The
+ * certificate itself is stored with its request only, which is deleted within hours.
+ */
+export function readIdentity(
+  { spec, status }: {
+    readonly spec: Pick<IssuedCertificateSpec, "subject" | "fingerprint">;
+    readonly status?: Pick<IssuedCertificateStatus, "identifies">;
+  },
+): IdentifiedUser | undefined {
+  const { identifies } = status ?? {};
+  return identifies === undefined ? readSubjectText(spec) : parseRecordedIdentity(identifies);
+}
+
+/** Checks the types too, because a log of records is a file that can be edited. */
+function parseRecordedIdentity(identifies: unknown): IdentifiedUser | undefined {
+  const { username = "", groups = [] } = isRecord(identifies) ? identifies : { username: undefined, groups: null };
+  const isList = Array.isArray(groups) && groups.every((group) => typeof group === "string");
+  return typeof username === "string" && isList ? { username, groups } : undefined;
+}
+
+/** The end of a subject that was cut in the file from which a record was migrated (`toSubjectLabel` in the server). */
+const CUT = /… [0-9a-f]{64}$/;
+
+/** Reads the user from the subject of a record as `formatName` wrote it; undefined for any other text. */
+export function readSubjectText(
+  { subject = "", fingerprint }: Pick<IssuedCertificateSpec, "subject" | "fingerprint">,
+): IdentifiedUser | undefined {
+  // Only a migrated record has no fingerprint. Its subject can be cut, or be the alternative names.
+  if (fingerprint === undefined && (subject === "" || CUT.test(subject))) return undefined;
+  const attributes = parseFormattedName(subject);
+  if (attributes === undefined) return undefined;
+  const username = attributes.find(({ type }) => type === "CN")?.value ?? "";
+  return { username, groups: attributes.filter(({ type }) => type === "O").map(({ value }) => value) };
+}

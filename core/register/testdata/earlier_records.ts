@@ -1,0 +1,41 @@
+/**
+ * A register as commit ea5dc07e wrote it: the JSON of each record, and its value in etcd as base64. The records have no
+ * `status.identifies`, which came later.
+ */
+
+/** The hash of the last record, as that commit computed it. */
+export const EARLIER_HEAD = "099edd178e8629e22107b21f22bd16acd43e39b75c86911ff06bc5a3d5e6bab3";
+
+/** The records in their order. */
+export const EARLIER_RECORDS: readonly { readonly json: string; readonly protobuf: string }[] = [
+  {
+    json:
+      '{"spec":{"sequence":1,"serialNumber":"0a01","fingerprint":"4e3aff4b572c63793453ff254d3f31b197d02a35cea769c2cc790a172619b78c","issuer":"CN=test-ca","issuerFingerprint":"a5b6e5677b9afefef6ea7160d707ab9dabed6420e0d34db96f187be282339f8e","signerName":"kubernetes.io/kube-apiserver-client","subject":"CN=system:node:n1,O=system:nodes","usages":["digital signature","client auth"],"publicKeyFingerprint":"c5eaed504775db78cc19f17a4786300e4c55c3ea1d7c0ad74198437963b325b9","notBefore":"2026-11-28T02:00:00Z","notAfter":"2027-11-28T02:00:00Z","issuedAt":"2026-11-28T02:00:00Z","source":"CertificateSigningRequest","requester":{"username":"root"}},"status":{}}',
+    protobuf:
+      "azhzAAolChB0bHNib290L3YxYWxwaGExEhFJc3N1ZWRDZXJ0aWZpY2F0ZRLlAwpGCgowMDAwMDAwMDAxEgAaACIAKiRhMDAwODdmYi1mNzQ3LTRjYjgtYWRmZS03NDdkMjM2NzNmMjcyADgAQggIoOuo2AYQABKYAwgBEgAaBDBhMDEiQDRlM2FmZjRiNTcyYzYzNzkzNDUzZmYyNTRkM2YzMWIxOTdkMDJhMzVjZWE3NjljMmNjNzkwYTE3MjYxOWI3OGMqCkNOPXRlc3QtY2EyQGE1YjZlNTY3N2I5YWZlZmVmNmVhNzE2MGQ3MDdhYjlkYWJlZDY0MjBlMGQzNGRiOTZmMTg3YmUyODIzMzlmOGU6I2t1YmVybmV0ZXMuaW8va3ViZS1hcGlzZXJ2ZXItY2xpZW50QiBDTj1zeXN0ZW06bm9kZTpuMSxPPXN5c3RlbTpub2Rlc2oRZGlnaXRhbCBzaWduYXR1cmVqC2NsaWVudCBhdXRocAB6QGM1ZWFlZDUwNDc3NWRiNzhjYzE5ZjE3YTQ3ODYzMDBlNGM1NWMzZWExZDdjMGFkNzQxOTg0Mzc5NjNiMzI1YjmCAQgIoOuo2AYQAIoBCAig0q3nBhAAkgEICKDrqNgGEACaARlDZXJ0aWZpY2F0ZVNpZ25pbmdSZXF1ZXN0qgEQCgRyb290EgAiACoAMgA6ALoBABoAGgAiAA==",
+  },
+  {
+    json:
+      '{"spec":{"sequence":2,"previousHash":"eebec64840a337c02c05f82c7c876dfea0752b48bb2d6370ebd43cfcfc6c887b","serialNumber":"0a02","fingerprint":"622bc91c73bf9d8ed4948ca80bc6d9cc2606fdffee717e478422e5e20e7aa800","issuer":"CN=test-ca","issuerFingerprint":"a5b6e5677b9afefef6ea7160d707ab9dabed6420e0d34db96f187be282339f8e","signerName":"kubernetes.io/kube-apiserver-client","subject":"CN=al,O=,O=grp","usages":["digital signature","client auth"],"publicKeyFingerprint":"4627e20d48573cf13063761efee1ecb829bd002a6c22e6b77f2023b720dafc1a","notBefore":"2026-11-28T02:00:00Z","notAfter":"2027-11-28T02:00:00Z","issuedAt":"2026-11-28T02:00:00Z","source":"CertificateSigningRequest","requester":{"username":"root"}},"status":{}}',
+    protobuf:
+      "azhzAAolChB0bHNib290L3YxYWxwaGExEhFJc3N1ZWRDZXJ0aWZpY2F0ZRKTBApGCgowMDAwMDAwMDAyEgAaACIAKiQ3ZDExNjVjNC00OTMwLTRhNmQtOTdjYy00YjM0YTg4YmMyMzEyADgAQggIoOuo2AYQABLGAwgCEkBlZWJlYzY0ODQwYTMzN2MwMmMwNWY4MmM3Yzg3NmRmZWEwNzUyYjQ4YmIyZDYzNzBlYmQ0M2NmY2ZjNmM4ODdiGgQwYTAyIkA2MjJiYzkxYzczYmY5ZDhlZDQ5NDhjYTgwYmM2ZDljYzI2MDZmZGZmZWU3MTdlNDc4NDIyZTVlMjBlN2FhODAwKgpDTj10ZXN0LWNhMkBhNWI2ZTU2NzdiOWFmZWZlZjZlYTcxNjBkNzA3YWI5ZGFiZWQ2NDIwZTBkMzRkYjk2ZjE4N2JlMjgyMzM5ZjhlOiNrdWJlcm5ldGVzLmlvL2t1YmUtYXBpc2VydmVyLWNsaWVudEIOQ049YWwsTz0sTz1ncnBqEWRpZ2l0YWwgc2lnbmF0dXJlagtjbGllbnQgYXV0aHAAekA0NjI3ZTIwZDQ4NTczY2YxMzA2Mzc2MWVmZWUxZWNiODI5YmQwMDJhNmMyMmU2Yjc3ZjIwMjNiNzIwZGFmYzFhggEICKDrqNgGEACKAQgIoNKt5wYQAJIBCAig66jYBhAAmgEZQ2VydGlmaWNhdGVTaWduaW5nUmVxdWVzdKoBEAoEcm9vdBIAIgAqADIAOgC6AQAaABoAIgA=",
+  },
+  {
+    json:
+      '{"spec":{"sequence":3,"previousHash":"1f54c8d7b6fe57319ea0cd51816b5905197b087bf07d4eff41342f0c8cecbd15","serialNumber":"0a03","fingerprint":"0a313fd624fb1a567d17033f2525990de437bb369689eb6ab7c40085a87f22fa","issuer":"CN=test-ca","issuerFingerprint":"a5b6e5677b9afefef6ea7160d707ab9dabed6420e0d34db96f187be282339f8e","signerName":"kubernetes.io/kube-apiserver-client","subject":"CN=system:node:m1,C=,O=system:nodes","usages":["digital signature","client auth"],"publicKeyFingerprint":"c9a436a85afbfd62669d73fb8355043e3caa2b41978342ad0cd533a7480d8a6a","notBefore":"2026-11-28T02:00:00Z","notAfter":"2027-11-28T02:00:00Z","issuedAt":"2026-11-28T02:00:00Z","source":"CertificateSigningRequest","requester":{"username":"root"}},"status":{}}',
+    protobuf:
+      "azhzAAolChB0bHNib290L3YxYWxwaGExEhFJc3N1ZWRDZXJ0aWZpY2F0ZRKoBApGCgowMDAwMDAwMDAzEgAaACIAKiRiODc0YzVmZS0zZGMxLTQ3NTItYTkzZi0yNmI5OTMyMDQzMGMyADgAQggIoOuo2AYQABLbAwgDEkAxZjU0YzhkN2I2ZmU1NzMxOWVhMGNkNTE4MTZiNTkwNTE5N2IwODdiZjA3ZDRlZmY0MTM0MmYwYzhjZWNiZDE1GgQwYTAzIkAwYTMxM2ZkNjI0ZmIxYTU2N2QxNzAzM2YyNTI1OTkwZGU0MzdiYjM2OTY4OWViNmFiN2M0MDA4NWE4N2YyMmZhKgpDTj10ZXN0LWNhMkBhNWI2ZTU2NzdiOWFmZWZlZjZlYTcxNjBkNzA3YWI5ZGFiZWQ2NDIwZTBkMzRkYjk2ZjE4N2JlMjgyMzM5ZjhlOiNrdWJlcm5ldGVzLmlvL2t1YmUtYXBpc2VydmVyLWNsaWVudEIjQ049c3lzdGVtOm5vZGU6bTEsQz0sTz1zeXN0ZW06bm9kZXNqEWRpZ2l0YWwgc2lnbmF0dXJlagtjbGllbnQgYXV0aHAAekBjOWE0MzZhODVhZmJmZDYyNjY5ZDczZmI4MzU1MDQzZTNjYWEyYjQxOTc4MzQyYWQwY2Q1MzNhNzQ4MGQ4YTZhggEICKDrqNgGEACKAQgIoNKt5wYQAJIBCAig66jYBhAAmgEZQ2VydGlmaWNhdGVTaWduaW5nUmVxdWVzdKoBEAoEcm9vdBIAIgAqADIAOgC6AQAaABoAIgA=",
+  },
+  {
+    json:
+      '{"spec":{"sequence":4,"previousHash":"89ea40443cdf0ef7538d1f4dbec78c25c5bd5b3e9e2e672a7495fb0aa9c22122","serialNumber":"0a04","fingerprint":"451442c5243082f3c7d9e981d41797f1c3162a4077d579916fa21bf4cdef6cf6","issuer":"CN=test-ca","issuerFingerprint":"a5b6e5677b9afefef6ea7160d707ab9dabed6420e0d34db96f187be282339f8e","signerName":"kubernetes.io/kube-apiserver-client","subject":"CN=a\\\\,b\\\\\\\\\\\\+#\\\\;\\\\01é\\\\c2\\\\85\\\\ ,O=\\\\#y,O=\\\\ x\\\\ ,SERIALNUMBER=5","usages":["digital signature","client auth"],"publicKeyFingerprint":"eae3bdd5128249519c44da4f46ea47e6b522d0e493cbe6685eecf780a0f3e357","notBefore":"2026-11-28T02:00:00Z","notAfter":"2027-11-28T02:00:00Z","issuedAt":"2026-11-28T02:00:00Z","source":"CertificateSigningRequest","requester":{"username":"root"}},"status":{}}',
+    protobuf:
+      "azhzAAolChB0bHNib290L3YxYWxwaGExEhFJc3N1ZWRDZXJ0aWZpY2F0ZRK9BApGCgowMDAwMDAwMDA0EgAaACIAKiQ5ZmRkM2RmZC1iNzY2LTRkYWQtYjNlYy1iMWViZDVlZjFkMGEyADgAQggIoOuo2AYQABLwAwgEEkA4OWVhNDA0NDNjZGYwZWY3NTM4ZDFmNGRiZWM3OGMyNWM1YmQ1YjNlOWUyZTY3MmE3NDk1ZmIwYWE5YzIyMTIyGgQwYTA0IkA0NTE0NDJjNTI0MzA4MmYzYzdkOWU5ODFkNDE3OTdmMWMzMTYyYTQwNzdkNTc5OTE2ZmEyMWJmNGNkZWY2Y2Y2KgpDTj10ZXN0LWNhMkBhNWI2ZTU2NzdiOWFmZWZlZjZlYTcxNjBkNzA3YWI5ZGFiZWQ2NDIwZTBkMzRkYjk2ZjE4N2JlMjgyMzM5ZjhlOiNrdWJlcm5ldGVzLmlvL2t1YmUtYXBpc2VydmVyLWNsaWVudEI4Q049YVwsYlxcXCsjXDtcMDHDqVxjMlw4NVwgLE89XCN5LE89XCB4XCAsU0VSSUFMTlVNQkVSPTVqEWRpZ2l0YWwgc2lnbmF0dXJlagtjbGllbnQgYXV0aHAAekBlYWUzYmRkNTEyODI0OTUxOWM0NGRhNGY0NmVhNDdlNmI1MjJkMGU0OTNjYmU2Njg1ZWVjZjc4MGEwZjNlMzU3ggEICKDrqNgGEACKAQgIoNKt5wYQAJIBCAig66jYBhAAmgEZQ2VydGlmaWNhdGVTaWduaW5nUmVxdWVzdKoBEAoEcm9vdBIAIgAqADIAOgC6AQAaABoAIgA=",
+  },
+  {
+    json:
+      '{"spec":{"sequence":5,"previousHash":"6c31b42cf7dbca17298a06062b156b6d2e9081c117d43122af3b299e6283c0c3","serialNumber":"0a05","fingerprint":"81a62f3d1fba633a136c9eb01b959ae622b8ad269c334e385052f335c5cb427a","issuer":"CN=test-ca","issuerFingerprint":"a5b6e5677b9afefef6ea7160d707ab9dabed6420e0d34db96f187be282339f8e","signerName":"kubernetes.io/kube-apiserver-client","dnsNames":["web"],"usages":["digital signature","client auth"],"publicKeyFingerprint":"06a8a54df1b74697785ae79242c93861ea5aaab12cc6922ee5e7f73cb8f9e486","notBefore":"2026-11-28T02:00:00Z","notAfter":"2027-11-28T02:00:00Z","issuedAt":"2026-11-28T02:00:00Z","source":"CertificateSigningRequest","requester":{"username":"root"}},"status":{}}',
+    protobuf:
+      "azhzAAolChB0bHNib290L3YxYWxwaGExEhFJc3N1ZWRDZXJ0aWZpY2F0ZRKKBApGCgowMDAwMDAwMDA1EgAaACIAKiRkZTRiZTE4Mi1lZmI0LTRhYWQtYjIyMS1mYTI5NjMxZTY2NTMyADgAQggIoOuo2AYQABK9AwgFEkA2YzMxYjQyY2Y3ZGJjYTE3Mjk4YTA2MDYyYjE1NmI2ZDJlOTA4MWMxMTdkNDMxMjJhZjNiMjk5ZTYyODNjMGMzGgQwYTA1IkA4MWE2MmYzZDFmYmE2MzNhMTM2YzllYjAxYjk1OWFlNjIyYjhhZDI2OWMzMzRlMzg1MDUyZjMzNWM1Y2I0MjdhKgpDTj10ZXN0LWNhMkBhNWI2ZTU2NzdiOWFmZWZlZjZlYTcxNjBkNzA3YWI5ZGFiZWQ2NDIwZTBkMzRkYjk2ZjE4N2JlMjgyMzM5ZjhlOiNrdWJlcm5ldGVzLmlvL2t1YmUtYXBpc2VydmVyLWNsaWVudEIASgN3ZWJqEWRpZ2l0YWwgc2lnbmF0dXJlagtjbGllbnQgYXV0aHAAekAwNmE4YTU0ZGYxYjc0Njk3Nzg1YWU3OTI0MmM5Mzg2MWVhNWFhYWIxMmNjNjkyMmVlNWU3ZjczY2I4ZjllNDg2ggEICKDrqNgGEACKAQgIoNKt5wYQAJIBCAig66jYBhAAmgEZQ2VydGlmaWNhdGVTaWduaW5nUmVxdWVzdKoBEAoEcm9vdBIAIgAqADIAOgC6AQAaABoAIgA=",
+  },
+];
