@@ -18,6 +18,7 @@ import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/supp
 import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { type Storage, type Write, WriteRefusedError } from "../storage/storage.ts";
+import type { RegisterIndex } from "./index.ts";
 import { Register, REGISTER_PREFIX } from "./register.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -330,4 +331,48 @@ test("Register.ensureRecorded() records a certificate once, also after a restart
     records.map(({ spec }) => [spec.source, spec.isCA, spec.issuerFingerprint === ca.certificate.sha256Fingerprint]),
     [["ca", true, true], ["kubeconfig", undefined, true]],
   );
+});
+
+test("Register has the newest certificate of a user whatever else its subject says, and lists those of unknown users", async () => {
+  await using storage = createMemoryStorage({ clock });
+  using register = await openRegister(storage);
+  const signerName = "kubernetes.io/kube-apiserver-client-kubelet";
+  const n1 = { username: "system:node:n1", groups: ["system:nodes"] };
+  const subjects = [
+    "CN=system:node:n1,O=system:nodes",
+    "CN=system:node:n1,C=,O=system:nodes,OU=ok",
+    "CN=system:node:n2,O=system:nodes",
+    "CN=system:node:n1,O=system:masters",
+    "CN=system:node:n1",
+    "CN=a,CN=b",
+  ];
+  for (const [index, subject] of subjects.entries()) {
+    const notBefore = `2026-01-0${index + 1}T00:00:00Z`;
+    const position = { signerName, subject, notBefore, notAfter: "2027-01-01T00:00:00Z" };
+    await register.record({ fingerprint: `f${index}`, ...position }, []);
+  }
+  const check = (index: RegisterIndex) => {
+    assert.equal(index.findNewest({ signerName }, n1)?.sequence, 2);
+    assert.equal(index.findNewest({ signerName }, { ...n1, groups: [] })?.sequence, 5);
+    assert.equal(index.findNewest({ signerName: "example.com/x" }, n1), undefined);
+    assert.deepEqual([...index.listUnidentified()].map(({ sequence, isRevoked }) => [sequence, isRevoked]), [[
+      6,
+      false,
+    ]]);
+  };
+  check(register.index);
+  const records = await readChain(storage);
+  assert.equal(records[1]?.spec.replaces, "0000000001");
+  using again = await openRegister(storage);
+  check(again.index);
+  // The user in the status counts, and not the subject.
+  const status = { identifies: { username: "system:node:n3", groups: ["system:nodes"] } };
+  const last = await storage.get(`${REGISTER_PREFIX}0000000006`);
+  assert.ok(last);
+  await storage.update(last.key, { ...last.object, status: { revocation: { name: "r" } } } as never, last.revision);
+  assert.deepEqual([...register.index.listUnidentified()].map(({ isRevoked }) => isRevoked), [true]);
+  await register.record({ fingerprint: "f7", signerName, notBefore: null, notAfter: null, ...status }, []);
+  assert.equal(register.index.findNewest({ signerName }, { ...n1, username: "system:node:n3" })?.sequence, 7);
+  await storage.delete(last.key, (await storage.get(last.key))!.revision);
+  assert.deepEqual([...register.index.listUnidentified()], []);
 });
