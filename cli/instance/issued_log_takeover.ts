@@ -7,7 +7,8 @@ import { type FileHandle, open } from "node:fs/promises";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { decodeObject } from "../../core/kube/codec/decode.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
-import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { isRecord } from "../../core/lib/record.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { Register } from "../../server/register/register.ts";
 import type { Part } from "./parts.ts";
@@ -84,18 +85,23 @@ class Takeover implements Part {
     const { clock, logger } = this.#deps;
     const oldest = clock.now().getTime() - retentionMs;
     await Promise.all(lines.map(async (line, index) => {
-      const spec = parseSpec(line);
-      if (typeof spec === "string") {
+      const record = parseRecord(line);
+      if (typeof record === "string") {
         logger.error("a line of the issued log is not a record", {
           path,
           line: this.#done.lines + index + 1,
-          reason: spec,
+          reason: record,
         });
         return;
       }
-      const { sequence: _sequence, previousHash: _hash, replaces: _replaces, issuedAt, ...description } = spec;
-      if (Date.parse(spec.notAfter ?? "") < oldest) return;
-      await register.record(description, [], issuedAt === null ? undefined : new Date(issuedAt));
+      const { sequence: _sequence, previousHash: _hash, replaces: _replaces, issuedAt, ...certificate } = record.spec;
+      if (Date.parse(certificate.notAfter ?? "") < oldest) return;
+      const { identifies } = record.status;
+      await register.record(
+        { ...certificate, ...(identifies === undefined ? {} : { identifies }) },
+        [],
+        issuedAt === null ? undefined : new Date(issuedAt),
+      );
     }));
     const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
     this.#done = { bytes: this.#done.bytes + bytes, lines: this.#done.lines + lines.length };
@@ -111,15 +117,18 @@ async function readLines(handle: FileHandle, from: number): Promise<readonly str
   return end < 0 ? [] : piece.toString("utf8", 0, end).split("\n");
 }
 
-/** Parses the spec of a line as the API would; the text says what is wrong with it. */
-function parseSpec(line: string): IssuedCertificateSpec | string {
+/** Parses the record in a line as the API would, of its status only the user; the text says what is wrong with it. */
+function parseRecord(line: string): IssuedCertificate | string {
   try {
     const record: unknown = JSON.parse(line);
-    const value = { ...Object(record), metadata: {}, status: {} };
+    const status: unknown = isRecord(record) ? record["status"] : undefined;
+    const identifies = isRecord(status) ? status["identifies"] : undefined;
+    const value = { ...Object(record), metadata: {}, status: { identifies } };
     // The object has the fields of the kind's schema, which are those of its type.
-    const { spec } = decodeObject(issuedCertificateKind.schema, value).object as unknown as IssuedCertificate;
-    if (!/^[0-9a-f]{64}$/.test(spec.fingerprint ?? "")) return "it has no fingerprint of a certificate";
-    return spec.issuedAt !== null && Number.isNaN(Date.parse(spec.issuedAt)) ? "it has no time" : spec;
+    const decoded = decodeObject(issuedCertificateKind.schema, value).object as unknown as IssuedCertificate;
+    const { fingerprint = "", issuedAt } = decoded.spec;
+    if (!/^[0-9a-f]{64}$/.test(fingerprint)) return "it has no fingerprint of a certificate";
+    return issuedAt !== null && Number.isNaN(Date.parse(issuedAt)) ? "it has no time" : decoded;
   } catch (error) {
     return getErrorMessage(error);
   }

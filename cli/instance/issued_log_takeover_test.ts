@@ -61,6 +61,10 @@ test("takeOverIssuedLog() records each line once, with the time of its signature
     (await one.read()).map(({ spec }) => [spec.sequence, spec.serialNumber, spec.source, spec.subject, spec.issuedAt]),
     [[1, "01", "sign", "CN=alice", "2026-11-25T12:00:00Z"], [2, "02", "sign", "CN=bob", "2026-11-25T12:00:00Z"]],
   );
+  assert.deepEqual(
+    (await one.read()).map(({ status }) => status.identifies),
+    [{ username: "alice" }, { username: "bob" }],
+  );
 });
 
 test("takeOverIssuedLog() takes new lines each minute, and a file that replaces the old one", async () => {

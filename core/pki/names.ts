@@ -126,7 +126,7 @@ export interface FormattedAttribute {
 }
 
 const SHORT_NAMES: ReadonlySet<string> = new Set(ATTRIBUTE_TYPES.map(({ short }) => short));
-const FORMATTED_ATTRIBUTE = /^([A-Z]+|\d+(?:\.\d+)+)=(.*)$/s;
+const OID = /^\d+(?:\.\d+)+$/;
 
 /**
  * Parses the text of `formatName`; undefined for a text that it does not write. It is strict so that the text has one
@@ -135,11 +135,12 @@ const FORMATTED_ATTRIBUTE = /^([A-Z]+|\d+(?:\.\d+)+)=(.*)$/s;
 export function parseFormattedName(text: string): readonly FormattedAttribute[] | undefined {
   const attributes: FormattedAttribute[] = [];
   for (const part of text === "" ? [] : splitAtCommas(text)) {
-    const [, type = "", raw = ""] = FORMATTED_ATTRIBUTE.exec(part) ?? [];
-    const value = unescapeValue(raw);
-    const isOnce = type === "CN" || type === "SERIALNUMBER";
-    if (!SHORT_NAMES.has(type) && (!type.includes(".") || FIELD_OF.has(type))) return undefined;
+    const end = part.indexOf("=");
+    const [type, raw] = [part.slice(0, Math.max(end, 0)), part.slice(end + 1)];
+    if (!SHORT_NAMES.has(type) && (!OID.test(type) || FIELD_OF.has(type))) return undefined;
+    const value = PLAIN.test(raw) ? raw : unescapeValue(raw);
     if (escapeValue(value) !== raw) return undefined;
+    const isOnce = type === "CN" || type === "SERIALNUMBER";
     if (isOnce && (value === "" || attributes.some((other) => other.type === type))) return undefined;
     attributes.push({ type, value });
   }
@@ -148,6 +149,7 @@ export function parseFormattedName(text: string): readonly FormattedAttribute[] 
 
 /** Splits a text at the commas that no backslash escapes. */
 function splitAtCommas(text: string): readonly string[] {
+  if (!text.includes("\\")) return text.split(",");
   const parts: string[] = [];
   let start = 0;
   for (let at = 0; at < text.length; at++) {
@@ -224,8 +226,12 @@ function listValues(name: SubjectFields, field: keyof SubjectFields): readonly s
   return typeof value === "string" ? [value] : value;
 }
 
+/** Matches most values, in which nothing is escaped. */
+const PLAIN = /^[\w.:@*/-]*$/;
+
 /** Escapes a value (RFC 4514 §2.4), and control characters in hexadecimal so that the name stays on one line. */
 function escapeValue(value: string): string {
+  if (PLAIN.test(value)) return value;
   return value
     .replace(/[\\,+"<>;]/g, "\\$&")
     .replace(/^[# ]| $/g, "\\$&")

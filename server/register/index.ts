@@ -109,8 +109,9 @@ export class RegisterIndex {
       const record = object as IssuedCertificate;
       last = record.spec;
       this.certificates.put(record);
-      this.#add(record);
-      this.#noteStatus(record);
+      const holder = readHolder(record);
+      this.#add(last, holder);
+      this.#noteStatus(record, holder);
     }
     this.#setLast(last);
   }
@@ -121,7 +122,7 @@ export class RegisterIndex {
       const name = key.slice(key.lastIndexOf("/") + 1);
       if (spec === undefined || spec.removed !== undefined) this.certificates.remove(name);
       if (previous === undefined && spec !== undefined) {
-        this.#add(current!.object as IssuedCertificate);
+        this.#add(spec, readHolder(current!.object as IssuedCertificate));
         this.#setLast(spec);
       } else if (previous !== undefined && (spec === undefined || spec.removed !== undefined)) {
         this.#remove(previous.object as IssuedCertificate);
@@ -129,19 +130,18 @@ export class RegisterIndex {
       if (current === undefined) continue;
       const record = current.object as IssuedCertificate;
       this.certificates.put(record);
-      this.#noteStatus(record);
+      this.#noteStatus(record, readHolder(record));
       for (const listener of this.#listeners) listener(record);
     }
   }
 
-  #noteStatus(record: IssuedCertificate): void {
-    const { spec, status: { seal, revocation } } = record;
+  #noteStatus({ spec, status: { seal, revocation } }: IssuedCertificate, { label }: Holder): void {
     const { sequence } = spec;
-    const identity = readIdentity(record);
-    const newest = this.findNewest(spec, identity);
+    const byHolder = this.#newest.get(toIssuerKey(spec));
+    const newest = byHolder?.get(label);
     const isRevoked = revocation !== undefined;
     if (newest?.sequence === sequence && newest.isRevoked !== isRevoked) {
-      this.#newest.get(toIssuerKey(spec))?.set(toHolderLabel(spec, identity), { ...newest, isRevoked });
+      byHolder?.set(label, { ...newest, isRevoked });
     }
     const unidentified = this.#unidentified.get(sequence);
     if (unidentified !== undefined) this.#unidentified.set(sequence, { ...unidentified, isRevoked });
@@ -155,28 +155,25 @@ export class RegisterIndex {
     this.#head = undefined;
   }
 
-  #add(record: IssuedCertificate): void {
-    const { spec } = record;
+  #add(spec: IssuedCertificateSpec, { isKnown, label }: Holder): void {
     const { sequence, removed, isCA } = spec;
     if (removed !== undefined) return;
-    const identity = readIdentity(record);
     const [since, until] = [toSeconds(spec.notBefore), toSeconds(spec.notAfter)];
     const next = { sequence, since, until, isRevoked: false };
     const issuer = toIssuerKey(spec);
-    if (identity === undefined && isCA !== true) this.#unidentified.set(sequence, { ...next, signerName: issuer });
-    const holder = toHolderLabel(spec, identity);
+    if (!isKnown && isCA !== true) this.#unidentified.set(sequence, { ...next, signerName: issuer });
     let byHolder = this.#newest.get(issuer);
     if (byHolder === undefined) this.#newest.set(issuer, byHolder = new Map());
-    const known = byHolder.get(holder);
-    if (known === undefined || isNewer(next, known)) byHolder.set(holder, next);
+    const known = byHolder.get(label);
+    if (known === undefined || isNewer(next, known)) byHolder.set(label, next);
   }
 
   #remove(record: IssuedCertificate): void {
     const { spec } = record;
     this.#unidentified.delete(spec.sequence);
     const byHolder = this.#newest.get(toIssuerKey(spec));
-    const holder = toHolderLabel(spec, readIdentity(record));
-    if (byHolder?.get(holder)?.sequence === spec.sequence) byHolder.delete(holder);
+    const { label } = readHolder(record);
+    if (byHolder?.get(label)?.sequence === spec.sequence) byHolder.delete(label);
   }
 }
 
@@ -197,6 +194,17 @@ function toSeconds(time: string | null | undefined): number {
 /** Signer names contain a slash, and sources do not. */
 function toIssuerKey({ signerName, source }: Partial<IssuedCertificateSpec>): string {
   return signerName ?? source ?? "";
+}
+
+/** The holder of a certificate: a text for its user, and whether the user is known. */
+interface Holder {
+  readonly isKnown: boolean;
+  readonly label: string;
+}
+
+function readHolder(record: IssuedCertificate): Holder {
+  const identity = readIdentity(record);
+  return { isKnown: identity !== undefined, label: toHolderLabel(record.spec, identity) };
 }
 
 /** Returns a text for the user of a certificate, which no other user has; without a user, its subject or its names. */
