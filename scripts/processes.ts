@@ -37,8 +37,12 @@ export async function mustRun(
 }
 
 /** Runs a program that must succeed; the error holds its output when it does not. */
-export async function runQuietly(command: string, args: readonly string[], stdin = ""): Promise<void> {
-  const { code, output } = await capture(command, args, stdin);
+export async function runQuietly(
+  command: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly stdin?: string } = {},
+): Promise<void> {
+  const { code, output } = await capture(command, args, options);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${output}`);
 }
 
@@ -48,7 +52,7 @@ export function runAside(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  return capture(command, args, "", env);
+  return capture(command, args, { env });
 }
 
 export interface Ended {
@@ -59,12 +63,16 @@ export interface Ended {
 function capture(
   command: string,
   args: readonly string[],
-  stdin: string,
-  env: Readonly<Record<string, string>> = {},
+  { cwd, env = {}, stdin = "" }: {
+    readonly cwd?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly stdin?: string;
+  },
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       stdio: ["pipe", "pipe", "pipe"],
+      ...(cwd === undefined ? {} : { cwd }),
       env: { ...process.env, ...env },
     });
     let output = "";

@@ -1,29 +1,16 @@
 import assert from "node:assert/strict";
-import { cp } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
+import { copyBuildInputs } from "../../tests/support/checkout.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { bundle, findAssets, findNeeds } from "./bundle.ts";
-
-const INPUTS = ["cli", "client", "controllers", "core", "server", "deno.json", "node_modules"];
-
-/** Deno locks the folder of packages with files that come and go. */
-function isInput(path: string): boolean {
-  return !basename(path).startsWith(".deno.lock");
-}
 
 test("bundle() makes the same bytes from the same sources in another folder", async () => {
   await using folder = await createTempFolder();
   const facts = { commit: "0123456789abcdef", date: "2026-01-31T12:00:00Z" };
-  for (const name of INPUTS) {
-    await cp(join(process.cwd(), name), folder.join(name), {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: isInput,
-    });
-  }
+  await copyBuildInputs(folder.path);
   const [here, there] = await Promise.all([bundle(process.cwd(), facts), bundle(folder.path, facts)]);
   assert.deepEqual([...here.scripts.keys()], [...there.scripts.keys()]);
   for (const [name, code] of here.scripts) assert.ok(code === there.scripts.get(name), `${name} differs`);

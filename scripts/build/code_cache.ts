@@ -12,6 +12,13 @@ export function canHaveCodeCache({ platform, nodeVersion }: Target): boolean {
 }
 
 /**
+ * The flag of V8 that makes a cache from the same scripts the same bytes each time: the seed of its hash tables, which
+ * decides their order in a cache, is fixed, and nothing runs on other threads. The seed itself is not in a cache, and V8
+ * takes the cache without the flag, too.
+ */
+const SAME_EACH_TIME = "--predictable";
+
+/**
  * Makes caches beside the wrapped scripts in a folder, with what the commands call that a person waits for. Servers are
  * not among them: every start reads all of the caches of its scripts. The program is the bundle, as Node runs it.
  */
@@ -20,6 +27,7 @@ export async function writeCodeCaches(program: string, scripts: string, data: st
   await using server = start(node, [program, "up", "--data-dir", data, "--secure-port", "0"]);
   await server.waitFor(/is up at https:\/\//);
   const commands = [["version"], ["--help"], ["get", "csr", "--data-dir", data]];
-  const lines = commands.map((words) => JSON.stringify(words)).join("\n");
-  await runQuietly(node, [join(process.cwd(), "scripts", "build", "warm_up.ts"), scripts], lines);
+  const stdin = commands.map((words) => JSON.stringify(words)).join("\n");
+  const warmUp = join(process.cwd(), "scripts", "build", "warm_up.ts");
+  await runQuietly(node, [SAME_EACH_TIME, warmUp, scripts], { stdin });
 }

@@ -2,7 +2,7 @@
 import { createReadStream, createWriteStream } from "node:fs";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { runQuietly } from "../processes.ts";
 import { ensureNode, hostPlatform, YOUNG_GENERATION_FLAG } from "./node_runtime.ts";
@@ -48,13 +48,16 @@ async function copyInPieces(from: string, to: string): Promise<void> {
   await pipeline(createReadStream(from), createWriteStream(to));
 }
 
-/** The blob's form belongs to the version of Node, so that version makes it; it runs on the host. */
+/**
+ * The blob's form belongs to the version of Node, so that version makes it; it runs on the host. The blob has the path of
+ * the loader as it is given here: relative to the folder, the path is the same in every build.
+ */
 async function writeBlob(target: Target, parts: Parts, folder: string): Promise<string> {
   const [config, output] = [join(folder, `${target.name}.json`), join(folder, `${target.name}.blob`)];
   await writeFile(
     config,
     JSON.stringify({
-      main: parts.loader,
+      main: relative(folder, parts.loader),
       output,
       disableExperimentalSEAWarning: true,
       useCodeCache: false,
@@ -71,7 +74,8 @@ async function writeBlob(target: Target, parts: Parts, folder: string): Promise<
       assets: parts.assets,
     }),
   );
-  await runQuietly(await ensureNode(hostPlatform(), target.nodeVersion), ["--experimental-sea-config", config]);
+  const node = await ensureNode(hostPlatform(), target.nodeVersion);
+  await runQuietly(node, ["--experimental-sea-config", config], { cwd: folder });
   return output;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Makes V8's code caches for the scripts of a bundle, with the functions in them that the given commands call. Runs on
- * the Node that the caches are for: V8 takes none from another version or processor.
+ * the Node that the caches are for: V8 takes none from another version or processor. Which functions are called, and so
+ * the caches, must not depend on the builder: its environment is replaced.
  *
  * Usage: warm_up.ts FOLDER, where the wrapped scripts lie, with command lines as JSON lists on stdin, a line each
  */
@@ -27,6 +28,9 @@ async function main(): Promise<void> {
   for (const [name, script] of scripts) writeFileSync(join(folder, toCodeCacheName(name)), script.createCachedData());
 }
 
+/** The environment of the commands. */
+const ENV = { HOME: "/root", PATH: "/usr/bin:/bin" };
+
 /** Runs the program with a process that ends nothing and writes nowhere; answers the exit code. */
 function runOnce(compile: (name: string) => Script, argv: readonly string[]): Promise<number> {
   const requireBuiltIn = createNodeRequire(process.execPath);
@@ -41,6 +45,7 @@ function runOnce(compile: (name: string) => Script, argv: readonly string[]): Pr
     };
     const own = Object.create(process, {
       argv: { value: ["tlsboot", "tlsboot", ...argv] },
+      env: { value: ENV },
       stdout: { value: nowhere },
       stderr: { value: nowhere },
       on: { value: () => own },
