@@ -1,6 +1,6 @@
 /** The versions of the program: what `tlsboot version` prints, and what API servers read. */
 import { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "../core/version.ts";
-import { BUILD } from "./build.ts";
+import { BUILD, type BuildCommit, UNKNOWN_BUILD } from "./build.ts";
 
 /** The User-Agent header. Kubernetes uses the part before the slash as the field manager. */
 export const USER_AGENT = `tlsboot/${TLSBOOT_VERSION}`;
@@ -48,3 +48,40 @@ export function getVersionFacts(versions: RuntimeVersions): VersionFacts {
     ...(runtime.name === "Deno" || versions["openssl"] === undefined ? {} : { opensslVersion: versions["openssl"] }),
   };
 }
+
+/** The system that a program runs on, in Node's words. */
+export interface HostSystem {
+  readonly platform: string;
+  readonly arch: string;
+  readonly versions: RuntimeVersions;
+}
+
+/**
+ * Describes the API server, as `/version` answers: the Kubernetes release of the API, with the tlsboot release as build
+ * metadata. What Go calls its version and compiler are those of the JavaScript runtime here.
+ */
+export function createVersionInfo(
+  { commit, date }: BuildCommit,
+  { platform, arch, versions }: HostSystem,
+): Readonly<Record<string, string>> {
+  const runtime = getRuntime(versions);
+  const isKnown = commit !== UNKNOWN_BUILD.commit;
+  return {
+    major: "1",
+    minor: "37",
+    emulationMajor: "1",
+    emulationMinor: "37",
+    minCompatibilityMajor: "1",
+    minCompatibilityMinor: "36",
+    gitVersion: GIT_VERSION,
+    gitCommit: isKnown ? commit.replace(/-modified$/, "") : "",
+    gitTreeState: !isKnown ? "" : commit.endsWith("-modified") ? "dirty" : "clean",
+    buildDate: date === UNKNOWN_BUILD.date ? "1970-01-01T00:00:00Z" : date,
+    goVersion: `${runtime.name.toLowerCase()}${runtime.version}`,
+    compiler: "v8",
+    platform: `${GO_NAMES.get(platform) ?? platform}/${GO_NAMES.get(arch) ?? arch}`,
+  };
+}
+
+/** The names of systems and processors that Go calls differently. */
+const GO_NAMES: ReadonlyMap<string, string> = new Map([["win32", "windows"], ["x64", "amd64"]]);

@@ -1,6 +1,6 @@
 /** The API server of an instance, with the limits of this machine and the version that it reports. */
+import process from "node:process";
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
-import { GIT_VERSION } from "../../core/version.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import type { SigningRequestLimits } from "../../server/admission/signing_requests.ts";
 import type { AuditOptions } from "../../server/http/audit.ts";
@@ -12,7 +12,9 @@ import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import type { Register } from "../../server/register/register.ts";
 import { type Server, type ServiceAccountOptions, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
+import { BUILD } from "../build.ts";
 import { getOpenFilesLimit } from "../system.ts";
+import { createVersionInfo } from "../version.ts";
 import type { ControllerDeps } from "./deps.ts";
 
 /** The address, the certificates and the authentication of the server. */
@@ -52,7 +54,7 @@ export function startApiServer(
   return startServer({
     ...settings,
     ...deps,
-    version: VERSION,
+    version: createVersionInfo(BUILD, process),
     ...(openFiles === undefined ? {} : { connectionLimits: { maxConnections: computeConnectionLimit(openFiles) } }),
   });
 }
@@ -64,20 +66,3 @@ function computeConnectionLimit(openFiles: number): number {
 
 const RESERVED_FILES = 96;
 const MIN_CONNECTIONS = 16;
-
-/** The content of `/version`: the Kubernetes release of the API, with the tlsboot release as build metadata. */
-const VERSION: Readonly<Record<string, string>> = {
-  major: "1",
-  minor: "37",
-  emulationMajor: "1",
-  emulationMinor: "37",
-  minCompatibilityMajor: "1",
-  minCompatibilityMinor: "36",
-  gitVersion: GIT_VERSION,
-  gitCommit: "",
-  gitTreeState: "clean",
-  buildDate: "1970-01-01T00:00:00Z",
-  goVersion: "",
-  compiler: "",
-  platform: "",
-};
