@@ -51,6 +51,13 @@ export function formatCompatibility(
     ...clients.map(({ client, shown, test }) => `| ${client} | ${shown} | \`${test}\` |`),
     "",
     ...formatVersions(versions),
+    "## Metrics",
+    "",
+    "`/metrics` is always text (`text/plain; version=0.0.4`), whatever the request accepts. kube-apiserver also has " +
+    "protobuf, with native histograms; tlsboot has neither, on purpose. Prometheus falls back to text by itself. A " +
+    "client that reads protobuf only, such as the test `[sig-instrumentation] NativeHistograms [Beta]` of Kubernetes, " +
+    "cannot read the metrics of tlsboot.",
+    "",
     "## APIs",
     "",
     "Each entry of a cell was seen to be answered as kube-apiserver answers it.",
