@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { CONTACT } from "../scripts/package/contact.ts";
 import { ROOT } from "./support/child.ts";
 
 /** The pages: those at the top, all below `docs`, and those that packages carry. */
@@ -95,4 +96,9 @@ test("no page shows a line of npx that would run a package of others under our n
     }
   }
   assert.deepEqual(risky, []);
+});
+
+test("SECURITY.md names the address of the maintainers, or says that there is none", async () => {
+  const page = await readFile(join(ROOT, "SECURITY.md"), "utf8");
+  assert.ok(page.includes(CONTACT === "" ? "no address for private reports yet" : CONTACT));
 });

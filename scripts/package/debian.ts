@@ -8,27 +8,32 @@ import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { createDeb } from "./deb.ts";
-import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
+import { compressed, CONFIGURATION_FILE, file, packageFiles, readEdition } from "./package_files.ts";
+import { CONTACT } from "./contact.ts";
 import { parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
+
+/** Debian wants an address. RFC 2606 reserves `.invalid` for those that cannot exist. */
+const MAINTAINER = `The tlsboot authors <${CONTACT === "" ? "none@tlsboot.invalid" : CONTACT}>`;
 
 async function main(): Promise<void> {
   const { dist, revision } = parsePackageFlags();
   const root = process.cwd();
   const facts = readBuildFacts(root);
   const version = `${TLSBOOT_VERSION}-${revision}`;
-  const beside = await packageFiles(root, readEdition(facts));
-  const control = await readFile(join(root, "packaging", "debian", "control"), "utf8");
-  const scripts = Object.fromEntries(
-    await Promise.all(
-      SCRIPTS.map(async (name) => [name, await readFile(join(root, "packaging", "debian", name), "utf8")] as const),
-    ),
-  );
+  const read = (name: string) => readFile(join(root, "packaging", "debian", name), "utf8");
+  const beside = [
+    ...await packageFiles(root, readEdition(facts)),
+    compressed("usr/share/doc/tlsboot/changelog.Debian.gz", renderChangelog(version, buildSeconds(facts))),
+    file("usr/share/lintian/overrides/tlsboot", await read("lintian-overrides")),
+  ];
+  const control = (await read("control")).replace("@version@", version).replace("@maintainer@", MAINTAINER);
+  const scripts = Object.fromEntries(await Promise.all(SCRIPTS.map(async (name) => [name, await read(name)] as const)));
   for (const { architecture, program } of await readLinuxPrograms(dist)) {
     const deb = createDeb({
       files: [{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...beside],
-      control: control.replace("@version@", version).replace("@architecture@", architecture),
+      control: control.replace("@architecture@", architecture),
       scripts,
       configurationFiles: [CONFIGURATION_FILE],
       modifiedSeconds: buildSeconds(facts),
@@ -37,6 +42,16 @@ async function main(): Promise<void> {
     await writeFile(path, deb);
     process.stdout.write(`${path}: ${(deb.length / 1e6).toFixed(1)} MB\n`);
   }
+}
+
+/** Renders Debian's own changelog (deb-changelog(5)). */
+function renderChangelog(version: string, seconds: number): string {
+  const date = new Date(seconds * 1000).toUTCString().replace("GMT", "+0000");
+  return [
+    `tlsboot (${version}) unstable; urgency=medium\n`,
+    "  * See /usr/share/doc/tlsboot/changelog.gz.\n",
+    ` -- ${MAINTAINER}  ${date}\n`,
+  ].join("\n");
 }
 
 main().catch((error: unknown) => {

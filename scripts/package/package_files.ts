@@ -35,8 +35,11 @@ export function readEdition({ date }: BuildCommit): ManEdition {
   return { version: TLSBOOT_VERSION, date: date === UNKNOWN_BUILD.date ? "" : date.slice(0, 10) };
 }
 
-/** The name by which kubectl finds the program as `kubectl tlsboot`. */
-const KUBECTL_PLUGIN: PackageFile = { path: "usr/bin/kubectl-tlsboot", mode: 0o777, target: "tlsboot" };
+/** The name by which kubectl finds the program as `kubectl tlsboot`, and its manual page. */
+const KUBECTL_PLUGIN: readonly PackageFile[] = [
+  { path: "usr/bin/kubectl-tlsboot", mode: 0o777, target: "tlsboot" },
+  { path: "usr/share/man/man1/kubectl-tlsboot.1.gz", mode: 0o777, target: "tlsboot.1.gz" },
+];
 
 /** Returns the files, in no order; their paths are Debian's. */
 export async function packageFiles(root: string, edition: ManEdition): Promise<readonly PackageFile[]> {
@@ -49,7 +52,7 @@ export async function packageFiles(root: string, edition: ManEdition): Promise<r
   const completion = (shell: "bash" | "zsh" | "fish", path: string): PackageFile =>
     file(`usr/share/${path}`, renderCompletionScript(shell, COMMAND_TABLE.program));
   return [
-    KUBECTL_PLUGIN,
+    ...KUBECTL_PLUGIN,
     ...await Promise.all(systemd),
     ...pages,
     completion("bash", "bash-completion/completions/tlsboot"),
@@ -65,10 +68,12 @@ export async function packageFiles(root: string, edition: ManEdition): Promise<r
   ];
 }
 
-function file(path: string, text: string): PackageFile {
+/** Makes a file of text. */
+export function file(path: string, text: string): PackageFile {
   return { path, mode: 0o644, data: Buffer.from(text) };
 }
 
-function compressed(path: string, text: string): PackageFile {
+/** Makes a compressed file of text; its name ends with `.gz`. */
+export function compressed(path: string, text: string): PackageFile {
   return { path, mode: 0o644, data: gzipSync(text, { level: 9 }) };
 }

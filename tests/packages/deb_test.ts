@@ -98,6 +98,11 @@ test("the package is the same bytes each time", async () => {
   );
 });
 
+test("lintian has no error and no warning about it", async () => {
+  const { stdout } = await runProgram("lintian", ["--allow-root", folder.join("share", toFileName(1))]);
+  assert.equal(stdout, "");
+});
+
 test("it installs: program, user, units, pages, completion, licences", async () => {
   await root.run(`dpkg -i /tmp/share/${toFileName(1)}`);
   assert.equal(await root.run("dpkg --verify tlsboot"), "");

@@ -24,8 +24,8 @@ const PROGRAMS = ["python3-kubernetes"];
 const CONTAINERS = ["podman", "runc", "docker-compose"];
 /** The manager of services that runs the units, and a client that asks whether they are ready. */
 const SERVICES = ["systemd", "curl"];
-/** What makes and installs RPM packages, and readers of the languages in which Homebrew and Nix describe one. */
-const PACKAGERS = ["rpm", "ruby", "nix-bin"];
+/** What checks Debian packages, makes and installs RPM packages, and reads the languages of Homebrew and Nix. */
+const PACKAGERS = ["lintian", "rpm", "ruby", "nix-bin"];
 /** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
 
