@@ -1,5 +1,6 @@
 /** A release is checked by building it again: one commit gives the same file in any folder and environment. */
 import assert from "node:assert/strict";
+import type { Buffer } from "node:buffer";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -10,12 +11,16 @@ import { copyBuildInputs } from "../support/checkout.ts";
 import { ROOT, runProgram } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 
+const NAME = `tlsboot-${TLSBOOT_VERSION}-linux-${process.arch}`;
+
 test("a second build in another folder and another environment is the released file, byte for byte", async () => {
   await using folder = await createTempFolder();
   const checkout = folder.join("a", "checkout", "elsewhere");
   await mkdir(folder.join("temporary"));
   await copyBuildInputs(checkout);
   const { commit, date } = readBuildFacts(ROOT);
+  const version = await runProgram(join(ROOT, "dist", NAME), ["version", "-o", "json"]);
+  assert.equal(JSON.parse(version.stdout).commit, commit, "dist is of another commit: run deno task build first");
   const { code, stderr } = await runProgram(process.execPath, ["run", "-A", "--no-check", "scripts/build.ts"], {
     cwd: checkout,
     env: {
@@ -28,9 +33,10 @@ test("a second build in another folder and another environment is the released f
     },
   });
   assert.equal(code, 0, stderr);
-  const name = `tlsboot-${TLSBOOT_VERSION}-linux-${process.arch}`;
-  const [released, rebuilt] = await Promise.all([ROOT, checkout].map((root) => readFile(join(root, "dist", name))));
-  assert.ok(released!.equals(rebuilt!), `the two builds of ${commit} differ`);
-  // A path of the builder would be a difference on the next machine.
-  for (const path of [folder.path, ROOT, "/tlsboot-build-"]) assert.ok(!rebuilt!.includes(path), `it has "${path}"`);
+  const [released, rebuilt] = await Promise.all(
+    [ROOT, checkout].map((root) => readFile(join(root, "dist", NAME))),
+  ) as [Buffer, Buffer];
+  assert.ok(released.equals(rebuilt), `the two builds of ${commit} differ`);
+  // On the next machine a path would be another one.
+  for (const path of [folder.path, ROOT, "/tlsboot-build-"]) assert.ok(!rebuilt.includes(path), `it has "${path}"`);
 });
