@@ -6,6 +6,7 @@ import {
   evaluatePolicies,
   findDenialRules,
   findPolicyPermissions,
+  listHoldFaults,
   type PolicyVerdict,
 } from "../core/approval/evaluate_policies.ts";
 import { collectPolicyNeeds } from "../core/approval/needs.ts";
@@ -166,9 +167,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
       await events.record(csr, step.report.event, signal);
     }
     if (step.kind !== "keep") return DONE;
-    const isHeld = verdict.trace.some(({ checks }) =>
-      checks.some(({ what, outcome }) => what === "holder" && outcome === "fails")
-    );
+    const isHeld = listHoldFaults(verdict.trace).length > 0;
     return isHeld ? { kind: "requeueAfter", ms: CLAIM_RECHECK_MS } : toOutcome(step.recheck);
   }
 

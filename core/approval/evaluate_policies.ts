@@ -42,6 +42,17 @@ export type PolicyVerdict =
     | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
   );
 
+/**
+ * Lists why a request is left to a person although the requester may have it: a machine that is not expected, and a name that
+ * another machine has.
+ */
+export function listHoldFaults(trace: readonly RuleTrace[]): readonly string[] {
+  const holds = trace.flatMap(({ checks }) => checks).filter(({ what, outcome }) =>
+    (what === "machine" || what === "holder") && outcome === "fails"
+  );
+  return [...new Set(holds.flatMap(({ fault }) => fault ?? []))];
+}
+
 /** The reason of the Denied condition. */
 const POLICY_DENIED = "PolicyDenied";
 

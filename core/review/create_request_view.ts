@@ -1,7 +1,7 @@
 /** Creates the view of a request from what could be read about it. */
 import { computeKeyFingerprint, findClaimedNode } from "../approval/node_claims.ts";
 import type { NodeNames } from "../approval/inventory.ts";
-import type { PolicyVerdict } from "../approval/evaluate_policies.ts";
+import { listHoldFaults, type PolicyVerdict } from "../approval/evaluate_policies.ts";
 import { isSettled } from "../approval/plan_approval.ts";
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../csr/missing_signer.ts";
@@ -181,6 +181,7 @@ function describeReadable(input: RequestViewInput, facts: RequestFacts): Content
       token,
       lastCertificate: last,
       claimed,
+      holds: isSettled(csr) ? [] : listHoldFaults(input.rules?.verdict.trace ?? []),
       earlier,
       others: others ?? [],
       reported: input.reported,

@@ -57,6 +57,13 @@ function record(address: string): Pick<RequestViewInput, "record"> {
   return { record: { metadata: { name: "csr-1" }, spec, status: {} } };
 }
 
+/** Creates the verdict of rules that leave a request to a person. */
+function createHeldRules(what: string, fault: string): RequestViewInput["rules"] {
+  const checks = [{ what, saw: "", outcome: "fails", fault }] as const;
+  const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "pending" }] as const;
+  return { verdict: { kind: "pending", policy: "p", rule: "r", message: fault, trace }, others: [], origin: "p" };
+}
+
 function getKeyFingerprint(csr: CertificateSigningRequest): string {
   const request = parseRequest(csr.spec.request);
   assert.ok(request.ok);
@@ -239,6 +246,18 @@ for (
         "node n7 already has a certificate until 2027-03-01T00:00:00Z, with another key: another machine may be claiming " +
         "the name",
       ],
+    },
+    {
+      name: "a machine that the approver does not expect",
+      options: FIRST,
+      more: { ...register(), rules: createHeldRules("machine", "machine n7 is not in the inventory") },
+      want: ["machine n7 is not in the inventory"],
+    },
+    {
+      name: "a name that another machine has",
+      options: WEB,
+      more: { ...register(), rules: createHeldRules("holder", "web.example.com belongs to another machine") },
+      want: ["web.example.com belongs to another machine"],
     },
     {
       name: "another address than the last time",

@@ -29,6 +29,8 @@ export interface WarningFacts {
   readonly lastCertificate: EarlierCertificate | undefined;
   /** The certificate that another key has for the requested identity, where the requester is not its holder. */
   readonly claimed: EarlierCertificate | undefined;
+  /** Why the approver leaves the request to a person, although the requester may have it. */
+  readonly holds: readonly string[];
   /** Every known certificate that shares the key or a name, the newest first. */
   readonly earlier: readonly EarlierCertificate[];
   readonly others: readonly OtherRequestView[];
@@ -64,6 +66,8 @@ const CHECKS: readonly Warn[] = [
       : [];
   },
   warnOfClaim,
+  // The claim of a node's name is the reason that the approver gives too.
+  ({ claimed, holds }) => claimed === undefined ? holds : [],
   warnOfToken,
   warnOfReservedNames,
   warnOfOtherHolders,

@@ -4,7 +4,10 @@ import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { startTlsboot } from "../support/child.ts";
-import type { CsrOptions } from "../support/csr_builder.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { toBase64 } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
@@ -14,13 +17,14 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 const QUALIFIED = "certificatesigningrequest.certificates.k8s.io";
-const OTHER_KEY: CsrOptions = { keyAlgorithm: "ecdsa-p384" };
 let folder: TempFolder;
 let instance: InstanceProcess;
 
 before(async () => {
   folder = await createTempFolder();
   instance = await startInstanceProcess(folder);
+  // The token that the requests name.
+  assert.equal((await tlsboot("token", "create", "abcdef.0123456789abcdef")).code, 0);
 });
 
 after(async () => {
@@ -32,9 +36,18 @@ function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
 }
 
-/** Sends the request of a machine with a token of the instance. */
-async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
+/** Sends the request of a machine, with a new key and a token of the instance. */
+async function request(name: string, node: string): Promise<void> {
+  const subject = { commonName: `system:node:${node}`, organizations: ["system:nodes"] };
+  const der = createCertificationRequest({ subject }, await generatePrivateKey("ecdsa-p256"));
+  const edit = { request: toBase64(encodePem("CERTIFICATE REQUEST", der)) };
   await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
+}
+
+/** Reads the warnings that `describe csr` shows. */
+async function readWarnings(name: string): Promise<readonly string[]> {
+  const { stdout } = await tlsboot("describe", "csr", name);
+  return [...stdout.matchAll(/^Warning: +(.*)$/gm)].map(([, text = ""]) => text);
 }
 
 async function readConditions(name: string): Promise<string> {
@@ -51,7 +64,7 @@ test("tlsboot approve takes the name of a machine, and says so when its request 
 
 test("tlsboot approve lists the requests of a machine when there are several, and approves none", async () => {
   await request("csr-m2-a", "m2");
-  await request("csr-m2-b", "m2", OTHER_KEY);
+  await request("csr-m2-b", "m2");
   const { code, stdout, stderr } = await tlsboot("approve", "m2");
   assert.deepEqual([code, stdout], [1, ""]);
   assert.match(stderr, /^tlsboot: error: "m2" means more than one request:$/m);
@@ -67,6 +80,47 @@ test("tlsboot approve lists the requests of a machine when there are several, an
   }
   assert.equal((await tlsboot("deny", "csr/csr-m2-b")).code, 0);
   assert.equal((await tlsboot("approve", "m2")).stdout, `${QUALIFIED}/csr-m2-a approved\n`);
+});
+
+test("tlsboot approve shows the warnings of a request, and approves it only when that is confirmed", async () => {
+  await request("csr-w1", "w1");
+  assert.equal((await tlsboot("approve", "w1")).stderr, "");
+  await request("csr-w1-again", "w1");
+  const warning =
+    /^Warning: node w1 already has a certificate until \S+Z, with another key: another machine may be claiming the name\.$/m;
+  const warnings = await readWarnings("csr-w1-again");
+  for (const args of [["w1"], ["csr/csr-w1-again"], ["csr-w1", "node/w1"]]) {
+    const refused = await tlsboot("approve", ...args);
+    assert.equal(refused.code, 3, refused.stderr);
+    assert.doesNotMatch(refused.stdout, /csr-w1-again/);
+    assert.match(refused.stderr, warning);
+    assert.deepEqual(
+      [...refused.stderr.matchAll(/^Warning: (.*)\.$/gm)].map(([, text]) => text),
+      warnings,
+      "describe csr shows the same",
+    );
+    assert.match(
+      refused.stderr,
+      /^csr-w1-again is not approved because of the warning: look at it with tlsboot describe csr csr-w1-again; to approve it all the same: tlsboot approve csr\/csr-w1-again --yes$/m,
+    );
+    assert.equal(await readConditions("csr-w1-again"), "");
+  }
+  const options = { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" }, isTerminal: true };
+  for (const stdin of ["", "\n", "n\n", "maybe\n"]) {
+    const { code, stdout, stderr } = await runCaptured(["approve", "w1"], { ...options, stdin });
+    assert.deepEqual([code, stdout], [3, ""]);
+    assert.match(stderr, warning);
+    assert.match(stderr, /Approve it all the same\? \[y\/N\] csr-w1-again is not approved\n$/);
+  }
+  assert.equal(await readConditions("csr-w1-again"), "");
+  const asked = await runCaptured(["approve", "w1"], { ...options, stdin: "y\n" });
+  assert.deepEqual([asked.code, asked.stdout], [0, `${QUALIFIED}/csr-w1-again approved\n`]);
+  await request("csr-w1-third", "w1");
+  const confirmed = await tlsboot("approve", "w1", "--yes");
+  assert.deepEqual([confirmed.code, confirmed.stdout], [0, `${QUALIFIED}/csr-w1-third approved\n`]);
+  assert.match(confirmed.stderr, warning);
+  // What is decided needs no confirmation.
+  assert.equal((await tlsboot("approve", "csr-w1-third")).stderr, "");
 });
 
 test("tlsboot approve does not take a request that is only called like a machine for the machine", async () => {
@@ -114,6 +168,7 @@ for (
     { name: "no target", args: [], fault: /name a request or a machine, or give --expect/ },
     { name: "a name beside --expect", args: ["m1", "--expect", "m2"], fault: /together with --expect/ },
     { name: "--for without --expect", args: ["m1", "--for", "5m"], fault: /--for has no effect without --expect/ },
+    { name: "--yes beside --expect", args: ["--expect", "m1", "--yes"], fault: /--yes has no effect with --expect/ },
     { name: "no machine", args: ["--expect", "a_b"], fault: /--expect: "a_b" is neither a file nor a machine: / },
   ]
 ) {
@@ -132,7 +187,7 @@ test("tlsboot approve --expect approves machines that ask already or later, once
     { cwd: folder.path },
   );
   await running.waitFor(new RegExp(`${QUALIFIED}/csr-e1 approved \\(e1\\)\n`));
-  await request("csr-e1-again", "e1", OTHER_KEY);
+  await request("csr-e1-again", "e1");
   await running.waitFor(/not approved: csr-e1-again\. e1 has a certificate or an approved request with another key; /);
   await request("csr-e2", "e2");
   await running.waitFor(/csr-e2 approved \(e2\)\n/);
@@ -153,7 +208,7 @@ test("tlsboot approve --expect FILE reports the machines that did not arrive, an
   );
   await request("csr-f1", "f1");
   await request("csr-f2-a", "f2");
-  await request("csr-f2-b", "f2", OTHER_KEY);
+  await request("csr-f2-b", "f2");
   const { code, stdout, stderr } = await tlsboot("approve", "--expect", "inventory.yaml", "--for", "1s");
   assert.equal(code, 3);
   assert.equal(

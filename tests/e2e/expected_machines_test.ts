@@ -104,7 +104,8 @@ test("tlsboot up holds a request with another key for a node that has a certific
   await request("same-n1", "n1", { username: "system:bootstrap:fedcba" });
   await untilIssued("same-n1");
   // A person may know better.
-  assert.equal((await tlsboot("approve", "again-n1")).code, 0);
+  assert.equal((await tlsboot("approve", "again-n1")).code, 3);
+  assert.equal((await tlsboot("approve", "again-n1", "--yes")).code, 0);
   await untilIssued("again-n1");
 });
 

@@ -1,21 +1,27 @@
 /** Approves and denies requests as kubectl does (`pkg/cmd/certificates/certificates.go`), and records who decided. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import type { DecisionText } from "../../../core/approval/conditions.ts";
+import { isSettled } from "../../../core/approval/plan_approval.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { capitalize } from "../../../core/review/words.ts";
 import { approveExpected, readExpected } from "./expect.ts";
 import type { ApproveFlags, DECIDE_FLAGS } from "./flags.ts";
 import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../api/connection.ts";
 import { createApproval, createDenial, type CsrDecision, decideOne } from "../../api/decisions.ts";
-import type { ExitCode } from "../../exit_code.ts";
+import { readApproverSettings } from "../../api/published_settings.ts";
+import { createRequestViews, type RequestViews } from "../../api/request_views.ts";
+import { canAsk, confirm } from "../../confirm.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { CSR_QUALIFIED_KIND, csrPath } from "../../api/csrs.ts";
+import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../api/csrs.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
@@ -40,15 +46,54 @@ export const approveAction: Action<ApproveFlags> = {
       return code;
     }
     const context = { io, isDebug: input.isDebug, signal };
-    const { code, decided } = await decideEach(input.args, api, { ...approval, past: "approved" }, context);
+    const chosen = await readApproverSettings(api, signal);
+    const views = createRequestViews(connection, { chosen, signers: chosen.signers }, io);
+    let isRefused = false;
+    const check = async (csr: CertificateSigningRequest): Promise<boolean> => {
+      const isAccepted = await acceptsWarnings(csr, views, settings.yes, io, signal);
+      isRefused ||= !isAccepted;
+      return isAccepted;
+    };
+    const { code, decided } = await decideEach(input.args, api, { ...approval, past: "approved", check }, context);
     await reportUnsigned(api, decided, io, signal);
-    return code;
+    return code === EXIT.done && isRefused ? EXIT.no : code;
   },
 };
+
+/**
+ * Shows the warnings about a pending request, the same as `describe csr` shows. A request with warnings is approved with
+ * `--yes`, or when the user confirms it on a terminal.
+ */
+async function acceptsWarnings(
+  csr: CertificateSigningRequest,
+  views: RequestViews,
+  isConfirmed: boolean,
+  io: Io,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (isSettled(csr)) return true;
+  const { name, sentence, warnings } = await views.view(csr, signal);
+  if (warnings.length === 0) return true;
+  io.stderr.write(line`${name}: ${capitalize(sentence)}.\n`);
+  for (const warning of warnings) io.stderr.write(line`Warning: ${warning}.\n`);
+  if (isConfirmed) return true;
+  if (canAsk(io)) {
+    if (await confirm("Approve it all the same?", io, signal)) return true;
+    io.stderr.write(line`${name} is not approved\n`);
+    return false;
+  }
+  const word = shellWord(name);
+  io.stderr.write(
+    line`${name} is not approved because of the ${warnings.length === 1 ? "warning" : "warnings"}: look at it with ` +
+      line`tlsboot describe csr ${word}; to approve it all the same: tlsboot approve csr/${word} --yes\n`,
+  );
+  return false;
+}
 
 function checkTargets({ args, settings, origins }: Input<ApproveFlags>): void {
   if (settings.expect.length > 0) {
     if (args.length > 0) throw new UsageError("a name cannot be given together with --expect");
+    if (settings.yes) throw new UsageError("--yes has no effect with --expect");
     return;
   }
   if (origins["for"] !== "default") throw new UsageError("--for has no effect without --expect");
@@ -72,11 +117,16 @@ function getDecisionText({ reason, message }: Input<DecideFlags>["settings"]): P
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
 }
 
-/** Decides each request; `decided` are the names of those that now have the decision. */
+/**
+ * Decides each request that passes the check, if there is one; `decided` are the names of those that now have the decision.
+ */
 async function decideEach(
   args: readonly string[],
   api: ApiClient,
-  decision: CsrDecision & { readonly past: "approved" | "denied" },
+  decision: CsrDecision & {
+    readonly past: "approved" | "denied";
+    readonly check?: (csr: CertificateSigningRequest) => Promise<boolean>;
+  },
   context: Parameters<typeof forEachName>[2],
 ): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
   const { io, signal } = context;
@@ -84,7 +134,10 @@ async function decideEach(
   const findTarget = createTargetFinder(api, io.clock);
   const code = await forEachName(args, async (arg) => {
     const name = await findTarget(arg, signal);
-    const isNew = await decideOne(api, name, decision, io, signal);
+    const csr = decision.check === undefined ? undefined : await getCsrByName(api, name, signal);
+    if (csr !== undefined && await decision.check?.(csr) === false) return;
+    // The user has accepted the warnings about this object, and not about another one of its name.
+    const isNew = await decideOne(api, name, decision, io, signal, { uid: csr?.metadata.uid });
     decided.push(name);
     io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${decision.past}\n`);
   }, context);

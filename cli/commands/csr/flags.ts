@@ -189,6 +189,7 @@ const APPROVE_FLAGS = {
     min: "1s",
     summary: "How long to wait for the machines of --expect.",
   }),
+  yes: switchFlag({ isCommandLineOnly: true, summary: "Approve requests with warnings without asking." }),
 } as const;
 
 /** The type of the flags of `approve`. */
@@ -204,6 +205,9 @@ export const approveCommand = defineCommand({
 
  NAME is the name of a request or of the machine that asks. When it can mean more than one request, they are listed and
  none is approved; csr/NAME and node/NAME are never both.
+
+ The warnings that tlsboot describe csr shows are shown here too, for example that the machine has a valid certificate with
+ another key. A request with a warning is approved when you confirm it on the terminal, or with --yes.
 
  With --expect it approves machines as they arrive, also those that ask already. It approves no renewal, no second key for
  a name that has a valid certificate, and nothing while requests with different keys claim one name.
@@ -222,6 +226,7 @@ export const approveCommand = defineCommand({
   examples: [
     { comment: "Approve the machine n1", command: "tlsboot approve n1" },
     { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
+    { comment: "Approve a request in spite of its warnings", command: "tlsboot approve csr-sqgzp --yes" },
     { comment: "Approve three machines as they arrive", command: "tlsboot approve --expect n1,n2,n3 --for 15m" },
     { comment: "Approve the machines of an inventory", command: "tlsboot approve --expect inventory.yaml --for 1h" },
     {
@@ -232,7 +237,7 @@ export const approveCommand = defineCommand({
   exitCodes: {
     0: "every request is approved, or every expected machine has arrived",
     1: "failed for one or more requests",
-    3: "expected machines did not arrive in time",
+    3: "a request with warnings was not approved, or expected machines did not arrive in time",
   },
 });
 
