@@ -198,7 +198,8 @@ test("tlsboot revoke csr denies a pending request, and revokes the certificate o
   );
   for (const name of ["issued", "deleted"]) {
     await submit(name);
-    await succeed("approve", name);
+    // All requests of this test have one key, of which it warns.
+    await succeed("approve", name, "--yes");
   }
   await succeed("delete", "csr", "deleted");
   const { stdout } = await succeed("revoke", "csr/issued", "csr/deleted");

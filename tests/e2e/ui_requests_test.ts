@@ -108,6 +108,23 @@ test("ui: a request is approved and another one denied, and the audit log names 
   assert.doesNotMatch((await client.send("/requests/to-deny", 200)).body, /Request to-deny is denied\./);
 });
 
+test("ui: a request with warnings is approved when they are confirmed", async () => {
+  const plain = await create("plain");
+  assert.doesNotMatch((await client.send("/requests/plain", 200)).body, /name="confirmed"/);
+  const warned = await create("warned", { usages: ["cert sign"] });
+  const warning = "it asks to issue further certificates \\(usage cert sign\\)";
+  const { body } = await client.send("/requests/warned", 200);
+  assert.match(
+    body,
+    new RegExp(`<li>${warning}</li>.*<input name="confirmed" type="checkbox" value="yes" required`, "s"),
+  );
+  const refused = await client.submit("/requests/warned/approve", 422, seen(warned));
+  assert.match(refused.body, new RegExp(`is not approved: ${warning}.*read the warnings, and confirm them`, "s"));
+  assert.equal((await read("warned")).status.conditions, undefined);
+  await client.submit("/requests/warned/approve", 303, { ...seen(warned), confirmed: "yes" });
+  await client.submit("/requests/plain/approve", 303, seen(plain));
+});
+
 test("ui: what has changed since the user saw it is not decided", async () => {
   const old = await create("changing");
   const labels = { metadata: { labels: { changed: "yes" } } };
@@ -172,7 +189,8 @@ test("ui: a user sees what their rights allow, and reads what is missing", async
   const viewer = await openLink(some);
   assert.match((await viewer.send("/requests", 200)).body, /with the rights of viewer/);
   assert.match((await viewer.send("/requests/guarded", 200)).body, /guarded/);
-  assert.match((await viewer.submit("/requests/guarded/approve", 403, seen(request))).body, /cannot update resource/);
+  const confirmed = { ...seen(request), confirmed: "yes" };
+  assert.match((await viewer.submit("/requests/guarded/approve", 403, confirmed)).body, /cannot update resource/);
   assert.equal((await read("guarded")).status.conditions, undefined);
 });
 

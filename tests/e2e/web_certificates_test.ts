@@ -135,7 +135,7 @@ test("a name belongs to the machine that requested it first", async () => {
 
   // A person gives the name to a machine that was set up anew.
   const [, held = ""] = /request (\S+) made at/.exec(late.stderr) ?? [];
-  await succeed("approve", held);
+  await succeed("approve", held, "--yes");
   await succeed("request", "shop.home.lan", "--out", "late");
 });
 

@@ -49,7 +49,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   await using _second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
   // The inventory lacks the second machine, so a person lets it in.
   await instance.running.waitFor(/CSR held for a person.*machine second is not in the inventory/);
-  const letIn = await runTlsboot(["approve", "second", "--kubeconfig", instance.adminKubeconfig]);
+  const letIn = await runTlsboot(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
   assert.equal(letIn.code, 0, letIn.stderr);
   const foreign = await findServingRequest(kubectl, "second");
   await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
@@ -136,7 +136,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   assert.match(described.stdout, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
   assert.match(described.stdout, /\n {2}Warning +NameClaimed +\S+ +tlsboot-approver +Left pending: n1 already has /);
   assert.match(described.stdout, /\nVerdict: +left pending: n1 already has a certificate until /);
-  const approved = await runTlsboot(["approve", "n1", ...asAdmin]);
+  const approved = await runTlsboot(["approve", "n1", "--yes", ...asAdmin]);
   assert.equal(approved.code, 0, approved.stderr);
   assert.equal((await another.finished()).code, 0);
   // The approver never needed a right that it does not have.

@@ -1,6 +1,7 @@
 /** The page of one request, with the forms that decide it. */
 import { UsageError } from "../../framework/usage_error.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { isSettled } from "../../../core/approval/plan_approval.ts";
 import type { RequestView } from "../../../core/review/request_view.ts";
 import { csrPath, parseCsrNames } from "../../api/csrs.ts";
 import { createApproval, createDenial, decideOne, type SeenRequest } from "../../api/decisions.ts";
@@ -36,7 +37,7 @@ export const requestPage: UiPage = {
           <div id="request-head" data-swap>
             <RequestHead view={view} now={now} />
           </div>
-          <div id="request-forms" data-swap data-key={`${view.state}/${view.uid}/${view.resourceVersion}`}>
+          <div id="request-forms" data-swap data-key={describeForms(view)}>
             {view.state === "pending" ? <DecisionForms view={view} context={context} /> : ""}
           </div>
           <div id="request-details" data-swap>
@@ -60,6 +61,11 @@ async function readView(
   return await createRequestViews(connection, { chosen, signers: chosen.signers }, io).view(csr, signal);
 }
 
+/** Describes what the forms depend on: they are replaced only when it changes. */
+function describeForms({ state, uid, resourceVersion, warnings }: RequestView): string {
+  return [state, uid, resourceVersion, warnings.length === 0 ? "" : "warned"].join("/");
+}
+
 function DecisionForms(
   { view, context }: { readonly view: RequestView; readonly context: UiContext },
 ): UiElement {
@@ -72,6 +78,14 @@ function DecisionForms(
         <h2>Approve</h2>
         <PostForm context={context} action={`${path}/approve`} hidden={hidden}>
           <p>The signer then issues the certificate. An approval cannot be taken back.</p>
+          {view.warnings.length === 0 ? "" : (
+            <p>
+              <label>
+                <input name="confirmed" type="checkbox" value="yes" required />
+                {" I have read the warnings, and approve it all the same"}
+              </label>
+            </p>
+          )}
           <button type="submit">Approve</button>
         </PostForm>
       </div>
@@ -95,11 +109,24 @@ export const approveRequestAction: UiAction = {
   async run(context, form) {
     const { connection: { api }, io, signal } = context;
     const name = readName(context);
+    const seen = readSeen(form);
+    await checkConfirmed(context, name, form);
     const approval = await createApproval(api, UI_TOOL, signal);
-    await decideOne(api, name, approval, io, signal, readSeen(form));
+    await decideOne(api, name, approval, io, signal, seen);
     return moveToRequest(name, `Request ${name} is approved.`);
   },
 };
+
+/** Refuses to approve a request with warnings that the user has not confirmed; there may be new ones since the page was shown. */
+async function checkConfirmed(context: UiContext, name: string, form: URLSearchParams): Promise<void> {
+  if (form.get("confirmed") === "yes") return;
+  const { connection: { api }, signal } = context;
+  const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  if (isSettled(csr)) return;
+  const { warnings: [first] } = await readView(context, csr);
+  if (first === undefined) return;
+  throw new UsageError(`request "${name}" is not approved: ${first}`, "go back, read the warnings, and confirm them");
+}
 
 /** Denies the request that the user has seen, with a reason. */
 export const denyRequestAction: UiAction = {

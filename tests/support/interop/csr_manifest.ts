@@ -9,14 +9,14 @@ export interface ManifestOptions {
   readonly subject?: string;
 }
 
-let key: Promise<string> | undefined;
+const keys = new Map<string, Promise<string>>();
 
-/** `spec.request`: base64 of a PEM request, all with one key. */
+/** `spec.request`: base64 of a PEM request. Each subject has one key. */
 export async function createRequest(subject: string): Promise<string> {
-  key ??= openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-  return Buffer.from(await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", subject], await key)).toString(
-    "base64",
-  );
+  const key = keys.get(subject) ?? openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+  keys.set(subject, key);
+  const request = await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", subject], await key);
+  return Buffer.from(request).toString("base64");
 }
 
 export async function csrManifest(name: string, options: ManifestOptions = {}): Promise<string> {
