@@ -72,7 +72,9 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
       return DONE;
     }
     const decide = (): Promise<Outcome> => decideUnheld(name, csr, plan, signal);
-    return deps.guard === undefined ? await decide() : await deps.guard.guard(name, csr, decide, signal);
+    const deny = (text: DecisionText): Promise<Outcome> =>
+      settle(name, csr, { kind: "deny", text }, { rule: "held requests" }, signal);
+    return deps.guard === undefined ? await decide() : await deps.guard.guard(name, csr, decide, deny, signal);
   }
 
   async function decideUnheld(

@@ -11,6 +11,7 @@ import type { Lookup, NameClaim, NodeCertificate } from "../core/approval/owners
 import { listPastApprovals } from "../core/approval/past_approvals.ts";
 import { createAccessReviewSpec } from "../core/approval/plan_approval.ts";
 import type { Policy } from "../core/approval/policy.ts";
+import type { HeldRequests } from "../core/approval/request_states.ts";
 import { isApproved } from "../core/csr/phase.ts";
 import { type AppError, getErrorMessage } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
@@ -105,6 +106,12 @@ async function review(
     signal.throwIfAborted();
     return { kind: "failed", message: `cannot ask for permission ${permission}: ${getErrorMessage(error)}` };
   }
+}
+
+/** The limits of held requests, and the address from which a request came, where the server of the approver recorded it. */
+export interface HeldLimits {
+  readonly requests: HeldRequests;
+  readonly findAddress?: ((csr: CertificateSigningRequest) => Promise<string | undefined>) | undefined;
 }
 
 /** An index of the approved requests of each requester. */

@@ -10,13 +10,15 @@ import {
   type Hold,
   readRecordedNodeCertificate,
 } from "../core/approval/node_claims.ts";
+import type { DecisionText } from "../core/approval/conditions.ts";
+import { TOO_MANY_HELD } from "../core/approval/request_states.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
 import { createKeyedMutex } from "../core/lib/keyed_mutex.ts";
 import { escapeControls } from "../core/lib/printable.ts";
 import type { Clock, Logger } from "../core/ports.ts";
-import type { PolicySettings } from "./evidence.ts";
+import type { HeldLimits, PolicySettings } from "./evidence.ts";
 import type { Outcome, Trigger } from "./loop.ts";
 import type { NodeCertificates } from "./node_certificates.ts";
 import { backoffMs } from "./queue.ts";
@@ -25,13 +27,14 @@ import type { VerdictEvents } from "./verdict_events.ts";
 /** Holds requests, and decides those for one node one at a time. */
 export interface NodeGuard {
   /**
-   * Calls `decide` unless the request is held. Requests for the same node wait for each other, so that two of them with
-   * different keys are not approved together.
+   * Calls `decide` unless the request is held, or `deny` when too many requests for the node are held. Requests for the same
+   * node wait for each other, so that two of them with different keys are not approved together.
    */
   guard(
     name: string,
     csr: CertificateSigningRequest,
     decide: () => Promise<Outcome>,
+    deny: (text: DecisionText) => Promise<Outcome>,
     signal: AbortSignal,
   ): Promise<Outcome>;
   /** Drops the state of a request that is decided or deleted. */
@@ -47,6 +50,7 @@ export interface NodeGuardDeps {
   readonly certificates: NodeCertificates;
   /** Returns the policies and the inventory at the moment. */
   readonly settings: () => PolicySettings;
+  readonly held: HeldLimits;
   readonly events: VerdictEvents;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -61,11 +65,17 @@ const LONGEST_RECHECK_MS = 10_000;
 
 /** Creates the guard. The controller that runs it must also use its triggers. */
 export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
-  const { certificates, settings, events, clock, logger, onHeld } = deps;
+  const { certificates, settings, held: limits, events, clock, logger, onHeld } = deps;
   const held = new Map<string, { readonly node: string; readonly fault: string; readonly checks: number }>();
   const mutex = createKeyedMutex();
 
-  async function hold(name: string, csr: CertificateSigningRequest, node: string, signal: AbortSignal) {
+  async function hold(
+    name: string,
+    csr: CertificateSigningRequest,
+    node: string,
+    deny: (text: DecisionText) => Promise<Outcome>,
+    signal: AbortSignal,
+  ): Promise<Outcome | undefined> {
     const request = parseRequest(csr.spec.request);
     if (!request.ok) return undefined;
     const { policies, inventory } = settings();
@@ -74,13 +84,21 @@ export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
     const found = decideHold(collectNodeClientSettings(policies), input);
     switch (found.kind) {
       case "none":
-        held.delete(name);
+        forget(name);
         return undefined;
       case "failed":
         return undecided(found.message);
-      case "found":
+      case "found": {
+        const excess = limits.requests.hold(name, [`node ${node}`], await limits.findAddress?.(csr));
+        if (excess !== undefined) return await deny({ reason: TOO_MANY_HELD, message: excess });
         return await keep(name, csr, node, found.value, signal);
+      }
     }
+  }
+
+  function forget(name: string): void {
+    held.delete(name);
+    limits.requests.release(name);
   }
 
   function undecided(message: string): Outcome {
@@ -112,13 +130,13 @@ export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
   }
 
   return {
-    async guard(name, csr, decide, signal) {
+    async guard(name, csr, decide, deny, signal) {
       const request = parseRequest(csr.spec.request);
       const node = request.ok ? findRequestedNode(csr, request.value) : undefined;
       if (node === undefined) return await decide();
-      return await mutex.runExclusive(node, async () => await hold(name, csr, node, signal) ?? await decide());
+      return await mutex.runExclusive(node, async () => await hold(name, csr, node, deny, signal) ?? await decide());
     },
-    forget: (name) => void held.delete(name),
+    forget,
     listHeld: () => [...held.keys()],
     triggers: certificates.changes === undefined ? [] : [{
       changes: certificates.changes,

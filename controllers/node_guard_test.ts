@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { withApproval } from "../core/approval/conditions.ts";
+import { type DecisionText, withApproval } from "../core/approval/conditions.ts";
 import { readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
 import type { Policy } from "../core/approval/policy.ts";
+import { HeldRequests } from "../core/approval/request_states.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
@@ -21,9 +22,10 @@ const SIGNAL = new AbortController().signal;
 const OTHER: CsrOptions = { name: "csr-2", keyAlgorithm: "ecdsa-p384" };
 
 function createWorld(
-  { records, policies = [] }: {
+  { records, policies = [], addresses = new Map() }: {
     readonly records?: NodeCertificatesOptions["records"];
     readonly policies?: readonly Policy[];
+    readonly addresses?: ReadonlyMap<string, string>;
   } = {},
 ) {
   const clock = createFakeClock("2026-06-01T00:00:00Z");
@@ -34,6 +36,10 @@ function createWorld(
   const guard = createNodeGuard({
     certificates,
     settings: () => settings,
+    held: {
+      requests: new HeldRequests(),
+      findAddress: ({ metadata: { name = "" } }) => Promise.resolve(addresses.get(name)),
+    },
     events: {
       record: (_csr, { type, reason, note }) => Promise.resolve(void events.push(`${type} ${reason}: ${note}`)),
     },
@@ -42,7 +48,14 @@ function createWorld(
     onHeld: (reason) => counted.push(reason),
   });
   const decided: string[] = [];
+  const denied: string[] = [];
+  const deny = ({ reason, message }: DecisionText): Promise<Outcome> => {
+    denied.push(`${reason}: ${message}`);
+    return Promise.resolve(DONE);
+  };
   return {
+    denied,
+    deny,
     clock,
     certificates,
     guard,
@@ -52,10 +65,16 @@ function createWorld(
     settings,
     check(csr: CertificateSigningRequest): Promise<Outcome> {
       const name = csr.metadata.name ?? "";
-      return guard.guard(name, csr, () => {
-        decided.push(name);
-        return Promise.resolve(DONE);
-      }, SIGNAL);
+      return guard.guard(
+        name,
+        csr,
+        () => {
+          decided.push(name);
+          return Promise.resolve(DONE);
+        },
+        deny,
+        SIGNAL,
+      );
     },
   };
 }
@@ -105,19 +124,42 @@ test("createNodeGuard() holds machines that the inventory lacks until they are a
   assert.deepEqual(decided, ["csr-1"]);
 });
 
+test("createNodeGuard() denies further requests for a claimed name, until those that are held are decided", async () => {
+  const names = ["a1", "a2", "a3", "a4", "b1"];
+  const addresses = new Map(names.map((name) => [name, name.startsWith("a") ? "10.0.0.9" : "10.0.0.1"]));
+  const { check, certificates, guard, denied } = createWorld({ addresses });
+  await putIssued(certificates);
+  for (const name of names) await check(await buildCsr({ ...OTHER, name }));
+  await check(await buildCsr({ ...OTHER, name: "a1" }));
+  assert.deepEqual(guard.listHeld(), ["a1", "a2", "a3", "b1"]);
+  assert.deepEqual(denied, [
+    "TooManyHeldRequests: 3 requests for node n1 from 10.0.0.9 are held for a person already: request it again when they " +
+    "are decided",
+  ]);
+  guard.forget("a2");
+  await check(await buildCsr({ ...OTHER, name: "a5" }));
+  assert.equal(denied.length, 1, "the address is of a request whose address is not known");
+});
+
 test("createNodeGuard() approves one of two requests for the same name", async () => {
-  const { guard, certificates, decided } = createWorld();
+  const { guard, certificates, decided, deny } = createWorld();
   const both = [await buildCsr(), await buildCsr(OTHER)];
   await Promise.all(both.map((csr) => {
     const name = csr.metadata.name ?? "";
-    return guard.guard(name, csr, async () => {
-      decided.push(name);
-      await settle();
-      const approved = withApproval(csr, { reason: "Test", message: "" });
-      assert.ok(approved.ok);
-      certificates.put(approved.value);
-      return DONE;
-    }, SIGNAL);
+    return guard.guard(
+      name,
+      csr,
+      async () => {
+        decided.push(name);
+        await settle();
+        const approved = withApproval(csr, { reason: "Test", message: "" });
+        assert.ok(approved.ok);
+        certificates.put(approved.value);
+        return DONE;
+      },
+      deny,
+      SIGNAL,
+    );
   }));
   assert.deepEqual([decided, guard.listHeld()], [["csr-1"], ["csr-2"]]);
 });

@@ -10,7 +10,14 @@ import {
   type PolicyVerdict,
 } from "../core/approval/evaluate_policies.ts";
 import { collectPolicyNeeds } from "../core/approval/needs.ts";
-import { MAX_PENDING, planApprovalStep, type Recheck, RequestStates } from "../core/approval/request_states.ts";
+import { listClaimedNames } from "../core/approval/name_claims.ts";
+import {
+  MAX_PENDING,
+  planApprovalStep,
+  type Recheck,
+  RequestStates,
+  TOO_MANY_HELD,
+} from "../core/approval/request_states.ts";
 import { hasCertificate } from "../core/csr/phase.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { AppError } from "../core/errors.ts";
@@ -23,6 +30,7 @@ import {
   type CsrIndex,
   type EvidenceSources,
   gatherPolicyInput,
+  type HeldLimits,
   type NodeWatch,
   type PolicySettings,
   withNeededClaims,
@@ -58,6 +66,7 @@ export interface PolicyApproverDeps {
   readonly index: CsrIndex;
   readonly nodes: NodeWatch;
   readonly sources: Omit<EvidenceSources, "listApproved" | "reported">;
+  readonly held: HeldLimits;
   /** Lists the requests that the node guard holds, which are checked again when the settings change. */
   readonly listHeld?: () => readonly string[];
   /** The present settings; they may change while the approver runs. */
@@ -74,14 +83,12 @@ export interface PolicyApproverDeps {
   readonly maxPending?: number;
 }
 
-/** How often a request for a name that another user holds is checked, because certificates expire and are revoked. */
-const CLAIM_RECHECK_MS = 10_000;
 /** How long a request waits while the nodes are being listed for the first time. */
 const NODE_LIST_WAIT_MS = 250;
 
 /** Creates the policy approver. The controller that runs it must also use its triggers. */
 export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
-  const { settings, events, logger, index, nodes, isDryRun, maxPending = MAX_PENDING } = deps;
+  const { settings, events, logger, index, nodes, held, isDryRun, maxPending = MAX_PENDING } = deps;
   const requests = new RequestStates(maxPending);
   const mutex = createKeyedMutex();
   const claimMutex = createKeyedMutex();
@@ -113,8 +120,9 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
         return { kind: "pending", outcome: DONE };
       }
       const evaluateAll = async (): Promise<PolicyOutcome> => {
-        const verdict = await evaluate(evaluatePolicies, csr, signal);
-        if (verdict === undefined) return { kind: "pending", outcome: DONE };
+        const evaluated = await evaluate(evaluatePolicies, csr, signal);
+        if (evaluated === undefined) return { kind: "pending", outcome: DONE };
+        const verdict = await limitHeld(name, csr, evaluated);
         const outcome = await carryOut(name, csr, verdict, signal);
         return { kind: verdict.kind === "pending" ? "pending" : "settled", outcome };
       };
@@ -166,9 +174,24 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
       logger.info(step.report.log, toLogFields(name, csr, verdict));
       await events.record(csr, step.report.event, signal);
     }
-    if (step.kind !== "keep") return DONE;
-    const isHeld = listHoldFaults(verdict.trace).length > 0;
-    return isHeld ? { kind: "requeueAfter", ms: CLAIM_RECHECK_MS } : toOutcome(step.recheck);
+    return step.kind === "keep" ? toOutcome(step.recheck) : DONE;
+  }
+
+  /** Denies a request that would be held when there are too many already. */
+  async function limitHeld(
+    name: string,
+    csr: CertificateSigningRequest,
+    verdict: PolicyVerdict,
+  ): Promise<PolicyVerdict> {
+    const isHeld = verdict.kind === "pending" && verdict.rule !== undefined && listHoldFaults(verdict.trace).length > 0;
+    const request = isHeld ? parseRequest(csr.spec.request) : undefined;
+    if (!isHeld || request?.ok !== true) {
+      held.requests.release(name);
+      return verdict;
+    }
+    const excess = held.requests.hold(name, listClaimedNames(request.value), await held.findAddress?.(csr));
+    if (excess === undefined) return verdict;
+    return { ...verdict, kind: "deny", rule: verdict.rule, reason: TOO_MANY_HELD, message: excess };
   }
 
   async function reportTooMany(csr: CertificateSigningRequest, requester: string, signal: AbortSignal): Promise<void> {
@@ -187,6 +210,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     deny,
     decide,
     forget(name, settled) {
+      held.requests.release(name);
       requeue.fire(requests.forget(name));
       // A certificate that was just issued is evidence for the next requests of its holder.
       if (settled !== undefined && hasCertificate(settled)) requeue.fire(requests.listPending(getRequester(settled)));
@@ -196,7 +220,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
       { changes: nodes.changes, nameFor: () => requests.list("pending", "simulated") },
       {
         changes: settings.changes,
-        nameFor: () => [...requests.list("pending", "simulated", "unmatched"), ...deps.listHeld?.() ?? []],
+        nameFor: () => [...requests.list("pending", "held", "simulated", "unmatched"), ...deps.listHeld?.() ?? []],
       },
     ],
   };

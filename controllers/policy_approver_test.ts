@@ -8,13 +8,15 @@ import { BUILTIN_POLICIES } from "../core/approval/builtin_policies.ts";
 import type { Inventory } from "../core/approval/inventory.ts";
 import type { ReportingNode } from "../core/approval/node_names.ts";
 import type { Policy } from "../core/approval/policy.ts";
+import { HeldRequests } from "../core/approval/request_states.ts";
+import { createWebPolicy } from "../core/approval/web_certificates.ts";
 import { buildCsr, condition, type CsrOptions, servingOptions } from "../tests/support/csr_builder.ts";
 import { createFakeClock, type FakeClock, settle, until } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createApprover } from "./approver.ts";
-import { createCsrIndex, createNodeWatch, type PolicySettings } from "./evidence.ts";
+import { createCsrIndex, createNodeWatch, type EvidenceSources, type PolicySettings } from "./evidence.ts";
 import { createManualTrigger, runController } from "./loop.ts";
 import { createPolicyApprover } from "./policy_approver.ts";
 import { createVerdictEvents } from "./verdict_events.ts";
@@ -47,6 +49,9 @@ interface InstanceOptions {
   readonly inventory?: Inventory;
   readonly isDryRun?: boolean;
   readonly maxPending?: number;
+  readonly claims?: EvidenceSources["claims"];
+  /** The address from which all requests came. */
+  readonly address?: string;
   /** The watch is so late that it never delivers approved requests. */
   readonly isWatchLate?: boolean;
   readonly server?: () => Promise<{ readonly dns: readonly string[]; readonly ips: readonly string[] }>;
@@ -116,11 +121,13 @@ function run(options: InstanceOptions): Instance {
     nodes: createNodeWatch({ nodes: () => nodes, isNeeded: () => true, clock }),
     sources: {
       certificates: () => ({ kind: "none" }),
+      ...(options.claims === undefined ? {} : { claims: options.claims }),
       reviewer,
       serverNames: options.server ?? (() => Promise.resolve({ dns: [], ips: ["10.0.0.100"] })),
       clock,
     },
     settings: { current: () => current, changes: changed.changes },
+    held: { requests: new HeldRequests(), findAddress: () => Promise.resolve(options.address) },
     events: recorder,
     logger,
     isDryRun,
@@ -387,6 +394,40 @@ test("createPolicyApprover() stops checking a requester with 10,000 pending requ
   for (const { metadata } of csrs) await instance.csrs.delete(metadata.name, new AbortController().signal);
   instance.csrs.put(await buildCsr({ ...SERVING, name: "good" }));
   await until(() => instance.getCondition("good") === "Approved");
+});
+
+test("createPolicyApprover() holds few of 2,000 requests for a name of another machine, and approves an honest one with the same token", async () => {
+  const identity = (name: string, host: string): CsrOptions => ({
+    name,
+    signerName: "kubernetes.io/kube-apiserver-client",
+    commonName: `tlsboot:web:${host}`,
+    organizations: ["tlsboot:web"],
+    dnsNames: [host],
+    groups: ["system:bootstrappers:tlsboot:web"],
+  });
+  const holder = { holder: "tlsboot:web:shop.lan", publicKeyFingerprint: "00", notAfter: undefined };
+  await using instance = run({
+    policies: [createWebPolicy({ domains: ["lan"], networks: [] })],
+    claims: () => Promise.resolve({ kind: "found", value: [{ ...holder, name: "shop.lan" }] }),
+    address: "10.0.0.9",
+  });
+  const { csrs } = instance;
+  const getCondition = (name: string): string =>
+    (csrs.peek(name).status.conditions ?? []).map(({ type, reason, message }) => `${type} ${reason}: ${message}`)
+      .join();
+  const rogue = await buildCsr(identity("rogue", "shop.lan"));
+  const names = Array.from({ length: 2_000 }, (_, index) => `rogue-${index}`);
+  for (const name of names) csrs.put({ ...rogue, metadata: { name } });
+  csrs.put(await buildCsr(identity("honest", "nas.lan")));
+  await until(() => getCondition("honest") !== "");
+  assert.match(getCondition("honest"), /^Approved PolicyApproved: /);
+  await until(() => getCondition("rogue-1999") !== "");
+  const conditions = names.map(getCondition);
+  assert.equal(conditions.filter((text) => text === "").length, 3);
+  assert.deepEqual([...new Set(conditions)].filter((text) => text !== ""), [
+    "Denied TooManyHeldRequests: 3 requests for shop.lan from 10.0.0.9 are held for a person already: request it again " +
+    "when they are decided",
+  ]);
 });
 
 test("createPolicyApprover() checks waiting requests when there are fewer pending ones", async () => {

@@ -9,6 +9,7 @@ import {
   createTokenRbac,
   EVENT_NAMESPACE,
 } from "../../core/approval/rbac.ts";
+import { HeldRequests } from "../../core/approval/request_states.ts";
 import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
@@ -27,13 +28,14 @@ import {
   nodeKind,
   secretKind,
 } from "../../core/kube/kinds/mod.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { Lookup, NameClaim } from "../../core/approval/ownership.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createApprover } from "../../controllers/approver.ts";
-import { createCsrIndex, createNodeWatch, type EvidenceSources } from "../../controllers/evidence.ts";
+import { createCsrIndex, createNodeWatch, type EvidenceSources, type HeldLimits } from "../../controllers/evidence.ts";
 import { runController } from "../../controllers/loop.ts";
 import { createNodeCertificates, type NodeCertificatesOptions } from "../../controllers/node_certificates.ts";
 import { createNodeGuard } from "../../controllers/node_guard.ts";
@@ -55,6 +57,7 @@ import { readRecordedNodeCertificate } from "../../core/approval/node_claims.ts"
 import { formatRecordName } from "../../core/register/record.ts";
 import type { Register } from "../../server/register/register.ts";
 import { issuedCertificates } from "../../server/registry/issuedcertificates.ts";
+import { requestRecords } from "../../server/registry/requestrecords.ts";
 import { toStorageKey } from "../../server/registry/registry.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { Server } from "../../server/server.ts";
@@ -85,6 +88,8 @@ export interface ApproverSettings {
   };
   /** The records of kubelet client certificates at an API, or the register of the same process. */
   readonly register: Pick<NodeCertificatesOptions, "records" | "findRecorded">;
+  /** Finds the address from which a request came, in the storage of the same process. */
+  readonly findAddress?: HeldLimits["findAddress"];
 }
 
 /** Runs the approver until the signal aborts. */
@@ -113,9 +118,11 @@ export async function runApprover(
   });
   const eventStore = createObjectStore<EventV1>(transport, eventV1Kind, { ...deps, namespace: EVENT_NAMESPACE });
   const events = createVerdictEvents({ store: eventStore, instance: hostname(), clock, random, logger });
+  const held: HeldLimits = { requests: new HeldRequests(), findAddress: settings.findAddress };
   const guard = createNodeGuard({
     certificates,
     settings: current,
+    held,
     events,
     clock,
     logger,
@@ -150,6 +157,7 @@ export async function runApprover(
         }
       },
     },
+    held,
     listHeld: () => guard.listHeld(),
     events,
     logger,
@@ -242,6 +250,16 @@ export function searchRegister(
         return found === undefined ? [] : [found];
       });
     },
+  };
+}
+
+/** Finds the address from which a request came, as the server of this process recorded it. */
+export function searchAddresses(storage: Pick<Storage, "get">): NonNullable<HeldLimits["findAddress"]> {
+  return async ({ metadata }) => {
+    const stored = await storage.get(toStorageKey(requestRecords, "", getName({ metadata })));
+    // Every object under this prefix is a RequestRecord, because only the server writes there.
+    const { spec } = stored?.object as RequestRecord | undefined ?? {};
+    return spec?.requestUID === metadata.uid ? spec?.address : undefined;
   };
 }
 

@@ -34,7 +34,7 @@ import {
   ROOT_USER,
 } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { createSettingsStore, type PolicyApproval, runApprover, searchRegister } from "./approver.ts";
+import { createSettingsStore, type PolicyApproval, runApprover, searchAddresses, searchRegister } from "./approver.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
@@ -124,6 +124,7 @@ export async function runInProcess(
       isDryRun: false,
       published: createSettingsStore(root, deps),
       register: searchRegister(settings.register, settings.storage),
+      findAddress: searchAddresses(settings.storage),
       claims,
     };
     running.push(runApprover(createStore(transport), transport, approver, many, signal));

@@ -3,7 +3,7 @@
  * state, or none before its first verdict and after its decision or deletion.
  */
 import { shellWord } from "../lib/shell_word.ts";
-import type { PolicyVerdict } from "./evaluate_policies.ts";
+import { listHoldFaults, type PolicyVerdict } from "./evaluate_policies.ts";
 
 /** The state of one request. */
 export type RequestState =
@@ -18,6 +18,8 @@ export type RequestState =
    * `refusals` counts the checks that lacked a permission.
    */
   | { readonly kind: "pending"; readonly reported: string; readonly refusals: number }
+  /** A person has to decide the request, because another machine has its name. It counts in `HeldRequests` only. */
+  | { readonly kind: "held"; readonly reported: string }
   /** A dry run has reported the decision that it would write. */
   | { readonly kind: "simulated"; readonly reported: string };
 
@@ -62,6 +64,8 @@ export type ApprovalStep =
 
 /** How often checks that depend on the time of day are repeated. */
 const TIMELY_RECHECK_MS = 60_000;
+/** How often a request for a name that another machine has is checked, because certificates expire and are revoked. */
+const HELD_RECHECK_MS = 10_000;
 
 /** Plans what an approver does with a request in a state after a verdict. A dry run writes no decision, and reports it. */
 export function planApprovalStep(
@@ -88,6 +92,15 @@ export function planApprovalStep(
     case "pending": {
       if (verdict.rule === undefined) {
         return { kind: "keep", state: { kind: "unmatched" }, report: undefined, recheck: { kind: "onChange" } };
+      }
+      if (listHoldFaults(verdict.trace).length > 0) {
+        const isReported = state?.kind === "held" && state.reported === message;
+        return {
+          kind: "keep",
+          state: { kind: "held", reported: message },
+          report: isReported ? undefined : reportPending(name, message),
+          recheck: { kind: "after", ms: HELD_RECHECK_MS },
+        };
       }
       const before = state?.kind === "pending" ? state : undefined;
       const recheck = planRecheck(verdict, before?.refusals ?? 0);
@@ -168,7 +181,7 @@ export class RequestStates {
   /** Decides whether a request may be checked now; otherwise it waits until its requester has fewer pending requests. */
   admit(name: string, requester: string): CheckDecision {
     const state = this.get(name);
-    if (state?.kind === "pending") return { kind: "check" };
+    if (state?.kind === "pending" || state?.kind === "held") return { kind: "check" };
     if (this.#countRoom(requester) > 0) {
       if (state?.kind === "waiting") this.#put(name, requester, { kind: "released" });
       return { kind: "check" };
@@ -229,4 +242,49 @@ export class RequestStates {
 /** Names the group of one requester; the space keeps it apart from the group of all requesters. */
 function toGroup(kind: RequestState["kind"], requester: string): string {
   return `${kind} ${requester}`;
+}
+
+/** The limits of held requests for one name: from all addresses, and from one. A person compares them one by one. */
+export const MAX_HELD = { ofName: 10, ofNameAndAddress: 3 } as const;
+
+/** The reason of the condition of a request that is denied because of the limits of held requests. */
+export const TOO_MANY_HELD = "TooManyHeldRequests";
+
+/**
+ * The requests that are held for a person. They have limits by the name that they ask for, and none by their requester: a
+ * machine that asks for the names of others must not use up the limit of the machines with which it shares a token.
+ */
+export class HeldRequests {
+  readonly #keys = new Map<string, readonly string[]>();
+  readonly #counts = new Map<string, number>();
+
+  /**
+   * Holds a request for these names. Returns why not, once as many requests for one of them are held as the limits allow.
+   * The address is undefined where it is not known.
+   */
+  hold(request: string, names: readonly string[], address: string | undefined): string | undefined {
+    this.release(request);
+    const limits = names.flatMap((name): readonly (readonly [string, number])[] => [
+      ...(address === undefined ? [] : [[`${name} from ${address}`, MAX_HELD.ofNameAndAddress] as const]),
+      [name, MAX_HELD.ofName],
+    ]);
+    const full = limits.find(([key, max]) => (this.#counts.get(key) ?? 0) >= max);
+    if (full !== undefined) {
+      return `${full[1]} requests for ${full[0]} are held for a person already: request it again when they are decided`;
+    }
+    const keys = limits.map(([key]) => key);
+    for (const key of keys) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+    this.#keys.set(request, keys);
+    return undefined;
+  }
+
+  /** Drops a request that is decided, deleted or not held any more. */
+  release(request: string): void {
+    for (const key of this.#keys.get(request) ?? []) {
+      const left = (this.#counts.get(key) ?? 0) - 1;
+      if (left > 0) this.#counts.set(key, left);
+      else this.#counts.delete(key);
+    }
+    this.#keys.delete(request);
+  }
 }

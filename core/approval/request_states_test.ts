@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PolicyVerdict } from "./evaluate_policies.ts";
-import { type ApprovalStep, planApprovalStep, type RequestState, RequestStates } from "./request_states.ts";
+import {
+  type ApprovalStep,
+  HeldRequests,
+  planApprovalStep,
+  type RequestState,
+  RequestStates,
+} from "./request_states.ts";
 import type { Check } from "./checks.ts";
 
 const ABOUT = { policy: "p", rule: "r", trace: [] };
@@ -198,4 +204,30 @@ test("RequestStates keeps requesters apart whatever their names are", () => {
   requests.forget("one");
   assert.deepEqual(requests.admit("three", ""), { kind: "check" });
   assert.deepEqual(requests.admit("three", " "), { kind: "wait", isFirst: true });
+});
+
+test("HeldRequests limits requests for a name, and those for a name from one address, and nothing else", () => {
+  const held = new HeldRequests();
+  const hold = (request: string, names: readonly string[], address?: string) => held.hold(request, names, address);
+  for (const request of ["a1", "a2", "a3", "a3"]) assert.equal(hold(request, ["x"], "10.0.0.9"), undefined, request);
+  assert.match(
+    hold("a4", ["x"], "10.0.0.9") ?? "",
+    /^3 requests for x from 10\.0\.0\.9 are held for a person already: /,
+  );
+  assert.equal(hold("other", ["y"], "10.0.0.9"), undefined, "another name");
+  for (let index = 0; index < 7; index++) assert.equal(hold(`b${index}`, ["x"], `10.0.1.${index}`), undefined);
+  for (const address of ["10.0.0.8", undefined]) {
+    assert.match(hold("c", ["y", "x"], address) ?? "", /^10 requests for x are held for a person already: /);
+  }
+  held.release("a1");
+  held.release("never held");
+  assert.equal(hold("c", ["y", "x"], undefined), undefined);
+  assert.notEqual(hold("d", ["x"], undefined), undefined);
+});
+
+test("RequestStates does not count held requests as pending ones of their requester", () => {
+  const states = new RequestStates(1);
+  states.set("held", "token", { kind: "held", reported: "" });
+  assert.deepEqual(states.admit("held", "token"), { kind: "check" });
+  assert.deepEqual(states.admit("honest", "token"), { kind: "check" });
 });

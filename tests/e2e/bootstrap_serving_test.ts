@@ -161,7 +161,7 @@ async function bootstrapAndApprove(folder: TempFolder): Promise<Finished> {
   await using running = startTlsboot(bootstrapArgs(folder), options);
   await running.waitFor(/request \S+ made/);
   const name = /request (\S+) made/.exec(running.stderr())?.[1] ?? "";
-  const { code, stderr } = await runTlsboot(["approve", name, "--data-dir", folder.join("data")], options);
+  const { code, stderr } = await runTlsboot(["approve", name, "--yes", "--data-dir", folder.join("data")], options);
   assert.equal(code, 0, stderr);
   return await running.finished();
 }

@@ -260,7 +260,7 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
     usages: ["digital signature", "server auth"],
   };
   await admin.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(serving) }, quiet);
-  await succeed(folder, "approve", "csr/n2-serving");
+  await succeed(folder, "approve", "csr/n2-serving", "--yes");
   const permitted = ["--permit-dns", "localhost", "--permit-dns", "example.org"];
   await eventually("the certificate of n2", async () => {
     const { stdout } = await succeed(folder, "get", "certificates", "--name", "n2.internal", "-o", "name");

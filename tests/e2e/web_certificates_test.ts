@@ -6,7 +6,8 @@ import { parseCertificate } from "../../core/pki/certificate.ts";
 import { listUsages } from "../../core/pki/usages.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { startTlsboot } from "../support/child.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { buildCsr } from "../support/csr_builder.ts";
+import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -137,6 +138,31 @@ test("a name belongs to the machine that requested it first", async () => {
   const [, held = ""] = /request (\S+) made at/.exec(late.stderr) ?? [];
   await succeed("approve", held, "--yes");
   await succeed("request", "shop.home.lan", "--out", "late");
+});
+
+test("requests for a name of another machine do not use up the limit of the machines that share the token", async () => {
+  await succeed("request", "taken.home.lan");
+  const rogue = await buildCsr({
+    signerName: "kubernetes.io/kube-apiserver-client",
+    commonName: "tlsboot:web:taken.home.lan",
+    organizations: ["tlsboot:web"],
+    dnsNames: ["taken.home.lan"],
+  });
+  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  await using shared = await connectWith(`${instance.data}/web.kubeconfig`);
+  for (let index = 0; index < 120; index++) {
+    const body = { ...rogue, metadata: { name: `rogue-${index}` } };
+    await shared.api.requestJson({ method: "POST", path, body }, AbortSignal.timeout(60_000));
+  }
+  await succeed("request", "honest.home.lan");
+  const states = (await succeed("get", "csr", "-o", "jsonpath={.items[*].status.conditions[*].reason}")).stdout.split(
+    " ",
+  );
+  assert.equal(states.filter((reason) => reason === "TooManyHeldRequests").length, 117);
+  const { stdout } = await succeed("get", "csr", "--pending", "-o", "name");
+  assert.equal(stdout.match(/rogue-/g)?.length, 3);
+  const { stderr } = await tlsboot("request", "taken.home.lan", "--out", "fourth", "--timeout", "3s");
+  assert.match(stderr, /3 requests for taken\.home\.lan from 127\.0\.0\.1 are held for a person already/);
 });
 
 test("a stolen identity is of no use once it is revoked", async () => {
