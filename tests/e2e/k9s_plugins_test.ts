@@ -56,6 +56,9 @@ before(async () => {
   plugins = readPlugins(await readFile("packaging/k9s/plugins.yaml", "utf8"));
   folder = await createTempFolder();
   instance = await startInstanceProcess(folder);
+  // The token that the requests name.
+  const token = ["token", "create", "abcdef.0123456789abcdef", "--data-dir", instance.data];
+  assert.equal((await runTlsboot(token)).code, 0);
   const [program, args] = tlsbootCommand([]);
   await mkdir(folder.join("bin"));
   await writeFile(folder.join("bin/tlsboot"), `#!/bin/sh\nexec ${[program, ...args].map(shellWord).join(" ")} "$@"\n`);
