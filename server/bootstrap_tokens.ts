@@ -10,6 +10,7 @@ import {
   isTokenSpent,
   readTokenLimits,
   readTokenUse,
+  type TokenMoment,
   type TokenRefusal,
   withBoundKey,
   withLastRefusal,
@@ -62,12 +63,19 @@ export async function openBootstrapTokens(deps: BootstrapTokensDeps): Promise<Bo
   return tokens;
 }
 
+/** A refusal to report. */
+interface Refused extends TokenMoment {
+  readonly refusal: TokenRefusal;
+}
+
 /** The record of bootstrap tokens. */
 export class BootstrapTokens implements Disposable {
   readonly #deps: BootstrapTokensDeps;
   readonly #refusals: Counter<"reason">;
   readonly #uses: ReturnType<typeof createTokenBuckets>;
-  readonly #reports: ReturnType<typeof createTokenBuckets>;
+  /** The tokens whose refusal was reported within the last minute, each with the newest refusal since. */
+  readonly #refused = new Map<string, Refused | undefined>();
+  readonly #disposed = new AbortController();
   /** The keys of each token whose certificate has not been used, by the name of the Secret, and the reverse. */
   readonly #openKeys = new Map<string, readonly PublicKeyPin[]>();
   readonly #secretNames = new Map<PublicKeyPin, ReadonlySet<string>>();
@@ -77,7 +85,6 @@ export class BootstrapTokens implements Disposable {
     this.#deps = deps;
     const once = { burst: 1, refillMs: WRITE_INTERVAL_MS };
     this.#uses = createTokenBuckets(() => deps.clock.elapsedMs(), once);
-    this.#reports = createTokenBuckets(() => deps.clock.elapsedMs(), once);
     this.#refusals = new Counter({
       name: "tlsboot_bootstrap_token_refusals_total",
       help: "Attempts to use a bootstrap token that its limits refused, by the limit.",
@@ -122,17 +129,32 @@ export class BootstrapTokens implements Disposable {
 
   /**
    * Reports that the limits of a token refused a client: each time as a metric and in the log, and at most once a minute
-   * as an Event about the Secret and in its annotations.
+   * as an Event about the Secret and in its annotations. The newest refusal within a minute is reported at its end.
    */
   onRefused(tokenId: string, refusal: TokenRefusal, address = ""): void {
     const { logger, clock } = this.#deps;
     this.#refusals.inc({ reason: refusal.kind });
     logger.warn("bootstrap token refused by its limits", { tokenId, reason: refusal.message, address });
-    if (!this.#reports.take(tokenId)) return;
-    this.#reports.sweep();
-    const moment = { at: clock.now(), address };
-    void this.#edit(tokenId, (secret) => withLastRefusal(secret, moment, refusal));
-    void this.#recordEvent(tokenId, refusal, address);
+    const refused = { refusal, at: clock.now(), address };
+    if (this.#refused.has(tokenId)) this.#refused.set(tokenId, refused);
+    else void this.#reportRefusals(tokenId, refused);
+  }
+
+  /** Reports a refusal, and the newest one of each minute until there is none. */
+  async #reportRefusals(tokenId: string, first: Refused): Promise<void> {
+    for (let next: Refused | undefined = first; next !== undefined; next = this.#refused.get(tokenId)) {
+      this.#refused.set(tokenId, undefined);
+      const { refusal, at, address } = next;
+      void this.#edit(tokenId, (secret) => {
+        const isOlder = at.getTime() < (readTokenUse(secret).lastRefusal?.at.getTime() ?? 0);
+        return isOlder ? undefined : withLastRefusal(secret, { at, address }, refusal);
+      });
+      void this.#recordEvent(tokenId, refusal, address);
+      // It rejects only when the server ends.
+      await this.#deps.clock.sleep(WRITE_INTERVAL_MS, this.#disposed.signal).catch(() => {});
+      if (this.#disposed.signal.aborted) return;
+    }
+    this.#refused.delete(tokenId);
   }
 
   /**
@@ -188,6 +210,7 @@ export class BootstrapTokens implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed.abort();
     this.#watch?.stop();
   }
 

@@ -186,6 +186,33 @@ test("refusals are reported: in an Event, a metric, the log and the token, once 
   assert.equal((await app.send("GET", "/api/v1/namespaces/kube-system/events")).names().length, 2);
 });
 
+test("the newest refusal within a minute is reported at its end, and a minute without any reports none", async () => {
+  await using app = await createWorld({ node: "n1" as NodeName });
+  const countEvents = async () => (await app.send("GET", "/api/v1/namespaces/kube-system/events")).names().length;
+  await submit(app, await createBody(keyA));
+  await submit(app, await createBody(keyA, "x1"));
+  await settle();
+  for (const node of ["x2", "x3"]) {
+    await app.clock.advance(3_000);
+    await submit(app, await createBody(keyA, node));
+  }
+  await settle();
+  assert.match((await readUse(app)).lastRefusal?.reason ?? "", /x1/);
+  await app.clock.advance(60_000);
+  await settle();
+  const { lastRefusal } = await readUse(app);
+  assert.match(lastRefusal?.reason ?? "", /x3/);
+  assert.deepEqual(lastRefusal?.at, new Date(NOW.getTime() + 6_000), "the time of the attempt");
+  assert.equal(await countEvents(), 2);
+  const { text } = await app.send("GET", TOKEN_PATH);
+  await app.clock.advance(600_000);
+  await settle();
+  assert.equal((await app.send("GET", TOKEN_PATH)).text, text);
+  await submit(app, await createBody(keyA, "x4"));
+  await settle();
+  assert.match((await readUse(app)).lastRefusal?.reason ?? "", /x4/);
+});
+
 test("the use of a token without limits is recorded too, once a minute", async () => {
   await using app = await createWorld({});
   await app.send("GET", "/version", asHolder);

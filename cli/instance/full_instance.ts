@@ -25,7 +25,7 @@ import {
 import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
-import { ensureBootstrapKubeconfig, ensureClusterInfo } from "./joining.ts";
+import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
 import { keepFresh } from "./keep_fresh.ts";
 import { Parts, runBeside } from "./parts.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
@@ -51,7 +51,7 @@ export type FullSettings =
   & Settings<typeof WEB_FLAGS>
   & Settings<typeof SIGNING_FLAGS>
   & Settings<typeof CLEANER_FLAGS>
-  & { readonly autoApprove: boolean };
+  & { readonly autoApprove: boolean; readonly sharedToken: boolean };
 
 /** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {
@@ -71,7 +71,7 @@ export function getDefaultFullSettings(): FullSettings {
     ...SIGNING_FLAGS,
     ...CLEANER_FLAGS,
   };
-  return { ...getDefaultSettings(flags), autoApprove: false };
+  return { ...getDefaultSettings(flags), autoApprove: false, sharedToken: true };
 }
 
 /**
@@ -117,11 +117,14 @@ export async function startFullInstance(
     const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
     const renew = async () => {
       const { bootstrapKubeconfig, webKubeconfig } = instance.dir;
-      await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
+      if (settings.sharedToken) {
+        await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
+      }
       if (web === undefined) return;
       const target = { path: webKubeconfig, groups: [WEB_TOKEN_GROUP] };
       await ensureBootstrapKubeconfig(target, secrets, getCluster(), deps, until);
     };
+    if (!settings.sharedToken) await removeSharedToken(instance, secrets, deps, until);
     await renew();
     starting.add({ renew });
     rotations.onAdopted(renew);

@@ -22,10 +22,11 @@ import {
   listTokenFacts,
   toTokenSecretName,
 } from "../../core/bootstrap/token_secret.ts";
-import { AppError } from "../../core/errors.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../../core/kube/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
-import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { Clock, ObjectStore, Random } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
@@ -121,11 +122,49 @@ export async function ensureBootstrapKubeconfig(
       return expiration?.kind === "at" ? expiration.at : undefined;
     }
   }
-  const description = `made by tlsboot up for ${basename(path)}`;
-  const created = { description, ...(groups === undefined ? {} : { groups }) };
+  const created = { description: describeFileToken(path), ...(groups === undefined ? {} : { groups }) };
   const { token, expiration } = await createBootstrapToken(secrets, created, deps, signal);
   await writeBootstrapKubeconfig(path, cluster, token, deps);
   return expiration;
+}
+
+/**
+ * Removes `bootstrap.kubeconfig` and the tokens that `up` made for it. On a storage that servers share, only the token in the
+ * file is this server's own. A file with a token that someone else made is kept.
+ */
+export async function removeSharedToken(
+  { dir: { bootstrapKubeconfig: path }, isShared }: {
+    readonly dir: { readonly bootstrapKubeconfig: string };
+    readonly isShared: boolean;
+  },
+  secrets: Pick<ObjectStore<KubeSecret>, "list" | "delete">,
+  { files, logger }: CertificateDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { token: own } = await readCredentials(path, files);
+  const ownName = own === undefined ? undefined : toTokenSecretName(own.id);
+  const all = await secrets.list(signal);
+  const isMade = (secret: KubeSecret): boolean => listTokenFacts(secret)?.description === describeFileToken(path);
+  const kept = all.find((secret) => getName(secret) === ownName && !isMade(secret));
+  for (const secret of all.filter((one) => isMade(one) && (!isShared || getName(one) === ownName))) {
+    await secrets.delete(getName(secret), signal).catch(ignoreMissing);
+    logger.info("shared token deleted", { tokenId: listTokenFacts(secret)?.id });
+  }
+  if (kept !== undefined) {
+    logger.warn("bootstrap kubeconfig kept: tlsboot up did not make its token", { path, tokenId: own?.id });
+  } else if (await files.readText(path) !== undefined) {
+    await files.unlink(path);
+    logger.info("bootstrap kubeconfig removed", { path });
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isAppError(error, "not_found")) throw error;
+}
+
+/** Describes the token of a kubeconfig that `up` writes. */
+function describeFileToken(path: string): string {
+  return `made by tlsboot up for ${basename(path)}`;
 }
 
 async function writeBootstrapKubeconfig(
@@ -168,12 +207,20 @@ async function readBootstrapKubeconfig(
   cluster: PublishedCluster,
   { files }: CertificateDeps,
 ): Promise<{ readonly token?: BootstrapToken; readonly isCurrent: boolean }> {
+  const { entry, token } = await readCredentials(path, files);
+  if (entry?.server !== cluster.server || token === undefined) return { isCurrent: false };
+  return { token, isCurrent: entry.certificateAuthorityData === cluster.caPem };
+}
+
+/** Reads the cluster and the token of a bootstrap kubeconfig; nothing from a file that has none. */
+async function readCredentials(
+  path: string,
+  files: CertificateDeps["files"],
+): Promise<{ readonly entry?: KubeconfigCluster; readonly token?: BootstrapToken }> {
   const text = await files.readText(path);
   const config = text === undefined ? undefined : parseKubeconfig(text, path);
-  const entry = config?.ok === true ? config.value.clusters[0]?.cluster : undefined;
-  const token = config?.ok === true ? config.value.users[0]?.user.token : undefined;
-  if (entry?.server !== cluster.server || token === undefined) return { isCurrent: false };
-  const parsed = parseBootstrapToken(token.reveal());
-  if (!parsed.ok) return { isCurrent: false };
-  return { token: parsed.value, isCurrent: entry.certificateAuthorityData === cluster.caPem };
+  if (config?.ok !== true) return {};
+  const entry = config.value.clusters[0]?.cluster;
+  const token = parseBootstrapToken(config.value.users[0]?.user.token?.reveal() ?? "");
+  return { ...(entry === undefined ? {} : { entry }), ...(token.ok ? { token: token.value } : {}) };
 }

@@ -99,6 +99,55 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
   );
 });
 
+test("tlsboot up --shared-token=false makes no shared token, and deletes those that it made before", async () => {
+  await using folder = await createTempFolder();
+  const readTokens = async (data: string): Promise<readonly string[]> => {
+    const listed = await runTlsboot(["token", "list", "--data-dir", data, "-o", "json"]);
+    return JSON.parse(listed.stdout).map(({ id, description }: { id: string; description: string }) =>
+      `${id} ${description}`
+    );
+  };
+  let old: string;
+  {
+    await using first = await startInstanceProcess(folder);
+    old = await readToken(`${first.data}/bootstrap.kubeconfig`);
+    assert.equal((await readTokens(first.data)).length, 1);
+    const own = ["token", "create", "abcdef.0123456789abcdef", "--node", "n1", "--data-dir", first.data];
+    assert.equal((await runTlsboot(own)).code, 0);
+    // Another address makes another token, and leaves the first one.
+    await first.end("SIGINT");
+  }
+  {
+    await using second = await startInstanceProcess(folder, ["--advertise-address", "localhost"]);
+    assert.equal((await readTokens(second.data)).length, 3);
+    await second.end("SIGINT");
+  }
+  const port = ["--secure-port", String(await findFreePort())];
+  {
+    await using third = await startInstanceProcess(folder, ["--shared-token=false", ...port]);
+    assert.deepEqual(await readTokens(third.data), ["abcdef "]);
+    await assert.rejects(stat(`${third.data}/bootstrap.kubeconfig`), /ENOENT/);
+    assert.match(third.running.stderr(), /shared token deleted.*"tokenId":"[a-z0-9]{6}"/);
+    assert.match(third.running.stderr(), /bootstrap kubeconfig removed/);
+    assert.ok(!third.running.stderr().includes(old.slice(7)), "no secret of a token is logged");
+    const out = third.running.stdout();
+    assert.match(out, /\nno shared token: each machine needs a token of its own\n/);
+    assert.match(
+      out,
+      /\n {2}tlsboot token create --node n1 --data-dir data\n {2}tlsboot bootstrap --server \S+ --token TOKEN --ca-cert-hash sha256:\S+ --kubeconfig n1\/kubeconfig /,
+    );
+    assert.doesNotMatch(out, /bootstrap\.kubeconfig/);
+    // A file of the user's own is kept.
+    const kubeconfig = ["kubeconfig", "bootstrap", "--token", "abcdef.0123456789abcdef", "--server", third.url];
+    assert.equal((await runTlsboot([...kubeconfig, "--data-dir", third.data])).code, 0);
+    await third.end("SIGINT");
+  }
+  await using fourth = await startInstanceProcess(folder, ["--shared-token=false", ...port]);
+  assert.deepEqual(await readTokens(fourth.data), ["abcdef "]);
+  assert.equal(await readToken(`${fourth.data}/bootstrap.kubeconfig`), "abcdef.0123456789abcdef");
+  assert.match(fourth.running.stderr(), /bootstrap kubeconfig kept: tlsboot up did not make its token/);
+});
+
 test("a second process on the same folder is refused while the first runs", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);

@@ -12,6 +12,13 @@ const UP_FLAGS = {
       "Such a token then gets a certificate for any node name that no other machine holds; with --inventory only for " +
       "the machines in that file.",
   }),
+  sharedToken: switchFlag({
+    default: true,
+    summary:
+      "Keep a token in bootstrap.kubeconfig with which any machine may request a certificate, for 24 hours. Without " +
+      "it, the token that was made earlier and the file are deleted, and each machine needs a token from tlsboot token " +
+      "create.",
+  }),
   ui: switchFlag({ summary: "Serve the page for the browser too, and print a link that opens it once." }),
   uiPort: integerFlag({ default: 0, max: 65_535, summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port." }),
   ...POLICY_FLAGS,
@@ -35,8 +42,8 @@ export const upCommand = defineCommand({
   description: `Run server, signer, approver and cleaner together, until stopped.
 
  Makes the files that are missing in --data-dir: a CA for ten years, a serving certificate, a key for service account
- tokens, a database, admin.kubeconfig and bootstrap.kubeconfig with a token for 24 hours. A second run on the same
- folder keeps the CA, the data and every token that is still valid. The server's own certificates are renewed while it
+ tokens, a database, admin.kubeconfig and bootstrap.kubeconfig with a token for 24 hours, which --shared-token=false
+ leaves out. A second run on the same folder keeps the CA, the data and every token that is still valid. The server's own certificates are renewed while it
  runs.
 
  Only the renewals of nodes, and what administrators request for nodes, are approved automatically. Approve other
@@ -52,6 +59,7 @@ export const upCommand = defineCommand({
       comment: "Open it to the network",
       command: "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
     },
+    { comment: "Let only machines in that have a token of their own", command: "tlsboot up --shared-token=false" },
     { comment: "With a page for the browser", command: "tlsboot up --ui" },
     { comment: "Approve kubelets automatically", command: "tlsboot up --auto-approve" },
     {

@@ -62,7 +62,12 @@ async function waitForAbort(signal: AbortSignal): Promise<void> {
 }
 
 /** Describes who can reach the server, and how to change that; `hosts` are the addresses of this machine for others. */
-function describeReach({ url, advertised }: Instance, hosts: readonly string[], dataDir: string): string {
+function describeReach(
+  { url, advertised }: Instance,
+  hosts: readonly string[],
+  dataDir: string,
+  sharedToken: boolean,
+): string {
   const also = (addresses: readonly string[]): string =>
     addresses.length === 0 ? "" : `This host also has ${addresses.join(", ")}.\n`;
   const { host, others } = advertised;
@@ -72,7 +77,7 @@ Machines reach it at ${host}, an address of this host. To name another one, or a
 with --advertise-address. ${also(others)}`;
     return `
 To let another machine in, run there what this prints:
-  tlsboot token create --print-join-command${dataDir}
+  tlsboot token create ${sharedToken ? "" : "--node NAME "}--print-join-command${dataDir}
 ${chosen}`;
   }
   if (others !== undefined) {
@@ -107,16 +112,19 @@ function formatGreeting(
   tlsboot approver explain NAME${dataDir}`;
   const { certificate } = instance.authorities.serving;
   const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
+  const joining = settings.sharedToken
+    ? `  # ask for the certificate of a machine called n1
+  tlsboot bootstrap --bootstrap-kubeconfig ${word(instance.dir.bootstrapKubeconfig)}`
+    : `  # make a token that only a machine called n1 can use, and ask for its certificate with it
+  tlsboot token create --node n1${dataDir}
+  tlsboot bootstrap --server ${instance.url} --token TOKEN --ca-cert-hash ${publicKeyPin(certificate)}`;
   return `tlsboot is up at ${instance.url}
 CA ${publicKeyPin(certificate)}${newCa}
 data in ${displayPath(instance.dir.root, cwd)}
-
+${settings.sharedToken ? "" : "no shared token: each machine needs a token of its own\n"}
 Next, in another terminal:
 
-  # ask for the certificate of a machine called n1
-  tlsboot bootstrap --bootstrap-kubeconfig ${
-    word(instance.dir.bootstrapKubeconfig)
-  } --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1
+${joining} --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1
 
   # see the requests
   tlsboot get csr${dataDir}
@@ -125,7 +133,7 @@ Next, in another terminal:
   tlsboot approve n1${dataDir}
 
 ${approval}${policy}
-${describeReach(instance, hosts, dataDir)}`;
+${describeReach(instance, hosts, dataDir, settings.sharedToken)}`;
 }
 
 /**
