@@ -291,6 +291,10 @@ function toSerialTarget(text: string, found: IssuedCertificate | AppError | unde
       hint: "an earlier version recorded it: revoke its user or its node instead",
     });
   }
+  if (found.code === "not_found" && /^[0-9a-f]{6}$/.test(text)) {
+    const hint = `for a token write token/${text}; list the certificates with: tlsboot get certificates`;
+    return new AppError("not_found", found.message, { hint });
+  }
   const serial = parseSerialNumber(text.replace(/^.*[/=]/, ""));
   const isWhole = serial.ok && serial.value.length >= MIN_WHOLE_DIGITS;
   if (found.code !== "not_found" || !isWhole) return found;

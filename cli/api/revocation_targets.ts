@@ -35,13 +35,23 @@ export function parseTypedTarget(typed: string): TypedTarget {
   if (kind === undefined) {
     const nearest = findNearest(word, Object.keys(WORDS));
     throw new UsageError(
-      `cannot use "${text}": want a serial number, node/NAME, user/NAME, group/NAME, token/ID or csr/NAME`,
-      nearest === undefined ? undefined : `did you mean ${shellWord(`${nearest}/${name}`)}?`,
+      `cannot use "${hideSecret(text)}": want a serial number, node/NAME, user/NAME, group/NAME, token/ID or csr/NAME`,
+      nearest === undefined ? undefined : `did you mean ${shellWord(`${nearest}/${hideSecret(name)}`)}?`,
     );
   }
   if (name === "") throw new UsageError(`cannot use "${text}": the name is missing`);
   if (kind === "csr") return { kind, text, name };
-  return { kind: "named", text, target: { kind, value: kind === "token" ? toTokenId(name) : name } };
+  if (kind !== "token") return { kind: "named", text, target: { kind, value: name } };
+  const value = toTokenId(name);
+  return { kind: "named", text: `${kind}/${value}`, target: { kind, value } };
+}
+
+/** A text of the form of a bootstrap token: its id, and a secret that may be mistyped. */
+const TOKEN_LIKE = /(?<![a-z0-9])([a-z0-9]{6})\.[a-z0-9]{10,}/g;
+
+/** Leaves out what may be the secret of a token, because messages are kept in logs. */
+function hideSecret(text: string): string {
+  return text.replace(TOKEN_LIKE, "$1");
 }
 
 function parseCertificate(text: string): TypedTarget {
@@ -49,9 +59,12 @@ function parseCertificate(text: string): TypedTarget {
     parseRecordReference(text);
     return { kind: "certificate", text };
   }
+  const shown = hideSecret(text);
+  const token = /^[a-z0-9]{6}$/.test(shown) ? `for a token write token/${shown}, ` : "";
+  const [node, user] = shown === text ? [`node/${text}`, `user/${text}`] : ["node/NAME", "user/NAME"];
   throw new UsageError(
-    `cannot use "${text}": it is not a serial number`,
-    `for a machine or a person write ${shellWord(`node/${text}`)} or ${shellWord(`user/${text}`)}`,
+    `cannot use "${shown}": it is not a serial number`,
+    `${token}for a machine or a person write ${shellWord(node)} or ${shellWord(user)}`,
   );
 }
 

@@ -28,13 +28,20 @@ for (
 test("parseTypedTarget() names the id of a whole token, and never repeats its secret", () => {
   const target = parseTypedTarget("token/abcdef.0123456789abcdef");
   assert.ok(target.kind === "named");
-  assert.equal(target.target.value, "abcdef");
+  assert.deepEqual([target.text, target.target.value], ["token/abcdef", "abcdef"]);
   assert.throws(() => parseTypedTarget("token/abcdef.0123"), { message: /^(?!.*0123).*want its id/ });
 });
 
 for (
   const { typed, hint } of [
     { typed: "n1", hint: "for a machine or a person write node/n1 or user/n1" },
+    { typed: "6o7fib", hint: "for a token write token/6o7fib, for a machine or a person write node/6o7fib or user/6o7fib" },
+    {
+      typed: "abcdef.0123456789abcdef",
+      hint: "for a token write token/abcdef, for a machine or a person write node/NAME or user/NAME",
+    },
+    { typed: "tokens/abcdef.0123456789abcdef", hint: "did you mean token/abcdef?" },
+    { typed: "pod/abcdef.0123456789abcdef", hint: undefined },
     { typed: "nodes/n1", hint: "did you mean node/n1?" },
     { typed: "users/alice", hint: "did you mean user/alice?" },
     { typed: "node/", hint: undefined },
@@ -42,6 +49,10 @@ for (
   ]
 ) {
   test(`parseTypedTarget() refuses ${typed}`, () => {
-    assert.throws(() => parseTypedTarget(typed), { code: "usage", ...(hint === undefined ? {} : { hint }) });
+    assert.throws(() => parseTypedTarget(typed), {
+      code: "usage",
+      message: /^(?!.*0123)/,
+      ...(hint === undefined ? {} : { hint }),
+    });
   });
 }

@@ -49,11 +49,22 @@ export function describePlanEffect({ target, revocation }: Revoke, count: number
 /** Describes a revocation that was made, in one line. */
 export function describeDone(plan: Revoke, isTokenDeleted: boolean, now: Date): string {
   const { text, target } = plan;
-  const count = listAffectedCertificates(plan, now).length;
-  const certificates = target.kind === "token" && plan.revocation.spec.includeCertificates !== true
-    ? "no certificates"
-    : countCertificates(count);
-  return line`${text} revoked${isTokenDeleted ? " and deleted" : ""}: ${certificates} affected`;
+  const effect = target.kind === "token" && plan.revocation.spec.includeCertificates !== true
+    ? describeKeptCertificates(plan, now)
+    : `${countCertificates(listAffectedCertificates(plan, now).length)} affected`;
+  return line`${text} revoked${isTokenDeleted ? " and deleted" : ""}: ${effect}`;
+}
+
+/** Describes what becomes of the certificates that were requested with a token, all of which `describeTokenUses` lists. */
+function describeKeptCertificates({ certificates }: Revoke, now: Date): string {
+  const all = certificates.length;
+  if (all === 0) return "no certificate was requested with it";
+  const valid = certificates.filter((one) => isValid(one, now)).length;
+  if (all === 1) return `the certificate that was requested with it ${valid === 1 ? "still works" : "is not valid"}`;
+  const works = valid === 1 ? "1 still works" : valid === 0 ? "none still works" : `${valid} still work`;
+  return valid === all
+    ? `the ${all} certificates that were requested with it still work`
+    : `of ${all} certificates that were requested with it, ${works}`;
 }
 
 /** Lists the certificates that were requested with a token, with the addresses of the machines. */
@@ -111,15 +122,11 @@ function listNextSteps(plan: Revoke, now: Date): readonly string[] {
     }
     case "token": {
       const isWhole = revocation.spec.includeCertificates === true;
-      const valid =
-        certificates.filter(({ spec, status }) => status?.revocation === undefined && !hasExpired(spec.notAfter, now))
-          .length;
+      const stillWorks = certificates.some((one) => isValid(one, now));
       return [
-        ...(isWhole || valid === 0 ? [] : [
-          line`${countCertificates(valid)} still ${
-            valid === 1 ? "works" : "work"
-          }; to revoke them: tlsboot revoke token/${value} --certificates`,
-        ]),
+        ...(isWhole || !stillWorks
+          ? []
+          : [line`to revoke what was requested with it too: tlsboot revoke token/${value} --certificates`]),
         "to let machines join again, make another token: tlsboot token create",
       ];
     }
@@ -151,7 +158,11 @@ export function listAffectedCertificates(
   now: Date,
 ): readonly IssuedCertificate[] {
   if (target.kind === "token" && revocation.spec.includeCertificates !== true) return [];
-  return certificates.filter(({ spec, status }) => status?.revocation === undefined && !hasExpired(spec.notAfter, now));
+  return certificates.filter((one) => isValid(one, now));
+}
+
+function isValid({ spec, status }: IssuedCertificate, now: Date): boolean {
+  return status?.revocation === undefined && !hasExpired(spec.notAfter, now);
 }
 
 function hasExpired(notAfter: string | null, now: Date): boolean {
