@@ -63,7 +63,7 @@ export async function openBootstrapTokens(deps: BootstrapTokensDeps): Promise<Bo
   return tokens;
 }
 
-/** A refusal to report. */
+/** A refusal of a token that is to be reported. */
 interface Refused extends TokenMoment {
   readonly refusal: TokenRefusal;
 }

@@ -39,6 +39,25 @@ export interface ConnectionSettings {
   readonly dataDir: string;
 }
 
+/** The flags that name an API server in a command, each after a space; empty where the defaults name it. */
+export interface CommandFlags {
+  readonly tlsboot: string;
+  readonly kubectl: string;
+}
+
+/** Formats the flags with which commands use the same connection. */
+export function formatCommandFlags({ kubeconfig, context, dataDir }: ConnectionSettings): CommandFlags {
+  const flag = (name: string, value: string | undefined): string =>
+    value === undefined ? "" : ` --${name} ${shellWord(value)}`;
+  const chosen = flag("context", context);
+  const isDefault = dataDir === DATA_DIR_FLAG.default;
+  return {
+    tlsboot: (kubeconfig === undefined ? flag("data-dir", isDefault ? undefined : dataDir) : "") +
+      flag("kubeconfig", kubeconfig) + chosen,
+    kubectl: flag("kubeconfig", kubeconfig ?? join(dataDir, "admin.kubeconfig")) + chosen,
+  };
+}
+
 /** Opens a connection. Throws AppError `kubeconfig_invalid`, with a hint, when there is no kubeconfig. */
 export async function connect(settings: ConnectionSettings, io: Io): Promise<ApiConnection> {
   const path = resolve(io.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));

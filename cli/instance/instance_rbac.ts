@@ -1,4 +1,5 @@
 /** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
+import { formatGrantCommand, KUBELET_GRANTS } from "../../core/approval/rbac.ts";
 import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import { AUTHENTICATED_GROUP } from "../../core/kube/user.ts";
 import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
@@ -10,9 +11,7 @@ import { UP_TOKEN_GROUP } from "../commands/token/flags.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
 
 const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";
-const AUTO_APPROVE_NAME = "tlsboot:node-autoapprove-bootstrap";
-const NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
-const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient";
+const { role: NODE_CLIENT_ROLE, binding: AUTO_APPROVE_NAME } = KUBELET_GRANTS.nodeclient;
 
 /**
  * Creates the bindings of a new instance: its bootstrap group may create CSRs, nodes may renew, all users may read
@@ -24,7 +23,7 @@ export function initialBindings(): readonly BootstrapObject[] {
     createRbacObject("roles", readers.role),
     createRbacObject("rolebindings", readers.roleBinding),
     binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", UP_TOKEN_GROUP),
-    binding("tlsboot:node-autoapprove-certificate-rotation", SELF_NODE_CLIENT_ROLE, "system:nodes"),
+    binding(KUBELET_GRANTS.selfnodeclient.binding, KUBELET_GRANTS.selfnodeclient.role, "system:nodes"),
   ];
 }
 
@@ -71,8 +70,7 @@ export function autoApproveBinding(): BootstrapObject {
 }
 
 /** The command that creates the same binding later. */
-export const AUTO_APPROVE_COMMAND =
-  `kubectl create clusterrolebinding ${AUTO_APPROVE_NAME} --clusterrole=${NODE_CLIENT_ROLE} --group=${UP_TOKEN_GROUP}`;
+export const AUTO_APPROVE_COMMAND = formatGrantCommand("nodeclient", { kind: "group", name: UP_TOKEN_GROUP });
 
 /** The object that this command posts. */
 export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {

@@ -5,7 +5,7 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { ApiConnection } from "../api/connection.ts";
+import type { ApiConnection, CommandFlags } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import { escapeText } from "../output/escape.ts";
 import type { Peer } from "./peer.ts";
@@ -14,6 +14,7 @@ import { streamEvents } from "./events.ts";
 import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName } from "./guards.ts";
 import { BarePage, describeFailure, Frame, type NavEntry } from "./layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "./page.ts";
+import { REQUESTS, requestsPage } from "./pages/requests.tsx";
 import { FailedBody, LoginHelp, NotFoundBody } from "./pages/failure.tsx";
 import { SCRIPT } from "./script.ts";
 import type { Login, UiSession, UiSessions } from "./session.ts";
@@ -30,6 +31,8 @@ export interface UiAppDeps {
   readonly logger: Logger;
   /** The server and the user of the connection, in words. */
   readonly place: string;
+  /** The flags of commands that use the same connection. */
+  readonly flags: CommandFlags;
   /** Finds out whose a connection is. */
   readonly findPeer: (socket: Socket) => Promise<Peer>;
   /** Returns the port on which the server listens. */
@@ -121,6 +124,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
       io: deps.io,
       params: c.req.param() as Record<string, string>, // undefined only for routes without parameters
       query: url.searchParams,
+      flags: deps.flags,
       now: deps.io.clock.now(),
       formToken: session.formToken,
       signal: AbortSignal.any([deps.signal, c.req.raw.signal]),
@@ -203,8 +207,20 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
         faults: deps.data.listFaults(live),
         live,
         version: isOld ? "" : deps.data.describeVersion(live),
+        pending: await countPending(),
+        requestsPath: requestsPage.path,
       }),
     );
+  }
+
+  /** Counts the pending requests; none where they cannot be listed. */
+  async function countPending(): Promise<number> {
+    try {
+      const { entries } = await deps.data.read(REQUESTS, deps.signal);
+      return entries.values().filter(({ state }) => state === "pending").toArray().length;
+    } catch {
+      return 0;
+    }
   }
 
   function sendBare(c: Context<Env>, status: 200 | 400 | 500 | FailureStatus, title: string, text: string) {

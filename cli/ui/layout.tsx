@@ -26,23 +26,28 @@ export interface FrameOptions {
   /** The ids of the watches that the page shows, and their state when it was rendered. */
   readonly live: readonly string[];
   readonly version: string;
+  /** The number of pending requests, for the title and the navigation, and the path of their page. */
+  readonly pending: number;
+  readonly requestsPath: string;
 }
 
 /** A whole page of a session. */
 export function Frame(options: FrameOptions): UiElement {
-  const { content, nav, path, place, formToken, notices, faults, live, version } = options;
+  const { content, nav, path, place, formToken, notices, faults, live, version, pending, requestsPath } = options;
   return (
     <html lang="en">
-      <Head title={content.title} />
+      <Head title={pending === 0 ? content.title : `(${pending}) ${content.title}`} />
       <body data-live={live.join(",")} data-version={version}>
         <a class="skip" href="#main">Skip to the content</a>
         <header class="top">
           <a class="brand" href="/">tlsboot</a>
           <nav aria-label="Pages">
-            <ul>
+            <ul id="nav" data-swap>
               {nav.map((entry) => (
                 <li>
-                  <a href={entry.path} aria-current={isWithin(path, entry.path) ? "page" : undefined}>{entry.words}</a>
+                  <a href={entry.path} aria-current={isWithin(path, entry.path) ? "page" : undefined}>
+                    {entry.path === requestsPath && pending > 0 ? `${entry.words} (${pending})` : entry.words}
+                  </a>
                 </li>
               ))}
             </ul>
@@ -53,7 +58,7 @@ export function Frame(options: FrameOptions): UiElement {
           </form>
         </header>
         <main id="main" tabindex={-1}>
-          <h1>{content.title}</h1>
+          <h1 id="title" data-swap>{content.heading ?? content.title}</h1>
           <div id="connection" role="status" aria-live="polite" />
           <div id="faults" role="status" aria-live="polite" data-swap>
             {faults.map(({ id, error }) => (
@@ -149,13 +154,15 @@ export interface DataTableProps<T> {
   readonly rows: readonly T[];
   /** The sentence that stands for an empty table. */
   readonly empty: string;
+  /** Whether a card has no labels, and shows only the beginning of the third column. */
+  readonly isCompact?: boolean;
 }
 
 /** A table, which becomes a list of cards on a narrow screen. The roles keep it a table for screen readers then. */
-export function DataTable<T>({ caption, columns, rows, empty }: DataTableProps<T>): UiElement {
+export function DataTable<T>({ caption, columns, rows, empty, isCompact = false }: DataTableProps<T>): UiElement {
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
-    <table role="table">
+    <table role="table" class={isCompact ? "compact" : undefined}>
       <caption>{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">

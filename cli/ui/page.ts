@@ -1,6 +1,6 @@
 /** The parts of the web app: pages that show something, and actions that the forms of pages send. */
 import type { JSX } from "hono/jsx/jsx-runtime";
-import type { ApiConnection } from "../api/connection.ts";
+import type { ApiConnection, CommandFlags } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import type { UiData } from "./data.ts";
 
@@ -13,6 +13,8 @@ export interface UiContext {
   /** The values of `:name` in the path. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** The flags with which commands use the same connection. */
+  readonly flags: CommandFlags;
   readonly now: Date;
   /** The token that each form needs; `PostForm` adds it. */
   readonly formToken: string;
@@ -24,8 +26,10 @@ export type UiElement = JSX.Element;
 
 /** The content of a page. */
 export interface UiContent {
-  /** The title of the page, which is also its first heading. */
+  /** The title of the page. */
   readonly title: string;
+  /** The first heading; by default the title. */
+  readonly heading?: string;
   readonly body: UiElement;
   /** The watches that the page follows while it is open, instead of `UiPage.live`: `id`, or `id:NAME` for one object of a watch. */
   readonly live?: readonly string[];

@@ -7,6 +7,7 @@ import {
   type RecordRow,
   shortenSerial,
 } from "../../core/review/record_rows.ts";
+import type { CommandFlags } from "../api/connection.ts";
 import { joinWords } from "../../core/review/words.ts";
 import { shortenSignerName } from "../../core/review/request_summary.ts";
 import { DataTable, Moment, Pager } from "./layout.tsx";
@@ -163,7 +164,19 @@ export function CertificateTable({ rows, now, caption, empty }: CertificateTable
   );
 }
 
-/** Commands for a terminal, one a line. */
-export function Commands({ lines }: { readonly lines: readonly string[] }): UiElement {
-  return <pre class="commands" tabindex={0}><code>{lines.join("\n")}</code></pre>;
+/** Commands for a terminal, one a line, with the flags of this server. */
+export function Commands(
+  { lines, flags }: { readonly lines: readonly string[]; readonly flags: CommandFlags },
+): UiElement {
+  return <pre class="commands" tabindex={0}><code>{lines.map((line) => addFlags(line, flags)).join("\n")}</code></pre>;
+}
+
+/** Adds the flags of this server to the commands in a text that tlsboot has written. */
+export function addFlags(text: string, flags: CommandFlags): string {
+  return text
+    .replace(
+      /\btlsboot (?:approve|ca rotate \w+|get certificates|revoke|token create|unrevoke)\b/g,
+      `$&${flags.tlsboot}`,
+    )
+    .replace(/\bkubectl create\b/g, `kubectl${flags.kubectl} create`);
 }

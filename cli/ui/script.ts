@@ -51,6 +51,7 @@ export const SCRIPT = `"use strict";
         swap(part, other);
         if (other.dataset.key !== undefined) part.dataset.key = other.dataset.key;
       }
+      document.title = fresh.title;
       if (fresh.body.dataset.version !== undefined) document.body.dataset.version = fresh.body.dataset.version;
       report("");
     } catch {

@@ -7,7 +7,13 @@ import { getRequestListener } from "@hono/node-server";
 import { findOwnUsername } from "../../client/objects/access_reviews.ts";
 import { AppError, findErrorCode } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
-import { type ApiConnection, connect, type ConnectionSettings } from "../api/connection.ts";
+import {
+  type ApiConnection,
+  type CommandFlags,
+  connect,
+  type ConnectionSettings,
+  formatCommandFlags,
+} from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import { createUiApp } from "./app.ts";
 import { createUiData, type UiSource } from "./data.ts";
@@ -23,6 +29,8 @@ export interface UiOptions {
   readonly connection: ApiConnection;
   readonly io: Io;
   readonly logger: Logger;
+  /** The flags with which commands use the same connection. */
+  readonly flags: CommandFlags;
   /** The port; 0 for a free one. */
   readonly port: number;
   /** More pages and actions, as those of the demo. They come first in the navigation. */
@@ -70,6 +78,7 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
     connection,
     io,
     logger,
+    flags: options.flags,
     place: `${connection.cluster.server}, with the rights of ${username ?? "the kubeconfig's user"}`,
     findPeer: createPeerCheck({
       uid: process.getuid?.(),
@@ -114,12 +123,12 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
 /** Starts the server with a connection of its own, which ends with it. Throws as `connect` and `startUi` do. */
 export async function openUi(
   settings: ConnectionSettings,
-  options: Omit<UiOptions, "connection">,
+  options: Omit<UiOptions, "connection" | "flags">,
   signal: AbortSignal,
 ): Promise<Ui> {
   const connection = await connect(settings, options.io);
   try {
-    const ui = await startUi({ ...options, connection }, signal);
+    const ui = await startUi({ ...options, flags: formatCommandFlags(settings), connection }, signal);
     return {
       ...ui,
       async [Symbol.asyncDispose]() {

@@ -47,6 +47,8 @@ caption { text-align: left; padding: .25rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); }
 td { min-width: 6.5rem; }
 td .label { display: none; }
+td .state { white-space: nowrap; }
+.name { margin-top: -.5rem; }
 .state { display: inline-block; padding: 0 .5rem; border-radius: .75rem; border: 1px solid currentColor; }
 .state.pending, .state.approved, .wait { color: var(--wait); background: var(--wait-back); }
 .state.issued, .good { color: var(--good); background: var(--good-back); }
@@ -118,6 +120,12 @@ summary { cursor: pointer; padding: .15rem 0; }
   tr { border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .75rem; margin-bottom: .75rem; }
   td { min-width: 0; display: grid; grid-template-columns: 8rem 1fr; gap: .5rem; padding: .2rem 0; border: 0; }
   td .label { display: inline; color: var(--faint); }
+  .compact tr { display: flex; flex-wrap: wrap; gap: 0 .5rem; padding: .25rem .75rem; margin-bottom: .4rem; }
+  .compact td { display: block; width: auto; padding: 0; }
+  .compact td .label { display: none; }
+  .compact td:nth-child(3) { order: 1; flex-basis: 100%; }
+  .compact td:nth-child(3) .value { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3;
+    overflow: hidden; }
   .facts > div { grid-template-columns: 1fr; }
   .logout { margin-left: 0; }
 }

@@ -8,6 +8,8 @@ import type { RequestFacts } from "../pki/pkcs10.ts";
 import { decideOwnership, type Evidence, type Lookup } from "./ownership.ts";
 import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../lib/pattern.ts";
 import { formatTime } from "../kube/meta.ts";
+import { BOOTSTRAPPERS_GROUP, NODES_GROUP } from "../kube/user.ts";
+import { formatGrantCommand, type Grantee } from "./rbac.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { findForeignClaim, listClaimedNames } from "./name_claims.ts";
 import {
@@ -293,7 +295,7 @@ export function checkRate(
 }
 
 /** Checks the result of a SubjectAccessReview that the caller has sent. */
-export function checkPermission(permission: string, { permissions }: PolicyInput): Check {
+export function checkPermission(permission: string, { csr, permissions }: PolicyInput): Check {
   const answer = permissions.get(permission) ?? { kind: "none" };
   if (answer.kind === "failed") {
     return {
@@ -309,8 +311,15 @@ export function checkPermission(permission: string, { permissions }: PolicyInput
     "permission",
     permission,
     `the requester may not create certificatesigningrequests/${permission}`,
-    `grant create on certificatesigningrequests/${permission}: kubectl create clusterrole, then clusterrolebinding`,
+    `grant create on certificatesigningrequests/${permission}: ${formatGrantCommand(permission, findGrantee(csr))}`,
   );
+}
+
+/** Finds who gets a permission: the group that the requester shares with machines like it, or the user alone. */
+function findGrantee({ spec: { username = "", groups = [] } }: CertificateSigningRequest): Grantee {
+  const group = groups.find((one) => one.startsWith(`${BOOTSTRAPPERS_GROUP}:`)) ??
+    groups.find((one) => one === NODES_GROUP || one === BOOTSTRAPPERS_GROUP);
+  return group === undefined ? { kind: "user", name: username } : { kind: "group", name: group };
 }
 
 function isNamedBy(name: string, pattern: string): boolean {

@@ -15,6 +15,7 @@ import type { PolicyNeeds } from "./needs.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
 import { TLSBOOT_GROUP } from "../kube/tlsboot_v1alpha1.ts";
+import { shellWord } from "../lib/shell_word.ts";
 import { PUBLISHED_SETTINGS } from "./published.ts";
 
 /** The options of an approver that determine its permissions. */
@@ -166,4 +167,38 @@ function leaseRole(namespace: string): ManifestPart<Role> {
     comment: LEASE_COMMENT,
     object: { metadata: { name: APPROVER_ROLE, namespace }, rules: leaseRules(APPROVER_LEASE) },
   };
+}
+
+/** The user or the group that gets a permission. */
+export interface Grantee {
+  readonly kind: "user" | "group";
+  readonly name: string;
+}
+
+/** The permissions for which Kubernetes has a role, and the names that the bindings of it get. */
+export const KUBELET_GRANTS = {
+  nodeclient: {
+    role: "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+    binding: "tlsboot:node-autoapprove-bootstrap",
+  },
+  selfnodeclient: {
+    role: "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+    binding: "tlsboot:node-autoapprove-certificate-rotation",
+  },
+} as const;
+
+/** Formats the command that grants a permission: to create this subresource of certificate signing requests. */
+export function formatGrantCommand(permission: string, { kind, name }: Grantee): string {
+  const bind = (binding: string, role: string): string =>
+    `kubectl create clusterrolebinding ${shellWord(binding)} --clusterrole=${shellWord(role)} --${kind}=${
+      shellWord(name)
+    }`;
+  if (permission === "nodeclient" || permission === "selfnodeclient") {
+    const { binding, role } = KUBELET_GRANTS[permission];
+    return bind(binding, role);
+  }
+  const role = `tlsboot:${permission}`;
+  const resource = `certificatesigningrequests.certificates.k8s.io/${permission}`;
+  return `kubectl create clusterrole ${shellWord(role)} --verb=create --resource=${shellWord(resource)} && ` +
+    bind(role, role);
 }

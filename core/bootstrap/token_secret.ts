@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
-import { BOOTSTRAP_USER_PREFIX } from "../kube/user.ts";
+import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
 import type { SecretObject } from "../kube/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { goQuote } from "../lib/quote.ts";
@@ -17,8 +17,6 @@ import { type BootstrapToken, parseBootstrapToken } from "./token.ts";
 export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
 /** The namespace of those Secrets. */
 export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
-/** The group of every bootstrap token. */
-const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
 /** The usages that a token may have. */
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
 

@@ -13,6 +13,8 @@ export interface UserInfo {
 export const NODE_USER_PREFIX = "system:node:";
 /** The prefix of the user name of a bootstrap token, before its id. */
 export const BOOTSTRAP_USER_PREFIX = "system:bootstrap:";
+/** The group of every bootstrap token. */
+export const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
 /** The group and certificate organization of every node. */
 export const NODES_GROUP = "system:nodes";
 /** The prefix of a service account's user name, before its namespace and its name. */

@@ -88,7 +88,8 @@ export function createRequestView(input: RequestViewInput): RequestView {
     ...(summary.expiresAt === undefined ? {} : { expiresAt: summary.expiresAt }),
     requester: toRequesterView(spec, record, input.token),
     ...about,
-    ...(rules === undefined || !request.ok ? { rules: [], changes: [], otherPolicies: [] } : {
+    // What the rules would decide now says nothing about a request that is decided.
+    ...(rules === undefined || !request.ok || isSettled(csr) ? { rules: [], changes: [], otherPolicies: [] } : {
       verdict: toVerdictView(rules.verdict),
       origin: rules.origin,
       rules: toRuleViews(rules.verdict.trace),

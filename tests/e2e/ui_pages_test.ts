@@ -129,7 +129,7 @@ test("ui: the list and the page of a certificate say what its record says, and t
   assert.match(ofNodes, new RegExp(`2 of ${records.length} certificates`));
   assert.match(
     ofNodes,
-    /tlsboot get certificates --signer kubernetes.io\/kube-apiserver-client-kubelet --sort-by subject/,
+    /tlsboot get certificates --data-dir \S+ --signer kubernetes.io\/kube-apiserver-client-kubelet --sort-by subject/,
   );
   assert.match(await read("/certificates?within=1d"), /1 of \d+ certificates .*CN=jane/);
   const { spec } = await findNodeRecord("n1");
@@ -180,7 +180,7 @@ test("ui: a revocation needs a reason and what was shown, is the user's own, and
   assert.equal(done.headers.location, "/revocations/node%3An2");
   assert.match(
     await read("/revocations/node%3An2"),
-    /Node\/n2 revoked: 1 certificate affected.*token create --node n2/,
+    /Node\/n2 revoked: 1 certificate affected.*token create --data-dir \S+ --node n2/,
   );
   const path2 = `${REVOCATION_LIST}/node:n2`;
   const { spec, status } = await admin.api.requestObject<Revocation>({ method: "GET", path: path2 }, quiet);
@@ -277,7 +277,7 @@ test("ui: the page of the CA shows a rotation with its servers, the census and t
   assert.match(page, /It began at .*: both CAs are trusted, the old one signs\./);
   assert.match(page, /has adopted Trust/);
   assert.match(page, /jane user not seen since .* tlsboot kubeconfig user jane --force/);
-  assert.match(page, /tlsboot ca rotate status --wait 1h tlsboot ca rotate switch/);
+  assert.match(page, /tlsboot ca rotate status --data-dir \S+ --wait 1h tlsboot ca rotate switch --data-dir \S+/);
 });
 
 test("ui: beside another API server, pages show what requests say, and what is missing in one line", async () => {

@@ -5,6 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { after, before, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { formatCommandFlags } from "../../cli/api/connection.ts";
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
@@ -106,6 +107,33 @@ test("ui: a request is approved and another one denied, and the audit log names 
   assert.match(body, /Request to-deny is denied\.<.*class="state denied".*Not ours\./s);
   assert.doesNotMatch(body, /to-deny\/approve/, "a decided request has no forms");
   assert.doesNotMatch((await client.send("/requests/to-deny", 200)).body, /Request to-deny is denied\./);
+});
+
+test("ui: the sentence is the headline, commands name this server, and a decided request has no advice", async () => {
+  const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
+  await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
+  const body = await buildCsr({ name: "advised", ...kubelet, commonName: "system:node:advised" });
+  const created = await machine.api.requestObject<CertificateSigningRequest>(
+    { method: "POST", path: CSRS, body },
+    quiet,
+  );
+  const page = await client.send("/requests/advised", 200);
+  assert.match(page.body, /<title>\(\d+\) Request advised · tlsboot<\/title>/);
+  assert.match(page.body, /<h1 id="title" data-swap="true">Node advised, with the token [^<]* asks for [^<]*\.<\/h1>/);
+  assert.match(page.body, /<p class="faint name">advised<\/p>/);
+  assert.match(page.body, /<a href="\/requests" aria-current="page">Requests \(\d+\)<\/a>/);
+  const grant =
+    "create clusterrolebinding tlsboot:node-autoapprove-bootstrap --clusterrole=system:certificates.k8s.io:" +
+    "certificatesigningrequests:nodeclient --group=system:bootstrappers:tlsboot";
+  const { kubectl, tlsboot } = formatCommandFlags({ kubeconfig: undefined, dataDir: instance.data });
+  assert.ok(page.body.includes(`kubectl${kubectl} ${grant}`), page.body);
+  assert.ok((await client.send("/tokens", 200)).body.includes(`token create${tlsboot} --print-join-command`));
+  const described = await runTlsboot(["describe", "csr", "advised", "--data-dir", instance.data]);
+  assert.ok(described.stdout.includes(`kubectl ${grant}\n`), described.stdout);
+  assert.ok(instance.running.stdout().includes(grant), "up prints the same");
+  await client.submit("/requests/advised/deny", 303, { ...seen(created), reason: "Not ours." });
+  const decided = await client.send("/requests/advised", 200);
+  assert.doesNotMatch(decided.body, /left pending|To change/);
 });
 
 test("ui: a request with warnings is approved when they are confirmed", async () => {

@@ -76,6 +76,7 @@ export const activityPage: UiPage = {
               caption={describeFoundRows(found.length, all.length, "entries")}
               rows={rows}
               empty="No event matches."
+              isCompact
               columns={[
                 { heading: "Time", cell: ({ at }) => <Moment at={at} now={now} /> },
                 { heading: "Kind", cell: (one) => <KindMark kind={one.kind} /> },

@@ -17,6 +17,7 @@ import { AUTHENTICATION_PATH, CLUSTER_INFO_PATH, readCensus, sortServers } from 
 import { describeCa, describeCounts, describeNext, describeStep, isRotationReady } from "../../api/ca_rotation_text.ts";
 import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { formatFingerprint } from "../../output/certificate_text.ts";
+import type { CommandFlags } from "../../api/connection.ts";
 import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { UiContext, UiElement, UiPage } from "../page.ts";
@@ -70,10 +71,10 @@ export const caPage: UiPage = {
           </div>
           <div id="rotations" data-swap>
             <h2>Rotation</h2>
-            {reports.map((report) => <Rotation report={report} now={now} />)}
+            {reports.map((report) => <Rotation report={report} now={now} flags={context.flags} />)}
             {reports.some(({ rotation }) => isInProgress(rotation))
               ? ""
-              : <Beginning isServed={rotations.missing === undefined} />}
+              : <Beginning isServed={rotations.missing === undefined} flags={context.flags} />}
           </div>
         </>
       ),
@@ -164,7 +165,11 @@ async function readReports(rotations: readonly CaRotation[], context: UiContext)
 }
 
 function Rotation(
-  { report: { rotation, rows, fault }, now }: { readonly report: Report; readonly now: Date },
+  { report: { rotation, rows, fault }, now, flags }: {
+    readonly report: Report;
+    readonly now: Date;
+    readonly flags: CommandFlags;
+  },
 ): UiElement {
   const name = getName(rotation);
   const { oldCA, newCA, renewBy, step } = rotation.spec;
@@ -197,6 +202,7 @@ function Rotation(
               lines={describeNext(rotation, isRotationReady(rotation, rows, now)).replace(/^next: /, "").split(
                 ", and then: ",
               )}
+              flags={flags}
             />
           </>
         )
@@ -250,7 +256,9 @@ function Census({ rows, now }: { readonly rows: readonly CensusRow[]; readonly n
   );
 }
 
-function Beginning({ isServed }: { readonly isServed: boolean }): UiElement {
+function Beginning(
+  { isServed, flags }: { readonly isServed: boolean; readonly flags: CommandFlags },
+): UiElement {
   if (!isServed) {
     return (
       <p>
@@ -261,7 +269,7 @@ function Beginning({ isServed }: { readonly isServed: boolean }): UiElement {
   return (
     <>
       <p>No CA is being replaced. Replace one before it expires, or when its key may be known, with:</p>
-      <Commands lines={["tlsboot ca rotate begin"]} />
+      <Commands lines={["tlsboot ca rotate begin"]} flags={flags} />
     </>
   );
 }

@@ -87,7 +87,7 @@ export const certificatesPage: UiPage = {
             ? (
               <section aria-labelledby="terminal">
                 <h2 id="terminal">In a terminal</h2>
-                <Commands lines={[formatCommand(choice)]} />
+                <Commands lines={[formatCommand(choice)]} flags={context.flags} />
               </section>
             )
             : ""}

@@ -1,6 +1,7 @@
 /** The machines: what each one holds and until when, when it was last heard of, and the token that brought it in. */
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../../../core/review/machines.ts";
+import type { CommandFlags } from "../../api/connection.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { UiContext, UiElement, UiPage } from "../page.ts";
 import {
@@ -101,7 +102,7 @@ export const machinePage: UiPage = {
               empty="No certificate of this machine is known."
             />
           </div>
-          <MachineSteps machine={machine} hasRevocations={isRegister} />
+          <MachineSteps machine={machine} hasRevocations={isRegister} flags={context.flags} />
         </>
       ),
     };
@@ -245,9 +246,10 @@ function describeNode(node: KnownMachine["node"]): string {
 }
 
 function MachineSteps(
-  { machine: { name, state, node, revocable }, hasRevocations }: {
+  { machine: { name, state, node, revocable }, hasRevocations, flags }: {
     readonly machine: KnownMachine;
     readonly hasRevocations: boolean;
+    readonly flags: CommandFlags;
   },
 ): UiElement {
   const word = shellWord(name);
@@ -270,7 +272,7 @@ function MachineSteps(
         ? (
           <>
             <p>To give the name a new certificate, as after a new installation, make a token for it in a terminal:</p>
-            <Commands lines={[`tlsboot token create --node ${word} --print-join-command`]} />
+            <Commands lines={[`tlsboot token create --node ${word} --print-join-command`]} flags={flags} />
           </>
         )
         : ""}

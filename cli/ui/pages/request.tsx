@@ -3,11 +3,14 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { isSettled } from "../../../core/approval/plan_approval.ts";
 import type { RequestView } from "../../../core/review/request_view.ts";
+import type { CommandFlags } from "../../api/connection.ts";
 import { csrPath, parseCsrNames } from "../../api/csrs.ts";
 import { createApproval, createDenial, decideOne, type SeenRequest } from "../../api/decisions.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
 import { createRequestViews } from "../../api/request_views.ts";
+import { capitalize } from "../../../core/review/words.ts";
 import { PostForm } from "../layout.tsx";
+import { addFlags } from "../parts.tsx";
 import type { UiAction, UiContext, UiElement, UiOutcome, UiPage } from "../page.ts";
 import { RequestDetails, RequestHead } from "./request_facts.tsx";
 import { REQUESTS } from "./requests.tsx";
@@ -28,9 +31,10 @@ export const requestPage: UiPage = {
     // The watch reports when the request changes.
     await data.read(REQUESTS, signal);
     const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
-    const view = await readView(context, csr);
+    const view = withFlags(await readView(context, csr), context.flags);
     return {
       title: `Request ${name}`,
+      heading: `${capitalize(view.sentence)}.`,
       live: [`${REQUESTS.id}:${name}`],
       body: (
         <>
@@ -59,6 +63,19 @@ async function readView(
 ): Promise<RequestView> {
   const chosen = await readApproverSettings(connection.api, signal);
   return await createRequestViews(connection, { chosen, signers: chosen.signers }, io).view(csr, signal);
+}
+
+/** Adds the flags of this server to the commands in the advice of a view. */
+function withFlags(view: RequestView, flags: CommandFlags): RequestView {
+  const add = (text: string): string => addFlags(text, flags);
+  return {
+    ...view,
+    changes: view.changes.map(add),
+    rules: view.rules.map((rule) => ({
+      ...rule,
+      checks: rule.checks.map((check) => check.fix === undefined ? check : { ...check, fix: add(check.fix) }),
+    })),
+  };
 }
 
 /** Describes what the forms depend on: they are replaced only when it changes. */

@@ -15,7 +15,7 @@ export interface RequestPartProps {
 export function RequestHead({ view, now }: RequestPartProps): UiElement {
   return (
     <>
-      <p class="lead">{`${view.sentence}.`}</p>
+      <p class="faint name">{view.name}</p>
       <p>
         <span class={`state ${view.state}`}>{view.stateText}</span>
         {" requested "}

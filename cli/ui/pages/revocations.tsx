@@ -18,7 +18,15 @@ import { carryOutRevocation, countReleased, takeBackRevocation } from "../../api
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
 import { capitalize } from "../../../core/review/words.ts";
-import { CertificateTable, describeFoundRows, MachineLink, MissingNotes, takePage, TokenLink } from "../parts.tsx";
+import {
+  addFlags,
+  CertificateTable,
+  describeFoundRows,
+  MachineLink,
+  MissingNotes,
+  takePage,
+  TokenLink,
+} from "../parts.tsx";
 import {
   createNotFound,
   getPathName,
@@ -224,7 +232,8 @@ export const revokeAction: UiAction = {
     return {
       kind: "moved",
       location: `/revocations/${getPathName(plan.revocation)}`,
-      message: [describeDone(plan, isTokenDeleted, now), ...steps].map(capitalize).join(". "),
+      message: [describeDone(plan, isTokenDeleted, now), ...steps.map((step) => addFlags(step, context.flags))]
+        .map(capitalize).join(". "),
     };
   },
 };
