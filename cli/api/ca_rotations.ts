@@ -15,7 +15,7 @@ import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/rotation/wrapped_key.ts";
-import { isTrustPublished } from "../../core/rotation/trust.ts";
+import { isTrustPublished, listRetiredCas } from "../../core/rotation/trust.ts";
 import { Census, type CensusRow } from "../../core/rotation/census.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
@@ -68,6 +68,15 @@ export async function listRotations(api: ApiClient, signal: AbortSignal): Promis
   } catch (error) {
     throw isGroupMissing(error) ? missingRotations(error) : error;
   }
+}
+
+/**
+ * Reads the SHA-256 (hex) of the CAs in which a rotation has ended the trust; none where the server does not rotate CAs, or
+ * the user may not read it.
+ */
+export async function readRetiredCas(api: ApiClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const rotations = await unlessAbsent(listAll<CaRotation>(api, CA_ROTATION_COLLECTION, {}, signal));
+  return listRetiredCas(rotations?.items ?? []);
 }
 
 function missingRotations(cause: unknown): AppError {

@@ -4,6 +4,7 @@ import { AppError } from "../../core/errors.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { UsageError } from "../framework/usage_error.ts";
+import { readRetiredCas } from "./ca_rotations.ts";
 import { findRecord, listRecordPages, type RecordPage } from "./records.ts";
 import { line } from "../output/escape.ts";
 import {
@@ -21,6 +22,8 @@ export interface RecordSource {
   pages(signal: AbortSignal, signerName?: string): AsyncIterable<RecordPage>;
   /** Finds a record by its name. */
   findByName(name: string, signal: AbortSignal): Promise<IssuedCertificate | undefined>;
+  /** Reads the SHA-256 (hex) of the CAs that were replaced and are trusted no longer; a log knows none. */
+  readRetiredCas(signal: AbortSignal): Promise<ReadonlySet<string>>;
 }
 
 /** Creates the source that reads the register of a server. */
@@ -30,6 +33,7 @@ export function createApiSource(api: ApiClient): RecordSource {
     pages: (signal, signerName) =>
       listRecordPages(api, signerName === undefined ? {} : { fieldSelector: `spec.signerName=${signerName}` }, signal),
     findByName: (name, signal) => findRecord(api, name, signal),
+    readRetiredCas: (signal) => readRetiredCas(api, signal),
   };
 }
 

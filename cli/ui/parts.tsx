@@ -116,6 +116,7 @@ export function SerialLink({ serialNumber }: { readonly serialNumber: string | u
 const STATUS_CLASS: Readonly<Record<RecordRow["status"], string>> = {
   valid: "good",
   replaced: "faint",
+  untrusted: "bad",
   expired: "wait",
   revoked: "bad",
   unknown: "faint",

@@ -9,6 +9,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import type { Lease } from "../../core/kube/coordination_v1.ts";
 import type { Event, SecretObject } from "../../core/kube/core_v1.ts";
 import {
+  caRotationKind,
   certificateSigningRequestKind,
   eventKind,
   issuedCertificateKind,
@@ -20,7 +21,13 @@ import {
   trustReportKind,
 } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
-import type { IssuedCertificate, RequestRecord, Revocation, TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type {
+  CaRotation,
+  IssuedCertificate,
+  RequestRecord,
+  Revocation,
+  TrustReport,
+} from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { MachineToken, SeenNode } from "../../core/review/machines.ts";
 import {
   addReplacement,
@@ -31,6 +38,7 @@ import {
   type Replacements,
   toRow,
 } from "../../core/review/record_rows.ts";
+import { listRetiredCas } from "../../core/rotation/trust.ts";
 import { isGroupMissing } from "../api/records.ts";
 import { describeToken, type ListedToken, TOKEN_SELECTOR } from "../api/tokens.ts";
 import type { UiWatch } from "./data.ts";
@@ -66,6 +74,13 @@ export const REQUEST_CERTIFICATE_WATCH: UiWatch<CertificateSigningRequest, Issue
   id: "issued requests",
   kind: certificateSigningRequestKind,
   keep: recordRequest,
+};
+
+/** The rotations of CAs, also those that are finished. */
+export const ROTATION_WATCH: UiWatch<CaRotation, CaRotation> = {
+  id: "rotations",
+  kind: caRotationKind,
+  keep: (rotation) => rotation,
 };
 
 /** The revocations of the server. */
@@ -233,7 +248,9 @@ export async function readCertificates(context: UiContext): Promise<KnownCertifi
     const replacements: Replacements = new Map();
     const records = [...register.entries.values()].filter(isCertificateRecord);
     for (const record of records) addReplacement(replacements, record);
-    return { rows: sortRows(records, replacements, context.now), isRegister: true, missing: [] };
+    const rotations = await readIfPossible(context, ROTATION_WATCH, "rotations of CAs");
+    const retiredCas = listRetiredCas(rotations.entries.values());
+    return { rows: sortRows(records, replacements, context.now, retiredCas), isRegister: true, missing: [] };
   }
   const requests = await readIfPossible(context, REQUEST_CERTIFICATE_WATCH, "certificate signing requests");
   const records = [...requests.entries.values()].filter((one) => one !== undefined);
@@ -250,8 +267,9 @@ function sortRows(
   records: readonly IssuedCertificate[],
   replacements: Replacements,
   now: Date,
+  retiredCas?: ReadonlySet<string>,
 ): readonly RecordRow[] {
-  return records.map((record) => toRow(record, replacements, now))
+  return records.map((record) => toRow(record, replacements, now, retiredCas))
     .sort((a, b) => a.record.spec.sequence - b.record.spec.sequence);
 }
 

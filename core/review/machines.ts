@@ -58,7 +58,7 @@ export interface MachinesInput {
 }
 
 /** The state of a machine's newest client certificate; `late` when it should have been renewed already. */
-export type MachineState = "valid" | "late" | "expired" | "revoked" | "waiting" | "none";
+export type MachineState = "valid" | "late" | "untrusted" | "expired" | "revoked" | "waiting" | "none";
 
 /** The last sign of life of a machine. */
 export interface LastContact {
@@ -233,6 +233,7 @@ function toRevocable(record: IssuedCertificate): string {
 const STATE_TEXT: Readonly<Record<MachineState, string>> = {
   valid: "valid",
   late: "valid, but not renewed in time",
+  untrusted: "of a CA that was replaced",
   expired: "expired",
   revoked: "revoked",
   waiting: "waits for its first certificate",
@@ -241,7 +242,8 @@ const STATE_TEXT: Readonly<Record<MachineState, string>> = {
 
 function getMachineState(current: RecordRow | undefined, isWaiting: boolean, now: Date): MachineState {
   if (current === undefined) return isWaiting ? "waiting" : "none";
-  if (current.status === "revoked" || current.status === "expired") return current.status;
+  const { status } = current;
+  if (status === "revoked" || status === "expired" || status === "untrusted") return status;
   const { notBefore, notAfter } = current.record.spec;
   const [from, until] = [Date.parse(notBefore ?? ""), Date.parse(notAfter ?? "")];
   return now.getTime() > from + (until - from) * RENEWED_AT_PART ? "late" : "valid";

@@ -29,8 +29,11 @@ export type IssuedSince =
   | { readonly kind: "at"; readonly date: Date }
   | { readonly kind: "ago"; readonly ms: number };
 
-/** The status of a certificate. A revoked certificate is never anything else, an expired one is never `replaced`. */
-export type RecordStatus = "valid" | "replaced" | "expired" | "revoked" | "unknown";
+/**
+ * The status of a certificate, the first of these that applies: `revoked`; `unknown`, for a record without dates;
+ * `expired`; `untrusted`, which its CA is after a rotation; `replaced`; `valid`.
+ */
+export type RecordStatus = "valid" | "replaced" | "untrusted" | "expired" | "revoked" | "unknown";
 
 /** One certificate of the register. */
 export interface RecordRow {
@@ -70,16 +73,34 @@ export function isCertificateRecord({ spec }: IssuedCertificate): boolean {
   return spec.removed === undefined;
 }
 
-/** Creates the row of a record. The status `replaced` needs the replacements of the whole register. */
-export function toRow(record: IssuedCertificate, replacements: Replacements, now: Date): RecordRow {
+/**
+ * Creates the row of a record. The status `replaced` needs the replacements of the whole register, and `untrusted` the
+ * SHA-256 (hex) of the CAs in which a rotation has ended the trust.
+ */
+export function toRow(
+  record: IssuedCertificate,
+  replacements: Replacements,
+  now: Date,
+  retiredCas: ReadonlySet<string> = NO_CAS,
+): RecordRow {
   const replacedBy = replacements.get(getName(record));
-  return { record, status: getStatus(record, replacedBy !== undefined, now), replacedBy };
+  return { record, status: getStatus(record, replacedBy !== undefined, now, retiredCas), replacedBy };
 }
 
-function getStatus({ spec, status }: IssuedCertificate, isReplaced: boolean, now: Date): RecordStatus {
+const NO_CAS: ReadonlySet<string> = new Set();
+
+function getStatus(
+  { spec, status }: IssuedCertificate,
+  isReplaced: boolean,
+  now: Date,
+  retiredCas: ReadonlySet<string>,
+): RecordStatus {
+  const { notAfter, issuerFingerprint = "", fingerprint = "" } = spec;
   if (status?.revocation !== undefined) return "revoked";
-  if (spec.notAfter === null) return "unknown";
-  if (Date.parse(spec.notAfter) < now.getTime()) return "expired";
+  if (notAfter === null) return "unknown";
+  if (Date.parse(notAfter) < now.getTime()) return "expired";
+  // The record of a CA itself has its own fingerprint; a CA that signed itself is also its issuer.
+  if (retiredCas.has(issuerFingerprint) || retiredCas.has(fingerprint)) return "untrusted";
   return isReplaced ? "replaced" : "valid";
 }
 
@@ -90,6 +111,8 @@ export function describeRecordStatus({ record, status, replacedBy }: RecordRow, 
       return "valid; no newer certificate of this signer and subject";
     case "replaced":
       return `valid, but replaced by record ${replacedBy ?? ""}`;
+    case "untrusted":
+      return "untrusted: a rotation has replaced its CA, and nothing trusts the old one";
     case "expired":
       return replacedBy === undefined ? "expired, and not replaced" : `expired; replaced by record ${replacedBy}`;
     case "revoked": {

@@ -70,6 +70,26 @@ test("toRow() finds the status: revoked before expired before replaced", () => {
   ]);
 });
 
+test("toRow() finds that the CA of a certificate was replaced, and that a CA itself was", () => {
+  const [old, other, third] = ["a", "b", "c"].map((digit) => digit.repeat(64));
+  const records = createRecords([
+    { issuerFingerprint: old!, notAfter: "2026-06-20T00:00:00Z" },
+    { fingerprint: old!, isCA: true, source: "ca" },
+    { issuerFingerprint: other! },
+    { issuerFingerprint: old!, status: REVOKED },
+    { issuerFingerprint: old!, notAfter: "2026-05-31T23:59:59Z" },
+    { issuerFingerprint: old! },
+    {},
+  ]);
+  const replacements: Replacements = new Map([["0000000006", "0000000007"]]);
+  const shown = records.map((record) => toRow(record, replacements, NOW, new Set([old!, third!])));
+  assert.deepEqual(shown.map(({ status }) => status), [
+    ...["untrusted", "untrusted", "valid", "revoked", "expired", "untrusted", "valid"],
+  ]);
+  const ending = shown.filter(createSelector({ ...NOTHING, expiresWithin: 20 * DAY_MS }, NOW));
+  assert.deepEqual(ending, [], "what is refused already does not end");
+});
+
 for (
   const { name, edit, want } of [
     { name: "everything without a flag", edit: {}, want: [1, 2, 3, 4, 5, 6, 7] },

@@ -4,6 +4,9 @@ import { cp, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseCsv } from "../../core/lib/csv.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { formatName } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import {
   beginRotation,
@@ -47,6 +50,13 @@ async function withAdmin<T>(use: (api: Connected["api"]) => Promise<T>): Promise
 
 const read = (path: string) => readFile(folder.join(path), "utf8");
 const countCas = (pem: string) => parsePemBlocks(pem).length;
+
+/** Reads the subject of the first certificate of a bundle. */
+function readSubject(pem: string): string {
+  const bundle = parseCaBundle(pem);
+  assert.ok(bundle.ok && bundle.value[0] !== undefined);
+  return formatName(bundle.value[0].subject);
+}
 
 /** Starts the instance again on the same port, as a service manager does. */
 async function restart(): Promise<void> {
@@ -239,4 +249,31 @@ test("Finish: the old CA is trusted nowhere, and open watches of its certificate
   );
   assert.equal(verified.code, 0, verified.stderr);
   assert.match(verified.stdout, /sealed/);
+});
+
+test("Finish: what the old CA has signed, and the old CA itself, are untrusted and in no list of what expires", async () => {
+  const get = async (...flags: readonly string[]) => {
+    const { code, stdout, stderr } = await runCaptured(["get", "certificates", ...flags], {
+      ...{ cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() },
+      env: { TLSBOOT_DATA_DIR: "data" },
+    });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const csv = parseCsv(await get("-o", "csv"));
+  assert.ok(csv.ok);
+  const [heading = [], ...lines] = csv.value;
+  const [issuer, subject, status] = ["issuer", "subject", "status"].map((name) => heading.indexOf(name));
+  const states = new Map<string, Set<string>>();
+  for (const line of lines) {
+    const of = states.get(line[issuer!]!) ?? new Set();
+    states.set(line[issuer!]!, of.add(line[status!]!));
+  }
+  const [oldCa, newCa] = [rotation.oldCa, rotation.newCa].map(readSubject);
+  assert.deepEqual([...states.get(oldCa!) ?? []], ["untrusted"]);
+  assert.ok(states.get(newCa!)?.has("valid"));
+  assert.equal(lines.find((line) => line[subject!] === oldCa)?.[status!], "untrusted");
+  const ending = JSON.parse(await get("--expires-within", "100000d", "-o", "json")).items;
+  assert.ok(ending.length > 0);
+  assert.deepEqual(ending.filter(({ spec }: { spec: { issuer: string } }) => spec.issuer === oldCa), []);
 });

@@ -19,13 +19,14 @@ export async function run(input: Input<DescribeCertificateFlags>, io: Io, signal
   const { source } = records;
   const found = await findReferences(source, input.args, signal);
   const replacements = await findReplacements(source, signal);
+  const retiredCas = await source.readRetiredCas(signal);
   let isFirst = true;
   for (const item of found) {
     if (item instanceof AppError) {
       reportError(item, io, input.isDebug);
       continue;
     }
-    const row = toRow(item, replacements, io.clock.now());
+    const row = toRow(item, replacements, io.clock.now(), retiredCas);
     const name = getName(item);
     const replaced = item.spec.replaces ?? [...replacements].find(([, newer]) => newer === name)?.[0];
     const neighbours = {

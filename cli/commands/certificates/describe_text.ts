@@ -128,6 +128,7 @@ function revocationLines({ record, status }: RecordRow): string[] {
     ];
   }
   if (status === "expired") return ["Revocation:\t<none>; it has expired"];
+  if (status === "untrusted") return ["Revocation:\t<none>; its CA was replaced"];
   const { source, isCA = false } = record.spec;
   if (isCA || source === "ca") return ["Revocation:\t<none>; a CA is replaced instead: tlsboot docs guide new_ca"];
   if (source === "serving") {

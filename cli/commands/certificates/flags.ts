@@ -55,7 +55,8 @@ const GET_CERTIFICATES_FLAGS = {
   issuedLog: ISSUED_LOG_FLAG,
   expiresWithin: durationFlag({
     isCommandLineOnly: true,
-    summary: "Certificates that end within this time, such as 30d, and are neither revoked nor replaced.",
+    summary:
+      "Certificates that end within this time, such as 30d, and are neither revoked nor replaced, and whose CA was not either.",
   }),
   expired: switchFlag({ isCommandLineOnly: true, summary: "Certificates that have expired." }),
   revoked: switchFlag({ isCommandLineOnly: true, summary: "Certificates that are revoked." }),
@@ -116,7 +117,7 @@ export const getCertificatesCommand = defineCommand({
   summary: "Display the certificates that were issued",
   description: `Display the certificates that were issued.
 
- The register holds every certificate until a year after its end, also when its request was deleted long ago. STATUS is valid, replaced (a newer certificate of the same signer and subject exists, and this one still works), expired or revoked. SERIAL is the beginning of the serial number, by which the other commands find the certificate; -o wide shows all of it. In the flags that select, * stands for one or more characters, and several flags must all match.`,
+ The register holds every certificate until a year after its end, also when its request was deleted long ago. STATUS is valid, replaced (a newer certificate of the same signer and subject exists, and this one still works), untrusted (its CA was replaced by ca rotate, and is trusted no longer), expired or revoked. SERIAL is the beginning of the serial number, by which the other commands find the certificate; -o wide shows all of it. In the flags that select, * stands for one or more characters, and several flags must all match.`,
   group: "Certificate Commands",
   args: [
     argument("SERIAL", "Serial numbers, or their beginnings; all certificates without one", {

@@ -77,14 +77,15 @@ async function showNamed(
   const found = await findReferences(source, args, signal);
   const failures = found.filter((item) => item instanceof AppError);
   const replacements = await findReplacements(source, signal);
+  const retiredCas = await source.readRetiredCas(signal);
   const now = io.clock.now();
-  const rows = found.flatMap((item) => item instanceof AppError ? [] : [toRow(item, replacements, now)]);
+  const rows = found.flatMap((item) => item instanceof AppError ? [] : [toRow(item, replacements, now, retiredCas)]);
   if (rows.length > 0) io.stdout.write(printer.printPage(rows) + printer.printEnd());
   for (const failure of failures) reportError(failure, io, isDebug);
   return failures.length === 0 ? EXIT.done : EXIT.failed;
 }
 
-/** One run of the list: its selection, its order, and the certificates that were replaced. */
+/** One run of the list: its selection, its order, and what the status of certificates depends on. */
 class RecordList {
   readonly #records: OpenRecords;
   readonly #settings: Settings;
@@ -94,6 +95,7 @@ class RecordList {
   readonly #sort: SortRows;
   readonly #isSelected: (row: RecordRow) => boolean;
   #replacements: Replacements = new Map();
+  #retiredCas: ReadonlySet<string> = new Set();
 
   constructor(records: OpenRecords, settings: Settings, printer: RecordPrinter, sort: SortRows, io: Io) {
     this.#records = records;
@@ -109,7 +111,10 @@ class RecordList {
   async show(signal: AbortSignal): Promise<string> {
     const { source } = this.#records;
     const { signer, sortBy, output, watch } = this.#settings;
-    if (this.#needsReplacements()) this.#replacements = await findReplacements(source, signal);
+    if (this.#needsStatus()) {
+      this.#replacements = await findReplacements(source, signal);
+      this.#retiredCas = await source.readRetiredCas(signal);
+    }
     const sorted: RecordRow[] = [];
     let count = 0;
     let version = "";
@@ -142,11 +147,14 @@ class RecordList {
   }
 
   #toRow(record: IssuedCertificate): RecordRow {
-    return toRow(record, this.#replacements, this.#now);
+    return toRow(record, this.#replacements, this.#now, this.#retiredCas);
   }
 
-  /** Reports whether the answer depends on newer certificates; then the register is read twice instead of kept in memory. */
-  #needsReplacements(): boolean {
+  /**
+   * Reports whether the answer depends on the status of certificates, and so on newer ones; then the register is read twice
+   * instead of kept in memory.
+   */
+  #needsStatus(): boolean {
     const { output, expiresWithin, sortBy } = this.#settings;
     const showsStatus = output === undefined || output.kind === "wide" || output.kind === "csv";
     return showsStatus || expiresWithin !== undefined || sortBy === "status";

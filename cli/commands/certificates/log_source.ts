@@ -30,6 +30,7 @@ export function createLogSource(path: string): RecordSource {
       for await (const { record } of readIssuedLog(path, signal)) if (record.metadata.name === name) return record;
       return undefined;
     },
+    readRetiredCas: () => Promise.resolve(new Set()),
   };
 }
 

@@ -4,7 +4,7 @@ import { readCa } from "../../../client/transport/connect.ts";
 import { isAppError } from "../../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
 import type { ConfigMap } from "../../../core/kube/core_v1.ts";
-import { caRotationKind, clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
+import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation, CaRotationServer } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../../core/bootstrap/cluster_info.ts";
@@ -22,13 +22,14 @@ import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { UiContext, UiElement, UiPage } from "../page.ts";
 import { Commands, MachineLink, MissingNotes } from "../parts.tsx";
-import { explainMissing, type Missing, readCertificates, readIfPossible, RECORD_WATCH } from "../sources.ts";
-
-const ROTATIONS: UiWatch<CaRotation, CaRotation> = {
-  id: "rotations",
-  kind: caRotationKind,
-  keep: (rotation) => rotation,
-};
+import {
+  explainMissing,
+  type Missing,
+  readCertificates,
+  readIfPossible,
+  RECORD_WATCH,
+  ROTATION_WATCH,
+} from "../sources.ts";
 
 const TRUST_BUNDLES: UiWatch<ClusterTrustBundle, PublishedCas> = {
   id: "trust bundles",
@@ -46,12 +47,12 @@ const TRUST_BUNDLES: UiWatch<ClusterTrustBundle, PublishedCas> = {
 export const caPage: UiPage = {
   path: "/ca",
   nav: "CA",
-  live: [ROTATIONS.id, TRUST_BUNDLES.id, RECORD_WATCH.id],
+  live: [ROTATION_WATCH.id, TRUST_BUNDLES.id, RECORD_WATCH.id],
   async render(context) {
     const { now } = context;
     const [certificates, rotations, bundles, published] = await Promise.all([
       readCertificates(context),
-      readIfPossible(context, ROTATIONS, "rotations of CAs"),
+      readIfPossible(context, ROTATION_WATCH, "rotations of CAs"),
       readIfPossible(context, TRUST_BUNDLES, "ClusterTrustBundles, which Kubernetes has since 1.37"),
       readPublished(context),
     ]);

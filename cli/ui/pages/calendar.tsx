@@ -4,7 +4,7 @@ import { type RecordRow } from "../../../core/review/record_rows.ts";
 import { capitalize } from "../../../core/review/words.ts";
 import type { UiElement, UiPage } from "../page.ts";
 import { CertificateTable, describeHolder, MissingNotes } from "../parts.tsx";
-import { readCertificates, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH } from "../sources.ts";
+import { readCertificates, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH, ROTATION_WATCH } from "../sources.ts";
 
 const WEEKDAYS: readonly (readonly [short: string, long: string])[] = [
   ["Mo", "Monday"],
@@ -21,7 +21,7 @@ const MAX_LISTED = 200;
 /** The page with the calendar. */
 export const calendarPage: UiPage = {
   path: "/certificates/calendar",
-  live: [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id],
+  live: [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id],
   async render(context) {
     const { now } = context;
     const { rows, missing } = await readCertificates(context);

@@ -34,10 +34,11 @@ import {
   readCertificates,
   RECORD_WATCH,
   REQUEST_CERTIFICATE_WATCH,
+  ROTATION_WATCH,
 } from "../sources.ts";
 
-const LIVE = [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id] as const;
-const STATUSES: readonly RecordStatus[] = ["valid", "replaced", "expired", "revoked"];
+const LIVE = [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id] as const;
+const STATUSES: readonly RecordStatus[] = ["valid", "replaced", "untrusted", "expired", "revoked"];
 const WITHIN: readonly string[] = ["1d", "7d", "30d", "90d", "365d"];
 
 const ORDERS: readonly (readonly [RecordOrder, string])[] = [

@@ -25,14 +25,18 @@ import {
   readTokens,
   RECORD_WATCH,
   REQUEST_CERTIFICATE_WATCH,
+  ROTATION_WATCH,
   TOKEN_WATCH,
   toMachineToken,
   TRUST_REPORT_WATCH,
 } from "../sources.ts";
 import { REQUESTS } from "./requests.tsx";
 
-const STATES: readonly MachineState[] = ["valid", "late", "expired", "revoked", "waiting", "none"];
-const LIVE = [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, NODE_WATCH.id, REQUESTS.id, TOKEN_WATCH.id] as const;
+const STATES: readonly MachineState[] = ["valid", "late", "untrusted", "expired", "revoked", "waiting", "none"];
+const LIVE = [
+  ...[RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id],
+  ...[NODE_WATCH.id, REQUESTS.id, TOKEN_WATCH.id],
+];
 
 /** The page that lists the machines. */
 export const machinesPage: UiPage = {
@@ -172,6 +176,7 @@ function MachineTable(
 const STATE_CLASS: Readonly<Record<MachineState, string>> = {
   valid: "good",
   late: "wait",
+  untrusted: "bad",
   expired: "bad",
   revoked: "bad",
   waiting: "wait",
@@ -282,7 +287,8 @@ function MachineSteps(
 
 function describeMachines(machines: readonly KnownMachine[]): string {
   if (machines.length === 0) return "No machine is known.";
-  const troubled = machines.filter(({ state }) => state === "late" || state === "expired").length;
+  const troubled =
+    machines.filter(({ state }) => state === "late" || state === "expired" || state === "untrusted").length;
   const all = machines.length === 1 ? "One machine is known" : `${machines.length} machines are known`;
   if (troubled === 0) return `${all}.`;
   return `${all}; ${troubled === 1 ? "one needs" : `${troubled} need`} attention, because a renewal is overdue.`;

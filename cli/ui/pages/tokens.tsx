@@ -21,6 +21,7 @@ import {
   readTokens,
   RECORD_WATCH,
   REQUEST_CERTIFICATE_WATCH,
+  ROTATION_WATCH,
   TOKEN_WATCH,
   waitUntilShown,
 } from "../sources.ts";
@@ -71,7 +72,7 @@ export const tokensPage: UiPage = {
 /** The page of one token, also of one that does not exist any more but has brought in machines. */
 export const tokenPage: UiPage = {
   path: "/tokens/:id",
-  live: [TOKEN_WATCH.id, RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, REQUESTS.id],
+  live: [TOKEN_WATCH.id, RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id, REQUESTS.id],
   async render(context) {
     const { params: { id = "" }, now } = context;
     const [{ tokens, missing }, certificates, requests] = await Promise.all([
