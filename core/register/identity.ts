@@ -7,12 +7,13 @@
  * must still compute the hash that the next record holds. The subject in the spec, which the hash covers, binds the field:
  * `verifyRecords` compares the two.
  */
+import { hash } from "node:crypto";
 import type { IssuedCertificateSpec, IssuedCertificateStatus, RecordedIdentity } from "../kube/tlsboot_v1alpha1.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
-import { parseFormattedName } from "../pki/names.ts";
+import { formatName, parseFormattedName } from "../pki/names.ts";
 
 /** The name and the groups by which a credential identifies its user. The name is empty when there is no user. */
 export type IdentifiedUser = Pick<UserInfo, "username" | "groups">;
@@ -86,7 +87,7 @@ function parseRecordedIdentity(identifies: unknown): IdentifiedUser | undefined 
   return typeof username === "string" && isList ? { username, groups } : undefined;
 }
 
-/** The end of a subject that was cut in the file from which a record was migrated (`toSubjectLabel` in the server). */
+/** The end of a subject that was cut in the file from which a record was migrated (`toSubjectLabel`). */
 const CUT = /… [0-9a-f]{64}$/;
 
 /** Reads the user from the subject of a record as `formatName` wrote it; undefined for any other text. */
@@ -99,4 +100,24 @@ export function readSubjectText(
   if (attributes === undefined) return undefined;
   const username = attributes.find(({ type }) => type === "CN")?.value ?? "";
   return { username, groups: attributes.filter(({ type }) => type === "O").map(({ value }) => value) };
+}
+
+/** The length of a text beyond which it is cut. */
+const MAX_LABEL_LENGTH = 200;
+
+/** Returns a text for the user of a certificate, which no other user has; without a user, its subject or its names. */
+export function toHolderLabel(spec: Partial<IssuedCertificateSpec>, identity: IdentifiedUser | undefined): string {
+  const { username = "", groups = [] } = identity ?? {};
+  return username === "" ? toSubjectLabel(spec) : cut(formatName({ commonName: username, organizations: groups }));
+}
+
+/** Returns the subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
+export function toSubjectLabel(spec: Partial<IssuedCertificateSpec>): string {
+  const { subject, dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
+  return cut(subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(","));
+}
+
+function cut(text: string): string {
+  if (text.length <= MAX_LABEL_LENGTH) return text;
+  return `${text.slice(0, MAX_LABEL_LENGTH)}… ${hash("sha256", text)}`;
 }

@@ -10,7 +10,7 @@ import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import { parseFormattedName } from "../pki/names.ts";
-import { readIdentity } from "../register/identity.ts";
+import { readIdentity, toHolderLabel } from "../register/identity.ts";
 import { createRecord, createRecordStatus, describeIssued } from "../register/record.ts";
 
 /** An order of a list of certificates. */
@@ -53,7 +53,7 @@ export function addReplacement(replacements: Replacements, record: IssuedCertifi
 
 /**
  * Finds replacements where records do not name them. As in the register, the newest certificate of the same signer and
- * subject replaces the others. Records are added in the order of issuance.
+ * user, or of the same names without a user, replaces the others. Records are added in the order of issuance.
  */
 export class ReplacementFinder {
   readonly found: Replacements = new Map();
@@ -61,7 +61,9 @@ export class ReplacementFinder {
 
   add(record: IssuedCertificate): void {
     if (!isCertificateRecord(record)) return;
-    const key = JSON.stringify([getSigner(record), record.spec.subject]);
+    const holder = toHolderLabel(record.spec, readIdentity(record));
+    if (holder === "") return;
+    const key = JSON.stringify([getSigner(record), holder]);
     const earlier = this.#newest.get(key);
     if (earlier !== undefined) this.found.set(earlier, getName(record));
     this.#newest.set(key, getName(record));

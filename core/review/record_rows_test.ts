@@ -162,3 +162,14 @@ test("ReplacementFinder finds the newest certificate of each signer and subject"
   }
   assert.deepEqual([...finder.found], [["0000000001", "0000000003"]]);
 });
+
+test("ReplacementFinder compares the names of certificates without a subject, as those of pods are", () => {
+  const finder = new ReplacementFinder();
+  const pod = (name: string) => ({ dnsNames: [`${name}.web.svc`, name], uris: [`spiffe://example.com/${name}`] });
+  const renewed = { ...pod("a"), dnsNames: ["a", "a.web.svc"] };
+  for (const record of createRecords([pod("a"), pod("b"), renewed, pod("c"), {}, {}])) {
+    const { subject: _, ...spec } = record.spec;
+    finder.add({ ...record, spec });
+  }
+  assert.deepEqual([...finder.found], [["0000000001", "0000000003"]]);
+});

@@ -1,9 +1,7 @@
 /** An index of the register in memory: its head, the recorded certificates, and the newest certificate of each user. */
-import { createHash } from "node:crypto";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
-import { formatName } from "../../core/pki/names.ts";
-import { type IdentifiedUser, readIdentity } from "../../core/register/identity.ts";
+import { type IdentifiedUser, readIdentity, toHolderLabel } from "../../core/register/identity.ts";
 import { getChainHash } from "../../core/register/record.ts";
 import type { StorageEvent, Stored } from "../storage/storage.ts";
 
@@ -33,8 +31,6 @@ export interface NewestCertificate {
 export interface UnidentifiedCertificate extends NewestCertificate {
   readonly signerName: string;
 }
-
-const MAX_LABEL_LENGTH = 200;
 
 /** The indexed records. It follows a store by `replace` and `apply`. */
 export class RegisterIndex {
@@ -205,21 +201,4 @@ interface Holder {
 function readHolder(record: IssuedCertificate): Holder {
   const identity = readIdentity(record);
   return { isKnown: identity !== undefined, label: toHolderLabel(record.spec, identity) };
-}
-
-/** Returns a text for the user of a certificate, which no other user has; without a user, its subject or its names. */
-function toHolderLabel(spec: Partial<IssuedCertificateSpec>, identity: IdentifiedUser | undefined): string {
-  const { username = "", groups = [] } = identity ?? {};
-  return username === "" ? toSubjectLabel(spec) : cut(formatName({ commonName: username, organizations: groups }));
-}
-
-/** Returns the subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
-export function toSubjectLabel(spec: Partial<IssuedCertificateSpec>): string {
-  const { subject, dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
-  return cut(subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(","));
-}
-
-function cut(text: string): string {
-  if (text.length <= MAX_LABEL_LENGTH) return text;
-  return `${text.slice(0, MAX_LABEL_LENGTH)}… ${createHash("sha256").update(text).digest("hex")}`;
 }

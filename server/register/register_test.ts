@@ -318,6 +318,18 @@ test("Register counts on when the clock goes back", async () => {
   assert.equal((await verifyRecords(records, { cas: [] })).fault, undefined);
 });
 
+test("Register lets a certificate without a subject replace one with the same names, and none without names", async () => {
+  await using storage = createMemoryStorage({ clock });
+  using register = await openRegister(storage);
+  const at = { notBefore: "2026-01-01T00:00:00Z", notAfter: "2026-01-02T00:00:00Z" };
+  const pods = [{ uris: ["spiffe://a"] }, { uris: ["spiffe://b"] }, { uris: ["spiffe://a"] }, {}, {}];
+  for (const [index, names] of pods.entries()) {
+    await register.record({ ...at, fingerprint: String(index), signerName: "example.com/pods", ...names }, []);
+  }
+  const replaces = (await readChain(storage)).map(({ spec }) => spec.replaces);
+  assert.deepEqual(replaces, [undefined, undefined, "0000000001", undefined, undefined]);
+});
+
 test("Register.ensureRecorded() records a certificate once, also after a restart", async () => {
   await using storage = createMemoryStorage({ clock });
   const leaf = parsePem(await issue("kubernetes-admin"));
