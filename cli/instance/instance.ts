@@ -121,12 +121,13 @@ export async function startInstance(
   const stored = starting.add(await openStorage(settings, dir, { ...deps, registry }));
   const { storage, isNew, contents } = stored;
   const isShared = contents !== undefined;
-  const { register, record, recordUsed } = starting.add(
+  const { register, record, recordUsed, sealIfOverdue } = starting.add(
     await openRegister({
       storage,
       authority: () => authorities.serving,
       retentionMs: settings.issuedRetention,
       earlierFile: dir.issued,
+      audit: auditLog.audit,
     }, deps),
   );
   const crls = starting.add(await openCrlFiles(storage, deps));
@@ -137,6 +138,7 @@ export async function startInstance(
   );
   await recordUsed(authorities.serving.certificate, "ca");
   await recordUsed(authorities.client.certificate, "ca");
+  await sealIfOverdue();
   const names = given === undefined ? listPermittedNames(settings, host, authorities.serving, deps.logger) : NO_NAMES;
   const { clientCaFile } = settings;
   const readClientCas = () =>

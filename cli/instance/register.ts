@@ -3,12 +3,17 @@ import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "..
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
+import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
+import { formatObjectPath } from "../../core/kube/schema.ts";
+import { type AuditOptions, auditOwnChange } from "../../server/http/audit.ts";
 import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import { Register } from "../../server/register/register.ts";
-import { RegisterUpkeep } from "../../server/register/upkeep.ts";
+import { RegisterUpkeep, type ReportedSeal } from "../../server/register/upkeep.ts";
+import { createUid } from "../../server/registry/registry.ts";
 import { type Storage, WriteRefusedError } from "../../server/storage/storage.ts";
 import type { InstanceDeps } from "./deps.ts";
+import { ROOT_USER } from "./in_process_users.ts";
 import { migrateIssuedFile } from "./issued_migration.ts";
 import type { Part } from "./parts.ts";
 
@@ -18,21 +23,28 @@ export type OwnSource = "ca" | "kubeconfig" | "serving" | "sign";
 /** The register of an instance. */
 export interface InstanceRegister extends Part {
   readonly register: Register;
+  /** Seals a register whose seal became due while the server was down, before clients see it. A failure is logged. */
+  sealIfOverdue(): Promise<void>;
   /** Records a certificate of the instance itself before it is used, once. Throws as the storage. */
   record(certificate: CertificateFacts, source: OwnSource): Promise<void>;
   /** Records a certificate that is in use already; a full storage is logged, and the next minute tries again. */
   recordUsed(certificate: CertificateFacts, source: OwnSource): Promise<void>;
 }
 
+/** The annotation of an audit event with the sequence number and the hash of a sealed record. */
+const SEAL_ANNOTATION = "register.tlsboot/seal";
+
 /** Opens the register, whose CA seals it, and keeps it up until it is disposed. */
 export async function openRegister(
-  { storage, authority, retentionMs, earlierFile }: {
+  { storage, authority, retentionMs, earlierFile, audit }: {
     readonly storage: Storage;
     /** Returns the CA that seals it at present. */
     readonly authority: () => Authority;
     readonly retentionMs: number;
     /** The file in which earlier builds kept the issued certificates, which are moved into the register. */
     readonly earlierFile: string;
+    /** The audit log, to which each seal goes; undefined when there is none. */
+    readonly audit: AuditOptions | undefined;
   },
   deps: InstanceDeps,
 ): Promise<InstanceRegister> {
@@ -46,7 +58,14 @@ export async function openRegister(
   }
   const reportUnidentified = createUnidentifiedReport(register, logger);
   reportUnidentified();
-  const upkeep = new RegisterUpkeep({ storage, register, authority, retentionMs, clock, logger });
+  const onSealed = audit === undefined ? undefined : ({ record, expect }: ReportedSeal): void =>
+    auditOwnChange(audit, {
+      auditId: createUid(random),
+      path: `${formatObjectPath(issuedCertificateKind, record)}/status`,
+      user: ROOT_USER,
+      annotations: { [SEAL_ANNOTATION]: expect },
+    }, clock.now());
+  const upkeep = new RegisterUpkeep({ storage, register, authority, retentionMs, clock, logger, onSealed });
   let refused: (() => Promise<void>)[] = [];
 
   async function recordUsed(certificate: CertificateFacts, source: OwnSource): Promise<void> {
@@ -62,6 +81,8 @@ export async function openRegister(
 
   return {
     register,
+    // A new register gets its first seal after a minute, which then covers what the start has issued.
+    sealIfOverdue: () => register.index.lastSeal === undefined ? Promise.resolve() : upkeep.sealIfDue(),
     record: (certificate, source) => register.ensureRecorded(certificate, source),
     recordUsed,
     async renew() {

@@ -276,6 +276,120 @@ test("verifyRecords() reports the head, the last good seal and seals that it cou
   assert.equal((await verifyRecords(lines, { cas: [] })).head?.name, "0000000005");
 });
 
+for (
+  const { name, length = 5, sequence, hash, fault } of [
+    { name: "a record that is there", sequence: 3, fault: undefined },
+    { name: "the last record", sequence: 5, fault: undefined },
+    {
+      name: "a record that was cut off",
+      length: 4,
+      sequence: 5,
+      fault: /^is expected, .*: the register ends with 0{9}4$/,
+    },
+    {
+      name: "a record of an empty register",
+      length: 0,
+      sequence: 1,
+      fault: /^is expected, .*: the register is empty$/,
+    },
+    {
+      name: "a record with another hash",
+      sequence: 2,
+      hash: "0".repeat(64),
+      fault: /^has the hash \w{64}, but 0{64} is/,
+    },
+  ] satisfies readonly { name: string; length?: number; sequence: number; hash?: string; fault: RegExp | undefined }[]
+) {
+  test(`verifyRecords() expects ${name}`, async () => {
+    const records = createChain(5);
+    const expected = { sequence, hash: hash ?? hashRecord(records[sequence - 1]!.spec) };
+    const report = await verifyRecords(records.slice(0, length), { cas: [], expected });
+    if (fault === undefined) return assert.equal(report.fault, undefined);
+    assert.equal(report.fault?.name, formatRecordName(sequence));
+    assert.match(report.fault.problem, fault);
+  });
+}
+
+test("verifyRecords() cannot find an expected record that was removed after its retention, but the last one of a stub", async () => {
+  const records = createChain(4);
+  const [first, second, third] = records.map(({ spec }) => spec) as [
+    IssuedCertificateSpec,
+    IssuedCertificateSpec,
+    IssuedCertificateSpec,
+  ];
+  records.splice(0, 3, { metadata: { name: "0000000003" }, spec: createStub(first, third, NOW), status: {} });
+  await seal(records[0]);
+  const expect = async (sequence: number, spec: IssuedCertificateSpec) =>
+    (await verifyRecords(records, { cas: [], expected: { sequence, hash: hashRecord(spec) } })).fault;
+  assert.equal(await expect(3, third), undefined);
+  assert.match((await expect(2, second))!.problem, /^stands for 0000000002, which was removed after its retention$/);
+});
+
+const later = (days: number) => new Date(NOW.getTime() + days * 86_400_000);
+
+for (
+  const { name, days, change, want } of [
+    { name: "a register that is sealed", days: 2, change: (records) => seal(records[4]), want: undefined },
+    { name: "a register of today", days: 2, change: () => {}, want: undefined },
+    { name: "a register without a seal", days: 3, change: () => {}, want: /^has no seal of the CA$/ },
+    {
+      name: "a register with seals of another CA alone",
+      days: 3,
+      change: (records) => seal(records[4], otherCa),
+      want: /^has no seal of the CA$/,
+    },
+    {
+      name: "a register whose newest sealed record was cut off",
+      days: 3,
+      change: (records) => seal(records[1]),
+      want: /^was sealed for the last time at 2026-11-28T02:00:00Z$/,
+    },
+    {
+      name: "a register that was cut off after a stub of today",
+      days: 3,
+      async change(records) {
+        records.splice(2);
+        records.splice(0, 2, {
+          metadata: { name: "0000000002" },
+          spec: createStub(records[0]!.spec, records[1]!.spec, later(3)),
+          status: {},
+        });
+        records[0]!.status = { seal: await createSeal(records[0]!.spec, ca, later(3)) };
+      },
+      want: /^has no seal of the CA$/,
+    },
+    {
+      name: "a register of a stub that was sealed again as its end",
+      days: 3,
+      async change(records) {
+        records.splice(0, 5, {
+          metadata: { name: "0000000005" },
+          spec: createStub(records[0]!.spec, records[4]!.spec, NOW),
+          status: {},
+        });
+        records[0]!.status = { seal: await createSeal(records[0]!.spec, ca, later(3)) };
+      },
+      want: undefined,
+    },
+  ] satisfies readonly {
+    name: string;
+    days: number;
+    change: (records: TestRecord[]) => unknown;
+    want: RegExp | undefined;
+  }[]
+) {
+  test(`verifyRecords() looks for the daily seal of ${name}`, async () => {
+    const records = createChain(5);
+    await change(records);
+    const report = await verifyRecords(records, { cas: [ca.certificate], now: later(days) });
+    assert.equal(report.fault, undefined);
+    if (want === undefined) assert.equal(report.overdueSeal, undefined);
+    else assert.match(report.overdueSeal ?? "", want);
+    const log = await verifyRecords(records, { cas: [ca.certificate] });
+    assert.equal(log.overdueSeal, undefined, "a log is sealed only when it is written");
+  });
+}
+
 test("verifyRecords() refuses a seal whose time was changed", async () => {
   const records = createChain(1);
   await seal(records[0]);

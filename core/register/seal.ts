@@ -13,6 +13,9 @@ import { chooseAlgorithm } from "../pki/issue.ts";
 import { isSignatureGood } from "../pki/signature.ts";
 import { hashRecord } from "./record.ts";
 
+/** A server seals its register after this time again, also when nothing was issued: the seal says that nothing is missing. */
+export const SEAL_INTERVAL_MS = 86_400_000;
+
 /** Creates the seal of a record with the key of a CA. Rejects as the key does. */
 export async function createSeal(
   spec: IssuedCertificateSpec,

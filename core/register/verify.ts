@@ -3,7 +3,7 @@ import type { IssuedCertificate, IssuedCertificateSpec } from "../kube/tlsboot_v
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { readIdentity } from "./identity.ts";
 import { formatRecordName, getChainHash } from "./record.ts";
-import { isSealGood } from "./seal.ts";
+import { isSealGood, SEAL_INTERVAL_MS } from "./seal.ts";
 
 /** The part of a record that is checked; a line of an issued log has no metadata. */
 export interface CheckedRecord {
@@ -38,19 +38,34 @@ export interface RegisterReport {
   /** The number of seals of CAs that were not given, which were not checked. */
   readonly uncheckedSeals: number;
   readonly fault?: RegisterFault;
+  /** The seal that is overdue: text that follows "the register". Then records may be missing at its end. */
+  readonly overdueSeal?: string;
 }
 
-/** The CAs whose seals are checked. */
+/** A record that was noted earlier: the head of the register then, or a record that a server reported as sealed. */
+export interface ExpectedRecord {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** The CAs whose seals are checked, and what else the caller knows about the register. */
 export interface VerifyOptions {
   readonly cas: readonly CertificateFacts[];
+  /** The present time, for the register of a server, which it seals each day; undefined for a log. */
+  readonly now?: Date | undefined;
+  /** A record that must be there with this hash. */
+  readonly expected?: ExpectedRecord | undefined;
 }
+
+/** The newest seal is overdue at this age: a server that was down for a while, or whose key was locked, makes it late. */
+const MAX_SEAL_AGE_MS = 2 * SEAL_INTERVAL_MS;
 
 /** Checks all records of a register in their order, up to the first fault. Rejects only as the iteration does. */
 export async function verifyRecords(
   records: Iterable<CheckedRecord> | AsyncIterable<CheckedRecord>,
-  { cas }: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<RegisterReport> {
-  const check = new ChainCheck(cas);
+  const check = new ChainCheck(options);
   for await (const record of records) {
     const fault = check.add(record);
     if (fault !== undefined) return check.report(fault);
@@ -67,16 +82,24 @@ interface Link {
 
 class ChainCheck {
   readonly #cas: ReadonlyMap<string, CertificateFacts>;
+  readonly #now: Date | undefined;
+  readonly #expected: ExpectedRecord | undefined;
   readonly #fingerprints = new Map<string, string>();
   #records = 0;
   #last: Link | undefined;
   #sealedUpTo: SealedUpTo | undefined;
+  /** The time of the newest seal by which a server said that the register ends with its record. */
+  #endSealedAt: string | undefined;
+  /** The time of the first record; undefined for a stub, which is older than any certificate that works. */
+  #beganAt: string | undefined;
   #uncheckedSeals = 0;
   /** The name of a record whose hash is not the one in the last record. One of the two was changed. */
   #disputed: string | undefined;
 
-  constructor(cas: readonly CertificateFacts[]) {
+  constructor({ cas, now, expected }: VerifyOptions) {
     this.#cas = new Map(cas.map((ca) => [ca.sha256Fingerprint, ca]));
+    this.#now = now;
+    this.#expected = expected;
   }
 
   add(record: CheckedRecord): RegisterFault | undefined {
@@ -90,23 +113,40 @@ class ChainCheck {
       if (this.#last === undefined) return { name, problem: "is the first, but holds the hash of another record" };
       if (!this.#isOverlap(spec)) this.#disputed = this.#last.name;
     }
+    if (this.#last === undefined) this.#beganAt = spec.issuedAt ?? undefined;
     this.#last = { name, sequence: spec.sequence, hash: getChainHash(spec) };
-    return this.#checkSeal(record, name) ?? this.#findRepeated(spec, name);
+    return this.#checkSeal(record, name) ?? this.#findRepeated(spec, name) ?? this.#findUnexpected(spec, this.#last);
   }
 
   /** Ends the check: without a later record, a dispute cannot be settled in favor of the earlier record. */
   finish(): RegisterFault | undefined {
-    return this.#disputed === undefined ? undefined : changedRecord(this.#disputed);
+    if (this.#disputed !== undefined) return changedRecord(this.#disputed);
+    const { sequence = 0 } = this.#expected ?? {};
+    if (sequence <= (this.#last?.sequence ?? 0)) return undefined;
+    const end = this.#last === undefined ? "the register is empty" : `the register ends with ${this.#last.name}`;
+    return { name: formatRecordName(sequence), problem: `is expected, but it is missing: ${end}` };
   }
 
   report(fault: RegisterFault | undefined): RegisterReport {
+    const overdueSeal = fault === undefined ? this.#findOverdueSeal() : undefined;
     return {
       records: this.#records,
       ...(this.#last === undefined ? {} : { head: { name: this.#last.name, hash: this.#last.hash } }),
       ...(this.#sealedUpTo === undefined ? {} : { sealedUpTo: this.#sealedUpTo }),
       uncheckedSeals: this.#uncheckedSeals,
       ...(fault === undefined ? {} : { fault }),
+      ...(overdueSeal === undefined ? {} : { overdueSeal }),
     };
+  }
+
+  /** Finds out whether the register should have a newer seal. Without a CA no seal was checked, so nothing is known. */
+  #findOverdueSeal(): string | undefined {
+    if (this.#now === undefined || this.#cas.size === 0 || this.#last === undefined) return undefined;
+    const oldest = this.#now.getTime() - MAX_SEAL_AGE_MS;
+    if (this.#endSealedAt === undefined) {
+      return Date.parse(this.#beganAt ?? "") >= oldest ? undefined : "has no seal of the CA";
+    }
+    return Date.parse(this.#endSealedAt) >= oldest ? undefined : `was sealed for the last time at ${this.#endSealedAt}`;
   }
 
   /**
@@ -149,6 +189,8 @@ class ChainCheck {
       // The record is as it was sealed, so the one before it was changed.
       if (this.#disputed !== undefined) return changedRecord(this.#disputed);
       this.#sealedUpTo = { name, time: seal.time ?? "", issuerFingerprint: seal.issuerFingerprint };
+      // A stub is sealed when it is made, wherever it is in the register; only a later seal says that it is the end.
+      if (spec.removed?.time !== seal.time) this.#endSealedAt = seal.time ?? "";
       return undefined;
     }
     const since = this.#sealedUpTo === undefined ? "the first record" : `${this.#sealedUpTo.name}, the last good seal`;
@@ -156,6 +198,17 @@ class ChainCheck {
       name,
       problem: `does not match its seal: it was changed, or the hashes since ${since}, were computed again`,
     };
+  }
+
+  #findUnexpected({ removed }: IssuedCertificateSpec, { name, sequence, hash }: Link): RegisterFault | undefined {
+    const { sequence: expected = 0, hash: expectedHash } = this.#expected ?? {};
+    if (expected === sequence) {
+      return expectedHash === hash
+        ? undefined
+        : { name, problem: `has the hash ${hash}, but ${expectedHash} is expected` };
+    }
+    if (removed === undefined || expected < removed.from || expected > sequence) return undefined;
+    return { name, problem: `stands for ${formatRecordName(expected)}, which was removed after its retention` };
   }
 
   #findRepeated({ fingerprint }: IssuedCertificateSpec, name: string): RegisterFault | undefined {

@@ -15,7 +15,7 @@ import type { ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";
 import { type AuditEvent, type AuditObjectRef, formatEvent, formatLegacyEvent, toAuditUser } from "./audit_event.ts";
-import { type RequestInfo, toAttributes } from "./request_info.ts";
+import { parseRequestInfo, type RequestInfo, toAttributes } from "./request_info.ts";
 
 /** The destination of audit lines. */
 export interface AuditSink {
@@ -75,6 +75,34 @@ export function beginAudit(
   };
   return new AuditTrail(request, decision, { write, now, rejected: () => counts.rejected() });
 }
+
+/** A change of an object that a server makes by itself, without a request. */
+export interface OwnChange {
+  readonly auditId: string;
+  /** The path of the object in the API. */
+  readonly path: string;
+  readonly user: UserInfo;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Logs a change that the server has made by itself as a patch of the object, if the policy has it. */
+export function auditOwnChange(audit: AuditOptions, { auditId, path, user, annotations }: OwnChange, now: Date): void {
+  const trail = beginAudit(audit, NO_COUNTS, () => now, {
+    auditId,
+    requestUri: path,
+    info: parseRequestInfo("PATCH", path, new URLSearchParams()),
+    user,
+    sourceIps: [],
+    userAgent: "",
+    receivedAt: now,
+  });
+  trail?.annotate(annotations);
+  trail?.answered(200, undefined);
+}
+
+const ignore = (): void => undefined;
+/** The metrics of the audit log count requests. */
+const NO_COUNTS: AuditCounts = { decided: ignore, written: ignore, lost: ignore, rejected: ignore };
 
 interface TrailDeps {
   write(event: AuditEvent): boolean;

@@ -1,7 +1,7 @@
 /**
- * The upkeep of the register: the CA seals it once a day, when the CA has changed and when the server stops; records are
- * removed after their retention; records of requests that are gone are deleted. Servers that share a storage may do it at
- * the same time, because every write is guarded by a revision.
+ * The upkeep of the register: the CA seals it once a day, also when nothing was issued, when the CA has changed and when
+ * the server stops; each seal is logged. Records are removed after their retention; records of requests that are gone are
+ * deleted. Servers that share a storage may do it at the same time, because every write is guarded by a revision.
  */
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
@@ -10,8 +10,8 @@ import type { IssuedCertificate, IssuedCertificateSpec, RequestRecord } from "..
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { createStub, planPruning, type PrunableRecord, type PrunableRun } from "../../core/register/prune.ts";
-import { formatRecordName } from "../../core/register/record.ts";
-import { createSeal } from "../../core/register/seal.ts";
+import { formatRecordName, getChainHash } from "../../core/register/record.ts";
+import { createSeal, SEAL_INTERVAL_MS } from "../../core/register/seal.ts";
 import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
 import { toKeyPrefix } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
@@ -28,6 +28,15 @@ export interface UpkeepDeps {
   readonly retentionMs: number;
   readonly clock: Pick<Clock, "now" | "elapsedMs">;
   readonly logger: Logger;
+  /** Receives each seal, for the audit log. */
+  readonly onSealed?: ((seal: ReportedSeal) => void) | undefined;
+}
+
+/** A seal as it is reported outside of the register, where who can change the register cannot change it. */
+export interface ReportedSeal {
+  readonly record: string;
+  /** The value for `tlsboot verify certificates --expect`: the sequence number of the record, and its hash. */
+  readonly expect: string;
 }
 
 const DAY_MS = 86_400_000;
@@ -48,17 +57,22 @@ export class RegisterUpkeep implements AsyncDisposable {
     this.#deps = deps;
   }
 
+  /** Seals the register when that is due. A failure is logged. */
+  async sealIfDue(): Promise<void> {
+    const { clock, logger } = this.#deps;
+    if (!this.#isSealDue() || clock.elapsedMs() < this.#nextSealMs) return;
+    try {
+      await this.#seal();
+    } catch (error) {
+      this.#nextSealMs = clock.elapsedMs() + RETRY_MS;
+      logger.warn("cannot seal the register, trying again in an hour", { error });
+    }
+  }
+
   /** Does what is due; called each minute. Failures are logged. */
   async renew(): Promise<void> {
     const { clock, logger } = this.#deps;
-    if (this.#isSealDue() && clock.elapsedMs() >= this.#nextSealMs) {
-      try {
-        await this.#seal();
-      } catch (error) {
-        this.#nextSealMs = clock.elapsedMs() + RETRY_MS;
-        logger.warn("cannot seal the register, trying again in an hour", { error });
-      }
-    }
+    await this.sealIfDue();
     if (clock.elapsedMs() < this.#nextCleaningMs) return;
     try {
       this.#nextCleaningMs = clock.elapsedMs() + DAY_MS;
@@ -94,12 +108,12 @@ export class RegisterUpkeep implements AsyncDisposable {
   }
 
   #isSealDue(): boolean {
-    if (!this.#hasUnsealed()) return false;
-    const { register: { index: { lastSeal } }, authority, clock } = this.#deps;
+    const { register: { index: { head, lastSeal } }, authority, clock } = this.#deps;
+    if (head === undefined) return false;
     if (lastSeal === undefined) return true;
     // After the clock was set back, the last seal can be in the future.
     return lastSeal.issuerFingerprint !== authority().certificate.sha256Fingerprint ||
-      Math.abs(clock.now().getTime() - lastSeal.time) >= DAY_MS;
+      Math.abs(clock.now().getTime() - lastSeal.time) >= SEAL_INTERVAL_MS;
   }
 
   async #seal(): Promise<void> {
@@ -120,7 +134,16 @@ export class RegisterUpkeep implements AsyncDisposable {
     } catch (error) {
       // Another server has sealed the record or written its revocation; the next minute decides again.
       if (!isAppError(error, "conflict")) throw error;
+      return;
     }
+    this.#report(record.spec);
+  }
+
+  #report(spec: IssuedCertificateSpec): void {
+    const { logger, onSealed } = this.#deps;
+    const seal = { record: formatRecordName(spec.sequence), expect: `${spec.sequence}:${getChainHash(spec)}` };
+    logger.info("register sealed", seal);
+    onSealed?.(seal);
   }
 
   /** Replaces the runs of records whose retention is over by sealed stubs. */
@@ -164,6 +187,7 @@ export class RegisterUpkeep implements AsyncDisposable {
       status: { seal: await createSeal(stub, authority(), now) },
     };
     await storage.update(lastStored.key, object, lastStored.revision);
+    this.#report(stub);
     const atOnce = storage.sharesRevisions ? 1 : DELETED_AT_ONCE;
     for (let next = last - 1; next >= first; next -= atOnce) {
       const sequences = Array.from({ length: Math.min(atOnce, next - first + 1) }, (_, index) => next - index);

@@ -68,6 +68,7 @@ test("RegisterUpkeep seals once a day what is new", async () => {
   assert.deepEqual(await listSealed(storage), [1, 2]);
   clock.set(DAY_MS);
   await upkeep.renew();
+  assert.equal((await readChain(storage)).at(-1)?.status.seal?.time, "2026-01-03T00:00:00Z", "nothing was issued");
   await add(0);
   // The clock was far ahead, and is set back.
   clock.set(-30 * DAY_MS);

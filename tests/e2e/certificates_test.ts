@@ -260,11 +260,11 @@ test("the register has several pages, and verify certificates names the record t
     const typed = { apiVersion: "tlsboot/v1alpha1", kind: "IssuedCertificate" };
     for (const record of records) await storage.create(keyOf(record), { ...typed, ...record });
   });
-  const right = await verifyWhileRunning(place);
+  const unsealed = await verifyWhileRunning(place);
+  assert.equal(unsealed.code, 1);
   assert.match(
-    right.stdout,
-    /^12\d\d records are right, /,
-    right.stderr,
+    unsealed.stderr,
+    /^tlsboot: error: records may be missing at the end of the register: it has no seal of the CA, .*\n.*hint: 12\d\d records are right, up to 000000\d{4}; a server that has just started seals within a minute/,
   );
   const sealed = await verifyWhileRunning(place);
   assert.match(
@@ -290,6 +290,39 @@ test("the register has several pages, and verify certificates names the record t
   );
 });
 
+test("each seal is in the audit log, and verify certificates finds that the sealed end of the register was cut off", async () => {
+  await using place = await createTempFolder();
+  const audit = ["--audit-log-path", place.join("audit.log")];
+  assert.equal((await verifyWhileRunning(place, [], audit)).code, 0);
+  const events = (await readFile(place.join("audit.log"), "utf8")).trimEnd().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  const seals = events.filter(({ annotations = {} }) => "register.tlsboot/seal" in annotations);
+  const { verb, user, objectRef, annotations: { "register.tlsboot/seal": expected } } = seals.at(-1);
+  const [sequence, hash] = expected.split(":");
+  assert.deepEqual([verb, user.username], ["patch", "system:apiserver"]);
+  assert.deepEqual([objectRef.resource, objectRef.name, objectRef.subresource], [
+    ...["issuedcertificates", sequence.padStart(10, "0"), "status"],
+  ]);
+  const whole = await verifyWhileRunning(place, ["--expect", expected]);
+  assert.equal(whole.code, 0, whole.stderr);
+  const other = await verifyWhileRunning(place, ["--expect", `${sequence}:${"0".repeat(64)}`]);
+  assert.match(other.stderr, new RegExp(`the record has the hash ${hash}, but 0{64} is expected`));
+  await editStorage(place, async (storage) => {
+    const { items } = await storage.list("/registry/tlsboot/issuedcertificates/");
+    for (const { key, revision, object } of items) {
+      const { status, spec } = object as IssuedCertificate;
+      // A certificate of the server itself would be recorded again.
+      if (spec.source !== "ca" && status.seal !== undefined) await storage.delete(key, revision);
+    }
+  });
+  const cut = await verifyWhileRunning(place, ["--expect", expected]);
+  assert.equal(cut.code, 1, cut.stdout);
+  assert.match(cut.stderr, new RegExp(`the register is wrong at record ${objectRef.name}`));
+  const misused = await tlsbootIn(place, ["verify", "certificates", "--expect", "7"]);
+  assert.deepEqual([misused.code, misused.stdout], [2, ""]);
+});
+
 /** Opens the database of an instance that does not run, and creates the instance at first. */
 async function editStorage(place: TempFolder, edit: (storage: Storage) => Promise<void>): Promise<void> {
   await mkdir(place.join("data"), { recursive: true, mode: 0o700 });
@@ -297,9 +330,13 @@ async function editStorage(place: TempFolder, edit: (storage: Storage) => Promis
   await edit(storage);
 }
 
-async function verifyWhileRunning(place: TempFolder): Promise<CapturedRun> {
-  await using running = await startInstanceProcess(place);
-  const verified = await tlsbootIn(place, ["verify", "certificates"]);
+async function verifyWhileRunning(
+  place: TempFolder,
+  flags: readonly string[] = [],
+  serverFlags: readonly string[] = [],
+): Promise<CapturedRun> {
+  await using running = await startInstanceProcess(place, serverFlags);
+  const verified = await tlsbootIn(place, ["verify", "certificates", ...flags]);
   assert.equal((await running.end("SIGTERM")).code, 0);
   return verified;
 }

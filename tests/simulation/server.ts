@@ -75,6 +75,7 @@ export function createServerProgram(cluster: Cluster): Program {
     const parts = new Parts();
     const { register, recordUsed, record } = parts.add(
       await openRegister({
+        audit: undefined,
         storage,
         authority: () => authority,
         retentionMs: YEAR_MS,

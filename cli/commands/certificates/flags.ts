@@ -14,6 +14,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import type { ExpectedRecord } from "../../../core/register/verify.ts";
 import { RECORD_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The orders that `--sort-by` can choose. */
@@ -189,7 +190,21 @@ const VERIFY_CERTIFICATES_FLAGS = {
     completion: { kind: "file" },
     summary: "Certificates of CAs whose seals are checked. Without it, those of the kubeconfig; none for a log.",
   }),
+  expect: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "SEQUENCE:HASH",
+    summary: "A record that must be there with this hash, as the server's log and audit log have it for each seal.",
+    parse: parseExpectedRecord,
+  }),
 } as const;
+
+/** Parses the sequence number of a record and its hash; the name of the record stands for the number, too. */
+function parseExpectedRecord(text: string): Result<ExpectedRecord, string> {
+  const [, sequence, hash = ""] = /^(\d{1,15}):([0-9a-f]{64})$/i.exec(text) ?? [];
+  return sequence === undefined
+    ? err("want the sequence number of a record, a colon and its hash of 64 hexadecimal digits")
+    : ok({ sequence: Number(sequence), hash: hash.toLowerCase() });
+}
 
 /** The type of the flags of `verify certificates`. */
 export type VerifyCertificatesFlags = typeof VERIFY_CERTIFICATES_FLAGS;
@@ -202,8 +217,10 @@ export const verifyCertificatesCommand = defineCommand({
   description: `Check that no record of the register was changed or removed.
 
  Each record holds the hash of the one before it, and a CA signs the newest hash once a day: its seal. The command checks
- all hashes and seals, and names the first record that is wrong. With FILE it checks a log that a signer wrote with
- --issued-log.`,
+ all hashes and seals, and names the first record that is wrong. It fails too when the newest seal is older than two days,
+ because records may have been cut off at the end. With FILE it checks a log that a signer wrote with --issued-log.
+
+ Records that were cut off within these two days are found by --expect, with a seal from the log of the server.`,
   group: "Certificate Commands",
   args: [argument("FILE", "A log of a signer; the register of the server without it", {
     optional: true,
@@ -213,6 +230,10 @@ export const verifyCertificatesCommand = defineCommand({
   examples: [
     { comment: "Check the register of the server", command: "tlsboot verify certificates" },
     { comment: "Check a log, and its seals", command: "tlsboot verify certificates issued.log --ca-file ca.crt" },
+    {
+      comment: "Check that a record is still there which the log of the server reported as sealed",
+      command: `tlsboot verify certificates --expect 42:${"1f".repeat(32)}`,
+    },
   ],
-  exitCodes: { 0: "every record is right", 1: "failed, or a record is wrong" },
+  exitCodes: { 0: "every record is right", 1: "failed, a record is wrong, or a seal is overdue" },
 });

@@ -22,8 +22,10 @@ export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal:
   await using records = await openRecords({ ...settings, issuedLog: file }, io);
   const cas = await readCas(records, settings.caFile, io);
   const recent = new RecentRecords();
-  const report = await verifyRecords(recent.watch(records.source, signal), { cas });
+  const now = file === undefined ? io.clock.now() : undefined;
+  const report = await verifyRecords(recent.watch(records.source, signal), { cas, now, expected: settings.expect });
   if (report.fault !== undefined) throw describeFault(report, report.fault, recent.find(report.fault.name));
+  if (report.overdueSeal !== undefined) throw describeOverdueSeal(report, report.overdueSeal);
   for (const text of summarize(report, cas.length > 0)) io.stdout.write(`${text}\n`);
   return EXIT.done;
 }
@@ -96,6 +98,18 @@ function describeFault(
     hint: `${sealed}, and those after ${name} were not checked. Someone edited the register, or the storage is ` +
       "damaged: compare the record with a backup",
   });
+}
+
+function describeOverdueSeal({ records, head, uncheckedSeals }: RegisterReport, overdueSeal: string): AppError {
+  const hint = uncheckedSeals > 0
+    ? `seals of other CAs were not checked: ${uncheckedSeals}; name the certificates of these CAs with --ca-file`
+    : "a server that has just started seals within a minute: run the command again. Then look for " +
+      '"cannot seal the register" in its log, and compare the register with the seals in its log: --expect';
+  return new AppError(
+    "invalid",
+    `records may be missing at the end of the register: it ${overdueSeal}, but a server seals it every day`,
+    { hint: `${countRecords(records)} right, up to ${head?.name}; ${hint}` },
+  );
 }
 
 function summarize({ records, head, sealedUpTo, uncheckedSeals }: RegisterReport, hasCas: boolean): string[] {
