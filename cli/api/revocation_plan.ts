@@ -9,12 +9,12 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { readIdentity } from "../../core/register/identity.ts";
 import { isCertificateRecord } from "../../core/review/record_rows.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import {
+  coversUser,
   createRevocation,
   parseSerialNumber,
   type RevocationTarget,
@@ -222,6 +222,7 @@ export class RevocationPlanner {
     const hasTokenSecret = target.kind === "token" && await this.#exists(tokenPath(target.value), signal);
     const isUnknown = certificates.length === 0 && !hasTokenSecret;
     const earlier = await this.#findEarlier(target, signal);
+    if (earlier === undefined && coversUser(target, own)) return coversAuthor(text, own.username);
     const includeCertificates = target.kind === "token" && this.#options.certificates;
     const widens = includeCertificates && earlier !== undefined && earlier.spec.includeCertificates !== true;
     if (earlier !== undefined && !widens) return alreadyRevoked(text, earlier);
@@ -305,15 +306,22 @@ function isOwnTarget({ kind, value }: RevocationTarget, own: OwnCredential): boo
   switch (kind) {
     case "serial":
       return value === own.serialNumber;
-    case "user":
-      return value === own.username;
-    case "node":
-      return `${NODE_USER_PREFIX}${value}` === own.username;
-    case "group":
-      return own.groups.includes(value);
     case "token":
       return `system:bootstrap:${value}` === own.username;
+    case "user":
+    case "node":
+    case "group":
+      return coversUser({ kind, value }, own);
   }
+}
+
+/** The server refuses it too; an older one does not. */
+function coversAuthor(text: string, username: string): AppError {
+  return new AppError("invalid", `cannot revoke "${text}": it covers "${username}", the user of this command`, {
+    hint:
+      "a new credential of this name would be refused too. Make an administrator of another name, and revoke it with " +
+      "that kubeconfig: tlsboot kubeconfig admin --user NAME --out NAME.kubeconfig; or revoke a certificate by its serial number",
+  });
 }
 
 function alreadyRevoked(text: string, earlier: Revocation): AppError {

@@ -7,7 +7,7 @@ import { createStyle } from "../output/style.ts";
 /** Hints for failures of any command that have no hint of their own. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unauthorized:
-    "the server does not accept the credentials in the kubeconfig: name another with --kubeconfig, or write a new one with: tlsboot kubeconfig admin",
+    "the server does not accept the credentials in the kubeconfig: name another with --kubeconfig, or write a new one with: tlsboot kubeconfig admin; if its user was revoked, with a new name: tlsboot kubeconfig admin --user NAME --out FILE",
 };
 
 /** The largest number of causes that are printed; a longer chain is a loop. */

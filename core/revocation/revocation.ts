@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { parseNodeName } from "../bootstrap/node_name.ts";
 import { type FieldError, forbiddenField, invalid, notSupported, requiredField, tooLong } from "../kube/field_error.ts";
 import { getName, type ObjectMeta } from "../kube/meta.ts";
+import { NODE_USER_PREFIX } from "../kube/user.ts";
 import { type Revocation, REVOCATION_REASONS, type RevocationSpec, TLSBOOT_GROUP } from "../kube/tlsboot_v1alpha1.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { byteLength, goQuote } from "../lib/quote.ts";
@@ -79,6 +80,39 @@ export function toRevocationName({ kind, value }: RevocationTarget): string {
 export function findRevocationTarget(spec: RevocationSpec): RevocationTarget | undefined {
   const targets = listTargets(spec);
   return targets.length === 1 ? targets[0] : undefined;
+}
+
+/**
+ * Reports whether a target covers a user by name, so that every credential of the user is refused, a new one too. It does
+ * not by a certificate or a token, which others can replace.
+ */
+export function coversUser(
+  { kind, value }: RevocationTarget,
+  { username, groups }: { readonly username: string; readonly groups: readonly string[] },
+): boolean {
+  switch (kind) {
+    case "user":
+      return value === username;
+    case "node":
+      return `${NODE_USER_PREFIX}${value}` === username;
+    case "group":
+      return groups.includes(value);
+    case "serial":
+    case "token":
+      return false;
+  }
+}
+
+/** Finds the fault of a revocation that would lock out its author, who may be the only one who can take it back. */
+export function findAuthorFault(
+  target: RevocationTarget,
+  user: { readonly username: string; readonly groups: readonly string[] },
+): FieldError | undefined {
+  if (!coversUser(target, user)) return undefined;
+  const why =
+    `it covers you, ${goQuote(user.username)}: a new credential of this name would be refused too; let another ` +
+    "administrator revoke it, or revoke a certificate by its serial number";
+  return forbiddenField(`spec.${FIELD_OF_KIND[target.kind]}`, why);
 }
 
 function listTargets(spec: RevocationSpec): readonly RevocationTarget[] {

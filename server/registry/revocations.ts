@@ -10,6 +10,7 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import {
   canBeTakenBack,
   describeRevocation,
+  findAuthorFault,
   findRevocationTarget,
   type RevocationTarget,
   toRevocationName,
@@ -54,7 +55,7 @@ export function createRevocationResource(deps: RevocationResourceDeps): Resource
       prepareForCreate: (object, context) => prepare(object, context, revocations.records.lastSequence),
     },
     subresources: [],
-    async guard(object) {
+    async guard(object, _stored, { user }) {
       const target = findRevocationTarget(object.spec);
       // Validation, which follows, refuses a malformed object with all its faults.
       if (target === undefined || validateRevocation(withName(object, target)).length > 0) return;
@@ -63,7 +64,7 @@ export function createRevocationResource(deps: RevocationResourceDeps): Resource
       const name = toRevocationName(target);
       const existing = revocations.index.get(name);
       if (existing !== undefined) throw createExistsError(existing);
-      const fault = await findTargetFault(deps, object, target);
+      const fault = findAuthorFault(target, user) ?? await findTargetFault(deps, object, target);
       if (fault !== undefined) throw invalidObject(revocationKind, name, [fault]);
     },
     deletion: {

@@ -16,6 +16,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import {
   type Answer,
   createTestApp,
+  createUser,
   type TestApp,
   type TestRequest,
   WatchReader,
@@ -141,6 +142,11 @@ for (
     { name: "a CA", spec: { serialNumber: "01" }, want: /it is the certificate of a CA/ },
     { name: "an unknown token", spec: { token: "abcdef" }, want: /no bootstrap token has this id/ },
     { name: "administrators", spec: { group: "system:masters" }, want: /cannot be revoked/ },
+    {
+      name: "the author",
+      spec: { user: "admin" },
+      want: /spec.user: Forbidden: it covers you, \\"admin\\": a new credential/,
+    },
     { name: "a serial number with colons", spec: { serialNumber: "0A:1B" }, want: /must be written as \\"0a1b\\"/ },
   ]
 ) {
@@ -152,6 +158,17 @@ for (
     assert.deepEqual((await app.send("GET", REVOCATIONS)).names(), []);
   });
 }
+
+test("a group and a node cannot be revoked by a member and by the node, and others can", async () => {
+  await using app = await createApp();
+  const author = createUser("system:node:n1", "dev", MASTERS_GROUP);
+  const post = async (spec: Record<string, string>, user = author) =>
+    (await app.send("POST", REVOCATIONS, { body: { spec: { ...spec, reason: "superseded" } }, user })).code;
+  assert.deepEqual([await post({ group: "dev" }), await post({ node: "n1" })], [422, 422]);
+  assert.deepEqual([await post({ group: "ops" }), await post({ node: "n2" })], [201, 201]);
+  const other = createUser("bob", MASTERS_GROUP);
+  assert.deepEqual([await post({ group: "dev" }, other), await post({ node: "n1" }, other)], [201, 201]);
+});
 
 test("an unknown serial number and an unknown token are revoked with an annotation", async () => {
   await using app = await createApp();

@@ -249,8 +249,11 @@ for (
     { target: "node/n99", want: /the register has no certificate of it/ },
     { target: "token/zzzzzz", want: /the register has no certificate of it/ },
     { target: "dddddddd", want: /cannot find certificate "dddddddd"/ },
-    { target: "user/kubernetes-admin", want: /this command uses a credential that it covers\n.*with --yes/ },
-    { target: "group/system:masters", want: /this command uses a credential that it covers/ },
+    {
+      target: "user/kubernetes-admin",
+      want: /it covers "kubernetes-admin", the user of this command\n.*hint: .*tlsboot kubeconfig admin --user NAME/,
+    },
+    { target: "group/system:masters", want: /it covers "kubernetes-admin", the user of this command/ },
   ]
 ) {
   test(`tlsboot revoke ${target} is refused without --yes, and others on the same line are not`, async () => {
@@ -275,7 +278,7 @@ test("the CA, the server's own certificate and the administrators cannot be revo
   const { code, stderr } = await tlsboot("revoke", "--yes", caSerial, "group/system:masters");
   assert.equal(code, 1);
   assert.match(stderr, /it is the certificate of a CA: .*Replace the CA/);
-  assert.match(stderr, /"system:masters" cannot be revoked: .*; revoke a user, or a certificate by its serial number/);
+  assert.match(stderr, /cannot revoke "group\/system:masters": it covers "kubernetes-admin".*\n.*by its serial number/);
 });
 
 test("beside another API server, requests are denied and tokens deleted, and the message says what else helps", async () => {
