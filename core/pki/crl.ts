@@ -63,7 +63,7 @@ export const CRL_REASONS = Object.keys(CRL_REASON_CODES) as readonly CrlReason[]
 export interface CrlEntry {
   /** The serial number in hexadecimal digits. */
   readonly serialNumber: string;
-  /** Written as the time of the CRL if it is later: a moment ago, or by a clock that is ahead. */
+  /** The same in every CRL, also in one whose `thisUpdate` is earlier because it is backdated. */
   readonly revokedAt: Date;
   readonly reason: CrlReason;
 }
@@ -221,22 +221,22 @@ export function chooseCrlNumber(now: Date, random: Uint8Array, previous: bigint 
 
 /** Encodes the list of entries. An empty list is absent (RFC 5280 §5.1.2.6). */
 async function encodeEntries(
-  { entries, thisUpdate }: CrlPlan,
+  { entries }: CrlPlan,
   pause: () => Promise<void>,
 ): Promise<readonly Bytes[]> {
   if (entries.length === 0) return [];
   const parts: Uint8Array[] = [];
   for (let start = 0; start < entries.length; start += ENTRIES_PER_TURN) {
     const some = entries.slice(start, start + ENTRIES_PER_TURN);
-    parts.push(Buffer.concat(some.map((entry) => encodeEntry(entry, thisUpdate))));
+    parts.push(Buffer.concat(some.map(encodeEntry)));
     await pause();
   }
   return [encodeParts(TAG.sequence, parts)];
 }
 
-function encodeEntry({ serialNumber, revokedAt, reason }: CrlEntry, thisUpdate: Date): Bytes {
+function encodeEntry({ serialNumber, revokedAt, reason }: CrlEntry): Bytes {
   const serial = encodeUnsigned(decodeHex(serialNumber));
-  const date = encodeTime(revokedAt > thisUpdate ? thisUpdate : revokedAt);
+  const date = encodeTime(revokedAt);
   const extension = REASON_EXTENSIONS.get(reason);
   return extension === undefined ? encodeSequence(serial, date) : encodeSequence(serial, date, extension);
 }

@@ -70,7 +70,7 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "ed25519"] as c
         entries,
         plan.entries.map(({ serialNumber, revokedAt, reason }) => ({
           serialNumber: BigInt(`0x${serialNumber}`),
-          revokedAt: revokedAt > NOW ? NOW : revokedAt,
+          revokedAt,
           reason,
         })),
       );
@@ -87,8 +87,7 @@ function toRead({ serialNumber, revokedAt, reason }: CrlEntry): readonly unknown
   // The reason `unspecified` is absent from a list.
   return [
     BigInt(`0x${serialNumber}`),
-    // No entry is later than its list.
-    revokedAt > NOW ? NOW : revokedAt,
+    revokedAt,
     reason === "unspecified" ? undefined : CRL_REASON_CODES[reason],
   ];
 }

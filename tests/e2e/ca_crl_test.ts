@@ -1,13 +1,15 @@
 /** `tlsboot ca crl`, and the CRLs that a server makes: with a running server, without one, and from another machine. */
 import assert from "node:assert/strict";
-import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import "reflect-metadata";
 import { X509Crl } from "@peculiar/x509";
 import { isCrlOf, parseCrl } from "../../core/pki/crl.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock, parsePemBlocks } from "../../core/pki/pem.ts";
-import { runTlsboot } from "../support/child.ts";
+import { runProgram, runTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -59,6 +61,41 @@ test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and ma
     readCrl(await readFile(folder.join("data/pki/ca.crl"), "utf8"), await readCa(folder)).number,
     alone.number,
   );
+});
+
+test("the date in the CRL is the time of the revocation from the first CRL on, and openssl refuses the certificate", async () => {
+  await using folder = await createTempFolder();
+  await using _instance = await startInstanceProcess(folder, []);
+  await tlsboot(folder, "kubeconfig", "user", "alice", "--data-dir", "data");
+  await tlsboot(folder, "revoke", "user/alice", "--data-dir", "data", "--yes", "--reason", "keyCompromise");
+  const { status: { time } } = JSON.parse(
+    await tlsboot(folder, "get", "revocations", "user:alice", "--data-dir", "data", "-o", "json"),
+  );
+  const readDates = async () => {
+    const [block] = parsePemBlocks(await tlsboot(folder, ...CRL));
+    const { entries, thisUpdate } = new X509Crl(block?.bytes ?? new Uint8Array());
+    return { dates: entries.map(({ revocationDate }) => revocationDate), thisUpdate };
+  };
+  const first = await eventually("alice is in the CRL", async () => {
+    const read = await readDates();
+    return read.dates.length === 1 ? read : undefined;
+  });
+  assert.deepEqual(first.dates, [new Date(time)]);
+  assert.ok(first.thisUpdate < new Date(time), "the list is backdated for clients whose clock is behind");
+  await tlsboot(folder, "kubeconfig", "user", "bob", "--data-dir", "data");
+  await tlsboot(folder, "revoke", "user/bob", "--data-dir", "data", "--yes");
+  const second = await eventually("bob is in the CRL", async () => {
+    const read = await readDates();
+    return read.dates.length === 2 ? read : undefined;
+  });
+  assert.deepEqual(second.dates[0], new Date(time));
+
+  const config = await readFile(folder.join("alice.kubeconfig"), "utf8");
+  const [, certificate = ""] = /client-certificate-data: "?([^"\s]+)/.exec(config) ?? [];
+  await writeFile(folder.join("alice.crt"), Buffer.from(certificate, "base64"));
+  const verify = ["verify", "-crl_check", "-CAfile", "data/pki/ca.crt", "-CRLfile", "data/pki/ca.crl", "alice.crt"];
+  const { stderr } = await runProgram("openssl", verify, { cwd: folder.path });
+  assert.match(stderr, /certificate revoked/);
 });
 
 test("tlsboot ca crl prints the CRLs of a split set one after another, and skips a CA whose key is elsewhere", async () => {
