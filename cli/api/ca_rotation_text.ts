@@ -89,6 +89,8 @@ const ON_MACHINE = "tlsboot bootstrap";
 const ON_MACHINE_NOTE =
   "Run bootstrap on the machine, with the paths of its files, and while its kubelet is stopped.\n";
 
+const RENEWING_NOTE = "Where bootstrap --rotate-certificates runs, a renewal that is due happens by itself.\n";
+
 const COLUMNS: readonly TableColumn[] = [
   { name: "Name" },
   { name: "Kind" },
@@ -116,7 +118,8 @@ export function formatCensus(rows: readonly CensusRow[], isWide: boolean): strin
   const more = rows.length - shown.length;
   const rest = more === 0 ? "" : `and ${more} more: tlsboot ca rotate status -o wide\n`;
   const isOnMachine = shown.some(({ kind, command = "" }) => kind === "node" && command.startsWith(ON_MACHINE));
-  return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}`;
+  const isRenewing = shown.some(({ state }) => state === "renewalDue");
+  return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}${isRenewing ? RENEWING_NOTE : ""}`;
 }
 
 /** Converts a rotation to the facts of `-o json` and `-o yaml`. Keys may be added, but never removed. */

@@ -33,7 +33,7 @@ export interface CensusRow {
   readonly certificateUntil: Date | undefined;
   /** The last time at which a server has seen it with a client certificate, or got a report of it. */
   readonly lastSeen: Date | undefined;
-  /** The command that makes it ready; undefined when it becomes so by itself, or is ready. */
+  /** The command that makes it ready; undefined when it is. A machine whose renewal is due may also become so by itself. */
   readonly command: string | undefined;
 }
 
@@ -291,7 +291,7 @@ function findCommand(
   old: Certificate | undefined,
   isLeaked: boolean,
 ): string | undefined {
-  if (state === "ready" || state === "renewalDue") return undefined;
+  if (state === "ready") return undefined;
   const word = shellWord(name);
   if (kind === "node" && !isLeaked) return RUN_BOOTSTRAP;
   if (kind === "node") return `tlsboot token create --node ${word} --approve --print-join-command`;

@@ -200,6 +200,11 @@ test("Census gives each machine a token after the key has leaked, because its ce
   assert.equal(row?.command, "tlsboot token create --node n1 --approve --print-join-command");
 });
 
+test("Census has a command also for a machine whose renewal is due, because its kubelet may not renew early", () => {
+  const [row] = take([client("n1")], [report(N1, [OLD, NEW])], createRotation(DUE));
+  assert.deepEqual([row?.state, row?.command], ["renewalDue", RUN_BOOTSTRAP]);
+});
+
 test("Census names each machine and user with the command that makes it ready, those that need it first", () => {
   const rows = take(
     [

@@ -154,7 +154,7 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
 
   const refused = await fail(folder, 3, "ca", "rotate", "finish");
   assert.match(refused, /nothing is changed: 2 machines and users would lose access/);
-  assert.match(refused, /^n1 +node +trusts both, renewal due/m);
+  assert.match(refused, /^n1 +node +trusts both, renewal due +tlsboot bootstrap --kubeconfig /m);
   const unknown = await fail(folder, 1, "ca", "rotate", "finish", "--leave-behind", "n11");
   assert.match(unknown, /there is no machine, user or server "n11"[^]*did you mean "n1"\?/);
 

@@ -263,9 +263,9 @@ function reportBlocking(
   const [first] = [...losing, ...behind];
   const name = getName(rotation) === "ca" ? "" : ` ${getName(rotation)}`;
   io.stderr.write(
-    line`run the commands, or name those that may lose access: tlsboot ca rotate ${verb}${name} --leave-behind ${
-      first?.name ?? ""
-    }\n`,
+    line`${
+      losing.length > 0 ? "run the commands" : "start the servers"
+    }, or name those that may lose access: tlsboot ca rotate ${verb}${name} --leave-behind ${first?.name ?? ""}\n`,
   );
   return EXIT.no;
 }
