@@ -4,7 +4,7 @@
  */
 import type { EvidenceSettings } from "./policy.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
-import { canonicalIp } from "../lib/ip_address.ts";
+import { canonicalIp, isSharedAddress, parseIpAddress } from "../lib/ip_address.ts";
 import { type Inventory, type NodeNames } from "./inventory.ts";
 
 /** The evidence at the time of a decision. Every part may be missing. */
@@ -72,7 +72,7 @@ export function decideOwnership(
     if (fault !== undefined) return foreign(fault, "ask for the plain lower-case name");
   }
   const wanted = field === "ips" ? canonicalIp(value) ?? value : value;
-  if (isOnEveryMachine(field, wanted)) return foreign(`${wanted} is the same on every machine`, LEAVE_OUT);
+  if (isShared(field, wanted)) return foreign(`${wanted} belongs to no single machine`, LEAVE_OUT);
   if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
   const inventory = settings.inventory ? evidence.inventory : undefined;
   const lister = inventory === undefined ? undefined : findClaim(inventory, node, field, wanted);
@@ -151,10 +151,11 @@ export function usesNodeReports({ heldCertificate, trustNodeStatus }: EvidenceSe
 
 const LEAVE_OUT = "leave it out of the request";
 
-/** Loopback names and unspecified addresses, because a certificate for them would be valid for every machine. */
-function isOnEveryMachine(field: keyof NodeNames, value: string): boolean {
+/** Reports whether a certificate for a name or an address would be valid for other machines too. */
+function isShared(field: keyof NodeNames, value: string): boolean {
   if (field === "dns") return value === "localhost" || value.endsWith(".localhost");
-  return value.startsWith("127.") || value.startsWith("0.") || value === "::1" || value === "::";
+  const bytes = parseIpAddress(value);
+  return bytes !== undefined && isSharedAddress(bytes);
 }
 
 function findClaim(

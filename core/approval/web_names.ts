@@ -1,5 +1,5 @@
 /** The names of web servers, and the domains and networks of `tlsboot up --web-domain`, as users write them. */
-import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
+import { formatCidr, isSharedAddress, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -40,25 +40,13 @@ export function parseWebDomain(text: string): Result<string, string> {
   return domain.length > MAX_NAME ? err(`want a domain of at most ${MAX_NAME} characters`) : ok(domain);
 }
 
-/** The ranges whose addresses are the same on every machine, or belong to no single one. */
-const SHARED_RANGES = [
-  "127.0.0.0/8",
-  "0.0.0.0/32",
-  "169.254.0.0/16",
-  "224.0.0.0/4",
-  "::1/128",
-  "::/128",
-  "fe80::/10",
-  "ff00::/8",
-];
-
 /** Parses a network of `--web-network`. */
 export function parseWebNetwork(text: string): Result<string, string> {
   const range = parseCidr(text);
   if (range === undefined) {
     return err("want a network such as 192.168.1.0/24 or fd00::/64, without bits after its prefix");
   }
-  if (SHARED_RANGES.some((shared) => isWithin(range.bytes, parseCidr(shared) ?? range))) {
+  if (isSharedAddress(range.bytes)) {
     return err("its addresses are the same on every machine; choose the network of the web servers");
   }
   return ok(formatCidr(range));

@@ -2,7 +2,7 @@
  * Chooses the address of a node and the names of its serving certificate as kubelet does
  * (`pkg/kubelet/nodestatus/setters.go` NodeAddress, `pkg/kubelet/certificate/kubelet.go`, apimachinery `util/net`).
  */
-import { canonicalIp, formatIpAddress, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
+import { canonicalIp, formatIpAddress, isSharedAddress, parseIpAddress } from "../lib/ip_address.ts";
 
 /** The host name, addresses and interfaces of a host. */
 export interface HostFacts {
@@ -27,11 +27,6 @@ export interface ServingNames {
   /** The IP addresses in canonical form. */
   readonly ipAddresses: readonly string[];
 }
-
-/** Addresses that cannot identify a node: loopback, multicast, link-local and unspecified ones. */
-const unfitRanges = () =>
-  ["127.0.0.0/8", "224.0.0.0/4", "169.254.0.0/16", "0.0.0.0", "::1", "ff00::/8", "fe80::/10", "::"]
-    .flatMap((text) => parseCidr(text) ?? []);
 
 /**
  * Chooses the node's address: the host name when it is an address; else the first address that the name resolves to and an
@@ -126,11 +121,11 @@ export function parseDefaultInterfaces(ipv4Routes: string, ipv6Routes: string): 
   return [...new Set(names)].filter((name) => name !== "" && name !== "lo");
 }
 
+/** Lists the addresses that can identify a node. */
 function fit(addresses: readonly string[]): readonly string[] {
-  const unfit = unfitRanges();
   return addresses.flatMap((text) => {
     const bytes = parseIpAddress(text);
-    return bytes === undefined || unfit.some((range) => isWithin(bytes, range)) ? [] : [formatIpAddress(bytes)];
+    return bytes === undefined || isSharedAddress(bytes) ? [] : [formatIpAddress(bytes)];
   });
 }
 

@@ -99,6 +99,17 @@ export function isWithin(address: Uint8Array, { bytes, prefixBits }: IpRange): b
   return cut.every((byte, index) => byte === bytes[index]);
 }
 
+/** Loopback, unspecified, link-local and multicast addresses: the same on every machine, or of no single one. */
+const SHARED_RANGES: readonly IpRange[] = [
+  ...["127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"],
+  ...["::1", "::", "fe80::/10", "ff00::/8"],
+].flatMap((text) => parseCidr(text) ?? []);
+
+/** Reports whether no single machine owns an address. */
+export function isSharedAddress(address: Uint8Array): boolean {
+  return SHARED_RANGES.some((range) => isWithin(address, range));
+}
+
 function masked(bytes: Uint8Array, prefixBits: number): Uint8Array {
   return bytes.map((byte, index) => {
     const bits = Math.max(0, Math.min(8, prefixBits - index * 8));

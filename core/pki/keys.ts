@@ -204,7 +204,10 @@ class LocalPrivateKey implements PrivateKey {
   readonly #publicKeyDer: Bytes;
 
   constructor(key: KeyObject, publicKeyDer: Bytes, { algorithm, bits, curve }: PublicKeyFacts) {
-    this.algorithm = isPrivateKeyAlgorithm(algorithm) ? algorithm : "Ed25519";
+    if (!isPrivateKeyAlgorithm(algorithm)) {
+      throw new AppError("key_invalid", `unsupported algorithm "${algorithm}" of a private key`);
+    }
+    this.algorithm = algorithm;
     this.bits = bits;
     if (curve !== undefined) this.curve = curve;
     this.#key = key;
