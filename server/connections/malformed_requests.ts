@@ -6,6 +6,9 @@ import type { Duplex } from "node:stream";
 const LINGER_MS = 500;
 
 const BAD_REQUEST = "400 Bad Request";
+const NOT_IMPLEMENTED = "501 Not Implemented";
+/** The texts of answers, where they are not the status. */
+const TEXTS: ReadonlyMap<string, string> = new Map([[NOT_IMPLEMENTED, "Unsupported transfer encoding"]]);
 /** The answers to requests that Node's parser refuses, by its error code. */
 const ANSWERS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
@@ -18,9 +21,15 @@ const VALID_HOST = /^[\w!$%&'()*+,\-.:;=[\]~]*$/;
 
 /**
  * Finds the fault of an HTTP/1 request that Node's parser accepted, as a status line; undefined for a valid request
- * (`net/http`, `readRequest` in `server.go`). A proxy and this server could read two Host headers differently.
+ * (`net/http`, `readRequest` in `server.go`). A proxy and this server could read two Host headers differently, and a body
+ * in several codings too.
  */
-export function findHeadFault({ httpVersionMajor, httpVersion, rawHeaders }: IncomingMessage): string | undefined {
+export function findHeadFault(
+  { httpVersionMajor, httpVersion, rawHeaders, headers }: IncomingMessage,
+): string | undefined {
+  // Several headers are one text here. Go supports one header with this coding and no other (`parseTransferEncoding`).
+  const { "transfer-encoding": coding = "chunked" } = headers;
+  if (coding.toLowerCase() !== "chunked") return NOT_IMPLEMENTED;
   if (httpVersionMajor > 1) return "505 HTTP Version Not Supported: unsupported protocol version";
   let host: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -92,7 +101,9 @@ export function createRefusals(): Refusals {
     }
     end(
       socket,
-      `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+      `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${
+        TEXTS.get(status) ?? status
+      }`,
     );
   }
 

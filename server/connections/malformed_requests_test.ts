@@ -41,6 +41,29 @@ for (
   });
 }
 
+// Measured on net/http of Go 1.26. Node's parser itself refuses a last coding that is not "chunked", with 400.
+for (
+  const codings of [
+    ["identity, chunked"],
+    ["gzip, chunked"],
+    ["identity", "chunked"],
+  ]
+) {
+  test(`a body in the transfer encodings ${JSON.stringify(codings)} ends the connection with 501`, async () => {
+    const headers = codings.map((coding) => `Transfer-Encoding: ${coding}\r\n`).join("");
+    const answer = await sendRaw(server.port, `POST /version HTTP/1.1\r\n${headers}Host: x\r\n\r\n0\r\n\r\n`);
+    const head = "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close";
+    assert.equal(answer.text, `${head}\r\n\r\nUnsupported transfer encoding`);
+    assert.ok(answer.isClosed);
+  });
+}
+
+test("a body in the transfer encoding CHUNKED is read", async () => {
+  const head = "POST /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: CHUNKED";
+  const { text } = await sendRaw(server.port, `${head}\r\n\r\n1\r\na\r\n0\r\n\r\n`);
+  assert.match(text, /^HTTP\/1\.1 403 /);
+});
+
 for (
   const [request, headers] of [
     ["GET /livez HTTP/1.0\r\n\r\n", /\r\nConnection: close\r\n/],

@@ -47,6 +47,7 @@ for (
     "GET /version HTTP/1.1\r\nHost: a b\r\n\r\n",
     "GET /version HTTP/2.0\r\nHost: x\r\n\r\n",
     "GET /version HTTP/1.0\r\nA b\r\n\r\n",
+    "POST /version HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
     "hello\r\n\r\n",
   ]
 ) {

@@ -76,6 +76,11 @@ const SMUGGLING: readonly { readonly name: string; readonly bytes: string; reado
         `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
     },
     {
+      name: "another encoding beside chunked",
+      bytes:
+        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+    },
+    {
       name: "a space before a colon",
       bytes:
         `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nContent-Length : ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
