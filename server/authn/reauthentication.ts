@@ -7,6 +7,7 @@
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
+import { findCertificateFingerprint, type PresentedCertificate } from "../../core/revocation/revocation_index.ts";
 import type { Revocations } from "../revocation/revocations.ts";
 import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.ts";
 
@@ -34,6 +35,8 @@ export const REAUTHENTICATION_INTERVAL_MS = 5_000;
  */
 const BATCH = 50;
 const PAUSE_MS = 1;
+/** A certificate that was not parsed again. Without a record in the register it counts as newer than any Revocation. */
+const UNREAD: Omit<PresentedCertificate, "fingerprint"> = { serialNumber: "", notBefore: new Date(8.64e15) };
 
 /** The dependencies of the checks of open streams. */
 export interface ReauthenticationDeps {
@@ -62,8 +65,10 @@ export function createReauthentication(
 
   function checkAtOnce(): void {
     lastChangeMs = clock.elapsedMs();
-    if (changes === "none") void checkAfterChange();
-    else changes = "again";
+    endRevoked().catch(() => undefined).then(() => {
+      if (changes === "none") void checkAfterChange();
+      else changes = "again";
+    });
   }
 
   async function checkAfterChange(): Promise<void> {
@@ -90,19 +95,41 @@ export function createReauthentication(
     }
   }
 
+  /** Ends the streams whose user or certificate is revoked, without authenticating any stream again. */
+  async function endRevoked(): Promise<void> {
+    await forEachInBatches([...open].filter(isKnownRevoked), endIfOpen);
+  }
+
   async function checkAll(): Promise<void> {
     const byToken = new Map<string, Promise<AuthnResult>>();
-    let count = 0;
-    for (const stream of [...open]) {
-      if (++count % BATCH === 0) await clock.sleep(PAUSE_MS, signal);
-      await check(stream, byToken);
+    await forEachInBatches([...open], (stream) => check(stream, byToken));
+  }
+
+  async function forEachInBatches(
+    streams: readonly OpenStream[],
+    act: (stream: OpenStream) => Promise<void> | void,
+  ): Promise<void> {
+    for (const [index, stream] of streams.entries()) {
+      if (index % BATCH === BATCH - 1) await clock.sleep(PAUSE_MS, signal);
+      await act(stream);
     }
   }
 
   async function check(stream: OpenStream, byToken: Map<string, Promise<AuthnResult>>): Promise<void> {
-    if (!open.has(stream) || !await isRevoked(stream, byToken)) return;
-    open.delete(stream);
-    stream.end();
+    if (open.has(stream) && await isRevoked(stream, byToken)) endIfOpen(stream);
+  }
+
+  function endIfOpen(stream: OpenStream): void {
+    if (open.delete(stream)) stream.end();
+  }
+
+  /** Whether a Revocation applies to a stream, as far as its user and the register show without authentication. */
+  function isKnownRevoked({ user, impersonated, credentials }: OpenStream): boolean {
+    const isRefused = (one: UserInfo, certificate?: PresentedCertificate): boolean =>
+      revocations?.findRefusal(one, certificate, { ...credentials, isRepeated: true }) !== undefined;
+    const fingerprint = findCertificateFingerprint(user.extra);
+    return isRefused(user, fingerprint === undefined ? undefined : { ...UNREAD, fingerprint }) ||
+      (impersonated !== undefined && isRefused(impersonated));
   }
 
   async function isRevoked(

@@ -9,6 +9,9 @@ import {
   WatchReader,
 } from "../../tests/support/test_app.ts";
 import { AppError } from "../../core/errors.ts";
+import type { RecordedCertificate } from "../../core/revocation/recorded_certificates.ts";
+import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import { CREDENTIAL_ID_KEY, type UserInfo } from "../../core/kube/user.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { AuthnResult } from "./authentication.ts";
 import { createReauthentication, REAUTHENTICATION_INTERVAL_MS } from "./reauthentication.ts";
@@ -168,5 +171,60 @@ test("createReauthentication() checks a shared token once, and ends no stream wh
   assert.deepEqual([asked, ended], [3, 119]);
   await clock.advance(10 * REAUTHENTICATION_INTERVAL_MS);
   assert.deepEqual([asked, clock.sleepers], [3, 0], "no check runs without an open stream");
+  stopping.abort();
+});
+
+test("createReauthentication() ends the streams that a Revocation names before it authenticates any stream again", async () => {
+  const clock = createFakeClock();
+  const stopping = new AbortController();
+  let asked = 0;
+  let change = (): void => {};
+  const spec = { reason: "keyCompromise" } as const;
+  const index = new RevocationIndex((fingerprint) =>
+    fingerprint === "recorded" ? { serialNumber: "77", firstSequence: 1 } as RecordedCertificate : undefined
+  );
+  const take = createReauthentication({
+    authenticate: () => {
+      asked++;
+      return new Promise(() => {});
+    },
+    clock,
+    signal: stopping.signal,
+    revocations: {
+      onChange: (listener) => change = listener,
+      findRefusal: (user, certificate) => index.findForCredential(user, certificate)?.message,
+    },
+  });
+  const ended: string[] = [];
+  const open = (name: string, user: UserInfo, impersonated?: UserInfo): void =>
+    take({
+      credentials: { authorizationHeader: undefined, peerCertificate: undefined },
+      user,
+      ...(impersonated === undefined ? {} : { impersonated }),
+      receivedMs: clock.elapsedMs(),
+      ended: new Promise(() => {}),
+      end: () => ended.push(name),
+    });
+  const withCertificate = (fingerprint: string, user: UserInfo): UserInfo => ({
+    ...user,
+    extra: { [CREDENTIAL_ID_KEY]: [`X509SHA256=${fingerprint}`] },
+  });
+  for (let count = 0; count < 500; count++) open("other", createUser("other"));
+  open("user", createUser("jane"));
+  open("group", createUser("joe", "team"));
+  open("impersonated", createUser("admin"), createUser("jane"));
+  open("serial", withCertificate("recorded", createUser("jim")));
+  open("node's token", createUser("system:node:n1", "system:nodes"));
+  // Only its certificate shows whether the machine is the revoked one or its replacement.
+  open("node", withCertificate("unknown", createUser("system:node:n1", "system:nodes")));
+  for (const target of [{ user: "jane" }, { group: "team" }, { serialNumber: "77" }, { node: "n1" }]) {
+    const [name] = Object.values(target);
+    index.put({ metadata: { name: name! }, spec: { ...spec, ...target }, status: { time: clock.now().toISOString() } });
+  }
+  await clock.advance(1);
+  change();
+  await clock.advance(100);
+  assert.deepEqual(ended, ["user", "group", "impersonated", "serial", "node's token"]);
+  assert.equal(asked, 1, "the rest is authenticated again, one after the other");
   stopping.abort();
 });
