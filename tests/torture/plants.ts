@@ -300,8 +300,8 @@ export const PLANTS: readonly Plant[] = [
     harm: "the end of a stolen credential's watches: they are served until they end by themselves",
     patches: [{
       file: "server/authn/reauthentication.ts",
-      before: "    open.delete(stream);\n    stream.end();\n",
-      after: "    open.delete(stream);\n",
+      before: "if (open.delete(stream)) stream.end();",
+      after: "open.delete(stream);",
     }],
     finder: OFTEN_KILLED,
     fault: /is open \d+ ms after/,
