@@ -103,12 +103,12 @@ function fault(type: FieldErrorType, field: string, print: () => string): FieldE
 }
 
 /**
- * The largest number of faults that are collected for one list or map. A fault has at least 21 characters, so this many
- * fill a response (`fitAnswer`).
+ * The largest number of faults that are collected for one list or map. kube-apiserver collects all of them: 99,000 bad
+ * keys of annotations take it 20 seconds, and more than a second here. No reader needs more.
  */
-const MAX_COLLECTED = 50_000;
+export const MAX_COLLECTED = 500;
 
-/** Collects the faults of each element of a list or a map, and stops once they fill an answer. */
+/** Collects the faults of each element of a list or a map, and stops after `MAX_COLLECTED`. */
 export function checkEach<T>(
   elements: Iterable<T>,
   check: (element: T, index: number) => readonly FieldError[],
