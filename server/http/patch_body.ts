@@ -1,6 +1,12 @@
 /** Patch bodies: their types, and their application to the versioned JSON of a stored object. */
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
+import {
+  assertPatchedElements,
+  ElementBudget,
+  MAX_ELEMENTS,
+  MAX_JSON_PATCH_ELEMENTS,
+} from "../../core/kube/codec/element_budget.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { goQuote, marshalJson } from "../../core/lib/quote.ts";
 import { findObjectFault } from "../../core/kube/codec/unstructured.ts";
@@ -31,9 +37,9 @@ import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind
 type DocumentPatch = Exclude<PatchType, "apply">;
 
 /** Parses a patch. Throws StatusError 400 when it is not JSON; its shape is checked after the object was read. */
-export function readPatch(bytes: Uint8Array): JsonDocument {
+export function readPatch(type: DocumentPatch, bytes: Uint8Array): JsonDocument {
   try {
-    return parseJson(bytes);
+    return parseJson(bytes, new ElementBudget(type === "json" ? MAX_JSON_PATCH_ELEMENTS : MAX_ELEMENTS));
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw badRequest("invalid JSON patch");
     throw error;
@@ -53,6 +59,7 @@ export function applyPatch(
   const sent = toExactValue(patch);
   const applied = applyDocument(type, kind, versioned, sent, fieldValidation !== "Ignore");
   if (!applied.ok) throw patchFailure(applied.error);
+  assertPatchedElements(applied.value.value, versioned);
   const isStrategic = type === "strategic";
   const patched = isStrategic ? applied.value.value : sortInGoOrder(applied.value);
 

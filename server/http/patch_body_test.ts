@@ -8,6 +8,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import fc from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/describe_refusal.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
+import { MAX_ELEMENTS } from "../../core/kube/codec/element_budget.ts";
 import { configMaps } from "../registry/configmaps.ts";
 import type { Resource } from "../registry/resource.ts";
 import { applyBody, readConfig } from "./patch_handler.ts";
@@ -65,7 +66,15 @@ test("patches of any type over any kind are applied, or refused with a 4xx, what
       (type, kind, validation, bytes) => {
         const stored = decodeObject(kind.schema, { metadata: { name: "a", labels: { b: "c" }, finalizers: ["d/e"] } });
         refusable(
-          () => applyPatch(EXCHANGE, kind, type, stored.object as unknown as KubeObject, readPatch(bytes), validation),
+          () =>
+            applyPatch(
+              EXCHANGE,
+              kind,
+              type,
+              stored.object as unknown as KubeObject,
+              readPatch(type, bytes),
+              validation,
+            ),
           MEANT,
         );
       },
@@ -89,9 +98,34 @@ test("configurations are applied, or refused with a 4xx, whatever the body", () 
 
 test("readPatch() refuses text that is not JSON", () => {
   assert.throws(
-    () => readPatch(Uint8Array.of(0x7b)),
+    () => readPatch("merge", Uint8Array.of(0x7b)),
     (error) => error instanceof StatusError && error.status.code === 400,
   );
+});
+
+test("a patch adds no more elements than a body may have, and may change an object that has more", () => {
+  const labels = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, ""]));
+  const patched = (type: "json" | "merge", stored: object, patch: unknown) => {
+    const document = readPatch(type, new TextEncoder().encode(JSON.stringify(patch)));
+    return applyPatch(EXCHANGE, configMaps.kind, type, stored as unknown as KubeObject, document, "Warn");
+  };
+  const small = { metadata: { name: "a", labels: labels(10) } };
+  const many = Array.from({ length: 10_000 }, () => ({ op: "copy", from: "/metadata/name", path: "/data/a" }));
+  assert.ok(patched("json", { ...small, data: {} }, many));
+  const large = { metadata: { name: "a", labels: labels(MAX_ELEMENTS) } };
+  assert.ok(patched("merge", large, { metadata: { labels: { k0: "x" } } }));
+  for (
+    const [type, stored, patch] of [
+      ["json", small, [{ op: "add", path: "/metadata/labels", value: labels(MAX_ELEMENTS) }]],
+      ["merge", small, { metadata: { labels: labels(MAX_ELEMENTS) } }],
+      ["merge", large, { metadata: { labels: { more: "" } } }],
+    ] as const
+  ) {
+    assert.throws(() => patched(type, stored, patch), (error) => {
+      assert.ok(error instanceof StatusError && error.status.code === 413, String(error));
+      return true;
+    });
+  }
 });
 
 test("readConfig() refuses a configuration that is nested too deeply", () => {
@@ -109,7 +143,7 @@ test("applyPatch() keeps numbers as they were sent, and sorts the members that t
       configMaps.kind,
       type,
       stored as unknown as KubeObject,
-      readPatch(new TextEncoder().encode(patch)),
+      readPatch(type, new TextEncoder().encode(patch)),
       "Warn",
     );
   for (
@@ -154,7 +188,7 @@ test("applyPatch() refuses a number beyond every float where Go reads numbers", 
       { type: "strategic", patch: '{"a":1e400}', want: `${float} value of type float64` },
     ] as const
   ) {
-    const document = readPatch(new TextEncoder().encode(patch));
+    const document = readPatch(type, new TextEncoder().encode(patch));
     assert.throws(() => applyPatch(EXCHANGE, configMaps.kind, type, stored, document, "Warn"), { message: want });
   }
 });

@@ -84,7 +84,7 @@ function createPatchChange(
   { type, bytes }: { readonly type: Exclude<PatchType, "apply">; readonly bytes: Uint8Array },
   options: WriteOptions,
 ): Change {
-  const patch = readPatch(bytes);
+  const patch = readPatch(type, bytes);
   exchange.audit?.requestPatch(patch.value);
   const { resource } = target;
   return (stored): KubeObject => {

@@ -123,7 +123,7 @@ function patchTarget(name: string, type: Exclude<PatchType, "apply">, patches: r
     run(input) {
       const { kind, body } = kindAndBody(input);
       try {
-        const object = applyPatch(exchange(), kind, type, stored(kind), readPatch(body), chooseValidation(input));
+        const object = applyPatch(exchange(), kind, type, stored(kind), readPatch(type, body), chooseValidation(input));
         return `ok ${jsonText(object).length > 0}`;
       } catch (error) {
         // kube-apiserver answers 500 to directives that it cannot follow.
