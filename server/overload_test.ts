@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parseTokenFile } from "../core/bootstrap/token_file.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
+import { LARGE_BODY_BYTES } from "./http/limits.ts";
 import { createMemoryStorage } from "./storage/memory/memory_storage.ts";
 import type { Storage } from "./storage/storage.ts";
 
@@ -178,4 +179,44 @@ test("createApp() ignores a body that ends after the timeout", async () => {
   await settle();
   assert.equal((await app.send("GET", "/api/v1/namespaces/default/configmaps/late")).code, 404);
   await app[Symbol.asyncDispose]();
+});
+
+/** Counts the turns of the event loop while a request is served. */
+async function countTurns(serve: () => Promise<unknown>): Promise<number> {
+  let turns = 0;
+  let isServed = false;
+  const count = (): void => {
+    if (isServed) return;
+    turns++;
+    setImmediate(count);
+  };
+  setImmediate(count);
+  await serve();
+  isServed = true;
+  return turns;
+}
+
+test("createApp() gives other requests a turn between the steps of a write with a large body", async () => {
+  await using app = await createTestApp();
+  const maps = "/api/v1/namespaces/default/configmaps";
+  const labels = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`k${index}`, ""]));
+  const merge = { "content-type": "application/merge-patch+json" };
+  const apply = { "content-type": "application/apply-patch+yaml" };
+  const named = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, labels } });
+  await app.send("POST", maps, { body: { metadata: { name: "a" } } });
+  for (
+    const [method, path, headers, body] of [
+      ["POST", maps, {}, named("b")],
+      ["PUT", `${maps}/b`, {}, { ...named("b"), data: { a: "" } }],
+      ["PATCH", `${maps}/a`, merge, { metadata: { labels } }],
+      ["PATCH", `${maps}/c?fieldManager=m`, apply, named("c")],
+    ] as const
+  ) {
+    const text = JSON.stringify(body);
+    assert.ok(text.length >= LARGE_BODY_BYTES);
+    let code = 0;
+    const turns = await countTurns(async () => code = (await app.send(method, path, { headers, body: text })).code);
+    assert.ok(code < 300, `${method}: ${code}`);
+    assert.ok(turns >= 3, `${method}: ${turns} turns`);
+  }
 });

@@ -7,6 +7,8 @@
 export interface HeldBody {
   /** Adds bytes that the request holds in memory. */
   grow(bytes: number): void;
+  /** The bytes that the request holds in memory. */
+  readonly bytes: number;
   /** Whether the body has been evicted. */
   readonly isEvicted: boolean;
   /** Sets the function that is called when the body is evicted, and replaces an earlier one. */

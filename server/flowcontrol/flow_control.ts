@@ -3,6 +3,7 @@
  * long, or finds its queue full, is refused and may be retried.
  */
 import type { Clock } from "../../core/ports.ts";
+import { LARGE_BODY_BYTES } from "../http/limits.ts";
 import { createBodyBudget, type HeldBody } from "./body_budget.ts";
 import { FlowQueue } from "./flow_queue.ts";
 import {
@@ -19,8 +20,9 @@ import { AppError } from "../../core/errors.ts";
 /** The seat that a request occupies while it is served, and its body in memory. */
 export interface Seat {
   /**
-   * Gives up the seat while the server waits for the client, so that a slow client delays no other request. Throws
-   * OverloadError when no seat is free afterwards, or when the body was evicted.
+   * Gives up the seat while the server waits for the client, so that a slow client delays no other request, and then until
+   * no other large body of the same flow is served. Throws OverloadError when it waits too long for that or for a free
+   * seat, or when the body was evicted.
    */
   yieldWhile<T>(wait: () => Promise<T>): Promise<T>;
   /** Adds bytes of the body that are held in memory. */
@@ -73,6 +75,8 @@ class SeatedFlowControl implements FlowControl {
   readonly #seats: Seats;
   readonly #seated = createLevelRecord(() => 0);
   readonly #queues = createLevelRecord((name) => new FlowQueue<Waiting>(LEVELS[name].queueLimit));
+  /** The flows of which a large body is served, each with the requests that wait for it. */
+  readonly #large = new Map<string, FlowQueue<Waiting>>();
   readonly #budget = createBodyBudget(MAX_BODY_BYTES_HELD);
 
   constructor({ clock, seats, onRejected }: FlowControlOptions) {
@@ -85,6 +89,7 @@ class SeatedFlowControl implements FlowControl {
     await this.#takeSeat(place, signal);
     const body = this.#budget.open();
     let isSeated = true;
+    let isLarge = false;
     return {
       yieldWhile: async (step) => {
         isSeated = false;
@@ -93,6 +98,10 @@ class SeatedFlowControl implements FlowControl {
         body.onEvicted(() => evicted.reject(this.#reject(place, "queue-full")));
         const result = await Promise.race([step(), evicted.promise]);
         if (body.isEvicted) throw new OverloadError("queue-full");
+        if (body.bytes >= LARGE_BODY_BYTES) {
+          await this.#beginLarge(place, signal, body);
+          isLarge = true;
+        }
         const turn = this.#takeSeat(place, signal, body);
         if (turn !== undefined) await turn;
         isSeated = true;
@@ -106,6 +115,8 @@ class SeatedFlowControl implements FlowControl {
         body.release();
         if (isSeated) this.#freeSeat(place.level);
         isSeated = false;
+        if (isLarge) this.#endLarge(place.flow);
+        isLarge = false;
       },
     };
   }
@@ -122,17 +133,30 @@ class SeatedFlowControl implements FlowControl {
   #takeSeat(place: Place, signal: () => AbortSignal, body?: HeldBody): Promise<void> | undefined {
     const { level } = place;
     if (this.#queues[level].size > 0 || !hasFreeSeat(this.#seats, this.#seated, level)) {
-      return this.#wait(place, signal(), body);
+      return this.#wait(this.#queues[level], place, signal(), body);
     }
     this.#seated[level]++;
     return undefined;
   }
 
-  async #wait(place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> {
+  /** Waits until no other large body of the flow is served. */
+  async #beginLarge(place: Place, signal: () => AbortSignal, body: HeldBody): Promise<void> {
+    const waiting = this.#large.get(place.flow);
+    if (waiting !== undefined) return await this.#wait(waiting, place, signal(), body);
+    // The budget of all bodies limits how many wait.
+    this.#large.set(place.flow, new FlowQueue(Infinity));
+  }
+
+  #endLarge(flow: string): void {
+    const next = this.#large.get(flow)?.take();
+    if (next === undefined) this.#large.delete(flow);
+    else next.settle(undefined);
+  }
+
+  async #wait(queue: FlowQueue<Waiting>, place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> {
     if (signal.aborted) throw this.#reject(place, "cancelled");
     const { promise, resolve, reject: fail } = Promise.withResolvers<void>();
     const done = new AbortController();
-    const queue = this.#queues[place.level];
     const waiting: Waiting = {
       ...place,
       settle: (reason) => reason === undefined ? resolve() : fail(this.#reject(place, reason)),

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { createFlowControl, OverloadError, type Seat } from "./flow_control.ts";
+import { LARGE_BODY_BYTES } from "../http/limits.ts";
+import { createFlowControl, type FlowControl, OverloadError, type Seat } from "./flow_control.ts";
 import type { Place } from "./priority_levels.ts";
 
 const { signal } = new AbortController();
@@ -102,6 +103,57 @@ test("Seat.yieldWhile() gives the seat to other requests while a client sends", 
   assert.equal(flow.figures()["global-default"].executing, 1);
   slow.release();
   slow.release();
+  assert.equal(flow.figures()["global-default"].executing, 0);
+});
+
+/** Reads a body of a size in the seat of a new request; resolves when the request may be served. */
+async function readLarge(
+  flow: FlowControl,
+  of: string,
+  { bytes = LARGE_BODY_BYTES, client = open }: { readonly bytes?: number; readonly client?: () => AbortSignal } = {},
+): Promise<Seat> {
+  const seat = await flow.acquireSeat(place(of), client);
+  seat.holdBytes(bytes);
+  try {
+    await seat.yieldWhile(() => Promise.resolve());
+  } catch (error) {
+    seat.release();
+    throw error;
+  }
+  return seat;
+}
+
+test("Seat.yieldWhile() lets one large body of a flow be served at a time, without a seat for the others", async () => {
+  const clock = createFakeClock();
+  const flow = createFlowControl({ clock, seats: 600 });
+  const served: string[] = [];
+  const serve = (name: string, reading: Promise<Seat>): Promise<Seat> =>
+    reading.then((seat) => {
+      served.push(name);
+      return seat;
+    });
+  const first = await serve("a1", readLarge(flow, "a"));
+  const second = serve("a2", readLarge(flow, "a"));
+  const client = new AbortController();
+  const gone = assert.rejects(readLarge(flow, "a", { client: () => client.signal }), OverloadError);
+  const third = serve("a4", readLarge(flow, "a"));
+  const small = await serve("small", readLarge(flow, "a", { bytes: LARGE_BODY_BYTES - 1 }));
+  const other = await serve("b", readLarge(flow, "b"));
+  assert.equal(flow.figures()["global-default"].executing, 3);
+  client.abort(new Error("gone"));
+  await gone;
+  assert.deepEqual(served, ["a1", "small", "b"]);
+  first.release();
+  const next = await second;
+  assert.deepEqual(served, ["a1", "small", "b", "a2"]);
+  next.release();
+  next.release();
+  const last = await third;
+  const late = assert.rejects(readLarge(flow, "a"), OverloadError);
+  await clock.advance(15_000);
+  await late;
+  for (const seat of [last, small, other]) seat.release();
+  (await readLarge(flow, "a")).release();
   assert.equal(flow.figures()["global-default"].executing, 0);
 });
 

@@ -7,9 +7,11 @@ import type { PeerCertificate } from "../authn/authentication.ts";
 import type { OpenStream } from "../authn/reauthentication.ts";
 import type { Answer } from "./answer.ts";
 import { parseRequestInfo, type RequestInfo, type RequestTarget } from "./request_info.ts";
+import { LARGE_BODY_BYTES } from "./limits.ts";
 import { isIP } from "node:net";
 import { Buffer } from "node:buffer";
 import { versions } from "node:process";
+import { setImmediate } from "node:timers/promises";
 
 /** The part of a `Request` that the server reads, so that in-process clients need not create a whole one. */
 export interface IncomingRequest {
@@ -93,6 +95,8 @@ export class Exchange {
   isPublic = false;
   /** Whether the connection is closed after the answer. */
   isLast = false;
+  /** The size of the body, as soon as it has been read. */
+  bodyBytes = 0;
   /** The promise of the end of an answer that is a stream, which never rejects. */
   streamEnded: Promise<void> | undefined;
   readonly #stopping: AbortSignal;
@@ -129,6 +133,12 @@ export class Exchange {
     const { signal = this.request.signal } = this.caller;
     return this.#signal ??= AbortSignal.any([signal, this.#stopping, this.#expiry.signal]);
   };
+
+  /**
+   * Lets other requests go on before the next step of a request with a large body, because the server has one thread. The
+   * steps of any other request follow each other at once.
+   */
+  readonly pause = (): Promise<void> | undefined => this.bodyBytes < LARGE_BODY_BYTES ? undefined : setImmediate();
 
   /** Sets the answer, unless the request has timed out. */
   complete(answer: Answer): void {

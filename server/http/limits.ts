@@ -20,3 +20,9 @@ export const MAX_HEAD_BYTES = 131_072;
 
 /** The largest size of a body: 3 MiB, as in kube-apiserver (`pkg/server/config.go`, `MaxRequestBodyBytes`). */
 export const MAX_BODY_BYTES = 3_145_728;
+
+/**
+ * The size from which a body is large: it can take a tenth of a second of the one thread and longer. The server handles one
+ * of each user at a time, and serves other requests between its steps. Requests of kubelets have a tenth of this size.
+ */
+export const LARGE_BODY_BYTES = 32_768;

@@ -50,6 +50,7 @@ export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Ex
   const patched = type === "apply"
     ? createApplyChange(deps, target, exchange, bytes, options)
     : createPatchChange(deps, target, exchange, { type, bytes }, options);
+  await exchange.pause();
   const change: Change = (stored) => {
     const changed = withNamespace(target, patched(stored));
     assertSameName(target, changed);

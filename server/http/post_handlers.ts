@@ -85,6 +85,7 @@ async function readPosted(exchange: Exchange, kind: Kind, applyDefaults: (object
   );
   const object = applyDefaults(decodeBody(exchange, kind, mediaType, bytes, fieldValidation));
   exchange.audit?.requestObject(kind, object);
+  await exchange.pause();
   return { object, representation, fieldManager };
 }
 

@@ -98,6 +98,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     ...(exchange.caller.user === undefined ? { address: getClientAddress(exchange.caller) } : {}),
     userAgent: findHeader(exchange, "user-agent") ?? "",
     onWarning: (text) => exchange.warnings.add(text),
+    pause: exchange.pause,
   };
   if (resource.isAbsent === true) await assertAbsent(deps.storage, resource);
   switch (info.verb) {

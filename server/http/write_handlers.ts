@@ -36,6 +36,7 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   const options = parseWriteOptions("create", exchange.query, getUserAgent(exchange));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
+  await exchange.pause();
   const fresh = withDefaults(target.resource, withoutDuplicateOwners(exchange, withNamespace(target, sent), false));
   const object = trackOwners(deps, target, undefined, withoutSystemFields(fresh), options.fieldManager);
   const created = await writeFitting((finish) => createObject(deps, target, finish(object), options.dryRun));
@@ -58,6 +59,7 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
   const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
+  await exchange.pause();
   const placed = withNamespace(target, sent);
   assertSameName(target, placed);
   const object = withDefaults(target.resource, withoutDuplicateOwners(exchange, placed, false));

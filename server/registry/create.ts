@@ -70,6 +70,7 @@ async function createOnce(
   const prepared = resource.strategy.prepareForCreate(stamp(deps, target, admitted, context.now), context);
   const name = getName(prepared);
 
+  await target.pause?.();
   refuseInvalid(target, prepared, [
     ...(resource.strategy.validateBeforeMetadata?.(prepared) ?? []),
     ...metadataErrors(resource, prepared),
@@ -102,6 +103,7 @@ async function createOnce(
   if (!dryRun && authorize === undefined && /^\d+$/.test(version) && Number(version) !== 0) {
     throw genericServerError("resourceVersion should not be set on objects to be created");
   }
+  await target.pause?.();
   const key = toStorageKey(resource, target.namespace, name);
   const earlier = resource.replace === undefined ? undefined : await deps.storage.get(key);
   const fresh = storedForm(

@@ -37,6 +37,8 @@ export interface Target {
   readonly userAgent?: string;
   /** Receives warnings for the client. */
   readonly onWarning?: (text: string) => void;
+  /** Awaited between the steps of a write, each of which may take long for a large object. */
+  readonly pause?: () => Promise<void> | undefined;
 }
 
 /** Creates a version 4 UUID, as used in `metadata.uid` and audit ids (RFC 9562 section 5.4). */

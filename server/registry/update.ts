@@ -146,6 +146,7 @@ async function prepareUpdate(
   const { resource, name } = target;
   const old = stored.object;
   const changed = change(old);
+  await target.pause?.();
 
   const admissionRequest = {
     operation: "UPDATE" as const,
@@ -181,6 +182,7 @@ async function prepareUpdate(
   sendWarnings(target, prepared, old);
   const refusal = await deps.admission.validate({ ...admissionRequest, object: prepared });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
+  await target.pause?.();
   const next = storedForm(resource.kind.schema, prepared);
   return isEqualJson(next, old) ? undefined : next;
 }

@@ -6,6 +6,7 @@ import type { Attack } from "./attack.ts";
 import {
   badTokens,
   continuations,
+  costlyBodies,
   endlessHeaders,
   flood,
   FLOODERS,
@@ -109,6 +110,12 @@ export const ATTACKS: readonly Attack[] = [
     unit: "requests",
     least: { opened: FLOODERS, sent: 10_000, answered: 2_000 },
     run: (target) => flood(target, requests),
+  },
+  {
+    name: "bodies with 29,000 faults, as many as fit",
+    unit: "bodies",
+    least: { opened: FLOODERS, sent: 40, answered: 40 },
+    run: (target) => flood(target, costlyBodies, { protocol: "http/1.1", code: 422 }),
   },
   { name: "handshakes, as many as fit", unit: "", least: { opened: 1_000 }, run: (target) => flood(target, nothing) },
 ];

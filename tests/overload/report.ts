@@ -24,7 +24,7 @@ export function formatReport({ machine, settings, rounds }: Report): string {
   const [calm] = rows(rounds);
   const versions = Object.fromEntries(Object.entries(machine.versions).filter(([name]) => PROGRAMS.includes(name)));
   const table = formatTable(
-    [...HEAD, ...KINDS.flatMap((kind) => [`${kind} p50, p99`, "×"]), "failed", "log"],
+    [...HEAD, ...KINDS.flatMap((kind) => [`${kind} p50, p99, longest`, "× p50, longest"]), "failed", "log"],
     first.map(({ attack, tally, rss }, index) => {
       const { times, failed, lines, again } = rows(rounds)[index]!;
       return [
@@ -32,7 +32,7 @@ export function formatReport({ machine, settings, rounds }: Report): string {
         formatTally(attack.unit, tally),
         `${rss.before}, ${rss.peak}, ${rss.after} MB`,
         again.map((peak) => `${peak} MB`).join(", "),
-        ...KINDS.flatMap((_, kind) => [formatTimes(times[kind]!), ratio(times[kind]!, calm!.times[kind]!)]),
+        ...KINDS.flatMap((_, kind) => [formatTimes(times[kind]!), formatRatios(times[kind]!, calm!.times[kind]!)]),
         String(failed),
         String(lines),
       ];
@@ -73,12 +73,13 @@ function rows(rounds: Report["rounds"]) {
   });
 }
 
-function formatTimes({ p50, p99 }: Times): string {
-  return `${p50.toFixed(0)}, ${p99.toFixed(0)} ms`;
+function formatTimes({ p50, p99, longest }: Times): string {
+  return `${p50.toFixed(0)}, ${p99.toFixed(0)}, ${longest.toFixed(0)} ms`;
 }
 
-function ratio(own: Times, calm: Times): string {
-  return (own.p50 / calm.p50).toFixed(1);
+/** Formats how many times as long an honest client waits as without an attack. */
+function formatRatios(own: Times, calm: Times): string {
+  return `${(own.p50 / calm.p50).toFixed(1)}, ${(own.longest / calm.longest).toFixed(1)}`;
 }
 
 function wrapped(text: string): string {

@@ -83,16 +83,19 @@ function removeMembers(
  * of a map is not (structured-merge-diff `EnsureNamedFieldsAreMembers`).
  */
 export function withNamedFields(set: FieldSet, atom: Atom | undefined): FieldSet {
-  const named = new Map<string, FieldNode>();
+  let named: Map<string, FieldNode> | undefined;
   for (const [element, { isMember, children }] of set) {
     const isField = element.startsWith("f:");
     let type: Atom | undefined;
     if (isField && (atom?.kind === "struct" || atom?.kind === "map")) type = findMemberAtom(atom, element.slice(2));
     else if (element.startsWith("k:") && atom?.kind === "list") type = atom.of;
-    named.set(element, {
+    const node = {
       isMember: isMember || (isField && atom?.kind === "struct" && type !== undefined && children.size > 0),
       children: children.size === 0 ? children : withNamedFields(children, type),
-    });
+    };
+    if (node.isMember === isMember && node.children === children) continue;
+    named ??= new Map(set);
+    named.set(element, node);
   }
-  return named;
+  return named ?? set;
 }
