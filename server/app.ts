@@ -118,7 +118,7 @@ export function createApp(deps: AppDeps): App {
       request,
       caller,
       target,
-      receivedAt: deps.clock.now(),
+      clock: deps.clock,
       createId: () => createUid(deps.random),
       stopping: deps.stopping,
     });

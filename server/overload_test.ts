@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parseTokenFile } from "../core/bootstrap/token_file.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
+import { Exchange } from "./http/exchange.ts";
 import { LARGE_BODY_BYTES } from "./http/limits.ts";
 import { createMemoryStorage } from "./storage/memory/memory_storage.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -219,4 +220,41 @@ test("createApp() gives other requests a turn between the steps of a write with 
     assert.ok(code < 300, `${method}: ${code}`);
     assert.ok(turns >= 3, `${method}: ${turns} turns`);
   }
+});
+
+test("Exchange.pause() leaves as much time to other requests as the last step of a large body took, up to a limit", async () => {
+  const slept: number[] = [];
+  let elapsedMs = 1_000;
+  const clock = {
+    ...createFakeClock(),
+    now: () => new Date(0),
+    elapsedMs: () => elapsedMs,
+    sleep: (ms: number) => {
+      slept.push(ms);
+      elapsedMs += ms;
+      return Promise.resolve();
+    },
+  };
+  const createRead = (bytes: number): Exchange => {
+    const exchange = new Exchange({
+      request: new Request("https://api.test/"),
+      caller: { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [] },
+      target: { requestUri: "/", path: "/", query: new URLSearchParams() },
+      clock,
+      createId: () => "id",
+      stopping: new AbortController().signal,
+    });
+    exchange.beginSteps(bytes);
+    return exchange;
+  };
+  const large = createRead(LARGE_BODY_BYTES);
+  for (const stepMs of [50, 7, 0, 30_000]) {
+    elapsedMs += stepMs;
+    await large.pause();
+  }
+  assert.deepEqual(slept, [50, 7, 200]);
+  const small = createRead(LARGE_BODY_BYTES - 1);
+  elapsedMs += 50;
+  await small.pause();
+  assert.equal(slept.length, 3);
 });

@@ -34,12 +34,12 @@ const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
  * truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at once.
  */
 export async function readBody(
-  exchange: Pick<Exchange, "request" | "seat" | "isTimedOut" | "bodyBytes">,
+  exchange: Pick<Exchange, "request" | "seat" | "isTimedOut" | "beginSteps">,
 ): Promise<Uint8Array> {
   const { request, seat } = exchange;
   const bytes = await (seat === undefined ? readAll(request) : seat.yieldWhile(() => readAll(request, seat)));
   if (exchange.isTimedOut) throw createTimeoutError();
-  exchange.bodyBytes = bytes.length;
+  exchange.beginSteps(bytes.length);
   return bytes;
 }
 

@@ -225,7 +225,7 @@ test("readBody() refuses a truncated body and one with malformed chunks", async 
     // A body that is a stream needs the option, which the types do not have.
     const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
     await assert.rejects(
-      readBody({ request, seat: undefined, isTimedOut: false }),
+      readBody({ request, seat: undefined, isTimedOut: false, beginSteps: () => {} }),
       (error) => describeRefusal(error) === "400 unexpected EOF",
     );
   }

@@ -1,6 +1,7 @@
 /** A request on its way through the pipeline, its headers, and the warnings for its client. */
 import type { UserInfo } from "../../core/kube/user.ts";
 import { isAscii } from "../../core/pki/der_text.ts";
+import type { Clock } from "../../core/ports.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
 import type { PeerCertificate } from "../authn/authentication.ts";
@@ -57,12 +58,15 @@ export interface ExchangeStart {
   readonly request: IncomingRequest;
   readonly caller: Caller;
   readonly target: RequestTarget;
-  readonly receivedAt: Date;
+  readonly clock: Clock;
   /** Creates the audit id of a request whose client names none. */
   readonly createId: () => string;
   /** Aborts when the server stops. */
   readonly stopping: AbortSignal;
 }
+
+/** The longest pause between two steps: a step may also have waited for the store. */
+const MAX_PAUSE_MS = 200;
 
 const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 
@@ -95,25 +99,29 @@ export class Exchange {
   isPublic = false;
   /** Whether the connection is closed after the answer. */
   isLast = false;
-  /** The size of the body, as soon as it has been read. */
-  bodyBytes = 0;
   /** The promise of the end of an answer that is a stream, which never rejects. */
   streamEnded: Promise<void> | undefined;
+  readonly #clock: Clock;
   readonly #stopping: AbortSignal;
+  /** The size of the body, as soon as it has been read. */
+  #bodyBytes = 0;
+  /** The elapsed time of the clock when the present step of the request began, in milliseconds. */
+  #stepStartedMs = 0;
   #answer: Answer | undefined;
   #isTimedOut = false;
   #expiry: AbortController | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor({ request, caller, target, receivedAt, createId, stopping }: ExchangeStart) {
+  constructor({ request, caller, target, clock, createId, stopping }: ExchangeStart) {
     this.request = request;
     this.caller = caller;
     this.requestUri = target.requestUri;
     this.query = target.query;
     this.info = parseRequestInfo(request.method, target.path ?? "", target.query);
-    this.receivedAt = receivedAt;
+    this.receivedAt = clock.now();
     this.repeated = findRepeatedHeaders(caller.rawHeaders);
     this.auditId = findHeader(this, "audit-id") || createId();
+    this.#clock = clock;
     this.#stopping = stopping;
   }
 
@@ -134,11 +142,23 @@ export class Exchange {
     return this.#signal ??= AbortSignal.any([signal, this.#stopping, this.#expiry.signal]);
   };
 
+  /** Records that the body has been read, and that the first step with it begins. */
+  beginSteps(bodyBytes: number): void {
+    this.#bodyBytes = bodyBytes;
+    this.#stepStartedMs = this.#clock.elapsedMs();
+  }
+
   /**
-   * Lets other requests go on before the next step of a request with a large body, because the server has one thread. The
-   * steps of any other request follow each other at once.
+   * Lets other requests go on before the next step of a request with a large body, for as long as the last step took, so
+   * that half of the server's one thread is left to them. The steps of any other request follow each other at once.
    */
-  readonly pause = (): Promise<void> | undefined => this.bodyBytes < LARGE_BODY_BYTES ? undefined : setImmediate();
+  readonly pause = async (): Promise<void> => {
+    if (this.#bodyBytes < LARGE_BODY_BYTES) return;
+    const tookMs = Math.min(this.#clock.elapsedMs() - this.#stepStartedMs, MAX_PAUSE_MS);
+    if (tookMs < 1) await setImmediate();
+    else await this.#clock.sleep(tookMs, this.#stopping).catch(() => undefined);
+    this.#stepStartedMs = this.#clock.elapsedMs();
+  };
 
   /** Sets the answer, unless the request has timed out. */
   complete(answer: Answer): void {

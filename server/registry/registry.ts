@@ -38,7 +38,7 @@ export interface Target {
   /** Receives warnings for the client. */
   readonly onWarning?: (text: string) => void;
   /** Awaited between the steps of a write, each of which may take long for a large object. */
-  readonly pause?: () => Promise<void> | undefined;
+  readonly pause?: () => Promise<void>;
 }
 
 /** Creates a version 4 UUID, as used in `metadata.uid` and audit ids (RFC 9562 section 5.4). */
