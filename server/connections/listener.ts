@@ -60,8 +60,12 @@ export interface Listener extends AsyncDisposable {
  * client for which the backlog has no room is not connected yet, and its kernel retries.
  */
 const BACKLOG = 1024;
-/** Node's default of 10 MB per session refuses parallel large lists on one connection. */
-const MAX_SESSION_MEMORY_MB = 1000;
+/**
+ * The memory of an HTTP/2 session, beyond which it accepts no more requests. An answer of any length occupies 128 KiB of it
+ * (`CHUNK_BYTES`) while its client does not read, so a hundred streams (`MAX_STREAMS`) need 13 MB, and their headers, of
+ * 64 KiB each, half of that. Node's default of 10 MB refuses parallel large lists on one connection.
+ */
+const MAX_SESSION_MEMORY_MB = 32;
 /** Above the limits of the guard, which also knows the user of a connection. */
 const STREAM_RESETS = { streamResetBurst: 4_000, streamResetRate: 500 };
 const DRAIN_MS = 500;

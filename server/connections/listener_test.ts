@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { once } from "node:events";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
@@ -23,6 +24,7 @@ import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 const clock = createSystemClock();
 const NOW = clock.now();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const LARGE_MAPS = "/api/v1/namespaces/large/configmaps";
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
 let ca: IssuingCa;
@@ -50,6 +52,8 @@ before(async () => {
     subjects: [{ kind: "User", name: "tester", apiGroup: "rbac.authorization.k8s.io" }],
     roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
   });
+  await send("/api/v1/namespaces", { metadata: { name: "large" } });
+  await send(LARGE_MAPS, { metadata: { name: "large" }, data: { a: "x".repeat(1_000_000) } });
   const csr = await buildCsr();
   for (let index = 0; index < 300; index++) {
     await send(CSRS, { ...csr, metadata: { name: `big-${index}`, annotations: { filler: "x".repeat(500) } } });
@@ -227,6 +231,26 @@ test("one HTTP/2 session carries many requests at once", async () => {
   assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set([200]));
   await closeSession(session);
 });
+
+for (const { what, path } of [{ what: "lists", path: LARGE_MAPS }, { what: "objects", path: `${LARGE_MAPS}/large` }]) {
+  test(`one HTTP/2 session carries a hundred large ${what} that are read late`, async () => {
+    const session = await openSession(server.port, await createClient(ca));
+    const open = (count: number) => Array.from({ length: count }, () => session.request({ ":path": path }));
+    const early = open(90);
+    await Promise.all(early.map((stream) => once(stream, "response")));
+    // The session must have room for more requests while it holds what these answers have written.
+    const streams = [...early, ...open(10)];
+    await Promise.all(streams.slice(90).map((stream) => once(stream, "response")));
+    const lengths = await Promise.all(streams.map(async (stream) => {
+      let length = 0;
+      for await (const chunk of stream) length += (chunk as Buffer).length;
+      return length;
+    }));
+    assert.equal(new Set(lengths).size, 1);
+    assert.ok(lengths[0]! > 1_000_000, `${lengths[0]} bytes`);
+    await closeSession(session);
+  });
+}
 
 test("the headers of a watch arrive before its first event", async () => {
   const session = await openSession(server.port, await createClient(ca));

@@ -109,7 +109,11 @@ export async function sendAnswer({ status, headers, body }: Answer, outgoing: Ou
   // Node does not change the list, but its types do not accept a readonly one.
   outgoing.writeHead(status, headers as OutgoingHttpHeaders);
   if (body === undefined) return void outgoing.end();
-  if (body instanceof Uint8Array) return void outgoing.end(body);
+  if (body instanceof Uint8Array) {
+    if (body.length <= CHUNK_BYTES) outgoing.end(body);
+    else if (await writeParts(body, outgoing)) outgoing.end();
+    return;
+  }
   if (isStream(body)) return await sendStream(body, outgoing);
   await sendPieces(body, outgoing);
 }
@@ -146,9 +150,17 @@ async function sendStream(body: AnswerStream, outgoing: Outgoing): Promise<void>
   // A client waits for the headers before it waits for the first event.
   outgoing.flushHeaders();
   for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
-    if (!await write(piece, outgoing)) break;
+    if (!await writeParts(piece, outgoing)) break;
   }
   outgoing.end();
+}
+
+/** Writes bytes in parts of `CHUNK_BYTES`, as an HTTP/2 session has little memory for all of its streams. */
+async function writeParts(bytes: Uint8Array, outgoing: Outgoing): Promise<boolean> {
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+    if (!await write(bytes.subarray(at, at + CHUNK_BYTES), outgoing)) return false;
+  }
+  return true;
 }
 
 /** Writes a chunk, and returns false when the client has disconnected. */
