@@ -106,8 +106,7 @@ class ChainCheck {
     this.#records += 1;
     const { spec } = record;
     const name = record.metadata?.name ?? nameRecord(spec, this.#last);
-    const fault = findShapeFault(record, name) ?? findIdentityFault(record, name) ?? this.#settleDispute(spec) ??
-      this.#findGap(spec, name);
+    const fault = findShapeFault(record, name) ?? this.#settleDispute(spec) ?? this.#findGap(spec, name);
     if (fault !== undefined) return fault;
     if (spec.previousHash !== this.#last?.hash) {
       if (this.#last === undefined) return { name, problem: "is the first, but holds the hash of another record" };
@@ -115,7 +114,8 @@ class ChainCheck {
     }
     if (this.#last === undefined) this.#beganAt = spec.issuedAt ?? undefined;
     this.#last = { name, sequence: spec.sequence, hash: getChainHash(spec) };
-    return this.#checkSeal(record, name) ?? this.#findRepeated(spec, name) ?? this.#findUnexpected(spec, this.#last);
+    return this.#checkSeal(record, name) ?? this.#findRepeated(spec, name) ??
+      this.#findUnexpected(spec, this.#last) ?? findIdentityFault(record, name);
   }
 
   /** Ends the check: without a later record, a dispute cannot be settled in favor of the earlier record. */
