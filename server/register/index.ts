@@ -84,7 +84,7 @@ export class RegisterIndex {
     return this.#newest.get(toIssuerKey(spec))?.get(toHolderLabel(spec, identity));
   }
 
-  /** Lists the certificates whose user is unknown. None of them is in the way of `findNewest`. */
+  /** Lists the certificates whose user is unknown, which `findNewest` does not find for a user. */
   listUnidentified(): Iterable<UnidentifiedCertificate> {
     return this.#unidentified.values();
   }
