@@ -99,8 +99,10 @@ test("the package is the same bytes each time", async () => {
 });
 
 test("lintian has no error and no warning about it", async () => {
-  const { stdout } = await runProgram("lintian", ["--allow-root", folder.join("share", toFileName(1))]);
-  assert.equal(stdout, "");
+  // Looking for misspelled words in the program takes half of the time and gives hints only.
+  const flags = ["--allow-root", "--dont-check-part", "binaries/spelling"];
+  const { code, stdout, stderr } = await runProgram("lintian", [...flags, folder.join("share", toFileName(1))]);
+  assert.deepEqual({ code, stdout }, { code: 0, stdout: "" }, stderr);
 });
 
 test("it installs: program, user, units, pages, completion, licences", async () => {
