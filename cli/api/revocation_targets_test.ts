@@ -35,7 +35,10 @@ test("parseTypedTarget() names the id of a whole token, and never repeats its se
 for (
   const { typed, hint } of [
     { typed: "n1", hint: "for a machine or a person write node/n1 or user/n1" },
-    { typed: "6o7fib", hint: "for a token write token/6o7fib, for a machine or a person write node/6o7fib or user/6o7fib" },
+    {
+      typed: "6o7fib",
+      hint: "for a token write token/6o7fib, for a machine or a person write node/6o7fib or user/6o7fib",
+    },
     {
       typed: "abcdef.0123456789abcdef",
       hint: "for a token write token/abcdef, for a machine or a person write node/NAME or user/NAME",
