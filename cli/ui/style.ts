@@ -120,6 +120,7 @@ summary { cursor: pointer; padding: .15rem 0; }
   tr { border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .75rem; margin-bottom: .75rem; }
   td { min-width: 0; display: grid; grid-template-columns: 8rem 1fr; gap: .5rem; padding: .2rem 0; border: 0; }
   td .label { display: inline; color: var(--faint); }
+  td .state { white-space: normal; }
   .compact tr { display: flex; flex-wrap: wrap; gap: 0 .5rem; padding: .25rem .75rem; margin-bottom: .4rem; }
   .compact td { display: block; width: auto; padding: 0; }
   .compact td .label { display: none; }
