@@ -4,11 +4,11 @@ import { findErrorCode, getErrorMessage } from "../core/errors.ts";
 import type { Result } from "../core/lib/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
 import { EXIT, type ExitCode, toExitCode } from "./exit_code.ts";
-import { type CommandTable, getCommandName, GLOBAL_FLAGS } from "./framework/command.ts";
-import { environmentName, type FlagSet } from "./framework/flags.ts";
+import { type Command, type CommandTable, getCommandName, GLOBAL_FLAGS } from "./framework/command.ts";
+import type { FlagSet } from "./framework/flags.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
 import { reportError, warn } from "./framework/report.ts";
-import { describeSettings, findIgnoredVariables, resolveSettings, type Sources } from "./framework/settings.ts";
+import { describeSettings, findUnreadVariables, resolveSettings, type Sources } from "./framework/settings.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { guardStreams } from "./output/escape.ts";
@@ -39,14 +39,16 @@ export async function run(
     }
     const { command, args, raw } = invocation;
     seeHelp = `see: ${getCommandName(table, command)} --help`;
-    const flagSets = [GLOBAL_FLAGS, ...table.commands.map(({ flags }) => flags)];
-    for (const text of findIgnoredVariables(io.env, flagSets)) warn(text, io);
-    const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }));
+    checkVariables(command, table, io);
+    const { environment } = command;
+    const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env, environment }));
     isDebug = globals.settings.debug;
     checkSandbox({ flags: GLOBAL_FLAGS, ...globals }, io);
     const path = globals.settings.config;
-    const file = path === undefined ? undefined : await readConfig(path, io, table, command.flags);
-    const sources: Sources = { commandLine: raw, env: io.env, ...(file === undefined ? {} : { file }) };
+    const file = path === undefined
+      ? undefined
+      : await readConfig(path, globals.origins["config"], io, table, command.flags);
+    const sources: Sources = { commandLine: raw, env: io.env, environment, ...(file === undefined ? {} : { file }) };
     const resolved = required(resolveSettings(command.flags, sources, file?.faults));
     if (isDebug) {
       const described = [...describeSettings(GLOBAL_FLAGS, globals), ...describeSettings(command.flags, resolved)];
@@ -83,8 +85,27 @@ async function answerCompletion(
   return EXIT.done;
 }
 
+/**
+ * Warns about variables that the command does not read. Throws UsageError for those that could have been meant to change
+ * what a strict command does.
+ */
+function checkVariables(command: Command, table: CommandTable, io: Io): void {
+  const unread = findUnreadVariables(io.env, command, table);
+  const faults = unread.filter(({ isSetting }) => isSetting && command.environment === "strict");
+  for (const { name, reason } of unread.filter((variable) => !faults.includes(variable))) {
+    warn(`${name} is ignored: ${reason}`, io);
+  }
+  if (faults.length === 0) return;
+  throw new UsageError(
+    faults.map(({ name, reason }) => `${name} is set, but ${reason}`).join("\n"),
+    "a variable could change what this command signs or writes, so run: unset " +
+      faults.map(({ name }) => name).join(" "),
+  );
+}
+
 async function readConfig(
   path: string,
+  origin: string | undefined,
   io: Io,
   table: CommandTable,
   own: FlagSet,
@@ -103,7 +124,7 @@ async function readConfig(
     const isMissing = findErrorCode(error) === "ENOENT";
     throw new UsageError(
       `cannot read config file "${path}": ${isMissing ? "no such file" : getErrorMessage(error)}`,
-      `check --config and ${environmentName("config")}`,
+      `check ${origin}`,
     );
   }
 }

@@ -1,7 +1,15 @@
 /** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Io } from "../io.ts";
-import { type Completion, fileFlag, type FlagSet, type Settings, switchFlag } from "./flags.ts";
+import {
+  type Completion,
+  environmentName,
+  fileFlag,
+  type Flag,
+  type FlagSet,
+  type Settings,
+  switchFlag,
+} from "./flags.ts";
 
 /** The headings of the program's help, in the order of the help. */
 export const COMMAND_GROUPS = [
@@ -68,6 +76,12 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   readonly args: readonly Argument[];
   readonly flags: F;
   readonly examples: readonly Example[];
+  /**
+   * How the command treats `TLSBOOT_` variables. Every command reads those of the connection. A `daemon` reads the variable
+   * of each of its flags. A `strict` command signs, writes keys or restores: a variable that it does not read is an error.
+   * For all other commands such a variable causes a warning.
+   */
+  readonly environment?: "daemon" | "strict" | undefined;
   /** Exit codes that mean something special for this command, with their meaning. */
   readonly exitCodes: Partial<Record<ExitCode, string>>;
 }
@@ -86,6 +100,24 @@ export const GLOBAL_FLAGS = {
     summary: "Print every setting with its origin, and the causes of a failure, on stderr.",
   }),
 } as const;
+
+/** The flags that say where the server is, or its data. A variable for one of them is meant for all commands of a shell. */
+const CONNECTION_FLAGS: ReadonlySet<string> = new Set(["dataDir", "kubeconfig", "server", "context", "caCertHash"]);
+
+/** Reports whether the flag of a name is one of the connection, which all commands read from the environment. */
+export function isConnectionFlag(key: string): boolean {
+  return CONNECTION_FLAGS.has(key);
+}
+
+/** Returns the name of the variable that a command reads for one of its flags; undefined when it reads none. */
+export function findVariable(
+  { environment }: Pick<CommandSpec, "environment">,
+  key: string,
+  flag: Flag<unknown>,
+): string | undefined {
+  const isRead = !flag.isCommandLineOnly && (environment === "daemon" || isConnectionFlag(key));
+  return isRead ? environmentName(key) : undefined;
+}
 
 /** A word that only groups commands, such as `token`. */
 export interface CommandFamily {

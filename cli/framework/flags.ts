@@ -1,6 +1,6 @@
 /**
- * Flags as values. A flag set is an object whose keys are names in camelCase: `dataDir` is `--data-dir`,
- * `TLSBOOT_DATA_DIR` in the environment, and `dataDir:` in the configuration file. The type of a flag is the type of its
+ * Flags as values. A flag set is an object whose keys are names in camelCase: `dataDir` is `--data-dir`, `dataDir:` in the
+ * configuration file, and `TLSBOOT_DATA_DIR` in the environment of commands that read it. The type of a flag is the type of its
  * setting.
  */
 import { parseSettingDuration } from "../../core/lib/duration.ts";

@@ -81,9 +81,10 @@ function programSections(table: CommandTable, width: number): string[] {
     return entries.length === 0 ? "" : `${group}:\n${list(entries, width)}`;
   });
   const notes = [
-    `Settings can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
+    "Settings can also be given in the --config file. Flags of programs that keep running, and flags that say where the " +
+    `server is, can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
       environmentName("dataDir")
-    }) or in the --config file, in this order; docs/reference/cli.md says which flags.`,
+    }), which counts more than the file; docs/reference/cli.md says which.`,
     `Use "${table.program} COMMAND --help" for more about a command.`,
   ];
   return [

@@ -6,6 +6,7 @@ import {
   type CommandFamily,
   type CommandTable,
   findSubcommands,
+  findVariable,
   getCommandName,
   getExitCodes,
   GLOBAL_FLAGS,
@@ -80,12 +81,15 @@ function programBody(table: CommandTable): readonly string[] {
     ...description(table.description),
     ".SH COMMANDS",
     ...groups,
-    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS),
+    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS, { environment: "daemon" }),
     ".SH ENVIRONMENT",
     ...paragraph(
-      `A flag on the command line counts more than its variable, ${environmentName("dataDir")} for --data-dir, the ` +
-        "variable more than the --config file, the file more than the default. The page of each command has its " +
-        "variables.",
+      "The page of each command names the variables that it reads: programs that keep running read one for each flag, " +
+        `other commands only those that say where the server is, such as ${
+          environmentName("dataDir")
+        }. A flag on the ` +
+        "command line counts more than its variable, the variable more than the --config file, the file more than the " +
+        "default. A command that signs, writes keys or restores refuses to run with a variable that it does not read.",
     ),
     ".TP",
     code("NO_COLOR"),
@@ -120,8 +124,8 @@ function commandBody(table: CommandTable, command: Command): readonly string[] {
       ".SH ARGUMENTS",
       ...command.args.flatMap((item) => [".TP", `\\fI${roffText(argumentText(item))}\\fR`, roffText(item.summary)]),
     ]),
-    ...options("OPTIONS", command.flags),
-    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS),
+    ...options("OPTIONS", command.flags, command),
+    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS, command),
     ".SH EXIT STATUS",
     ...getExitCodes(command).flatMap(([number, meaning]) => [".TP", code(String(number)), roffText(meaning)]),
     ".SH EXAMPLES",
@@ -133,24 +137,24 @@ function entry(table: CommandTable, topic: HelpTopic): readonly string[] {
   return [".TP", `${code(manName(table, topic))}(1)`, roffText(getSummary(table, topic))];
 }
 
-function options(title: string, flags: FlagSet): readonly string[] {
+function options(title: string, flags: FlagSet, command: Pick<Command, "environment">): readonly string[] {
   const groups = groupFlags(flags);
   return groups.length === 0 ? [] : [
     `.SH ${macroWord(title)}`,
     ...groups.flatMap(({ group, entries }) => [
       ...(group === undefined ? [] : [`.SS ${macroWord(`${group} Options`)}`]),
-      ...entries.flatMap(([key, flag]) => option(key, flag)),
+      ...entries.flatMap(([key, flag]) => option(key, flag, findVariable(command, key, flag))),
     ]),
   ];
 }
 
-function option(key: string, flag: Flag<unknown>): readonly string[] {
+function option(key: string, flag: Flag<unknown>, variable: string | undefined): readonly string[] {
   const names = [...(flag.short === undefined ? [] : [code(`-${flag.short}`)]), code(`--${flagName(key)}`)].join(", ");
   const value = flag.placeholder === undefined ? "" : ` \\fI${roffText(flag.placeholder)}\\fR`;
-  const variable = flag.isCommandLineOnly ? "" : ` Environment: ${environmentName(key)}.`;
+  const origin = variable === undefined ? "" : ` Environment: ${variable}.`;
   // An empty default adds nothing to the summary.
   const initially = ["''", "[]", "false"].includes(flag.defaultText) ? "" : ` Default: ${flag.defaultText}.`;
-  return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initially}${variable}`)];
+  return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initially}${origin}`)];
 }
 
 /** Formats the paragraphs of a description. Consecutive lines are joined, unless all are indented by two or more spaces. */

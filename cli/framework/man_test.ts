@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
+import { findVariable } from "./command.ts";
 import { flagName } from "./flags.ts";
 import { manName, manTopics, renderMan } from "./man.ts";
 
@@ -49,7 +50,7 @@ test("renderMan() lists every flag with its variable and every exit code, and re
         assert.ok(plain.includes(`--${flagName(key)}`), `${name}: --${flagName(key)}`);
         assert.equal(
           plain.includes(`Environment: TLSBOOT_${flagName(key).replaceAll("-", "_").toUpperCase()}.`),
-          !flag.isCommandLineOnly,
+          findVariable(topic.command, key, flag) !== undefined,
           `${name}: the variable of --${flagName(key)}`,
         );
       }

@@ -4,6 +4,15 @@
  */
 import { findNearest } from "../../core/lib/nearest.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
+import {
+  type Command,
+  type CommandSpec,
+  type CommandTable,
+  findVariable,
+  getCommandName,
+  GLOBAL_FLAGS,
+  isConnectionFlag,
+} from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet, type Settings } from "./flags.ts";
 import type { RawFlags } from "./parse.ts";
 
@@ -15,7 +24,7 @@ export interface ResolvedSettings<F extends FlagSet> {
 }
 
 /** The texts from which settings are resolved, by their origin. */
-export interface Sources {
+export interface Sources extends Pick<CommandSpec, "environment"> {
   readonly commandLine: RawFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The configuration file; absent without `--config`. */
@@ -48,8 +57,8 @@ export function resolveSettings<F extends FlagSet>(
 }
 
 /**
- * Lists those of some flags that were typed, as `--server`. A variable or a configuration file is for all commands, so it may
- * set what one of them does not need.
+ * Lists those of some flags that were typed, as `--server`. A variable or a configuration file is for several commands, so it
+ * may set what one of them does not need.
  */
 export function listTypedFlags(origins: Readonly<Record<string, string>>, keys: readonly string[]): readonly string[] {
   return keys.map((key) => origins[key] ?? "").filter((origin) => origin.startsWith("--"));
@@ -64,32 +73,54 @@ export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<Flag
   });
 }
 
+/** A variable that is set and that the running command does not read. */
+export interface UnreadVariable {
+  readonly name: string;
+  /** True when a flag of some command has this name, so that the variable may be meant for this command. */
+  readonly isSetting: boolean;
+  /** Why the command does not read it: `there is no such setting`. */
+  readonly reason: string;
+}
+
 /**
- * Finds variables that have no effect, and returns a warning for each, with the nearest setting. Variables that the user did
- * not set are no mistake: Kubernetes sets `TLSBOOT_SERVICE_HOST` and the like in every pod in the namespace of a Service
- * whose name begins so, and hooks get variables of their own.
+ * Finds the variables that a command does not read. Variables that the user did not set are no mistake: Kubernetes sets
+ * `TLSBOOT_SERVICE_HOST` and the like in every pod in the namespace of a Service whose name begins so, and hooks get
+ * variables of their own.
  */
-export function findIgnoredVariables(
+export function findUnreadVariables(
   env: Readonly<Record<string, string | undefined>>,
-  flagSets: readonly FlagSet[],
-): readonly string[] {
+  command: Command,
+  table: CommandTable,
+): readonly UnreadVariable[] {
   const set = Object.keys(env).filter((name) => name.startsWith(PREFIX) && env[name] !== "");
   if (set.length === 0) return [];
-  const commandLineOnly = new Map<string, string>();
-  const known = new Set<string>();
-  for (const [key, flag] of flagSets.flatMap((flags) => Object.entries(flags))) {
-    if (flag.isCommandLineOnly) commandLineOnly.set(environmentName(key), `--${flagName(key)}`);
-    else known.add(environmentName(key));
+  const keys = new Map<string, string>();
+  const readable = new Set<string>();
+  for (const one of table.commands) {
+    for (const [key, flag] of Object.entries({ ...GLOBAL_FLAGS, ...one.flags })) {
+      keys.set(environmentName(key), key);
+      const variable = findVariable(one, key, flag);
+      if (variable !== undefined) readable.add(variable);
+    }
   }
-  return set.flatMap((name) => {
-    if (known.has(name)) return [];
-    const flag = commandLineOnly.get(name);
+  const own: FlagSet = { ...GLOBAL_FLAGS, ...command.flags };
+  return set.flatMap((name): readonly UnreadVariable[] => {
+    if (OTHER_VARIABLES.has(name)) return [];
+    const key = keys.get(name);
     const isOfService = SERVICE_VARIABLE.test(name);
-    if (flag !== undefined && !isOfService) return [`${name} is ignored: ${flag} is for the command line only`];
-    const nearest = findNearest(name.slice(PREFIX.length), [...known].map((one) => one.slice(PREFIX.length)));
-    if (OTHER_VARIABLES.has(name) || (isOfService && nearest === undefined)) return [];
-    const hint = nearest === undefined ? "" : `, did you mean ${PREFIX}${nearest}?`;
-    return [`${name} is ignored: there is no such setting${hint}`];
+    if (key === undefined || (isOfService && !readable.has(name))) {
+      const nearest = findNearest(name.slice(PREFIX.length), [...readable].map((one) => one.slice(PREFIX.length)));
+      if (isOfService && nearest === undefined) return [];
+      const hint = nearest === undefined ? "" : `, did you mean ${PREFIX}${nearest}?`;
+      return [{ name, isSetting: false, reason: `there is no such setting${hint}` }];
+    }
+    const flag = own[key];
+    if (flag !== undefined && findVariable(command, key, flag) !== undefined) return [];
+    if (isConnectionFlag(key) && command.environment !== "strict") return [];
+    const option = flag === undefined
+      ? `has no --${flagName(key)}`
+      : `takes --${flagName(key)} from the command line only`;
+    return [{ name, isSetting: true, reason: `"${getCommandName(table, command)}" ${option}` }];
   });
 }
 
@@ -113,11 +144,10 @@ function findTexts(
 ): { readonly texts: readonly string[]; readonly origin: string } | undefined {
   const typed = sources.commandLine[key];
   if (typed !== undefined && typed.length > 0) return { texts: typed, origin: `--${flagName(key)}` };
-  if (flag.isCommandLineOnly) return undefined;
-  const name = environmentName(key);
-  const text = sources.env[name];
+  const variable = findVariable(sources, key, flag);
+  const text = variable === undefined ? undefined : sources.env[variable];
   // An empty variable counts as unset.
-  if (text !== undefined && text !== "") return { texts: [text], origin: name };
+  if (variable !== undefined && text !== undefined && text !== "") return { texts: [text], origin: variable };
   const filed = sources.file?.raw[key];
   return filed === undefined ? undefined : { texts: filed, origin: `config file "${sources.file?.path}": ${key}` };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
+import { type Command, findVariable } from "./command.ts";
 import {
   choiceFlag,
   durationFlag,
@@ -12,7 +13,7 @@ import {
   switchFlag,
   textFlag,
 } from "./flags.ts";
-import { describeSettings, findIgnoredVariables, resolveSettings, type Sources } from "./settings.ts";
+import { describeSettings, findUnreadVariables, resolveSettings, type Sources } from "./settings.ts";
 
 const flags = {
   dataDir: textFlag({ default: "./d", summary: "Folder." }),
@@ -26,6 +27,12 @@ const flags = {
 } as const;
 
 const nothing: Sources = { commandLine: {}, env: {} };
+
+function findCommand(path: string): Command {
+  const found = COMMAND_TABLE.commands.find((command) => command.path.join(" ") === path);
+  assert.ok(found);
+  return found;
+}
 
 test("flagName() and environmentName() follow from the key", () => {
   assert.equal(flagName("clusterSigningDuration"), "cluster-signing-duration");
@@ -44,39 +51,52 @@ test("resolveSettings() returns the defaults when nothing is given", () => {
 });
 
 for (
-  const [name, want] of [
-    ["TLSBOOT_DATA_DIR", undefined],
-    ["TLSBOOT_DATADIR", /^TLSBOOT_DATADIR is ignored: there is no such setting, did you mean TLSBOOT_DATA_DIR\?$/],
-    ["TLSBOOT_GROUP", /did you mean TLSBOOT_GROUPS\?$/],
-    ["TLSBOOT_FORCE", /^TLSBOOT_FORCE is ignored: --force is for the command line only$/],
-    // Variables of a Service named tlsboot, and of hooks.
-    ["TLSBOOT_SERVICE_HOST", undefined],
-    ["TLSBOOT_PORT_6443_TCP_ADDR", undefined],
-    ["TLSBOOT_NOT_AFTER", undefined],
-    ["TLSBOOT_WEB_PORT_443_UDP", undefined],
-    ["TLSBOOT_QUITE_ANOTHER_THING", /^TLSBOOT_QUITE_ANOTHER_THING is ignored: there is no such setting$/],
-    ["DATADIR", undefined],
+  const [path, name, want] of [
+    ["up", "TLSBOOT_SECURE_PORT", undefined],
+    ["up", "TLSBOOT_DATADIR", "there is no such setting, did you mean TLSBOOT_DATA_DIR?"],
+    ["up", "TLSBOOT_QUITE_ANOTHER_THING", "there is no such setting"],
+    ["up", "TLSBOOT_VERIFY", '"tlsboot up" has no --verify'],
+    ["ui", "TLSBOOT_OPEN", '"tlsboot ui" takes --open from the command line only'],
+    ["get csr", "TLSBOOT_DATA_DIR", undefined],
+    ["get csr", "TLSBOOT_OUTPUT", '"tlsboot get csr" takes --output from the command line only'],
+    ["get csr", "TLSBOOT_SECURE_PORT", '"tlsboot get csr" has no --secure-port'],
+    // The connection of other commands is no mistake, but for a command that could sign at the wrong place.
+    ["inspect", "TLSBOOT_KUBECONFIG", undefined],
+    ["ca init", "TLSBOOT_KUBECONFIG", '"tlsboot ca init" has no --kubeconfig'],
+    ["ca init", "TLSBOOT_DEBUG", '"tlsboot ca init" takes --debug from the command line only'],
+    ["ca init", "DATADIR", undefined],
   ] as const
 ) {
-  test(`findIgnoredVariables() ${want === undefined ? "ignores" : "warns about"} ${name}`, () => {
-    const [warning, ...more] = findIgnoredVariables({ [name]: "x", HOME: "/root" }, [flags]);
-    if (want === undefined) assert.equal(warning, undefined);
-    else assert.match(warning ?? "", want);
-    assert.deepEqual(more, []);
+  test(`findUnreadVariables() ${want === undefined ? "passes" : "finds"} ${name} for ${path}`, () => {
+    const env = { [name]: "x", HOME: "/root" };
+    const found = findUnreadVariables(env, findCommand(path), COMMAND_TABLE);
+    const isSetting = want?.startsWith("there is no such setting") === false;
+    assert.deepEqual(found, want === undefined ? [] : [{ name, isSetting, reason: want }]);
   });
 }
 
-test("findIgnoredVariables() does not warn about variables of the program and of Kubernetes, with all flags", () => {
-  const flagSets = COMMAND_TABLE.commands.map((command) => command.flags);
+test("findUnreadVariables() passes variables of the program and of Kubernetes", () => {
   const names = [
     ...["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_6443_TCP", "PORT_6443_TCP_ADDR"],
-    ...["PORT_6443_TCP_PORT", "PORT_6443_TCP_PROTO"],
-    ...["CHANGED", "CERTIFICATE_FILE", "NOT_AFTER", "NODE_NAME"],
+    ...["PORT_6443_TCP_PORT", "PORT_6443_TCP_PROTO", "WEB_PORT_443_UDP"],
+    ...["CHANGED", "CERTIFICATE_FILE", "NOT_AFTER", "NODE_NAME", "EARLIEST_TIME"],
     ...["TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "UPDATE_GOLDEN", "BUILD_COMMIT", "SOAK_SECONDS", "STORM_NODES"],
     "SEED",
   ];
   const env = Object.fromEntries(names.map((name) => [`TLSBOOT_${name}`, "x"]));
-  assert.deepEqual(findIgnoredVariables(env, flagSets), []);
+  for (const command of COMMAND_TABLE.commands) assert.deepEqual(findUnreadVariables(env, command, COMMAND_TABLE), []);
+});
+
+test("commands that sign, write keys or restore read only the variables of the connection", () => {
+  const daemons = COMMAND_TABLE.commands.filter(({ environment }) => environment === "daemon");
+  assert.deepEqual(daemons.map(({ path }) => path.join(" ")), ["up", "serve", "signer", "approver", "bootstrap", "ui"]);
+  const connection = new Set(
+    ["DATA_DIR", "KUBECONFIG", "SERVER", "CONTEXT", "CA_CERT_HASH"].map((name) => `TLSBOOT_${name}`),
+  );
+  for (const command of COMMAND_TABLE.commands.filter(({ environment }) => environment !== "daemon")) {
+    const variables = Object.entries(command.flags).map(([key, flag]) => findVariable(command, key, flag));
+    assert.ok(variables.every((one) => one === undefined || connection.has(one)), command.path.join(" "));
+  }
 });
 
 for (
@@ -133,6 +153,7 @@ test("resolveSettings() reports every fault with its origin", () => {
   const resolved = resolveSettings(flags, {
     commandLine: { port: ["70000"] },
     env: { TLSBOOT_TTL: "a year", TLSBOOT_WATCH: "maybe" },
+    environment: "daemon",
     file: { path: "c.yaml", raw: { mode: ["c"] } },
   });
   assert.deepEqual(resolved, {
@@ -153,9 +174,12 @@ test("resolveSettings() gathers lists from repeats and commas", () => {
 });
 
 test("resolveSettings() reads flags for the command line only from the command line alone", () => {
-  const resolved = resolveSettings(flags, { commandLine: {}, env: { TLSBOOT_FORCE: "true" } });
-  assert.ok(resolved.ok);
-  assert.equal(resolved.value.settings.force, false);
+  const env = { TLSBOOT_FORCE: "true", TLSBOOT_PORT: "1", TLSBOOT_DATA_DIR: "x" };
+  for (const [environment, port] of [["daemon", 1], ["strict", 6443], [undefined, 6443]] as const) {
+    const resolved = resolveSettings(flags, { commandLine: {}, env, environment });
+    assert.ok(resolved.ok);
+    assert.deepEqual(resolved.value.settings, { ...resolved.value.settings, force: false, port, dataDir: "x" });
+  }
 });
 
 test("describeSettings() shows values with their origins, but no secrets", () => {

@@ -3,11 +3,12 @@ import {
   type Command,
   COMMAND_GROUPS,
   type CommandTable,
+  findVariable,
   getCommandName,
   getExitCodes,
   GLOBAL_FLAGS,
 } from "../../cli/framework/command.ts";
-import { environmentName, type Flag, type FlagSet, groupFlags } from "../../cli/framework/flags.ts";
+import { type FlagSet, groupFlags } from "../../cli/framework/flags.ts";
 import { flagHeading, flagText, usageLine } from "../../cli/framework/help.ts";
 
 /** Renders the whole page `docs/reference/cli.md` from the command table. */
@@ -24,8 +25,12 @@ export function renderManual(table: CommandTable): string {
     paragraphs(table.description),
     "Answers go to stdout, everything else to stderr. A flag on the command line counts more than its `TLSBOOT_` " +
     "variable, the variable more than the `--config` file, the file more than the default.",
+    "Programs that keep running (`up`, `serve`, `signer`, `approver`, `bootstrap`, `ui`) read a variable for each flag " +
+    "that has one below. Other commands read only the variables that say where the server is: `TLSBOOT_DATA_DIR`, " +
+    "`TLSBOOT_KUBECONFIG`, `TLSBOOT_SERVER`, `TLSBOOT_CONTEXT` and `TLSBOOT_CA_CERT_HASH`. A command that signs, writes " +
+    "keys or restores refuses to run while a variable of another command or flag is set (exit code 2); the rest warn.",
     "## Flags of every command",
-    flagTable(GLOBAL_FLAGS),
+    flagTable(GLOBAL_FLAGS, { environment: "daemon" }),
     ...groups,
   ];
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
@@ -40,25 +45,25 @@ function commandSection(table: CommandTable, command: Command): string {
     paragraphs(command.description),
     `\`\`\`\n${usageLine(table, command)}\n\`\`\``,
     args,
-    flagTable(command.flags),
+    flagTable(command.flags, command),
     examples === "" ? "" : `\`\`\`sh\n${examples}\n\`\`\``,
     `Exit codes: ${codes}`,
   ];
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function flagTable(flags: FlagSet): string {
+function flagTable(flags: FlagSet, command: Pick<Command, "environment">): string {
   return groupFlags(flags).map(({ group, entries }) => {
     const rows = entries.map(([key, flag]) =>
-      `| \`${cell(flagHeading(key, flag))}\` | ${origin(key, flag)} | ${cell(flagText(flag))} |`
+      `| \`${cell(flagHeading(key, flag))}\` | ${origin(findVariable(command, key, flag))} | ${cell(flagText(flag))} |`
     );
     const table = ["| flag and default | environment | |", "|---|---|---|", ...rows].join("\n");
     return group === undefined ? table : `${group} options:\n\n${table}`;
   }).join("\n\n");
 }
 
-function origin(key: string, flag: Flag<unknown>): string {
-  return flag.isCommandLineOnly ? "" : `\`${environmentName(key)}\``;
+function origin(variable: string | undefined): string {
+  return variable === undefined ? "" : `\`${variable}\``;
 }
 
 function cell(text: string): string {

@@ -137,7 +137,12 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "completion" },
   { line: "version now" },
   { line: "version --config none.yaml" },
-  { line: "version", env: { TLSBOOT_OUTPUT: "xml" } },
+  { line: "version --output xml" },
+  { line: "up", env: { TLSBOOT_SECURE_PORT: "high" } },
+  { line: "get csr", env: { TLSBOOT_OUTPUT: "json" } },
+  { line: "ca init", env: { TLSBOOT_DURATION: "24h", TLSBOOT_DATADIR: "lab" } },
+  { line: "backup b.backup", env: { TLSBOOT_VERIFY: "true", TLSBOOT_FORCE: "true" } },
+  { line: "ca rotate begin", env: { TLSBOOT_CONTEXT: "lab" } },
 ];
 
 test("messages about mistakes match the golden file", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readFile, stat, symlink, unlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, symlink, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -398,10 +398,10 @@ test("settings come from the configuration file, and --debug shows the origin of
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndataDir: elsewhere\n");
   const tlsboot = runnerIn(folder.path);
-  const made = await tlsboot("ca init --config c.yaml --debug", { env: { TLSBOOT_COMMON_NAME: "lab" } });
+  const made = await tlsboot("ca init --config c.yaml --debug --common-name lab");
   assert.equal(made.code, 0);
   assert.match(made.stderr, /debug: --data-dir: "elsewhere" \(config file "c\.yaml": dataDir\)\n/);
-  assert.match(made.stderr, /debug: --common-name: "lab" \(TLSBOOT_COMMON_NAME\)\n/);
+  assert.match(made.stderr, /debug: --common-name: "lab" \(--common-name\)\n/);
   assert.match(made.stderr, /debug: --duration: 315360000000 \(default\)\n/);
   assert.match(made.stdout, /^certificate: elsewhere\/pki\/ca\.crt\n/);
 });
@@ -409,17 +409,72 @@ test("settings come from the configuration file, and --debug shows the origin of
 test("faults of file, environment and flags are reported together", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndatadir: x\n");
-  const { code, stderr } = await runnerIn(folder.path)("ca init --config c.yaml --key-algorithm dsa", {
-    env: { TLSBOOT_DURATION: "long" },
+  const { code, stderr } = await runnerIn(folder.path)("up --config c.yaml --max-requests-inflight dsa", {
+    env: { TLSBOOT_GC_PENDING: "long" },
   });
   assert.equal(code, 2);
   assert.equal(
     stderr,
     'tlsboot: error: config file "c.yaml": unknown key "datadir", did you mean "dataDir"?\n' +
-      'tlsboot: error: TLSBOOT_DURATION: "long" found, want a duration such as 10m, 24h, 90d or 10y\n' +
-      'tlsboot: error: --key-algorithm: "dsa" found, want one of ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096, ed25519, ml-dsa-44, ml-dsa-65, ml-dsa-87\n' +
-      "tlsboot: hint: see: tlsboot ca init --help\n",
+      'tlsboot: error: --max-requests-inflight: "dsa" found, want a number from 1 to 100000\n' +
+      'tlsboot: error: TLSBOOT_GC_PENDING: "long" found, want a duration such as 10m, 24h, 90d or 10y\n' +
+      "tlsboot: hint: see: tlsboot up --help\n",
   );
+});
+
+for (
+  const { line, env, faults } of [
+    {
+      line: "ca init",
+      env: { TLSBOOT_DURATION: "24h" },
+      faults: ['TLSBOOT_DURATION is set, but "tlsboot ca init" takes --duration from the command line only'],
+    },
+    {
+      line: "backup b.backup",
+      env: { TLSBOOT_VERIFY: "true", TLSBOOT_FORCE: "true" },
+      faults: [
+        'TLSBOOT_VERIFY is set, but "tlsboot backup" takes --verify from the command line only',
+        'TLSBOOT_FORCE is set, but "tlsboot backup" takes --force from the command line only',
+      ],
+    },
+    {
+      line: "token create",
+      env: { TLSBOOT_GROUPS: "system:bootstrappers:web" },
+      faults: ['TLSBOOT_GROUPS is set, but "tlsboot token create" takes --groups from the command line only'],
+    },
+    {
+      line: "ca rotate begin",
+      env: { TLSBOOT_CONTEXT: "lab" },
+      faults: ['TLSBOOT_CONTEXT is set, but "tlsboot ca rotate begin" has no --context'],
+    },
+    {
+      line: "ca init",
+      env: { TLSBOOT_CONFIG: "c.yaml" },
+      faults: ['TLSBOOT_CONFIG is set, but "tlsboot ca init" takes --config from the command line only'],
+    },
+  ]
+) {
+  test(`tlsboot ${line} does nothing while ${Object.keys(env).join(" and ")} is set`, async () => {
+    await using folder = await createTempFolder();
+    const refused = await runnerIn(folder.path)(line, { env });
+    const hint = `a variable could change what this command signs or writes, so run: unset ${
+      Object.keys(env).join(" ")
+    }`;
+    assert.equal(refused.code, 2);
+    assert.equal(
+      refused.stderr,
+      `${faults.map((fault) => `tlsboot: error: ${fault}\n`).join("")}tlsboot: hint: ${hint}\n`,
+    );
+    assert.deepEqual(await readdir(folder.path), []);
+  });
+}
+
+test("a variable of the connection is read by every command that has its flag, and is no fault elsewhere", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path, { env: { TLSBOOT_DATA_DIR: "elsewhere" } });
+  assert.match((await tlsboot("ca init")).stdout, /^certificate: elsewhere\/pki\/ca\.crt\n/);
+  const shown = await tlsboot("inspect elsewhere/pki/ca.crt");
+  assert.deepEqual([shown.code, shown.stderr], [0, ""]);
 });
 
 test("colour is for terminals without NO_COLOR", async () => {

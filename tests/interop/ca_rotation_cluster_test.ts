@@ -50,7 +50,7 @@ async function writeKubernetesFolder(folder: TempFolder, server: string): Promis
 /** The blocks of the guide's last section, with the folder of the test. */
 async function readSteps(folder: TempFolder): Promise<readonly string[]> {
   const { blocks } = await readGuide("new_ca");
-  const first = blocks.findIndex((block) => block.includes("TLSBOOT_CLUSTER_SIGNING_CERT_FILE"));
+  const first = blocks.findIndex((block) => block.startsWith("ca="));
   return blocks.slice(first).map((block) =>
     block.replaceAll("/etc/kubernetes", folder.join("kubernetes"))
       // kubeadm knows no other folder for its kubeconfigs.
@@ -77,7 +77,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
       steps = await readSteps(folder);
       assert.equal(steps.length, 4);
       await run(steps[0] ?? "");
-      environment.push(...(steps[0] ?? "").split("\n").filter((line) => line.startsWith("export ")));
+      environment.push(...(steps[0] ?? "").match(/^ca="[^"]*"$/m) ?? []);
       const pki = folder.join("kubernetes/pki");
       return [
         `--client-ca-file=${pki}/ca-bundle.crt`,
@@ -138,7 +138,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
     }, 20_000);
 
   await trusts(2);
-  await run(trust.replace(/^tlsboot ca rotate status$/m, "tlsboot ca rotate status || [ $? = 3 ]"));
+  await run(trust.replace(/^tlsboot ca rotate status .*$/m, "$& || [ $? = 3 ]"));
   environment.push(...trust.split("\n").filter((line) => /^(?:export|cd) /.test(line)));
   await run(change);
   const [newCa] = await machine.readTrusted();
@@ -149,7 +149,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
     return code === 0 ? true : undefined;
   }, 60_000);
   assert.ok(shell !== undefined);
-  const refused = await shell.run(`${environment.join("\n")}\ntlsboot ca rotate finish --issued-log ${log}`);
+  const refused = await shell.run(`${environment.join("\n")}\ntlsboot ca rotate finish $ca --issued-log ${log}`);
   assert.equal(refused.code, 3, refused.stdout);
   assert.match(refused.stdout, /admin\.conf \(certificate\) +old certificate until/);
   await cp(conf, folder.join("old.conf"));
@@ -168,7 +168,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
   await trusts(1);
   await eventually("nothing to trust the old CA", async () => {
     const { code, stdout } = await shell!.run(
-      `${environment.join("\n")}\ntlsboot ca rotate status --issued-log ${log} 2>&1`,
+      `${environment.join("\n")}\ntlsboot ca rotate status $ca --issued-log ${log} 2>&1`,
     );
     lastStatus = stdout;
     return code === 0 && stdout.includes("nothing trusts the old CA") ? true : undefined;

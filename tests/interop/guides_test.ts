@@ -40,7 +40,7 @@ test("homelab: a machine gets its certificate with a token and the hash of the C
   const out = await type(await readGuide("homelab"), {
     values: {
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
-      "https://boot.home.arpa:6443": "https://127.0.0.1:$TLSBOOT_SECURE_PORT",
+      "https://boot.home.arpa:6443": "https://127.0.0.1:$PORT",
       "abcdef.0123456789abcdef": "$(tlsboot token create --data-dir lab)",
       "sha256:1234…cdef": "$(tlsboot ca show --data-dir lab | grep -o 'sha256:[0-9a-f]*' | tail -1)",
     },
@@ -138,7 +138,7 @@ test("expired_machine: a machine comes back with its expired certificate, and th
     ],
     values: {
       "openssl x509": "finish_boot; openssl x509",
-      "token create --node n1": "token create --node n1 --server https://127.0.0.1:$TLSBOOT_SECURE_PORT",
+      "token create --node n1": "token create --node n1 --server https://127.0.0.1:$PORT",
     },
   });
   assert.match(out, /certificate of n1 issued/);
@@ -176,8 +176,8 @@ test("only_my_machines: each machine joins with its file, a copy is refused, and
     values: {
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
       // The machines of the test are on the host of the server.
-      "token create --data-dir lab": "token create --data-dir lab --server https://127.0.0.1:$TLSBOOT_SECURE_PORT",
-      "join pack n4": "join pack n4 --server https://127.0.0.1:$TLSBOOT_SECURE_PORT",
+      "token create --data-dir lab": "token create --data-dir lab --server https://127.0.0.1:$PORT",
+      "join pack n4": "join pack n4 --server https://127.0.0.1:$PORT",
       "tlsboot bootstrap --join n1.kubeconfig & boot=$!": joining.join("\n"),
       [`${pack} & boot=$!`]: `${pack}; kubectl --kubeconfig n4/kubeconfig auth whoami`,
     },
@@ -202,7 +202,7 @@ test("leaked_token: the token ends, its certificates are listed and revoked, and
     ],
     values: {
       abcdef: "${token%.*}",
-      "join pack n1 --approve": "join pack n1 --approve --server https://127.0.0.1:$TLSBOOT_SECURE_PORT",
+      "join pack n1 --approve": "join pack n1 --approve --server https://127.0.0.1:$PORT",
       "describe certificate SERIAL":
         "describe certificate $(tlsboot get certificates --token ${token%.*} -o name | head -1 | cut -d/ -f2)",
       "rm n1/kubeconfig":
@@ -303,7 +303,7 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
     files,
     values: {
       "/media/stick": "stick",
-      "https://10.0.0.1:6443": "https://127.0.0.1:$TLSBOOT_SECURE_PORT",
+      "https://10.0.0.1:6443": "https://127.0.0.1:$PORT",
       // A reader has a terminal, on which the question is answered.
       "tlsboot sign stick --data-dir ca --server": "tlsboot sign stick --yes --data-dir ca --server",
       "tlsboot sign stick --data-dir ca\n": "tlsboot sign stick --yes --data-dir ca\n",
@@ -331,7 +331,7 @@ test("requests_by_mail: a server without a signer, and a CA that gets its reques
       'start_serve() { "$@" > up.log 2>&1 & up=$!; until grep -q "tlsboot serves" up.log; do sleep 0.1; done; }',
     ],
     values: {
-      "tlsboot serve --data-dir": "start_serve tlsboot serve --data-dir",
+      "tlsboot serve --data-dir": "start_serve tlsboot serve --secure-port $PORT --data-dir",
       "tlsboot csr export > requests.tlsb": "tlsboot csr export > requests.tlsb 2> exported; cat exported",
       "sha256:1234…cdef": "$(grep -o 'sha256:[0-9a-f]*' exported)",
     },
@@ -360,12 +360,12 @@ test("backup: an instance is backed up with a passphrase and with a key, and res
     before: [
       "umask 077; echo correct-horse > passphrase",
       "tlsboot up --data-dir tlsboot-data",
-      "export TLSBOOT_PASSPHRASE_FILE=passphrase",
     ],
     values: {
       "/var/lib/tlsboot": "tlsboot-data",
-      // A passphrase and a key exclude each other.
-      'tlsboot backup "/srv/backup/': 'env -u TLSBOOT_PASSPHRASE_FILE tlsboot backup "',
+      // A reader has a terminal, on which the passphrase is typed.
+      "instance.backup": "instance.backup --passphrase-file passphrase",
+      'tlsboot backup "/srv/backup/': 'tlsboot backup "',
       "age1…": await identityToRecipient(await generateX25519Identity()),
       "systemctl stop tlsboot": "kill $up; wait $up || true; up=",
       "systemctl start tlsboot": "start_up tlsboot up --data-dir tlsboot-data; tlsboot get csr 2>&1",
@@ -390,7 +390,7 @@ test("ca: a CA from elsewhere, one under a passphrase, and one behind a program"
   }, {
     before: [
       "umask 077; echo correct-horse > ca-passphrase",
-      `cp ${ROOT}/docs/examples/ca-key-openssl .; export TLSBOOT_KEY=$PWD/program.key`,
+      `cp ${ROOT}/docs/examples/ca-key-openssl .; export CA_KEY_FILE=$PWD/program.key`,
       "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out program.key",
       "openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -subj /CN=root -days 9 2>/dev/null",
       "openssl req -newkey rsa:2048 -nodes -keyout intermediate.key -out request.pem -subj /CN=intermediate 2>/dev/null",
@@ -422,7 +422,7 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
       makeToken,
       "test $(stat -c %a tlsboot.token) = 600",
       "mkdir etc && cp data/pki/ca.crt .",
-      "sed -i s/boot.example.com:6443/127.0.0.1:$TLSBOOT_SECURE_PORT/ prometheus.yml",
+      "sed -i s/boot.example.com:6443/127.0.0.1:$PORT/ prometheus.yml",
       installFiles,
       "test ! -e tlsboot.token",
       `prometheus --config.file=etc/prometheus.yml --storage.tsdb.path=tsdb --web.listen-address=${url} 2> prometheus.log &`,

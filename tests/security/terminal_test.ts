@@ -270,7 +270,7 @@ for (const args of LOCAL) {
       const run = await runCaptured([...args, "--debug"], {
         cwd: folder.path,
         isTerminal,
-        env: { TLSBOOT_DURATION: HOSTILE },
+        env: args[0] === "serve" ? { TLSBOOT_MAX_REQUESTS_INFLIGHT: HOSTILE } : {},
       }, AbortSignal.timeout(20_000));
       assertShown(run.stderr, isTerminal, "stderr");
       assertShown(run.stdout, isTerminal, "stdout");

@@ -36,7 +36,7 @@ export function toScript(blocks: readonly string[], port: number): string {
   const commands = blocks.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>
     toCommand(line.replace(/ {2,}# .*$/, ""))
   );
-  return [PRELUDE, `export TLSBOOT_SECURE_PORT=${port}`, ...commands].join("\n");
+  return [PRELUDE, `PORT=${port}`, ...commands].join("\n");
 }
 
 const PRELUDE = `set -eo pipefail
@@ -47,7 +47,7 @@ trap 'kill $up $boot "\${controllers[@]}" 2>/dev/null || true; wait' EXIT
 start_up() {
   if [ -n "$up" ]; then kill $up; wait $up || true; fi
   : > up.log # the server that ran before must not be taken for this one
-  "$@" >> up.log 2>&1 & up=$!
+  TLSBOOT_SECURE_PORT=$PORT "$@" >> up.log 2>&1 & up=$!
   until grep -q 'tlsboot is up at' up.log; do kill -0 $up || { cat up.log; exit 1; }; sleep 0.1; done
 }
 # Starts a signer or an approver in place of the one that runs, and waits until it leads.

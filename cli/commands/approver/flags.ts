@@ -32,6 +32,7 @@ export type ApproverFlags = typeof APPROVER_FLAGS;
 /** The command that runs the approving controller alone. */
 export const approverCommand = defineCommand({
   path: ["approver"],
+  environment: "daemon",
   summary: "Run the approving controller",
   description: `Run the approving controller against any Kubernetes API.
 

@@ -53,6 +53,7 @@ export type BackupFlags = typeof BACKUP_FLAGS;
 /** The command that writes a data directory into one encrypted file. */
 export const backupCommand = defineCommand({
   path: ["backup"],
+  environment: "strict",
   summary: "Write a data directory into one encrypted file",
   description:
     `Write the contents of --data-dir into one encrypted file: the objects, the CA keys, certificates, kubeconfigs. Logs are
@@ -100,6 +101,7 @@ export type RestoreFlags = typeof RESTORE_FLAGS;
 /** The command that restores a data directory from a backup. */
 export const restoreCommand = defineCommand({
   path: ["restore"],
+  environment: "strict",
   summary: "Restore a data directory from a backup",
   description:
     `Restore --data-dir from a backup. The new folder is built beside its place and checked; until then nothing in the old

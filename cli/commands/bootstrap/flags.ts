@@ -168,6 +168,7 @@ export type BootstrapFlags = typeof BOOTSTRAP_FLAGS;
 /** The command that bootstraps a machine as a kubelet does. */
 export const bootstrapCommand = defineCommand({
   path: ["bootstrap"],
+  environment: "daemon",
   summary: "Get this machine its certificate, as a kubelet does",
   description: `Get this machine its client certificate, as a kubelet does.
 

@@ -30,6 +30,7 @@ export type ExportFlags = typeof EXPORT_FLAGS;
 /** The command that exports approved requests for a CA without a network. */
 export const exportCsrCommand = defineCommand({
   path: ["csr", "export"],
+  environment: "strict",
   summary: "Export approved requests for a CA that has no network",
   description: `Export approved requests for a CA that has no network, as one text that survives a mail.
 

@@ -57,6 +57,7 @@ export type CaCeremonyFlags = typeof CEREMONY_FLAGS;
 /** The command that makes a root, an intermediate CA and the protocol. */
 export const caCeremonyCommand = defineCommand({
   path: ["ca", "ceremony"],
+  environment: "strict",
   summary: "Make a root CA and an intermediate CA, with a protocol to sign",
   description:
     `Make a root CA that stays offline, an intermediate CA for the online server, and a protocol to print and sign by hand,
@@ -105,6 +106,7 @@ export type CaRequestFlags = typeof REQUEST_FLAGS;
 /** The command that requests a CA certificate for the key of a data directory. */
 export const caRequestCommand = defineCommand({
   path: ["ca", "request"],
+  environment: "strict",
   summary: "Request the certificate of an intermediate CA",
   description:
     `Make the key of an intermediate CA in --data-dir, and a request (PKCS#10) for its certificate, which another CA signs:

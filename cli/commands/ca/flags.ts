@@ -101,6 +101,7 @@ export const NEW_CA_SETTINGS = [
 /** The command that makes or imports a CA. */
 export const caInitCommand = defineCommand({
   path: ["ca", "init"],
+  environment: "strict",
   summary: "Make or import a certificate authority",
   description: `Make a certificate authority, or import an existing one.
 
@@ -209,6 +210,7 @@ export type CaCrlFlags = typeof CA_CRL_FLAGS;
 /** The command that prints the CRLs of a data directory. */
 export const caCrlCommand = defineCommand({
   path: ["ca", "crl"],
+  environment: "strict",
   summary: "Get the list of revoked certificates (CRL)",
   description:
     `Get the list of the revoked certificates of a CA (CRL), signed by it, for programs that check certificates.

@@ -116,6 +116,7 @@ export type CaRotateFlags = typeof ROTATE_FLAGS;
 /** The command that replaces a CA at once. */
 export const caRotateCommand = defineCommand({
   path: ["ca", "rotate"],
+  environment: "strict",
   summary: "Replace a CA, step by step or at once",
   description: `Replace a CA of a running installation.
 
@@ -153,6 +154,7 @@ export type CaRotateBeginFlags = typeof BEGIN_FLAGS;
 /** The command that begins a rotation. */
 export const caRotateBeginCommand = defineCommand({
   path: ["ca", "rotate", "begin"],
+  environment: "strict",
   summary: "Make a new CA, and let everyone trust both",
   description: `Make a new CA, or take one, and let everyone trust both. The old CA goes on signing.
 
@@ -240,6 +242,7 @@ export type CaRotateSwitchFlags = typeof SWITCH_FLAGS;
 /** The command that lets the new CA sign. */
 export const caRotateSwitchCommand = defineCommand({
   path: ["ca", "rotate", "switch"],
+  environment: "strict",
   summary: "Sign with the new CA",
   description: `Sign with the new CA, and let nodes renew their certificates. Both CAs stay trusted.
 
@@ -274,6 +277,7 @@ export type CaRotateFinishFlags = typeof FINISH_FLAGS;
 /** The command that ends the trust in the old CA. */
 export const caRotateFinishCommand = defineCommand({
   path: ["ca", "rotate", "finish"],
+  environment: "strict",
   summary: "Trust the old CA no more",
   description: `Trust the old CA no more. Its certificates are refused from then on, and clients drop it.
 
@@ -304,6 +308,7 @@ export type CaRotateAbortFlags = typeof ABORT_FLAGS;
 /** The command that goes back to the old CA. */
 export const caRotateAbortCommand = defineCommand({
   path: ["ca", "rotate", "abort"],
+  environment: "strict",
   summary: "Go back to the old CA",
   description: `Go back to the old CA.
 

@@ -31,6 +31,7 @@ export type CaSharesCreateFlags = typeof CREATE_FLAGS;
 /** The command that splits the passphrase of a CA key. */
 export const caSharesCreateCommand = defineCommand({
   path: ["ca", "shares", "create"],
+  environment: "strict",
   summary: "Split the passphrase of a CA key into shares on paper",
   description:
     `Split the passphrase of a CA key into shares, of which --threshold open the key, and fewer reveal nothing.
@@ -105,6 +106,7 @@ export type CaSharesCombineFlags = typeof COMBINE_FLAGS;
 /** The command that writes the passphrase that shares give. */
 export const caSharesCombineCommand = defineCommand({
   path: ["ca", "shares", "combine"],
+  environment: "strict",
   summary: "Get the passphrase back from its shares",
   description:
     `Get the passphrase back from its shares, for a program that asks for a passphrase, such as openssl. The commands of

@@ -21,6 +21,7 @@ export type JoinPackFlags = typeof JOIN_PACK_FLAGS;
 /** The command that packs all that a machine needs to join. */
 export const joinPackCommand = defineCommand({
   path: ["join", "pack"],
+  environment: "strict",
   summary: "Pack all that one machine needs to join",
   description: `Pack all that one machine needs to join.
 

@@ -41,6 +41,7 @@ export type KubeconfigAdminFlags = typeof KUBECONFIG_ADMIN_FLAGS;
 /** The command that issues an administrator's certificate from the CA on disk. */
 export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],
+  environment: "strict",
   summary: "Write an administrator's kubeconfig",
   description: `Write an administrator's kubeconfig.
 
@@ -75,6 +76,7 @@ export type KubeconfigBootstrapFlags = typeof KUBECONFIG_BOOTSTRAP_FLAGS;
 /** The command that writes a bootstrap kubeconfig. */
 export const kubeconfigBootstrapCommand = defineCommand({
   path: ["kubeconfig", "bootstrap"],
+  environment: "strict",
   summary: "Write a bootstrap kubeconfig",
   description: `Write a bootstrap kubeconfig, with which a machine requests its first certificate.
 
@@ -134,6 +136,7 @@ export type KubeconfigUserFlags = typeof KUBECONFIG_USER_FLAGS;
 /** The command that gets a certificate for a person and writes their kubeconfig. */
 export const kubeconfigUserCommand = defineCommand({
   path: ["kubeconfig", "user"],
+  environment: "strict",
   summary: "Get a person a certificate and write their kubeconfig",
   description: `Get a person a certificate and write their kubeconfig.
 

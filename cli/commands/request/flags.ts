@@ -156,6 +156,7 @@ export type RequestFlags = typeof REQUEST_FLAGS;
 /** The command that gets a certificate for any program from any signer. */
 export const requestCommand = defineCommand({
   path: ["request"],
+  environment: "strict",
   summary: "Get a certificate for any program from any signer",
   description: `Get a certificate for any program from any signer.
 

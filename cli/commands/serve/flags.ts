@@ -5,6 +5,7 @@ import { defineCommand } from "../../framework/command.ts";
 /** The command that runs the API server alone. */
 export const serveCommand = defineCommand({
   path: ["serve"],
+  environment: "daemon",
   summary: "Run the API server alone",
   description:
     `Run the API server alone: certificates.k8s.io and the resources that its clients need, without signer and approver.

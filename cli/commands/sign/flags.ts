@@ -79,6 +79,7 @@ export type SignFlags = typeof SIGN_FLAGS;
 /** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
   path: ["sign"],
+  environment: "strict",
   summary: "Sign certificate requests in files, in a bundle or on a stick, without a server",
   description:
     `Sign certificate requests in files, in a bundle or on a stick, without a server, by the rules of a signer.

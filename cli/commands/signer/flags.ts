@@ -41,6 +41,7 @@ export type SignerFlags = typeof SIGNER_FLAGS;
 /** The command that runs the signing controller alone. */
 export const signerCommand = defineCommand({
   path: ["signer"],
+  environment: "daemon",
   summary: "Run the signing controller",
   description: `Run the signing controller for the built-in signers, or for custom ones, against any Kubernetes API.
 

@@ -97,6 +97,7 @@ export type TokenCreateFlags = typeof TOKEN_CREATE_FLAGS;
 /** The command that creates a bootstrap token. */
 export const tokenCreateCommand = defineCommand({
   path: ["token", "create"],
+  environment: "strict",
   summary: "Create a bootstrap token",
   description: `Create a bootstrap token and print it.
 

@@ -21,6 +21,7 @@ export type UiFlags = typeof UI_FLAGS;
 /** The command that serves the page for the browser. */
 export const uiCommand = defineCommand({
   path: ["ui"],
+  environment: "daemon",
   summary: "See requests, machines and certificates in a browser",
   description: `See requests, machines and certificates in a browser, and decide there.
 

@@ -38,6 +38,7 @@ export type UpFlags = typeof UP_FLAGS;
 /** The command that runs server, signer and approver in one process. */
 export const upCommand = defineCommand({
   path: ["up"],
+  environment: "daemon",
   summary: "Run server, signer and approver together",
   description: `Run server, signer, approver and cleaner together, until stopped.
 
