@@ -31,6 +31,19 @@ async function createPki(): Promise<TempFolder> {
 
 const readPki = (folder: TempFolder, name: string): Promise<string> => readFile(folder.join("pki", name), "utf8");
 
+test("ca rotate in files: shares of the passphrase open the key, and the next command names them", async () => {
+  await using folder = await createTempFolder();
+  await expect(folder, 0, ..."ca init --data-dir . --shares 3 --threshold 2 --shares-out shares".split(" "));
+  const shares = [1, 3].flatMap((number) => ["--ca-passphrase-share", `shares/share-${number}-of-3.txt`]);
+  assert.match(await rotate(folder, 0, "begin", ...shares), /the new CA "CN=tlsboot-ca-2" is in pki\/next-ca\.crt/);
+  assert.match(await readPki(folder, "next-ca.key"), /BEGIN ENCRYPTED PRIVATE KEY/);
+  const switched = await rotate(folder, 0, "switch", ...shares);
+  const finish =
+    "tlsboot ca rotate finish --cluster-signing-cert-file pki/ca.crt --cluster-signing-key-file pki/ca.key ";
+  assert.ok(switched.includes(`${finish}${shares.join(" ")}`), switched);
+  await rotate(folder, 0, "abort", ...shares);
+});
+
 test("ca rotate in files: begin, switch and finish exchange the files, each can be repeated, and the issued log is asked", async () => {
   await using folder = await createPki();
   const [oldCa, oldKey] = [await readPki(folder, "ca.crt"), await readPki(folder, "ca.key")];

@@ -67,7 +67,8 @@ interface Context extends RotationFilesDeps {
 
 /** Opens the files that the flags name. Throws UsageError. */
 function createContext({ settings, args: [name] }: FileInput, io: Io, signal: AbortSignal): Context {
-  const { clusterSigningCertFile = "", clusterSigningKeyFile, caPassphraseFile, signingKeyCommand } = settings;
+  const { clusterSigningCertFile = "", clusterSigningKeyFile, signingKeyCommand } = settings;
+  const { caPassphraseFile, caPassphraseShare = [] } = settings;
   if (name !== undefined) {
     throw new UsageError(`"${name}" and --cluster-signing-cert-file both name a CA`, "give one of them");
   }
@@ -78,7 +79,7 @@ function createContext({ settings, args: [name] }: FileInput, io: Io, signal: Ab
   // With a program there are no key files, and nothing is at this path.
   const key = resolve(io.cwd, clusterSigningKeyFile ?? `${clusterSigningCertFile.replace(/\.[^./]*$/, "")}.key`);
   const files = createFilePort();
-  const keys = createCaKeys({ caPassphraseFile, signingKeyCommand }, io, files, signal);
+  const keys = createCaKeys({ caPassphraseFile, caPassphraseShare, signingKeyCommand }, io, files, signal);
   const verify = async (pair: AuthorityPaths): Promise<void> => void await readAuthority(pair, files, keys);
   return { settings, paths: getRotationPaths({ certificate, key }), files, keys, io, signal, verify };
 }
@@ -370,9 +371,13 @@ function toCommand(verb: string, { settings }: Context): string {
     ["--cluster-signing-cert-file", settings.clusterSigningCertFile],
     ["--cluster-signing-key-file", settings.clusterSigningKeyFile],
     ["--signing-key-command", settings.signingKeyCommand],
+    ...(verb === "status" ? [] : [
+      ["--ca-passphrase-file", settings.caPassphraseFile],
+      ...(settings.caPassphraseShare ?? []).map((share) => ["--ca-passphrase-share", share]),
+    ]),
     ["--kubeconfig", settings.kubeconfig],
     ["--issued-log", settings.issuedLog],
-  ].flatMap(([flag, value]) => value === undefined ? [] : [`${flag} ${shellWord(value)}`]);
+  ].flatMap(([flag = "", value]) => value === undefined ? [] : [`${flag} ${shellWord(value)}`]);
   return `tlsboot ca rotate ${verb} ${flags.join(" ")}`;
 }
 
