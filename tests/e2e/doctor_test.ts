@@ -131,10 +131,10 @@ async function runInShell(command: string): Promise<void> {
   const words = [program, ...args].map((word) => `'${word}'`).join(" ");
   // The clock of this computer must not be set by a test, so `date` sets that of the machine under test.
   const date = `date() { for word; do case $word in --set=*) echo "$word" >new_time;; esac; done; }`;
-  const prompts = 'if [ "$1" = restore ]; then set -- "$@" --passphrase-file passphrase; fi';
+  const tlsboot = 'tlsboot() { if [ "$1" = restore ]; then set -- "$@" --passphrase-file passphrase; fi; run "$@"; }';
   const { code, stderr } = await runProgram("sh", [
     "-c",
-    `tlsboot() { ${prompts}; ${words} "$@"; }\n${date}\n${command}`,
+    `run() { ${words} "$@"; }\n${tlsboot}\n${date}\n${command}`,
   ], {
     cwd: folder.path,
   });
