@@ -9,7 +9,7 @@ import { findRefusals } from "../core/signing/refusals.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/csr/renewal.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { createCsrName } from "../core/csr/csr_name.ts";
-import { decideRotationDeadline } from "../core/bootstrap/rotation.ts";
+import { getRenewalTime } from "../core/bootstrap/rotation.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
@@ -69,6 +69,15 @@ export type RequestOutcome =
   /** The request is in the API and its key in `pendingKeyPath`. An approved one waits for the signer. */
   | { readonly kind: "pending"; readonly submitted: SubmittedRequest; readonly isApproved: boolean }
   | { readonly kind: "issued"; readonly submitted: SubmittedRequest; readonly pair: CredentialPair };
+
+/** Returns the certificate of a finished request: the one that was issued, or the one that was kept. */
+export function getOutcomeLeaf(
+  outcome:
+    | { readonly kind: "kept"; readonly leaf: CertificateFacts }
+    | { readonly kind: "issued"; readonly pair: { readonly leaf: CertificateFacts } },
+): CertificateFacts {
+  return outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
+}
 
 /** The request would certainly be refused, so no key was made and nothing was sent. */
 export class RequestRefusedError extends AppError {
@@ -143,12 +152,11 @@ function createTitle(subject: SubjectFields, names: AlternativeNames): string {
   return subject.commonName ?? names.dnsNames[0] ?? names.uris[0] ?? "";
 }
 
-/** Without a time of its own, a certificate is renewed when the earliest program would, so that a run can be repeated. */
+/** Without a valid time of its own, a certificate is renewed when the earliest program would, so that a run can be repeated. */
 export function withDefaultRenewal(renewal: RenewalOptions, existing: ExistingCredentials): RenewalOptions {
-  if (renewal.isForced || renewal.renewBeforeMs !== undefined || existing.kind !== "usable") return renewal;
-  const { notAfter } = existing.leaf;
-  const from = decideRotationDeadline(existing.leaf, () => 0);
-  return { ...renewal, renewBeforeMs: notAfter.getTime() - from.getTime() };
+  if (renewal.isForced || existing.kind !== "usable") return renewal;
+  const from = getRenewalTime(existing.leaf, renewal.renewBeforeMs);
+  return { ...renewal, renewBeforeMs: existing.leaf.notAfter.getTime() - from.getTime() };
 }
 
 /** The requested certificate and its target, without the way to the signer. */
@@ -179,7 +187,14 @@ async function planRequest(
   const usages = options.usages ?? defaultUsages(options.signerName, keyAlgorithm, options.names);
   const wantedKey = typeof options.key === "string" ? options.key : options.key.publicKeyDer();
   const wanted = { subject: options.subject, ...options.names, usages, key: wantedKey };
-  const verdict = decideRenewal(existing, wanted, options.renewal, clock.now());
+  const { renewal } = options;
+  const isInTime = renewal.renewBeforeMs !== undefined;
+  const verdict = decideRenewal(
+    existing,
+    wanted,
+    isInTime ? withDefaultRenewal(renewal, existing) : renewal,
+    clock.now(),
+  );
   if (verdict.kind === "keep" && existing.kind === "usable") return { kind: "kept", leaf: existing.leaf };
   if (verdict.kind === "exists") throw createExistsError(existing);
   if (existing.kind !== "none" && verdict.kind === "ask") onProgress?.({ kind: "needed", reason: verdict.reason });

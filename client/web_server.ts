@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/web_certificates.ts";
-import { type CaRetirement, decideRotationDeadline, isRetiring } from "../core/bootstrap/rotation.ts";
+import { type CaRetirement, getRenewalTime, isRetiring } from "../core/bootstrap/rotation.ts";
 import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../core/kube/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
@@ -20,6 +20,7 @@ import type { FindBootstrapCluster } from "./bootstrap.ts";
 import type { FilePort } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
 import {
+  getOutcomeLeaf,
   requestCertificate,
   type RequestCertificateOptions,
   type RequestOutcome,
@@ -42,7 +43,7 @@ export interface WebServerOptions {
   readonly findCluster: FindBootstrapCluster;
   readonly key: KeyAlgorithm;
   readonly expirationSeconds?: number;
-  /** Renew when less of the lifetime is left; by default when 30 percent are left. */
+  /** Renew when less of the lifetime is left; by default, and when it is not shorter than the lifetime, at 30 percent. */
   readonly renewBeforeMs?: number | undefined;
   /** Whether to replace a certificate that is still good. */
   readonly isForced: boolean;
@@ -110,8 +111,8 @@ export async function updateWebServer(options: WebServerOptions, signal: AbortSi
   if (cluster.ca !== undefined) await writeChanged(paths.ca, await readCa(cluster.ca, files), files);
   const served = await updateCertificate(cluster, retirement, options, signal);
   if (served.kind === "pending") return { ...served, signerName: WEB_SIGNER };
-  const leaf = getLeaf(served);
-  const deadlines = [leaf, getLeaf(outcome)].map((one) => getDeadline(one, options));
+  const leaf = getOutcomeLeaf(served);
+  const deadlines = [leaf, getOutcomeLeaf(outcome)].map((one) => getRenewalTime(one, options.renewBeforeMs).getTime());
   return { kind: served.kind, leaf, nextAt: new Date(Math.min(...deadlines)) };
 }
 
@@ -263,16 +264,6 @@ function explainRefusal(
         "has one: give it with --join"
       : "it was revoked, or belongs to another server; to set this machine up anew, remove the file and give a token",
   });
-}
-
-function getLeaf(outcome: RequestOutcome & { readonly kind: "kept" | "issued" }): CertificateFacts {
-  return outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
-}
-
-/** Returns when a certificate is due, in milliseconds since 1970: the earliest time at which a run renews it. */
-function getDeadline(leaf: CertificateFacts, { renewBeforeMs }: WebServerOptions): number {
-  const deadline = decideRotationDeadline(leaf, () => 0).getTime();
-  return renewBeforeMs === undefined ? deadline : leaf.notAfter.getTime() - renewBeforeMs;
 }
 
 async function writeChanged(path: string, text: string, files: FilePort): Promise<void> {

@@ -229,6 +229,19 @@ export function decideRotationDeadline(
   return new Date(start + lifetimeMs * (0.7 + 0.2 * random()));
 }
 
+/**
+ * Returns when a certificate is renewed: `renewBeforeMs` before its end, and without it at 70 % of the lifetime. A time
+ * that is not shorter than the lifetime would replace each new certificate at once, so it does not count.
+ */
+export function getRenewalTime(
+  leaf: { readonly notBefore: Date; readonly notAfter: Date },
+  renewBeforeMs: number | undefined,
+): Date {
+  return renewBeforeMs !== undefined && renewBeforeMs < leaf.notAfter.getTime() - leaf.notBefore.getTime()
+    ? new Date(leaf.notAfter.getTime() - renewBeforeMs)
+    : decideRotationDeadline(leaf, () => 0);
+}
+
 /** Reports whether the common name is equal and every organization, DNS name and IP of the template is present. */
 export function satisfiesTemplate(
   certificate: RotationCertificate | undefined,

@@ -68,7 +68,9 @@ test("tlsboot request NAME gets a certificate by a token, and renews it and its 
 
   await rename(folder.join("data", "web.kubeconfig"), folder.join("away"));
   const identity = await readFile(folder.join("nas.home.lan", "identity.kubeconfig"), "utf8");
-  await succeed(...args, "--renew-before", "9000h");
+  // The certificate lives for 30 days and the identity for a year, both from five minutes before now.
+  await succeed(...args, "--renew-before", "719h58m");
+  await succeed(...args, "--renew-before", "8759h58m");
   await rename(folder.join("away"), folder.join("data", "web.kubeconfig"));
   assert.notEqual((await readCertificate("nas.home.lan")).serialNumber, first.serialNumber);
   assert.notEqual(await readFile(folder.join("nas.home.lan", "identity.kubeconfig"), "utf8"), identity);
@@ -215,6 +217,48 @@ test("--rotate-certificates keeps running, and reports a new certificate", async
   await keeping.waitFor(/certificate of keep\.home\.lan issued/);
 });
 
+/** The default of --timeout. */
+const REQUEST_TIMEOUT_MS = 900_000;
+
+/** Keeps a certificate fresh for two rounds, without their pauses, and returns these and the number of its certificates. */
+async function keepForTwoRounds(name: string, ...args: readonly string[]) {
+  const clock = createSystemClock();
+  const stop = new AbortController();
+  const pauses: number[] = [];
+  const seen = new Set<string>();
+  let passedMs = 0;
+  const { stderr } = await runCaptured(["request", name, "--rotate-certificates", ...args], {
+    cwd: folder.path,
+    random: createSystemRandom(),
+    env: { TLSBOOT_DATA_DIR: "data" },
+    clock: {
+      ...clock,
+      now: () => new Date(clock.now().getTime() + passedMs),
+      async sleep(ms, signal) {
+        if (ms < 5_000 || ms === REQUEST_TIMEOUT_MS) return await clock.sleep(ms, signal);
+        pauses.push(ms);
+        passedMs += ms;
+        seen.add((await readCertificate(name)).serialNumber);
+        if (pauses.length === 2) stop.abort();
+        signal.throwIfAborted();
+      },
+    },
+  }, stop.signal);
+  return { pauses, count: seen.size, stderr };
+}
+
+test("--rotate-certificates ignores a --renew-before that would replace each new certificate", async () => {
+  const kept = await keepForTwoRounds("long.home.lan", "--renew-before", "1000d");
+  assert.deepEqual([kept.pauses, kept.count], [[3_600_000, 3_600_000], 1]);
+  assert.match(kept.stderr, /--renew-before 1000d has no effect, because the certificate lives for 30d: it will be/);
+});
+
+test("--rotate-certificates never renews twice within a minute", async () => {
+  const { pauses, count } = await keepForTwoRounds("short.home.lan", "--duration", "10m", "--renew-before", "599s");
+  assert.equal(count, 2, "the lifetime allows the second renewal");
+  assert.ok(pauses.every((pause) => pause >= 60_000), pauses.join());
+});
+
 test("a new CA reaches the web server, which renews its identity and its certificate early", async () => {
   await succeed("request", "new.home.lan");
   const before = await readCertificate("new.home.lan");
@@ -236,6 +280,9 @@ for (
     [["x.home.lan", "--join", "f", "--token", "abcdef.0123456789abcdef"], /--join has the credentials/],
     [["x.home.lan", "--pkcs12-password-file", "f"], /needs --pkcs12/],
     [["x.home.lan", "--rotate-certificates", "--no-wait"], /excludes/],
+    [["x.home.lan", "--key-type", "ml-dsa-65"], /--key-type ml-dsa-65 needs --feature-gates=MLDSA=true/],
+    [["x.home.lan", "--duration", "10d", "--renew-before", "1000d"], /--renew-before must be shorter than --duration/],
+    [["x.home.lan", "--renew-before", "1d", "--force"], /give --renew-before or --force, not both/],
     [["--rotate-certificates", "--signer-name", "a.b/c", "--subject", "CN=x", "--out", "x"], /needs NAME/],
     [["--subject", "CN=x"], /--signer-name is required/],
   ] as const

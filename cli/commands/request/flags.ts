@@ -118,6 +118,7 @@ const REQUEST_FLAGS = {
   renewBefore: durationFlag({
     summary:
       "Do nothing while the certificate in --out matches the request and lives longer than this; else replace it. " +
+      "A time that is not shorter than its lifetime has no effect: it is then replaced when 30 % are left. " +
       "With --offline, 30 % of its lifetime unless given.",
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate in --out in any case." }),

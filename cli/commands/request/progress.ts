@@ -2,6 +2,8 @@
 import type { RequestProgress } from "../../../client/request.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { formatSettingDuration } from "../../../core/lib/duration.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { getRenewalTime } from "../../../core/bootstrap/rotation.ts";
 import { displayPath } from "../../output/display_path.ts";
 
 /** Describes an event in one line; undefined for an event that the answer reports anyway. */
@@ -38,4 +40,15 @@ export function describeShortenedLifetime(
   return `the signer grants a lifetime of ${formatSettingDuration(given)}, not the requested ${
     formatSettingDuration(askedSeconds * 1_000)
   }`;
+}
+
+/** Describes a time of renewal that is not shorter than the lifetime of the certificate; undefined for any other. */
+export function describeIgnoredRenewal(
+  leaf: { readonly notBefore: Date; readonly notAfter: Date },
+  renewBeforeMs: number | undefined,
+): string | undefined {
+  const lifetimeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
+  if (renewBeforeMs === undefined || renewBeforeMs < lifetimeMs) return undefined;
+  return `--renew-before ${formatSettingDuration(renewBeforeMs)} has no effect, because the certificate lives for ` +
+    `${formatSettingDuration(lifetimeMs)}: it will be renewed at ${formatTime(getRenewalTime(leaf, renewBeforeMs))}`;
 }

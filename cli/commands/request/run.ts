@@ -4,6 +4,7 @@ import type { SubmittedRequest } from "../../../client/certificate/submit_reques
 import { createFilePort } from "../../../client/files.ts";
 import { openPairFolder, type PairFolder } from "../../../client/certificate/pair_folder.ts";
 import {
+  getOutcomeLeaf,
   type OfflineRequestOptions,
   requestCertificate,
   type RequestCertificateOptions,
@@ -39,13 +40,14 @@ import { parseCsrNames } from "../../api/csrs.ts";
 import { describeCertificate } from "../inspect/facts.ts";
 import { reportFirstTrust, reportNextSteps } from "../bootstrap/offline.ts";
 import { checkFollowUp, followUp } from "./follow_up.ts";
-import { describeRequestProgress, describeShortenedLifetime } from "./progress.ts";
+import { describeIgnoredRenewal, describeRequestProgress, describeShortenedLifetime } from "./progress.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
 
 /** The action of the command `tlsboot request`. */
 export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
+  checkCertificateSettings(settings);
   if (input.args.length > 0) {
     const { runForWebServer } = await import("./web_server.ts");
     return await runForWebServer(input, io, signal);
@@ -123,6 +125,10 @@ export async function requestWithSteps(
       ? describeShortenedLifetime(outcome.pair.leaf, options.expirationSeconds)
       : undefined;
     if (cut !== undefined) steps.step(cut);
+    const ignored = outcome.kind === "pending"
+      ? undefined
+      : describeIgnoredRenewal(getOutcomeLeaf(outcome), options.renewal.renewBeforeMs);
+    if (ignored !== undefined) steps.step(ignored);
     return outcome;
   } catch (error) {
     throw toUsage(error);
@@ -148,8 +154,19 @@ export function reportPending(
 /** The flags that need the name of a web server. */
 const NAMED_FLAGS = ["join", "server", "token", "tokenFile", "rotateCertificates", "printSystemdUnit"] as const;
 
+/** Checks the settings of every request, with NAME and without. */
+function checkCertificateSettings(settings: RequestSettings): void {
+  const { keyType, featureGates, force, duration, renewBefore } = settings;
+  checkFollowUp(settings);
+  checkKeyAlgorithm(keyType, featureGates, "key-type");
+  if (force && renewBefore !== undefined) throw new UsageError("give --renew-before or --force, not both");
+  if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
+    throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");
+  }
+}
+
+/** Checks the settings of a request without NAME. */
 function checkSettings({ settings, origins }: Input<RequestFlags>): void {
-  const { duration, renewBefore } = settings;
   const missing = [
     ...(settings.signerName === undefined ? ["--signer-name is required"] : []),
     ...(settings.out === undefined ? ["--out is required"] : []),
@@ -162,14 +179,8 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   }
   const [named] = listTypedFlags(origins, NAMED_FLAGS);
   if (named !== undefined) throw new UsageError(`${named} needs NAME, the name of a web server`);
-  checkFollowUp(settings);
   if (settings.key !== undefined && origins["keyType"] !== "default") {
     throw new UsageError("give --key or --key-type, not both");
-  }
-  checkKeyAlgorithm(settings.keyType, settings.featureGates, "key-type");
-  if (settings.force && renewBefore !== undefined) throw new UsageError("give --renew-before or --force, not both");
-  if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
-    throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");
   }
   if (settings.offline === undefined && listTypedFlags(origins, ["caCertHash"]).length > 0) {
     throw new UsageError("--ca-cert-hash needs --offline", "the CA of the API is in the kubeconfig");
@@ -234,7 +245,7 @@ async function runOffline(
     reportNextSteps(stick, "the same command again", io);
     return outcome.isNew ? EXIT.done : EXIT.no;
   }
-  const leaf = outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
+  const leaf = getOutcomeLeaf(outcome);
   if (settings.output === undefined) io.stdout.write(escapeText(describeLeaf(outcome.kind, leaf, folder, io)));
   else {
     writeStructured(
@@ -290,7 +301,7 @@ async function readKey(path: string, io: Io): Promise<PrivateKey> {
 
 function describeOutcome(outcome: RequestOutcome, folder: PairFolder, io: Io): string {
   if (outcome.kind === "pending") return `request ${outcome.submitted.name} is pending\n`;
-  return describeLeaf(outcome.kind, outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf, folder, io);
+  return describeLeaf(outcome.kind, getOutcomeLeaf(outcome), folder, io);
 }
 
 function describeLeaf(kind: "kept" | "issued", leaf: CertificateFacts, folder: PairFolder, io: Io): string {

@@ -27,11 +27,12 @@ import { connectService } from "../../systemd/service.ts";
 import { USER_AGENT } from "../../version.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { createClusterFinder } from "../bootstrap/credentials.ts";
+import { allowsMlDsa } from "../../flags/feature_gates.ts";
 import { formatSystemdUnit } from "../bootstrap/systemd_unit.ts";
 import { describeCertificate } from "../inspect/facts.ts";
-import { checkFollowUp, followUp } from "./follow_up.ts";
+import { followUp } from "./follow_up.ts";
 import type { RequestFlags } from "./flags.ts";
-import { describeRequestProgress } from "./progress.ts";
+import { describeIgnoredRenewal, describeRequestProgress } from "./progress.ts";
 
 type WebInput = Input<RequestFlags>;
 
@@ -69,7 +70,6 @@ export async function runForWebServer(input: WebInput, io: Io, signal: AbortSign
   if (other !== undefined) {
     throw new UsageError(`${other} is for a request without NAME`, "see: tlsboot request --help");
   }
-  checkFollowUp(settings);
   checkModes(settings);
   const files = createFilePort();
   const run: Run = { input, name, folder: resolve(io.cwd, settings.out ?? name), files, io };
@@ -126,7 +126,12 @@ function checkModes(
 async function updateOnce(run: Run, signal: AbortSignal): Promise<WebServerOutcome> {
   const { io } = run;
   using steps = createSteps(io);
-  return await update(run, (event) => reportStep(event, steps, io), signal);
+  const outcome = await update(run, (event) => reportStep(event, steps, io), signal);
+  const ignored = outcome.kind === "issued"
+    ? describeIgnoredRenewal(outcome.leaf, run.input.settings.renewBefore)
+    : undefined;
+  if (ignored !== undefined) steps.step(ignored);
+  return outcome;
 }
 
 function reportStep(event: RequestProgress, steps: Steps, { cwd }: Io): void {
@@ -214,9 +219,10 @@ CA: ${shown(paths.ca)}
   io.stderr.write(escapeText(`to keep it fresh, print a service with: ${again} --print-systemd-unit\n`));
 }
 
-/** The longest and the shortest time between two runs, and the pauses after failures. */
+/** The longest and the shortest time between two runs, the shortest after a renewal, and the longest after failures. */
 const LONGEST_PAUSE_MS = 3_600_000;
 const SHORTEST_PAUSE_MS = 10_000;
+const PAUSE_AFTER_RENEWAL_MS = 60_000;
 const LONGEST_RETRY_MS = 600_000;
 
 /** Keeps the certificate fresh until the signal fires. A failure is reported, and tried again after a pause. */
@@ -227,16 +233,20 @@ async function keepFresh(run: Run, signal: AbortSignal): Promise<never> {
   let failures = 0;
   while (true) {
     let pause = LONGEST_PAUSE_MS;
+    let shortest = SHORTEST_PAUSE_MS;
     try {
       const outcome = await updateOnce(run, signal);
       if (outcome.kind === "pending") {
         throw new AppError("internal", "a pending request was returned without --no-wait");
       }
-      if (outcome.kind === "issued") report(run, outcome, true);
+      if (outcome.kind === "issued") {
+        shortest = PAUSE_AFTER_RENEWAL_MS;
+        report(run, outcome, true);
+      }
       const follow = { settings, name, folder, paths: webServerPaths(folder, files), files, io };
       const faults = await followUp(follow, signal);
       if (faults.length > 0) throw createHookError("the certificate", faults);
-      pause = Math.min(pause, Math.max(SHORTEST_PAUSE_MS, outcome.nextAt.getTime() - io.clock.now().getTime()));
+      pause = Math.min(pause, outcome.nextAt.getTime() - io.clock.now().getTime());
       failures = 0;
       service.ready(`certificate of ${name} valid until ${formatTime(outcome.leaf.notAfter)}`);
     } catch (error) {
@@ -252,7 +262,7 @@ async function keepFresh(run: Run, signal: AbortSignal): Promise<never> {
       pause = Math.min(SHORTEST_PAUSE_MS * 2 ** failures, LONGEST_RETRY_MS);
       failures++;
     }
-    await io.clock.sleep(pause, signal);
+    await io.clock.sleep(Math.max(shortest, pause), signal);
   }
 }
 
@@ -296,6 +306,7 @@ function listWords(
     ...each("--dns", settings.dns),
     ...each("--ip", settings.ip),
     ...(settings.keyType === "ecdsa-p256" ? [] : ["--key-type", settings.keyType]),
+    ...(allowsMlDsa(settings.featureGates) ? ["--feature-gates", "MLDSA=true"] : []),
     ...(duration === undefined ? [] : ["--duration", formatSettingDuration(duration)]),
     ...(renewBefore === undefined ? [] : ["--renew-before", formatSettingDuration(renewBefore)]),
     ...(exec === undefined ? [] : ["--exec", word(exec)]),
