@@ -319,9 +319,22 @@ function runProgram(program: string, args: readonly string[], { io: { env } }: T
   return new Promise((resolve, reject) => {
     const child = execFile(program, [...args], { env: { ...env }, timeout: 120_000 }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
-      const said = (stderr.trim() || stdout.trim() || getErrorMessage(error)).split("\n").slice(-3).join("; ");
-      reject(new AppError("io", `${program} failed: ${said}`, { cause: error }));
+      reject(
+        new AppError("io", `${program} failed: ${findCause(stderr, stdout) ?? getErrorMessage(error)}`, {
+          cause: error,
+        }),
+      );
     });
     child.stdin?.end();
   });
+}
+
+/** Finds what a program says about its failure. keytool prints it on stdout, and on stderr that it has succeeded. */
+function findCause(...outputs: readonly string[]): string | undefined {
+  const lines = outputs.flatMap((output) => output.split("\n")).map((text) => text.trim()).filter((text) =>
+    text !== ""
+  );
+  const errors = lines.filter((text) => /error|exception|denied/i.test(text));
+  const said = errors.length > 0 ? errors : lines;
+  return said.length === 0 ? undefined : said.slice(-3).join("; ");
 }

@@ -156,9 +156,10 @@ function createRefusal(code: keyof typeof REFUSAL_HINTS, server: string, why: st
 }
 
 function createUnsignedError(server: string, token: BootstrapToken): AppError {
-  const what = `cannot trust cluster-info of "${server}": it has no signature for token "${token.id}"`;
+  const what = `cannot trust cluster-info of "${server}": it has no signature for token "${token.id}", ` +
+    "so the token is wrong, has expired or is used up";
   return new AppError("token_invalid", what, {
-    hint: "the token is unknown there, has expired or is not for signing; make another with: tlsboot token create",
+    hint: "make another token, which is for signing, with: tlsboot token create --print-join-command",
   });
 }
 

@@ -1,4 +1,5 @@
 /** Flags of the commands that request a certificate. */
+import { isIPv6 } from "node:net";
 import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
@@ -35,5 +36,13 @@ export const USAGE_CHOICES: readonly string[] = KEY_USAGES.map((usage) => usage.
 export function parseServerUrl(text: string): Result<string, string> {
   const url = URL.parse(text.includes("://") ? text : `https://${text}`);
   const isBare = url !== null && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
-  return isBare && url.protocol === "https:" ? ok(url.origin) : err("want https://host:port");
+  return isBare && url.protocol === "https:" ? ok(url.origin) : err(describeServerUrl(text));
+}
+
+/** Describes the address of a server that can be used instead of a wrong one. */
+export function describeServerUrl(text: string): string {
+  const [, host = "", port = ""] = /^(?:https:\/\/)?(.+):(\d+)\/?$/.exec(text) ?? [];
+  return isIPv6(host)
+    ? `want https://[${host}]:${port}, with brackets around an IPv6 address`
+    : "want https://host:port";
 }

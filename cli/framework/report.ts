@@ -7,7 +7,10 @@ import { createStyle } from "../output/style.ts";
 /** Hints for failures of any command that have no hint of their own. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unauthorized:
-    "the server does not accept the credentials in the kubeconfig: name another with --kubeconfig, or write a new one with: tlsboot kubeconfig admin; if its user was revoked, with a new name: tlsboot kubeconfig admin --user NAME --out FILE",
+    "the server does not accept the credentials in the kubeconfig, which may have expired or been revoked: ask an " +
+    "administrator of the server for new ones, or name another kubeconfig with --kubeconfig; an administrator gets one " +
+    "on the server's machine with: tlsboot kubeconfig admin, and after a revocation of its user with another name: " +
+    "tlsboot kubeconfig admin --user NAME --out FILE",
 };
 
 /** The largest number of causes that are printed; a longer chain is a loop. */

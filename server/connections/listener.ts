@@ -280,6 +280,14 @@ function toListenError(error: NodeJS.ErrnoException, address: string): AppError 
       hint: "stop the program that listens there, or choose another port with --secure-port",
     });
   }
+  if (error.code === "EACCES") {
+    return new AppError("io", `cannot listen on "${address}": this user may not use that port`, {
+      cause: error,
+      hint:
+        "choose a port of 1024 or more with --secure-port, or give the program the capability CAP_NET_BIND_SERVICE " +
+        "(AmbientCapabilities= of a systemd unit)",
+    });
+  }
   return new AppError("io", `cannot listen on "${address}": ${error.message}`, {
     cause: error,
     hint: "choose an address of this machine with --bind-address",

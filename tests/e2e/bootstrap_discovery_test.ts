@@ -93,7 +93,7 @@ test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothin
     [
       "unknown",
       [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash, "--wait", "2s"],
-      /error: cannot trust cluster-info of ".*": it has no signature for token "aaaaaa"\ntlsboot: hint: the token is unknown/,
+      /error: cannot trust cluster-info of ".*": it has no signature for token "aaaaaa", so the token is wrong, has expired or is used up\ntlsboot: hint: make another token/,
     ],
     [
       "away",

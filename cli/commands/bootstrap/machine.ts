@@ -25,7 +25,15 @@ export interface Machine {
 /** Resolves the name and the paths. UsageError for an invalid node name. */
 export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, "cwd">): Machine {
   const name = parseNodeName(settings.hostnameOverride ?? hostname());
-  if (!name.ok) throw new UsageError(name.error, "give the node's name with --hostname-override");
+  if (!name.ok) {
+    const isGiven = settings.hostnameOverride !== undefined;
+    throw new UsageError(
+      name.error,
+      isGiven
+        ? "use the letters a to z without accents, digits, - and . only, such as buero-1"
+        : "give the node's name with --hostname-override",
+    );
+  }
   return {
     nodeName: name.value,
     kubeconfigPath: resolve(io.cwd, settings.kubeconfig ?? ""),

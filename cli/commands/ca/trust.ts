@@ -164,7 +164,7 @@ async function changeEach(
       if (!(error instanceof AppError)) throw error;
       hasFailed = true;
       const isDenied = /EACCES|EPERM|[Pp]ermission denied/.test(error.message);
-      const hint = error.hint ?? (isDenied ? "run it with sudo, or choose other stores with --store" : undefined);
+      const hint = isDenied ? "run it with sudo, or choose other stores with --store" : error.hint;
       const shown = new AppError(error.code, `${store.name}: ${error.message}`, {
         cause: error,
         ...(hint === undefined ? {} : { hint }),

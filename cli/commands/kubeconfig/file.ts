@@ -12,6 +12,7 @@ import {
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { readTrustPem } from "../../authority/instance_authorities.ts";
 import { authorityPaths } from "../../authority/layout.ts";
+import { describeServerUrl } from "../../flags/request.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
@@ -62,7 +63,7 @@ export async function findAdvertisedServer(dataDir: string, io: Io): Promise<str
 /** Throws UsageError for the address of a server that is not an https URL. */
 export function checkServer(server: string): void {
   if (URL.parse(server)?.protocol === "https:") return;
-  throw new UsageError(`cannot use "${server}" as --server: want https://host:port`);
+  throw new UsageError(`cannot use "${server}" as --server: ${describeServerUrl(server)}`);
 }
 
 /** Reports on stderr when the server of a kubeconfig for another machine is reachable from this machine only. */

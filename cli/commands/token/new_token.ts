@@ -28,6 +28,7 @@ import { readPublicKeyPin } from "../../../core/pki/public_key_file.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { warn } from "../../framework/report.ts";
+import { describeServerUrl } from "../../flags/request.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import type { NEW_TOKEN_FLAGS } from "./flags.ts";
@@ -216,7 +217,7 @@ export async function readJoinTarget(
 /** Throws UsageError for a server that cannot be a word of a join command. */
 function checkJoinServer(server: string): void {
   if (URL.parse(server)?.protocol === "https:" && isPlainWord(server)) return;
-  throw new UsageError(`cannot use "${server}" as --server: want https://host:port`);
+  throw new UsageError(`cannot use "${server}" as --server: ${describeServerUrl(server)}`);
 }
 
 function unjoinable(why: string, cause?: unknown): AppError {
