@@ -345,8 +345,12 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
   }
 }
 
-/** Finds the cluster in a bootstrap kubeconfig. AppError `kubeconfig_invalid`. */
-export function createKubeconfigFinder(path: string, files: FilePort): FindBootstrapCluster {
+/** Finds the cluster in a bootstrap kubeconfig; `hint` says where to get one. AppError `kubeconfig_invalid`. */
+export function createKubeconfigFinder(
+  path: string,
+  files: FilePort,
+  hint = "create one with: tlsboot kubeconfig bootstrap",
+): FindBootstrapCluster {
   return async () => {
     try {
       return await readCluster(path, files);
@@ -354,7 +358,7 @@ export function createKubeconfigFinder(path: string, files: FilePort): FindBoots
       if (!(error instanceof AppError)) throw error;
       throw new AppError(error.code, `unable to load bootstrap kubeconfig: ${error.message}`, {
         cause: error,
-        hint: "create one with: tlsboot kubeconfig bootstrap",
+        hint,
       });
     }
   };

@@ -15,8 +15,8 @@ import type { TlsTransport } from "./transport/tls_transport.ts";
 /** Whether a kubeconfig exists, and whether its credentials can be used. */
 export type KubeconfigValidity =
   | { readonly kind: "missing" }
-  /** `reason` is a sentence that names the file. */
-  | { readonly kind: "invalid"; readonly reason: string }
+  /** `reason` is a sentence that names the file. With `isOfPair` the client certificate or its key cannot be read. */
+  | { readonly kind: "invalid"; readonly reason: string; readonly isOfPair?: boolean }
   | { readonly kind: "valid"; readonly cluster: ResolvedCluster; readonly pair: CredentialPair };
 
 /**
@@ -37,7 +37,7 @@ export async function checkKubeconfig(
   }
   const pair = await attempt(() => readClientPair(cluster.value, files));
   const transport = await attempt(async () => await (await deps.connect(cluster.value))[Symbol.asyncDispose]());
-  if (!pair.ok) return invalid(pair.error);
+  if (!pair.ok) return { ...invalid(pair.error), isOfPair: true };
   if (!transport.ok) return invalid(transport.error);
   const now = clock.now();
   const expired = pair.value.chain.find((certificate) => certificate.notAfter < now);
@@ -48,7 +48,7 @@ export async function checkKubeconfig(
   return { kind: "valid", cluster: cluster.value, pair: pair.value };
 }
 
-function invalid(reason: string): KubeconfigValidity {
+function invalid(reason: string): KubeconfigValidity & { readonly kind: "invalid" } {
   return { kind: "invalid", reason };
 }
 

@@ -150,29 +150,51 @@ export interface BackupEvidence {
   readonly madeAt: Date;
   /** True when a passphrase opens the backup, false when the secret key of a recipient does. */
   readonly hasPassphrase: boolean;
+  /** True when the file has the size of a whole archive; only its key can show more. */
+  readonly isWhole: boolean;
 }
 
-/** Reports that the newest backup is older than a week. */
+// age-encryption.org/v1: a nonce, then chunks of 64 KiB, each with a tag.
+const [AGE_NONCE_BYTES, AGE_CHUNK_BYTES, AGE_TAG_BYTES] = [16, 65_536, 16];
+const TAR_BLOCK_BYTES = 512;
+
+/**
+ * Reports whether an age file can contain a whole tar, by the size of what follows its header. A tar consists of blocks of
+ * 512 bytes, so nearly every cut is found without the key.
+ */
+export function isWholeArchive(payloadBytes: number): boolean {
+  const sealed = payloadBytes - AGE_NONCE_BYTES;
+  const tar = sealed - AGE_TAG_BYTES * Math.ceil(sealed / (AGE_CHUNK_BYTES + AGE_TAG_BYTES));
+  return tar > 0 && tar % TAR_BLOCK_BYTES === 0;
+}
+
+/** Reports backups that are cut off, and that the newest whole one is older than a week. */
 export function checkBackups(
   backups: readonly BackupEvidence[],
   dataDir: string,
   now: Date,
 ): readonly Fault[] {
+  const again = ({ path, hasPassphrase }: BackupEvidence): Pick<Fault, "fix" | "advice"> => {
+    const command = `tlsboot backup ${shellWord(path)} --data-dir ${shellWord(dataDir)} --force`;
+    return hasPassphrase ? { fix: command } : { advice: `make one for the same key: ${command} --recipient age1…` };
+  };
+  const cut = backups.filter(({ isWhole }) => !isWhole).map((backup): Fault => ({
+    severity: "warning",
+    message: `the backup "${backup.path}" is cut off or damaged, and cannot be restored`,
+    ...again(backup),
+  }));
   const newest = findNewest(backups);
-  if (newest === undefined || now.getTime() - newest.madeAt.getTime() <= BACKUP_AGE_MS) return [];
-  const command = `tlsboot backup ${shellWord(newest.path)} --data-dir ${shellWord(dataDir)} --force`;
-  return [{
+  if (newest === undefined || now.getTime() - newest.madeAt.getTime() <= BACKUP_AGE_MS) return cut;
+  return [...cut, {
     severity: "warning",
     message: `the newest backup, "${newest.path}", is of ${formatTime(newest.madeAt)}: older than a week`,
-    ...(newest.hasPassphrase
-      ? { fix: command }
-      : { advice: `make one for the same key: ${command} --recipient age1…` }),
+    ...again(newest),
   }];
 }
 
-/** Finds the backup that was made last. */
+/** Finds the whole backup that was made last. */
 export function findNewest(backups: readonly BackupEvidence[]): BackupEvidence | undefined {
-  return [...backups].sort((a, b) => b.madeAt.getTime() - a.madeAt.getTime())[0];
+  return backups.filter(({ isWhole }) => isWhole).sort((a, b) => b.madeAt.getTime() - a.madeAt.getTime())[0];
 }
 
 /** Reports a database that is damaged. The fix restores the newest backup. */

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkBackups, checkDatabase, checkDisk, checkOpenFiles, checkServingNames } from "./host.ts";
+import {
+  checkBackups,
+  checkDatabase,
+  checkDisk,
+  checkOpenFiles,
+  checkServingNames,
+  findNewest,
+  isWholeArchive,
+} from "./host.ts";
 
 const MEGABYTE = 1_048_576;
 const NOW = new Date("2026-01-10T00:00:00Z");
@@ -50,8 +58,8 @@ for (
 }
 
 test("checkBackups() and checkDatabase() use the newest backup, and give a command where a passphrase opens it", () => {
-  const old = { path: "old.backup", madeAt: new Date("2026-01-01T00:00:00Z"), hasPassphrase: true };
-  const newer = { path: "new.backup", madeAt: new Date("2026-01-02T23:00:00Z"), hasPassphrase: true };
+  const old = { path: "old.backup", madeAt: new Date("2026-01-01T00:00:00Z"), hasPassphrase: true, isWhole: true };
+  const newer = { path: "new.backup", madeAt: new Date("2026-01-02T23:00:00Z"), hasPassphrase: true, isWhole: true };
   const recent = { ...newer, madeAt: new Date("2026-01-03T01:00:00Z") };
   assert.deepEqual(checkBackups([old, recent], "data", NOW), []);
   assert.equal(checkBackups([newer, old], "data", NOW)[0]?.fix, "tlsboot backup new.backup --data-dir data --force");
@@ -84,4 +92,28 @@ test("checkServingNames() finds a certificate for another host, and an address t
   assert.equal(moved?.severity, "warning");
   assert.match(moved.message, /is for 10\.0\.0\.5, and this computer has 10\.0\.0\.7, 10\.1\.0\.7$/);
   assert.equal(find("10.0.0.5", ["10.0.0.7"], true), undefined, "a load balancer has the address");
+});
+
+test("isWholeArchive() finds the cut of an age file by its size", () => {
+  // A nonce, and for each chunk of 64 KiB a tag.
+  const [short, long] = [16 + 10_240 + 16, 16 + 2 * 65_536 + 1024 + 3 * 16];
+  for (const bytes of [short, long]) {
+    assert.equal(isWholeArchive(bytes), true);
+    for (const cut of [1, 16, 511, bytes - 2_000, bytes - 16, bytes]) {
+      assert.equal(isWholeArchive(bytes - cut), false, `${cut}`);
+    }
+  }
+});
+
+test("checkBackups() names a backup that is cut off, and findNewest() never proposes it", () => {
+  const cut = { path: "cut.backup", madeAt: NOW, hasPassphrase: true, isWhole: false };
+  const whole = { path: "old.backup", madeAt: new Date(NOW.getTime() - 1), hasPassphrase: true, isWhole: true };
+  assert.equal(findNewest([cut, whole]), whole);
+  assert.equal(findNewest([cut]), undefined);
+  assert.deepEqual(checkBackups([cut, whole], "data", NOW).map(({ message, fix }) => [message, fix]), [
+    [
+      'the backup "cut.backup" is cut off or damaged, and cannot be restored',
+      "tlsboot backup cut.backup --data-dir data --force",
+    ],
+  ]);
 });

@@ -54,6 +54,8 @@ export interface MachineEvidence {
     readonly path: string;
     readonly state: "valid" | "invalid" | "missing";
     readonly reason?: string | undefined;
+    /** True when it is invalid because its client certificate or its key cannot be read. */
+    readonly isOfPair?: boolean | undefined;
   };
   readonly client: MachinePair;
   /** Undefined where there is no serving certificate and none is wanted. */
@@ -111,7 +113,10 @@ export function checkMachine(
     ...(client.state === "missing" && !isLost
       ? [skipCheck({ check: "copied-folder", target }, "there is no current certificate")]
       : report("copied-folder", checkCopy(evidence, isLost), "the current certificate is in its folder")),
-    ...reportUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, next), `"${kubeconfig.path}" can be used`),
+    // A broken pair is reported once, by its own check.
+    ...(kubeconfig.isOfPair === true && client.state === "broken"
+      ? [skipCheck({ check: "kubeconfig", target }, "the client certificate that it names is broken")]
+      : reportUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, next), `"${kubeconfig.path}" can be used`)),
     ...reportUnlessLost(
       "client-certificate",
       checkPair("client certificate", client, client.state === "renewalDue" ? commands.keep : next),

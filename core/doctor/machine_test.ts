@@ -45,6 +45,15 @@ for (
       problems: ['fault kubeconfig: there is no kubeconfig "n1/kubeconfig"'],
     },
     {
+      name: "a broken pair, which the kubeconfig names",
+      edit: {
+        kubeconfig: { path: "n1/kubeconfig", state: "invalid", reason: "cannot use the pair", isOfPair: true },
+        client: { path: "n1/pki/a.pem", state: "broken", reason: "no private key found" },
+      },
+      isReady: false,
+      problems: ["fault certificate: the client certificate n1/pki/a.pem is broken: no private key found"],
+    },
+    {
       name: "an expired pair",
       edit: { client: { path: "n1/pki/a.pem", state: "expired" } },
       isReady: false,

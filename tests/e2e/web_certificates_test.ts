@@ -211,6 +211,12 @@ test("--print-systemd-unit gets the certificate first, and the unit has no token
   await readCertificate("unit.home.lan");
 });
 
+test("a file for --join that does not exist is explained with the one that is for web servers", async () => {
+  const { code, stderr } = await tlsboot("request", "none.home.lan", "--join", "none");
+  assert.equal(code, 1);
+  assert.match(stderr, /hint: copy web\.kubeconfig to this machine: tlsboot up --web-domain writes it/);
+});
+
 test("--rotate-certificates keeps running, and reports a new certificate", async () => {
   const args = ["request", "keep.home.lan", "--data-dir", "data", "--rotate-certificates"];
   await using keeping = startTlsboot(args, { cwd: folder.path });

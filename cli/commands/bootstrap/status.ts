@@ -143,6 +143,7 @@ export async function examineMachine(
         path: show(machine.kubeconfigPath),
         state: kubeconfig.kind,
         reason: kubeconfig.kind === "invalid" ? kubeconfig.reason : undefined,
+        isOfPair: kubeconfig.kind === "invalid" && kubeconfig.isOfPair,
       },
       client: { ...client.report, path: show(client.report.path) },
       serving: serving === undefined ? undefined : { ...serving.report, path: show(serving.report.path) },

@@ -18,6 +18,8 @@ import {
   checkPort,
   checkServerName,
   checkServingNames,
+  findNewest,
+  isWholeArchive,
 } from "../../../core/doctor/host.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
 import { readFreeBytes } from "../../instance/storage_space.ts";
@@ -35,6 +37,9 @@ const LEFTOVER_AGE_MS = 3_600_000;
 /** Names of files that may be backups. */
 const BACKUP_NAME = /\.(?:backup|age)$|^tlsboot.*\.tar\.age$/;
 const AGE_HEADER = "age-encryption.org/v1\n-> ";
+const AGE_HEADER_END = /\n--- [A-Za-z0-9+/]{43}\n/;
+/** Enough for the header of a backup for a hundred keys. */
+const AGE_HEADER_BYTES = 16_384;
 /** A checkpoint of a running server may change pages while they are read, so a fault must be there each time. */
 const DATABASE_ATTEMPTS = 3;
 const DATABASE_PAUSE_MS = 100;
@@ -157,7 +162,7 @@ export async function examineDatabase(
       : reportCheck(
         backup,
         checkBackups(backups, dataDir, deps.io.clock.now()),
-        "the newest backup is not older than a week",
+        `the newest backup, "${findNewest(backups)?.path}", has the size of a whole one and is not older than a week`,
       )),
   ];
 }
@@ -194,7 +199,10 @@ async function findBackups(
     const head = await readHead(path);
     if (!head.startsWith(AGE_HEADER)) return [];
     const hasPassphrase = head.startsWith("scrypt ", AGE_HEADER.length);
-    return [{ path: showPath(path, deps), madeAt: (await stat(path)).mtime, hasPassphrase }];
+    const { mtime: madeAt, size } = await stat(path);
+    const end = AGE_HEADER_END.exec(head);
+    const isWhole = end !== null && isWholeArchive(size - end.index - end[0].length);
+    return [{ path: showPath(path, deps), madeAt, hasPassphrase, isWhole }];
   }));
   return found.flat();
 }
@@ -203,7 +211,7 @@ async function readHead(path: string): Promise<string> {
   try {
     const handle = await open(path, "r");
     try {
-      const { buffer, bytesRead } = await handle.read(new Uint8Array(64), 0, 64, 0);
+      const { buffer, bytesRead } = await handle.read(new Uint8Array(AGE_HEADER_BYTES), 0, AGE_HEADER_BYTES, 0);
       return new TextDecoder("latin1").decode(buffer.subarray(0, bytesRead));
     } finally {
       await handle.close();

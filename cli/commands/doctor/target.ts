@@ -56,9 +56,9 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
   ) {
     return { kind: "data directory", path };
   }
-  if (names.some((one) => MACHINE_FILE.test(one))) {
-    const kubeconfigPath = named.kubeconfig ?? await findMachineKubeconfig(path, deps);
-    return { kind: "machine", kubeconfigPath, certDir: path };
+  for (const [certDir, inside] of [[path, names], [join(path, "pki"), pki]] as const) {
+    if (!inside.some((one) => MACHINE_FILE.test(one))) continue;
+    return { kind: "machine", kubeconfigPath: named.kubeconfig ?? await findMachineKubeconfig(certDir, deps), certDir };
   }
   if (names.some((one) => PEM_NAME.test(one))) return { kind: "CA folder", path };
   if (pki.includes("ca.crt")) {

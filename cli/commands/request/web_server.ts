@@ -161,6 +161,9 @@ async function update(
   }, signal);
 }
 
+const JOIN_HINT =
+  "copy web.kubeconfig to this machine: tlsboot up --web-domain writes it to the data directory of the server";
+
 /** Finds the token: in a join file, by the flags, or in the data directory of a server on the same machine. */
 function createFinder(
   settings: WebInput["settings"],
@@ -175,7 +178,7 @@ function createFinder(
   const isByFlags = server !== undefined || token !== undefined || tokenFile !== undefined || caCertHash.length > 0;
   if (joinFile !== undefined) {
     if (isByFlags) throw new UsageError("--join has the credentials: leave out --server, --token and the like");
-    return createKubeconfigFinder(resolve(io.cwd, joinFile), files);
+    return createKubeconfigFinder(resolve(io.cwd, joinFile), files, JOIN_HINT);
   }
   if (isByFlags) {
     const credentials = { ...settings, bootstrapKubeconfig: undefined, wait: settings.timeout };
