@@ -55,3 +55,25 @@ for (
     assert.match(run.stderr, want);
   });
 }
+
+test("tlsboot ca trust install says that root is needed when keytool may not write, whatever it prints first", async () => {
+  await using folder = await createTempFolder();
+  const { code, stderr } = await runCaptured(["ca", "init", "--data-dir", "data"], {
+    cwd: folder.path,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+  });
+  assert.equal(code, 0, stderr);
+  const lines = [
+    "#!/bin/sh",
+    '[ "$1" = -list ] && exit',
+    'echo "Certificate was added to keystore" >&2',
+    'echo "keytool error: java.io.FileNotFoundException: /etc/ssl/certs/java/cacerts (Permission denied)"',
+    "exit 1",
+  ];
+  await writeFile(folder.join("keytool"), `${lines.join("\n")}\n`, { mode: 0o755 });
+  const refused = await trust(folder, "install", "--store", "java");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /keytool failed: keytool error: .*cacerts \(Permission denied\)\n/);
+  assert.match(refused.stderr, /hint: run it with sudo, or choose other stores with --store\n/);
+});

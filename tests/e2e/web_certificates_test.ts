@@ -223,7 +223,7 @@ test("--rotate-certificates keeps running, and reports a new certificate", async
   await keeping.waitFor(/certificate of keep\.home\.lan issued/);
 });
 
-/** The default of --timeout. */
+// The default of --timeout.
 const REQUEST_TIMEOUT_MS = 900_000;
 
 /** Keeps a certificate fresh for two rounds, without their pauses, and returns these and the number of its certificates. */
