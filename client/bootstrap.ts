@@ -345,15 +345,18 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
   }
 }
 
-/** Finds the cluster in a bootstrap kubeconfig; `hint` says where to get one. AppError `kubeconfig_invalid`. */
+/**
+ * Finds the cluster in a bootstrap kubeconfig, of which the path or the text is given; `hint` says where to get one.
+ * AppError `kubeconfig_invalid`.
+ */
 export function createKubeconfigFinder(
-  path: string,
+  pathOrText: string,
   files: FilePort,
   hint = "create one with: tlsboot kubeconfig bootstrap",
 ): FindBootstrapCluster {
   return async () => {
     try {
-      return await readCluster(path, files);
+      return await readCluster(pathOrText, files);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       throw new AppError(error.code, `unable to load bootstrap kubeconfig: ${error.message}`, {

@@ -30,7 +30,10 @@ export interface FileFacts {
   readonly isRoots?: true;
 }
 
-/** File operations. Every failure is AppError `io`, and its message names the path. */
+/**
+ * File operations. Every failure is AppError `io`, and its message names the path. The content of a file in place of a
+ * path is refused without naming it.
+ */
 export interface FilePort {
   /** Reads a file; undefined when there is none, or only a dangling link. */
   readText(path: string): Promise<string | undefined>;
@@ -150,6 +153,7 @@ export async function readNamedFile(
   { path, maxBytes }: { readonly path: string; readonly maxBytes: number },
   signal: AbortSignal,
 ): Promise<Buffer<ArrayBuffer>> {
+  refuseContent("read", path);
   const chunks: Uint8Array[] = [];
   try {
     // `end` is the position of the last byte: one byte more than the limit shows that the file is larger.
@@ -324,7 +328,24 @@ function toFileFacts(stats: Awaited<ReturnType<typeof stat>> | undefined): FileF
   return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther, ...(isRoots ? { isRoots } : {}) };
 }
 
+/**
+ * Reports whether a text is the content of a file, such as a kubeconfig, and not its path: it has a line break,
+ * `apiVersion:` or `{"`.
+ */
+export function isContent(text: string): boolean {
+  return /[\r\n]|apiVersion["']?\s*:|\{\s*"/.test(text);
+}
+
+/** Refuses content in place of a path before any message or cause can quote it: it may hold a private key. */
+function refuseContent(verb: string, path: string): void {
+  if (!isContent(path)) return;
+  throw new AppError("io", `cannot ${verb} the file: its content was given in place of its path`, {
+    hint: "give the path of the file",
+  });
+}
+
 async function attempt<T>(verb: string, path: string, operation: () => Promise<T>): Promise<T> {
+  refuseContent(verb, path);
   try {
     return await operation();
   } catch (error) {

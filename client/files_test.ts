@@ -4,8 +4,9 @@ import { lstat, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { isAppError } from "../core/errors.ts";
-import { createFilePort, readNamedFile, readStickFile } from "./files.ts";
+import { createFilePort, isContent, readNamedFile, readStickFile } from "./files.ts";
 
 const files = createFilePort();
 
@@ -150,3 +151,48 @@ test("readOpened() reads files, and neither follows links nor waits at pipes", (
     assert.equal((await files.readOpened(folder))?.facts.kind, "directory");
     assert.equal(await files.readOpened(join(folder, "none")), undefined);
   }));
+
+for (
+  const [text, want] of [
+    ["apiVersion: v1\nkind: Config\n", true],
+    ["apiVersion: v1", true],
+    ['{"apiVersion":"v1"}', true],
+    ['{ "users": [] }', true],
+    ["{apiVersion: v1, users: []}", true],
+    ["{'apiVersion': v1}", true],
+    ["a\rb", true],
+    ["", false],
+    ["admin.kubeconfig", false],
+    ["/home/anna/{site}/my kubeconfig", false],
+    ["C:\\Users\\anna\\config", false],
+  ] as const
+) {
+  test(`isContent() is ${want} for ${JSON.stringify(text)}`, () => assert.equal(isContent(text), want));
+}
+
+test("no file operation quotes content that was given in place of a path", async () => {
+  const contents = ["apiVersion: v1\nclient-key-data: c2VjcmV0\n", '{"users":[{"token":"c2VjcmV0"}]}'];
+  for (const content of contents.flatMap((text) => [text, `/work/${text}`])) {
+    for (
+      const attempt of [
+        files.readText(content),
+        files.readOpened(content),
+        files.writeAtomic(content, "x", 0o600),
+        files.createExclusive(content, "x", 0o600),
+        files.symlink("x", content),
+        files.readLink(content),
+        files.realPath(content),
+        files.rename(content, "x"),
+        files.unlink(content),
+        files.makeDirectory(content, 0o700),
+        files.stat(content),
+        files.lstat(content),
+        readNamedFile(content, { path: content, maxBytes: 10 }, AbortSignal.timeout(5_000)),
+      ]
+    ) {
+      const error = await attempt.then(() => undefined, (caught: unknown) => caught);
+      assert.ok(isAppError(error, "io"));
+      assert.doesNotMatch(inspect(error), /c2VjcmV0/);
+    }
+  }
+});

@@ -1,5 +1,4 @@
 /** Access to an API: to a cluster with a kubeconfig, or to an instance in this process as its administrator. */
-import { resolve } from "node:path";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
@@ -78,11 +77,15 @@ export interface ConnectSettings extends Partial<SystemPorts> {
   readonly context?: string;
 }
 
-/** Connects to the cluster of a kubeconfig. AppError `kubeconfig_invalid`, `key_invalid` or `ca_invalid`. */
-export async function connectToCluster(kubeconfigPath: string, settings: ConnectSettings = {}): Promise<ApiAccess> {
+/**
+ * Connects to the cluster of a kubeconfig, which is given as a path or as text. It is text when it has a line break,
+ * `apiVersion:` or `{"`; relative paths in a text start from the working directory. No error quotes the text. AppError
+ * `kubeconfig_invalid`, `key_invalid` or `ca_invalid`.
+ */
+export async function connectToCluster(kubeconfig: string, settings: ConnectSettings = {}): Promise<ApiAccess> {
   const ports = createSystemPorts(settings);
   const files = createFilePort();
-  const cluster = await readCluster(resolve(kubeconfigPath), files, settings.context);
+  const cluster = await readCluster(kubeconfig, files, settings.context);
   const transport = await createConnector({ files, clock: ports.clock, userAgent: USER_AGENT })(cluster);
   return {
     ...createObjectAccess(transport, ports),

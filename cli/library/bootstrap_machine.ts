@@ -16,7 +16,7 @@ import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 
 /** The files and the name of a machine. */
 export interface MachineSettings extends Partial<SystemPorts> {
-  /** The path of a kubeconfig with a bootstrap token. */
+  /** A kubeconfig with a bootstrap token, as a path or as text, as for `connectToCluster`. */
   readonly bootstrapKubeconfig: string;
   /** The path of the kubeconfig to write. When it is valid already, there is nothing to do. */
   readonly kubeconfig: string;
@@ -50,7 +50,7 @@ export async function bootstrapMachine(settings: MachineSettings): Promise<Boots
     ...ports,
     files,
     connect: createConnector({ files, clock: ports.clock, userAgent: USER_AGENT }),
-    findCluster: createKubeconfigFinder(resolve(settings.bootstrapKubeconfig), files),
+    findCluster: createKubeconfigFinder(settings.bootstrapKubeconfig, files),
     kubeconfigPath,
     certDir: resolve(settings.certDir ?? join(dirname(kubeconfigPath), "pki")),
     nodeName: nodeName.value,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { withDenial } from "../../core/approval/conditions.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
@@ -9,6 +10,9 @@ import { getCsrPhase } from "../../core/csr/phase.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { AppError } from "../../core/errors.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
+import { readYaml } from "../../core/lib/yaml/document.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { verifyChain } from "../../core/pki/chain.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
@@ -78,6 +82,44 @@ test("a machine bootstraps at a test server, and with its kubeconfig it is the n
   assert.equal((await bootstrapMachine(machine)).kind, "alreadyValid");
   await using node = await connectToCluster(machine.kubeconfig);
   await assert.rejects(node.objects(secretKind, { namespace: "kube-system" }).list(NEVER), { code: "access_denied" });
+});
+
+test("connectToCluster() and bootstrapMachine() take a kubeconfig as text, and no error quotes it", async () => {
+  await using folder = await createTempFolder();
+  await using server = await startTestServer({ autoApprove: true });
+  const machine = { kubeconfig: folder.join("n1/kubeconfig"), nodeName: "n1", waitSeconds: 60, signal: SIGNAL };
+  await bootstrapMachine({ ...machine, bootstrapKubeconfig: await server.createBootstrapKubeconfig() });
+  const config = parseKubeconfig(server.kubeconfig, "k");
+  assert.ok(config.ok);
+  const yaml = readYaml(server.kubeconfig, "1.1");
+  assert.ok(yaml.ok);
+  const json = JSON.stringify(yaml.value);
+  for (const text of [server.kubeconfig, json]) {
+    await using cluster = await connectToCluster(text);
+    assert.equal((await cluster.csrs.list(SIGNAL)).length, 1);
+  }
+  const keyPem = config.value.users[0]?.user.clientKeyData?.reveal() ?? "";
+  const secret = encodeBase64(new TextEncoder().encode(keyPem)).slice(0, 40);
+  assert.equal(secret.length, 40);
+  assert.ok(server.kubeconfig.includes(secret) && json.includes(secret));
+  for (const text of [server.kubeconfig, json]) {
+    for (
+      const [name, attempt] of Object.entries({
+        "another context": () => connectToCluster(text, { context: "other" }),
+        "a syntax error": () => connectToCluster(`${text} - {`),
+        "another kind": () => connectToCluster(text.replace("Config", "Secret")),
+        "a folder": () => loadAuthority(text),
+        "a path to write": () => bootstrapMachine({ ...machine, bootstrapKubeconfig: text, kubeconfig: text }),
+        "a data directory": () => openInstance({ dataDir: text, port: 0 }),
+      })
+    ) {
+      await assert.rejects(attempt, (error) => {
+        assert.ok(error instanceof AppError, name);
+        assert.ok(!inspect(error).includes(secret), name);
+        return true;
+      });
+    }
+  }
 });
 
 test("bootstrapMachine() refuses the name of no node", async () => {

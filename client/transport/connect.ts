@@ -9,7 +9,7 @@ import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts"
 import { type PemSource, resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { FilePort } from "../files.ts";
+import { type FilePort, isContent } from "../files.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TransportTimeouts } from "./tls_transport.ts";
 
 /** Opens a transport to a cluster. */
@@ -23,22 +23,37 @@ export interface ConnectOptions {
   readonly timeouts?: TransportTimeouts;
 }
 
-/** Reads a kubeconfig. AppError `kubeconfig_invalid` when it is missing or malformed. */
-export async function readKubeconfig(path: string, files: FilePort): Promise<Kubeconfig> {
-  const text = await files.readText(path);
+/**
+ * Reads a kubeconfig, of which the path or the text is given as `isContent` decides. AppError
+ * `kubeconfig_invalid` when it is missing or malformed.
+ */
+export async function readKubeconfig(pathOrText: string, files: FilePort): Promise<Kubeconfig> {
+  const isGiven = isContent(pathOrText);
+  const text = isGiven ? pathOrText : await files.readText(pathOrText);
   if (text === undefined) {
-    throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": file does not exist`, {
+    throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${pathOrText}": file does not exist`, {
       hint: "give the path of an existing kubeconfig with --kubeconfig",
     });
   }
-  const config = parseKubeconfig(text, path);
+  const config = parseKubeconfig(text, isGiven ? GIVEN_TEXT : pathOrText);
   if (config.ok) return config.value;
   throw new AppError("kubeconfig_invalid", config.error, { hint: "correct the file, or write a new one" });
 }
 
-/** Reads a kubeconfig and resolves its current context, or the one named. AppError `kubeconfig_invalid`. */
-export async function readCluster(path: string, files: FilePort, contextName?: string): Promise<ResolvedCluster> {
-  const config = await readKubeconfig(path, files);
+/** How messages name a kubeconfig of which the text was given. */
+const GIVEN_TEXT = "(text)";
+
+/**
+ * Reads a kubeconfig, of which the path or the text is given, and resolves its current context, or the one named.
+ * Relative paths in it start from its folder, or from the working directory for a text. AppError `kubeconfig_invalid`.
+ */
+export async function readCluster(
+  pathOrText: string,
+  files: FilePort,
+  contextName?: string,
+): Promise<ResolvedCluster> {
+  const config = await readKubeconfig(pathOrText, files);
+  const path = isContent(pathOrText) ? GIVEN_TEXT : pathOrText;
   const cluster = resolveContext(config, dirname(resolve(path)), contextName);
   if (cluster.ok) return cluster.value;
   throw new AppError("kubeconfig_invalid", `cannot use kubeconfig "${path}": ${cluster.error}`, {
