@@ -120,7 +120,7 @@ export async function writeNodeKubeconfig(
 
 /**
  * Encodes the kubeconfig of a node with kubelet's names (`writeKubeconfigFromBootstrapping`). It contains no bootstrap
- * credentials.
+ * credentials; a proxy of the bootstrap kubeconfig is kept, because the machine still needs it.
  */
 export function encodeNodeKubeconfig(cluster: ResolvedCluster, certificatePath: string): string {
   const ca = cluster.ca;
@@ -132,6 +132,7 @@ export function encodeNodeKubeconfig(cluster: ResolvedCluster, certificatePath: 
         ...(cluster.insecureSkipTlsVerify ? { insecureSkipTlsVerify: true } : {}),
         ...(ca?.kind === "file" ? { certificateAuthority: ca.path } : {}),
         ...(ca?.kind === "pem" ? { certificateAuthorityData: ca.pem } : {}),
+        ...(cluster.proxy === undefined ? {} : { proxyUrl: cluster.proxy.url.reveal() }),
       },
     }],
     contexts: [{

@@ -158,8 +158,13 @@ async function updateIdentity(
   const cluster = identity === undefined ? await options.findCluster(signal) : await readCluster(path, files);
   const ca = cluster.ca === undefined ? {} : { certificateAuthorityData: await readCa(cluster.ca, files) };
   const userName = `${WEB_USER_PREFIX}${name}`;
-  const { server, tlsServerName } = cluster;
-  const entry = { server, ...ca, ...(tlsServerName === undefined ? {} : { tlsServerName }) };
+  const { server, tlsServerName, proxy } = cluster;
+  const entry = {
+    server,
+    ...ca,
+    ...(tlsServerName === undefined ? {} : { tlsServerName }),
+    ...(proxy === undefined ? {} : { proxyUrl: proxy.url.reveal() }),
+  };
   return await request(
     {
       target: createKubeconfigTarget({ path, clusterName: "tlsboot", cluster: entry, userName, files }),

@@ -72,7 +72,7 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
     });
   }
   const cluster = await readCluster(path, files, settings.context);
-  const connection = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
+  const connection = await createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT })(cluster);
   const transport = withWarnings(connection, (text) => io.stderr.write(`Warning: ${escapeValue(text)}\n`));
   return {
     transport,

@@ -85,6 +85,7 @@ function programSections(table: CommandTable, width: number): string[] {
     `server is, can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
       environmentName("dataDir")
     }), which counts more than the file; docs/reference/cli.md says which.`,
+    `Servers are reached through the proxy of HTTPS_PROXY, except for those in NO_PROXY, as with kubectl.`,
     `Use "${table.program} COMMAND --help" for more about a command.`,
   ];
   return [

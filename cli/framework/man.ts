@@ -94,6 +94,12 @@ function programBody(table: CommandTable): readonly string[] {
     ".TP",
     code("NO_COLOR"),
     roffText("Set to anything: no colour. Without a terminal there is none in any case."),
+    ".TP",
+    `${code("HTTPS_PROXY")}, ${code("NO_PROXY")}`,
+    roffText(
+      "The proxy through which servers are reached, and the servers that need none, by the rules of kubectl and kubelet: " +
+        "localhost and loopback addresses never need one. proxy-url in a kubeconfig counts more.",
+    ),
   ];
 }
 

@@ -62,7 +62,9 @@ export async function runRemoteController(
   const metrics = createControllerMetrics(registry, io.clock);
   const deps: ControllerDeps = { clock: io.clock, random: io.random, logger, metrics };
   const cluster = await readCluster(resolve(io.cwd, settings.kubeconfig ?? ""), files);
-  await using connection = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
+  await using connection = await createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT })(
+    cluster,
+  );
   const transport = observeTransport(connection, new URL(cluster.server).host, registry, io.clock);
   const address = parseListenAddress(settings.metricsBindAddress);
   await using listener = address === undefined ? undefined : await listenForMetrics(registry, address);

@@ -1,4 +1,5 @@
 /** Access to an API: to a cluster with a kubeconfig, or to an instance in this process as its administrator. */
+import process from "node:process";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
@@ -78,7 +79,8 @@ export interface ConnectSettings extends Partial<SystemPorts> {
 }
 
 /**
- * Connects to the cluster of a kubeconfig, which is given as a path or as text. It is text when it has a line break,
+ * Connects to the cluster of a kubeconfig, through the proxy of HTTPS_PROXY or proxy-url if there is one. The kubeconfig is
+ * given as a path or as text. It is text when it has a line break,
  * `apiVersion:` or `{"`; relative paths in a text start from the working directory. No error quotes the text. AppError
  * `kubeconfig_invalid`, `key_invalid` or `ca_invalid`.
  */
@@ -86,7 +88,9 @@ export async function connectToCluster(kubeconfig: string, settings: ConnectSett
   const ports = createSystemPorts(settings);
   const files = createFilePort();
   const cluster = await readCluster(kubeconfig, files, settings.context);
-  const transport = await createConnector({ files, clock: ports.clock, userAgent: USER_AGENT })(cluster);
+  const transport = await createConnector({ files, clock: ports.clock, env: process.env, userAgent: USER_AGENT })(
+    cluster,
+  );
   return {
     ...createObjectAccess(transport, ports),
     url: cluster.server,

@@ -1,4 +1,5 @@
 /** `bootstrap`: the first certificate of a machine, with the defaults of `tlsboot bootstrap`. */
+import process from "node:process";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
@@ -49,7 +50,7 @@ export async function bootstrapMachine(settings: MachineSettings): Promise<Boots
   return await bootstrap({
     ...ports,
     files,
-    connect: createConnector({ files, clock: ports.clock, userAgent: USER_AGENT }),
+    connect: createConnector({ files, clock: ports.clock, env: process.env, userAgent: USER_AGENT }),
     findCluster: createKubeconfigFinder(settings.bootstrapKubeconfig, files),
     kubeconfigPath,
     certDir: resolve(settings.certDir ?? join(dirname(kubeconfigPath), "pki")),

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
+import { findProxy, type Proxy } from "../../core/lib/proxy.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
@@ -20,6 +21,8 @@ export interface ConnectOptions {
   readonly files: FilePort;
   readonly clock: Clock;
   readonly userAgent: string;
+  /** The variables of the environment, of which HTTPS_PROXY and NO_PROXY are read; by default none. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly timeouts?: TransportTimeouts;
 }
 
@@ -71,6 +74,7 @@ export function createConnector(options: ConnectOptions): Connect {
     const clientPair = cluster.clientCertificate === undefined
       ? undefined
       : await createPairReader(cluster, options.files);
+    const proxy = chooseProxy(cluster, options.env);
     return createTlsTransport({
       server: cluster.server,
       insecureSkipTlsVerify: cluster.insecureSkipTlsVerify,
@@ -79,10 +83,26 @@ export function createConnector(options: ConnectOptions): Connect {
       token: createTokenReader(cluster, options.files),
       ...(caPem === undefined ? {} : { caPem }),
       ...(clientPair === undefined ? {} : { clientPair }),
+      ...(proxy === undefined ? {} : { proxy }),
       ...(cluster.tlsServerName === undefined ? {} : { tlsServerName: cluster.tlsServerName }),
       ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
     });
   };
+}
+
+/**
+ * Returns the proxy for a cluster: that of its kubeconfig for any server, as in client-go, else that of the environment.
+ * AppError `config_invalid` for one that cannot be used.
+ */
+export function chooseProxy(
+  { server, proxy }: Pick<ResolvedCluster, "server" | "proxy">,
+  env: ConnectOptions["env"] = {},
+): Proxy | undefined {
+  const url = URL.parse(server);
+  if (proxy !== undefined || url === null) return proxy;
+  const found = findProxy(url, env);
+  if (found.ok) return found.value;
+  throw new AppError("config_invalid", found.error, { hint: "correct the variable, or unset it" });
 }
 
 /** Reads the client certificate and key that a kubeconfig refers to. AppError `kubeconfig_invalid` or `key_invalid`. */

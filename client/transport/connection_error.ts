@@ -1,4 +1,5 @@
 /** Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`. */
+import type { Proxy } from "../../core/lib/proxy.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
@@ -14,7 +15,12 @@ export function isClosedWhileIdle(error: unknown): boolean {
 }
 
 /** Creates the typed error for a failed connection to `server`, whose certificate must have the name `tlsName`. */
-export function toConnectionError(error: unknown, server: URL, tlsName: string): AppError {
+export function toConnectionError(
+  error: unknown,
+  server: URL,
+  tlsName: string,
+  proxy?: Pick<Proxy, "origin">,
+): AppError {
   if (error instanceof AppError) return error;
   const code = findErrorCode(error);
   const text = getErrorMessage(error);
@@ -27,7 +33,8 @@ export function toConnectionError(error: unknown, server: URL, tlsName: string):
     });
   }
   const reach = REACH_FAULTS[code] ?? REACH_FAULTS[findCodeInText(text)];
-  return new AppError("unreachable", `cannot reach "${server.origin}": ${reach?.text ?? text}`, {
+  const through = proxy === undefined ? "" : ` through the proxy "${proxy.origin}"`;
+  return new AppError("unreachable", `cannot reach "${server.origin}"${through}: ${reach?.text ?? text}`, {
     cause: error,
     retryable: true,
     hint: reach?.hint ?? "check the server address, and that the server runs",

@@ -5,6 +5,7 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import { splitHosts } from "../../core/approval/node_names.ts";
 import type { Clock } from "../../core/ports.ts";
+import { chooseProxy, type ConnectOptions } from "./connect.ts";
 import { findServingCertificate } from "./tls_transport.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -23,16 +24,17 @@ const SERVICE_NAMES: readonly string[] = [
  * ten minutes. The lookup rejects with AppError `unreachable` (retryable) when the certificate cannot be read.
  */
 export function createServerNames(
-  cluster: Pick<ResolvedCluster, "server" | "tlsServerName">,
-  { clock }: { readonly clock: Clock },
+  cluster: Pick<ResolvedCluster, "server" | "tlsServerName" | "proxy">,
+  { clock, env = {} }: { readonly clock: Clock; readonly env?: ConnectOptions["env"] },
 ): () => Promise<NodeNames> {
   const url = new URL(cluster.server);
+  const proxy = chooseProxy(cluster, env);
   const hosts = [...SERVICE_NAMES, withoutBrackets(url.hostname), cluster.tlsServerName ?? ""];
   let known: { readonly names: NodeNames; readonly until: number } | undefined;
   return async () => {
     const now = clock.elapsedMs();
     if (known !== undefined && now < known.until) return known.names;
-    const certificate = await findServingCertificate(url, cluster.tlsServerName, TIMEOUT_MS);
+    const certificate = await findServingCertificate(url, { ...cluster, proxy, timeoutMs: TIMEOUT_MS });
     if (certificate === undefined) {
       throw new AppError("unreachable", `cannot see the serving certificate of "${cluster.server}"`, {
         retryable: true,

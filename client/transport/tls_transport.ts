@@ -3,12 +3,15 @@ import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import { versions } from "node:process";
-import { connect, getCACertificates } from "node:tls";
+import { isIP, type Socket } from "node:net";
+import { connect, type ConnectionOptions, getCACertificates } from "node:tls";
 import type { Secret } from "../../core/lib/brand.ts";
+import type { Proxy } from "../../core/lib/proxy.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
 import { findAlgorithmError, findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
 import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
+import { openTunnel, type TunnelOptions } from "./tunnel.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 
 /** A client certificate with its key, as PEM. */
@@ -37,6 +40,8 @@ export interface TlsTransportOptions {
   readonly clientPair?: () => Promise<ClientPair | undefined>;
   /** Returns the bearer token; called before each request. */
   readonly token?: () => Promise<Secret<string> | undefined>;
+  /** The proxy through which the server is reached; by default the server is reached directly. */
+  readonly proxy?: Proxy;
   readonly userAgent: string;
   /** Used to report an expired serving certificate with its times, instead of only an untrusted one. */
   readonly clock?: Clock;
@@ -78,7 +83,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const connectMs = options.timeouts?.connectMs ?? CONNECT_MS;
 
   function fail(error: unknown): AppError {
-    return toConnectionError(error, base, options.tlsServerName ?? base.hostname);
+    return toConnectionError(error, base, options.tlsServerName ?? base.hostname, options.proxy);
   }
 
   async function explain(error: unknown, trusted: string | undefined): Promise<AppError> {
@@ -86,7 +91,8 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     if (failure.code !== "tls_untrusted") return failure;
     const unable = trusted === undefined ? undefined : findAlgorithmError(failure, base, trusted);
     if (unable !== undefined || options.clock === undefined) return unable ?? failure;
-    const validity = await findServingCertificate(base, options.tlsServerName, connectMs);
+    const { tlsServerName, proxy } = options;
+    const validity = await findServingCertificate(base, { tlsServerName, proxy, timeoutMs: connectMs });
     return findLifetimeError(failure, base, validity, options.clock.now()) ?? failure;
   }
 
@@ -102,6 +108,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     pair = current;
     const now = clock === undefined ? undefined : () => clock.now();
     agent = createAgent(createServerIdentityCheck({ caPem, verifiesPath: IS_DENO, origin: base.origin, now }));
+    if (options.proxy !== undefined) useProxy(agent, options.proxy, { caPem, timeoutMs: connectMs });
     return agent;
   }
 
@@ -162,6 +169,19 @@ function toTrustOptions({ insecureSkipTlsVerify }: TlsTransportOptions, caPem: s
 function createAgent(checkServerIdentity: ServerIdentityCheck): Agent {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 };
   return new Agent({ ...keep, checkServerIdentity });
+}
+
+/** Makes an agent reach its servers through a proxy. */
+function useProxy(agent: Agent, proxy: Proxy, limits: Pick<TunnelOptions, "caPem" | "timeoutMs">): void {
+  agent.createConnection = (given, callback) => {
+    // The types know neither that the options are those of the request nor that an error comes without a socket.
+    const options = given as ConnectionOptions & Pick<TunnelOptions, "signal">;
+    const finish = callback as (error: Error | null, socket?: Socket) => void;
+    const { host = "", port = 443, signal } = options;
+    openTunnel(proxy, { ...limits, host, port, signal })
+      .then((socket) => finish(null, connect({ ...options, socket })), finish);
+    return undefined;
+  };
 }
 
 /** Closes the connections that wait for a request; the others close when theirs has been answered. */
@@ -255,32 +275,41 @@ function joinHeaders(answer: IncomingMessage): Readonly<Record<string, string>> 
   return headers;
 }
 
+/** How a serving certificate is read. */
+export interface FindCertificateOptions {
+  readonly tlsServerName?: string | undefined;
+  readonly proxy?: Proxy | undefined;
+  readonly timeoutMs: number;
+}
+
 /**
  * Connects without trusting the server, sends nothing, and reads its certificate. Undefined when the connection fails
  * or the certificate cannot be parsed.
  */
 export async function findServingCertificate(
   server: URL,
-  tlsName: string | undefined,
-  timeoutMs: number,
+  options: FindCertificateOptions,
 ): Promise<CertificateFacts | undefined> {
-  const der = await findServingDer(server, tlsName, timeoutMs);
+  const der = await findServingDer(server, options);
   const certificate = der === undefined ? undefined : parseCertificate(der);
   return certificate?.ok === true ? certificate.value : undefined;
 }
 
-function findServingDer(
+async function findServingDer(
   server: URL,
-  tlsName: string | undefined,
-  timeoutMs: number,
+  { tlsServerName, proxy, timeoutMs }: FindCertificateOptions,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  return new Promise((resolve) => {
+  const host = withoutBrackets(server.hostname);
+  const port = Number(server.port === "" ? 443 : server.port);
+  const tunnel = proxy && await openTunnel(proxy, { host, port, timeoutMs }).catch(() => undefined);
+  if (proxy !== undefined && tunnel === undefined) return undefined;
+  const name = tlsServerName ?? (isIP(host) === 0 ? host : undefined);
+  return await new Promise((resolve) => {
     const socket = connect({
-      host: withoutBrackets(server.hostname),
-      port: Number(server.port === "" ? 443 : server.port),
+      ...(tunnel === undefined ? { host, port } : { socket: tunnel }),
       minVersion: "TLSv1.2",
       rejectUnauthorized: false,
-      ...(tlsName === undefined ? {} : { servername: tlsName }),
+      ...(name === undefined ? {} : { servername: name }),
     });
     const finish = (der: Uint8Array<ArrayBuffer> | undefined): void => {
       socket.destroy();

@@ -1,5 +1,6 @@
 /** Resolves a context of a kubeconfig and validates it (client-go `clientcmd/validation.go`). */
 import type { Secret } from "../lib/brand.ts";
+import { parseProxyUrl, type Proxy } from "../lib/proxy.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { joinPath } from "./file_path.ts";
 import type { Kubeconfig, KubeconfigCluster, KubeconfigUser } from "./kubeconfig.ts";
@@ -17,6 +18,7 @@ export interface ResolvedCluster {
   readonly ca?: PemSource;
   readonly insecureSkipTlsVerify: boolean;
   readonly tlsServerName?: string;
+  readonly proxy?: Proxy;
   readonly token?: Secret<string>;
   /** The absolute path of a file that holds the token. */
   readonly tokenFile?: string;
@@ -62,13 +64,15 @@ export function resolveContext(
 function resolveCluster(
   cluster: KubeconfigCluster,
   baseDir: string,
-): Pick<ResolvedCluster, "server" | "ca" | "insecureSkipTlsVerify" | "tlsServerName"> {
+): Pick<ResolvedCluster, "server" | "ca" | "insecureSkipTlsVerify" | "tlsServerName" | "proxy"> {
   const ca = pemSource(cluster.certificateAuthorityData, cluster.certificateAuthority, baseDir);
+  const proxy = cluster.proxyUrl === undefined ? undefined : parseProxyUrl(cluster.proxyUrl);
   return {
     server: normaliseServer(cluster.server),
     ...(ca === undefined ? {} : { ca }),
     insecureSkipTlsVerify: cluster.insecureSkipTlsVerify ?? false,
     ...(cluster.tlsServerName === undefined ? {} : { tlsServerName: cluster.tlsServerName }),
+    ...(proxy?.ok === true ? { proxy: proxy.value } : {}),
   };
 }
 
@@ -119,8 +123,8 @@ function clusterFaults(name: string, cluster: KubeconfigCluster): string[] {
     // client-go's transport refuses this combination later; here the cluster can still be named.
     faults.push(`specifying a root certificates file with the insecure flag is not allowed for cluster "${name}"`);
   }
-  // Ignoring a configured proxy would be a surprise, so it is refused.
-  if (cluster.proxyUrl !== undefined) faults.push(`proxy-url of cluster "${name}" is not supported`);
+  const proxy = cluster.proxyUrl === undefined ? undefined : parseProxyUrl(cluster.proxyUrl);
+  if (proxy?.ok === false) faults.push(`invalid proxy-url for cluster "${name}": ${proxy.error}`);
   return faults;
 }
 

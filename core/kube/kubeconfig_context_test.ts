@@ -103,9 +103,9 @@ for (
       want: "client-key-data or client-key must be specified for u to use the clientCert authentication method",
     },
     {
-      name: "a proxy",
-      text: config({ cluster: "server: https://a, proxy-url: http://p" }),
-      want: 'proxy-url of cluster "c" is not supported',
+      name: "a proxy of another kind",
+      text: config({ cluster: "server: https://a, proxy-url: 'socks5://p'" }),
+      want: 'invalid proxy-url for cluster "c": its scheme is "socks5": want http or https',
     },
     { name: "a plugin", text: config({ user: "exec: {command: x}" }), want: 'exec of user "u" is not supported' },
     { name: "impersonation", text: config({ user: "token: t, as: root" }), want: 'as of user "u" is not supported' },

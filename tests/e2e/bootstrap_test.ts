@@ -4,7 +4,8 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import { startHttpProxy } from "../support/http_proxy.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -49,6 +50,40 @@ async function editedKubeconfig(folder: TempFolder, name: string, edit: (text: s
   await writeFile(folder.join(name), edited, { mode: 0o600 });
   return name;
 }
+
+test("tlsboot bootstrap reaches a server through the proxy of the environment or of the kubeconfig", async () => {
+  await using folder = await createTempFolder();
+  // Only the proxy can resolve this name.
+  const name = "api.example.test";
+  await using instance = await startInstanceProcess(folder, ["--advertise-address", name, "--auto-approve"]);
+  await using proxy = await startHttpProxy();
+  const url = proxy.url.replace("//", "//anna:s3cret@");
+  const check = (finished: Finished, node: string): void => {
+    assert.equal(finished.code, 0, finished.stderr);
+    assert.match(finished.stdout, new RegExp(`certificate of ${node} issued`));
+    assert.doesNotMatch(finished.stdout + finished.stderr, /s3cret|YW5uYT/);
+    const head = proxy.heads.at(-1) ?? "";
+    assert.match(head, new RegExp(`^CONNECT ${name}:${instance.port} HTTP/1.1\r\n`));
+    assert.ok(head.includes(`Proxy-Authorization: Basic ${btoa("anna:s3cret")}\r\n`));
+  };
+  const options = { cwd: folder.path };
+  check(await runTlsboot(bootstrapArgs(folder, "n1"), { ...options, env: { HTTPS_PROXY: url, NO_PROXY: "" } }), "n1");
+  assert.doesNotMatch(await readFile(folder.join("n1/kubeconfig"), "utf8"), /proxy-url/);
+  const own = await editedKubeconfig(
+    folder,
+    "proxy.kubeconfig",
+    (text) => text.replace(/^( +)server: .*$/m, (line, indent) => `${line}\n${indent}proxy-url: ${url}`),
+  );
+  check(await runTlsboot(bootstrapArgs(folder, "n2", own), { ...options, env: { NO_PROXY: "*" } }), "n2");
+  assert.match(await readFile(folder.join("n2/kubeconfig"), "utf8"), /proxy-url: /);
+  const refused = await runTlsboot(["get", "csr", "--data-dir", instance.data], {
+    ...options,
+    env: { HTTPS_PROXY: "socks5://anna:s3cret@proxy" },
+  });
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /cannot use HTTPS_PROXY: its scheme is "socks5"/);
+  assert.doesNotMatch(refused.stderr, /s3cret/);
+});
 
 test("tlsboot bootstrap gets a certificate once it is approved, and then has nothing to do", async () => {
   await using folder = await createTempFolder();

@@ -46,7 +46,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
     io,
     logger,
     async (transport, deps, leading, cluster) => {
-      const serverNames = createServerNames(cluster, deps);
+      const serverNames = createServerNames(cluster, io);
       const approver = {
         ...(policies === undefined ? {} : { policy: { settings: policies, serverNames } }),
         ...(settings.tokenLimits ? { tokens: { isCheckedAtCreation: false } } : {}),

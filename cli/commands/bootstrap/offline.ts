@@ -84,7 +84,7 @@ export async function runOffline(run: OfflineRun): Promise<ExitCode> {
 }
 
 function toOptions({ settings, machine, folder, io, files, logger }: OfflineRun): OfflineBootstrapOptions {
-  const { clock } = io;
+  const { clock, env } = io;
   return {
     ...machine,
     folder: resolve(io.cwd, folder),
@@ -94,7 +94,7 @@ function toOptions({ settings, machine, folder, io, files, logger }: OfflineRun)
     files,
     clock,
     logger,
-    connect: createConnector({ files, clock, userAgent: USER_AGENT }),
+    connect: createConnector({ files, clock, env, userAgent: USER_AGENT }),
     resumeCommand: commandLine(settings, machine, io.cwd),
     ...(settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) }),
   };

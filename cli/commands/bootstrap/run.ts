@@ -73,7 +73,7 @@ export async function run(
   if (settings.offline !== undefined) {
     return await runOffline({ settings, machine, io, files, logger, folder: settings.offline, runHooksFor });
   }
-  const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+  const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   let steps: Pick<Steps, "step"> | undefined;
   const findAwaited = createAwaited(settings.wait, io.clock);
   const onProgress = (event: MachineProgress): void => {

@@ -126,7 +126,7 @@ export async function examineMachine(
   const { io, files } = tools;
   const evidence = await readEvidence(settings, given, tools, signal);
   const { machine, kubeconfig, client, serving, server, currentPath } = evidence;
-  const deps = { io, files, connect: createConnector({ files, clock: io.clock, userAgent: USER_AGENT }) };
+  const deps = { io, files, connect: createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT }) };
   const show = (path: string): string => displayPath(path, io.cwd);
   const secrets = listSecretFiles(
     [client.found, serving?.found],
@@ -203,8 +203,8 @@ async function readEvidence(
   tools: StatusTools,
   signal: AbortSignal,
 ): Promise<StatusEvidence> {
-  const { io: { clock }, files } = tools;
-  const connect = createConnector({ files, clock, userAgent: USER_AGENT });
+  const { io: { clock, env }, files } = tools;
+  const connect = createConnector({ files, clock, env, userAgent: USER_AGENT });
   const kubeconfig = await checkKubeconfig(given.kubeconfigPath, { files, clock, connect });
   // A node's kubeconfig may contain its pair, which is in use until a renewal stores one in the folder.
   const held = kubeconfig.kind === "valid" ? { pair: kubeconfig.pair, keyPath: given.kubeconfigPath } : undefined;

@@ -208,7 +208,7 @@ async function probeServer(
   { rotation, paths, io, files }: Pick<PlaceSources, "rotation" | "paths" | "io" | "files">,
   signal: AbortSignal,
 ): Promise<readonly ClusterPlace[]> {
-  const connectTo = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+  const connectTo = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   const isAccepted = async (ca: FileRotation["oldCa"]): Promise<boolean> => {
     await using transport = await connectTo({ ...cluster, ca: { kind: "pem", pem: encodeTrust(ca) } });
     try {

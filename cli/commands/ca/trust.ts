@@ -109,7 +109,7 @@ async function readCaPem(
         "tlsboot ca show prints it beside the CA",
       );
     }
-    const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+    const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
     const options = { server, pins: caCertHash, connect, clock: io.clock, waitSeconds: DISCOVERY_SECONDS };
     return { pem: await discoverCa(options, signal), from: server };
   }

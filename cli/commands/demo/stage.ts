@@ -86,7 +86,7 @@ export class Stage implements AsyncDisposable {
     this.options = options;
     this.dir = dataDirAt(options.root);
     this.cast = { count: nodes, victim: `node-${nodes}` };
-    this.connector = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+    this.connector = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
     this.#signal = signal;
   }
 

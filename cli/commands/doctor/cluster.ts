@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { askServer } from "../../../client/machine_evidence.ts";
 import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
 import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
-import { readCa, readCluster } from "../../../client/transport/connect.ts";
+import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
 import { limitTime } from "../../../client/transport/time_limit.ts";
 import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
 import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/doctor/certificates.ts";
@@ -90,10 +90,15 @@ export async function examineCluster(name: string, deps: ExamineDeps, signal: Ab
 /** Checks the certificate that the server presents, and the CAs of the kubeconfig that it is verified with. */
 async function examineServing(
   target: string,
-  { server, ca, tlsServerName }: ResolvedCluster,
+  cluster: ResolvedCluster,
   { io, files }: ExamineDeps,
 ): Promise<readonly Finding[]> {
-  const presented = await findServingCertificate(new URL(server), tlsServerName, CONNECT_TIMEOUT_MS);
+  const { server, ca } = cluster;
+  const presented = await findServingCertificate(new URL(server), {
+    ...cluster,
+    proxy: chooseProxy(cluster, io.env),
+    timeoutMs: CONNECT_TIMEOUT_MS,
+  });
   if (presented === undefined) return [];
   const pem = ca === undefined ? "" : await readCa(ca, files);
   const toPair = (chain: StoredPair["chain"]): StoredPair => ({

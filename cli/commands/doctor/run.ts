@@ -36,7 +36,7 @@ export async function run(
   const deps: ExamineDeps = {
     io,
     files,
-    connect: createConnector({ files, clock: io.clock, userAgent: USER_AGENT }),
+    connect: createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT }),
   };
   const names = listNames(args, settings, args.length === 0 && !settings.cluster ? await findTargets(deps) : args);
   const named = { kubeconfig: absolute(settings.kubeconfig, io), certDir: absolute(settings.certDir, io) };

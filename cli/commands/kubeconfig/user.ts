@@ -15,7 +15,7 @@ import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1
 import type { KubeconfigCluster } from "../../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { Clock, Logger, Random } from "../../../core/ports.ts";
+import type { Logger } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { KubeconfigUserFlags } from "./flags.ts";
@@ -61,7 +61,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     );
   }
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" });
-  const deps = { files, clock: io.clock, random: io.random, logger };
+  const deps = { files, clock: io.clock, env: io.env, random: io.random, logger };
   const cluster = await createClusterEntry(connection, settings.server, deps, signal);
   const request = {
     target: createKubeconfigTarget({ path, clusterName: settings.clusterName, cluster, userName: name, files }),
@@ -128,11 +128,11 @@ function checkSettings(name: string, { group, server, role, signerName }: Settin
 async function createClusterEntry(
   { cluster, transport }: ApiConnection,
   server: string | undefined,
-  deps: { readonly files: FilePort; readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+  deps: Pick<Io, "clock" | "env" | "random"> & { readonly files: FilePort; readonly logger: Logger },
   signal: AbortSignal,
 ): Promise<KubeconfigCluster> {
   const { ca, insecureSkipTlsVerify, tlsServerName } = cluster;
-  const connect = createConnector({ files: deps.files, clock: deps.clock, userAgent: USER_AGENT });
+  const connect = createConnector({ files: deps.files, clock: deps.clock, env: deps.env, userAgent: USER_AGENT });
   const own = ca?.kind === "file" ? await deps.files.readText(ca.path) : ca?.pem;
   const caPem = await readPublishedTrust(cluster, transport, { ...deps, connect }, signal) ?? own;
   return {
@@ -179,7 +179,7 @@ async function askRights(
   { path, io, signal }: { readonly path: string; readonly io: Io; readonly signal: AbortSignal },
 ): Promise<SelfSubjectRulesReview["status"] | undefined> {
   const { token: _token, tokenFile: _tokenFile, ...anonymous } = cluster;
-  const connectAs = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+  const connectAs = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   await using transport = await connectAs({
     ...anonymous,
     clientCertificate: { kind: "pem", pem: pair.certificatePem },

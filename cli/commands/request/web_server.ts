@@ -146,7 +146,7 @@ async function update(
 ): Promise<WebServerOutcome> {
   const { settings } = input;
   const { duration } = settings;
-  const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+  const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" });
   return await updateWebServer({
     ...{ name, folder, files, connect, logger, onProgress, clock: io.clock, random: io.random },

@@ -95,6 +95,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("load", "./cmd/load"),
   kubernetes("soak", "./cmd/soak"),
   kubernetes("chainjudge", "./cmd/chainjudge"),
+  kubernetes("proxychoice", "./cmd/proxychoice"),
   kubernetes("promcheck", "./cmd/promcheck"),
   kubernetes("criserver", "./cmd/criserver"),
   kubernetes("podcertificates", "./cmd/podcertificates"),

@@ -1,0 +1,126 @@
+/**
+ * Which proxy a connection uses: the rules of Go's `golang.org/x/net/http/httpproxy`, by which kubectl and kubelet read
+ * HTTPS_PROXY and NO_PROXY.
+ */
+import { encodeBase64 } from "./base64.ts";
+import { Secret } from "./brand.ts";
+import { formatCidr, formatIpAddress, isWithin, parseCidr, parseIpAddress, withoutBrackets } from "./ip_address.ts";
+import { err, ok, type Result } from "./result.ts";
+
+/** An HTTP proxy that opens tunnels (RFC 9110, CONNECT). */
+export interface Proxy {
+  /** Its URL without user name and password, as messages name it. */
+  readonly origin: string;
+  readonly isTls: boolean;
+  readonly host: string;
+  readonly port: number;
+  /** The value of the header Proxy-Authorization, for a proxy with a user. */
+  readonly authorization?: Secret<string>;
+  /** The URL as it was given, which may contain a password. */
+  readonly url: Secret<string>;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Parses the URL of a proxy. The error does not quote it, because it may contain a password. */
+export function parseProxyUrl(text: string): Result<Proxy, string> {
+  const url = URL.parse(text);
+  if (url === null) return err("it is not a URL: want http://host:port or https://host:port");
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    return err(`its scheme is "${url.protocol.slice(0, -1)}": want http or https`);
+  }
+  // Part of a password with a "/" would be taken for the host, and be shown.
+  if (/@/.test(url.pathname + url.search + url.hash)) {
+    return err('it has "@" after the host: write special characters of a password as %40 for @ and %2F for /');
+  }
+  const isTls = url.protocol === "https:";
+  const authorization = toAuthorization(url);
+  if (authorization === undefined) return err('its user name or password has "%" without two hexadecimal digits');
+  return ok({
+    origin: url.origin,
+    isTls,
+    host: withoutBrackets(url.hostname),
+    port: Number(url.port || (isTls ? 443 : 80)),
+    ...(authorization === "" ? {} : { authorization: new Secret(authorization) }),
+    url: new Secret(text),
+  });
+}
+
+/** Returns the value of Proxy-Authorization, empty without a user; undefined when the user is not encoded properly. */
+function toAuthorization({ username, password }: URL): string | undefined {
+  if (username === "" && password === "") return "";
+  try {
+    const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return `Basic ${encodeBase64(new TextEncoder().encode(user))}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Finds the proxy that the environment names for an https server: HTTPS_PROXY, unless the server is `localhost`, a
+ * loopback address, or in NO_PROXY. Lower-case names are read where the upper-case ones are empty. Unlike in Go, a
+ * proxy that cannot be parsed is an error, because a direct connection would be a surprise.
+ */
+export function findProxy(server: URL, env: Environment): Result<Proxy | undefined, string> {
+  const given = env["HTTPS_PROXY"] || env["https_proxy"] || "";
+  if (given === "" || !needsProxy(server, env["NO_PROXY"] || env["no_proxy"] || "")) return ok(undefined);
+  const proxy = parseProxyUrl(given.includes("://") ? given : `http://${given}`);
+  return proxy.ok ? proxy : err(`cannot use HTTPS_PROXY: ${proxy.error}`);
+}
+
+function needsProxy(server: URL, noProxy: string): boolean {
+  const host = withoutBrackets(server.hostname);
+  const port = server.port || "443";
+  const ip = parseIpAddress(host);
+  if (host === "localhost" || (ip !== undefined && LOOPBACK.some((range) => isWithin(ip, range)))) return false;
+  return !noProxy.split(",").some((entry) => isMatch(entry.trim().toLowerCase(), { host, port, ip }));
+}
+
+/** Loopback addresses of IPv4, and that of IPv6. */
+const LOOPBACK = [
+  { bytes: Uint8Array.of(127, 0, 0, 0), prefixBits: 8 },
+  { bytes: Uint8Array.from({ length: 16 }, (_, index) => index === 15 ? 1 : 0), prefixBits: 128 },
+];
+
+/** A server, as the entries of NO_PROXY are compared with it. */
+interface Target {
+  readonly host: string;
+  readonly port: string;
+  readonly ip: Uint8Array | undefined;
+}
+
+/** Compares one entry of NO_PROXY: `*`, a range, an address or a domain, the last two also with a port. */
+function isMatch(entry: string, { host, port, ip }: Target): boolean {
+  if (entry === "") return false;
+  if (entry === "*") return true;
+  const range = parseRange(entry);
+  if (range !== undefined) return ip !== undefined && isWithin(ip, range);
+  const [, inBrackets, plain, wantedPort] = /^(?:\[([^[\]]*)\]|([^:[\]]*)):([^:]*)$/.exec(entry) ?? [];
+  const name = inBrackets ?? plain ?? entry;
+  if (name === "") return false;
+  if (wantedPort !== undefined && wantedPort !== "" && wantedPort !== port) return false;
+  const address = parseIpAddress(name);
+  if (address !== undefined) return ip !== undefined && formatIpAddress(address) === formatIpAddress(ip);
+  const domain = toAscii(name.replace(/^\*\./, "."));
+  return domain.startsWith(".") ? host.endsWith(domain) : host === domain || host.endsWith(`.${domain}`);
+}
+
+/** Parses a range with a prefix, in which bits beyond the prefix may be set, as in Go. */
+function parseRange(entry: string): ReturnType<typeof parseCidr> {
+  const [, address = "", prefix] = /^([^/]+)\/(\d{1,3})$/.exec(entry) ?? [];
+  const bytes = parseIpAddress(address);
+  if (bytes === undefined) return undefined;
+  const isMapped = bytes.length === 4 && address.includes(":");
+  const prefixBits = Number(prefix) - (isMapped ? 96 : 0);
+  if (prefixBits < 0 || prefixBits > bytes.length * 8) return undefined;
+  return parseCidr(formatCidr({ bytes, prefixBits }));
+}
+
+/** Converts a domain with other than ASCII letters, and with or without a dot before it, to the form of a URL's host. */
+function toAscii(domain: string): string {
+  if (!/\P{ASCII}/u.test(domain)) return domain;
+  const dot = domain.startsWith(".") ? "." : "";
+  const host = URL.parse(`https://${domain.slice(dot.length)}`)?.hostname;
+  return host === undefined ? domain : dot + host;
+}
