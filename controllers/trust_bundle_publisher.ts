@@ -40,6 +40,7 @@ export async function runTrustBundlePublisher(
 ): Promise<void> {
   const { store, signerName, content, keepMs, controllerManager, clock, logger } = options;
   const changed = createManualTrigger();
+  let isStart = true;
 
   async function reconcile(_name: string, _bundle: unknown, stop: AbortSignal): Promise<Outcome> {
     const current = await content();
@@ -56,8 +57,10 @@ export async function runTrustBundlePublisher(
     if (await controllerManager?.isActive(stop)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     if (write !== undefined) {
       await store[write.verb](write.bundle, stop);
-      logger.info("trust bundle published", { signerName, bundle: getName(write.bundle) });
+      // At the start nothing has changed but that the bundle exists.
+      logger[isStart ? "debug" : "info"]("trust bundle published", { signerName, bundle: getName(write.bundle) });
     }
+    isStart = false;
     for (const old of deletions) {
       try {
         await store.delete(getName(old), stop);

@@ -12,6 +12,7 @@ import type { Authority } from "../../core/pki/authority.ts";
 import type { ServerNames } from "../../core/pki/serving_certificate.ts";
 import { checkSecretFolder } from "../../client/private_file.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { checkAddress } from "../../server/connections/listener.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
@@ -103,16 +104,21 @@ export async function startInstance(
   const given = await readGivenServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
 
+  const { passedSocket } = deps;
+  const address = { bindAddress: settings.bindAddress, port: settings.securePort };
+  const hasCa = await deps.files.stat(authorityPaths(dir.root).certificate) !== undefined;
+  // A first start that fails must not leave a CA behind. Later ones report first that another server has the folder.
+  if (passedSocket === undefined && !hasCa) await checkAddress(address);
   await using starting = new Parts();
   const auditLog = starting.add(await openAuditLog(settings, deps));
   await openDataDir(dir, settings, deps);
   const { authorities, created: isNewCa } = await ensureAuthorities(dir.root, deps, settings.crlUrl);
   if (isNewCa) {
-    const { sha256Fingerprint: fingerprint, notAfter } = authorities.serving.certificate;
+    const { certificate } = authorities.serving;
     deps.logger.info("new CA made, because there was none", {
       certFile: authorityPaths(dir.root).certificate,
-      fingerprint,
-      notAfter,
+      caCertHash: publicKeyPin(certificate),
+      notAfter: certificate.notAfter,
     });
   }
   const advertised = await findHost(settings, deps);
@@ -152,8 +158,7 @@ export async function startInstance(
     await watchDisks({ root: dir.root, auditLog, registry, minFreeMegabytes: settings.storageMinFree }, deps),
   );
   // A start that fails must not replace the certificate of a running server.
-  const { passedSocket } = deps;
-  if (passedSocket === undefined) await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
+  if (passedSocket === undefined) await checkAddress(address);
   await crls.add(authorityPaths(dir.root), () => Promise.resolve(authorities.serving));
   if (authorities.purposes.includes("client")) {
     await crls.add(authorityPaths(dir.root, "client"), () => Promise.resolve(authorities.client));
@@ -168,8 +173,7 @@ export async function startInstance(
   if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
     await startApiServer({
-      bindAddress: settings.bindAddress,
-      port: settings.securePort,
+      ...address,
       passedSocket,
       serving,
       clientCaPem: clientCas.trusted,

@@ -9,11 +9,13 @@ import { buildCsr } from "../support/csr_builder.ts";
 import { createFilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
 import { listReachableHosts } from "../../core/bootstrap/node_addresses.ts";
+import { eventually } from "../support/eventually.ts";
 import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, findFreePort } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const BUNDLES = "/apis/certificates.k8s.io/v1/clustertrustbundles";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 
 async function readMode(path: string): Promise<string> {
@@ -63,6 +65,23 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   assert.match(out, /\n {2}tlsboot approve n1 --data-dir data\n/);
   assert.match(out, /Nothing is approved by itself/);
   assert.ok(!out.includes("\u001b"));
+  // The controllers have done their first work, of which the log says nothing after the greeting.
+  const before = instance.running.stderr();
+  {
+    await using connected = await connectWith(at("admin.kubeconfig"));
+    await eventually("the trust bundle is published", async () => {
+      const { items } = await connected.api.requestJson({ method: "GET", path: BUNDLES }, quiet) as {
+        readonly items: readonly unknown[];
+      };
+      return items[0];
+    });
+  }
+  assert.equal(instance.running.stderr(), before);
+  const [, hash = "none"] = /^CA (sha256:[0-9a-f]{64}),/m.exec(out) ?? [];
+  assert.ok(before.includes(`"caCertHash":"${hash}"`), before);
+  const { code, stderr } = await instance.end("SIGINT");
+  assert.equal(code, 0);
+  assert.match(stderr.slice(before.length), /^[^\n]*"message":"stopping, [^\n]*\n$/);
 });
 
 test("tlsboot up a second time keeps CA, data and token; a deleted binding stays deleted", async () => {
@@ -292,6 +311,7 @@ test("faults that keep an instance from starting are reported with their exit co
       /error: cannot listen on "127\.0\.0\.1:\d+": the address is in use\n/,
     ),
   ]);
+  await assert.rejects(stat(folder.join("d2")), { code: "ENOENT" });
   await Promise.all([
     fails(
       ["--data-dir", "open"],

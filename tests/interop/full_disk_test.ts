@@ -83,8 +83,18 @@ test("up that starts on a full disk reports it and ends with 1, and starts once 
   assert.equal(stdout, "");
   assert.match(stderr, /^tlsboot: error: cannot .*(no space left on device|disk is full)/im);
   await disk.free();
-  await using running = startTlsboot(args);
-  await waitUntilUp(running);
+  {
+    await using running = startTlsboot(args);
+    await waitUntilUp(running);
+    running.kill("SIGTERM");
+    await running.finished();
+  }
+  // Every file is there, so that nothing but the storage itself has to be written.
+  await disk.fill();
+  const again = await runTlsboot(args);
+  assert.equal(again.code, 1);
+  assert.equal(again.stdout, "");
+  assert.match(again.stderr, /^tlsboot: error: cannot open storage .*disk is full\ntlsboot: hint: free some space/m);
 });
 
 test("bootstrap with a full disk reports it, and a second run succeeds once there is space", async () => {

@@ -30,5 +30,6 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
   service.ready(`serving ${instance.url}`);
   await keepFresh(() => instance.renew(), deps, AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
+  logger.info("stopping, after the requests that are being answered");
   return EXIT.done;
 }

@@ -41,6 +41,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   service.ready(`serving ${instance.url}`);
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
+  logger.info("stopping, after the requests that are being answered");
   return EXIT.done;
 }
 
