@@ -10,6 +10,7 @@ import { GUIDES } from "../../cli/commands/docs/guide_texts.ts";
 import { MIXIN } from "../../cli/commands/docs/mixin_texts.ts";
 import { readGuides, readMixin } from "../../scripts/docs/texts.ts";
 import { NODE_FLAGS, ROOT, runProgram, runTlsboot } from "../support/child.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 /** The arguments with which the runtime of this test runs a file. */
@@ -68,6 +69,23 @@ test("tlsboot docs guide prints a guide, with the commands that print the guides
   assert.match(guide.stdout, /^# /);
   assert.match(guide.stdout, /tlsboot docs guide custom_signer/);
   assert.doesNotMatch(guide.stdout, /<!--|\]\(/);
+});
+
+test("tlsboot docs guide finds guides by a word, those with it in the title first", async () => {
+  const words = { nas: "web_server", rotate: "new_ca", Stolen: "stolen_machine", HTTPS_PROXY: "broken_machine" };
+  for (const [word, want] of Object.entries(words)) {
+    const { code, stdout } = await runCaptured(["docs", "guide", word], {});
+    assert.equal(code, 0, word);
+    assert.match(stdout, new RegExp(`^NAME +TITLE\n(?:.*\n)*${want} `), word);
+  }
+});
+
+test("no guide in the terminal has markup of pictures, comments or links, or names a page without its path", async () => {
+  for (const name of GUIDE_NAMES) {
+    const { stdout } = await runCaptured(["docs", "guide", name], {});
+    assert.doesNotMatch(stdout, /^!|<!--|-->|\]\(/m, name);
+    assert.doesNotMatch(stdout, /(?<!\/)\b(?:cli|policies|metrics|measurements|building|profiles)\.md/, name);
+  }
 });
 
 test("tlsboot docs guide suggests the nearest name for an unknown one", async () => {

@@ -96,9 +96,10 @@ export const docsGuideCommand = defineCommand({
   summary: "Print a guide, or list the guides",
   description: `Print a guide, or list the guides without a name.
 
- A guide leads through one task, command by command. All guides are inside the file, so they need no network.`,
+ A guide leads through one task, command by command. All guides are inside the file, so they need no network. A word that
+ is no name of a guide lists the guides in which it is.`,
   group: "Other Commands",
-  args: [argument("NAME", "The name of a guide, such as homelab", {
+  args: [argument("NAME", "The name of a guide, such as homelab, or a word to search for", {
     optional: true,
     completion: { kind: "choices", choices: GUIDE_NAMES },
   })],

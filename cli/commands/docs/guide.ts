@@ -9,12 +9,12 @@ import { GUIDES } from "./guide_texts.ts";
 
 /** The action of the command `tlsboot docs guide`. */
 export function run({ args: [name] }: Input<DocsGuideFlags>, io: Io): Promise<ExitCode> {
-  io.stdout.write(name === undefined ? formatList() : formatGuide(getGuide(name)));
+  io.stdout.write(name === undefined ? formatList(Object.keys(GUIDES)) : findGuides(name));
   return Promise.resolve(EXIT.done);
 }
 
-function formatList(): string {
-  const rows = Object.entries(GUIDES).map(([name, page]) => ({ cells: [name, findTitle(page)] }));
+function formatList(names: readonly string[]): string {
+  const rows = names.map((name) => ({ cells: [name, findTitle(GUIDES[name] ?? "")] }));
   return createTablePrinter({ isWide: false }).print([{ name: "Name" }, { name: "Title" }], rows);
 }
 
@@ -22,19 +22,48 @@ function findTitle(page: string): string {
   return /^# (.*)$/m.exec(page)?.[1] ?? "";
 }
 
-/** Finds a guide by its name, which may also be typed with hyphens. */
-function getGuide(name: string): string {
+/** Prints the guide of a name, which may also be typed with hyphens, or lists the guides in which the word is. */
+function findGuides(name: string): string {
   const key = name.replaceAll("-", "_").replace(/\.md$/, "");
-  return findText({ texts: GUIDES, what: "guide", list: "tlsboot docs guide" }, key, name);
+  const found = Object.hasOwn(GUIDES, key) ? [] : searchGuides(name);
+  if (found.length > 0) return formatList(found);
+  return formatGuide(findText({ texts: GUIDES, what: "guide", list: "tlsboot docs guide" }, key, name));
 }
 
-/** Formats a page for the terminal: without comments, and with links to other guides as the command that prints them. */
+/** A word in more guides than these says little about any of them. */
+const MAX_FOUND = 8;
+
+/** Returns the guides with words that begin with `word`: those with it in the title first, then by how often it is there. */
+function searchGuides(word: string): readonly string[] {
+  if (!/^\p{L}[\p{L}\d_-]+$/u.test(word)) return [];
+  const pattern = new RegExp(`(?<![\\p{L}\\d])${word}`, "giu");
+  const count = (text: string): number => text.match(pattern)?.length ?? 0;
+  return Object.entries(GUIDES)
+    .map(([name, page]) => ({ name, count: count(page) + 1_000 * count(findTitle(page)) }))
+    .filter((guide) => guide.count > 0)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, MAX_FOUND)
+    .map(({ name }) => name);
+}
+
+/** Formats a page for the terminal: without comments and pictures, and with links as what can be read here. */
 function formatGuide(page: string): string {
   return page
-    .replace(/^<!--.*-->\n\n?/gm, "")
-    .replace(/\[([^[\]]+)\]\(([^()\s]+)\)/g, (_, label: string, target: string) => {
-      const name = /^([a-z_]+)\.md(?:#|$)/.exec(target)?.[1];
-      if (name === undefined || GUIDES[name] === undefined) return label;
-      return label === `${name}.md` ? `\`tlsboot docs guide ${name}\`` : `${label} (\`tlsboot docs guide ${name}\`)`;
-    });
+    .replace(/^[ ]*<!--[^]*?-->\n\n?/gm, "")
+    .replace(/^!\[[^[\]]*\]\([^()\s]+\)\n\n?/gm, "")
+    .replace(/\[([^[\]]+)\]\(([^()\s]+)\)/g, (_, label: string, target: string) => formatLink(label, target));
+}
+
+/** Formats a link: to a guide as the command that prints it, to the flags as --help, to another page as its path. */
+function formatLink(label: string, target: string): string {
+  const [path = ""] = target.split("#");
+  const name = path.replace(/\.md$/, "");
+  if (Object.hasOwn(GUIDES, name)) {
+    return label === path ? `\`tlsboot docs guide ${name}\`` : `${label} (\`tlsboot docs guide ${name}\`)`;
+  }
+  if (path === "" || /^[a-z]+:/.test(path)) return label;
+  if (path === "../reference/cli.md") return "`tlsboot COMMAND --help`";
+  const source = path.startsWith("../../") ? path.slice("../../".length) : path.replace(/^(?:\.\.\/)+/, "docs/");
+  const isPath = source.replace(/\/$/, "").endsWith(label.replace(/\/$/, ""));
+  return isPath ? `${source} of the sources` : `${label} (${source} of the sources)`;
 }
