@@ -52,7 +52,7 @@ test("tlsboot kubeconfig user gives a person access, and shows their permissions
   assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
   assert.match(
     stderr,
-    /\n {2}kubectl --kubeconfig data\/admin\.kubeconfig create rolebinding alice-view --namespace=default --clusterrole=view --user=alice\n$/,
+    /\n {2}tlsboot kubeconfig user alice --role viewer --force --group dev,ops --data-dir \S+\n$/,
   );
   assert.equal((await stat(folder.join("alice.kubeconfig"))).mode & 0o777, 0o600);
   assert.deepEqual((await readdir(folder.path)).filter((name) => name.endsWith(".new")), []);
@@ -81,7 +81,7 @@ test("tlsboot kubeconfig user reports a shorter lifetime, and prints commands th
   assert.equal(code, 0, stderr);
   assert.match(stderr, /\nthe signer grants a lifetime of 1y, not the requested 20000h0m0s\n/);
   assert.match(stderr, /: kubectl --kubeconfig 'Jürgen Müller\.kubeconfig' auth whoami\n/);
-  assert.match(stderr, / create rolebinding j-rgen-m-ller-view .* --user='Jürgen Müller'\n/);
+  assert.match(stderr, / user 'Jürgen Müller' --role viewer --force --data-dir \S+\n/);
 });
 
 test("tlsboot kubeconfig user --no-approve leaves the approval to another user", async () => {
@@ -94,7 +94,7 @@ test("tlsboot kubeconfig user --no-approve leaves the approval to another user",
   assert.equal((await tlsboot("approve", name)).code, 0);
   const { code, stdout, stderr } = await tlsboot(...line);
   assert.deepEqual([code, stdout], [0, "bob\n"], stderr);
-  assert.match(stderr, /create rolebinding bob-example\.com-view .* --user=bob@example\.com\n/);
+  assert.match(stderr, / user bob@example\.com --role viewer --force --out bob --data-dir /);
   assert.equal((await whoIs("bob")).username, "bob@example.com");
 });
 
@@ -119,7 +119,7 @@ test("tlsboot kubeconfig user without permission to approve waits for another us
   await tlsboot("approve", name);
   const { code, stderr } = await tlsboot(...line);
   assert.equal(code, 0, stderr);
-  assert.match(stderr, /kubectl --kubeconfig asker\.kubeconfig create rolebinding carol-view/);
+  assert.match(stderr, / user carol --role viewer --force --kubeconfig asker\.kubeconfig/);
   assert.equal((await whoIs("carol.kubeconfig")).username, "carol");
 });
 

@@ -1,10 +1,11 @@
 /** Describes the permissions of a user in a few lines, from a SelfSubjectRulesReview. */
-import { join } from "node:path";
 import type { ResourceRule, SubjectRulesReviewStatus } from "../../../core/kube/authorization_v1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { ConnectionSettings } from "../../api/connection.ts";
+import { DATA_DIR_FLAG } from "../../flags/common.ts";
+import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
+import type { KubeconfigUserFlags } from "./flags.ts";
 
 const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
@@ -61,12 +62,12 @@ function shorten(resources: readonly string[]): string {
 /** The person whose permissions are reported, and the settings of the command. */
 export interface RightsContext {
   readonly name: string;
-  readonly settings: ConnectionSettings;
+  readonly settings: Settings<KubeconfigUserFlags>;
   readonly shownPath: string;
   readonly io: Pick<Io, "stderr">;
 }
 
-/** Prints a person's permissions on stderr, or the kubectl command that shows or grants them. */
+/** Prints a person's permissions on stderr, or the command that shows or grants them. */
 export function reportRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
   const { name, settings, shownPath, io } = context;
   if (status === undefined) {
@@ -80,12 +81,13 @@ export function reportRights(status: SubjectRulesReviewStatus | undefined, conte
     );
     return;
   }
-  const file = shellWord(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
-  const admin = settings.context === undefined ? file : `${file} --context ${shellWord(settings.context)}`;
-  const user = name.toLowerCase().replaceAll(/[^a-z0-9.-]+/g, "-").replace(/^[.-]+/, "");
-  io.stderr.write(line`${name} may do nothing yet. To let them look around in the namespace default:
-  kubectl --kubeconfig ${admin} create rolebinding ${user}${
-    user === "" ? "" : "-"
-  }view --namespace=default --clusterrole=view --user=${shellWord(name)}
+  const flag = (word: string, value: string | undefined): string =>
+    value === undefined || value === "" ? "" : ` --${word} ${shellWord(value)}`;
+  const { kubeconfig, dataDir } = settings;
+  const given = flag("group", settings.group.join(",")) + flag("out", settings.out) + flag("server", settings.server) +
+    flag("kubeconfig", kubeconfig) + flag("context", settings.context) +
+    flag("data-dir", kubeconfig !== undefined || dataDir === DATA_DIR_FLAG.default ? undefined : dataDir);
+  io.stderr.write(line`${name} may do nothing yet. To let them see requests and certificates, give them a role:
+  tlsboot kubeconfig user ${shellWord(name)} --role viewer --force${given}
 `);
 }
