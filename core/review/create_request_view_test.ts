@@ -77,7 +77,7 @@ for (
       options: FIRST,
       more: { token: TOKEN, ...register() },
       want:
-        "node n7, with the token abc123 that was made two hours ago, asks for its first client certificate, for one year",
+        "node n7, with the token abc123 that was made 120m ago, asks for its first client certificate, for one year",
     },
     {
       name: "a first certificate with a token that nothing is known about",
@@ -88,7 +88,7 @@ for (
       name: "a token that has expired",
       options: FIRST,
       more: { token: { ...TOKEN, expiresAt: "2026-03-02T11:00:00Z" } },
-      want: "node n7, with the token abc123 that was made two hours ago and expired one hour ago, asks for a client " +
+      want: "node n7, with the token abc123 that was made 120m ago and expired 60m ago, asks for a client " +
         "certificate, for one year",
     },
     {
@@ -102,7 +102,7 @@ for (
       options: FIRST,
       more: { token: TOKEN, ...register(N7) },
       want:
-        "a machine that calls itself node n7, with the token abc123 that was made two hours ago, asks for a client " +
+        "a machine that calls itself node n7, with the token abc123 that was made 120m ago, asks for a client " +
         "certificate of that node, for one year",
     },
     {
@@ -110,7 +110,7 @@ for (
       options: FIRST,
       more: { token: TOKEN, ...register({ ...N7, notAfter: "2026-03-01T12:00:00Z" }) },
       want:
-        "node n7, with the token abc123 that was made two hours ago, asks for another client certificate, for one year",
+        "node n7, with the token abc123 that was made 120m ago, asks for another client certificate, for one year",
     },
     {
       name: "a renewal",
@@ -170,7 +170,7 @@ for (
       name: "a client certificate with the holder of a token",
       options: { ...PERSON, organizations: [], username: "system:bootstrap:abc123" },
       more: { token: TOKEN },
-      want: "the holder of the token abc123 that was made two hours ago asks for a client certificate for user jane, " +
+      want: "the holder of the token abc123 that was made 120m ago asks for a client certificate for user jane, " +
         "for 30 days",
     },
     {
@@ -198,7 +198,7 @@ for (
       name: "a request that cannot be read",
       options: { ...FIRST, request: "bm90IFBFTQ==" },
       more: { token: TOKEN },
-      want: "the holder of the token abc123 that was made two hours ago asks for a certificate from " +
+      want: "the holder of the token abc123 that was made 120m ago asks for a certificate from " +
         "kubernetes.io/kube-apiserver-client-kubelet, but the request cannot be read",
     },
     {

@@ -14,7 +14,7 @@ export interface RequestView {
   readonly state: CsrState;
   /** The state with its reason: `pending`, `denied: PolicyDenied: Denied by rule …`. */
   readonly stateText: string;
-  /** The whole request in one sentence without a full stop: `node n7, with the token abc123 that was made two hours ago, …`. */
+  /** The whole request in one sentence without a full stop: `node n7, with the token abc123 that was made 120m ago, …`. */
   readonly sentence: string;
   /** For whom or for what the certificate is, in a few words, as in a list. */
   readonly for: string;

@@ -1,4 +1,5 @@
 /** Words for sentences about requests: numbers, durations, ages, lists, and names that cannot be mistaken for words. */
+import { formatHumanDuration } from "../kube/human_duration.ts";
 import { goQuote } from "../lib/quote.ts";
 
 const NUMBERS = [
@@ -52,16 +53,9 @@ function nextSize(size: number): number {
   return UNITS.find(([, other]) => other < size)?.[1] ?? 1;
 }
 
-/** Formats how long ago something was in the largest unit of which there are two: `two hours ago`, `90 minutes ago`. */
+/** Formats how long ago something was, as in the AGE column: `27s ago`. */
 export function formatTimeAgo(ms: number): string {
-  const seconds = Math.floor(ms / 1_000);
-  if (seconds < 5) return "just now";
-  // The seconds beyond one minute do not matter.
-  const [name, size] = UNITS.find(([, size]) => seconds >= (size === 60 ? size : 2 * size)) ?? ["second", 1];
-  const [longer, longerSize] = UNITS[UNITS.findIndex(([other]) => other === name) - 1] ?? [name, size];
-  const count = Math.floor(seconds / size);
-  // 60 minutes are one hour, and 24 hours one day.
-  return `${count * size === longerSize ? formatCount(1, longer) : formatCount(count, name)} ago`;
+  return `${formatHumanDuration(ms)} ago`;
 }
 
 /** Joins a list as in a sentence: `a`, `a and b`, `a, b, c and four more`. */
