@@ -80,9 +80,9 @@ export interface ConnectSettings extends Partial<SystemPorts> {
 
 /**
  * Connects to the cluster of a kubeconfig, through the proxy of HTTPS_PROXY or proxy-url if there is one. The kubeconfig is
- * given as a path or as text. It is text when it has a line break,
- * `apiVersion:` or `{"`; relative paths in a text start from the working directory. No error quotes the text. AppError
- * `kubeconfig_invalid`, `key_invalid` or `ca_invalid`.
+ * given as a path or as text. It is text when it has a line break, `apiVersion:` or `{"`; relative paths in a text start
+ * from the working directory. No error quotes the text. AppError `kubeconfig_invalid`, `key_invalid`, `ca_invalid`, or
+ * `config_invalid` for the proxy.
  */
 export async function connectToCluster(kubeconfig: string, settings: ConnectSettings = {}): Promise<ApiAccess> {
   const ports = createSystemPorts(settings);
