@@ -1,43 +1,61 @@
 /** Durations as Go writes them (`time.ParseDuration`): `10m`, `24h`, `1h30m0.5s`. */
 import { goQuote } from "./quote.ts";
+import { lookup } from "./record.ts";
 import { err, ok, type Result } from "./result.ts";
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  "µs": 1e-3,
-  "μs": 1e-3,
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
+const UNIT_NS: Readonly<Record<string, bigint>> = {
+  ns: 1n,
+  us: 1_000n,
+  "µs": 1_000n,
+  "μs": 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  h: 3_600_000_000_000n,
 };
 
 const DAY_MS = 86_400_000;
 
-/** Go's int64 of nanoseconds ends here: about 292 years. */
-const MAX_MS = 9_223_372_036_854.775;
+/** Go's int64 of nanoseconds ends here: about 292 years. Only a negative duration may be as long. */
+const LIMIT_NS = 1n << 63n;
+const MAX_MS = Number(LIMIT_NS) / 1e6;
 
 /** Parses a duration as Go does. The value is in milliseconds, the error is Go's own text. */
 export function parseDuration(text: string): Result<number, string> {
   const fault = err(`time: invalid duration ${goQuote(text)}`);
-  const sign = text.startsWith("-") ? -1 : 1;
+  const isNegative = text.startsWith("-");
   let rest = text.replace(/^[+-]/, "");
   if (rest === "0") return ok(0);
   if (rest === "") return fault;
-  let total = 0;
+  let total = 0n;
   while (rest !== "") {
-    const number = /^(\d+\.?\d*|\.\d+)/.exec(rest)?.[0];
-    if (number === undefined) return fault;
+    const [number = "", whole = "", fraction = ""] = /^(\d*)(?:\.(\d*))?/.exec(rest) ?? [];
+    const digits = whole.replace(/^0+/, "");
+    if (whole === "" && fraction === "" || digits.length > 19 || BigInt(digits) > LIMIT_NS) return fault;
     rest = rest.slice(number.length);
     const unit = /^[^.\d]+/.exec(rest)?.[0];
     if (unit === undefined) return err(`time: missing unit in duration ${goQuote(text)}`);
-    const factor = UNIT_MS[unit];
+    const factor = lookup(UNIT_NS, unit);
     if (factor === undefined) return err(`time: unknown unit ${goQuote(unit)} in duration ${goQuote(text)}`);
     rest = rest.slice(unit.length);
-    total += Number(number) * factor;
+    total += BigInt(digits) * factor + toNanoseconds(fraction, factor);
+    if (total > LIMIT_NS) return fault;
   }
-  return total > MAX_MS ? fault : ok(sign * total);
+  if (total === LIMIT_NS && !isNegative) return fault;
+  return ok(Number(isNegative ? -total : total) / 1e6);
+}
+
+/** Converts the digits behind the point. Go ignores those that an int64 cannot hold, and calculates with floats. */
+function toNanoseconds(fraction: string, factor: bigint): bigint {
+  let value = 0n;
+  let scale = 1;
+  for (const digit of fraction) {
+    const next = value * 10n + BigInt(digit);
+    if (next > LIMIT_NS) break;
+    value = next;
+    scale *= 10;
+  }
+  return BigInt(Math.floor(Number(value) * (Number(factor) / scale)));
 }
 
 /**

@@ -15,6 +15,8 @@ for (
     { text: "500ms", want: 500 },
     { text: ".5s", want: 500 },
     { text: "1µs", want: 0.001 },
+    { text: "0.9ns", want: 0 },
+    { text: "-9223372036854775808ns", want: -9_223_372_036_854.775 },
   ]
 ) {
   test(`parseDuration() reads ${text}`, () => {
@@ -30,6 +32,10 @@ for (
     { text: "1d", want: 'time: unknown unit "d" in duration "1d"' },
     { text: "h", want: 'time: invalid duration "h"' },
     { text: "3000000h", want: 'time: invalid duration "3000000h"' },
+    { text: "9223372036854775808ns", want: 'time: invalid duration "9223372036854775808ns"' },
+    { text: "9223372036854ms775.808µs", want: 'time: invalid duration "9223372036854ms775.808µs"' },
+    { text: "1constructor", want: 'time: unknown unit "constructor" in duration "1constructor"' },
+    { text: "1h3__proto__0m", want: 'time: unknown unit "__proto__" in duration "1h3__proto__0m"' },
   ]
 ) {
   test(`parseDuration() refuses "${text}" in Go's words`, () => {

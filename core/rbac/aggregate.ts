@@ -1,5 +1,6 @@
 /** The rules of aggregated ClusterRoles (`pkg/controller/clusterroleaggregation`). */
 import { getName } from "../kube/meta.ts";
+import { lookup } from "../lib/record.ts";
 import type { ClusterRole, LabelSelector, PolicyRule } from "../kube/rbac_v1.ts";
 
 /**
@@ -61,9 +62,9 @@ function ruleKey(rule: PolicyRule): string {
 
 /** Reports whether a `meta/v1` LabelSelector matches these labels; an empty one matches everything. */
 function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
-  const isMatch = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+  const isMatch = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => lookup(labels, key) === value);
   return isMatch && (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels[key];
+    const value = lookup(labels, key);
     switch (operator) {
       case "In":
         return value !== undefined && values.includes(value);

@@ -38,6 +38,16 @@ for (
     },
     { name: "Exists", selector: { matchExpressions: [{ key: "k", operator: "Exists" }] }, want: true },
     { name: "DoesNotExist", selector: { matchExpressions: [{ key: "k", operator: "DoesNotExist" }] }, want: false },
+    {
+      name: "Exists, a key that every object inherits",
+      selector: { matchExpressions: [{ key: "constructor", operator: "Exists" }] },
+      want: false,
+    },
+    {
+      name: "DoesNotExist, a key that every object inherits",
+      selector: { matchExpressions: [{ key: "constructor", operator: "DoesNotExist" }] },
+      want: true,
+    },
     { name: "an unknown operator", selector: { matchExpressions: [{ key: "k", operator: "Like" }] }, want: false },
   ]
 ) {

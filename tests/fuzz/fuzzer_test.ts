@@ -45,6 +45,17 @@ test("fuzz() runs the seeds first, and the same inputs for the same seed", async
   assert.notDeepEqual(await collectInputs(2), first);
 });
 
+test("fuzz() inserts names that every object inherits", async () => {
+  const table: Readonly<Record<string, string>> = { hello: "greeting" };
+  const target = createTarget((input) => {
+    const found = table[decodeText(input).replace("hello", "")];
+    if (typeof found === "function") throw new Error("inherited");
+    return "none";
+  });
+  const { finding } = await fuzz(target, { seed: 1, seconds: 60, inputs: Infinity, onInput: () => {} });
+  assert.match(finding?.message ?? "", /^Error: inherited/);
+});
+
 test("fuzz() ends after as many inputs as it was given", async () => {
   let runs = 0;
   const target = createTarget(() => `${runs++ % 7}`);

@@ -21,14 +21,14 @@ const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
 /** Fills defaults: `stringData` is moved into `data`, and a missing type becomes `Opaque`. */
 export function defaultSecret(secret: SecretObject): SecretObject {
   const { stringData, data, type, ...rest } = secret;
-  const merged = { ...data };
-  for (const [key, text] of Object.entries(stringData ?? {})) {
-    merged[key] = encodeBase64(new TextEncoder().encode(text));
-  }
-  const keys = Object.keys(merged).sort();
+  const encoded = Object.entries(stringData ?? {}).map(([key, text]): [string, string] => [
+    key,
+    encodeBase64(new TextEncoder().encode(text)),
+  ]);
+  const merged = Object.entries({ ...data, ...Object.fromEntries(encoded) }).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     ...rest,
-    ...(keys.length === 0 ? {} : { data: Object.fromEntries(keys.map((key) => [key, merged[key] ?? ""])) }),
+    ...(merged.length === 0 ? {} : { data: Object.fromEntries(merged) }),
     type: type === undefined || type === "" ? "Opaque" : type,
   };
 }

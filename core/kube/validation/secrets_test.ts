@@ -25,6 +25,12 @@ test("defaultSecret() merges stringData over data and sets the type", () => {
   );
 });
 
+test("defaultSecret() keeps a key of stringData that every object inherits", () => {
+  const stringData: Record<string, string> = JSON.parse('{"__proto__":"a","constructor":"b"}');
+  const { data } = defaultSecret({ ...meta, stringData });
+  assert.equal(JSON.stringify(data), '{"__proto__":"YQ==","constructor":"Yg=="}');
+});
+
 test("defaultSecret() keeps a type and omits empty data", () => {
   assert.equal(
     JSON.stringify(defaultSecret({ ...meta, immutable: true, type: "x" })),

@@ -1,8 +1,10 @@
 /** The parts of a request's head: its target, the options in its query, Accept and Content-Type. */
 import { Buffer } from "node:buffer";
-import { describeRefusal } from "../oracle.ts";
+import { assertHolds, describeRefusal } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { encodeText, type Target } from "../target.ts";
+import { parseDuration } from "../../../core/lib/duration.ts";
+import type { Result } from "../../../core/lib/result.ts";
 import {
   assertStreamable,
   negotiate,
@@ -95,6 +97,7 @@ export const query: Target = {
     "limit=",
     "continue=",
     "timeoutSeconds=",
+    "timeout=1",
     "9223372036854775808",
     "-1",
     "1e9",
@@ -111,6 +114,7 @@ export const query: Target = {
       () => parseCollectionOptions(query, true),
       () => assertDeleteOptions(parseDeleteOptions(query), false),
       () => parseContinue(query.get("continue") ?? ""),
+      () => assertFinite(parseDuration(query.get("timeout") ?? "")),
     ];
     return attempts.map(attempt).join(" ").slice(0, 200);
   },
@@ -213,6 +217,10 @@ function attempt(decode: () => unknown): string {
   } catch (error) {
     return describeRefusal(error);
   }
+}
+
+function assertFinite(duration: Result<number, string>): void {
+  assertHolds(!duration.ok || Number.isFinite(duration.value), "a duration is no number");
 }
 
 /** Heads are bytes; Node hands them on as Latin-1. */
