@@ -107,6 +107,7 @@ export function createRevokerProgram({ servers, onStart, ...options }: RevokerHo
       connect: createConnector({ files, clock, userAgent: USER_AGENT }),
       cluster: await readCluster(KUBECONFIG, files),
       graceMs: servers === 1 ? 0 : REFUSED_WITHIN_MS,
+      hasServiceAccounts: false,
       pace: REVOKER_PACE,
     });
     onStart(own, revoker);

@@ -11,8 +11,25 @@ export interface FaultyWorld {
   readonly network: Network;
   readonly etcd: EtcdModel | undefined;
   readonly hosts: ReadonlyMap<string, Host>;
-  /** The time at which the last fault that has begun is over, at the latest. */
-  troubledUntilMs: number;
+  /** The faults that have begun. */
+  readonly troubles: Trouble[];
+}
+
+/** The time of a fault, which may be over earlier. */
+export interface Trouble {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/** Measures the longest time between two instants in which there was no fault. */
+export function measureCalm(troubles: readonly Trouble[], fromMs: number, untilMs: number): number {
+  let longest = 0;
+  let calmSince = fromMs;
+  for (const one of [...troubles].sort((a, b) => a.fromMs - b.fromMs)) {
+    longest = Math.max(longest, Math.min(one.fromMs, untilMs) - calmSince);
+    calmSince = Math.max(calmSince, one.untilMs);
+  }
+  return Math.max(longest, untilMs - calmSince);
 }
 
 /**
@@ -31,7 +48,7 @@ export function scheduleFaults(
     if (endMs > untilMs) return;
     begun.set(step, scheduler.nowMs);
     scheduler.trace.add("world", describeFault(step));
-    world.troubledUntilMs = Math.max(world.troubledUntilMs, endMs);
+    world.troubles.push({ fromMs: scheduler.nowMs, untilMs: endMs });
     beginFault(world, step);
   };
   for (const step of plan) {

@@ -22,6 +22,8 @@ export interface SimulationFlags extends RunSettings {
   readonly faults: number;
   /** The folder that keeps the history of all calls. */
   readonly history: string | undefined;
+  /** Whether the history of a run that keeps the promises of the simulation is also checked by the judge of torture. */
+  readonly judge: boolean;
   /** The file that keeps the trace. */
   readonly trace: string | undefined;
   /** The file of a scenario that an earlier run has kept. */
@@ -49,6 +51,7 @@ export function readFlags(args: readonly string[]): SimulationFlags {
     revokers: wholeNumber("revokers", values.revokers),
     faults: wholeNumber("faults", values.faults),
     history: values.history,
+    judge: values.judge,
     trace: values.trace,
     replay: values.replay,
     plant: values.plant,
@@ -72,6 +75,7 @@ function parse(args: readonly string[]) {
         clients: { type: "string", default: "0" },
         revokers: { type: "string", default: "0" },
         history: { type: "string" },
+        judge: { type: "boolean", default: false },
         faults: { type: "string", default: "0" },
         trace: { type: "string" },
         replay: { type: "string" },

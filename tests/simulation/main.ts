@@ -13,25 +13,30 @@
  *
  * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line of a run has the seed, the
  * counts, the node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the trace;
- * `--history FOLDER` keeps every call of nodes and clients, for `deno task torture --replay FOLDER`.
+ * `--history FOLDER` keeps every call of nodes and clients, for `deno task torture --replay FOLDER`; `--judge` checks them
+ * at once.
  * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--revokers N]
- *   [--lifetime HOURS] [--history FOLDER] [--trace FILE] [--faults N] [--seeds N] [--shrink N] [--replay FILE] [--plant NAME]
+ *   [--lifetime HOURS] [--history FOLDER] [--judge] [--trace FILE] [--faults N] [--seeds N] [--shrink N] [--replay FILE]
+ *   [--plant NAME]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { getErrorMessage } from "../../core/errors.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { type Ended, runAside } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
+import { ensurePeers } from "../support/peers/go.ts";
 import { UsageError } from "../torture/flags.ts";
+import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "../torture/judge.ts";
 import { readFlags, type SimulationFlags } from "./flags.ts";
 import { readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const flags = readFlags(args);
+  if (flags.judge) await ensurePeers(process.cwd(), [JUDGE_PEER]);
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-simulation-"));
   for (let seed = flags.seed; seed < flags.seed + flags.seeds; seed++) {
     const scenario = readScenario({ ...flags, seed });
@@ -53,15 +58,16 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** Runs a scenario in a process of its own, as the runtime is replaced for good. */
+/** Runs a scenario in a process of its own, as the runtime is replaced for good. A broken promise is an exit code of 1. */
 async function simulate(
   path: string,
   scenario: Scenario,
-  { trace, history, plant }: SimulationFlags,
+  { trace, judge, plant, ...flags }: SimulationFlags,
   more: readonly string[] = [],
 ): Promise<Ended> {
+  const history = flags.history ?? (judge ? dirname(path) : undefined);
   await writeFile(path, `${JSON.stringify(scenario, undefined, 2)}\n`);
-  return await runAside(await ensureNode(), [
+  const ended = await runAside(await ensureNode(), [
     ...NODE_FLAGS,
     join("tests", "simulation", "simulate_process.ts"),
     "--replay",
@@ -71,6 +77,11 @@ async function simulate(
     ...(plant === undefined ? [] : ["--plant", plant]),
     ...more,
   ]);
+  if (!judge || history === undefined || ended.code !== 0) return ended;
+  const verdict = await judgeHistory(history);
+  const faults = listVerdictFaults(verdict);
+  const output = [formatVerdict(verdict), ...faults.map((fault) => `  ${fault}`), ""].join("\n");
+  return { code: faults.length === 0 ? 0 : 1, output: ended.output + output };
 }
 
 /** Finds the first broken promise, which is indented below the summary of a run. */

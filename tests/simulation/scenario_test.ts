@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { measureCalm } from "./faults.ts";
 import { createScenario, describeScenario, type Scenario, shrinkScenario } from "./scenario.ts";
 
 const SETTINGS = { seed: 5, hours: 2, lifetime: 1, nodes: 4, servers: 3, clients: 2, revokers: 1 };
@@ -49,3 +50,18 @@ test("describeScenario() describes a run in plain sentences", () => {
     "1 fault did not happen in time.",
   ]);
 });
+
+for (
+  const { name, troubles, want } of [
+    { name: "no fault", troubles: [], want: 100 },
+    { name: "a fault in the middle", troubles: [[140, 170]], want: 40 },
+    { name: "a fault from before", troubles: [[0, 130]], want: 70 },
+    { name: "a fault until after", troubles: [[110, 300]], want: 10 },
+    { name: "two that overlap", troubles: [[130, 150], [120, 180]], want: 20 },
+    { name: "a fault all the time", troubles: [[0, 300]], want: 0 },
+  ]
+) {
+  test(`measureCalm() measures ${name}`, () => {
+    assert.equal(measureCalm(troubles.map(([fromMs = 0, untilMs = 0]) => ({ fromMs, untilMs })), 100, 200), want);
+  });
+}

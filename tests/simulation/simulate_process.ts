@@ -7,7 +7,7 @@ import { registerHooks } from "node:module";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { createHistoryWriter, HISTORY_FILE } from "../torture/history.ts";
+import { createHistoryWriter, HISTORY_FILE, KEPT_MS } from "../torture/history.ts";
 import type { RevocationCounts } from "../torture/revoker.ts";
 import { applyPatches, findPlants } from "../torture/plants.ts";
 import { readFlags } from "./flags.ts";
@@ -32,8 +32,12 @@ async function main(): Promise<number> {
     rmSync(join(folder, HISTORY_FILE), { force: true });
   }
   const title = `simulate: seed ${seed}, ${servers} servers`;
-  using history = folder === undefined ? undefined : createHistoryWriter(join(folder, HISTORY_FILE), { title });
   const areClocksSet = plan.some(({ kind }) => kind === "clock");
+  // A clock that is set forth ages history, and a compaction takes it away early.
+  const isKept = !areClocksSet && plan.every(({ kind }) => kind !== "etcdCompact");
+  using history = folder === undefined
+    ? undefined
+    : createHistoryWriter(join(folder, HISTORY_FILE), { title, ...(isKept ? { keptMs: KEPT_MS } : {}) });
   const world = new World({ ...scenario, areClocksSet, tracePath, history });
   await world.start();
   const isBroken = (): boolean => world.faults.length > 0;

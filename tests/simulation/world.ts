@@ -22,6 +22,7 @@ import { createSimulatedFiles, type DiskDeps, SimulatedDatabase } from "./disk.t
 import { EtcdModel } from "./etcd_model.ts";
 import type { RunSettings } from "./flags.ts";
 import { EPOCH_MS, Host, type Process } from "./host.ts";
+import { measureCalm, type Trouble } from "./faults.ts";
 import { Invariants } from "./invariants.ts";
 import { Network } from "./network.ts";
 import { createNodeProgram, NODE_FILES } from "./node.ts";
@@ -47,8 +48,10 @@ const TLSBOOT_EACH = 8;
 /** The longest time in which the nodes of a run are switched on, and that a server takes to start. */
 const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
-/** The part of a certificate's life after which its renewal may begin. */
-const RENEWAL_BEGINS = 0.7;
+/** The part of a certificate's life after which its renewal has begun. */
+const RENEWAL_HAS_BEGUN = 0.9;
+/** The time without faults in which a renewal is done, with the pauses of a machine that has failed before. */
+const RENEWED_WITHIN_MS = 180_000;
 /** The attempts to list everything while no other change is committed. */
 const MOST_ATTEMPTS = 100;
 
@@ -72,7 +75,7 @@ export class World {
   readonly apis = new Map<Host, Api>();
   /** The newest pair of each node that has one. */
   readonly pairs = new Map<Host, CredentialPair>();
-  troubledUntilMs = 0;
+  readonly troubles: Trouble[] = [];
   /** The certificates that nodes have stored. */
   certificates = 0;
   /** The promises that were broken. */
@@ -179,7 +182,7 @@ export class World {
       host.start(createRevokerProgram({
         servers: this.options.servers,
         areClocksSet: this.options.areClocksSet,
-        calmSinceMs: (openedMs) => openedMs <= this.#lastPowerCutMs ? Infinity : this.troubledUntilMs,
+        calmSinceMs: (openedMs) => openedMs <= this.#lastPowerCutMs ? Infinity : this.#troubledUntilMs,
         onStart: (own, revoker) => void this.#running.push({ own, revoker }),
         onFault: (fault) => void this.faults.push(fault),
       }));
@@ -317,11 +320,19 @@ export class World {
     this.pairs.set(host, pair);
   }
 
-  /** Reports whether a certificate that is replaced now has expired, although nothing was wrong since its renewal was due. */
+  /** Reports whether a certificate that is replaced now has expired, although there was time to renew it. */
   #wasRenewedLate({ leaf: { notBefore, notAfter } }: CredentialPair): boolean {
-    const [from, until] = [notBefore.getTime() + BACKDATE_MS, notAfter.getTime()];
-    const dueMs = from + RENEWAL_BEGINS * (until - from) - EPOCH_MS;
-    return until < EPOCH_MS + this.scheduler.nowMs && this.troubledUntilMs <= dueMs;
+    const [from, until] = [notBefore.getTime() - EPOCH_MS, notAfter.getTime() - EPOCH_MS];
+    if (until > this.scheduler.nowMs) return false;
+    // A certificate that was issued ahead of the clock is of no use until the clock has caught up with it.
+    if (this.options.areClocksSet && this.#troubledUntilMs > from) return false;
+    const dueMs = from + RENEWAL_HAS_BEGUN * (until - from);
+    return measureCalm(this.troubles, dueMs, until) >= RENEWED_WITHIN_MS;
+  }
+
+  /** The time at which the last fault that has begun is over, at the latest. */
+  get #troubledUntilMs(): number {
+    return Math.max(0, ...this.troubles.map(({ untilMs }) => untilMs));
   }
 }
 

@@ -7,7 +7,7 @@ import { type ApiClient, type ApiRequest, createApiClient, withQuery } from "../
 import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../core/csr/phase.ts";
-import { getErrorMessage } from "../../core/errors.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -16,13 +16,16 @@ import type { Random } from "../../core/ports.ts";
 import { toManualDecision } from "./ledger.ts";
 import { isTransient, type StormClientOptions } from "./watcher.ts";
 
-export const CONFIG_MAPS_PATH = "/api/v1/namespaces/default/configmaps";
+/** The ConfigMaps of all namespaces. */
+export const CONFIG_MAPS_PATH = "/api/v1/configmaps";
 export const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The labels by which some reads and watches select. */
 export const SELECTED = "color=red";
 
+/** The namespaces of the objects. The name of one begins with that of the other, which no list may mix up. */
+export const NAMESPACES = ["a", "a-b"];
 /** Few, so that writes of different clients meet. */
-const NAMES = ["shared-0", "shared-1", "shared-2", "shared-3", "shared-4", "shared-5"];
+const NAMES = ["shared-0", "shared-1", "shared-2"];
 const COLORS = ["red", "blue"];
 const PAUSE_MS = 60;
 /** The share of writes that are read back. */
@@ -39,6 +42,11 @@ const UNREADABLE = [404, 410, 504];
 const REQUESTS = ["by-hand-0", "by-hand-1"];
 const PENDING_MS = 1_000;
 
+/** Returns the path of the ConfigMaps of a namespace. */
+export function toConfigMapsPath(namespace: string): string {
+  return `/api/v1/namespaces/${namespace}/configmaps`;
+}
+
 /**
  * Writes until the signal fires. Each write has a unique name, `data.write`. Many are read back at once over another
  * connection, which a load balancer may have given to another server.
@@ -50,10 +58,14 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
   let writes = 0;
   /** What this client has last seen of each object. */
   const known = new Map<string, KubeObject>();
+  let hasNamespaces = false;
   await repeat(options, LOST_RACES, signal, async (api) => {
+    if (!hasNamespaces) await createNamespaces(api, signal);
+    hasNamespaces = true;
     const name = pick(NAMES, random);
-    const path = `${CONFIG_MAPS_PATH}/${name}`;
-    const { uid = "", resourceVersion = "" } = known.get(name)?.metadata ?? {};
+    const collection = toConfigMapsPath(pick(NAMESPACES, random));
+    const path = `${collection}/${name}`;
+    const { uid = "", resourceVersion = "" } = known.get(path)?.metadata ?? {};
     const guards = pick([{}, { resourceVersion }, { uid }, { uid, resourceVersion }], random);
     const guard = uid === "" ? {} : guards;
     const data = { write: `${client}-${++writes}`, filler: "x".repeat(Math.floor(random.float() * MAX_FILLER)) };
@@ -61,9 +73,9 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
     const create = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, labels }, data };
     const change = { ...create, metadata: { ...create.metadata, ...guard } };
     const write = async (method: ApiRequest["method"], to: string, body: object, contentType = "application/json") =>
-      void known.set(name, await api.requestObject({ method, path: to, body, contentType }, signal));
+      void known.set(path, await api.requestObject({ method, path: to, body, contentType }, signal));
     await pick([
-      () => write("POST", CONFIG_MAPS_PATH, create),
+      () => write("POST", collection, create),
       () => write("PUT", path, change),
       () => write("PUT", path, change),
       () => write("PATCH", path, change, "application/merge-patch+json"),
@@ -74,7 +86,7 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
           change,
           "application/apply-patch+yaml",
         ),
-      async () => void known.set(name, await api.requestObject({ method: "GET", path }, signal)),
+      async () => void known.set(path, await api.requestObject({ method: "GET", path }, signal)),
       async () => {
         const preconditions = { apiVersion: "v1", kind: "DeleteOptions", preconditions: guard };
         await api.requestJson({ method: "DELETE", path, body: preconditions }, signal);
@@ -82,6 +94,16 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
     ], random)();
     if (random.float() < READ_BACK) await elsewhere.requestObject({ method: "GET", path }, signal);
   });
+}
+
+/** Creates the namespaces of the objects, which another client may have done. */
+async function createNamespaces(api: ApiClient, signal: AbortSignal): Promise<void> {
+  for (const name of NAMESPACES) {
+    const body = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
+    await api.requestObject({ method: "POST", path: "/api/v1/namespaces", body }, signal).catch((error: unknown) => {
+      if (!isAppError(error, "already_exists")) throw error;
+    });
+  }
 }
 
 /** Reads until the signal fires: the newest state, an old one, one at a revision, page by page, and selected objects. */
@@ -117,9 +139,14 @@ export async function runReader(
       async () => {
         const { resourceVersion } = revision;
         const query = resourceVersion === undefined ? {} : { resourceVersion };
-        await api.requestObject({ method: "GET", path: withQuery(`${CONFIG_MAPS_PATH}/${name}`, query) }, signal);
+        const path = `${toConfigMapsPath(pick(NAMESPACES, random))}/${name}`;
+        await api.requestObject({ method: "GET", path: withQuery(path, query) }, signal);
       },
-      () => readPages(options, api, { ...selector, ...revision, ...(limit === "" ? {} : { limit }) }, signal),
+      () => {
+        const collection = pick([CONFIG_MAPS_PATH, ...NAMESPACES.map(toConfigMapsPath)], random);
+        const query = { ...selector, ...revision, ...(limit === "" ? {} : { limit }) };
+        return readPages(options, api, collection, query, signal);
+      },
     ], random)();
   });
 }
@@ -128,12 +155,13 @@ export async function runReader(
 async function readPages(
   { clock, random }: StormClientOptions,
   api: ApiClient,
+  collection: string,
   query: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<void> {
   let page = query;
   while (true) {
-    const { metadata } = await api.requestList({ method: "GET", path: withQuery(CONFIG_MAPS_PATH, page) }, signal);
+    const { metadata } = await api.requestList({ method: "GET", path: withQuery(collection, page) }, signal);
     if (metadata.continue === undefined || metadata.continue === "") return;
     const { resourceVersion: _first, resourceVersionMatch: _match, ...rest } = query;
     page = { ...rest, continue: metadata.continue };

@@ -15,6 +15,9 @@ import { isRecord } from "../../core/lib/record.ts";
 /** The name of the file in the folder of a run. */
 export const HISTORY_FILE = "history.jsonl";
 
+/** The time for which a server keeps changes (`server/storage/memory/journaled_storage.ts`), the promise of `keptMs`. */
+export const KEPT_MS = 300_000;
+
 /** One line of a history. */
 export type HistoryRecord =
   | RecordedStart

@@ -1,12 +1,18 @@
 /**
- * Steals credentials, revokes them while the server is killed, and uses them for the rest of the storm: none may be accepted
- * after its revocation was acknowledged. Each victim is a node that bootstraps, opens a watch, and renews its certificate in
- * the moment of the revocation. The client code is the real one.
+ * Steals credentials, revokes them while the server is killed, and uses them at once and for the rest of the storm: none may
+ * be accepted after its revocation was acknowledged. Each victim is a bootstrap token, a token of a service account, or a
+ * node that bootstraps with a token of its own, opens a watch, and renews its certificate in the moment of the revocation.
+ * The client code is the real one.
  */
-import { createApiClient, withQuery } from "../../client/objects/api.ts";
+import { join } from "node:path";
+import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
+import { formatBootstrapToken, generateBootstrapToken } from "../../core/bootstrap/token.ts";
+import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret } from "../../core/bootstrap/token_secret.ts";
+import { UP_TOKEN_GROUP } from "../../cli/commands/token/flags.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { Clock, Random } from "../../core/ports.ts";
@@ -29,6 +35,8 @@ export interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
   readonly calmSinceMs: (openedMs: number) => number;
   /** The disk of the victims. */
   readonly files: FilePort;
+  /** Whether the servers issue tokens of service accounts. */
+  readonly hasServiceAccounts: boolean;
   /** How much longer the pauses between two uses and between two revocations are than in a storm. */
   readonly pace: number;
 }
@@ -56,10 +64,32 @@ interface Stolen {
   readonly what: string;
   /** A connection that was open before the revocation. */
   readonly earlier: TlsTransport;
-  readonly life: Life;
+  readonly open: () => Promise<TlsTransport>;
   /** The elapsed time of the clock from which on it must be refused. */
   readonly refusedFromMs: number;
 }
+
+/** A credential that is stolen, and what will be revoked. */
+interface Victim {
+  readonly what: string;
+  readonly target: RevocationTarget;
+  readonly open: () => Promise<TlsTransport>;
+  /** The node whose certificate it is; absent for a token. */
+  readonly life?: Life;
+}
+
+/** How victims are chosen: by what is stolen of them, and by what is revoked of that. */
+const VICTIMS = [
+  "certificate node",
+  "certificate user",
+  "certificate serial",
+  "certificate token",
+  "bootstrap token",
+  "bootstrap group",
+  "bootstrap user",
+] as const;
+const ACCOUNTS = ["account user", "account group"] as const;
+type VictimKind = typeof VICTIMS[number] | typeof ACCOUNTS[number];
 
 /** The longest pause between two uses of a revoked credential, and between two revocations. */
 const USE_PAUSE_MS = 200;
@@ -73,30 +103,26 @@ const RENEWAL_MS = 1_000;
 const WATCH_ENDS_WITHIN_MS = 4_000;
 const WATCH_ENDS_WITHIN_REVOCATIONS = 4;
 const MANY_RENEWALS = 100;
+/** The token in a bootstrap kubeconfig. */
+const TOKEN_LINE = /(token: )"?[a-z0-9]{6}\.[a-z0-9]{16}"?/;
 const UNAUTHORIZED = 401;
 const TOO_MANY_REQUESTS = 429;
 
 export function createRevoker(options: RevokerOptions): Revoker {
-  const { clock, random, connect, cluster, graceMs, calmSinceMs, files, pace, onFault } = options;
+  const { clock, random, connect, cluster, graceMs, calmSinceMs, files, pace, hasServiceAccounts, onFault } = options;
+  const { clientCertificate: _certificate, clientKey: _key, ...anonymous } = cluster;
   const stolen: Stolen[] = [];
   const counts = { revocations: 0, refusals: 0, endedWatches: 0 };
 
-  async function revokeNext(number: number, signal: AbortSignal): Promise<void> {
-    const life = beginLife({ ...options, onStored: () => {}, onFault: () => {} }, number, files);
-    await untilDone(() => life.bootstrap(signal), options, signal);
-    const { serialNumber } = await life.getLeaf();
-    const kinds: readonly RevocationTarget[] = [
-      { kind: "node", value: life.nodeName },
-      { kind: "user", value: `system:node:${life.nodeName}` },
-      { kind: "serial", value: serialNumber },
-    ];
-    const target = kinds[Math.floor(random.float() * kinds.length)]!;
-    const earlier = await life.open();
+  async function revokeNext(api: ApiClient, number: number, signal: AbortSignal): Promise<void> {
+    const victim = await createVictim(api, pickVictim(), number, signal);
+    const { target, open, life } = victim;
+    const earlier = await open();
     const openedMs = clock.elapsedMs();
-    const watch = startWatch(earlier, clock, signal);
+    const watch = life === undefined ? undefined : startWatch(earlier, clock, signal);
     // A renewal has another serial number, so that only the other kinds of revocation cover it.
     const renewal = new AbortController();
-    const renewing = target.kind === "serial"
+    const renewing = life === undefined || target.kind === "serial"
       ? Promise.resolve()
       : life.renew((done) => done >= MANY_RENEWALS, AbortSignal.any([signal, renewal.signal])).catch(() => {});
     await clock.sleep(random.float() * RENEWAL_MS, signal).catch(() => {});
@@ -104,34 +130,125 @@ export function createRevoker(options: RevokerOptions): Revoker {
     await untilDone(
       () => {
         requestedMs = clock.elapsedMs();
-        return revoke(target, signal);
+        return revoke(api, target, signal);
       },
       options,
       signal,
     );
     if (signal.aborted) return;
     const acknowledgedMs = clock.elapsedMs();
+    const what = `${victim.what}, revoked by its ${target.kind}`;
+    const one: Stolen = { what, earlier, open, refusedFromMs: acknowledgedMs + graceMs };
+    // The first use is the next thing that happens.
+    const used = use(one, false, signal);
     const withinMs = Math.round(
       WATCH_ENDS_WITHIN_MS + WATCH_ENDS_WITHIN_REVOCATIONS * (acknowledgedMs - requestedMs),
     );
     counts.revocations++;
+    await used.catch(() => {});
     await clock.sleep(random.float() * RENEWAL_MS, signal).catch(() => {});
     renewal.abort();
     await renewing;
-    const what = `the certificate of ${life.nodeName}, revoked by its ${target.kind}`;
-    stolen.push({ what, earlier, life, refusedFromMs: acknowledgedMs + graceMs });
-    void assertEnds(watch, `the watch with ${what}`, { openedMs, acknowledgedMs, withinMs }, signal);
+    stolen.push(one);
+    if (watch !== undefined) {
+      void assertEnds(watch, `the watch with ${what}`, { openedMs, acknowledgedMs, withinMs }, signal);
+    }
   }
 
-  /** Creates the Revocation; it may be there already when an earlier answer was lost. */
-  async function revoke(target: RevocationTarget, signal: AbortSignal): Promise<void> {
-    await using transport = await connect(cluster);
-    const body = createRevocation(target, { reason: "certificateHold", message: "stolen" });
-    const path = "/apis/tlsboot/v1alpha1/revocations";
-    await createApiClient(transport, { clock }).requestJson({ method: "POST", path, body }, signal)
-      .catch((error: unknown) => {
-        if (!isAppError(error, "already_exists")) throw error;
-      });
+  function pickVictim(): VictimKind {
+    const kinds = [...VICTIMS, ...hasServiceAccounts ? ACCOUNTS : []];
+    return kinds[Math.floor(random.float() * kinds.length)]!;
+  }
+
+  async function createVictim(api: ApiClient, kind: VictimKind, number: number, signal: AbortSignal): Promise<Victim> {
+    const name = `${options.name}-${number}`;
+    if (kind === "account user" || kind === "account group") return await createAccount(api, kind, name, signal);
+    const token = generateBootstrapToken(random);
+    const group = `system:bootstrappers:${name}`;
+    const { metadata, ...secret } = createTokenSecret({
+      token,
+      usages: BOOTSTRAP_TOKEN_USAGES,
+      groups: [UP_TOKEN_GROUP, group],
+      description: "",
+    });
+    await ensure(api, "/api/v1/namespaces/kube-system/secrets", {
+      ...{ apiVersion: "v1", kind: "Secret", metadata, ...secret },
+    }, signal);
+    const text = formatBootstrapToken(token);
+    const bearer = {
+      what: `the bootstrap token of ${name}`,
+      open: () => connect({ ...anonymous, token: new Secret(text) }),
+    };
+    if (kind === "bootstrap token") return { ...bearer, target: { kind: "token", value: token.id } };
+    if (kind === "bootstrap group") return { ...bearer, target: { kind: "group", value: group } };
+    if (kind === "bootstrap user") {
+      return { ...bearer, target: { kind: "user", value: `system:bootstrap:${token.id}` } };
+    }
+    const bootstrapKubeconfig = join(options.folder, `${name}.kubeconfig`);
+    const shared = await files.readText(options.bootstrapKubeconfig) ?? "";
+    await files.writeAtomic(bootstrapKubeconfig, shared.replace(TOKEN_LINE, `$1${text}`), 0o600);
+    const life = beginLife({ ...options, bootstrapKubeconfig, onStored: () => {}, onFault: () => {} }, number, files);
+    await untilDone(() => life.bootstrap(signal), options, signal);
+    const { serialNumber } = await life.getLeaf();
+    const targets: Readonly<Record<typeof kind, RevocationTarget>> = {
+      "certificate node": { kind: "node", value: life.nodeName },
+      "certificate user": { kind: "user", value: `system:node:${life.nodeName}` },
+      "certificate serial": { kind: "serial", value: serialNumber },
+      "certificate token": { kind: "token", value: token.id },
+    };
+    return { what: `the certificate of ${life.nodeName}`, target: targets[kind], open: () => life.open(), life };
+  }
+
+  /** Creates a service account in a namespace of its own, whose group no other account has. */
+  async function createAccount(
+    api: ApiClient,
+    kind: typeof ACCOUNTS[number],
+    name: string,
+    signal: AbortSignal,
+  ): Promise<Victim> {
+    const accounts = `/api/v1/namespaces/${name}/serviceaccounts`;
+    await ensure(api, "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } }, signal);
+    await ensure(api, accounts, { apiVersion: "v1", kind: "ServiceAccount", metadata: { name } }, signal);
+    let token = "";
+    await untilDone(
+      async () => {
+        const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
+        const request = { method: "POST", path: `${accounts}/${name}/token`, body } as const;
+        const answer = await api.requestJson(request, signal) as {
+          readonly status?: { readonly token?: string };
+        };
+        token = answer.status?.token ?? "";
+      },
+      options,
+      signal,
+    );
+    return {
+      what: `the token of service account ${name}`,
+      open: () => connect({ ...anonymous, token: new Secret(token) }),
+      target: kind === "account user"
+        ? { kind: "user", value: `system:serviceaccount:${name}:${name}` }
+        : { kind: "group", value: `system:serviceaccounts:${name}` },
+    };
+  }
+
+  /** Creates an object while the server is away; it may be there already when an earlier answer was lost. */
+  async function ensure(api: ApiClient, path: string, body: object, signal: AbortSignal): Promise<void> {
+    await untilDone(() => create(api, path, body, signal), options, signal);
+  }
+
+  async function create(api: ApiClient, path: string, body: object, signal: AbortSignal): Promise<void> {
+    await api.requestJson({ method: "POST", path, body }, signal).catch((error: unknown) => {
+      if (!isAppError(error, "already_exists")) throw error;
+    });
+  }
+
+  async function revoke(api: ApiClient, target: RevocationTarget, signal: AbortSignal): Promise<void> {
+    const body = createRevocation(target, {
+      reason: "certificateHold",
+      message: "stolen",
+      includeCertificates: target.kind === "token",
+    });
+    await create(api, "/apis/tlsboot/v1alpha1/revocations", body, signal);
   }
 
   async function assertEnds(
@@ -153,9 +270,10 @@ export function createRevoker(options: RevokerOptions): Revoker {
   }
 
   /** Presents a revoked credential, over a new connection or the one from before. */
-  async function use({ what, earlier, life, refusedFromMs }: Stolen, isNew: boolean, signal: AbortSignal) {
-    await clock.sleep(Math.max(0, refusedFromMs - clock.elapsedMs()), signal);
-    const transport = isNew ? await life.open() : earlier;
+  async function use({ what, earlier, open, refusedFromMs }: Stolen, isNew: boolean, signal: AbortSignal) {
+    const waitMs = refusedFromMs - clock.elapsedMs();
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
+    const transport = isNew ? await open() : earlier;
     try {
       const username = await requestUsername(createApiClient(transport, { clock }), signal);
       onFault(`${what}, was accepted as ${username}, over ${isNew ? "a new connection" : "the earlier connection"}`);
@@ -178,8 +296,10 @@ export function createRevoker(options: RevokerOptions): Revoker {
   }
 
   async function revokeForEver(signal: AbortSignal): Promise<void> {
+    await using transport = await connect(cluster);
+    const api = createApiClient(transport, { clock });
     for (let number = 0; !signal.aborted; number++) {
-      await revokeNext(number, signal).catch((error: unknown) => {
+      await revokeNext(api, number, signal).catch((error: unknown) => {
         if (signal.aborted || isTransient(error) || (options.areClocksSet && isSkewed(error))) return;
         onFault(`revoker: ${getErrorMessage(error)}`);
       });

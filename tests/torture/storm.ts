@@ -13,14 +13,23 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { CONFIG_MAPS_PATH, REQUESTS_PATH, runApprover, runReader, runWriter, SELECTED } from "./clients.ts";
+import {
+  CONFIG_MAPS_PATH,
+  NAMESPACES,
+  REQUESTS_PATH,
+  runApprover,
+  runReader,
+  runWriter,
+  SELECTED,
+  toConfigMapsPath,
+} from "./clients.ts";
 import { createTortureCleaner } from "./cleaner.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { createSettableClock, type SettableClock } from "./clock_steps.ts";
 import { type FaultCounts, type FaultKind, Faults, findMissingFaults, formatFaults } from "./faults.ts";
 import { createLoneInstance } from "./lone_instance.ts";
 import { startNode } from "./node.ts";
-import { createHistoryWriter, HISTORY_FILE, type HistoryWriter, toHistoryTime } from "./history.ts";
+import { createHistoryWriter, HISTORY_FILE, type HistoryWriter, KEPT_MS, toHistoryTime } from "./history.ts";
 import { createObserver, type Observe } from "./observed.ts";
 import { findRegisterFaults, RegisterAudit } from "./register_audit.ts";
 import { createRevoker, type RevocationCounts, type Revoker } from "./revoker.ts";
@@ -59,13 +68,16 @@ export interface StormReport extends LedgerCounts, InstanceCounts, RevocationCou
 }
 
 const RECORDS_PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
-/** The history that a server keeps, as `server/storage/storage.ts` promises it. */
-const KEPT_MS = 300_000;
 /** Some connections of most watchers begin with all objects; two watchers select objects that start and stop to match. */
 const WATCHERS = [
   ...[0, 0, 0.3].map((streams, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH, streams })),
   { name: "records", path: RECORDS_PATH, streams: 0.2 },
   ...[0, 0.3].map((streams, index) => ({ name: `config-maps-${index}`, path: CONFIG_MAPS_PATH, streams })),
+  ...NAMESPACES.map((namespace) => ({
+    name: `config-maps-${namespace}`,
+    path: toConfigMapsPath(namespace),
+    streams: 0.1,
+  })),
   ...[0, 0.3].map((streams, index) => ({
     ...{ name: `selected-${index}`, path: CONFIG_MAPS_PATH, streams, labelSelector: SELECTED },
   })),
@@ -284,6 +296,7 @@ class Storm {
       graceMs: this.#options.servers === 1 ? 0 : REFUSED_WITHIN_MS,
       calmSinceMs: () => this.#faults.calmSinceMs(),
       files: createFilePort(),
+      hasServiceAccounts: true,
       pace: 1,
       random: createRandom(300),
       onFault,
@@ -344,13 +357,16 @@ class Storm {
   /** Waits until every watcher of whole collections has seen the last write of each, so that none can be missed unseen. */
   async #awaitWatchers(cluster: ResolvedCluster): Promise<void> {
     await this.#ask(cluster, "write a last time", async (api, signal) => {
-      const metadata = { name: `last-${this.#ledger.newest}` };
-      const body = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { write: metadata.name } };
-      await api.requestObject({ method: "POST", path: CONFIG_MAPS_PATH, body }, signal);
+      for (const namespace of NAMESPACES) {
+        const metadata = { name: `last-${this.#ledger.newest}` };
+        const body = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { write: metadata.name } };
+        await api.requestObject({ method: "POST", path: toConfigMapsPath(namespace), body }, signal);
+      }
     });
     const deadline = this.#clock.elapsedMs() + SETTLE_WITHIN_MS;
-    for (const path of [CONFIG_MAPS_PATH, REQUESTS_PATH, RECORDS_PATH]) {
-      const watchers = this.#watchers.filter((watcher) => watcher.path === path && watcher.isWhole);
+    const whole = this.#watchers.filter(({ isWhole }) => isWhole);
+    for (const path of new Set(whole.map((watcher) => watcher.path))) {
+      const watchers = whole.filter((watcher) => watcher.path === path);
       const listing = await this.#ask(cluster, `list ${path}`, (api, signal) => listAll(api, path, {}, signal));
       const last = Math.max(
         ...listing.items.map(({ metadata }) => Number(metadata.resourceVersion)),
