@@ -14,7 +14,12 @@ import {
   withText,
 } from "./der.ts";
 import { type NameConstraints, parseNameConstraints } from "./name_constraints.ts";
-import { type AlternativeNames, parseAlternativeNames, SUBJECT_ALT_NAME_OID } from "./subject_alternative_names.ts";
+import {
+  type AlternativeNames,
+  GENERAL_NAME_TAG,
+  parseAlternativeNames,
+  SUBJECT_ALT_NAME_OID,
+} from "./subject_alternative_names.ts";
 
 /** Object identifiers of the extensions that we write. */
 export const EXTENSION_OID = {
@@ -27,8 +32,11 @@ export const EXTENSION_OID = {
   extendedKeyUsage: "2.5.29.37",
 } as const;
 
-/** CRL distribution points, policies and policy mappings do not affect verification, so critical ones are accepted. */
-const IGNORED: ReadonlySet<string> = new Set(["2.5.29.31", "2.5.29.32", "2.5.29.33"]);
+/** Extensions whose form is checked, as Go does, although their contents do not affect verification. */
+const CRL_DISTRIBUTION_POINTS = "2.5.29.31";
+const AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
+/** Policies and policy mappings do not affect verification, so critical ones are accepted. */
+const IGNORED: ReadonlySet<string> = new Set(["2.5.29.32", "2.5.29.33"]);
 
 /** The contents of the known extensions. */
 export interface ExtensionFacts extends AlternativeNames {
@@ -83,6 +91,8 @@ export function parseExtensions(list: Bytes | undefined): ExtensionFacts {
 }
 
 const NONE: readonly string[] = Object.freeze([]);
+/** The tag of `distributionPoint`, and of `fullName` in it (RFC 5280 §4.2.1.13). */
+const NAME_TAG = contextTag(0, true);
 
 /** Adds one extension to the facts; false when the extension is unknown. */
 function readExtension(facts: Draft, oid: string, critical: boolean, value: Bytes): boolean {
@@ -119,8 +129,38 @@ function readExtension(facts: Draft, oid: string, critical: boolean, value: Byte
     case EXTENSION_OID.extendedKeyUsage:
       facts.extendedKeyUsages = withText("x509: invalid extended key usages", () => readExtendedKeyUsages(value));
       return true;
+    case CRL_DISTRIBUTION_POINTS:
+      checkDistributionPoints(value);
+      return true;
+    case AUTHORITY_INFO_ACCESS:
+      if (critical) throw new DerError("x509: authority info access incorrectly marked critical");
+      withText("x509: invalid authority info access", () => checkAuthorityInfoAccess(value));
+      return true;
     default:
       return IGNORED.has(oid);
+  }
+}
+
+function checkDistributionPoints(value: Bytes): void {
+  const points = withText(
+    "x509: invalid CRL distribution points",
+    () => new DerReader(value).enter(TAG.sequence, "CRLDistributionPoints"),
+  );
+  while (!points.isAtEnd()) {
+    withText("x509: invalid CRL distribution point", () => {
+      const name = points.enter(TAG.sequence, "DistributionPoint").readOptional(NAME_TAG)?.enter();
+      const uris = name?.enter(NAME_TAG, "fullName");
+      while (uris?.isNext(GENERAL_NAME_TAG.uri) === true) uris.readAny();
+    });
+  }
+}
+
+function checkAuthorityInfoAccess(value: Bytes): void {
+  const descriptions = new DerReader(value).enter(TAG.sequence, "AuthorityInfoAccessSyntax");
+  while (!descriptions.isAtEnd()) {
+    const description = descriptions.enter(TAG.sequence, "AccessDescription");
+    decodeOid(description.read(TAG.oid, "accessMethod").content);
+    if (description.isNext(GENERAL_NAME_TAG.uri)) description.readAny();
   }
 }
 

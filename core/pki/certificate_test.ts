@@ -15,7 +15,8 @@ import {
   unwrap,
 } from "../../tests/support/test_authority.ts";
 import { parseCertificate, parseCertificates, verifyCertificateSignature } from "./certificate.ts";
-import { encodeSequence } from "./der_writer.ts";
+import { parseExtensions } from "./certificate_extensions.ts";
+import { encodeOctetString, encodeOid, encodeSequence, encodeTrue, encodeValue } from "./der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { parseCertificationRequest } from "./pkcs10.ts";
@@ -172,6 +173,48 @@ for (
     const authority = await createTestAuthority();
     const plan = planTestLeaf(authority.privateKey, edit);
     await assert.rejects(issueCertificate(plan, authority, Uint8Array.of(1)), { code: "invalid", message });
+  });
+}
+
+const POINTS = "2.5.29.31";
+const ACCESS = "1.3.6.1.5.5.7.1.1";
+const uriName = encodeValue(0x86, new TextEncoder().encode("http://h/"));
+const inName = (...parts: readonly Uint8Array[]) => encodeValue(0xa0, ...parts);
+const method = encodeOid("1.3.6.1.5.5.7.48.1");
+for (
+  const { name, oid, value, critical = false, want } of [
+    { name: "a distribution point", oid: POINTS, value: encodeSequence(encodeSequence(inName(inName(uriName)))) },
+    { name: "a critical one", oid: POINTS, value: encodeSequence(encodeSequence()), critical: true },
+    { name: "no list of points", oid: POINTS, value: uriName, want: "invalid CRL distribution points" },
+    { name: "no point", oid: POINTS, value: encodeSequence(uriName), want: "invalid CRL distribution point" },
+    {
+      name: "a point without a full name",
+      oid: POINTS,
+      value: encodeSequence(encodeSequence(inName(uriName))),
+      want: "invalid CRL distribution point",
+    },
+    { name: "an access", oid: ACCESS, value: encodeSequence(encodeSequence(method, uriName)) },
+    {
+      name: "a critical access",
+      oid: ACCESS,
+      value: encodeSequence(),
+      critical: true,
+      want: "authority info access incorrectly marked critical",
+    },
+    {
+      name: "an access without a method",
+      oid: ACCESS,
+      value: encodeSequence(encodeSequence(uriName)),
+      want: "invalid authority info access",
+    },
+    { name: "no list of accesses", oid: ACCESS, value: method, want: "invalid authority info access" },
+  ]
+) {
+  test(`parseExtensions() ${want === undefined ? "accepts" : "refuses"} ${name}, as Go does`, () => {
+    const flag = critical ? [encodeTrue()] : [];
+    const list = encodeSequence(encodeOid(oid), ...flag, encodeOctetString(value));
+    if (want === undefined) assert.deepEqual(parseExtensions(list).unknownCriticalExtensions, []);
+    else assert.throws(() => parseExtensions(list), { message: `x509: ${want}` });
   });
 }
 

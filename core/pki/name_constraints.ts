@@ -78,8 +78,10 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
   for (const { key, texts } of kinds) comparisons += texts.length * (permitted[key].length + excluded[key].length);
   if (comparisons > MAX_COMPARISONS) return "too many name constraints";
   for (const { key, what, texts, comparable } of kinds) {
-    if (permitted[key].length === 0 && excluded[key].length === 0) continue;
+    const isConstrained = permitted[key].length > 0 || excluded[key].length > 0;
     for (const text of texts) {
+      // Go also refuses a URI that it cannot compare below a CA that constrains other kinds of names alone.
+      if (!isConstrained && (key !== "uris" || readHostOfUri(text) !== undefined)) continue;
       const name = comparable(text);
       if (name === undefined) return `${what} "${text}" cannot be matched against constraints`;
       if (permitted[key].length > 0 && !permitted[key].some((subtree) => matches(key, name, subtree, false))) {
@@ -137,12 +139,18 @@ function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
     name.slice(1) === subtree.slice(subtree.indexOf("."));
 }
 
-/** Extracts the host of a URI; undefined for an address or no host, which constraints cannot express. */
+/** Extracts the host of a URI that is compared with constraints on URIs, which must be a domain. */
 function hostOfUri(text: string): string | undefined {
-  const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(text)?.[1];
-  const host = authority?.slice(authority.lastIndexOf("@") + 1).replace(/:\d*$/, "").toLowerCase();
-  if (host === undefined || host.startsWith("[") || parseIpAddress(host) !== undefined) return undefined;
-  return isDomain(host) ? host : undefined;
+  const host = readHostOfUri(text);
+  return host !== undefined && isDomain(host) ? host : undefined;
+}
+
+/** Reads the host of a URI; undefined for an address or no host, which constraints cannot express. */
+function readHostOfUri(text: string): string | undefined {
+  const authority = /^(?:[A-Za-z][A-Za-z0-9+.-]*:)?\/\/([^/?#]*)/.exec(text)?.[1] ?? "";
+  const host = authority.slice(authority.lastIndexOf("@") + 1).toLowerCase();
+  const name = host.replace(/:\d*$/, "");
+  return host === "" || name.startsWith("[") || parseIpAddress(name) !== undefined ? undefined : name;
 }
 
 /** Parses a mailbox; the part before the last `@` is compared unchanged, the domain in lower case. */

@@ -75,6 +75,10 @@ for (
     [permit({ uris: ["example.org"] }), { uris: ["https://192.0.2.1/"] }, "cannot be matched"],
     [permit({ uris: ["example.org"] }), { uris: ["https://[::1]/"] }, "cannot be matched"],
     [permit({ uris: ["example.org"] }), { uris: ["urn:example:org"] }, "cannot be matched"],
+    [EXAMPLE, { uris: ["urn:example:org"] }, 'URI "urn:example:org" cannot be matched'],
+    [EXAMPLE, { uris: ["https://10.0.0.1/"] }, "cannot be matched"],
+    [EXAMPLE, { uris: ["https://[::1]:443/"] }, "cannot be matched"],
+    [EXAMPLE, { uris: ["https://a_b:443/"] }, undefined],
   ] as readonly (readonly [NameConstraints, Partial<AlternativeNames>, string | undefined])[]
 ) {
   const about = JSON.stringify([constraints, names], (_, value) => value?.length === 0 ? undefined : value);

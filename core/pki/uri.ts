@@ -44,7 +44,7 @@ export function parseUri(text: string): ParsedUri {
   const slash = hasAuthority ? hierarchy.indexOf("/", 2) : 0;
   const authority = !hasAuthority ? "" : hierarchy.slice(0, slash < 0 ? undefined : slash);
   const path = hasAuthority && slash < 0 ? "" : hierarchy.slice(slash);
-  const hostFault = hasAuthority ? findAuthorityFault(authority.slice(2)) : undefined;
+  const hostFault = hasAuthority ? findAuthorityFault(authority.slice(2), /^https?:$/.test(start)) : undefined;
   if (hostFault !== undefined) return fail(hostFault);
   const host = authority.slice(2).split("@").at(-1) ?? "";
   if (host !== "" && !isHostName(host)) {
@@ -70,7 +70,8 @@ function withFragment(text: string, fragment: string, fail: (why: string) => Par
   return { text: escaped === "" ? text : `${text}#${escaped}` };
 }
 
-function findAuthorityFault(authority: string): string | undefined {
+/** Finds the fault of an authority. Go allows several colons in the hosts of databases, but not in those of web servers. */
+function findAuthorityFault(authority: string, isWeb: boolean): string | undefined {
   const at = authority.lastIndexOf("@");
   if (at >= 0 && !/^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/.test(authority.slice(0, at))) {
     return "net/url: invalid userinfo";
@@ -78,7 +79,7 @@ function findAuthorityFault(authority: string): string | undefined {
   const host = authority.slice(at + 1);
   const bracket = host.startsWith("[") ? host.lastIndexOf("]") : undefined;
   if (bracket === -1) return "missing ']' in host";
-  const colon = bracket === undefined ? host.lastIndexOf(":") : bracket + 1;
+  const colon = bracket !== undefined ? bracket + 1 : isWeb ? host.indexOf(":") : host.lastIndexOf(":");
   const port = colon < 0 ? "" : host.slice(colon);
   if (port !== "" && !/^:[0-9]*$/.test(port)) return `invalid port ${JSON.stringify(port)} after host`;
   const escape = BAD_ESCAPE.exec(host);

@@ -20,6 +20,8 @@ for (
     { text: "1a:c", want: /first path segment in URL cannot contain colon$/ },
     { text: "http://h/%zz", want: /invalid URL escape "%zz"$/ },
     { text: "http://h:port/", want: /invalid port ":port" after host$/ },
+    { text: "https://a.example.org::0/", want: /invalid port "::0" after host$/ },
+    { text: "postgres://a,b:1,c:2/", want: "postgres://a,b:1,c:2/" },
     { text: "http://[::1/", want: /missing '\]' in host$/ },
     { text: "http://h\n/", want: /invalid control character in URL$/ },
     { text: "http://a..b/", want: /^x509: cannot parse URI "http:\/\/a\.\.b\/": invalid domain$/ },

@@ -260,6 +260,22 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
   { name: "domains do not bind addresses", want: "accept", ...below(constrained(["DNS:example.org"])) },
   { name: "an excluded domain that is another", want: "accept", ...below(constrained([], ["DNS:example.com"])) },
   { name: "a name that ends like the domain", want: "refuse", ...below(constrained(["DNS:1.example.org"])) },
+  {
+    name: "a URI without a host, below a CA that constrains domains",
+    want: "refuse",
+    // OpenSSL does not compare URIs with constraints on domains.
+    node: "accept",
+    ...below(constrained(["DNS:example.org"]), { extensions: [alternativeNames(`DNS:${HOST}`, "URI:urn:a:b")] }),
+  },
+  {
+    name: "a URI of an address, below a CA that constrains domains",
+    want: "refuse",
+    // OpenSSL does not compare URIs with constraints on domains.
+    node: "accept",
+    ...below(constrained(["DNS:example.org"]), {
+      extensions: [alternativeNames(`DNS:${HOST}`, "URI:https://127.0.0.1/")],
+    }),
+  },
   { name: "another domain is permitted", want: "refuse", ...below(constrained(["DNS:example.com"])) },
   { name: "the domain is excluded", want: "refuse", ...below(constrained([], ["DNS:example.org"])) },
   { name: "permitted, and excluded below", want: "refuse", ...below(constrained(["DNS:org"], ["DNS:example.org"])) },

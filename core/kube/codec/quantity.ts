@@ -44,12 +44,14 @@ interface Quantity {
 }
 
 function readQuantity(text: string): Quantity {
-  const match = FORM.exec(text.trim());
+  const trimmed = text.trim();
+  const match = FORM.exec(trimmed);
   const [, sign = "", whole = "", fraction = "", unit = ""] = match ?? [];
   const digits = `${whole}${fraction}`;
-  if (digits === "" || digits.length > MAX_DIGITS) {
-    throw new DecodeError(describeFault(text.trim().slice(0, MAX_DIGITS)));
+  if (trimmed === "" || match === null || digits.length > MAX_DIGITS) {
+    throw new DecodeError(describeFault(trimmed.slice(0, MAX_DIGITS)));
   }
+  // Go takes a unit or a sign without digits for 0.
   const scaled = scale(BigInt(digits), fraction.length, unit);
   const magnitude = unit.endsWith("i") && scaled > MAX ? MAX : scaled;
   return { whole, fraction, unit, amount: sign === "-" ? -magnitude : magnitude };

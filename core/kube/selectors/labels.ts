@@ -288,14 +288,19 @@ interface Token {
 
 const MARKS = "=!(),><";
 const SPACES = " \t\r\n";
+const NUL = "\u0000";
+const SEPARATORS = MARKS + SPACES + NUL;
 
-/** Splits a text into tokens, the last of which is `end`. A NUL character ends the text, as it does upstream. */
-function tokenize(source: string): readonly Token[] {
-  const text = source.split("\u0000", 1)[0] ?? "";
+/**
+ * Splits a text into tokens, the last of which is `end`. As upstream, a NUL character behind a token separates it from the
+ * next one, and in any other place ends the text.
+ */
+function tokenize(text: string): readonly Token[] {
   const tokens: Token[] = [];
   let position = 0;
   while (position < text.length) {
     const character = text.charAt(position);
+    if (character === NUL) break;
     if (SPACES.includes(character)) {
       position += 1;
       continue;
@@ -303,6 +308,7 @@ function tokenize(source: string): readonly Token[] {
     const token = MARKS.includes(character) ? scanMark(text, position) : scanWord(text, position);
     tokens.push(token);
     position += token.text.length;
+    if (text.charAt(position) === NUL) position += 1;
   }
   tokens.push({ kind: "end", text: "" });
   return tokens;
@@ -318,7 +324,7 @@ function scanMark(text: string, position: number): Token {
 
 function scanWord(text: string, position: number): Token {
   let end = position;
-  while (end < text.length && !MARKS.includes(text.charAt(end)) && !SPACES.includes(text.charAt(end))) end += 1;
+  while (end < text.length && !SEPARATORS.includes(text.charAt(end))) end += 1;
   const word = text.slice(position, end);
   return { kind: word === "in" || word === "notin" ? word : "identifier", text: word };
 }
