@@ -51,19 +51,23 @@ function readQuantity(text: string): Quantity {
   if (trimmed === "" || match === null || digits.length > MAX_DIGITS) {
     throw new DecodeError(describeFault(trimmed.slice(0, MAX_DIGITS)));
   }
-  // Go takes a unit or a sign without digits for 0.
+  // Go takes a sign or a unit without digits for 0, except units that its int64 does not hold.
+  if (digits === "" && (unit.endsWith("i") ? /^[PE]i$/.test(unit) : getPowerOfTen(unit) < -9)) {
+    throw new DecodeError("unable to parse numeric part of quantity");
+  }
   const scaled = scale(BigInt(digits), fraction.length, unit);
   const magnitude = unit.endsWith("i") && scaled > MAX ? MAX : scaled;
   return { whole, fraction, unit, amount: sign === "-" ? -magnitude : magnitude };
 }
 
 /**
- * Reports whether Go keeps the text unchanged: that of a short decimal number that has no larger fitting unit,
- * including `+5` and `1E3`.
+ * Reports whether Go keeps the text unchanged: that of a short number that has no larger fitting unit, including `+5`, `1E3`
+ * and `+1Gi`.
  */
 function isKept(whole: string, fraction: string, unit: string): boolean {
-  if (unit.endsWith("i")) return false;
   const shifted = `${whole.replace(/^0+/, "") || "0"}${fraction}`;
+  const binary = BINARY_UNITS.indexOf(unit);
+  if (binary > 0) return fraction === "" && shifted.length + 3 * binary <= 14 && (BigInt(shifted) & 7n) !== 0n;
   const power = getPowerOfTen(unit) - fraction.length;
   return shifted.length <= MAX_INT64_DIGITS && power >= -9 && power % 3 === 0 && !/^0|000$/.test(shifted);
 }
@@ -89,7 +93,7 @@ function getPowerOfTen(unit: string): number {
 function printDecimal(amount: bigint, exponentForm: boolean): string {
   let value = amount;
   let unit = 0;
-  while (unit < DECIMAL_UNITS.length - 1 && value % 1000n === 0n) {
+  while ((exponentForm || unit < DECIMAL_UNITS.length - 1) && value % 1000n === 0n) {
     value /= 1000n;
     unit++;
   }

@@ -35,6 +35,9 @@ const FORMS: readonly (readonly [string, string])[] = [
   ["+", "0"],
   ["E3", "0"],
   [".", "0"],
+  ["+1Gi", "+1Gi"],
+  ["+8Gi", "8Gi"],
+  ["1E31", "10e30"],
   ["1024", "1024"],
   ["2048Mi", "2Gi"],
 ];
@@ -49,6 +52,12 @@ for (const text of ["", "abc", "1Zi", "..5", "1,5", "1KI", "1".repeat(1_000_000)
     assert.throws(() => canonicalQuantity(text), {
       message: "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
     });
+  });
+}
+
+for (const text of ["Pi", "+Ei", "e-10"]) {
+  test(`canonicalQuantity() finds no number in ${text}`, () => {
+    assert.throws(() => canonicalQuantity(text), { message: "unable to parse numeric part of quantity" });
   });
 }
 

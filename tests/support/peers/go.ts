@@ -96,6 +96,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("soak", "./cmd/soak"),
   kubernetes("chainjudge", "./cmd/chainjudge"),
   kubernetes("proxychoice", "./cmd/proxychoice"),
+  kubernetes("valuejudge", "./cmd/valuejudge"),
   kubernetes("promcheck", "./cmd/promcheck"),
   kubernetes("criserver", "./cmd/criserver"),
   kubernetes("podcertificates", "./cmd/podcertificates"),

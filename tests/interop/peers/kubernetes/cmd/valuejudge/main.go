@@ -1,0 +1,60 @@
+// Command valuejudge parses texts as Kubernetes does. It reads one JSON object a line from standard input, with the kind
+// of a value (duration, quantity or labels) and a text. It writes the value as a line of JSON, or null when the text is
+// refused: a duration in nanoseconds, a quantity in canonical form, and whether labels can be selected.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"log"
+	"os"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+type question struct {
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+func main() {
+	log.SetFlags(0)
+	input := json.NewDecoder(bufio.NewReader(os.Stdin))
+	output := json.NewEncoder(os.Stdout)
+	for input.More() {
+		var asked question
+		if err := input.Decode(&asked); err != nil {
+			log.Fatal(err)
+		}
+		if err := output.Encode(parse(asked)); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// parse returns nil for a text that is refused.
+func parse(asked question) *string {
+	var value string
+	var err error
+	switch asked.Kind {
+	case "duration":
+		var parsed time.Duration
+		parsed, err = time.ParseDuration(asked.Text)
+		value = strconv.FormatInt(int64(parsed), 10)
+	case "quantity":
+		var parsed resource.Quantity
+		parsed, err = resource.ParseQuantity(asked.Text)
+		value = parsed.String()
+	case "labels":
+		_, err = labels.Parse(asked.Text)
+	default:
+		log.Fatalf("no kind of values is called %q", asked.Kind)
+	}
+	if err != nil {
+		return nil
+	}
+	return &value
+}

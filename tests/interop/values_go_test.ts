@@ -1,0 +1,87 @@
+/** Durations, quantities and label selectors that are mutated from a constant seed, before the parsers of Go and apimachinery. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { canonicalQuantity } from "../../core/kube/codec/quantity.ts";
+import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { parseDuration } from "../../core/lib/duration.ts";
+import { mutate } from "../fuzz/mutate.ts";
+import { decodeText, encodeText } from "../fuzz/target.ts";
+import { runProgram } from "../support/child.ts";
+import { peerPath } from "../support/peers/go.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+
+const SEED = 4711;
+const COUNT = 1_500;
+const MAX_BYTES = 60;
+/**
+ * Leaves out exponents with which apimachinery runs for minutes, which are reduced here (docs/engineering/architecture.md),
+ * and spaces around a text, which the JSON decoders of both sides remove from quantities.
+ */
+function isComparable(text: string): boolean {
+  return !/[eE][+-]?\d{3,}/.test(text) && text === text.trim();
+}
+
+interface Kind {
+  readonly kind: string;
+  readonly seeds: readonly string[];
+  readonly words: readonly string[];
+  /** The value as the judge writes it; undefined when it is refused. */
+  readonly parse: (text: string) => string | undefined;
+  /** The value of the judge in the same form. */
+  readonly convert?: (value: string) => string;
+}
+
+const KINDS: readonly Kind[] = [
+  {
+    kind: "duration",
+    seeds: ["10m", "1h30m0.5s", "-1.5h", "+5s", ".5s", "1µs", "2562047h47m16.854775807s", "9223372036854775807ns", "0"],
+    words: ["ns", "us", "µs", "μs", "ms", "s", "m", "h", ".", "-", "0", "9", "constructor", "1e3"],
+    parse(text) {
+      const parsed = parseDuration(text);
+      return parsed.ok ? String(parsed.value + 0) : undefined;
+    },
+    convert: (nanoseconds) => String(Number(nanoseconds) / 1e6 + 0),
+  },
+  {
+    kind: "quantity",
+    seeds: ["250m", "1Gi", "1.5", "-3k", "1e3", "1E3", "+7M", "1024Mi", "0.1n", "999999999999999999", "12E", "8Ei"],
+    words: ["n", "u", "m", "k", "M", "Ki", "Gi", "Ei", "E", "e", "e-3", ".", "-", "+", "0", "000", "constructor"],
+    parse(text) {
+      try {
+        return canonicalQuantity(text);
+      } catch {
+        return undefined;
+      }
+    },
+  },
+  {
+    kind: "labels",
+    seeds: ["a=b", "a in (b,c),d", "!x", "a notin (),b!=c", "x>1,y<2", "k8s.io/a==b", "a\u0000=b"],
+    words: ["=", "==", "!=", "!", "(", ")", ",", "in", "notin", ">", "<", " ", "\u0000", "a/", "constructor"],
+    parse: (text) => (parseLabelSelector(text).ok ? "" : undefined),
+  },
+];
+
+for (const { kind, seeds, words, parse, convert = (value: string) => value } of KINDS) {
+  test(`${kind}: Go gives the same verdict and value for ${COUNT} texts`, async () => {
+    const pool = { random: createSeededRandom(SEED), inputs: seeds.map(encodeText), words };
+    const mutated = Array.from(
+      { length: COUNT },
+      (_, index) => decodeText(mutate(pool, pool.inputs[index % seeds.length]!, MAX_BYTES)).toWellFormed(),
+    );
+    const texts = [...new Set([...seeds, ...mutated])].filter((text) => isComparable(text));
+    const stdin = texts.map((text) => JSON.stringify({ kind, text })).join("\n");
+    const { code, stdout, stderr } = await runProgram(peerPath("valuejudge"), [], { stdin });
+    assert.equal(code, 0, stderr);
+    const answers = stdout.trim().split("\n").map((line): string | null => JSON.parse(line));
+    assert.equal(answers.length, texts.length);
+    const differences = texts.flatMap((text, index) => {
+      const [ours, answer] = [parse(text), answers[index]];
+      const theirs = typeof answer === "string" ? convert(answer) : undefined;
+      return ours === theirs ? [] : [`${JSON.stringify(text)}: ${ours}, Go: ${theirs}`];
+    });
+    assert.deepEqual(differences, []);
+    const accepted = answers.filter((answer) => answer !== null).length;
+    assert.ok(accepted > texts.length / 20 && accepted < texts.length, `${accepted} of ${texts.length} are accepted`);
+  });
+}
