@@ -167,6 +167,15 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
     request: { ...podRequests, verb: "watch", fieldSelector: onNode("n1") },
     want: true,
   },
+  ...["list", "watch"].map((verb) => ({
+    name: `${verb}s the requests of the pods of all other nodes`,
+    request: {
+      ...podRequests,
+      verb,
+      fieldSelector: [{ field: "spec.nodeName", operator: "!=", value: "n1" } as const],
+    },
+    want: "can only list/watch podcertificaterequests with nodeName field selector",
+  })),
   {
     name: "lists the requests of another node's pods",
     request: { ...podRequests, verb: "list", fieldSelector: onNode("n2") },
