@@ -20,7 +20,7 @@ test("openRegister() logs each certificate of an unknown user once, also one tha
   const logger = createMemoryLogger();
   const authority = await createSigningCa();
   const deps = { clock, random: createSeededRandom(), logger, files: createFilePort() };
-  const options = { storage, authority: () => authority, retentionMs: 1e12, earlierFile };
+  const options = { storage, authority: () => authority, retentionMs: 1e12, earlierFile, audit: undefined };
   const opened = await openRegister(options, deps as unknown as Parameters<typeof openRegister>[1]);
   const listWarnings = () =>
     logger.entries.filter(({ message }) => message.includes("does not say for whom")).map(({ fields }) => fields);

@@ -101,16 +101,14 @@ for (
       name: "a name that another machine holds",
       options: FIRST,
       more: { token: TOKEN, ...register(N7) },
-      want:
-        "a machine that calls itself node n7, with the token abc123 that was made 120m ago, asks for a client " +
+      want: "a machine that calls itself node n7, with the token abc123 that was made 120m ago, asks for a client " +
         "certificate of that node, for one year",
     },
     {
       name: "a name whose certificate has expired",
       options: FIRST,
       more: { token: TOKEN, ...register({ ...N7, notAfter: "2026-03-01T12:00:00Z" }) },
-      want:
-        "node n7, with the token abc123 that was made 120m ago, asks for another client certificate, for one year",
+      want: "node n7, with the token abc123 that was made 120m ago, asks for another client certificate, for one year",
     },
     {
       name: "a renewal",

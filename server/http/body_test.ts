@@ -237,7 +237,7 @@ for (const isDeclared of [true, false]) {
       const headers = isDeclared ? { "content-length": `${length}` } : {};
       const body = new Blob([new Uint8Array(length)]).stream();
       const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
-      return readBody({ request, seat: undefined, isTimedOut: false });
+      return readBody({ request, seat: undefined, isTimedOut: false, beginSteps: () => {} });
     };
     assert.equal((await read(MAX_BODY_BYTES)).length, MAX_BODY_BYTES);
     await assert.rejects(

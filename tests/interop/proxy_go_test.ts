@@ -5,12 +5,26 @@ import { findProxy } from "../../core/lib/proxy.ts";
 import { runProgram } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
 
-const PROXIES = ["http://proxy.example:3128", "https://anna:x@proxy.example:444", "proxy.example:3128", "10.0.0.1:80", ""];
+const PROXIES = [
+  "http://proxy.example:3128",
+  "https://anna:x@proxy.example:444",
+  "proxy.example:3128",
+  "10.0.0.1:80",
+  "",
+];
 const NAMES = ["example", "api.example", "apiexample", "localhost", "a.localhost", "xn--bcher-kva.example"];
 const ADDRESSES = ["10.1.2.3", "127.0.0.1", "127.1.2.3", "0.0.0.0", "[::1]", "[fd12::1]", "[::ffff:10.1.2.3]"];
 const ENTRIES = [
   ...["", "*", ".", "..", "*.", "example", "EXAMPLE", ".example", "*.example", "*.*.example", "*example", "ample"],
-  ...["bücher.example", ".bücher.example", "example.", "exam ple", "api.example/", "https://api.example", "a.localhost"],
+  ...[
+    "bücher.example",
+    ".bücher.example",
+    "example.",
+    "exam ple",
+    "api.example/",
+    "https://api.example",
+    "a.localhost",
+  ],
   ...["10.1.2.3", "10.1.2", "010.1.2.3", "::ffff:10.1.2.3", "fd12::1", "[fd12::1]", "fd12:0::1", "fd12::1%eth0"],
   ...["10.0.0.0/8", "10.9.9.9/8", "10.1.2.3/32", "10.0.0.0/33", "10.0.0.0/", "0.0.0.0/0", "::/0", "fd00::/8"],
   ...["::ffff:10.0.0.0/104", "fd00::/129", "example/8"],
@@ -20,7 +34,10 @@ const PORTS = ["", ":443", ":6443", ":", ":x"];
 test("the same proxy as in Go is chosen for every server", async () => {
   const servers = [...NAMES, ...ADDRESSES].flatMap((host) => [`https://${host}`, `https://${host}:6443`]);
   const entries = ENTRIES.flatMap((entry) => PORTS.map((port) => entry + port));
-  const lists = [...entries, ...entries.map((entry, index) => ` ${entry} ,\t${entries[(index * 7) % entries.length]},`)];
+  const lists = [
+    ...entries,
+    ...entries.map((entry, index) => ` ${entry} ,\t${entries[(index * 7) % entries.length]},`),
+  ];
   const questions = [
     ...PROXIES.flatMap((httpsProxy) => servers.map((url) => ({ httpsProxy, noProxy: "", url }))),
     ...lists.flatMap((noProxy) => servers.map((url) => ({ httpsProxy: "http://proxy.example:3128", noProxy, url }))),
