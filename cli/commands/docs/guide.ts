@@ -49,7 +49,7 @@ function searchGuides(word: string): readonly string[] {
 /** Formats a page for the terminal: without comments and pictures, and with links as what can be read here. */
 function formatGuide(page: string): string {
   return page
-    .replace(/^[ ]*<!--[^]*?-->\n\n?/gm, "")
+    .replace(/^ *<!--[^<]*?-->\n\n?/gm, "")
     .replace(/^!\[[^[\]]*\]\([^()\s]+\)\n\n?/gm, "")
     .replace(/\[([^[\]]+)\]\(([^()\s]+)\)/g, (_, label: string, target: string) => formatLink(label, target));
 }
