@@ -69,6 +69,7 @@ export {
   createNodeWatch,
   type CsrIndex,
   type EvidenceSources,
+  type HeldLimits,
   type NodeWatch,
   type NodeWatchOptions,
   type PolicySettings,

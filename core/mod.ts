@@ -446,6 +446,8 @@ export type {
   RevocationSpec,
   RevocationStatus,
 } from "./kube/tlsboot_v1alpha1.ts";
+export type { HttpProxy } from "./lib/proxy.ts";
+export type { HeldRequests } from "./approval/request_states.ts";
 export type { RecoveryRefusal } from "./bootstrap/node_recovery.ts";
 export type { IdentifiedUser } from "./register/identity.ts";
 export type { CertificateDescription } from "./register/record.ts";

@@ -162,5 +162,11 @@ export type { PublishedCrls } from "./http/crl.ts";
 export type { NodeRecovery, NodeRecoveryLimits } from "./node_recovery.ts";
 export type { Register } from "./register/register.ts";
 export type { Revocations } from "./revocation/revocations.ts";
-export type { LastSeal, NewestCertificate, RegisterHead, RegisterIndex } from "./register/index.ts";
+export type {
+  LastSeal,
+  NewestCertificate,
+  RegisterHead,
+  RegisterIndex,
+  UnidentifiedCertificate,
+} from "./register/index.ts";
 export type { RevocationResourceDeps } from "./registry/revocations.ts";

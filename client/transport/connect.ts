@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
-import { findProxy, type Proxy } from "../../core/lib/proxy.ts";
+import { findProxy, type HttpProxy } from "../../core/lib/proxy.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
@@ -97,7 +97,7 @@ export function createConnector(options: ConnectOptions): Connect {
 export function chooseProxy(
   { server, proxy }: Pick<ResolvedCluster, "server" | "proxy">,
   env: ConnectOptions["env"] = {},
-): Proxy | undefined {
+): HttpProxy | undefined {
   const url = URL.parse(server);
   if (proxy !== undefined || url === null) return proxy;
   const found = findProxy(url, env);

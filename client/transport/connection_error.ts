@@ -1,5 +1,5 @@
 /** Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`. */
-import type { Proxy } from "../../core/lib/proxy.ts";
+import type { HttpProxy } from "../../core/lib/proxy.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
@@ -19,7 +19,7 @@ export function toConnectionError(
   error: unknown,
   server: URL,
   tlsName: string,
-  proxy?: Pick<Proxy, "origin">,
+  proxy?: Pick<HttpProxy, "origin">,
 ): AppError {
   if (error instanceof AppError) return error;
   const code = findErrorCode(error);

@@ -6,7 +6,7 @@ import { versions } from "node:process";
 import { isIP, type Socket } from "node:net";
 import { connect, type ConnectionOptions, getCACertificates } from "node:tls";
 import type { Secret } from "../../core/lib/brand.ts";
-import type { Proxy } from "../../core/lib/proxy.ts";
+import type { HttpProxy } from "../../core/lib/proxy.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
 import { findAlgorithmError, findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
@@ -41,7 +41,7 @@ export interface TlsTransportOptions {
   /** Returns the bearer token; called before each request. */
   readonly token?: () => Promise<Secret<string> | undefined>;
   /** The proxy through which the server is reached; by default the server is reached directly. */
-  readonly proxy?: Proxy;
+  readonly proxy?: HttpProxy;
   readonly userAgent: string;
   /** Used to report an expired serving certificate with its times, instead of only an untrusted one. */
   readonly clock?: Clock;
@@ -172,7 +172,7 @@ function createAgent(checkServerIdentity: ServerIdentityCheck): Agent {
 }
 
 /** Makes an agent reach its servers through a proxy. */
-function useProxy(agent: Agent, proxy: Proxy, limits: Pick<TunnelOptions, "caPem" | "timeoutMs">): void {
+function useProxy(agent: Agent, proxy: HttpProxy, limits: Pick<TunnelOptions, "caPem" | "timeoutMs">): void {
   agent.createConnection = (given, callback) => {
     // The types know neither that the options are those of the request nor that an error comes without a socket.
     const options = given as ConnectionOptions & Pick<TunnelOptions, "signal">;
@@ -278,7 +278,7 @@ function joinHeaders(answer: IncomingMessage): Readonly<Record<string, string>> 
 /** How a serving certificate is read. */
 export interface FindCertificateOptions {
   readonly tlsServerName?: string | undefined;
-  readonly proxy?: Proxy | undefined;
+  readonly proxy?: HttpProxy | undefined;
   readonly timeoutMs: number;
 }
 

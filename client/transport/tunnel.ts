@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates } from "node:tls";
 import { AppError, type AppErrorOptions, getErrorMessage } from "../../core/errors.ts";
-import type { Proxy } from "../../core/lib/proxy.ts";
+import type { HttpProxy } from "../../core/lib/proxy.ts";
 
 /** The end of a tunnel, and its limits. */
 export interface TunnelOptions {
@@ -23,7 +23,7 @@ const MAX_ANSWER_BYTES = 16_384;
  * Opens a tunnel to a server. AppError `unreachable` names the server and the proxy, never the user of the proxy; it is
  * retryable unless the proxy wants other credentials.
  */
-export function openTunnel(proxy: Proxy, options: TunnelOptions): Promise<Socket> {
+export function openTunnel(proxy: HttpProxy, options: TunnelOptions): Promise<Socket> {
   const { host, port, timeoutMs, signal } = options;
   const target = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return new Promise((resolve, reject) => {
@@ -80,14 +80,14 @@ const WRONG_USER = {
   retryable: false,
 };
 
-function connectProxy({ host, port, isTls }: Proxy, caPem: string | undefined): Socket {
+function connectProxy({ host, port, isTls }: HttpProxy, caPem: string | undefined): Socket {
   if (!isTls) return connectPlain({ host, port });
   const ca = [...getCACertificates("system"), ...(caPem === undefined ? [] : [caPem])];
   return connectTls({ host, port, ca, minVersion: "TLSv1.2" });
 }
 
 function createProxyError(
-  proxy: Proxy,
+  proxy: HttpProxy,
   target: string,
   what: string,
   rest: AppErrorOptions,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { parseProxyUrl, type Proxy } from "../../core/lib/proxy.ts";
+import { type HttpProxy, parseProxyUrl } from "../../core/lib/proxy.ts";
 import type { TransportResponse } from "../../core/ports.ts";
 import { startFakeApi } from "../../tests/support/fake_api.ts";
 import { startHttpProxy } from "../../tests/support/http_proxy.ts";
@@ -20,7 +20,7 @@ async function startServer() {
   return Object.assign(api, { url: api.server.replace("127.0.0.1", HOST) });
 }
 
-function parse(url: string): Proxy {
+function parse(url: string): HttpProxy {
   const proxy = parseProxyUrl(url);
   assert.ok(proxy.ok);
   return proxy.value;

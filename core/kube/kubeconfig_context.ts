@@ -1,6 +1,6 @@
 /** Resolves a context of a kubeconfig and validates it (client-go `clientcmd/validation.go`). */
 import type { Secret } from "../lib/brand.ts";
-import { parseProxyUrl, type Proxy } from "../lib/proxy.ts";
+import { type HttpProxy, parseProxyUrl } from "../lib/proxy.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { joinPath } from "./file_path.ts";
 import type { Kubeconfig, KubeconfigCluster, KubeconfigUser } from "./kubeconfig.ts";
@@ -18,7 +18,7 @@ export interface ResolvedCluster {
   readonly ca?: PemSource;
   readonly insecureSkipTlsVerify: boolean;
   readonly tlsServerName?: string;
-  readonly proxy?: Proxy;
+  readonly proxy?: HttpProxy;
   readonly token?: Secret<string>;
   /** The absolute path of a file that holds the token. */
   readonly tokenFile?: string;

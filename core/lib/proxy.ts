@@ -8,7 +8,7 @@ import { formatCidr, formatIpAddress, isWithin, parseCidr, parseIpAddress, witho
 import { err, ok, type Result } from "./result.ts";
 
 /** An HTTP proxy that opens tunnels (RFC 9110, CONNECT). */
-export interface Proxy {
+export interface HttpProxy {
   /** Its URL without user name and password, as messages name it. */
   readonly origin: string;
   readonly isTls: boolean;
@@ -23,7 +23,7 @@ export interface Proxy {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Parses the URL of a proxy. The error does not quote it, because it may contain a password. */
-export function parseProxyUrl(text: string): Result<Proxy, string> {
+export function parseProxyUrl(text: string): Result<HttpProxy, string> {
   const url = URL.parse(text);
   if (url === null) return err("it is not a URL: want http://host:port or https://host:port");
   if (url.protocol !== "http:" && url.protocol !== "https:") {
@@ -62,7 +62,7 @@ function toAuthorization({ username, password }: URL): string | undefined {
  * loopback address, or in NO_PROXY. Lower-case names are read where the upper-case ones are empty. Unlike in Go, a
  * proxy that cannot be parsed is an error, because a direct connection would be a surprise.
  */
-export function findProxy(server: URL, env: Environment): Result<Proxy | undefined, string> {
+export function findProxy(server: URL, env: Environment): Result<HttpProxy | undefined, string> {
   const given = env["HTTPS_PROXY"] || env["https_proxy"] || "";
   if (given === "" || !needsProxy(server, env["NO_PROXY"] || env["no_proxy"] || "")) return ok(undefined);
   const proxy = parseProxyUrl(given.includes("://") ? given : `http://${given}`);
