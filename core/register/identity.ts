@@ -88,7 +88,7 @@ function parseRecordedIdentity(identifies: unknown): IdentifiedUser | undefined 
 }
 
 /** The end of a subject that was cut in the file from which a record was migrated (`toSubjectLabel`). */
-const CUT = /… [0-9a-f]{64}$/;
+const CUT = /\u2026 [0-9a-f]{64}$/;
 
 /** Reads the user from the subject of a record as `formatName` wrote it; undefined for any other text. */
 export function readSubjectText(
