@@ -109,6 +109,11 @@ for (
   });
 }
 
+test("decideHold() holds a request with the key of an expired certificate when another key has a valid one", async () => {
+  const expired = createCertificate({ publicKeyFingerprint: await ownKey(), notAfter: NOW });
+  assert.equal((await decide(found(expired, createCertificate()))).kind, "found");
+});
+
 for (
   const { name, edit, attribute } of [
     { name: "OU=ok", edit: { organizationalUnits: ["ok"] }, attribute: "OU=ok" },
