@@ -99,7 +99,7 @@ for (
     const explained = await tlsboot("approver", "explain", `first-${name}`);
     assert.equal(explained.code, 3);
     assert.ok(explained.stdout.includes(`left pending: ${why}`), explained.stdout);
-    await succeed("approve", `first-${name}`);
+    await succeed("approve", `first-${name}`, "--yes");
     await untilIssued(`first-${name}`);
     const { status } = await findRecord(`first-${name}`);
     assert.deepEqual(status.identifies, { username: `system:node:${name}`, groups: ["system:nodes"] });
@@ -131,7 +131,7 @@ for (
   test(`revoke ${target} covers a certificate whose subject has an empty value`, async () => {
     const name = target.replace("/", "-");
     await submit(name, subject, { signerName: signerName ?? "kubernetes.io/kube-apiserver-client" });
-    await succeed("approve", name);
+    await succeed("approve", name, "--yes");
     await untilIssued(name);
     const done = await succeed("revoke", target);
     assert.equal(done.stdout, `${target} revoked: 1 certificate affected\n`);
