@@ -2,7 +2,7 @@
 import type { FilePort } from "../../../client/files.ts";
 import type { Connect } from "../../../client/transport/connect.ts";
 import type { Finding } from "../../../core/doctor/finding.ts";
-import type { SeenCertificate } from "../../../core/doctor/formats.ts";
+import type { SeenCertificate } from "../../../core/doctor/textfile.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 

@@ -14,7 +14,7 @@ import type { SecretFile, SecretFolder } from "../../../core/doctor/secrets.ts";
 import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../../core/pki/keys.ts";
 import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
-import type { SeenCertificate } from "../../../core/doctor/formats.ts";
+import type { SeenCertificate } from "../../../core/doctor/textfile.ts";
 import { type ExamineDeps, showPath } from "./examine.ts";
 
 /** Certificates, keys and kubeconfigs are much smaller; databases and logs are larger or have other names. */

@@ -37,9 +37,9 @@ const DOCTOR_FLAGS = {
   }),
   output: choiceFlag({
     short: "o",
-    choices: ["table", "json", "tap", "textfile"],
+    choices: ["table", "json", "textfile"],
     default: "table",
-    summary: "Output format: a table, JSON, the Test Anything Protocol, or a textfile of Prometheus' node exporter.",
+    summary: "Output format: a table, JSON, or a textfile of Prometheus' node exporter.",
   }),
   out: fileFlag({
     isCommandLineOnly: true,

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { countFindings } from "../../../core/doctor/finding.ts";
-import { formatTap, formatTextfile } from "../../../core/doctor/formats.ts";
+import { formatTextfile } from "../../../core/doctor/textfile.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -58,7 +58,7 @@ export async function run(
 }
 
 function format(
-  { output, strict }: Settings<DoctorFlags>,
+  { output }: Settings<DoctorFlags>,
   { findings, certificates, unreadable }: Examined,
   { uncheckedTargets, io }: { readonly uncheckedTargets: number; readonly io: Io },
 ): string {
@@ -67,8 +67,6 @@ function format(
       return formatFindingTable(findings);
     case "json":
       return formatFindingJson(findings);
-    case "tap":
-      return formatTap(findings, strict);
     case "textfile":
       return formatTextfile({
         findings,

@@ -1,40 +1,7 @@
-/** The output formats of `tlsboot doctor` for other programs: TAP, and the textfile of Prometheus' node exporter. */
+/** The textfile of Prometheus' node exporter that `tlsboot doctor` writes. */
 import type { CertificateFacts } from "../pki/certificate.ts";
 import type { DistinguishedName } from "../pki/names.ts";
 import { countFindings, type Finding } from "./finding.ts";
-
-/**
- * Formats findings in version 14 of the Test Anything Protocol (testanything.org). Warnings are `not ok` with the directive
- * TODO, which a harness reports without failing; with `isStrict` they fail, too.
- */
-export function formatTap(findings: readonly Finding[], isStrict: boolean): string {
-  const lines = findings.flatMap(({ check, target, severity, message, fix }, index) => {
-    const isOk = severity === "ok" || severity === "skipped";
-    const title = `${isOk ? "ok" : "not ok"} ${index + 1} - ${escapeTap(`${target}: ${check}`)}`;
-    const directive = severity === "skipped"
-      ? ` # SKIP ${escapeTap(message)}`
-      : severity === "warning" && !isStrict
-      ? ` # TODO ${escapeTap(message)}`
-      : "";
-    if (isOk) return [title + directive];
-    return [
-      title + directive,
-      "  ---",
-      `  severity: ${severity}`,
-      // JSON strings are YAML, whatever is in them.
-      `  message: ${JSON.stringify(message)}`,
-      ...(fix === undefined ? [] : [`  fix: ${JSON.stringify(fix)}`]),
-      "  ...",
-    ];
-  });
-  return ["TAP version 14", `1..${findings.length}`, ...lines, ""].join("\n");
-}
-
-/** Escapes a description: a `#` starts a directive. Line breaks would start another test. */
-function escapeTap(text: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are what is replaced
-  return text.replace(/[\x00-\x1f\x7f]/g, " ").replace(/[\\#]/g, "\\$&");
-}
 
 /** A certificate and the file that it is in, for the textfile. */
 export interface SeenCertificate {
