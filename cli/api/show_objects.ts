@@ -17,7 +17,6 @@ import type { Input } from "../framework/command.ts";
 import type { Flag } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { parseCustomColumns } from "../output/custom_columns.ts";
 import type { RequestFormat } from "../output/format.ts";
 import { createObjectPrinter, type ObjectFormat } from "../output/objects.ts";
 import { parseRowOrder, type RowOrder } from "../output/sort.ts";
@@ -110,11 +109,6 @@ function chooseForm({ kind, table }: ShownObjects, format: RequestFormat | undef
       return (connection, request) => showTables(connection, request, table);
     case "kubectl":
       return (connection, request) => showTables(connection, request, undefined);
-    case "custom-columns": {
-      const { columns, toCells } = parseCustomColumns(format.spec);
-      const own: OwnTable = { columns, toCells: (object) => toCells(withType(object, kind)) };
-      return (connection, request) => showTables(connection, request, own);
-    }
     default:
       return showObjectsAs(kind, format);
   }
@@ -146,7 +140,7 @@ async function showTables(
   const { kind, names, extendWide, isShown = () => true, refine = (rows) => rows, afterTable } = shown;
   const { output, noHeaders, watch } = input.settings;
   const isWide = output?.kind === "wide";
-  const isForPeople = own !== undefined && own === shown.table;
+  const isForPeople = own !== undefined;
   const isFitted = isForPeople && !isWide && io.stdout.isTerminal;
   const collection = formatCollectionPath(kind);
   const api = own === undefined ? createTableApi(connection.transport, io) : connection.api;

@@ -8,8 +8,7 @@ export type OutputFormat =
   | { readonly kind: "json" }
   | { readonly kind: "yaml" }
   | { readonly kind: "name" }
-  | { readonly kind: "jsonpath"; readonly template: string }
-  | { readonly kind: "custom-columns"; readonly spec: string };
+  | { readonly kind: "jsonpath"; readonly template: string };
 
 /** The formats of certificates: those of other objects, and a spreadsheet. */
 export type RecordFormat = OutputFormat | { readonly kind: "csv" };
@@ -17,15 +16,14 @@ export type RecordFormat = OutputFormat | { readonly kind: "csv" };
 /** The formats of requests: those of other objects, and kubectl's own table. */
 export type RequestFormat = OutputFormat | { readonly kind: "kubectl" };
 
-const NAMES = ["wide", "json", "yaml", "name", "jsonpath", "custom-columns"] as const;
-const TEMPLATES = ["jsonpath=TEMPLATE", "custom-columns=HEADING:PATH,..."];
+const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
 
 /** The flag `-o` of commands that show API objects. */
 export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputFormat>({
   short: "o",
   placeholder: "FORMAT",
   summary: "Output format; a table without it.",
-  completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", ...TEMPLATES] },
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", "jsonpath=TEMPLATE"] },
   parse: (text) => parseOutputFormat(text),
 });
 
@@ -34,7 +32,7 @@ export const RECORD_OUTPUT_FLAG: Flag<RecordFormat | undefined> = parsedFlag<Rec
   short: "o",
   placeholder: "FORMAT",
   summary: "Output format; a table without it.",
-  completion: { kind: "choices", choices: ["wide", "json", "yaml", "csv", "name", ...TEMPLATES] },
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "csv", "name", "jsonpath=TEMPLATE"] },
   parse: (text) => text === "csv" ? ok({ kind: "csv" }) : parseOutputFormat(text, [...NAMES, "csv"]),
 });
 
@@ -45,26 +43,8 @@ export const REQUEST_OUTPUT_FLAG: Flag<RequestFormat | undefined> = parsedFlag<R
   summary:
     "Output format. Without it, a table for people; wide cuts nothing and has more columns, kubectl is the table " +
     "of kubectl get csr.",
-  completion: { kind: "choices", choices: ["wide", "kubectl", "json", "yaml", "name", ...TEMPLATES] },
+  completion: { kind: "choices", choices: ["wide", "kubectl", "json", "yaml", "name", "jsonpath=TEMPLATE"] },
   parse: (text) => text === "kubectl" ? ok({ kind: "kubectl" }) : parseOutputFormat(text, [...NAMES, "kubectl"]),
-});
-
-/** The formats of tokens, which are objects of ours and not of the API. */
-export type TokenFormat = Exclude<OutputFormat, { readonly kind: "name" | "jsonpath" }>;
-
-/** The flag `-o` of the command that lists tokens. */
-export const TOKEN_OUTPUT_FLAG: Flag<TokenFormat | undefined> = parsedFlag<TokenFormat>({
-  short: "o",
-  placeholder: "FORMAT",
-  summary: "Output format. Without it, a table; wide adds columns. The paths of custom columns are those of -o json.",
-  completion: { kind: "choices", choices: ["wide", "json", "yaml", "custom-columns=HEADING:PATH,..."] },
-  parse: (text) => {
-    const valid = ["wide", "json", "yaml", "custom-columns"];
-    const format = parseOutputFormat(text, valid);
-    if (!format.ok) return format;
-    const { value } = format;
-    return value.kind === "name" || value.kind === "jsonpath" ? err(`want one of ${valid.join(", ")}`) : ok(value);
-  },
 });
 
 /** Parses the value of `-o`; `valid` are the formats that the error names. */
@@ -79,10 +59,6 @@ function parseOutputFormat(text: string, valid: readonly string[] = NAMES): Resu
       return value === ""
         ? err("want a template, as in jsonpath='{.status.certificate}'")
         : ok({ kind: known, template: value });
-    case "custom-columns":
-      return value === ""
-        ? err("want columns, as in custom-columns=NAME:.metadata.name,SIGNER:.spec.signerName")
-        : ok({ kind: known, spec: value });
     default:
       return rest.length > 0 ? err(`${known} takes no value`) : ok({ kind: known });
   }

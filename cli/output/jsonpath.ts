@@ -22,7 +22,7 @@ export function evaluateJsonPath(template: readonly TemplateNode[], value: unkno
   }).join("");
 }
 
-/** Parses a path as kubectl's `--sort-by` and custom columns take it: `{.metadata.name}`, `.metadata.name` or `metadata.name`. */
+/** Parses a path as kubectl's `--sort-by` takes it: `{.metadata.name}`, `.metadata.name` or `metadata.name`. */
 export function parseRelaxedPath(text: string): Path {
   const inner = /^\{(?<braced>[^{}]+)\}$|^(?<plain>[^{}]+)$/.exec(text.trim())?.groups;
   const path = (inner?.["braced"] ?? inner?.["plain"] ?? "").trim();
@@ -34,11 +34,6 @@ export function parseRelaxedPath(text: string): Path {
 /** Finds the values that a path leads to; none where a field is missing. */
 export function findPathValues(path: Path, value: unknown): readonly unknown[] {
   return walk(path, [value]);
-}
-
-/** Formats a value as `evaluateJsonPath` prints it: a text without quotes, anything else as JSON. */
-export function formatPathValue(value: unknown): string {
-  return printValue(value);
 }
 
 function walk(path: Path, from: readonly unknown[]): readonly unknown[] {

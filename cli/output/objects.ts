@@ -6,7 +6,7 @@ import { formatJson, formatSortedYaml } from "./structured.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
 
 /** A format that prints objects rather than table rows. */
-export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "wide" | "custom-columns" }>;
+export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "wide" }>;
 
 /** Prints a single object, or the objects of a list or of several names. */
 export interface ObjectPrinter {

@@ -189,7 +189,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     for (let tries = 0; await mayDo("viewer", "list csr"); tries++) assert.ok(tries < 50, "the right never ended");
   });
 
-  test(`tlsboot get csr prints what kubectl prints, in its form, in columns of one's own, and in order`, async () => {
+  test("tlsboot get csr prints what kubectl prints, in its forms and in order", async () => {
     const { folder, kubectl, adminKubeconfig } = cluster;
     for (const [name, expirationSeconds] of [["list-10", 7200], ["list-2", 86_400], ["list-1", 3600]] as const) {
       const csr = await buildCsr({
@@ -200,16 +200,16 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       });
       await kubectl.given({ stdin: JSON.stringify({ ...csr, status: undefined }) }).run("create", "-f", "-");
     }
-    const columns =
-      "custom-columns=NAME:.metadata.name,For how long:.spec.expirationSeconds,USES:.spec.usages[*],K:kind";
+    const fields = '{.metadata.name} {.spec.expirationSeconds} {.spec.usages[*]} {.kind}{"\\n"}';
+    const jsonpath = `jsonpath={range .items[*]}${fields}{end}`;
     for (
       const [flags, ours = []] of [
         [[], ["-o", "kubectl"]],
         [["--sort-by", ".metadata.name"], ["-o", "kubectl"]],
         [["--sort-by", "{.spec.expirationSeconds}", "--no-headers"], ["-o", "kubectl"]],
         [["--sort-by", "metadata.name", "-o", "name"]],
-        [["-o", columns]],
-        [["-o", columns, "--no-headers", "--sort-by", ".metadata.name"]],
+        [["-o", jsonpath]],
+        [["-o", jsonpath, "--sort-by", ".metadata.name"]],
       ] as const
     ) {
       const chosen = ["get", "csr", "-l", "test=lists", ...flags];

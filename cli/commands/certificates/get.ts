@@ -129,7 +129,7 @@ class RecordList {
     }
     if (sortBy !== "issued") this.#io.stdout.write(this.#printer.printPage(this.#sort(sorted)));
     this.#io.stdout.write(this.#printer.printEnd());
-    const isTable = output === undefined || output.kind === "wide" || output.kind === "custom-columns";
+    const isTable = output === undefined || output.kind === "wide";
     if (count === 0 && isTable && !watch) this.#io.stderr.write("No certificates found\n");
     return version;
   }

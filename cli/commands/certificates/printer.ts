@@ -1,6 +1,5 @@
 /** Prints certificates page by page, so that a long register neither waits for its end nor fills the memory. */
 import { RECORD_QUALIFIED_KIND } from "../../api/records.ts";
-import { parseCustomColumns } from "../../output/custom_columns.ts";
 import type { RecordFormat } from "../../output/format.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
 import { createTablePrinter, type TableOptions } from "../../output/table.ts";
@@ -17,7 +16,7 @@ export interface RecordPrinter {
 
 /**
  * Creates a printer. With `areSeparate` each object of JSON and YAML stands alone, as for a single certificate and for a
- * watch; else they become a List. Throws UsageError for an invalid jsonpath template or column.
+ * watch; else they become a List. Throws UsageError for an invalid jsonpath template.
  */
 export function createRecordPrinter(
   format: RecordFormat | undefined,
@@ -34,13 +33,6 @@ export function createRecordPrinter(
       const table = createTablePrinter({ ...options, isWide, ...(isWide || fitTo === undefined ? {} : { fitTo }) });
       const printPage = (rows: readonly RecordRow[]) =>
         rows.length === 0 ? "" : table.print(RECORD_TABLE_COLUMNS, rows.map(toTableRow));
-      return { printPage, printEnd: noEnd };
-    }
-    case "custom-columns": {
-      const { columns, toCells } = parseCustomColumns(given.spec);
-      const table = createTablePrinter({ isWide: false, hasHeader: tableOptions.hasHeader ?? true });
-      const printPage = (rows: readonly RecordRow[]) =>
-        rows.length === 0 ? "" : table.print(columns, rows.map(({ record }) => ({ cells: toCells(record) })));
       return { printPage, printEnd: noEnd };
     }
     case "csv": {

@@ -5,6 +5,7 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { LIST_FLAGS, NO_HEADERS_FLAG } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
+  choiceFlag,
   directoryFlag,
   durationFlag,
   fileFlag,
@@ -15,7 +16,6 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { TOKEN_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
 export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
@@ -133,7 +133,11 @@ export const tokenCreateCommand = defineCommand({
 
 const TOKEN_LIST_FLAGS = {
   ...API_FLAGS,
-  output: TOKEN_OUTPUT_FLAG,
+  output: choiceFlag({
+    short: "o",
+    choices: ["wide", "json", "yaml"],
+    summary: "Output format. Without it, a table; wide adds columns.",
+  }),
   sortBy: LIST_FLAGS.sortBy,
   noHeaders: NO_HEADERS_FLAG,
   showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),

@@ -6,7 +6,6 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { parseCustomColumns } from "../../output/custom_columns.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table.ts";
 
@@ -15,7 +14,6 @@ export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSig
   const { showSecrets, output, sortBy, noHeaders } = input.settings;
   // An invalid path is reported before any request is sent.
   const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
-  const custom = output?.kind === "custom-columns" ? parseCustomColumns(output.spec) : undefined;
   await using connection = await connect(input.settings, io);
   const tokens = await listTokens(connection.api, showSecrets, io.clock.now(), signal);
   const named = [...COLUMNS, ...WIDE_COLUMNS].map((column) =>
@@ -27,21 +25,18 @@ export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSig
     sortValues: named.map(({ toSortValue }) => toSortValue?.(token)),
   }));
   const rows = order?.sort(named, unsorted) ?? unsorted;
-  if (output?.kind === "json" || output?.kind === "yaml") {
-    writeStructured(rows.map(({ object }) => object), output.kind, io);
+  if (output === "json" || output === "yaml") {
+    writeStructured(rows.map(({ object }) => object), output, io);
     return EXIT.done;
   }
   if (tokens.length === 0) {
     io.stderr.write("No tokens found\n");
     return EXIT.done;
   }
-  const isWide = output?.kind === "wide";
+  const isWide = output === "wide";
   const fitTo = () => io.stdout.isTerminal && output === undefined ? io.stdout.columns : undefined;
   const printer = createTablePrinter({ isWide, hasHeader: !noHeaders, fitTo });
-  const text = custom === undefined
-    ? printer.print(named, rows)
-    : printer.print(custom.columns, rows.map(({ object }) => ({ cells: custom.toCells(object) })));
-  io.stdout.write(text);
+  io.stdout.write(printer.print(named, rows));
   return EXIT.done;
 }
 
