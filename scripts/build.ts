@@ -17,7 +17,8 @@ import { toCodeCacheName } from "./build/assets.ts";
 import { bundle, bundleScript, findAssets, writeBundle } from "./build/bundle.ts";
 import { canHaveCodeCache, writeCodeCaches } from "./build/code_cache.ts";
 import { writeExecutable } from "./build/executable.ts";
-import { findTargets, type Target, toFileName } from "./build/targets.ts";
+import type { Platform } from "./build/node_runtime.ts";
+import { findTargets, toFileName } from "./build/targets.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -33,7 +34,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function buildAll(targets: readonly Target[], folder: string, out: string): Promise<void> {
+async function buildAll(targets: readonly Platform[], folder: string, out: string): Promise<void> {
   const made = await bundle();
   const [program, scripts, loader, nothing] = ["program", "scripts", "loader.cjs", "nothing"].map((name) =>
     join(folder, name)

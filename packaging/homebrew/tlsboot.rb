@@ -4,10 +4,7 @@ class Tlsboot < Formula
   version "@version@"
   license "Apache-2.0"
 
-  on_macos do
-    url "@url@/tlsboot-@version@-darwin-arm64"
-    sha256 "@sha256:darwin-arm64@"
-  end
+  depends_on :linux
 
   on_linux do
     on_intel do

@@ -10,7 +10,6 @@
       files = {
         x86_64-linux = { target = "linux-x64"; sha256 = "@sha256:linux-x64@"; };
         aarch64-linux = { target = "linux-arm64"; sha256 = "@sha256:linux-arm64@"; };
-        aarch64-darwin = { target = "darwin-arm64"; sha256 = "@sha256:darwin-arm64@"; };
       };
       package = system: { target, sha256 }:
         let pkgs = nixpkgs.legacyPackages.${system};
@@ -21,8 +20,8 @@
           dontUnpack = true;
           # The program is carried behind its Node, where strip would cut it off.
           dontStrip = true;
-          nativeBuildInputs = pkgs.lib.optional pkgs.stdenv.isLinux pkgs.autoPatchelfHook;
-          buildInputs = pkgs.lib.optional pkgs.stdenv.isLinux pkgs.stdenv.cc.cc.lib;
+          nativeBuildInputs = [ pkgs.autoPatchelfHook ];
+          buildInputs = [ pkgs.stdenv.cc.cc.lib ];
           installPhase = ''
             install -D -m 755 $src $out/bin/tlsboot
             ln -s tlsboot $out/bin/kubectl-tlsboot

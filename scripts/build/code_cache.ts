@@ -3,12 +3,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { start } from "../../tests/support/child.ts";
 import { runQuietly } from "../processes.ts";
-import { ensureNode, hostPlatform, NODE_VERSIONS } from "./node_runtime.ts";
-import type { Target } from "./targets.ts";
+import { ensureNode, hostPlatform, type Platform } from "./node_runtime.ts";
 
-/** True where caches can be made: V8 takes them from its own version and processor only. */
-export function canHaveCodeCache({ platform, nodeVersion }: Target): boolean {
-  return platform === hostPlatform() && nodeVersion === NODE_VERSIONS[platform];
+/** Reports whether caches can be made for a target: V8 takes them from its own version and processor only. */
+export function canHaveCodeCache(target: Platform): boolean {
+  return target === hostPlatform();
 }
 
 /**

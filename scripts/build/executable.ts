@@ -5,16 +5,11 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { runQuietly } from "../processes.ts";
-import { ensureNode, hostPlatform, YOUNG_GENERATION_FLAG } from "./node_runtime.ts";
-import { signAdHoc } from "./macho_signature.ts";
-import { removePeSignature } from "./pe_signature.ts";
+import { ensureNode, type Platform, YOUNG_GENERATION_FLAG } from "./node_runtime.ts";
 import { stripElf } from "./strip_elf.ts";
-import { stripMacho } from "./strip_macho.ts";
-import type { Target } from "./targets.ts";
 
 /** Where Node looks for what it runs, and what says that there is something (`src/node_sea.cc`). */
 const RESOURCE = "NODE_SEA_BLOB";
-const MACHO_SEGMENT = "NODE_SEA";
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 export interface Parts {
@@ -25,16 +20,14 @@ export interface Parts {
 }
 
 /** Writes the executable of a target; what is made on the way goes to a folder. */
-export async function writeExecutable(target: Target, parts: Parts, folder: string, file: string): Promise<void> {
+export async function writeExecutable(target: Platform, parts: Parts, folder: string, file: string): Promise<void> {
   const blob = await writeBlob(target, parts, folder);
-  const node = await readFile(await ensureNode(target.platform, target.nodeVersion));
-  const made = join(folder, target.name);
-  await writeFile(made, withoutBallast(target, node));
+  const made = join(folder, target);
+  await writeFile(made, stripElf(await readFile(await ensureNode(target))));
   await runQuietly(await ensureNode(), [
     join(dirname(createRequire(import.meta.url).resolve("postject")), "cli.js"),
-    ...[made, RESOURCE, blob, "--sentinel-fuse", FUSE, "--macho-segment-name", MACHO_SEGMENT],
+    ...[made, RESOURCE, blob, "--sentinel-fuse", FUSE],
   ]);
-  if (target.format === "macho") await writeFile(made, signAdHoc(await readFile(made), "tlsboot"));
   await copyInPieces(made, file);
   await chmod(file, 0o755);
 }
@@ -49,11 +42,11 @@ async function copyInPieces(from: string, to: string): Promise<void> {
 }
 
 /**
- * The blob's form belongs to the version of Node, so that version makes it; it runs on the host. The blob has the path of
- * the loader as it is given here: relative to the folder, the path is the same in every build.
+ * The form of the blob depends on the version of Node, so the host's Node of that version writes it. The blob has the path
+ * of the loader as it is given here: relative to the folder, the path is the same in every build.
  */
-async function writeBlob(target: Target, parts: Parts, folder: string): Promise<string> {
-  const [config, output] = [join(folder, `${target.name}.json`), join(folder, `${target.name}.blob`)];
+async function writeBlob(target: Platform, parts: Parts, folder: string): Promise<string> {
+  const [config, output] = [join(folder, `${target}.json`), join(folder, `${target}.blob`)];
   await writeFile(
     config,
     JSON.stringify({
@@ -74,18 +67,6 @@ async function writeBlob(target: Target, parts: Parts, folder: string): Promise<
       assets: parts.assets,
     }),
   );
-  const node = await ensureNode(hostPlatform(), target.nodeVersion);
-  await runQuietly(node, ["--experimental-sea-config", config], { cwd: folder });
+  await runQuietly(await ensureNode(), ["--experimental-sea-config", config], { cwd: folder });
   return output;
-}
-
-function withoutBallast(target: Target, node: Uint8Array): Uint8Array {
-  switch (target.format) {
-    case "elf":
-      return stripElf(node);
-    case "pe":
-      return removePeSignature(node);
-    case "macho":
-      return stripMacho(node);
-  }
 }

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../processes.ts";
-import { findTargets, toFileName } from "./targets.ts";
+import { hostPlatform } from "./node_runtime.ts";
+import { toFileName } from "./targets.ts";
 
 /**
  * Returns the path of the released file for this machine. That is the file that `TLSBOOT_TEST_BINARY` names, or one that
@@ -13,5 +14,5 @@ export async function ensureReleasedFile(target: string, out: string): Promise<s
   const built = process.env["TLSBOOT_TEST_BINARY"];
   if (built !== undefined) return built;
   await runQuietly(process.execPath, ["run", "-A", "--no-check", "scripts/build.ts", "--target", target, "--out", out]);
-  return join(out, toFileName(findTargets("host")[0]!, TLSBOOT_VERSION));
+  return join(out, toFileName(hostPlatform(), TLSBOOT_VERSION));
 }

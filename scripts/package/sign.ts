@@ -21,8 +21,8 @@ import { createSbom, createSbomContent } from "../../cli/sbom/sbom.ts";
 import { parseMinisignKey, verifyMinisign } from "../../core/pki/minisign.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { readBuildFacts } from "../build/facts.ts";
-import { readNodeVersions } from "../build/node_runtime.ts";
-import { TARGETS, toFileName } from "../build/targets.ts";
+import { PLATFORMS, readNodeVersions } from "../build/node_runtime.ts";
+import { toFileName } from "../build/targets.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -70,10 +70,10 @@ const RECIPES = [join("packaging", "homebrew", "tlsboot.rb"), join("packaging", 
 async function renderRecipe(path: string, dist: string, url: string): Promise<string> {
   let text = (await readFile(path, "utf8")).replaceAll("@version@", TLSBOOT_VERSION).replaceAll("@url@", url);
   const built = await readdir(dist);
-  for (const target of TARGETS) {
+  for (const target of PLATFORMS) {
     const name = toFileName(target, TLSBOOT_VERSION);
     const sum = built.includes(name) ? await hashFile(join(dist, name)) : "0".repeat(64);
-    text = text.replaceAll(`@sha256:${target.name}@`, sum);
+    text = text.replaceAll(`@sha256:${target}@`, sum);
   }
   return text;
 }

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { PLATFORMS } from "../../scripts/build/node_runtime.ts";
 import { releasedFile } from "../support/binary/released.ts";
 
 const SHT_GNU_VERNEED = 0x6ffffffe;
@@ -14,7 +15,7 @@ const NEWEST = { GLIBC: "2.28", GLIBCXX: "3.4.21", CXXABI: "1.3.11" };
 
 const LIBRARIES = ["libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "libstdc++.so.6"];
 
-for (const name of ["linux-x64", "linux-arm64"]) {
+for (const name of PLATFORMS) {
   test(`the ${name} file needs glibc 2.28 and a libstdc++ of GCC 7, and nothing else`, async () => {
     const needed = neededVersions(await readFile(releasedFile(name)));
     const libraries = new Set(

@@ -1,10 +1,9 @@
 /** The released files that are tested: `deno task test --binary` builds them. */
-import { Buffer } from "node:buffer";
-import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
-import { findTargets, type Target, toFileName } from "../../../scripts/build/targets.ts";
+import type { Platform } from "../../../scripts/build/node_runtime.ts";
+import { toFileName } from "../../../scripts/build/targets.ts";
 
 /** Path of the file for this machine. */
 export function hostFile(): string {
@@ -18,23 +17,7 @@ export function releasedFolder(): string {
   return dirname(hostFile());
 }
 
-/** Path of the file of a target, by its name. */
-export function releasedFile(name: string): string {
-  return join(releasedFolder(), toFileName(getTarget(name), TLSBOOT_VERSION));
-}
-
-/** Some bytes of a file. */
-export async function readBytes(path: string, offset: number, length: number): Promise<Buffer> {
-  const file = await open(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-    if (bytesRead < length) throw new Error(`${path} ends before ${offset + length}`);
-    return buffer;
-  } finally {
-    await file.close();
-  }
-}
-
-function getTarget(name: string): Target {
-  return findTargets(name)[0]!;
+/** Path of the file of a target. */
+export function releasedFile(target: Platform): string {
+  return join(releasedFolder(), toFileName(target, TLSBOOT_VERSION));
 }

@@ -9,7 +9,7 @@ import { toCodeCacheName } from "../../../scripts/build/assets.ts";
 import { bundle, bundleScript, findAssets } from "../../../scripts/build/bundle.ts";
 import { writeExecutable } from "../../../scripts/build/executable.ts";
 import { readBuildFacts } from "../../../scripts/build/facts.ts";
-import { findTargets } from "../../../scripts/build/targets.ts";
+import { hostPlatform } from "../../../scripts/build/node_runtime.ts";
 import { createPlantPlugin } from "../../torture/plant_runs.ts";
 
 /** The version of the second build. */
@@ -64,7 +64,7 @@ export async function makeSecondBuild(folder: string, releaseKey: string): Promi
     [toCodeCacheName(name), nothing],
   ]));
   const file = join(folder, "second");
-  await writeExecutable(findTargets("host")[0]!, { loader, assets }, folder, file);
+  await writeExecutable(hostPlatform(), { loader, assets }, folder, file);
   return file;
 }
 
