@@ -136,9 +136,6 @@ function getInstalledFile({ execPath }: Pick<Io, "execPath">): string {
       "upgrade the package, or run the released file",
     );
   }
-  if (process.platform === "win32") {
-    throw refusal("Windows keeps the file of a program that runs", "stop it, and copy the new file over it");
-  }
   if (execPath.startsWith("/usr/bin/")) {
     throw refusal("files in /usr/bin belong to packages", "install the package of the release, with apt, dpkg or rpm");
   }
