@@ -1,10 +1,7 @@
-/**
- * The view of a request as sections of facts, for the faces that show pages: `tlsboot ui` and the plugin for Headlamp.
- * They have the same titles, names and words, and each face only chooses how a section looks.
- */
+/** The view of a request as sections of facts, for `tlsboot ui`. The page only chooses how a section looks. */
 import type { RequestedView, RequestView, RuleView, TokenView } from "./request_view.ts";
 
-/** A value: text, a time in RFC 3339, or the name of a request that the face links to. */
+/** A value: text, a time in RFC 3339, or the name of a request that the page links to. */
 export type FactValue = string | { readonly time: string } | { readonly request: string };
 
 /** A known fact: its name, and its value, which is never empty. */

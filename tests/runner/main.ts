@@ -200,7 +200,6 @@ const IN_TURN = [
   "tests/packages/npm_test.ts",
   "tests/packages/deb_test.ts",
   "tests/packages/image_test.ts",
-  "tests/packages/headlamp_test.ts",
   "tests/packages/rpm_test.ts",
 ];
 

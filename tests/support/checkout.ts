@@ -3,10 +3,10 @@ import { cp } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
 
-/** What a build reads. Deno also wants the members of its workspace. */
+/** The folders and files that a build reads. */
 const INPUTS = [
   ...["cli", "client", "controllers", "core", "server", "scripts", "tests/support"],
-  ...["deno.json", "deno.lock", "mod.ts", "node_modules", "packaging"],
+  ...["deno.json", "deno.lock", "mod.ts", "node_modules"],
 ];
 
 /** Copies the sources and the packages that a build reads into a folder. */
