@@ -1,8 +1,7 @@
 /**
- * `deno task sign --key FILE [--dist DIR] [--url URL]`: makes `dist/` what a stick carries. Licences, the bill of
- * materials, `verify.sh`, a formula of Homebrew and a flake of Nix come beside the files that are there, `SHA256SUMS` lists
- * them all, and minisign signs it with a secret key that is never in the repository. minisign asks for the password of the
- * key. The formula and the flake fetch the files from the URL, by default from the stick.
+ * `deno task sign --key FILE [--dist DIR]`: makes `dist/` what a stick carries. It adds licences, the bill of materials and
+ * `verify.sh` to the files that are there. `SHA256SUMS` lists them all, and minisign signs it with a secret key that is
+ * never in the repository. minisign asks for the password of the key.
  *
  * `deno task sign --adopt --key FILE`, once before the files are built: writes the public half of the key into
  * `cli/release_key.ts` and into the README. `deno task sign` accepts no other key.
@@ -11,7 +10,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { RELEASE_KEY } from "../../cli/release_key.ts";
@@ -21,15 +20,13 @@ import { createSbom, createSbomContent } from "../../cli/sbom/sbom.ts";
 import { parseMinisignKey, verifyMinisign } from "../../core/pki/minisign.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { readBuildFacts } from "../build/facts.ts";
-import { PLATFORMS, readNodeVersions } from "../build/node_runtime.ts";
-import { toFileName } from "../build/targets.ts";
+import { readNodeVersions } from "../build/node_runtime.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       key: { type: "string" },
       dist: { type: "string", default: "dist" },
-      url: { type: "string", default: "file:///media/stick" },
       adopt: { type: "boolean", default: false },
     },
   });
@@ -49,7 +46,6 @@ async function main(): Promise<void> {
     `${JSON.stringify(createSbom(content), null, 2)}\n`,
   );
   await copyFile(join("packaging", "release", "verify.sh"), join(dist, "verify.sh"));
-  for (const path of RECIPES) await writeFile(join(dist, basename(path)), await renderRecipe(path, dist, values.url));
   const sums = join(dist, "SHA256SUMS");
   await writeFile(sums, await hashFiles(dist));
   const comment = `tlsboot ${TLSBOOT_VERSION}`;
@@ -61,21 +57,6 @@ async function main(): Promise<void> {
 function runMinisign(args: readonly string[]): void {
   const { status } = spawnSync("minisign", args, { stdio: "inherit" });
   if (status !== 0) throw new Error(`minisign ended with ${status}`);
-}
-
-/** How Homebrew and Nix install a released file. */
-const RECIPES = [join("packaging", "homebrew", "tlsboot.rb"), join("packaging", "nix", "flake.nix")];
-
-/** Fills in a recipe. A target that was not built gets a sum that no file has. */
-async function renderRecipe(path: string, dist: string, url: string): Promise<string> {
-  let text = (await readFile(path, "utf8")).replaceAll("@version@", TLSBOOT_VERSION).replaceAll("@url@", url);
-  const built = await readdir(dist);
-  for (const target of PLATFORMS) {
-    const name = toFileName(target, TLSBOOT_VERSION);
-    const sum = built.includes(name) ? await hashFile(join(dist, name)) : "0".repeat(64);
-    text = text.replaceAll(`@sha256:${target}@`, sum);
-  }
-  return text;
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -24,8 +24,8 @@ const PROGRAMS = ["python3-kubernetes"];
 const CONTAINERS = ["podman", "runc", "docker-compose"];
 /** The manager of services that runs the units, and a client that asks whether they are ready. */
 const SERVICES = ["systemd", "curl"];
-/** What checks Debian packages, makes and installs RPM packages, and reads the languages of Homebrew and Nix. */
-const PACKAGERS = ["lintian", "rpm", "ruby", "nix-bin"];
+/** What checks Debian packages, and makes and installs RPM packages. */
+const PACKAGERS = ["lintian", "rpm"];
 /** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
 
