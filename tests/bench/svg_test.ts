@@ -48,21 +48,6 @@ test("drawPlot() draws one point, equal points and zeros, and refuses nothing", 
   assert.throws(() => drawPlot({ ...PLOT, series: [] }), /nothing to draw/);
 });
 
-test("drawPlot() interrupts a line where nothing was measured, and shows a lone measurement as a dot", () => {
-  const heights = [1, 1, NaN, 2, NaN, ...Array.from({ length: 20 }, () => 1)];
-  const points = heights.map((y, x) => ({ x, y }));
-  const svg = drawPlot({ ...PLOT, xScale: "linear", series: [{ name: "ours", points }] });
-  assert.deepEqual(parseLines(svg).map(({ length }) => length), [2, 1, 20]);
-  assert.equal(svg.match(/<circle /g)?.length, 1);
-  assert.doesNotMatch(svg, /NaN/);
-});
-
-test("drawPlot() gives lines of the same colour other patterns", () => {
-  const series = Array.from({ length: 8 }, (_, index) => ({ name: `${index}`, points: PLOT.series[0]!.points }));
-  const strokes = [...drawPlot({ ...PLOT, series }).matchAll(/<polyline [^>]*(stroke="#\w+"[^/]*)\/>/g)];
-  assert.equal(new Set(strokes.map(([, stroke]) => stroke)).size, series.length);
-});
-
 test("niceCeiling() is the next round number", () => {
   const cases = [[0, 1], [1, 1], [1.1, 2], [2.3, 2.5], [3, 5], [7, 10], [0.03, 0.05], [2500, 2500]] as const;
   for (const [value, ceiling] of cases) assert.ok(Math.abs(niceCeiling(value) - ceiling) < 1e-9, `${value}`);
