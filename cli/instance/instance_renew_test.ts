@@ -6,13 +6,14 @@ import { createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { AppError } from "../../core/errors.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import type { Clock } from "../../core/ports.ts";
+import type { Clock, Transport } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
 import { readShownCertificate } from "../../tests/support/shown_certificate.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../flags/server.ts";
 import { createSystemClock } from "../system.ts";
+import { ROOT_USER } from "./in_process_users.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 import { parseLeaf } from "./register.ts";
 
@@ -63,11 +64,14 @@ test("renew() replaces admin.kubeconfig when its certificate was revoked by its 
     assert.ok(config.ok);
     return parseLeaf(config.value.users[0]?.user.clientCertificateData ?? "").serialNumber;
   };
-  const revoke = async (target: RevocationTarget): Promise<void> => {
-    await using transport = await openAdmin();
+  const post = async (transport: Transport, target: RevocationTarget): Promise<void> => {
     const body = createRevocation(target, { reason: "keyCompromise" });
     const api = createApiClient(transport, deps);
     await api.requestJson({ method: "POST", path: "/apis/tlsboot/v1alpha1/revocations", body }, NEVER);
+  };
+  const revoke = async (target: RevocationTarget): Promise<void> => {
+    await using transport = await openAdmin();
+    await post(transport, target);
   };
   const first = await readSerial();
   await revoke({ kind: "serial", value: first });
@@ -76,7 +80,7 @@ test("renew() replaces admin.kubeconfig when its certificate was revoked by its 
   assert.notEqual(await readSerial(), first);
   await revoke({ kind: "user", value: "alice" });
   const second = await readSerial();
-  await revoke({ kind: "user", value: "kubernetes-admin" });
+  await post(instance.server.transportFor(ROOT_USER, "test"), { kind: "user", value: "kubernetes-admin" });
   await instance.renew();
   assert.equal(await readSerial(), second, "a new certificate of a revoked user would be refused too");
 });

@@ -81,7 +81,10 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   assert.ok(before.includes(`"caCertHash":"${hash}"`), before);
   const { code, stderr } = await instance.end("SIGINT");
   assert.equal(code, 0);
-  assert.match(stderr.slice(before.length), /^[^\n]*"message":"stopping, [^\n]*\n$/);
+  assert.match(
+    stderr.slice(before.length),
+    /^[^\n]*"message":"stopping, [^\n]*\n[^\n]*"message":"register sealed"[^\n]*\n$/,
+  );
 });
 
 test("tlsboot up a second time keeps CA, data and token; a deleted binding stays deleted", async () => {
