@@ -291,7 +291,7 @@ class Storm {
       ...rest,
       areClocksSet,
       ...observe("victim"),
-      folder: join(this.#options.folder, "nodes"),
+      folder: this.#options.folder,
       bootstrapKubeconfig: instance.bootstrapKubeconfig,
       graceMs: this.#options.servers === 1 ? 0 : REFUSED_WITHIN_MS,
       calmSinceMs: () => this.#faults.calmSinceMs(),
