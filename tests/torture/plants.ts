@@ -65,7 +65,7 @@ const PARTED: Finder = {
 /** Three servers and members are held up, one at a time. */
 const PAUSED: Finder = {
   task: "torture",
-  flags: ["--servers", "3", "--faults", "pause", "--seconds", "30", "--nodes", "4", "--seed", "25"],
+  flags: ["--servers", "3", "--faults", "pause", "--seconds", "60", "--nodes", "4", "--seed", "25"],
 };
 /** Servers and members are killed, and etcd is compacted, so that a server that starts has less history than the others. */
 const COMPACTED: Finder = {

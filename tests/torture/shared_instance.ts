@@ -8,8 +8,8 @@ import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
 import { type Clocks, createClocks } from "./clock_steps.ts";
+import { ControllerTerms, findTermFaults, MOST_RENEWALS, type OwnWrite, TERMS_POLICY } from "./controller_terms.ts";
 import type { FaultKind } from "./faults.ts";
-import { findLeads } from "./leaders.ts";
 import { findStoredFaults } from "./register_audit.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "./server.ts";
 import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
@@ -26,12 +26,17 @@ const STARTING_KILLS = 5;
 const LONGEST_START_MS = 2_000;
 /** The share of pauses that hold up a server, half of them the one that runs the controllers; the others hold up a member. */
 const SERVERS_SHARE = 0.7;
-/** The longest time until another server runs the controllers, and until one that was held up no longer does. */
-const TERM_ENDS_WITHIN_MS = 60_000;
-const LEADS_PAUSE_MS = 500;
+/** The longest time until another server has claimed the Lease, and renewed it so often that the one before must stop. */
+const CLAIMED_WITHIN_MS = 60_000;
+const CLAIMS_PAUSE_MS = 500;
+/** The renewals in which one that does not stop is seen. */
+const SEEN_RENEWALS = 4;
+/** A storm has one audit log for each server, which is never rotated. */
+const AUDIT_MEGABYTES = 1_000_000;
 /** The share of partitions that lose the answers of a member alone, for longer than a server waits for that of a write. */
 const SILENCES_SHARE = 0.4;
 const SILENCE_MS = 12_000;
+const POLICY_FILE = "audit_policy.json";
 /** Later than the end of any storm. */
 const FOREVER_MS = 1e12;
 /** Compaction keeps at most this many of the newest revisions, so that some of those who are behind still find theirs. */
@@ -43,6 +48,7 @@ export async function createSharedInstance(
   servers: number,
 ): Promise<TorturedInstance> {
   const { folder, faults, clock } = options;
+  await writeFile(join(folder, POLICY_FILE), TERMS_POLICY);
   const clocks = faults.has("clock") ? await createClocks(folder, servers, clock) : undefined;
   const network = faults.has("partition") ? await createNetwork(servers + MEMBERS) : undefined;
   let etcd: Etcd | undefined;
@@ -78,6 +84,7 @@ class SharedInstance implements TorturedInstance {
   readonly #etcd: Etcd;
   #balancer: Balancer | undefined;
   readonly #servers: readonly TorturedServer[];
+  readonly #terms: ControllerTerms;
   readonly #counts = { killedStarting: 0, checks: 0 };
   readonly caPath: string;
   readonly adminKubeconfig: string;
@@ -89,6 +96,8 @@ class SharedInstance implements TorturedInstance {
     this.#options = options;
     this.#parts = parts;
     this.#etcd = etcd;
+    const logs = ports.map((_, index) => join(folder, `audit-${index}.log`));
+    this.#terms = new ControllerTerms(logs);
     this.#servers = ports.map((port, index) =>
       createTorturedServer({
         dataDir: join(folder, `server-${index}`),
@@ -97,6 +106,8 @@ class SharedInstance implements TorturedInstance {
         flags: [
           "--etcd-servers",
           [...etcd.urls.slice(index % MEMBERS), ...etcd.urls.slice(0, index % MEMBERS)].join(","),
+          ...["--audit-log-path", logs[index]!, "--audit-log-maxsize", `${AUDIT_MEGABYTES}`],
+          ...["--audit-policy-file", join(folder, POLICY_FILE)],
         ],
         ...(network === undefined ? {} : { place: network.places[index]! }),
         ...(clocks === undefined ? {} : { env: clocks.envs[index]! }),
@@ -161,35 +172,28 @@ class SharedInstance implements TorturedInstance {
   async #pause(server: TorturedServer, member: EtcdMember): Promise<void> {
     const { random, faults } = this.#options;
     const [share, isLeaderWanted] = [random.float(), random.float() < 0.5];
-    const leader = isLeaderWanted ? (await this.#findLeads()).indexOf(true) : -1;
-    const held = this.#servers[leader] ?? server;
+    const claims = await this.#terms.listClaims();
+    const leader = this.#servers[claims.at(-1)?.server ?? -1];
+    const held = isLeaderWanted ? leader ?? server : server;
     const victim = share < SERVERS_SHARE ? held : member;
     victim.signal("SIGSTOP");
     await faults.last("pause", () => victim.signal("SIGCONT"), async () => {
       await this.#disturb(held);
-      if (victim === this.#servers[leader]) await this.#awaitLeads((leads) => leads.includes(true));
+      if (isLeaderWanted && victim === leader) {
+        await this.#awaitClaims((now) => this.#servers[now.at(-1)!.server] !== leader);
+      }
     });
-    const leads = await this.#awaitLeads((found) => countLeaders(found) < 2 && !found.includes(undefined));
-    const late = `${TERM_ENDS_WITHIN_MS / 1000} s after a pause`;
-    if (countLeaders(leads) > 1) this.#options.onFault(`two servers run the controllers ${late}`);
-    else if (leads.includes(undefined)) this.#options.onFault(`a server does not answer ${late}`);
+    if (victim !== leader) return;
+    // It learns that its term is over. If it were held up again before, it would write later than it may.
+    const { length } = await this.#terms.listClaims();
+    await this.#awaitClaims((now) => now.length - length > MOST_RENEWALS + SEEN_RENEWALS);
   }
 
-  #findLeads(): Promise<readonly (boolean | undefined)[]> {
-    return findLeads(this.#servers, this.#options.clock);
-  }
-
-  /** Waits until the servers that run the controllers are as wanted, but not for ever; returns which do then. */
-  async #awaitLeads(
-    isWanted: (leads: readonly (boolean | undefined)[]) => boolean,
-  ): Promise<readonly (boolean | undefined)[]> {
+  /** Waits until the claims of the Lease are as wanted, but not for ever. */
+  async #awaitClaims(isWanted: (claims: readonly OwnWrite[]) => boolean): Promise<void> {
     const { clock, pause } = this.#options;
-    const deadline = clock.elapsedMs() + TERM_ENDS_WITHIN_MS;
-    while (true) {
-      const leads = await this.#findLeads();
-      if (isWanted(leads) || clock.elapsedMs() > deadline) return leads;
-      await pause(LEADS_PAUSE_MS);
-    }
+    const deadline = clock.elapsedMs() + CLAIMED_WITHIN_MS;
+    while (!isWanted(await this.#terms.listClaims()) && clock.elapsedMs() < deadline) await pause(CLAIMS_PAUSE_MS);
   }
 
   /** Starts a server, which is killed once more before it is up in one of some cases. */
@@ -288,6 +292,9 @@ class SharedInstance implements TorturedInstance {
 
   async end(): Promise<void> {
     for (const server of this.#servers) await server.kill();
+    const writes = await this.#terms.read();
+    if (writes.every(({ isClaim }) => isClaim)) this.#options.onFault("the audit logs have no write of a controller");
+    for (const fault of findTermFaults(writes)) this.#options.onFault(fault);
     for (const member of this.#etcd.members) {
       this.#counts.checks++;
       const newest = await member.revision();
@@ -324,8 +331,4 @@ class SharedInstance implements TorturedInstance {
     await this.#etcd[Symbol.asyncDispose]();
     await this.#parts.network?.[Symbol.asyncDispose]();
   }
-}
-
-function countLeaders(leads: readonly (boolean | undefined)[]): number {
-  return leads.filter((one) => one === true).length;
 }
