@@ -208,19 +208,23 @@ export function createHistoryWriter(path: string, start: Omit<RecordedStart, "ki
 /** Any object, the content of a ConfigMap, and the specification of a request. */
 type AnyObject = KubeObject & { readonly data?: unknown; readonly spec?: unknown };
 
-/** Converts an object of an answer. `resourceVersion`, and what lists leave out, are no part of the digest. */
+/** The field of a record that an earlier build drops when it reads and writes it. */
+const DROPPED_BY_EARLIER = "identifies";
+
+/** Converts an object of an answer. `resourceVersion`, and what lists and earlier builds leave out, are no part of the digest. */
 export function toRecordedState(object: AnyObject): RecordedState {
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
   const { resourceVersion, ...others } = metadata;
   const { namespace, name = "", uid = "", labels } = metadata;
   const write = findWriteName(object);
   const signerName = isRecord(object.spec) ? object.spec["signerName"] : undefined;
+  const state = JSON.stringify([others, rest], (key, value) => key === DROPPED_BY_EARLIER ? undefined : value);
   return {
     ...(namespace === undefined ? {} : { namespace }),
     name,
     uid,
     resourceVersion: Number(resourceVersion),
-    digest: createHash("sha256").update(JSON.stringify([others, rest])).digest("base64url").slice(0, DIGEST_CHARACTERS),
+    digest: createHash("sha256").update(state).digest("base64url").slice(0, DIGEST_CHARACTERS),
     ...(labels === undefined ? {} : { labels }),
     ...(write === undefined ? {} : { write }),
     ...(typeof signerName === "string" ? { signerName } : {}),
