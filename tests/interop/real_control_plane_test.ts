@@ -118,7 +118,8 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await kubectl.run("delete", "csr", "--all");
   await using client = startTlsboot(await bootstrapArguments(plane, "n2"));
   const name = await waitForCsr(kubectl);
-  const approved = await runTlsboot(["approve", name, "--kubeconfig", plane.adminKubeconfig]);
+  // The user of the bootstrap kubeconfig is none that nodes use, which is a warning.
+  const approved = await runTlsboot(["approve", name, "--yes", "--kubeconfig", plane.adminKubeconfig]);
   assert.equal(approved.code, 0, approved.stderr);
   const manual = await client.finished();
   assert.equal(manual.code, 0, manual.stderr);

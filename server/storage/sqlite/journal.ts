@@ -28,12 +28,6 @@ interface Row {
 /** The name of the second copy of the compacted revision. */
 const COMPACTED_COPY = "compacted_revision_copy";
 
-/**
- * A write of one page that changes nothing. SQLite skips an UPDATE to the value that is there, which therefore succeeds on
- * a full disk.
- */
-const TOUCH = ["INSERT INTO numbers VALUES ('touched', 0)", "DELETE FROM numbers WHERE name = 'touched'"] as const;
-
 /** SQLite's default size of the log before a checkpoint, about four megabytes. */
 const CHECKPOINT_PAGES = 1000;
 const PAGE_BYTES = 4096;
@@ -71,7 +65,7 @@ export class SqliteJournal implements Journal {
   readonly #forget: StatementSync;
   readonly #setCompacted: StatementSync;
   readonly #copyCompacted: StatementSync;
-  readonly #touch: readonly StatementSync[];
+  readonly #touch: StatementSync;
   readonly #onLost: (error: AppError) => void;
   #failed = false;
   #lost: AppError | undefined;
@@ -93,7 +87,7 @@ export class SqliteJournal implements Journal {
     this.#forget = database.prepare("DELETE FROM changes WHERE revision = ?");
     this.#setCompacted = database.prepare("UPDATE numbers SET value = ? WHERE name = 'compacted_revision'");
     this.#copyCompacted = database.prepare(`INSERT OR REPLACE INTO numbers VALUES ('${COMPACTED_COPY}', ?)`);
-    this.#touch = TOUCH.map((statement) => database.prepare(statement));
+    this.#touch = database.prepare("UPDATE numbers SET value = value");
   }
 
   async commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void> {
@@ -130,10 +124,13 @@ export class SqliteJournal implements Journal {
     }
   }
 
-  /** Tries a small commit after a failed one, so that the store becomes healthy without a write by a client. */
+  /**
+   * Tries a commit after a failed one, so that the store becomes healthy without a write by a client. SQLite skips an UPDATE
+   * to the value that is there, so a disk that is only full passes: everything can be read, and a restart would fail.
+   */
   check(): void {
     if (this.#lost !== undefined) throw this.#lost;
-    if (this.#failed) this.#transact(() => this.#touch.forEach((statement) => statement.run()));
+    if (this.#failed) this.#transact(() => void this.#touch.run());
     else this.#assertInPlace();
   }
 
@@ -181,7 +178,8 @@ export class SqliteJournal implements Journal {
 
 /** Writes to the database itself, and leaves its log empty. Throws the error of SQLite when the disk takes no write. */
 export function tryDisk(database: DatabaseSync): void {
-  database.exec(["BEGIN IMMEDIATE", ...TOUCH, "COMMIT"].join(";"));
+  const touch = "INSERT INTO numbers VALUES ('touched', 0); DELETE FROM numbers WHERE name = 'touched'";
+  database.exec(`BEGIN IMMEDIATE; ${touch}; COMMIT`);
   database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
