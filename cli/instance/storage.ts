@@ -1,5 +1,5 @@
 /** The storage of an instance: a database in its data directory, or an etcd that other servers may share. */
-import type { AppError } from "../../core/errors.ts";
+import { AppError } from "../../core/errors.ts";
 import { createEtcdMetrics } from "../../server/metrics/storage.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
@@ -15,6 +15,7 @@ import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import { writeEtcdPlace } from "./etcd_place.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { registerDatabaseMetrics } from "./instance_metrics.ts";
+import { readFreeBytes } from "./storage_space.ts";
 
 /** An open storage, with what is known about its content. Disposing it closes the storage. */
 export interface InstanceStorage extends AsyncDisposable {
@@ -38,6 +39,12 @@ export async function openStorage(
 ): Promise<InstanceStorage> {
   if (settings.etcdServers.length > 0) return await openShared(settings, dir, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
+  // SQLite opens a database on a full disk, and the server would say that it is up and refuse the first write.
+  if (await readFreeBytes(dir.root) === 0) {
+    throw new AppError("io", `cannot open storage "${dir.database}": the disk is full`, {
+      hint: "free some space on the disk, and start again; nothing stored is lost",
+    });
+  }
   const { clock, logger } = deps;
   const observer = registerDatabaseMetrics(deps.registry, dir.database);
   const lost = new AbortController();

@@ -56,11 +56,6 @@ export function openError(path: string, error: unknown): AppError {
       return lockedError(path, error);
     case "corrupt":
       return corruptError(path, getErrorMessage(error), { cause: error });
-    case "full":
-      return new AppError("io", `cannot open storage "${path}": ${getErrorMessage(error)}`, {
-        cause: error,
-        hint: "free some space on the disk, and start again; nothing stored is lost",
-      });
     default:
       return ioError(`cannot open storage "${path}"`, error);
   }

@@ -124,10 +124,7 @@ export class SqliteJournal implements Journal {
     }
   }
 
-  /**
-   * Tries a commit after a failed one, so that the store becomes healthy without a write by a client. SQLite skips an UPDATE
-   * to the value that is there, so a disk that is only full passes: everything can be read, and a restart would fail.
-   */
+  /** Tries a small commit after a failed one, so that the store becomes healthy without a write by a client. */
   check(): void {
     if (this.#lost !== undefined) throw this.#lost;
     if (this.#failed) this.#transact(() => void this.#touch.run());
@@ -174,13 +171,6 @@ export class SqliteJournal implements Journal {
       // The transaction is not visible either way.
     }
   }
-}
-
-/** Writes to the database itself, and leaves its log empty. Throws the error of SQLite when the disk takes no write. */
-export function tryDisk(database: DatabaseSync): void {
-  const touch = "INSERT INTO numbers VALUES ('touched', 0); DELETE FROM numbers WHERE name = 'touched'";
-  database.exec(`BEGIN IMMEDIATE; ${touch}; COMMIT`);
-  database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 /** The content of a database file. */

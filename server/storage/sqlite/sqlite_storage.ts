@@ -15,7 +15,7 @@ import {
 } from "../memory/journaled_storage.ts";
 import { openError } from "./errors.ts";
 import { openDatabaseFile } from "./file.ts";
-import { loadChanges, SqliteJournal, tryDisk } from "./journal.ts";
+import { loadChanges, SqliteJournal } from "./journal.ts";
 import { type JournalObserver, observeJournal } from "../memory/observed_journal.ts";
 import type { Storage } from "../storage.ts";
 
@@ -49,8 +49,6 @@ export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storag
     const file = openDatabaseFile(path, openDatabase, deps.sync);
     try {
       const { start, writtenAt } = loadChanges(path, file.database, clock.now().getTime());
-      // A full disk ends the start, not the first request. A damaged file is refused before, and stays as it is.
-      tryDisk(file.database);
       return new JournaledStorage({
         ...DEFAULT_STORAGE_TIMES,
         ...deps,
