@@ -17,10 +17,16 @@ import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { CASES, CASES_OF_ENCIPHERMENT, isOnlyStored } from "../support/interop/signing_cases.ts";
 import { createRequests, makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
 
-/** A user of any node's certificate, and a node: NodeRestriction lets it request its own certificates only. */
+/** The holder of a bootstrap token. */
+const BOOTSTRAP = ["--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers"];
+
+/**
+ * A node, and a user of any node's certificate. The node comes first: NodeRestriction lets it request its own certificates
+ * only, and a key that it has renewed with is its own, so our approver does not hold a request of the other with this key.
+ */
 const REQUESTERS = [
-  { prefix: "first", flags: ["--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers"], subject: "" },
   { prefix: "renewal", flags: ["--as=system:node:n1", "--as-group=system:nodes"], subject: "/CN=system:node:n1" },
+  { prefix: "first", flags: BOOTSTRAP, subject: "" },
 ] as const;
 
 const SIGNERS: readonly string[] = [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
@@ -30,8 +36,8 @@ const KUBELET_CASES = [...CASES, ...CASES_OF_ENCIPHERMENT].filter((one) =>
   SIGNERS.includes(one.signerName) && one.expirationSeconds === undefined && !isOnlyStored(one)
 );
 
-/** More requests than an approver works on at a time: once all of them are approved, all before them were decided. */
-const LAST = Array.from({ length: 6 }, (_, index) => `last-${index}`);
+/** How many requests are more than an approver works on at a time: once they are approved, all before them are decided. */
+const LAST = 6;
 
 /** The case that kube-controller-manager approves and our approver holds (`UnusualSubject`). */
 const HELD = "kubelet client, more in the subject";
@@ -46,10 +52,11 @@ async function collectDecisions(
   for (const { prefix, flags, subject } of REQUESTERS) {
     const own = requests.filter((one) => one.subject.includes(subject));
     await createRequests(kubectl, own.map((one) => ({ ...one, csr: `${prefix}-${one.csr}` })), ...flags);
-  }
-  for (const csr of LAST) {
-    await createRequests(kubectl, [{ ...requests[0]!, csr }], ...REQUESTERS[0].flags);
-    await kubectl.run("wait", `csr/${csr}`, "--for=condition=Approved", "--timeout=60s");
+    for (let count = 0; count < LAST; count++) {
+      const csr = `last-${prefix}-${count}`;
+      await createRequests(kubectl, [{ ...requests[0]!, csr }], ...BOOTSTRAP);
+      await kubectl.run("wait", `csr/${csr}`, "--for=condition=Approved", "--timeout=60s");
+    }
   }
   const { items }: { readonly items: readonly CertificateSigningRequest[] } = JSON.parse(
     await kubectl.run("get", "csr", "-o", "json"),
