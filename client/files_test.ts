@@ -172,7 +172,7 @@ for (
 
 test("no file operation quotes content that was given in place of a path", async () => {
   const contents = ["apiVersion: v1\nclient-key-data: c2VjcmV0\n", '{"users":[{"token":"c2VjcmV0"}]}'];
-  for (const content of contents.flatMap((text) => [text, `/work/${text}`])) {
+  for (const content of contents.flatMap((text) => [text, `/srv/${text}`])) {
     for (
       const attempt of [
         files.readText(content),
