@@ -20,8 +20,8 @@ export interface NodeCertificates {
   /** Records that a request is gone; its certificate stays valid. */
   remove(requestName: string): void;
   /**
-   * Lists the certificates of a node that are not revoked, except that of one request, and those whose node is unknown. Fails until the register has been
-   * read once, unless the API does not serve it.
+   * Lists the certificates of a node that are not revoked, except that of one request, and those whose node is unknown.
+   * Fails until the register has been read once, unless the API does not serve it.
    */
   list(node: string, exceptRequest: string): Promise<Lookup<readonly NodeCertificate[]>>;
   /** Yields changed records of the register, and runs while it is iterated; absent when no register is watched. */

@@ -19,7 +19,10 @@ export interface LastSeal {
   readonly issuerFingerprint: string;
 }
 
-/** The newest certificate of a user from a signer; of a certificate without a user, of its names. Times are in seconds since 1970. */
+/**
+ * The newest certificate of a user from a signer; of a certificate without a user, of its names. Times are in seconds since
+ * 1970.
+ */
 export interface NewestCertificate {
   readonly sequence: number;
   readonly since: number;
@@ -76,12 +79,16 @@ export class RegisterIndex {
     this.#listeners.add(listener);
   }
 
-  /** Finds the newest certificate of a user from the signer of a record; without a user, that with the names of the record. */
+  /**
+   * Finds the newest certificate of a user from the signer of a record; without a user, that with the names of the record.
+   * Without a user, a subject and names it finds none, because nothing says whose it is.
+   */
   findNewest(
     spec: Partial<IssuedCertificateSpec>,
     identity: IdentifiedUser | undefined,
   ): NewestCertificate | undefined {
-    return this.#newest.get(toIssuerKey(spec))?.get(toHolderLabel(spec, identity));
+    const label = toHolderLabel(spec, identity);
+    return label === "" ? undefined : this.#newest.get(toIssuerKey(spec))?.get(label);
   }
 
   /** Lists the certificates whose user is unknown, which `findNewest` does not find for a user. */
@@ -101,8 +108,8 @@ export class RegisterIndex {
     this.#unidentified.clear();
     this.#lastSeal = undefined;
     let last: IssuedCertificateSpec | undefined;
-    for (const { object } of items) {
-      const record = object as IssuedCertificate;
+    for (const item of items) {
+      const record = readRecord(item);
       last = record.spec;
       this.certificates.put(record);
       const holder = readHolder(record);
@@ -114,19 +121,19 @@ export class RegisterIndex {
 
   apply(events: readonly StorageEvent[]): void {
     for (const { key, current, previous } of events) {
-      const spec = current && readSpec(current);
-      const name = key.slice(key.lastIndexOf("/") + 1);
-      if (spec === undefined || spec.removed !== undefined) this.certificates.remove(name);
-      if (previous === undefined && spec !== undefined) {
-        this.#add(spec, readHolder(current!.object as IssuedCertificate));
-        this.#setLast(spec);
-      } else if (previous !== undefined && (spec === undefined || spec.removed !== undefined)) {
-        this.#remove(previous.object as IssuedCertificate);
+      const record = current && readRecord(current);
+      if (record === undefined || record.spec.removed !== undefined) {
+        this.certificates.remove(key.slice(key.lastIndexOf("/") + 1));
+        if (previous !== undefined) this.#remove(readRecord(previous));
       }
-      if (current === undefined) continue;
-      const record = current.object as IssuedCertificate;
+      if (record === undefined) continue;
+      const holder = readHolder(record);
+      if (previous === undefined) {
+        this.#add(record.spec, holder);
+        this.#setLast(record.spec);
+      }
       this.certificates.put(record);
-      this.#noteStatus(record, readHolder(record));
+      this.#noteStatus(record, holder);
       for (const listener of this.#listeners) listener(record);
     }
   }
@@ -174,8 +181,8 @@ export class RegisterIndex {
 }
 
 /** Every object below the register's prefix is an IssuedCertificate, because only the server writes there. */
-function readSpec({ object }: Stored): IssuedCertificateSpec {
-  return (object as IssuedCertificate).spec;
+function readRecord({ object }: Stored): IssuedCertificate {
+  return object as IssuedCertificate;
 }
 
 function isNewer(next: NewestCertificate, known: NewestCertificate): boolean {

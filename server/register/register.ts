@@ -17,7 +17,7 @@ import {
   formatRecordName,
   hashRecord,
 } from "../../core/register/record.ts";
-import { readIdentity, toHolderLabel } from "../../core/register/identity.ts";
+import { readIdentity } from "../../core/register/identity.ts";
 import { issuedCertificates } from "../registry/issuedcertificates.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
 import { followStorage } from "../storage/follow.ts";
@@ -213,10 +213,7 @@ export class Register implements Disposable {
 
   #findReplaced(description: CertificateDescription): string | undefined {
     const identity = readIdentity({ spec: description, status: description });
-    // A certificate without a user, a subject and names replaces none, because nothing says whose it is.
-    const newest = toHolderLabel(description, identity) === ""
-      ? undefined
-      : this.index.findNewest(description, identity);
+    const newest = this.index.findNewest(description, identity);
     if (newest === undefined || newest.since > Date.parse(description.notBefore ?? "") / 1000) return undefined;
     return formatRecordName(newest.sequence);
   }
