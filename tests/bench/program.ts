@@ -1,14 +1,14 @@
 /** The forms of tlsboot that are measured, both on the same Node. */
 import { join } from "node:path";
 import process from "node:process";
-import { type Finished, NODE_FLAGS, type Running, start } from "../support/child.ts";
+import { type Child, type Finished, NODE_FLAGS, start } from "../support/child.ts";
 import { ensureReleasedFile } from "../../scripts/build/run.ts";
 
 export interface Program {
   readonly form: "sources" | "file";
   /** Runs a command to its end; throws with its output unless it exits 0. */
   run(args: readonly string[]): Promise<Finished>;
-  start(args: readonly string[]): Running;
+  start(args: readonly string[]): Child;
 }
 
 /** The sources of the checkout; with more flags of Node. */

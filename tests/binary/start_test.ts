@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { runProgram } from "../support/child.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { hostFile } from "../support/binary/released.ts";
 
@@ -51,7 +51,7 @@ test(`tlsboot version takes less than ${VERSION_TIMES} times as long as node -e 
 
 test(`tlsboot get csr takes less than ${GET_CSR_TIMES} times as long as node -e 0`, async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const times = await timesOfNode([hostFile(), "get", "csr", "--data-dir", instance.data]);
   assert.ok(times < GET_CSR_TIMES, `it takes ${times.toFixed(2)} times as much`);
 });

@@ -9,7 +9,7 @@ import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { toBase64 } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -18,11 +18,11 @@ const quiet = new AbortController().signal;
 const clock = createSystemClock();
 const QUALIFIED = "certificatesigningrequest.certificates.k8s.io";
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
   // The token that the requests name.
   assert.equal((await tlsboot("token", "create", "abcdef.0123456789abcdef")).code, 0);
 });

@@ -7,7 +7,7 @@ import { runTlsboot, startTlsboot } from "../support/child.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { eventually } from "../support/eventually.ts";
@@ -15,7 +15,7 @@ import { eventually } from "../support/eventually.ts";
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let admin: string;
 
 function inventory(...nodes: readonly string[]): string {
@@ -25,7 +25,7 @@ function inventory(...nodes: readonly string[]): string {
 before(async () => {
   folder = await createTempFolder();
   await writeFile(folder.join("inventory.yaml"), inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}"));
-  instance = await startInstanceProcess(folder, ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]);
+  instance = await startInstance(folder, ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]);
   admin = `${instance.data}/admin.kubeconfig`;
 });
 
@@ -305,7 +305,7 @@ test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies
   const rule = (name: string, more: string) =>
     `  - {name: ${name}, match: {signerNames: [kubernetes.io/*]${more}}, then: deny}\n`;
   await writeFile(own.join("stop.yaml"), head + rule("nobody", ", users: [nobody]"));
-  await using other = await startInstanceProcess(own, ["--auto-approve", "--policy", "stop.yaml"]);
+  await using other = await startInstance(own, ["--auto-approve", "--policy", "stop.yaml"]);
   const bootstrapped = await runCaptured([
     ...["bootstrap", "--bootstrap-kubeconfig", `${other.data}/bootstrap.kubeconfig`, "--hostname-override", "n1"],
     ...["--cert-dir", own.join("pki"), "--kubeconfig", own.join("n1.kubeconfig")],
@@ -344,7 +344,7 @@ test("tlsboot up grants its approver the permissions of a changed policy, and re
   const policy = (signer: string) =>
     `apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: web\nrules:\n  - {name: all, match: {signerNames: [${signer}]}, then: deny}\n`;
   await writeFile(own.join("web.yaml"), policy("example.com/*"));
-  await using other = await startInstanceProcess(own, ["--policy", "web.yaml"]);
+  await using other = await startInstance(own, ["--policy", "web.yaml"]);
   const kubeconfig = `${other.data}/admin.kubeconfig`;
   const rights = async () => {
     const path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/tlsboot:approver";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -23,7 +23,7 @@ test("serve logs the requests that the policy selects, and rotates and compresse
   const log = folder.join("audit/audit.log");
   const rotation = ["--audit-log-maxsize", "1", "--audit-log-maxbackup", "1", "--audit-log-compress"];
   const flags = ["--audit-policy-file", policy, "--audit-log-path", log, ...rotation];
-  await using instance = await startInstanceProcess(folder, [...flags, "--logging-format", "text", "-v", "4"], "serve");
+  await using instance = await startInstance(folder, [...flags, "--logging-format", "text", "-v", "4"], "serve");
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/default/configmaps";
   const data = { text: "x".repeat(300_000) };

@@ -10,7 +10,7 @@ import { isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ROOT, runTlsboot, startTlsboot } from "../support/child.ts";
 import { runCaptured } from "../support/run_captured.ts";
-import { type Connected, connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -53,7 +53,7 @@ test("a backup of a running server restores its state at one moment, and clients
   let newest = 0;
   let certificate: string;
   {
-    await using instance = await startInstanceProcess(folder);
+    await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await create(admin, "before");
     // Writes continue while the backup is made.
@@ -76,7 +76,7 @@ test("a backup of a running server restores its state at one moment, and clients
   assert.equal(restored.code, 0, restored.stderr);
   assert.equal(await readFile(ca, "utf8"), certificate);
 
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const list = await admin.api.requestJson({ method: "GET", path: CONFIG_MAPS }, quiet) as {
     readonly metadata: { readonly resourceVersion: string };
@@ -105,7 +105,7 @@ test("backup works on a folder without a server, reports its contents, and verif
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
-    await using instance = await startInstanceProcess(folder, [], "serve");
+    await using instance = await startInstance(folder, [], "serve");
     await instance.end("SIGTERM");
   }
   const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
@@ -141,7 +141,7 @@ test("backup and restore report each fault clearly", async () => {
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
-    await using instance = await startInstanceProcess(folder, [], "serve");
+    await using instance = await startInstance(folder, [], "serve");
     await instance.end("SIGTERM");
   }
   const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
@@ -224,7 +224,7 @@ test("a killed backup leaves no file that looks complete, and a killed restore n
   await using folder = await createTempFolder();
   const { seal, open } = await keyFile(folder);
   {
-    await using instance = await startInstanceProcess(folder, [], "serve");
+    await using instance = await startInstance(folder, [], "serve");
     await instance.end("SIGTERM");
   }
   // A run that ends at once cannot be killed in the middle.

@@ -7,14 +7,14 @@ import type { TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const { signal } = new AbortController();
 
 test("bootstrap takes over a new CA, reports it, renews early and once by it, and gives the old one up", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   const tlsboot = async (...args: readonly string[]): Promise<Finished> => {
     const finished = await runTlsboot(args, { cwd: folder.path });
     assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Finished, runTlsboot, type StartOptions } from "../support/child.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -21,7 +21,7 @@ interface Join {
   readonly kubeadm: string;
 }
 
-async function join(folder: TempFolder, instance: InstanceProcess): Promise<Join> {
+async function join(folder: TempFolder, instance: Instance): Promise<Join> {
   const { code, stdout, stderr } = await tlsboot(folder, [
     ...["token", "create", "--print-join-command", "--ttl", "1h", "--data-dir", instance.data],
     ...["--server", instance.url],
@@ -44,7 +44,7 @@ function paths(folder: TempFolder, node: string): readonly string[] {
 
 test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each place", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   const { token, hash, words } = await join(folder, instance);
   const known = ["bootstrap", "--server", `127.0.0.1:${instance.port}`, "--ca-cert-hash", hash.toUpperCase()];
   await writeFile(folder.join("token"), `${token}\n`);
@@ -74,7 +74,7 @@ test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token 
 
 test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothing", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   const { token, hash } = await join(folder, instance);
   const server = ["bootstrap", "--server", instance.url];
   const wrongHash = `sha256:${"0".repeat(64)}`;
@@ -113,7 +113,7 @@ test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothin
 
 test("no command gives a machine an address that only the server's host reaches, unless it is asked to", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, []);
+  await using instance = await startInstance(folder, []);
   await writeFile(folder.join("machines.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n");
   for (
     const args of [
@@ -139,7 +139,7 @@ test("no command gives a machine an address that only the server's host reaches,
 
 test("tlsboot token create --print-join-command creates no token when cluster-info is missing", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, []);
+  await using instance = await startInstance(folder, []);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
   await admin.api.requestJson({ method: "DELETE", path }, quiet);

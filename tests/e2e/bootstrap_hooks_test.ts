@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { runTlsboot, start, startTlsboot } from "../support/child.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 function bootstrapArgs(folder: TempFolder, ...more: readonly string[]): readonly string[] {
@@ -20,7 +20,7 @@ const RECORD =
 
 test("tlsboot bootstrap --exec runs once for each change, after the files are there", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   const command = `test -s n1/kubeconfig && ${RECORD}`;
   const first = await runTlsboot(bootstrapArgs(folder, "--exec", command), { cwd: folder.path });
   assert.equal(first.code, 0, first.stderr);
@@ -35,7 +35,7 @@ test("tlsboot bootstrap --exec runs once for each change, after the files are th
 
 test("tlsboot bootstrap reports a hook that fails, and keeps the certificate", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   await writeFile(folder.join("odd.pid"), "-1\n");
   const hooks = ["--exec", "echo oh dear; exit 7", "--signal", "HUP:none.pid,USR1:odd.pid"];
   const { code, stdout, stderr } = await runTlsboot(bootstrapArgs(folder, ...hooks), { cwd: folder.path });
@@ -54,7 +54,7 @@ test("tlsboot bootstrap reports a hook that fails, and keeps the certificate", a
 
 test("tlsboot bootstrap --rotate-certificates continues after a hook that fails, and signals at each renewal", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
+  await using _instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   // The child counts its signals until it is killed.
   const script = "trap 'echo got a signal' HUP; echo ready; while true; do sleep 0.1; done";
   await using server = start("sh", ["-c", script], { cwd: folder.path });
@@ -66,6 +66,6 @@ test("tlsboot bootstrap --rotate-certificates continues after a hook that fails,
   await running.waitFor(/the certificate is stored, but what should follow failed/);
   await server.waitFor(/(?:[\s\S]*got a signal){2}/);
   assert.equal(running.hasEnded(), false);
-  process.kill(running.pid, "SIGTERM");
+  running.kill("SIGTERM");
   assert.equal((await running.finished()).code, 130);
 });

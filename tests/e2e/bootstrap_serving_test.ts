@@ -7,7 +7,7 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 function paths(folder: TempFolder): readonly string[] {
@@ -43,7 +43,7 @@ async function readServing(
 
 test("tlsboot bootstrap --serving gets both certificates, and --status shows them", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   const before = await status(folder, "--serving");
   assert.equal(before.code, 3);
   assert.match(before.stdout, /^Node: +n1\nReady: +no\n/);
@@ -85,7 +85,7 @@ test("tlsboot bootstrap --serving gets both certificates, and --status shows the
 
 test("tlsboot bootstrap --serving waits for approval and continues with its own request", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1");
   const late = await runTlsboot([...args, "--wait", "3s"], { cwd: folder.path });
   assert.equal(late.code, 3, late.stderr);
@@ -103,7 +103,7 @@ test("tlsboot bootstrap --serving waits for approval and continues with its own 
 
 test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived ones for real", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
+  await using _instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
   await using running = startTlsboot(args, { cwd: folder.path });
   await approveServing(folder, running);
@@ -117,7 +117,7 @@ test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived
 
 test("tlsboot bootstrap recovers after its certificate expired, or explains how to", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   const past = { notBefore: new Date(Date.now() - 7200_000), notAfter: new Date(Date.now() - 3600_000) };
   const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
   const old = await issueServing(await createIssuingCa(new Date()), { subject, ...past });
@@ -168,7 +168,7 @@ async function bootstrapAndApprove(folder: TempFolder): Promise<Finished> {
 
 test("tlsboot bootstrap replaces broken files, and refuses those of another node", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   const first = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
   assert.equal(first.code, 0, first.stderr);
   const link = folder.join("n1/pki/kubelet-client-current.pem");

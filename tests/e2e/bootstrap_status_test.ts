@@ -8,7 +8,7 @@ import type { Clock } from "../../core/ports.ts";
 import { runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** Runs the program in this process, with the system's clock shifted by some hours. */
@@ -25,8 +25,8 @@ const AGAIN = [
   ...["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...FILES, "--hostname-override", "n1"],
 ];
 
-async function startWithNode(folder: TempFolder): Promise<InstanceProcess> {
-  const instance = await startInstanceProcess(folder, ["--auto-approve"]);
+async function startWithNode(folder: TempFolder): Promise<Instance> {
+  const instance = await startInstance(folder, ["--auto-approve"]);
   const { code, stderr } = await run(folder, AGAIN);
   assert.equal(code, 0, stderr);
   return instance;
@@ -72,7 +72,7 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
   {
     // The instance is replaced by another one: server and CA match, the machine's certificate does not.
     await using elsewhere = await createTempFolder();
-    await using successor = await startInstanceProcess(elsewhere, ["--auto-approve"]);
+    await using successor = await startInstance(elsewhere, ["--auto-approve"]);
     const ca = (await readFile(`${successor.data}/pki/ca.crt`)).toString("base64");
     await writeFile(kubeconfig, good);
     await edit(kubeconfig, (text) =>
@@ -122,7 +122,7 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
 });
 
 /** Writes a bootstrap kubeconfig of the first instance, after its own was replaced. */
-async function newKubeconfig(folder: TempFolder, instance: InstanceProcess): Promise<string> {
+async function newKubeconfig(folder: TempFolder, instance: Instance): Promise<string> {
   const data = ["--data-dir", instance.data];
   // The node has a certificate already, and a request with another key would wait for a person.
   const { stdout: token } = await run(folder, ["token", "create", ...data, "--node", "n1", "--approve"]);
@@ -143,7 +143,7 @@ function runInShell(folder: TempFolder, command: string): ReturnType<typeof runP
 
 test("tlsboot bootstrap --status prints a command that continues with a pending request and works unchanged", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const late = await run(folder, [...AGAIN, "--wait", "1s"]);
   assert.equal(late.code, 3, late.stderr);
   const name = /request (\S+) made/.exec(late.stderr)?.[1] ?? "";

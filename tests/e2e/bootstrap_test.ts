@@ -7,7 +7,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { startHttpProxy } from "../support/http_proxy.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -34,7 +34,7 @@ async function getRequestName(running: Running): Promise<string> {
 
 async function decide(
   folder: TempFolder,
-  instance: InstanceProcess,
+  instance: Instance,
   verb: "approve" | "deny",
   name: string,
 ): Promise<void> {
@@ -55,7 +55,7 @@ test("tlsboot bootstrap reaches a server through the proxy of the environment or
   await using folder = await createTempFolder();
   // Only the proxy can resolve this name.
   const name = "api.example.test";
-  await using instance = await startInstanceProcess(folder, ["--advertise-address", name, "--auto-approve"]);
+  await using instance = await startInstance(folder, ["--advertise-address", name, "--auto-approve"]);
   await using proxy = await startHttpProxy();
   const url = proxy.url.replace("//", "//anna:s3cret@");
   const check = (finished: Finished, node: string): void => {
@@ -87,7 +87,7 @@ test("tlsboot bootstrap reaches a server through the proxy of the environment or
 
 test("tlsboot bootstrap gets a certificate once it is approved, and then has nothing to do", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   await using running = startBootstrap(folder, "n1");
   await decide(folder, instance, "approve", await getRequestName(running));
   const { code, stdout } = await running.finished();
@@ -112,7 +112,7 @@ test("tlsboot bootstrap gets a certificate once it is approved, and then has not
 
 test("tlsboot bootstrap killed while it waits continues with its own request and key", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const first = startBootstrap(folder, "n1");
   const name = await getRequestName(first);
   await first[Symbol.asyncDispose]();
@@ -127,7 +127,7 @@ test("tlsboot bootstrap killed while it waits continues with its own request and
 
 test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and 1 for others", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const fails = async (node: string, kubeconfig: string, more: readonly string[], code: number, message: RegExp) => {
     await using running = startTlsboot([...bootstrapArgs(folder, node, kubeconfig), ...more], { cwd: folder.path });
     await running.waitFor(/\ntlsboot: hint: .+\n|^tlsboot: error: .+\n$/);
@@ -203,7 +203,7 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
 
 test("tlsboot bootstrap reports a request that has failed, and an unreachable server", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   await using running = startBootstrap(folder, "failed");
   const name = await getRequestName(running);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -232,7 +232,7 @@ test("tlsboot bootstrap reports a request that has failed, and an unreachable se
 
 test("tlsboot bootstrap --rotate-certificates renews automatically", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
+  await using instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   await using running = startBootstrap(folder, "n1", "--rotate-certificates", "--duration", "1h");
   await running.waitFor(/certificate of n1 issued/);
   const cut = "tlsboot: warning: the signer grants a lifetime of 5m20s, not the requested 1h0m0s\n";
@@ -254,7 +254,7 @@ test("tlsboot bootstrap --rotate-certificates renews automatically", async () =>
 
 test("signer and approver alone work for a remote API, while they are leaders", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, [], "serve");
+  await using instance = await startInstance(folder, [], "serve");
   const admin = `${instance.data}/admin.kubeconfig`;
   await using connected = await connectWith(admin);
   const signerArgs = [
@@ -308,7 +308,7 @@ test("signer and approver alone work for a remote API, while they are leaders", 
 test("no log, output or audit line holds a token or a private key", async () => {
   await using folder = await createTempFolder();
   const audit = folder.join("audit.log");
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--debug", "--audit-log-path", audit]);
+  await using instance = await startInstance(folder, ["--auto-approve", "--debug", "--audit-log-path", audit]);
   await using running = startBootstrap(folder, "n1", "--debug");
   await running.waitFor(/certificate of n1 issued/);
   const bootstrapped = await running.finished();

@@ -7,7 +7,7 @@ import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { runTlsboot } from "../support/child.ts";
 import { writeIntruder } from "../support/intruder.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -31,7 +31,7 @@ test("up with an intermediate CA sends it behind every certificate, and accepts 
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
   await writeCa(folder, intermediate);
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   assert.deepEqual(await subjectsIn(`${instance.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
 
   const bootstrapped = await runTlsboot([...BOOTSTRAP, "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"], {
@@ -72,7 +72,7 @@ test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, 
   const custom = await runTlsboot([...signer, "--profile", "web.yaml"], { cwd: folder.path });
   assert.match(custom.stderr, /^tlsboot: error: cannot read kubeconfig/);
 
-  await using _instance = await startInstanceProcess(folder, [
+  await using _instance = await startInstance(folder, [
     "--auto-approve",
     "--cluster-signing-chain",
     ...CA_FLAGS,

@@ -10,7 +10,7 @@ import { type CertificateFacts, parseCertificate } from "../../core/pki/certific
 import { findPemBlock, parsePemBlocks } from "../../core/pki/pem.ts";
 import { runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const CRL = ["ca", "crl", "--data-dir", "data"];
@@ -44,7 +44,7 @@ test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and ma
   await using folder = await createTempFolder();
   let running: { readonly number: bigint };
   {
-    await using instance = await startInstanceProcess(folder, ["--anonymous-auth=false"]);
+    await using instance = await startInstance(folder, ["--anonymous-auth=false"]);
     const ca = await readCa(folder);
     running = readCrl(await tlsboot(folder, ...CRL), ca);
     assert.equal(await tlsboot(folder, ...CRL), await readFile(`${instance.data}/pki/ca.crl`, "utf8"));
@@ -65,7 +65,7 @@ test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and ma
 
 test("the date in the CRL is the time of the revocation from the first CRL on, and openssl refuses the certificate", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, []);
+  await using _instance = await startInstance(folder, []);
   await tlsboot(folder, "kubeconfig", "user", "alice", "--data-dir", "data");
   await tlsboot(folder, "revoke", "user/alice", "--data-dir", "data", "--yes", "--reason", "keyCompromise");
   const { status: { time } } = JSON.parse(
@@ -102,7 +102,7 @@ test("tlsboot ca crl prints the CRLs of a split set one after another, and skips
   await using folder = await createTempFolder();
   await tlsboot(folder, "ca", "init", "--split", "--data-dir", "data");
   {
-    await using _instance = await startInstanceProcess(folder, []);
+    await using _instance = await startInstance(folder, []);
     const labels = parsePemBlocks(await tlsboot(folder, ...CRL, "kubelet-client-ca")).map(({ label }) => label);
     assert.deepEqual(labels, ["X509 CRL"]);
   }

@@ -8,7 +8,7 @@ import { runTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -30,7 +30,7 @@ test("ca init and up with --signing-key-command use a CA whose key is in no file
   const command = ["--signing-key-command", program];
   const made = await runTlsboot(["ca", "init", "--data-dir", "data", ...command], { cwd: folder.path });
   assert.deepEqual({ code: made.code, stdout: made.stdout }, { code: 0, stdout: "certificate: data/pki/ca.crt\n" });
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...command]);
+  await using instance = await startInstance(folder, ["--auto-approve", ...command]);
   const bootstrapped = await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path });
   assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
   for (const kubeconfig of [folder.join("n1/kubeconfig"), `${instance.data}/admin.kubeconfig`]) {

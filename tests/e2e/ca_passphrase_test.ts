@@ -9,7 +9,7 @@ import { createFakeClock } from "../support/fake_clock.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -165,7 +165,7 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
   await using folder = await folderWithPassphrase();
   const args = ["--auto-approve", "--ca-passphrase-file", "pass"];
   {
-    await using instance = await startInstanceProcess(folder, args);
+    await using instance = await startInstance(folder, args);
     assert.match(await readFile(`${instance.data}/pki/ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
     const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
     const node = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
@@ -181,7 +181,7 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: /);
   }
-  await using again = await startInstanceProcess(folder, args);
+  await using again = await startInstance(folder, args);
   assert.match(again.url, /^https:/);
 });
 

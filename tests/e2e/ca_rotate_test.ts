@@ -12,7 +12,7 @@ import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
@@ -115,7 +115,7 @@ async function copyWithoutCa(from: string, to: string): Promise<string> {
 
 test("ca rotate begin, status, switch and finish replace the CA under a node and an administrator", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
   const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
   await succeed(folder, "kubeconfig", "user", "alice", "--group", "dev");
@@ -189,7 +189,7 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   await using folder = await createTempFolder();
   await succeed(folder, "ca", "init");
   await succeed(folder, "kubeconfig", "admin", "--user", "ops", "--out", "ops.kubeconfig");
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   const before = await readFile(`${instance.data}/pki/ca.crt`, "utf8");
   await succeed(folder, "ca", "rotate", "begin");
   await runPrintedCommands(folder, ["ops"]);
@@ -249,7 +249,7 @@ async function leaveSecret(data: string): Promise<void> {
 
 test("ca rotate begin refuses a CA that cannot replace the present one, and changes nothing", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   const begin = ["ca", "rotate", "begin"];
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const serving = {
@@ -300,7 +300,7 @@ test("ca rotate --now refuses the certificates of a leaked key at once, and each
   await using folder = await createTempFolder();
   const nodes = ["n1", "n2"].map((name) => `  - name: ${name}\n`).join("");
   await writeFile(folder.join("inventory.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`);
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
+  await using instance = await startInstance(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
   await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
   const oldNode = await copyNode(folder);
   const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
@@ -362,7 +362,7 @@ test("ca rotate keeps the new key under the passphrase of the old one", async ()
   // The new key also travels under a key of service account tokens that is elsewhere.
   await succeed(folder, "ca", "init", "--data-dir", "other");
   const tokenKey = ["--service-account-signing-key-file", "other/pki/ca.key"];
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...passphrase, ...tokenKey]);
+  await using instance = await startInstance(folder, ["--auto-approve", ...passphrase, ...tokenKey]);
   assert.match(await fail(folder, 1, "ca", "rotate", "begin"), /there is no passphrase/);
   await succeed(folder, "ca", "rotate", "begin", ...passphrase, ...tokenKey);
   assert.match(await readFile(`${instance.data}/pki/next-ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
@@ -378,7 +378,7 @@ test("ca rotate takes the new key of a program, which must be another one", asyn
   const program = await writeKeyProgram(folder, held.keyPem, "none", next.keyPem);
   const command = ["--signing-key-command", program];
   await succeed(folder, "ca", "init", ...command);
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...command]);
+  await using instance = await startInstance(folder, ["--auto-approve", ...command]);
   await succeed(folder, "ca", "rotate", "begin", ...command);
   await succeed(folder, "ca", "rotate", "switch");
   await succeed(folder, "ca", "rotate", "finish");
@@ -390,7 +390,7 @@ test("ca rotate takes the new key of a program, which must be another one", asyn
 test("ca rotate replaces one CA of a split installation, which nodes need not trust", async () => {
   await using folder = await createTempFolder();
   await succeed(folder, "ca", "init", "--split");
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
   await succeed(folder, "ca", "rotate", "begin", "client-ca");
   await succeed(folder, "ca", "rotate", "switch", "client-ca");

@@ -14,7 +14,7 @@ import {
 } from "../support/ca_rotation.ts";
 import { runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Connected, connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -54,7 +54,7 @@ async function verifies(folder: TempFolder, ca: string, file: string): Promise<b
 test("each CA of a split instance is replaced alone: kubelets', administrators' and the server's", async () => {
   await using folder = await createTempFolder();
   assert.equal((await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path })).code, 0);
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   let newest = "n1";
   await bootstrap(folder, newest);
   for (const name of ["kubelet-client-ca", "client-ca", "ca"]) {
@@ -90,7 +90,7 @@ test("each CA of a split instance is replaced alone: kubelets', administrators' 
 
 test("a leaked key: the old CA is refused at once, and the administrator of the machine has a new certificate", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   await bootstrap(folder, "n1");
   const { newCa } = await withAdmin(folder, (api) => beginRotation(api, folder.join("data"), "ca", true));
   await waitUntilFinished(folder.join("data/admin.kubeconfig"));
@@ -102,7 +102,7 @@ test("a leaked key: the old CA is refused at once, and the administrator of the 
 
 test("a server without the new key reports why, serves both kinds of clients, and adopts the step when it can", async () => {
   await using folder = await createTempFolder();
-  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
   const key = folder.join("data/pki/sa.key");
   const [kept, other] = [await readFile(key, "utf8"), folder.join("other")];
   assert.equal((await runTlsboot(["ca", "init", "--data-dir", other], { cwd: folder.path })).code, 0);

@@ -21,21 +21,21 @@ import { eventually } from "../support/eventually.ts";
 import {
   type Connected,
   connectWith,
-  type InstanceProcess,
+  type Instance,
   readIdentity,
-  startInstanceProcess,
+  startInstance,
 } from "../support/instance_process.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let rotation: TestRotation;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  instance = await startInstance(folder, ["--auto-approve"]);
 });
 
 after(async () => {
@@ -61,7 +61,7 @@ function readSubject(pem: string): string {
 /** Starts the instance again on the same port, as a service manager does. */
 async function restart(): Promise<void> {
   await instance.end("SIGKILL");
-  instance = await startInstanceProcess(folder, ["--auto-approve", "--secure-port", `${instance.port}`]);
+  instance = await startInstance(folder, ["--auto-approve", "--secure-port", `${instance.port}`]);
 }
 
 async function bootstrap(node: string): Promise<void> {

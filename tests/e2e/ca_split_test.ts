@@ -15,7 +15,7 @@ import { createPlainKeys } from "../support/ca_keys.ts";
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { writeIntruder } from "../support/intruder.ts";
-import { type Connected, connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -50,7 +50,7 @@ test("up over a split CA needs a folder as --crl-url, because each CA has its ow
   const refused = await runTlsboot(line, { cwd: folder.path });
   assert.equal(refused.code, 2, refused.stderr);
   assert.match(refused.stderr, /--crl-url: "http:\/\/pki\.example\.com\/ca\.crl" is one URL, and each of the CAs /);
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--crl-url", "http://pki.example.com/"]);
+  await using instance = await startInstance(folder, ["--auto-approve", "--crl-url", "http://pki.example.com/"]);
   assert.equal((await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path })).code, 0);
   const names = async (path: string, url: string): Promise<boolean> => {
     const pem = parsePemBlocks(await readFile(path, "utf8")).find(({ label }) => label === "CERTIFICATE");
@@ -65,7 +65,7 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   await using folder = await createTempFolder();
   const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
-  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   const read = (purpose: CaPurpose) =>
     readAuthority(authorityPaths(instance.data, purpose), createFilePort(), createPlainKeys());
   const [serving, client, kubeletClient, kubeletServing] = await Promise.all([
@@ -137,7 +137,7 @@ test("up over a constrained CA serves under the names it may, and issues for no 
   const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
   const init = await runTlsboot(["ca", "init", "--data-dir", "data", ...flags], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
-  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
+  await using instance = await startInstance(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
   assert.match(instance.running.stderr(), /name constraints exclude names from the serving certificate.*localhost/);
   const leaf = await readLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8"));
   assert.deepEqual([leaf.dnsNames, leaf.ipAddresses], [["api.example.org"], ["127.0.0.1"]]);

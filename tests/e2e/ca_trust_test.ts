@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -21,7 +21,7 @@ function trust(folder: TempFolder, ...args: readonly string[]): Promise<Captured
 
 test("tlsboot ca trust --print prints the CA, from the data directory, a file, and a server by its hash", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const own = await trust(folder, "--print");
   assert.equal(own.code, 0, own.stderr);
   assert.equal(own.stdout, await readFile(folder.join("data", "pki", "ca.crt"), "utf8"));

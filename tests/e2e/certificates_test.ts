@@ -16,7 +16,7 @@ import { buildCsr } from "../support/csr_builder.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { createRecords } from "../support/issued_records.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -24,7 +24,7 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   return tlsbootIn(folder, args);
@@ -54,7 +54,7 @@ async function listRecords(): Promise<readonly IssuedCertificate[]> {
 /** alice has one certificate, bob two, and all requests are deleted. */
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
   await succeed("kubeconfig", "user", "alice", "--group", "dev,ops", "--ttl", "1h");
   await succeed("kubeconfig", "user", "bob", "--ttl", "100h");
   await succeed("kubeconfig", "user", "bob", "--ttl", "200h", "--force");
@@ -337,7 +337,7 @@ async function verifyWhileRunning(
   flags: readonly string[] = [],
   serverFlags: readonly string[] = [],
 ): Promise<CapturedRun> {
-  await using running = await startInstanceProcess(place, serverFlags);
+  await using running = await startInstance(place, serverFlags);
   const verified = await tlsbootIn(place, ["verify", "certificates", ...flags]);
   assert.equal((await running.end("SIGTERM")).code, 0);
   return verified;

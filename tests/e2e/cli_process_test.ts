@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { type Finished, runProgram, runTlsboot, startTlsboot, tlsbootCommand } from "../support/child.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 test("the program answers on stdout and ends with 0", async () => {
@@ -111,7 +111,7 @@ for (
 
 test("the program on a terminal says what it waits for, and until when", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const to = ["--data-dir", instance.data];
   const expecting = await runOnTerminal(["approve", "--expect", "n8,n9", "--for", "1s", ...to]);
   assert.equal(expecting.code, 3, expecting.stdout);

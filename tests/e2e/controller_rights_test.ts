@@ -6,18 +6,18 @@ import { startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createImpatientClock } from "../support/impatient_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let jane: string;
 let caFlags: readonly string[];
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
   jane = folder.join("jane.kubeconfig");
   caFlags = [
     ...["--cluster-signing-cert-file", `${instance.data}/pki/ca.crt`],

@@ -8,12 +8,7 @@ import { findCondition } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { readBarcodesFromSvgPages } from "../support/qr_scanner.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
-import {
-  type Connected,
-  connectWith,
-  type InstanceProcess,
-  startInstanceProcess,
-} from "../support/instance_process.ts";
+import { type Connected, connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -22,7 +17,7 @@ const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const CLIENT = "kubernetes.io/kube-apiserver-client";
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let server: Connected;
 /** The pin of the key that signs the exports. */
 let exporter: string;
@@ -30,7 +25,7 @@ let exporter: string;
 before(async () => {
   folder = await createTempFolder();
   for (const ca of ["ca", "strange"]) await succeed("ca", "init", "--data-dir", ca, "--common-name", `${ca}-ca`);
-  instance = await startInstanceProcess(folder, ["--client-ca-file", "ca/pki/ca.crt"], "serve");
+  instance = await startInstance(folder, ["--client-ca-file", "ca/pki/ca.crt"], "serve");
   server = await connectWith(folder.join("data/admin.kubeconfig"));
   await request("first");
   const { stderr } = await succeed("csr", "export", "--data-dir", "data");

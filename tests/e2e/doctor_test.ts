@@ -18,7 +18,7 @@ import type { Finding } from "../../core/doctor/finding.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type Running, runProgram, start, startTlsboot, tlsbootCommand } from "../support/child.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { alternativeNames, encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -27,14 +27,14 @@ const YEAR_MS = 365 * 24 * HOUR_MS;
 const random = createSystemRandom();
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 /** The programs that a case started, and that its fix should have ended. */
 const started: Running[] = [];
 let isSmallMounted = false;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  instance = await startInstance(folder, ["--auto-approve"]);
   await renewToken();
   await runWell(["bootstrap", "--bootstrap-kubeconfig", "n1.kubeconfig", ...N1_FILES, "--hostname-override", "n1"]);
 });

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { submitAs, submitFirstRequest } from "../support/node_requests.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
@@ -13,7 +13,7 @@ import { createTempFolder, findFreePort, type TempFolder } from "../support/temp
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 function inventory(...nodes: readonly string[]): string {
   const names = nodes.map((name) => `  - name: ${name}\n`).join("");
@@ -23,7 +23,7 @@ function inventory(...nodes: readonly string[]): string {
 before(async () => {
   folder = await createTempFolder();
   await writeFile(folder.join("inventory.yaml"), inventory("n1", "n2"));
-  instance = await startInstanceProcess(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
+  instance = await startInstance(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
 });
 
 after(async () => {
@@ -123,7 +123,7 @@ test("tlsboot up with a policy of reissue: allow approves a second key for a nam
   await using own = await createTempFolder();
   const policy = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: again\nreissue: allow\n";
   await writeFile(own.join("again.yaml"), policy);
-  await using other = await startInstanceProcess(own, ["--auto-approve", "--policy", "again.yaml"]);
+  await using other = await startInstance(own, ["--auto-approve", "--policy", "again.yaml"]);
   for (const keyAlgorithm of ["ecdsa-p256", "ecdsa-p384"] as const) {
     const csr = await buildCsr({ name: keyAlgorithm, groups: ["system:bootstrappers:tlsboot"], keyAlgorithm });
     await submitAs(`${other.data}/admin.kubeconfig`, csr, quiet);
@@ -152,13 +152,13 @@ test("tlsboot up knows the certificates of nodes from the register, after a rest
       return `${stdout}${stderr}`.includes(text) || undefined;
     });
   {
-    await using first = await startInstanceProcess(own, args);
+    await using first = await startInstance(own, args);
     await submit("first");
     await untilConditions("first", " issued\n");
     assert.equal((await command("delete", "csr", "first")).code, 0);
     assert.equal((await first.end("SIGTERM")).code, 0);
   }
-  await using second = await startInstanceProcess(own, args);
+  await using second = await startInstance(own, args);
   await submit("again", { keyAlgorithm: "ecdsa-p384" });
   await untilConditions("again", "n1 already has a certificate until");
   await second.running.waitFor(/CSR held for a person.*"again"|"again".*CSR held for a person/);

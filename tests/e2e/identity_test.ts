@@ -9,7 +9,7 @@ import type { SubjectFields } from "../../core/pki/names.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import { buildCsr, buildRequest, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { submitAs } from "../support/node_requests.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -17,11 +17,11 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  instance = await startInstance(folder, ["--auto-approve"]);
 });
 
 after(async () => {

@@ -12,7 +12,7 @@ import { verifyRecords } from "../../core/register/verify.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, condition } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Connected, connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -47,7 +47,7 @@ test("up reports certificates whose requests were deleted, also after a restart"
   await using folder = await createTempFolder();
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
-    await using instance = await startInstanceProcess(folder);
+    await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await issueAndForget(admin, "short", 5);
     await issueAndForget(admin, "long", 60);
@@ -56,7 +56,7 @@ test("up reports certificates whose requests were deleted, also after a restart"
     assert.deepEqual(await countIssued(admin), want);
     assert.equal((await instance.end("SIGTERM")).code, 0);
   }
-  await using again = await startInstanceProcess(folder);
+  await using again = await startInstance(folder);
   await using admin = await connectWith(`${again.data}/admin.kubeconfig`);
   assert.deepEqual(await countIssued(admin), want);
 });
@@ -73,7 +73,7 @@ async function readRegister({ api }: Connected, data: string) {
 test("up records every certificate: the CA, its own, the administrator's and requested ones, sealed at its end", async () => {
   await using folder = await createTempFolder();
   {
-    await using instance = await startInstanceProcess(folder);
+    await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await issueAndForget(admin, "alice", 5);
     const { items, report } = await readRegister(admin, instance.data);
@@ -92,7 +92,7 @@ test("up records every certificate: the CA, its own, the administrator's and req
     assert.equal((await instance.end("SIGTERM")).code, 0);
   }
   {
-    await using instance = await startInstanceProcess(folder);
+    await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const { items, report } = await readRegister(admin, instance.data);
     // The port has changed, so there is another kubeconfig; the certificates of the first run are not recorded again.
@@ -102,7 +102,7 @@ test("up records every certificate: the CA, its own, the administrator's and req
     await issueAndForget(admin, "bob", 5);
     await instance.end("SIGKILL");
   }
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const { items, report } = await readRegister(admin, instance.data);
   assert.deepEqual([items.length, report.fault, report.sealedUpTo?.name], [7, undefined, "0000000004"]);
@@ -118,7 +118,7 @@ test("up moves the list of an earlier build into the register", async () => {
   ];
   await mkdir(folder.join("data"), { mode: 0o700 });
   await writeFile(folder.join("data/issued-certificates.jsonl"), lines.join("\n"), { mode: 0o600 });
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   assert.equal((await countIssued(admin))["any"], 1);
   const { items, report } = await readRegister(admin, instance.data);
@@ -132,7 +132,7 @@ test("up moves the list of an earlier build into the register", async () => {
 test("a user may read the register and nothing else", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("tokens.csv"), "auditor-token,auditor,,\nother-token,other,,\n", { mode: 0o600 });
-  await using instance = await startInstanceProcess(folder, ["--token-auth-file", folder.join("tokens.csv")]);
+  await using instance = await startInstance(folder, ["--token-auth-file", folder.join("tokens.csv")]);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const binding = {
     metadata: { name: "auditor" },

@@ -14,7 +14,7 @@ import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr, fromBase64, sharedKey } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -133,7 +133,7 @@ test("up takes the records of issued.jsonl into its register, once", async () =>
   await using folder = await setUp();
   const signed = await tlsboot(folder, ...SIGN);
   for (const _ of ["first", "second"]) {
-    await using instance = await startInstanceProcess(folder);
+    await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
     const { items } = await admin.api.requestList<IssuedCertificate>({ method: "GET", path }, quiet);
@@ -145,7 +145,7 @@ test("up takes the records of issued.jsonl into its register, once", async () =>
 
 test("signer records each certificate before the request gets it, with the requester and the approval", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder, [], "serve");
+  await using instance = await startInstance(folder, [], "serve");
   const kubeconfig = `${instance.data}/admin.kubeconfig`;
   const line = [
     ...["signer", "--kubeconfig", kubeconfig, "--issued-log", "issued.log", "--leader-elect=false"],

@@ -15,7 +15,7 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { readYaml } from "../../core/lib/yaml/document.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type Finished, runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -49,13 +49,13 @@ const VARIABLE = /\$!?([\w-]+)|\$\{!?([\w\-%/: ]+)\}/g;
 const HOSTILE = 'n; touch pwned; "$(touch pwned)';
 const quiet = new AbortController().signal;
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let plugins: Readonly<Record<string, Plugin>>;
 
 before(async () => {
   plugins = readPlugins(await readFile("packaging/k9s/plugins.yaml", "utf8"));
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
   // The token that the requests name.
   const token = ["token", "create", "abcdef.0123456789abcdef", "--data-dir", instance.data];
   assert.equal((await runTlsboot(token)).code, 0);

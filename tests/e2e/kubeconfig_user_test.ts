@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { connectWith, type InstanceProcess, readIdentity, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, readIdentity, startInstance } from "../support/instance_process.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
@@ -12,11 +12,11 @@ import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 const quiet = new AbortController().signal;
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
 });
 
 after(async () => {

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -24,12 +24,12 @@ usages: { allowed: [digital signature, key encipherment, server auth] }
 lifetime: { max: 24h }
 `;
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
   await writeFile(folder.join("web.yaml"), PROFILE);
-  instance = await startInstanceProcess(folder, ["--profile", folder.join("web.yaml")]);
+  instance = await startInstance(folder, ["--profile", folder.join("web.yaml")]);
 });
 
 after(async () => {
@@ -239,7 +239,7 @@ test("tlsboot request interrupted ends with 130 and keeps its key", async () => 
   const line = [...CLIENT, "--subject", "CN=stopped", "--out", "stopped", "--data-dir", "data"];
   await using asking = startTlsboot(line, { cwd: folder.path });
   await asking.waitFor(/waiting for approval/);
-  process.kill(asking.pid, "SIGINT");
+  asking.kill("SIGINT");
   assert.equal((await asking.finished()).code, 130);
   assert.deepEqual(await readdir(folder.join("stopped")), ["tls.key.new"]);
 });

@@ -7,7 +7,7 @@ import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import type { CsrOptions } from "../support/csr_builder.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -17,11 +17,11 @@ const clock = createSystemClock();
 const OTHER_KEY: CsrOptions = { keyAlgorithm: "ecdsa-p384" };
 const PROMPT = "approve? [y]es / [n]o / [s]kip / [w]hy / [q]uit: ";
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
 });
 
 after(async () => {

@@ -10,7 +10,7 @@ import { startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
-import { connectWith, type InstanceProcess, readIdentity, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, readIdentity, startInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -18,12 +18,12 @@ const quiet = new AbortController().signal;
 const clock = createSystemClock();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let pin: string;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  instance = await startInstance(folder, ["--auto-approve"]);
   [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
 });
 

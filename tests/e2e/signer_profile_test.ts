@@ -10,7 +10,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -65,7 +65,7 @@ test("tlsboot up signs and refuses by a profile, and loads a changed one without
   await using folder = await createTempFolder();
   const file = folder.join("web.yaml");
   await writeFile(file, createProfile("24h", "server auth, client auth"));
-  await using instance = await startInstanceProcess(folder, ["--profile", file]);
+  await using instance = await startInstance(folder, ["--profile", file]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const { api } = connected;
 
@@ -105,7 +105,7 @@ test("tlsboot up signs by a profile with the CA of custom signers, where there i
   const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
   await writeFile(folder.join("web.yaml"), createProfile("24h", "server auth, client auth"));
-  await using instance = await startInstanceProcess(folder, ["--profile", "web.yaml"]);
+  await using instance = await startInstance(folder, ["--profile", "web.yaml"]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const issued = getCertificate(await decide(connected.api, "a", { dnsNames: ["a.web.example.com"] }));
   assert.equal(issued.issuer, "CN=tlsboot-ca-custom");
@@ -120,7 +120,7 @@ test("tlsboot up puts the intermediates of the CA that flags name behind certifi
   await writeFile(folder.join("ca.crt"), lower.certificatePem);
   await writeFile(folder.join("ca.key"), lower.keyPem, { mode: 0o600 });
   await writeFile(folder.join("web.yaml"), createProfile("24h"));
-  await using instance = await startInstanceProcess(folder, [
+  await using instance = await startInstance(folder, [
     ...["--profile", "web.yaml", "--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"],
   ]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);

@@ -6,18 +6,18 @@ import { createConnector, readCluster } from "../../client/transport/connect.ts"
 import { createSystemClock } from "../../cli/system.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder, [
+  instance = await startInstance(folder, [
     ...["--max-open-requests-per-requester", "2"],
     ...["--gc-denied", "1s", "--gc-interval", "1s"],
   ]);

@@ -4,7 +4,7 @@ import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { type Finished, runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -17,12 +17,12 @@ nodes:
 `;
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
   // Nothing is approved by itself.
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
 });
 
 after(async () => {
@@ -231,7 +231,7 @@ test("a token for a node that the inventory does not know is refused", async () 
 test("a token for a node that the inventory of the server does not know is refused", async () => {
   await using place = await createTempFolder();
   await writeFile(place.join("machines.yaml"), INVENTORY);
-  await using server = await startInstanceProcess(place, [
+  await using server = await startInstance(place, [
     "--auto-approve",
     "--inventory",
     place.join("machines.yaml"),

@@ -12,9 +12,9 @@ import { startFakeApi } from "../support/fake_api.ts";
 import {
   type Connected,
   connectWith,
-  type InstanceProcess,
+  type Instance,
   readIdentity,
-  startInstanceProcess,
+  startInstance,
 } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -25,7 +25,7 @@ const clock = createSystemClock();
 const REGISTER = "/apis/tlsboot/v1alpha1/issuedcertificates";
 const REVOCATION_LIST = "/apis/tlsboot/v1alpha1/revocations";
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let admin: Connected;
 let ui: RunningUi;
 let client: UiClient;
@@ -33,7 +33,7 @@ let token: string;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  instance = await startInstance(folder, ["--auto-approve"]);
   const [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
   token = (await succeed("token", "create", "--description", "rack <7>")).stdout.trim();
   for (const node of ["n1", "n2"]) {

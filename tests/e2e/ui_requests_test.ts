@@ -10,12 +10,7 @@ import { runTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertShown, HOSTILE } from "../support/hostile_text.ts";
-import {
-  type Connected,
-  connectWith,
-  type InstanceProcess,
-  startInstanceProcess,
-} from "../support/instance_process.ts";
+import { type Connected, connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { findSecrets, type Known } from "../support/secret_search.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { findLink, openLink, type RunningUi, startUi, type UiClient } from "../support/ui_client.ts";
@@ -34,7 +29,7 @@ rules:
 `;
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let admin: Connected;
 let client: UiClient;
 let audit: string;
@@ -44,7 +39,7 @@ before(async () => {
   audit = folder.join("audit.log");
   await writeFile(folder.join("policy.yaml"), AUDIT_POLICY);
   const flags = ["--audit-log-path", audit, "--audit-policy-file", folder.join("policy.yaml")];
-  instance = await startInstanceProcess(folder, ["--ui", ...flags]);
+  instance = await startInstance(folder, ["--ui", ...flags]);
   admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   client = await openLink(await findLink(instance.running));
 });
@@ -292,7 +287,7 @@ async function startAnother(): Promise<RunningUi> {
 test("ui: a lost server is shown on the page, which recovers by itself", async () => {
   await using place = await createTempFolder();
   const port = ["--secure-port", String(await findFreePort())];
-  const first = await startInstanceProcess(place, port);
+  const first = await startInstance(place, port);
   await using ui = await startUi(["--data-dir", first.data], { cwd: place.path });
   const own = await openLink(ui);
   const { body } = await own.send("/requests", 200);
@@ -302,7 +297,7 @@ test("ui: a lost server is shown on the page, which recovers by itself", async (
   await lost;
   const old = await own.send("/requests", 200);
   assert.match(old.body, /The requests shown here may be old: /);
-  await using _second = await startInstanceProcess(place, port);
+  await using _second = await startInstance(place, port);
   for (let shown = old.body; /may be old/.test(shown);) {
     const [, version = ""] = /data-version="([^"]+)"/.exec(shown) ?? [];
     // The failure may change before it ends: a server that starts refuses otherwise than one that is gone.

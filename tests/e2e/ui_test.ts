@@ -3,19 +3,19 @@ import assert from "node:assert/strict";
 import { get } from "node:http";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, startInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { openLink, type RunningUi, send, startUi, type UiClient, type UiRequest } from "../support/ui_client.ts";
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let ui: RunningUi;
 let client: UiClient;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await startInstance(folder);
   ui = await startPage();
   client = await openLink(ui);
 });

@@ -10,7 +10,7 @@ import { createFilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
 import { listReachableHosts } from "../../core/bootstrap/node_addresses.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, findFreePort } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -30,7 +30,7 @@ async function readToken(kubeconfig: string): Promise<string> {
 
 test("tlsboot up creates its files, for their owner only, and prints the next commands", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const at = (name: string) => `${instance.data}/${name}`;
   for (
     const [name, mode] of [
@@ -90,7 +90,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
 test("tlsboot up a second time keeps CA, data and token; a deleted binding stays deleted", async () => {
   await using folder = await createTempFolder();
   const port = String(await findFreePort());
-  const first = await startInstanceProcess(folder, ["--secure-port", port]);
+  const first = await startInstance(folder, ["--secure-port", port]);
   const admin = `${first.data}/admin.kubeconfig`;
   const before = await Promise.all(
     ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) => readFile(`${first.data}/${name}`, "utf8")),
@@ -104,7 +104,7 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
   const { code, stderr } = await first.end("SIGINT");
   assert.equal(code, 0);
   assert.doesNotMatch(stderr, /"level":"(ERROR|WARN)"/i);
-  await using second = await startInstanceProcess(folder, ["--secure-port", port]);
+  await using second = await startInstance(folder, ["--secure-port", port]);
   assert.match(second.running.stdout(), /\nCA sha256:[0-9a-f]{64}\n/);
   const after = await Promise.all(
     ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) =>
@@ -131,7 +131,7 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
   };
   let old: string;
   {
-    await using first = await startInstanceProcess(folder);
+    await using first = await startInstance(folder);
     old = await readToken(`${first.data}/bootstrap.kubeconfig`);
     assert.equal((await readTokens(first.data)).length, 1);
     const own = ["token", "create", "abcdef.0123456789abcdef", "--node", "n1", "--data-dir", first.data];
@@ -140,13 +140,13 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
     await first.end("SIGINT");
   }
   {
-    await using second = await startInstanceProcess(folder, ["--advertise-address", "localhost"]);
+    await using second = await startInstance(folder, ["--advertise-address", "localhost"]);
     assert.equal((await readTokens(second.data)).length, 3);
     await second.end("SIGINT");
   }
   const port = ["--secure-port", String(await findFreePort())];
   {
-    await using third = await startInstanceProcess(folder, ["--shared-token=false", ...port]);
+    await using third = await startInstance(folder, ["--shared-token=false", ...port]);
     assert.deepEqual(await readTokens(third.data), ["abcdef "]);
     await assert.rejects(stat(`${third.data}/bootstrap.kubeconfig`), /ENOENT/);
     assert.match(third.running.stderr(), /shared token deleted.*"tokenId":"[a-z0-9]{6}"/);
@@ -164,7 +164,7 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
     assert.equal((await runTlsboot([...kubeconfig, "--data-dir", third.data])).code, 0);
     await third.end("SIGINT");
   }
-  await using fourth = await startInstanceProcess(folder, ["--shared-token=false", ...port]);
+  await using fourth = await startInstance(folder, ["--shared-token=false", ...port]);
   assert.deepEqual(await readTokens(fourth.data), ["abcdef "]);
   assert.equal(await readToken(`${fourth.data}/bootstrap.kubeconfig`), "abcdef.0123456789abcdef");
   assert.match(fourth.running.stderr(), /bootstrap kubeconfig kept: tlsboot up did not make its token/);
@@ -172,7 +172,7 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
 
 test("a second process on the same folder is refused while the first runs", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const { code, stdout, stderr } = await runTlsboot(["up", "--data-dir", instance.data, "--secure-port", "0"], {
     cwd: folder.path,
   });
@@ -186,7 +186,7 @@ test("a second process on the same folder is refused while the first runs", asyn
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   test(`${signal} ends tlsboot up soon, also with a watch open`, async () => {
     await using folder = await createTempFolder();
-    await using instance = await startInstanceProcess(folder);
+    await using instance = await startInstance(folder);
     await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
     const watch = await connected.api.open({ method: "GET", path: `${CSRS}?watch=1` }, quiet);
     const drained = (async () => {
@@ -207,7 +207,7 @@ test("kill -9 loses nothing that was acknowledged, and a watch continues from it
   const acknowledged: string[] = [];
   let version = "";
   {
-    await using instance = await startInstanceProcess(folder, ["--secure-port", port]);
+    await using instance = await startInstance(folder, ["--secure-port", port]);
     await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
     // No approver decides about this signer's requests.
     const csr = await buildCsr({ signerName: "example.com/x" });
@@ -226,7 +226,7 @@ test("kill -9 loses nothing that was acknowledged, and a watch continues from it
     await instance.running.finished();
   }
   assert.ok(acknowledged.length >= 20);
-  await using instance = await startInstanceProcess(folder, ["--secure-port", port]);
+  await using instance = await startInstance(folder, ["--secure-port", port]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const list = await connected.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet);
   const there = new Set(list.items.map(({ metadata }) => metadata.name));
@@ -246,7 +246,7 @@ test("kill -9 loses nothing that was acknowledged, and a watch continues from it
 test("tlsboot up replaces its own token when it has expired", async () => {
   await using folder = await createTempFolder();
   const port = String(await findFreePort());
-  const first = await startInstanceProcess(folder, ["--secure-port", port]);
+  const first = await startInstance(folder, ["--secure-port", port]);
   const bootstrap = `${first.data}/bootstrap.kubeconfig`;
   const token = await readToken(bootstrap);
   {
@@ -262,7 +262,7 @@ test("tlsboot up replaces its own token when it has expired", async () => {
     await assert.rejects(bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /Unauthorized/);
   }
   await first.end("SIGINT");
-  await using second = await startInstanceProcess(folder, ["--secure-port", port]);
+  await using second = await startInstance(folder, ["--secure-port", port]);
   assert.notEqual(await readToken(bootstrap), token);
   await using bootstrapper = await connectWith(`${second.data}/bootstrap.kubeconfig`);
   assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /APIVersions/);
@@ -270,7 +270,7 @@ test("tlsboot up replaces its own token when it has expired", async () => {
 
 test("faults that keep an instance from starting are reported with their exit code and a hint", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstanceProcess(folder);
+  await using instance = await startInstance(folder);
   const at = (name: string) => folder.join(name);
   const fails = async (args: readonly string[], code: number, message: RegExp) => {
     await using running = startTlsboot(["up", "--secure-port", "0", ...args], { cwd: folder.path });
@@ -351,7 +351,7 @@ test("faults that keep an instance from starting are reported with their exit co
 
 test("tlsboot up that cannot start does not change the serving certificate, even when names have changed", async () => {
   await using folder = await createTempFolder();
-  await using first = await startInstanceProcess(folder);
+  await using first = await startInstance(folder);
   await first.end("SIGTERM");
   const before = await readFile(`${first.data}/pki/apiserver.crt`, "utf8");
   const taken = createServer();
@@ -377,7 +377,7 @@ test("tlsboot up that cannot start does not change the serving certificate, even
 test("tlsboot up on the network names an address of this host, and how to choose another one", async () => {
   await using folder = await createTempFolder();
   const hosts = listReachableHosts(await readInterfaces(createFilePort()));
-  await using instance = await startInstanceProcess(folder, ["--bind-address", "0.0.0.0"]);
+  await using instance = await startInstance(folder, ["--bind-address", "0.0.0.0"]);
   const out = instance.running.stdout();
   const [host] = hosts;
   if (host === undefined) {

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ROOT, runTlsboot } from "../support/child.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -41,7 +41,7 @@ test("a data directory of the first format opens: objects, revisions, CA", async
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   const ca = await readFile(join(data, "pki", "ca.crt"), "utf8");
-  await using instance = await startInstanceProcess(folder, [], "serve");
+  await using instance = await startInstance(folder, [], "serve");
   await using connected = await connectWith(join(data, "admin.kubeconfig"));
   const get = async <T extends KubeObject>(path: string) =>
     await connected.api.requestObject<T>({ method: "GET", path }, quiet);
@@ -69,7 +69,7 @@ test("up continues in a data directory of the first format, and again in its own
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   for (let start = 0; start < 2; start++) {
-    await using instance = await startInstanceProcess(folder);
+    await using instance = await startInstance(folder);
     await using connected = await connectWith(join(data, "admin.kubeconfig"));
     assert.notEqual(await connected.api.requestJson({ method: "GET", path: `${CONFIG_MAPS}/kept` }, quiet), undefined);
     assert.equal((await instance.end("SIGINT")).code, 0);

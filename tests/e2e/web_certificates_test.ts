@@ -7,16 +7,16 @@ import { listUsages } from "../../core/pki/usages.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
-import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder, ["--web-domain", "home.lan", "--web-network", "192.168.1.0/24"]);
+  instance = await startInstance(folder, ["--web-domain", "home.lan", "--web-network", "192.168.1.0/24"]);
 });
 
 after(async () => {

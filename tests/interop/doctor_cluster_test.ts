@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import type { Finding } from "../../core/doctor/finding.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, spawnInstance } from "../support/instance_process.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
@@ -21,14 +21,14 @@ const RBAC = "rbac.authorization.k8s.io/v1";
 const CERTIFICATES = "certificates.k8s.io";
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 let kubeconfig: string;
 let kubectl: Kubectl;
 let shell: Shell;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await spawnInstance(folder);
   kubeconfig = folder.join("data/admin.kubeconfig");
   shell = await createShell(folder);
   kubectl = createKubectl(folder, kubeconfig);

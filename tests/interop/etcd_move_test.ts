@@ -10,7 +10,7 @@ import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { eventually } from "../support/eventually.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { startApiserver } from "../support/interop/apiserver.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
@@ -197,7 +197,7 @@ test("a controller of Kubernetes that watches lists again by itself when version
   const port = ["--secure-port", String(await findFreePort())];
   const [backup, data] = [folder.join("instance.backup"), ["--data-dir", folder.join("data")]];
   {
-    await using instance = await startInstanceProcess(folder, port, "serve");
+    await using instance = await spawnInstance(folder, port, "serve");
     await instance.end("SIGTERM");
   }
   // Its versions are now beyond any that etcd will ever have.
@@ -209,7 +209,7 @@ test("a controller of Kubernetes that watches lists again by itself when version
     await kubectl.run("certificate", "approve", name);
     await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
   };
-  let instance = await startInstanceProcess(folder, port, "serve");
+  let instance = await spawnInstance(folder, port, "serve");
   try {
     const pki = folder.join("data/pki");
     await using signer = start(peerPath("kube-controller-manager"), [
@@ -227,7 +227,7 @@ test("a controller of Kubernetes that watches lists again by itself when version
     await must("backup", backup, ...data, ...seal, "--force");
     const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
     assert.match(stderr, /warning: etcd's revisions continue below the old \d+: a client that is disconnected/);
-    instance = await startInstanceProcess(folder, [...port, ...inEtcd], "serve");
+    instance = await spawnInstance(folder, [...port, ...inEtcd], "serve");
     await sign("after", "60s");
     assert.equal(signer.hasEnded(), false);
     // A watch without kubectl receives the same events.

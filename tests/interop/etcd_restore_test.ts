@@ -12,7 +12,7 @@ import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 
@@ -225,7 +225,7 @@ test("a backup reports the parts of an etcd that are not in it, and holds nothin
 
 test("--force-etcd puts nothing aside that another program uses", async () => {
   const backup = await makeBackup("busy", 3);
-  await using instance = await startInstanceProcess(folder, flags("busy"));
+  await using instance = await spawnInstance(folder, flags("busy"));
   await refused(
     restore(backup, "busy", "busy", "--force-etcd"),
     /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
@@ -236,7 +236,7 @@ test("--force-etcd puts nothing aside that another program uses", async () => {
 
 test("a backup pairs no folder with the objects of another instance", async () => {
   await using home = await createTempFolder();
-  await using instance = await startInstanceProcess(home, flags("paired"));
+  await using instance = await spawnInstance(home, flags("paired"));
   await instance.end("SIGTERM");
   const foreign = home.join("foreign");
   await must(["ca", "init", "--data-dir", foreign]);

@@ -1,6 +1,6 @@
 /** Runs one attack on a server, and observes both meanwhile. */
 import { readFile, writeFile } from "node:fs/promises";
-import type { Running } from "../support/child.ts";
+import type { Child } from "../support/child.ts";
 import { type Account, type Answer, missingKinds } from "./account.ts";
 import { type Attack, createTally, lacking } from "./attack.ts";
 import { countLines } from "./log_lines.ts";
@@ -8,8 +8,8 @@ import type { Observation } from "./observation.ts";
 
 /** The instance that is attacked. */
 export interface Instance {
-  readonly server: Running;
-  readonly honest: Running;
+  readonly server: Child;
+  readonly honest: Child;
   readonly account: Account;
   readonly port: number;
   readonly token: string;
@@ -74,7 +74,7 @@ async function readMemory(pid: number, line: "VmRSS" | "VmHWM"): Promise<number>
   return Math.round(Number(new RegExp(`${line}:\\s+(\\d+)`).exec(text)?.[1]) / 1024);
 }
 
-function linesFrom(running: Running): () => string {
+function linesFrom(running: Child): () => string {
   const from = running.stderr().length;
   return () => running.stderr().slice(from);
 }

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
-import { runProgram, runTlsboot } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd } from "../support/child.ts";
 import { createSbomJudge } from "../support/packages/sbom_judge.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -16,7 +16,7 @@ let pages: readonly string[];
 before(async () => {
   await ensureDebianPackages(["groff-base", "mandoc"]);
   folder = await createTempFolder();
-  const { code, stderr } = await runTlsboot(["docs", "man", folder.join("man")]);
+  const { code, stderr } = await spawnTlsbootToEnd(["docs", "man", folder.join("man")]);
   assert.equal(code, 0, stderr);
   pages = (await readdir(folder.join("man"))).map((name) => folder.join("man", name));
 });
@@ -36,7 +36,7 @@ test("mandoc has no warning about any manual page but for the date, which only t
 
 test("CycloneDX's schema accepts the bill of materials", async () => {
   const judge = await createSbomJudge(folder.join("judge"));
-  const { stdout: sbom } = await runTlsboot(["version", "--sbom"]);
+  const { stdout: sbom } = await spawnTlsbootToEnd(["version", "--sbom"]);
   assert.equal(await judge(sbom), "");
   // The judge does judge.
   assert.match(await judge(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);

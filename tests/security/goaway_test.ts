@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { FRAME, frame, openRaw, PREFACE, requestFrame } from "../support/raw_http2.ts";
-import { describeFate, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { describeFate, type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** A runtime that uses freed memory crashed after tens of clients, and seldom only after hundreds. */
@@ -18,11 +18,11 @@ const ACK = 1;
 const STATUS_200 = 0x88;
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 before(async () => {
   folder = await createTempFolder();
   await writeFile(folder.join("tokens.csv"), `${TOKEN},jane,1\n`, { mode: 0o600 });
-  instance = await startInstanceProcess(folder, ["--token-auth-file", folder.join("tokens.csv")], "serve");
+  instance = await startInstance(folder, ["--token-auth-file", folder.join("tokens.csv")], "serve");
 });
 after(async () => {
   await instance[Symbol.asyncDispose]();

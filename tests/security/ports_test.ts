@@ -6,19 +6,19 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { ROOT, type Running, startTlsboot } from "../support/child.ts";
+import { type Child, ROOT, spawnTlsboot } from "../support/child.ts";
 import { readListening } from "../support/listening.ts";
 import { runCaptured } from "../support/run_captured.ts";
-import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { type Instance, spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { findLink, startUi } from "../support/ui_client.ts";
 
 let folder: TempFolder;
-let instance: InstanceProcess;
+let instance: Instance;
 
 before(async () => {
   folder = await createTempFolder();
-  instance = await startInstanceProcess(folder);
+  instance = await spawnInstance(folder);
   await writeFile(folder.join("web.yaml"), PROFILE);
 });
 after(async () => {
@@ -95,7 +95,7 @@ async function startBesides(
     taken.once("error", () => resolve(false)).listen(port, host, () => resolve(true));
   });
   await using other = await createTempFolder();
-  await using running = startTlsboot([command, "--data-dir", "data"], { cwd: other.path });
+  await using running = spawnTlsboot([command, "--data-dir", "data"], { cwd: other.path });
   const [printed] = await running.waitFor(/cannot listen on .*|(?:is up at|serves) \S+/);
   await new Promise<void>((resolve) => taken.close(() => resolve()));
   return { isOurs, printed };
@@ -107,7 +107,7 @@ test("tlsboot up listens on its port of loopback alone", async () => {
 
 test("tlsboot serve listens on its port of loopback alone", async () => {
   await using other = await createTempFolder();
-  await using served = await startInstanceProcess(other, [], "serve");
+  await using served = await spawnInstance(other, [], "serve");
   assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.1:${served.port}` }]);
 });
 
@@ -116,7 +116,7 @@ test("tlsboot ui and tlsboot up --ui serve the page on loopback alone", async ()
   const at = (origin: string) => ({ kind: "tcp", at: new URL(origin).host });
   assert.deepEqual(await readListening(page.running.pid), [at(page.origin)]);
   await using other = await createTempFolder();
-  await using served = await startInstanceProcess(other, ["--ui"]);
+  await using served = await spawnInstance(other, ["--ui"]);
   const { origin } = await findLink(served.running);
   const found = (await readListening(served.running.pid)).map((listener) => listener.at).sort();
   assert.deepEqual(found, [`127.0.0.1:${served.port}`, at(origin).at].sort());
@@ -124,13 +124,13 @@ test("tlsboot ui and tlsboot up --ui serve the page on loopback alone", async ()
 
 test("tlsboot serve listens on the given address", async () => {
   await using other = await createTempFolder();
-  await using served = await startInstanceProcess(other, ["--bind-address", "127.0.0.2"], "serve");
+  await using served = await spawnInstance(other, ["--bind-address", "127.0.0.2"], "serve");
   assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.2:${served.port}` }]);
 });
 
 test("tlsboot demo --keep listens on its port of loopback alone", async () => {
   await using other = await createTempFolder();
-  await using demo = startTlsboot(["demo", "--nodes", "1", "--keep", "--data-dir", "demo"], { cwd: other.path });
+  await using demo = spawnTlsboot(["demo", "--nodes", "1", "--keep", "--data-dir", "demo"], { cwd: other.path });
   // In the story the server starts again twice.
   const [, port] = await demo.waitFor(/Serving on at https:\/\/127\.0\.0\.1:(\d+)/);
   assert.deepEqual(await readListening(demo.pid), [{ kind: "tcp", at: `127.0.0.1:${port}` }]);
@@ -203,7 +203,7 @@ async function makeWork(): Promise<void> {
 for (const [name, { args, isUp }] of Object.entries(AT_WORK)) {
   test(`tlsboot ${name} listens on nothing`, async () => {
     await makeWork();
-    await using running: Running = startTlsboot(args, { cwd: folder.path });
+    await using running: Child = spawnTlsboot(args, { cwd: folder.path });
     await running.waitFor(isUp);
     assert.deepEqual(await readListening(running.pid), []);
   });
@@ -214,7 +214,7 @@ for (const name of METRICS) {
     for (const host of ["127.0.0.1", "127.0.0.2"]) {
       await makeWork();
       const { args, isUp } = AT_WORK[name]!;
-      await using running = startTlsboot([...args, "--metrics-bind-address", `${host}:0`], { cwd: folder.path });
+      await using running = spawnTlsboot([...args, "--metrics-bind-address", `${host}:0`], { cwd: folder.path });
       const [, port] = await running.waitFor(/"message":"metrics".*"port":(\d+)/);
       await running.waitFor(isUp);
       assert.deepEqual(await readListening(running.pid), [{ kind: "tcp", at: `${host}:${port}` }]);
@@ -227,7 +227,7 @@ test("an occupied port is not shared", async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
   const { port } = taken.address() as AddressInfo;
-  await using second = startTlsboot(["serve", "--data-dir", "data", "--secure-port", `${port}`], { cwd: other.path });
+  await using second = spawnTlsboot(["serve", "--data-dir", "data", "--secure-port", `${port}`], { cwd: other.path });
   const { code, stderr } = await second.finished();
   await new Promise<void>((resolve) => taken.close(() => resolve()));
   assert.equal(code, 1);

@@ -8,14 +8,14 @@ import { createCallers } from "../support/privilege/callers.ts";
 import { TOKEN_FILE_USER } from "../support/privilege/identities.ts";
 import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";
 import { readRoutes } from "../support/privilege/routes.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 test("tlsboot serve answers every write of every identity as in tests/golden/privilege_matrix.txt", async () => {
   await using folder = await createTempFolder();
   const tokens = folder.join("tokens.csv");
   await writeFile(tokens, `${TOKEN_FILE_USER.token},${TOKEN_FILE_USER.username},1\n`, { mode: 0o600 });
-  await using instance = await startInstanceProcess(folder, ["--token-auth-file", tokens], "serve");
+  await using instance = await startInstance(folder, ["--token-auth-file", tokens], "serve");
   const [caPem, caKeyPem] = await Promise.all(
     ["ca.crt", "ca.key"].map((name) => readFile(`${instance.data}/pki/${name}`, "utf8")),
   );

@@ -13,7 +13,7 @@ import { buildCsr, condition } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertShown, FORGING, HOSTILE } from "../support/hostile_text.ts";
 import { sendRaw } from "../support/raw_http.ts";
-import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -112,7 +112,7 @@ for (const format of ["text", "json"] as const) {
   test(`up escapes the text of hostile requests in its log as ${format}, and in its audit log`, async () => {
     await using own = await createTempFolder();
     const log = own.join("audit.log");
-    await using instance = await startInstanceProcess(own, [...flagsWith(log), "--logging-format", format]);
+    await using instance = await startInstance(own, [...flagsWith(log), "--logging-format", format]);
     await attack(instance.data, instance.port, () => instance.running.waitFor(/CSR left pending/, START_MS, "stderr"));
     const { code, stderr } = await instance.end("SIGTERM");
     assert.equal(code, 0, stderr);

@@ -1,9 +1,14 @@
-/** Child processes of the tests: our own program, from its sources or as the released file, and its peers. Ended by their own pid only. */
+/**
+ * Programs that tests run: tlsboot in the process of the test, or as a child process, and its peers as children. A child
+ * is ended by its own pid only.
+ */
 import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import type { Io } from "../../cli/io.ts";
+import { AppError } from "../../core/errors.ts";
 
 /** The result of a finished program. */
 export interface Finished {
@@ -12,9 +17,8 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** A program that runs. Disposing it kills it and waits for its end. */
+/** A program that runs. Disposing it ends it and waits for its end. */
 export interface Running extends AsyncDisposable {
-  readonly pid: number;
   stdout(): string;
   stderr(): string;
   /**
@@ -23,8 +27,14 @@ export interface Running extends AsyncDisposable {
    */
   waitFor(pattern: RegExp, timeoutMs?: number, stream?: "stdout" | "stderr"): Promise<RegExpMatchArray>;
   hasEnded(): boolean;
+  /** Sends a signal. SIGINT and SIGTERM interrupt tlsboot in the process of the test; only a child has other signals. */
   kill(signal: NodeJS.Signals): void;
   finished(): Promise<Finished>;
+}
+
+/** A program in a process of its own. Disposing it kills it. */
+export interface Child extends Running {
+  readonly pid: number;
 }
 
 /** How to start a program. */
@@ -64,15 +74,79 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
   return [node ?? process.execPath, [...NODE_FLAGS, main, ...args]];
 }
 
+/**
+ * Starts tlsboot. It runs in the process of the test, which takes a tenth of the time of a child, unless a variable names
+ * the released file or a Node for it.
+ */
 export function startTlsboot(args: readonly string[], options: StartOptions = {}): Running {
+  const isChild = ["TLSBOOT_TEST_BINARY", "TLSBOOT_TEST_NODE"].some((name) => process.env[name] !== undefined);
+  return isChild ? spawnTlsboot(args, options) : startInProcess(args, options);
+}
+
+/** Runs tlsboot to its end, where `startTlsboot` starts it. */
+export async function runTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  await using running = startTlsboot(args, options);
+  return await awaitEnd(running, ["tlsboot", ...args]);
+}
+
+/** Starts tlsboot as a child process, for tests of what only a process has: signals, limits, a kill. */
+export function spawnTlsboot(args: readonly string[], options: StartOptions = {}): Child {
   const [command, all] = tlsbootCommand(args);
   return start(command, all, options);
 }
 
-/** Runs tlsboot to its end. */
-export async function runTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
-  await using running = startTlsboot(args, options);
+/** Runs tlsboot as a child process to its end. */
+export async function spawnTlsbootToEnd(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  await using running = spawnTlsboot(args, options);
   return await awaitEnd(running, ["tlsboot", ...args]);
+}
+
+function startInProcess(args: readonly string[], options: StartOptions): Running {
+  const output = createOutput(["tlsboot", ...args].join(" "));
+  const interruption = new AbortController();
+  const finished = run(args, options, output, interruption.signal).then(output.end);
+  return {
+    ...output.reader,
+    kill(signal) {
+      if (signal !== "SIGINT" && signal !== "SIGTERM") {
+        throw new Error(`only a child process has ${signal}: spawnTlsboot`);
+      }
+      interruption.abort(new AppError("aborted", "interrupted"));
+    },
+    finished: () => finished,
+    async [Symbol.asyncDispose]() {
+      interruption.abort(new AppError("aborted", "interrupted"));
+      await finished;
+    },
+  };
+}
+
+/** Runs tlsboot with the clock and randomness of the system. The program is loaded only for tests that run it. */
+async function run(args: readonly string[], options: StartOptions, output: Output, signal: AbortSignal) {
+  const [program, system, captured] = await Promise.all([
+    import("../../cli/run.ts"),
+    import("../../cli/system.ts"),
+    import("./captured_io.ts"),
+  ]);
+  const stream = (name: "stdout" | "stderr") => ({
+    write: (text: string) => output.write(name, text),
+    isTerminal: false,
+    columns: undefined,
+  });
+  const io: Io = {
+    ...captured.createCapturedIo({
+      stdin: options.stdin ?? "",
+      env: { ...process.env, NO_COLOR: "1", ...options.env } as Record<string, string>,
+      cwd: options.cwd ?? process.cwd(),
+      clock: system.createSystemClock(),
+      random: system.createSystemRandom(),
+    }),
+    stdout: stream("stdout"),
+    stderr: stream("stderr"),
+    execPath: process.execPath,
+    versions: process.versions,
+  };
+  return await program.run(args, io, signal);
 }
 
 /** Runs any program to its end. */
@@ -106,74 +180,84 @@ function sendSignal({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.
   if (pid !== undefined && exitCode === null && signalCode === null) process.kill(pid, signal);
 }
 
-export function start(command: string, args: readonly string[], options: StartOptions = {}): Running {
+export function start(command: string, args: readonly string[], options: StartOptions = {}): Child {
   const child: ChildProcess = spawn(command, [...args], {
     stdio: ["pipe", "pipe", "pipe"],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, NO_COLOR: "1", ...options.env },
   });
-  const output = { stdout: "", stderr: "" };
-  const listeners = new Set<() => void>();
-  const notify = () => {
-    for (const listener of [...listeners]) listener();
-  };
+  const output = createOutput([command, ...args].join(" "));
   for (const name of ["stdout", "stderr"] as const) {
-    child[name]?.on("data", (chunk: Buffer) => {
-      output[name] += chunk.toString("utf8");
-      notify();
-    });
+    child[name]?.on("data", (chunk: Buffer) => output.write(name, chunk.toString("utf8")));
   }
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.stdin ?? "");
-  let ended: Finished | undefined;
   const finished = new Promise<Finished>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code, signal) => {
-      ended = { code: code ?? (signal === null ? 1 : 128), ...output };
-      resolve(ended);
-      notify();
-    });
+    child.once("close", (code, signal) => resolve(output.end(code ?? (signal === null ? 1 : 128))));
   });
   finished.catch(() => {});
   return {
+    ...output.reader,
     pid: child.pid ?? 0,
-    stdout: () => output.stdout,
-    stderr: () => output.stderr,
-    hasEnded: () => ended !== undefined,
     kill: (signal) => sendSignal(child, signal),
     finished: () => finished,
-    waitFor(pattern, timeoutMs = 180_000, stream) {
-      const streams = stream === undefined ? ["stdout", "stderr"] as const : [stream];
-      return new Promise((resolve, reject) => {
-        const check = () => {
-          const match = streams.map((name) => output[name].match(pattern)).find((found) => found !== null) ?? null;
-          if (match === null && ended === undefined) return;
-          clearTimeout(timer);
-          listeners.delete(check);
-          if (match !== null) resolve(match);
-          else reject(new Error(describe(`ended with ${ended?.code} before`, command, args, pattern, output)));
-        };
-        const timer = setTimeout(() => {
-          listeners.delete(check);
-          reject(new Error(describe(`${timeoutMs} ms went by before`, command, args, pattern, output)));
-        }, timeoutMs);
-        listeners.add(check);
-        check();
-      });
-    },
     async [Symbol.asyncDispose]() {
-      if (ended === undefined) sendSignal(child, "SIGKILL");
+      if (!output.reader.hasEnded()) sendSignal(child, "SIGKILL");
       await finished.catch(() => undefined);
     },
   };
 }
 
-function describe(
-  what: string,
-  command: string,
-  args: readonly string[],
-  pattern: RegExp,
-  output: { stdout: string; stderr: string },
-): string {
-  return `${command} ${args.join(" ")}: ${what} ${pattern}\n--- stdout\n${output.stdout}\n--- stderr\n${output.stderr}`;
+/** What a program has printed so far, for the program that writes it and the test that reads it. */
+interface Output {
+  readonly reader: Pick<Running, "stdout" | "stderr" | "hasEnded" | "waitFor">;
+  write(stream: "stdout" | "stderr", text: string): void;
+  end(code: number): Finished;
+}
+
+function createOutput(command: string): Output {
+  const output = { stdout: "", stderr: "" };
+  const listeners = new Set<() => void>();
+  let ended: Finished | undefined;
+  const notify = () => {
+    for (const listener of [...listeners]) listener();
+  };
+  const describe = (what: string, pattern: RegExp) =>
+    new Error(`${command}: ${what} ${pattern}\n--- stdout\n${output.stdout}\n--- stderr\n${output.stderr}`);
+  return {
+    write(stream, text) {
+      output[stream] += text;
+      notify();
+    },
+    end(code) {
+      ended = { code, ...output };
+      notify();
+      return ended;
+    },
+    reader: {
+      stdout: () => output.stdout,
+      stderr: () => output.stderr,
+      hasEnded: () => ended !== undefined,
+      waitFor(pattern, timeoutMs = 180_000, stream) {
+        const streams = stream === undefined ? ["stdout", "stderr"] as const : [stream];
+        return new Promise((resolve, reject) => {
+          const check = () => {
+            const match = streams.map((name) => output[name].match(pattern)).find((found) => found !== null) ?? null;
+            if (match === null && ended === undefined) return;
+            clearTimeout(timer);
+            listeners.delete(check);
+            if (match !== null) resolve(match);
+            else reject(describe(`ended with ${ended?.code} before`, pattern));
+          };
+          const timer = setTimeout(() => {
+            listeners.delete(check);
+            reject(describe(`${timeoutMs} ms went by before`, pattern));
+          }, timeoutMs);
+          listeners.add(check);
+          check();
+        });
+      },
+    },
+  };
 }

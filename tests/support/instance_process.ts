@@ -1,36 +1,86 @@
-/** `tlsboot up` and `tlsboot serve` as child processes, and calls to their API from the test. */
-import process from "node:process";
+/** `tlsboot up` and `tlsboot serve` for tests, and calls to their API from the test. */
 import { setTimeout } from "node:timers/promises";
+import { after, before, describe } from "node:test";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { type Finished, type Running, startTlsboot } from "./child.ts";
-import type { TempFolder } from "./temp.ts";
+import { type Finished, type Running, runTlsboot, spawnTlsboot, startTlsboot } from "./child.ts";
+import { createTempFolder, type TempFolder } from "./temp.ts";
 
-/** A running instance. Disposing it kills it. */
-export interface InstanceProcess extends AsyncDisposable {
-  readonly running: Running;
+/** A running instance. Disposing it ends it. */
+export interface Instance<P extends Running = Running> extends AsyncDisposable {
+  readonly running: P;
   readonly url: string;
   readonly port: number;
+  /** The path of its data directory. */
   readonly data: string;
   /** Ends it by a signal and waits. */
   end(signal: NodeJS.Signals): Promise<Finished>;
 }
 
+/** An instance that several tests share, with a folder of its own. */
+export interface SharedInstance extends Omit<Instance, keyof AsyncDisposable> {
+  readonly folder: TempFolder;
+  /** Runs a command to its end, in the folder and for this instance. */
+  tlsboot(...args: readonly string[]): Promise<Finished>;
+}
+
+/** What an instance is started with. */
+export interface SharedInstanceOptions {
+  readonly args?: readonly string[];
+  readonly command?: "up" | "serve";
+  /** Writes the files that the instance reads when it starts. */
+  readonly prepare?: (folder: TempFolder) => Promise<void>;
+}
+
+/**
+ * Declares tests that share one instance, which starts before the first of them and ends after the last. The properties of
+ * the instance are there while tests run, and not yet while they are declared.
+ */
+export function describeInstance(
+  title: string,
+  { args, command, prepare }: SharedInstanceOptions,
+  declare: (instance: SharedInstance) => void,
+): void {
+  describe(title, () => {
+    const shared = {} as SharedInstance;
+    const stack = new AsyncDisposableStack();
+    before(async () => {
+      const folder = stack.use(await createTempFolder());
+      await prepare?.(folder);
+      const instance = stack.use(await startInstance(folder, args, command));
+      const options = { cwd: folder.path, env: { TLSBOOT_DATA_DIR: "data" } };
+      Object.assign(shared, instance, { folder, tlsboot: (...args: string[]) => runTlsboot(args, options) });
+    });
+    after(() => stack.disposeAsync());
+    declare(shared);
+  });
+}
+
+/** Starts an instance below a folder, in the process of the test (see `startTlsboot`), and waits until it serves. */
+export function startInstance(folder: TempFolder, args?: readonly string[], command?: "up" | "serve") {
+  return startWith(startTlsboot, folder, args, command);
+}
+
+/** Starts an instance as a child process, for tests that kill it or read what the system shows of it. */
+export function spawnInstance(folder: TempFolder, args?: readonly string[], command?: "up" | "serve") {
+  return startWith(spawnTlsboot, folder, args, command);
+}
+
 const STARTED = /(?:is up at|serves) (https:\/\/\S+:(\d+))/;
 
-/** Starts an instance below a folder and waits until it serves. */
-export async function startInstanceProcess(
+async function startWith<P extends Running>(
+  launch: (args: readonly string[], options: { readonly cwd: string }) => P,
   folder: TempFolder,
   args: readonly string[] = [],
   command: "up" | "serve" = "up",
-): Promise<InstanceProcess> {
+): Promise<Instance<P>> {
   const data = folder.join("data");
   const port = args.includes("--secure-port") ? [] : ["--secure-port", "0"];
-  const running = startTlsboot([command, "--data-dir", data, ...port, ...args], { cwd: folder.path });
+  const running = launch([command, "--data-dir", data, ...port, ...args], { cwd: folder.path });
   try {
     const [, url = "", number = "0"] = await running.waitFor(STARTED);
     return {
@@ -39,8 +89,7 @@ export async function startInstanceProcess(
       port: Number(number),
       data,
       async end(signal) {
-        // Not by the child object: Deno then reports the signal instead of the exit code.
-        process.kill(running.pid, signal);
+        running.kill(signal);
         return await running.finished();
       },
       [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
@@ -52,7 +101,7 @@ export async function startInstanceProcess(
 }
 
 /** Describes for a failed test whether the program has ended, and what it printed. */
-export async function describeFate({ running }: Pick<InstanceProcess, "running">): Promise<string> {
+export async function describeFate({ running }: Pick<Instance, "running">): Promise<string> {
   // It has ended a moment before it is known to have.
   await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
   return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot is still running";

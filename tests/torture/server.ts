@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { type Running, start, tlsbootCommand } from "../support/child.ts";
+import { type Child, start, tlsbootCommand } from "../support/child.ts";
 import { HERE, type Place } from "../support/interop/network_namespace.ts";
 import { findStoredFaults } from "./register_audit.ts";
 
@@ -73,7 +73,7 @@ const KEPT = ["--gc-issued", "48h", "--gc-denied", "48h", "--gc-failed", "48h"];
 /** Creates a server; nothing is started yet. */
 export function createTorturedServer(options: TorturedServerOptions): TorturedServer {
   const { dataDir, port, flags = [], place = HERE, env = {}, earlierBuild } = options;
-  let running: Running | undefined;
+  let running: Child | undefined;
   let isEarlier = false;
   const args = [
     ...["up", "--auto-approve", "--bind-address", place.address, "--secure-port", `${port}`, "--data-dir", dataDir],

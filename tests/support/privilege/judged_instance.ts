@@ -1,7 +1,7 @@
 /** A running `tlsboot serve` whose answers to different users are compared. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { describeFate, startInstanceProcess } from "../instance_process.ts";
+import { describeFate, spawnInstance } from "../instance_process.ts";
 import { createTempFolder } from "../temp.ts";
 import { valueAt } from "../test_app.ts";
 import { type Call, createCallers, type JudgedServer } from "./callers.ts";
@@ -49,7 +49,7 @@ export async function startJudgedInstance(
   args: readonly string[] = [],
 ): Promise<JudgedInstance> {
   const folder = await createTempFolder();
-  const instance = await startInstanceProcess(folder, args, "serve");
+  const instance = await spawnInstance(folder, args, "serve");
   const [caPem = "", clientCaKeyPem = ""] = await Promise.all(
     ["ca.crt", "ca.key"].map((name) => readFile(`${instance.data}/pki/${name}`, "utf8")),
   );

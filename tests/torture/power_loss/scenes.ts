@@ -12,7 +12,7 @@ import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts"
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../../support/child.ts";
+import { type Child, type Finished, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../../support/child.ts";
 import { sharedKey } from "../../support/csr_builder.ts";
 import { waitUntilUp } from "../../support/interop/instance.ts";
 import type { RecordedDisk } from "../../support/interop/recorded_disk.ts";
@@ -48,7 +48,7 @@ function mark(disk: RecordedDisk, text: Mark): Promise<void> {
 
 /** Runs a command on the disk that must end well, and settles what it has left. */
 async function settle(disk: RecordedDisk, under: readonly string[], args: readonly string[]): Promise<void> {
-  assertDone(await runTlsboot(args, { env: disk.env }), args);
+  assertDone(await spawnTlsbootToEnd(args, { env: disk.env }), args);
   for (const path of under) await mark(disk, { kind: "settled", under: path });
 }
 
@@ -80,8 +80,8 @@ function startUp(
   port: number,
   flags: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Running {
-  return startTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags], { env });
+): Child {
+  return spawnTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags], { env });
 }
 
 interface ObjectClient extends AsyncDisposable {
@@ -167,7 +167,7 @@ async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> 
     await writeObjects(disk, client, "a", 10);
     const web = join(root, "web");
     const request = ["request", WEB_NAME, "--join", join(root, DATA, "web.kubeconfig"), "--out", web];
-    assertDone(await runTlsboot(request, { env }), request);
+    assertDone(await spawnTlsbootToEnd(request, { env }), request);
     await mark(disk, { kind: "settled", under: "web" });
     await writeObjects(disk, client, "b", LARGE_BYTES);
   }, "SIGKILL");
@@ -187,7 +187,7 @@ async function restartServer(root: string, ledger: PowerLossLedger): Promise<rea
   if (!isUp) return [`up does not start: ${running.stderr().trim().split("\n").slice(-2).join(" ")}`];
   await using client = await connect(dataDir);
   faults.push(...ledger.findObjectFaults(await client.values()));
-  const joined = await runTlsboot(bootstrapArguments(root, NODE));
+  const joined = await spawnTlsbootToEnd(bootstrapArguments(root, NODE));
   if (joined.code !== 0) return [...faults, `bootstrap ends with ${joined.code}: ${joined.stderr.trim()}`];
   const text = await readFile(join(root, NODE, "pki", "kubelet-client-current.pem"), "utf8");
   if (!parseCredentialPair(text, text).ok) faults.push("bootstrap left no valid pair");
@@ -253,7 +253,7 @@ function offlineArguments(root: string): readonly string[] {
 async function restartCommands(root: string, _ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]> {
   const faults: string[] = [];
   const expect = async (codes: readonly number[], args: readonly string[]): Promise<void> => {
-    const { code, stderr } = await runTlsboot(args);
+    const { code, stderr } = await spawnTlsbootToEnd(args);
     if (!codes.includes(code)) faults.push(`${args.slice(0, 3).join(" ")} ends with ${code}: ${stderr.trim()}`);
   };
   // 1: there is one already.
@@ -301,7 +301,7 @@ async function restartBackup(root: string, ledger: PowerLossLedger, folder: Temp
     const path = join(root, "a.backup");
     if (!ledger.isSettled("a.backup")) return [];
     const args = ["restore", path, "--data-dir", restored, "--identity", folder.join("key"), "--force"];
-    const { code, stderr } = await runTlsboot(args);
+    const { code, stderr } = await spawnTlsbootToEnd(args);
     if (code !== 0) return [`restore ends with ${code}: ${stderr.trim()}`];
   }
   await using running = startUp(restored, await findServerPort(), []);
