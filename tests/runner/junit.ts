@@ -1,77 +1,81 @@
 /** Reads the reports that the test runners write (JUnit XML). */
 import { readFile } from "node:fs/promises";
 
+/** What the tests of a process did. */
 export interface Outcome {
   readonly passed: number;
-  readonly failed: number;
-  /** The failed tests with their messages. */
-  readonly failures: readonly Failure[];
+  readonly failures: readonly NamedText[];
+  /** The tests that did not run, with their reasons. */
+  readonly skipped: readonly NamedText[];
 }
 
-/** A test that did not pass, or a runner that did not run any. */
-export interface Failure {
-  /** The test's name as its report has it, after the names of the tests that it is a step of. */
+/** A test and what its runner says of it; or a runner that did not run any test. */
+export interface NamedText {
+  /** The test's name, after the names of the suites and tests that it is in. */
   readonly name: string;
-  /** The message of the runner. */
   readonly text: string;
 }
 
-/** Attribute values may hold a bare ">": names of tests do. */
+/** Attribute values may contain a bare ">": names of tests do. */
 const CASE = /<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g;
-const FAULT = /<(?:failure|error|skipped)\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/)/;
+const FAULT = /<(?:failure|error)\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/)/;
+const SKIP = /<skipped\b((?:[^>"]|"[^"]*")*?)\/>/;
 
 /**
- * Reads the report of a runner that ended with a code. A missing or empty one is a failure, as a suite that ran no test has
- * not passed; so is a code of failure without one: of a file that cannot be loaded, Deno's reports know nothing.
+ * Reads the report of a runner that ended with a code. A missing or empty one is a failure, because a suite that ran no
+ * test has not passed. So is a code of failure without a failed test: Deno's report does not mention a file that it cannot
+ * load.
  */
 export async function readOutcome(path: string, code: number): Promise<Outcome> {
   let report: string;
   try {
     report = await readFile(path, "utf8");
   } catch (error) {
-    return noTests(`its report cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return failure("no test ran", `its report cannot be read: ${error instanceof Error ? error.message : error}`);
   }
-  const cases = [...report.matchAll(CASE)];
-  if (cases.length === 0) return noTests("its report has no test");
-  const failures = cases.flatMap(([, attributes = "", body = ""]): Failure[] => {
-    const fault = FAULT.exec(body);
-    return fault === null ? [] : [{ name: parseName(attributes), text: plain(fault[1] ?? fault[0]).trim() }];
-  });
-  const passed = cases.length - failures.length;
+  const cases = [...report.matchAll(CASE)].map(([, attributes = "", body = ""]) => ({
+    name: parseName(attributes),
+    fault: FAULT.exec(body),
+    skip: SKIP.exec(body),
+  }));
+  if (cases.length === 0) return failure("no test ran", "its report has no test");
+  const failures = cases.flatMap(({ name, fault }) =>
+    fault === null ? [] : [{ name, text: plain(fault[1] ?? fault[0]).trim() }]
+  );
+  const skipped = cases.flatMap(({ name, skip }) =>
+    skip === null ? [] : [{ name, text: readAttribute(skip[1] ?? "", "message") ?? "no reason given" }]
+  );
+  const passed = cases.length - failures.length - skipped.length;
   if (code !== 0 && failures.length === 0) {
     failures.push({ name: "the runner", text: `it ended with ${code} although no test in its report has failed` });
   }
-  return { passed, failed: failures.length, failures };
+  return { passed, failures, skipped };
 }
 
-/** Adds up outcomes to a single one. */
-export function sumOutcomes(outcomes: readonly Outcome[]): Outcome {
-  return {
-    passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
-    failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
-    failures: outcomes.flatMap(({ failures }) => failures),
-  };
+/** The outcome of a process that failed as a whole. */
+export function failure(name: string, text: string): Outcome {
+  return { passed: 0, failures: [{ name, text }], skipped: [] };
 }
 
-/** The outcome of a suite that ran no test. */
-function noTests(why: string): Outcome {
-  return { passed: 0, failed: 1, failures: [{ name: "no test ran", text: why }] };
-}
-
-/** The failures for a person: each with a word, its name and the beginning of what was said of it. */
-export function formatFailures(failures: readonly Failure[], lines: number, word = "FAILED"): string {
+/** The failures for a person: each with its name and the first lines of its message. */
+export function formatFailures(failures: readonly NamedText[], lines: number): string {
   return failures.map(({ name, text }) => {
-    const said = text.split("\n");
-    const shown = said.slice(0, lines).map((line) => `    ${line}\n`).join("");
-    return `${word}: ${name}\n${shown}${said.length > lines ? "    …\n" : ""}`;
+    const all = text.split("\n");
+    const shown = all.slice(0, lines).map((line) => `    ${line}\n`).join("");
+    return `FAILED: ${name}\n${shown}${all.length > lines ? "    …\n" : ""}`;
   }).join("");
 }
 
 function parseName(attributes: string): string {
-  const name = /\bname="([^"]*)"/.exec(attributes)?.[1] ?? "";
-  // Node names the test that a step belongs to here, "test" where there is none, and Deno the file.
-  const parent = /\bclassname="([^"]*)"/.exec(attributes)?.[1] ?? "test";
-  return plain(parent === "test" ? name : `${parent} > ${name}`);
+  const name = readAttribute(attributes, "name") ?? "";
+  // Node names the suite of a test here, "test" where there is none, and Deno the file.
+  const parent = readAttribute(attributes, "classname") ?? "test";
+  return parent === "test" ? name : `${parent} > ${name}`;
+}
+
+function readAttribute(attributes: string, name: string): string | undefined {
+  const value = new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1];
+  return value === undefined ? undefined : plain(value);
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };

@@ -1,0 +1,181 @@
+/** Test files that one process runs: how it starts, how long it may be silent, and what it reports. */
+import { spawn } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { stripVTControlCharacters } from "node:util";
+import { pathToFileURL } from "node:url";
+import { cacheDir } from "../../scripts/processes.ts";
+import { NODE_FLAGS, ROOT } from "../support/child.ts";
+import { failure, type Outcome, readOutcome } from "./junit.ts";
+
+/** Runs test files in one process and writes a JUnit report. */
+export interface Runtime {
+  /** The runtime of the tests, or `File` for tests on Node that start the released file. */
+  readonly name: "Node" | "Deno" | "File";
+  readonly command: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: (files: readonly string[], report: string) => Promise<readonly string[]>;
+}
+
+/** Test files for one process. */
+export interface Batch {
+  readonly runtime: Runtime;
+  readonly files: readonly string[];
+}
+
+/** The result of a batch. */
+export interface BatchResult extends Batch {
+  readonly outcome: Outcome;
+  /** Everything that the process printed. */
+  readonly output: string;
+  readonly seconds: number;
+  /** The processor time of the process and of all programs that it started and waited for; 0 if it was killed. */
+  readonly cpuSeconds: number;
+}
+
+/** Node, from its executable. */
+export function node(command: string, env: Readonly<Record<string, string>> = {}): Runtime {
+  return {
+    name: "Node",
+    command,
+    // Without compiled files of an earlier process, loading them is half of the work of each process.
+    env: { NODE_COMPILE_CACHE: join(cacheDir(), "compiled-tests"), ...env },
+    args: (files, report) =>
+      Promise.resolve([
+        "--test",
+        "--test-isolation=none",
+        ...NODE_FLAGS,
+        `--import=${pathToFileURL(join(ROOT, "tests", "runner", "announce.ts"))}`,
+        "--test-reporter=junit",
+        `--test-reporter-destination=${report}`,
+        ...files,
+      ]),
+  };
+}
+
+/** The Deno that runs this program. */
+export function deno(env: Readonly<Record<string, string>> = {}): Runtime {
+  return {
+    name: "Deno",
+    command: process.execPath,
+    env,
+    args: async (files, report) => {
+      // Deno loads all modules anew for each file that it is given, and only once for a file that imports the others.
+      const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(join(ROOT, file)).href)};\n`);
+      await writeFile(`${report}.ts`, imports.join(""));
+      return ["test", "--config=deno.json", "-A", "--no-check", `--junit-path=${report}`, `${report}.ts`];
+    },
+  };
+}
+
+/**
+ * Runs batches, `lanes` at a time, and calls `onEnd` after each. A batch that starts no test for `silentMs` is killed with
+ * all its programs, and fails with the name of the test that was running.
+ */
+export async function runBatches(
+  batches: readonly Batch[],
+  { folder, lanes, silentMs, onEnd }: {
+    readonly folder: string;
+    readonly lanes: number;
+    readonly silentMs: number;
+    readonly onEnd: (result: BatchResult) => void;
+  },
+): Promise<readonly BatchResult[]> {
+  const results: BatchResult[] = [];
+  const waiting = batches.entries();
+  const lane = async () => {
+    for (const [index, batch] of waiting) {
+      const result = await runBatch(batch, join(folder, String(index)), silentMs);
+      results.push(result);
+      onEnd(result);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return results;
+}
+
+/** Runs a command in a shell, which writes the processor time that it took to the file in `$0`. */
+const TIMED = '"$@"; code=$?; times > "$0"; exit $code';
+
+async function runBatch(batch: Batch, path: string, silentMs: number): Promise<BatchResult> {
+  const [report, times] = [`${path}.xml`, `${path}.times`];
+  const start = performance.now();
+  const { command, args, env } = batch.runtime;
+  const words = ["-c", TIMED, times, command, ...await args(batch.files, report)];
+  const { code, output, isSilent } = await runUntilSilent("/bin/sh", words, env, silentMs);
+  const outcome = isSilent
+    ? failure(findRunningTest(output), `it ran for more than ${silentMs / 1000} s, and was killed with its programs`)
+    : await readOutcome(report, code);
+  return {
+    ...batch,
+    outcome,
+    output,
+    seconds: (performance.now() - start) / 1000,
+    cpuSeconds: isSilent ? 0 : parseCpuSeconds(await readFile(times, "utf8")),
+  };
+}
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number;
+  readonly output: string;
+  readonly isSilent: boolean;
+}
+
+/** Runs a program in a process group of its own, which is killed once the program has printed nothing for `silentMs`. */
+export function runUntilSilent(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  silentMs: number,
+  onOutput: (text: string) => void = () => {},
+): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1", ...env },
+      detached: true,
+    });
+    let output = "";
+    let isSilent = false;
+    const kill = (): void => {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    };
+    // An interrupted run leaves no programs behind.
+    process.once("exit", kill);
+    const onSilence = (): void => {
+      isSilent = true;
+      kill();
+    };
+    let timer = setTimeout(onSilence, silentMs);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk: string) => {
+        output += chunk;
+        onOutput(chunk);
+        clearTimeout(timer);
+        timer = setTimeout(onSilence, silentMs);
+      });
+    }
+    child.once("error", reject);
+    child.once("close", (code) => {
+      clearTimeout(timer);
+      process.off("exit", kill);
+      resolve({ code: code ?? 1, output, isSilent });
+    });
+  });
+}
+
+/** Finds the last test in the output that has started: both runtimes print its name and three dots. */
+function findRunningTest(output: string): string {
+  const started = [...stripVTControlCharacters(output).matchAll(/^(.*\S) \.\.\.(?: |$)/gm)];
+  return started.at(-1)?.[1]?.trim() ?? "no test had started";
+}
+
+/** Adds up the user and system time of a shell's children, the second line of `times`: `1m2.5s 0m0.25s`. */
+function parseCpuSeconds(times: string): number {
+  const [, children = ""] = times.split("\n");
+  const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)];
+  if (parts.length !== 2) throw new Error(`the shell prints its times in an unknown form: ${times}`);
+  return parts.reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0);
+}

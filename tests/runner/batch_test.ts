@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { relative } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { eventually } from "../support/eventually.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { type BatchResult, deno, node, runBatches, type Runtime } from "./batch.ts";
+
+/** The runtime of this test. */
+function sameRuntime(): Runtime {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env as Record<string, string>;
+  return "Deno" in globalThis ? deno() : { ...node(process.execPath), env: { ...env, NODE_TEST_CONTEXT: "" } };
+}
+
+async function run(tests: string, silentMs: number): Promise<BatchResult> {
+  await using folder = await createTempFolder();
+  const file = folder.join("some_test.ts");
+  await writeFile(file, `import { describe, test } from "node:test";\n${tests}`);
+  const batch = { runtime: sameRuntime(), files: [relative(process.cwd(), file)] };
+  const [result] = await runBatches([batch], { folder: folder.path, lanes: 1, silentMs, onEnd: () => {} });
+  assert.ok(result !== undefined);
+  return result;
+}
+
+test("runBatches() counts the tests of a batch and its processor time", async () => {
+  const { outcome, cpuSeconds, seconds } = await run(`test("one", () => {}); test("two", () => {});`, 120_000);
+  assert.deepEqual(outcome, { passed: 2, failures: [], skipped: [] });
+  assert.ok(cpuSeconds > 0 && seconds > 0);
+});
+
+test("runBatches() kills a batch whose test never yields, with its programs, and names the test", async () => {
+  await using folder = await createTempFolder();
+  const pidFile = folder.join("pid");
+  const { outcome } = await run(
+    `
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+test("starts a program", () => {
+  const child = spawn("sleep", ["1000"], { stdio: "inherit" });
+  writeFileSync(${JSON.stringify(pidFile)}, String(child.pid));
+});
+describe("suite", () => {
+  test("hangs", () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+});
+`,
+    10_000,
+  );
+  assert.equal(outcome.failures.length, 1);
+  assert.match(outcome.failures[0]?.name ?? "", /hangs$/);
+  assert.match(outcome.failures[0]?.text ?? "", /more than 10 s/);
+  const pid = Number(await readFile(pidFile, "utf8"));
+  await eventually("the program has ended", () => Promise.resolve(isRunning(pid) ? undefined : true));
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

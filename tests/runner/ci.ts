@@ -1,0 +1,145 @@
+/**
+ * Runs the steps of `.ci/run`, or with `--full` those of `.ci/full`, one after the other; a few wait most of the time and
+ * run beside the next one. The line before the last counts the skipped tests, the last one is "N passed, N failed".
+ * `.ci/full` writes its counts to `dist/full.json`.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { runUntilSilent } from "./batch.ts";
+import { imports, listChanges } from "./changes.ts";
+import type { Summary } from "./main.ts";
+import { findNeeded } from "./suites.ts";
+
+/** A task of `deno.json` that must succeed. */
+interface Step {
+  readonly name: string;
+  readonly task: readonly string[];
+  /** Without it, both. */
+  readonly only?: "run" | "full";
+  /** Whether `.ci/run` takes it only for changes of some paths; see `GROUPS`. */
+  readonly isByPath?: boolean;
+  /** Whether the task writes a report of its counts. */
+  readonly hasReport?: boolean;
+  /** Whether the next step starts before this one has ended. */
+  readonly isBeside?: boolean;
+}
+
+const STEPS: readonly Step[] = [
+  { name: "gate", task: ["gate"] },
+  { name: "Debian packages", task: ["debian-packages"] },
+  { name: "test", task: ["test", "--timings"], only: "run", hasReport: true },
+  { name: "test", task: ["test", "--full", "--timings"], only: "full", hasReport: true },
+  { name: "file", task: ["file", "--timings"], only: "run", hasReport: true },
+  { name: "file", task: ["file", "--full", "--timings"], only: "full", hasReport: true },
+  { name: "peers", task: ["peers"] },
+  { name: "fuzz", task: ["fuzz", "--seconds", "15", "--inputs", "200"], only: "run", isBeside: true },
+  { name: "fuzz", task: ["fuzz", "--seconds", "60", "--inputs", "500"], only: "full", isBeside: true },
+  { name: "packages", task: ["packages"], isByPath: true, hasReport: true },
+  { name: "interop", task: ["interop", "--binary", "--changed", "--timings"], only: "run", hasReport: true },
+  { name: "interop", task: ["interop", "--binary", "--full", "--timings"], only: "full", hasReport: true },
+  { name: "programs", task: ["programs"], only: "full", hasReport: true },
+  { name: "overload", task: ["overload", "--binary", "--scale", "0.05", "--seconds", "1"], isByPath: true },
+  { name: "torture", task: ["torture", "--binary"], isByPath: true },
+  { name: "torture on etcd", task: ["torture", "--binary", "--servers", "3"], isByPath: true },
+  { name: "power loss", task: ["torture", "--power-loss"], isByPath: true },
+  { name: "torture under faults", task: ["torture", "--faults", "all"], only: "full" },
+  // Planted bugs need a server that lives long enough to show them, so nothing runs beside them.
+  { name: "planted bugs", task: ["torture", "--plant", "write-behind,precondition-ignored"], only: "run" },
+  { name: "planted bugs", task: ["torture", "--plant", "all"], only: "full" },
+];
+
+/** How long a step may print nothing before it is killed. */
+const SILENT_MS = 1_500_000;
+
+/** The number of lines of a failed step that are printed again at the end. */
+const LAST_LINES = 80;
+
+interface StepResult {
+  readonly step: Step;
+  readonly isFailed: boolean;
+  readonly output: string;
+  readonly summary: Summary | undefined;
+}
+
+async function main(isFull: boolean): Promise<number> {
+  const needed = findNeeded(listChanges(), imports).steps;
+  const steps = STEPS.filter(({ name, only, isByPath = false }) =>
+    isFull ? only !== "run" : only !== "full" && (!isByPath || needed.includes(name))
+  );
+  const folder = await mkdtemp(join(tmpdir(), "tlsboot-ci-"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+  try {
+    const results: StepResult[] = [];
+    const beside: Promise<StepResult>[] = [];
+    for (const step of steps) {
+      if (step.isBeside) {
+        beside.push(runStep(step, folder, () => {}));
+        continue;
+      }
+      process.stdout.write(`== ${step.name}\n`);
+      results.push(await runStep(step, folder, (text) => process.stdout.write(text)));
+      for (const result of await Promise.all(beside.splice(0))) {
+        process.stdout.write(`== ${result.step.name}\n${result.output}`);
+        results.push(result);
+      }
+    }
+    if (isFull) await writeFull(results);
+    return printEnd(results);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function runStep(step: Step, folder: string, onOutput: (text: string) => void): Promise<StepResult> {
+  const report = join(folder, `${step.name}.json`);
+  const args = ["task", ...step.task, ...(step.hasReport ? ["--report", report] : [])];
+  const start = performance.now();
+  const { code, output, isSilent } = await runUntilSilent(process.execPath, args, {}, SILENT_MS, onOutput);
+  const fate = isSilent ? " and was killed, because it printed nothing" : "";
+  onOutput(`== ${step.name} took ${((performance.now() - start) / 1000).toFixed(0)} s${fate}\n`);
+  const summary = step.hasReport ? JSON.parse(await readFile(report, "utf8").catch(() => "null")) : undefined;
+  return { step, isFailed: code !== 0 || summary === null, output, summary: summary ?? undefined };
+}
+
+/** Adds up the counts. A step that failed counts as one failure, in addition to those of its tests. */
+function sum(results: readonly StepResult[]): { readonly passed: number; readonly failed: number } {
+  const add = (count: (result: StepResult) => number): number => results.reduce((all, one) => all + count(one), 0);
+  return {
+    passed: add(({ summary }) => summary?.passed ?? 0),
+    failed: add(({ summary, isFailed }) => (summary?.failed ?? 0) + (isFailed ? 1 : 0)),
+  };
+}
+
+async function writeFull(results: readonly StepResult[]): Promise<void> {
+  const git = (...args: readonly string[]): string => execFileSync("git", [...args], { encoding: "utf8" }).trim();
+  const full = {
+    commit: git("rev-parse", "HEAD"),
+    isClean: git("status", "--porcelain") === "",
+    date: new Date().toISOString(),
+    ...sum(results),
+    steps: Object.fromEntries(results.map(({ step, isFailed, summary }) => [step.name, { isFailed, ...summary }])),
+  };
+  await mkdir("dist", { recursive: true });
+  await writeFile("dist/full.json", `${JSON.stringify(full, undefined, 2)}\n`);
+}
+
+/** Prints how each failed step ended, the skipped tests, and the counts. */
+function printEnd(results: readonly StepResult[]): number {
+  for (const { step, output } of results.filter(({ isFailed }) => isFailed)) {
+    process.stdout.write(`!! the end of ${step.name}:\n${output.split("\n").slice(-LAST_LINES).join("\n")}\n`);
+  }
+  const skipped = results.flatMap(({ summary }) => summary?.skipped ?? []);
+  const reasons = skipped.map(({ name, text }) => `${name} (${text})`).join("; ");
+  process.stdout.write(`${skipped.length} skipped${reasons === "" ? "" : `: ${reasons}`}\n`);
+  const { passed, failed } = sum(results);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+main(process.argv.includes("--full")).then((code) => process.exit(code), (error: unknown) => {
+  process.stdout.write(`${error instanceof Error ? error.stack : String(error)}\n0 passed, 1 failed\n`);
+  process.exit(1);
+});

@@ -1,0 +1,229 @@
+/**
+ * Which tests there are, and which of them a change needs. Every file of a suite is found by its folder; a file of the
+ * interoperability suite is also named here once, in the core or in a group, and `suites_test.ts` finds one that is not.
+ */
+
+/** The files of each suite. */
+export const SUITES: Readonly<Record<string, readonly string[]>> = {
+  unit: [
+    "core/**/*_test.ts",
+    "controllers/**/*_test.ts",
+    "server/**/*_test.ts",
+    "client/**/*_test.ts",
+    "cli/**/*_test.ts",
+    "scripts/**/*_test.ts",
+    "tests/*_test.ts",
+    "tests/bench/**/*_test.ts",
+    "tests/contract/*_test.ts",
+    "tests/e2e/*_test.ts",
+    "tests/fuzz/**/*_test.ts",
+    // How answers are read, cut down and compared needs no Kubernetes.
+    "tests/interop/comparison/*_test.ts",
+    "tests/interop/differential/*_test.ts",
+    "tests/mutants/*_test.ts",
+    "tests/overload/**/*_test.ts",
+    "tests/runner/*_test.ts",
+    "tests/security/*_test.ts",
+    "tests/simulation/*_test.ts",
+    "tests/torture/**/*_test.ts",
+  ],
+  file: ["tests/binary/*_test.ts"],
+  interop: ["tests/interop/*_test.ts"],
+  packages: ["tests/packages/*_test.ts"],
+  programs: ["tests/interop/programs_test.ts"],
+};
+
+/** End-to-end tests that show the whole product. They run on Deno too, and with the released file. */
+export const SMOKE: readonly string[] = [
+  "tests/e2e/bootstrap_test.ts",
+  "tests/e2e/cli_process_test.ts",
+  "tests/e2e/offline_test.ts",
+  "tests/e2e/post_quantum_test.ts",
+  "tests/e2e/ui_test.ts",
+  "tests/e2e/up_test.ts",
+  "tests/e2e/upgrade_test.ts",
+];
+
+/** The files of the interoperability suite that every change needs, those that take longest first. */
+export const INTEROP_CORE: readonly string[] = [
+  "comparison",
+  "kubectl_comparison",
+  "signer_comparison",
+  "kubeadm",
+  "differential",
+  "real_control_plane",
+  "kubectl_csr_commands",
+  "etcd_storage",
+  "privilege_matrix",
+  "kubelet",
+  "openssl",
+  "bootstrap_client",
+  "values_go",
+];
+
+/** What a change of some paths needs in addition. */
+export interface Group {
+  readonly name: string;
+  /** The paths, or the beginnings of paths, of what these tests are for. */
+  readonly paths: readonly string[];
+  /** Files of the interoperability suite, those that take longest first. */
+  readonly interop: readonly string[];
+  /** Steps of `.ci/run`. */
+  readonly steps?: readonly string[];
+}
+
+export const GROUPS: readonly Group[] = [
+  {
+    name: "storage",
+    paths: ["server/storage/", "cli/instance/", "cli/commands/backup/", "core/backup/", "client/files"],
+    interop: [
+      "disk_fault",
+      "disk_fault_backup",
+      "etcd_faults",
+      "etcd_restore",
+      "etcd_servers",
+      "etcd_shared",
+      "etcd_lagging",
+      "etcd_move",
+      "etcd_handover",
+      "etcd_model",
+      "etcd_old",
+      "etcd_tls",
+      "disk_fault_client",
+      "disk_fault_log",
+      "disk_fault_renewal",
+      "bit_rot",
+      "full_disk",
+      "backup",
+      "history_judge",
+    ],
+    steps: ["torture", "power loss", "torture on etcd"],
+  },
+  {
+    name: "rotation",
+    paths: ["core/rotation/", "server/rotation/", "cli/authority/", "cli/commands/ca/"],
+    interop: [
+      "ca_rotation",
+      "ca_rotation_shared",
+      "ca_rotation_cluster",
+      "ca_rotation_etcd",
+      "ca_rotate_servers",
+      "new_ca",
+    ],
+  },
+  {
+    name: "page",
+    paths: ["cli/ui/", "cli/commands/ui/"],
+    interop: ["ui_load", "ui", "ui_security", "ui_kubernetes"],
+  },
+  {
+    name: "client",
+    paths: ["client/", "cli/commands/bootstrap/", "cli/commands/request/", "cli/commands/kubeconfig/"],
+    interop: [
+      "whole_kubelet",
+      "kubelet_rotation",
+      "kubelet_ca",
+      "request",
+      "kubeconfig_user",
+      "web_certificates",
+      "trust_client",
+      "client_certificate",
+      "client_node",
+      "bootstrap_hardship",
+      "clock",
+      "proxy_go",
+    ],
+  },
+  {
+    name: "certificates",
+    paths: ["core/pki/", "core/csr/", "core/signing/", "controllers/", "core/revocation/"],
+    interop: [
+      "zlint",
+      "crl",
+      "ca",
+      "cross_sign",
+      "certmanager",
+      "chain_go",
+      "chain_openssl",
+      "post_quantum",
+      "pod_certificates",
+      "malformed_requests",
+      "signer_election",
+      "signer_rights",
+      "trust_bundles",
+      "revocation",
+      "revoke_beside_cluster",
+    ],
+  },
+  {
+    name: "approval",
+    paths: ["core/approval/", "core/review/", "core/bootstrap/", "controllers/", "core/register/", "server/register/"],
+    interop: [
+      "approver_comparison",
+      "approver_policy",
+      "token_limits",
+      "register",
+      "review",
+      "csr_bundle",
+      "curl_approval",
+      "cluster_info",
+    ],
+  },
+  {
+    name: "commands",
+    paths: ["cli/commands/", "core/doctor/", "core/offline/", "docs/guides/"],
+    interop: ["guides", "doctor", "doctor_cluster", "offline", "printed_commands", "story", "kubectl_walkthrough"],
+  },
+  {
+    name: "server",
+    paths: ["server/http/", "server/connections/", "server/metrics/", "server/flowcontrol/", "core/audit/"],
+    interop: ["conformance", "metrics", "audit", "kubectl_streams", "tls_scan"],
+    steps: ["overload"],
+  },
+  {
+    name: "packaging",
+    paths: ["packaging/", "scripts/", "docs/rbac/"],
+    interop: ["in_a_cluster", "mixin"],
+    steps: ["packages"],
+  },
+];
+
+/** Files of the interoperability suite that only `.ci/full` runs. */
+export const INTEROP_FULL: readonly string[] = ["soak", "programs", "etcd_storm", "power_loss"];
+
+/** Paths that decide what runs and how: a change of one needs everything. */
+const EVERYTHING = /^(?:\.ci\/|\.github\/|deno\.(?:json|lock)$|tests\/runner\/)/;
+
+/** The files of the interoperability suite and the steps of `.ci/run` that a change needs. */
+export interface Needed {
+  readonly interop: readonly string[];
+  readonly steps: readonly string[];
+}
+
+/**
+ * Finds what a change needs: the core, the groups whose paths it touches, and the tests that are changed or import what is.
+ * `changed` has the paths of the change, undefined when they are not known; `imports` reports whether a test file imports a
+ * file of the tests, itself or through others.
+ */
+export function findNeeded(
+  changed: readonly string[] | undefined,
+  imports: (file: string, imported: string) => boolean,
+): Needed {
+  const isAll = changed === undefined || changed.some((path) => EVERYTHING.test(path));
+  const touched = GROUPS.filter(({ paths }) =>
+    isAll || changed.some((path) => paths.some((start) => path.startsWith(start)))
+  );
+  const changedTests = (changed ?? []).filter((path) => path.startsWith("tests/"));
+  const needsOwn = (name: string) => changedTests.some((path) => imports(toInteropFile(name), path));
+  const all = [...INTEROP_CORE, ...GROUPS.flatMap(({ interop }) => interop)];
+  const chosen = new Set([...INTEROP_CORE, ...touched.flatMap(({ interop }) => interop), ...all.filter(needsOwn)]);
+  return {
+    interop: all.filter((name) => chosen.has(name)).map(toInteropFile),
+    steps: [...new Set(touched.flatMap(({ steps = [] }) => steps))],
+  };
+}
+
+/** The path of a file of the interoperability suite. */
+export function toInteropFile(name: string): string {
+  return `tests/interop/${name}_test.ts`;
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { test } from "node:test";
+import { findNeeded, GROUPS, INTEROP_CORE, INTEROP_FULL, SMOKE, toInteropFile } from "./suites.ts";
+
+const never = () => false;
+
+test("every file of the interoperability suite has one place, and every place has a file", async () => {
+  const names = [...INTEROP_CORE, ...GROUPS.flatMap(({ interop }) => interop), ...INTEROP_FULL];
+  const files = (await readdir("tests/interop")).filter((name) => name.endsWith("_test.ts"));
+  assert.deepEqual(names.map(toInteropFile).sort(), files.map((name) => `tests/interop/${name}`).sort());
+});
+
+test("every path of a group and every smoke test exists", () => {
+  for (const path of GROUPS.flatMap(({ paths }) => paths)) {
+    assert.ok(existsSync(path) || existsSync(`${path}.ts`), path);
+  }
+  for (const file of SMOKE) assert.ok(existsSync(file), file);
+});
+
+test("findNeeded() takes everything when the change is not known, or decides what runs", () => {
+  const all = findNeeded(undefined, never);
+  assert.equal(all.interop.length, INTEROP_CORE.length + GROUPS.flatMap(({ interop }) => interop).length);
+  assert.ok(all.steps.includes("packages"));
+  for (const path of ["deno.lock", ".ci/run", "tests/runner/main.ts"]) assert.deepEqual(findNeeded([path], never), all);
+});
+
+test("findNeeded() takes the core and the groups of the paths that changed", () => {
+  assert.deepEqual(findNeeded(["README.md"], never), { interop: INTEROP_CORE.map(toInteropFile), steps: [] });
+  const storage = findNeeded(["server/storage/sqlite/journal.ts"], never);
+  assert.ok(storage.interop.includes("tests/interop/disk_fault_test.ts"));
+  assert.ok(!storage.interop.includes("tests/interop/ui_test.ts"));
+  assert.deepEqual(storage.steps, ["torture", "power loss", "torture on etcd"]);
+});
+
+test("findNeeded() takes a test that imports a changed file of the tests", () => {
+  const { interop } = findNeeded(
+    ["tests/support/browser.ts"],
+    (file, imported) => file === "tests/interop/ui_test.ts" && imported === "tests/support/browser.ts",
+  );
+  assert.deepEqual(interop, [...INTEROP_CORE, "ui"].map(toInteropFile));
+});
