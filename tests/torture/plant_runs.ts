@@ -15,7 +15,6 @@ import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
 import { readBuildFacts } from "../../scripts/build/facts.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { runAside } from "../../scripts/processes.ts";
-import { takeTurns } from "../runner/turns.ts";
 import { applyPatches, type Finder, findPlants, type Patch, type Plant, PLANTS, toCommand } from "./plants.ts";
 
 /** What a run on a build says. */
@@ -26,14 +25,10 @@ interface Outcome {
   readonly account: string;
 }
 
-/**
- * Runs the finders of plants, and for all of them without a plant too; prints a row for each. Plants that are named take
- * turns. Returns the exit code.
- */
+/** Runs the finders of plants, and for all of them without a plant too; prints a row for each. Returns the exit code. */
 export async function runPlants(names: string): Promise<number> {
-  const named = findPlants(names);
-  const isAll = named === PLANTS;
-  const plants = isAll ? named : takeTurns(named, ({ name }) => name);
+  const plants = findPlants(names);
+  const isAll = plants === PLANTS;
   const finders = isAll ? [...new Map(plants.map(({ finder }) => [toCommand(finder), finder])).values()] : [];
   if (isAll) { for (const patches of groupPatches(plants)) assertTypes(process.cwd(), patches); }
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-plant-"));

@@ -1,0 +1,116 @@
+/** What makes a test fail by chance, searched for in the syntax of every test and of what tests share. */
+import assert from "node:assert/strict";
+import { glob, readFile } from "node:fs/promises";
+import { describe, test } from "node:test";
+import ts from "typescript";
+
+/** A rule, and the files that may break it, each with its reason. */
+interface Rule {
+  readonly name: string;
+  /** Whether it applies to tests alone, or also to what they share. */
+  readonly scope: "tests" | "all";
+  readonly breaks: (node: ts.Node) => boolean;
+  readonly advice: string;
+  readonly allowed: Readonly<Record<string, string>>;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    name: "no test waits for a fixed time",
+    scope: "tests",
+    breaks: (node) => isCall(node, ["setTimeout", "sleep", "delay", "setInterval"]),
+    advice: "wait for an event, or poll a condition with eventually()",
+    allowed: {},
+  },
+  {
+    name: "no loop awaits without an end",
+    scope: "all",
+    breaks: (node) => isOpenLoop(node) && awaits(node.statement),
+    advice: "use eventually(), or a loop with a bound",
+    allowed: {},
+  },
+  {
+    name: "no test measures time",
+    scope: "tests",
+    breaks: (node) => ts.isCallExpression(node) && /^(?:performance|Date)\.now$/.test(node.expression.getText()),
+    advice: "tests/bench measures; a test counts steps or events",
+    allowed: {},
+  },
+  {
+    name: "no test depends on chance",
+    scope: "all",
+    breaks: (node) => ts.isCallExpression(node) && node.expression.getText() === "Math.random",
+    advice: "use a constant seed",
+    allowed: {},
+  },
+  {
+    name: "set-up belongs to a describe, because files share a process",
+    scope: "tests",
+    breaks: (node) => isCall(node, ["before", "after", "beforeEach", "afterEach"]) && isTopLevel(node),
+    advice: "put the tests and their set-up into a describe",
+    allowed: {},
+  },
+];
+
+interface Source {
+  readonly path: string;
+  readonly file: ts.SourceFile;
+}
+
+describe("tests do not fail by chance", () => {
+  const sources = readSources();
+  for (const { name, scope, breaks, advice, allowed } of RULES) {
+    test(name, async () => {
+      const found: string[] = [];
+      for (const { path, file } of await sources) {
+        if (scope === "tests" && !/_test\.tsx?$/.test(path)) continue;
+        const visit = (node: ts.Node): void => {
+          if (breaks(node)) found.push(`${path}:${file.getLineAndCharacterOfPosition(node.getStart()).line + 1}`);
+          ts.forEachChild(node, visit);
+        };
+        visit(file);
+      }
+      const isAllowed = (place: string): boolean => (place.split(":")[0] ?? "") in allowed;
+      assert.deepEqual(found.filter((place) => !isAllowed(place)), [], advice);
+      for (const path of Object.keys(allowed)) {
+        assert.ok(found.some((place) => place.startsWith(`${path}:`)), `${path} breaks this rule no longer: remove it`);
+      }
+    });
+  }
+});
+
+function isCall(node: ts.Node, names: readonly string[]): node is ts.CallExpression {
+  return ts.isCallExpression(node) && ts.isIdentifier(node.expression) && names.includes(node.expression.text);
+}
+
+type Loop = ts.WhileStatement | ts.DoStatement | ts.ForStatement;
+
+/** Reports whether a loop may run for ever: it has no step, or ends by a condition alone. */
+function isOpenLoop(node: ts.Node): node is Loop {
+  return ts.isWhileStatement(node) || ts.isDoStatement(node) ||
+    ts.isForStatement(node) && (node.condition === undefined || node.incrementor === undefined);
+}
+
+/** Reports whether code awaits in its own function. */
+function awaits(node: ts.Node): boolean {
+  if (ts.isAwaitExpression(node)) return true;
+  if (ts.isFunctionLike(node)) return false;
+  return ts.forEachChild(node, awaits) ?? false;
+}
+
+function isTopLevel(node: ts.Node): boolean {
+  return ts.isExpressionStatement(node.parent) && ts.isSourceFile(node.parent.parent);
+}
+
+async function readSources(): Promise<readonly Source[]> {
+  const sources: Source[] = [];
+  const patterns = ["{core,controllers,server,client,cli,scripts}/**/*_test.{ts,tsx}", "tests/**/*.{ts,tsx}"];
+  for (const pattern of patterns) {
+    for await (const path of glob(pattern)) {
+      if (/^tests\/(?:bench|overload|torture|simulation|fuzz)\//.test(path) && !path.includes("_test.")) continue;
+      const text = await readFile(path, "utf8");
+      sources.push({ path, file: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) });
+    }
+  }
+  return sources;
+}
