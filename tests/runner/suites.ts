@@ -59,6 +59,7 @@ export const INTEROP_CORE: readonly string[] = [
   "openssl",
   "bootstrap_client",
   "values_go",
+  "workflows",
 ];
 
 /** What a change of some paths needs in addition. */

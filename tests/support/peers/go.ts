@@ -26,6 +26,7 @@ export const CFSSL = "v1.6.5";
 const HELM = "v4.3.1";
 const JSONNET = "v0.22.0";
 const ZLINT = "v3.7.3";
+const ACTIONLINT = "v1.7.12";
 
 interface Peer {
   readonly name: string;
@@ -78,6 +79,13 @@ const PEERS: readonly Peer[] = [
     build: "build",
   },
   { name: "zlint", module: "zlint", target: "github.com/zmap/zlint/v3/cmd/zlint", version: ZLINT, build: "build" },
+  {
+    name: "actionlint",
+    module: "actionlint",
+    target: "github.com/rhysd/actionlint/cmd/actionlint",
+    version: ACTIONLINT,
+    build: "build",
+  },
   { name: "history-judge", module: "history", target: "./judge", version: "v1", build: "build" },
   ...["jsonnet", "jsonnetfmt"].map((name): Peer => (
     { name, module: "mixin", target: `github.com/google/go-jsonnet/cmd/${name}`, version: JSONNET, build: "build" }

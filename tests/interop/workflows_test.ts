@@ -1,0 +1,23 @@
+/** The workflows in .github, checked by actionlint; they call the scripts of this repository and nothing else. */
+import assert from "node:assert/strict";
+import { glob, readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { runProgram } from "../support/child.ts";
+import { peerPath } from "../support/peers/go.ts";
+
+/** What a step may run: our tasks and scripts, and what prepares a machine for them. */
+const ALLOWED =
+  /^(?:(?:sudo env "PATH=\$PATH" )?npx -y deno@\S+ (?:install|task) |bash \.ci\/|apt-get update |git config )/;
+
+test("the workflows are correct for actionlint, and run our scripts alone", async () => {
+  const files: string[] = [];
+  for await (const file of glob(".github/workflows/*.yml")) files.push(file);
+  assert.ok(files.length > 0);
+  const { code, stdout, stderr } = await runProgram(peerPath("actionlint"), ["-shellcheck=", "-pyflakes=", ...files]);
+  assert.equal(code, 0, stdout + stderr);
+  for (const file of files) {
+    for (const [, command = ""] of (await readFile(file, "utf8")).matchAll(/^ *- run: (.*)$/gm)) {
+      assert.match(command, ALLOWED, file);
+    }
+  }
+});
