@@ -34,7 +34,7 @@ export interface BatchResult extends Batch {
   readonly cpuSeconds: number;
 }
 
-/** Node, from its executable. */
+/** Tests on the Node with a path, and more variables for them. */
 export function node(command: string, env: Readonly<Record<string, string>> = {}): Runtime {
   return {
     name: "Node",
@@ -116,7 +116,7 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   };
 }
 
-/** How a program ended. */
+/** How a program has ended, and everything that it printed. */
 export interface Ended {
   readonly code: number;
   readonly output: string;

@@ -69,7 +69,7 @@ export interface Group {
   readonly paths: readonly string[];
   /** Files of the interoperability suite, those that take longest first. */
   readonly interop: readonly string[];
-  /** Steps of `.ci/run`. */
+  /** The names of steps in `steps.ts` that run too. */
   readonly steps?: readonly string[];
 }
 

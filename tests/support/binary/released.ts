@@ -1,4 +1,4 @@
-/** The released files that are tested: `deno task test --binary` builds them. */
+/** The released files that are tested: `deno task file` builds them. */
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
@@ -8,7 +8,7 @@ import { toFileName } from "../../../scripts/build/targets.ts";
 /** Path of the file for this machine. */
 export function hostFile(): string {
   const path = process.env["TLSBOOT_TEST_BINARY"];
-  if (path === undefined) throw new Error("these tests are of the released file: deno task test --binary");
+  if (path === undefined) throw new Error("these tests are of the released file: deno task file");
   return path;
 }
 

@@ -1,0 +1,39 @@
+/** The steps of `.ci/run` and `.ci/full`, in their order. */
+
+/** A task of `deno.json` that must succeed. */
+export interface Step {
+  readonly name: string;
+  readonly task: readonly string[];
+  /** The one script that has the step; by default both do. */
+  readonly only?: "run" | "full";
+  /** Whether `.ci/run` takes it only for changes of some paths; see `GROUPS`. */
+  readonly isByPath?: boolean;
+  /** Whether the task writes a report of its counts. */
+  readonly hasReport?: boolean;
+  /** Whether the next step starts before this one has ended. */
+  readonly isBeside?: boolean;
+}
+
+export const STEPS: readonly Step[] = [
+  { name: "gate", task: ["gate"] },
+  { name: "Debian packages", task: ["debian-packages"] },
+  { name: "test", task: ["test", "--timings"], only: "run", hasReport: true },
+  { name: "test", task: ["test", "--full", "--timings"], only: "full", hasReport: true },
+  { name: "file", task: ["file", "--timings"], only: "run", hasReport: true },
+  { name: "file", task: ["file", "--full", "--timings"], only: "full", hasReport: true },
+  { name: "peers", task: ["peers"] },
+  { name: "fuzz", task: ["fuzz", "--seconds", "15", "--inputs", "200"], only: "run", isBeside: true },
+  { name: "fuzz", task: ["fuzz", "--seconds", "60", "--inputs", "500"], only: "full", isBeside: true },
+  { name: "packages", task: ["packages"], isByPath: true, hasReport: true },
+  { name: "interop", task: ["interop", "--binary", "--changed", "--timings"], only: "run", hasReport: true },
+  { name: "interop", task: ["interop", "--binary", "--full", "--timings"], only: "full", hasReport: true },
+  { name: "programs", task: ["programs"], only: "full", hasReport: true },
+  { name: "overload", task: ["overload", "--binary", "--scale", "0.05", "--seconds", "1"], isByPath: true },
+  { name: "torture", task: ["torture", "--binary"], isByPath: true },
+  { name: "torture on etcd", task: ["torture", "--binary", "--servers", "3"], isByPath: true },
+  { name: "power loss", task: ["torture", "--power-loss"], isByPath: true },
+  { name: "torture under faults", task: ["torture", "--faults", "all"], only: "full" },
+  // Planted bugs need a server that lives long enough to show them, so nothing runs beside them.
+  { name: "planted bugs", task: ["torture", "--plant", "write-behind,precondition-ignored"], only: "run" },
+  { name: "planted bugs", task: ["torture", "--plant", "all"], only: "full" },
+];
