@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createCsrName, createNodeCsrName, type CsrNameParts, type NodeCsrNameParts } from "./csr_name.ts";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 
 /** A test vector that was computed independently of this code, with Go's `crypto/sha512`. */
 const VECTOR: NodeCsrNameParts = {

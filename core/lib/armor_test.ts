@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { type ArmorPart, checksum, decodeBase32, encodeArmor, encodeBase32, readArmor } from "./armor.ts";
 

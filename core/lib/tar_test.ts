@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { decodeTarHeader, encodeTarFiles, encodeTarHeader, readTarFiles, TAR_BLOCK } from "./tar.ts";
 
 const header = { path: "files/pki/ca.key", mode: 0o600, size: 241, modifiedSeconds: 1_790_000_000 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { before, test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { createTestAuthority, NOW, unwrap } from "../../tests/support/test_authority.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { encodeQrTexts, hasQrTexts, readQrTexts, type ScannedBundle } from "./qr_text.ts";

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import {
   combineShares,

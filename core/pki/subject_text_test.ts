@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { formatName, type SubjectFields } from "./names.ts";
 import { parseSubject } from "./subject_text.ts";
 

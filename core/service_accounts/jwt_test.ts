@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHmac, createPublicKey, type JsonWebKey, verify } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { formatKeySet } from "./issuer_documents.ts";

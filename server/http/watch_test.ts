@@ -4,7 +4,7 @@ import type { Stored } from "../storage/storage.ts";
 import { SharedEncodings } from "./watch_events.ts";
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { compressMember } from "./watch_handler.ts";
 
 const BYTES = new Uint8Array([1]);
