@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../cli/system.ts";
+import { createSystemRandom } from "../cli/system.ts";
 import type { CaRetirement } from "../core/bootstrap/rotation.ts";
-import type { Clock } from "../core/ports.ts";
 import { Secret } from "../core/lib/brand.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { encodeKubeconfig, type KubeconfigCluster } from "../core/kube/kubeconfig.ts";
@@ -11,6 +10,8 @@ import { generatePrivateKey } from "../core/pki/keys.ts";
 import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { eventually } from "../tests/support/eventually.ts";
 import { failure, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
+import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
+import { createImpatientClock } from "../tests/support/impatient_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
@@ -26,6 +27,7 @@ const CA_FILE = "/node/ca.crt";
 const SIGNER = "kubernetes.io/kube-apiserver-serving";
 
 interface Machine extends AsyncDisposable {
+  readonly clock: FakeClock;
   readonly api: FakeApi;
   readonly files: MemoryFiles;
   readonly logger: MemoryLogger;
@@ -42,18 +44,14 @@ interface Machine extends AsyncDisposable {
 
 type CaKind = "data" | "file";
 
-/** A clock whose pauses of up to a minute take a hundredth of their time. Longer ones keep theirs. */
-const HURRIED_CLOCK: Clock = {
-  ...createSystemClock(),
-  sleep: (ms, signal) => createSystemClock().sleep(ms > 60_000 ? ms : ms / 100, signal),
-};
-
 /** A machine with a certificate and a kubeconfig that keeps the CA, and a cluster. */
 async function startMachine(
   kind: CaKind,
   edit: Partial<KubeconfigCluster> = {},
-  clock: Clock = createSystemClock(),
 ): Promise<Machine> {
+  const fakeClock = createFakeClock(NOW);
+  // Short pauses end at once; what lasts half a minute or longer ends when a test moves the clock.
+  const clock = createImpatientClock(fakeClock, 0, 29_999);
   const api = await startFakeApi({ now: NOW });
   const reports: (readonly string[])[] = [];
   api.intercept = ({ method, path, body }) => {
@@ -89,7 +87,7 @@ async function startMachine(
   });
   let running: Promise<unknown> = Promise.resolve();
   return {
-    ...{ api, files, logger, stored, retirement, reports },
+    ...{ clock: fakeClock, api, files, logger, stored, retirement, reports },
     publish(trustBundle, annotations = {}) {
       api.put({ metadata: { name: "b", annotations }, spec: { signerName: SIGNER, trustBundle } } as KubeObject);
     },
@@ -208,19 +206,22 @@ for (
 }
 
 test("followNodeTrust() asks again when the server showed its old certificate for a while", async () => {
-  await using m = await startMachine("data", {}, HURRIED_CLOCK);
+  await using m = await startMachine("data");
   m.publish(m.api.ca.caPem + NEW_CA.caPem);
   m.start();
   await eventuallyIs("trust in both", () => m.stored.length === 1);
   m.publish(NEW_CA.caPem);
   await eventuallyIs("an error", () => m.logger.messages("error").length === 1);
   await m.api.showCertificateOf(NEW_CA);
+  // It sleeps for a while, beside the limit of its watch.
+  await until(() => m.clock.sleepers === 2);
+  await m.clock.advance(60_000);
   await eventuallyIs("trust in the new CA alone", () => m.stored.length === 2);
   assert.deepEqual(m.stored[1]?.fingerprints, fingerprints(NEW_CA.caPem));
 });
 
 test("followNodeTrust() reads the bundles again soon when the cluster has refused them once", async () => {
-  await using m = await startMachine("data", {}, HURRIED_CLOCK);
+  await using m = await startMachine("data");
   m.publish(m.api.ca.caPem);
   m.start();
   await eventuallyIs("a report", () => m.reports.length === 1);

@@ -270,7 +270,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
   const signingRequests = await createSigningRequestPlugins(limits, options);
   const commitRequest = createRequestCommit({ storage, register, random, clientCas });
-  const unrecorded = await followUnrecorded({ storage, register, clientCas, logger });
+  const unrecorded = await followUnrecorded({ storage, register, clientCas, clock, logger });
   const resources = createResources({
     authorizer,
     rbac,

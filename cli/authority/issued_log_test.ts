@@ -5,6 +5,7 @@ import type { Authority } from "../../core/pki/authority.ts";
 import { issueCertificate } from "../../core/pki/issue.ts";
 import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts";
 import { createSystemClock } from "../system.ts";
+import { settle } from "../../tests/support/fake_clock.ts";
 import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
 import { createTestAuthority, planTestLeaf } from "../../tests/support/test_authority.ts";
 import { openIssuedLog } from "./issued_log.ts";
@@ -160,7 +161,7 @@ test("openIssuedLog() gives up when another program holds the lock for ten secon
     elapsedMs: () => elapsed,
     sleep: () => {
       elapsed += 1_000;
-      return new Promise<void>((resolve) => setTimeout(resolve, 1));
+      return settle(1);
     },
   };
   using other = openIssuedLog(one.path, { clock, warn: () => {} });

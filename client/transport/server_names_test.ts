@@ -5,7 +5,6 @@ import { test } from "node:test";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
-import { findFreePort } from "../../tests/support/temp.ts";
 import { createServerNames } from "./server_names.ts";
 
 async function startServer(): Promise<Server> {
@@ -22,7 +21,7 @@ async function startServer(): Promise<Server> {
   return server;
 }
 
-test("createServerNames() returns the names of the certificate, the kubeconfig and the service, and keeps them", async () => {
+test("createServerNames() returns the names of the certificate, the kubeconfig and the service, keeps them, and fails when the server is down", async () => {
   const server = await startServer();
   const { port } = server.address() as AddressInfo;
   const clock = createFakeClock();
@@ -43,9 +42,6 @@ test("createServerNames() returns the names of the certificate, the kubeconfig a
   assert.equal(await names(), found);
   await clock.advance(600_000);
   await assert.rejects(names(), /cannot see the serving certificate of "https:\/\/127\.0\.0\.1/);
-});
-
-test("createServerNames() fails when the server is down", async () => {
-  const server = `https://127.0.0.1:${await findFreePort()}`;
-  await assert.rejects(createServerNames({ server }, { clock: createFakeClock() })(), /cannot see/);
+  const others = createServerNames({ server: `https://127.0.0.1:${port}` }, { clock });
+  await assert.rejects(others(), /cannot see the serving certificate/, "there is nothing to keep");
 });

@@ -7,7 +7,7 @@ import type { TransportResponse } from "../../core/ports.ts";
 import { startFakeApi } from "../../tests/support/fake_api.ts";
 import { startHttpProxy } from "../../tests/support/http_proxy.ts";
 import { issueServing } from "../../tests/support/issuing_ca.ts";
-import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createFakeClock, until } from "../../tests/support/fake_clock.ts";
 import { createServerNames } from "./server_names.ts";
 import { createTlsTransport, type TlsTransport, type TlsTransportOptions } from "./tls_transport.ts";
 
@@ -112,7 +112,8 @@ test("a proxy that is down is named in the error, and a request can be aborted w
   const stop = new AbortController();
   await using transport = open("https://api.example.test", proxy.url, {});
   const sent = get(transport, stop.signal);
-  setTimeout(() => stop.abort(new Error("enough")), 100);
+  await until(() => proxy.heads.length === 1);
+  stop.abort(new Error("enough"));
   await assert.rejects(sent, /enough/);
   await proxy[Symbol.asyncDispose]();
   await assert.rejects(get(transport), /cannot reach "api\.example\.test:443" through the proxy "http:.*refused/i);

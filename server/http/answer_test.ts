@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { test } from "node:test";
+import { setImmediate } from "node:timers";
 import { CHUNK_BYTES, sendAnswer, toChunks } from "./answer.ts";
 
 /** Bytes that differ from place to place. */
@@ -33,10 +34,10 @@ test("sendAnswer() does not touch a chunk again before it is written", async () 
   const slow = new Writable({
     highWaterMark: 8 * CHUNK_BYTES,
     write(chunk: Uint8Array, _encoding, done) {
-      setTimeout(() => {
+      setImmediate(() => {
         written.push(Buffer.from(chunk));
         done();
-      }, 1);
+      });
     },
   });
   const outgoing = Object.assign(slow, { writeHead() {} }) as unknown as ServerResponse;

@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { findLeafCertificate, hashFirstBlock } from "../../core/csr/certificate.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { Logger } from "../../core/ports.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
 import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
 import { toKeyPrefix, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
@@ -24,12 +24,15 @@ const PARSED_AT_ONCE = 100;
 
 /** Records the unrecorded certificates that exist, and then those that arrive, until it is disposed. */
 export async function followUnrecorded(
-  deps: Pick<RequestCommitDeps, "storage" | "register" | "clientCas"> & { readonly logger: Logger },
+  deps: Pick<RequestCommitDeps, "storage" | "register" | "clientCas"> & {
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
 ): Promise<Disposable> {
-  const { storage, register, logger } = deps;
+  const { storage, register, clock, logger } = deps;
   const waiting = new Map<string, CertificateSigningRequest>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isStopped = false;
+  const stop = new AbortController();
+  let isDue = false;
 
   async function recordWaiting(): Promise<void> {
     let parsed = 0;
@@ -52,14 +55,16 @@ export async function followUnrecorded(
   }
 
   function recordSoon(ms: number): void {
-    if (isStopped) return;
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      recordWaiting().catch((error: unknown) => {
-        if (!isStopped) logger.warn("cannot record certificates, trying again", { error });
-        recordSoon(RETRY_MS);
-      });
-    }, ms);
+    if (isDue || stop.signal.aborted) return;
+    isDue = true;
+    clock.sleep(ms, stop.signal).then(() => {
+      isDue = false;
+      return recordWaiting();
+    }).catch((error: unknown) => {
+      if (stop.signal.aborted) return;
+      logger.warn("cannot record certificates, trying again", { error });
+      recordSoon(RETRY_MS);
+    });
   }
 
   function observe({ key, current, previous }: StorageEvent): void {
@@ -89,9 +94,8 @@ export async function followUnrecorded(
   });
   return {
     [Symbol.dispose]() {
-      isStopped = true;
+      stop.abort();
       watch.stop();
-      clearTimeout(timer);
     },
   };
 }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
@@ -182,7 +181,7 @@ test("RegisterUpkeep deletes the records of requests that are gone", async () =>
 
 test("followUnrecorded() records certificates that came without a record, once", async () => {
   await using fixture = await createFixture();
-  const { storage, register, logger } = fixture;
+  const { storage, register, clock, logger } = fixture;
   const issue = async (name: string) => {
     const validity = [new Date("2026-01-01T00:00:00Z"), new Date("2027-01-01T00:00:00Z")] as const;
     return Buffer.from(await issueClientCertificate(ca, ...validity, name)).toString("base64");
@@ -198,15 +197,20 @@ test("followUnrecorded() records certificates that came without a record, once",
   assert.ok(leaf.ok);
   await register.ensureRecorded(leaf.value, "sign");
   await put("known", known);
-  using _following = await followUnrecorded({ storage, register, clientCas: () => [ca.certificate], logger });
+  using _following = await followUnrecorded({ storage, register, clientCas: () => [ca.certificate], clock, logger });
   await put("foreign", await issue("foreign"));
+  await clock.advance(1_000);
   await until(() => register.index.size === 3);
-  await sleep(50);
+  // A second record of an earlier certificate would come before that of the last one.
+  await put("last", await issue("last"));
+  await clock.advance(1_000);
+  await until(() => register.index.size === 4);
   const records = await readChain(storage);
   assert.deepEqual(records.map(({ spec }) => [spec.source, spec.request?.name, spec.requester?.username]), [
     ["sign", undefined, undefined],
     ["CertificateSigningRequest", "old", "jane"],
     ["CertificateSigningRequest", "foreign", "jane"],
+    ["CertificateSigningRequest", "last", "jane"],
   ]);
   assert.equal((await verifyRecords(records, { cas: [] })).fault, undefined);
 });
