@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { AppError } from "../../core/errors.ts";
 import { createSystemClock } from "../../cli/system.ts";
@@ -32,362 +32,366 @@ let ca: IssuingCa;
 let serving: { certificatePem: string; privateKeyPem: string };
 let server: Server;
 
-before(async () => {
-  ca = await createIssuingCa(NOW);
-  serving = await servingPair(ca);
-  server = await start();
-  const transport = server.transportFor(ADMIN, "test");
-  const quiet = new AbortController().signal;
-  const send = async (path: string, body: object) => {
-    const answer = await transport.send({
-      method: "POST",
-      path,
-      headers: { "content-type": "application/json" },
-      body: new TextEncoder().encode(JSON.stringify(body)),
-    }, quiet);
-    for await (const _ of answer.body) { /* read to the end */ }
-    assert.equal(answer.status, 201);
-  };
-  await send("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
-    metadata: { name: "tester" },
-    subjects: [{ kind: "User", name: "tester", apiGroup: "rbac.authorization.k8s.io" }],
-    roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
-  });
-  await send("/api/v1/namespaces", { metadata: { name: "large" } });
-  await send(LARGE_MAPS, { metadata: { name: "large" }, data: { a: "x".repeat(1_000_000) } });
-  const csr = await buildCsr();
-  for (let index = 0; index < 300; index++) {
-    await send(CSRS, { ...csr, metadata: { name: `big-${index}`, annotations: { filler: "x".repeat(500) } } });
-  }
-});
-
-after(() => server[Symbol.asyncDispose]());
-
-async function servingPair(authority: IssuingCa) {
-  const { certificatePem, keyPem } = await issueServing(authority);
-  return { certificatePem, privateKeyPem: keyPem };
-}
-
-function start(edit: Partial<ServerOptions> = {}): Promise<Server> {
-  return startServer(memoryServerOptions(clock, { serving, clientCaPem: ca.caPem, ...edit }));
-}
-
-interface Credentials {
-  readonly cert?: string;
-  readonly key?: string;
-}
-
-/** A client certificate of a CA for `tester`. */
-async function createClient(authority: IssuingCa, notAfter?: Date): Promise<Credentials> {
-  const key = await generatePrivateKey("ecdsa-p256");
-  const cert = await authority.issue({
-    subject: { commonName: "tester", organizations: ["dev"] },
-    publicKeyDer: key.publicKeyDer(),
-    ...(notAfter === undefined ? {} : { notAfter }),
-  });
-  return { cert, key: key.toPem() };
-}
-
-/** Sends one request over HTTP/1.1. */
-function http1(
-  port: number,
-  method: string,
-  path: string,
-  options: Credentials & { readonly body?: string; readonly headers?: Record<string, string>; readonly ca?: string } =
-    {},
-): Promise<{
-  code: number;
-  headers: Record<string, string | string[] | undefined>;
-  rawHeaders: readonly string[];
-  body: Buffer;
-}> {
-  const { body, headers = {}, ...tls } = options;
-  const agent = new Agent({ keepAlive: false });
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      {
-        host: "127.0.0.1",
-        port,
-        method,
+describe("a listener", () => {
+  before(async () => {
+    ca = await createIssuingCa(NOW);
+    serving = await servingPair(ca);
+    server = await start();
+    const transport = server.transportFor(ADMIN, "test");
+    const quiet = new AbortController().signal;
+    const send = async (path: string, body: object) => {
+      const answer = await transport.send({
+        method: "POST",
         path,
-        agent,
-        ca: ca.caPem,
-        ...tls,
-        headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
-      },
-      (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-        answer.on("error", reject);
-        answer.on(
-          "end",
-          () =>
-            resolve({
-              code: answer.statusCode ?? 0,
-              headers: answer.headers,
-              rawHeaders: answer.rawHeaders,
-              body: Buffer.concat(chunks),
-            }),
-        );
-      },
-    );
-    sent.on("error", reject);
-    sent.end(body);
-  });
-}
-
-/** One request over a session of HTTP/2. */
-function http2(
-  session: ClientHttp2Session,
-  path: string,
-  headers: Record<string, string> = {},
-): Promise<{ code: number; headers: IncomingHttpHeaders; body: Buffer }> {
-  return new Promise((resolve, reject) => {
-    const stream = session.request({ ":path": path, ...headers });
-    let code = 0;
-    let answered: IncomingHttpHeaders = {};
-    const chunks: Buffer[] = [];
-    stream.on("response", (answer) => {
-      code = Number(answer[":status"]);
-      answered = answer;
+        headers: { "content-type": "application/json" },
+        body: new TextEncoder().encode(JSON.stringify(body)),
+      }, quiet);
+      for await (const _ of answer.body) { /* read to the end */ }
+      assert.equal(answer.status, 201);
+    };
+    await send("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
+      metadata: { name: "tester" },
+      subjects: [{ kind: "User", name: "tester", apiGroup: "rbac.authorization.k8s.io" }],
+      roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
     });
-    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-    stream.on("error", reject);
-    stream.on("end", () => resolve({ code, headers: answered, body: Buffer.concat(chunks) }));
-    stream.end();
+    await send("/api/v1/namespaces", { metadata: { name: "large" } });
+    await send(LARGE_MAPS, { metadata: { name: "large" }, data: { a: "x".repeat(1_000_000) } });
+    const csr = await buildCsr();
+    for (let index = 0; index < 300; index++) {
+      await send(CSRS, { ...csr, metadata: { name: `big-${index}`, annotations: { filler: "x".repeat(500) } } });
+    }
   });
-}
 
-async function openSession(port: number, credentials: Credentials): Promise<ClientHttp2Session> {
-  const session = connect(`https://127.0.0.1:${port}`, { ca: ca.caPem, ...credentials });
-  await new Promise<void>((resolve, reject) => {
-    session.once("connect", () => resolve());
-    session.once("error", reject);
+  after(() => server[Symbol.asyncDispose]());
+
+  async function servingPair(authority: IssuingCa) {
+    const { certificatePem, keyPem } = await issueServing(authority);
+    return { certificatePem, privateKeyPem: keyPem };
+  }
+
+  function start(edit: Partial<ServerOptions> = {}): Promise<Server> {
+    return startServer(memoryServerOptions(clock, { serving, clientCaPem: ca.caPem, ...edit }));
+  }
+
+  interface Credentials {
+    readonly cert?: string;
+    readonly key?: string;
+  }
+
+  /** A client certificate of a CA for `tester`. */
+  async function createClient(authority: IssuingCa, notAfter?: Date): Promise<Credentials> {
+    const key = await generatePrivateKey("ecdsa-p256");
+    const cert = await authority.issue({
+      subject: { commonName: "tester", organizations: ["dev"] },
+      publicKeyDer: key.publicKeyDer(),
+      ...(notAfter === undefined ? {} : { notAfter }),
+    });
+    return { cert, key: key.toPem() };
+  }
+
+  /** Sends one request over HTTP/1.1. */
+  function http1(
+    port: number,
+    method: string,
+    path: string,
+    options: Credentials & { readonly body?: string; readonly headers?: Record<string, string>; readonly ca?: string } =
+      {},
+  ): Promise<{
+    code: number;
+    headers: Record<string, string | string[] | undefined>;
+    rawHeaders: readonly string[];
+    body: Buffer;
+  }> {
+    const { body, headers = {}, ...tls } = options;
+    const agent = new Agent({ keepAlive: false });
+    return new Promise((resolve, reject) => {
+      const sent = request(
+        {
+          host: "127.0.0.1",
+          port,
+          method,
+          path,
+          agent,
+          ca: ca.caPem,
+          ...tls,
+          headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+        },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+          answer.on("error", reject);
+          answer.on(
+            "end",
+            () =>
+              resolve({
+                code: answer.statusCode ?? 0,
+                headers: answer.headers,
+                rawHeaders: answer.rawHeaders,
+                body: Buffer.concat(chunks),
+              }),
+          );
+        },
+      );
+      sent.on("error", reject);
+      sent.end(body);
+    });
+  }
+
+  /** One request over a session of HTTP/2. */
+  function http2(
+    session: ClientHttp2Session,
+    path: string,
+    headers: Record<string, string> = {},
+  ): Promise<{ code: number; headers: IncomingHttpHeaders; body: Buffer }> {
+    return new Promise((resolve, reject) => {
+      const stream = session.request({ ":path": path, ...headers });
+      let code = 0;
+      let answered: IncomingHttpHeaders = {};
+      const chunks: Buffer[] = [];
+      stream.on("response", (answer) => {
+        code = Number(answer[":status"]);
+        answered = answer;
+      });
+      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      stream.on("error", reject);
+      stream.on("end", () => resolve({ code, headers: answered, body: Buffer.concat(chunks) }));
+      stream.end();
+    });
+  }
+
+  async function openSession(port: number, credentials: Credentials): Promise<ClientHttp2Session> {
+    const session = connect(`https://127.0.0.1:${port}`, { ca: ca.caPem, ...credentials });
+    await new Promise<void>((resolve, reject) => {
+      session.once("connect", () => resolve());
+      session.once("error", reject);
+    });
+    return session;
+  }
+
+  function closeSession(session: ClientHttp2Session): Promise<void> {
+    // After a 401 it is the server that closes.
+    if (session.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      session.once("close", () => resolve());
+      session.close();
+    });
+  }
+
+  test("a client certificate of the CA gives the user of its subject", async () => {
+    const me = await http1(server.port, "POST", WHOAMI, { ...await createClient(ca), body: "{}" });
+    assert.equal(me.code, 201);
+    const { status } = JSON.parse(me.body.toString());
+    assert.equal(status.userInfo.username, "tester");
+    assert.deepEqual(status.userInfo.groups, ["dev", "system:authenticated"]);
+    assert.match(status.userInfo.extra["authentication.kubernetes.io/credential-id"][0], /^X509SHA256=[0-9a-f]{64}$/);
   });
-  return session;
-}
 
-function closeSession(session: ClientHttp2Session): Promise<void> {
-  // After a 401 it is the server that closes.
-  if (session.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    session.once("close", () => resolve());
-    session.close();
+  test("a connection without a client certificate has no user", async () => {
+    assert.equal((await http1(server.port, "GET", "/version")).code, 200);
+    assert.equal((await http1(server.port, "GET", CSRS)).code, 403);
   });
-}
 
-test("a client certificate of the CA gives the user of its subject", async () => {
-  const me = await http1(server.port, "POST", WHOAMI, { ...await createClient(ca), body: "{}" });
-  assert.equal(me.code, 201);
-  const { status } = JSON.parse(me.body.toString());
-  assert.equal(status.userInfo.username, "tester");
-  assert.deepEqual(status.userInfo.groups, ["dev", "system:authenticated"]);
-  assert.match(status.userInfo.extra["authentication.kubernetes.io/credential-id"][0], /^X509SHA256=[0-9a-f]{64}$/);
-});
+  test("a client certificate of another CA, or an expired one, is 401 and no broken handshake", async () => {
+    const other = await createIssuingCa(NOW, "another-ca");
+    assert.equal((await http1(server.port, "GET", "/version", await createClient(other))).code, 401);
+    const expired = await createClient(ca, new Date(NOW.getTime() - 60_000));
+    assert.equal((await http1(server.port, "GET", "/version", expired)).code, 401);
+  });
 
-test("a connection without a client certificate has no user", async () => {
-  assert.equal((await http1(server.port, "GET", "/version")).code, 200);
-  assert.equal((await http1(server.port, "GET", CSRS)).code, 403);
-});
-
-test("a client certificate of another CA, or an expired one, is 401 and no broken handshake", async () => {
-  const other = await createIssuingCa(NOW, "another-ca");
-  assert.equal((await http1(server.port, "GET", "/version", await createClient(other))).code, 401);
-  const expired = await createClient(ca, new Date(NOW.getTime() - 60_000));
-  assert.equal((await http1(server.port, "GET", "/version", expired)).code, 401);
-});
-
-test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async () => {
-  const credentials = await createClient(ca);
-  const { rawHeaders } = await http1(server.port, "GET", "/openapi/v2", credentials);
-  const lines = rawHeaders.flatMap((name, index) => name.toLowerCase() === "vary" ? [rawHeaders[index + 1]] : []);
-  assert.deepEqual(lines, ["Accept-Encoding", "Accept"]);
-  const session = await openSession(server.port, credentials);
-  assert.equal((await http2(session, "/openapi/v2")).headers["vary"], "Accept-Encoding, Accept");
-  await closeSession(session);
-});
-
-test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for clients that accept it", async () => {
-  const credentials = await createClient(ca);
-  const plain = await http1(server.port, "GET", CSRS, credentials);
-  assert.equal(plain.code, 200);
-  assert.ok(plain.body.length > 131_072);
-  assert.equal(plain.headers["content-encoding"], undefined);
-  assert.equal(JSON.parse(plain.body.toString()).items.length, 300);
-  const zipped = await http1(server.port, "GET", CSRS, { ...credentials, headers: { "accept-encoding": "gzip" } });
-  assert.equal(zipped.headers["content-encoding"], "gzip");
-  assert.equal(zipped.headers["vary"], "Accept-Encoding");
-  assert.ok(gunzipSync(zipped.body).equals(plain.body));
-  const session = await openSession(server.port, credentials);
-  const over2 = await http2(session, CSRS);
-  assert.equal(over2.code, 200);
-  assert.ok(over2.body.equals(plain.body));
-  await closeSession(session);
-});
-
-test("one HTTP/2 session carries many requests at once", async () => {
-  const session = await openSession(server.port, await createClient(ca));
-  const paths = Array.from({ length: 100 }, (_, index) => index % 10 === 0 ? CSRS : `${CSRS}/big-${index}`);
-  const answers = await Promise.all(paths.map((path) => http2(session, path)));
-  assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set([200]));
-  await closeSession(session);
-});
-
-for (const { what, path } of [{ what: "lists", path: LARGE_MAPS }, { what: "objects", path: `${LARGE_MAPS}/large` }]) {
-  test(`one HTTP/2 session carries a hundred large ${what} that are read late`, async () => {
-    const session = await openSession(server.port, await createClient(ca));
-    const open = (count: number) => Array.from({ length: count }, () => session.request({ ":path": path }));
-    const early = open(90);
-    await Promise.all(early.map((stream) => once(stream, "response")));
-    // The session must have room for more requests while it holds what these answers have written.
-    const streams = [...early, ...open(10)];
-    await Promise.all(streams.slice(90).map((stream) => once(stream, "response")));
-    const lengths = await Promise.all(streams.map(async (stream) => {
-      let length = 0;
-      for await (const chunk of stream) length += (chunk as Buffer).length;
-      return length;
-    }));
-    assert.equal(new Set(lengths).size, 1);
-    assert.ok(lengths[0]! > 1_000_000, `${lengths[0]} bytes`);
+  test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async () => {
+    const credentials = await createClient(ca);
+    const { rawHeaders } = await http1(server.port, "GET", "/openapi/v2", credentials);
+    const lines = rawHeaders.flatMap((name, index) => name.toLowerCase() === "vary" ? [rawHeaders[index + 1]] : []);
+    assert.deepEqual(lines, ["Accept-Encoding", "Accept"]);
+    const session = await openSession(server.port, credentials);
+    assert.equal((await http2(session, "/openapi/v2")).headers["vary"], "Accept-Encoding, Accept");
     await closeSession(session);
   });
-}
 
-test("the headers of a watch arrive before its first event", async () => {
-  const session = await openSession(server.port, await createClient(ca));
-  const stream = session.request({ ":path": `${CSRS}?watch=1&fieldSelector=metadata.name%3Dnobody` });
-  const code = await new Promise((resolve) => stream.once("response", (answer) => resolve(answer[":status"])));
-  assert.equal(code, 200);
-  stream.close();
-  await closeSession(session);
-});
-
-test("dot segments of a path reach the API, which refuses them", async () => {
-  const answer = await http1(server.port, "GET", `${CSRS}/..`, await createClient(ca));
-  assert.equal(answer.code, 400);
-  assert.equal(JSON.parse(answer.body.toString()).message, "Name parameter invalid: \"..\": may not be '..'");
-});
-
-test("a body of 3 MiB and a byte is 413 over both ways of sending it", async () => {
-  const credentials = await createClient(ca);
-  const body = "x".repeat(3_145_729);
-  const declared = await http1(server.port, "POST", CSRS, {
-    ...credentials,
-    body,
-    headers: { "content-length": String(body.length) },
+  test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for clients that accept it", async () => {
+    const credentials = await createClient(ca);
+    const plain = await http1(server.port, "GET", CSRS, credentials);
+    assert.equal(plain.code, 200);
+    assert.ok(plain.body.length > 131_072);
+    assert.equal(plain.headers["content-encoding"], undefined);
+    assert.equal(JSON.parse(plain.body.toString()).items.length, 300);
+    const zipped = await http1(server.port, "GET", CSRS, { ...credentials, headers: { "accept-encoding": "gzip" } });
+    assert.equal(zipped.headers["content-encoding"], "gzip");
+    assert.equal(zipped.headers["vary"], "Accept-Encoding");
+    assert.ok(gunzipSync(zipped.body).equals(plain.body));
+    const session = await openSession(server.port, credentials);
+    const over2 = await http2(session, CSRS);
+    assert.equal(over2.code, 200);
+    assert.ok(over2.body.equals(plain.body));
+    await closeSession(session);
   });
-  assert.equal(declared.code, 413);
-  const chunked = await http1(server.port, "POST", CSRS, {
-    ...credentials,
-    body,
-    headers: { "transfer-encoding": "chunked" },
+
+  test("one HTTP/2 session carries many requests at once", async () => {
+    const session = await openSession(server.port, await createClient(ca));
+    const paths = Array.from({ length: 100 }, (_, index) => index % 10 === 0 ? CSRS : `${CSRS}/big-${index}`);
+    const answers = await Promise.all(paths.map((path) => http2(session, path)));
+    assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set([200]));
+    await closeSession(session);
   });
-  assert.equal(chunked.code, 413);
-});
 
-test("setServing() changes the certificate of new connections only", async () => {
-  await using own = await start();
-  const credentials = await createClient(ca);
-  const session = await openSession(own.port, credentials);
-  const other = await createIssuingCa(NOW, "next-ca");
-  own.setServing(await servingPair(other));
-  assert.equal((await http2(session, "/version")).code, 200);
-  await closeSession(session);
-  assert.equal((await http1(own.port, "GET", "/version", { ca: other.caPem })).code, 200);
-  await assert.rejects(http1(own.port, "GET", "/version"));
-  // The client CA stays.
-  assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, ca: other.caPem, body: "{}" })).code, 201);
-});
+  for (
+    const { what, path } of [{ what: "lists", path: LARGE_MAPS }, { what: "objects", path: `${LARGE_MAPS}/large` }]
+  ) {
+    test(`one HTTP/2 session carries a hundred large ${what} that are read late`, async () => {
+      const session = await openSession(server.port, await createClient(ca));
+      const open = (count: number) => Array.from({ length: count }, () => session.request({ ":path": path }));
+      const early = open(90);
+      await Promise.all(early.map((stream) => once(stream, "response")));
+      // The session must have room for more requests while it holds what these answers have written.
+      const streams = [...early, ...open(10)];
+      await Promise.all(streams.slice(90).map((stream) => once(stream, "response")));
+      const lengths = await Promise.all(streams.map(async (stream) => {
+        let length = 0;
+        for await (const chunk of stream) length += (chunk as Buffer).length;
+        return length;
+      }));
+      assert.equal(new Set(lengths).size, 1);
+      assert.ok(lengths[0]! > 1_000_000, `${lengths[0]} bytes`);
+      await closeSession(session);
+    });
+  }
 
-test("setClientCa() changes the CA of the client certificates that new connections accept", async () => {
-  await using own = await start();
-  const next = await createIssuingCa(NOW, "next-ca");
-  const credentials = await createClient(next);
-  assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 401);
-  own.setClientCa(`${ca.caPem}${next.caPem}`);
-  assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 201);
-  const before = await createClient(ca);
-  assert.equal((await http1(own.port, "POST", WHOAMI, { ...before, body: "{}" })).code, 201);
-
-  // Taking a CA away is the one revocation there is: it reaches open connections too.
-  const session = await openSession(own.port, before);
-  assert.equal((await http2(session, "/version")).code, 200);
-  own.setClientCa(next.caPem);
-  assert.equal((await http2(session, "/version")).code, 401);
-  await closeSession(session);
-});
-
-test("removing a CA ends open watches over both protocols, with a store in SQLite", async () => {
-  const fake = createFakeClock(NOW);
-  await using folder = await createTempFolder();
-  await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock: fake });
-  await using own = await start({ clock: fake, storage });
-  const key = await generatePrivateKey("ecdsa-p256");
-  const subject = { commonName: "jane", organizations: ["system:masters"] };
-  const jane = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
-  const path = `${CSRS}?watch=1&timeoutSeconds=9000000`;
-  const session = await openSession(own.port, jane);
-  const stream = session.request({ ":path": path });
-  await new Promise((resolve) => stream.once("response", resolve));
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    const sent = request({
-      host: "127.0.0.1",
-      port: own.port,
-      path,
-      servername: "localhost",
-      ca: ca.caPem,
-      agent: new Agent({ keepAlive: false }),
-      ...jane,
-    }, resolve);
-    sent.once("error", reject).end();
+  test("the headers of a watch arrive before its first event", async () => {
+    const session = await openSession(server.port, await createClient(ca));
+    const stream = session.request({ ":path": `${CSRS}?watch=1&fieldSelector=metadata.name%3Dnobody` });
+    const code = await new Promise((resolve) => stream.once("response", (answer) => resolve(answer[":status"])));
+    assert.equal(code, 200);
+    stream.close();
+    await closeSession(session);
   });
-  const response = await answered;
-  const ended = Promise.all([
-    new Promise((resolve) => stream.once("end", resolve).resume()),
-    new Promise((resolve) => response.once("end", resolve).resume()),
-  ]);
-  const next = await createIssuingCa(NOW, "next-ca");
-  own.setClientCa(next.caPem);
-  await fake.advance(REAUTHENTICATION_INTERVAL_MS);
-  await ended;
-  await closeSession(session);
-});
 
-test("a port in use is an error that names it", async () => {
-  await assert.rejects(
-    start({ port: server.port }),
-    (error) =>
-      error instanceof AppError && error.code === "port_in_use" &&
-      error.message === `cannot listen on "127.0.0.1:${server.port}": the address is in use` &&
-      error.hint !== undefined,
-  );
-});
+  test("dot segments of a path reach the API, which refuses them", async () => {
+    const answer = await http1(server.port, "GET", `${CSRS}/..`, await createClient(ca));
+    assert.equal(answer.code, 400);
+    assert.equal(JSON.parse(answer.body.toString()).message, "Name parameter invalid: \"..\": may not be '..'");
+  });
 
-test("an address of another machine is an error", async () => {
-  await assert.rejects(
-    start({ bindAddress: "192.0.2.1" }),
-    (error) => error instanceof AppError && error.code === "io",
-  );
-});
+  test("a body of 3 MiB and a byte is 413 over both ways of sending it", async () => {
+    const credentials = await createClient(ca);
+    const body = "x".repeat(3_145_729);
+    const declared = await http1(server.port, "POST", CSRS, {
+      ...credentials,
+      body,
+      headers: { "content-length": String(body.length) },
+    });
+    assert.equal(declared.code, 413);
+    const chunked = await http1(server.port, "POST", CSRS, {
+      ...credentials,
+      body,
+      headers: { "transfer-encoding": "chunked" },
+    });
+    assert.equal(chunked.code, 413);
+  });
 
-test("disposing ends open watches, idle connections and half-open ones", async () => {
-  const own = await start();
-  const credentials = await createClient(ca);
-  const session = await openSession(own.port, credentials);
-  session.on("error", () => {});
-  const stream = session.request({ ":path": `${CSRS}?watch=1` });
-  stream.on("error", () => {});
-  await new Promise((resolve) => stream.once("response", resolve));
-  const ended = new Promise((resolve) => stream.once("close", resolve));
-  const idle = connectTls({ host: "127.0.0.1", port: own.port, ca: ca.caPem, servername: "localhost" });
-  idle.on("error", () => {});
-  await new Promise((resolve) => idle.once("secureConnect", resolve));
-  const halfOpen = connectTcp(own.port, "127.0.0.1");
-  halfOpen.on("error", () => {});
-  await new Promise((resolve) => halfOpen.once("connect", resolve));
-  const closed = [session, idle, halfOpen].map((one) => new Promise((resolve) => one.once("close", resolve)));
-  idle.resume();
-  halfOpen.resume();
-  await own[Symbol.asyncDispose]();
-  await Promise.all([ended, ...closed]);
+  test("setServing() changes the certificate of new connections only", async () => {
+    await using own = await start();
+    const credentials = await createClient(ca);
+    const session = await openSession(own.port, credentials);
+    const other = await createIssuingCa(NOW, "next-ca");
+    own.setServing(await servingPair(other));
+    assert.equal((await http2(session, "/version")).code, 200);
+    await closeSession(session);
+    assert.equal((await http1(own.port, "GET", "/version", { ca: other.caPem })).code, 200);
+    await assert.rejects(http1(own.port, "GET", "/version"));
+    // The client CA stays.
+    assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, ca: other.caPem, body: "{}" })).code, 201);
+  });
+
+  test("setClientCa() changes the CA of the client certificates that new connections accept", async () => {
+    await using own = await start();
+    const next = await createIssuingCa(NOW, "next-ca");
+    const credentials = await createClient(next);
+    assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 401);
+    own.setClientCa(`${ca.caPem}${next.caPem}`);
+    assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 201);
+    const before = await createClient(ca);
+    assert.equal((await http1(own.port, "POST", WHOAMI, { ...before, body: "{}" })).code, 201);
+
+    // Taking a CA away is the one revocation there is: it reaches open connections too.
+    const session = await openSession(own.port, before);
+    assert.equal((await http2(session, "/version")).code, 200);
+    own.setClientCa(next.caPem);
+    assert.equal((await http2(session, "/version")).code, 401);
+    await closeSession(session);
+  });
+
+  test("removing a CA ends open watches over both protocols, with a store in SQLite", async () => {
+    const fake = createFakeClock(NOW);
+    await using folder = await createTempFolder();
+    await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock: fake });
+    await using own = await start({ clock: fake, storage });
+    const key = await generatePrivateKey("ecdsa-p256");
+    const subject = { commonName: "jane", organizations: ["system:masters"] };
+    const jane = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
+    const path = `${CSRS}?watch=1&timeoutSeconds=9000000`;
+    const session = await openSession(own.port, jane);
+    const stream = session.request({ ":path": path });
+    await new Promise((resolve) => stream.once("response", resolve));
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      const sent = request({
+        host: "127.0.0.1",
+        port: own.port,
+        path,
+        servername: "localhost",
+        ca: ca.caPem,
+        agent: new Agent({ keepAlive: false }),
+        ...jane,
+      }, resolve);
+      sent.once("error", reject).end();
+    });
+    const response = await answered;
+    const ended = Promise.all([
+      new Promise((resolve) => stream.once("end", resolve).resume()),
+      new Promise((resolve) => response.once("end", resolve).resume()),
+    ]);
+    const next = await createIssuingCa(NOW, "next-ca");
+    own.setClientCa(next.caPem);
+    await fake.advance(REAUTHENTICATION_INTERVAL_MS);
+    await ended;
+    await closeSession(session);
+  });
+
+  test("a port in use is an error that names it", async () => {
+    await assert.rejects(
+      start({ port: server.port }),
+      (error) =>
+        error instanceof AppError && error.code === "port_in_use" &&
+        error.message === `cannot listen on "127.0.0.1:${server.port}": the address is in use` &&
+        error.hint !== undefined,
+    );
+  });
+
+  test("an address of another machine is an error", async () => {
+    await assert.rejects(
+      start({ bindAddress: "192.0.2.1" }),
+      (error) => error instanceof AppError && error.code === "io",
+    );
+  });
+
+  test("disposing ends open watches, idle connections and half-open ones", async () => {
+    const own = await start();
+    const credentials = await createClient(ca);
+    const session = await openSession(own.port, credentials);
+    session.on("error", () => {});
+    const stream = session.request({ ":path": `${CSRS}?watch=1` });
+    stream.on("error", () => {});
+    await new Promise((resolve) => stream.once("response", resolve));
+    const ended = new Promise((resolve) => stream.once("close", resolve));
+    const idle = connectTls({ host: "127.0.0.1", port: own.port, ca: ca.caPem, servername: "localhost" });
+    idle.on("error", () => {});
+    await new Promise((resolve) => idle.once("secureConnect", resolve));
+    const halfOpen = connectTcp(own.port, "127.0.0.1");
+    halfOpen.on("error", () => {});
+    await new Promise((resolve) => halfOpen.once("connect", resolve));
+    const closed = [session, idle, halfOpen].map((one) => new Promise((resolve) => one.once("close", resolve)));
+    idle.resume();
+    halfOpen.resume();
+    await own[Symbol.asyncDispose]();
+    await Promise.all([ended, ...closed]);
+  });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { createSystemClock } from "../../cli/system.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
@@ -18,105 +18,113 @@ let next: IssuingCa;
 let credentials: { cert: string; key: string };
 let server: Server;
 
-before(async () => {
-  ca = await createIssuingCa(clock.now());
-  next = await createIssuingCa(clock.now(), "next-ca");
-  const { certificatePem, keyPem } = await issueServing(ca);
-  const key = await generatePrivateKey("ecdsa-p256");
-  const subject = { commonName: "tester", organizations: ["dev"] };
-  credentials = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
-  server = await startServer(memoryServerOptions(clock, {
-    serving: { certificatePem, privateKeyPem: keyPem },
-    clientCaPem: ca.caPem,
-  }));
-});
-
-after(() => server[Symbol.asyncDispose]());
-
-/** A connection, once its handshake is done. */
-function open(options: ConnectionOptions): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port: server.port, servername: "localhost", ca: ca.caPem, ...options });
-    socket.once("secureConnect", () => resolve(socket));
-    socket.once("error", reject);
+describe("TLS", () => {
+  before(async () => {
+    ca = await createIssuingCa(clock.now());
+    next = await createIssuingCa(clock.now(), "next-ca");
+    const { certificatePem, keyPem } = await issueServing(ca);
+    const key = await generatePrivateKey("ecdsa-p256");
+    const subject = { commonName: "tester", organizations: ["dev"] };
+    credentials = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
+    server = await startServer(memoryServerOptions(clock, {
+      serving: { certificatePem, privateKeyPem: keyPem },
+      clientCaPem: ca.caPem,
+    }));
   });
-}
 
-/** The outcome of a connection to the port. */
-interface Asked {
-  /** The answer's code, and who the server takes the client for. */
-  readonly code: string;
-  /** The TLS session, to be resumed later. */
-  readonly session: Buffer | undefined;
-  readonly isResumed: boolean;
-}
+  after(() => server[Symbol.asyncDispose]());
 
-async function askWho(options: ConnectionOptions): Promise<Asked> {
-  const socket = await open(options);
-  const isResumed = socket.isSessionReused();
-  // Of TLS 1.2 it is known by now, and by an event of 1.3 that comes later.
-  let session: Buffer | undefined = socket.getSession();
-  socket.on("session", (ticket: Buffer) => session = ticket);
-  socket.write(
-    `POST ${WHOAMI} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n` +
-      "connection: close\r\n\r\n{}",
-  );
-  const chunks: Buffer[] = [];
-  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
-  await new Promise((resolve) => socket.once("close", resolve));
-  const text = Buffer.concat(chunks).toString();
-  return { code: `${text.slice(9, 12)} ${/"username":"([^"]*)"/.exec(text)?.[1] ?? ""}`, session, isResumed };
-}
-
-for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
-  test(`listen() identifies the user of a session resumed over ${version} while the CA is trusted`, async () => {
-    server.setClientCa(ca.caPem);
-    const tls: ConnectionOptions = { ...credentials, minVersion: version, maxVersion: version };
-    const first = await askWho(tls);
-    assert.equal(first.code, "201 tester");
-    const resuming = first.session === undefined ? tls : { ...tls, session: first.session };
-    const second = await askWho(resuming);
-    assert.equal(second.code, "201 tester");
-    // Deno's client never resumes; tests/interop/openssl_test.ts asks one that does.
-    assert.equal(second.isResumed, !IS_DENO);
-    // Taking the CA away is the one revocation there is.
-    server.setClientCa(next.caPem);
-    assert.equal((await askWho(resuming)).code, "401 ");
-    server.setClientCa(ca.caPem);
-    assert.equal((await askWho(resuming)).code, "201 tester");
-  });
-}
-
-for (const version of ["TLSv1", "TLSv1.1"] as const) {
-  test(`listen() refuses ${version}`, async () => {
-    await assert.rejects(open({ minVersion: version, maxVersion: version, ciphers: "DEFAULT@SECLEVEL=0" }));
-  });
-}
-
-for (const ciphers of ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES128-GCM-SHA256"]) {
-  test(`listen() never agrees on ${ciphers}, also after its CAs have changed`, async () => {
-    server.setClientCa(ca.caPem);
-    // Deno's client offers what it likes, and gets something better.
-    const agreed = await open({ maxVersion: "TLSv1.2", ciphers }).then((socket) => {
-      const { name } = socket.getCipher();
-      socket.destroy();
-      return name;
-    }, () => "nothing");
-    assert.notEqual(agreed, ciphers);
-  });
-}
-
-test("listen() speaks HTTP/2 and HTTP/1.1 by ALPN, HTTP/1.1 without, and nothing else", async () => {
-  for (
-    const { offered, want } of [
-      { offered: ["h2", "http/1.1"], want: "h2" },
-      { offered: ["http/1.1"], want: "http/1.1" },
-      { offered: undefined, want: false },
-    ]
-  ) {
-    const socket = await open(offered === undefined ? {} : { ALPNProtocols: offered });
-    assert.equal(socket.alpnProtocol, want);
-    socket.destroy();
+  /** A connection, once its handshake is done. */
+  function open(options: ConnectionOptions): Promise<TLSSocket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({
+        host: "127.0.0.1",
+        port: server.port,
+        servername: "localhost",
+        ca: ca.caPem,
+        ...options,
+      });
+      socket.once("secureConnect", () => resolve(socket));
+      socket.once("error", reject);
+    });
   }
-  await assert.rejects(open({ ALPNProtocols: ["spdy/3"] }));
+
+  /** The outcome of a connection to the port. */
+  interface Asked {
+    /** The answer's code, and who the server takes the client for. */
+    readonly code: string;
+    /** The TLS session, to be resumed later. */
+    readonly session: Buffer | undefined;
+    readonly isResumed: boolean;
+  }
+
+  async function askWho(options: ConnectionOptions): Promise<Asked> {
+    const socket = await open(options);
+    const isResumed = socket.isSessionReused();
+    // Of TLS 1.2 it is known by now, and by an event of 1.3 that comes later.
+    let session: Buffer | undefined = socket.getSession();
+    socket.on("session", (ticket: Buffer) => session = ticket);
+    socket.write(
+      `POST ${WHOAMI} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n` +
+        "connection: close\r\n\r\n{}",
+    );
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    await new Promise((resolve) => socket.once("close", resolve));
+    const text = Buffer.concat(chunks).toString();
+    return { code: `${text.slice(9, 12)} ${/"username":"([^"]*)"/.exec(text)?.[1] ?? ""}`, session, isResumed };
+  }
+
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    test(`listen() identifies the user of a session resumed over ${version} while the CA is trusted`, async () => {
+      server.setClientCa(ca.caPem);
+      const tls: ConnectionOptions = { ...credentials, minVersion: version, maxVersion: version };
+      const first = await askWho(tls);
+      assert.equal(first.code, "201 tester");
+      const resuming = first.session === undefined ? tls : { ...tls, session: first.session };
+      const second = await askWho(resuming);
+      assert.equal(second.code, "201 tester");
+      // Deno's client never resumes; tests/interop/openssl_test.ts asks one that does.
+      assert.equal(second.isResumed, !IS_DENO);
+      // Taking the CA away is the one revocation there is.
+      server.setClientCa(next.caPem);
+      assert.equal((await askWho(resuming)).code, "401 ");
+      server.setClientCa(ca.caPem);
+      assert.equal((await askWho(resuming)).code, "201 tester");
+    });
+  }
+
+  for (const version of ["TLSv1", "TLSv1.1"] as const) {
+    test(`listen() refuses ${version}`, async () => {
+      await assert.rejects(open({ minVersion: version, maxVersion: version, ciphers: "DEFAULT@SECLEVEL=0" }));
+    });
+  }
+
+  for (const ciphers of ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES128-GCM-SHA256"]) {
+    test(`listen() never agrees on ${ciphers}, also after its CAs have changed`, async () => {
+      server.setClientCa(ca.caPem);
+      // Deno's client offers what it likes, and gets something better.
+      const agreed = await open({ maxVersion: "TLSv1.2", ciphers }).then((socket) => {
+        const { name } = socket.getCipher();
+        socket.destroy();
+        return name;
+      }, () => "nothing");
+      assert.notEqual(agreed, ciphers);
+    });
+  }
+
+  test("listen() speaks HTTP/2 and HTTP/1.1 by ALPN, HTTP/1.1 without, and nothing else", async () => {
+    for (
+      const { offered, want } of [
+        { offered: ["h2", "http/1.1"], want: "h2" },
+        { offered: ["http/1.1"], want: "http/1.1" },
+        { offered: undefined, want: false },
+      ]
+    ) {
+      const socket = await open(offered === undefined ? {} : { ALPNProtocols: offered });
+      assert.equal(socket.alpnProtocol, want);
+      socket.destroy();
+    }
+    await assert.rejects(open({ ALPNProtocols: ["spdy/3"] }));
+  });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cp, mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { isAppError } from "../../../core/errors.ts";
 import { parseOfflineAnswer } from "../../../core/offline/answer_file.ts";
@@ -30,108 +30,114 @@ const FAULTS = FILE_FAULTS.filter(({ done }, at) => FILE_FAULTS.findIndex((other
 /** A folder with a CA in `ca`, and the request of a machine in `stick`. */
 let template: TempFolder;
 
-before(async () => {
-  template = await createTempFolder();
-  await mkdir(template.join("stick"));
-  const options = { cwd: template.path, clock: createFakeClock(new Date()), random: createSystemRandom() };
-  const run = async (args: string): Promise<void> =>
-    assert.equal((await runCaptured(args.split(" "), options)).code, 0, args);
-  await run("ca init --data-dir ca");
-  await run("bootstrap --offline stick --kubeconfig n1/k --cert-dir n1/pki --hostname-override n1");
-});
+describe("a folder of requests", () => {
+  before(async () => {
+    template = await createTempFolder();
+    await mkdir(template.join("stick"));
+    const options = { cwd: template.path, clock: createFakeClock(new Date()), random: createSystemRandom() };
+    const run = async (args: string): Promise<void> =>
+      assert.equal((await runCaptured(args.split(" "), options)).code, 0, args);
+    await run("ca init --data-dir ca");
+    await run("bootstrap --offline stick --kubeconfig n1/k --cert-dir n1/pki --hostname-override n1");
+  });
 
-after(() => template[Symbol.asyncDispose]());
+  after(() => template[Symbol.asyncDispose]());
 
-interface Attempt {
-  readonly code: number;
-  readonly stderr: string;
-}
+  interface Attempt {
+    readonly code: number;
+    readonly stderr: string;
+  }
 
-/** Answers the stick in a copy of the template, with the given files. */
-async function sign(place: TempFolder, files: FilePort, clock: Clock = createFakeClock(new Date())): Promise<Attempt> {
-  const io = createCapturedIo({ cwd: place.path, clock, random: createSystemRandom() });
-  const resolved = resolveSettings(signCommand.flags, { commandLine: COMMAND_LINE, env: {} });
-  assert.ok(resolved.ok, JSON.stringify(resolved));
-  const { settings, origins } = resolved.value;
-  const code = await signFolder({ settings, origins, args: ["stick"], isDebug: false }, files, io, signal);
-  return { code, stderr: io.stderrText() };
-}
+  /** Answers the stick in a copy of the template, with the given files. */
+  async function sign(
+    place: TempFolder,
+    files: FilePort,
+    clock: Clock = createFakeClock(new Date()),
+  ): Promise<Attempt> {
+    const io = createCapturedIo({ cwd: place.path, clock, random: createSystemRandom() });
+    const resolved = resolveSettings(signCommand.flags, { commandLine: COMMAND_LINE, env: {} });
+    assert.ok(resolved.ok, JSON.stringify(resolved));
+    const { settings, origins } = resolved.value;
+    const code = await signFolder({ settings, origins, args: ["stick"], isDebug: false }, files, io, signal);
+    return { code, stderr: io.stderrText() };
+  }
 
-/** Checks that the request has one record, and the answer on the stick has the recorded certificate. */
-async function assertAnswered(place: TempFolder, context: string): Promise<void> {
-  const lines = (await readFile(place.join("ca", "issued.jsonl"), "utf8")).trim().split("\n");
-  const answer = parseOfflineAnswer(await readFile(place.join("stick", "n1.answer.pem"), "utf8"));
-  assert.ok(answer.ok && answer.value.verdict.kind === "signed", context);
-  const given = answer.value.verdict.chain[0]?.sha256Fingerprint;
-  assert.deepEqual(lines.map((line) => JSON.parse(line).spec.fingerprint), [given], context);
-}
+  /** Checks that the request has one record, and the answer on the stick has the recorded certificate. */
+  async function assertAnswered(place: TempFolder, context: string): Promise<void> {
+    const lines = (await readFile(place.join("ca", "issued.jsonl"), "utf8")).trim().split("\n");
+    const answer = parseOfflineAnswer(await readFile(place.join("stick", "n1.answer.pem"), "utf8"));
+    assert.ok(answer.ok && answer.value.verdict.kind === "signed", context);
+    const given = answer.value.verdict.chain[0]?.sha256Fingerprint;
+    assert.deepEqual(lines.map((line) => JSON.parse(line).spec.fingerprint), [given], context);
+  }
 
-for (const fault of FAULTS) {
-  test(`signFolder() on a disk or stick that fails with ${fault.name} at each call in turn signs a request once`, async () => {
-    let failures = 0;
-    for (let call = 0, isOver = false; !isOver; call++) {
-      assert.ok(call < MAX_CALLS);
+  for (const fault of FAULTS) {
+    test(`signFolder() on a disk or stick that fails with ${fault.name} at each call in turn signs a request once`, async () => {
+      let failures = 0;
+      for (let call = 0, isOver = false; !isOver; call++) {
+        assert.ok(call < MAX_CALLS);
+        await using place = await createTempFolder();
+        await cp(template.path, place.path, { recursive: true });
+        const failing = createFailingFiles(createFilePort(), call, fault);
+        try {
+          const { code, stderr } = await sign(place, failing.files);
+          if (code !== 0) {
+            failures++;
+            assert.ok(stderr.includes(fault.text), stderr);
+          }
+        } catch (error) {
+          assert.ok(isAppError(error) && error.message.includes(fault.text), String(error));
+          failures++;
+        }
+        isOver = !failing.hasFailed();
+        assert.equal((await sign(place, createFilePort())).code, 0, `after call ${call}`);
+        await assertAnswered(place, `after call ${call}`);
+      }
+      assert.ok(failures >= 6, `${failures}`);
+    });
+  }
+
+  test("signFolder() killed before each of its changes signs and records a request once", async () => {
+    let kills = 0;
+    for (let changes = 0, isOver = false; !isOver; changes++) {
+      assert.ok(changes < MAX_CALLS);
       await using place = await createTempFolder();
       await cp(template.path, place.path, { recursive: true });
-      const failing = createFailingFiles(createFilePort(), call, fault);
       try {
-        const { code, stderr } = await sign(place, failing.files);
-        if (code !== 0) {
-          failures++;
-          assert.ok(stderr.includes(fault.text), stderr);
-        }
+        await sign(place, createDyingFiles(createFilePort(), changes));
+        isOver = true;
       } catch (error) {
-        assert.ok(isAppError(error) && error.message.includes(fault.text), String(error));
-        failures++;
+        assert.ok(error instanceof Killed, String(error));
+        kills++;
       }
-      isOver = !failing.hasFailed();
-      assert.equal((await sign(place, createFilePort())).code, 0, `after call ${call}`);
-      await assertAnswered(place, `after call ${call}`);
+      assert.equal((await sign(place, createFilePort())).code, 0, `after ${changes} changes`);
+      await assertAnswered(place, `after ${changes} changes`);
     }
-    assert.ok(failures >= 6, `${failures}`);
+    assert.ok(kills >= 4, `${kills}`);
   });
-}
 
-test("signFolder() killed before each of its changes signs and records a request once", async () => {
-  let kills = 0;
-  for (let changes = 0, isOver = false; !isOver; changes++) {
-    assert.ok(changes < MAX_CALLS);
+  test("signFolder() in several runs at once signs and records a request once", async () => {
     await using place = await createTempFolder();
     await cp(template.path, place.path, { recursive: true });
-    try {
-      await sign(place, createDyingFiles(createFilePort(), changes));
-      isOver = true;
-    } catch (error) {
-      assert.ok(error instanceof Killed, String(error));
-      kills++;
-    }
-    assert.equal((await sign(place, createFilePort())).code, 0, `after ${changes} changes`);
-    await assertAnswered(place, `after ${changes} changes`);
-  }
-  assert.ok(kills >= 4, `${kills}`);
-});
+    // The clock by which a run waits for the lock of another one.
+    const clock = createSystemClock();
+    const runs = await Promise.all(Array.from({ length: 4 }, () => sign(place, createFilePort(), clock)));
+    assert.deepEqual(runs.map(({ code }) => code), [0, 0, 0, 0], runs.map(({ stderr }) => stderr).join(""));
+    await assertAnswered(place, "after all runs");
+  });
 
-test("signFolder() in several runs at once signs and records a request once", async () => {
-  await using place = await createTempFolder();
-  await cp(template.path, place.path, { recursive: true });
-  // The clock by which a run waits for the lock of another one.
-  const clock = createSystemClock();
-  const runs = await Promise.all(Array.from({ length: 4 }, () => sign(place, createFilePort(), clock)));
-  assert.deepEqual(runs.map(({ code }) => code), [0, 0, 0, 0], runs.map(({ stderr }) => stderr).join(""));
-  await assertAnswered(place, "after all runs");
-});
-
-test("signFolder() does not read links, pipes and huge files on a stick, and answers the others", async () => {
-  await using place = await createTempFolder();
-  await cp(template.path, place.path, { recursive: true });
-  await symlink("/dev/zero", place.join("stick", "link.request.pem"));
-  execFileSync("mkfifo", [place.join("stick", "pipe.request.pem")]);
-  await writeFile(place.join("stick", "huge.request.pem"), "");
-  await truncate(place.join("stick", "huge.request.pem"), 2 ** 32);
-  const { code, stderr } = await sign(place, createFilePort());
-  assert.equal(code, 1);
-  assert.match(stderr, /link\.request\.pem": it is a link, not a file\n.*hint: remove it from the folder/);
-  assert.match(stderr, /pipe\.request\.pem": it is a pipe or a device, not a file\n/);
-  assert.match(stderr, /huge\.request\.pem": it is larger than 1048576 bytes\n.*hint: remove it from the folder/);
-  await assertAnswered(place, "beside files that are not read");
+  test("signFolder() does not read links, pipes and huge files on a stick, and answers the others", async () => {
+    await using place = await createTempFolder();
+    await cp(template.path, place.path, { recursive: true });
+    await symlink("/dev/zero", place.join("stick", "link.request.pem"));
+    execFileSync("mkfifo", [place.join("stick", "pipe.request.pem")]);
+    await writeFile(place.join("stick", "huge.request.pem"), "");
+    await truncate(place.join("stick", "huge.request.pem"), 2 ** 32);
+    const { code, stderr } = await sign(place, createFilePort());
+    assert.equal(code, 1);
+    assert.match(stderr, /link\.request\.pem": it is a link, not a file\n.*hint: remove it from the folder/);
+    assert.match(stderr, /pipe\.request\.pem": it is a pipe or a device, not a file\n/);
+    assert.match(stderr, /huge\.request\.pem": it is larger than 1048576 bytes\n.*hint: remove it from the folder/);
+    await assertAnswered(place, "beside files that are not read");
+  });
 });
