@@ -183,7 +183,7 @@ test("createFileAuthoritySource() decrypts a key with a passphrase, and keeps th
   const ca = await first;
   const key = parsePrivateKey(ca.keyPem);
   assert.ok(key.ok);
-  const encrypted = await encryptPrivateKey(key.value, "right", createSeededRandom());
+  const encrypted = await encryptPrivateKey(key.value, "right", createSeededRandom(), 1_000);
   const disk = { ...createDisk(ca), "ca.key": encrypted };
   const options = createOptions(disk);
   let passphrase = "right";
@@ -201,7 +201,7 @@ test("createFileAuthoritySource() decrypts a key with a passphrase, and keeps th
   await assert.rejects(source(), { code: "file_permissions" });
   disk.mode = 0o100600;
 
-  disk["ca.key"] = await encryptPrivateKey(key.value, "right", createSeededRandom(7));
+  disk["ca.key"] = await encryptPrivateKey(key.value, "right", createSeededRandom(7), 1_000);
   await options.clock.advance(1_000);
   assert.equal((await opened.current()).certificate.subject.commonName, "first");
   assert.deepEqual(options.logger.messages(), ["CA files changed but do not hold a CA, the old one stays in use"]);

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import fc from "../../tests/support/properties.ts";
+import fc, { anyText } from "../../tests/support/properties.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import {
   combineShares,
@@ -29,7 +29,7 @@ const write = (share: SecretShare) => formatShareGroups(share).join(" ");
 
 test("combineShares() gives the passphrase back from every subset that is large enough, over the written form", async () => {
   const shape = fc.record({
-    passphrase: fc.string({ unit: "binary", minLength: 1, maxLength: 90 }).filter((text) => !text.includes("\0")),
+    passphrase: anyText({ minLength: 1, maxLength: 90 }).filter((text) => !text.includes("\0")),
     count: fc.integer({ min: 2, max: 16 }),
     seed: fc.integer({ min: 0, max: 1000 }),
   });
@@ -49,7 +49,7 @@ test("combineShares() gives the passphrase back from every subset that is large 
         value: passphrase,
       });
     }),
-    { numRuns: 100 },
+    { numRuns: 30 },
   );
 });
 
@@ -130,7 +130,7 @@ test("parseShare() names the group that is mistyped", async () => {
 });
 
 test("parseShare() returns a share or an error, whatever the text", () => {
-  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => typeof parseShare(text).ok === "boolean"));
+  fc.assert(fc.property(anyText(), (text) => typeof parseShare(text).ok === "boolean"));
 });
 
 test("combineShares() says which shares do not belong together, and how many are missing", async () => {

@@ -3,11 +3,12 @@ import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 
-/** The faults of a disk, and the words of `createFilePort` for them. */
+/**
+ * Faults of a disk that leave a file in another state each, and the words of `createFilePort` for them: its callers see
+ * the other ones as the first, in other words.
+ */
 export const FILE_FAULTS: readonly FileFault[] = [
   { name: "ENOSPC", text: "no space left on device", done: "nothing" },
-  { name: "EROFS", text: "the file system is read-only", done: "nothing" },
-  { name: "EIO", text: "EIO: i/o error, write", done: "nothing" },
   { name: "ENOSPC in the middle of a write, and then EIO", text: "no space left on device", done: "half" },
   { name: "a failing fsync", text: "EIO: i/o error, fsync", done: "all" },
 ];

@@ -17,4 +17,16 @@ function chooseSeed(wanted: string | undefined): number {
   return seed;
 }
 
+/** The first of the surrogates, which are code points but no characters, and their number. */
+const [SURROGATE, SURROGATES] = [0xd800, 0x800];
+const character = fc.integer({ min: 0, max: 0x10ffff - SURROGATES })
+  .map((at) => String.fromCodePoint(at < SURROGATE ? at : at + SURROGATES));
+
+/** Any well-formed text, as `unit: "binary"` of fast-check, which first spends a second on a table of all characters. */
+export function anyText(
+  lengths: { readonly minLength?: number; readonly maxLength?: number } = {},
+): fc.Arbitrary<string> {
+  return fc.string({ ...lengths, unit: character });
+}
+
 export default fc;

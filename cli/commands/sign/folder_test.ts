@@ -24,9 +24,6 @@ const { signal } = new AbortController();
 
 const COMMAND_LINE = { dataDir: ["ca"], server: ["https://10.0.0.1:6443"], yes: ["true"] };
 
-/** The other faults of a disk are as one of these: nothing is done, half of a write, or all of it. */
-const FAULTS = FILE_FAULTS.filter(({ done }, at) => FILE_FAULTS.findIndex((other) => other.done === done) === at);
-
 /** A folder with a CA in `ca`, and the request of a machine in `stick`. */
 let template: TempFolder;
 
@@ -71,7 +68,7 @@ describe("a folder of requests", () => {
     assert.deepEqual(lines.map((line) => JSON.parse(line).spec.fingerprint), [given], context);
   }
 
-  for (const fault of FAULTS) {
+  for (const fault of FILE_FAULTS) {
     test(`signFolder() on a disk or stick that fails with ${fault.name} at each call in turn signs a request once`, async () => {
       let failures = 0;
       for (let call = 0, isOver = false; !isOver; call++) {
