@@ -158,14 +158,17 @@ function fullRun(isFull: boolean): Readonly<Record<string, string>> {
   return isFull ? { TLSBOOT_TEST_FULL: "1" } : {};
 }
 
-/** The modules that Node and Deno implement each in its own way. */
-const RUNTIME = /from "node:(?:child_process|crypto|fs|fs\/promises|http|http2|https|net|sqlite|stream|tls|zlib)"/;
+/** The modules that Node and Deno implement each in its own way; a test may use files for something else. */
+const DIFFERENT = /from "node:(?:crypto|http|http2|https|net|sqlite|tls)"/;
+const DIFFERENT_IN_PRODUCT =
+  /from "node:(?:child_process|crypto|fs|fs\/promises|http|http2|https|net|sqlite|stream|tls|zlib)"/;
 
-/** Reports whether a test, or the file that it is beside, uses a module that differs between runtimes. */
+/** Reports whether a test, or the file that it is next to, uses a module that differs between runtimes. */
 function meetsRuntime(file: string): boolean {
-  if (file.startsWith("tests/")) return /^tests\/(?:contract|runner)\//.test(file);
+  if (/^(?:tests|scripts)\//.test(file)) return /^tests\/(?:contract|runner)\//.test(file);
   const tested = file.replace(/_test\.(tsx?)$/, ".$1");
-  return [file, tested].some((path) => existsSync(path) && RUNTIME.test(readFileSync(path, "utf8")));
+  return DIFFERENT.test(readFileSync(file, "utf8")) ||
+    existsSync(tested) && DIFFERENT_IN_PRODUCT.test(readFileSync(tested, "utf8"));
 }
 
 /** Splits files into batches, the slow ones first, as they wait for others. */
