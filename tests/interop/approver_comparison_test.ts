@@ -3,7 +3,6 @@
  * words, except that ours leaves a node's subject with more than a name and groups to a person.
  */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import {
   type CertificateSigningRequest,
@@ -11,9 +10,9 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
 import { type Running, startTlsboot } from "../support/child.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { CASES, CASES_OF_ENCIPHERMENT, isOnlyStored } from "../support/interop/signing_cases.ts";
 import { createRequests, makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
 
@@ -69,10 +68,8 @@ async function collectDecisions(
 }
 
 test("kube-controller-manager and our approver approve the same requests, whatever the key and the usages", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
   const requests = await makeRequests(plane.folder, KUBELET_CASES);
 

@@ -1,16 +1,16 @@
 /** Policies against whole kubelets 1.37: issued and refused serving certificates, the reasons, and the change of leader. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 const SIGNER = "kubernetes.io/kubelet-serving";
@@ -76,10 +76,8 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
 });
 
 test("kube-apiserver with our signer and two approvers with a policy, least privilege: the leader dies, the other brings a kubelet up", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
   const inventory = await writeInventory(plane.folder, "whole");
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
@@ -144,10 +142,8 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
 });
 
 test("kube-apiserver with our approver: a rule that denies stops a stolen node, and a person's decision names the person", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
   const policy = plane.folder.join("stop.yaml");
   const stop = (user: string) =>

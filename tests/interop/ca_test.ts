@@ -9,13 +9,13 @@ import { test } from "node:test";
 import { createTlsTransport } from "../../client/transport/tls_transport.ts";
 import { ROOT, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, openssl } from "../support/interop/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 const quiet = new AbortController().signal;
@@ -120,10 +120,8 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
 });
 
 test("kube-apiserver takes the chain that the signer sends with --cluster-signing-chain", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
   await makeIntermediate(plane.folder);
   await using _signer = startTlsboot([

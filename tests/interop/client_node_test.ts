@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { tellStory, WHO, withoutWho } from "../support/interop/client_node.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createRequest } from "../support/interop/csr_manifest.ts";
-import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import type { RunningInstance } from "../support/interop/instance.ts";
+import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
 
 test("client-node gets the same answers from up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
-  await using instance = await startInstance();
-  await using plane = await startControlPlane({ controllers: true });
+  await using instance = await sharedInstance();
+  await using plane = await sharedControlPlane();
+  await using _controllers = plane.startCertificateControllers();
   const request = await createRequest("/CN=story");
   const ours = await tellStory(instance.adminKubeconfig, request);
   const theirs = await tellStory(plane.adminKubeconfig, request);
@@ -19,12 +20,12 @@ test("client-node gets the same answers from up and kube-apiserver: lists, watch
 });
 
 test("client-node gets the same answers with a bearer token as with a client certificate", async () => {
-  await using instance = await startInstance({ tokens: ["story-token,storyteller,u1,system:masters"] });
+  await using instance = await sharedInstance();
   const request = await createRequest("/CN=story");
-  const withToken = await tellStory(await tokenKubeconfig(instance, "story-token"), request);
+  const withToken = await tellStory(await tokenKubeconfig(instance, "admin-token"), request);
   const withCertificate = await tellStory(instance.adminKubeconfig, request);
   assert.deepEqual(withoutWho(withToken), withoutWho(withCertificate));
-  assert.equal(withToken[WHO], "storyteller of system:masters, system:authenticated");
+  assert.equal(withToken[WHO], "admin of system:masters, system:authenticated");
 });
 
 async function tokenKubeconfig(instance: RunningInstance, token: string): Promise<string> {

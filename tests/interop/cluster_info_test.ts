@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
 const PATIENCE_MS = 180_000;
@@ -108,10 +108,10 @@ const STEPS: readonly Step[] = [
 ];
 
 test("up signs cluster-info as kube-controller-manager does, and drops the signatures of tokens that are gone", async () => {
-  await using plane = await startControlPlane();
+  await using plane = await sharedControlPlane();
+  await using _controllers = plane.startCertificateControllers();
   await using instance = await startInstance();
-  const theirs = createKubectl(plane.folder, plane.adminKubeconfig);
-  await theirs.run("wait", "namespace/kube-public", "--for=create", "--timeout=30s");
+  const theirs = plane.kubectl;
   // `up` has a built-in token, which it creates again when it is deleted.
   const [own = ""] = Object.keys(await readSignatures(instance.kubectl));
   let before: Signatures = {};

@@ -3,15 +3,15 @@
  * unchanged with the stock kubectl, and sees the finding gone.
  */
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { readFile, writeFile } from "node:fs/promises";
+import { after, before, describe, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import type { Finding } from "../../core/doctor/finding.ts";
 import { type Instance, spawnInstance } from "../support/instance_process.ts";
 import { eventually } from "../support/eventually.ts";
-import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { createShell, type Shell } from "../support/interop/shell.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -25,18 +25,6 @@ let instance: Instance;
 let kubeconfig: string;
 let kubectl: Kubectl;
 let shell: Shell;
-
-before(async () => {
-  folder = await createTempFolder();
-  instance = await spawnInstance(folder);
-  kubeconfig = folder.join("data/admin.kubeconfig");
-  shell = await createShell(folder);
-  kubectl = createKubectl(folder, kubeconfig);
-});
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
 
 /** Examines a cluster, perhaps at a later time. */
 async function findAll(cwd: string, config: string, aheadMs = 0): Promise<readonly Finding[]> {
@@ -236,23 +224,6 @@ const CASES: readonly Case[] = [
   },
 ];
 
-test("tlsboot doctor --cluster finds nothing wrong with a new instance", async () => {
-  assert.deepEqual(await findProblems(), []);
-});
-
-for (const { name, breakIt, check, message, fix, severity = "warning", aheadMs, onAdvice } of CASES) {
-  test(`tlsboot doctor --cluster finds ${name}, and its fix works unchanged`, async () => {
-    await breakIt();
-    const problems = await findProblems(aheadMs);
-    assert.deepEqual(problems.map((one) => `${one.severity} ${one.check}`), [`${severity} ${check}`]);
-    assert.match(problems[0]?.message ?? "", message);
-    assert.match(problems[0]?.fix ?? problems[0]?.advice ?? "", fix);
-    if (onAdvice === undefined) await runInShell(problems[0]?.fix ?? "");
-    else await onAdvice();
-    assert.deepEqual(await findProblems(aheadMs), []);
-  });
-}
-
 /** Examines the instance with another kubeconfig, made from the administrator's. */
 async function findWith(change: (text: string) => string): Promise<readonly Finding[]> {
   const text = await readFile(kubeconfig, "utf8");
@@ -261,42 +232,6 @@ async function findWith(change: (text: string) => string): Promise<readonly Find
   const findings = await findAll(folder.join("work"), folder.join("work/other.kubeconfig"));
   return findings.filter(({ severity }) => severity !== "ok");
 }
-
-test("tlsboot doctor --cluster finds a server with other names, another server's CA, and a certificate that has ended", async () => {
-  const [names] = await findWith((text) => text.replace(/^( +)server: .*$/m, "$&\n$1tls-server-name: other.example"));
-  assert.equal(names?.check, "server-access");
-  assert.match(names?.message ?? "", /other\.example/);
-
-  await runInShell("tlsboot ca init --data-dir other");
-  const ca = (await readFile(folder.join("work/other/pki/ca.crt"))).toString("base64");
-  const [untrusted] = await findWith((text) =>
-    text.replace(/certificate-authority-data: \S+/, `certificate-authority-data: ${ca}`)
-  );
-  assert.deepEqual([untrusted?.check, untrusted?.severity], ["server-access", "error"]);
-
-  const ended = await findProblems(400 * 24 * HOUR_MS);
-  const serving = ended.find(({ check }) => check === "serving-certificate");
-  assert.match(serving?.message ?? "", /^certificate "\S+" in "https:\S+" ended at /);
-  assert.match(serving?.advice ?? "", /tlsboot doctor DIR$/);
-});
-
-test("tlsboot doctor --cluster finds a user who is no longer let in", async () => {
-  await runInShell("tlsboot kubeconfig user mallory --ttl 8h --data-dir ../data --out mallory.kubeconfig");
-  await runInShell("tlsboot revoke user/mallory --data-dir ../data --yes");
-  const findings = await findAll(folder.join("work"), folder.join("work/mallory.kubeconfig"));
-  const [access] = findings.filter(({ severity }) => severity === "error");
-  assert.equal(access?.check, "server-access");
-  assert.match(access?.message ?? "", /^the server does not let the user of "mallory\.kubeconfig" in: /);
-});
-
-test("tlsboot doctor --cluster names the rights that a user lacks", async () => {
-  await runInShell("tlsboot kubeconfig user eve --ttl 8h --data-dir ../data --out eve.kubeconfig");
-  const findings = await findAll(folder.join("work"), folder.join("work/eve.kubeconfig"));
-  const skipped = findings.filter(({ severity }) => severity === "skipped").map(({ message }) => message).join("\n");
-  assert.match(skipped, /the user lacks the right to list clusterroles\.rbac\.authorization\.k8s\.io, and to list /);
-  assert.match(skipped, /cannot list resource "secrets" in API group "" in the namespace "kube-system"/);
-  assert.deepEqual(findings.filter(({ severity }) => severity === "warning" || severity === "error"), []);
-});
 
 /** What kubeadm binds (`cmd/kubeadm/app/phases/bootstraptoken/node`, `phases/kubeconfig`). */
 async function bindAsKubeadm(target: Kubectl): Promise<void> {
@@ -314,39 +249,105 @@ async function bindAsKubeadm(target: Kubectl): Promise<void> {
   }
 }
 
-test("tlsboot doctor --cluster finds no right too many in a new cluster of kubeadm, and one that was added", async () => {
-  await using plane: ControlPlane = await startControlPlane({ controllers: true });
-  await mkdir(plane.folder.join("home"));
-  const admin = createKubectl(plane.folder, plane.adminKubeconfig);
-  await admin.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
-  await bindAsKubeadm(admin);
-  const find = async (): Promise<readonly Finding[]> => {
-    const findings = await findAll(plane.folder.path, plane.adminKubeconfig);
-    assert.ok(findings.some(({ check }) => check === "csr-approve"));
-    // The CA of this cluster lasts for a month.
-    return findings.filter(({ check, severity }) => ["warning", "error"].includes(severity) && check !== "ca-expiry");
-  };
-  assert.deepEqual(await find(), []);
-  await grant("helpers", [["approve", "signers", ["kubernetes.io/*"]], ["update", APPROVER]], ["helpers"], admin);
-  // kube-apiserver decides by a copy of the roles that is a moment old.
-  const [found, ...more] = await eventually("the binding is found", async () => {
-    const findings = await find();
-    return findings.length === 0 ? undefined : findings;
+describe("tlsboot doctor --cluster", () => {
+  before(async () => {
+    folder = await createTempFolder();
+    instance = await startInstanceProcess(folder);
+    kubeconfig = folder.join("data/admin.kubeconfig");
+    shell = await createShell(folder);
+    kubectl = createKubectl(folder, kubeconfig);
   });
-  assert.deepEqual(more, []);
-  assert.match(
-    found?.message ?? "",
-    /^Group "helpers" can approve requests for kubernetes\.io\/\*, and so become an adm/,
-  );
-  const { code, stderr } = await shell.run(`cd ${plane.folder.path} && ${found?.fix}`);
-  assert.equal(code, 0, stderr);
-  assert.deepEqual(await find(), []);
+  after(async () => {
+    await instance[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
 
-  // kube-apiserver does not publish which signers run; an approved request without a certificate shows it.
-  const stdin = await csrManifest("odd", { spec: { signerName: "example.com/odd" } });
-  await admin.given({ stdin }).run("create", "-f", "-");
-  await admin.run("certificate", "approve", "odd");
-  const later = await findAll(plane.folder.path, plane.adminKubeconfig, 60_000);
-  const signer = later.find(({ check, severity }) => check === "signers" && severity === "warning");
-  assert.match(signer?.message ?? "", /^request "odd" is approved, and no signer has issued it: see that a signer /);
+  test("tlsboot doctor --cluster finds nothing wrong with a new instance", async () => {
+    assert.deepEqual(await findProblems(), []);
+  });
+
+  for (const { name, breakIt, check, message, fix, severity = "warning", aheadMs, onAdvice } of CASES) {
+    test(`tlsboot doctor --cluster finds ${name}, and its fix works unchanged`, async () => {
+      await breakIt();
+      const problems = await findProblems(aheadMs);
+      assert.deepEqual(problems.map((one) => `${one.severity} ${one.check}`), [`${severity} ${check}`]);
+      assert.match(problems[0]?.message ?? "", message);
+      assert.match(problems[0]?.fix ?? problems[0]?.advice ?? "", fix);
+      if (onAdvice === undefined) await runInShell(problems[0]?.fix ?? "");
+      else await onAdvice();
+      assert.deepEqual(await findProblems(aheadMs), []);
+    });
+  }
+
+  test("tlsboot doctor --cluster finds a server with other names, another server's CA, and a certificate that has ended", async () => {
+    const [names] = await findWith((text) => text.replace(/^( +)server: .*$/m, "$&\n$1tls-server-name: other.example"));
+    assert.equal(names?.check, "server-access");
+    assert.match(names?.message ?? "", /other\.example/);
+
+    await runInShell("tlsboot ca init --data-dir other");
+    const ca = (await readFile(folder.join("work/other/pki/ca.crt"))).toString("base64");
+    const [untrusted] = await findWith((text) =>
+      text.replace(/certificate-authority-data: \S+/, `certificate-authority-data: ${ca}`)
+    );
+    assert.deepEqual([untrusted?.check, untrusted?.severity], ["server-access", "error"]);
+
+    const ended = await findProblems(400 * 24 * HOUR_MS);
+    const serving = ended.find(({ check }) => check === "serving-certificate");
+    assert.match(serving?.message ?? "", /^certificate "\S+" in "https:\S+" ended at /);
+    assert.match(serving?.advice ?? "", /tlsboot doctor DIR$/);
+  });
+
+  test("tlsboot doctor --cluster finds a user who is no longer let in", async () => {
+    await runInShell("tlsboot kubeconfig user mallory --ttl 8h --data-dir ../data --out mallory.kubeconfig");
+    await runInShell("tlsboot revoke user/mallory --data-dir ../data --yes");
+    const findings = await findAll(folder.join("work"), folder.join("work/mallory.kubeconfig"));
+    const [access] = findings.filter(({ severity }) => severity === "error");
+    assert.equal(access?.check, "server-access");
+    assert.match(access?.message ?? "", /^the server does not let the user of "mallory\.kubeconfig" in: /);
+  });
+
+  test("tlsboot doctor --cluster names the rights that a user lacks", async () => {
+    await runInShell("tlsboot kubeconfig user eve --ttl 8h --data-dir ../data --out eve.kubeconfig");
+    const findings = await findAll(folder.join("work"), folder.join("work/eve.kubeconfig"));
+    const skipped = findings.filter(({ severity }) => severity === "skipped").map(({ message }) => message).join("\n");
+    assert.match(skipped, /the user lacks the right to list clusterroles\.rbac\.authorization\.k8s\.io, and to list /);
+    assert.match(skipped, /cannot list resource "secrets" in API group "" in the namespace "kube-system"/);
+    assert.deepEqual(findings.filter(({ severity }) => severity === "warning" || severity === "error"), []);
+  });
+
+  test("tlsboot doctor --cluster finds no right too many in a new cluster of kubeadm, and one that was added", async () => {
+    await using plane = await sharedControlPlane();
+    await using _controllers = plane.startCertificateControllers();
+    const admin = plane.kubectl;
+    await bindAsKubeadm(admin);
+    const find = async (): Promise<readonly Finding[]> => {
+      const findings = await findAll(plane.folder.path, plane.adminKubeconfig);
+      assert.ok(findings.some(({ check }) => check === "csr-approve"));
+      // The CA of this cluster lasts for a month.
+      return findings.filter(({ check, severity }) => ["warning", "error"].includes(severity) && check !== "ca-expiry");
+    };
+    assert.deepEqual(await find(), []);
+    await grant("helpers", [["approve", "signers", ["kubernetes.io/*"]], ["update", APPROVER]], ["helpers"], admin);
+    // kube-apiserver decides by a copy of the roles that is a moment old.
+    const [found, ...more] = await eventually("the binding is found", async () => {
+      const findings = await find();
+      return findings.length === 0 ? undefined : findings;
+    });
+    assert.deepEqual(more, []);
+    assert.match(
+      found?.message ?? "",
+      /^Group "helpers" can approve requests for kubernetes\.io\/\*, and so become an adm/,
+    );
+    const { code, stderr } = await shell.run(`cd ${plane.folder.path} && ${found?.fix}`);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(await find(), []);
+
+    // kube-apiserver does not publish which signers run; an approved request without a certificate shows it.
+    const stdin = await csrManifest("odd", { spec: { signerName: "example.com/odd" } });
+    await admin.given({ stdin }).run("create", "-f", "-");
+    await admin.run("certificate", "approve", "odd");
+    const later = await findAll(plane.folder.path, plane.adminKubeconfig, 60_000);
+    const signer = later.find(({ check, severity }) => check === "signers" && severity === "warning");
+    assert.match(signer?.message ?? "", /^request "odd" is approved, and no signer has issued it: see that a signer /);
+  });
 });

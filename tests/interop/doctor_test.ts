@@ -15,8 +15,8 @@ import { encodeOctetString, encodeSequence, encodeValue } from "../../core/pki/d
 import { contextTag } from "../../core/pki/der.ts";
 import { runProgram, runTlsboot } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { basicConstraints, encodeOddCertificate, keyUsage, type OddExtension } from "../support/odd_certificate.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -170,7 +170,7 @@ test("checkStrictly() refuses what OpenSSL refuses with -x509_strict, as Python 
 });
 
 test("doctor --cluster finds nothing wrong with the rights that a real kube-apiserver begins with", async () => {
-  await using plane = await startControlPlane({ controllers: false });
+  await using plane = await sharedControlPlane();
   const problems = await findProblems("--cluster", "--kubeconfig", plane.adminKubeconfig);
   // The CA of this cluster lasts for a month.
   assert.deepEqual(problems.map(({ check }) => check), ["ca-expiry"]);

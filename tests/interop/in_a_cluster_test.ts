@@ -9,16 +9,16 @@ import { chmod, chown, copyFile, cp, mkdir, readFile, writeFile } from "node:fs/
 import { get } from "node:http";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { PolicyRule } from "../../core/kube/rbac_v1.ts";
 import { ROOT, type Running, runProgram, runTlsboot, start, startTlsboot } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
-import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
+import { type SharedControlPlane, sharedControlPlane } from "../support/interop/shared.ts";
 import { createShell, type Shell } from "../support/interop/shell.ts";
 import { waitForCertificate } from "../support/interop/web_signer.ts";
 import { peerPath } from "../support/peers/go.ts";
@@ -54,62 +54,10 @@ interface Deployment {
   };
 }
 
-let plane: ControlPlane;
+let plane: SharedControlPlane;
 let kubectl: Kubectl;
 let shell: Shell;
 const running: Running[] = [];
-
-before(async () => {
-  plane = await startControlPlane({ controllers: false });
-  shell = await createShell(plane.folder);
-  kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  if (isConfined) {
-    await copyFile(BINARY!, plane.folder.join("released-file"));
-    await chmod(plane.folder.path, 0o711);
-  }
-  await kubectl.run("wait", `namespace/${NAMESPACE}`, "--for=create", "--timeout=30s");
-});
-after(async () => {
-  for (const one of running) await one[Symbol.asyncDispose]();
-  await plane[Symbol.asyncDispose]();
-});
-
-test("kube-apiserver takes the objects as they stand, without an unknown or a doubled field", async () => {
-  const { blocks: [ca = "", podCa = "", ...rest] } = await readGuide("in_a_cluster");
-  assert.deepEqual(rest, []);
-  const files = `cp '${plane.caPath}' '${plane.caKeyPath}' .`;
-  const typed = await shell.run(`set -e; export KUBECONFIG='${plane.adminKubeconfig}'; ${files}\n${ca}${podCa}`);
-  assert.equal(typed.code, 0, typed.stderr);
-  for (const role of ROLES) {
-    const folder = join(ROOT, KUSTOMIZE, role);
-    const strict = ["apply", "--kustomize", folder, "--validate=strict"];
-    await kubectl.run(...strict, "--server-side", "--dry-run=server");
-    assert.doesNotMatch(await kubectl.run(...strict), /warning/i);
-  }
-  // What a kustomization of the guide changes.
-  const overlay = plane.folder.join("overlay");
-  await mkdir(overlay);
-  await cp(join(ROOT, KUSTOMIZE), plane.folder.join("tlsboot", KUSTOMIZE), { recursive: true });
-  const [first = ""] = /^resources:\n[^`]*/m.exec(await readFile(join(ROOT, "docs/guides/in_a_cluster.md"), "utf8")) ??
-    [];
-  await writeFile(join(overlay, "kustomization.yaml"), first);
-  const made = await kubectl.run("kustomize", overlay);
-  assert.equal(made.match(/image: registry\.example\.com\/tlsboot:0\.1\.0$/gm)?.length, 2);
-});
-
-test("each account may do what --print-rbac prints, and no more", async () => {
-  const bystander = await findRules("default");
-  const isExtra = (rule: PolicyRule) => !bystander.some((other) => JSON.stringify(other) === JSON.stringify(rule));
-  for (const role of ROLES) {
-    const printed = await printRbac(role);
-    const granted = printed.filter(({ kind, metadata: { namespace = NAMESPACE } }) =>
-      /Role$/.test(kind) && namespace === NAMESPACE
-    ).flatMap(({ rules = [] }) => rules);
-    const account = printed.find(({ kind }) => kind === "ServiceAccount")?.metadata.name ?? "";
-    const allowed = (await findRules(account)).filter(isExtra);
-    assert.deepEqual(sortRules(allowed), sortRules(granted));
-  }
-});
 
 /** Asks the API what a service account may do in kube-system. */
 async function findRules(account: string): Promise<readonly PolicyRule[]> {
@@ -149,46 +97,6 @@ async function printRbac(role: typeof ROLES[number]) {
     document.toJS() as KubeObject & { kind: string; rules?: readonly PolicyRule[] }
   );
 }
-
-test("the pods' programs approve and sign a node's request, and a pod's, with nothing but their accounts", async () => {
-  // As kubeadm binds the roles of Kubernetes.
-  for (const role of ["node-bootstrapper", "certificates.k8s.io:certificatesigningrequests:nodeclient"]) {
-    await kubectl.run(
-      "create",
-      "clusterrolebinding",
-      role,
-      `--clusterrole=system:${role}`,
-      "--group=system:bootstrappers",
-    );
-  }
-  const logs = new Map<string, readonly Running[]>();
-  for (const role of ROLES) logs.set(role, await startPods(role));
-
-  const machine = kubectl.as(await plane.kubeconfigWithToken("bootstrap", "bootstrap-token"));
-  const [key, certificate] = [plane.folder.join("n1.key"), plane.folder.join("n1.crt")];
-  await openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key]);
-  const pem = await openssl(["req", "-new", "-key", key, "-subj", "/O=system:nodes/CN=system:node:n1"]);
-  const manifest = await csrManifest("n1", {
-    spec: {
-      request: Buffer.from(pem).toString("base64"),
-      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
-    },
-  });
-  await machine.given({ stdin: manifest }).run("create", "-f", "-");
-  await writeFile(certificate, await waitForCertificate(kubectl, "n1"));
-  await openssl(["verify", "-CAfile", plane.caPath, "-purpose", "sslclient", certificate]);
-
-  assert.match(await requestPodCertificate(key, certificate), /"pod":"default\/shop","state":"issued"/);
-
-  for (const [role, pods] of logs) {
-    assert.equal(pods.filter((pod) => /"message":"leading/.test(pod.stderr())).length, 1, `${role}: one leads`);
-    for (const pod of pods) {
-      assert.doesNotMatch(pod.stderr(), /forbidden|rights are missing|"level":"(?:error|fatal)"/i);
-    }
-  }
-  const leases = await kubectl.run("get", "leases", `--namespace=${NAMESPACE}`, "--output=name");
-  assert.match(leases, /tlsboot-approver\n[^]*tlsboot-pod-signer\.example\.com\.pods\n[^]*tlsboot-signer\n/);
-});
 
 /** Starts the replicas of a Deployment, and waits until all are ready and one of them leads. */
 async function startPods(role: string): Promise<readonly Running[]> {
@@ -289,3 +197,97 @@ async function requestPodCertificate(key: string, certificate: string): Promise<
   assert.equal(code, 0, `${stdout}${stderr}`);
   return stdout;
 }
+
+describe("the pods of packaging/kustomize", () => {
+  before(async () => {
+    plane = await sharedControlPlane();
+    shell = await createShell(plane.folder);
+    kubectl = plane.kubectl;
+    if (isConfined) {
+      await copyFile(BINARY!, plane.folder.join("released-file"));
+      await chmod(plane.folder.path, 0o711);
+    }
+  });
+  after(async () => {
+    for (const one of running) await one[Symbol.asyncDispose]();
+    await plane[Symbol.asyncDispose]();
+  });
+
+  test("kube-apiserver takes the objects as they stand, without an unknown or a doubled field", async () => {
+    const { blocks: [ca = "", podCa = "", ...rest] } = await readGuide("in_a_cluster");
+    assert.deepEqual(rest, []);
+    const files = `cp '${plane.caPath}' '${plane.caKeyPath}' .`;
+    const typed = await shell.run(`set -e; export KUBECONFIG='${plane.adminKubeconfig}'; ${files}\n${ca}${podCa}`);
+    assert.equal(typed.code, 0, typed.stderr);
+    for (const role of ROLES) {
+      const folder = join(ROOT, KUSTOMIZE, role);
+      const strict = ["apply", "--kustomize", folder, "--validate=strict"];
+      await kubectl.run(...strict, "--server-side", "--dry-run=server");
+      assert.doesNotMatch(await kubectl.run(...strict), /warning/i);
+    }
+    // What a kustomization of the guide changes.
+    const overlay = plane.folder.join("overlay");
+    await mkdir(overlay);
+    await cp(join(ROOT, KUSTOMIZE), plane.folder.join("tlsboot", KUSTOMIZE), { recursive: true });
+    const [first = ""] =
+      /^resources:\n[^`]*/m.exec(await readFile(join(ROOT, "docs/guides/in_a_cluster.md"), "utf8")) ??
+        [];
+    await writeFile(join(overlay, "kustomization.yaml"), first);
+    const made = await kubectl.run("kustomize", overlay);
+    assert.equal(made.match(/image: registry\.example\.com\/tlsboot:0\.1\.0$/gm)?.length, 2);
+  });
+
+  test("each account may do what --print-rbac prints, and no more", async () => {
+    const bystander = await findRules("default");
+    const isExtra = (rule: PolicyRule) => !bystander.some((other) => JSON.stringify(other) === JSON.stringify(rule));
+    for (const role of ROLES) {
+      const printed = await printRbac(role);
+      const granted = printed.filter(({ kind, metadata: { namespace = NAMESPACE } }) =>
+        /Role$/.test(kind) && namespace === NAMESPACE
+      ).flatMap(({ rules = [] }) => rules);
+      const account = printed.find(({ kind }) => kind === "ServiceAccount")?.metadata.name ?? "";
+      const allowed = (await findRules(account)).filter(isExtra);
+      assert.deepEqual(sortRules(allowed), sortRules(granted));
+    }
+  });
+
+  test("the pods' programs approve and sign a node's request, and a pod's, with nothing but their accounts", async () => {
+    // As kubeadm binds the roles of Kubernetes.
+    for (const role of ["node-bootstrapper", "certificates.k8s.io:certificatesigningrequests:nodeclient"]) {
+      await kubectl.run(
+        "create",
+        "clusterrolebinding",
+        role,
+        `--clusterrole=system:${role}`,
+        "--group=system:bootstrappers",
+      );
+    }
+    const logs = new Map<string, readonly Running[]>();
+    for (const role of ROLES) logs.set(role, await startPods(role));
+
+    const machine = kubectl.as(await plane.kubeconfigWithToken("bootstrap", "bootstrap-token"));
+    const [key, certificate] = [plane.folder.join("n1.key"), plane.folder.join("n1.crt")];
+    await openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key]);
+    const pem = await openssl(["req", "-new", "-key", key, "-subj", "/O=system:nodes/CN=system:node:n1"]);
+    const manifest = await csrManifest("n1", {
+      spec: {
+        request: Buffer.from(pem).toString("base64"),
+        signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+      },
+    });
+    await machine.given({ stdin: manifest }).run("create", "-f", "-");
+    await writeFile(certificate, await waitForCertificate(kubectl, "n1"));
+    await openssl(["verify", "-CAfile", plane.caPath, "-purpose", "sslclient", certificate]);
+
+    assert.match(await requestPodCertificate(key, certificate), /"pod":"default\/shop","state":"issued"/);
+
+    for (const [role, pods] of logs) {
+      assert.equal(pods.filter((pod) => /"message":"leading/.test(pod.stderr())).length, 1, `${role}: one leads`);
+      for (const pod of pods) {
+        assert.doesNotMatch(pod.stderr(), /forbidden|rights are missing|"level":"(?:error|fatal)"/i);
+      }
+    }
+    const leases = await kubectl.run("get", "leases", `--namespace=${NAMESPACE}`, "--output=name");
+    assert.match(leases, /tlsboot-approver\n[^]*tlsboot-pod-signer\.example\.com\.pods\n[^]*tlsboot-signer\n/);
+  });
+});

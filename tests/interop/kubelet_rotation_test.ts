@@ -1,15 +1,15 @@
 /** A whole kubelet 1.37 renews both of its certificates at a kube-apiserver that our signer and approver work for. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdir, readFile, readlink } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { test } from "node:test";
 import { connect } from "node:tls";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { startTlsboot } from "../support/child.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
 import { pause } from "../support/interop/soak.ts";
 import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
@@ -25,10 +25,8 @@ const LIFE = "2m";
 const RENEWED_WITHIN_S = 90;
 
 test("kube-apiserver with our signer and our approver with a policy: a kubelet renews both certificates and stays Ready", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
   await using signer = startTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],

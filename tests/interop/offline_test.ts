@@ -6,9 +6,8 @@ import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Finished, runProgram, start, tlsbootCommand } from "../support/child.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl } from "../support/interop/kubectl.ts";
 import { assertKeyMatches, assertNodePair, openssl } from "../support/interop/openssl.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -41,9 +40,8 @@ test("a namespace of these tests has no network, not even loopback", async () =>
 });
 
 test("a stock kubelet starts with the certificate and the kubeconfig that came by stick, and they are renewed by stick", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   const stick = plane.folder.join("stick");
   await mkdir(stick);
   const root = plane.folder.join(NODE);

@@ -5,16 +5,15 @@
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { cpuSecondsIn } from "../bench/processes.ts";
 import { type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
-import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
-import { startInstance } from "../support/interop/instance.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { type SharedControlPlane, sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
 import { createShell, type Shell } from "../support/interop/shell.ts";
 import { readGuide, toScript } from "../support/guide.ts";
 import { peerPath } from "../support/peers/go.ts";
@@ -49,132 +48,133 @@ interface Line {
   readonly chain?: string;
 }
 
-let plane: ControlPlane;
+let plane: SharedControlPlane;
 let shell: Shell;
 let kubectl: Kubectl;
 
-before(async () => {
-  plane = await startControlPlane({ controllers: false });
-  shell = await createShell(plane.folder);
-  kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
-});
-after(() => plane[Symbol.asyncDispose]());
+describe("beside a kube-apiserver", () => {
+  before(async () => {
+    plane = await sharedControlPlane();
+    shell = await createShell(plane.folder);
+    kubectl = plane.kubectl;
+  });
+  after(() => plane[Symbol.asyncDispose]());
 
-test("docs/guides/pod_certificates.md, typed as it stands, with a node for its pod", async () => {
-  const { files, blocks } = await readGuide("pod_certificates");
-  const work = plane.folder.join("work");
-  await cp(plane.caPath, `${work}/ca.crt`);
-  for (const [file, text] of files) {
-    // Without a scheduler, and without a container to start.
-    await writeFile(`${work}/${file}`, text.replace("  containers:", "  nodeName: guide-node\n  containers:"));
-  }
-  const kubeconfig = await createNode("guide-node");
-  const kubelet = `'${peerPath("podcertificates")}' -kubeconfig='${kubeconfig}' -node=guide-node`;
-  const script = toScript([`export KUBECONFIG='${plane.adminKubeconfig}'`, ...blocks], 0)
-    .replaceAll("https://10.0.0.1:6443", plane.server)
-    .replace("kubectl apply -f shop.yaml", `kubectl apply -f shop.yaml; ${kubelet}`);
-  const { code, stdout, stderr } = await shell.run(script);
-  assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
-  assert.match(stdout, /"pod":"web\/shop","state":"issued"/);
-  assert.match(stdout, /^example\.com:pods:[0-9a-f]{24} +example\.com\/pods/m);
-  assert.match(stdout, /^[0-9a-f]+ .*example\.com\/pods/m);
-});
+  test("docs/guides/pod_certificates.md, typed as it stands, with a node for its pod", async () => {
+    const { files, blocks } = await readGuide("pod_certificates");
+    const work = plane.folder.join("work");
+    await cp(plane.caPath, `${work}/ca.crt`);
+    for (const [file, text] of files) {
+      // Without a scheduler, and without a container to start.
+      await writeFile(`${work}/${file}`, text.replace("  containers:", "  nodeName: guide-node\n  containers:"));
+    }
+    const kubeconfig = await createNode("guide-node");
+    const kubelet = `'${peerPath("podcertificates")}' -kubeconfig='${kubeconfig}' -node=guide-node`;
+    const script = toScript([`export KUBECONFIG='${plane.adminKubeconfig}'`, ...blocks], 0)
+      .replaceAll("https://10.0.0.1:6443", plane.server)
+      .replace("kubectl apply -f shop.yaml", `kubectl apply -f shop.yaml; ${kubelet}`);
+    const { code, stdout, stderr } = await shell.run(script);
+    assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
+    assert.match(stdout, /"pod":"web\/shop","state":"issued"/);
+    assert.match(stdout, /^example\.com:pods:[0-9a-f]{24} +example\.com\/pods/m);
+    assert.match(stdout, /^[0-9a-f]+ .*example\.com\/pods/m);
+  });
 
-test("pods get certificates by kubelet's code, denials and failures with reasons, from one of two signers", async () => {
-  const { folder } = plane;
-  const kubeconfig = await grantRights();
-  await makePodCa(folder);
-  const node = await createNode("node-1");
-  const kubelet = (args: readonly string[]) => runKubelet([`-kubeconfig=${node}`, "-node=node-1", ...args]);
-  for (const namespace of ["work", "other"]) {
-    await kubectl.run("create", "namespace", namespace);
-    await kubectl.run("create", "serviceaccount", "shop", "--namespace", namespace);
-  }
+  test("pods get certificates by kubelet's code, denials and failures with reasons, from one of two signers", async () => {
+    const { folder } = plane;
+    const kubeconfig = await grantRights();
+    await makePodCa(folder);
+    const node = await createNode("node-1");
+    const kubelet = (args: readonly string[]) => runKubelet([`-kubeconfig=${node}`, "-node=node-1", ...args]);
+    for (const namespace of ["work", "other"]) {
+      await kubectl.run("create", "namespace", namespace);
+      await kubectl.run("create", "serviceaccount", "shop", "--namespace", namespace);
+    }
 
-  const start = () =>
-    startTlsboot([
-      ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", folder.join("pods.yaml")],
-      ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],
-      ...["--cluster-signing-key-file", folder.join("pods-ca.key"), "--issued-log", folder.join("issued.log")],
+    const start = () =>
+      startTlsboot([
+        ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", folder.join("pods.yaml")],
+        ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],
+        ...["--cluster-signing-key-file", folder.join("pods-ca.key"), "--issued-log", folder.join("issued.log")],
+      ]);
+    await using first = start();
+    await first.waitFor(/"message":"leading/);
+    await using second = start();
+    await second.waitFor(/"message":"working for an API server/);
+
+    await createPods([
+      podManifest("work", "shop", [{}]),
+      podManifest("work", "named", [{ userAnnotations: { [DNS]: "shop.work.svc.cluster.local" } }]),
+      podManifest("other", "foreign", [{}]),
+      podManifest("work", "old", [{ keyType: "RSA3072" }]),
+      podManifest("work", "nosy", [{ userAnnotations: { "example.com/admin": "true" } }]),
+      podManifest("work", "wrong", [{ userAnnotations: { [DNS]: "shop.other.svc.cluster.local" } }]),
+      podManifest("work", "outside", [{ userAnnotations: { [DNS]: "shop.example.net" } }]),
     ]);
-  await using first = start();
-  await first.waitFor(/"message":"leading/);
-  await using second = start();
-  await second.waitFor(/"message":"working for an API server/);
+    const lines = await kubelet(["-pods=7", "-forward=9h"]);
+    assert.deepEqual(lines.map(({ pod, state, detail = "" }) => [pod, state, detail.replace(/.*reason=/, "")]).sort(), [
+      ["other/foreign", "denied", '"NotAllowedByProfile" message="namespace is not allowed: other"'],
+      ["work/named", "issued", ""],
+      ["work/named", "refreshed", ""],
+      [
+        ...["work/nosy", "denied"],
+        `"InvalidUnverifiedUserAnnotations" message="annotation is not allowed: example.com/admin; this signer knows ${DNS}"`,
+      ],
+      [
+        ...["work/old", "denied"],
+        '"UnsupportedKeyType" message="key is not allowed: RSA of 3072 bits; keyType may be ECDSAP256 or ECDSAP384 or ' +
+        'ECDSAP521 or ED25519"',
+      ],
+      [
+        ...["work/outside", "failed"],
+        `"SignerValidationFailure" message="the CA's name constraints forbid it: DNS name \\"shop.example.net\\" is not ` +
+        'permitted by any constraint"',
+      ],
+      ["work/shop", "issued", ""],
+      ["work/shop", "refreshed", ""],
+      [
+        ...["work/wrong", "denied"],
+        '"InvalidUnverifiedUserAnnotations" message="DNS subjectAltName is not allowed: shop.other.svc.cluster.local"',
+      ],
+    ]);
+    await assertChains(lines);
+    await assertStatus();
+    assert.doesNotMatch(first.stderr(), /forbidden|cannot|rights are missing/i);
+    assert.doesNotMatch(second.stderr(), /pod certificate/);
 
-  await createPods([
-    podManifest("work", "shop", [{}]),
-    podManifest("work", "named", [{ userAnnotations: { [DNS]: "shop.work.svc.cluster.local" } }]),
-    podManifest("other", "foreign", [{}]),
-    podManifest("work", "old", [{ keyType: "RSA3072" }]),
-    podManifest("work", "nosy", [{ userAnnotations: { "example.com/admin": "true" } }]),
-    podManifest("work", "wrong", [{ userAnnotations: { [DNS]: "shop.other.svc.cluster.local" } }]),
-    podManifest("work", "outside", [{ userAnnotations: { [DNS]: "shop.example.net" } }]),
-  ]);
-  const lines = await kubelet(["-pods=7", "-forward=9h"]);
-  assert.deepEqual(lines.map(({ pod, state, detail = "" }) => [pod, state, detail.replace(/.*reason=/, "")]).sort(), [
-    ["other/foreign", "denied", '"NotAllowedByProfile" message="namespace is not allowed: other"'],
-    ["work/named", "issued", ""],
-    ["work/named", "refreshed", ""],
-    [
-      ...["work/nosy", "denied"],
-      `"InvalidUnverifiedUserAnnotations" message="annotation is not allowed: example.com/admin; this signer knows ${DNS}"`,
-    ],
-    [
-      ...["work/old", "denied"],
-      '"UnsupportedKeyType" message="key is not allowed: RSA of 3072 bits; keyType may be ECDSAP256 or ECDSAP384 or ' +
-      'ECDSAP521 or ED25519"',
-    ],
-    [
-      ...["work/outside", "failed"],
-      `"SignerValidationFailure" message="the CA's name constraints forbid it: DNS name \\"shop.example.net\\" is not ` +
-      'permitted by any constraint"',
-    ],
-    ["work/shop", "issued", ""],
-    ["work/shop", "refreshed", ""],
-    [
-      ...["work/wrong", "denied"],
-      '"InvalidUnverifiedUserAnnotations" message="DNS subjectAltName is not allowed: shop.other.svc.cluster.local"',
-    ],
-  ]);
-  await assertChains(lines);
-  await assertStatus();
-  assert.doesNotMatch(first.stderr(), /forbidden|cannot|rights are missing/i);
-  assert.doesNotMatch(second.stderr(), /pod certificate/);
+    // The second one takes over.
+    first.kill("SIGTERM");
+    await first.finished();
+    await second.waitFor(/"message":"leading/);
+    for (const namespace of ["work", "other"]) {
+      await kubectl.run("delete", "pods", "--all", `--namespace=${namespace}`, "--force", "--grace-period=0");
+    }
+    const pods = Math.ceil(MANY / PER_POD);
+    await createPods(
+      Array.from({ length: pods }, (_, index) => {
+        const count = Math.min(PER_POD, MANY - index * PER_POD);
+        return podManifest("work", `large-${index}`, Array.from({ length: count }, () => ({})));
+      }),
+    );
+    const before = await readCpuMs(second);
+    const many = await kubelet([`-pods=${pods}`, "-timeout=5m"]);
+    assert.equal(many.filter(({ state }) => state === "issued").length, MANY);
+    if (MANY > PER_POD) process.stderr.write(`CPU of the signer for ${MANY}: ${await readCpuMs(second) - before} ms\n`);
 
-  // The second one takes over.
-  first.kill("SIGTERM");
-  await first.finished();
-  await second.waitFor(/"message":"leading/);
-  for (const namespace of ["work", "other"]) {
-    await kubectl.run("delete", "pods", "--all", `--namespace=${namespace}`, "--force", "--grace-period=0");
-  }
-  const pods = Math.ceil(MANY / PER_POD);
-  await createPods(
-    Array.from({ length: pods }, (_, index) => {
-      const count = Math.min(PER_POD, MANY - index * PER_POD);
-      return podManifest("work", `large-${index}`, Array.from({ length: count }, () => ({})));
-    }),
-  );
-  const before = await readCpuMs(second);
-  const many = await kubelet([`-pods=${pods}`, "-timeout=5m"]);
-  assert.equal(many.filter(({ state }) => state === "issued").length, MANY);
-  if (MANY > PER_POD) process.stderr.write(`CPU of the signer for ${MANY}: ${await readCpuMs(second) - before} ms\n`);
-
-  const records = (await readFile(folder.join("issued.log"), "utf8")).trim().split("\n")
-    .map((line) => JSON.parse(line) as IssuedCertificate);
-  assert.deepEqual(
-    new Set(records.map(({ spec }) => `${spec.source} ${spec.signerName}`)),
-    new Set([`PodCertificateRequest ${SIGNER}`]),
-  );
-  const serials = [...lines, ...many].flatMap(({ serial }) => serial ?? []);
-  assert.deepEqual(new Set(records.map(({ spec }) => spec.serialNumber?.replace(/^0+/, ""))), new Set(serials));
-  assert.equal(records.length, serials.length, "nothing is signed twice");
+    const records = (await readFile(folder.join("issued.log"), "utf8")).trim().split("\n")
+      .map((line) => JSON.parse(line) as IssuedCertificate);
+    assert.deepEqual(
+      new Set(records.map(({ spec }) => `${spec.source} ${spec.signerName}`)),
+      new Set([`PodCertificateRequest ${SIGNER}`]),
+    );
+    const serials = [...lines, ...many].flatMap(({ serial }) => serial ?? []);
+    assert.deepEqual(new Set(records.map(({ spec }) => spec.serialNumber?.replace(/^0+/, ""))), new Set(serials));
+    assert.equal(records.length, serials.length, "nothing is signed twice");
+  });
 });
 
 test("tlsboot up with the same signer: a request that an administrator makes is issued, recorded and published", async () => {
-  await using instance = await startInstance();
+  await using instance = await sharedInstance();
   const { folder, kubectl } = instance;
   await makePodCa(folder);
   const profile = folder.join("pods.yaml");

@@ -1,13 +1,12 @@
 /** `tlsboot request`, judged by openssl and kubectl, at our server and at Kubernetes' own. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, openssl, readMode, readSubject } from "../support/interop/openssl.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
@@ -130,12 +129,10 @@ function testRequests(start: () => Promise<Cluster>): void {
 }
 
 test("kube-apiserver with a custom signer: tlsboot request gets the certificate of its profile, after kill -9 too", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const cluster = { ...plane, kubectl: createKubectl(plane.folder, plane.adminKubeconfig) };
+  await using plane = await sharedControlPlane();
   await writeFile(plane.folder.join("web.yaml"), PROFILE);
   const more = ["--signer-name", "example.com/web", "--subject", "CN=shop", "--dns", "shop.example.com"];
-  const line = requestLine(cluster, "shop", [
+  const line = requestLine(plane, "shop", [
     ...more,
     "--uri",
     "spiffe://example.com/shop",
@@ -143,8 +140,8 @@ test("kube-apiserver with a custom signer: tlsboot request gets the certificate 
     "ecdsa-p384",
   ]);
   await killAt(startTlsboot(line), /waiting for approval/);
-  const name = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().replace(/^.*\//, "");
-  await cluster.kubectl.run("certificate", "approve", name);
+  const name = (await plane.kubectl.run("get", "csr", "--output=name")).trim().replace(/^.*\//, "");
+  await plane.kubectl.run("certificate", "approve", name);
   // The request is approved but not signed yet.
   await killAt(startTlsboot(line), /approved \(KubectlApprove\); waiting for the certificate/);
   await using _signer = startTlsboot([

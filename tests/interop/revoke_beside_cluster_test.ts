@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 
 test("beside a kube-apiserver, revoke denies a request and deletes a token, and the commands say what else helps", async () => {
-  await using plane = await startControlPlane();
+  await using plane = await sharedControlPlane();
+  await using _controllers = plane.startCertificateControllers();
   const kubeconfig = plane.adminKubeconfig;
   const tlsboot = (...args: readonly string[]) => runTlsboot([...args, "--kubeconfig", kubeconfig]);
   const token = (await tlsboot("token", "create")).stdout.trim();

@@ -1,14 +1,15 @@
 /** The same requests before kube-controller-manager and before our signer, with the same CA files: byte by byte. */
 import assert from "node:assert/strict";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createAuthority } from "../../core/pki/authority.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
 import { type Running, startTlsboot } from "../support/child.ts";
 import type { TempFolder } from "../support/temp.ts";
-import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { ControlPlane } from "../support/interop/control_plane.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import {
   CASES,
   CASES_OF_EACH_CA,
@@ -124,17 +125,16 @@ async function assertAgree(
   return byName;
 }
 
-async function prepare(plane: ControlPlane): Promise<Kubectl> {
-  await mkdir(plane.folder.join("home"));
+async function makeAuthorities(plane: ControlPlane): Promise<void> {
   for (const name of Object.keys(ODD_CAS)) await makeOddCa(plane.folder, name);
   await makeExpiredCa(plane.folder, "ended-long-ago", "ecdsa-p256", 3_600_000);
   await makeExpiredCa(plane.folder, "ended-just-now", "ecdsa-p256", 5_000);
-  return createKubectl(plane.folder, plane.adminKubeconfig);
 }
 
 test("kube-controller-manager and our signer issue the same certificates and give the same refusals", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  const kubectl = await prepare(plane);
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
+  await makeAuthorities(plane);
 
   const cases = [...CASES, ...CASES_OF_ENCIPHERMENT];
   const answers = await assertAgree(cases, oneCa(plane.folder, "shared", "24h"), plane, kubectl);

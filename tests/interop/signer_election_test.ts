@@ -1,11 +1,11 @@
 /** Two signers for one name against one server: one works, the other takes over, and nothing is signed twice. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Running, startTlsboot } from "../support/child.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
-import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import type { RunningInstance } from "../support/interop/instance.ts";
+import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
 import { approveWebRequest, waitForCertificate, writeWebProfile } from "../support/interop/web_signer.ts";
 
 const LEADS = /"message":"leading/;
@@ -88,17 +88,15 @@ function signerArguments(kubeconfig: string, profile: string, ca: string, key: s
 }
 
 test("two signers beside kube-apiserver: when the leader is killed the other takes over, and nothing is signed twice", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   const profile = await writeWebProfile(plane.folder);
   const args = signerArguments(plane.adminKubeconfig, profile, plane.caPath, plane.caKeyPath);
   await assertTakesOver(() => startTlsboot(args), kubectl);
 });
 
 test("two signers with a service account token of tlsboot up: when the leader is killed the other takes over, and nothing is signed twice", async () => {
-  await using instance = await startInstance();
+  await using instance = await sharedInstance();
   const profile = await writeWebProfile(instance.folder);
   const manifest = await instance.tlsboot("signer", "--print-rbac", "--profile", profile);
   await instance.kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");

@@ -1,11 +1,10 @@
 /** A signer beside a real kube-apiserver, with the rights that `--print-rbac` prints and no others. */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
+import { type SharedControlPlane, sharedControlPlane } from "../support/interop/shared.ts";
 import {
   approveWebRequest,
   waitForCertificate,
@@ -16,65 +15,8 @@ import {
 
 const ACCOUNT = "tlsboot-signer.example.com.web";
 
-let plane: ControlPlane;
+let plane: SharedControlPlane;
 let kubectl: Kubectl;
-before(async () => {
-  plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
-});
-after(() => plane[Symbol.asyncDispose]());
-
-test("a custom signer issues and refuses with the rights of --print-rbac, and may do nothing else", async () => {
-  const profile = await writeWebProfile(plane.folder);
-  const manifest = await runTlsboot(["signer", "--print-rbac", "--profile", profile]);
-  assert.equal(manifest.code, 0, manifest.stderr);
-  await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
-  const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
-  const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
-
-  await using signer = startTlsboot([
-    ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
-    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
-  ]);
-  await approveWebRequest(kubectl, "web-1");
-  const text = await openssl(["x509", "-noout", "-text"], await waitForCertificate(kubectl, "web-1"));
-  assert.match(text, /Issuer: CN = kubernetes\n[^]*Subject: CN = web-1\n[^]*OCSP - URI:http:\/\/ocsp\.example\.com/);
-  await approveWebRequest(kubectl, "other", { subject: "/CN=other" });
-  assert.equal(await waitForFailure(kubectl, "other"), "subject common name is not allowed: other");
-  // kube-apiserver publishes the CAs that it trusts, and this one is among them.
-  await approveWebRequest(kubectl, "web-client", { usages: ["client auth"] });
-  const why = "client auth is not allowed: the API trusts this CA for clients";
-  assert.equal(await waitForFailure(kubectl, "web-client"), why);
-  assert.doesNotMatch(signer.stderr(), /forbidden|cannot/i);
-  assert.match(await kubectl.run("get", "lease", ACCOUNT, "--namespace=kube-system", "--output=name"), /lease/);
-
-  const itself = kubectl.as(kubeconfig);
-  const group = "certificates.k8s.io";
-  const namespace = "kube-system";
-  const sign = { group, resource: "signers", verb: "sign" };
-  assert.equal(await mayDo(itself, { ...sign, name: WEB_SIGNER }), true);
-  for (
-    const attributes of [
-      { ...sign, name: "kubernetes.io/kubelet-serving" },
-      { ...sign, name: "example.com/other" },
-      { ...sign, verb: "approve", name: WEB_SIGNER },
-      { group, resource: "certificatesigningrequests", subresource: "approval", verb: "update" },
-      { group, resource: "certificatesigningrequests", verb: "create" },
-      { group, resource: "certificatesigningrequests", verb: "delete" },
-      { resource: "secrets", namespace, verb: "get" },
-      { resource: "configmaps", namespace, name: "other", verb: "get" },
-      { group: "coordination.k8s.io", resource: "leases", namespace, verb: "list" },
-      { group: "coordination.k8s.io", resource: "leases", namespace, name: "kube-scheduler", verb: "update" },
-    ]
-  ) {
-    assert.equal(await mayDo(itself, attributes), false, JSON.stringify(attributes));
-  }
-  // It gives its lease back, so that the next signer need not wait until it expires.
-  signer.kill("SIGTERM");
-  await signer.finished();
-});
 
 /** Asks the server for a right; `kubectl auth can-i` knows no resources that only exist in rules. */
 async function mayDo(kubectl: Kubectl, resourceAttributes: Readonly<Record<string, string>>): Promise<boolean> {
@@ -87,21 +29,79 @@ async function mayDo(kubectl: Kubectl, resourceAttributes: Readonly<Record<strin
   return await asked.run("create", "--validate=false", "-f", "-", "--output=jsonpath={.status.allowed}") === "true";
 }
 
-test("a custom signer that may not read which CAs the API trusts issues no client certificates", async () => {
-  const profile = await writeWebProfile(plane.folder);
-  const manifest = await runTlsboot(["signer", "--print-rbac", "--profile", profile]);
-  await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
-  await kubectl.run("delete", "role", "tlsboot:signer:example.com.web-client-ca", "--namespace=kube-system");
-  const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
-  const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
-  await using signer = startTlsboot([
-    ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
-    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
-  ]);
-  await approveWebRequest(kubectl, "web-2", { usages: ["client auth"] });
-  const why = "client auth is not allowed: it is unknown whether the API trusts this CA for clients";
-  assert.equal(await waitForFailure(kubectl, "web-2"), why);
-  await approveWebRequest(kubectl, "web-3");
-  await waitForCertificate(kubectl, "web-3");
-  await signer.waitFor(/cannot read which CAs the API trusts for clients.*forbidden/);
+describe("a signer with the rights of --print-rbac", () => {
+  before(async () => {
+    plane = await sharedControlPlane();
+    kubectl = plane.kubectl;
+  });
+  after(() => plane[Symbol.asyncDispose]());
+
+  test("a custom signer issues and refuses with the rights of --print-rbac, and may do nothing else", async () => {
+    const profile = await writeWebProfile(plane.folder);
+    const manifest = await runTlsboot(["signer", "--print-rbac", "--profile", profile]);
+    assert.equal(manifest.code, 0, manifest.stderr);
+    await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
+    const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
+    const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
+
+    await using signer = startTlsboot([
+      ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
+      ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+    ]);
+    await approveWebRequest(kubectl, "web-1");
+    const text = await openssl(["x509", "-noout", "-text"], await waitForCertificate(kubectl, "web-1"));
+    assert.match(text, /Issuer: CN = kubernetes\n[^]*Subject: CN = web-1\n[^]*OCSP - URI:http:\/\/ocsp\.example\.com/);
+    await approveWebRequest(kubectl, "other", { subject: "/CN=other" });
+    assert.equal(await waitForFailure(kubectl, "other"), "subject common name is not allowed: other");
+    // kube-apiserver publishes the CAs that it trusts, and this one is among them.
+    await approveWebRequest(kubectl, "web-client", { usages: ["client auth"] });
+    const why = "client auth is not allowed: the API trusts this CA for clients";
+    assert.equal(await waitForFailure(kubectl, "web-client"), why);
+    assert.doesNotMatch(signer.stderr(), /forbidden|cannot/i);
+    assert.match(await kubectl.run("get", "lease", ACCOUNT, "--namespace=kube-system", "--output=name"), /lease/);
+
+    const itself = kubectl.as(kubeconfig);
+    const group = "certificates.k8s.io";
+    const namespace = "kube-system";
+    const sign = { group, resource: "signers", verb: "sign" };
+    assert.equal(await mayDo(itself, { ...sign, name: WEB_SIGNER }), true);
+    for (
+      const attributes of [
+        { ...sign, name: "kubernetes.io/kubelet-serving" },
+        { ...sign, name: "example.com/other" },
+        { ...sign, verb: "approve", name: WEB_SIGNER },
+        { group, resource: "certificatesigningrequests", subresource: "approval", verb: "update" },
+        { group, resource: "certificatesigningrequests", verb: "create" },
+        { group, resource: "certificatesigningrequests", verb: "delete" },
+        { resource: "secrets", namespace, verb: "get" },
+        { resource: "configmaps", namespace, name: "other", verb: "get" },
+        { group: "coordination.k8s.io", resource: "leases", namespace, verb: "list" },
+        { group: "coordination.k8s.io", resource: "leases", namespace, name: "kube-scheduler", verb: "update" },
+      ]
+    ) {
+      assert.equal(await mayDo(itself, attributes), false, JSON.stringify(attributes));
+    }
+    // It gives its lease back, so that the next signer need not wait until it expires.
+    signer.kill("SIGTERM");
+    await signer.finished();
+  });
+
+  test("a custom signer that may not read which CAs the API trusts issues no client certificates", async () => {
+    const profile = await writeWebProfile(plane.folder);
+    const manifest = await runTlsboot(["signer", "--print-rbac", "--profile", profile]);
+    await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
+    await kubectl.run("delete", "role", "tlsboot:signer:example.com.web-client-ca", "--namespace=kube-system");
+    const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
+    const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
+    await using signer = startTlsboot([
+      ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
+      ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+    ]);
+    await approveWebRequest(kubectl, "web-2", { usages: ["client auth"] });
+    const why = "client auth is not allowed: it is unknown whether the API trusts this CA for clients";
+    assert.equal(await waitForFailure(kubectl, "web-2"), why);
+    await approveWebRequest(kubectl, "web-3");
+    await waitForCertificate(kubectl, "web-3");
+    await signer.waitFor(/cannot read which CAs the API trusts for clients.*forbidden/);
+  });
 });

@@ -1,6 +1,6 @@
 /** Bootstrap tokens for one machine, with stock kubelets, with three servers on one etcd, and with a kube-apiserver. */
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { createApiClient } from "../../client/objects/api.ts";
@@ -14,14 +14,13 @@ import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
-import { createKubectl } from "../support/interop/kubectl.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startServers } from "../support/interop/servers.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -120,10 +119,8 @@ test("of many keys that race for one token at three servers on one etcd, exactly
 });
 
 test("beside a kube-apiserver our approver enforces node and key, and token create says what is not enforced", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await using plane = await sharedControlPlane();
+  const { kubectl } = plane;
   // These let any holder of a token request any node's certificate, and the approver would approve it.
   await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
   await kubectl.run("create", "role", "tokens", "-n", "kube-system", "--verb=get,update", "--resource=secrets");

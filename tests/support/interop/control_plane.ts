@@ -3,14 +3,14 @@
  * the controllers of certificates and bootstrap tokens. Its certificates come from openssl, so that no code of ours
  * vouches for itself.
  */
-import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { peerPath } from "../peers/go.ts";
 import { type Running, runProgram, start } from "../child.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../temp.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
+import { createKubectl, type Kubectl } from "./kubectl.ts";
 
 export interface ControlPlane extends AsyncDisposable {
   readonly folder: TempFolder;
@@ -19,15 +19,21 @@ export interface ControlPlane extends AsyncDisposable {
   readonly caKeyPath: string;
   /** Authenticates by client certificate, group system:masters. */
   readonly adminKubeconfig: string;
+  /** Stock kubectl as this administrator. */
+  readonly kubectl: Kubectl;
   /** A kubeconfig with a bearer token; the token file has `bootstrap-token` and one for each of our controllers. */
   kubeconfigWithToken(name: string, token: string): Promise<string>;
   /** Starts kube-controller-manager with these controllers, as administrator; the caller ends it. */
   startControllers(controllers: readonly string[], flags: readonly string[]): Running;
+  /** Starts it with the controllers of certificates and bootstrap tokens, which sign with the CA; the caller ends it. */
+  startCertificateControllers(...flags: readonly string[]): Running;
   /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
   putStored(key: string, value: string): Promise<void>;
   apiserverLog(): string;
   /** Returns the pids of the programs that were started with it. */
   pids(): readonly number[];
+  /** Returns the same running programs with a copy of the folder. Disposing it removes the copy and ends nothing. */
+  withOwnFolder(): Promise<ControlPlane>;
 }
 
 /** Bearer tokens of the control plane's token file: user, groups. */
@@ -76,7 +82,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       : cp(options.sharedWith.folder.path, folder.path, { recursive: true }));
     const etcd = options.etcd ?? await startEtcd();
     if (options.etcd === undefined) started.push(etcd);
-    const port = await findFreePort();
+    const port = await findServerPort();
     const server = `https://127.0.0.1:${port}`;
     const apiserver = start(peerPath("kube-apiserver"), [
       `--etcd-servers=${etcd.urls.join(",")}`,
@@ -99,49 +105,48 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       ...(await options.apiserverFlags?.(folder, server) ?? []),
     ]);
     started.push(apiserver);
-    await waitReady(server, await readFile(folder.join("ca.crt")), apiserver);
-    const plane: ControlPlane = {
-      folder,
+    await writeKubeconfig(folder, server, "admin", { certificate: "admin" });
+    await waitReady(server, folder, apiserver);
+    const inFolder = (own: TempFolder, dispose: () => Promise<void>): ControlPlane => ({
+      folder: own,
       server,
-      caPath: folder.join("ca.crt"),
-      caKeyPath: folder.join("ca.key"),
-      adminKubeconfig: folder.join("admin.kubeconfig"),
-      kubeconfigWithToken: (name, token) => writeKubeconfig(folder, server, name, { token }),
+      caPath: own.join("ca.crt"),
+      caKeyPath: own.join("ca.key"),
+      adminKubeconfig: own.join("admin.kubeconfig"),
+      kubectl: createKubectl(own, own.join("admin.kubeconfig")),
+      kubeconfigWithToken: (name, token) => writeKubeconfig(own, server, name, { token }),
       startControllers: (controllers, flags) =>
         start(peerPath("kube-controller-manager"), [
-          `--kubeconfig=${folder.join("admin.kubeconfig")}`,
+          `--kubeconfig=${own.join("admin.kubeconfig")}`,
           `--controllers=${controllers.join(",")}`,
-          `--service-account-private-key-file=${folder.join("sa.key")}`,
+          `--service-account-private-key-file=${own.join("sa.key")}`,
           "--use-service-account-credentials=true",
           "--leader-elect=false",
           "--secure-port=0",
           ...flags,
         ]),
-      putStored: (key, value) => putStored(etcd.urls[0] ?? "", key, value),
+      startCertificateControllers(...flags) {
+        const ca = [`--cluster-signing-cert-file=${this.caPath}`, `--cluster-signing-key-file=${this.caKeyPath}`];
+        return this.startControllers(CONTROLLERS, [...ca, ...flags]);
+      },
+      putStored: (key, value) => etcd.members[0]!.put(key, value),
       apiserverLog: () => apiserver.stderr(),
       pids: () => started.flatMap((one) => "pids" in one ? one.pids() : [one.pid]),
-      [Symbol.asyncDispose]: stop,
-    };
-    await writeKubeconfig(folder, server, "admin", { certificate: "admin" });
-    if (options.controllers) {
-      started.push(plane.startControllers(CONTROLLERS, [
-        `--cluster-signing-cert-file=${plane.caPath}`,
-        `--cluster-signing-key-file=${plane.caKeyPath}`,
-        ...(options.controllerFlags ?? []),
-      ]));
-    }
+      async withOwnFolder() {
+        const copy = await createTempFolder();
+        await cp(folder.path, copy.path, { recursive: true });
+        await writeKubeconfig(copy, server, "admin", { certificate: "admin" });
+        return inFolder(copy, async () => await copy[Symbol.asyncDispose]());
+      },
+      [Symbol.asyncDispose]: dispose,
+    });
+    const plane = inFolder(folder, stop);
+    if (options.controllers) started.push(plane.startCertificateControllers(...options.controllerFlags ?? []));
     return plane;
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/** Writes a value through etcd's JSON gateway. */
-async function putStored(etcd: string, key: string, value: string): Promise<void> {
-  const encoded = { key: Buffer.from(key).toString("base64"), value: Buffer.from(value).toString("base64") };
-  const response = await fetch(`${etcd}/v3/kv/put`, { method: "POST", body: JSON.stringify(encoded) });
-  if (!response.ok) throw new Error(`etcd does not take ${key}: ${response.status} ${await response.text()}`);
 }
 
 async function writePki(folder: TempFolder): Promise<void> {
@@ -206,20 +211,27 @@ async function writeKubeconfig(
   return path;
 }
 
-async function waitReady(server: string, ca: Uint8Array, apiserver: Running): Promise<void> {
+/** Waits until it is ready and has its namespaces, of which `default` is the last. */
+async function waitReady(server: string, folder: TempFolder, apiserver: Running): Promise<void> {
+  const [ca, cert, key] = await Promise.all(
+    ["ca.crt", "admin.crt", "admin.key"].map((name) => readFile(folder.join(name), "utf8")),
+  );
   const deadline = Date.now() + 90_000;
-  while (Date.now() < deadline) {
-    if (apiserver.hasEnded()) break;
-    const status = await new Promise<number>((resolve) => {
-      const probe = request(`${server}/readyz`, { ca: new TextDecoder().decode(ca) }, (response) => {
-        response.resume();
-        resolve(response.statusCode ?? 0);
+  for (const path of ["/readyz", "/api/v1/namespaces/default"]) {
+    for (;;) {
+      const status = await new Promise<number>((resolve) => {
+        const probe = request(server + path, { ca, cert, key, agent: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode ?? 0);
+        });
+        probe.once("error", () => resolve(0));
+        probe.end();
       });
-      probe.once("error", () => resolve(0));
-      probe.end();
-    });
-    if (status === 200) return;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+      if (status === 200) break;
+      if (apiserver.hasEnded() || Date.now() > deadline) {
+        throw new Error(`kube-apiserver is not ready\n${apiserver.stderr().slice(-4000)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
-  throw new Error(`kube-apiserver is not ready\n${apiserver.stderr().slice(-4000)}`);
 }

@@ -22,6 +22,8 @@ export interface EtcdMember {
   compact(revision: number): Promise<void>;
   /** Writes a key; without TLS. */
   put(key: string, value: string): Promise<void>;
+  /** Gives each key below a prefix the value that it has in `values`, and removes the others; without TLS. */
+  restore(prefix: string, values: ReadonlyMap<string, Uint8Array>): Promise<void>;
   signal(signal: NodeJS.Signals): void;
   log(): string;
 }
@@ -55,6 +57,9 @@ interface MemberPlan {
   readonly metrics: string;
   readonly peer: string;
 }
+
+/** The largest number of changes that etcd takes at once. */
+const MOST_CHANGES = 128;
 
 /** How often an etcd is started anew because another process took one of its ports in the meantime. */
 const STARTS = 3;
@@ -132,7 +137,19 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
         await askGateway(`${plan.client}/v3/kv/compaction`, { revision: `${revision}` });
       },
       async put(key, value) {
-        await askGateway(`${plan.client}/v3/kv/put`, { key: btoa(key), value: btoa(value) });
+        await askGateway(`${plan.client}/v3/kv/put`, { key: btoa(key), value: toBase64(value) });
+      },
+      async restore(prefix, values) {
+        const found = await this.read(prefix);
+        const changes = [
+          ...[...found.keys()].filter((key) => !values.has(key))
+            .map((key) => ({ request_delete_range: { key: btoa(key) } })),
+          ...[...values].filter(([key, value]) => Buffer.compare(found.get(key) ?? Buffer.alloc(0), value) !== 0)
+            .map(([key, value]) => ({ request_put: { key: btoa(key), value: toBase64(value) } })),
+        ];
+        for (let at = 0; at < changes.length; at += MOST_CHANGES) {
+          await askGateway(`${plan.client}/v3/kv/txn`, { success: changes.slice(at, at + MOST_CHANGES) });
+        }
       },
       signal: (signal) => running.get(plan.name)!.kill(signal),
       log: () => running.get(plan.name)!.stderr(),
@@ -152,6 +169,10 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
     await etcd[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function toBase64(value: string | Uint8Array): string {
+  return Buffer.from(value as Uint8Array).toString("base64");
 }
 
 /** Sends a request to etcd's JSON gateway. */

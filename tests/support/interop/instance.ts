@@ -28,6 +28,8 @@ export interface RunningInstance extends AsyncDisposable {
   tlsboot(...args: readonly string[]): Promise<Finished>;
   /** Starts one, in the temporary folder. */
   startTlsboot(...args: readonly string[]): Running;
+  /** Returns the same running instance with a temporary folder of its own. Disposing it removes that folder and ends nothing. */
+  withOwnFolder(): Promise<RunningInstance>;
 }
 
 /** Starts one on a free port and waits until it reports where it listens. */
@@ -40,23 +42,31 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Runn
     try {
       const server = await waitUntilUp(running);
       const adminKubeconfig = `${dataDir}/admin.kubeconfig`;
-      const start = { cwd: folder.path, env: { HOME: folder.join("home") } };
-      return {
-        folder,
-        running,
-        server,
-        dataDir,
-        caPath: `${dataDir}/pki/ca.crt`,
-        adminKubeconfig,
-        bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
-        kubectl: createKubectl(folder, adminKubeconfig, { release: options.kubectlRelease }),
-        tlsboot: (...args) => runTlsboot(args, start),
-        startTlsboot: (...args) => startTlsboot(args, start),
-        async [Symbol.asyncDispose]() {
-          await running[Symbol.asyncDispose]();
-          await folder[Symbol.asyncDispose]();
-        },
+      const inFolder = (own: TempFolder, dispose: () => Promise<void>): RunningInstance => {
+        const start = { cwd: own.path, env: { HOME: own.join("home") } };
+        return {
+          folder: own,
+          running,
+          server,
+          dataDir,
+          caPath: `${dataDir}/pki/ca.crt`,
+          adminKubeconfig,
+          bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
+          kubectl: createKubectl(own, adminKubeconfig, { release: options.kubectlRelease }),
+          tlsboot: (...args) => runTlsboot(args, start),
+          startTlsboot: (...args) => startTlsboot(args, start),
+          async withOwnFolder() {
+            const other = await createTempFolder();
+            await mkdir(other.join("home"));
+            return inFolder(other, async () => await other[Symbol.asyncDispose]());
+          },
+          [Symbol.asyncDispose]: dispose,
+        };
       };
+      return inFolder(folder, async () => {
+        await running[Symbol.asyncDispose]();
+        await folder[Symbol.asyncDispose]();
+      });
     } catch (error) {
       await running[Symbol.asyncDispose]();
       throw error;

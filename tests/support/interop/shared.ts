@@ -1,0 +1,97 @@
+/**
+ * The servers that the tests of a process share, one after the other. Each server starts for the first test that needs it
+ * and ends after the last test. A test that changes the CA, the flags or the version of a server, or ends it, starts its own.
+ */
+import { writeFile } from "node:fs/promises";
+import { after } from "node:test";
+import { eventually } from "../eventually.ts";
+import { type ControlPlane, startControlPlane } from "./control_plane.ts";
+import { startEtcd } from "./etcd.ts";
+import { type RunningInstance, startInstance } from "./instance.ts";
+
+const ended = new AsyncDisposableStack();
+after(() => ended.disposeAsync());
+
+/** The policy of audit logs: who sent each request. */
+export const AUDIT_POLICY = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","rules":[{"level":"Metadata"}]}`;
+
+/** Where kube-apiserver keeps everything. */
+const STORED = "/registry/";
+
+/** What kube-apiserver creates at its start and changes by itself. */
+const OWN =
+  /^\/registry\/(?:ipaddresses|leases\/kube-system\/apiserver-|peerserverleases|services\/specs\/default\/kubernetes$)/;
+
+/** A control plane without kube-controller-manager, and its audit log. */
+export interface SharedControlPlane extends ControlPlane {
+  readonly auditLog: string;
+}
+
+let planeStarting: ReturnType<typeof startPlane> | undefined;
+let isPlaneInUse = false;
+
+/**
+ * Returns the control plane in the state of a new one, with a folder for the test alone. A test disposes it before the next
+ * test asks for it: every object that it made is removed then, and every other has the content of the beginning.
+ */
+export async function sharedControlPlane(): Promise<SharedControlPlane> {
+  if (isPlaneInUse) throw new Error("the shared control plane is in use: dispose it before another test asks for it");
+  isPlaneInUse = true;
+  planeStarting ??= startPlane();
+  const { plane, auditLog, restore } = await planeStarting;
+  const own = await plane.withOwnFolder();
+  return {
+    ...own,
+    auditLog,
+    async [Symbol.asyncDispose]() {
+      await own[Symbol.asyncDispose]();
+      await restore();
+      isPlaneInUse = false;
+    },
+  };
+}
+
+async function startPlane() {
+  // Only a crash of the whole machine would lose what is not synced.
+  const etcd = ended.use(await startEtcd({ flags: ["--unsafe-no-fsync"] }));
+  const auditLog = etcd.folder.join("audit.log");
+  const plane = ended.use(
+    await startControlPlane({
+      controllers: false,
+      etcd,
+      apiserverFlags: async (folder) => {
+        await writeFile(folder.join("policy.json"), AUDIT_POLICY);
+        return [
+          ...[`--audit-policy-file=${folder.join("policy.json")}`, `--audit-log-path=${auditLog}`],
+          // Old versions stay known however long the tests take.
+          "--etcd-compaction-interval=0",
+        ];
+      },
+    }),
+  );
+  const [member] = etcd.members;
+  const beginning = await eventually("kube-apiserver has published its CA", async () => {
+    const stored = await member!.read(STORED);
+    return stored.has(`${STORED}configmaps/kube-system/extension-apiserver-authentication`) ? stored : undefined;
+  });
+  const restore = async (): Promise<void> => {
+    const own = [...await member!.read(STORED)].filter(([key]) => OWN.test(key));
+    await member!.restore(STORED, new Map([...beginning, ...own]));
+  };
+  return { plane, auditLog, restore };
+}
+
+/** Bearer tokens of the shared instance: user, groups. */
+const TOKENS = ['admin-token,admin,1,"system:masters"', 'monitor-token,monitor,2,"system:monitoring"'];
+
+let instanceStarting: Promise<RunningInstance> | undefined;
+
+/**
+ * Returns an instance with a folder for the test alone. The objects of other tests are there, so that a test has names of its
+ * own and changes nothing that others see.
+ */
+export async function sharedInstance(): Promise<RunningInstance> {
+  instanceStarting ??= startInstance({ args: ["--audit-log-path", "audit.log"], tokens: TOKENS })
+    .then((instance) => ended.use(instance));
+  return await (await instanceStarting).withOwnFolder();
+}
