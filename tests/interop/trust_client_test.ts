@@ -1,18 +1,16 @@
-/** `tlsboot bootstrap` takes over the CAs that a kube-apiserver publishes, and is silent where none can be published. */
+/** `tlsboot bootstrap` takes over the CAs that a kube-apiserver publishes. */
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl } from "../support/interop/kubectl.ts";
+import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 
 /** Bootstraps a machine, and returns the command line that did it. */
 async function bootstrapOnce(plane: ControlPlane): Promise<readonly string[]> {
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  const { kubectl } = plane;
   await kubectl.given({ stdin: await readFile("docs/rbac/bootstrap.yaml", "utf8") }).run("create", "-f", "-");
   await kubectl.run(
     ...["create", "clusterrolebinding", "interop:autoapprove", "--group=system:bootstrappers"],
@@ -40,8 +38,9 @@ async function countTrusted(plane: ControlPlane): Promise<number | undefined> {
 }
 
 test("kube-apiserver 1.37: bootstrap takes over the CAs of a bundle, once and while it keeps running", async () => {
-  await using plane = await startControlPlane({ controllers: true });
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await using plane = await sharedControlPlane();
+  await using _controllers = plane.startCertificateControllers();
+  const { kubectl } = plane;
   const args = await bootstrapOnce(plane);
   await makeCertificate(plane.folder, { name: "new", extensions: CA_EXTENSIONS });
   const publish = async (...paths: readonly string[]) => {
@@ -69,13 +68,4 @@ test("kube-apiserver 1.37: bootstrap takes over the CAs of a bundle, once and wh
   await running.waitFor(/the cluster's trust bundle cannot be used, keeping the CAs as they are/);
   assert.equal(await countTrusted(plane), 2);
   assert.match(await kubectl.as(plane.folder.join("n1/kubeconfig")).run("auth", "whoami"), /system:node:n1\n/);
-});
-
-test("kube-apiserver 1.34: bootstrap is silent about bundles, which this release does not serve", async () => {
-  await using plane = await startControlPlane({ controllers: true, emulatedVersion: "1.34" });
-  const args = await bootstrapOnce(plane);
-  const again = await runTlsboot(args);
-  assert.match(again.stdout, /^nothing to do: /);
-  assert.equal(again.code, 0);
-  assert.doesNotMatch(again.stderr, /bundle/);
 });

@@ -2,36 +2,25 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { startBrowser } from "../support/browser.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
-import { createKubectl } from "../support/interop/kubectl.ts";
-import { AUDIT_POLICY, readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
+import { readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
 
 describe("ui at kube-apiserver", () => {
   const stack = new AsyncDisposableStack();
   let world: UiWorld;
   before(async () => {
-    const plane = stack.use(
-      await startControlPlane({
-        controllers: true,
-        apiserverFlags: async (folder) => {
-          await writeFile(folder.join("policy.json"), AUDIT_POLICY);
-          return [`--audit-policy-file=${folder.join("policy.json")}`, `--audit-log-path=${folder.join("audit.log")}`];
-        },
-      }),
-    );
-    await mkdir(plane.folder.join("home"));
-    const cluster = { ...plane, kubectl: createKubectl(plane.folder, plane.adminKubeconfig) };
+    const cluster = stack.use(await sharedControlPlane());
+    stack.use(cluster.startCertificateControllers());
     // Kubernetes' installers create this binding; the group is that of the tokens of tlsboot.
     await cluster.kubectl.run(
       ...["create", "clusterrolebinding", "bootstrappers", "--clusterrole=system:node-bootstrapper"],
       "--group=system:bootstrappers:tlsboot",
     );
     const browser = stack.use(await startBrowser());
-    world = await startWorld(stack, cluster, browser, plane.folder.join("audit.log"));
+    world = await startWorld(stack, cluster, browser, cluster.auditLog);
   });
   after(async () => {
     // Read before the program ends, because the open page reports that too. The page of a token that is deleted may learn

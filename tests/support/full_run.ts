@@ -1,4 +1,5 @@
+/** Tells a test whether it belongs to the full run, in which some tests have a longer form. */
 import process from "node:process";
 
-/** Whether everything runs: also what takes minutes to show again what a shorter test shows. The runner sets the variable. */
+/** Whether this is the full run (`.ci/full`). */
 export const isFullRun: boolean = process.env["TLSBOOT_TEST_FULL"] === "1";

@@ -68,44 +68,34 @@ export async function startTwins(): Promise<Pair> {
   }
 }
 
-export async function startPair(): Promise<Pair> {
-  const plane = await startControlPlane({ controllers: false });
-  try {
-    await writeClientCertificates(plane);
-    const folder = await createTempFolder();
-    const serve = startTlsboot([
-      ...["serve", "--data-dir", folder.join("data"), "--secure-port", "0"],
-      ...["--client-ca-file", plane.caPath, "--token-auth-file", plane.folder.join("tokens.csv")],
-      ...["--tls-cert-file", plane.folder.join("server.crt")],
-      ...["--tls-private-key-file", plane.folder.join("server.key")],
-      ...["--service-account-key-file", plane.folder.join("sa.pub")],
-      ...["--service-account-signing-key-file", plane.folder.join("sa.key")],
-    ], { cwd: folder.path });
-    const dispose = async () => {
-      await serve[Symbol.asyncDispose]();
-      await folder[Symbol.asyncDispose]();
-      await plane[Symbol.asyncDispose]();
-    };
-    try {
-      const port = await readPort(serve);
-      const agents = await createAgents(plane);
-      const side = (name: SideName, at: number): Side => {
-        const own = agents();
-        return { name, port: at, getCredential: (identity) => own[identity] };
-      };
-      return {
-        sides: [side("kube-apiserver", Number(new URL(plane.server).port)), side("tlsboot", port)],
-        log: () => serve.stderr(),
-        [Symbol.asyncDispose]: dispose,
-      };
-    } catch (error) {
-      await dispose();
-      throw error;
-    }
-  } catch (error) {
-    await plane[Symbol.asyncDispose]();
-    throw error;
-  }
+/** Starts `tlsboot serve` beside a control plane, which is a new one by default and ends with the pair. */
+export async function startPair(
+  startPlane: () => Promise<ControlPlane> = () => startControlPlane({ controllers: false }),
+): Promise<Pair> {
+  await using stack = new AsyncDisposableStack();
+  const plane = stack.use(await startPlane());
+  await writeClientCertificates(plane);
+  const folder = stack.use(await createTempFolder());
+  const serve = stack.use(startTlsboot([
+    ...["serve", "--data-dir", folder.join("data"), "--secure-port", "0"],
+    ...["--client-ca-file", plane.caPath, "--token-auth-file", plane.folder.join("tokens.csv")],
+    ...["--tls-cert-file", plane.folder.join("server.crt")],
+    ...["--tls-private-key-file", plane.folder.join("server.key")],
+    ...["--service-account-key-file", plane.folder.join("sa.pub")],
+    ...["--service-account-signing-key-file", plane.folder.join("sa.key")],
+  ], { cwd: folder.path }));
+  const port = await readPort(serve);
+  const agents = await createAgents(plane);
+  const side = (name: SideName, at: number): Side => {
+    const own = agents();
+    return { name, port: at, getCredential: (identity) => own[identity] };
+  };
+  const owned = stack.move();
+  return {
+    sides: [side("kube-apiserver", Number(new URL(plane.server).port)), side("tlsboot", port)],
+    log: () => serve.stderr(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 async function readPort(serve: Running): Promise<number> {

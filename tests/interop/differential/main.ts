@@ -1,10 +1,11 @@
 /**
  * `deno task differential`: sends random exchanges to a real kube-apiserver and to `tlsboot serve` and reports where the
  * answers differ: in groups with one cause, each with the shortest sequence that shows it. The same seed makes the same
- * exchanges. `--self` compares two kube-apiservers; `--save` writes what was found as a file of the corpus.
+ * exchanges; without one it is a new one, which is printed. `--self` compares two kube-apiservers; `--save` writes what was found as a file of the corpus.
  *
  * Usage: main.ts [--seed S] [--count N] [--scene N] [--self] [--examples N] [--save FILE]
  */
+import { randomInt } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -21,7 +22,6 @@ import {
   toSignature,
 } from "./report.ts";
 import { createScene } from "./scenes.ts";
-import { seedOfDay } from "./seeds.ts";
 import { shrink } from "./shrink.ts";
 
 async function main(): Promise<number> {
@@ -35,7 +35,7 @@ async function main(): Promise<number> {
       save: { type: "string" },
     },
   });
-  const seed = values.seed === undefined ? seedOfDay(new Date()) : wholeNumber("seed", values.seed);
+  const seed = values.seed === undefined ? randomInt(1_000_000_000) : wholeNumber("seed", values.seed);
   const count = wholeNumber("count", values.count);
   process.env["TLSBOOT_TEST_NODE"] ??= await ensureNode();
   const startedAt = new Date();

@@ -44,6 +44,9 @@ export const TOKENS = {
   "user-token": ["tokenuser", "tokengroup"],
 } as const;
 
+/** The policy of audit logs: who sent each request. */
+export const AUDIT_POLICY = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","rules":[{"level":"Metadata"}]}`;
+
 const CONTROLLERS: readonly string[] = [
   "certificatesigningrequest-approving-controller",
   "certificatesigningrequest-signing-controller",

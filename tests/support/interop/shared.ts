@@ -5,15 +5,12 @@
 import { writeFile } from "node:fs/promises";
 import { after } from "node:test";
 import { eventually } from "../eventually.ts";
-import { type ControlPlane, startControlPlane } from "./control_plane.ts";
+import { AUDIT_POLICY, type ControlPlane, startControlPlane } from "./control_plane.ts";
 import { startEtcd } from "./etcd.ts";
 import { type RunningInstance, startInstance } from "./instance.ts";
 
 const ended = new AsyncDisposableStack();
 after(() => ended.disposeAsync());
-
-/** The policy of audit logs: who sent each request. */
-export const AUDIT_POLICY = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","rules":[{"level":"Metadata"}]}`;
 
 /** Where kube-apiserver keeps everything. */
 const STORED = "/registry/";

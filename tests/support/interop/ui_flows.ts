@@ -12,6 +12,8 @@ import type { Cluster } from "./clusters.ts";
 import { csrManifest } from "./csr_manifest.ts";
 import { follow, HANDS, logIn } from "./ui.ts";
 
+export { AUDIT_POLICY } from "./control_plane.ts";
+
 /** A cluster, a browser, and alice, who administers the cluster in it. */
 export interface UiWorld {
   readonly cluster: Cluster;
@@ -25,9 +27,6 @@ export interface UiWorld {
 const quiet = new AbortController().signal;
 const link = (name: string) => `aria/${name}[role="link"]`;
 const button = (name: string) => `aria/${name}[role="button"]`;
-
-/** The policy of the audit log: who sent each request. */
-export const AUDIT_POLICY = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","rules":[{"level":"Metadata"}]}`;
 
 /** Gives a person a kubeconfig, and a cluster role where one is named. */
 export async function letIn(
