@@ -1,179 +1,26 @@
 /**
  * One etcd under a real kube-apiserver and under ours: what either writes the other serves, byte by byte, through get,
- * list and watch, for every kind that we serve. The tests take turns.
+ * list and watch, for every kind that we serve.
  */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
-import { test as declare } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
-import { inTurn } from "../runner/turns.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { findPemBlock } from "../../core/pki/pem.ts";
+import { verifyRecords } from "../../core/register/verify.ts";
+import { eventually } from "../support/eventually.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
+import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { COLLECTIONS, everything, steady, writeSamples } from "../support/interop/everything.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
-import { startInstance } from "../support/interop/instance.ts";
-
-const test = inTurn(declare);
-
-test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte by byte", async () => {
-  await using etcd = await startEtcd();
-  await using plane = await startControlPlane({ controllers: false, etcd });
-  const keys = ["--service-account-signing-key-file", plane.folder.join("sa.key")];
-  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(","), ...keys] });
-  const ours = instance.kubectl;
-  const theirs = instance.kubectl.as(plane.adminKubeconfig);
-
-  await using watchedByUs = ours.start("get", "configmaps", "-A", "--watch", "--output=name");
-  await using watchedByThem = theirs.start("get", "configmaps", "-A", "--watch", "--output=name");
-  await Promise.all([
-    watchedByUs.waitFor(/kube-root-ca|cluster-info/),
-    watchedByThem.waitFor(/kube-root-ca|cluster-info/),
-  ]);
-  await writeSamples(theirs, "theirs");
-  await writeSamples(ours, "ours");
-  await watchedByUs.waitFor(/sample-configmap-theirs\n/);
-  await watchedByThem.waitFor(/sample-configmap-ours\n/);
-
-  const seenByUs = steady(await everything(ours));
-  const seenByThem = steady(await everything(theirs));
-  assert.deepEqual(seenByUs, seenByThem);
-  for (const suffix of ["ours", "theirs"]) {
-    for (const collection of COLLECTIONS) {
-      const mine = Object.keys(seenByUs).filter((key) => key.startsWith(`${collection} `) && key.includes(suffix));
-      assert.notEqual(mine.length, 0, `no object of ${collection} by ${suffix}`);
-    }
-  }
-
-  // Services are read-only here, and shown whole.
-  const service = async (kubectl: Kubectl) =>
-    JSON.parse(await kubectl.run("get", "--raw", "/api/v1/namespaces/default/services/kubernetes"));
-  const [mine, whole] = [await service(ours), await service(theirs)];
-  assert.deepEqual(mine, whole);
-
-  // With one key each accepts the tokens of the other, also those that are bound to a pod, and ends them with it.
-  await theirs.run("run", "bound", "--image=example.com/none", "--namespace=default");
-  const toPod = ["--bound-object-kind=Pod", "--bound-object-name=bound"];
-  const bound: string[] = [];
-  for (const [issuer, verifier] of [[ours, theirs], [theirs, ours]] as const) {
-    for (const flags of [[], toPod]) {
-      const token = (await issuer.run("create", "token", "default", ...flags)).trim();
-      assert.equal(await findTokenUser(verifier, token), "system:serviceaccount:default:default");
-      if (flags === toPod) bound.push(token);
-    }
-  }
-  await theirs.run("delete", "pod", "bound", "--namespace=default", "--grace-period=0", "--force");
-  for (const token of bound) assert.equal(await findTokenUser(ours, token), "");
-
-  // Each server can change and delete the objects of the other.
-  await ours.run("label", "node", "sample-theirs", "changed-by=tlsboot");
-  await theirs.run("label", "node", "sample-theirs", "and-by=kube-apiserver");
-  const node = JSON.parse(await ours.run("get", "node", "sample-theirs", "--output=json"));
-  assert.equal(node.metadata.labels["changed-by"], "tlsboot");
-  assert.equal(node.metadata.labels["and-by"], "kube-apiserver");
-  await theirs.run("delete", "clusterrole", "sample-ours");
-  const gone = await ours.try("get", "clusterrole", "sample-ours");
-  assert.match(gone.stderr, /NotFound/);
-});
-
-test("a node gets certificates for the pods that kube-apiserver has stored, by the same rules", async () => {
-  await using etcd = await startEtcd();
-  await using plane = await startControlPlane({ controllers: false, etcd });
-  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const ours = instance.kubectl;
-  const theirs = instance.kubectl.as(plane.adminKubeconfig);
-  await ours.run("wait", "--for=create", "serviceaccount/default");
-  const projected = {
-    sources: [{
-      podCertificate: { signerName: "example.com/pods", keyType: "ED25519", credentialBundlePath: "bundle.pem" },
-    }],
-  };
-  const createPod = (name: string) => ({
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name },
-    spec: {
-      nodeName: "n1",
-      containers: [{ name: "c", image: "example.com/none" }],
-      volumes: [{ name: "certificate", projected }],
-    },
-  });
-  const nodes = ["n1", "n2"].map((name) => ({ apiVersion: "v1", kind: "Node", metadata: { name } }));
-  const objects = [...nodes, createPod("web-1")].map((object) => JSON.stringify(object)).join("\n---\n");
-  await theirs.given({ stdin: objects }).run("create", "-f", "-");
-  const getUid = (kubectl: Kubectl, name: string) => kubectl.run("get", name, "--output=jsonpath={.metadata.uid}");
-  const spec = {
-    signerName: "example.com/pods",
-    podName: "web-1",
-    podUID: await getUid(theirs, "pod/web-1"),
-    serviceAccountName: "default",
-    serviceAccountUID: await getUid(ours, "serviceaccount/default"),
-    nodeName: "n1",
-    nodeUID: await getUid(ours, "node/n1"),
-    stubPKCS10Request: await buildStubRequest("ed25519"),
-  };
-  const request = async (kubectl: Kubectl, edit: object, ...args: string[]) => {
-    const object = { metadata: { name: "web-1" }, spec: { ...spec, ...edit } };
-    const body = { apiVersion: "certificates.k8s.io/v1", kind: "PodCertificateRequest", ...object };
-    const asNode = [`--as=system:node:${object.spec.nodeName}`, "--as-group=system:nodes"];
-    const { stdout, stderr } = await kubectl.given({ stdin: JSON.stringify(body) })
-      .try("create", "-f", "-", "--output=name", ...asNode, ...args);
-    return stdout + stderr;
-  };
-  const n2 = { nodeName: "n2", nodeUID: await getUid(ours, "node/n2") };
-  for (
-    const { edit, want } of [
-      { edit: {}, want: /podcertificaterequest.certificates.k8s.io\/web-1/ },
-      { edit: { signerName: "example.com/other" }, want: /does not mount a podCertificate projected volume/ },
-      { edit: { podName: "web-2" }, want: /pod "web-2" not found/ },
-      { edit: { podUID: "u" }, want: /differs from running pod/ },
-      { edit: { serviceAccountName: "other" }, want: /differs from running pod \("default"\)/ },
-      { edit: { serviceAccountUID: "u" }, want: /differs from the running service account/ },
-      { edit: { nodeUID: "u" }, want: /inconsistent with the running node/ },
-      { edit: n2, want: /pod "default\/web-1" is not running on node "n2"/ },
-    ]
-  ) {
-    const answer = await request(ours, edit, "--dry-run=server");
-    assert.match(answer, want);
-    assert.equal(answer, await request(theirs, edit, "--dry-run=server"));
-  }
-  await request(ours, {});
-  assert.equal(
-    await theirs.run("get", "podcertificaterequest", "web-1", "--output=json"),
-    await ours.run("get", "podcertificaterequest", "web-1", "--output=json"),
-  );
-});
-
-test("a kube-apiserver takes the place of ours on the same etcd, and ours takes it back", async () => {
-  await using etcd = await startEtcd();
-  await using ours = await createTempFolder();
-  // Its CA is in there, and the instance's CA stays one and the same.
-  const options = { args: ["--etcd-servers", etcd.urls.join(",")], dataDir: ours.join("data") };
-  let before: Record<string, string>;
-  {
-    await using instance = await startInstance(options);
-    await writeSamples(instance.kubectl, "ours");
-    before = steady(await everything(instance.kubectl));
-  }
-  {
-    await using plane = await startControlPlane({ controllers: true, etcd });
-    await using folder = await createTempFolder();
-    const theirs = createKubectl(folder, plane.adminKubeconfig);
-    const after = steady(await everything(theirs));
-    for (const key of Object.keys(before).filter((name) => name.includes("sample"))) {
-      assert.equal(after[key], before[key], key);
-    }
-    await writeSamples(theirs, "theirs");
-    before = steady(await everything(theirs));
-  }
-  await using instance = await startInstance(options);
-  const after = steady(await everything(instance.kubectl));
-  for (const key of Object.keys(before).filter((name) => name.includes("sample"))) {
-    assert.equal(after[key], before[key], key);
-  }
-});
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 const SERVING_BUNDLES = `--field-selector=spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}`;
 
@@ -215,74 +62,260 @@ async function listKeys(etcd: Etcd, namespace: string): Promise<readonly string[
   return keys.filter((key) => key.split("/").includes(namespace));
 }
 
-test("a deleted namespace takes all its objects with it, for every client and every set of controllers", async () => {
-  await using etcd = await startEtcd();
-  await using plane = await startControlPlane({ controllers: false, etcd });
-  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const ours = instance.kubectl;
-  const theirs = instance.kubectl.as(plane.adminKubeconfig);
-  const furnish = (namespace: string) => theirs.given({ stdin: furniture(namespace) }).run("create", "-f", "-");
-  const serveAccount = (namespace: string) =>
-    ours.run("wait", "--for=create", "-n", namespace, "serviceaccount/default");
-  const assertNothingLeft = async (namespaces: readonly string[]) => {
-    await ours.run("wait", "--for=delete", "--timeout=55s", ...namespaces.map((name) => `namespace/${name}`));
-    assert.deepEqual((await Promise.all(namespaces.map((name) => listKeys(etcd, name)))).flat(), []);
-  };
+function readCertificate(pem: string) {
+  const parsed = parseCertificate(findPemBlock(pem)!.block.bytes);
+  assert.ok(parsed.ok);
+  return parsed.value;
+}
 
-  // No kube-controller-manager: what is not served here stays, and with it the namespace and what is in use there.
-  await ours.run("create", "namespace", "plain");
-  assert.deepEqual(JSON.parse(await ours.run("get", "--raw", "/api/v1/pods")).items, []);
-  await furnish("kept");
-  // Our empty list of pods would be a lie from now on.
-  const pods = await ours.try("get", "--raw", "/api/v1/namespaces/default/pods");
-  assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
-  const before = await listKeys(etcd, "kept");
-  await ours.run("delete", "namespace", "kept", "plain", "--wait=false");
-  await ours.run("wait", "--for=condition=NamespaceContentRemaining", "--timeout=30s", "namespace/kept");
-  const { status } = JSON.parse(await theirs.run("get", "namespace", "kept", "--output=json"));
-  const remaining = status.conditions.find(({ type }: { type: string }) => type === "NamespaceContentRemaining");
-  assert.equal(
-    remaining.message,
-    "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 1 resource instances, " +
-      "resourcequotas. has 1 resource instances, services. has 1 resource instances",
-  );
-  assert.deepEqual((await listKeys(etcd, "kept")).filter((key) => before.includes(key)), before);
-  await assertNothingLeft(["plain"]);
+describe("one etcd under tlsboot and kube-apiserver", () => {
+  const stack = new AsyncDisposableStack();
+  let etcd: Etcd;
+  let plane: ControlPlane;
+  let instance: RunningInstance;
+  let ours: Kubectl;
+  let theirs: Kubectl;
+  /** Everything at each handover: as ours leaves it, as kube-apiserver finds it and leaves it, and as ours finds it. */
+  const handed: Record<string, string>[] = [];
 
-  for (const flags of [["--leader-elect=true"], []]) {
-    const isElected = flags.length > 0;
-    await using _manager = plane.startControllers(["*"], [...flags, `--root-ca-file=${plane.caPath}`]);
-    if (isElected) await assertNothingLeft(["kept"]);
-    const namespaces = Array.from({ length: 6 }, (_, index) => `going-${isElected ? "elected" : "alone"}-${index}`);
-    await Promise.all(namespaces.map(furnish));
-    await Promise.all(namespaces.map(serveAccount));
-    // The controllers have made Pods and EndpointSlices by then.
-    await Promise.all(
-      namespaces.map((namespace) =>
-        theirs.run("wait", "-n", namespace, "--for=jsonpath={.status.replicas}=2", "deployment/sample")
-      ),
+  before(async () => {
+    etcd = stack.use(await startEtcd());
+    // Its CA is in there, and the instance's CA stays one and the same.
+    const dataDir = stack.use(await createTempFolder()).join("data");
+    const args = ["--etcd-servers", etcd.urls.join(",")];
+    {
+      await using first = await startInstance({ args, dataDir });
+      await writeSamples(first.kubectl, "early");
+      await first.kubectl.run("wait", "csr/sample-early", "--for=jsonpath={.status.certificate}", "--timeout=60s");
+      handed.push(steady(await everything(first.kubectl)));
+    }
+    plane = stack.use(await startControlPlane({ controllers: false, etcd }));
+    {
+      await using _controllers = plane.startCertificateControllers();
+      handed.push(steady(await everything(plane.kubectl)));
+      await writeSamples(plane.kubectl, "late");
+      await plane.kubectl.run("wait", "csr/sample-late", "--for=jsonpath={.status.certificate}", "--timeout=60s");
+      handed.push(steady(await everything(plane.kubectl)));
+    }
+    const keys = ["--service-account-signing-key-file", plane.folder.join("sa.key")];
+    instance = stack.use(await startInstance({ args: [...args, ...keys], dataDir }));
+    ours = instance.kubectl;
+    theirs = ours.as(plane.adminKubeconfig);
+    handed.push(steady(await everything(ours)));
+  });
+  after(() => stack.disposeAsync());
+
+  test("a kube-apiserver takes the place of ours on the same etcd, and ours takes it back", () => {
+    const samples = (all: Record<string, string>) =>
+      Object.fromEntries(Object.entries(all).filter(([key]) => key.includes("sample")));
+    const [first, taken, written, back] = handed.map(samples);
+    assert.notDeepEqual(first, {});
+    assert.deepEqual(taken, first);
+    assert.deepEqual(back, written);
+  });
+
+  test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte by byte", async () => {
+    await using watchedByUs = ours.start("get", "configmaps", "-A", "--watch", "--output=name");
+    await using watchedByThem = theirs.start("get", "configmaps", "-A", "--watch", "--output=name");
+    await Promise.all([
+      watchedByUs.waitFor(/kube-root-ca|cluster-info/),
+      watchedByThem.waitFor(/kube-root-ca|cluster-info/),
+    ]);
+    await writeSamples(theirs, "theirs");
+    await writeSamples(ours, "ours");
+    await watchedByUs.waitFor(/sample-configmap-theirs\n/);
+    await watchedByThem.waitFor(/sample-configmap-ours\n/);
+
+    const seenByUs = steady(await everything(ours));
+    const seenByThem = steady(await everything(theirs));
+    assert.deepEqual(seenByUs, seenByThem);
+    for (const suffix of ["ours", "theirs"]) {
+      for (const collection of COLLECTIONS) {
+        const mine = Object.keys(seenByUs).filter((key) => key.startsWith(`${collection} `) && key.includes(suffix));
+        assert.notEqual(mine.length, 0, `no object of ${collection} by ${suffix}`);
+      }
+    }
+
+    // Services are read-only here, and shown whole.
+    const service = async (kubectl: Kubectl) =>
+      JSON.parse(await kubectl.run("get", "--raw", "/api/v1/namespaces/default/services/kubernetes"));
+    const [mine, whole] = [await service(ours), await service(theirs)];
+    assert.deepEqual(mine, whole);
+
+    // With one key each accepts the tokens of the other, also those that are bound to a pod, and ends them with it.
+    await theirs.run("run", "bound", "--image=example.com/none", "--namespace=default");
+    const toPod = ["--bound-object-kind=Pod", "--bound-object-name=bound"];
+    const bound: string[] = [];
+    for (const [issuer, verifier] of [[ours, theirs], [theirs, ours]] as const) {
+      for (const flags of [[], toPod]) {
+        const token = (await issuer.run("create", "token", "default", ...flags)).trim();
+        assert.equal(await findTokenUser(verifier, token), "system:serviceaccount:default:default");
+        if (flags === toPod) bound.push(token);
+      }
+    }
+    await theirs.run("delete", "pod", "bound", "--namespace=default", "--grace-period=0", "--force");
+    for (const token of bound) assert.equal(await findTokenUser(ours, token), "");
+
+    // Each server can change and delete the objects of the other.
+    await ours.run("label", "node", "sample-theirs", "changed-by=tlsboot");
+    await theirs.run("label", "node", "sample-theirs", "and-by=kube-apiserver");
+    const node = JSON.parse(await ours.run("get", "node", "sample-theirs", "--output=json"));
+    assert.equal(node.metadata.labels["changed-by"], "tlsboot");
+    assert.equal(node.metadata.labels["and-by"], "kube-apiserver");
+    await theirs.run("delete", "clusterrole", "sample-ours");
+    const gone = await ours.try("get", "clusterrole", "sample-ours");
+    assert.match(gone.stderr, /NotFound/);
+  });
+
+  test("a node gets certificates for the pods that kube-apiserver has stored, by the same rules", async () => {
+    await ours.run("wait", "--for=create", "serviceaccount/default");
+    const projected = {
+      sources: [{
+        podCertificate: { signerName: "example.com/pods", keyType: "ED25519", credentialBundlePath: "bundle.pem" },
+      }],
+    };
+    const createPod = (name: string) => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name },
+      spec: {
+        nodeName: "n1",
+        containers: [{ name: "c", image: "example.com/none" }],
+        volumes: [{ name: "certificate", projected }],
+      },
+    });
+    const nodes = ["n1", "n2"].map((name) => ({ apiVersion: "v1", kind: "Node", metadata: { name } }));
+    const objects = [...nodes, createPod("web-1")].map((object) => JSON.stringify(object)).join("\n---\n");
+    await theirs.given({ stdin: objects }).run("create", "-f", "-");
+    const getUid = (kubectl: Kubectl, name: string) => kubectl.run("get", name, "--output=jsonpath={.metadata.uid}");
+    const spec = {
+      signerName: "example.com/pods",
+      podName: "web-1",
+      podUID: await getUid(theirs, "pod/web-1"),
+      serviceAccountName: "default",
+      serviceAccountUID: await getUid(ours, "serviceaccount/default"),
+      nodeName: "n1",
+      nodeUID: await getUid(ours, "node/n1"),
+      stubPKCS10Request: await buildStubRequest("ed25519"),
+    };
+    const request = async (kubectl: Kubectl, edit: object, ...args: string[]) => {
+      const object = { metadata: { name: "web-1" }, spec: { ...spec, ...edit } };
+      const body = { apiVersion: "certificates.k8s.io/v1", kind: "PodCertificateRequest", ...object };
+      const asNode = [`--as=system:node:${object.spec.nodeName}`, "--as-group=system:nodes"];
+      const { stdout, stderr } = await kubectl.given({ stdin: JSON.stringify(body) })
+        .try("create", "-f", "-", "--output=name", ...asNode, ...args);
+      return stdout + stderr;
+    };
+    const n2 = { nodeName: "n2", nodeUID: await getUid(ours, "node/n2") };
+    for (
+      const { edit, want } of [
+        { edit: {}, want: /podcertificaterequest.certificates.k8s.io\/web-1/ },
+        { edit: { signerName: "example.com/other" }, want: /does not mount a podCertificate projected volume/ },
+        { edit: { podName: "web-2" }, want: /pod "web-2" not found/ },
+        { edit: { podUID: "u" }, want: /differs from running pod/ },
+        { edit: { serviceAccountName: "other" }, want: /differs from running pod \("default"\)/ },
+        { edit: { serviceAccountUID: "u" }, want: /differs from the running service account/ },
+        { edit: { nodeUID: "u" }, want: /inconsistent with the running node/ },
+        { edit: n2, want: /pod "default\/web-1" is not running on node "n2"/ },
+      ]
+    ) {
+      const answer = await request(ours, edit, "--dry-run=server");
+      assert.match(answer, want);
+      assert.equal(answer, await request(theirs, edit, "--dry-run=server"));
+    }
+    await request(ours, {});
+    assert.equal(
+      await theirs.run("get", "podcertificaterequest", "web-1", "--output=json"),
+      await ours.run("get", "podcertificaterequest", "web-1", "--output=json"),
     );
-    const [first, ...rest] = namespaces;
-    await ours.run("delete", "namespace", ...rest.slice(0, 3), "--wait=false");
-    await theirs.run("delete", "namespace", first!, ...rest.slice(3), "--wait=false");
-    await assertNothingLeft(namespaces);
-    if (!isElected) continue;
-    // Two publishers of two CAs do not overwrite each other, and two aggregators agree.
-    const roles = () => ours.run("get", "clusterroles", "--output=jsonpath={.items[*].metadata.resourceVersion}");
-    const aggregated = await roles();
-    const bundle = async () => JSON.parse(await ours.run("get", "configmap", "kube-root-ca.crt", "--output=json"));
-    const published = await bundle();
-    const caPem = await readFile(plane.caPath, "utf8");
-    assert.equal(published.data["ca.crt"].trim(), caPem.trim());
-    // Its name is the one that ours would have for this CA.
-    const bundles = await ours.run("get", "clustertrustbundles", SERVING_BUNDLES, "--output=json");
-    assert.deepEqual(
-      JSON.parse(bundles).items.map(({ metadata, spec }: ClusterTrustBundle) => [metadata.name, spec.trustBundle]),
-      [[formatTrustBundleName(KUBE_APISERVER_SERVING_SIGNER, caPem), caPem]],
+    await theirs.run("delete", "pod", "web-1", "--grace-period=0", "--force");
+  });
+
+  test("what kube-apiserver stores is recorded soon, and it does not see the register", async () => {
+    await theirs.given({ stdin: await csrManifest("foreign") }).run("create", "-f", "-");
+    await theirs.run("certificate", "approve", "foreign");
+    await theirs.run("wait", "csr/foreign", "--for=jsonpath={.status.certificate}", "--timeout=60s");
+    const certificate = await theirs.run("get", "csr", "foreign", "-o", "jsonpath={.status.certificate}");
+    const { sha256Fingerprint } = readCertificate(Buffer.from(certificate, "base64").toString());
+    const record = await eventually("the certificate is recorded", async () => {
+      const { items } = JSON.parse(await ours.run("get", "issuedcertificates", "-o", "json")) as {
+        readonly items: readonly IssuedCertificate[];
+      };
+      const report = await verifyRecords(items, { cas: [readCertificate(await readFile(instance.caPath, "utf8"))] });
+      assert.equal(report.fault, undefined);
+      return items.find(({ spec }) => spec.fingerprint === sha256Fingerprint);
+    });
+    assert.equal(record.spec.subject, "CN=foreign");
+    assert.equal(record.spec.request?.name, "foreign");
+    assert.match((await theirs.try("get", "issuedcertificates")).stderr, /doesn't have a resource type/);
+    await theirs.run("delete", "csr", "foreign");
+    assert.equal((await theirs.run("get", "--raw", "/readyz")).trim(), "ok");
+  });
+
+  test("a deleted namespace takes all its objects with it, for every client and every set of controllers", async () => {
+    const furnish = (namespace: string) => theirs.given({ stdin: furniture(namespace) }).run("create", "-f", "-");
+    const serveAccount = (namespace: string) =>
+      ours.run("wait", "--for=create", "-n", namespace, "serviceaccount/default");
+    const assertNothingLeft = async (namespaces: readonly string[]) => {
+      await ours.run("wait", "--for=delete", "--timeout=55s", ...namespaces.map((name) => `namespace/${name}`));
+      assert.deepEqual((await Promise.all(namespaces.map((name) => listKeys(etcd, name)))).flat(), []);
+    };
+
+    // No kube-controller-manager: what is not served here stays, and with it the namespace and what is in use there.
+    await ours.run("create", "namespace", "plain");
+    assert.deepEqual(JSON.parse(await ours.run("get", "--raw", "/api/v1/pods")).items, []);
+    await furnish("kept");
+    // Our empty list of pods would be a lie from now on.
+    const pods = await ours.try("get", "--raw", "/api/v1/namespaces/default/pods");
+    assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
+    const before = await listKeys(etcd, "kept");
+    await ours.run("delete", "namespace", "kept", "plain", "--wait=false");
+    await ours.run("wait", "--for=condition=NamespaceContentRemaining", "--timeout=30s", "namespace/kept");
+    const { status } = JSON.parse(await theirs.run("get", "namespace", "kept", "--output=json"));
+    const remaining = status.conditions.find(({ type }: { type: string }) => type === "NamespaceContentRemaining");
+    assert.equal(
+      remaining.message,
+      "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 1 resource instances, " +
+        "resourcequotas. has 1 resource instances, services. has 1 resource instances",
     );
-    await ours.run("create", "namespace", "later");
-    await ours.run("wait", "--for=create", "-n", "later", "configmap/kube-root-ca.crt");
-    assert.deepEqual(await bundle(), published);
-    assert.equal(await roles(), aggregated);
-  }
+    assert.deepEqual((await listKeys(etcd, "kept")).filter((key) => before.includes(key)), before);
+    await assertNothingLeft(["plain"]);
+
+    for (const flags of [["--leader-elect=true"], []]) {
+      const isElected = flags.length > 0;
+      await using _manager = plane.startControllers(["*"], [...flags, `--root-ca-file=${plane.caPath}`]);
+      if (isElected) await assertNothingLeft(["kept"]);
+      const namespaces = Array.from({ length: 6 }, (_, index) => `going-${isElected ? "elected" : "alone"}-${index}`);
+      await Promise.all(namespaces.map(furnish));
+      await Promise.all(namespaces.map(serveAccount));
+      // The controllers have made Pods and EndpointSlices by then.
+      await Promise.all(
+        namespaces.map((namespace) =>
+          theirs.run("wait", "-n", namespace, "--for=jsonpath={.status.replicas}=2", "deployment/sample")
+        ),
+      );
+      const [first, ...rest] = namespaces;
+      await ours.run("delete", "namespace", ...rest.slice(0, 3), "--wait=false");
+      await theirs.run("delete", "namespace", first!, ...rest.slice(3), "--wait=false");
+      await assertNothingLeft(namespaces);
+      if (!isElected) continue;
+      // Two publishers of two CAs do not overwrite each other, and two aggregators agree.
+      const roles = () => ours.run("get", "clusterroles", "--output=jsonpath={.items[*].metadata.resourceVersion}");
+      const aggregated = await roles();
+      const bundle = async () => JSON.parse(await ours.run("get", "configmap", "kube-root-ca.crt", "--output=json"));
+      const published = await bundle();
+      const caPem = await readFile(plane.caPath, "utf8");
+      assert.equal(published.data["ca.crt"].trim(), caPem.trim());
+      // Its name is the one that ours would have for this CA.
+      const bundles = await ours.run("get", "clustertrustbundles", SERVING_BUNDLES, "--output=json");
+      assert.deepEqual(
+        JSON.parse(bundles).items.map(({ metadata, spec }: ClusterTrustBundle) => [metadata.name, spec.trustBundle]),
+        [[formatTrustBundleName(KUBE_APISERVER_SERVING_SIGNER, caPem), caPem]],
+      );
+      await ours.run("create", "namespace", "later");
+      await ours.run("wait", "--for=create", "-n", "later", "configmap/kube-root-ca.crt");
+      assert.deepEqual(await bundle(), published);
+      assert.equal(await roles(), aggregated);
+    }
+  });
 });

@@ -22,7 +22,7 @@ import { type SharedControlPlane, sharedControlPlane } from "../support/interop/
 import { createShell, type Shell } from "../support/interop/shell.ts";
 import { waitForCertificate } from "../support/interop/web_signer.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { findFreePort } from "../support/temp.ts";
+import { findServerPort } from "../support/temp.ts";
 
 const KUSTOMIZE = "packaging/kustomize";
 const ROLES = ["signer", "approver", "pod-signer"] as const;
@@ -141,7 +141,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   await put(join(ACCOUNT_FOLDER, "token"), token.trim(), 0o640);
   await put(join(ACCOUNT_FOLDER, "ca.crt"), await readFile(plane.caPath), 0o644);
 
-  const port = await findFreePort();
+  const port = await findServerPort();
   const args = container.args.map((arg) =>
     arg.replace("=/etc/", `=${root}/etc/`).replace(/=:9443$/, `=127.0.0.1:${port}`)
   );

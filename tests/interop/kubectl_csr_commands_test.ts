@@ -1,23 +1,194 @@
-/** kubectl's CSR commands, answer by answer; a real kube-apiserver 1.37.2 vouches for the table itself. */
-import { mkdir } from "node:fs/promises";
-import { test } from "node:test";
-import { takeTurns } from "../runner/turns.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
+/**
+ * kubectl's CSR commands and the classic walkthrough of TLS bootstrapping, word for word, against `up --token-auth-file`; a
+ * real kube-apiserver 1.37.2 vouches for the table of commands itself.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { THEMES } from "../support/interop/csr_commands/all.ts";
-import { createKubectl } from "../support/interop/kubectl.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { createKubectl, type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
 import { runSteps } from "../support/interop/kubectl_steps.ts";
-import { startInstance } from "../support/interop/instance.ts";
+import { assertNodePair, readMode } from "../support/interop/openssl.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
+import { KIND } from "../support/interop/theme.ts";
+import { KUBERNETES_RELEASES } from "../support/peers/go.ts";
 
-for (const { name, steps } of takeTurns(THEMES, ({ name }) => `up: ${name}`)) {
-  test(`kubectl against up: ${name}`, async () => {
-    await using instance = await startInstance();
-    await runSteps(instance.kubectl, await steps());
+const TOKEN = "02b50b05283e98dd0fd71db496ef01e8";
+const BINDING = "kubelet-bootstrap";
+const GRANT = [
+  ...["create", "clusterrolebinding", BINDING],
+  ...["--clusterrole=system:node-bootstrapper", "--group=system:bootstrappers"],
+];
+
+let instance: RunningInstance;
+let kubectl: Kubectl;
+
+describe("kubectl against up", () => {
+  before(async () => {
+    instance = await startInstance({ tokens: [`${TOKEN},kubelet-bootstrap,10001,"system:bootstrappers"`] });
+    kubectl = instance.kubectl;
+    const config = (...args: string[]) => kubectl.run("config", ...args, "--kubeconfig=bootstrap.kubeconfig");
+    await config(
+      ...["set-cluster", "lab", `--certificate-authority=${instance.caPath}`, "--embed-certs=true"],
+      `--server=${instance.server}`,
+    );
+    await config("set-credentials", "kubelet-bootstrap", `--token=${TOKEN}`);
+    await config("set-context", "default", "--cluster=lab", "--user=kubelet-bootstrap");
+    await config("use-context", "default");
+  });
+  after(() => instance[Symbol.asyncDispose]());
+
+  // The last theme removes all requests.
+  for (const { name, steps } of THEMES) {
+    test(name, async () => runSteps(kubectl, await steps()));
+  }
+
+  for (const release of KUBERNETES_RELEASES) testWalkthrough(release);
+
+  test("walkthrough revokes a group: without its binding the next request is 403", async () => {
+    const bootstrapper = kubectl.as(instance.folder.join("bootstrap.kubeconfig"));
+    const mayAsk = () => bootstrapper.try("auth", "can-i", "create", "certificatesigningrequests.certificates.k8s.io");
+
+    assert.equal((await mayAsk()).stdout, "no\n");
+    {
+      await using _grant = await grant();
+      assert.equal((await mayAsk()).stdout, "yes\n");
+    }
+    assert.equal((await mayAsk()).stdout, "no\n");
+
+    const { code, stderr } = await startClient("n3").finished();
+    assert.notEqual(code, 0);
+    assert.match(
+      stderr,
+      /certificatesigningrequests\.certificates\.k8s\.io is forbidden: User "kubelet-bootstrap" cannot create resource/,
+    );
+    assert.equal(await kubectl.run("get", "csr", "--output=name"), "");
+  });
+
+  test("kubectl get csr NAME --watch prints each change once", async () => {
+    await kubectl.given({ stdin: await csrManifest("w1") }).run("create", "-f", "-");
+    await using watch = kubectl.start("get", "csr", "w1", "--watch", "--no-headers");
+    await watch.waitFor(/Pending\n/);
+    await kubectl.run("label", "csr", "w1", "a=b");
+    await kubectl.run("certificate", "approve", "w1");
+    await watch.waitFor(/Approved,Issued\n/);
+    const conditions = watch.stdout().trim().split("\n").map((line) => line.split(/ +/).at(-1));
+    assert.deepEqual(conditions, ["Pending", "Pending", "Approved", "Approved,Issued"]);
+  });
+
+  test("kubectl get csr --watch --output-watch-events streams whole objects, the deleted one too", async () => {
+    await using watch = kubectl.start(
+      ...["get", "csr", "--watch", "--output-watch-events"],
+      '--output=jsonpath={.type} {.object.metadata.name}{"\\n"}',
+    );
+    await kubectl.given({ stdin: await csrManifest("w2") }).run("create", "-f", "-");
+    await watch.waitFor(/^ADDED w2$/m);
+    await kubectl.run("delete", "csr", "w2");
+    await watch.waitFor(/^DELETED w2$/m);
+  });
+
+  test("kubectl wait returns at creation, at approval and at deletion", async () => {
+    await using created = kubectl.start("wait", "csr/w3", "--for=create", "--timeout=30s");
+    await kubectl.given({ stdin: await csrManifest("w3") }).run("create", "-f", "-");
+    assert.deepEqual(await created.finished(), { code: 0, stdout: `${KIND}/w3 condition met\n`, stderr: "" });
+
+    await using approved = kubectl.start("wait", "csr/w3", "--for=condition=Approved", "--timeout=30s");
+    await using deleted = kubectl.start("wait", "csr/w3", "--for=delete", "--timeout=30s");
+    await kubectl.run("certificate", "approve", "w3");
+    assert.deepEqual(await approved.finished(), { code: 0, stdout: `${KIND}/w3 condition met\n`, stderr: "" });
+    await kubectl.run("delete", "csr", "w3");
+    assert.equal((await deleted.finished()).code, 0);
+  });
+
+  test("kubectl delete --cascade=orphan returns although nothing collects garbage", async () => {
+    await kubectl.given({ stdin: await csrManifest("w4") }).run("create", "-f", "-");
+    assert.equal(await kubectl.run("delete", "csr", "w4", "--cascade=orphan"), `${KIND} "w4" deleted\n`);
+  });
+});
+
+/** Binds the group of the token to the role of bootstrappers; disposing it removes the binding and all requests. */
+async function grant(client = kubectl): Promise<AsyncDisposable> {
+  assert.match(
+    await client.run(...GRANT),
+    /^clusterrolebinding\.rbac\.authorization\.k8s\.io\/kubelet-bootstrap created/,
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      await client.run("delete", "clusterrolebinding", BINDING);
+      await client.run("delete", "csr", "--all");
+    },
+  };
+}
+
+function startClient(node: string) {
+  return instance.startTlsboot(
+    ...["bootstrap", "--bootstrap-kubeconfig", "bootstrap.kubeconfig", "--kubeconfig", `${node}.kubeconfig`],
+    ...["--cert-dir", `${node}-pki`, "--hostname-override", node],
+  );
+}
+
+function testWalkthrough(release: string): void {
+  test(`walkthrough leads from a token to a kubeconfig that works, by certificate approve of kubectl ${release}`, async () => {
+    const { folder, adminKubeconfig, caPath } = instance;
+    const kubectl = createKubectl(folder, adminKubeconfig, { release });
+    const node = `approved-${release}`;
+    await using _grant = await grant(kubectl);
+    await using client = startClient(node);
+    const name = await waitForCsr(kubectl);
+    assert.match(
+      await kubectl.run("get", "csr"),
+      /^NAME +AGE +SIGNERNAME +REQUESTOR +REQUESTEDDURATION +CONDITION\nnode-csr-\S{43} +\d+s +kubernetes\.io\/kube-apiserver-client-kubelet +kubelet-bootstrap +<none> +Pending\n$/,
+    );
+    const described = await kubectl.run("describe", "csr", name);
+    assert.match(described, /^Requesting User: +kubelet-bootstrap$/m);
+    assert.match(described, /^Status: +Pending$/m);
+    assert.match(described, new RegExp(`Common Name: +system:node:${node}`));
+    assert.match(described, /Organization: +system:nodes/);
+
+    assert.equal(
+      await kubectl.run("certificate", "approve", name),
+      `certificatesigningrequest.certificates.k8s.io/${name} approved\n`,
+    );
+    const { code, stderr } = await client.finished();
+    assert.equal(code, 0, stderr);
+    assert.match(await kubectl.run("get", "csr", name), / Approved,Issued\n$/);
+
+    await assertNodePair(caPath, folder.join(`${node}-pki`, "kubelet-client-current.pem"), node);
+    const kubeconfig = folder.join(`${node}.kubeconfig`);
+    assert.equal(await readMode(kubeconfig), 0o600);
+    const asNode = kubectl.as(kubeconfig);
+    assert.equal(
+      await asNode.run("auth", "whoami", "--output=jsonpath={.status.userInfo.username} {.status.userInfo.groups}"),
+      `system:node:${node} ["system:nodes","system:authenticated"]`,
+    );
+    assert.match(await asNode.run("get", "csr", name, "--output=name"), /node-csr-/);
+    assert.match(await kubectl.run("version"), new RegExp(`^Client Version: ${release}\n`));
+  });
+
+  test(`walkthrough ends with a clear refusal after certificate deny of kubectl ${release}, and nothing usable is written`, async () => {
+    const { folder, adminKubeconfig } = instance;
+    const kubectl = createKubectl(folder, adminKubeconfig, { release });
+    const node = `denied-${release}`;
+    await using _grant = await grant(kubectl);
+    await using client = startClient(node);
+    const name = await waitForCsr(kubectl);
+    assert.equal(
+      await kubectl.run("certificate", "deny", name),
+      `certificatesigningrequest.certificates.k8s.io/${name} denied\n`,
+    );
+    const { code, stderr } = await client.finished();
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /denied/);
+    assert.equal(existsSync(folder.join(`${node}.kubeconfig`)), false);
+    assert.equal(existsSync(folder.join(`${node}-pki`, "kubelet-client-current.pem")), false);
+    assert.match(await kubectl.run("get", "csr", name), / Denied\n$/);
   });
 }
 
 test("kubectl against kube-apiserver: the same table holds", async () => {
-  await using plane = await startControlPlane({ controllers: true });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-  for (const { steps } of THEMES) await runSteps(kubectl, await steps());
+  await using plane = await sharedControlPlane();
+  await using _controllers = plane.startCertificateControllers();
+  for (const { steps } of THEMES) await runSteps(plane.kubectl, await steps());
 });

@@ -1,18 +1,18 @@
 /** Metrics before Prometheus' own parser, and beside those of a real kube-apiserver and kube-controller-manager. */
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
 import { runProgram, runTlsboot } from "../support/child.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
-import { findFreePort } from "../support/temp.ts";
+import { findServerPort } from "../support/temp.ts";
 import { createApiClient } from "../support/interop/api_client.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
-import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
+import type { RunningInstance } from "../support/interop/instance.ts";
 
 interface Family {
   readonly name: string;
@@ -50,20 +50,13 @@ async function exercise(kubectl: Kubectl): Promise<void> {
 
 /** Reads the metric families of kube-apiserver and kube-controller-manager together. */
 async function theirFamilies(): Promise<ReadonlyMap<string, Family>> {
-  const port = await findFreePort();
-  await using plane = await startControlPlane({
-    controllers: true,
-    controllerFlags: [
-      ...[`--secure-port=${port}`, "--bind-address=127.0.0.1", "--authorization-always-allow-paths=/metrics"],
-      "--leader-elect=true",
-    ],
-    apiserverFlags: async (folder) => {
-      await writeFile(folder.join("policy"), "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n");
-      return [`--audit-policy-file=${folder.join("policy")}`, `--audit-log-path=${folder.join("audit.log")}`];
-    },
-  });
-  await mkdir(plane.folder.join("home"));
-  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  const port = await findServerPort();
+  await using plane = await sharedControlPlane();
+  await using _controllers = plane.startCertificateControllers(
+    ...[`--secure-port=${port}`, "--bind-address=127.0.0.1", "--authorization-always-allow-paths=/metrics"],
+    "--leader-elect=true",
+  );
+  const { kubectl } = plane;
   await exercise(kubectl);
   const apiserver = await check(await kubectl.run("get", "--raw", "/metrics"));
   const certificate = ["--cacert", "/dev/null", "--insecure", "--silent", "--show-error", "--fail"];
@@ -85,10 +78,7 @@ const NOT_OUR_NAMES =
 
 test("Prometheus reads the metrics, and those with Kubernetes' names have its types and labels", async () => {
   const theirs = await theirFamilies();
-  await using instance = await startInstance({
-    args: ["--audit-log-path", "audit.log"],
-    tokens: ['monitor-token,monitor,1,"system:monitoring"', 'admin-token,admin,2,"system:masters"'],
-  });
+  await using instance = await sharedInstance();
   await exercise(instance.kubectl);
   const watch = (await createApiClient(instance, "admin-token"))(
     "GET",
@@ -123,7 +113,7 @@ test("Prometheus reads the metrics, and those with Kubernetes' names have its ty
 });
 
 test("metrics named by alerts and by the page for operators are served", async () => {
-  await using instance = await startInstance({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
+  await using instance = await sharedInstance();
   const { families } = await check(await ourPage(instance));
   const rules = await readFile("packaging/mixin/tlsboot.rules.yaml", "utf8");
   const page = await readFile("docs/guides/monitoring.md", "utf8");
@@ -146,7 +136,7 @@ const ONLY_ONCE_USED: readonly string[] = [
 ];
 
 test("labels hold nothing that a client invents", async () => {
-  await using instance = await startInstance({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
+  await using instance = await sharedInstance();
   const send = await createApiClient(instance, "monitor-token");
   const before = await check(await ourPage(instance));
   const inventions = 40;
@@ -169,8 +159,8 @@ test("labels hold nothing that a client invents", async () => {
 });
 
 test("signer alone answers /metrics and /healthz at the given address, and nothing else", async () => {
-  const port = await findFreePort();
-  await using instance = await startInstance();
+  const port = await findServerPort();
+  await using instance = await sharedInstance();
   await using signer = instance.startTlsboot(
     ...["signer", "--kubeconfig", instance.adminKubeconfig, "--metrics-bind-address", `127.0.0.1:${port}`],
     ...["--cluster-signing-cert-file", instance.caPath, "--cluster-signing-key-file", `${instance.dataDir}/pki/ca.key`],
@@ -196,7 +186,7 @@ function fetchPlain(port: number, path: string): Promise<{ readonly code: number
 }
 
 test("Prometheus reads the textfile of tlsboot doctor, and promtool finds nothing to say about it", async () => {
-  await using instance = await startInstance();
+  await using instance = await sharedInstance();
   const { code, stdout, stderr } = await runTlsboot(["doctor", instance.dataDir, "-o", "textfile"]);
   assert.equal(code, 0, stdout + stderr);
   const { families, problems } = await check(stdout);

@@ -15,12 +15,12 @@ import { runProgram, runTlsboot, start } from "../support/child.ts";
 import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
 import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison/comparison.ts";
 import { PROGRAMS } from "../support/interop/programs.ts";
 import { startInstance } from "../support/interop/instance.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 
 /** Set by `deno task programs`. */
 const RUNS_ALL = process.env["TLSBOOT_PROGRAMS"] === "all";
@@ -32,7 +32,7 @@ const CONTROLLERS = ["*", "-node-lifecycle-controller", "-taint-eviction-control
 async function startPlaces() {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await createTempFolder());
-  const plane = opened.use(await startControlPlane({ controllers: false }));
+  const plane = opened.use(await sharedControlPlane());
   opened.use(plane.startControllers(CONTROLLERS, ["--leader-elect=true", `--root-ca-file=${plane.caPath}`]));
   const instance = opened.use(await startInstance());
   const bin = folder.join("bin");
@@ -156,7 +156,7 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   await kubectl.given({ stdin: JSON.stringify(node) }).run("create", "-f", "-");
   await kubectl.run("wait", "--for=create", "-n", "state", "serviceaccount/default");
   await kubectl.run("wait", "--for=create", "-n", "state", "configmap/kube-root-ca.crt");
-  const [port, telemetry] = [await findFreePort(), await findFreePort()];
+  const [port, telemetry] = [await findServerPort(), await findServerPort()];
   await using _running = start(peerPath("kube-state-metrics"), [
     ...["--kubeconfig", kubeconfig, "--host=127.0.0.1", `--port=${port}`],
     ...["--telemetry-host=127.0.0.1", `--telemetry-port=${telemetry}`, `--resources=${COUNTED}`],

@@ -1,4 +1,4 @@
-/** The register of issued certificates under stock kubectl, three servers on one etcd, and a kube-apiserver beside them. */
+/** The register of issued certificates under stock kubectl, and with three servers on one etcd. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
@@ -10,12 +10,12 @@ import { verifyRecords } from "../../core/register/verify.ts";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
-import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import type { RunningInstance } from "../support/interop/instance.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { startServers } from "../support/interop/servers.ts";
+import { sharedInstance } from "../support/interop/shared.ts";
 
 /** Requests certificates with kubectl, approves them, and returns them as PEM once they are issued. */
 async function issue(kubectl: Kubectl, ...names: readonly string[]): Promise<readonly string[]> {
@@ -53,7 +53,7 @@ async function readRegister(kubectl: Kubectl, { caPath }: RunningInstance): Prom
 }
 
 test("stock kubectl lists, watches and explains the register, and a user may have the right to that alone", async () => {
-  await using instance = await startInstance();
+  await using instance = await sharedInstance();
   const { kubectl } = instance;
   await using watch = kubectl.start("get", "issuedcertificates", "--watch");
   await watch.waitFor(/CN=tlsboot-ca/);
@@ -99,7 +99,7 @@ test("stock kubectl lists, watches and explains the register, and a user may hav
 });
 
 test("kube-controller-manager's controllers watch our group like any other, and leave its objects alone", async () => {
-  await using instance = await startInstance();
+  await using instance = await sharedInstance();
   const { kubectl } = instance;
   const list = async () => (await kubectl.run("get", "ic,requestrecords,revocations", "-o", "name")).trim().split("\n");
   const before = await list();
@@ -150,28 +150,4 @@ test("three servers on an etcd keep one chain, also when the one that signs is k
     ["ca", "serving"].map((source) => records.filter(({ spec }) => spec.source === source).length),
     [1, 3],
   );
-});
-
-test("what a kube-apiserver on the same etcd stores is recorded soon, and it does not see the register", async () => {
-  await using etcd = await startEtcd();
-  await using plane = await startControlPlane({ controllers: false, etcd });
-  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const theirs = instance.kubectl.as(plane.adminKubeconfig);
-  await theirs.given({ stdin: await csrManifest("foreign") }).run("create", "-f", "-");
-  await theirs.run("certificate", "approve", "foreign");
-  const [pem] = await eventually("the certificate is issued", async () => {
-    const certificate = await theirs.run("get", "csr", "foreign", "-o", "jsonpath={.status.certificate}");
-    return certificate === "" ? undefined : [Buffer.from(certificate, "base64").toString()];
-  });
-  const { sha256Fingerprint } = readCertificate(pem!);
-  const record = await eventually(
-    "the certificate is recorded",
-    async () =>
-      (await readRegister(instance.kubectl, instance)).find(({ spec }) => spec.fingerprint === sha256Fingerprint),
-  );
-  assert.equal(record.spec.subject, "CN=foreign");
-  assert.equal(record.spec.request?.name, "foreign");
-  assert.match((await theirs.try("get", "issuedcertificates")).stderr, /doesn't have a resource type/);
-  await theirs.run("delete", "csr", "foreign");
-  assert.equal((await theirs.run("get", "--raw", "/readyz")).trim(), "ok");
 });

@@ -44,8 +44,19 @@ export interface Replayed {
 /** The interval and the number of retries for an exchange that waits for a status. */
 const UNTIL_EVERY_MS = 50;
 const UNTIL_TRIES = 600;
-/** kube-apiserver's authorizer learns of roles and bindings a moment after they were written. */
-const GRANTS_KNOWN_MS = 300;
+/** The number of times that an authorizer is asked whether it knows the newest roles and bindings; a few are enough. */
+const GRANT_TRIES = 1_000;
+
+/** A request of the administrator that is not compared. */
+const ADMINISTRATION = {
+  as: "admin" as const,
+  headers: {},
+  keep: {},
+  stream: undefined,
+  project: undefined,
+  until: undefined,
+  variables: {},
+};
 
 const COMPARED_HEADERS: readonly string[] = [
   "content-type",
@@ -110,7 +121,7 @@ async function replayFile(
   const verdicts: Verdict[] = [];
   let hasGranted = false;
   for (const exchange of file.exchanges) {
-    if (hasGranted && exchange.as !== "admin") await delay(GRANTS_KNOWN_MS);
+    if (hasGranted && exchange.as !== "admin") await Promise.all(pair.sides.map(untilGrantsKnown));
     hasGranted = isGrant(exchange) || (hasGranted && exchange.as === "admin");
     verdicts.push(...await replayExchange(sessions, file, exchange, meant));
   }
@@ -151,6 +162,49 @@ export async function replayExchange(
 /** Reports whether an exchange changes permissions. */
 function isGrant({ send }: Exchange): boolean {
   return /^(?!GET )\S+ \/apis\/rbac\.authorization\.k8s\.io\//.test(send);
+}
+
+const RBAC = "/apis/rbac.authorization.k8s.io/v1";
+const IN_DEFAULT = `${RBAC}/namespaces/default`;
+const REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+
+/**
+ * Waits until the authorizer of a server knows the roles and bindings that were written: it learns of them a moment later,
+ * of each kind in order. So it is given one more of each kind, and knows all others once it knows these.
+ */
+async function untilGrantsKnown(side: Side): Promise<void> {
+  const name = "comparison:known";
+  const ask = async (words: string, value?: unknown) => {
+    const body = value === undefined ? undefined : { form: "json", value } as const;
+    const { answer } = await send(
+      side,
+      { ...ADMINISTRATION, id: name, send: words, body },
+      {},
+      () => Promise.resolve(),
+    );
+    const text = Buffer.from(answer.body).toString("utf8");
+    if (answer.status >= 300) throw new Error(`${words}: ${side.name}: ${answer.status} ${text}`);
+    return JSON.parse(text) as { readonly status?: { readonly allowed?: boolean } };
+  };
+  const metadata = { name };
+  const subjects = [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }];
+  const roleRef = (kind: string) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name });
+  const everywhere = { path: "/known", verb: "get" };
+  const inDefault = { namespace: "default", resource: "known", verb: "get" };
+  const grants = [
+    [`${RBAC}/clusterroles`, { rules: [{ nonResourceURLs: [everywhere.path], verbs: ["get"] }] }],
+    [`${RBAC}/clusterrolebindings`, { roleRef: roleRef("ClusterRole"), subjects }],
+    [`${IN_DEFAULT}/roles`, { rules: [{ apiGroups: [""], resources: [inDefault.resource], verbs: ["get"] }] }],
+    [`${IN_DEFAULT}/rolebindings`, { roleRef: roleRef("Role"), subjects }],
+  ] as const;
+  for (const [path, grant] of grants) await ask(`POST ${path}`, { metadata, ...grant });
+  for (const attributes of [{ nonResourceAttributes: everywhere }, { resourceAttributes: inDefault }]) {
+    const review = { spec: { user: name, ...attributes } };
+    for (let triesLeft = GRANT_TRIES; (await ask(`POST ${REVIEWS}`, review)).status?.allowed !== true; triesLeft--) {
+      if (triesLeft === 0) throw new Error(`${side.name} does not learn of new roles`);
+    }
+  }
+  for (const [path] of grants) await ask(`DELETE ${path}/${name}`);
 }
 
 type SeenById = Map<string, { readonly exchange: Exchange; readonly seen: Seen }>;
@@ -331,18 +385,9 @@ async function buildCertificates({ requests, certificates }: CorpusFile): Promis
  * request certificates.
  */
 export async function preparePair(pair: Pair): Promise<void> {
-  const base = {
-    as: "admin" as const,
-    headers: {},
-    keep: {},
-    stream: undefined,
-    project: undefined,
-    until: undefined,
-    variables: {},
-  };
   const exchanges: readonly Exchange[] = [
     {
-      ...base,
+      ...ADMINISTRATION,
       id: "prepare: bootstrap token",
       send: "POST /api/v1/namespaces/kube-system/secrets",
       body: {
@@ -363,7 +408,7 @@ export async function preparePair(pair: Pair): Promise<void> {
       },
     },
     {
-      ...base,
+      ...ADMINISTRATION,
       id: "prepare: bootstrap binding",
       send: "POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
       body: {

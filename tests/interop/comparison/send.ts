@@ -40,7 +40,7 @@ export async function send(
   try {
     const read = exchange.stream === undefined || response.statusCode !== 200
       ? await readAll(response)
-      : await readStream(response, exchange.stream, whileOpen);
+      : await readStream(response, exchange.stream, whileOpen, target.includes("sendInitialEvents=true"));
     return {
       sent: toSentRequest(exchange, method, target, headers, variables),
       answer: { status: response.statusCode ?? 0, headers: headerValues(response.rawHeaders), ...read },
@@ -157,14 +157,22 @@ async function readAll(response: IncomingMessage): Promise<Pick<RawAnswer, "body
   return { body: Buffer.concat(chunks) };
 }
 
-/** Reads until there are enough events, the server ends the stream, or time is up. */
+/**
+ * Reads until there are enough events, the server ends the stream, or time is up. Bookmarks that come now and then do not
+ * count where the stream has one that must come, at the end of the initial events.
+ */
 async function readStream(
   response: IncomingMessage,
   { events, after }: Stream,
   whileOpen: () => Promise<void>,
+  hasInitialEvents: boolean,
 ): Promise<Pick<RawAnswer, "body" | "end">> {
   const isProtobuf = (response.headers["content-type"] ?? "").includes("protobuf");
   const isCompressed = response.headers["content-encoding"] === "gzip";
+  const split = (bytes: Buffer) => {
+    const { whole, rest } = splitEvents(bytes, isProtobuf);
+    return { whole: hasInitialEvents ? whole.filter((event) => !isPeriodicBookmark(event)) : whole, rest };
+  };
   let body = Buffer.alloc(0);
   let end: RawAnswer["end"];
   const begun = Promise.withResolvers<void>();
@@ -177,7 +185,7 @@ async function readStream(
       resolve();
     };
     const look = () => {
-      const count = countEvents(plain(body), isProtobuf);
+      const count = split(plain(body)).whole.length;
       if (count >= after) begun.resolve();
       if (typeof events === "number" && count >= events) stop("events");
     };
@@ -194,35 +202,36 @@ async function readStream(
   await begun.promise;
   await whileOpen();
   await finished;
+  const { whole, rest } = split(body);
+  const isEnough = typeof events === "number" && whole.length >= events;
+  const read = Buffer.concat(isEnough ? whole.slice(0, events) : [...whole, rest]);
   // Compressed answers come in members of one flush each.
-  return { body: isCompressed ? body : cutToEvents(body, events, isProtobuf), end: end ?? "timeout" };
+  return { body: isCompressed ? body : read, end: end ?? "timeout" };
 }
 
 function gunzipStarted(bytes: Buffer): Buffer {
   return bytes.length === 0 ? bytes : gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
 }
 
-function countEvents(body: Buffer, isProtobuf: boolean): number {
-  return eventEnds(body, isProtobuf).length;
+/** Splits what was read of a stream into its events and the beginning of the next one. */
+function splitEvents(body: Buffer, isProtobuf: boolean): { readonly whole: readonly Buffer[]; readonly rest: Buffer } {
+  const whole: Buffer[] = [];
+  let at = 0;
+  for (;;) {
+    const end = isProtobuf
+      ? at + 4 + (at + 4 <= body.length ? body.readUInt32BE(at) : 0)
+      : body.indexOf(10, at) < 0
+      ? Infinity
+      : body.indexOf(10, at) + 1;
+    if (end > body.length) return { whole, rest: body.subarray(at) };
+    whole.push(body.subarray(at, end));
+    at = end;
+  }
 }
 
-/** Cuts off the events after the last one that was waited for. */
-function cutToEvents(body: Buffer, events: number | "end", isProtobuf: boolean): Buffer {
-  if (events === "end") return body;
-  return body.subarray(0, eventEnds(body, isProtobuf)[events - 1] ?? (events === 0 ? 0 : body.length));
-}
-
-function eventEnds(body: Buffer, isProtobuf: boolean): readonly number[] {
-  const ends: number[] = [];
-  if (!isProtobuf) {
-    for (let at = body.indexOf(10); at >= 0; at = body.indexOf(10, at + 1)) ends.push(at + 1);
-    return ends;
-  }
-  for (let at = 0; at + 4 <= body.length;) {
-    at += 4 + body.readUInt32BE(at);
-    if (at <= body.length) ends.push(at);
-  }
-  return ends;
+/** The type is the first member of an event, in both forms. */
+function isPeriodicBookmark(event: Buffer): boolean {
+  return event.subarray(0, 20).includes("BOOKMARK") && !event.includes("k8s.io/initial-events-end");
 }
 
 function headerValues(raw: readonly string[]): Readonly<Record<string, readonly string[]>> {

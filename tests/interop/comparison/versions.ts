@@ -30,7 +30,7 @@ export const PROVEN_VERSIONS: readonly ProvenVersions[] = [
     program: "kubectl",
     releases: CLIENTS,
     shown: "the life of a request: create a binding, get, describe, approve, deny, watch",
-    test: "kubectl_walkthrough_test.ts",
+    test: "kubectl_csr_commands_test.ts",
   },
   {
     program: "kubelet",

@@ -1,7 +1,8 @@
 /**
  * `deno task differential`: sends random exchanges to a real kube-apiserver and to `tlsboot serve` and reports where the
  * answers differ: in groups with one cause, each with the shortest sequence that shows it. The same seed makes the same
- * exchanges; without one it is a new one, which is printed. `--self` compares two kube-apiservers; `--save` writes what was found as a file of the corpus.
+ * exchanges; without one it is a new one, which is printed. `--self` compares two kube-apiservers; `--save` writes what was
+ * found as a file of the corpus.
  *
  * Usage: main.ts [--seed S] [--count N] [--scene N] [--self] [--examples N] [--save FILE]
  */
