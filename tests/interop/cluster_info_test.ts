@@ -1,14 +1,13 @@
 /** The signatures of `cluster-info` that `up` keeps are those of a real kube-controller-manager, through all changes. */
-import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
+import { eventually } from "../support/eventually.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
 const PATIENCE_MS = 180_000;
-const PAUSE_MS = 100;
 
 interface TokenOptions {
   readonly type?: string;
@@ -118,31 +117,32 @@ test("up signs cluster-info as kube-controller-manager does, and drops the signa
   for (const { change, make, signed, isRenewal = false } of STEPS) {
     await Promise.all([make(theirs), make(instance.kubectl)]);
     const expected = await untilSigned(
+      `kube-controller-manager, ${change}`,
       theirs,
       (signatures) =>
         Object.keys(signatures).join() === signed.join() && !(isRenewal && isDeepStrictEqual(signatures, before)),
     );
-    assert.deepEqual(Object.keys(expected), signed, `kube-controller-manager, ${change}`);
-    const signatures = await untilSigned(instance.kubectl, (some) => isDeepStrictEqual(some, expected), own);
-    assert.deepEqual(signatures, expected, change);
+    await untilSigned(change, instance.kubectl, (some) => isDeepStrictEqual(some, expected), own);
     before = expected;
   }
 });
 
 type Signatures = Readonly<Record<string, string>>;
 
-/** Polls until the signatures are as expected or the time is over; returns the last signatures. */
+/** Waits until the signatures are as expected, and returns them. */
 async function untilSigned(
+  change: string,
   kubectl: Kubectl,
   isAsItShouldBe: (signatures: Signatures) => boolean,
   leftOut = "",
 ): Promise<Signatures> {
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const { [leftOut]: _, ...signatures } = await readSignatures(kubectl);
-    if (isAsItShouldBe(signatures) || Date.now() > deadline) return signatures;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  }
+  let last: Signatures = {};
+  return await eventually(change, async () => {
+    const { [leftOut]: _, ...signatures } = last = await readSignatures(kubectl);
+    return isAsItShouldBe(signatures) ? signatures : undefined;
+  }, PATIENCE_MS).catch((cause: Error) => {
+    throw new Error(`${cause.message}, the last signatures are of ${Object.keys(last)}`, { cause });
+  });
 }
 
 async function readSignatures(kubectl: Kubectl): Promise<Signatures> {

@@ -6,12 +6,12 @@ import { test } from "node:test";
 import { connect } from "node:tls";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { startTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
-import { pause } from "../support/interop/soak.ts";
 import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 const NODE = "whole";
@@ -75,24 +75,19 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
 });
 
 /** Resolves with the target of a link once it has changed. */
-async function untilOther(link: string, seconds: number, before = ""): Promise<string> {
-  for (const deadline = Date.now() + seconds * 1000;;) {
+function untilOther(link: string, seconds: number, before = ""): Promise<string> {
+  return eventually(`${link} changes`, async () => {
     const target = await readlink(link).catch(() => "");
-    if (target !== "" && target !== before) return target;
-    assert.ok(Date.now() < deadline, `${link} is still "${target}"`);
-    await pause(0.2);
-  }
+    return target === "" || target === before ? undefined : target;
+  }, seconds * 1000);
 }
 
 /** A kubelet's server takes a new certificate up a moment after it was written. */
 async function untilServed(port: number, path: string): Promise<void> {
-  for (const deadline = Date.now() + 30_000;;) {
+  await eventually(`the kubelet serves with ${path}`, async () => {
     const want = new X509Certificate(await readFile(path)).serialNumber;
-    const served = await servedBy(port);
-    if (served === want) return;
-    assert.ok(Date.now() < deadline, `it serves with ${served}, not with ${want}`);
-    await pause(0.5);
-  }
+    return await servedBy(port) === want ? true : undefined;
+  });
 }
 
 /** Serial number of the certificate that a server shows; its subject is checked in the file. */
@@ -109,10 +104,5 @@ function servedBy(port: number): Promise<string> {
 /** The node was heard of since then, by its new certificate. */
 async function untilLease(kubectl: Kubectl, since: number): Promise<void> {
   const get = ["get", `lease/${NODE}`, "--namespace=kube-node-lease", "--output=jsonpath={.spec.renewTime}"];
-  for (const deadline = Date.now() + 30_000;;) {
-    const renewed = await kubectl.run(...get);
-    if (Date.parse(renewed) > since) return;
-    assert.ok(Date.now() < deadline, `the lease was last renewed at ${renewed}`);
-    await pause(1);
-  }
+  await eventually("the lease is renewed", async () => Date.parse(await kubectl.run(...get)) > since || undefined);
 }
