@@ -1,7 +1,7 @@
 /** `tlsboot doctor` beside the files of stock kubelet and kubeadm, and beside OpenSSL's strict verification. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { issueClientPair } from "../../cli/authority/issue_pair.ts";
 import { createSystemRandom } from "../../cli/system.ts";
 import { checkStrictly } from "../../core/doctor/certificates.ts";
@@ -17,7 +17,7 @@ import { runProgram, runTlsboot } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
-import { startInstance } from "../support/interop/instance.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { basicConstraints, encodeOddCertificate, keyUsage, type OddExtension } from "../support/odd_certificate.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -29,13 +29,69 @@ async function findProblems(...args: readonly string[]): Promise<readonly Findin
   return findings.filter(({ severity }) => severity === "error" || severity === "warning");
 }
 
-test("doctor finds nothing wrong with the files of a stock kubelet, named by its folder or by its kubeconfig", async () => {
-  await using instance = await startInstance({ args: ["--auto-approve"] });
-  await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
-  await kubelet.running.finished();
-  assert.deepEqual(await findProblems(kubelet.certDir, "--kubeconfig", kubelet.kubeconfig), []);
-  assert.deepEqual(await findProblems(kubelet.kubeconfig), []);
-  assert.deepEqual(await findProblems(instance.dataDir), []);
+describe("doctor at tlsboot up", () => {
+  let instance: RunningInstance;
+  before(async () => void (instance = await startInstance({ args: ["--auto-approve"] })));
+  after(() => instance[Symbol.asyncDispose]());
+
+  test("doctor finds nothing wrong with the files of a stock kubelet, named by its folder or by its kubeconfig", async () => {
+    await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
+    await kubelet.running.finished();
+    assert.deepEqual(await findProblems(kubelet.certDir, "--kubeconfig", kubelet.kubeconfig), []);
+    assert.deepEqual(await findProblems(kubelet.kubeconfig), []);
+    assert.deepEqual(await findProblems(instance.dataDir), []);
+  });
+
+  test("doctor --cluster finds who may be any node, through which binding, and its fix takes the right back", async () => {
+    const admin = ["--cluster", "--kubeconfig", instance.adminKubeconfig];
+    assert.deepEqual(await findProblems(...admin), []);
+    const role = {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRole",
+      metadata: { name: "node-approver" },
+      rules: [
+        {
+          apiGroups: ["certificates.k8s.io"],
+          resources: ["certificatesigningrequests/approval"],
+          verbs: ["update"],
+        },
+        {
+          apiGroups: ["certificates.k8s.io"],
+          resources: ["signers"],
+          resourceNames: ["kubernetes.io/kube-apiserver-client-kubelet"],
+          verbs: ["approve"],
+        },
+      ],
+    };
+    await instance.kubectl.given({ stdin: JSON.stringify(role) }).run("create", "-f", "-");
+    await instance.kubectl.run(
+      "create",
+      "clusterrolebinding",
+      "jane-approves",
+      "--clusterrole=node-approver",
+      "--user=jane",
+    );
+    const [found, ...others] = await findProblems(...admin);
+    assert.deepEqual(others, []);
+    assert.equal(found?.check, "csr-approve");
+    assert.equal(
+      found?.message,
+      'User "jane" can approve requests for kubernetes.io/kube-apiserver-client-kubelet, and so become any node, ' +
+        'through ClusterRoleBinding "jane-approves" of ClusterRole "node-approver"',
+    );
+    const fixed = await runProgram("sh", ["-c", found?.fix ?? ""]);
+    assert.equal(fixed.code, 0, fixed.stderr);
+    assert.deepEqual(await findProblems(...admin), []);
+
+    // A right of all clients is an error.
+    await instance.kubectl.run(
+      ...["create", "clusterrolebinding", "all-approve", "--clusterrole=node-approver", "--group=system:authenticated"],
+    );
+    const [wide] = await findProblems(...admin);
+    assert.equal(wide?.severity, "error");
+    const refused = await runTlsboot(["doctor", "--cluster", "--kubeconfig", instance.bootstrapKubeconfig]);
+    assert.match(refused.stdout, /skipped +csr-approve +the user lacks the right to list clusterroles/);
+  });
 });
 
 test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews what it finds to have ended", async () => {
@@ -69,58 +125,6 @@ test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews wha
   const fixed = await runProgram("sh", ["-c", `kubeadm() { '${kubeadm}' "$@"; }\n${ended?.fix ?? ""}`]);
   assert.equal(fixed.code, 0, fixed.stderr);
   assert.deepEqual(await findProblems(pki), []);
-});
-
-test("doctor --cluster finds who may be any node, through which binding, and its fix takes the right back", async () => {
-  await using instance = await startInstance({ args: ["--auto-approve"] });
-  const admin = ["--cluster", "--kubeconfig", instance.adminKubeconfig];
-  assert.deepEqual(await findProblems(...admin), []);
-  const role = {
-    apiVersion: "rbac.authorization.k8s.io/v1",
-    kind: "ClusterRole",
-    metadata: { name: "node-approver" },
-    rules: [
-      {
-        apiGroups: ["certificates.k8s.io"],
-        resources: ["certificatesigningrequests/approval"],
-        verbs: ["update"],
-      },
-      {
-        apiGroups: ["certificates.k8s.io"],
-        resources: ["signers"],
-        resourceNames: ["kubernetes.io/kube-apiserver-client-kubelet"],
-        verbs: ["approve"],
-      },
-    ],
-  };
-  await instance.kubectl.given({ stdin: JSON.stringify(role) }).run("create", "-f", "-");
-  await instance.kubectl.run(
-    "create",
-    "clusterrolebinding",
-    "jane-approves",
-    "--clusterrole=node-approver",
-    "--user=jane",
-  );
-  const [found, ...others] = await findProblems(...admin);
-  assert.deepEqual(others, []);
-  assert.equal(found?.check, "csr-approve");
-  assert.equal(
-    found?.message,
-    'User "jane" can approve requests for kubernetes.io/kube-apiserver-client-kubelet, and so become any node, ' +
-      'through ClusterRoleBinding "jane-approves" of ClusterRole "node-approver"',
-  );
-  const fixed = await runProgram("sh", ["-c", found?.fix ?? ""]);
-  assert.equal(fixed.code, 0, fixed.stderr);
-  assert.deepEqual(await findProblems(...admin), []);
-
-  // A right of all clients is an error.
-  await instance.kubectl.run(
-    ...["create", "clusterrolebinding", "all-approve", "--clusterrole=node-approver", "--group=system:authenticated"],
-  );
-  const [wide] = await findProblems(...admin);
-  assert.equal(wide?.severity, "error");
-  const refused = await runTlsboot(["doctor", "--cluster", "--kubeconfig", instance.bootstrapKubeconfig]);
-  assert.match(refused.stdout, /skipped +csr-approve +the user lacks the right to list clusterroles/);
 });
 
 test("checkStrictly() refuses what OpenSSL refuses with -x509_strict, as Python 3.13 does", async () => {

@@ -9,15 +9,15 @@ import { AUDIT_POLICY, type ControlPlane, startControlPlane } from "./control_pl
 import { startEtcd } from "./etcd.ts";
 import { type RunningInstance, startInstance } from "./instance.ts";
 
-const ended = new AsyncDisposableStack();
-after(() => ended.disposeAsync());
+const servers = new AsyncDisposableStack();
+after(() => servers.disposeAsync());
 
 /** Where kube-apiserver keeps everything. */
 const STORED = "/registry/";
 
 /** What kube-apiserver creates at its start and changes by itself. */
 const OWN =
-  /^\/registry\/(?:ipaddresses|leases\/kube-system\/apiserver-|peerserverleases|services\/specs\/default\/kubernetes$)/;
+  /^\/registry\/(?:ipaddresses\/10\.0\.0\.1$|leases\/kube-system\/apiserver-|peerserverleases|services\/specs\/default\/kubernetes$)/;
 
 /** A control plane without kube-controller-manager, and its audit log. */
 export interface SharedControlPlane extends ControlPlane {
@@ -32,10 +32,10 @@ let isPlaneInUse = false;
  * test asks for it: every object that it made is removed then, and every other has the content of the beginning.
  */
 export async function sharedControlPlane(): Promise<SharedControlPlane> {
-  if (isPlaneInUse) throw new Error("the shared control plane is in use: dispose it before another test asks for it");
-  isPlaneInUse = true;
   planeStarting ??= startPlane();
   const { plane, auditLog, restore } = await planeStarting;
+  if (isPlaneInUse) throw new Error("the shared control plane is in use: dispose it before another test asks for it");
+  isPlaneInUse = true;
   const own = await plane.withOwnFolder();
   return {
     ...own,
@@ -50,9 +50,9 @@ export async function sharedControlPlane(): Promise<SharedControlPlane> {
 
 async function startPlane() {
   // Only a crash of the whole machine would lose what is not synced.
-  const etcd = ended.use(await startEtcd({ flags: ["--unsafe-no-fsync"] }));
+  const etcd = servers.use(await startEtcd({ flags: ["--unsafe-no-fsync"] }));
   const auditLog = etcd.folder.join("audit.log");
-  const plane = ended.use(
+  const plane = servers.use(
     await startControlPlane({
       controllers: false,
       etcd,
@@ -89,6 +89,6 @@ let instanceStarting: Promise<RunningInstance> | undefined;
  */
 export async function sharedInstance(): Promise<RunningInstance> {
   instanceStarting ??= startInstance({ args: ["--audit-log-path", "audit.log"], tokens: TOKENS })
-    .then((instance) => ended.use(instance));
+    .then((instance) => servers.use(instance));
   return await (await instanceStarting).withOwnFolder();
 }
