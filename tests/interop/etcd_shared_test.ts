@@ -75,6 +75,9 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   let instance: RunningInstance;
   let ours: Kubectl;
   let theirs: Kubectl;
+  /** Waits until the controllers of ours have done what they do for a new namespace. */
+  const untilFurnished = (namespace: string) =>
+    ours.run("wait", "--for=create", "--timeout=60s", "-n", namespace, "configmap/kube-root-ca.crt", "sa/default");
   /** Everything at each handover: as ours leaves it, as kube-apiserver finds it and leaves it, and as ours finds it. */
   const handed: Record<string, string>[] = [];
 
@@ -88,6 +91,9 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       await writeSamples(first.kubectl, "early");
       await first.kubectl.run("wait", "csr/sample-early", "--for=jsonpath={.status.certificate}", "--timeout=60s");
       handed.push(steady(await everything(first.kubectl)));
+      // It gives its Lease back, so that the next one does not wait until it expires.
+      first.running.kill("SIGTERM");
+      await first.running.finished();
     }
     plane = stack.use(await startControlPlane({ controllers: false, etcd }));
     {
@@ -102,6 +108,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     ours = instance.kubectl;
     theirs = ours.as(plane.adminKubeconfig);
     handed.push(steady(await everything(ours)));
+    await untilFurnished("sample-late");
   });
   after(() => stack.disposeAsync());
 
@@ -125,6 +132,8 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await writeSamples(ours, "ours");
     await watchedByUs.waitFor(/sample-configmap-theirs\n/);
     await watchedByThem.waitFor(/sample-configmap-ours\n/);
+    await untilFurnished("sample-theirs");
+    await untilFurnished("sample-ours");
 
     const seenByUs = steady(await everything(ours));
     const seenByThem = steady(await everything(theirs));

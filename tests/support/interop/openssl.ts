@@ -8,7 +8,10 @@ export type Purpose = "sslclient" | "sslserver";
 
 /** Runs openssl; it must succeed. */
 export async function openssl(args: readonly string[], stdin?: string): Promise<string> {
-  const { code, stdout, stderr } = await runProgram("openssl", args, stdin === undefined ? {} : { stdin });
+  // The input of a child of Node is a socket, which cannot be opened as /dev/stdin; that of `cat` becomes a pipe.
+  const { code, stdout, stderr } = stdin === undefined
+    ? await runProgram("openssl", args)
+    : await runProgram("sh", ["-c", 'cat | openssl "$@"', "sh", ...args], { stdin });
   assert.equal(code, 0, `openssl ${args.join(" ")}: ${stdout}${stderr}`);
   return stdout;
 }
