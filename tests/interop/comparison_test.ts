@@ -35,10 +35,9 @@ let comparing: Promise<Compared> | undefined;
 /** One replay serves all tests of this file. */
 function compared(): Promise<Compared> {
   comparing ??= (async () => {
-    const startedAt = new Date();
     const [files, meant] = await Promise.all([readCorpus([]), readMeantDifferences()]);
     await using pair = await startPair(sharedControlPlane);
-    const replayed = await replayCorpus(pair, files, meant, startedAt);
+    const replayed = await replayCorpus(pair, files, meant);
     const [, ours] = pair.sides;
     return { ...replayed, served: await readServed(ours) };
   })();

@@ -59,7 +59,7 @@ async function startPlaces() {
     }
   }
   const running = opened.move();
-  return { places, folder, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { places, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** Returns the output with one name for the administrator, whose name differs between places. */
@@ -76,7 +76,7 @@ const scripts = PROGRAMS.filter(({ isQuick }) => isQuick || RUNS_ALL).map(({ scr
 
 test(`${scripts.length} programs do the same at tlsboot as at a real control plane`, async () => {
   await using running = await startPlaces();
-  const compared = await compareScripts(running.places, scripts);
+  const compared = await compareScripts(running.places, scripts, running.startedAt);
   const faults = compared.filter(({ isFault }) => isFault);
   assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
 });

@@ -8,12 +8,11 @@ import { startPair } from "./sides.ts";
 import { ensureNode } from "../../../scripts/build/node_runtime.ts";
 
 process.env["TLSBOOT_TEST_NODE"] ??= await ensureNode();
-const startedAt = new Date();
 const files = await readCorpus(process.argv.slice(2));
 const meant = await readMeantDifferences();
 const failed = await (async () => {
   await using pair = await startPair();
-  const replayed = await replayCorpus(pair, files, meant, startedAt, progress).catch((error: unknown) => {
+  const replayed = await replayCorpus(pair, files, meant, progress).catch((error: unknown) => {
     process.stderr.write(pair.log());
     throw error;
   });

@@ -76,14 +76,13 @@ export async function replayCorpus(
   pair: Pair,
   files: readonly CorpusFile[],
   meant: readonly MeantDifference[],
-  startedAt: Date,
   onFile: (name: string) => void = () => {},
 ): Promise<Replayed> {
   await preparePair(pair);
   const verdicts: Verdict[] = [];
   for (const file of files) {
     onFile(file.name);
-    verdicts.push(...await replayFile(pair, file, meant, startedAt));
+    verdicts.push(...await replayFile(pair, file, meant));
   }
   const used = new Set(
     verdicts.flatMap(({ exchange, differences }) =>
@@ -115,9 +114,8 @@ async function replayFile(
   pair: Pair,
   file: CorpusFile,
   meant: readonly MeantDifference[],
-  startedAt: Date,
 ): Promise<readonly Verdict[]> {
-  const sessions = await openSessions(pair, file, startedAt);
+  const sessions = await openSessions(pair, file);
   const verdicts: Verdict[] = [];
   let hasGranted = false;
   for (const exchange of file.exchanges) {
@@ -132,13 +130,12 @@ async function replayFile(
 export async function openSessions(
   pair: Pair,
   file: CorpusFile,
-  startedAt: Date,
   variables: Variables = {},
 ): Promise<readonly [Session, Session]> {
   const fixtures = { ...await buildFixtures(file.requests), ...await buildCertificates(file) };
   return pair.sides.map((side): Session => ({
     side,
-    blanker: createBlanker({ literal: file.text, port: side.port, startedAt, now: () => new Date() }),
+    blanker: createBlanker({ literal: file.text, port: side.port, startedAt: pair.startedAt, now: () => new Date() }),
     variables: { ...variables, ...fixtures },
     lastWritten: 0n,
   })) as [Session, Session];

@@ -27,6 +27,8 @@ export interface Credential {
 
 /** Both servers. Disposing them ends them. */
 export interface Pair extends AsyncDisposable {
+  /** When the first of them was started: no time of theirs is before it. */
+  readonly startedAt: Date;
   readonly sides: readonly [Side, Side];
   /** Returns the output of our server, to explain a failure. */
   log(): string;
@@ -58,6 +60,7 @@ export async function startTwins(): Promise<Pair> {
       return { name, port: Number(new URL(server).port), getCredential: (identity) => own[identity] };
     };
     return {
+      startedAt: plane.startedAt,
       sides: [side("kube-apiserver", plane), side("tlsboot", twin)],
       log: () => twin.apiserverLog(),
       [Symbol.asyncDispose]: () => dispose(twin),
@@ -92,6 +95,7 @@ export async function startPair(
   };
   const owned = stack.move();
   return {
+    startedAt: plane.startedAt,
     sides: [side("kube-apiserver", Number(new URL(plane.server).port)), side("tlsboot", port)],
     log: () => serve.stderr(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

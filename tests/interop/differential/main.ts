@@ -39,9 +39,8 @@ async function main(): Promise<number> {
   const seed = values.seed === undefined ? randomInt(1_000_000_000) : wholeNumber("seed", values.seed);
   const count = wholeNumber("count", values.count);
   process.env["TLSBOOT_TEST_NODE"] ??= await ensureNode();
-  const startedAt = new Date();
   await using pair = values.self ? await startTwins() : await startPair();
-  const stage = await Stage.open(pair, startedAt);
+  const stage = await Stage.open(pair);
   process.stdout.write(`seed ${seed}\n`);
   const played = values.scene === undefined
     ? await stage.playMany(seed, count)

@@ -27,19 +27,17 @@ export interface Played {
 export class Stage {
   #replays = 0;
   readonly #pair: Pair;
-  readonly #startedAt: Date;
   readonly #fixtures: Variables;
 
-  private constructor(pair: Pair, startedAt: Date, fixtures: Variables) {
+  private constructor(pair: Pair, fixtures: Variables) {
     this.#pair = pair;
-    this.#startedAt = startedAt;
     this.#fixtures = fixtures;
   }
 
   /** Gives both servers what the scenes need of them. */
-  static async open(pair: Pair, startedAt: Date): Promise<Stage> {
+  static async open(pair: Pair): Promise<Stage> {
     await preparePair(pair);
-    return new Stage(pair, startedAt, await buildFixtures(FIXTURES));
+    return new Stage(pair, await buildFixtures(FIXTURES));
   }
 
   /** Plays the scenes of a seed, beginning with this one, until so many exchanges were compared. */
@@ -69,7 +67,7 @@ export class Stage {
     const name = `d${String(this.#replays).padStart(5, "0")}`;
     const file = asCorpusFile(scene, name);
     const variables = { ...this.#fixtures, scene: name, rv: "1", uid: "a", more: "x" };
-    const sessions = await openSessions(this.#pair, file, this.#startedAt, variables);
+    const sessions = await openSessions(this.#pair, file, variables);
     const findings: Finding[] = [];
     for (const exchange of scene.setup) await replayExchange(sessions, file, exchange, []);
     for (const [at, exchange] of scene.exchanges.entries()) {

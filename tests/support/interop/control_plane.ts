@@ -14,6 +14,7 @@ import { createKubectl, type Kubectl } from "./kubectl.ts";
 
 export interface ControlPlane extends AsyncDisposable {
   readonly folder: TempFolder;
+  readonly startedAt: Date;
   readonly server: string;
   readonly caPath: string;
   readonly caKeyPath: string;
@@ -74,6 +75,7 @@ export interface ControlPlaneOptions {
 /** Starts one and waits until it is ready. */
 export async function startControlPlane(options: ControlPlaneOptions = { controllers: true }): Promise<ControlPlane> {
   const folder = await createTempFolder();
+  const startedAt = new Date();
   const started: (Running | Etcd)[] = [];
   const stop = async () => {
     for (const running of started.reverse()) await running[Symbol.asyncDispose]();
@@ -112,6 +114,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
     await waitReady(server, folder, apiserver);
     const inFolder = (own: TempFolder, dispose: () => Promise<void>): ControlPlane => ({
       folder: own,
+      startedAt,
       server,
       caPath: own.join("ca.crt"),
       caKeyPath: own.join("ca.key"),

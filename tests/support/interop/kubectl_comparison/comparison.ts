@@ -98,15 +98,15 @@ export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Pr
     await writeKubeconfigs(side, home);
     return { server: `127.0.0.1:${side.port}`, home };
   };
-  return await compareScripts([await createPlace(theirs), await createPlace(ours)], scripts);
+  return await compareScripts([await createPlace(theirs), await createPlace(ours)], scripts, pair.startedAt);
 }
 
-/** Replays scripts one after the other: first the place of kube-apiserver, then ours. */
+/** Replays scripts one after the other: first the place of kube-apiserver, then ours. No time is before `startedAt`. */
 export async function compareScripts(
   places: readonly [Place, Place],
   scripts: readonly Script[],
+  startedAt: Date = new Date(),
 ): Promise<readonly ComparedStep[]> {
-  const startedAt = new Date();
   const compared: ComparedStep[] = [];
   for (const script of scripts) {
     const files = await expandFiles(script.files ?? {});
