@@ -52,6 +52,7 @@ test("a stock kubelet starts with the certificate and the kubeconfig that came b
   const sign = [
     ...["sign", stick, "--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
     ...["--issued-log", plane.folder.join("issued.jsonl"), "--server", plane.server, "--yes"],
+    ...["--cluster-signing-duration", "600h"],
   ];
   const pair = `${root}/pki/kubelet-client-current.pem`;
   assert.match(await succeed(...machine), /^request written: /);
@@ -64,9 +65,10 @@ test("a stock kubelet starts with the certificate and the kubeconfig that came b
     await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
   }
   const first = await readFile(pair, "utf8");
-  const renewal = [...machine, "--renew-before", "600h"];
+  const renewal = [...machine, "--renew-before", "500h"];
   assert.match(await succeed(...renewal), /^nothing to do: /);
-  const soon = [...machine, "--renew-before", "720h"];
+  // Certificates are backdated by five minutes.
+  const soon = [...machine, "--renew-before", "599h58m"];
   assert.match(await succeed(...soon), /^request written: /);
   assert.match(await succeed(...sign), /^n1\.answer\.pem: signed, /);
   assert.match(await succeed(...soon), /^certificate of n1 issued/);
