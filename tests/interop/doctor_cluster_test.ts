@@ -252,7 +252,7 @@ async function bindAsKubeadm(target: Kubectl): Promise<void> {
 describe("tlsboot doctor --cluster", () => {
   before(async () => {
     folder = await createTempFolder();
-    instance = await startInstanceProcess(folder);
+    instance = await spawnInstance(folder);
     kubeconfig = folder.join("data/admin.kubeconfig");
     shell = await createShell(folder);
     kubectl = createKubectl(folder, kubeconfig);
