@@ -127,8 +127,8 @@ export function findUnreadVariables(
 /** Variables that are no settings: for the program as a whole, for its hooks, and for its own tests and builds. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   ...["EARLIEST_TIME", "CA_CERTIFICATE", "CERTIFICATE_FILE", "CHANGED", "NODE_NAME", "NOT_AFTER", "TRUST_BUNDLE_FILE"],
-  ...["BUILD_COMMIT", "PROGRAMS", "SEED", "SOAK_SECONDS", "STORM_NODES", "POD_REQUESTS", "UPDATE_GOLDEN"],
-  ...["UPDATE_SCREENSHOTS", "TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "TEST_SEED"],
+  ...["BUILD_COMMIT", "PROGRAMS", "SEED", "POD_REQUESTS", "UPDATE_GOLDEN"],
+  ...["UPDATE_SCREENSHOTS", "TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "TEST_FULL"],
 ].map((name) => `TLSBOOT_${name}`));
 
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables

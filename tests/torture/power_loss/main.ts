@@ -1,6 +1,6 @@
 /**
  * `deno task torture --power-loss`: what real programs write is recorded, and the power fails at many places of the record.
- * The exit code is 1 when something that was acknowledged is lost or torn; then the folder is kept.
+ * The exit code is 1 when something that was acknowledged is lost or torn, or nothing was tried; then the folder is kept.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,12 +21,17 @@ async function main(): Promise<number> {
   const report = await runPowerLoss({ folder, seed, states, starts, scenes, onProgress });
   const seconds = Math.round((performance.now() - started) / 1000);
   const commit = (await runProgram("git", ["rev-parse", "--short=12", "HEAD"])).stdout.trim() || "unknown";
-  const outcome = report.faults.length === 0 ? "nothing lost" : `${report.faults.length} faults`;
+  const isProved = report.promises > 0 && report.states > 0 && (starts === 0 || report.starts > 0);
+  const outcome = report.faults.length > 0
+    ? `${report.faults.length} faults`
+    : isProved
+    ? "nothing lost"
+    : "not proved";
   process.stdout.write(
     `power loss: ${outcome}: seed ${seed}, commit ${commit}, ${report.records} changes, ${report.syncs} syncs, ` +
       `${report.promises} promises, ${report.states} states, ${report.starts} starts, ${seconds} s\n`,
   );
-  if (report.faults.length === 0) {
+  if (report.faults.length === 0 && isProved) {
     await dispose();
     return 0;
   }

@@ -1,6 +1,6 @@
 /** What real programs do on the recorded disk, and how they are started again on what a crash left of it. */
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
@@ -12,7 +12,15 @@ import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts"
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { type Child, type Finished, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../../support/child.ts";
+import {
+  type Finished,
+  NODE_FLAGS,
+  ROOT,
+  type Running,
+  runProgram,
+  runTlsboot,
+  startTlsboot,
+} from "../../support/child.ts";
 import { sharedKey } from "../../support/csr_builder.ts";
 import { waitUntilUp } from "../../support/interop/instance.ts";
 import type { RecordedDisk } from "../../support/interop/recorded_disk.ts";
@@ -37,6 +45,7 @@ const WRITES = 16;
 const LARGE_BYTES = 60_000;
 
 export const SCENES: readonly Scene[] = [
+  { name: "files", run: runFiles, restart: () => Promise.resolve([]) },
   { name: "server", run: runServer, restart: restartServer },
   { name: "commands", run: runCommands, restart: restartCommands },
   { name: "backup", run: runBackup, restart: restartBackup },
@@ -54,6 +63,14 @@ async function settle(disk: RecordedDisk, under: readonly string[], args: readon
 
 function assertDone({ code, stdout, stderr }: Finished, args: readonly string[]): void {
   if (code !== 0) throw new Error(`tlsboot ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
+}
+
+/** The file port and the log of the product alone, without a server: few enough calls to cut the power at every place. */
+async function runFiles(disk: RecordedDisk): Promise<void> {
+  const node = process.env["TLSBOOT_TEST_NODE"] ?? process.execPath;
+  const program = join(ROOT, "tests", "torture", "power_loss", "write_files.ts");
+  assertDone(await runProgram(node, [...NODE_FLAGS, program, disk.root], { env: disk.env }), [program]);
+  for (const under of ["new", "audit.log"]) await mark(disk, { kind: "settled", under });
 }
 
 /** A server on the disk, with a client that marks what is acknowledged. */
@@ -259,6 +276,8 @@ async function restartCommands(root: string, _ledger: PowerLossLedger, folder: T
   // 1: there is one already.
   await expect([0, 1], ["ca", "init", "--data-dir", join(root, "ca")]);
   await expect([0], signArguments(root, folder, 9));
+  // The stick is another disk: it is there, and may be empty.
+  await mkdir(join(root, "stick"), { recursive: true });
   await expect([0, 3], offlineArguments(root));
   const pki = join(root, "rotated", "pki");
   const ca = ["--cluster-signing-cert-file", join(pki, "ca.crt"), "--cluster-signing-key-file", join(pki, "ca.key")];

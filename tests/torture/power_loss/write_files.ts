@@ -1,13 +1,13 @@
 /**
  * Writes files as the product does, into the folder of its only argument: below new folders, over older ones, by links,
- * and removes some; and a log that is rotated and compressed. tests/interop/power_loss_test.ts cuts its power.
+ * and removes some; and a log that is rotated and compressed. The scene "files" of `scenes.ts` runs it.
  */
 import { join } from "node:path";
 import process from "node:process";
 import { createSystemClock } from "../../../cli/system.ts";
 import { openRotatingFile } from "../../../cli/instance/rotating_file.ts";
 import { createFilePort } from "../../../client/files.ts";
-import { createMemoryLogger } from "../memory_logger.ts";
+import { createMemoryLogger } from "../../support/memory_logger.ts";
 
 const root = process.argv[2] ?? "";
 
