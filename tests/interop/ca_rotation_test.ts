@@ -1,7 +1,14 @@
-/** A new CA without an interruption while a server with SQLite is killed at random. */
+/** A new CA without an interruption while servers are killed: one with SQLite, and three on an etcd. */
 import { test } from "node:test";
-import { startLoneServer } from "../support/rotation/killed_servers.ts";
-import { MACHINES, rotateUnderLoad, SEED } from "../support/rotation/rotation.ts";
+import { startLoneServer, startSharedServers } from "../support/rotation/killed_servers.ts";
+import { MACHINES, rotateUnderLoad } from "../support/rotation/rotation.ts";
 
-test(`SQLite: ${MACHINES} machines, kubelets and a watch live through a rotation while servers die (seed ${SEED})`, () =>
-  rotateUnderLoad(startLoneServer));
+for (
+  const { servers, start } of [
+    { servers: "a server with SQLite", start: startLoneServer },
+    { servers: "three servers with etcd", start: startSharedServers },
+  ]
+) {
+  test(`${servers}: ${MACHINES} machines, kubelets and a watch live through a rotation while servers die`, () =>
+    rotateUnderLoad(start));
+}

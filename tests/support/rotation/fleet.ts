@@ -1,4 +1,4 @@
-/** A fleet of machines that renew their certificates, in a few processes, each machine with its own files and connections. */
+/** A fleet of machines that renew their certificates, in one process, each machine with its own files and connections. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -6,7 +6,7 @@ import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { parseCertificateChain } from "../../../core/bootstrap/credential_pair.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
-import { NODE_FLAGS, ROOT, type Running, start } from "../child.ts";
+import { NODE_FLAGS, ROOT, start } from "../child.ts";
 
 /** A machine of the fleet, by its files. */
 export interface FleetMachine {
@@ -26,33 +26,22 @@ export interface Fleet extends AsyncDisposable {
   output(): string;
 }
 
-/** The number of machines in one process. */
-const MACHINES_PER_PROCESS = 100;
-
 /** Starts the machines; each begins with its bootstrap. */
 export function startFleet(folder: string, bootstrapKubeconfig: string, count: number): Fleet {
   const script = join(ROOT, "tests", "support", "rotation", "fleet_process.ts");
+  const args = [script, folder, bootstrapKubeconfig, `${count}`];
   const node = process.env["TLSBOOT_TEST_NODE"];
-  const processes: Running[] = [];
-  for (let first = 0; first < count; first += MACHINES_PER_PROCESS) {
-    const args = [folder, bootstrapKubeconfig, `${first}`, `${Math.min(MACHINES_PER_PROCESS, count - first)}`];
-    processes.push(
-      node === undefined
-        ? start(process.execPath, ["run", "-A", "--no-check", "--quiet", script, ...args])
-        : start(node, [...NODE_FLAGS, script, ...args]),
-    );
-  }
-  const output = (): string => processes.map((one) => one.stdout() + one.stderr()).join("");
+  const running = node === undefined
+    ? start(process.execPath, ["run", "-A", "--no-check", "--quiet", ...args])
+    : start(node, [...NODE_FLAGS, ...args]);
   return {
     machines: Array.from({ length: count }, (_, index) => openMachine(folder, `n${index}`)),
     ended: () => [
-      ...output().split("\n").filter((line) => line.includes(" has ended with ")),
-      ...processes.filter((one) => one.hasEnded()).map((one) => `a process has ended: ${one.stderr()}`),
+      ...running.stdout().split("\n").filter((line) => line.includes(" has ended with ")),
+      ...(running.hasEnded() ? [`the process has ended: ${running.stderr()}`] : []),
     ],
-    output,
-    async [Symbol.asyncDispose]() {
-      for (const one of processes) await one[Symbol.asyncDispose]();
-    },
+    output: () => running.stdout() + running.stderr(),
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Many machines in one process: each is the command `bootstrap --rotate-certificates` with files and connections of its own.
  * Everything that they print goes to stdout with the name of the machine in front; a machine that ends is reported.
- * Usage: fleet_process.ts FOLDER BOOTSTRAP_KUBECONFIG FIRST COUNT
+ * Usage: fleet_process.ts FOLDER BOOTSTRAP_KUBECONFIG COUNT
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -9,7 +9,7 @@ import type { Io, OutputStream } from "../../../cli/io.ts";
 import { run } from "../../../cli/run.ts";
 import { createSystemClock, createSystemRandom } from "../../../cli/system.ts";
 
-const [folder = "", bootstrapKubeconfig = "", first = "0", count = "0"] = process.argv.slice(2);
+const [folder = "", bootstrapKubeconfig = "", count = "0"] = process.argv.slice(2);
 const end = new AbortController();
 process.on("SIGTERM", () => end.abort());
 
@@ -46,6 +46,6 @@ async function runMachine(name: string): Promise<void> {
   if (!end.signal.aborted) process.stdout.write(`${name} has ended with ${code}\n`);
 }
 
-const names = Array.from({ length: Number(count) }, (_, index) => `n${Number(first) + index}`);
+const names = Array.from({ length: Number(count) }, (_, index) => `n${index}`);
 await Promise.all(names.map(runMachine));
 process.exit(0);
