@@ -1,10 +1,11 @@
 /** Minutes of stock client-go programs: how long, and a server that is restarted under them. */
 import process from "node:process";
+import { isFullRun } from "../full_run.ts";
 import { type Running, startTlsboot } from "../child.ts";
 import { type RunningInstance, waitUntilUp } from "./instance.ts";
 
-/** How long a soak lasts: five minutes, or the seconds in TLSBOOT_SOAK_SECONDS while one is being worked on. */
-export const SOAK_SECONDS: number = Number(process.env["TLSBOOT_SOAK_SECONDS"] ?? "300");
+/** How long a soak lasts. */
+export const SOAK_SECONDS: number = isFullRun ? 300 : 90;
 
 /** The output of tests/interop/peers/kubernetes/cmd/soak at its end; its sources describe the fields. */
 export interface SoakVerdict {
@@ -34,7 +35,7 @@ export interface SoakVerdict {
   readonly faults: readonly string[];
 }
 
-/** Waits in real time to see that nothing happens. */
+/** Waits in real time. */
 export function pause(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
@@ -44,8 +45,6 @@ export interface Restart extends AsyncDisposable {
   readonly running: Running;
   /** The exit code of the previous one. */
   readonly code: number;
-  /** Between the signal and the end, in milliseconds. */
-  readonly stoppedWithinMs: number;
   readonly upAt: Date;
 }
 
@@ -56,11 +55,9 @@ export async function restart(
   signal: "SIGTERM" | "SIGKILL",
   downSeconds: number,
 ): Promise<Restart> {
-  const signalledAt = Date.now();
   // Not by the child object: Deno then reports the signal instead of the exit code.
   process.kill(running.pid, signal);
   const { code } = await running.finished();
-  const stoppedWithinMs = Date.now() - signalledAt;
   await pause(downSeconds);
   const again = startTlsboot([
     ...["up", "--secure-port", new URL(instance.server).port, "--data-dir", instance.dataDir],
@@ -74,7 +71,6 @@ export async function restart(
   return {
     running: again,
     code,
-    stoppedWithinMs,
     upAt: new Date(),
     [Symbol.asyncDispose]: () => again[Symbol.asyncDispose](),
   };

@@ -1,7 +1,7 @@
 /** A whole, unmodified kubelet over a container runtime that runs nothing: it rotates, registers its node and stays. */
 import { writeFile } from "node:fs/promises";
 import { type Running, start } from "../child.ts";
-import { findFreePort, type TempFolder } from "../temp.ts";
+import { findServerPort, type TempFolder } from "../temp.ts";
 import { kubeletConfig } from "./kubelet.ts";
 import { startMachine } from "./machine.ts";
 
@@ -36,7 +36,7 @@ export async function startWholeKubelet(
   const root = folder.join(node);
   await using stack = new AsyncDisposableStack();
   const machine = stack.use(await startMachine(folder.path, node, release));
-  const [kubeconfig, certDir, port] = [`${root}/kubeconfig`, `${root}/pki`, await findFreePort()];
+  const [kubeconfig, certDir, port] = [`${root}/kubeconfig`, `${root}/pki`, await findServerPort()];
   const config = kubeletConfig(machine.runtimeSocket, {
     rotateCertificates: true,
     serverTLSBootstrap: true,
