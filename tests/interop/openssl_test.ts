@@ -1,15 +1,16 @@
-/** OpenSSL verifies every certificate and key that tlsboot writes. */
+/** OpenSSL verifies every certificate and key that tlsboot writes, zlint the certificates, and OpenSSL speaks TLS with it. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
-import { test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { runProgram, runTlsboot, start } from "../support/child.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "../support/interop/openssl.ts";
 import { findPemBlocks } from "../support/interop/pem_files.ts";
-import { startInstance } from "../support/interop/instance.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { assertLints } from "../support/interop/zlint.ts";
 
-test("openssl verifies everything that up and bootstrap write: chains, keys, and the key of each certificate", async () => {
+test("openssl and zlint accept everything that up and bootstrap write: chains, keys, and the key of each certificate", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   const finished = await instance.tlsboot(
     ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
@@ -33,6 +34,9 @@ test("openssl verifies everything that up and bootstrap write: chains, keys, and
     const publicKey = await openssl(["x509", "-noout", "-pubkey"], pem);
     assert.ok(keys.has(publicKey), `${path}: no key was written for this certificate`);
   }
+  const named = new Map(certificates.map(({ path, pem }, index) => [`${index} ${path}`, pem]));
+  assert.ok(named.size >= 5, [...named.keys()].join(", "));
+  await assertLints(instance.folder, named);
   const files = new Set(blocks.map(({ path }) => path.slice(instance.folder.path.length + 1).replace(/-\d{4}.*/, "")));
   // The database holds certificates too: in `cluster-info`, in each namespace's `kube-root-ca.crt`.
   assert.deepEqual([...files].filter((file) => !file.includes("tlsboot.db")).sort(), [
@@ -53,91 +57,95 @@ test("openssl verifies everything that up and bootstrap write: chains, keys, and
   await assertNodePair(instance.caPath, instance.folder.join("n1/pki/kubelet-client-current.pem"), "n1");
 });
 
-test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 is the oldest it can agree on", async () => {
-  await using instance = await startInstance();
-  const address = instance.server.replace("https://", "");
-  const connect = (...args: string[]) =>
-    runProgram("openssl", [
-      "s_client",
-      "-connect",
-      address,
-      "-CAfile",
-      instance.caPath,
-      "-verify_return_error",
-      ...args,
-    ]);
-  for (const version of ["-tls1_2", "-tls1_3"]) {
-    const { code, stdout, stderr } = await connect(version, "-verify_hostname", "localhost");
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, /Verify return code: 0 \(ok\)/);
-  }
-  assert.notEqual((await connect("-verify_hostname", "elsewhere.example")).code, 0);
-  assert.notEqual((await connect("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")).code, 0);
-});
-
-for (const version of ["1.2", "1.3"]) {
-  test(`openssl resumes a session of TLS ${version}, and keeps its identity`, async () => {
-    await using instance = await startInstance();
-    const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
-    for (const name of ["certificate", "key"]) {
-      const [, base64 = ""] = new RegExp(`client-${name}-data: (\\S+)`).exec(kubeconfig) ?? [];
-      await writeFile(instance.folder.join(`admin.${name}`), Buffer.from(base64, "base64"), { mode: 0o600 });
-    }
-    const session = instance.folder.join("session");
-    const body = "{}";
-    const stdin = "POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1\r\nHost: localhost\r\n" +
-      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
-    const ask = async (...args: readonly string[]): Promise<string> => {
-      const { code, stdout, stderr } = await runProgram("openssl", [
-        ...["s_client", "-connect", instance.server.replace("https://", ""), "-CAfile", instance.caPath, "-ign_eof"],
-        ...["-cert", instance.folder.join("admin.certificate"), "-key", instance.folder.join("admin.key")],
-        ...[`-tls${version.replace(".", "_")}`, ...args],
-      ], { stdin });
-      assert.equal(code, 0, stderr);
-      assert.match(stdout, /"username":"kubernetes-admin"/);
-      return /^(New|Reused), TLSv1\.[23]/m.exec(stdout)?.[1] ?? stdout;
-    };
-    assert.equal(await ask("-sess_out", session), "New");
-    assert.equal(await ask("-sess_in", session), "Reused");
+describe("openssl and a server", () => {
+  let instance: RunningInstance;
+  before(async () => {
+    instance = await startInstance();
   });
-}
+  after(() => instance[Symbol.asyncDispose]());
 
-test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async () => {
-  await using instance = await startInstance();
-  await using old = start("openssl", [
-    ...["s_server", "-accept", "127.0.0.1:0", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www"],
-    ...["-cert", `${instance.dataDir}/pki/apiserver.crt`, "-key", `${instance.dataDir}/pki/apiserver.key`],
-  ]);
-  const [, address = ""] = await old.waitFor(/ACCEPT (127\.0\.0\.1:\d+)/);
-  const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
-  const path = instance.folder.join("old.kubeconfig");
-  await writeFile(path, kubeconfig.replace(instance.server, `https://${address}`), { mode: 0o600 });
-  // Node would then speak it, too.
-  const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
-  const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", path], { env });
-  assert.equal(code, 1, stderr);
-  assert.match(stderr, /cannot trust "https:.*": it supports no secure TLS version: 1\.2 is the oldest/);
-  assert.match(stderr, /hint: enable TLS 1\.2 or 1\.3 on the server/);
-});
+  test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 is the oldest it can agree on", async () => {
+    const address = instance.server.replace("https://", "");
+    const connect = (...args: string[]) =>
+      runProgram("openssl", [
+        "s_client",
+        "-connect",
+        address,
+        "-CAfile",
+        instance.caPath,
+        "-verify_return_error",
+        ...args,
+      ]);
+    for (const version of ["-tls1_2", "-tls1_3"]) {
+      const { code, stdout, stderr } = await connect(version, "-verify_hostname", "localhost");
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /Verify return code: 0 \(ok\)/);
+    }
+    assert.notEqual((await connect("-verify_hostname", "elsewhere.example")).code, 0);
+    assert.notEqual((await connect("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")).code, 0);
+  });
 
-test("openssl verifies the certificate that the signer issues for a request made by openssl", async () => {
-  await using instance = await startInstance();
-  const manifest = await csrManifest("robot", { subject: "/O=robots/CN=robot", spec: { expirationSeconds: 3600 } });
-  await instance.kubectl.given({ stdin: manifest }).run("create", "-f", "-");
-  await instance.kubectl.run("certificate", "approve", "robot");
-  await instance.kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=30s");
-  const base64 = await instance.kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
-  const path = instance.folder.join("robot.crt");
-  await writeFile(path, Buffer.from(base64, "base64"));
+  for (const version of ["1.2", "1.3"]) {
+    test(`openssl resumes a session of TLS ${version}, and keeps its identity`, async () => {
+      const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
+      for (const name of ["certificate", "key"]) {
+        const [, base64 = ""] = new RegExp(`client-${name}-data: (\\S+)`).exec(kubeconfig) ?? [];
+        await writeFile(instance.folder.join(`admin.${name}`), Buffer.from(base64, "base64"), { mode: 0o600 });
+      }
+      const session = instance.folder.join("session");
+      const body = "{}";
+      const stdin = "POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1\r\nHost: localhost\r\n" +
+        `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
+      const ask = async (...args: readonly string[]): Promise<string> => {
+        const { code, stdout, stderr } = await runProgram("openssl", [
+          ...["s_client", "-connect", instance.server.replace("https://", ""), "-CAfile", instance.caPath, "-ign_eof"],
+          ...["-cert", instance.folder.join("admin.certificate"), "-key", instance.folder.join("admin.key")],
+          ...[`-tls${version.replace(".", "_")}`, ...args],
+        ], { stdin });
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /"username":"kubernetes-admin"/);
+        return /^(New|Reused), TLSv1\.[23]/m.exec(stdout)?.[1] ?? stdout;
+      };
+      assert.equal(await ask("-sess_out", session), "New");
+      assert.equal(await ask("-sess_in", session), "Reused");
+    });
+  }
 
-  await assertChain(instance.caPath, path, "sslclient");
-  assert.equal(await readSubject(path), "CN=robot,O=robots");
-  assert.equal((await readFile(path, "utf8")).match(/BEGIN CERTIFICATE/g)?.length, 1);
-  const text = await openssl(["x509", "-in", path, "-noout", "-text"]);
-  assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature\n/);
-  assert.match(text, /X509v3 Extended Key Usage: \n +TLS Web Client Authentication\n/);
-  assert.match(text, /X509v3 Basic Constraints: critical\n +CA:FALSE\n/);
-  // An hour is requested, backdated by five minutes.
-  const [, from = "", to = ""] = text.match(/Not Before: (.*)\n +Not After : (.*)\n/) ?? [];
-  assert.equal(Date.parse(to) - Date.parse(from), 65 * 60_000);
+  test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async () => {
+    await using old = start("openssl", [
+      ...["s_server", "-accept", "127.0.0.1:0", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www"],
+      ...["-cert", `${instance.dataDir}/pki/apiserver.crt`, "-key", `${instance.dataDir}/pki/apiserver.key`],
+    ]);
+    const [, address = ""] = await old.waitFor(/ACCEPT (127\.0\.0\.1:\d+)/);
+    const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
+    const path = instance.folder.join("old.kubeconfig");
+    await writeFile(path, kubeconfig.replace(instance.server, `https://${address}`), { mode: 0o600 });
+    // Node would then speak it, too.
+    const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
+    const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", path], { env });
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /cannot trust "https:.*": it supports no secure TLS version: 1\.2 is the oldest/);
+    assert.match(stderr, /hint: enable TLS 1\.2 or 1\.3 on the server/);
+  });
+
+  test("openssl verifies the certificate that the signer issues for a request made by openssl", async () => {
+    const manifest = await csrManifest("robot", { subject: "/O=robots/CN=robot", spec: { expirationSeconds: 3600 } });
+    await instance.kubectl.given({ stdin: manifest }).run("create", "-f", "-");
+    await instance.kubectl.run("certificate", "approve", "robot");
+    await instance.kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+    const base64 = await instance.kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
+    const path = instance.folder.join("robot.crt");
+    await writeFile(path, Buffer.from(base64, "base64"));
+
+    await assertChain(instance.caPath, path, "sslclient");
+    assert.equal(await readSubject(path), "CN=robot,O=robots");
+    assert.equal((await readFile(path, "utf8")).match(/BEGIN CERTIFICATE/g)?.length, 1);
+    const text = await openssl(["x509", "-in", path, "-noout", "-text"]);
+    assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature\n/);
+    assert.match(text, /X509v3 Extended Key Usage: \n +TLS Web Client Authentication\n/);
+    assert.match(text, /X509v3 Basic Constraints: critical\n +CA:FALSE\n/);
+    // An hour is requested, backdated by five minutes.
+    const [, from = "", to = ""] = text.match(/Not Before: (.*)\n +Not After : (.*)\n/) ?? [];
+    assert.equal(Date.parse(to) - Date.parse(from), 65 * 60_000);
+  });
 });

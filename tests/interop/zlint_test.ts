@@ -20,10 +20,8 @@ import { toBase64 } from "../support/csr_builder.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
-import { findPemBlocks } from "../support/interop/pem_files.ts";
 import { CASES, type KeyName, KEYS, type SigningCase } from "../support/interop/signing_cases.ts";
 import { makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
-import { startInstance } from "../support/interop/instance.ts";
 import { assertLints, certificateBlocks, zlintErrors } from "../support/interop/zlint.ts";
 
 /**
@@ -168,20 +166,6 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   const leaf = WELCOME.filter(({ signerName }) => signerName === SERVING);
   const issued = await sign(folder, leaf, "--data-dir", "narrow");
   await assertLints(folder, new Map([...await caFiles(folder, "narrow/pki/ca.crt"), ...issued]));
-});
-
-test("zlint finds no error in anything that up and bootstrap write", async () => {
-  await using instance = await startInstance({ args: ["--auto-approve"] });
-  const finished = await instance.tlsboot(
-    ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
-    ...["--cert-dir", "n1/pki", "--hostname-override", "n1"],
-  );
-  assert.equal(finished.code, 0, finished.stderr);
-  const blocks = [...await findPemBlocks(instance.dataDir), ...await findPemBlocks(instance.folder.join("n1"))];
-  const certificates = blocks.filter(({ label }) => label === "CERTIFICATE");
-  const named = new Map(certificates.map(({ path, pem }, index) => [`${index} ${path}`, pem]));
-  assert.ok(named.size >= 5, [...named.keys()].join(", "));
-  await assertLints(instance.folder, named);
 });
 
 test("zlint finds in certificates for odd requests only faults that kube-controller-manager's have too", async () => {
