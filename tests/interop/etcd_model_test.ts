@@ -1,7 +1,6 @@
 /** The etcd of the simulation answers as a real one does: the same random calls to both, over the same client. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { createSecureContext } from "node:tls";
 import { afterReal } from "../../server/storage/etcd/after.ts";
@@ -164,12 +163,17 @@ test("the simulated etcd answers 1,500 random calls as a real one does, and its 
       // A watch that begins at the compacted revision itself may miss a deletion there, and no one starts one.
       if (start === model.store.view.compacted) continue;
       for (const side of sides) side.watch(start);
-      // A watch of the past is established against what is compacted later, which is a race in both.
-      await eventually("both watches to begin", async () => {
-        const [one, other] = sides.map(({ seen }) => seen.at(-1)!);
-        return one!.length > 0 && other!.length > 0 ? true : undefined;
+      // What is compacted while a watch reads the past is a race in both: both must have come to the next change.
+      const key = `/r/watch-${index}`;
+      const isOfPast = start <= revision;
+      if (isOfPast) {
+        await transact(() => encodeTransaction([{ key, guard: { modRevision: 0 }, value: Buffer.from("here") }]));
+      }
+      const hasBegun = (line: string | undefined): boolean =>
+        line !== undefined && (!isOfPast || line.startsWith("canceled") || line.includes(key));
+      await eventually("both watches to begin", () => {
+        return Promise.resolve(sides.every(({ seen }) => hasBegun(seen.at(-1)!.at(-1))) || undefined);
       });
-      await sleep(start <= revision ? 250 : 0);
     }
   }
   const last = KEYS[0]!;
