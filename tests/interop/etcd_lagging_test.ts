@@ -144,19 +144,12 @@ test("a member that is late again and again: reads are never older than acknowle
     return await readWhile(await createApiClient(instance, "admin-token"), counter, stop.signal);
   });
   await watchTold(bound.kubectl, 200, async () => {
-    const pausing = (async () => {
-      while (counter.acknowledged < 200) {
-        for (const [signal, milliseconds] of [["SIGSTOP", 400], ["SIGCONT", 200]] as const) {
-          member.signal(signal);
-          await new Promise((resolve) => setTimeout(resolve, milliseconds));
-        }
-      }
-    })();
-    while (counter.acknowledged < 200) {
-      await counter.next();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let behind = 20; behind <= 200; behind += 20) {
+      member.signal("SIGSTOP");
+      await countTo(counter, behind - 5);
+      member.signal("SIGCONT");
+      await countTo(counter, behind);
     }
-    await pausing;
   });
   stop.abort();
   for (const codes of await Promise.all(asking)) {

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { readDataFiles } from "../../cli/commands/backup/files.ts";
 import { writeBackup } from "../../cli/commands/backup/write_backup.ts";
@@ -11,6 +10,7 @@ import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -20,20 +20,6 @@ let folder: TempFolder;
 let etcd: Etcd;
 let seal: readonly string[];
 let open: readonly string[];
-
-before(async () => {
-  folder = await createTempFolder();
-  etcd = await startEtcd();
-  const identity = await generateX25519Identity();
-  await writeFile(folder.join("key.txt"), `${identity}\n`, { mode: 0o600 });
-  seal = ["--recipient", await identityToRecipient(identity)];
-  open = ["--identity", folder.join("key.txt")];
-});
-
-after(async () => {
-  await etcd?.[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
 
 /** A backup of so many objects, and the data directory that it is of. */
 async function makeBackup(name: string, count: number): Promise<string> {
@@ -84,36 +70,6 @@ async function serveIsRefused(prefix: string): Promise<void> {
   await refused(args, /a restore of the backup of \S+ is not finished\n.*hint: .*run the same command again/);
 }
 
-test("a restore that is killed looks like no instance, and the same command finishes it", async () => {
-  const count = 3_000;
-  const backup = await makeBackup("many", count);
-  let hits = 0;
-  for (const [index, afterMs] of [0, 30, 100, 250, 600, 1_000].entries()) {
-    const [prefix, root] = [`killed-${index}`, `killed-${index}`];
-    const command = restore(backup, prefix, root);
-    {
-      await using running = startTlsboot(command);
-      while ((await keysBelow(prefix)).length === 0 && !running.hasEnded()) await delay(1);
-      await delay(afterMs);
-      running.kill("SIGKILL");
-      await running.finished();
-    }
-    if ((await keysBelow(prefix)).includes(MARKER)) {
-      hits++;
-      await serveIsRefused(prefix);
-      await refused(
-        ["backup", folder.join("half.backup"), "--data-dir", folder.join("visitor"), ...flags(prefix), ...seal],
-        /a restore of the backup of \S+ is not finished/,
-      );
-      await must(command);
-    } else await refused(command, /something is below "\S+" in etcd already/);
-    assert.equal((await keysBelow(prefix)).length, count);
-    assert.deepEqual((await readdir(folder.join(root))).sort(), ["etcd.yaml", "format"]);
-    assert.ok(!existsSync(folder.join(`${root}.restoring`)));
-  }
-  assert.ok(hits >= 2, `${hits} restores were killed before their end`);
-});
-
 /** Restores the state of a restore that died before its last step: prefix and folder have the same name. */
 async function putMarkerBack(name: string): Promise<void> {
   const [, digest = ""] = /^backup: "(\w+)"$/m.exec(await readFile(folder.join(`${name}/etcd.yaml`), "utf8")) ?? [];
@@ -125,146 +81,197 @@ async function putMarkerBack(name: string): Promise<void> {
   await etcd.members[0]!.put(`/${name}/${MARKER}`, JSON.stringify(marker));
 }
 
-test("a restore that died with only the marker remaining resumes without force, another backup does not", async () => {
-  const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
-  const command = restore(backup, "last", "last");
-  await must(command);
-  await putMarkerBack("last");
-  await serveIsRefused("last");
-  await refused(restore(other, "last", "elsewhere"), /a restore of the backup of then is not finished\n.*that backup/);
-  await must(command);
-  assert.equal((await keysBelow("last")).length, 5);
-  assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
-  await putMarkerBack("last");
-  const { stdout } = await must([...command, "--force", "--force-etcd"]);
-  assert.doesNotMatch(stdout, /what was/, "it has put aside what it has restored itself");
-  assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
-});
+describe("restores into an etcd", () => {
+  before(async () => {
+    folder = await createTempFolder();
+    etcd = await startEtcd();
+    const identity = await generateX25519Identity();
+    await writeFile(folder.join("key.txt"), `${identity}\n`, { mode: 0o600 });
+    seal = ["--recipient", await identityToRecipient(identity)];
+    open = ["--identity", folder.join("key.txt")];
+  });
 
-test("a restore that another program writes into ends, and --force-etcd puts aside all existing keys", async () => {
-  const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
-  await must(command);
-  await putMarkerBack("spoiled");
-  // Empty, which is nothing that the backup has either.
-  await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
-  await refused(command, /"\/registry\/pods\/default\/strange" is not what the backup has\n.*with --force-etcd/);
-  await serveIsRefused("spoiled");
-  await refused(
-    command,
-    /below "\/spoiled" in etcd another program wrote while the backup of \S+ was restored\n.*--force-etcd/,
-  );
-  await refused([...command, "--force"], /another program wrote/);
-  await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
-  const { stdout } = await must([...command, "--force", "--force-etcd"]);
-  const [, aside = ""] = /what was in etcd before is there below \/(\S+)\/\n/.exec(stdout) ?? [];
-  assert.equal((await keysBelow(aside)).length, 6);
-  assert.equal((await keysBelow("spoiled")).length, 5);
-});
+  after(async () => {
+    await etcd?.[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
 
-test("--force-etcd moves existing keys below another prefix, also after an interruption, and loses none", async () => {
-  const [first, second] = [await makeBackup("first", 40), await makeBackup("second", 3)];
-  await must(restore(first, "taken", "taken"));
-  await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
-  const before = await etcd.members[0]!.read("/taken/");
-  const isTaken = /something is below "\/taken" in etcd already\n.*--force-etcd/;
-  await refused(restore(second, "taken", "taken-2"), isTaken);
-  assert.ok(!existsSync(folder.join("taken-2")));
-  // That is for the folder, which is there.
-  await refused(restore(second, "taken", "taken", "--force"), isTaken);
-  assert.deepEqual(await etcd.members[0]!.read("/taken/"), before);
-  const { stdout } = await must(restore(second, "taken", "taken-2", "--force-etcd"));
-  const [, aside = ""] = /what was in etcd before is there below (\S+)\/\n/.exec(stdout) ?? [];
-  assert.deepEqual(
-    [...await etcd.members[0]!.read(`${aside}/`)].map(([key, value]) => [key.replace(aside, "/taken"), value]),
-    [...before],
-  );
-  assert.equal((await keysBelow("taken")).length, 3);
+  test("a restore that is killed looks like no instance, and the same command finishes it", async () => {
+    const count = 3_000;
+    const backup = await makeBackup("many", count);
+    let hits = 0;
+    for (const [index, keys] of [1, 2, 300, 1_000, 2_000, 2_900].entries()) {
+      const [prefix, root] = [`killed-${index}`, `killed-${index}`];
+      const command = restore(backup, prefix, root);
+      {
+        await using running = startTlsboot(command);
+        await eventually(
+          `${keys} keys`,
+          async () => running.hasEnded() || (await keysBelow(prefix)).length >= keys || undefined,
+        );
+        running.kill("SIGKILL");
+        await running.finished();
+      }
+      if ((await keysBelow(prefix)).includes(MARKER)) {
+        hits++;
+        await serveIsRefused(prefix);
+        await refused(
+          ["backup", folder.join("half.backup"), "--data-dir", folder.join("visitor"), ...flags(prefix), ...seal],
+          /a restore of the backup of \S+ is not finished/,
+        );
+        await must(command);
+      } else await refused(command, /something is below "\S+" in etcd already/);
+      assert.equal((await keysBelow(prefix)).length, count);
+      assert.deepEqual((await readdir(folder.join(root))).sort(), ["etcd.yaml", "format"]);
+      assert.ok(!existsSync(folder.join(`${root}.restoring`)));
+    }
+    assert.ok(hits >= 2, `${hits} restores were killed before their end`);
+  });
 
-  // This is the state after a restore that died while it moved keys aside.
-  const marker = { apiVersion: "tlsboot/v1alpha1", kind: "EtcdRestore", backup: "x", createdAt: "then" };
-  const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
-  await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
-  await serveIsRefused("taken");
-  await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: continue with --force-etcd/);
-  await must(restore(first, "taken", "taken-3", "--force-etcd"));
-  assert.equal((await keysBelow("taken.replaced-then")).length, 3);
-  assert.equal((await keysBelow("taken")).length, 40);
-});
+  test("a restore that died with only the marker remaining resumes without force, another backup does not", async () => {
+    const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
+    const command = restore(backup, "last", "last");
+    await must(command);
+    await putMarkerBack("last");
+    await serveIsRefused("last");
+    await refused(
+      restore(other, "last", "elsewhere"),
+      /a restore of the backup of then is not finished\n.*that backup/,
+    );
+    await must(command);
+    assert.equal((await keysBelow("last")).length, 5);
+    assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
+    await putMarkerBack("last");
+    const { stdout } = await must([...command, "--force", "--force-etcd"]);
+    assert.doesNotMatch(stdout, /what was/, "it has put aside what it has restored itself");
+    assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
+  });
 
-test("a backup reports the parts of an etcd that are not in it, and holds nothing that it cannot read", async () => {
-  await must(restore(await makeBackup("reported", 3), "reported", "reported"));
-  const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("reported"), ...flags("reported")]];
-  const backup = ["backup", folder.join("reported-2.backup"), ...instance, ...seal];
-  await member.put("/reported/pods/default/a", "x");
-  await member.put("/reported/example.com/widgets/b", "{}");
-  const strange = { kind: "ConfigMap", apiVersion: "v1", metadata: { name: "odd", namespace: "default" }, news: 1 };
-  await member.put("/reported/configmaps/default/odd", JSON.stringify(strange));
-  const { stdout, stderr } = await must(backup);
-  assert.match(stdout, /: 4 objects of etcd at revision \d+ and 1 files, /);
-  assert.match(stderr, /warning: not in it, .*: example\.com\/widgets \(1\), pods \(1\)\n/);
-  assert.match(
-    stderr,
-    /warning: in it without the fields that tlsboot does not know, if they have any: configmaps \(1\)\n/,
-  );
-  await member.put("/reported/secrets/default/sealed", "k8s:enc:aescbc:v1:key1:...");
-  await refused(
-    [...backup, "--force"],
-    /"\/registry\/secrets\/default\/sealed" in etcd: .* encrypted .*\n.*snapshot save/,
-  );
-  await refused(
-    ["backup", folder.join("z"), ...instance.slice(0, 2), ...flags("empty"), ...seal],
-    /its objects are below/,
-  );
-  const elsewhere = ["--data-dir", folder.join("visitor"), ...flags("empty"), ...seal];
-  await refused(["backup", folder.join("z"), ...elsewhere], /no object is below "\/empty" in etcd/);
-  await refused(
-    ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("reported"), ...seal],
-    /it is not a data directory of a server/,
-  );
-});
+  test("a restore that another program writes into ends, and --force-etcd puts aside all existing keys", async () => {
+    const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
+    await must(command);
+    await putMarkerBack("spoiled");
+    // Empty, which is nothing that the backup has either.
+    await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
+    await refused(command, /"\/registry\/pods\/default\/strange" is not what the backup has\n.*with --force-etcd/);
+    await serveIsRefused("spoiled");
+    await refused(
+      command,
+      /below "\/spoiled" in etcd another program wrote while the backup of \S+ was restored\n.*--force-etcd/,
+    );
+    await refused([...command, "--force"], /another program wrote/);
+    await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
+    const { stdout } = await must([...command, "--force", "--force-etcd"]);
+    const [, aside = ""] = /what was in etcd before is there below \/(\S+)\/\n/.exec(stdout) ?? [];
+    assert.equal((await keysBelow(aside)).length, 6);
+    assert.equal((await keysBelow("spoiled")).length, 5);
+  });
 
-test("--force-etcd puts nothing aside that another program uses", async () => {
-  const backup = await makeBackup("busy", 3);
-  await using instance = await spawnInstance(folder, flags("busy"));
-  await refused(
-    restore(backup, "busy", "busy", "--force-etcd"),
-    /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
-  );
-  await instance.end("SIGTERM");
-  await must(restore(backup, "busy", "busy", "--force-etcd"));
-});
+  test("--force-etcd moves existing keys below another prefix, also after an interruption, and loses none", async () => {
+    const [first, second] = [await makeBackup("first", 40), await makeBackup("second", 3)];
+    await must(restore(first, "taken", "taken"));
+    await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
+    const before = await etcd.members[0]!.read("/taken/");
+    const isTaken = /something is below "\/taken" in etcd already\n.*--force-etcd/;
+    await refused(restore(second, "taken", "taken-2"), isTaken);
+    assert.ok(!existsSync(folder.join("taken-2")));
+    // That is for the folder, which is there.
+    await refused(restore(second, "taken", "taken", "--force"), isTaken);
+    assert.deepEqual(await etcd.members[0]!.read("/taken/"), before);
+    const { stdout } = await must(restore(second, "taken", "taken-2", "--force-etcd"));
+    const [, aside = ""] = /what was in etcd before is there below (\S+)\/\n/.exec(stdout) ?? [];
+    assert.deepEqual(
+      [...await etcd.members[0]!.read(`${aside}/`)].map(([key, value]) => [key.replace(aside, "/taken"), value]),
+      [...before],
+    );
+    assert.equal((await keysBelow("taken")).length, 3);
 
-test("a backup pairs no folder with the objects of another instance", async () => {
-  await using home = await createTempFolder();
-  await using instance = await spawnInstance(home, flags("paired"));
-  await instance.end("SIGTERM");
-  const foreign = home.join("foreign");
-  await must(["ca", "init", "--data-dir", foreign]);
-  const back = (
-    name: string,
-    root: string,
-    prefix: string,
-  ) => ["backup", home.join(name), "--data-dir", root, ...flags(prefix), ...seal];
-  await refused(
-    back("no", foreign, "paired"),
-    /the objects in etcd are of an instance with another CA\n.*hint: name the folder/,
-  );
-  await must(back("own", home.join("data"), "paired"));
-  // Without a record of the owner there is nothing to compare.
-  await must(restore(await makeBackup("unowned", 3), "unowned", "unowned"));
-  await must(back("any", foreign, "unowned"));
-});
+    // This is the state after a restore that died while it moved keys aside.
+    const marker = { apiVersion: "tlsboot/v1alpha1", kind: "EtcdRestore", backup: "x", createdAt: "then" };
+    const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
+    await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
+    await serveIsRefused("taken");
+    await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: continue with --force-etcd/);
+    await must(restore(first, "taken", "taken-3", "--force-etcd"));
+    assert.equal((await keysBelow("taken.replaced-then")).length, 3);
+    assert.equal((await keysBelow("taken")).length, 40);
+  });
 
-test("a prefix of / is all of an etcd, as for kube-apiserver, and keys put aside are not below it", async () => {
-  await using whole = await startEtcd();
-  const member = whole.members[0]!;
-  const into = (backup: string, root: string, ...more: readonly string[]) =>
-    ["restore", backup, "--data-dir", folder.join(root), "--etcd-servers", member.url, "--etcd-prefix", "/"]
-      .concat(open, more);
-  await must(into(await makeBackup("whole", 3), "whole"));
-  assert.deepEqual([...(await member.read("/")).keys()], [0, 1, 2].map((n) => `/configmaps/default/whole-${n}`));
-  const { stdout } = await must(into(await makeBackup("next", 1), "next", "--force-etcd"));
-  const [, aside = ""] = /what was in etcd before is there below (replaced-\S+)\/\n/.exec(stdout) ?? [];
-  assert.deepEqual([...(await member.read("/")).keys()], ["/configmaps/default/next-0"]);
-  assert.equal((await member.read(`${aside}/configmaps/`)).size, 3);
+  test("a backup reports the parts of an etcd that are not in it, and holds nothing that it cannot read", async () => {
+    await must(restore(await makeBackup("reported", 3), "reported", "reported"));
+    const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("reported"), ...flags("reported")]];
+    const backup = ["backup", folder.join("reported-2.backup"), ...instance, ...seal];
+    await member.put("/reported/pods/default/a", "x");
+    await member.put("/reported/example.com/widgets/b", "{}");
+    const strange = { kind: "ConfigMap", apiVersion: "v1", metadata: { name: "odd", namespace: "default" }, news: 1 };
+    await member.put("/reported/configmaps/default/odd", JSON.stringify(strange));
+    const { stdout, stderr } = await must(backup);
+    assert.match(stdout, /: 4 objects of etcd at revision \d+ and 1 files, /);
+    assert.match(stderr, /warning: not in it, .*: example\.com\/widgets \(1\), pods \(1\)\n/);
+    assert.match(
+      stderr,
+      /warning: in it without the fields that tlsboot does not know, if they have any: configmaps \(1\)\n/,
+    );
+    await member.put("/reported/secrets/default/sealed", "k8s:enc:aescbc:v1:key1:...");
+    await refused(
+      [...backup, "--force"],
+      /"\/registry\/secrets\/default\/sealed" in etcd: .* encrypted .*\n.*snapshot save/,
+    );
+    await refused(
+      ["backup", folder.join("z"), ...instance.slice(0, 2), ...flags("empty"), ...seal],
+      /its objects are below/,
+    );
+    const elsewhere = ["--data-dir", folder.join("visitor"), ...flags("empty"), ...seal];
+    await refused(["backup", folder.join("z"), ...elsewhere], /no object is below "\/empty" in etcd/);
+    await refused(
+      ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("reported"), ...seal],
+      /it is not a data directory of a server/,
+    );
+  });
+
+  test("--force-etcd puts nothing aside that another program uses", async () => {
+    const backup = await makeBackup("busy", 3);
+    await using instance = await startInstanceProcess(folder, flags("busy"));
+    await refused(
+      restore(backup, "busy", "busy", "--force-etcd"),
+      /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
+    );
+    await instance.end("SIGTERM");
+    await must(restore(backup, "busy", "busy", "--force-etcd"));
+  });
+
+  test("a backup pairs no folder with the objects of another instance", async () => {
+    await using home = await createTempFolder();
+    await using instance = await startInstanceProcess(home, flags("paired"));
+    await instance.end("SIGTERM");
+    const foreign = home.join("foreign");
+    await must(["ca", "init", "--data-dir", foreign]);
+    const back = (
+      name: string,
+      root: string,
+      prefix: string,
+    ) => ["backup", home.join(name), "--data-dir", root, ...flags(prefix), ...seal];
+    await refused(
+      back("no", foreign, "paired"),
+      /the objects in etcd are of an instance with another CA\n.*hint: name the folder/,
+    );
+    await must(back("own", home.join("data"), "paired"));
+    // Without a record of the owner there is nothing to compare.
+    await must(restore(await makeBackup("unowned", 3), "unowned", "unowned"));
+    await must(back("any", foreign, "unowned"));
+  });
+
+  test("a prefix of / is all of an etcd, as for kube-apiserver, and keys put aside are not below it", async () => {
+    await using whole = await startEtcd();
+    const member = whole.members[0]!;
+    const into = (backup: string, root: string, ...more: readonly string[]) =>
+      ["restore", backup, "--data-dir", folder.join(root), "--etcd-servers", member.url, "--etcd-prefix", "/"]
+        .concat(open, more);
+    await must(into(await makeBackup("whole", 3), "whole"));
+    assert.deepEqual([...(await member.read("/")).keys()], [0, 1, 2].map((n) => `/configmaps/default/whole-${n}`));
+    const { stdout } = await must(into(await makeBackup("next", 1), "next", "--force-etcd"));
+    const [, aside = ""] = /what was in etcd before is there below (replaced-\S+)\/\n/.exec(stdout) ?? [];
+    assert.deepEqual([...(await member.read("/")).keys()], ["/configmaps/default/next-0"]);
+    assert.equal((await member.read(`${aside}/configmaps/`)).size, 3);
+  });
 });
