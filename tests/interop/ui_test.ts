@@ -1,13 +1,21 @@
 /** `tlsboot ui` in front of `tlsboot up`, in Chromium: each flow, each page in light and dark, and its pictures. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import type { Page } from "puppeteer-core";
 import { UI_PAGES } from "../../cli/ui/pages/mod.ts";
 import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
+import type { Running } from "../support/child.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
-import { AUDIT_POLICY, readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
+import {
+  AUDIT_POLICY,
+  readMain,
+  startWorld,
+  testFlow,
+  testRequestFlows,
+  type UiWorld,
+} from "../support/interop/ui_flows.ts";
 import { follow, HANDS } from "../support/interop/ui.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -26,13 +34,14 @@ describe("ui at up", () => {
   });
   after(() => stack.disposeAsync());
 
+  const flow = testFlow.bind(undefined, () => world);
+
   for (const hands of HANDS) {
     const node = hands === HANDS[0] ? "web-01" : "web-02";
 
-    test(`by ${hands.name}: a machine joins, and its certificate is revoked and taken back`, async () => {
-      const { ui, alice: { page } } = world;
+    flow(`by ${hands.name}: a machine joins, and its certificate is revoked and taken back`, async ({ ui }, page) => {
       await page.goto(`${ui.origin}/requests?q=${node}`);
-      await using joining = startJoin(instance, node);
+      await using joining = await startJoin(instance, node);
       const request = `main a::-p-text(node-csr-)`;
       await page.waitForSelector(request);
       await follow(page, hands.press(page, request));
@@ -58,18 +67,17 @@ describe("ui at up", () => {
       );
 
       await page.goto(`${ui.origin}/revocations`);
-      await follow(page, hands.press(page, `main a[href^="/revocations/"]`));
+      await follow(page, hands.press(page, `main a[href^="/revocations/"]::-p-text(${serial})`));
       await follow(page, hands.press(page, `main form [type=submit]`));
       assert.match(await readMain(page), /no longer revoked/);
       assert.doesNotMatch(await status(), /in repair/);
     });
   }
 
-  test("pictures of the pages are taken for the documents", async () => {
-    const { ui, cluster, alice: { page } } = world;
+  flow("pictures of the pages are taken for the documents", async ({ ui, cluster }, page) => {
     await cluster.kubectl.given({ stdin: await csrManifest("jane") }).run("create", "-f", "-");
     await submitAs(instance.adminKubeconfig, await servingRequest("web-01"), new AbortController().signal);
-    await using _waiting = startJoin(instance, "nas");
+    await using _waiting = await startJoin(instance, "nas");
     await page.goto(`${ui.origin}/requests?q=node+nas`);
     await page.waitForSelector("main tbody a");
     const request = await page.$eval("main tbody a", (link) => link.getAttribute("href") as string);
@@ -89,17 +97,19 @@ describe("ui at up", () => {
 
   testRequestFlows(() => world);
 
-  test("every page is accessible and fits, in light and dark, on a telephone and on a large screen", async () => {
-    const { ui, alice: { page, requests, problems } } = world;
-    await instance.tlsboot(
-      "revoke",
-      "user/mallory",
-      "--data-dir",
-      instance.dataDir,
-      "--reason",
-      "keyCompromise",
-      "--yes",
-    );
+  flow("every page is accessible and fits, in light and dark, on a telephone and on a large screen", async (
+    { ui, alice: { requests, problems } },
+    page,
+  ) => {
+    // Something to show on each of them.
+    const data = ["--data-dir", instance.dataDir];
+    await instance.kubectl.given({ stdin: await csrManifest("june") }).run("create", "-f", "-");
+    await using joining = await startJoin(instance, "db-01");
+    const approved = await instance.tlsboot("approve", "db-01", ...data);
+    assert.equal(approved.code, 0, approved.stderr);
+    assert.equal((await joining.finished()).code, 0, joining.stderr());
+    const revoked = await instance.tlsboot("revoke", "user/mallory", ...data, "--reason", "keyCompromise", "--yes");
+    assert.equal(revoked.code, 0, revoked.stderr);
     const paths = await findPaths(page, ui.origin);
     problems.length = 0;
     for (const path of paths) {
@@ -118,12 +128,17 @@ describe("ui at up", () => {
   });
 });
 
-/** Starts the bootstrap of a machine, which waits for its approval. */
-function startJoin({ folder, bootstrapKubeconfig, startTlsboot }: RunningInstance, node: string) {
-  return startTlsboot(
+/** Starts the bootstrap of a machine; returns when it waits for its approval. */
+async function startJoin(
+  { folder, bootstrapKubeconfig, startTlsboot }: RunningInstance,
+  node: string,
+): Promise<Running> {
+  const running = startTlsboot(
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--hostname-override", node],
     ...["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")],
   );
+  await running.waitFor(/waiting for approval/);
+  return running;
 }
 
 /** Finds an address for every page: those of the navigation, and the first link to each other one. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import puppeteer, { type Browser, type BrowserContext, type Page } from "puppeteer-core";
 import { ROOT } from "./child.ts";
 import { createTempFolder } from "./temp.ts";
 
@@ -44,6 +44,8 @@ export interface TestBrowser extends AsyncDisposable {
   readonly browser: Browser;
   /** Opens a page with cookies and storage of its own, as if another person had started the browser. */
   openPage(options?: PageOptions): Promise<WatchedPage>;
+  /** Opens another page with the cookies of one, and adds its problems and requests to those of that page. */
+  openTab(watched: WatchedPage): Promise<Page>;
 }
 
 /**
@@ -74,22 +76,24 @@ export async function startBrowser({ hosts = {}, home }: BrowserOptions = {}): P
   const owned = stack.move();
   return {
     browser,
-    openPage: (options = {}) => openPage(browser, options),
+    async openPage(options = {}) {
+      const watched = { problems: [], requests: [] };
+      return { page: await openPage(await browser.createBrowserContext(), watched, options), ...watched };
+    },
+    openTab: (watched) => openPage(watched.page.browserContext(), watched, {}),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
 async function openPage(
-  browser: Browser,
+  context: BrowserContext,
+  { problems, requests }: Omit<WatchedPage, "page">,
   { width = 1280, height = 800, colorScheme = "light", javascript = true }: PageOptions,
-): Promise<WatchedPage> {
-  const context = await browser.createBrowserContext();
+): Promise<Page> {
   const page = await context.newPage();
   await page.setViewport({ width, height });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: colorScheme }]);
   await page.setJavaScriptEnabled(javascript);
-  const problems: string[] = [];
-  const requests: string[] = [];
   page.on("console", (message) => {
     if (["error", "warn", "issue", "assert"].includes(message.type())) {
       problems.push(`${message.type()}: ${message.text()} (${message.location().url ?? page.url()})`);
@@ -97,7 +101,7 @@ async function openPage(
   });
   page.on("pageerror", (error) => problems.push(`uncaught: ${String(error)}`));
   page.on("request", (request) => requests.push(request.url()));
-  return { page, problems, requests };
+  return page;
 }
 
 /** Larger pictures would make every clone of the repository slower. */

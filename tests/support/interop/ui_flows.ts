@@ -79,14 +79,44 @@ async function waitForText(page: Page, selector: string, text: string): Promise<
   });
 }
 
+/** Declares a test of a flow, with a page of its own on which alice is signed in. */
+export function testFlow(
+  getWorld: () => UiWorld,
+  name: string,
+  run: (world: UiWorld, page: Page) => Promise<void>,
+): void {
+  test(name, async () => {
+    const world = getWorld();
+    const page = await world.browser.openTab(world.alice);
+    try {
+      await run(world, page);
+    } finally {
+      await page.close();
+    }
+  });
+}
+
+/** Waits until the audit log has a write as alice's, from this program. */
+async function assertAudited({ auditLog }: UiWorld, write: string): Promise<void> {
+  await eventually(`alice ${write}`, async () => {
+    const events = (await readFile(auditLog, "utf8")).trim().split("\n").map((line) => JSON.parse(line));
+    return events.some(({ stage, verb, objectRef, user, userAgent }) =>
+      stage === "ResponseComplete" && /^tlsboot/.test(userAgent) && user.username === "alice" &&
+      `${verb === "patch" ? "update" : verb} ${objectRef?.name} ${objectRef?.subresource ?? ""}`.trim() === write
+    ) || undefined;
+  });
+}
+
 /** Declares the tests of the flows; the world is there when they run. */
 export function testRequestFlows(getWorld: () => UiWorld): void {
-  test("a new request appears on the open page, and what is typed and has the focus stays", async () => {
-    const { ui, alice: { page } } = getWorld();
+  const flow = testFlow.bind(undefined, getWorld);
+
+  flow("a new request appears on the open page, and what is typed and has the focus stays", async (world, page) => {
+    const { ui } = world;
     await page.goto(`${ui.origin}/requests`);
     await page.evaluate("globalThis.isSamePage = true");
     await page.type("#q", "half a wo");
-    await ask(getWorld(), "anna");
+    await ask(world, "anna");
     await page.waitForSelector(link("anna"));
     assert.equal(await page.evaluate("globalThis.isSamePage"), true);
     assert.equal(await page.evaluate("document.activeElement.value"), "half a wo");
@@ -95,10 +125,10 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
   for (const hands of HANDS) {
     const suffix = hands === HANDS[0] ? "mouse" : "keyboard";
 
-    test(`by ${hands.name}: a request is approved, and its page shows that it is issued`, async () => {
-      const { ui, cluster, alice: { page } } = getWorld();
+    flow(`by ${hands.name}: a request is approved, and its page shows that it is issued`, async (world, page) => {
+      const { ui, cluster } = world;
       const name = `bert-${suffix}`;
-      await ask(getWorld(), name);
+      await ask(world, name);
       await page.goto(`${ui.origin}/requests?q=bert`);
       await follow(page, hands.press(page, link(name)));
       assert.match(await readMain(page), new RegExp(`user ${name}[^]*digital signature`));
@@ -107,13 +137,14 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       await waitForText(page, ".state", "issued");
       assert.match(await cluster.kubectl.run("get", "csr", name), /Approved,Issued\n$/);
       assert.equal(await page.$(button("Approve")), null, "what is decided is not asked again");
+      await assertAudited(world, `update ${name} approval`);
     });
 
-    test(`by ${hands.name}: a request is denied with a reason, which stays text`, async () => {
-      const { ui, cluster, alice: { page } } = getWorld();
+    flow(`by ${hands.name}: a request is denied with a reason, which stays text`, async (world, page) => {
+      const { ui, cluster } = world;
       const name = `carl-${suffix}`;
       const reason = `<b>not</b> "known" & 'here'`;
-      await ask(getWorld(), name);
+      await ask(world, name);
       await page.goto(`${ui.origin}/requests/${name}`);
       await hands.fill(page, "#reason", reason);
       await follow(page, hands.press(page, button("Deny")));
@@ -123,38 +154,49 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       const template = "--output=jsonpath={.status.conditions[0].type} {.status.conditions[0].message}";
       const condition = await cluster.kubectl.run("get", "csr", name, template);
       assert.equal(condition, `Denied ${reason} (denied by user "alice" with tlsboot ui)`);
+      await assertAudited(world, `update ${name} approval`);
     });
 
-    test(`by ${hands.name}: of many requests those of an expected list are approved, after they were shown`, async () => {
-      const { ui, cluster, alice: { page } } = getWorld();
-      const names = ["n1", "n2", "n3"].map((name) => `${name}-${suffix}`);
-      for (const name of names) await submitFirstRequest(cluster.adminKubeconfig, `csr-${name}`, name, quiet);
-      await page.goto(`${ui.origin}/requests`);
-      await follow(page, hands.press(page, link("Approve the requests of expected machines")));
-      await hands.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);
-      await follow(page, hands.press(page, button("Show what would be approved")));
-      assert.match(await readMain(page), new RegExp(`${names[0]}[^]*${names[1]}[^]*n4-${suffix}[^]*has not asked yet`));
-      await follow(page, hands.press(page, button("Approve 2 requests")));
-      assert.match(await readMain(page), /2 requests are approved/);
-      const state = async (name: string | undefined) => await cluster.kubectl.run("get", "csr", `csr-${name}`);
-      assert.match(await state(names[0]), /Approved/);
-      assert.match(await state(names[1]), /Approved/);
-      assert.match(await state(names[2]), /Pending/);
-    });
+    flow(
+      `by ${hands.name}: of many requests those of an expected list are approved, after they were shown`,
+      async (world, page) => {
+        const { ui, cluster } = world;
+        const names = ["n1", "n2", "n3"].map((name) => `${name}-${suffix}`);
+        for (const name of names) await submitFirstRequest(cluster.adminKubeconfig, `csr-${name}`, name, quiet);
+        await page.goto(`${ui.origin}/requests`);
+        await follow(page, hands.press(page, link("Approve the requests of expected machines")));
+        await hands.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);
+        await follow(page, hands.press(page, button("Show what would be approved")));
+        assert.match(
+          await readMain(page),
+          new RegExp(`${names[0]}[^]*${names[1]}[^]*n4-${suffix}[^]*has not asked yet`),
+        );
+        await follow(page, hands.press(page, button("Approve 2 requests")));
+        assert.match(await readMain(page), /2 requests are approved/);
+        const state = async (name: string | undefined) => await cluster.kubectl.run("get", "csr", `csr-${name}`);
+        assert.match(await state(names[0]), /Approved/);
+        assert.match(await state(names[1]), /Approved/);
+        assert.match(await state(names[2]), /Pending/);
+        for (const name of names.slice(0, 2)) await assertAudited(world, `update csr-${name} approval`);
+      },
+    );
 
-    test(`by ${hands.name}: the list is filtered by state and words`, async () => {
-      const { ui, alice: { page } } = getWorld();
+    flow(`by ${hands.name}: the list is filtered by state and words`, async (world, page) => {
+      const { ui, cluster } = world;
+      const name = `gert-${suffix}`;
+      for (const one of [name, `${name}-pending`]) await ask(world, one);
+      await cluster.kubectl.run("certificate", "deny", name);
       await page.goto(`${ui.origin}/requests`);
       await page.select("#state", "denied");
-      await hands.fill(page, "#q", suffix);
+      await hands.fill(page, "#q", name);
       await follow(page, hands.press(page, button("Show")));
       const rows = await page.$$eval("tbody tr", (all) => all.map((one) => one.innerText as string));
       assert.equal(rows.length, 1, rows.join("\n"));
-      assert.match(rows[0] ?? "", new RegExp(`denied[^]*carl-${suffix}`));
+      assert.match(rows[0] ?? "", new RegExp(`denied[^]*${name}`));
     });
 
-    test(`by ${hands.name}: a token is deleted, whose secret no page shows`, async () => {
-      const { ui, cluster: { kubectl }, alice: { page } } = getWorld();
+    flow(`by ${hands.name}: a token is deleted, whose secret no page shows`, async (world, page) => {
+      const { ui, cluster: { kubectl } } = world;
       const id = suffix.slice(0, 5).padStart(6, "0");
       const secret = {
         apiVersion: "v1",
@@ -171,14 +213,16 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       assert.match(await readMain(page), new RegExp(`Token ${id} is deleted`));
       const found = await kubectl.try("get", "secret", "-n", "kube-system", `bootstrap-token-${id}`);
       assert.match(found.stderr, /not found/);
+      await assertAudited(world, `delete bootstrap-token-${id}`);
     });
   }
 
-  test("without JavaScript a request is approved too, and one that was decided meanwhile is not", async () => {
-    const { ui, cluster, alice: { page } } = getWorld();
-    await page.setJavaScriptEnabled(false);
-    try {
-      for (const name of ["dora", "emil"]) await ask(getWorld(), name);
+  flow(
+    "without JavaScript a request is approved too, and one that was decided meanwhile is not",
+    async (world, page) => {
+      const { ui, cluster } = world;
+      await page.setJavaScriptEnabled(false);
+      for (const name of ["dora", "emil"]) await ask(world, name);
       await page.goto(`${ui.origin}/requests/dora`);
       await follow(page, HANDS[0]!.press(page, button("Approve")));
       assert.match(await cluster.kubectl.run("get", "csr", "dora"), /Approved/);
@@ -187,10 +231,8 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       await follow(page, HANDS[0]!.press(page, button("Approve")));
       assert.match(await readMain(page), /emil[^]*(?:changed|denied)/);
       assert.doesNotMatch(await cluster.kubectl.run("get", "csr", "emil"), /Approved/);
-    } finally {
-      await page.setJavaScriptEnabled(true);
-    }
-  });
+    },
+  );
 
   test("a person without rights sees what is missing, and cannot approve", async () => {
     const { cluster, browser } = getWorld();
@@ -215,33 +257,6 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       const shown = await page.goto(ui.origin + path);
       assert.equal(shown?.status(), 200, path);
       assert.match(await readMain(page), /Not shown: /, path);
-    }
-  });
-
-  test("each write is in the audit log as alice's, from this program", async () => {
-    const written = async () => {
-      const events = (await readFile(getWorld().auditLog, "utf8")).trim().split("\n").map((line) => JSON.parse(line));
-      const found = events.filter(({ stage, verb, objectRef, userAgent }) =>
-        stage === "ResponseComplete" && ["update", "patch", "delete"].includes(verb) && /^tlsboot/.test(userAgent) &&
-        ["certificatesigningrequests", "secrets"].includes(objectRef?.resource)
-      );
-      return found.map(({ user, verb, objectRef: { name, subresource = "" } }) =>
-        `${user.username} ${verb === "patch" ? "update" : verb} ${name} ${subresource}`.trim()
-      );
-    };
-    for (const suffix of ["mouse", "keyboard"]) {
-      const id = suffix.slice(0, 5).padStart(6, "0");
-      for (
-        const want of [
-          `alice update bert-${suffix} approval`,
-          `alice update carl-${suffix} approval`,
-          `alice update csr-n1-${suffix} approval`,
-          `alice update csr-n2-${suffix} approval`,
-          `alice delete bootstrap-token-${id}`,
-        ]
-      ) {
-        await eventually(want, async () => (await written()).includes(want) ? true : undefined);
-      }
     }
   });
 }
