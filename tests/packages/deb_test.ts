@@ -7,11 +7,11 @@ import { readFileSync } from "node:fs";
 import { copyFile, cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { ROOT, runProgram, start } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 
 const { version } = JSON.parse(readFileSync("deno.json", "utf8"));
@@ -22,19 +22,6 @@ const DATA = "/var/lib/tlsboot";
 
 let folder: TempFolder;
 let root: OtherRoot;
-
-before(async () => {
-  folder = await createTempFolder();
-  for (const name of ["share", "again", "mount"]) await mkdir(folder.join(name));
-  for (const name of ["share", "again"]) await copyFile(join(ROOT, "dist", PROGRAM), folder.join(name, PROGRAM));
-  await makePackage("share", 1);
-  await makePackage("share", 2);
-  root = await createOtherRoot(folder.join("mount"), folder.join("share"));
-});
-after(async () => {
-  await root?.[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
 
 function toFileName(revision: number): string {
   return `tlsboot_${version}-${revision}_${ARCHITECTURE}.deb`;
@@ -90,200 +77,6 @@ async function useServer(root: OtherRoot): Promise<string> {
   return url;
 }
 
-test("the package is the same bytes each time", async () => {
-  await makePackage("again", 1);
-  assert.deepEqual(
-    await readFile(folder.join("again", toFileName(1))),
-    await readFile(folder.join("share", toFileName(1))),
-  );
-});
-
-test("lintian has no error and no warning about it", async () => {
-  // Looking for misspelled words in the program takes half of the time and gives hints only.
-  const flags = ["--allow-root", "--dont-check-part", "binaries/spelling"];
-  const { code, stdout, stderr } = await runProgram("lintian", [...flags, folder.join("share", toFileName(1))]);
-  assert.deepEqual({ code, stdout }, { code: 0, stdout: "" }, stderr);
-});
-
-test("it installs: program, user, units, pages, completion, licences", async () => {
-  await root.run(`dpkg -i /tmp/share/${toFileName(1)}`);
-  assert.equal(await root.run("dpkg --verify tlsboot"), "");
-  assert.match(await root.run("getent passwd tlsboot"), new RegExp(`:${DATA}:/usr/sbin/nologin$`, "m"));
-  assert.equal(JSON.parse(await root.run("tlsboot version -o json")).version, version);
-  assert.match(
-    await root.run("stat -c '%U %G %a' /usr/bin/tlsboot /etc/tlsboot/up.yaml"),
-    /^root root 755\nroot root 644\n$/,
-  );
-  assert.match(await root.run("zcat /usr/share/man/man1/tlsboot-up.1.gz"), /^\.TH "TLSBOOT\\-UP" "1" "2/m);
-  assert.match(await root.run("cat /usr/share/doc/tlsboot/copyright"), /^Licence: Apache-2\.0$/m);
-  await root.run("bash -n /usr/share/bash-completion/completions/tlsboot");
-  // kubectl finds the program by the name of the link.
-  const kubectl = join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl");
-  await copyFile(kubectl, folder.join("share", "kubectl"));
-  assert.equal(JSON.parse(await root.run("/tmp/share/kubectl tlsboot version -o json")).version, version);
-});
-
-test("systemd accepts its units, and rates their exposure as low", async () => {
-  const verified = await root.attempt(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
-  assert.deepEqual(verified, { code: 0, stdout: "", stderr: "" });
-  for (const unit of UNITS.filter((name) => name.endsWith(".service"))) {
-    await root.run(`systemd-analyze security --no-pager --offline=true --threshold=15 ${unit}`);
-  }
-});
-
-test("systemd starts the server, which is ready when its unit is, and stops it", async () => {
-  await useServer(root);
-  assert.match(await root.run(`stat -c '%U %a' ${DATA}/pki/ca.key ${DATA}/tlsboot.db`), /^(tlsboot 600\n){2}$/);
-  await root.run("systemctl stop tlsboot");
-  assert.deepEqual(await show(root, "tlsboot", "ActiveState", "Result"), ["inactive", "success"]);
-});
-
-test("systemd starts a server again that crashed, and one that hangs", async () => {
-  await edit(root, "tlsboot.service", "WatchdogSec=10s", "RestartSec=100ms");
-  await startUnits(root, "tlsboot");
-  await root.run("systemctl kill --kill-whom=main --signal=KILL tlsboot");
-  await until(root, '[ "$(systemctl show -P NRestarts tlsboot)" -ge 1 ] && systemctl is-active --quiet tlsboot');
-  await root.run("systemctl kill --kill-whom=main --signal=STOP tlsboot");
-  await until(root, "journalctl -u tlsboot | grep -q 'Watchdog timeout'");
-  await until(root, "systemctl is-active --quiet tlsboot");
-  await edit(root, "tlsboot.service");
-  await startUnits(root, "tlsboot");
-  await useServer(root);
-});
-
-test("clients that connect while the server is stopped wait for it when systemd listens", async () => {
-  await root.run("systemctl stop tlsboot && systemctl start tlsboot.socket");
-  const url = await useServer(root);
-  await root.run("systemctl stop tlsboot");
-  assert.equal(await root.run(`curl --silent --show-error --insecure ${url}/readyz`), "ok");
-  await root.run("systemctl stop tlsboot.socket tlsboot");
-  await edit(root, "tlsboot.socket", "ListenStream=", "ListenStream=127.0.0.1:6444");
-  assert.notEqual((await root.attempt("systemctl start tlsboot.socket && systemctl start tlsboot")).code, 0);
-  assert.match(
-    await root.run("journalctl --no-pager -o cat -u tlsboot -n 20"),
-    /cannot listen on "127\.0\.0\.1:6443": the socket that systemd has passed listens on "127\.0\.0\.1:6444"/,
-  );
-  await root.run("systemctl stop tlsboot.socket");
-  await edit(root, "tlsboot.socket");
-  await startUnits(root, "tlsboot");
-});
-
-test("the server listens on a socket that systemd passes on Deno, too", async () => {
-  const port = await findFreePort();
-  const program = [process.execPath, "run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")];
-  const serve = ["serve", "--data-dir", folder.join("passed"), "--secure-port", String(port)];
-  await using activation = start("systemd-socket-activate", ["-l", `127.0.0.1:${port}`, ...program, ...serve]);
-  await activation.waitFor(/Listening on/);
-  const url = `https://127.0.0.1:${port}/readyz`;
-  const { stdout, stderr } = await runProgram("curl", ["--silent", "--show-error", "--insecure", url]);
-  assert.equal(stdout, "ok", `${stderr}${activation.stderr()}`);
-});
-
-test("a folder that the unit hides is refused with the setting that hides it, and used as the hint says", async () => {
-  const before = await root.run("mkdir -m 777 /home/data && date +%s");
-  const command = ["ExecStart=", "ExecStart=tlsboot up --data-dir /home/data"];
-  await edit(root, "tlsboot.service", ...command);
-  assert.notEqual((await root.attempt("systemctl restart tlsboot")).code, 0);
-  assert.deepEqual(await show(root, "tlsboot", "ActiveState", "ExecMainStatus"), ["failed", "2"]);
-  const [said] = (await root.run(`journalctl --no-pager -o cat -u tlsboot --since=@${before}`))
-    .match(/^tlsboot: error: [^]*?^tlsboot: hint: .*$/m) ?? [];
-  assert.equal(
-    said,
-    'tlsboot: error: --data-dir: tlsboot.service hides /home from its program (ProtectHome=), so it cannot use "/home/data"\n' +
-      "tlsboot: hint: choose a path elsewhere, such as one in /var/lib, or show it to the program: systemctl edit " +
-      "tlsboot.service, and there ProtectHome=tmpfs and BindPaths=/home/data below [Service]",
-  );
-  await edit(root, "tlsboot.service", "ExecStart=", "ExecStart=tlsboot up --data-dir /srv/data");
-  assert.notEqual((await root.attempt("systemctl restart tlsboot")).code, 0);
-  assert.match(
-    await root.run("journalctl --no-pager -o cat -u tlsboot -n 20"),
-    /^tlsboot: hint: .* a systemd unit makes one writable with ReadWritePaths=$/m,
-  );
-  await root.run("chown tlsboot: /home/data && chmod 700 /home/data");
-  await edit(root, "tlsboot.service", ...command, "ProtectHome=tmpfs", "BindPaths=/home/data");
-  await startUnits(root, "tlsboot");
-  await root.run("test -f /home/data/pki/ca.key");
-  await edit(root, "tlsboot.service");
-  await startUnits(root, "tlsboot");
-});
-
-test("a signer and an approver work by their units, and a machine's certificate is kept fresh by a printed one", async () => {
-  const url = await useServer(root);
-  await root.run(`
-    set -e
-    cd /etc/tlsboot
-    install -o tlsboot -g tlsboot -m 600 ${DATA}/admin.kubeconfig cluster.kubeconfig
-    ca="clusterSigningCertFile: ${DATA}/pki/ca.crt\nclusterSigningKeyFile: ${DATA}/pki/ca.key\n"
-    for role in signer approver; do
-      printf 'apiVersion: tlsboot/v1alpha1\nkind: Config\nkubeconfig: cluster.kubeconfig\n' > $role-a.yaml
-    done
-    printf "$ca" >> signer-a.yaml
-    install -m 600 ${DATA}/bootstrap.kubeconfig /etc/n1.bootstrap
-    tlsboot bootstrap --bootstrap-kubeconfig /etc/n1.bootstrap --kubeconfig /etc/kubernetes/n1.conf \\
-      --cert-dir /var/lib/n1/pki --hostname-override n1 --print-systemd-unit > /etc/systemd/system/n1.service
-    systemctl daemon-reload
-    systemctl start --no-block n1`);
-  await startUnits(root, "tlsboot-signer@a", "tlsboot-approver@a");
-  for (const role of ["signer", "approver"]) {
-    await until(root, `[ "$(systemctl show -P StatusText tlsboot-${role}@a)" = 'working for ${url}' ]`);
-  }
-  await until(root, "systemctl show -P StatusText n1 | grep -q 'waiting for approval'");
-  assert.deepEqual(await show(root, "n1", "ActiveState"), ["activating"]);
-  await root.run(`tlsboot approve n1 --data-dir ${DATA}`);
-  await until(root, "systemctl is-active --quiet n1");
-  assert.match(await root.run("cat /etc/kubernetes/n1.conf"), /client-certificate/);
-  const units = ["n1", "tlsboot-signer@a", "tlsboot-approver@a"];
-  await root.run(`systemctl stop ${units.join(" ")}`);
-  for (const unit of units) {
-    assert.deepEqual(await show(root, unit, "ActiveState", "Result"), ["inactive", "success"], unit);
-  }
-  await root.run("rm /etc/tlsboot/*-a.yaml /etc/tlsboot/cluster.kubeconfig");
-});
-
-test("a web server's certificate is kept fresh by a printed unit, which notifies the server each time", async () => {
-  await root.run("cp /etc/tlsboot/up.yaml /run/up.yaml && echo 'webDomain: [home.lan]' >> /etc/tlsboot/up.yaml");
-  await startUnits(root, "tlsboot");
-  await root.run(`
-    set -e
-    printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo >> /run/notified"\n' > /etc/systemd/system/web.service
-    tlsboot request nas.home.lan --join ${DATA}/web.kubeconfig --out /srv/nas --duration 10m --renew-before 9m58s \\
-      --exec 'systemctl start web' --print-systemd-unit > /etc/systemd/system/nas.service
-    systemctl daemon-reload`);
-  await startUnits(root, "nas");
-  assert.match((await show(root, "nas", "StatusText")).join(), /^certificate of nas\.home\.lan valid until /);
-  const notified = Number(await root.run("wc -l < /run/notified"));
-  await until(root, `[ "$(wc -l < /run/notified)" -gt ${notified} ]`);
-  await root.run(`openssl verify -CAfile ${DATA}/pki/ca.crt /srv/nas/tls.crt`);
-  await root.run("systemctl stop nas");
-  assert.deepEqual(await show(root, "nas", "ActiveState", "Result"), ["inactive", "success"]);
-  await root.run("mv /run/up.yaml /etc/tlsboot/up.yaml");
-  await startUnits(root, "tlsboot");
-});
-
-test("an upgrade restarts the running server, and keeps settings and data", async () => {
-  const before = await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`);
-  await root.run("echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml");
-  const started = await show(root, "tlsboot", "MainPID");
-  await root.run(`dpkg -i /tmp/share/${toFileName(2)}`);
-  assert.equal(await root.run("dpkg-query -W -f '${Version}' tlsboot"), `${version}-2`);
-  assert.equal(await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`), before);
-  assert.deepEqual(await show(root, "tlsboot", "ActiveState"), ["active"]);
-  assert.notDeepEqual(await show(root, "tlsboot", "MainPID"), started);
-  await useServer(root);
-  assert.match(await root.run(`cat ${DATA}/audit.log`), /"verb":"list"/);
-});
-
-test("it is removed with all but the settings, and purged with all but the instance's data", async () => {
-  await root.run("dpkg -r tlsboot");
-  assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "nothing of it runs");
-  assert.equal((await root.attempt("command -v tlsboot")).stdout, "");
-  assert.equal(await root.run("find /usr/lib/systemd /usr/share /usr/lib/sysusers.d -name '*tlsboot*'"), "");
-  await root.run("test -f /etc/tlsboot/up.yaml");
-  assert.match(await root.run("dpkg -P tlsboot"), /CA and data stay in \/var\/lib\/tlsboot/);
-  await root.run(`test ! -e /etc/tlsboot && test -f ${DATA}/pki/ca.key`);
-  assert.match(await root.run("getent passwd tlsboot"), /tlsboot/);
-});
-
 /** Types a block of the guide in a root of its own. Not every machine has `sudo`, and an editor needs a person. */
 async function typeBlock(
   index: number,
@@ -307,29 +100,238 @@ async function typeBlock(
   await check(root);
 }
 
-test("docs/guides/install.md: the file is checked and installed", async () => {
-  await copyFile(join(ROOT, "dist", "SHA256SUMS"), folder.join("share", "SHA256SUMS"));
-  await typeBlock(0, "/media/stick", async (root) => {
-    assert.equal(JSON.parse(await root.run("/usr/local/bin/tlsboot version -o json")).version, version);
-    const { code, stdout } = await root.attempt(`
+describe("the Debian package", () => {
+  before(async () => {
+    folder = await createTempFolder();
+    for (const name of ["share", "again", "mount"]) await mkdir(folder.join(name));
+    for (const name of ["share", "again"]) await copyFile(join(ROOT, "dist", PROGRAM), folder.join(name, PROGRAM));
+    await makePackage("share", 1);
+    await makePackage("share", 2);
+    root = await createOtherRoot(folder.join("mount"), folder.join("share"));
+  });
+  after(async () => {
+    await root?.[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  test("the package is the same bytes each time", async () => {
+    await makePackage("again", 1);
+    assert.deepEqual(
+      await readFile(folder.join("again", toFileName(1))),
+      await readFile(folder.join("share", toFileName(1))),
+    );
+  });
+
+  test("lintian has no error and no warning about it", async () => {
+    // Looking for misspelled words in the program takes half of the time and gives hints only.
+    const flags = ["--allow-root", "--dont-check-part", "binaries/spelling"];
+    const { code, stdout, stderr } = await runProgram("lintian", [...flags, folder.join("share", toFileName(1))]);
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: "" }, stderr);
+  });
+
+  test("it installs: program, user, units, pages, completion, licences", async () => {
+    await root.run(`dpkg -i /tmp/share/${toFileName(1)}`);
+    assert.equal(await root.run("dpkg --verify tlsboot"), "");
+    assert.match(await root.run("getent passwd tlsboot"), new RegExp(`:${DATA}:/usr/sbin/nologin$`, "m"));
+    assert.equal(JSON.parse(await root.run("tlsboot version -o json")).version, version);
+    assert.match(
+      await root.run("stat -c '%U %G %a' /usr/bin/tlsboot /etc/tlsboot/up.yaml"),
+      /^root root 755\nroot root 644\n$/,
+    );
+    assert.match(await root.run("zcat /usr/share/man/man1/tlsboot-up.1.gz"), /^\.TH "TLSBOOT\\-UP" "1" "2/m);
+    assert.match(await root.run("cat /usr/share/doc/tlsboot/copyright"), /^Licence: Apache-2\.0$/m);
+    await root.run("bash -n /usr/share/bash-completion/completions/tlsboot");
+    // kubectl finds the program by the name of the link.
+    const kubectl = join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl");
+    await copyFile(kubectl, folder.join("share", "kubectl"));
+    assert.equal(JSON.parse(await root.run("/tmp/share/kubectl tlsboot version -o json")).version, version);
+  });
+
+  test("systemd accepts its units, and rates their exposure as low", async () => {
+    const verified = await root.attempt(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
+    assert.deepEqual(verified, { code: 0, stdout: "", stderr: "" });
+    for (const unit of UNITS.filter((name) => name.endsWith(".service"))) {
+      await root.run(`systemd-analyze security --no-pager --offline=true --threshold=15 ${unit}`);
+    }
+  });
+
+  test("systemd starts the server, which is ready when its unit is, and stops it", async () => {
+    await useServer(root);
+    assert.match(await root.run(`stat -c '%U %a' ${DATA}/pki/ca.key ${DATA}/tlsboot.db`), /^(tlsboot 600\n){2}$/);
+    await root.run("systemctl stop tlsboot");
+    assert.deepEqual(await show(root, "tlsboot", "ActiveState", "Result"), ["inactive", "success"]);
+  });
+
+  test("systemd starts a server again that crashed, and one that hangs", async () => {
+    await edit(root, "tlsboot.service", "WatchdogSec=10s", "RestartSec=100ms");
+    await startUnits(root, "tlsboot");
+    await root.run("systemctl kill --kill-whom=main --signal=KILL tlsboot");
+    await until(root, '[ "$(systemctl show -P NRestarts tlsboot)" -ge 1 ] && systemctl is-active --quiet tlsboot');
+    await root.run("systemctl kill --kill-whom=main --signal=STOP tlsboot");
+    await until(root, "journalctl -u tlsboot | grep -q 'Watchdog timeout'");
+    await until(root, "systemctl is-active --quiet tlsboot");
+    await edit(root, "tlsboot.service");
+    await startUnits(root, "tlsboot");
+    await useServer(root);
+  });
+
+  test("clients that connect while the server is stopped wait for it when systemd listens", async () => {
+    await root.run("systemctl stop tlsboot && systemctl start tlsboot.socket");
+    const url = await useServer(root);
+    await root.run("systemctl stop tlsboot");
+    assert.equal(await root.run(`curl --silent --show-error --insecure ${url}/readyz`), "ok");
+    await root.run("systemctl stop tlsboot.socket tlsboot");
+    await edit(root, "tlsboot.socket", "ListenStream=", "ListenStream=127.0.0.1:6444");
+    assert.notEqual((await root.attempt("systemctl start tlsboot.socket && systemctl start tlsboot")).code, 0);
+    assert.match(
+      await root.run("journalctl --no-pager -o cat -u tlsboot -n 20"),
+      /cannot listen on "127\.0\.0\.1:6443": the socket that systemd has passed listens on "127\.0\.0\.1:6444"/,
+    );
+    await root.run("systemctl stop tlsboot.socket");
+    await edit(root, "tlsboot.socket");
+    await startUnits(root, "tlsboot");
+  });
+
+  test("the server listens on a socket that systemd passes on Deno, too", async () => {
+    const port = await findServerPort();
+    const program = [process.execPath, "run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")];
+    const serve = ["serve", "--data-dir", folder.join("passed"), "--secure-port", String(port)];
+    await using activation = start("systemd-socket-activate", ["-l", `127.0.0.1:${port}`, ...program, ...serve]);
+    await activation.waitFor(/Listening on/);
+    const url = `https://127.0.0.1:${port}/readyz`;
+    const { stdout, stderr } = await runProgram("curl", ["--silent", "--show-error", "--insecure", url]);
+    assert.equal(stdout, "ok", `${stderr}${activation.stderr()}`);
+  });
+
+  test("a folder that the unit hides is refused with the setting that hides it, and used as the hint says", async () => {
+    const before = await root.run("mkdir -m 777 /home/data && date +%s");
+    const command = ["ExecStart=", "ExecStart=tlsboot up --data-dir /home/data"];
+    await edit(root, "tlsboot.service", ...command);
+    assert.notEqual((await root.attempt("systemctl restart tlsboot")).code, 0);
+    assert.deepEqual(await show(root, "tlsboot", "ActiveState", "ExecMainStatus"), ["failed", "2"]);
+    const [said] = (await root.run(`journalctl --no-pager -o cat -u tlsboot --since=@${before}`))
+      .match(/^tlsboot: error: [^]*?^tlsboot: hint: .*$/m) ?? [];
+    assert.equal(
+      said,
+      'tlsboot: error: --data-dir: tlsboot.service hides /home from its program (ProtectHome=), so it cannot use "/home/data"\n' +
+        "tlsboot: hint: choose a path elsewhere, such as one in /var/lib, or show it to the program: systemctl edit " +
+        "tlsboot.service, and there ProtectHome=tmpfs and BindPaths=/home/data below [Service]",
+    );
+    await edit(root, "tlsboot.service", "ExecStart=", "ExecStart=tlsboot up --data-dir /srv/data");
+    assert.notEqual((await root.attempt("systemctl restart tlsboot")).code, 0);
+    assert.match(
+      await root.run("journalctl --no-pager -o cat -u tlsboot -n 20"),
+      /^tlsboot: hint: .* a systemd unit makes one writable with ReadWritePaths=$/m,
+    );
+    await root.run("chown tlsboot: /home/data && chmod 700 /home/data");
+    await edit(root, "tlsboot.service", ...command, "ProtectHome=tmpfs", "BindPaths=/home/data");
+    await startUnits(root, "tlsboot");
+    await root.run("test -f /home/data/pki/ca.key");
+    await edit(root, "tlsboot.service");
+    await startUnits(root, "tlsboot");
+  });
+
+  test("a signer and an approver work by their units, and a machine's certificate is kept fresh by a printed one", async () => {
+    const url = await useServer(root);
+    await root.run(`
+    set -e
+    cd /etc/tlsboot
+    install -o tlsboot -g tlsboot -m 600 ${DATA}/admin.kubeconfig cluster.kubeconfig
+    ca="clusterSigningCertFile: ${DATA}/pki/ca.crt\nclusterSigningKeyFile: ${DATA}/pki/ca.key\n"
+    for role in signer approver; do
+      printf 'apiVersion: tlsboot/v1alpha1\nkind: Config\nkubeconfig: cluster.kubeconfig\n' > $role-a.yaml
+    done
+    printf "$ca" >> signer-a.yaml
+    install -m 600 ${DATA}/bootstrap.kubeconfig /etc/n1.bootstrap
+    tlsboot bootstrap --bootstrap-kubeconfig /etc/n1.bootstrap --kubeconfig /etc/kubernetes/n1.conf \\
+      --cert-dir /var/lib/n1/pki --hostname-override n1 --print-systemd-unit > /etc/systemd/system/n1.service
+    systemctl daemon-reload
+    systemctl start --no-block n1`);
+    await startUnits(root, "tlsboot-signer@a", "tlsboot-approver@a");
+    for (const role of ["signer", "approver"]) {
+      await until(root, `[ "$(systemctl show -P StatusText tlsboot-${role}@a)" = 'working for ${url}' ]`);
+    }
+    await until(root, "systemctl show -P StatusText n1 | grep -q 'waiting for approval'");
+    assert.deepEqual(await show(root, "n1", "ActiveState"), ["activating"]);
+    await root.run(`tlsboot approve n1 --data-dir ${DATA}`);
+    await until(root, "systemctl is-active --quiet n1");
+    assert.match(await root.run("cat /etc/kubernetes/n1.conf"), /client-certificate/);
+    const units = ["n1", "tlsboot-signer@a", "tlsboot-approver@a"];
+    await root.run(`systemctl stop ${units.join(" ")}`);
+    for (const unit of units) {
+      assert.deepEqual(await show(root, unit, "ActiveState", "Result"), ["inactive", "success"], unit);
+    }
+    await root.run("rm /etc/tlsboot/*-a.yaml /etc/tlsboot/cluster.kubeconfig");
+  });
+
+  test("a web server's certificate is kept fresh by a printed unit, which notifies the server each time", async () => {
+    await root.run("cp /etc/tlsboot/up.yaml /run/up.yaml && echo 'webDomain: [home.lan]' >> /etc/tlsboot/up.yaml");
+    await startUnits(root, "tlsboot");
+    await root.run(`
+    set -e
+    printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo >> /run/notified"\n' > /etc/systemd/system/web.service
+    tlsboot request nas.home.lan --join ${DATA}/web.kubeconfig --out /srv/nas --duration 10m --renew-before 9m58s \\
+      --exec 'systemctl start web' --print-systemd-unit > /etc/systemd/system/nas.service
+    systemctl daemon-reload`);
+    await startUnits(root, "nas");
+    assert.match((await show(root, "nas", "StatusText")).join(), /^certificate of nas\.home\.lan valid until /);
+    const notified = Number(await root.run("wc -l < /run/notified"));
+    await until(root, `[ "$(wc -l < /run/notified)" -gt ${notified} ]`);
+    await root.run(`openssl verify -CAfile ${DATA}/pki/ca.crt /srv/nas/tls.crt`);
+    await root.run("systemctl stop nas");
+    assert.deepEqual(await show(root, "nas", "ActiveState", "Result"), ["inactive", "success"]);
+    await root.run("mv /run/up.yaml /etc/tlsboot/up.yaml");
+    await startUnits(root, "tlsboot");
+  });
+
+  test("an upgrade restarts the running server, and keeps settings and data", async () => {
+    const before = await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`);
+    await root.run("echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml");
+    const started = await show(root, "tlsboot", "MainPID");
+    await root.run(`dpkg -i /tmp/share/${toFileName(2)}`);
+    assert.equal(await root.run("dpkg-query -W -f '${Version}' tlsboot"), `${version}-2`);
+    assert.equal(await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`), before);
+    assert.deepEqual(await show(root, "tlsboot", "ActiveState"), ["active"]);
+    assert.notDeepEqual(await show(root, "tlsboot", "MainPID"), started);
+    await useServer(root);
+    assert.match(await root.run(`cat ${DATA}/audit.log`), /"verb":"list"/);
+  });
+
+  test("it is removed with all but the settings, and purged with all but the instance's data", async () => {
+    await root.run("dpkg -r tlsboot");
+    assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "nothing of it runs");
+    assert.equal((await root.attempt("command -v tlsboot")).stdout, "");
+    assert.equal(await root.run("find /usr/lib/systemd /usr/share /usr/lib/sysusers.d -name '*tlsboot*'"), "");
+    await root.run("test -f /etc/tlsboot/up.yaml");
+    assert.match(await root.run("dpkg -P tlsboot"), /CA and data stay in \/var\/lib\/tlsboot/);
+    await root.run(`test ! -e /etc/tlsboot && test -f ${DATA}/pki/ca.key`);
+    assert.match(await root.run("getent passwd tlsboot"), /tlsboot/);
+  });
+
+  test("docs/guides/install.md: the file is checked and installed", async () => {
+    await copyFile(join(ROOT, "dist", "SHA256SUMS"), folder.join("share", "SHA256SUMS"));
+    await typeBlock(0, "/media/stick", async (root) => {
+      assert.equal(JSON.parse(await root.run("/usr/local/bin/tlsboot version -o json")).version, version);
+      const { code, stdout } = await root.attempt(`
       cp /tmp/share/SHA256SUMS /tmp && head -c 1000000 /tmp/share/${PROGRAM} > /tmp/${PROGRAM}
       cd /tmp && sha256sum --check --ignore-missing SHA256SUMS`);
-    assert.deepEqual({ code, stdout }, { code: 1, stdout: `${PROGRAM}: FAILED\n` });
+      assert.deepEqual({ code, stdout }, { code: 1, stdout: `${PROGRAM}: FAILED\n` });
+    });
   });
-});
 
-test("docs/guides/install.md: apt installs the package, and its service runs as edited", async () => {
-  await typeBlock(1, "/tmp/download", async (root) => {
-    assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
-    assert.match(await useServer(root), /^https:\/\/127\.0\.0\.2:/);
+  test("docs/guides/install.md: apt installs the package, and its service runs as edited", async () => {
+    await typeBlock(1, "/tmp/download", async (root) => {
+      assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
+      assert.match(await useServer(root), /^https:\/\/127\.0\.0\.2:/);
+    });
   });
-});
 
-test("docs/guides/install.md: on any other machine with systemd the service runs", async () => {
-  await cp(join(ROOT, "packaging"), folder.join("share", "packaging"), { recursive: true });
-  await typeBlock(2, "/tmp/download", async (root) => {
-    assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
-    await root.run(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
-    await useServer(root);
+  test("docs/guides/install.md: on any other machine with systemd the service runs", async () => {
+    await cp(join(ROOT, "packaging"), folder.join("share", "packaging"), { recursive: true });
+    await typeBlock(2, "/tmp/download", async (root) => {
+      assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
+      await root.run(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
+      await useServer(root);
+    });
   });
 });

@@ -5,7 +5,7 @@ import { mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { ROOT, runProgram } from "../support/child.ts";
+import { ROOT, runProgram, start } from "../support/child.ts";
 import { parseGuide } from "../support/guide.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -40,8 +40,8 @@ test("deno compile embeds one script, which runs on Deno", async () => {
   const built = await runProgram("sh", ["-ec", lines], { env });
   assert.equal(built.code, 0, built.stderr);
   assert.match(built.stderr, /Embedded Files\s+tlsboot-deno\s+└── tlsboot\.mjs \([\d.]+MB\)\s+Files:/);
-  const demo = await runProgram(process.execPath, [
-    ...["run", "-A", folder.join("tlsboot.mjs"), "demo", "--nodes", "1", "--data-dir", folder.join("demo")],
+  await using server = start(process.execPath, [
+    ...["run", "-A", folder.join("tlsboot.mjs"), "up", "--secure-port", "0", "--data-dir", folder.join("data")],
   ]);
-  assert.equal(demo.code, 0, demo.stderr);
+  await server.waitFor(/tlsboot is up at https:/);
 });

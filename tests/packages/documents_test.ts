@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { runProgram, spawnTlsbootToEnd } from "../support/child.ts";
 import { createSbomJudge } from "../support/packages/sbom_judge.ts";
@@ -13,31 +13,33 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 let folder: TempFolder;
 let pages: readonly string[];
 
-before(async () => {
-  await ensureDebianPackages(["groff-base", "mandoc"]);
-  folder = await createTempFolder();
-  const { code, stderr } = await spawnTlsbootToEnd(["docs", "man", folder.join("man")]);
-  assert.equal(code, 0, stderr);
-  pages = (await readdir(folder.join("man"))).map((name) => folder.join("man", name));
-});
-after(() => folder[Symbol.asyncDispose]());
+describe("documents in the program", () => {
+  before(async () => {
+    await ensureDebianPackages(["groff-base", "mandoc"]);
+    folder = await createTempFolder();
+    const { code, stderr } = await runTlsboot(["docs", "man", folder.join("man")]);
+    assert.equal(code, 0, stderr);
+    pages = (await readdir(folder.join("man"))).map((name) => folder.join("man", name));
+  });
+  after(() => folder[Symbol.asyncDispose]());
 
-test("groff has no warning about any manual page", async () => {
-  for (const page of pages) {
-    const judged = await runProgram("groff", ["-man", "-Tutf8", "-ww", "-z", page]);
-    assert.deepEqual(judged, { code: 0, stdout: "", stderr: "" }, page);
-  }
-});
+  test("groff has no warning about any manual page", async () => {
+    for (const page of pages) {
+      const judged = await runProgram("groff", ["-man", "-Tutf8", "-ww", "-z", page]);
+      assert.deepEqual(judged, { code: 0, stdout: "", stderr: "" }, page);
+    }
+  });
 
-test("mandoc has no warning about any manual page but for the date, which only the released file knows", async () => {
-  const { stdout } = await runProgram("mandoc", ["-Tlint", "-Wwarning", ...pages]);
-  assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !line.includes("missing date")), []);
-});
+  test("mandoc has no warning about any manual page but for the date, which only the released file knows", async () => {
+    const { stdout } = await runProgram("mandoc", ["-Tlint", "-Wwarning", ...pages]);
+    assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !line.includes("missing date")), []);
+  });
 
-test("CycloneDX's schema accepts the bill of materials", async () => {
-  const judge = await createSbomJudge(folder.join("judge"));
-  const { stdout: sbom } = await spawnTlsbootToEnd(["version", "--sbom"]);
-  assert.equal(await judge(sbom), "");
-  // The judge does judge.
-  assert.match(await judge(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
+  test("CycloneDX's schema accepts the bill of materials", async () => {
+    const judge = await createSbomJudge(folder.join("judge"));
+    const { stdout: sbom } = await runTlsboot(["version", "--sbom"]);
+    assert.equal(await judge(sbom), "");
+    // The judge does judge.
+    assert.match(await judge(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
+  });
 });

@@ -7,7 +7,7 @@ import { X509Certificate } from "node:crypto";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../../scripts/processes.ts";
 import { ROOT, runProgram } from "../support/child.ts";
@@ -27,20 +27,6 @@ const CONFINED = "--network host --read-only --read-only-tmpfs=false --cap-drop 
 
 let folder: TempFolder;
 let podman: Podman;
-
-before(async () => {
-  await ensureDebianPackages(["podman", "runc", "docker-compose", "qemu-user-static"]);
-  folder = await createTempFolder();
-  await copyPrograms("first", ["linux-x64", "linux-arm64"]);
-  await makeImages("first");
-  podman = await createPodman(folder.join("podman"));
-  await copyFile(folder.join("first", ARCHIVE), join(podman.work, ARCHIVE));
-  await must(`podman load --input ${ARCHIVE}`);
-});
-after(async () => {
-  await podman?.[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
 
 async function copyPrograms(name: string, targets: readonly string[]): Promise<void> {
   await mkdir(folder.join(name));
@@ -63,88 +49,105 @@ async function must(script: string): Promise<string> {
   return stdout;
 }
 
-test("an image is the same bytes each time for the same file and packages", async () => {
-  await copyPrograms("second", ["linux-x64"]);
-  await makeImages("second", ["--base", folder.join("first", "image-base")]);
-  for (const name of [`${STEM}-amd64.docker.tar`, `${STEM}-amd64.cdx.json`]) {
-    const [first, second] = [await readFile(folder.join("first", name)), await readFile(folder.join("second", name))];
-    assert.ok(first.equals(second), name);
-  }
-});
+describe("the container image", () => {
+  before(async () => {
+    await ensureDebianPackages(["podman", "runc", "docker-compose", "qemu-user-static"]);
+    folder = await createTempFolder();
+    await copyPrograms("first", ["linux-x64", "linux-arm64"]);
+    await makeImages("first");
+    podman = await createPodman(folder.join("podman"));
+    await copyFile(folder.join("first", ARCHIVE), join(podman.work, ARCHIVE));
+    await must(`podman load --input ${ARCHIVE}`);
+  });
+  after(async () => {
+    await podman?.[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
 
-test("podman reads one image from both kinds of archives, for both processors", async () => {
-  const inspect = "podman inspect --format '{{.Id}} {{.Architecture}} {{.Os}}'";
-  const loaded = await must(`${inspect} ${IMAGE}`);
-  assert.match(loaded, new RegExp(`^[0-9a-f]{64} ${ARCHITECTURE} linux$`, "m"));
-  for (const architecture of ["amd64", "arm64"]) {
-    // An archive for a single processor is taken whatever the machine's is.
-    const ids = await must(`
+  test("an image is the same bytes each time for the same file and packages", async () => {
+    await copyPrograms("second", ["linux-x64"]);
+    await makeImages("second", ["--base", folder.join("first", "image-base")]);
+    for (const name of [`${STEM}-amd64.docker.tar`, `${STEM}-amd64.cdx.json`]) {
+      const [first, second] = [await readFile(folder.join("first", name)), await readFile(folder.join("second", name))];
+      assert.ok(first.equals(second), name);
+    }
+  });
+
+  test("podman reads one image from both kinds of archives, for both processors", async () => {
+    const inspect = "podman inspect --format '{{.Id}} {{.Architecture}} {{.Os}}'";
+    const loaded = await must(`${inspect} ${IMAGE}`);
+    assert.match(loaded, new RegExp(`^[0-9a-f]{64} ${ARCHITECTURE} linux$`, "m"));
+    for (const architecture of ["amd64", "arm64"]) {
+      // An archive for a single processor is taken whatever the machine's is.
+      const ids = await must(`
       podman load --quiet --input ${folder.join("first", `${STEM}-${architecture}.docker.tar`)} >&2
       ${inspect} ${IMAGE}
       podman pull --quiet --arch ${architecture} oci-archive:${folder.join("first", ARCHIVE)} >&2
       ${inspect} ${IMAGE}`);
-    const [docker, oci] = ids.trim().split("\n");
-    assert.equal(docker, oci);
-    assert.equal(docker === loaded.trim(), architecture === ARCHITECTURE);
-  }
-  await must(`podman load --quiet --input ${ARCHIVE}`);
-});
-
-test("the image says what it is", async () => {
-  const [{ Config: config }] = JSON.parse(await must(`podman inspect ${IMAGE}`));
-  assert.deepEqual(
-    { user: config.User, entrypoint: config.Entrypoint, command: config.Cmd },
-    { user: "65532:65532", entrypoint: ["/usr/bin/tlsboot"], command: undefined },
-  );
-  const { stdout: commit } = await runProgram("git", ["rev-parse", "HEAD"]);
-  assert.equal(config.Labels["org.opencontainers.image.version"], TLSBOOT_VERSION);
-  assert.ok(config.Labels["org.opencontainers.image.revision"].startsWith(commit.trim()));
-});
-
-test("the image has one program, nothing that gains rights, the CAs, and Debian's list of its packages", async () => {
-  await must(
-    `podman create --name files ${IMAGE}; podman export files | tar -x --one-top-level=files; podman rm files`,
-  );
-  const root = join(podman.work, "files");
-  // Libraries may be marked as programs: the loader is one, and libc prints its version.
-  const programs = await must("find files -type f -perm /111 ! -name 'ld-linux*' ! -name 'libc.so.6' -printf '/%P\\n'");
-  assert.equal(programs, "/usr/bin/tlsboot\n");
-  assert.equal(await must("find files -perm /6000"), "");
-  // Under the name of its user, as the owner of a new volume.
-  assert.equal(await must("stat -c '%u %g %a' files/data"), "65532 65532 700\n");
-  const bundle = await readFile(join(root, "etc", "ssl", "certs", "ca-certificates.crt"), "utf8");
-  const certificates = bundle.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
-  assert.ok(certificates.length > 100, `${certificates.length} CAs`);
-  for (const pem of certificates) assert.ok(new X509Certificate(pem).ca);
-  assert.match(await readFile(join(root, "usr", "lib", "os-release"), "utf8"), /^VERSION_CODENAME=trixie$/m);
-  assert.ok((await readFile(join(root, "usr", "share", "zoneinfo", "Europe", "Berlin"))).length > 0);
-  assert.match(await readFile(join(root, "var", "lib", "dpkg", "status.d", "libc6"), "utf8"), /^Package: libc6$/m);
-  for (const name of ["libc6", "libstdc++6", "tlsboot"]) {
-    assert.ok((await readFile(join(root, "usr", "share", "doc", name, "copyright"))).length > 0, name);
-  }
-  assert.equal(
-    await readFile(join(root, "usr", "share", "doc", "tlsboot", "tlsboot.cdx.json"), "utf8"),
-    await readFile(folder.join("first", `${STEM}-${ARCHITECTURE}.cdx.json`), "utf8"),
-  );
-});
-
-test("CycloneDX's schema accepts the bill of materials, which has the program and Debian's packages", async () => {
-  const judge = await createSbomJudge(folder.join("judge"));
-  for (const name of SBOMS) {
-    const text = await readFile(folder.join("first", name), "utf8");
-    assert.equal(await judge(text), "", name);
-    const components: readonly { readonly name: string }[] = JSON.parse(text).components;
-    for (const wanted of ["tlsboot", "hono", "node", "libc6", "tzdata"]) {
-      assert.equal(components.filter((one) => one.name === wanted).length, 1, wanted);
+      const [docker, oci] = ids.trim().split("\n");
+      assert.equal(docker, oci);
+      assert.equal(docker === loaded.trim(), architecture === ARCHITECTURE);
     }
-  }
-});
+    await must(`podman load --quiet --input ${ARCHIVE}`);
+  });
 
-test("a user without rights starts a server, bootstraps against it, stops it, and starts it over the same volume", async () => {
-  const up = `podman run --detach --name server ${CONFINED} --volume server:/data ${IMAGE} up --secure-port ` +
-    String(await findServerPort());
-  const ready = "until podman exec server tlsboot get csr; do sleep 1; done";
-  const first = await must(`
+  test("the image says what it is", async () => {
+    const [{ Config: config }] = JSON.parse(await must(`podman inspect ${IMAGE}`));
+    assert.deepEqual(
+      { user: config.User, entrypoint: config.Entrypoint, command: config.Cmd },
+      { user: "65532:65532", entrypoint: ["/usr/bin/tlsboot"], command: undefined },
+    );
+    const { stdout: commit } = await runProgram("git", ["rev-parse", "HEAD"]);
+    assert.equal(config.Labels["org.opencontainers.image.version"], TLSBOOT_VERSION);
+    assert.ok(config.Labels["org.opencontainers.image.revision"].startsWith(commit.trim()));
+  });
+
+  test("the image has one program, nothing that gains rights, the CAs, and Debian's list of its packages", async () => {
+    await must(
+      `podman create --name files ${IMAGE}; podman export files | tar -x --one-top-level=files; podman rm files`,
+    );
+    const root = join(podman.work, "files");
+    // Libraries may be marked as programs: the loader is one, and libc prints its version.
+    const programs = await must(
+      "find files -type f -perm /111 ! -name 'ld-linux*' ! -name 'libc.so.6' -printf '/%P\\n'",
+    );
+    assert.equal(programs, "/usr/bin/tlsboot\n");
+    assert.equal(await must("find files -perm /6000"), "");
+    // Under the name of its user, as the owner of a new volume.
+    assert.equal(await must("stat -c '%u %g %a' files/data"), "65532 65532 700\n");
+    const bundle = await readFile(join(root, "etc", "ssl", "certs", "ca-certificates.crt"), "utf8");
+    const certificates = bundle.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
+    assert.ok(certificates.length > 100, `${certificates.length} CAs`);
+    for (const pem of certificates) assert.ok(new X509Certificate(pem).ca);
+    assert.match(await readFile(join(root, "usr", "lib", "os-release"), "utf8"), /^VERSION_CODENAME=trixie$/m);
+    assert.ok((await readFile(join(root, "usr", "share", "zoneinfo", "Europe", "Berlin"))).length > 0);
+    assert.match(await readFile(join(root, "var", "lib", "dpkg", "status.d", "libc6"), "utf8"), /^Package: libc6$/m);
+    for (const name of ["libc6", "libstdc++6", "tlsboot"]) {
+      assert.ok((await readFile(join(root, "usr", "share", "doc", name, "copyright"))).length > 0, name);
+    }
+    assert.equal(
+      await readFile(join(root, "usr", "share", "doc", "tlsboot", "tlsboot.cdx.json"), "utf8"),
+      await readFile(folder.join("first", `${STEM}-${ARCHITECTURE}.cdx.json`), "utf8"),
+    );
+  });
+
+  test("CycloneDX's schema accepts the bill of materials, which has the program and Debian's packages", async () => {
+    const judge = await createSbomJudge(folder.join("judge"));
+    for (const name of SBOMS) {
+      const text = await readFile(folder.join("first", name), "utf8");
+      assert.equal(await judge(text), "", name);
+      const components: readonly { readonly name: string }[] = JSON.parse(text).components;
+      for (const wanted of ["tlsboot", "hono", "node", "libc6", "tzdata"]) {
+        assert.equal(components.filter((one) => one.name === wanted).length, 1, wanted);
+      }
+    }
+  });
+
+  test("a user without rights starts a server, bootstraps against it, stops it, and starts it over the same volume", async () => {
+    const up = `podman run --detach --name server ${CONFINED} --volume server:/data ${IMAGE} up --secure-port ` +
+      String(await findServerPort());
+    const ready = "until podman exec server tlsboot get csr; do sleep 1; done";
+    const first = await must(`
     ${up} && ${ready}
     grep '^Uid:' "/proc/$(podman inspect --format '{{.State.Pid}}' server)/status"
     podman cp server:/data/bootstrap.kubeconfig .
@@ -159,9 +162,9 @@ test("a user without rights starts a server, bootstraps against it, stops it, an
     podman exec server tlsboot approve m1
     podman wait machine
     podman cp server:/data/pki/ca.crt first.crt`);
-  assert.match(first, /^Uid:(?:\t65532){4}$/m);
-  assert.match(first, /^0$/m);
-  const second = await must(`
+    assert.match(first, /^Uid:(?:\t65532){4}$/m);
+    assert.match(first, /^0$/m);
+    const second = await must(`
     podman stop server
     podman inspect --format 'ended with {{.State.ExitCode}}' server
     podman rm server machine
@@ -169,49 +172,49 @@ test("a user without rights starts a server, bootstraps against it, stops it, an
     podman cp server:/data/pki/ca.crt second.crt && cmp first.crt second.crt
     podman run --rm ${CONFINED} --volume machine:/data ${IMAGE} inspect /data/kubeconfig
     podman rm --force server`);
-  assert.match(second, /^ended with 0$/m);
-  assert.match(second, /system:node:m1/);
-});
+    assert.match(second, /^ended with 0$/m);
+    assert.match(second, /system:node:m1/);
+  });
 
-test("the arm64 image makes a CA under an emulator of its processor", async () => {
-  await must(`
+  test("the arm64 image makes a CA under an emulator of its processor", async () => {
+    await must(`
     podman pull --quiet --arch arm64 oci-archive:${folder.join("first", ARCHIVE)}
     podman create --name arm64 --arch arm64 ${IMAGE}
     podman export arm64 | tar -x --one-top-level=arm64
     podman rm arm64
     podman load --quiet --input ${ARCHIVE}`);
-  const root = join(podman.work, "arm64");
-  const init = [join(root, "usr", "bin", "tlsboot"), "ca", "init", "--data-dir", folder.join("arm64-data")];
-  const { code, stderr } = await runProgram("qemu-aarch64-static", ["-L", root, ...init]);
-  assert.equal(code, 0, stderr);
-  assert.ok(new X509Certificate(await readFile(folder.join("arm64-data", "pki", "ca.crt"))).ca);
-});
+    const root = join(podman.work, "arm64");
+    const init = [join(root, "usr", "bin", "tlsboot"), "ca", "init", "--data-dir", folder.join("arm64-data")];
+    const { code, stderr } = await runProgram("qemu-aarch64-static", ["-L", root, ...init]);
+    assert.equal(code, 0, stderr);
+    assert.ok(new X509Certificate(await readFile(folder.join("arm64-data", "pki", "ca.crt"))).ca);
+  });
 
-test("containers: the guide is typed as it stands", async () => {
-  const { blocks } = await readGuide("containers");
-  const port = await findServerPort();
-  const script = blocks.join("\n")
-    .replaceAll(/ up$/gm, ` up --secure-port ${port}`)
-    // A person would check until the request is there.
-    .replace(/^(podman exec tlsboot tlsboot get csr) +#.*$/m, "until $1 | grep pending; do sleep 1; done");
-  assert.equal(script.match(/--secure-port/g)?.length, 2);
-  const stdout = await must(script);
-  assert.match(stdout, /^0$/m);
-  assert.match(stdout, /system:node:n1/);
-});
+  test("containers: the guide is typed as it stands", async () => {
+    const { blocks } = await readGuide("containers");
+    const port = await findServerPort();
+    const script = blocks.join("\n")
+      .replaceAll(/ up$/gm, ` up --secure-port ${port}`)
+      // A person would check until the request is there.
+      .replace(/^(podman exec tlsboot tlsboot get csr) +#.*$/m, "until $1 | grep pending; do sleep 1; done");
+    assert.equal(script.match(/--secure-port/g)?.length, 2);
+    const stdout = await must(script);
+    assert.match(stdout, /^0$/m);
+    assert.match(stdout, /system:node:n1/);
+  });
 
-test("containers: docker-compose starts the guide's file with podman behind Docker's API", async () => {
-  const { files } = await readGuide("containers");
-  const compose = (files.get("compose.yaml") ?? "").replace(
-    "command: up",
-    `command: up --secure-port ${await findServerPort()}`,
-  );
-  assert.match(compose, /secure-port/);
-  await mkdir(join(podman.work, "compose"));
-  await writeFile(join(podman.work, "compose", "compose.yaml"), compose);
-  const socket = `unix://${join(podman.work, "podman.sock")}`;
-  await using service = podman.start(["system", "service", "--time", "0", socket]);
-  const stdout = await must(`
+  test("containers: docker-compose starts the guide's file with podman behind Docker's API", async () => {
+    const { files } = await readGuide("containers");
+    const compose = (files.get("compose.yaml") ?? "").replace(
+      "command: up",
+      `command: up --secure-port ${await findServerPort()}`,
+    );
+    assert.match(compose, /secure-port/);
+    await mkdir(join(podman.work, "compose"));
+    await writeFile(join(podman.work, "compose", "compose.yaml"), compose);
+    const socket = `unix://${join(podman.work, "podman.sock")}`;
+    await using service = podman.start(["system", "service", "--time", "0", socket]);
+    const stdout = await must(`
     until [ -S podman.sock ]; do sleep 0.1; done
     cd compose
     export DOCKER_HOST=${socket}
@@ -219,6 +222,7 @@ test("containers: docker-compose starts the guide's file with podman behind Dock
     until podman exec compose_tlsboot_1 tlsboot get csr; do sleep 1; done
     podman inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{.HostConfig.NetworkMode}}' compose_tlsboot_1
     docker-compose down`);
-  assert.match(stdout, /^true 65532:65532 host$/m);
-  assert.ok(!service.hasEnded());
+    assert.match(stdout, /^true 65532:65532 host$/m);
+    assert.ok(!service.hasEnded());
+  });
 });

@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { ensureNode, hostPlatform } from "../../scripts/build/node_runtime.ts";
-import { ROOT, runProgram } from "../support/child.ts";
+import { ROOT, runProgram, start } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { ENTRIES, installInto, writePrograms } from "../support/packages/consumer.ts";
 
@@ -15,14 +15,6 @@ const TARBALL = `tlsboot-tlsboot-${manifest.version}.tgz`;
 
 let folder: TempFolder;
 let programs: readonly string[] = [];
-
-before(async () => {
-  folder = await createTempFolder();
-  await pack("first");
-  await installInto(folder.path, folder.join("first", TARBALL));
-  programs = await writePrograms(folder.path);
-});
-after(() => folder[Symbol.asyncDispose]());
 
 async function pack(name: string): Promise<void> {
   const { code, stderr } = await runProgram(process.execPath, [
@@ -35,140 +27,150 @@ async function pack(name: string): Promise<void> {
   assert.equal(code, 0, stderr);
 }
 
-test("the package is the same bytes each time", async () => {
-  await pack("second");
-  assert.deepEqual(await readFile(folder.join("second", TARBALL)), await readFile(folder.join("first", TARBALL)));
-});
-
-test("the package depends on its imports, with the versions of deno.json", async () => {
-  const { dependencies, exports, version } = JSON.parse(
-    await readFile(folder.join("node_modules", "@tlsboot", "tlsboot", "package.json"), "utf8"),
-  );
-  assert.equal(version, manifest.version);
-  assert.deepEqual(Object.keys(exports), [...Object.keys(manifest.exports), "./package.json"]);
-  for (const [name, range] of Object.entries(dependencies)) {
-    assert.equal(manifest.imports[name], `npm:${name}@${range}`);
-  }
-  assert.ok("hono" in dependencies && !("fast-check" in dependencies) && !("typescript" in dependencies));
-});
-
-test("the package holds JavaScript and declarations, and no TypeScript", async () => {
-  const { stdout } = await runProgram("tar", ["-tzf", folder.join("first", TARBALL)]);
-  const files = stdout.trim().split("\n");
-  assert.deepEqual(files.filter((file) => /(?<!\.d)\.ts$|_test\.|testdata/.test(file)), []);
-  for (const file of ["LICENSE", "README.md", "mod.js", "mod.d.ts", "cli/main.js"]) {
-    assert.ok(files.includes(`package/${file}`), file);
-  }
-});
-
-test("on Node 24 every entry exports its names, and its example runs", async () => {
-  const node = await ensureNode();
-  for (const program of programs) {
-    const { code, stderr } = await runProgram(node, ["--disable-warning=ExperimentalWarning", program], {
-      cwd: folder.path,
-    });
-    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" }, program);
-  }
-});
-
 /** The last of a release line that is still installed widely. */
 const OLD_NODE = "20.20.2";
 
-test("on an older Node every entry and the program report in one sentence which Node they need", async () => {
-  const node = await ensureNode(hostPlatform(), OLD_NODE);
-  const sentence = `tlsboot needs Node 24 or newer, and this is Node ${OLD_NODE}`;
-  for (const { specifier } of ENTRIES) {
-    await writeFile(folder.join("old.mjs"), `import * as entry from "${specifier}";\nconsole.log(entry);\n`);
-    const { code, stdout, stderr } = await runProgram(node, ["old.mjs"], { cwd: folder.path });
-    assert.deepEqual([code, stdout], [1, ""], specifier);
-    assert.deepEqual(stderr.match(/^\w*Error: .*/gm), [`Error: ${sentence}`], specifier);
-  }
-  const program = folder.join("node_modules", ".bin", "tlsboot");
-  const options = { cwd: folder.path, env: { PATH: `${join(node, "..")}:${process.env["PATH"]}` } };
-  for (const args of [["version"], ["demo"]]) {
-    const { code, stdout, stderr } = await runProgram(program, args, options);
-    assert.deepEqual({ code, stdout, stderr }, { code: 1, stdout: "", stderr: `tlsboot: error: ${sentence}\n` });
-  }
-});
+describe("the npm package", () => {
+  before(async () => {
+    folder = await createTempFolder();
+    await pack("first");
+    await installInto(folder.path, folder.join("first", TARBALL));
+    programs = await writePrograms(folder.path);
+  });
+  after(() => folder[Symbol.asyncDispose]());
 
-test("require() of every entry returns its names", async () => {
-  const node = await ensureNode();
-  for (const { specifier } of ENTRIES) {
-    const text = `import("${specifier}").then((module) => {
+  test("the package is the same bytes each time", async () => {
+    await pack("second");
+    assert.deepEqual(await readFile(folder.join("second", TARBALL)), await readFile(folder.join("first", TARBALL)));
+  });
+
+  test("the package depends on its imports, with the versions of deno.json", async () => {
+    const { dependencies, exports, version } = JSON.parse(
+      await readFile(folder.join("node_modules", "@tlsboot", "tlsboot", "package.json"), "utf8"),
+    );
+    assert.equal(version, manifest.version);
+    assert.deepEqual(Object.keys(exports), [...Object.keys(manifest.exports), "./package.json"]);
+    for (const [name, range] of Object.entries(dependencies)) {
+      assert.equal(manifest.imports[name], `npm:${name}@${range}`);
+    }
+    assert.ok("hono" in dependencies && !("fast-check" in dependencies) && !("typescript" in dependencies));
+  });
+
+  test("the package holds JavaScript and declarations, and no TypeScript", async () => {
+    const { stdout } = await runProgram("tar", ["-tzf", folder.join("first", TARBALL)]);
+    const files = stdout.trim().split("\n");
+    assert.deepEqual(files.filter((file) => /(?<!\.d)\.ts$|_test\.|testdata/.test(file)), []);
+    for (const file of ["LICENSE", "README.md", "mod.js", "mod.d.ts", "cli/main.js"]) {
+      assert.ok(files.includes(`package/${file}`), file);
+    }
+  });
+
+  test("on Node 24 every entry exports its names, and its example runs", async () => {
+    const node = await ensureNode();
+    for (const program of programs) {
+      const { code, stderr } = await runProgram(node, ["--disable-warning=ExperimentalWarning", program], {
+        cwd: folder.path,
+      });
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: "" }, program);
+    }
+  });
+
+  test("on an older Node every entry and the program report in one sentence which Node they need", async () => {
+    const node = await ensureNode(hostPlatform(), OLD_NODE);
+    const sentence = `tlsboot needs Node 24 or newer, and this is Node ${OLD_NODE}`;
+    for (const { specifier } of ENTRIES) {
+      await writeFile(folder.join("old.mjs"), `import * as entry from "${specifier}";\nconsole.log(entry);\n`);
+      const { code, stdout, stderr } = await runProgram(node, ["old.mjs"], { cwd: folder.path });
+      assert.deepEqual([code, stdout], [1, ""], specifier);
+      assert.deepEqual(stderr.match(/^\w*Error: .*/gm), [`Error: ${sentence}`], specifier);
+    }
+    const program = folder.join("node_modules", ".bin", "tlsboot");
+    const options = { cwd: folder.path, env: { PATH: `${join(node, "..")}:${process.env["PATH"]}` } };
+    for (const args of [["version"], ["demo"]]) {
+      const { code, stdout, stderr } = await runProgram(program, args, options);
+      assert.deepEqual({ code, stdout, stderr }, { code: 1, stdout: "", stderr: `tlsboot: error: ${sentence}\n` });
+    }
+  });
+
+  test("require() of every entry returns its names", async () => {
+    const node = await ensureNode();
+    for (const { specifier } of ENTRIES) {
+      const text = `import("${specifier}").then((module) => {
       const required = Object.keys(require("${specifier}"));
       console.log(JSON.stringify(required) === JSON.stringify(Object.keys(module)), required.length > 5);
     })`;
-    const { stdout, stderr } = await runProgram(node, ["--disable-warning=ExperimentalWarning", "-e", text], {
-      cwd: folder.path,
-    });
-    assert.deepEqual({ stdout, stderr }, { stdout: "true true\n", stderr: "" }, specifier);
-  }
-});
+      const { stdout, stderr } = await runProgram(node, ["--disable-warning=ExperimentalWarning", "-e", text], {
+        cwd: folder.path,
+      });
+      assert.deepEqual({ stdout, stderr }, { stdout: "true true\n", stderr: "" }, specifier);
+    }
+  });
 
-test("the line of the package's README runs the program where it is installed, and nothing elsewhere", async () => {
-  const [, line = ""] = /`(npx .*? tlsboot) --help`/.exec(
-    await readFile(folder.join("node_modules", "@tlsboot", "tlsboot", "README.md"), "utf8"),
-  ) ?? [];
-  assert.equal(line, "npx --no tlsboot");
-  const [program = "", ...args] = line.split(" ");
-  const env = { PATH: `${join(await ensureNode(), "..")}:${process.env["PATH"]}` };
-  const here = await runProgram(program, [...args, "version"], { cwd: folder.path, env });
-  assert.deepEqual([here.code, here.stdout.split("\n")[0]], [0, `tlsboot version: ${manifest.version}`], here.stderr);
-  await using elsewhere = await createTempFolder();
-  const there = await runProgram(program, [...args, "version"], { cwd: elsewhere.path, env });
-  assert.deepEqual([there.code, there.stdout], [1, ""]);
-});
+  test("the line of the package's README runs the program where it is installed, and nothing elsewhere", async () => {
+    const [, line = ""] = /`(npx .*? tlsboot) --help`/.exec(
+      await readFile(folder.join("node_modules", "@tlsboot", "tlsboot", "README.md"), "utf8"),
+    ) ?? [];
+    assert.equal(line, "npx --no tlsboot");
+    const [program = "", ...args] = line.split(" ");
+    const env = { PATH: `${join(await ensureNode(), "..")}:${process.env["PATH"]}` };
+    const here = await runProgram(program, [...args, "version"], { cwd: folder.path, env });
+    assert.deepEqual([here.code, here.stdout.split("\n")[0]], [0, `tlsboot version: ${manifest.version}`], here.stderr);
+    await using elsewhere = await createTempFolder();
+    const there = await runProgram(program, [...args, "version"], { cwd: elsewhere.path, env });
+    assert.deepEqual([there.code, there.stdout], [1, ""]);
+  });
 
-test("on Deno every entry exports its names, and its example runs", async () => {
-  for (const program of programs) {
-    const args = ["run", "-A", "--no-check", "--node-modules-dir=manual", program];
+  test("on Deno every entry exports its names, and its example runs", async () => {
+    for (const program of programs) {
+      const args = ["run", "-A", "--no-check", "--node-modules-dir=manual", program];
+      const { code, stderr } = await runProgram(process.execPath, args, { cwd: folder.path });
+      assert.equal(code, 0, `${program}: ${stderr}`);
+    }
+  });
+
+  test("TypeScript finds every type, of the names and of the examples, without skipping declarations", async () => {
+    await writeFile(
+      folder.join("tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noEmit: true,
+          target: "ESNext",
+          module: "NodeNext",
+          types: ["node"],
+          lib: ["ESNext", "DOM"],
+        },
+        files: programs,
+      }),
+    );
+    const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+    const { code, stdout } = await runProgram(await ensureNode(), [compiler, "-p", "."], { cwd: folder.path });
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: "" });
+  });
+
+  test("deno check finds every type too", async () => {
+    const args = ["check", "--node-modules-dir=manual", ...programs];
     const { code, stderr } = await runProgram(process.execPath, args, { cwd: folder.path });
-    assert.equal(code, 0, `${program}: ${stderr}`);
-  }
-});
+    assert.equal(code, 0, stderr);
+  });
 
-test("TypeScript finds every type, of the names and of the examples, without skipping declarations", async () => {
-  await writeFile(
-    folder.join("tsconfig.json"),
-    JSON.stringify({
-      compilerOptions: {
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noEmit: true,
-        target: "ESNext",
-        module: "NodeNext",
-        types: ["node"],
-        lib: ["ESNext", "DOM"],
-      },
-      files: programs,
-    }),
-  );
-  const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  const { code, stdout } = await runProgram(await ensureNode(), [compiler, "-p", "."], { cwd: folder.path });
-  assert.deepEqual({ code, stdout }, { code: 0, stdout: "" });
-});
-
-test("deno check finds every type too", async () => {
-  const args = ["check", "--node-modules-dir=manual", ...programs];
-  const { code, stderr } = await runProgram(process.execPath, args, { cwd: folder.path });
-  assert.equal(code, 0, stderr);
-});
-
-test("the package brings the program", async () => {
-  const PATH = `${join(await ensureNode(), "..")}:${process.env["PATH"]}`;
-  const program = folder.join("node_modules", ".bin", "tlsboot");
-  const options = { cwd: folder.path, env: { PATH } };
-  const version = await runProgram(program, ["version", "-o", "json"], options);
-  assert.deepEqual({ code: version.code, stderr: version.stderr }, { code: 0, stderr: "" });
-  const facts = JSON.parse(version.stdout);
-  assert.equal(facts.version, manifest.version);
-  assert.equal(facts.runtime.name, "Node");
-  const head = await runProgram("git", ["-C", ROOT, "rev-parse", "HEAD"]);
-  // Outside of a checkout the commit is unknown.
-  const commit = head.code === 0 ? head.stdout.trim() : "unknown";
-  assert.equal(facts.commit.replace(/-modified$/, ""), commit);
-  const plugin = await runProgram(folder.join("node_modules", ".bin", "kubectl-tlsboot"), ["version"], options);
-  assert.deepEqual([plugin.code, plugin.stderr], [0, ""]);
-  const demo = await runProgram(program, ["demo", "--nodes", "1"], options);
-  assert.equal(demo.code, 0, demo.stderr);
+  test("the package brings the program", async () => {
+    const PATH = `${join(await ensureNode(), "..")}:${process.env["PATH"]}`;
+    const program = folder.join("node_modules", ".bin", "tlsboot");
+    const options = { cwd: folder.path, env: { PATH } };
+    const version = await runProgram(program, ["version", "-o", "json"], options);
+    assert.deepEqual({ code: version.code, stderr: version.stderr }, { code: 0, stderr: "" });
+    const facts = JSON.parse(version.stdout);
+    assert.equal(facts.version, manifest.version);
+    assert.equal(facts.runtime.name, "Node");
+    const head = await runProgram("git", ["-C", ROOT, "rev-parse", "HEAD"]);
+    // Outside of a checkout the commit is unknown.
+    const commit = head.code === 0 ? head.stdout.trim() : "unknown";
+    assert.equal(facts.commit.replace(/-modified$/, ""), commit);
+    const plugin = await runProgram(folder.join("node_modules", ".bin", "kubectl-tlsboot"), ["version"], options);
+    assert.deepEqual([plugin.code, plugin.stderr], [0, ""]);
+    await using server = start(program, ["up", "--secure-port", "0", "--data-dir", "instance"], options);
+    await server.waitFor(/tlsboot is up at https:/);
+  });
 });

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { ROOT, runProgram } from "../support/child.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
@@ -21,20 +21,6 @@ const RPM = "rpm --nodeps";
 let folder: TempFolder;
 let root: OtherRoot;
 
-before(async () => {
-  await ensureDebianPackages(["rpm", "systemd"]);
-  folder = await createTempFolder();
-  for (const name of ["share", "mount"]) await mkdir(folder.join(name));
-  await copyFile(join(ROOT, "dist", PROGRAM), folder.join("share", PROGRAM));
-  await makePackage("share", 1);
-  await makePackage("share", 2);
-  root = await createOtherRoot(folder.join("mount"), folder.join("share"));
-});
-after(async () => {
-  await root?.[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
 function toFileName(revision: number): string {
   return `tlsboot-${TLSBOOT_VERSION}-${revision}.${ARCHITECTURE}.rpm`;
 }
@@ -45,47 +31,65 @@ async function makePackage(dist: string, revision: number): Promise<void> {
   assert.equal(code, 0, stderr);
 }
 
-test("the package is the same bytes each time, and for another processor too", async () => {
-  for (const name of ["one", "other"]) {
-    await mkdir(folder.join(name));
-    // A small program in the place of the large one, which takes as long to pack as all other tests here.
-    for (const target of ["x64", "arm64"]) {
-      await writeFile(folder.join(name, `tlsboot-${TLSBOOT_VERSION}-linux-${target}`), "#!/bin/sh\n");
+describe("the RPM package", () => {
+  before(async () => {
+    await ensureDebianPackages(["rpm", "systemd"]);
+    folder = await createTempFolder();
+    for (const name of ["share", "mount"]) await mkdir(folder.join(name));
+    await copyFile(join(ROOT, "dist", PROGRAM), folder.join("share", PROGRAM));
+    await makePackage("share", 1);
+    await makePackage("share", 2);
+    root = await createOtherRoot(folder.join("mount"), folder.join("share"));
+  });
+  after(async () => {
+    await root?.[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  test("the package is the same bytes each time, and for another processor too", async () => {
+    for (const name of ["one", "other"]) {
+      await mkdir(folder.join(name));
+      // A small program in the place of the large one, which takes as long to pack as all other tests here.
+      for (const target of ["x64", "arm64"]) {
+        await writeFile(folder.join(name, `tlsboot-${TLSBOOT_VERSION}-linux-${target}`), "#!/bin/sh\n");
+      }
+      await makePackage(name, 1);
     }
-    await makePackage(name, 1);
-  }
-  for (const target of ["x86_64", "aarch64"]) {
-    const name = `tlsboot-${TLSBOOT_VERSION}-1.${target}.rpm`;
-    assert.deepEqual(await readFile(folder.join("one", name)), await readFile(folder.join("other", name)));
-  }
-});
+    for (const target of ["x86_64", "aarch64"]) {
+      const name = `tlsboot-${TLSBOOT_VERSION}-1.${target}.rpm`;
+      assert.deepEqual(await readFile(folder.join("one", name)), await readFile(folder.join("other", name)));
+    }
+  });
 
-test("it installs: program, plugin of kubectl, user, units, pages, completion", async () => {
-  await root.run(`${RPM} --install /tmp/share/${toFileName(1)}`);
-  assert.equal(await root.run("rpm --verify --nodeps tlsboot"), "");
-  assert.equal(JSON.parse(await root.run("kubectl-tlsboot version -o json")).version, TLSBOOT_VERSION);
-  assert.match(await root.run("getent passwd tlsboot"), /:\/var\/lib\/tlsboot:/);
-  assert.match(await root.run("zcat /usr/share/man/man1/tlsboot-up.1.gz"), /^\.TH "TLSBOOT\\-UP" "1" "2/m);
-  await root.run("test -s /usr/share/zsh/site-functions/_tlsboot && systemctl cat tlsboot.socket 'tlsboot-signer@x'");
-  const requires = await root.run(`rpm --query --requires tlsboot`);
-  assert.match(requires, /^libc\.so\.6\(GLIBC_2\.28\)\(64bit\)$/m);
-});
+  test("it installs: program, plugin of kubectl, user, units, pages, completion", async () => {
+    await root.run(`${RPM} --install /tmp/share/${toFileName(1)}`);
+    assert.equal(await root.run("rpm --verify --nodeps tlsboot"), "");
+    assert.equal(JSON.parse(await root.run("kubectl-tlsboot version -o json")).version, TLSBOOT_VERSION);
+    assert.match(await root.run("getent passwd tlsboot"), /:\/var\/lib\/tlsboot:/);
+    assert.match(await root.run("zcat /usr/share/man/man1/tlsboot-up.1.gz"), /^\.TH "TLSBOOT\\-UP" "1" "2/m);
+    await root.run("test -s /usr/share/zsh/site-functions/_tlsboot && systemctl cat tlsboot.socket 'tlsboot-signer@x'");
+    const requires = await root.run(`rpm --query --requires tlsboot`);
+    assert.match(requires, /^libc\.so\.6\(GLIBC_2\.28\)\(64bit\)$/m);
+  });
 
-test("an upgrade restarts the running server, and keeps settings and data", async () => {
-  await root.run("systemctl start tlsboot && echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml");
-  const facts = "sha256sum /var/lib/tlsboot/pki/ca.crt /etc/tlsboot/up.yaml; id tlsboot";
-  const before = await root.run(facts);
-  const started = await root.run("systemctl show -P MainPID tlsboot");
-  await root.run(`${RPM} --upgrade /tmp/share/${toFileName(2)}`);
-  assert.equal(await root.run("rpm --query tlsboot"), `tlsboot-${TLSBOOT_VERSION}-2.${ARCHITECTURE}\n`);
-  assert.equal(await root.run(facts), before);
-  assert.notEqual(await root.run("systemctl is-active tlsboot && systemctl show -P MainPID tlsboot"), started);
-  await root.run("tlsboot get csr --data-dir /var/lib/tlsboot && test -s /var/lib/tlsboot/audit.log");
-});
+  test("an upgrade restarts the running server, and keeps settings and data", async () => {
+    await root.run(
+      "systemctl start tlsboot && echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml",
+    );
+    const facts = "sha256sum /var/lib/tlsboot/pki/ca.crt /etc/tlsboot/up.yaml; id tlsboot";
+    const before = await root.run(facts);
+    const started = await root.run("systemctl show -P MainPID tlsboot");
+    await root.run(`${RPM} --upgrade /tmp/share/${toFileName(2)}`);
+    assert.equal(await root.run("rpm --query tlsboot"), `tlsboot-${TLSBOOT_VERSION}-2.${ARCHITECTURE}\n`);
+    assert.equal(await root.run(facts), before);
+    assert.notEqual(await root.run("systemctl is-active tlsboot && systemctl show -P MainPID tlsboot"), started);
+    await root.run("tlsboot get csr --data-dir /var/lib/tlsboot && test -s /var/lib/tlsboot/audit.log");
+  });
 
-test("it is removed with all but changed settings and the instance's data", async () => {
-  assert.match(await root.run(`${RPM} --erase tlsboot`), /CA and data stay in \/var\/lib\/tlsboot/);
-  assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "nothing of it runs");
-  assert.equal(await root.run("find /usr/bin /usr/lib/systemd /usr/share /usr/lib/sysusers.d -name '*tlsboot*'"), "");
-  await root.run("test -f /etc/tlsboot/up.yaml.rpmsave && test -f /var/lib/tlsboot/pki/ca.key");
+  test("it is removed with all but changed settings and the instance's data", async () => {
+    assert.match(await root.run(`${RPM} --erase tlsboot`), /CA and data stay in \/var\/lib\/tlsboot/);
+    assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "nothing of it runs");
+    assert.equal(await root.run("find /usr/bin /usr/lib/systemd /usr/share /usr/lib/sysusers.d -name '*tlsboot*'"), "");
+    await root.run("test -f /etc/tlsboot/up.yaml.rpmsave && test -f /var/lib/tlsboot/pki/ca.key");
+  });
 });

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { copyFile, cp, link, mkdir, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../../scripts/processes.ts";
 import { type Finished, ROOT, runProgram } from "../support/child.ts";
@@ -22,20 +22,6 @@ let folder: TempFolder;
 /** The released file, on the file system of the tests. */
 let released: string;
 let second: string;
-
-before(async () => {
-  await ensureDebianPackages(["minisign"]);
-  folder = await createTempFolder();
-  released = folder.join("released");
-  await copyFile(join(ROOT, "dist", `tlsboot-${TLSBOOT_VERSION}-${PLATFORM}`), released);
-  for (const name of ["key", "other"]) {
-    await runQuietly("minisign", ["-G", "-W", "-p", folder.join(`${name}.pub`), "-s", folder.join(name)]);
-  }
-  await mkdir(folder.join("build"));
-  const [, key = ""] = (await readFile(folder.join("key.pub"), "utf8")).split("\n");
-  second = await makeSecondBuild(folder.join("build"), key);
-});
-after(() => folder[Symbol.asyncDispose]());
 
 /** What is on a stick, where it is not the second build under its own name, signed with the key of the test. */
 interface Stick {
@@ -73,26 +59,6 @@ async function upgrade(stick: string, ...flags: readonly string[]): Promise<Fini
 async function readVersion(file: string): Promise<string> {
   return JSON.parse((await runProgram(file, ["version", "-o", "json"])).stdout).version;
 }
-
-test("a release that is signed and starts takes the place of the file, which stays beside it", async () => {
-  const stick = await makeStick();
-  const { code, stdout, stderr, file } = await upgrade(stick);
-  assert.equal(code, 0, stderr);
-  const previous = `${file}.previous`;
-  assert.equal(
-    stdout,
-    `"${file}" is tlsboot ${LATER_VERSION} now, ${TLSBOOT_VERSION} before: "${previous}"; ` +
-      "no service runs it: restart what does\n",
-  );
-  assert.deepEqual([await readVersion(file), await readVersion(previous)], [LATER_VERSION, TLSBOOT_VERSION]);
-  assert.equal((await stat(file)).mode, (await stat(released)).mode);
-  assert.deepEqual((await readdir(join(file, ".."))).sort(), ["tlsboot", "tlsboot.previous"]);
-  // The new file carries the key of the release.
-  const verified = await runProgram(file, ["version", "--verify", "--release", stick]);
-  assert.equal(verified.code, 0, verified.stderr);
-  const again = await runProgram(file, ["upgrade", stick]);
-  assert.deepEqual([again.code, again.stdout], [0, `"${file}" is tlsboot ${LATER_VERSION} of this release already\n`]);
-});
 
 /** Prepares a stick that must be refused. */
 type Refused = readonly [what: string, make: () => Promise<string>, code: number, message: RegExp];
@@ -190,57 +156,6 @@ const REFUSED: readonly Refused[] = [
   ],
 ];
 
-for (const [what, make, code, message] of REFUSED) {
-  test(`${what} is refused, and nothing is changed`, async () => {
-    const done = await upgrade(await make());
-    assert.equal(done.code, code, done.stdout + done.stderr);
-    assert.match(done.stdout + done.stderr, message);
-    assert.deepEqual(await readdir(join(done.file, "..")), [basename(done.file)]);
-    assert.equal((await stat(done.file)).ino, (await stat(released)).ino);
-  });
-}
-
-test("--dry-run checks everything and changes nothing", async () => {
-  const { code, stdout, stderr, file } = await upgrade(await makeStick(), "--dry-run");
-  assert.equal(code, 0, stderr);
-  assert.equal(stdout, `would replace "${file}", ${TLSBOOT_VERSION}, by ${LATER_VERSION}: no service runs it\n`);
-  assert.deepEqual(await readdir(join(file, "..")), ["tlsboot"]);
-});
-
-test("on a full disk nothing is changed", async () => {
-  const stick = await makeStick();
-  const mount = folder.join("small");
-  await mkdir(mount);
-  const { size } = await stat(released);
-  const lines = `set -e
-    mount -t tmpfs -o size=${size + 30_000_000} small ${mount}
-    cp ${released} ${mount}/tlsboot
-    set +e
-    ${mount}/tlsboot upgrade ${stick} --release-key ${folder.join("key.pub")}
-    echo "code $?"
-    ls -A ${mount}
-    cmp ${released} ${mount}/tlsboot && echo same`;
-  const { stdout, stderr } = await runProgram("unshare", ["--mount", "sh", "-c", lines]);
-  assert.match(stderr, /error: cannot write ".*tlsboot\.new": no space left on device/);
-  assert.equal(stdout, "code 1\ntlsboot\nsame\n");
-});
-
-test("the sources and files of packages are not upgraded", async () => {
-  const stick = await makeStick();
-  const sources = await runProgram(process.execPath, [
-    ...["run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")],
-    ...["upgrade", stick, "--release-key", folder.join("key.pub")],
-  ]);
-  assert.equal(sources.code, 1);
-  assert.match(sources.stderr, /cannot upgrade ".*": it is the runtime of the sources or of the npm package/);
-  const lines = `mount --bind ${released} /usr/bin/env && /usr/bin/env upgrade ${stick} --release-key ${
-    folder.join("key.pub")
-  }`;
-  const packaged = await runProgram("unshare", ["--mount", "sh", "-c", lines]);
-  assert.equal(packaged.code, 1);
-  assert.match(packaged.stderr, /cannot upgrade "\/usr\/bin\/env": files in \/usr\/bin belong to packages/);
-});
-
 /** Asks systemd in the root which version its service runs, and the server for its requests. */
 async function readService(root: OtherRoot): Promise<string> {
   await root.run("systemctl is-active tlsboot && tlsboot get csr --data-dir /var/lib/tlsboot");
@@ -248,23 +163,112 @@ async function readService(root: OtherRoot): Promise<string> {
   return JSON.parse(facts).version;
 }
 
-test("under systemd the service is restarted, and runs with the earlier file again when it does not work", async () => {
-  await mkdir(folder.join("share"));
-  await mkdir(folder.join("mount"));
-  const stick = async (name: string, program: string): Promise<void> => {
-    await rename(await makeStick({ program }), folder.join("share", name));
-  };
-  const [failing, both] = [folder.join("failing"), folder.join("both")];
-  await writeVariant(second, "serverFails", failing);
-  await writeVariant(failing, "formatIsRaised", both);
-  await stick("failing", failing);
-  await stick("one-way", both);
-  await stick("good", second);
-  await link(released, folder.join("share", "tlsboot"));
-  await copyFile(folder.join("key.pub"), folder.join("share", "key.pub"));
-  await cp(join(ROOT, "packaging", "systemd"), folder.join("share", "systemd"), { recursive: true });
-  await using root = await createOtherRoot(folder.join("mount"), folder.join("share"));
-  await root.run(`set -e
+describe("upgrades from a stick", () => {
+  before(async () => {
+    await ensureDebianPackages(["minisign"]);
+    folder = await createTempFolder();
+    released = folder.join("released");
+    await copyFile(join(ROOT, "dist", `tlsboot-${TLSBOOT_VERSION}-${PLATFORM}`), released);
+    for (const name of ["key", "other"]) {
+      await runQuietly("minisign", ["-G", "-W", "-p", folder.join(`${name}.pub`), "-s", folder.join(name)]);
+    }
+    await mkdir(folder.join("build"));
+    const [, key = ""] = (await readFile(folder.join("key.pub"), "utf8")).split("\n");
+    second = await makeSecondBuild(folder.join("build"), key);
+  });
+  after(() => folder[Symbol.asyncDispose]());
+
+  test("a release that is signed and starts takes the place of the file, which stays beside it", async () => {
+    const stick = await makeStick();
+    const { code, stdout, stderr, file } = await upgrade(stick);
+    assert.equal(code, 0, stderr);
+    const previous = `${file}.previous`;
+    assert.equal(
+      stdout,
+      `"${file}" is tlsboot ${LATER_VERSION} now, ${TLSBOOT_VERSION} before: "${previous}"; ` +
+        "no service runs it: restart what does\n",
+    );
+    assert.deepEqual([await readVersion(file), await readVersion(previous)], [LATER_VERSION, TLSBOOT_VERSION]);
+    assert.equal((await stat(file)).mode, (await stat(released)).mode);
+    assert.deepEqual((await readdir(join(file, ".."))).sort(), ["tlsboot", "tlsboot.previous"]);
+    // The new file carries the key of the release.
+    const verified = await runProgram(file, ["version", "--verify", "--release", stick]);
+    assert.equal(verified.code, 0, verified.stderr);
+    const again = await runProgram(file, ["upgrade", stick]);
+    assert.deepEqual([again.code, again.stdout], [
+      0,
+      `"${file}" is tlsboot ${LATER_VERSION} of this release already\n`,
+    ]);
+  });
+
+  for (const [what, make, code, message] of REFUSED) {
+    test(`${what} is refused, and nothing is changed`, async () => {
+      const done = await upgrade(await make());
+      assert.equal(done.code, code, done.stdout + done.stderr);
+      assert.match(done.stdout + done.stderr, message);
+      assert.deepEqual(await readdir(join(done.file, "..")), [basename(done.file)]);
+      assert.equal((await stat(done.file)).ino, (await stat(released)).ino);
+    });
+  }
+
+  test("--dry-run checks everything and changes nothing", async () => {
+    const { code, stdout, stderr, file } = await upgrade(await makeStick(), "--dry-run");
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, `would replace "${file}", ${TLSBOOT_VERSION}, by ${LATER_VERSION}: no service runs it\n`);
+    assert.deepEqual(await readdir(join(file, "..")), ["tlsboot"]);
+  });
+
+  test("on a full disk nothing is changed", async () => {
+    const stick = await makeStick();
+    const mount = folder.join("small");
+    await mkdir(mount);
+    const { size } = await stat(released);
+    const lines = `set -e
+    mount -t tmpfs -o size=${size + 30_000_000} small ${mount}
+    cp ${released} ${mount}/tlsboot
+    set +e
+    ${mount}/tlsboot upgrade ${stick} --release-key ${folder.join("key.pub")}
+    echo "code $?"
+    ls -A ${mount}
+    cmp ${released} ${mount}/tlsboot && echo same`;
+    const { stdout, stderr } = await runProgram("unshare", ["--mount", "sh", "-c", lines]);
+    assert.match(stderr, /error: cannot write ".*tlsboot\.new": no space left on device/);
+    assert.equal(stdout, "code 1\ntlsboot\nsame\n");
+  });
+
+  test("the sources and files of packages are not upgraded", async () => {
+    const stick = await makeStick();
+    const sources = await runProgram(process.execPath, [
+      ...["run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")],
+      ...["upgrade", stick, "--release-key", folder.join("key.pub")],
+    ]);
+    assert.equal(sources.code, 1);
+    assert.match(sources.stderr, /cannot upgrade ".*": it is the runtime of the sources or of the npm package/);
+    const lines = `mount --bind ${released} /usr/bin/env && /usr/bin/env upgrade ${stick} --release-key ${
+      folder.join("key.pub")
+    }`;
+    const packaged = await runProgram("unshare", ["--mount", "sh", "-c", lines]);
+    assert.equal(packaged.code, 1);
+    assert.match(packaged.stderr, /cannot upgrade "\/usr\/bin\/env": files in \/usr\/bin belong to packages/);
+  });
+
+  test("under systemd the service is restarted, and runs with the earlier file again when it does not work", async () => {
+    await mkdir(folder.join("share"));
+    await mkdir(folder.join("mount"));
+    const stick = async (name: string, program: string): Promise<void> => {
+      await rename(await makeStick({ program }), folder.join("share", name));
+    };
+    const [failing, both] = [folder.join("failing"), folder.join("both")];
+    await writeVariant(second, "serverFails", failing);
+    await writeVariant(failing, "formatIsRaised", both);
+    await stick("failing", failing);
+    await stick("one-way", both);
+    await stick("good", second);
+    await link(released, folder.join("share", "tlsboot"));
+    await copyFile(folder.join("key.pub"), folder.join("share", "key.pub"));
+    await cp(join(ROOT, "packaging", "systemd"), folder.join("share", "systemd"), { recursive: true });
+    await using root = await createOtherRoot(folder.join("mount"), folder.join("share"));
+    await root.run(`set -e
     install -m 755 /tmp/share/tlsboot /usr/local/bin/tlsboot
     install -D -m 644 /tmp/share/systemd/sysusers.conf /etc/sysusers.d/tlsboot.conf
     systemd-sysusers tlsboot.conf
@@ -273,27 +277,30 @@ test("under systemd the service is restarted, and runs with the earlier file aga
     systemctl daemon-reload
     systemctl start tlsboot
     until tlsboot get csr --data-dir /var/lib/tlsboot; do sleep 0.2; done`);
-  const upgradeTo = (name: string, flags = ""): Promise<Finished> =>
-    root.attempt(`tlsboot upgrade /tmp/share/${name} --release-key /tmp/share/key.pub ${flags}`);
+    const upgradeTo = (name: string, flags = ""): Promise<Finished> =>
+      root.attempt(`tlsboot upgrade /tmp/share/${name} --release-key /tmp/share/key.pub ${flags}`);
 
-  const failed = await upgradeTo("failing");
-  assert.equal(failed.code, 1, failed.stdout);
-  assert.match(
-    failed.stderr,
-    new RegExp(`cannot upgrade to tlsboot ${LATER_VERSION}: [^]*; ${TLSBOOT_VERSION} runs again\n.*journalctl --unit`),
-  );
-  assert.equal(await readService(root), TLSBOOT_VERSION);
-  assert.equal(await root.run("ls /usr/local/bin | grep tlsboot"), "tlsboot\n");
+    const failed = await upgradeTo("failing");
+    assert.equal(failed.code, 1, failed.stdout);
+    assert.match(
+      failed.stderr,
+      new RegExp(
+        `cannot upgrade to tlsboot ${LATER_VERSION}: [^]*; ${TLSBOOT_VERSION} runs again\n.*journalctl --unit`,
+      ),
+    );
+    assert.equal(await readService(root), TLSBOOT_VERSION);
+    assert.equal(await root.run("ls /usr/local/bin | grep tlsboot"), "tlsboot\n");
 
-  const done = await upgradeTo("good");
-  assert.equal(done.code, 0, done.stderr);
-  assert.match(done.stderr, /^installed; restarting tlsboot\.service$/m);
-  assert.equal(await readService(root), LATER_VERSION);
+    const done = await upgradeTo("good");
+    assert.equal(done.code, 0, done.stderr);
+    assert.match(done.stderr, /^installed; restarting tlsboot\.service$/m);
+    assert.equal(await readService(root), LATER_VERSION);
 
-  await root.run("install -m 755 /tmp/share/tlsboot /usr/local/bin/tlsboot && systemctl restart tlsboot");
-  // A release that raises the format of data is installed when that is accepted, and stays.
-  const stuck = await upgradeTo("one-way", "--one-way");
-  assert.equal(stuck.code, 1, stuck.stdout);
-  assert.match(stuck.stderr, /it is left in place, because ".*\.previous" cannot read its data/);
-  assert.equal(JSON.parse(await root.run("tlsboot version -o json")).version, LATER_VERSION);
+    await root.run("install -m 755 /tmp/share/tlsboot /usr/local/bin/tlsboot && systemctl restart tlsboot");
+    // A release that raises the format of data is installed when that is accepted, and stays.
+    const stuck = await upgradeTo("one-way", "--one-way");
+    assert.equal(stuck.code, 1, stuck.stdout);
+    assert.match(stuck.stderr, /it is left in place, because ".*\.previous" cannot read its data/);
+    assert.equal(JSON.parse(await root.run("tlsboot version -o json")).version, LATER_VERSION);
+  });
 });
