@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import type { Page } from "puppeteer-core";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
@@ -26,15 +26,6 @@ const REFUSED = /^(?:403|405|421) /;
 let instance: RunningInstance;
 let browser: TestBrowser;
 let ui: RunningUi;
-before(async () => {
-  instance = await startInstance();
-  await instance.kubectl.given({ stdin: await csrManifest("jane") }).run("create", "-f", "-");
-  browser = await startBrowser({ hosts: { [EVIL]: "127.0.0.1" } });
-  ui = await startPage();
-});
-after(async () => {
-  for (const one of [ui, browser, instance]) await one[Symbol.asyncDispose]();
-});
 
 function startPage(): Promise<RunningUi> {
   return startUi(["--kubeconfig", instance.adminKubeconfig], { cwd: instance.folder.path });
@@ -43,26 +34,6 @@ function startPage(): Promise<RunningUi> {
 async function assertUndecided(): Promise<void> {
   assert.match(await instance.kubectl.run("get", "csr", "jane"), /Pending\n$/);
 }
-
-test("ui: a page whose name is rebound to this machine reaches nothing, with or without a session", async () => {
-  const rebound = ui.link.replace("127.0.0.1", EVIL);
-  const { page } = await browser.openPage();
-  const visit = async (url: string) => {
-    const answer = await page.goto(url);
-    assert.equal(answer?.status(), 421, url);
-    assert.doesNotMatch(await answer!.text(), /jane/);
-  };
-  await visit(rebound);
-  for (const path of ["/requests", "/requests/jane", "/style.css", "/events?live=requests"]) {
-    await visit(new URL(path, rebound).href);
-  }
-  // The attacker has not used the link up.
-  const person = await logIn(browser, ui);
-  const { page: other } = { page: await person.page.browserContext().newPage() };
-  const answer = await other.goto(new URL("/requests", rebound).href);
-  assert.equal(answer?.status(), 421);
-  assert.equal(await other.evaluate("fetch('/requests').then(({ status }) => status)"), 421);
-});
 
 /** What a page of another site tries, in the browser of a person who is signed in; it reports what it saw. */
 const ATTACK = (target: string) =>
@@ -103,124 +74,10 @@ addEventListener("load", async () => {
 });
 </script>`;
 
-test("ui: a page of another site, or of another port, cannot read, approve, frame or follow anything", async () => {
-  await using fresh = await startPage();
-  const person = await logIn(browser, fresh);
-  const context = person.page.browserContext();
-  await using attacker = await serve((_path) => ATTACK(fresh.origin));
-  for (const host of ["127.0.0.1", EVIL]) {
-    const page = await context.newPage();
-    const answers = await watchAnswers(page, fresh.origin);
-    await page.goto(`http://${host}:${attacker.port}/`);
-    // By a timer, because the window that the page opens hides it, and a hidden page draws no frames.
-    await page.waitForFunction("globalThis.report", { polling: 50 });
-    const report = await page.evaluate("globalThis.report") as Readonly<Record<string, string>>;
-    for (const [attempt, result] of Object.entries(report)) {
-      assert.match(result, /^(?:error|TypeError|SecurityError|SAW opaque)$/, `${attempt} from ${host}`);
-    }
-    await eventually("eight attempts reach the server", () => Promise.resolve(answers.length >= 8 || undefined));
-    for (const answer of answers) assert.match(answer, REFUSED, `an answer to ${host}`);
-    // A form needs no script, and takes the cookie along where the attacker is on the same host.
-    const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate("document.forms[0].submit()")]);
-    assert.equal(answer?.status(), 403, host);
-  }
-  await assertUndecided();
-  assert.equal((await person.page.reload())?.status(), 200, "the session of the person lives");
-});
-
-test("ui: a link is good once, and the session of a link that is used again ends", async () => {
-  await using fresh = await startPage();
-  const person = await logIn(browser, fresh);
-  const [cookie] = await person.page.browserContext().cookies();
-  assert.partialDeepStrictEqual(cookie, { httpOnly: true, sameSite: "Strict", path: "/", domain: "127.0.0.1" });
-  assert.equal(await person.page.evaluate("document.cookie"), "");
-  assert.doesNotMatch(person.page.url(), /key/);
-
-  const { page: thief } = await browser.openPage();
-  assert.equal((await thief.goto(fresh.link))?.status(), 403);
-  assert.match(await thief.evaluate("document.body.innerText") as string, /link[^]*tlsboot ui/);
-  assert.equal((await thief.goto(`${fresh.origin}/requests`))?.status(), 401);
-  assert.equal((await person.page.reload())?.status(), 401, "one of the two was not the person");
-});
-
-test("ui: no page contains a secret, and no answer may be kept, framed or run inline", async () => {
-  const { folder, dataDir } = instance;
-  await using fresh = await startPage();
-  const run = createSecretRun(folder.path);
-  const listed = await instance.tlsboot("token", "list", "--data-dir", dataDir, "--show-secrets");
-  for (const token of listed.stdout.match(/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g) ?? []) run.know("a token", token.slice(7));
-  assert.ok(await run.knowKeys("") > 2, "there are keys to know");
-  run.know("the key of the link", new URL(fresh.link).searchParams.get("key")!);
-  const client = await openLink(fresh);
-  run.know("the cookie", client.cookie.split("=")[1]!);
-
-  const waiting = ["/", "/nowhere"];
-  const seen = new Set(waiting);
-  for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
-    const answer = await client.send(path, path === "/" ? 303 : path === "/nowhere" ? 404 : 200);
-    run.record(path, `${JSON.stringify(answer.headers)}\n${answer.body}`);
-    const { headers } = answer;
-    assert.equal(headers["cache-control"], "no-store", path);
-    assert.equal(headers["x-content-type-options"], "nosniff", path);
-    const csp = String(headers["content-security-policy"]);
-    assert.match(csp, /default-src 'none'/, path);
-    assert.match(csp, /frame-ancestors 'none'/, path);
-    assert.doesNotMatch(csp, /unsafe|data:|\*/, path);
-    for (
-      const [, found = ""] of [...answer.body.matchAll(/ (?:href|src)="([^"]*)"/g), ["", headers["location"] ?? ""]]
-    ) {
-      const next = String(found).replaceAll("&amp;", "&").replace(/#.*/, "");
-      if (next === "" || seen.has(next)) continue;
-      assert.match(next, /^\/(?!\/)/, `${path} leads elsewhere`);
-      seen.add(next);
-      waiting.push(next);
-    }
-  }
-  assert.ok(seen.has("/requests/jane"), [...seen].join(" "));
-  assert.deepEqual(run.found(), []);
-});
-
 /** Markup in the place of text: it would run, draw or leave. */
 const MARKUP =
   `</script></title></textarea>"'><img src=x onerror="document.title='pwned'"><script>document.title='pwned'` +
   `</script><a id=pwned href="javascript:document.title='pwned'">x</a><form id=pwned2 action=//evil.example>`;
-
-test("ui: names, reasons, groups and everything else of a hostile server stay text", async () => {
-  await using api = await startFakeApi();
-  const objects = await createHostileObjects(api.ca);
-  api.intercept = (request) => {
-    const answer = hostileAnswer(request, objects);
-    return { ...answer, body: mark(answer.body) } as FakeAnswer;
-  };
-  await using folder = await createTempFolder();
-  const config = {
-    clusters: [{ name: "c", cluster: { server: api.server, certificateAuthorityData: api.ca.caPem } }],
-    contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-    users: [{ name: "u", user: { token: new Secret("abcdef.0123456789abcdef") } }],
-    currentContext: "c",
-  };
-  await writeFile(folder.join("kubeconfig"), encodeKubeconfig(config), { mode: 0o600 });
-  await using hostile = await startUi(["--kubeconfig", folder.join("kubeconfig")], { cwd: folder.path });
-  const { page, problems, requests } = await logIn(browser, hostile);
-  const paths = await page.$$eval("nav a", (links) => links.map((link) => link.getAttribute("href")));
-  await page.goto(`${hostile.origin}/requests`);
-  paths.push(
-    ...await page.$$eval("main a[href^='/requests/']", (links) => links.map((one) => one.getAttribute("href"))),
-  );
-  let shown = 0;
-  for (const path of new Set(paths)) {
-    const answer = await page.goto(new URL(path, hostile.origin).href);
-    const text = await page.evaluate("document.documentElement.innerText") as string;
-    if (text.includes("document.title='pwned'")) shown++;
-    assert.doesNotMatch(await page.title(), /^pwned/, path);
-    assert.equal(await page.$("#pwned, #pwned2, img[src=x]"), null, path);
-    // deno-lint-ignore no-control-regex -- the test looks for these characters
-    assert.doesNotMatch(await answer!.text(), /[\x00-\x08\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/u, path);
-  }
-  assert.ok(shown >= 2, "pages show the hostile text");
-  assert.deepEqual(problems.filter((problem) => !problem.includes("Failed to load resource")), []);
-  assert.deepEqual(requests.filter((url) => !url.startsWith(hostile.origin)), []);
-});
 
 /** Puts markup before every hostile text of an answer. */
 function mark(value: unknown): unknown {
@@ -268,3 +125,151 @@ async function serve(answer: (path: string) => string): Promise<AsyncDisposable 
     },
   };
 }
+
+describe("attacks on the page", () => {
+  before(async () => {
+    instance = await startInstance();
+    await instance.kubectl.given({ stdin: await csrManifest("jane") }).run("create", "-f", "-");
+    browser = await startBrowser({ hosts: { [EVIL]: "127.0.0.1" } });
+    ui = await startPage();
+  });
+  after(async () => {
+    for (const one of [ui, browser, instance]) await one[Symbol.asyncDispose]();
+  });
+
+  test("ui: a page whose name is rebound to this machine reaches nothing, with or without a session", async () => {
+    const rebound = ui.link.replace("127.0.0.1", EVIL);
+    const { page } = await browser.openPage();
+    const visit = async (url: string) => {
+      const answer = await page.goto(url);
+      assert.equal(answer?.status(), 421, url);
+      assert.doesNotMatch(await answer!.text(), /jane/);
+    };
+    await visit(rebound);
+    for (const path of ["/requests", "/requests/jane", "/style.css", "/events?live=requests"]) {
+      await visit(new URL(path, rebound).href);
+    }
+    // The attacker has not used the link up.
+    const person = await logIn(browser, ui);
+    const { page: other } = { page: await person.page.browserContext().newPage() };
+    const answer = await other.goto(new URL("/requests", rebound).href);
+    assert.equal(answer?.status(), 421);
+    assert.equal(await other.evaluate("fetch('/requests').then(({ status }) => status)"), 421);
+  });
+
+  test("ui: a page of another site, or of another port, cannot read, approve, frame or follow anything", async () => {
+    await using fresh = await startPage();
+    const person = await logIn(browser, fresh);
+    const context = person.page.browserContext();
+    await using attacker = await serve((_path) => ATTACK(fresh.origin));
+    for (const host of ["127.0.0.1", EVIL]) {
+      const page = await context.newPage();
+      const answers = await watchAnswers(page, fresh.origin);
+      await page.goto(`http://${host}:${attacker.port}/`);
+      // By a timer, because the window that the page opens hides it, and a hidden page draws no frames.
+      await page.waitForFunction("globalThis.report", { polling: 50 });
+      const report = await page.evaluate("globalThis.report") as Readonly<Record<string, string>>;
+      for (const [attempt, result] of Object.entries(report)) {
+        assert.match(result, /^(?:error|TypeError|SecurityError|SAW opaque)$/, `${attempt} from ${host}`);
+      }
+      await eventually("eight attempts reach the server", () => Promise.resolve(answers.length >= 8 || undefined));
+      for (const answer of answers) assert.match(answer, REFUSED, `an answer to ${host}`);
+      // A form needs no script, and takes the cookie along where the attacker is on the same host.
+      const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate("document.forms[0].submit()")]);
+      assert.equal(answer?.status(), 403, host);
+    }
+    await assertUndecided();
+    assert.equal((await person.page.reload())?.status(), 200, "the session of the person lives");
+  });
+
+  test("ui: a link is good once, and the session of a link that is used again ends", async () => {
+    await using fresh = await startPage();
+    const person = await logIn(browser, fresh);
+    const [cookie] = await person.page.browserContext().cookies();
+    assert.partialDeepStrictEqual(cookie, { httpOnly: true, sameSite: "Strict", path: "/", domain: "127.0.0.1" });
+    assert.equal(await person.page.evaluate("document.cookie"), "");
+    assert.doesNotMatch(person.page.url(), /key/);
+
+    const { page: thief } = await browser.openPage();
+    assert.equal((await thief.goto(fresh.link))?.status(), 403);
+    assert.match(await thief.evaluate("document.body.innerText") as string, /link[^]*tlsboot ui/);
+    assert.equal((await thief.goto(`${fresh.origin}/requests`))?.status(), 401);
+    assert.equal((await person.page.reload())?.status(), 401, "one of the two was not the person");
+  });
+
+  test("ui: no page contains a secret, and no answer may be kept, framed or run inline", async () => {
+    const { folder, dataDir } = instance;
+    await using fresh = await startPage();
+    const run = createSecretRun(folder.path);
+    const listed = await instance.tlsboot("token", "list", "--data-dir", dataDir, "--show-secrets");
+    for (const token of listed.stdout.match(/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g) ?? []) {
+      run.know("a token", token.slice(7));
+    }
+    assert.ok(await run.knowKeys("") > 2, "there are keys to know");
+    run.know("the key of the link", new URL(fresh.link).searchParams.get("key")!);
+    const client = await openLink(fresh);
+    run.know("the cookie", client.cookie.split("=")[1]!);
+
+    const waiting = ["/", "/nowhere"];
+    const seen = new Set(waiting);
+    for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+      const answer = await client.send(path, path === "/" ? 303 : path === "/nowhere" ? 404 : 200);
+      run.record(path, `${JSON.stringify(answer.headers)}\n${answer.body}`);
+      const { headers } = answer;
+      assert.equal(headers["cache-control"], "no-store", path);
+      assert.equal(headers["x-content-type-options"], "nosniff", path);
+      const csp = String(headers["content-security-policy"]);
+      assert.match(csp, /default-src 'none'/, path);
+      assert.match(csp, /frame-ancestors 'none'/, path);
+      assert.doesNotMatch(csp, /unsafe|data:|\*/, path);
+      for (
+        const [, found = ""] of [...answer.body.matchAll(/ (?:href|src)="([^"]*)"/g), ["", headers["location"] ?? ""]]
+      ) {
+        const next = String(found).replaceAll("&amp;", "&").replace(/#.*/, "");
+        if (next === "" || seen.has(next)) continue;
+        assert.match(next, /^\/(?!\/)/, `${path} leads elsewhere`);
+        seen.add(next);
+        waiting.push(next);
+      }
+    }
+    assert.ok(seen.has("/requests/jane"), [...seen].join(" "));
+    assert.deepEqual(run.found(), []);
+  });
+
+  test("ui: names, reasons, groups and everything else of a hostile server stay text", async () => {
+    await using api = await startFakeApi();
+    const objects = await createHostileObjects(api.ca);
+    api.intercept = (request) => {
+      const answer = hostileAnswer(request, objects);
+      return { ...answer, body: mark(answer.body) } as FakeAnswer;
+    };
+    await using folder = await createTempFolder();
+    const config = {
+      clusters: [{ name: "c", cluster: { server: api.server, certificateAuthorityData: api.ca.caPem } }],
+      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+      users: [{ name: "u", user: { token: new Secret("abcdef.0123456789abcdef") } }],
+      currentContext: "c",
+    };
+    await writeFile(folder.join("kubeconfig"), encodeKubeconfig(config), { mode: 0o600 });
+    await using hostile = await startUi(["--kubeconfig", folder.join("kubeconfig")], { cwd: folder.path });
+    const { page, problems, requests } = await logIn(browser, hostile);
+    const paths = await page.$$eval("nav a", (links) => links.map((link) => link.getAttribute("href")));
+    await page.goto(`${hostile.origin}/requests`);
+    paths.push(
+      ...await page.$$eval("main a[href^='/requests/']", (links) => links.map((one) => one.getAttribute("href"))),
+    );
+    let shown = 0;
+    for (const path of new Set(paths)) {
+      const answer = await page.goto(new URL(path, hostile.origin).href);
+      const text = await page.evaluate("document.documentElement.innerText") as string;
+      if (text.includes("document.title='pwned'")) shown++;
+      assert.doesNotMatch(await page.title(), /^pwned/, path);
+      assert.equal(await page.$("#pwned, #pwned2, img[src=x]"), null, path);
+      // deno-lint-ignore no-control-regex -- the test looks for these characters
+      assert.doesNotMatch(await answer!.text(), /[\x00-\x08\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/u, path);
+    }
+    assert.ok(shown >= 2, "pages show the hostile text");
+    assert.deepEqual(problems.filter((problem) => !problem.includes("Failed to load resource")), []);
+    assert.deepEqual(requests.filter((url) => !url.startsWith(hostile.origin)), []);
+  });
+});
