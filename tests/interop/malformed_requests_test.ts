@@ -2,16 +2,12 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { type Pair, startPair } from "./comparison/sides.ts";
 
 let pair: Pair;
-before(async () => {
-  pair = await startPair(sharedControlPlane);
-});
-after(() => pair[Symbol.asyncDispose]());
 
 async function answers(connect: (port: number) => Socket, request: string): Promise<readonly string[]> {
   return await Promise.all(pair.sides.map(async ({ port }) => {
@@ -25,45 +21,52 @@ const plain = (port: number): Socket => connectTcp(port, "127.0.0.1");
 const secure = (port: number): Socket =>
   connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
 
-for (
-  const request of [
-    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-    "PUT / HTTP/1.0\r\n\r\n",
-    "OPTIONS / HTTP/1.0\r\n\r\n",
-  ]
-) {
-  test(`HTTP without TLS is answered alike: ${JSON.stringify(request)}`, async () => {
-    const [want, got] = await answers(plain, request);
-    assert.equal(got, want);
+describe("malformed requests", () => {
+  before(async () => {
+    pair = await startPair();
   });
-}
+  after(() => pair[Symbol.asyncDispose]());
 
-for (
-  const request of [
-    "GET /version HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
-    "GET /version HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
-    "GET /version HTTP/1.1\r\n\r\n",
-    "GET /version HTTP/1.1\r\nHost: a b\r\n\r\n",
-    "GET /version HTTP/2.0\r\nHost: x\r\n\r\n",
-    "GET /version HTTP/1.0\r\nA b\r\n\r\n",
-    "POST /version HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
-    "hello\r\n\r\n",
-  ]
-) {
-  test(`a malformed request is answered alike: ${JSON.stringify(request)}`, async () => {
-    const [want, got] = await answers(secure, request);
-    assert.equal(got, want);
+  for (
+    const request of [
+      "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+      "PUT / HTTP/1.0\r\n\r\n",
+      "OPTIONS / HTTP/1.0\r\n\r\n",
+    ]
+  ) {
+    test(`HTTP without TLS is answered alike: ${JSON.stringify(request)}`, async () => {
+      const [want, got] = await answers(plain, request);
+      assert.equal(got, want);
+    });
+  }
+
+  for (
+    const request of [
+      "GET /version HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+      "GET /version HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
+      "GET /version HTTP/1.1\r\n\r\n",
+      "GET /version HTTP/1.1\r\nHost: a b\r\n\r\n",
+      "GET /version HTTP/2.0\r\nHost: x\r\n\r\n",
+      "GET /version HTTP/1.0\r\nA b\r\n\r\n",
+      "POST /version HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
+      "hello\r\n\r\n",
+    ]
+  ) {
+    test(`a malformed request is answered alike: ${JSON.stringify(request)}`, async () => {
+      const [want, got] = await answers(secure, request);
+      assert.equal(got, want);
+    });
+  }
+
+  test("a request of HTTP/1.0 gets the status line, the length and the body of kube-apiserver, and the connection ends", async () => {
+    const [want, got] = await answers(secure, "GET /livez HTTP/1.0\r\n\r\n");
+    const parts = (answer: string) => {
+      const [head = "", body] = answer.split("\r\n\r\n");
+      return { status: head.split("\r\n", 1)[0], length: /\r\ncontent-length: (\d+)/i.exec(head)?.[1], body };
+    };
+    assert.deepEqual(parts(got!), parts(want!));
+    assert.equal(parts(got!).status, "HTTP/1.0 200 OK");
   });
-}
-
-test("a request of HTTP/1.0 gets the status line, the length and the body of kube-apiserver, and the connection ends", async () => {
-  const [want, got] = await answers(secure, "GET /livez HTTP/1.0\r\n\r\n");
-  const parts = (answer: string) => {
-    const [head = "", body] = answer.split("\r\n\r\n");
-    return { status: head.split("\r\n", 1)[0], length: /\r\ncontent-length: (\d+)/i.exec(head)?.[1], body };
-  };
-  assert.deepEqual(parts(got!), parts(want!));
-  assert.equal(parts(got!).status, "HTTP/1.0 200 OK");
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { before, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { parse } from "yaml";
 import { ROOT, runProgram } from "../support/child.ts";
 import { assertGolden } from "../support/golden.ts";
@@ -21,45 +21,12 @@ interface Rule {
 }
 
 let promtool: string;
-before(async () => {
-  promtool = join(await ensureDebianProgram("prometheus"), "usr", "bin", "promtool");
-});
 
 async function must(program: string, args: readonly string[], stdin?: string): Promise<string> {
   const { code, stdout, stderr } = await runProgram(program, args, stdin === undefined ? {} : { stdin });
   assert.equal(code, 0, `${args.join(" ")}: ${stdout}${stderr}`);
   return stdout;
 }
-
-test("rules and dashboard are what the sources render, which jsonnetfmt leaves as they are", async () => {
-  for (const name of ["alerts", "config", "dashboard", "mixin"]) {
-    await must(peerPath("jsonnetfmt"), ["--test", `${FOLDER}/${name}.libsonnet`]);
-  }
-  const render = (expression: string) =>
-    must(peerPath("jsonnet"), [
-      "--string",
-      "--exec",
-      `local mixin = import '${FOLDER}/mixin.libsonnet'; ${expression}`,
-    ]);
-  const rules = await render(
-    "std.manifestYamlDoc(mixin.prometheusAlerts, indent_array_in_object=true, quote_keys=false)",
-  );
-  await assertGolden(
-    RULES,
-    `# Rendered from ${FOLDER}; do not edit. \`tlsboot docs guide monitoring\` explains each alert.\n${rules}`,
-  );
-  await assertGolden(
-    DASHBOARD,
-    await render("std.manifestJsonMinified(mixin.grafanaDashboards['tlsboot.dashboard.json']) + '\\n'"),
-  );
-});
-
-test("Grafana's schema accepts the dashboard, and would refuse a field that it does not have", async () => {
-  const text = await readFile(DASHBOARD, "utf8");
-  await must(peerPath("dashboard"), [], text);
-  const refused = await runProgram(peerPath("dashboard"), [], { stdin: text.replace('"legendFormat"', '"legend"') });
-  assert.match(refused.stderr, /unexpected field 'legend'/);
-});
 
 /** A case in which an alert fires; values are Prometheus' notation for one each minute. */
 interface Case {
@@ -246,33 +213,69 @@ const QUIET: Readonly<Record<string, string>> = {
   'leader_election_master_status{job="kube-controller-manager",instance="a",name="kube-controller-manager"}': "0x99",
 };
 
-test("promtool accepts the rules, and each alert fires in its case, with its text, and not on a sound instance", async () => {
-  await must(promtool, ["check", "rules", RULES]);
-  const { groups } = parse(await readFile(RULES, "utf8")) as { groups: readonly { rules: readonly Rule[] }[] };
-  const rules = groups.flatMap(({ rules }) => rules);
-  assert.deepEqual(Object.keys(CASES).sort(), rules.map(({ alert }) => alert).sort());
-  const toSeries = (all: Readonly<Record<string, string>>) =>
-    Object.entries(all).map(([series, values]) => ({ series, values }));
-  const fires = rules.map(({ alert, labels, annotations: { summary, runbook_url } }) => {
-    const { series, after = 1, labels: own, description } = CASES[alert]!;
-    return {
-      interval: "1m",
-      input_series: toSeries(series),
-      alert_rule_test: [{
-        eval_time: `${after}m`,
-        alertname: alert,
-        // The label of the series is shadowed by that of the alert.
-        exp_alerts: [{ exp_labels: { ...own, ...labels }, exp_annotations: { summary, description, runbook_url } }],
-      }],
-    };
+describe("the mixin", () => {
+  before(async () => {
+    promtool = join(await ensureDebianProgram("prometheus"), "usr", "bin", "promtool");
   });
-  const quiet = {
-    interval: "1m",
-    input_series: toSeries(QUIET),
-    alert_rule_test: rules.map(({ alert }) => ({ eval_time: "90m", alertname: alert, exp_alerts: [] })),
-  };
-  await using folder = await createTempFolder();
-  const file = folder.join("alerts.json");
-  await writeFile(file, JSON.stringify({ rule_files: [join(ROOT, RULES)], tests: [...fires, quiet] }));
-  await must(promtool, ["test", "rules", file]);
+
+  test("rules and dashboard are what the sources render, which jsonnetfmt leaves as they are", async () => {
+    for (const name of ["alerts", "config", "dashboard", "mixin"]) {
+      await must(peerPath("jsonnetfmt"), ["--test", `${FOLDER}/${name}.libsonnet`]);
+    }
+    const render = (expression: string) =>
+      must(peerPath("jsonnet"), [
+        "--string",
+        "--exec",
+        `local mixin = import '${FOLDER}/mixin.libsonnet'; ${expression}`,
+      ]);
+    const rules = await render(
+      "std.manifestYamlDoc(mixin.prometheusAlerts, indent_array_in_object=true, quote_keys=false)",
+    );
+    await assertGolden(
+      RULES,
+      `# Rendered from ${FOLDER}; do not edit. \`tlsboot docs guide monitoring\` explains each alert.\n${rules}`,
+    );
+    await assertGolden(
+      DASHBOARD,
+      await render("std.manifestJsonMinified(mixin.grafanaDashboards['tlsboot.dashboard.json']) + '\\n'"),
+    );
+  });
+
+  test("Grafana's schema accepts the dashboard, and would refuse a field that it does not have", async () => {
+    const text = await readFile(DASHBOARD, "utf8");
+    await must(peerPath("dashboard"), [], text);
+    const refused = await runProgram(peerPath("dashboard"), [], { stdin: text.replace('"legendFormat"', '"legend"') });
+    assert.match(refused.stderr, /unexpected field 'legend'/);
+  });
+
+  test("promtool accepts the rules, and each alert fires in its case, with its text, and not on a sound instance", async () => {
+    await must(promtool, ["check", "rules", RULES]);
+    const { groups } = parse(await readFile(RULES, "utf8")) as { groups: readonly { rules: readonly Rule[] }[] };
+    const rules = groups.flatMap(({ rules }) => rules);
+    assert.deepEqual(Object.keys(CASES).sort(), rules.map(({ alert }) => alert).sort());
+    const toSeries = (all: Readonly<Record<string, string>>) =>
+      Object.entries(all).map(([series, values]) => ({ series, values }));
+    const fires = rules.map(({ alert, labels, annotations: { summary, runbook_url } }) => {
+      const { series, after = 1, labels: own, description } = CASES[alert]!;
+      return {
+        interval: "1m",
+        input_series: toSeries(series),
+        alert_rule_test: [{
+          eval_time: `${after}m`,
+          alertname: alert,
+          // The label of the series is shadowed by that of the alert.
+          exp_alerts: [{ exp_labels: { ...own, ...labels }, exp_annotations: { summary, description, runbook_url } }],
+        }],
+      };
+    });
+    const quiet = {
+      interval: "1m",
+      input_series: toSeries(QUIET),
+      alert_rule_test: rules.map(({ alert }) => ({ eval_time: "90m", alertname: alert, exp_alerts: [] })),
+    };
+    await using folder = await createTempFolder();
+    const file = folder.join("alerts.json");
+    await writeFile(file, JSON.stringify({ rule_files: [join(ROOT, RULES)], tests: [...fires, quiet] }));
+    await must(promtool, ["test", "rules", file]);
+  });
 });
