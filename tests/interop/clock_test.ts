@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
 import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
@@ -32,7 +32,7 @@ async function startClockedInstance(
   folder: TempFolder,
   clock: SetClock,
   more: readonly string[] = [],
-  port?: number,
+  port = 0,
 ): Promise<ClockedInstance> {
   const data = folder.join("data");
   const options = { cwd: folder.path, env: clock.env };
@@ -40,7 +40,7 @@ async function startClockedInstance(
     "up",
     "--auto-approve",
     "--secure-port",
-    `${port ?? await findFreePort()}`,
+    `${port}`,
     "--data-dir",
     data,
     ...more,
@@ -227,7 +227,7 @@ test("a node that was off for fourteen months comes back by itself, and a clone 
 test("a server without --node-recovery, or beyond it, refuses an expired certificate, and bootstrap says what helps", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "-430d", "UTC");
-  const port = await findFreePort();
+  const port = await findServerPort();
   for (const more of [[], ["--node-recovery", "30d"]]) {
     await using instance = await startClockedInstance(folder, clock, more, port);
     if (more.length === 0) assert.equal((await instance.bootstrap("n1")).code, 0);

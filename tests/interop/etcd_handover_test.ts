@@ -6,7 +6,7 @@ import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { readGuide } from "../support/guide.ts";
-import { createTempFolder, findFreePort, findServerPort } from "../support/temp.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { GUIDE_ETCD_SERVERS, startApiserver } from "../support/interop/apiserver.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
@@ -66,7 +66,7 @@ test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two
   await kubectl.run("create", "cm", "ours");
   assert.match(await kubectl.as(work("next/admin.kubeconfig")).run("get", "cm", "--output=name"), /configmap\/ours/);
 
-  const place = await findFreePort();
+  const place = await findServerPort();
   await using beside = await startApiserver({ dataDir: work("first") }, urls, place);
   const there = ["--server", `https://127.0.0.1:${place}`];
   await eventually(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { peerPath } from "../support/peers/go.ts";
 import { type Finished, runTlsboot, start } from "../support/child.ts";
@@ -10,8 +10,8 @@ import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnInstance } from "../support/instance_process.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { startApiserver } from "../support/interop/apiserver.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
@@ -23,16 +23,6 @@ import { type RunningInstance, startInstance } from "../support/interop/instance
 let keys: TempFolder;
 let seal: readonly string[];
 let open: readonly string[];
-
-before(async () => {
-  keys = await createTempFolder();
-  const identity = await generateX25519Identity();
-  await writeFile(keys.join("key.txt"), `${identity}\n`, { mode: 0o600 });
-  seal = ["--recipient", await identityToRecipient(identity)];
-  open = ["--identity", keys.join("key.txt")];
-});
-
-after(() => keys[Symbol.asyncDispose]());
 
 async function must(...args: readonly string[]): Promise<Finished> {
   const finished = await runTlsboot(args);
@@ -82,158 +72,181 @@ async function renew(node: Kubectl, name: string): Promise<void> {
   );
 }
 
-test("an instance with a node moves into an etcd by TLS, where a kube-apiserver reads it, and back", async () => {
-  await using folder = await createTempFolder();
-  await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS });
-  const both = "extendedKeyUsage=serverAuth,clientAuth";
-  await makeCertificate(folder, { name: "etcd", issuer: "ca", extensions: ["subjectAltName=IP:127.0.0.1", both] });
-  const at = (name: string) => folder.join(name);
-  await using etcd = await startEtcd({
-    isTls: true,
-    flags: ["--cert-file", at("etcd.crt"), "--key-file", at("etcd.key"), "--client-cert-auth"]
-      .concat("--trusted-ca-file", at("ca.crt")),
+describe("moves into an etcd", () => {
+  before(async () => {
+    keys = await createTempFolder();
+    const identity = await generateX25519Identity();
+    await writeFile(keys.join("key.txt"), `${identity}\n`, { mode: 0o600 });
+    seal = ["--recipient", await identityToRecipient(identity)];
+    open = ["--identity", keys.join("key.txt")];
   });
-  const inEtcd = [
-    ...["--etcd-servers", etcd.urls[0]!, "--etcd-cafile", at("ca.crt")],
-    ...["--etcd-certfile", at("etcd.crt"), "--etcd-keyfile", at("etcd.key")],
-  ];
-  const dataDir = folder.join("instance");
-  const data = ["--data-dir", dataDir];
-  // The node finds each server at the same address.
-  const port = ["--secure-port", String(await findFreePort())];
-  const n1 = folder.join("n1/kubeconfig");
-  let state: Record<string, string>;
-  let register: Awaited<ReturnType<typeof readRegister>>;
-  {
-    await using instance = await startInstance({ dataDir, args: [...port, "--auto-approve"] });
-    const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
-    await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
-    await writeSamples(instance.kubectl, "moved");
-    state = await readState(instance.kubectl);
-    register = await readRegister(instance);
-    await refused(/its objects are in its database\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
-    await stop(instance);
-  }
-  const first = folder.join("first.backup");
-  await refused(/its objects are in its database/, "backup", first, ...data, ...inEtcd, ...seal);
-  await must("backup", first, ...data, ...seal);
-  await refused(/the folder is not empty/, "restore", first, ...data, ...inEtcd, ...open);
-  const moved = await must("restore", first, ...data, ...inEtcd, ...open, "--force");
-  assert.match(moved.stdout, /objects as of .*, in etcd below \/registry; .*\nwhat was there before is in .*replaced-/);
-  assert.ok(!existsSync(`${dataDir}/tlsboot.db`));
-  assert.match(await readFile(`${dataDir}/etcd.yaml`, "utf8"), /^servers: \["https:/m);
-  await refused(/its objects are in etcd, below "\/registry"\n.*hint: give --etcd-servers https:/, "serve", ...data);
-  await refused(/its objects are in etcd, below "\/registry"/, "backup", folder.join("x"), ...data, ...seal);
-  await refused(
-    /are below "\/registry" in etcd, not "\/other"/,
-    "serve",
-    ...data,
-    ...inEtcd,
-    "--etcd-prefix",
-    "other/",
-  );
 
-  const second = folder.join("second.backup");
-  {
-    await using instance = await startInstance({ dataDir, args: [...port, ...inEtcd] });
+  after(() => keys[Symbol.asyncDispose]());
+
+  test("an instance with a node moves into an etcd by TLS, where a kube-apiserver reads it, and back", async () => {
+    await using folder = await createTempFolder();
+    await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS });
+    const both = "extendedKeyUsage=serverAuth,clientAuth";
+    await makeCertificate(folder, { name: "etcd", issuer: "ca", extensions: ["subjectAltName=IP:127.0.0.1", both] });
+    const at = (name: string) => folder.join(name);
+    await using etcd = await startEtcd({
+      isTls: true,
+      flags: ["--cert-file", at("etcd.crt"), "--key-file", at("etcd.key"), "--client-cert-auth"]
+        .concat("--trusted-ca-file", at("ca.crt")),
+    });
+    const inEtcd = [
+      ...["--etcd-servers", etcd.urls[0]!, "--etcd-cafile", at("ca.crt")],
+      ...["--etcd-certfile", at("etcd.crt"), "--etcd-keyfile", at("etcd.key")],
+    ];
+    const dataDir = folder.join("instance");
+    const data = ["--data-dir", dataDir];
+    // The node finds each server at the same address.
+    const port = ["--secure-port", String(await findServerPort())];
+    const n1 = folder.join("n1/kubeconfig");
+    let state: Record<string, string>;
+    let register: Awaited<ReturnType<typeof readRegister>>;
+    {
+      await using instance = await startInstance({ dataDir, args: [...port, "--auto-approve"] });
+      const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
+      await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
+      await writeSamples(instance.kubectl, "moved");
+      state = await readState(instance.kubectl);
+      register = await readRegister(instance);
+      await refused(/its objects are in its database\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
+      await stop(instance);
+    }
+    const first = folder.join("first.backup");
+    await refused(/its objects are in its database/, "backup", first, ...data, ...inEtcd, ...seal);
+    await must("backup", first, ...data, ...seal);
+    await refused(/the folder is not empty/, "restore", first, ...data, ...inEtcd, ...open);
+    const moved = await must("restore", first, ...data, ...inEtcd, ...open, "--force");
+    assert.match(
+      moved.stdout,
+      /objects as of .*, in etcd below \/registry; .*\nwhat was there before is in .*replaced-/,
+    );
+    assert.ok(!existsSync(`${dataDir}/tlsboot.db`));
+    assert.match(await readFile(`${dataDir}/etcd.yaml`, "utf8"), /^servers: \["https:/m);
+    await refused(/its objects are in etcd, below "\/registry"\n.*hint: give --etcd-servers https:/, "serve", ...data);
+    await refused(/its objects are in etcd, below "\/registry"/, "backup", folder.join("x"), ...data, ...seal);
+    await refused(
+      /are below "\/registry" in etcd, not "\/other"/,
+      "serve",
+      ...data,
+      ...inEtcd,
+      "--etcd-prefix",
+      "other/",
+    );
+
+    const second = folder.join("second.backup");
+    {
+      await using instance = await startInstance({ dataDir, args: [...port, ...inEtcd] });
+      assert.deepEqual(await readState(instance.kubectl), state);
+      assert.deepEqual(await readRegister(instance, register.length), register);
+      const node = instance.kubectl.as(n1);
+      assert.match(await node.run("auth", "whoami"), /system:node:n1/);
+      await renew(node, "renewed-in-etcd");
+
+      const place = await findServerPort();
+      await using apiserver = await startApiserver(instance, etcd.urls[0]!, place, [
+        ...[`--etcd-cafile=${at("ca.crt")}`, `--etcd-certfile=${at("etcd.crt")}`, `--etcd-keyfile=${at("etcd.key")}`],
+      ]);
+      const there = ["--server", `https://127.0.0.1:${place}`];
+      await eventually(
+        "kube-apiserver is ready",
+        async () => (await instance.kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
+        60_000,
+      );
+      // Leases are renewed meanwhile, so that the list as a whole may be newer.
+      const listMaps = async (...server: readonly string[]) => {
+        const raw = await instance.kubectl.run(...server, "get", "--raw", "/api/v1/namespaces/sample-moved/configmaps");
+        return JSON.parse(raw).items;
+      };
+      assert.deepEqual(await listMaps(...there), await listMaps());
+      await instance.kubectl.run(...there, "create", "deployment", "theirs", "--image=none");
+      await instance.kubectl.run(...there, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
+      apiserver.kill("SIGTERM");
+      await apiserver.finished();
+
+      state = await readState(instance.kubectl);
+      register = await readRegister(instance);
+      assert.deepEqual(register.at(-1)?.request?.name, "renewed-in-etcd");
+      const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
+      assert.match(online.stdout, /objects of etcd at revision \d+ and/);
+      assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
+      await refused(/a server of it answers at https:/, "restore", first, ...data, ...open, "--force");
+      await refused(
+        /is below "\/registry" in etcd already/,
+        "restore",
+        first,
+        "--data-dir",
+        at("y"),
+        ...inEtcd,
+        ...open,
+      );
+      await stop(instance);
+    }
+    const offline = await must("backup", second, ...data, ...inEtcd, ...seal);
+    assert.match(offline.stderr, /\bdeployments \(1\)/);
+    assert.doesNotMatch(offline.stderr, /without the fields that tlsboot does not know/, "services are whole");
+    assert.match((await must("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
+    const back = await must("restore", second, ...data, ...open, "--force");
+    assert.match(back.stdout, /resource versions continue from 1000\d+\n/);
+    assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
+    assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
+
+    await using instance = await startInstance({ dataDir, args: port });
     assert.deepEqual(await readState(instance.kubectl), state);
     assert.deepEqual(await readRegister(instance, register.length), register);
     const node = instance.kubectl.as(n1);
     assert.match(await node.run("auth", "whoami"), /system:node:n1/);
-    await renew(node, "renewed-in-etcd");
+    await renew(node, "renewed-at-home");
+  });
 
-    const place = await findFreePort();
-    await using apiserver = await startApiserver(instance, etcd.urls[0]!, place, [
-      ...[`--etcd-cafile=${at("ca.crt")}`, `--etcd-certfile=${at("etcd.crt")}`, `--etcd-keyfile=${at("etcd.key")}`],
-    ]);
-    const there = ["--server", `https://127.0.0.1:${place}`];
-    await eventually(
-      "kube-apiserver is ready",
-      async () => (await instance.kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
-      60_000,
-    );
-    // Leases are renewed meanwhile, so that the list as a whole may be newer.
-    const listMaps = async (...server: readonly string[]) => {
-      const raw = await instance.kubectl.run(...server, "get", "--raw", "/api/v1/namespaces/sample-moved/configmaps");
-      return JSON.parse(raw).items;
+  test("a controller of Kubernetes that watches lists again by itself when versions begin anew in etcd", async () => {
+    await using folder = await createTempFolder();
+    await using etcd = await startEtcd();
+    const inEtcd = ["--etcd-servers", etcd.urls[0]!];
+    const port = ["--secure-port", String(await findServerPort())];
+    const [backup, data] = [folder.join("instance.backup"), ["--data-dir", folder.join("data")]];
+    {
+      await using instance = await startInstanceProcess(folder, port, "serve");
+      await instance.end("SIGTERM");
+    }
+    // Its versions are now beyond any that etcd will ever have.
+    await must("backup", backup, ...data, ...seal);
+    await must("restore", backup, ...data, ...open, "--force");
+    const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));
+    const sign = async (name: string, patience: string) => {
+      await kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
+      await kubectl.run("certificate", "approve", name);
+      await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
     };
-    assert.deepEqual(await listMaps(...there), await listMaps());
-    await instance.kubectl.run(...there, "create", "deployment", "theirs", "--image=none");
-    await instance.kubectl.run(...there, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
-    apiserver.kill("SIGTERM");
-    await apiserver.finished();
-
-    state = await readState(instance.kubectl);
-    register = await readRegister(instance);
-    assert.deepEqual(register.at(-1)?.request?.name, "renewed-in-etcd");
-    const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
-    assert.match(online.stdout, /objects of etcd at revision \d+ and/);
-    assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
-    await refused(/a server of it answers at https:/, "restore", first, ...data, ...open, "--force");
-    await refused(/is below "\/registry" in etcd already/, "restore", first, "--data-dir", at("y"), ...inEtcd, ...open);
-    await stop(instance);
-  }
-  const offline = await must("backup", second, ...data, ...inEtcd, ...seal);
-  assert.match(offline.stderr, /\bdeployments \(1\)/);
-  assert.doesNotMatch(offline.stderr, /without the fields that tlsboot does not know/, "services are whole");
-  assert.match((await must("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
-  const back = await must("restore", second, ...data, ...open, "--force");
-  assert.match(back.stdout, /resource versions continue from 1000\d+\n/);
-  assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
-  assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
-
-  await using instance = await startInstance({ dataDir, args: port });
-  assert.deepEqual(await readState(instance.kubectl), state);
-  assert.deepEqual(await readRegister(instance, register.length), register);
-  const node = instance.kubectl.as(n1);
-  assert.match(await node.run("auth", "whoami"), /system:node:n1/);
-  await renew(node, "renewed-at-home");
-});
-
-test("a controller of Kubernetes that watches lists again by itself when versions begin anew in etcd", async () => {
-  await using folder = await createTempFolder();
-  await using etcd = await startEtcd();
-  const inEtcd = ["--etcd-servers", etcd.urls[0]!];
-  const port = ["--secure-port", String(await findFreePort())];
-  const [backup, data] = [folder.join("instance.backup"), ["--data-dir", folder.join("data")]];
-  {
-    await using instance = await spawnInstance(folder, port, "serve");
-    await instance.end("SIGTERM");
-  }
-  // Its versions are now beyond any that etcd will ever have.
-  await must("backup", backup, ...data, ...seal);
-  await must("restore", backup, ...data, ...open, "--force");
-  const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));
-  const sign = async (name: string, patience: string) => {
-    await kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
-    await kubectl.run("certificate", "approve", name);
-    await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
-  };
-  let instance = await spawnInstance(folder, port, "serve");
-  try {
-    const pki = folder.join("data/pki");
-    await using signer = start(peerPath("kube-controller-manager"), [
-      `--kubeconfig=${folder.join("data/admin.kubeconfig")}`,
-      `--cluster-signing-cert-file=${pki}/ca.crt`,
-      `--cluster-signing-key-file=${pki}/ca.key`,
-      "--controllers=certificatesigningrequest-signing-controller",
-      "--leader-elect=false",
-      "--secure-port=0",
-    ]);
-    await sign("before", "60s");
-    const { metadata } = JSON.parse(await kubectl.run("get", "csr", "before", "--output=json"));
-    assert.ok(Number(metadata.resourceVersion) > 1_000_000_000);
-    await instance.end("SIGTERM");
-    await must("backup", backup, ...data, ...seal, "--force");
-    const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
-    assert.match(stderr, /warning: etcd's revisions continue below the old \d+: a client that is disconnected/);
-    instance = await spawnInstance(folder, [...port, ...inEtcd], "serve");
-    await sign("after", "60s");
-    assert.equal(signer.hasEnded(), false);
-    // A watch without kubectl receives the same events.
-    const path = `/api/v1/namespaces?watch=true&resourceVersion=${metadata.resourceVersion}`;
-    assert.match(await kubectl.run("get", "--raw", path), /"code":410/);
-  } finally {
-    await instance[Symbol.asyncDispose]();
-  }
+    let instance = await startInstanceProcess(folder, port, "serve");
+    try {
+      const pki = folder.join("data/pki");
+      await using signer = start(peerPath("kube-controller-manager"), [
+        `--kubeconfig=${folder.join("data/admin.kubeconfig")}`,
+        `--cluster-signing-cert-file=${pki}/ca.crt`,
+        `--cluster-signing-key-file=${pki}/ca.key`,
+        "--controllers=certificatesigningrequest-signing-controller",
+        "--leader-elect=false",
+        "--secure-port=0",
+      ]);
+      await sign("before", "60s");
+      const { metadata } = JSON.parse(await kubectl.run("get", "csr", "before", "--output=json"));
+      assert.ok(Number(metadata.resourceVersion) > 1_000_000_000);
+      await instance.end("SIGTERM");
+      await must("backup", backup, ...data, ...seal, "--force");
+      const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
+      assert.match(stderr, /warning: etcd's revisions continue below the old \d+: a client that is disconnected/);
+      instance = await startInstanceProcess(folder, [...port, ...inEtcd], "serve");
+      await sign("after", "60s");
+      assert.equal(signer.hasEnded(), false);
+      // A watch without kubectl receives the same events.
+      const path = `/api/v1/namespaces?watch=true&resourceVersion=${metadata.resourceVersion}`;
+      assert.match(await kubectl.run("get", "--raw", path), /"code":410/);
+    } finally {
+      await instance[Symbol.asyncDispose]();
+    }
+  });
 });

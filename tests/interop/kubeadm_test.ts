@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
 import { type Finished, runProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
-import { findFreePort } from "../support/temp.ts";
+import { findServerPort } from "../support/temp.ts";
 import { NODE, startClusters } from "../support/interop/kubeadm_places.ts";
 import { discovery, joining } from "../support/interop/kubeadm_join_scripts.ts";
 import { startMachine } from "../support/interop/machine.ts";
@@ -114,7 +114,7 @@ async function discover({ server, folder }: RunningInstance, token: string, pin:
 
 /** Types the commands of docs/guides/kubeadm.md, and returns the line that the last of them prints for the machine. */
 async function prepare({ server, folder, dataDir }: RunningInstance): Promise<string> {
-  const ports = { port: String(await findFreePort()), healthPort: String(await findFreePort()) };
+  const ports = { port: String(await findServerPort()), healthPort: String(await findServerPort()) };
   const values: Readonly<Record<string, string>> = { server: new URL(server).host, ...ports };
   await writeFile(
     folder.join("init.yaml"),

@@ -8,7 +8,7 @@ import { findPemBlock } from "../../../core/pki/pem.ts";
 import { runProgram, start } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { peerPath } from "../peers/go.ts";
-import { findFreePort, type TempFolder } from "../temp.ts";
+import { findServerPort, type TempFolder } from "../temp.ts";
 
 /** The verdict about a certificate: undefined when it is accepted, else what the program reports. */
 export type CrlVerdict = string | undefined;
@@ -66,7 +66,7 @@ export async function lintCrl(path: string): Promise<readonly string[]> {
 /** Starts nginx with the CRL as `ssl_crl`. */
 export async function startNginx(setting: CrlSetting): Promise<CrlServer> {
   const { folder, ca, crl, serverCertificate, serverKey } = setting;
-  const port = await findFreePort();
+  const port = await findServerPort();
   const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((name) => `${name}_temp_path ${folder.join(`nginx-${name}`)};`);
   const configuration = `daemon off; master_process off; pid ${folder.join("nginx.pid")}; error_log stderr;
@@ -88,7 +88,7 @@ export async function startNginx(setting: CrlSetting): Promise<CrlServer> {
 /** Starts HAProxy with the CRL as `crl-file`. */
 export async function startHaproxy(setting: CrlSetting): Promise<CrlServer> {
   const { folder, ca, crl, serverCertificate, serverKey } = setting;
-  const port = await findFreePort();
+  const port = await findServerPort();
   const pair = folder.join("haproxy.pem");
   await writeFile(pair, await readFile(serverCertificate, "utf8") + await readFile(serverKey, "utf8"), { mode: 0o600 });
   const path = folder.join("haproxy.cfg");

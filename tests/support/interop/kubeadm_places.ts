@@ -7,7 +7,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SecretObject } from "../../../core/kube/core_v1.ts";
-import { findFreePort } from "../temp.ts";
+import { findServerPort } from "../temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import type { Place } from "./kubectl_comparison/comparison.ts";
 import { createKubectl } from "./kubectl.ts";
@@ -70,8 +70,8 @@ async function createPlace(
     socket: machine.runtimeSocket,
     caHash: publicKeyHash(ca),
     caData: Buffer.from(ca).toString("base64"),
-    port: String(await findFreePort()),
-    healthPort: String(await findFreePort()),
+    port: String(await findServerPort()),
+    healthPort: String(await findServerPort()),
   };
   return { place: { server: new URL(url).host, home, bin: dirname(machine.enter), values }, machine };
 }
