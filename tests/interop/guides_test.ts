@@ -1,15 +1,14 @@
-/** The guides, typed as they stand, with stock kubectl, curl and openssl. They take turns. */
+/** The guides, typed as they stand, with stock kubectl, curl and openssl. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test as declare } from "node:test";
+import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { inTurn } from "../runner/turns.ts";
 import { ROOT } from "../support/child.ts";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
-import { createTempFolder, findFreePort, findServerPort } from "../support/temp.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
 
 /** Types a guide; `before` is typed first, and `values` replace the placeholders that a reader fills in. */
@@ -33,8 +32,6 @@ async function type(
   assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
   return stdout;
 }
-
-const test = inTurn(declare);
 
 test("homelab: a machine gets its certificate with a token and the hash of the CA", async () => {
   const out = await type(await readGuide("homelab"), {
@@ -232,7 +229,7 @@ test("who_has_what: the register is listed, described and verified, and an audit
 
 test("trust_bundles: the CA of the API is fetched, and that of a signer follows its bundle", async () => {
   const guide = await readGuide("trust_bundles");
-  const changed = "until [ -s reloaded ]; do sleep 0.1; done; rm reloaded";
+  const changed = "eventually '[ -s reloaded ]'; rm reloaded";
   const out = await type({
     ...guide,
     blocks: [
@@ -328,7 +325,7 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
 test("requests_by_mail: a server without a signer, and a CA that gets its requests as a file", async () => {
   const out = await type(await readGuide("requests_by_mail"), {
     before: [
-      'start_serve() { "$@" > up.log 2>&1 & up=$!; until grep -q "tlsboot serves" up.log; do sleep 0.1; done; }',
+      'start_serve() { "$@" > up.log 2>&1 & up=$!; eventually "grep -q \'tlsboot serves\' up.log"; }',
     ],
     values: {
       "tlsboot serve --data-dir": "start_serve tlsboot serve --secure-port $PORT --data-dir",
@@ -409,7 +406,7 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
   const [makeToken = "", installFiles = "", saveDashboard = "", ...others] = guide.blocks;
   assert.deepEqual(others, []);
   const prometheus = await ensureDebianProgram("prometheus");
-  const url = `127.0.0.1:${await findFreePort()}`;
+  const url = `127.0.0.1:${await findServerPort()}`;
   // Files are named from the folder of the configuration. Once a minute, as by default, would be long for a test.
   const config = (guide.files.get("prometheus.yml") ?? "").replaceAll("/etc/prometheus/", "") +
     "global: { scrape_interval: 1s, evaluation_interval: 1s }\n";
@@ -428,16 +425,15 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
       `prometheus --config.file=etc/prometheus.yml --storage.tsdb.path=tsdb --web.listen-address=${url} 2> prometheus.log &`,
       // The trap of the script ends it with the server.
       "boot=$!",
-      'retry() { for _ in $(seq 150); do if eval "$1"; then return; fi; sleep 0.2; done; cat prometheus.log; exit 1; }',
-      `retry "promtool query instant http://${url} up 2> /dev/null | grep '=> 1 '"`,
-      `retry "curl -sf http://${url}/api/v1/rules > rules.json && ! grep -q unknown rules.json"`,
+      `eventually "promtool query instant http://${url} up 2> /dev/null | grep '=> 1 '"`,
+      `eventually "curl -sf http://${url}/api/v1/rules > rules.json && ! grep -q unknown rules.json"`,
       'grep -o \'"health":"[a-z]*"\' rules.json | sort | uniq -c',
       `${saveDashboard}cmp tlsboot.dashboard.json ${ROOT}/packaging/mixin/tlsboot.dashboard.json`,
       "tlsboot kubeconfig user alice",
       `while read -r query; do ${HAS_DATA.replace("URL", url)}; echo "data for $query"; done < panels`,
       "kubectl get --raw '/readyz?verbose'; kubectl get --raw /readyz/etcd; kubectl get --raw /readyz/storage-space; echo",
       "kubectl get csr",
-      "retry 'grep -o \"RequestResponse.*certificatesigningrequests.*kubernetes-admin\" audit.log'",
+      "eventually 'grep -o \"RequestResponse.*certificatesigningrequests.*kubernetes-admin\" audit.log'",
       "if grep -e /readyz -e /metrics -e RequestReceived audit.log; then exit 1; fi",
     ],
   }, { values: { "/etc/prometheus": "etc", "-o prometheus": '-o "$(id -un)"' } });
@@ -447,7 +443,8 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
 });
 
 /** Waits until a query has a result. */
-const HAS_DATA = `retry 'curl -sf --get --data-urlencode "query=$query" http://URL/api/v1/query | grep value > last'`;
+const HAS_DATA =
+  `eventually 'curl -sf --get --data-urlencode "query=$query" http://URL/api/v1/query | grep value > last'`;
 
 /** Reads the queries of the dashboard, as Grafana fills them in for all instances. */
 async function readDashboardQueries(): Promise<readonly string[]> {

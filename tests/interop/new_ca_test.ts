@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { eventually } from "../support/eventually.ts";
 import { readGuide } from "../support/guide.ts";
 import { createShell } from "../support/interop/shell.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
@@ -17,6 +18,8 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
     assert.equal(code, 0, `${line}: ${stdout}${stderr}`);
     return stdout;
   };
+  const untilTrue = (what: string, line: string): Promise<true> =>
+    eventually(what, async () => (await shell.run(line)).code === 0 || undefined);
   const whoami = (kubeconfig: string) => `kubectl auth whoami -o name --kubeconfig ${kubeconfig}`;
   await using instance = shell.start(`tlsboot up --secure-port ${port} --auto-approve`);
   await instance.waitFor(/tlsboot is up at/);
@@ -39,8 +42,9 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
       .replace("ca rotate finish", "$& --leave-behind bob");
     if (block.includes("ca rotate finish")) {
       const ca = await readFile(folder.join("work/tlsboot-data/pki/ca.crt"), "utf8");
-      await run(
-        `until openssl verify -CAfile tlsboot-data/pki/ca.crt n1/pki/kubelet-client-current.pem; do sleep 0.2; done`,
+      await untilTrue(
+        "n1 to have a certificate of the new CA",
+        "openssl verify -CAfile tlsboot-data/pki/ca.crt n1/pki/kubelet-client-current.pem",
       );
       assert.notEqual(ca, await readFile(folder.join("work/old/ca.crt"), "utf8"));
     }
@@ -52,7 +56,7 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
   const refused = await shell.run(whoami("bob.kubeconfig"));
   assert.notEqual(refused.code, 0);
   const trusted = "grep certificate-authority-data n1/kubeconfig | cut -d: -f2 | base64 -di";
-  await run(`until [ "$(${trusted})" = "$(cat tlsboot-data/pki/ca.crt)" ]; do sleep 0.2; done`);
+  await untilTrue("n1 to trust the new CA alone", `[ "$(${trusted})" = "$(cat tlsboot-data/pki/ca.crt)" ]`);
   assert.equal(machine.hasEnded(), false, machine.stderr());
   assert.equal(instance.hasEnded(), false, instance.stderr());
 });

@@ -10,7 +10,7 @@ import { start } from "../support/child.ts";
 import { startBrowser } from "../support/browser.ts";
 import { readGuide, toScript } from "../support/guide.ts";
 import { createShell } from "../support/interop/shell.ts";
-import { createTempFolder, findFreePort, findServerPort } from "../support/temp.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
 
 /** Gives the shell its own stores: Firefox' and RHEL's folders, and p11-kit reads the anchors as RHEL's does. */
 const NAMESPACE = `set -e
@@ -40,7 +40,7 @@ server { listen 127.0.0.1:${port} ssl; ssl_certificate nas.home.lan/tls.crt; ssl
 test("web_server: three commands make a page that curl and Chromium trust, and every store takes the CA and loses it", async () => {
   await using folder = await createTempFolder();
   await createShell(folder);
-  const [web, api] = [await findFreePort(), await findServerPort()];
+  const [web, api] = [await findServerPort(), await findServerPort()];
   for (const [name, command] of Object.entries(COMMANDS)) {
     await writeFile(folder.join("bin", name), `#!/bin/sh\n${command}\n`, { mode: 0o755 });
   }
@@ -62,7 +62,7 @@ hash=$(tlsboot ca show | grep -o 'sha256:[0-9a-f]*' | head -1)
 tlsboot ca trust --print --server https://127.0.0.1:${api} --ca-cert-hash $hash | cmp - home-ca.crt
 ! tlsboot ca trust --print --server https://127.0.0.1:${api} --ca-cert-hash sha256:${"0".repeat(64)} 2> wrong
 grep -q 'which was not given' wrong
-echo READY; until [ -e go ]; do sleep 0.1; done
+echo READY; eventually '[ -e go ]'
 tlsboot ca trust uninstall
 ! curl --head https://nas.home.lan/ 2> untrusted; cat untrusted
 tlsboot ca trust; cat /etc/firefox/policies/policies.json; nginx -c $PWD/nginx.conf -p $PWD -s stop; echo DONE`;

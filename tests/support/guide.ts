@@ -42,13 +42,24 @@ export function toScript(blocks: readonly string[], port: number): string {
 const PRELUDE = `set -eo pipefail
 up= boot=
 declare -A controllers
+# Repeats a command until it succeeds, for four minutes at most, unless the server ends.
+eventually() {
+  local end=$((SECONDS + 240))
+  until eval "$1"; do
+    if [ $SECONDS -ge $end ] || { [ -n "$up" ] && ! kill -0 $up 2> /dev/null; }; then
+      { echo "this was not so in time: $1"; tail -n 20 ./*.log; } >&2
+      exit 1
+    fi
+    sleep 0.2
+  done
+}
 trap 'kill $up $boot "\${controllers[@]}" 2>/dev/null || true; wait' EXIT
 # Starts the server in place of the one that runs, and waits until it is ready.
 start_up() {
   if [ -n "$up" ]; then kill $up; wait $up || true; fi
   : > up.log # the server that ran before must not be taken for this one
   TLSBOOT_SECURE_PORT=$PORT "$@" >> up.log 2>&1 & up=$!
-  until grep -q 'tlsboot is up at' up.log; do kill -0 $up || { cat up.log; exit 1; }; sleep 0.1; done
+  eventually "grep -q 'tlsboot is up at' up.log"
 }
 # Starts a signer or an approver in place of the one that runs, and waits until it leads.
 start_controller() {
@@ -56,23 +67,19 @@ start_controller() {
   if [ -n "\${controllers[$role]}" ]; then kill \${controllers[$role]}; wait \${controllers[$role]} || true; fi
   : > $log
   "$@" >> $log 2>&1 & controllers[$role]=$!
-  until grep -q leading $log; do kill -0 \${controllers[$role]} || { cat $log; exit 1; }; sleep 0.1; done
+  eventually "grep -q leading $log"
 }
 # Prints the name of the pending request, once there is one.
 pending() {
-  local name=
-  until [ -n "$name" ]; do
-    name=$(tlsboot get csr --pending --no-headers "$@" 2>/dev/null | awk '{ print $1; exit }')
-    [ -n "$name" ] || sleep 0.2
-  done
-  echo "$name"
+  local find="tlsboot get csr --pending --no-headers $* 2> /dev/null | awk 'NR == 1 { print \\$1 } END { exit NR == 0 }'"
+  eventually "$find"
 }
 # Starts the page in place of the one that runs, and waits for its link.
 start_page() {
   if [ -n "\${controllers[ui]}" ]; then kill \${controllers[ui]}; wait \${controllers[ui]} || true; fi
   : > ui.log
   "$@" >> ui.log 2>&1 & controllers[ui]=$!
-  until grep -q '/login?key=' ui.log; do kill -0 \${controllers[ui]} || { cat ui.log; exit 1; }; sleep 0.1; done
+  eventually "grep -q '/login?key=' ui.log"
 }
 finish_boot() { if [ -n "$boot" ]; then wait $boot; boot=; fi; }`;
 
