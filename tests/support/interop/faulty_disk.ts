@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
-import { isTurn } from "../../runner/turns.ts";
 import type { TempFolder } from "../temp.ts";
 import { compilePreloaded } from "./recorded_disk.ts";
 
@@ -66,13 +65,6 @@ export interface EachCall {
   readonly faults?: readonly Fault[];
   /** Which calls, in order; all without it. A fault of writes must come at each of them. */
   readonly calls?: readonly number[];
-  /** Set where a program is started for every call: of these calls only a share is tried, see `TEST_SHARE`. */
-  readonly isShared?: boolean;
-}
-
-/** Lists the calls to try, without an end: the first one, and those whose turn it is. */
-function* listCalls(isShared: boolean): Generator<number> {
-  for (let call = 0;; call++) if (!isShared || call === 0 || isTurn(call)) yield call;
 }
 
 /**
@@ -83,7 +75,7 @@ export async function tryEachCall(
   disk: FaultyDisk,
   needle: string,
   attempt: (round: Round) => Promise<void>,
-  { faults = FAULTS, calls, isShared = false }: EachCall = {},
+  { faults = FAULTS, calls }: EachCall = {},
 ): Promise<number> {
   let failed = 0;
   // At every call, a fault that another one contains finds nothing new.
@@ -92,7 +84,7 @@ export async function tryEachCall(
     : faults.filter((fault) => !faults.some((other) => contains(other, fault)));
   for (const fault of tried) {
     let hit = 0;
-    for (const call of calls ?? listCalls(isShared)) {
+    for (const call of calls ?? Array(MAX_CALLS + 1).keys()) {
       assert.ok(calls !== undefined || call < MAX_CALLS, `${needle}: there is no end of calls`);
       await disk.arm({ ...fault, needle }, call, fault.count);
       await attempt({ fault, call, what: `${fault.name} at call ${call} on ${needle}` });

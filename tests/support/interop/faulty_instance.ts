@@ -98,7 +98,7 @@ export function assertRefusal(refusal: Refusal, what: string): void {
 
 /** Exits with a clear message, without internals of the program. */
 export function assertClearEnd(
-  { code, stderr }: { readonly code: number; readonly stderr: string },
+  { code, stderr }: { readonly code: number | undefined; readonly stderr: string },
   what: string,
 ): void {
   assert.equal(code, 1, `${what}: ${stderr}`);

@@ -38,3 +38,32 @@ export function startOnDemand(name: string, folder: string, disk: FaultyDisk): O
     },
   };
 }
+
+/** The state of a command: its exit code once it has ended, and what it has printed. */
+export interface CommandState {
+  readonly code: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Commands of tlsboot on a disk that fails. Disposing it ends the process in which they run. */
+export interface Commands extends AsyncDisposable {
+  /** Runs a command to its end, or starts a server and returns when it is up: without a code. */
+  run(...args: readonly string[]): Promise<CommandState>;
+  /** Stops the server. */
+  stop(): Promise<CommandState>;
+  /** Waits until the server ends by itself. */
+  end(): Promise<CommandState>;
+}
+
+/** Starts the process for commands. */
+export function startCommands(folder: string, disk: FaultyDisk): Commands {
+  const program = startOnDemand("commands_on_demand.ts", folder, disk);
+  const send = async (line: string): Promise<CommandState> => JSON.parse(await program.send(line));
+  return {
+    run: (...args) => send(JSON.stringify(args)),
+    stop: () => send("stop"),
+    end: () => send("end"),
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  };
+}
