@@ -9,7 +9,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { type Child, spawnTlsboot } from "../support/child.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -43,7 +43,7 @@ const HELD = "kubelet client, more in the subject";
 
 /** Returns the conditions of every request without their times, by name. */
 async function collectDecisions(
-  approver: Running,
+  approver: Child,
   requests: readonly SigningRequest[],
   kubectl: Kubectl,
 ): Promise<ReadonlyMap<string, unknown>> {
@@ -77,7 +77,7 @@ test("kube-controller-manager and our approver approve the same requests, whatev
   const unlimited = ["--kube-api-qps=1000", "--kube-api-burst=1000"];
   const theirs = await collectDecisions(plane.startControllers(approving, unlimited), requests, kubectl);
   const alone = ["approver", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
-  const ours = await collectDecisions(startTlsboot(alone), requests, kubectl);
+  const ours = await collectDecisions(spawnTlsboot(alone), requests, kubectl);
   const titles = new Map(requests.map(({ csr, name }) => [csr, name]));
   for (const [name, conditions] of theirs) {
     const title = titles.get(name.replace(/^[a-z]+-/, ""));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
@@ -49,11 +49,11 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   await using _second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
   // The inventory lacks the second machine, so a person lets it in.
   await instance.running.waitFor(/CSR held for a person.*machine second is not in the inventory/);
-  const letIn = await runTlsboot(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
+  const letIn = await spawnTlsbootToEnd(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
   assert.equal(letIn.code, 0, letIn.stderr);
   const foreign = await findServingRequest(kubectl, "second");
   await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
-  await using trusting = startTlsboot(
+  await using trusting = spawnTlsboot(
     [
       "approver",
       "--kubeconfig",
@@ -67,10 +67,10 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   assert.match(await kubectl.run("get", "csr", foreign, "--no-headers"), / Pending\n$/);
 
   const explain = ["approver", "explain", foreign, "--kubeconfig", instance.adminKubeconfig];
-  const strict = await runTlsboot([...explain, "--policy", "kubelet-serving", "--inventory", inventory]);
+  const strict = await spawnTlsbootToEnd([...explain, "--policy", "kubelet-serving", "--inventory", inventory]);
   assert.equal(strict.code, 3, strict.stderr);
   assert.match(strict.stdout, /why +.*belongs to node first, by the inventory/);
-  const believing = await runTlsboot([...explain, "--policy", "kubelet-serving-trusting"]);
+  const believing = await spawnTlsbootToEnd([...explain, "--policy", "kubelet-serving-trusting"]);
   assert.equal(believing.code, 3, believing.stderr);
   assert.match(believing.stdout, /why +.*belongs to node first too, by its own status/);
 });
@@ -81,7 +81,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
   const inventory = await writeInventory(plane.folder, "whole");
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
-  await using _signer = startTlsboot([
+  await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
     ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
   ]);
@@ -89,13 +89,13 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
     ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token")],
     ...["--policy", "kubelet-serving", "--inventory", inventory],
   ];
-  await using leader = startTlsboot(approver);
+  await using leader = spawnTlsboot(approver);
   const holder = () =>
     kubectl.run("get", "lease/tlsboot-approver", "--namespace=kube-system", "--output=jsonpath={.spec.holderIdentity}");
   await kubectl.run("wait", "lease/tlsboot-approver", "--namespace=kube-system", "--for=create", "--timeout=30s");
   const first = await holder();
-  await using follower = startTlsboot(approver);
-  const { code, stderr } = await runTlsboot([
+  await using follower = spawnTlsboot(approver);
+  const { code, stderr } = await spawnTlsbootToEnd([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
     ...["--kubeconfig", plane.folder.join("n1", "kubeconfig"), "--cert-dir", plane.folder.join("n1", "pki")],
   ]);
@@ -119,22 +119,22 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   );
 
   // The approver that took over knows the certificate of n1 by its request, and has published its settings.
-  await using another = startTlsboot([
+  await using another = spawnTlsboot([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
     ...["--kubeconfig", plane.folder.join("other", "kubeconfig"), "--cert-dir", plane.folder.join("other", "pki")],
   ]);
   await follower.waitFor(/CSR held for a person.*n1 already has a certificate until/);
   const asAdmin = ["--kubeconfig", plane.adminKubeconfig];
-  const listed = await runTlsboot(["get", "csr", ...asAdmin]);
+  const listed = await spawnTlsbootToEnd(["get", "csr", ...asAdmin]);
   assert.match(
     listed.stderr,
     /^node-csr-\S+: n1 already has a certificate until \S+; another machine may claim its name$/m,
   );
-  const described = await runTlsboot(["describe", "csr", "n1", ...asAdmin]);
+  const described = await spawnTlsbootToEnd(["describe", "csr", "n1", ...asAdmin]);
   assert.match(described.stdout, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
   assert.match(described.stdout, /\n {2}Warning +NameClaimed +\S+ +tlsboot-approver +Left pending: n1 already has /);
   assert.match(described.stdout, /\nVerdict: +left pending: n1 already has a certificate until /);
-  const approved = await runTlsboot(["approve", "n1", "--yes", ...asAdmin]);
+  const approved = await spawnTlsbootToEnd(["approve", "n1", "--yes", ...asAdmin]);
   assert.equal(approved.code, 0, approved.stderr);
   assert.equal((await another.finished()).code, 0);
   // The approver never needed a right that it does not have.
@@ -154,13 +154,13 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
     );
   await stop("unused");
   const asAdmin = ["--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
-  await using approver = startTlsboot(["approver", ...asAdmin, "--policy", policy]);
-  await using _signer = startTlsboot([
+  await using approver = spawnTlsboot(["approver", ...asAdmin, "--policy", policy]);
+  await using _signer = spawnTlsboot([
     ...["signer", ...asAdmin, "--cluster-signing-cert-file", plane.caPath],
     ...["--cluster-signing-key-file", plane.caKeyPath],
   ]);
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
-  const { code, stderr } = await runTlsboot([
+  const { code, stderr } = await spawnTlsbootToEnd([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
     ...["--kubeconfig", plane.folder.join("n1", "kubeconfig"), "--cert-dir", plane.folder.join("n1", "pki")],
   ]);
@@ -183,7 +183,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
 
   const other = await buildCsr({ name: "other", signerName: "example.com/web" });
   await kubectl.given({ stdin: JSON.stringify(other) }).run("create", "-f", "-");
-  const denied = await runTlsboot(["deny", "other", "--kubeconfig", plane.adminKubeconfig]);
+  const denied = await spawnTlsbootToEnd(["deny", "other", "--kubeconfig", plane.adminKubeconfig]);
   assert.equal(denied.code, 0, denied.stderr);
   const admin = (await kubectl.run("auth", "whoami", "--output=jsonpath={.status.userInfo.username}")).trim();
   assert.equal(
@@ -194,7 +194,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
   );
 
   // A user without rights: the controllers end and report the missing rights.
-  const powerless = await runTlsboot(["approver", "--kubeconfig", plane.folder.join("n1", "kubeconfig")]);
+  const powerless = await spawnTlsbootToEnd(["approver", "--kubeconfig", plane.folder.join("n1", "kubeconfig")]);
   assert.equal(powerless.code, 1);
   assert.match(powerless.stderr, /user "system:node:n1" may not .*update certificatesigningrequests\/approval/);
 });

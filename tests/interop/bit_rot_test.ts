@@ -8,7 +8,7 @@ import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { type Finished, runTlsboot } from "../support/child.ts";
+import { type Finished, spawnTlsbootToEnd } from "../support/child.ts";
 import { connect, startUp } from "../support/interop/faulty_instance.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
@@ -94,7 +94,7 @@ function assertNamed({ code, stderr }: Finished, path: string, what: string): vo
 
 async function joinNode(folder: TempFolder, node: string, ...more: readonly string[]): Promise<Finished> {
   const home = folder.join(node);
-  return await runTlsboot([
+  return await spawnTlsbootToEnd([
     ...["bootstrap", "--bootstrap-kubeconfig", folder.join("data", "bootstrap.kubeconfig"), "--wait", "3s"],
     ...[
       "--kubeconfig",
@@ -140,7 +140,8 @@ test("verify certificates finds a changed byte in any line of an issued log, and
   await using folder = await createTempFolder();
   const data = folder.join("data");
   const log = join(data, "issued.jsonl");
-  const run = async (...args: readonly string[]): Promise<Finished> => await runTlsboot(args, { cwd: folder.path });
+  const run = async (...args: readonly string[]): Promise<Finished> =>
+    await spawnTlsbootToEnd(args, { cwd: folder.path });
   assert.equal((await run("ca", "init", "--data-dir", data)).code, 0);
   for (const user of ["a", "b", "c"]) {
     const made = await run("kubeconfig", "admin", "--data-dir", data, "--user", user, "--out", user);

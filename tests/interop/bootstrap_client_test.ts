@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Child, type Finished, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } from "../support/interop/openssl.ts";
@@ -15,7 +15,7 @@ const SHORT_LIFE = "--cluster-signing-duration=60s";
 
 /** The line that `token create --print-join-command` prints, as words behind `tlsboot`, without paths. */
 async function joinWords(plane: PublishedCluster): Promise<readonly string[]> {
-  const { code, stdout, stderr } = await runTlsboot([
+  const { code, stdout, stderr } = await spawnTlsbootToEnd([
     ...[
       "token",
       "create",
@@ -37,7 +37,7 @@ function paths(plane: PublishedCluster, node: string): readonly string[] {
     .concat("--hostname-override", node);
 }
 
-async function approveServing(kubectl: Kubectl, running: Running): Promise<void> {
+async function approveServing(kubectl: Kubectl, running: Child): Promise<void> {
   const [, name = ""] = await running.waitFor(/serving request (\S+) made/);
   await kubectl.run("certificate", "approve", name);
 }
@@ -50,14 +50,14 @@ async function assertServingPair(caPath: string, pairPath: string, node: string)
 }
 
 async function status(plane: PublishedCluster, node: string): Promise<Finished> {
-  return await runTlsboot(["bootstrap", "--status", ...paths(plane, node)]);
+  return await spawnTlsbootToEnd(["bootstrap", "--status", ...paths(plane, node)]);
 }
 
 test("kube-apiserver: both certificates by the hash of the CA, and a kubelet lives from the files", async () => {
   await using plane = await startPublishedCluster();
   const { kubectl } = plane;
   const words = await joinWords(plane);
-  await using running = startTlsboot([...words, ...paths(plane, "n1"), "--serving", "--duration", "1h"]);
+  await using running = spawnTlsboot([...words, ...paths(plane, "n1"), "--serving", "--duration", "1h"]);
   await approveServing(kubectl, running);
   const { code, stderr } = await running.finished();
   assert.equal(code, 0, stderr);
@@ -100,7 +100,7 @@ test("kube-apiserver: files of a kubelet are taken over, renewed, and used by th
   const written = await readFile(kubelet.kubeconfig, "utf8");
 
   const files = ["--kubeconfig", kubelet.kubeconfig, "--cert-dir", kubelet.certDir, "--hostname-override", "n2"];
-  await using running = startTlsboot(["bootstrap", ...files, "--serving", "--rotate-certificates"]);
+  await using running = spawnTlsboot(["bootstrap", ...files, "--serving", "--rotate-certificates"]);
   await running.waitFor(/^nothing to do: .*kubeconfig of system:node:n2 is valid until /m);
   await approveServing(kubectl, running);
   await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
@@ -130,12 +130,12 @@ test("kube-apiserver: discovery refuses a wrong hash, secret and token, and its 
       [[...changed("--token", "aaaaaa.0123456789abcdef"), "--wait", "7s"], /has no signature for token "aaaaaa"/],
     ] as const
   ) {
-    const { code, stderr } = await runTlsboot([...args, ...paths(plane, "n3")]);
+    const { code, stderr } = await spawnTlsbootToEnd([...args, ...paths(plane, "n3")]);
     assert.equal(code, 1, stderr);
     assert.match(stderr, message);
     assert.equal(existsSync(plane.folder.join("n3")), false);
   }
-  const made = await runTlsboot([...words, ...paths(plane, "n3")]);
+  const made = await spawnTlsbootToEnd([...words, ...paths(plane, "n3")]);
   assert.equal(made.code, 0, made.stderr);
   await assertNodePair(plane.caPath, plane.folder.join("n3/pki/kubelet-client-current.pem"), "n3");
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { type Child, spawnTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
@@ -12,14 +12,14 @@ import { mountSmallDisk } from "../support/interop/small_disk.ts";
 /** Backdated by five minutes, so that a client with rotation renews at once, again and again. */
 const SHORT_LIFE = ["--auto-approve", "--cluster-signing-duration", "60s"];
 
-function rotate(bootstrap: string, folder: string, node = "n1"): Running {
-  return startTlsboot([
+function rotate(bootstrap: string, folder: string, node = "n1"): Child {
+  return spawnTlsboot([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--kubeconfig", `${folder}/kubeconfig`],
     ...["--cert-dir", `${folder}/pki`, "--hostname-override", node, "--rotate-certificates"],
   ]);
 }
 
-async function renewedTimes(running: Running, times: number): Promise<void> {
+async function renewedTimes(running: Child, times: number): Promise<void> {
   await running.waitFor(new RegExp(`(?:[^]*certificate renewed, valid until ){${times}}`));
 }
 
@@ -64,7 +64,7 @@ test("a server that is away, a machine that sleeps and a kill only delay a renew
     await running.waitFor(/cannot rotate the certificate[^\n]*(?:connection refused|cannot reach)/);
     const away = count(running.stdout(), /certificate renewed/g);
     const { port } = new URL(instance.server);
-    await using again = startTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);
+    await using again = spawnTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);
     await waitUntilUp(again);
     await renewedTimes(running, away + 1);
     process.kill(running.pid, "SIGSTOP");

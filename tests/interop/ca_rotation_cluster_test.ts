@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { type Running, runProgram, startTlsboot } from "../support/child.ts";
+import { type Child, runProgram, spawnTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { readGuide } from "../support/guide.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
@@ -116,16 +116,16 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
   await cp(`${pki}/ca.crt`, folder.join("n1-ca.crt"));
   const ca = ["--cluster-signing-cert-file", `${pki}/ca.crt`, "--cluster-signing-key-file", `${pki}/ca.key`];
   const log = folder.join("issued.log");
-  stack.use(startTlsboot([
+  stack.use(spawnTlsboot([
     ...["signer", "--kubeconfig", await createRole("signer", `${pki}/ca-bundle.crt`), ...ca],
     ...["--issued-log", log, "--cluster-signing-duration", SHORT_LIFE],
   ]));
-  stack.use(startTlsboot([
+  stack.use(spawnTlsboot([
     "approver",
     "--kubeconfig",
     await createRole("approver", `${pki}/ca-bundle.crt`),
   ]));
-  const client = stack.use(startTlsboot([
+  const client = stack.use(spawnTlsboot([
     ...["bootstrap", "--rotate-certificates", "--hostname-override", "n1"],
     ...["--bootstrap-kubeconfig", await createRole("bootstrap", folder.join("n1-ca.crt"))],
     ...["--kubeconfig", folder.join("n1/kubeconfig"), "--cert-dir", folder.join("n1/pki")],
@@ -190,7 +190,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
 });
 
 /** Starts kube-controller-manager with the bundle, which it reads at its start. */
-function startControllers(plane: ControlPlane): Running {
+function startControllers(plane: ControlPlane): Child {
   const pki = plane.folder.join("kubernetes/pki");
   const flags = [`--root-ca-file=${pki}/ca-bundle.crt`, `--kubeconfig=${plane.folder.join("kubernetes/admin.conf")}`];
   return plane.startControllers(CONTROLLERS, flags);

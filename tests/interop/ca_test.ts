@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTlsTransport } from "../../client/transport/tls_transport.ts";
-import { ROOT, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { ROOT, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
@@ -23,7 +23,7 @@ const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
 
 /** Runs tlsboot in a folder; it must succeed. */
 async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
+  const { code, stdout, stderr } = await spawnTlsbootToEnd(args, { cwd: folder.path });
   assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
 }
 
@@ -124,7 +124,7 @@ test("kube-apiserver takes the chain that the signer sends with --cluster-signin
   const { kubectl } = plane;
   await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
   await makeIntermediate(plane.folder);
-  await using _signer = startTlsboot([
+  await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token"), "--cluster-signing-chain"],
     ...["--cluster-signing-cert-file", plane.folder.join("chain.pem")],
     ...["--cluster-signing-key-file", plane.folder.join("intermediate.key")],

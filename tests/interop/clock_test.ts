@@ -7,7 +7,7 @@ import { cp, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises
 import { basename } from "node:path";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Child, type Finished, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
@@ -22,7 +22,7 @@ function createClock(folder: Pick<TempFolder, "join">, time: string, zone: strin
 }
 
 interface ClockedInstance extends AsyncDisposable {
-  readonly running: Running;
+  readonly running: Child;
   /** Bootstraps a node and checks its certificate by OpenSSL, all by this clock. */
   bootstrap(node: string): Promise<Finished>;
   requests(): Promise<Finished>;
@@ -45,17 +45,17 @@ async function startClockedInstance(
     data,
     ...more,
   ];
-  const running = startTlsboot(args, options);
+  const running = spawnTlsboot(args, options);
   await waitUntilUp(running);
   return {
     running,
     bootstrap: (node) =>
-      runTlsboot([
+      spawnTlsbootToEnd([
         ...["bootstrap", "--bootstrap-kubeconfig", `${data}/bootstrap.kubeconfig`, "--hostname-override", node],
         ...["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")],
         ...["--wait", "20s"],
       ], options),
-    requests: () => runTlsboot(["get", "csr", "-o", "name", "--data-dir", data], options),
+    requests: () => spawnTlsbootToEnd(["get", "csr", "-o", "name", "--data-dir", data], options),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }
@@ -122,7 +122,7 @@ test("a machine whose clock was never set waits with bootstrap until it is, and 
   await using instance = await startClockedInstance(folder, clock);
   const unset = await createClock({ join: (name) => folder.join(`machine.${name}`) }, "@1970-01-01 00:02:11", "UTC");
   const { TLSBOOT_EARLIEST_TIME: _, ...env } = unset.env;
-  await using waiting = startTlsboot([
+  await using waiting = spawnTlsboot([
     ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"],
     ...["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"],
   ], { cwd: folder.path, env });
@@ -130,7 +130,7 @@ test("a machine whose clock was never set waits with bootstrap until it is, and 
     /this machine's clock says 1970-01-01T00:02:1.Z, and this program is of .*; waiting until it is set\n/,
   );
   assert.equal(parseCount(await instance.requests()), 0);
-  const refused = await runTlsboot(["ca", "init", "--data-dir", "other"], { cwd: folder.path, env });
+  const refused = await spawnTlsbootToEnd(["ca", "init", "--data-dir", "other"], { cwd: folder.path, env });
   assert.match(refused.stderr, /cannot use the CA: this machine's clock says 1970-.*\ntlsboot: hint: set the clock/);
   await unset.set("+0");
   const joined = await waiting.finished();
@@ -177,7 +177,7 @@ for (
 function bootstrapAgain(folder: TempFolder, clock: SetClock, machine: string): Promise<Finished> {
   const [kubeconfig, certDir] = [folder.join(machine, "kubeconfig"), folder.join(machine, "pki")];
   const args = ["bootstrap", "--hostname-override", "n1", "--kubeconfig", kubeconfig, "--cert-dir", certDir];
-  return runTlsboot([...args, "--wait", "20s"], { cwd: folder.path, env: clock.env });
+  return spawnTlsbootToEnd([...args, "--wait", "20s"], { cwd: folder.path, env: clock.env });
 }
 
 /** Copies a machine as a copy of its disk would, with the paths of the copy. */
@@ -283,7 +283,7 @@ test("a machine that was suspended for fourteen months while it renewed its cert
   const [kubeconfig, certDir] = [folder.join("n1", "kubeconfig"), folder.join("n1", "pki")];
   const token = ["--bootstrap-kubeconfig", folder.join("data", "bootstrap.kubeconfig")];
   const args = ["bootstrap", ...token, "--hostname-override", "n1", "--kubeconfig", kubeconfig, "--cert-dir", certDir];
-  await using machine = startTlsboot([...args, "--rotate-certificates"], { cwd: folder.path, env: clock.env });
+  await using machine = spawnTlsboot([...args, "--rotate-certificates"], { cwd: folder.path, env: clock.env });
   await eventually("the first certificate", () => Promise.resolve(/issued/.test(machine.stdout()) || undefined));
   await clock.set("+0");
   await eventually("the next certificate", () => {

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd, tlsbootCommand } from "../support/child.ts";
 import { connectWith } from "../support/instance_process.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -27,7 +27,7 @@ async function withoutNetwork(...args: readonly string[]) {
 }
 
 function tlsboot(...args: readonly string[]) {
-  return runTlsboot(args, { cwd: plane.folder.path });
+  return spawnTlsbootToEnd(args, { cwd: plane.folder.path });
 }
 
 const exportTo = (file: string, ...args: readonly string[]) =>
@@ -55,7 +55,7 @@ describe("the requests of a real cluster", () => {
   before(async () => {
     plane = await sharedControlPlane();
     kubectl = plane.kubectl;
-    const manifest = await runTlsboot(["csr", "import", "--print-rbac"]);
+    const manifest = await spawnTlsbootToEnd(["csr", "import", "--print-rbac"]);
     assert.equal(manifest.code, 0, manifest.stderr);
     await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
     const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();

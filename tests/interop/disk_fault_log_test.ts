@@ -10,7 +10,7 @@ import { gunzipSync } from "node:zlib";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { type Child, spawnTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type Fault, FAULTS, type FaultyDisk, tryEachCall } from "../support/interop/faulty_disk.ts";
@@ -41,7 +41,7 @@ const BEYOND_MENDING: Fault = {
 const SYNCED = (fault: Fault): boolean => fault.kinds === "s";
 
 interface AuditedInstance extends AsyncDisposable {
-  readonly running: Running;
+  readonly running: Child;
   /** The status of a request that is one line, and what the log has lost by then. */
   write(name: string): Promise<number>;
   lost(): Promise<number>;
@@ -58,7 +58,7 @@ async function startArguments(folder: TempFolder): Promise<readonly string[]> {
 
 async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<AuditedInstance> {
   const options = disk === undefined ? {} : { env: disk.env };
-  const running = startTlsboot(await startArguments(folder), options);
+  const running = spawnTlsboot(await startArguments(folder), options);
   await running.waitFor(/serves https:/);
   const files = createFilePort();
   const cluster = await readCluster(folder.join("data", "admin.kubeconfig"), files);
@@ -165,7 +165,7 @@ test("serve whose audit log cannot be opened ends with a clear message, and star
   const faults = FAULTS.filter(({ kinds }) => kinds.includes("o"));
   const failures = await tryEachCall(disk, `${folder.path}/log`, async ({ what }) => {
     await rm(folder.join("log"), { recursive: true, force: true });
-    await using running = startTlsboot(args, { env: disk.env });
+    await using running = spawnTlsboot(args, { env: disk.env });
     const isUp = await running.waitFor(/serves https:/).then(() => true, () => false);
     const hits = await disk.hits();
     assert.equal(isUp, hits.length === 0, `${what}: ${hits}`);

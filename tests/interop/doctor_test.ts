@@ -13,7 +13,7 @@ import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { encodeOctetString, encodeSequence, encodeValue } from "../../core/pki/der_writer.ts";
 import { contextTag } from "../../core/pki/der.ts";
-import { runProgram, runTlsboot } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -22,7 +22,7 @@ import { basicConstraints, encodeOddCertificate, keyUsage, type OddExtension } f
 import { createTempFolder } from "../support/temp.ts";
 
 async function findProblems(...args: readonly string[]): Promise<readonly Finding[]> {
-  const { stdout, stderr } = await runTlsboot(["doctor", "-o", "json", ...args]);
+  const { stdout, stderr } = await spawnTlsbootToEnd(["doctor", "-o", "json", ...args]);
   assert.notEqual(stdout, "", stderr);
   const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout);
   assert.notEqual(findings.length, 0);
@@ -89,7 +89,7 @@ describe("doctor at tlsboot up", () => {
     );
     const [wide] = await findProblems(...admin);
     assert.equal(wide?.severity, "error");
-    const refused = await runTlsboot(["doctor", "--cluster", "--kubeconfig", instance.bootstrapKubeconfig]);
+    const refused = await spawnTlsbootToEnd(["doctor", "--cluster", "--kubeconfig", instance.bootstrapKubeconfig]);
     assert.match(refused.stdout, /skipped +csr-approve +the user lacks the right to list clusterroles/);
   });
 });

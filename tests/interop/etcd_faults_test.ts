@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
+import { spawnTlsbootToEnd, start, tlsbootCommand } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
@@ -27,7 +27,7 @@ async function waitReady(kubectl: Kubectl): Promise<void> {
 
 test("a missing etcd is reported, with a hint", async () => {
   await using folder = await createTempFolder();
-  const { code, stderr } = await runTlsboot(
+  const { code, stderr } = await spawnTlsbootToEnd(
     ["serve", "--etcd-servers", "http://127.0.0.1:1", "--secure-port", "0", "--data-dir", folder.join("data")],
   );
   assert.equal(code, 1);

@@ -5,12 +5,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { peerPath } from "../support/peers/go.ts";
-import { type Finished, runTlsboot, start } from "../support/child.ts";
+import { type Finished, spawnTlsbootToEnd, start } from "../support/child.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { eventually } from "../support/eventually.ts";
-import { startInstanceProcess } from "../support/instance_process.ts";
+import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { startApiserver } from "../support/interop/apiserver.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
@@ -25,13 +25,13 @@ let seal: readonly string[];
 let open: readonly string[];
 
 async function must(...args: readonly string[]): Promise<Finished> {
-  const finished = await runTlsboot(args);
+  const finished = await spawnTlsbootToEnd(args);
   assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);
   return finished;
 }
 
 async function refused(want: RegExp, ...args: readonly string[]): Promise<void> {
-  const { code, stderr } = await runTlsboot(args);
+  const { code, stderr } = await spawnTlsbootToEnd(args);
   assert.ok(code === 1 || code === 2, stderr);
   assert.match(stderr, want);
 }
@@ -209,7 +209,7 @@ describe("moves into an etcd", () => {
     const port = ["--secure-port", String(await findServerPort())];
     const [backup, data] = [folder.join("instance.backup"), ["--data-dir", folder.join("data")]];
     {
-      await using instance = await startInstanceProcess(folder, port, "serve");
+      await using instance = await spawnInstance(folder, port, "serve");
       await instance.end("SIGTERM");
     }
     // Its versions are now beyond any that etcd will ever have.
@@ -221,7 +221,7 @@ describe("moves into an etcd", () => {
       await kubectl.run("certificate", "approve", name);
       await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
     };
-    let instance = await startInstanceProcess(folder, port, "serve");
+    let instance = await spawnInstance(folder, port, "serve");
     try {
       const pki = folder.join("data/pki");
       await using signer = start(peerPath("kube-controller-manager"), [
@@ -239,7 +239,7 @@ describe("moves into an etcd", () => {
       await must("backup", backup, ...data, ...seal, "--force");
       const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
       assert.match(stderr, /warning: etcd's revisions continue below the old \d+: a client that is disconnected/);
-      instance = await startInstanceProcess(folder, [...port, ...inEtcd], "serve");
+      instance = await spawnInstance(folder, [...port, ...inEtcd], "serve");
       await sign("after", "60s");
       assert.equal(signer.hasEnded(), false);
       // A watch without kubectl receives the same events.

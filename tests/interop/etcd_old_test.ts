@@ -1,7 +1,7 @@
 /** An etcd of a release whose progress cannot be relied upon, alone or as one member of three: refused by name. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type EtcdOptions, startEtcd } from "../support/interop/etcd.ts";
 
@@ -18,7 +18,7 @@ for (const [name, options] of Object.entries(CLUSTERS)) {
     test(`${command} refuses ${name}, and names a version that is supported`, async () => {
       await using etcd = await startEtcd(options);
       await using folder = await createTempFolder();
-      const { code, stderr } = await runTlsboot(
+      const { code, stderr } = await spawnTlsbootToEnd(
         [command, "--etcd-servers", etcd.urls.join(","), "--secure-port", "0", "--data-dir", folder.join("data")],
       );
       assert.equal(code, 1);

@@ -9,7 +9,7 @@ import { writeBackup } from "../../cli/commands/backup/write_backup.ts";
 import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
-import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Finished, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { spawnInstance } from "../support/instance_process.ts";
@@ -48,13 +48,13 @@ function restore(backup: string, prefix: string, root: string, ...more: readonly
 }
 
 async function must(args: readonly string[]): Promise<Finished> {
-  const finished = await runTlsboot(args);
+  const finished = await spawnTlsbootToEnd(args);
   assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);
   return finished;
 }
 
 async function refused(args: readonly string[], want: RegExp): Promise<void> {
-  const { code, stderr } = await runTlsboot(args);
+  const { code, stderr } = await spawnTlsbootToEnd(args);
   assert.ok(code === 1 || code === 2, stderr);
   assert.match(stderr, want);
 }
@@ -104,7 +104,7 @@ describe("restores into an etcd", () => {
       const [prefix, root] = [`killed-${index}`, `killed-${index}`];
       const command = restore(backup, prefix, root);
       {
-        await using running = startTlsboot(command);
+        await using running = spawnTlsboot(command);
         await eventually(
           `${keys} keys`,
           async () => running.hasEnded() || (await keysBelow(prefix)).length >= keys || undefined,
@@ -231,7 +231,7 @@ describe("restores into an etcd", () => {
 
   test("--force-etcd puts nothing aside that another program uses", async () => {
     const backup = await makeBackup("busy", 3);
-    await using instance = await startInstanceProcess(folder, flags("busy"));
+    await using instance = await spawnInstance(folder, flags("busy"));
     await refused(
       restore(backup, "busy", "busy", "--force-etcd"),
       /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
@@ -242,7 +242,7 @@ describe("restores into an etcd", () => {
 
   test("a backup pairs no folder with the objects of another instance", async () => {
     await using home = await createTempFolder();
-    await using instance = await startInstanceProcess(home, flags("paired"));
+    await using instance = await spawnInstance(home, flags("paired"));
     await instance.end("SIGTERM");
     const foreign = home.join("foreign");
     await must(["ca", "init", "--data-dir", foreign]);

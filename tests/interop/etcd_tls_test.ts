@@ -6,7 +6,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
-import { runTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
@@ -152,7 +152,7 @@ describe("etcd by TLS", () => {
   ) {
     test(`refused, with a hint: ${name}`, async () => {
       const data = ["--secure-port", "0", "--data-dir", folder.join("data")];
-      const finished = await runTlsboot(["serve", "--etcd-servers", server(), ...flags(), ...data]);
+      const finished = await spawnTlsbootToEnd(["serve", "--etcd-servers", server(), ...flags(), ...data]);
       assert.equal(finished.code, code, finished.stderr);
       assert.match(finished.stderr, want);
       assert.doesNotMatch(finished.stderr, /BEGIN|MIG/);
@@ -179,7 +179,7 @@ describe("etcd by TLS", () => {
     await using plain = await startEtcd();
     const server = plain.urls[0]!.replace("http:", "https:");
     const data = ["--secure-port", "0", "--data-dir", folder.join("data")];
-    const { code, stderr } = await runTlsboot(["serve", "--etcd-servers", server, ...ca(), ...data]);
+    const { code, stderr } = await spawnTlsbootToEnd(["serve", "--etcd-servers", server, ...ca(), ...data]);
     assert.equal(code, 1);
     assert.match(
       stderr,

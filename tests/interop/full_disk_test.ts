@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -62,7 +62,7 @@ test("up on a full disk refuses writes with the reason, continues to read, and r
   instance.running.kill("SIGKILL");
   await instance.running.finished();
   await disk.free();
-  await using again = startTlsboot([
+  await using again = spawnTlsboot([
     "up",
     "--secure-port",
     instance.server.split(":").at(-1) ?? "",
@@ -78,20 +78,20 @@ test("up that starts on a full disk reports it and ends with 1, and starts once 
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
   await disk.fill();
   const args = ["up", "--secure-port", "0", "--data-dir", `${disk.path}/data`];
-  const { code, stdout, stderr } = await runTlsboot(args);
+  const { code, stdout, stderr } = await spawnTlsbootToEnd(args);
   assert.equal(code, 1);
   assert.equal(stdout, "");
   assert.match(stderr, /^tlsboot: error: cannot .*(no space left on device|disk is full)/im);
   await disk.free();
   {
-    await using running = startTlsboot(args);
+    await using running = spawnTlsboot(args);
     await waitUntilUp(running);
     running.kill("SIGTERM");
     await running.finished();
   }
   // Every file is there, so that nothing but the storage itself has to be written.
   await disk.fill();
-  const again = await runTlsboot(args);
+  const again = await spawnTlsbootToEnd(args);
   assert.equal(again.code, 1);
   assert.equal(again.stdout, "");
   assert.match(again.stderr, /^tlsboot: error: cannot open storage .*disk is full\ntlsboot: hint: free some space/m);
@@ -111,13 +111,13 @@ test("bootstrap with a full disk reports it, and a second run succeeds once ther
     ...["--cert-dir", `${disk.path}/n1/pki`, "--hostname-override", "n1"],
   ];
   await disk.fill();
-  const full = await runTlsboot(args);
+  const full = await spawnTlsbootToEnd(args);
   assert.equal(full.code, 1);
   assert.match(full.stderr, /^tlsboot: error: cannot .*(no space left on device|ENOSPC)/im);
   assert.equal(existsSync(`${disk.path}/n1/kubeconfig`), false);
 
   await disk.free();
-  const { code, stderr } = await runTlsboot(args);
+  const { code, stderr } = await spawnTlsbootToEnd(args);
   assert.equal(code, 0, stderr);
   await assertNodePair(instance.caPath, `${disk.path}/n1/pki/kubelet-client-current.pem`, "n1");
 });

@@ -13,7 +13,7 @@ import { after, before, describe, test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { PolicyRule } from "../../core/kube/rbac_v1.ts";
-import { ROOT, type Running, runProgram, runTlsboot, start, startTlsboot } from "../support/child.ts";
+import { type Child, ROOT, runProgram, spawnTlsboot, spawnTlsbootToEnd, start } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -57,7 +57,7 @@ interface Deployment {
 let plane: SharedControlPlane;
 let kubectl: Kubectl;
 let shell: Shell;
-const running: Running[] = [];
+const running: Child[] = [];
 
 /** Asks the API what a service account may do in kube-system. */
 async function findRules(account: string): Promise<readonly PolicyRule[]> {
@@ -91,7 +91,7 @@ async function printRbac(role: typeof ROLES[number]) {
     await kubectl.run("get", "configmap", "tlsboot-pod-signer-files", `--namespace=${NAMESPACE}`, "--output=json"),
   );
   await writeFile(profile, map.data["profile.yaml"]);
-  const { code, stdout, stderr } = await runTlsboot([command ?? "", "--print-rbac", ...flags]);
+  const { code, stdout, stderr } = await spawnTlsbootToEnd([command ?? "", "--print-rbac", ...flags]);
   assert.equal(code, 0, stderr);
   return parseAllDocuments(stdout).map((document) =>
     document.toJS() as KubeObject & { kind: string; rules?: readonly PolicyRule[] }
@@ -99,11 +99,11 @@ async function printRbac(role: typeof ROLES[number]) {
 }
 
 /** Starts the replicas of a Deployment, and waits until all are ready and one of them leads. */
-async function startPods(role: string): Promise<readonly Running[]> {
+async function startPods(role: string): Promise<readonly Child[]> {
   const read = await kubectl.run("get", "deployment", `tlsboot-${role}`, `--namespace=${NAMESPACE}`, "--output=json");
   const deployment = JSON.parse(read) as Deployment;
   assert.equal(deployment.spec.replicas, 2);
-  const pods: Running[] = [];
+  const pods: Child[] = [];
   for (let index = 0; index < deployment.spec.replicas; index++) {
     pods.push(await startPod(deployment, `${role}-${index}`));
   }
@@ -115,7 +115,7 @@ async function startPods(role: string): Promise<readonly Running[]> {
  * Starts the program of a pod. All pods are on one machine here, so that a folder stands for the root of each, and a port
  * of its own for 9443; the API is not at its Service. Where it can, it runs as the user of the pods.
  */
-async function startPod({ spec: { template } }: Deployment, name: string): Promise<Running> {
+async function startPod({ spec: { template } }: Deployment, name: string): Promise<Child> {
   const { serviceAccountName, containers: [container], volumes } = template.spec;
   const root = plane.folder.join(name);
   const put = async (path: string, data: Uint8Array | string, mode: number) => {
@@ -145,7 +145,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   const args = container.args.map((arg) =>
     arg.replace("=/etc/", `=${root}/etc/`).replace(/=:9443$/, `=127.0.0.1:${port}`)
   );
-  const pod = isConfined ? startConfined(args) : startTlsboot(args);
+  const pod = isConfined ? startConfined(args) : spawnTlsboot(args);
   running.push(pod);
   await pod.waitFor(/"message":"(?:leading|working for an API server)/);
   assert.equal(await getHealth(port), 200);
@@ -153,7 +153,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
 }
 
 /** Starts a copy of the released file as the user of the pods, who can read neither the checkout nor other files here. */
-function startConfined(args: readonly string[]): Running {
+function startConfined(args: readonly string[]): Child {
   const user = ["--reuid", String(USER), "--regid", String(USER), "--clear-groups", "--no-new-privs"];
   return start("setpriv", [...user, "--bounding-set=-all", plane.folder.join("released-file"), ...args], { cwd: "/" });
 }
@@ -262,7 +262,7 @@ describe("the pods of packaging/kustomize", () => {
         "--group=system:bootstrappers",
       );
     }
-    const logs = new Map<string, readonly Running[]>();
+    const logs = new Map<string, readonly Child[]>();
     for (const role of ROLES) logs.set(role, await startPods(role));
 
     const machine = kubectl.as(await plane.kubeconfigWithToken("bootstrap", "bootstrap-token"));

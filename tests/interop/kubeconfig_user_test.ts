@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { PERSON_ROLES, type PersonRole } from "../../core/rbac/person_roles.ts";
-import { runTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { assertChain, assertKeyMatches, readMode, readSubject } from "../support/interop/openssl.ts";
 
 /** Runs the command as the cluster's administrator; answers stderr. */
 async function letIn({ folder, adminKubeconfig }: Cluster, ...args: readonly string[]): Promise<string> {
-  const { code, stderr } = await runTlsboot(["kubeconfig", "user", "--kubeconfig", adminKubeconfig, ...args], {
+  const { code, stderr } = await spawnTlsbootToEnd(["kubeconfig", "user", "--kubeconfig", adminKubeconfig, ...args], {
     cwd: folder.path,
   });
   assert.equal(code, 0, stderr);
@@ -144,7 +144,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     }
 
     const tool = (role: PersonRole, ...args: readonly string[]) =>
-      runTlsboot([...args, "--kubeconfig", folder.join(`a-${role}.kubeconfig`)], { cwd: folder.path });
+      spawnTlsbootToEnd([...args, "--kubeconfig", folder.join(`a-${role}.kubeconfig`)], { cwd: folder.path });
     const ask = async (name: string): Promise<string> => {
       const [, request = ""] = /tlsboot approve (\S+)\n/.exec(await letIn(cluster, name, "--no-approve")) ?? [];
       return request;
@@ -213,7 +213,9 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       ] as const
     ) {
       const chosen = ["get", "csr", "-l", "test=lists", ...flags];
-      const { stdout } = await runTlsboot([...chosen, ...ours, "--kubeconfig", adminKubeconfig], { cwd: folder.path });
+      const { stdout } = await spawnTlsbootToEnd([...chosen, ...ours, "--kubeconfig", adminKubeconfig], {
+        cwd: folder.path,
+      });
       const withoutAge = (text: string) => text.replace(/ \d+s +/g, " 1s ");
       assert.equal(withoutAge(stdout), withoutAge(await kubectl.run(...chosen)), flags.join(" "));
     }

@@ -123,7 +123,7 @@ async function grant(client = kubectl): Promise<AsyncDisposable> {
 }
 
 function startClient(node: string) {
-  return instance.startTlsboot(
+  return instance.spawnTlsboot(
     ...["bootstrap", "--bootstrap-kubeconfig", "bootstrap.kubeconfig", "--kubeconfig", `${node}.kubeconfig`],
     ...["--cert-dir", `${node}-pki`, "--hostname-override", node],
   );

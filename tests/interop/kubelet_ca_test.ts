@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { startTlsboot } from "../support/child.ts";
+import { spawnTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
@@ -23,7 +23,7 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
   const port = await findServerPort();
   const up = async (...serving: readonly string[]) => {
     const flags = ["--data-dir", at("data"), "--secure-port", String(port), "--auto-approve"];
-    const running = startTlsboot(["up", ...flags, ...serving]);
+    const running = spawnTlsboot(["up", ...flags, ...serving]);
     await waitUntilUp(running);
     return running;
   };

@@ -5,7 +5,7 @@ import { readFile, readlink } from "node:fs/promises";
 import { test } from "node:test";
 import { connect } from "node:tls";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { startTlsboot } from "../support/child.ts";
+import { spawnTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
@@ -28,12 +28,12 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
-  await using signer = startTlsboot([
+  await using signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
     ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
     ...["--cluster-signing-duration", LIFE],
   ]);
-  await using approver = startTlsboot([
+  await using approver = spawnTlsboot([
     ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token")],
     ...["--policy", "kubelet-serving", "--inventory", await writeInventory(plane.folder, NODE)],
   ]);

@@ -5,7 +5,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { runProgram, runTlsboot } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd } from "../support/child.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { findServerPort } from "../support/temp.ts";
 import { createApiClient } from "../support/interop/api_client.ts";
@@ -161,7 +161,7 @@ test("labels hold nothing that a client invents", async () => {
 test("signer alone answers /metrics and /healthz at the given address, and nothing else", async () => {
   const port = await findServerPort();
   await using instance = await sharedInstance();
-  await using signer = instance.startTlsboot(
+  await using signer = instance.spawnTlsboot(
     ...["signer", "--kubeconfig", instance.adminKubeconfig, "--metrics-bind-address", `127.0.0.1:${port}`],
     ...["--cluster-signing-cert-file", instance.caPath, "--cluster-signing-key-file", `${instance.dataDir}/pki/ca.key`],
   );
@@ -187,7 +187,7 @@ function fetchPlain(port: number, path: string): Promise<{ readonly code: number
 
 test("Prometheus reads the textfile of tlsboot doctor, and promtool finds nothing to say about it", async () => {
   await using instance = await sharedInstance();
-  const { code, stdout, stderr } = await runTlsboot(["doctor", instance.dataDir, "-o", "textfile"]);
+  const { code, stdout, stderr } = await spawnTlsbootToEnd(["doctor", instance.dataDir, "-o", "textfile"]);
   assert.equal(code, 0, stdout + stderr);
   const { families, problems } = await check(stdout);
   assert.deepEqual(problems, []);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { runProgram, runTlsboot, start } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd, start } from "../support/child.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "../support/interop/openssl.ts";
 import { findPemBlocks } from "../support/interop/pem_files.ts";
@@ -122,7 +122,7 @@ describe("openssl and a server", () => {
     await writeFile(path, kubeconfig.replace(instance.server, `https://${address}`), { mode: 0o600 });
     // Node would then speak it, too.
     const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
-    const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", path], { env });
+    const { code, stderr } = await spawnTlsbootToEnd(["get", "csr", "--kubeconfig", path], { env });
     assert.equal(code, 1, stderr);
     assert.match(stderr, /cannot trust "https:.*": it supports no secure TLS version: 1\.2 is the oldest/);
     assert.match(stderr, /hint: enable TLS 1\.2 or 1\.3 on the server/);

@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { cpuSecondsIn } from "../bench/processes.ts";
-import { type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Child, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
@@ -92,7 +92,7 @@ describe("beside a kube-apiserver", () => {
     }
 
     const start = () =>
-      startTlsboot([
+      spawnTlsboot([
         ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", folder.join("pods.yaml")],
         ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],
         ...["--cluster-signing-key-file", folder.join("pods-ca.key"), "--issued-log", folder.join("issued.log")],
@@ -187,7 +187,7 @@ test("tlsboot up with the same signer: a request that an administrator makes is 
   const own = kubectl.as(kubeconfig);
   await own.run("config", "set-credentials", "signer", `--token=${token.trim()}`);
   await own.run("config", "set-context", "--current", "--user=signer");
-  await using signer = startTlsboot([
+  await using signer = spawnTlsboot([
     ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", profile],
     ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],
     ...["--cluster-signing-key-file", folder.join("pods-ca.key")],
@@ -230,7 +230,7 @@ async function requestManifest(namespace: string): Promise<string> {
 async function grantRights(): Promise<string> {
   const profile = plane.folder.join("pods.yaml");
   await writeFile(profile, PROFILE);
-  const manifest = await runTlsboot(["signer", "--pod-certificates", "--print-rbac", "--profile", profile]);
+  const manifest = await spawnTlsbootToEnd(["signer", "--pod-certificates", "--print-rbac", "--profile", profile]);
   assert.equal(manifest.code, 0, manifest.stderr);
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
@@ -355,6 +355,6 @@ async function assertStatus(): Promise<void> {
 }
 
 /** The processor time of a running program, as Linux counts it. */
-async function readCpuMs({ pid }: Running): Promise<number> {
+async function readCpuMs({ pid }: Child): Promise<number> {
   return 1_000 * cpuSecondsIn(await readFile(`/proc/${pid}/stat`, "utf8"));
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
-import { runProgram, runTlsboot, type StartOptions } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd, type StartOptions } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
@@ -19,7 +19,7 @@ async function openssl(args: readonly string[], stdin = ""): Promise<string> {
 
 /** Runs tlsboot; it must succeed. */
 async function run(args: readonly string[], options: StartOptions = {}): Promise<void> {
-  const { code, stdout, stderr } = await runTlsboot(args, options);
+  const { code, stdout, stderr } = await spawnTlsbootToEnd(args, options);
   assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
 }
 
@@ -113,7 +113,7 @@ test("a CA of each parameter set, its key under a passphrase, signs a request th
       await openssl(["x509", "-in", ca, "-noout", "-pubkey"]),
     );
   }
-  const refused = await runTlsboot([...sign, "--data-dir", "ml-dsa-44", ...passphrase], start);
+  const refused = await spawnTlsbootToEnd([...sign, "--data-dir", "ml-dsa-44", ...passphrase], start);
   assert.deepEqual([refused.code, refused.stdout], [3, ""]);
   assert.match(refused.stderr, /x509: cannot verify signature: algorithm unimplemented/);
 });

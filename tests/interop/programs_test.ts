@@ -11,7 +11,7 @@ import { parse, parseAllDocuments, stringify } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { runProgram, runTlsboot, start } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd, start } from "../support/child.ts";
 import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
@@ -107,7 +107,7 @@ if (RUNS_ALL) {
     const files = objects.find(({ kind }) => kind === "ConfigMap") as KubeObject & { data: Record<string, string> };
     await writeFile(folder.join("inventory.yaml"), files.data["inventory.yaml"] ?? "");
     const args = (values.approver.args as readonly string[]).map((arg) => arg.replace("/etc/tlsboot", folder.path));
-    const { code, stdout, stderr } = await runTlsboot(["approver", "--print-rbac", ...args]);
+    const { code, stdout, stderr } = await spawnTlsbootToEnd(["approver", "--print-rbac", ...args]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(
       objects.filter(({ kind = "" }) => /Role|ServiceAccount/.test(kind)),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { ROOT, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Child, ROOT, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { readGuide, toScript } from "../support/guide.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
@@ -28,16 +28,16 @@ async function prepare({ kubectl }: ControlPlane, ...policies: readonly string[]
   return kubectl;
 }
 
-async function startSigner(plane: ControlPlane, ...more: readonly string[]): Promise<Running> {
-  return startTlsboot([
+async function startSigner(plane: ControlPlane, ...more: readonly string[]): Promise<Child> {
+  return spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
     ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath, ...more],
   ]);
 }
 
-async function startApprover(plane: ControlPlane, ...more: readonly string[]): Promise<Running> {
+async function startApprover(plane: ControlPlane, ...more: readonly string[]): Promise<Child> {
   const kubeconfig = await plane.kubeconfigWithToken("approver", "approver-token");
-  return startTlsboot(["approver", "--kubeconfig", kubeconfig, ...more]);
+  return spawnTlsboot(["approver", "--kubeconfig", kubeconfig, ...more]);
 }
 
 async function bootstrapArguments(plane: ControlPlane, node: string): Promise<readonly string[]> {
@@ -83,7 +83,7 @@ async function assertTooOld(plane: ControlPlane): Promise<void> {
       ["PodCertificateRequests", ["signer", "--pod-certificates", "--profile", profile, ...authority]],
     ] as const
   ) {
-    const { code, stderr } = await runTlsboot([...command, "--kubeconfig", plane.adminKubeconfig]);
+    const { code, stderr } = await spawnTlsbootToEnd([...command, "--kubeconfig", plane.adminKubeconfig]);
     assert.equal(code, 1, stderr);
     assert.match(stderr, new RegExp(`the server does not serve ${kind} of certificates\\.k8s\\.io/v1\n`));
   }
@@ -104,7 +104,7 @@ for (const version of KUBE_APISERVER_VERSIONS) {
     await using _signer = await startSigner(plane);
     const inventory = await writeInventory(plane.folder, "n1");
     await using _approver = await startApprover(plane, "--policy", "kubelet-serving", "--inventory", inventory);
-    const { code, stderr } = await runTlsboot([...await bootstrapArguments(plane, "n1"), "--serving"]);
+    const { code, stderr } = await spawnTlsbootToEnd([...await bootstrapArguments(plane, "n1"), "--serving"]);
     assert.equal(code, 0, stderr);
     await assertBootstrapped(plane, kubectl, "n1");
     await assertChain(plane.caPath, plane.folder.join("n1", "pki", "kubelet-server-current.pem"), "sslserver");
@@ -116,7 +116,7 @@ for (const version of KUBE_APISERVER_VERSIONS) {
     assert.match(leases, /tlsboot-approver[^]*tlsboot-signer/);
     if (isNewest) return;
     await assertTooOld(plane);
-    const again = await runTlsboot(await bootstrapWithCaInside(plane, "n1"));
+    const again = await spawnTlsbootToEnd(await bootstrapWithCaInside(plane, "n1"));
     assert.equal(again.code, 0, again.stderr);
     assert.match(again.stdout, /^nothing to do: /);
     assert.doesNotMatch(again.stderr, /bundle/, "this release has no trust bundles");
@@ -127,17 +127,17 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers();
   const kubectl = await prepare(plane);
-  const automatic = await runTlsboot(await bootstrapArguments(plane, "n1"));
+  const automatic = await spawnTlsbootToEnd(await bootstrapArguments(plane, "n1"));
   assert.equal(automatic.code, 0, automatic.stderr);
   await assertBootstrapped(plane, kubectl, "n1");
 
   const nodeclient = "interop:system:certificates.k8s.io:certificatesigningrequests:nodeclient";
   await kubectl.run("delete", "clusterrolebinding", nodeclient);
   await kubectl.run("delete", "csr", "--all");
-  await using client = startTlsboot(await bootstrapArguments(plane, "n2"));
+  await using client = spawnTlsboot(await bootstrapArguments(plane, "n2"));
   const name = await waitForCsr(kubectl);
   // The user of the bootstrap kubeconfig is none that nodes use, which is a warning.
-  const approved = await runTlsboot(["approve", name, "--yes", "--kubeconfig", plane.adminKubeconfig]);
+  const approved = await spawnTlsbootToEnd(["approve", name, "--yes", "--kubeconfig", plane.adminKubeconfig]);
   assert.equal(approved.code, 0, approved.stderr);
   const manual = await client.finished();
   assert.equal(manual.code, 0, manual.stderr);
@@ -151,7 +151,7 @@ test("kube-apiserver with our controllers: our client rotates as the node itself
   await using _approver = await startApprover(plane);
 
   {
-    await using client = startTlsboot([...await bootstrapArguments(plane, "n1"), "--rotate-certificates"]);
+    await using client = spawnTlsboot([...await bootstrapArguments(plane, "n1"), "--rotate-certificates"]);
     await client.waitFor(/(certificate renewed[^]*){2}/);
     // The directory is not read while it changes.
     client.kill("SIGKILL");

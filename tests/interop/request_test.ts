@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
-import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Child, type Finished, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { assertChain, assertKeyMatches, openssl, readMode, readSubject } from "../support/interop/openssl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -28,10 +28,10 @@ function requestLine({ folder, adminKubeconfig }: Cluster, out: string, more: re
 /** Sends a request, lets kubectl approve it, and fetches the certificate. */
 async function obtain(cluster: Cluster, out: string, more: readonly string[]): Promise<void> {
   const line = requestLine(cluster, out, more);
-  const asked = await runTlsboot([...line, "--no-wait", "-o", "json"]);
+  const asked = await spawnTlsbootToEnd([...line, "--no-wait", "-o", "json"]);
   assert.equal(asked.code, 0, asked.stderr);
   await cluster.kubectl.run("certificate", "approve", JSON.parse(asked.stdout).request.name);
-  const { code, stderr } = await runTlsboot(line);
+  const { code, stderr } = await spawnTlsbootToEnd(line);
   assert.equal(code, 0, stderr);
 }
 
@@ -91,7 +91,7 @@ function testRequests(start: () => Promise<Cluster>): void {
       await openssl(["verify", "-CAfile", cluster.caPath, ...check, certificate]);
     }
     const before = await openssl(["x509", "-in", certificate, "-noout", "-serial", "-pubkey"]);
-    const kept = await runTlsboot([...requestLine(cluster, "n1", more), "--renew-before", "1h"]);
+    const kept = await spawnTlsbootToEnd([...requestLine(cluster, "n1", more), "--renew-before", "1h"]);
     assert.match(kept.stdout, /^nothing to do/, kept.stderr);
     await obtain(cluster, "n1", [...more, "--force"]);
     await assertChain(cluster.caPath, certificate, "sslserver");
@@ -105,12 +105,12 @@ function testRequests(start: () => Promise<Cluster>): void {
     for (
       const step of [/key made/, /asking for/, /request killed-\S+ (?:made|taken up again)/, /waiting for approval/]
     ) {
-      await killAt(startTlsboot(line), step);
+      await killAt(spawnTlsboot(line), step);
     }
     const all = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().split("\n");
     const names = all.filter((name) => name.includes("/killed-"));
     assert.equal(names.length, 1, all.join(" "));
-    await using waiting = startTlsboot(line);
+    await using waiting = spawnTlsboot(line);
     await waiting.waitFor(/waiting for approval/);
     await cluster.kubectl.run("certificate", "approve", (names[0] ?? "").replace(/^.*\//, ""));
     assert.equal((await waiting.finished()).code, 0, waiting.stderr());
@@ -120,9 +120,9 @@ function testRequests(start: () => Promise<Cluster>): void {
 
   test(`tlsboot request reports a denial with its reason and ends with 3`, async () => {
     const more = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=denied"];
-    const asked = await runTlsboot([...requestLine(cluster, "denied", more), "--no-wait", "-o", "json"]);
+    const asked = await spawnTlsbootToEnd([...requestLine(cluster, "denied", more), "--no-wait", "-o", "json"]);
     await cluster.kubectl.run("certificate", "deny", JSON.parse(asked.stdout).request.name);
-    const { code, stderr } = await runTlsboot(requestLine(cluster, "denied", more));
+    const { code, stderr } = await spawnTlsbootToEnd(requestLine(cluster, "denied", more));
     assert.equal(code, 3, stderr);
     assert.match(stderr, /is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./);
   });
@@ -139,16 +139,16 @@ test("kube-apiserver with a custom signer: tlsboot request gets the certificate 
     "--key-type",
     "ecdsa-p384",
   ]);
-  await killAt(startTlsboot(line), /waiting for approval/);
+  await killAt(spawnTlsboot(line), /waiting for approval/);
   const name = (await plane.kubectl.run("get", "csr", "--output=name")).trim().replace(/^.*\//, "");
   await plane.kubectl.run("certificate", "approve", name);
   // The request is approved but not signed yet.
-  await killAt(startTlsboot(line), /approved \(KubectlApprove\); waiting for the certificate/);
-  await using _signer = startTlsboot([
+  await killAt(spawnTlsboot(line), /approved \(KubectlApprove\); waiting for the certificate/);
+  await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", plane.adminKubeconfig, "--profile", plane.folder.join("web.yaml")],
     ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
   ]);
-  const { code, stderr } = await runTlsboot(line);
+  const { code, stderr } = await spawnTlsbootToEnd(line);
   assert.equal(code, 0, stderr);
   const certificate = plane.folder.join("shop", "tls.crt");
   await assertChain(plane.caPath, certificate, "sslserver");
@@ -158,7 +158,7 @@ test("kube-apiserver with a custom signer: tlsboot request gets the certificate 
   assert.match(names, /DNS:shop\.example\.com, URI:spiffe:\/\/example\.com\/shop/);
 });
 
-async function killAt(running: Running, step: RegExp): Promise<Finished> {
+async function killAt(running: Child, step: RegExp): Promise<Finished> {
   await using started = running;
   await started.waitFor(step);
   started.kill("SIGKILL");

@@ -1,14 +1,14 @@
 /** `tlsboot revoke` and `get certificates` against a real kube-apiserver, which has neither revocations nor a register. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd } from "../support/child.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 
 test("beside a kube-apiserver, revoke denies a request and deletes a token, and the commands say what else helps", async () => {
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers();
   const kubeconfig = plane.adminKubeconfig;
-  const tlsboot = (...args: readonly string[]) => runTlsboot([...args, "--kubeconfig", kubeconfig]);
+  const tlsboot = (...args: readonly string[]) => spawnTlsbootToEnd([...args, "--kubeconfig", kubeconfig]);
   const token = (await tlsboot("token", "create")).stdout.trim();
   const request = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=alice"];
   const asked = await tlsboot(...request, "--out", plane.folder.join("alice"), "--no-wait");

@@ -4,7 +4,7 @@ import { chmod, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createAuthority } from "../../core/pki/authority.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { type Child, spawnTlsboot } from "../support/child.ts";
 import type { TempFolder } from "../support/temp.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -88,7 +88,7 @@ function caOfEach(folder: TempFolder): readonly string[] {
 
 /** One signer's answers to all requests, on an API that has no other. */
 async function collectAnswers(
-  signer: Running,
+  signer: Child,
   requests: readonly SigningRequest[],
   plane: ControlPlane,
   kubectl: Kubectl,
@@ -111,7 +111,7 @@ async function assertAgree(
   const signing = ["certificatesigningrequest-signing-controller"];
   const theirs = await collectAnswers(plane.startControllers(signing, flags), requests, plane, kubectl);
   const alone = ["signer", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false", ...flags];
-  const ours = await collectAnswers(startTlsboot(alone), requests, plane, kubectl);
+  const ours = await collectAnswers(spawnTlsboot(alone), requests, plane, kubectl);
   const faults: string[] = [];
   const byName = new Map<string, Outcome>();
   for (const { csr, name } of requests) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { type Child, spawnTlsboot } from "../support/child.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import type { RunningInstance } from "../support/interop/instance.ts";
 import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
@@ -11,13 +11,13 @@ import { approveWebRequest, waitForCertificate, writeWebProfile } from "../suppo
 const LEADS = /"message":"leading/;
 
 /** Names of the requests that a signer logs as signed. */
-function signedBy(signer: Running): readonly string[] {
+function signedBy(signer: Child): readonly string[] {
   return [...signer.stderr().matchAll(/"message":"CSR signed".*?"csr":"([^"]+)"/g)].map(([, name = ""]) => name);
 }
 
 /** Kills the leader twice, once with SIGKILL and once with SIGTERM, while requests continue. */
-async function assertTakesOver(start: () => Running, kubectl: Kubectl): Promise<void> {
-  const signers: Running[] = [];
+async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<void> {
+  const signers: Child[] = [];
   const begin = () => {
     const signer = start();
     signers.push(signer);
@@ -92,7 +92,7 @@ test("two signers beside kube-apiserver: when the leader is killed the other tak
   const { kubectl } = plane;
   const profile = await writeWebProfile(plane.folder);
   const args = signerArguments(plane.adminKubeconfig, profile, plane.caPath, plane.caKeyPath);
-  await assertTakesOver(() => startTlsboot(args), kubectl);
+  await assertTakesOver(() => spawnTlsboot(args), kubectl);
 });
 
 test("two signers with a service account token of tlsboot up: when the leader is killed the other takes over, and nothing is signed twice", async () => {
@@ -102,5 +102,5 @@ test("two signers with a service account token of tlsboot up: when the leader is
   await instance.kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const kubeconfig = await writeAccountKubeconfig(instance, "tlsboot-signer.example.com.web");
   const args = signerArguments(kubeconfig, profile, instance.caPath, `${instance.dataDir}/pki/ca.key`);
-  await assertTakesOver(() => startTlsboot(args), instance.kubectl);
+  await assertTakesOver(() => spawnTlsboot(args), instance.kubectl);
 });

@@ -1,7 +1,7 @@
 /** A signer beside a real kube-apiserver, with the rights that `--print-rbac` prints and no others. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { type SharedControlPlane, sharedControlPlane } from "../support/interop/shared.ts";
@@ -38,13 +38,13 @@ describe("a signer with the rights of --print-rbac", () => {
 
   test("a custom signer issues and refuses with the rights of --print-rbac, and may do nothing else", async () => {
     const profile = await writeWebProfile(plane.folder);
-    const manifest = await runTlsboot(["signer", "--print-rbac", "--profile", profile]);
+    const manifest = await spawnTlsbootToEnd(["signer", "--print-rbac", "--profile", profile]);
     assert.equal(manifest.code, 0, manifest.stderr);
     await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
     const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
     const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
 
-    await using signer = startTlsboot([
+    await using signer = spawnTlsboot([
       ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
       ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
     ]);
@@ -88,12 +88,12 @@ describe("a signer with the rights of --print-rbac", () => {
 
   test("a custom signer that may not read which CAs the API trusts issues no client certificates", async () => {
     const profile = await writeWebProfile(plane.folder);
-    const manifest = await runTlsboot(["signer", "--print-rbac", "--profile", profile]);
+    const manifest = await spawnTlsbootToEnd(["signer", "--print-rbac", "--profile", profile]);
     await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
     await kubectl.run("delete", "role", "tlsboot:signer:example.com.web-client-ca", "--namespace=kube-system");
     const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
     const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
-    await using signer = startTlsboot([
+    await using signer = spawnTlsboot([
       ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
       ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
     ]);

@@ -4,14 +4,14 @@ import { test } from "node:test";
 import type { Page } from "puppeteer-core";
 import { STEP_IDS, STEPS } from "../../cli/commands/demo/chapters.ts";
 import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
-import { startTlsboot } from "../support/child.ts";
+import { spawnTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const CAST = { count: 2, victim: "node-2" };
 
 test("the page of demo --ui shows every step, its reasons and the picture, and waits for the button", async () => {
   await using folder = await createTempFolder();
-  await using demo = startTlsboot(["demo", "--nodes", "2", "--ui", "--step"], { cwd: folder.path });
+  await using demo = spawnTlsboot(["demo", "--nodes", "2", "--ui", "--step"], { cwd: folder.path });
   const [link = ""] = await demo.waitFor(/http:\/\/\S+key=\S+/);
   await using browser = await startBrowser();
   const { page, problems, requests } = await browser.openPage();

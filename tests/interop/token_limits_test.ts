@@ -11,7 +11,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
@@ -133,14 +133,14 @@ test("beside a kube-apiserver our approver enforces node and key, and token crea
     "--role=tokens",
     "--group=tlsboot-approvers",
   );
-  await using _signer = startTlsboot([
+  await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
     ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
   ]);
-  await using _approver = startTlsboot([
+  await using _approver = spawnTlsboot([
     ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token"), "--token-limits"],
   ]);
-  const made = await runTlsboot([
+  const made = await spawnTlsbootToEnd([
     ...[
       "token",
       "create",
@@ -159,7 +159,7 @@ test("beside a kube-apiserver our approver enforces node and key, and token crea
   const bootstrap = await plane.kubeconfigWithToken("n1", made.stdout.trim());
 
   const join = (machine: string, node: string) =>
-    runTlsboot([
+    spawnTlsbootToEnd([
       ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", node, "--wait", "60s"],
       ...["--kubeconfig", plane.folder.join(machine, "kubeconfig"), "--cert-dir", plane.folder.join(machine, "pki")],
     ]);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
 import { createTestAuthority } from "../support/test_authority.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { openssl } from "../support/interop/openssl.ts";
 
@@ -38,7 +38,7 @@ for (const [name, start] of CLUSTERS) {
       createBundle("v3", "test", `${await createTestAuthority().then((ca) => ca.certificatePem)}`),
     );
 
-    const listed = await runTlsboot(["trust", "list", "--kubeconfig", adminKubeconfig, "-l", "env=prod"]);
+    const listed = await spawnTlsbootToEnd(["trust", "list", "--kubeconfig", adminKubeconfig, "-l", "env=prod"]);
     assert.match(
       listed.stdout,
       /^NAME +SIGNER +CERTIFICATES +EXPIRES\nexample\.com:pods:v1 +example\.com\/pods +2 +2026-/,
@@ -46,7 +46,7 @@ for (const [name, start] of CLUSTERS) {
 
     const out = folder.join("pods.pem");
     const line = ["trust", "fetch", "--kubeconfig", adminKubeconfig, "--signer-name", "example.com/pods", "--out", out];
-    const prod = await runTlsboot([...line, "-l", "env=prod"]);
+    const prod = await spawnTlsbootToEnd([...line, "-l", "env=prod"]);
     assert.match(prod.stdout, /pods\.pem: 3 certificates, valid until 2026-/, prod.stderr);
     assert.equal((await stat(out)).mode & 0o777, 0o644);
     const subjects = await openssl(["storeutl", "-noout", "-text", "-certs", out]);
@@ -54,7 +54,7 @@ for (const [name, start] of CLUSTERS) {
       assert.match(subjects, new RegExp(`Subject: CN ?= ?${commonName}\n`));
     }
 
-    await using watching = startTlsboot([...line, "--watch", "--exec", "echo changed"]);
+    await using watching = spawnTlsboot([...line, "--watch", "--exec", "echo changed"]);
     await watching.waitFor(/changed/);
     assert.equal(await countCertificates(out), 4, "without -l, all bundles of the signer");
     await kubectl.run("delete", "clustertrustbundle/example.com:pods:v3");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -25,7 +25,7 @@ async function bootstrapOnce(plane: ControlPlane): Promise<readonly string[]> {
     ...["--kubeconfig", plane.folder.join("n1/kubeconfig"), "--cert-dir", plane.folder.join("n1/pki")],
     ...["--hostname-override", "n1"],
   ];
-  const { code, stderr } = await runTlsboot(args);
+  const { code, stderr } = await spawnTlsbootToEnd(args);
   assert.equal(code, 0, stderr);
   return args;
 }
@@ -55,12 +55,12 @@ test("kube-apiserver 1.37: bootstrap takes over the CAs of a bundle, once and wh
     await kubectl.given({ stdin: JSON.stringify(bundle) }).run("apply", "-f", "-");
   };
   await publish(plane.caPath, plane.folder.join("new.crt"));
-  const once = await runTlsboot(args);
+  const once = await spawnTlsbootToEnd(args);
   assert.match(once.stdout, /n1\/kubeconfig: 2 CAs are trusted now \(1 new, 0 removed\)\nnothing to do: /, once.stderr);
   assert.doesNotMatch(once.stderr, /bundle/);
   assert.equal(await countTrusted(plane), 3);
 
-  await using running = startTlsboot([...args, "--rotate-certificates"]);
+  await using running = spawnTlsboot([...args, "--rotate-certificates"]);
   await running.waitFor(/^nothing to do: /m);
   await publish(plane.caPath);
   await running.waitFor(/n1\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)/);

@@ -5,7 +5,7 @@ import { after, before, describe } from "node:test";
 import type { Page } from "puppeteer-core";
 import { UI_PAGES } from "../../cli/ui/pages/mod.ts";
 import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
-import type { Running } from "../support/child.ts";
+import type { Child } from "../support/child.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import {
@@ -130,10 +130,10 @@ describe("ui at up", () => {
 
 /** Starts the bootstrap of a machine; returns when it waits for its approval. */
 async function startJoin(
-  { folder, bootstrapKubeconfig, startTlsboot }: RunningInstance,
+  { folder, bootstrapKubeconfig, spawnTlsboot }: RunningInstance,
   node: string,
-): Promise<Running> {
-  const running = startTlsboot(
+): Promise<Child> {
+  const running = spawnTlsboot(
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--hostname-override", node],
     ...["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")],
   );

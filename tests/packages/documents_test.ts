@@ -17,7 +17,7 @@ describe("documents in the program", () => {
   before(async () => {
     await ensureDebianPackages(["groff-base", "mandoc"]);
     folder = await createTempFolder();
-    const { code, stderr } = await runTlsboot(["docs", "man", folder.join("man")]);
+    const { code, stderr } = await spawnTlsbootToEnd(["docs", "man", folder.join("man")]);
     assert.equal(code, 0, stderr);
     pages = (await readdir(folder.join("man"))).map((name) => folder.join("man", name));
   });
@@ -37,7 +37,7 @@ describe("documents in the program", () => {
 
   test("CycloneDX's schema accepts the bill of materials", async () => {
     const judge = await createSbomJudge(folder.join("judge"));
-    const { stdout: sbom } = await runTlsboot(["version", "--sbom"]);
+    const { stdout: sbom } = await spawnTlsbootToEnd(["version", "--sbom"]);
     assert.equal(await judge(sbom), "");
     // The judge does judge.
     assert.match(await judge(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);

@@ -29,9 +29,19 @@ export const STEPS: readonly Step[] = [
   { name: "interop", task: ["interop", "--binary", "--full", "--timings"], only: "full", hasReport: true },
   { name: "programs", task: ["programs"], only: "full", hasReport: true },
   { name: "overload", task: ["overload", "--binary", "--scale", "0.05", "--seconds", "1"], isByPath: true },
-  { name: "torture", task: ["torture", "--binary"], isByPath: true },
-  { name: "torture on etcd", task: ["torture", "--binary", "--servers", "3"], isByPath: true },
-  { name: "power loss", task: ["torture", "--power-loss"], isByPath: true },
+  { name: "torture", task: ["torture", "--binary"], only: "full" },
+  {
+    name: "torture on etcd",
+    task: ["torture", "--servers", "3", "--nodes", "200", "--seconds", "40", "--seed", "8", "--binary"],
+    isByPath: true,
+  },
+  {
+    name: "power loss",
+    task: ["torture", "--power-loss", "--states", "60", "--starts", "2"],
+    only: "run",
+    isByPath: true,
+  },
+  { name: "power loss", task: ["torture", "--power-loss"], only: "full" },
   { name: "torture under faults", task: ["torture", "--faults", "all"], only: "full" },
   // Planted bugs need a server that lives long enough to show them, so nothing runs beside them.
   { name: "planted bugs", task: ["torture", "--plant", "write-behind,precondition-ignored"], only: "run" },

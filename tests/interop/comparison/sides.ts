@@ -1,7 +1,7 @@
 /** The two servers that get the same exchanges: a real kube-apiserver and `tlsboot serve`, with one PKI and the same users. */
 import { readFile, writeFile } from "node:fs/promises";
 import { Agent } from "node:https";
-import { type Running, runProgram, startTlsboot } from "../../support/child.ts";
+import { type Child, runProgram, spawnTlsboot } from "../../support/child.ts";
 import { createTempFolder } from "../../support/temp.ts";
 import { type ControlPlane, startControlPlane } from "../../support/interop/control_plane.ts";
 import { IDENTITIES, type Identity } from "./corpus.ts";
@@ -79,7 +79,7 @@ export async function startPair(
   const plane = stack.use(await startPlane());
   await writeClientCertificates(plane);
   const folder = stack.use(await createTempFolder());
-  const serve = stack.use(startTlsboot([
+  const serve = stack.use(spawnTlsboot([
     ...["serve", "--data-dir", folder.join("data"), "--secure-port", "0"],
     ...["--client-ca-file", plane.caPath, "--token-auth-file", plane.folder.join("tokens.csv")],
     ...["--tls-cert-file", plane.folder.join("server.crt")],
@@ -102,7 +102,7 @@ export async function startPair(
   };
 }
 
-async function readPort(serve: Running): Promise<number> {
+async function readPort(serve: Child): Promise<number> {
   const [, port = ""] = await serve.waitFor(/serves https:\/\/\S+:(\d+)/);
   return Number(port);
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { peerPath } from "../peers/go.ts";
-import { type Running, start } from "../child.ts";
+import { type Child, start } from "../child.ts";
 import { readGuide } from "../guide.ts";
 import type { RunningInstance } from "./instance.ts";
 
@@ -15,7 +15,7 @@ export async function startApiserver(
   etcdUrls: string,
   port: number,
   flags: readonly string[] = [],
-): Promise<Running> {
+): Promise<Child> {
   const block = (await readGuide("etcd")).blocks.find((commands) => /^kube-apiserver /m.test(commands));
   assert.ok(block !== undefined, "docs/guides/etcd.md starts a kube-apiserver");
   const typed = block.trimEnd()

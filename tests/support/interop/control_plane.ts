@@ -7,7 +7,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { peerPath } from "../peers/go.ts";
-import { type Running, runProgram, start } from "../child.ts";
+import { type Child, runProgram, start } from "../child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
@@ -25,9 +25,9 @@ export interface ControlPlane extends AsyncDisposable {
   /** A kubeconfig with a bearer token; the token file has `bootstrap-token` and one for each of our controllers. */
   kubeconfigWithToken(name: string, token: string): Promise<string>;
   /** Starts kube-controller-manager with these controllers, as administrator; the caller ends it. */
-  startControllers(controllers: readonly string[], flags: readonly string[]): Running;
+  startControllers(controllers: readonly string[], flags: readonly string[]): Child;
   /** Starts it with the controllers of certificates and bootstrap tokens, which sign with the CA; the caller ends it. */
-  startCertificateControllers(...flags: readonly string[]): Running;
+  startCertificateControllers(...flags: readonly string[]): Child;
   /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
   putStored(key: string, value: string): Promise<void>;
   apiserverLog(): string;
@@ -76,7 +76,7 @@ export interface ControlPlaneOptions {
 export async function startControlPlane(options: ControlPlaneOptions = { controllers: true }): Promise<ControlPlane> {
   const folder = await createTempFolder();
   const startedAt = new Date();
-  const started: (Running | Etcd)[] = [];
+  const started: (Child | Etcd)[] = [];
   const stop = async () => {
     for (const running of started.reverse()) await running[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
@@ -218,7 +218,7 @@ async function writeKubeconfig(
 }
 
 /** Waits until it is ready and has its namespaces, of which `default` is the last. */
-async function waitReady(server: string, folder: TempFolder, apiserver: Running): Promise<void> {
+async function waitReady(server: string, folder: TempFolder, apiserver: Child): Promise<void> {
   const [ca, cert, key] = await Promise.all(
     ["ca.crt", "admin.crt", "admin.key"].map((name) => readFile(folder.join(name), "utf8")),
   );

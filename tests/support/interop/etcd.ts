@@ -1,7 +1,7 @@
 /** A real etcd on loopback, of one member or three. */
 import { Buffer } from "node:buffer";
 import { peerPath } from "../peers/go.ts";
-import { type Running, start } from "../child.ts";
+import { type Child, start } from "../child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
 import { HERE, type Place } from "./network_namespace.ts";
 
@@ -91,7 +91,7 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
     });
   }
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
-  const running = new Map<string, Running>();
+  const running = new Map<string, Child>();
   const launch = ({ name, wrap, program, client, metrics, peer }: MemberPlan) =>
     void running.set(
       name,
@@ -182,7 +182,7 @@ async function askGateway(url: string, body: object) {
   return await answer.json() as { readonly kvs?: readonly { readonly key: string; readonly value?: string }[] };
 }
 
-async function waitHealthy(url: string, member: Running): Promise<void> {
+async function waitHealthy(url: string, member: Child): Promise<void> {
   for (let attempt = 0; attempt < 300 && !member.hasEnded(); attempt++) {
     const isHealthy = await fetch(`${url}/health`).then((response) => response.ok, () => false);
     if (isHealthy) return;

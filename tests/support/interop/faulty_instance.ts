@@ -5,7 +5,7 @@ import { createConnector, readCluster } from "../../../client/transport/connect.
 import { createFilePort } from "../../../client/files.ts";
 import { createSystemClock } from "../../../cli/system.ts";
 import type { ConfigMap } from "../../../core/kube/core_v1.ts";
-import { type Running, startTlsboot } from "../child.ts";
+import { type Child, spawnTlsboot } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import type { FaultyDisk } from "./faulty_disk.ts";
 import { waitUntilUp } from "./instance.ts";
@@ -73,9 +73,9 @@ export function startUp(
   port: number,
   disk?: Pick<FaultyDisk, "env">,
   flags: readonly string[] = [],
-): Running {
+): Child {
   const args = ["up", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags];
-  return startTlsboot(args, disk === undefined ? {} : { env: disk.env });
+  return spawnTlsboot(args, disk === undefined ? {} : { env: disk.env });
 }
 
 /** A new instance's own controllers fill it; from then on only the test writes. */
@@ -113,7 +113,7 @@ export function isCrlCall(hit: string): boolean {
 
 /** A server and a client that sends it requests. */
 export interface Life extends AsyncDisposable {
-  readonly running: Running;
+  readonly running: Child;
   readonly client: Client;
 }
 

@@ -1,6 +1,6 @@
 /** `tlsboot up` from its sources, in a folder of its own, with a home for the caches of peers. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { type Finished, type Running, runTlsboot, startTlsboot } from "../child.ts";
+import { type Child, type Finished, spawnTlsboot, spawnTlsbootToEnd } from "../child.ts";
 import { createTempFolder, type TempFolder } from "../temp.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
 
@@ -16,7 +16,7 @@ export interface InstanceOptions {
 
 export interface RunningInstance extends AsyncDisposable {
   readonly folder: TempFolder;
-  readonly running: Running;
+  readonly running: Child;
   readonly server: string;
   readonly dataDir: string;
   readonly caPath: string;
@@ -27,7 +27,7 @@ export interface RunningInstance extends AsyncDisposable {
   /** Runs another tlsboot command to its end, in the temporary folder. */
   tlsboot(...args: readonly string[]): Promise<Finished>;
   /** Starts one, in the temporary folder. */
-  startTlsboot(...args: readonly string[]): Running;
+  spawnTlsboot(...args: readonly string[]): Child;
   /** Returns the same running instance with a temporary folder of its own. Disposing it removes that folder and ends nothing. */
   withOwnFolder(): Promise<RunningInstance>;
 }
@@ -38,7 +38,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Runn
   try {
     await mkdir(folder.join("home"));
     const dataDir = options.dataDir ?? folder.join("data");
-    const running = startTlsboot(await upArguments(folder, dataDir, options), { cwd: folder.path });
+    const running = spawnTlsboot(await upArguments(folder, dataDir, options), { cwd: folder.path });
     try {
       const server = await waitUntilUp(running);
       const adminKubeconfig = `${dataDir}/admin.kubeconfig`;
@@ -53,8 +53,8 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Runn
           adminKubeconfig,
           bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
           kubectl: createKubectl(own, adminKubeconfig, { release: options.kubectlRelease }),
-          tlsboot: (...args) => runTlsboot(args, start),
-          startTlsboot: (...args) => startTlsboot(args, start),
+          tlsboot: (...args) => spawnTlsbootToEnd(args, start),
+          spawnTlsboot: (...args) => spawnTlsboot(args, start),
           async withOwnFolder() {
             const other = await createTempFolder();
             await mkdir(other.join("home"));
@@ -78,7 +78,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Runn
 }
 
 /** Waits for the greeting of `up`; answers the URL in it. */
-export async function waitUntilUp(running: Running): Promise<string> {
+export async function waitUntilUp(running: Child): Promise<string> {
   const [, server = ""] = await running.waitFor(/tlsboot is up at (https:\S+)[^]*Next, in another terminal/);
   return server;
 }

@@ -1,7 +1,7 @@
 /** Stock kubectl with one kubeconfig, and a home of its own so that its discovery cache is cold and thrown away. */
 import assert from "node:assert/strict";
 import { peerPath } from "../peers/go.ts";
-import { type Finished, type Running, start } from "../child.ts";
+import { type Child, type Finished, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
 const PATIENCE_MS = 180_000;
@@ -11,7 +11,7 @@ export interface Kubectl {
   try(...args: readonly string[]): Promise<Finished>;
   /** Runs, must succeed, answers stdout. */
   run(...args: readonly string[]): Promise<string>;
-  start(...args: readonly string[]): Running;
+  start(...args: readonly string[]): Child;
   /** Returns the same kubectl with something on stdin (`-f -`) or in the environment. */
   given(more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>> }): Kubectl;
   /** Returns the same kubectl with another kubeconfig. */

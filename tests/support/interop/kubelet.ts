@@ -1,12 +1,12 @@
 /** An unmodified kubelet that blocks on its bootstrap (`rotateCertificates: false`). */
 import { mkdir, writeFile } from "node:fs/promises";
 import { peerPath } from "../peers/go.ts";
-import { type Running, start } from "../child.ts";
+import { type Child, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
 /** A kubelet and where it writes. */
 export interface RunningKubelet extends AsyncDisposable {
-  readonly running: Running;
+  readonly running: Child;
   readonly kubeconfig: string;
   readonly certDir: string;
   readonly currentPair: string;

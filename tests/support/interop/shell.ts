@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { peerPath } from "../peers/go.ts";
-import { type Running, runProgram, start, tlsbootCommand } from "../child.ts";
+import { type Child, runProgram, start, tlsbootCommand } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 import { kubeletConfig } from "./kubelet.ts";
 
@@ -10,7 +10,7 @@ import { kubeletConfig } from "./kubelet.ts";
 export interface Shell {
   run(line: string): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
   /** Starts a command that stays; the shell is replaced by the program, so that ending it ends the program. */
-  start(line: string): Running;
+  start(line: string): Child;
 }
 
 /** Creates a shell that works in the folder `work` of a temporary folder. */

@@ -1,6 +1,6 @@
 /** Reads the outcomes of approved requests, and compares two of them. */
 import { Buffer } from "node:buffer";
-import type { Running } from "../child.ts";
+import type { Child } from "../child.ts";
 import { DerReader, TAG } from "../../../core/pki/der.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
@@ -21,7 +21,7 @@ const TOLERANCE_MS = 60_000;
 export async function waitForOutcomes(
   kubectl: Kubectl,
   requests: readonly SigningRequest[],
-  signer: Running,
+  signer: Child,
 ): Promise<ReadonlyMap<string, Outcome>> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {

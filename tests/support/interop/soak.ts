@@ -1,7 +1,7 @@
 /** Minutes of stock client-go programs: how long, and a server that is restarted under them. */
 import process from "node:process";
 import { isFullRun } from "../full_run.ts";
-import { type Running, startTlsboot } from "../child.ts";
+import { type Child, spawnTlsboot } from "../child.ts";
 import { type RunningInstance, waitUntilUp } from "./instance.ts";
 
 /** How long a soak lasts. */
@@ -42,7 +42,7 @@ export function pause(seconds: number): Promise<void> {
 
 /** `up` on the same port and folder after it ended, and the instants of both. */
 export interface Restart extends AsyncDisposable {
-  readonly running: Running;
+  readonly running: Child;
   /** The exit code of the previous one. */
   readonly code: number;
   readonly upAt: Date;
@@ -51,7 +51,7 @@ export interface Restart extends AsyncDisposable {
 /** Stops the server of an instance, waits for a while, and starts it again. */
 export async function restart(
   instance: RunningInstance,
-  running: Running,
+  running: Child,
   signal: "SIGTERM" | "SIGKILL",
   downSeconds: number,
 ): Promise<Restart> {
@@ -59,7 +59,7 @@ export async function restart(
   process.kill(running.pid, signal);
   const { code } = await running.finished();
   await pause(downSeconds);
-  const again = startTlsboot([
+  const again = spawnTlsboot([
     ...["up", "--secure-port", new URL(instance.server).port, "--data-dir", instance.dataDir],
   ]);
   try {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { Page } from "puppeteer-core";
 import type { TestBrowser, WatchedPage } from "../browser.ts";
-import { runTlsboot } from "../child.ts";
+import { spawnTlsbootToEnd } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { submitFirstRequest } from "../node_requests.ts";
 import { type RunningUi, startUi } from "../ui_client.ts";
@@ -35,7 +35,7 @@ export async function letIn(
   role?: string,
 ): Promise<string> {
   const args = ["kubeconfig", "user", name, "--kubeconfig", adminKubeconfig];
-  const { code, stderr } = await runTlsboot(args, { cwd: folder.path });
+  const { code, stderr } = await spawnTlsbootToEnd(args, { cwd: folder.path });
   assert.equal(code, 0, stderr);
   if (role !== undefined) {
     await kubectl.run("create", "clusterrolebinding", name, `--clusterrole=${role}`, `--user=${name}`);

@@ -1,6 +1,6 @@
 /** A whole, unmodified kubelet over a container runtime that runs nothing: it rotates, registers its node and stays. */
 import { writeFile } from "node:fs/promises";
-import { type Running, start } from "../child.ts";
+import { type Child, start } from "../child.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 import { kubeletConfig } from "./kubelet.ts";
 import { startMachine } from "./machine.ts";
@@ -13,7 +13,7 @@ export interface Complaint {
 
 /** A running kubelet and where it writes. */
 export interface WholeKubelet extends AsyncDisposable {
-  readonly running: Running;
+  readonly running: Child;
   readonly kubeconfig: string;
   readonly certDir: string;
   /** Port of its own HTTPS server on 127.0.0.1. */
@@ -47,7 +47,7 @@ export async function startWholeKubelet(
     ...fields,
   });
   await writeFile(`${root}/config.json`, config);
-  const run = (): Running =>
+  const run = (): Child =>
     start(machine.enter, [
       ...["sh", "-c", 'echo $$ > /run/kubelet.pid; exec "$@"', "sh"],
       ...["kubelet", `--config=${root}/config.json`, `--hostname-override=${node}`],

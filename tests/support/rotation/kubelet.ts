@@ -1,7 +1,7 @@
 /** A stock kubelet whose CA file `tlsboot trust fetch` keeps fresh, and which is restarted after each change of it. */
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
-import { startTlsboot } from "../child.ts";
+import { spawnTlsboot } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { startWholeKubelet, type WholeKubelet } from "../interop/whole_kubelet.ts";
 import type { TempFolder } from "../temp.ts";
@@ -46,7 +46,7 @@ export async function startFollowingKubelet(
     },
     START_WITHIN_MS,
   );
-  const fetching = stack.use(startTlsboot([
+  const fetching = stack.use(spawnTlsboot([
     ...["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving"],
     ...["--kubeconfig", kubelet.kubeconfig, "--out", ca, "--watch", "--exec", "echo the CA has changed"],
   ]));

@@ -13,7 +13,7 @@ import { isAppError } from "../../../core/errors.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import type { Random } from "../../../core/ports.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../../core/pki/certificate.ts";
-import { runProgram, runTlsboot } from "../child.ts";
+import { runProgram, spawnTlsbootToEnd } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { createKubectl, type Kubectl } from "../interop/kubectl.ts";
 import { createSeededRandom } from "../seeded_random.ts";
@@ -108,7 +108,7 @@ async function step(dataDir: string, ...args: readonly string[]): Promise<void> 
   await eventually(
     `ca rotate ${args.join(" ")}`,
     async () => {
-      const { code, stdout, stderr } = await runTlsboot(["ca", "rotate", ...args, "--data-dir", dataDir]);
+      const { code, stdout, stderr } = await spawnTlsbootToEnd(["ca", "rotate", ...args, "--data-dir", dataDir]);
       last = `exit code ${code}\n${stdout}${stderr}`;
       return code === 0 ? true : undefined;
     },
@@ -232,7 +232,7 @@ async function assertOldIsGone(
   for (const one of parseBundle(sent.join("\n"))) {
     assert.ok(verifyCertificateSignature(one, newCa), "the cross-signed CA is no longer sent");
   }
-  const register = await runTlsboot([
+  const register = await spawnTlsbootToEnd([
     ...["verify", "certificates", "--data-dir", dataDirs[0] ?? ""],
     ...["--ca-file", join(pki, retired), "--ca-file", join(pki, "ca.crt")],
   ]);

@@ -1,5 +1,5 @@
 /** `kubectl get --watch` that is started again when its server dies, as a person or a script would. */
-import type { Running } from "../child.ts";
+import type { Child } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import type { Kubectl } from "../interop/kubectl.ts";
 
@@ -17,7 +17,7 @@ const SEEN_WITHIN_MS = 180_000;
 /** Starts a watch as the user of a kubectl. */
 export function startRestartedWatch(kubectl: Kubectl): RestartedWatch {
   const outputs: string[] = [];
-  let current: Running | undefined;
+  let current: Child | undefined;
   let isEnding = false;
   const running = (async () => {
     while (!isEnding) {

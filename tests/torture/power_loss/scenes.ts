@@ -13,13 +13,13 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
 import {
+  type Child,
   type Finished,
   NODE_FLAGS,
   ROOT,
-  type Running,
   runProgram,
-  runTlsboot,
-  startTlsboot,
+  spawnTlsboot,
+  spawnTlsbootToEnd,
 } from "../../support/child.ts";
 import { sharedKey } from "../../support/csr_builder.ts";
 import { waitUntilUp } from "../../support/interop/instance.ts";
