@@ -1,234 +1,233 @@
 /** The approver with policies, in `up` and alone, and the commands that explain it. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
-import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { eventually } from "../support/eventually.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
-let folder: TempFolder;
-let instance: Instance;
-let admin: string;
 
 function inventory(...nodes: readonly string[]): string {
   return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes.map((node) => `  - ${node}\n`).join("")}`;
 }
 
-before(async () => {
-  folder = await createTempFolder();
-  await writeFile(folder.join("inventory.yaml"), inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}"));
-  instance = await startInstance(folder, ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]);
-  admin = `${instance.data}/admin.kubeconfig`;
-});
+describeInstance("tlsboot approver", {
+  args: ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
+  prepare: (folder) =>
+    writeFile(folder.join("inventory.yaml"), inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}")),
+}, (instance) => {
+  const { tlsboot } = instance;
+  const admin = () => `${instance.data}/admin.kubeconfig`;
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-}
-
-/** Waits until a request has the expected conditions. */
-async function untilStands(name: string, text: RegExp): Promise<void> {
-  await eventually(`"${name}" stands like ${text}`, async () => {
-    const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
-    return text.test(stdout) ? stdout : undefined;
-  });
-}
-
-test("tlsboot up --policy approves the names and addresses of the node in the inventory, and records the verdict", async () => {
-  assert.match(instance.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
-  await submitAs(admin, await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
-  await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
-  // The Event is created after the condition is written.
-  await eventually("the Event about serving-a", async () => {
-    const { stdout } = await tlsboot("describe", "csr", "serving-a");
-    return /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/.test(stdout) || undefined;
-  });
-});
-
-test("tlsboot approver explain shows why a request stays pending, and how to fix it", async () => {
-  await submitAs(admin, await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
-  await instance.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
-  const { code, stdout } = await tlsboot(
-    ...["approver", "explain", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
-  );
-  assert.equal(code, 3);
-  assert.match(stdout, /^Request: {6}serving-b\nStatus: {7}Pending\n/);
-  assert.match(stdout, /\n {2}rule selfnodeclient: not about it: signer kubernetes\.io\/kubelet-serving is another\n/);
-  assert.match(stdout, /\n {4}ok +subject +CN=system:node:b,O=system:nodes\n/);
-  assert.match(
-    stdout,
-    /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +if b\.example, which no other node reports, is this machine's, add it to dns of node b in the inventory \(--inventory\); correct the inventory/,
-  );
-  assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": [^\n]*\n$/);
-  // Without flags, the verdict is by the policies that the approver has published.
-  const published = await tlsboot("approver", "explain", "serving-b");
-  assert.equal(published.code, 3);
-  const origin = /\nPolicies: +kubelet-serving, inventory of 1 \((?:published by the approver|from the flags)\)\n/;
-  for (const text of [stdout, published.stdout]) assert.match(text, origin);
-  assert.equal(published.stdout.replace(origin, "\n"), stdout.replace(origin, "\n"));
-  const shipped = await tlsboot("approver", "explain", "serving-b", "-o", "json");
-  assert.equal(shipped.code, 3);
-  interface Facts {
-    readonly verdict: string;
-    readonly rule: string;
-    readonly settings: unknown;
+  /** Waits until a request has the expected conditions. */
+  async function untilStands(name: string, text: RegExp): Promise<void> {
+    await eventually(`"${name}" stands like ${text}`, async () => {
+      const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
+      return text.test(stdout) ? stdout : undefined;
+    });
   }
-  const { verdict, rule, settings }: Facts = JSON.parse(shipped.stdout);
-  assert.deepEqual([verdict, rule], ["pending", "kubelet-serving"]);
-  assert.deepEqual(settings, { source: "approver", policies: ["kubelet-serving"], inventory: 1 });
-});
 
-test("tlsboot describe csr shows the approver's verdict", async () => {
-  for (const flags of [[], ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]]) {
-    const { stdout } = await tlsboot("describe", "csr", "serving-b", ...flags);
-    assert.match(stdout, /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}no +ownership/);
-    assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
-    assert.equal(stdout.match(/^Verdict:/gm)?.length, 1);
-  }
-});
+  test("tlsboot up --policy approves the names and addresses of the node in the inventory, and records the verdict", async () => {
+    assert.match(instance.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
+    await submitAs(admin(), await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
+    await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
+    // The Event is created after the condition is written.
+    await eventually("the Event about serving-a", async () => {
+      const { stdout } = await tlsboot("describe", "csr", "serving-a");
+      return /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/.test(stdout) ||
+        undefined;
+    });
+  });
 
-for (const name of ["a", "a.example", "a.internal"]) {
-  test(`tlsboot never advises to give another node's name ${name} to the requesting node`, async () => {
-    const csr = `advice-${name.replace(".", "-")}`;
-    await submitAs(admin, await servingRequest("b", { name: csr, dnsNames: [name] }), quiet);
-    for (const command of [["approver", "explain"], ["describe", "csr"]]) {
-      const { stdout } = await tlsboot(
-        ...[...command, csr, "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
-      );
-      assert.match(stdout, /\nVerdict: +left pending: /);
-      assert.doesNotMatch(stdout, /add .* to /);
+  test("tlsboot approver explain shows why a request stays pending, and how to fix it", async () => {
+    await submitAs(admin(), await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
+    await instance.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
+    const { code, stdout } = await tlsboot(
+      ...["approver", "explain", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
+    );
+    assert.equal(code, 3);
+    assert.match(stdout, /^Request: {6}serving-b\nStatus: {7}Pending\n/);
+    assert.match(
+      stdout,
+      /\n {2}rule selfnodeclient: not about it: signer kubernetes\.io\/kubelet-serving is another\n/,
+    );
+    assert.match(stdout, /\n {4}ok +subject +CN=system:node:b,O=system:nodes\n/);
+    assert.match(
+      stdout,
+      /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +if b\.example, which no other node reports, is this machine's, add it to dns of node b in the inventory \(--inventory\); correct the inventory/,
+    );
+    assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": [^\n]*\n$/);
+    // Without flags, the verdict is by the policies that the approver has published.
+    const published = await tlsboot("approver", "explain", "serving-b");
+    assert.equal(published.code, 3);
+    const origin = /\nPolicies: +kubelet-serving, inventory of 1 \((?:published by the approver|from the flags)\)\n/;
+    for (const text of [stdout, published.stdout]) assert.match(text, origin);
+    assert.equal(published.stdout.replace(origin, "\n"), stdout.replace(origin, "\n"));
+    const shipped = await tlsboot("approver", "explain", "serving-b", "-o", "json");
+    assert.equal(shipped.code, 3);
+    interface Facts {
+      readonly verdict: string;
+      readonly rule: string;
+      readonly settings: unknown;
     }
-    await tlsboot("delete", "csr", csr);
+    const { verdict, rule, settings }: Facts = JSON.parse(shipped.stdout);
+    assert.deepEqual([verdict, rule], ["pending", "kubelet-serving"]);
+    assert.deepEqual(settings, { source: "approver", policies: ["kubelet-serving"], inventory: 1 });
   });
-}
 
-test("tlsboot approver explain answers from files alone", async () => {
-  const csr = await servingRequest("c", { ipAddresses: ["10.0.0.3"] });
-  await writeFile(folder.join("c.csr"), fromBase64(csr.spec.request ?? ""));
-  await writeFile(folder.join("c.json"), JSON.stringify(csr));
-  const addresses = [{ type: "Hostname", address: "c.example" }, { type: "InternalIP", address: "10.0.0.3" }];
-  const nodes = {
-    kind: "List",
-    apiVersion: "v1",
-    items: [{ kind: "Node", metadata: { name: "c" }, status: { addresses } }],
-  };
-  await writeFile(folder.join("nodes.json"), JSON.stringify(nodes));
-  const offline = ["--nodes", "nodes.json", "--policy", "kubelet-serving-trusting", "--kubeconfig", "none"];
-  const pem = await tlsboot(
-    ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:c"],
-    ...offline,
-  );
-  assert.equal(pem.code, 0, `${pem.stdout}${pem.stderr}`);
-  assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
-  assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
-  assert.equal((await tlsboot("approver", "explain", "c.json", ...offline)).code, 0);
-  const asAnother = await tlsboot(
-    ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
-    ...offline,
-  );
-  assert.equal(asAnother.code, 3);
-  assert.match(asAnother.stdout, /why +common name "system:node:c" is not "system:node:d"\n/);
-});
+  test("tlsboot describe csr shows the approver's verdict", async () => {
+    for (const flags of [[], ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]]) {
+      const { stdout } = await tlsboot("describe", "csr", "serving-b", ...flags);
+      assert.match(
+        stdout,
+        /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}no +ownership/,
+      );
+      assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
+      assert.equal(stdout.match(/^Verdict:/gm)?.length, 1);
+    }
+  });
 
-for (
-  const { name, text, args, fault } of [
-    {
-      name: "a name that is neither",
-      text: "hello",
-      args: [],
-      fault: /cannot use "bad.txt": no CertificateSigningRequest found/,
-    },
-    {
-      name: "PEM without a signer",
-      text: "-----BEGIN CERTIFICATE REQUEST-----\n",
-      args: [],
-      fault: /it names no signer/,
-    },
-    { name: "YAML that is none", text: "apiVersion: [", args: [], fault: /cannot use "bad.txt"/ },
-    {
-      name: "PEM that holds no request",
-      text: "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
-      args: ["--signer-name", "example.com/x"],
-      fault: /cannot read the request of "bad.txt"/,
-    },
-  ]
-) {
-  test(`tlsboot approver explain refuses ${name}`, async () => {
-    await writeFile(folder.join("bad.txt"), text);
-    const { code, stdout, stderr } = await tlsboot("approver", "explain", "bad.txt", ...args);
+  for (const name of ["a", "a.example", "a.internal"]) {
+    test(`tlsboot never advises to give another node's name ${name} to the requesting node`, async () => {
+      const csr = `advice-${name.replace(".", "-")}`;
+      await submitAs(admin(), await servingRequest("b", { name: csr, dnsNames: [name] }), quiet);
+      for (const command of [["approver", "explain"], ["describe", "csr"]]) {
+        const { stdout } = await tlsboot(
+          ...[...command, csr, "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
+        );
+        assert.match(stdout, /\nVerdict: +left pending: /);
+        assert.doesNotMatch(stdout, /add .* to /);
+      }
+      await tlsboot("delete", "csr", csr);
+    });
+  }
+
+  test("tlsboot approver explain answers from files alone", async () => {
+    const csr = await servingRequest("c", { ipAddresses: ["10.0.0.3"] });
+    await writeFile(instance.folder.join("c.csr"), fromBase64(csr.spec.request ?? ""));
+    await writeFile(instance.folder.join("c.json"), JSON.stringify(csr));
+    const addresses = [{ type: "Hostname", address: "c.example" }, { type: "InternalIP", address: "10.0.0.3" }];
+    const nodes = {
+      kind: "List",
+      apiVersion: "v1",
+      items: [{ kind: "Node", metadata: { name: "c" }, status: { addresses } }],
+    };
+    await writeFile(instance.folder.join("nodes.json"), JSON.stringify(nodes));
+    const offline = ["--nodes", "nodes.json", "--policy", "kubelet-serving-trusting", "--kubeconfig", "none"];
+    const pem = await tlsboot(
+      ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:c"],
+      ...offline,
+    );
+    assert.equal(pem.code, 0, `${pem.stdout}${pem.stderr}`);
+    assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
+    assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
+    assert.equal((await tlsboot("approver", "explain", "c.json", ...offline)).code, 0);
+    const asAnother = await tlsboot(
+      ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
+      ...offline,
+    );
+    assert.equal(asAnother.code, 3);
+    assert.match(asAnother.stdout, /why +common name "system:node:c" is not "system:node:d"\n/);
+  });
+
+  for (
+    const { name, text, args, fault } of [
+      {
+        name: "a name that is neither",
+        text: "hello",
+        args: [],
+        fault: /cannot use "bad.txt": no CertificateSigningRequest found/,
+      },
+      {
+        name: "PEM without a signer",
+        text: "-----BEGIN CERTIFICATE REQUEST-----\n",
+        args: [],
+        fault: /it names no signer/,
+      },
+      { name: "YAML that is none", text: "apiVersion: [", args: [], fault: /cannot use "bad.txt"/ },
+      {
+        name: "PEM that holds no request",
+        text: "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+        args: ["--signer-name", "example.com/x"],
+        fault: /cannot read the request of "bad.txt"/,
+      },
+    ]
+  ) {
+    test(`tlsboot approver explain refuses ${name}`, async () => {
+      await writeFile(instance.folder.join("bad.txt"), text);
+      const { code, stdout, stderr } = await tlsboot("approver", "explain", "bad.txt", ...args);
+      assert.equal(code, 1);
+      assert.equal(stdout, "");
+      assert.match(stderr, fault);
+    });
+  }
+
+  test("tlsboot approver explain reports a name that is neither a file nor a request", async () => {
+    const { code, stderr } = await tlsboot("approver", "explain", "nothing");
     assert.equal(code, 1);
-    assert.equal(stdout, "");
-    assert.match(stderr, fault);
+    assert.match(stderr, /"nothing" is neither a file nor a request: /);
   });
-}
 
-test("tlsboot approver explain reports a name that is neither a file nor a request", async () => {
-  const { code, stderr } = await tlsboot("approver", "explain", "nothing");
-  assert.equal(code, 1);
-  assert.match(stderr, /"nothing" is neither a file nor a request: /);
-});
-
-test("tlsboot approver clear deletes the pending requests of one requester, and nothing else", async () => {
-  for (const name of ["x", "y"]) await submitAs(admin, await servingRequest("e", { name }), quiet);
-  await submitAs(admin, await servingRequest("f"), quiet);
-  const { code, stdout } = await tlsboot("approver", "clear", "system:node:e");
-  assert.equal(code, 0);
-  assert.equal(stdout, '2 pending requests of "system:node:e" deleted\n');
-  assert.equal((await tlsboot("get", "csr", "x")).code, 1);
-  assert.equal((await tlsboot("get", "csr", "serving-f")).code, 0);
-  assert.equal((await tlsboot("approver", "clear", "nobody")).stdout, '0 pending requests of "nobody" deleted\n');
-});
-
-test("tlsboot up reads inventory and policy anew: a faulty one changes nothing, a good one decides at once", async () => {
-  await submitAs(admin, await servingRequest("g"), quiet);
-  await instance.running.waitFor(/serving-g/);
-  await writeFile(folder.join("inventory.yaml"), inventory("{name: g, dns: [G.example]}", "{name: g, ip: []}"));
-  await instance.running.waitFor(
-    /cannot be used, the previous ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
-  );
-  await writeFile(
-    folder.join("inventory.yaml"),
-    inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}", "{name: g, dns: [g.example]}"),
-  );
-  await untilStands("serving-g", /by inventory/);
-});
-
-test("tlsboot approver --dry-run writes Events and no condition", async () => {
-  await writeFile(folder.join("h.yaml"), inventory("{name: h, dns: [h.example]}"));
-  await using approver = startTlsboot(
-    ["approver", "--kubeconfig", admin, "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
-    { cwd: folder.path },
-  );
-  await submitAs(admin, await servingRequest("h"), quiet);
-  await approver.waitFor(/CSR would be approved/);
-  const stdout = await eventually("the event of serving-h", async () => {
-    const described = await tlsboot("describe", "csr", "serving-h");
-    return /WouldApprove/.test(described.stdout) ? described.stdout : undefined;
+  test("tlsboot approver clear deletes the pending requests of one requester, and nothing else", async () => {
+    for (const name of ["x", "y"]) await submitAs(admin(), await servingRequest("e", { name }), quiet);
+    await submitAs(admin(), await servingRequest("f"), quiet);
+    const { code, stdout } = await tlsboot("approver", "clear", "system:node:e");
+    assert.equal(code, 0);
+    assert.equal(stdout, '2 pending requests of "system:node:e" deleted\n');
+    assert.equal((await tlsboot("get", "csr", "x")).code, 1);
+    assert.equal((await tlsboot("get", "csr", "serving-f")).code, 0);
+    assert.equal((await tlsboot("approver", "clear", "nobody")).stdout, '0 pending requests of "nobody" deleted\n');
   });
-  assert.match(stdout, /Status: +Pending\n/);
-  assert.match(stdout, /Normal +WouldApprove .* Dry run, nothing was written\. Approved by rule/);
-});
 
-test("tlsboot approver test passes the fixtures of the shipped policies", async () => {
-  const { code, stdout } = await runTlsboot(["approver", "test", "tests/policies"]);
-  assert.equal(code, 0, stdout);
-  assert.match(stdout, /\n\n\d\d passed, 0 failed\n$/);
-});
+  test("tlsboot up reads inventory and policy anew: a faulty one changes nothing, a good one decides at once", async () => {
+    await submitAs(admin(), await servingRequest("g"), quiet);
+    await instance.running.waitFor(/serving-g/);
+    await writeFile(
+      instance.folder.join("inventory.yaml"),
+      inventory("{name: g, dns: [G.example]}", "{name: g, ip: []}"),
+    );
+    await instance.running.waitFor(
+      /cannot be used, the previous ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
+    );
+    await writeFile(
+      instance.folder.join("inventory.yaml"),
+      inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}", "{name: g, dns: [g.example]}"),
+    );
+    await untilStands("serving-g", /by inventory/);
+  });
 
-/** A fixture with two cases, one of which expects a wrong verdict. */
-const FIXTURE = `apiVersion: tlsboot/v1alpha1
+  test("tlsboot approver --dry-run writes Events and no condition", async () => {
+    await writeFile(instance.folder.join("h.yaml"), inventory("{name: h, dns: [h.example]}"));
+    await using approver = startTlsboot(
+      ["approver", "--kubeconfig", admin(), "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
+      { cwd: instance.folder.path },
+    );
+    await submitAs(admin(), await servingRequest("h"), quiet);
+    await approver.waitFor(/CSR would be approved/);
+    const stdout = await eventually("the event of serving-h", async () => {
+      const described = await tlsboot("describe", "csr", "serving-h");
+      return /WouldApprove/.test(described.stdout) ? described.stdout : undefined;
+    });
+    assert.match(stdout, /Status: +Pending\n/);
+    assert.match(stdout, /Normal +WouldApprove .* Dry run, nothing was written\. Approved by rule/);
+  });
+
+  test("tlsboot approver test passes the fixtures of the shipped policies", async () => {
+    const { code, stdout } = await runTlsboot(["approver", "test", "tests/policies"]);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /\n\n\d\d passed, 0 failed\n$/);
+  });
+
+  /** A fixture with two cases, one of which expects a wrong verdict. */
+  const FIXTURE = `apiVersion: tlsboot/v1alpha1
 kind: PolicyTest
 policies: [kubelet-serving-trusting]
 defaults:
@@ -242,183 +241,186 @@ cases:
   - {name: "<bad> & # wrong", expect: {verdict: approve}}
 `;
 
-for (
-  const { format, wanted } of [
-    {
-      format: [],
-      wanted:
-        /^fixtures\/one\.yaml\n {2}ok {4}good\n {2}FAIL {2}<bad> & # wrong\n {8}why +verdict is pending, not approve\n {8}wanted +approve\n {8}was +pending by rule kubelet-serving: [^]* {12}no +ownership +a\.example by nothing\n[^]*\n\n1 passed, 1 failed\n$/,
-    },
-    {
-      format: ["-o", "tap"],
-      wanted:
-        /^TAP version 14\n1\.\.2\nok 1 - fixtures\/one\.yaml: good\nnot ok 2 - fixtures\/one\.yaml: <bad> & \\# wrong\n {2}---\n {2}message: \|\n {4}why[^]*\n {2}\.\.\.\n$/,
-    },
-    {
-      format: ["-o", "junit"],
-      wanted:
-        /^<\?xml [^]*<testsuite name="fixtures\/one\.yaml" tests="2" failures="1">\n {4}<testcase classname="fixtures\/one\.yaml" name="good"\/>\n {4}<testcase classname="fixtures\/one\.yaml" name="&lt;bad&gt; &amp; # wrong">\n {6}<failure message="verdict is pending, not approve">why /,
-    },
-  ]
-) {
-  test(`tlsboot approver test ${format.join(" ")} reports each failure and its reason`, async () => {
-    await mkdir(folder.join("fixtures"), { recursive: true });
-    await writeFile(folder.join("fixtures/one.yaml"), FIXTURE);
-    const { code, stdout } = await tlsboot("approver", "test", "fixtures", ...format);
-    assert.equal(code, 1);
-    assert.match(stdout, wanted);
-  });
-}
-
-test("tlsboot approver test reports every fault of its files, and a folder without any", async () => {
-  await mkdir(folder.join("faulty"), { recursive: true });
-  await mkdir(folder.join("empty"), { recursive: true });
-  await writeFile(
-    folder.join("faulty/one.yaml"),
-    "apiVersion: tlsboot/v1alpha1\nkind: PolicyTest\ncases:\n  - {name: x, expekt: {}, expect: {verdict: aprove}}\n",
-  );
-  await writeFile(folder.join("faulty/two.yaml"), FIXTURE.replace("kubelet-serving-trusting", "missing.yaml"));
-  const faulty = await tlsboot("approver", "test", "faulty");
-  assert.equal(faulty.code, 2);
-  assert.equal(faulty.stdout, "");
-  assert.match(faulty.stderr, /faulty\/one\.yaml: cases\[0\]\.expekt: unknown key; did you mean expect\?/);
-  assert.match(
-    faulty.stderr,
-    /faulty\/one\.yaml: cases\[0\]\.expect\.verdict: "aprove" is not possible; did you mean approve\?/,
-  );
-  assert.match(faulty.stderr, /faulty\/two\.yaml: --policy: "missing\.yaml" is neither a policy nor a file/);
   for (
-    const [name, fault] of [["empty", /no file of kind PolicyTest is in it/], [
-      "gone",
-      /no such file or folder/,
-    ]] as const
+    const { format, wanted } of [
+      {
+        format: [],
+        wanted:
+          /^fixtures\/one\.yaml\n {2}ok {4}good\n {2}FAIL {2}<bad> & # wrong\n {8}why +verdict is pending, not approve\n {8}wanted +approve\n {8}was +pending by rule kubelet-serving: [^]* {12}no +ownership +a\.example by nothing\n[^]*\n\n1 passed, 1 failed\n$/,
+      },
+      {
+        format: ["-o", "tap"],
+        wanted:
+          /^TAP version 14\n1\.\.2\nok 1 - fixtures\/one\.yaml: good\nnot ok 2 - fixtures\/one\.yaml: <bad> & \\# wrong\n {2}---\n {2}message: \|\n {4}why[^]*\n {2}\.\.\.\n$/,
+      },
+      {
+        format: ["-o", "junit"],
+        wanted:
+          /^<\?xml [^]*<testsuite name="fixtures\/one\.yaml" tests="2" failures="1">\n {4}<testcase classname="fixtures\/one\.yaml" name="good"\/>\n {4}<testcase classname="fixtures\/one\.yaml" name="&lt;bad&gt; &amp; # wrong">\n {6}<failure message="verdict is pending, not approve">why /,
+      },
+    ]
   ) {
-    const { code, stderr } = await tlsboot("approver", "test", name);
-    assert.equal(code, 1);
-    assert.match(stderr, fault);
-  }
-});
-
-test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies precedes the kubelet client rules", async () => {
-  await using own = await createTempFolder();
-  const head = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: stop\nrules:\n";
-  const rule = (name: string, more: string) =>
-    `  - {name: ${name}, match: {signerNames: [kubernetes.io/*]${more}}, then: deny}\n`;
-  await writeFile(own.join("stop.yaml"), head + rule("nobody", ", users: [nobody]"));
-  await using other = await startInstance(own, ["--auto-approve", "--policy", "stop.yaml"]);
-  const bootstrapped = await runCaptured([
-    ...["bootstrap", "--bootstrap-kubeconfig", `${other.data}/bootstrap.kubeconfig`, "--hostname-override", "n1"],
-    ...["--cert-dir", own.join("pki"), "--kubeconfig", own.join("n1.kubeconfig")],
-  ], { cwd: own.path, clock });
-  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
-  await using thief = await connectWith(own.join("n1.kubeconfig"));
-  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-  const conditions = async (name: string): Promise<string> =>
-    await eventually(`a decision about "${name}"`, async () => {
-      const got = await thief.api.requestObject<CertificateSigningRequest>(
-        { method: "GET", path: `${path}/${name}` },
-        quiet,
-      );
-      const found = (got.status.conditions ?? []).map(({ type, message = "" }) => `${type}: ${message}`);
-      return found.length === 0 ? undefined : found.join();
+    test(`tlsboot approver test ${format.join(" ")} reports each failure and its reason`, async () => {
+      await mkdir(instance.folder.join("fixtures"), { recursive: true });
+      await writeFile(instance.folder.join("fixtures/one.yaml"), FIXTURE);
+      const { code, stdout } = await tlsboot("approver", "test", "fixtures", ...format);
+      assert.equal(code, 1);
+      assert.match(stdout, wanted);
     });
-  const ask = async (name: string): Promise<string> => {
-    const body = await buildCsr({ name, commonName: "system:node:n1" });
-    await thief.api.requestJson({ method: "POST", path, body }, quiet);
-    return await conditions(name);
-  };
-  assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
-  await writeFile(own.join("stop.yaml"), head + rule("stolen", `, users: ["system:node:n1"]`));
-  await other.running.waitFor(/policy or inventory reloaded/);
-  assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
-  const explained = await runCaptured(
-    ["approver", "explain", "before", "--kubeconfig", `${other.data}/admin.kubeconfig`, "--policy", "stop.yaml"],
-    { cwd: own.path, clock },
-  );
-  assert.equal(explained.code, 3);
-  assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);
-});
-
-test("tlsboot up grants its approver the permissions of a changed policy, and revokes those of the old one", async () => {
-  await using own = await createTempFolder();
-  const policy = (signer: string) =>
-    `apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: web\nrules:\n  - {name: all, match: {signerNames: [${signer}]}, then: deny}\n`;
-  await writeFile(own.join("web.yaml"), policy("example.com/*"));
-  await using other = await startInstance(own, ["--policy", "web.yaml"]);
-  const kubeconfig = `${other.data}/admin.kubeconfig`;
-  const rights = async () => {
-    const path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/tlsboot:approver";
-    await using connected = await connectWith(kubeconfig);
-    return JSON.stringify(await connected.api.requestJson({ method: "GET", path }, quiet));
-  };
-  await submitAs(kubeconfig, await servingRequest("a", { signerName: "example.com/web" }), quiet);
-  await other.running.waitFor(/CSR denied.*serving-a/);
-  assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.com\/\*"/);
-  await submitAs(kubeconfig, await servingRequest("b", { signerName: "example.org/web" }), quiet);
-  await writeFile(own.join("web.yaml"), policy("example.org/web"));
-  await other.running.waitFor(/CSR denied.*serving-b/);
-  assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.org\/web"/);
-  assert.doesNotMatch(await rights(), /example\.com|nodes/);
-});
-
-test("tlsboot approver --print-rbac needs neither kubeconfig nor inventory; an inventory without a policy is refused", async () => {
-  const printed = await tlsboot("approver", "--print-rbac", "--policy", "kubelet-serving");
-  assert.equal(printed.code, 0, printed.stderr);
-  for (const args of [["approver", "--kubeconfig", admin], ["up", "--data-dir", "other"]]) {
-    const { code, stderr } = await tlsboot(...args, "--inventory", "inventory.yaml");
-    assert.equal(code, 2);
-    assert.match(stderr, /--inventory has no effect without --policy/);
   }
-  assert.match((await tlsboot("approver")).stderr, /--kubeconfig is required/);
-});
 
-for (const command of [["up", "--secure-port", "0", "--data-dir", "other"], ["approver", "--kubeconfig", "none"]]) {
-  test(`tlsboot ${command[0]} does not start with invalid policies, and reports every fault and its position`, async () => {
+  test("tlsboot approver test reports every fault of its files, and a folder without any", async () => {
+    await mkdir(instance.folder.join("faulty"), { recursive: true });
+    await mkdir(instance.folder.join("empty"), { recursive: true });
     await writeFile(
-      folder.join("policy.yaml"),
-      "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",
+      instance.folder.join("faulty/one.yaml"),
+      "apiVersion: tlsboot/v1alpha1\nkind: PolicyTest\ncases:\n  - {name: x, expekt: {}, expect: {verdict: aprove}}\n",
     );
-    await writeFile(folder.join("faulty.yaml"), inventory("{name: g, dns: ['*.example']}"));
-    const { code, stdout, stderr } = await runTlsboot(
-      [...command, "--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"],
-      { cwd: folder.path },
+    await writeFile(
+      instance.folder.join("faulty/two.yaml"),
+      FIXTURE.replace("kubelet-serving-trusting", "missing.yaml"),
     );
-    assert.equal(code, 2);
-    assert.equal(stdout, "");
-    assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
-    assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
+    const faulty = await tlsboot("approver", "test", "faulty");
+    assert.equal(faulty.code, 2);
+    assert.equal(faulty.stdout, "");
+    assert.match(faulty.stderr, /faulty\/one\.yaml: cases\[0\]\.expekt: unknown key; did you mean expect\?/);
     assert.match(
-      stderr,
-      /error: --policy: "kubelet-servin" is neither a policy nor a file; did you mean kubelet-serving\?/,
+      faulty.stderr,
+      /faulty\/one\.yaml: cases\[0\]\.expect\.verdict: "aprove" is not possible; did you mean approve\?/,
     );
-    assert.match(stderr, /error: faulty\.yaml: nodes\[0\]\.dns\[0\]: "\*\.example" is a wildcard/);
+    assert.match(faulty.stderr, /faulty\/two\.yaml: --policy: "missing\.yaml" is neither a policy nor a file/);
+    for (
+      const [name, fault] of [["empty", /no file of kind PolicyTest is in it/], [
+        "gone",
+        /no such file or folder/,
+      ]] as const
+    ) {
+      const { code, stderr } = await tlsboot("approver", "test", name);
+      assert.equal(code, 1);
+      assert.match(stderr, fault);
+    }
   });
-}
 
-test("tlsboot up --policy kubelet-serving needs the inventory", async () => {
-  const { code, stderr } = await runTlsboot([
-    "up",
-    "--secure-port",
-    "0",
-    "--data-dir",
-    "other",
-    "--policy",
-    "kubelet-serving",
-  ], {
-    cwd: folder.path,
+  test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies precedes the kubelet client rules", async () => {
+    await using own = await createTempFolder();
+    const head = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: stop\nrules:\n";
+    const rule = (name: string, more: string) =>
+      `  - {name: ${name}, match: {signerNames: [kubernetes.io/*]${more}}, then: deny}\n`;
+    await writeFile(own.join("stop.yaml"), head + rule("nobody", ", users: [nobody]"));
+    await using other = await startInstance(own, ["--auto-approve", "--policy", "stop.yaml"]);
+    const bootstrapped = await runCaptured([
+      ...["bootstrap", "--bootstrap-kubeconfig", `${other.data}/bootstrap.kubeconfig`, "--hostname-override", "n1"],
+      ...["--cert-dir", own.join("pki"), "--kubeconfig", own.join("n1.kubeconfig")],
+    ], { cwd: own.path, clock });
+    assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+    await using thief = await connectWith(own.join("n1.kubeconfig"));
+    const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    const conditions = async (name: string): Promise<string> =>
+      await eventually(`a decision about "${name}"`, async () => {
+        const got = await thief.api.requestObject<CertificateSigningRequest>(
+          { method: "GET", path: `${path}/${name}` },
+          quiet,
+        );
+        const found = (got.status.conditions ?? []).map(({ type, message = "" }) => `${type}: ${message}`);
+        return found.length === 0 ? undefined : found.join();
+      });
+    const ask = async (name: string): Promise<string> => {
+      const body = await buildCsr({ name, commonName: "system:node:n1" });
+      await thief.api.requestJson({ method: "POST", path, body }, quiet);
+      return await conditions(name);
+    };
+    assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
+    await writeFile(own.join("stop.yaml"), head + rule("stolen", `, users: ["system:node:n1"]`));
+    await other.running.waitFor(/policy or inventory reloaded/);
+    assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
+    const explained = await runCaptured(
+      ["approver", "explain", "before", "--kubeconfig", `${other.data}/admin.kubeconfig`, "--policy", "stop.yaml"],
+      { cwd: own.path, clock },
+    );
+    assert.equal(explained.code, 3);
+    assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);
   });
-  assert.equal(code, 2);
-  assert.match(stderr, /--inventory is missing: policy "kubelet-serving" uses it to prove/);
-});
 
-test("tlsboot approver test checks who holds a name, and rules that pass on", async () => {
-  await mkdir(folder.join("claims"));
-  const match = `{ signerNames: [example.com/web] }`;
-  const subject = `subject: { commonNames: ["\${dns}"] }`;
-  const usages = `usages: { allowed: [server auth] }`;
-  await writeFile(
-    folder.join("claims/policy.yaml"),
-    `apiVersion: tlsboot/v1alpha1
+  test("tlsboot up grants its approver the permissions of a changed policy, and revokes those of the old one", async () => {
+    await using own = await createTempFolder();
+    const policy = (signer: string) =>
+      `apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: web\nrules:\n  - {name: all, match: {signerNames: [${signer}]}, then: deny}\n`;
+    await writeFile(own.join("web.yaml"), policy("example.com/*"));
+    await using other = await startInstance(own, ["--policy", "web.yaml"]);
+    const kubeconfig = `${other.data}/admin.kubeconfig`;
+    const rights = async () => {
+      const path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/tlsboot:approver";
+      await using connected = await connectWith(kubeconfig);
+      return JSON.stringify(await connected.api.requestJson({ method: "GET", path }, quiet));
+    };
+    await submitAs(kubeconfig, await servingRequest("a", { signerName: "example.com/web" }), quiet);
+    await other.running.waitFor(/CSR denied.*serving-a/);
+    assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.com\/\*"/);
+    await submitAs(kubeconfig, await servingRequest("b", { signerName: "example.org/web" }), quiet);
+    await writeFile(own.join("web.yaml"), policy("example.org/web"));
+    await other.running.waitFor(/CSR denied.*serving-b/);
+    assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.org\/web"/);
+    assert.doesNotMatch(await rights(), /example\.com|nodes/);
+  });
+
+  test("tlsboot approver --print-rbac needs neither kubeconfig nor inventory; an inventory without a policy is refused", async () => {
+    const printed = await tlsboot("approver", "--print-rbac", "--policy", "kubelet-serving");
+    assert.equal(printed.code, 0, printed.stderr);
+    for (const args of [["approver", "--kubeconfig", admin()], ["up", "--data-dir", "other"]]) {
+      const { code, stderr } = await tlsboot(...args, "--inventory", "inventory.yaml");
+      assert.equal(code, 2);
+      assert.match(stderr, /--inventory has no effect without --policy/);
+    }
+    assert.match((await tlsboot("approver")).stderr, /--kubeconfig is required/);
+  });
+
+  for (const command of [["up", "--secure-port", "0", "--data-dir", "other"], ["approver", "--kubeconfig", "none"]]) {
+    test(`tlsboot ${command[0]} does not start with invalid policies, and reports every fault and its position`, async () => {
+      await writeFile(
+        instance.folder.join("policy.yaml"),
+        "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",
+      );
+      await writeFile(instance.folder.join("faulty.yaml"), inventory("{name: g, dns: ['*.example']}"));
+      const { code, stdout, stderr } = await runTlsboot(
+        [...command, "--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"],
+        { cwd: instance.folder.path },
+      );
+      assert.equal(code, 2);
+      assert.equal(stdout, "");
+      assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
+      assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
+      assert.match(
+        stderr,
+        /error: --policy: "kubelet-servin" is neither a policy nor a file; did you mean kubelet-serving\?/,
+      );
+      assert.match(stderr, /error: faulty\.yaml: nodes\[0\]\.dns\[0\]: "\*\.example" is a wildcard/);
+    });
+  }
+
+  test("tlsboot up --policy kubelet-serving needs the inventory", async () => {
+    const { code, stderr } = await runTlsboot([
+      "up",
+      "--secure-port",
+      "0",
+      "--data-dir",
+      "other",
+      "--policy",
+      "kubelet-serving",
+    ], {
+      cwd: instance.folder.path,
+    });
+    assert.equal(code, 2);
+    assert.match(stderr, /--inventory is missing: policy "kubelet-serving" uses it to prove/);
+  });
+
+  test("tlsboot approver test checks who holds a name, and rules that pass on", async () => {
+    await mkdir(instance.folder.join("claims"));
+    const match = `{ signerNames: [example.com/web] }`;
+    const subject = `subject: { commonNames: ["\${dns}"] }`;
+    const usages = `usages: { allowed: [server auth] }`;
+    await writeFile(
+      instance.folder.join("claims/policy.yaml"),
+      `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
 name: first
 rules:
@@ -428,10 +430,10 @@ rules:
     require: { ${subject}, names: { unclaimed: true, dns: ["**.example.com"] }, ${usages} }
     then: approve
 `,
-  );
-  await writeFile(
-    folder.join("claims/one.yaml"),
-    `apiVersion: tlsboot/v1alpha1
+    );
+    await writeFile(
+      instance.folder.join("claims/one.yaml"),
+      `apiVersion: tlsboot/v1alpha1
 kind: PolicyTest
 policies: [policy.yaml]
 defaults: { signerName: example.com/web, user: web-1, usages: [server auth], request: { commonName: a.b.example.com, dns: [a.b.example.com] } }
@@ -441,8 +443,9 @@ cases:
   - { name: taken, holders: [{ name: a.b.example.com, holder: web-2 }], expect: { verdict: pending, message: web-2 holds it } }
   - { name: outside, request: { dns: [example.org] }, expect: { verdict: deny, rule: domain } }
 `,
-  );
-  const { code, stdout, stderr } = await tlsboot("approver", "test", "claims/one.yaml");
-  assert.equal(code, 0, stdout + stderr);
-  assert.match(stdout, /4 passed/);
+    );
+    const { code, stdout, stderr } = await tlsboot("approver", "test", "claims/one.yaml");
+    assert.equal(code, 0, stdout + stderr);
+    assert.match(stdout, /4 passed/);
+  });
 });

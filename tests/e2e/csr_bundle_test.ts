@@ -1,337 +1,349 @@
 /** Bundles of requests: exported from a server without a signer, signed beside a CA without a network, and imported. */
 import assert from "node:assert/strict";
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { type Finished, runTlsboot } from "../support/child.ts";
 import { readBarcodesFromSvgPages } from "../support/qr_scanner.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
-import { type Connected, connectWith, type Instance, startInstance } from "../support/instance_process.ts";
+import { connectWith, describeInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import type { TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const CLIENT = "kubernetes.io/kube-apiserver-client";
 
-let folder: TempFolder;
-let instance: Instance;
-let server: Connected;
-/** The pin of the key that signs the exports. */
-let exporter: string;
+/** Creates the CA that signs, and another one. */
+async function createCas(folder: TempFolder): Promise<void> {
+  for (const ca of ["ca", "strange"]) {
+    const { code, stderr } = await runTlsboot(["ca", "init", "--data-dir", ca, "--common-name", `${ca}-ca`], {
+      cwd: folder.path,
+    });
+    assert.equal(code, 0, stderr);
+  }
+}
 
-before(async () => {
-  folder = await createTempFolder();
-  for (const ca of ["ca", "strange"]) await succeed("ca", "init", "--data-dir", ca, "--common-name", `${ca}-ca`);
-  instance = await startInstance(folder, ["--client-ca-file", "ca/pki/ca.crt"], "serve");
-  server = await connectWith(folder.join("data/admin.kubeconfig"));
-  await request("first");
-  const { stderr } = await succeed("csr", "export", "--data-dir", "data");
-  [exporter = ""] = /sha256:[0-9a-f]{64}/.exec(stderr) ?? [];
-});
+describeInstance("bundles of requests", {
+  args: ["--client-ca-file", "ca/pki/ca.crt"],
+  command: "serve",
+  prepare: createCas,
+}, (instance) => {
+  const { tlsboot } = instance;
+  /** The pin of the key that signs the exports. */
+  let exporter: string;
 
-after(async () => {
-  await server?.[Symbol.asyncDispose]();
-  await instance?.[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-function tlsboot(args: readonly string[], typed?: string): Promise<CapturedRun> {
-  return runCaptured(args, {
-    cwd: folder.path,
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    env: { NO_COLOR: "1" },
-    ...(typed === undefined ? {} : { stdin: typed, isTerminal: true }),
+  before(async () => {
+    await request("first");
+    const { stderr } = await succeed("csr", "export", "--data-dir", "data");
+    [exporter = ""] = /sha256:[0-9a-f]{64}/.exec(stderr) ?? [];
   });
-}
 
-async function succeed(...args: readonly string[]): Promise<CapturedRun> {
-  const done = await tlsboot(args);
-  assert.equal(done.code, 0, done.stderr);
-  return done;
-}
+  /** Runs a command on a terminal on which a line is typed. */
+  function typeAt(typed: string, ...args: readonly string[]): Promise<CapturedRun> {
+    return runCaptured(args, {
+      cwd: instance.folder.path,
+      clock: createSystemClock(),
+      random: createSystemRandom(),
+      env: { NO_COLOR: "1" },
+      stdin: typed,
+      isTerminal: true,
+    });
+  }
 
-/** Creates a request at the server, and approves it. */
-async function request(name: string, edit: CsrOptions = {}): Promise<void> {
-  const csr = await buildCsr({
-    name,
-    signerName: CLIENT,
-    usages: ["client auth"],
-    organizations: [],
-    commonName: name,
-    ...edit,
+  async function succeed(...args: readonly string[]): Promise<Finished> {
+    const done = await tlsboot(...args);
+    assert.equal(done.code, 0, done.stderr);
+    return done;
+  }
+
+  /** Creates a request at the server, and approves it. */
+  async function request(name: string, edit: CsrOptions = {}): Promise<void> {
+    const csr = await buildCsr({
+      name,
+      signerName: CLIENT,
+      usages: ["client auth"],
+      organizations: [],
+      commonName: name,
+      ...edit,
+    });
+    await using server = await connectWith(`${instance.data}/admin.kubeconfig`);
+    await server.api.requestJson({ method: "POST", path: CSRS, body: { ...csr, status: {} } }, quiet);
+    // All requests of this test have one key, of which it warns.
+    await succeed("approve", "--yes", `csr/${name}`, "--data-dir", "data");
+  }
+
+  async function get(name: string): Promise<CertificateSigningRequest> {
+    await using server = await connectWith(`${instance.data}/admin.kubeconfig`);
+    return await server.api.requestObject({ method: "GET", path: `${CSRS}/${name}` }, quiet);
+  }
+
+  async function exportTo(file: string, ...args: readonly string[]): Promise<string> {
+    const { stdout } = await succeed("csr", "export", "--data-dir", "data", ...args);
+    await writeFile(instance.folder.join(file), stdout);
+    return stdout;
+  }
+
+  /** Signs a file beside the CA, into another file. */
+  async function sign(file: string, to: string, ...args: readonly string[]): Promise<Finished> {
+    const done = await tlsboot("sign", file, "--data-dir", "ca", "--trust-exporter", exporter, ...args);
+    await writeFile(instance.folder.join(to), done.stdout);
+    return done;
+  }
+
+  const importFrom = (file: string, ...args: readonly string[]) =>
+    tlsboot("csr", "import", file, "--data-dir", "data", ...args);
+
+  test("a key is trusted once it was named, and no other one is taken for it", async () => {
+    await exportTo("first.tlsb", "first");
+    const unknown = await tlsboot("sign", "first.tlsb", "--data-dir", "ca");
+    assert.equal(unknown.code, 3);
+    assert.ok(unknown.stderr.includes(`--trust-exporter ${exporter}`), unknown.stderr);
+    const other = `sha256:${"0".repeat(64)}`;
+    const wrong = await tlsboot("sign", "first.tlsb", "--data-dir", "ca", "--trust-exporter", other);
+    assert.equal(wrong.code, 3);
+    assert.match(wrong.stderr, /is not the one that --trust-exporter names/);
+    assert.equal(unknown.stdout + wrong.stdout, "");
+    assert.equal((await sign("first.tlsb", "first.signed")).code, 0);
+    assert.equal((await tlsboot("sign", "first.tlsb", "--data-dir", "ca")).code, 0);
+    assert.equal((await importFrom("first.signed")).code, 0);
   });
-  await server.api.requestJson({ method: "POST", path: CSRS, body: { ...csr, status: {} } }, quiet);
-  // All requests of this test have one key, of which it warns.
-  await succeed("approve", "--yes", `csr/${name}`, "--data-dir", "data");
-}
 
-function get(name: string): Promise<CertificateSigningRequest> {
-  return server.api.requestObject({ method: "GET", path: `${CSRS}/${name}` }, quiet);
-}
+  test("requests travel by mail, come back signed or refused, and each of them is answered once", async () => {
+    await request("alice");
+    await request("wrong", { usages: ["server auth"] });
+    await request("web", { signerName: "example.com/web", usages: ["server auth"] });
+    const text = await exportTo("requests.tlsb", "alice", "wrong", "web");
+    const mail = `Hello,\r\n\r\n${text.replace(/^/gm, "> ").replaceAll("\n", " \r\n")}\r\nRegards\r\n`;
+    await writeFile(instance.folder.join("mail.txt"), mail);
 
-async function exportTo(file: string, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await succeed("csr", "export", "--data-dir", "data", ...args);
-  await writeFile(folder.join(file), stdout);
-  return stdout;
-}
+    const signed = await sign("mail.txt", "signed.tlsb");
+    assert.equal(signed.code, 3, signed.stderr);
+    assert.match(signed.stderr, /^alice\n {2}Signer: +kubernetes\.io\/kube-apiserver-client\n {2}Subject: +CN=alice/m);
+    assert.match(signed.stderr, /Approved: +TlsbootApprove: .*\n {2}Verdict: +the signer's rules allow it/);
+    assert.match(signed.stderr, /^wrong\n[^]*Verdict: +refused: invalid usage for client certificate/m);
+    assert.match(
+      signed.stderr,
+      /^web\n[^]*Verdict: +not signed: the CA has no rules for the signer "example.com\/web"/m,
+    );
 
-/** Signs a file beside the CA, into another file. */
-async function sign(file: string, to: string, ...args: readonly string[]): Promise<CapturedRun> {
-  const done = await tlsboot(["sign", file, "--data-dir", "ca", "--trust-exporter", exporter, ...args]);
-  await writeFile(folder.join(to), done.stdout);
-  return done;
-}
+    const left = await importFrom("signed.tlsb", "--leave-refused");
+    assert.equal(left.code, 0, left.stderr);
+    assert.equal(left.stdout, "certificatesigningrequest.certificates.k8s.io/alice issued\n");
+    assert.equal(findCondition(await get("wrong"), "Failed"), undefined);
+    const imported = await importFrom("signed.tlsb");
+    assert.equal(imported.code, 0, imported.stderr);
+    assert.equal(imported.stdout, "certificatesigningrequest.certificates.k8s.io/wrong failed\n");
+    assert.match(imported.stderr, /web stays as it is: the CA has no rules/);
+    assert.match(findCondition(await get("wrong"), "Failed")?.message ?? "", /invalid usage/);
+    assert.equal((await get("web")).status.certificate, undefined);
+    const leaf = findLeafCertificate((await get("alice")).status.certificate ?? "");
+    assert.equal(leaf?.subject.commonName, "alice");
 
-const importFrom = (file: string, ...args: readonly string[]) =>
-  tlsboot(["csr", "import", file, "--data-dir", "data", ...args]);
+    const again = await importFrom("signed.tlsb");
+    assert.equal(again.code, 3);
+    assert.match(again.stderr, /nothing to import: every answer in signed\.tlsb was imported before/);
+    const repeated = await sign("requests.tlsb", "repeated.tlsb");
+    assert.equal(repeated.code, 0);
+    assert.match(repeated.stderr, /was answered before: this is the same answer again/);
+    assert.equal(repeated.stdout, signed.stdout);
+    const register = await readFile(instance.folder.join("ca/issued.jsonl"), "utf8");
+    const records = register.trimEnd().split("\n").map((line) => JSON.parse(line).spec);
+    const record = records.find(({ request }) => request.name === "alice");
+    assert.equal(record.serialNumber, leaf?.serialNumber);
+    assert.equal(record.request.uid, (await get("alice")).metadata.uid);
+    assert.equal(record.approval.reason, "TlsbootApprove");
+    assert.equal(records.filter(({ request }) => request.name === "alice").length, 1);
+  });
 
-test("a key is trusted once it was named, and no other one is taken for it", async () => {
-  await exportTo("first.tlsb", "first");
-  const unknown = await tlsboot(["sign", "first.tlsb", "--data-dir", "ca"]);
-  assert.equal(unknown.code, 3);
-  assert.ok(unknown.stderr.includes(`--trust-exporter ${exporter}`), unknown.stderr);
-  const other = `sha256:${"0".repeat(64)}`;
-  const wrong = await tlsboot(["sign", "first.tlsb", "--data-dir", "ca", "--trust-exporter", other]);
-  assert.equal(wrong.code, 3);
-  assert.match(wrong.stderr, /is not the one that --trust-exporter names/);
-  assert.equal(unknown.stdout + wrong.stdout, "");
-  assert.equal((await sign("first.tlsb", "first.signed")).code, 0);
-  assert.equal((await tlsboot(["sign", "first.tlsb", "--data-dir", "ca"])).code, 0);
-  assert.equal((await importFrom("first.signed")).code, 0);
-});
+  test("a request that was signed is not signed for another export", async () => {
+    await request("twice");
+    await exportTo("one.tlsb", "twice");
+    await exportTo("two.tlsb", "twice");
+    assert.equal((await sign("one.tlsb", "one.signed")).code, 0);
+    const second = await sign("two.tlsb", "two.signed");
+    assert.equal(second.code, 3);
+    assert.match(second.stderr, /Verdict: +not signed: it was signed at .*, serial number .*, for an earlier export/);
+    assert.equal((await importFrom("two.signed")).code, 3);
+    assert.equal((await importFrom("one.signed")).code, 0);
+  });
 
-test("requests travel by mail, come back signed or refused, and each of them is answered once", async () => {
-  await request("alice");
-  await request("wrong", { usages: ["server auth"] });
-  await request("web", { signerName: "example.com/web", usages: ["server auth"] });
-  const text = await exportTo("requests.tlsb", "alice", "wrong", "web");
-  const mail = `Hello,\r\n\r\n${text.replace(/^/gm, "> ").replaceAll("\n", " \r\n")}\r\nRegards\r\n`;
-  await writeFile(folder.join("mail.txt"), mail);
-
-  const signed = await sign("mail.txt", "signed.tlsb");
-  assert.equal(signed.code, 3, signed.stderr);
-  assert.match(signed.stderr, /^alice\n {2}Signer: +kubernetes\.io\/kube-apiserver-client\n {2}Subject: +CN=alice/m);
-  assert.match(signed.stderr, /Approved: +TlsbootApprove: .*\n {2}Verdict: +the signer's rules allow it/);
-  assert.match(signed.stderr, /^wrong\n[^]*Verdict: +refused: invalid usage for client certificate/m);
-  assert.match(signed.stderr, /^web\n[^]*Verdict: +not signed: the CA has no rules for the signer "example.com\/web"/m);
-
-  const left = await importFrom("signed.tlsb", "--leave-refused");
-  assert.equal(left.code, 0, left.stderr);
-  assert.equal(left.stdout, "certificatesigningrequest.certificates.k8s.io/alice issued\n");
-  assert.equal(findCondition(await get("wrong"), "Failed"), undefined);
-  const imported = await importFrom("signed.tlsb");
-  assert.equal(imported.code, 0, imported.stderr);
-  assert.equal(imported.stdout, "certificatesigningrequest.certificates.k8s.io/wrong failed\n");
-  assert.match(imported.stderr, /web stays as it is: the CA has no rules/);
-  assert.match(findCondition(await get("wrong"), "Failed")?.message ?? "", /invalid usage/);
-  assert.equal((await get("web")).status.certificate, undefined);
-  const leaf = findLeafCertificate((await get("alice")).status.certificate ?? "");
-  assert.equal(leaf?.subject.commonName, "alice");
-
-  const again = await importFrom("signed.tlsb");
-  assert.equal(again.code, 3);
-  assert.match(again.stderr, /nothing to import: every answer in signed\.tlsb was imported before/);
-  const repeated = await sign("requests.tlsb", "repeated.tlsb");
-  assert.equal(repeated.code, 0);
-  assert.match(repeated.stderr, /was answered before: this is the same answer again/);
-  assert.equal(repeated.stdout, signed.stdout);
-  const register = await readFile(folder.join("ca/issued.jsonl"), "utf8");
-  const records = register.trimEnd().split("\n").map((line) => JSON.parse(line).spec);
-  const record = records.find(({ request }) => request.name === "alice");
-  assert.equal(record.serialNumber, leaf?.serialNumber);
-  assert.equal(record.request.uid, (await get("alice")).metadata.uid);
-  assert.equal(record.approval.reason, "TlsbootApprove");
-  assert.equal(records.filter(({ request }) => request.name === "alice").length, 1);
-});
-
-test("a request that was signed is not signed for another export", async () => {
-  await request("twice");
-  await exportTo("one.tlsb", "twice");
-  await exportTo("two.tlsb", "twice");
-  assert.equal((await sign("one.tlsb", "one.signed")).code, 0);
-  const second = await sign("two.tlsb", "two.signed");
-  assert.equal(second.code, 3);
-  assert.match(second.stderr, /Verdict: +not signed: it was signed at .*, serial number .*, for an earlier export/);
-  assert.equal((await importFrom("two.signed")).code, 3);
-  assert.equal((await importFrom("one.signed")).code, 0);
-});
-
-test("a bundle of which nothing was signed is answered again, by the rules of the next run", async () => {
-  const profile = `apiVersion: tlsboot/v1alpha1
+  test("a bundle of which nothing was signed is answered again, by the rules of the next run", async () => {
+    const profile = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: example.com/db
 names: { dns: { allowed: ["*.db.example.com"] } }
 usages: { allowed: [server auth] }
 lifetime: { max: 24h }
 `;
-  await writeFile(folder.join("db.yaml"), profile);
-  await request("db", {
-    signerName: "example.com/db",
-    usages: ["server auth"],
-    commonName: "",
-    dnsNames: ["a.db.example.com"],
+    await writeFile(instance.folder.join("db.yaml"), profile);
+    await request("db", {
+      signerName: "example.com/db",
+      usages: ["server auth"],
+      commonName: "",
+      dnsNames: ["a.db.example.com"],
+    });
+    await exportTo("db.tlsb", "db");
+    const first = await sign("db.tlsb", "db.first");
+    assert.equal(first.code, 3);
+    assert.match(first.stderr, /cannot answer: the CA has no rules for any signer of these requests/);
+    const second = await sign("db.tlsb", "db.second", "--profile", "db.yaml");
+    assert.equal(second.code, 0, second.stderr);
+    assert.equal((await importFrom("db.second")).code, 0);
   });
-  await exportTo("db.tlsb", "db");
-  const first = await sign("db.tlsb", "db.first");
-  assert.equal(first.code, 3);
-  assert.match(first.stderr, /cannot answer: the CA has no rules for any signer of these requests/);
-  const second = await sign("db.tlsb", "db.second", "--profile", "db.yaml");
-  assert.equal(second.code, 0, second.stderr);
-  assert.equal((await importFrom("db.second")).code, 0);
-});
 
-test("an inventory beside the CA is a second opinion", async () => {
-  const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet", organizations: ["system:nodes"] };
-  const usages = ["digital signature", "client auth"];
-  await request("known", { ...kubelet, usages, commonName: "system:node:n1" });
-  await request("unknown", { ...kubelet, usages, commonName: "system:node:n9" });
-  const inventory = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: n1\n    dns: [n1]\n";
-  await writeFile(folder.join("inventory.yaml"), inventory);
-  await exportTo("machines.tlsb", "known", "unknown");
-  const signed = await sign("machines.tlsb", "machines.signed", "--inventory", "inventory.yaml");
-  assert.equal(signed.code, 3, signed.stderr);
-  assert.match(signed.stderr, /^known\n[^]*Verdict: +the signer's rules allow it\nunknown\n/m);
-  assert.match(signed.stderr, /^unknown\n[^]*Verdict: +not signed: no policy of the CA approves it: .*inventory/m);
-  const imported = await importFrom("machines.signed");
-  assert.equal(imported.stdout, "certificatesigningrequest.certificates.k8s.io/known issued\n");
-});
+  test("an inventory beside the CA is a second opinion", async () => {
+    const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet", organizations: ["system:nodes"] };
+    const usages = ["digital signature", "client auth"];
+    await request("known", { ...kubelet, usages, commonName: "system:node:n1" });
+    await request("unknown", { ...kubelet, usages, commonName: "system:node:n9" });
+    const inventory = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: n1\n    dns: [n1]\n";
+    await writeFile(instance.folder.join("inventory.yaml"), inventory);
+    await exportTo("machines.tlsb", "known", "unknown");
+    const signed = await sign("machines.tlsb", "machines.signed", "--inventory", "inventory.yaml");
+    assert.equal(signed.code, 3, signed.stderr);
+    assert.match(signed.stderr, /^known\n[^]*Verdict: +the signer's rules allow it\nunknown\n/m);
+    assert.match(signed.stderr, /^unknown\n[^]*Verdict: +not signed: no policy of the CA approves it: .*inventory/m);
+    const imported = await importFrom("machines.signed");
+    assert.equal(imported.stdout, "certificatesigningrequest.certificates.k8s.io/known issued\n");
+  });
 
-test("two runs beside the CA at the same time give one answer", async () => {
-  await request("both");
-  await exportTo("both.tlsb", "both");
-  const [one, other] = await Promise.all([sign("both.tlsb", "both.one"), sign("both.tlsb", "both.other")]);
-  assert.equal(one.code, 0, one.stderr);
-  assert.equal(other.code, 0, other.stderr);
-  assert.equal(one.stdout, other.stdout);
-  const register = await readFile(folder.join("ca/issued.jsonl"), "utf8");
-  assert.equal(register.match(/"name":"both"/g)?.length, 1);
-});
+  test("two runs beside the CA at the same time give one answer", async () => {
+    await request("both");
+    await exportTo("both.tlsb", "both");
+    const [one, other] = await Promise.all([sign("both.tlsb", "both.one"), sign("both.tlsb", "both.other")]);
+    assert.equal(one.code, 0, one.stderr);
+    assert.equal(other.code, 0, other.stderr);
+    assert.equal(one.stdout, other.stdout);
+    const register = await readFile(instance.folder.join("ca/issued.jsonl"), "utf8");
+    assert.equal(register.match(/"name":"both"/g)?.length, 1);
+  });
 
-test("a run that was killed between keeping and recording is completed by the next one", async () => {
-  await request("killed");
-  await exportTo("killed.tlsb", "killed");
-  const log = folder.join("ca/issued.jsonl");
-  const before = await readFile(log);
-  const answers = folder.join("ca/issued.answers");
-  const earlier = new Set(await readdir(answers));
-  const first = await sign("killed.tlsb", "killed.signed");
-  assert.equal(first.code, 0);
-  const [kept = ""] = (await readdir(answers)).filter((name) => !earlier.has(name));
-  await rename(`${answers}/${kept}`, `${answers}/${kept.replace(/\.pem$/, ".unrecorded")}`);
-  const recorded = await readFile(log);
-  await writeFile(log, before);
-  const second = await sign("killed.tlsb", "killed.again");
-  assert.equal(second.stdout, first.stdout);
-  const lines = (await readFile(log, "utf8")).trimEnd().split("\n");
-  assert.equal(lines.length, recorded.toString().trimEnd().split("\n").length);
-  assert.equal(JSON.parse(lines.at(-1)!).spec.request.name, "killed");
-  assert.equal((await succeed("verify", "certificates", "ca/issued.jsonl", "--ca-file", "ca/pki/ca.crt")).code, 0);
-});
+  test("a run that was killed between keeping and recording is completed by the next one", async () => {
+    await request("killed");
+    await exportTo("killed.tlsb", "killed");
+    const log = instance.folder.join("ca/issued.jsonl");
+    const before = await readFile(log);
+    const answers = instance.folder.join("ca/issued.answers");
+    const earlier = new Set(await readdir(answers));
+    const first = await sign("killed.tlsb", "killed.signed");
+    assert.equal(first.code, 0);
+    const [kept = ""] = (await readdir(answers)).filter((name) => !earlier.has(name));
+    await rename(`${answers}/${kept}`, `${answers}/${kept.replace(/\.pem$/, ".unrecorded")}`);
+    const recorded = await readFile(log);
+    await writeFile(log, before);
+    const second = await sign("killed.tlsb", "killed.again");
+    assert.equal(second.stdout, first.stdout);
+    const lines = (await readFile(log, "utf8")).trimEnd().split("\n");
+    assert.equal(lines.length, recorded.toString().trimEnd().split("\n").length);
+    assert.equal(JSON.parse(lines.at(-1)!).spec.request.name, "killed");
+    assert.equal((await succeed("verify", "certificates", "ca/issued.jsonl", "--ca-file", "ca/pki/ca.crt")).code, 0);
+  });
 
-test("answers for another installation, and of an unknown CA, are refused with words", async () => {
-  await request("bob");
-  await exportTo("bob.tlsb", "bob");
-  assert.equal((await sign("bob.tlsb", "bob.signed")).code, 0);
-  await succeed("csr", "export", "bob", "--data-dir", "data", "--bundle-key", "other.key");
-  const foreign = await importFrom("bob.signed", "--bundle-key", "other.key");
-  assert.equal(foreign.code, 3);
-  assert.match(foreign.stderr, /it answers an export of another installation, of https:\/\/127\.0\.0\.1:\d+ on 20/);
-  const without = await importFrom("bob.signed", "--bundle-key", "no.key");
-  assert.equal(without.code, 1);
-  assert.match(without.stderr, /there is no key/);
+  test("answers for another installation, and of an unknown CA, are refused with words", async () => {
+    await request("bob");
+    await exportTo("bob.tlsb", "bob");
+    assert.equal((await sign("bob.tlsb", "bob.signed")).code, 0);
+    await succeed("csr", "export", "bob", "--data-dir", "data", "--bundle-key", "other.key");
+    const foreign = await importFrom("bob.signed", "--bundle-key", "other.key");
+    assert.equal(foreign.code, 3);
+    assert.match(foreign.stderr, /it answers an export of another installation, of https:\/\/127\.0\.0\.1:\d+ on 20/);
+    const without = await importFrom("bob.signed", "--bundle-key", "no.key");
+    assert.equal(without.code, 1);
+    assert.match(without.stderr, /there is no key/);
 
-  const strange = await tlsboot(["sign", "bob.tlsb", "--data-dir", "strange", "--trust-exporter", exporter]);
-  assert.equal(strange.code, 0, strange.stderr);
-  await writeFile(folder.join("strange.signed"), strange.stdout);
-  const refused = await importFrom("strange.signed");
-  assert.equal(refused.code, 3);
-  assert.match(refused.stderr, /the CA "CN=strange-ca" signed it, which this installation does not trust/);
-  const [flag = "", pin = ""] = /--trust-signer (sha256:[0-9a-f]{64})/.exec(refused.stderr) ?? [];
-  assert.ok((await succeed("ca", "show", "--data-dir", "strange")).stdout.includes(pin), flag);
-  assert.equal((await importFrom("strange.signed", "--trust-signer", pin)).code, 0);
-  const late = await importFrom("bob.signed");
-  assert.equal(late.code, 1);
-  assert.match(late.stderr, /cannot import the answer to "bob": the request has another certificate already/);
-});
+    const strange = await tlsboot("sign", "bob.tlsb", "--data-dir", "strange", "--trust-exporter", exporter);
+    assert.equal(strange.code, 0, strange.stderr);
+    await writeFile(instance.folder.join("strange.signed"), strange.stdout);
+    const refused = await importFrom("strange.signed");
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /the CA "CN=strange-ca" signed it, which this installation does not trust/);
+    const [flag = "", pin = ""] = /--trust-signer (sha256:[0-9a-f]{64})/.exec(refused.stderr) ?? [];
+    assert.ok((await succeed("ca", "show", "--data-dir", "strange")).stdout.includes(pin), flag);
+    assert.equal((await importFrom("strange.signed", "--trust-signer", pin)).code, 0);
+    const late = await importFrom("bob.signed");
+    assert.equal(late.code, 1);
+    assert.match(late.stderr, /cannot import the answer to "bob": the request has another certificate already/);
+  });
 
-test("a file that was cut, altered or exchanged is refused, and the requests are named", async () => {
-  await request("cut-1");
-  await request("cut-2");
-  const text = await exportTo("cut.tlsb", "cut-1", "cut-2");
-  for (
-    const [name, content, want] of [
-      ["cut", text.slice(0, -300), /cannot read requests from "cut": part 3 of 3 is cut off: "cut-2"/],
-      ["altered", text.replace(/^eyJ1/m, "eyJ3"), /part 2 of 3 is altered: its checksum does not match: "cut-1"/],
-    ] as const
-  ) {
-    await writeFile(folder.join(name), content);
-    const done = await sign(name, "nothing");
-    assert.equal(done.code, 1);
-    assert.match(done.stderr, want);
-    assert.equal(done.stdout, "");
-  }
-  const exchanged = await importFrom("cut.tlsb");
-  assert.equal(exchanged.code, 1);
-  assert.match(
-    exchanged.stderr,
-    /cannot read answers from "cut\.tlsb": it holds requests, as tlsboot csr export writes/,
-  );
-});
+  test("a file that was cut, altered or exchanged is refused, and the requests are named", async () => {
+    await request("cut-1");
+    await request("cut-2");
+    const text = await exportTo("cut.tlsb", "cut-1", "cut-2");
+    for (
+      const [name, content, want] of [
+        ["cut", text.slice(0, -300), /cannot read requests from "cut": part 3 of 3 is cut off: "cut-2"/],
+        ["altered", text.replace(/^eyJ1/m, "eyJ3"), /part 2 of 3 is altered: its checksum does not match: "cut-1"/],
+      ] as const
+    ) {
+      await writeFile(instance.folder.join(name), content);
+      const done = await sign(name, "nothing");
+      assert.equal(done.code, 1);
+      assert.match(done.stderr, want);
+      assert.equal(done.stdout, "");
+    }
+    const exchanged = await importFrom("cut.tlsb");
+    assert.equal(exchanged.code, 1);
+    assert.match(
+      exchanged.stderr,
+      /cannot read answers from "cut\.tlsb": it holds requests, as tlsboot csr export writes/,
+    );
+  });
 
-test("on a terminal it asks first, and nothing is signed after a no", async () => {
-  await request("asked");
-  await exportTo("asked.tlsb", "asked");
-  const args = ["sign", "asked.tlsb", "--data-dir", "ca", "--out", "asked.signed"];
-  const no = await tlsboot(args, "n\n");
-  assert.equal(no.code, 3);
-  assert.match(no.stderr, /Sign it\? \[y\/N\] nothing is signed\n$/);
-  assert.equal((await tlsboot(args, "y\n")).code, 0);
-  assert.equal((await importFrom("asked.signed")).code, 0);
-});
+  test("on a terminal it asks first, and nothing is signed after a no", async () => {
+    await request("asked");
+    await exportTo("asked.tlsb", "asked");
+    const args = ["sign", "asked.tlsb", "--data-dir", "ca", "--out", "asked.signed"];
+    const no = await typeAt("n\n", ...args);
+    assert.equal(no.code, 3);
+    assert.match(no.stderr, /Sign it\? \[y\/N\] nothing is signed\n$/);
+    assert.equal((await typeAt("y\n", ...args)).code, 0);
+    assert.equal((await importFrom("asked.signed")).code, 0);
+  });
 
-test("requests and answers travel on paper, scanned in any order", async () => {
-  for (const name of ["paper-1", "paper-2", "paper-3"]) await request(name);
-  await exportTo("paper.tlsb", "paper-1", "paper-2", "paper-3", "--qr", "pages");
-  const [requests = ""] = await readdir(folder.join("pages"));
-  const codes = await readBarcodesFromSvgPages(await readFile(folder.join(`pages/${requests}`), "utf8"));
-  assert.ok(codes.length > 1);
-  await writeFile(folder.join("scan.txt"), codes.slice(1).join("\n"));
-  const missing = await sign("scan.txt", "nothing");
-  assert.equal(missing.code, 1);
-  assert.match(
-    missing.stderr,
-    new RegExp(`cannot read requests from "scan.txt": code 1 of ${codes.length} is missing`),
-  );
-  await writeFile(folder.join("scan.txt"), [...codes].reverse().join("\n"));
-  assert.equal((await sign("scan.txt", "paper.signed", "--qr", "answers")).code, 0);
-  const [answers = ""] = await readdir(folder.join("answers"));
-  const back = await readBarcodesFromSvgPages(await readFile(folder.join(`answers/${answers}`), "utf8"));
-  await writeFile(folder.join("back.txt"), [...back].reverse().join("\r\n"));
-  assert.equal((await importFrom("back.txt")).code, 0);
-  assert.notEqual((await get("paper-2")).status.certificate, undefined);
-});
+  test("requests and answers travel on paper, scanned in any order", async () => {
+    for (const name of ["paper-1", "paper-2", "paper-3"]) await request(name);
+    await exportTo("paper.tlsb", "paper-1", "paper-2", "paper-3", "--qr", "pages");
+    const [requests = ""] = await readdir(instance.folder.join("pages"));
+    const codes = await readBarcodesFromSvgPages(await readFile(instance.folder.join(`pages/${requests}`), "utf8"));
+    assert.ok(codes.length > 1);
+    await writeFile(instance.folder.join("scan.txt"), codes.slice(1).join("\n"));
+    const missing = await sign("scan.txt", "nothing");
+    assert.equal(missing.code, 1);
+    assert.match(
+      missing.stderr,
+      new RegExp(`cannot read requests from "scan.txt": code 1 of ${codes.length} is missing`),
+    );
+    await writeFile(instance.folder.join("scan.txt"), [...codes].reverse().join("\n"));
+    assert.equal((await sign("scan.txt", "paper.signed", "--qr", "answers")).code, 0);
+    const [answers = ""] = await readdir(instance.folder.join("answers"));
+    const back = await readBarcodesFromSvgPages(await readFile(instance.folder.join(`answers/${answers}`), "utf8"));
+    await writeFile(instance.folder.join("back.txt"), [...back].reverse().join("\r\n"));
+    assert.equal((await importFrom("back.txt")).code, 0);
+    assert.notEqual((await get("paper-2")).status.certificate, undefined);
+  });
 
-test("wrong usage is reported with what is right", async () => {
-  const csr = "plain.csr";
-  await writeFile(folder.join(csr), "noise");
-  for (
-    const [args, code, want] of [
-      [["csr", "export", "--data-dir", "data", "no-such"], 1, /cannot export "no-such": there is no such request/],
-      [["csr", "export", "--data-dir", "data", "first"], 1, /cannot export "first": it has its certificate/],
-      [["csr", "export", "--data-dir", "data", "-l", "a=b"], 3, /nothing to export/],
-      [["csr", "import", "--data-dir", "data"], 2, /name the file with the answers/],
-      [["csr", "import", "no-such", "--data-dir", "data"], 1, /cannot read "no-such": no such file/],
-      [["csr", "import", "first.signed", "--signer-name", "a.b\/c"], 2, /no effect without --print-rbac/],
-      [["sign", "first.tlsb", "--data-dir", "ca", "--usage", "client auth"], 2, /--usage: not for a bundle/],
-      [["sign", csr, "--data-dir", "ca", "--trust-exporter", exporter], 2, /only for a folder or a bundle/],
-    ] as const
-  ) {
-    const done = await tlsboot(args);
-    assert.match(done.stderr, want);
-    assert.equal(done.code, code, done.stderr);
-  }
+  test("wrong usage is reported with what is right", async () => {
+    const csr = "plain.csr";
+    await writeFile(instance.folder.join(csr), "noise");
+    for (
+      const [args, code, want] of [
+        [["csr", "export", "--data-dir", "data", "no-such"], 1, /cannot export "no-such": there is no such request/],
+        [["csr", "export", "--data-dir", "data", "first"], 1, /cannot export "first": it has its certificate/],
+        [["csr", "export", "--data-dir", "data", "-l", "a=b"], 3, /nothing to export/],
+        [["csr", "import", "--data-dir", "data"], 2, /name the file with the answers/],
+        [["csr", "import", "no-such", "--data-dir", "data"], 1, /cannot read "no-such": no such file/],
+        [["csr", "import", "first.signed", "--signer-name", "a.b\/c"], 2, /no effect without --print-rbac/],
+        [["sign", "first.tlsb", "--data-dir", "ca", "--usage", "client auth"], 2, /--usage: not for a bundle/],
+        [["sign", csr, "--data-dir", "ca", "--trust-exporter", exporter], 2, /only for a folder or a bundle/],
+      ] as const
+    ) {
+      const done = await tlsboot(...args);
+      assert.match(done.stderr, want);
+      assert.equal(done.code, code, done.stderr);
+    }
+  });
 });

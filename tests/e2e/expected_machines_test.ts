@@ -1,177 +1,154 @@
 /** `tlsboot up --auto-approve`: machines that the inventory lacks, and names that another machine may be claiming. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
-import { submitAs, submitFirstRequest } from "../support/node_requests.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
+import { submitAs, submitFirstRequest, untilHeld, untilIssued } from "../support/node_requests.ts";
+import { runCaptured } from "../support/run_captured.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
-let folder: TempFolder;
-let instance: Instance;
 
 function inventory(...nodes: readonly string[]): string {
   const names = nodes.map((name) => `  - name: ${name}\n`).join("");
   return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${names}`;
 }
 
-before(async () => {
-  folder = await createTempFolder();
-  await writeFile(folder.join("inventory.yaml"), inventory("n1", "n2"));
-  instance = await startInstance(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
-});
+describeInstance("tlsboot up --auto-approve --inventory", {
+  args: ["--auto-approve", "--inventory", "inventory.yaml"],
+  prepare: (folder) => writeFile(folder.join("inventory.yaml"), inventory("n1", "n2")),
+}, (instance) => {
+  const { tlsboot } = instance;
+  /** Sends the request of a machine with a token of the instance. */
+  async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
+    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
+  }
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
+  async function readMetric(name: string): Promise<string> {
+    await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
+    const text = await connected.api.requestText({ method: "GET", path: "/metrics" }, quiet);
+    return text.split("\n").filter((line) => line.startsWith(name)).join("\n");
+  }
 
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-}
-
-/** Sends the request of a machine with a token of the instance. */
-async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
-  await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
-}
-
-async function untilIssued(name: string): Promise<void> {
-  await eventually(`"${name}" is issued`, async () => {
-    const { stdout } = await tlsboot("get", "csr", name);
-    return / issued$/m.test(stdout) || undefined;
+  test("tlsboot up --auto-approve --inventory says what it approves", () => {
+    assert.match(instance.running.stdout(), /approved automatically, for the machines in inventory\.yaml only\./);
   });
-}
 
-/** Waits for the Event about a request, and returns its description. */
-async function untilHeld(name: string, reason: string): Promise<string> {
-  return await eventually(`the Event about "${name}"`, async () => {
-    const { stdout } = await tlsboot("describe", "csr", name);
-    return stdout.includes(`Warning  ${reason}`) ? stdout : undefined;
+  test("tlsboot up --auto-approve --inventory approves a machine in the inventory, and holds another", async () => {
+    await request("first-n1", "n1");
+    await untilIssued(instance, "first-n1");
+    await request("first-n3", "n3");
+    const page = await untilHeld(instance, "first-n3", "NotInInventory");
+    assert.match(
+      page,
+      /Left pending: machine n3 is not in the inventory\. If it is one of yours, add it to the inventory, /,
+    );
+    assert.match(page, /\nVerdict: +left pending: machine n3 is not in the inventory\n/);
+    const explained = await tlsboot("approver", "explain", "first-n3");
+    assert.equal(explained.code, 3);
+    assert.match(explained.stdout, /\nPolicies: +inventory-only, inventory of 2 \(published by the approver\)\n/);
+    assert.match(explained.stdout, /\n {4}no +machine +n3\n +why +machine n3 is not in the inventory\n/);
+    assert.match(explained.stdout, /\nVerdict: +left pending: machine n3 is not in the inventory\n$/);
+    assert.match((await tlsboot("get", "csr")).stderr, /^first-n3: machine n3 is not in the inventory$/m);
   });
-}
 
-async function readMetric(name: string): Promise<string> {
-  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-  const text = await connected.api.requestText({ method: "GET", path: "/metrics" }, quiet);
-  return text.split("\n").filter((line) => line.startsWith(name)).join("\n");
-}
-
-test("tlsboot up --auto-approve --inventory says what it approves", () => {
-  assert.match(instance.running.stdout(), /approved automatically, for the machines in inventory\.yaml only\./);
-});
-
-test("tlsboot up --auto-approve --inventory approves a machine in the inventory, and holds another", async () => {
-  await request("first-n1", "n1");
-  await untilIssued("first-n1");
-  await request("first-n3", "n3");
-  const page = await untilHeld("first-n3", "NotInInventory");
-  assert.match(
-    page,
-    /Left pending: machine n3 is not in the inventory\. If it is one of yours, add it to the inventory, /,
-  );
-  assert.match(page, /\nVerdict: +left pending: machine n3 is not in the inventory\n/);
-  const explained = await tlsboot("approver", "explain", "first-n3");
-  assert.equal(explained.code, 3);
-  assert.match(explained.stdout, /\nPolicies: +inventory-only, inventory of 2 \(published by the approver\)\n/);
-  assert.match(explained.stdout, /\n {4}no +machine +n3\n +why +machine n3 is not in the inventory\n/);
-  assert.match(explained.stdout, /\nVerdict: +left pending: machine n3 is not in the inventory\n$/);
-  assert.match((await tlsboot("get", "csr")).stderr, /^first-n3: machine n3 is not in the inventory$/m);
-});
-
-test("tlsboot up approves a held machine when it is added to the inventory", async () => {
-  await writeFile(folder.join("inventory.yaml"), inventory("n1", "n2", "n3"));
-  await untilIssued("first-n3");
-});
-
-test("tlsboot up holds a request with another key for a node that has a certificate", async () => {
-  await request("again-n1", "n1", { keyAlgorithm: "ecdsa-p384" });
-  const claim = /n1 already has a certificate until \d{4}-\S+Z; another machine may claim its name/;
-  const page = await untilHeld("again-n1", "NameClaimed");
-  assert.match(page, new RegExp(`\\nVerdict: +left pending: ${claim.source}\\n`));
-  const listed = await tlsboot("get", "csr");
-  assert.match(listed.stderr, new RegExp(`^again-n1: ${claim.source}$`, "m"));
-  assert.equal(listed.stdout.match(/again-n1/g)?.length, 1);
-  const explained = await tlsboot("approver", "explain", "again-n1");
-  assert.equal(explained.code, 3);
-  assert.match(explained.stdout, /fix +find out which machine asks; .* tlsboot approve again-n1; otherwise deny it\n/);
-  assert.match(await readMetric("tlsboot_held_requests_total"), /\{reason="NameClaimed"\} 1/);
-  // The same key is the same machine.
-  await request("same-n1", "n1", { username: "system:bootstrap:fedcba" });
-  await untilIssued("same-n1");
-  // A person may know better.
-  assert.equal((await tlsboot("approve", "again-n1")).code, 3);
-  assert.equal((await tlsboot("approve", "again-n1", "--yes")).code, 0);
-  await untilIssued("again-n1");
-});
-
-test("tlsboot up approves one of two machines that ask for a name at the same moment", async () => {
-  await Promise.all([request("one-n2", "n2"), request("two-n2", "n2", { keyAlgorithm: "ecdsa-p384" })]);
-  const { stdout } = await eventually("one is issued and the other held", async () => {
-    const all = await tlsboot("get", "csr", "one-n2", "two-n2");
-    return / issued$/m.test(all.stdout) && /n2 already has/.test(all.stderr) ? all : undefined;
+  test("tlsboot up approves a held machine when it is added to the inventory", async () => {
+    await writeFile(instance.folder.join("inventory.yaml"), inventory("n1", "n2", "n3"));
+    await untilIssued(instance, "first-n3");
   });
-  assert.equal(stdout.match(/ issued$/gm)?.length, 1);
-  assert.equal(stdout.match(/ pending$/gm)?.length, 1);
-});
 
-test("tlsboot up with a policy of reissue: allow approves a second key for a name", async () => {
-  await using own = await createTempFolder();
-  const policy = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: again\nreissue: allow\n";
-  await writeFile(own.join("again.yaml"), policy);
-  await using other = await startInstance(own, ["--auto-approve", "--policy", "again.yaml"]);
-  for (const keyAlgorithm of ["ecdsa-p256", "ecdsa-p384"] as const) {
-    const csr = await buildCsr({ name: keyAlgorithm, groups: ["system:bootstrappers:tlsboot"], keyAlgorithm });
-    await submitAs(`${other.data}/admin.kubeconfig`, csr, quiet);
-    await eventually(`${keyAlgorithm} is issued`, async () => {
-      const { stdout } = await runCaptured(["get", "csr", keyAlgorithm, "--data-dir", other.data], {
-        cwd: own.path,
-        clock,
+  test("tlsboot up holds a request with another key for a node that has a certificate", async () => {
+    await request("again-n1", "n1", { keyAlgorithm: "ecdsa-p384" });
+    const claim = /n1 already has a certificate until \d{4}-\S+Z; another machine may claim its name/;
+    const page = await untilHeld(instance, "again-n1", "NameClaimed");
+    assert.match(page, new RegExp(`\\nVerdict: +left pending: ${claim.source}\\n`));
+    const listed = await tlsboot("get", "csr");
+    assert.match(listed.stderr, new RegExp(`^again-n1: ${claim.source}$`, "m"));
+    assert.equal(listed.stdout.match(/again-n1/g)?.length, 1);
+    const explained = await tlsboot("approver", "explain", "again-n1");
+    assert.equal(explained.code, 3);
+    assert.match(
+      explained.stdout,
+      /fix +find out which machine asks; .* tlsboot approve again-n1; otherwise deny it\n/,
+    );
+    assert.match(await readMetric("tlsboot_held_requests_total"), /\{reason="NameClaimed"\} 1/);
+    // The same key is the same machine.
+    await request("same-n1", "n1", { username: "system:bootstrap:fedcba" });
+    await untilIssued(instance, "same-n1");
+    // A person may know better.
+    assert.equal((await tlsboot("approve", "again-n1")).code, 3);
+    assert.equal((await tlsboot("approve", "again-n1", "--yes")).code, 0);
+    await untilIssued(instance, "again-n1");
+  });
+
+  test("tlsboot up approves one of two machines that ask for a name at the same moment", async () => {
+    await Promise.all([request("one-n2", "n2"), request("two-n2", "n2", { keyAlgorithm: "ecdsa-p384" })]);
+    const { stdout } = await eventually("one is issued and the other held", async () => {
+      const all = await tlsboot("get", "csr", "one-n2", "two-n2");
+      return / issued$/m.test(all.stdout) && /n2 already has/.test(all.stderr) ? all : undefined;
+    });
+    assert.equal(stdout.match(/ issued$/gm)?.length, 1);
+    assert.equal(stdout.match(/ pending$/gm)?.length, 1);
+  });
+
+  test("tlsboot up with a policy of reissue: allow approves a second key for a name", async () => {
+    await using own = await createTempFolder();
+    const policy = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: again\nreissue: allow\n";
+    await writeFile(own.join("again.yaml"), policy);
+    await using other = await startInstance(own, ["--auto-approve", "--policy", "again.yaml"]);
+    for (const keyAlgorithm of ["ecdsa-p256", "ecdsa-p384"] as const) {
+      const csr = await buildCsr({ name: keyAlgorithm, groups: ["system:bootstrappers:tlsboot"], keyAlgorithm });
+      await submitAs(`${other.data}/admin.kubeconfig`, csr, quiet);
+      await eventually(`${keyAlgorithm} is issued`, async () => {
+        const { stdout } = await runCaptured(["get", "csr", keyAlgorithm, "--data-dir", other.data], {
+          cwd: own.path,
+          clock,
+        });
+        return / issued$/m.test(stdout) || undefined;
       });
-      return / issued$/m.test(stdout) || undefined;
-    });
-  }
-});
+    }
+  });
 
-test("tlsboot up knows the certificates of nodes from the register, after a restart, until they are revoked", async () => {
-  await using own = await createTempFolder();
-  const args = ["--auto-approve", "--secure-port", String(await findFreePort())];
-  const command = (...line: readonly string[]) =>
-    runCaptured([...line, "--data-dir", own.join("data")], { cwd: own.path, clock });
-  const submit = async (name: string, edit: CsrOptions = {}) => {
-    const csr = await buildCsr({ name, groups: ["system:bootstrappers:tlsboot"], ...edit });
-    await submitAs(own.join("data/admin.kubeconfig"), csr, quiet);
-  };
-  const untilConditions = (name: string, text: string) =>
-    eventually(`"${name}" is ${text}`, async () => {
-      const { stdout, stderr } = await command("get", "csr", name);
-      return `${stdout}${stderr}`.includes(text) || undefined;
-    });
-  {
-    await using first = await startInstance(own, args);
-    await submit("first");
-    await untilConditions("first", " issued\n");
-    assert.equal((await command("delete", "csr", "first")).code, 0);
-    assert.equal((await first.end("SIGTERM")).code, 0);
-  }
-  await using second = await startInstance(own, args);
-  await submit("again", { keyAlgorithm: "ecdsa-p384" });
-  await untilConditions("again", "n1 already has a certificate until");
-  await second.running.waitFor(/CSR held for a person.*"again"|"again".*CSR held for a person/);
-  const columns = ["--subject", "CN=system:node:n1", "-o", "jsonpath={.items[*].spec.serialNumber}"];
-  const { stdout: serial, stderr } = await command("get", "certificates", ...columns);
-  assert.match(serial, /^[0-9a-f]+$/, stderr);
-  const revoked = await command("revoke", serial, "--reason", "superseded", "--yes");
-  assert.equal(revoked.code, 0, revoked.stderr);
-  await untilConditions("again", " issued\n");
-});
+  test("tlsboot up knows the certificates of nodes from the register, after a restart, until they are revoked", async () => {
+    await using own = await createTempFolder();
+    const args = ["--auto-approve", "--secure-port", String(await findServerPort())];
+    const command = (...line: readonly string[]) =>
+      runCaptured([...line, "--data-dir", own.join("data")], { cwd: own.path, clock });
+    const submit = async (name: string, edit: CsrOptions = {}) => {
+      const csr = await buildCsr({ name, groups: ["system:bootstrappers:tlsboot"], ...edit });
+      await submitAs(own.join("data/admin.kubeconfig"), csr, quiet);
+    };
+    const untilConditions = (name: string, text: string) =>
+      eventually(`"${name}" is ${text}`, async () => {
+        const { stdout, stderr } = await command("get", "csr", name);
+        return `${stdout}${stderr}`.includes(text) || undefined;
+      });
+    {
+      await using first = await startInstance(own, args);
+      await submit("first");
+      await untilConditions("first", " issued\n");
+      assert.equal((await command("delete", "csr", "first")).code, 0);
+      assert.equal((await first.end("SIGTERM")).code, 0);
+    }
+    await using second = await startInstance(own, args);
+    await submit("again", { keyAlgorithm: "ecdsa-p384" });
+    await untilConditions("again", "n1 already has a certificate until");
+    await second.running.waitFor(/CSR held for a person.*"again"|"again".*CSR held for a person/);
+    const columns = ["--subject", "CN=system:node:n1", "-o", "jsonpath={.items[*].spec.serialNumber}"];
+    const { stdout: serial, stderr } = await command("get", "certificates", ...columns);
+    assert.match(serial, /^[0-9a-f]+$/, stderr);
+    const revoked = await command("revoke", serial, "--reason", "superseded", "--yes");
+    assert.equal(revoked.code, 0, revoked.stderr);
+    await untilConditions("again", " issued\n");
+  });
 
-test("tlsboot up refuses an inventory that nothing uses", async () => {
-  const { code, stderr } = await tlsboot("up", "--data-dir", "other", "--inventory", "inventory.yaml");
-  assert.equal(code, 2);
-  assert.match(stderr, /--inventory has no effect without --policy\n.*up also takes it with --auto-approve/);
+  test("tlsboot up refuses an inventory that nothing uses", async () => {
+    const { code, stderr } = await tlsboot("up", "--data-dir", "other", "--inventory", "inventory.yaml");
+    assert.equal(code, 2);
+    assert.match(stderr, /--inventory has no effect without --policy\n.*up also takes it with --auto-approve/);
+  });
 });

@@ -1,151 +1,122 @@
 /** Certificates whose subject has more than a name and groups: who holds a node's name, and what a revocation covers. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { createSystemClock } from "../../cli/system.ts";
+import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCrl, parseCrlEntries } from "../../core/pki/crl.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
+import type { Finished } from "../support/child.ts";
 import { buildCsr, buildRequest, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Instance, startInstance } from "../support/instance_process.ts";
-import { submitAs } from "../support/node_requests.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { describeInstance } from "../support/instance_process.ts";
+import { submitAs, untilHeld, untilIssued } from "../support/node_requests.ts";
 
 const quiet = new AbortController().signal;
-const clock = createSystemClock();
-let folder: TempFolder;
-let instance: Instance;
 
-before(async () => {
-  folder = await createTempFolder();
-  instance = await startInstance(folder, ["--auto-approve"]);
-});
+describeInstance("subjects with more than a name and groups", { args: ["--auto-approve"] }, (instance) => {
+  const { tlsboot } = instance;
+  async function succeed(...args: readonly string[]): Promise<Finished> {
+    const done = await tlsboot(...args);
+    assert.equal(done.code, 0, done.stderr);
+    return done;
+  }
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
+  /** Sends a request with a subject, as the holder of a token does by default. */
+  async function submit(name: string, subject: SubjectFields, edit: CsrOptions = {}): Promise<void> {
+    const names = { dnsNames: [], ipAddresses: [], emailAddresses: [], uris: [] };
+    const request = await buildRequest({ subject, ...names }, edit.keyAlgorithm);
+    const groups = ["system:bootstrappers:tlsboot"];
+    await submitAs(`${instance.data}/admin.kubeconfig`, await buildCsr({ name, request, groups, ...edit }), quiet);
+  }
 
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-}
+  async function listRecords(): Promise<readonly IssuedCertificate[]> {
+    const { stdout } = await succeed("get", "certificates", "-o", "json");
+    return (JSON.parse(stdout) as { readonly items: readonly IssuedCertificate[] }).items;
+  }
 
-async function succeed(...args: readonly string[]): Promise<CapturedRun> {
-  const done = await tlsboot(...args);
-  assert.equal(done.code, 0, done.stderr);
-  return done;
-}
+  async function findRecord(request: string): Promise<IssuedCertificate> {
+    const record = (await listRecords()).find(({ spec }) => spec.request?.name === request);
+    assert.ok(record);
+    return record;
+  }
 
-/** Sends a request with a subject, as the holder of a token does by default. */
-async function submit(name: string, subject: SubjectFields, edit: CsrOptions = {}): Promise<void> {
-  const names = { dnsNames: [], ipAddresses: [], emailAddresses: [], uris: [] };
-  const request = await buildRequest({ subject, ...names }, edit.keyAlgorithm);
-  const groups = ["system:bootstrappers:tlsboot"];
-  await submitAs(`${instance.data}/admin.kubeconfig`, await buildCsr({ name, request, groups, ...edit }), quiet);
-}
+  async function readCrlSerials(): Promise<readonly string[]> {
+    const crl = parseCrl(findPemBlock(await readFile(`${instance.data}/pki/ca.crl`, "utf8"))!.block.bytes);
+    const entries = crl.ok ? parseCrlEntries(crl.value) : crl;
+    assert.ok(entries.ok);
+    return entries.value.map(({ serialNumber }) => serialNumber);
+  }
 
-async function untilIssued(name: string): Promise<void> {
-  await eventually(`"${name}" is issued`, async () => {
-    return / issued$/m.test((await tlsboot("get", "csr", name)).stdout) || undefined;
+  const node = (name: string): SubjectFields => ({
+    commonName: `system:node:${name}`,
+    organizations: ["system:nodes"],
   });
-}
 
-async function untilHeld(name: string, reason: string): Promise<string> {
-  return await eventually(`the Event about "${name}"`, async () => {
-    const { stdout } = await tlsboot("describe", "csr", name);
-    return stdout.includes(`Warning  ${reason}`) ? stdout : undefined;
-  });
-}
-
-async function listRecords(): Promise<readonly IssuedCertificate[]> {
-  const { stdout } = await succeed("get", "certificates", "-o", "json");
-  return (JSON.parse(stdout) as { readonly items: readonly IssuedCertificate[] }).items;
-}
-
-async function findRecord(request: string): Promise<IssuedCertificate> {
-  const record = (await listRecords()).find(({ spec }) => spec.request?.name === request);
-  assert.ok(record);
-  return record;
-}
-
-async function readCrlSerials(): Promise<readonly string[]> {
-  const crl = parseCrl(findPemBlock(await readFile(`${instance.data}/pki/ca.crl`, "utf8"))!.block.bytes);
-  const entries = crl.ok ? parseCrlEntries(crl.value) : crl;
-  assert.ok(entries.ok);
-  return entries.value.map(({ serialNumber }) => serialNumber);
-}
-
-const node = (name: string): SubjectFields => ({
-  commonName: `system:node:${name}`,
-  organizations: ["system:nodes"],
-});
-
-for (
-  const { name, edit, shown } of [
-    { name: "u1", edit: { organizationalUnits: ["ok"] }, shown: "OU=ok" },
-    { name: "u2", edit: { organizationalUnits: [""] }, shown: "OU=" },
-    { name: "u3", edit: { countries: ["DE"] }, shown: "C=DE" },
-    { name: "u4", edit: { serialNumber: "5" }, shown: "SERIALNUMBER=5" },
-  ]
-) {
-  test(`a request of a node with ${shown} is left to a person, and its certificate holds the name`, async () => {
-    await submit(`first-${name}`, { ...node(name), ...edit });
-    const page = await untilHeld(`first-${name}`, "UnusualSubject");
-    const why = `the subject has "${shown}" beyond common name and organization, which no kubelet requests`;
-    assert.ok(page.includes(`Left pending: ${why}. Find out which program made it;`), page);
-    const explained = await tlsboot("approver", "explain", `first-${name}`);
-    assert.equal(explained.code, 3);
-    assert.ok(explained.stdout.includes(`left pending: ${why}`), explained.stdout);
-    await succeed("approve", `first-${name}`, "--yes");
-    await untilIssued(`first-${name}`);
-    const { status } = await findRecord(`first-${name}`);
-    assert.deepEqual(status.identifies, { username: `system:node:${name}`, groups: ["system:nodes"] });
-    // Another machine with the plain subject does not get the name.
-    await submit(`second-${name}`, node(name), { keyAlgorithm: "ecdsa-p384" });
-    assert.match(await untilHeld(`second-${name}`, "NameClaimed"), /another machine may claim its name/);
-  });
-}
-
-test("a token that is the approval is none for a subject that no kubelet requests", async () => {
-  await succeed("token", "create", "ghijkl.0123456789abcdef", "--node", "t1", "--approve");
-  const token = { username: "system:bootstrap:ghijkl", groups: ["system:bootstrappers:tlsboot"] };
-  await submit("token-t1", { ...node("t1"), localities: ["x"] }, token);
-  await untilHeld("token-t1", "UnusualSubject");
-});
-
-for (
-  const { target, subject, signerName } of [
-    { target: "user/al", subject: { commonName: "al", organizations: ["g1", ""] } },
-    { target: "group/g2", subject: { commonName: "bo", organizations: ["", "g2"] } },
-    { target: "user/cy", subject: { commonName: "cy", countries: [""] } },
-    {
-      target: "node/m1",
-      subject: { ...node("m1"), countries: [""] },
-      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
-    },
-  ] satisfies readonly { target: string; subject: SubjectFields; signerName?: string }[]
-) {
-  test(`revoke ${target} covers a certificate whose subject has an empty value`, async () => {
-    const name = target.replace("/", "-");
-    await submit(name, subject, { signerName: signerName ?? "kubernetes.io/kube-apiserver-client" });
-    await succeed("approve", name, "--yes");
-    await untilIssued(name);
-    const done = await succeed("revoke", target);
-    assert.equal(done.stdout, `${target} revoked: 1 certificate affected\n`);
-    const marked = await eventually("the record is marked", async () => {
-      const record = await findRecord(name);
-      return record.status.revocation === undefined ? undefined : record;
+  for (
+    const { name, edit, shown } of [
+      { name: "u1", edit: { organizationalUnits: ["ok"] }, shown: "OU=ok" },
+      { name: "u2", edit: { organizationalUnits: [""] }, shown: "OU=" },
+      { name: "u3", edit: { countries: ["DE"] }, shown: "C=DE" },
+      { name: "u4", edit: { serialNumber: "5" }, shown: "SERIALNUMBER=5" },
+    ]
+  ) {
+    test(`a request of a node with ${shown} is left to a person, and its certificate holds the name`, async () => {
+      await submit(`first-${name}`, { ...node(name), ...edit });
+      const page = await untilHeld(instance, `first-${name}`, "UnusualSubject");
+      const why = `the subject has "${shown}" beyond common name and organization, which no kubelet requests`;
+      assert.ok(page.includes(`Left pending: ${why}. Find out which program made it;`), page);
+      const explained = await tlsboot("approver", "explain", `first-${name}`);
+      assert.equal(explained.code, 3);
+      assert.ok(explained.stdout.includes(`left pending: ${why}`), explained.stdout);
+      await succeed("approve", `first-${name}`, "--yes");
+      await untilIssued(instance, `first-${name}`);
+      const { status } = await findRecord(`first-${name}`);
+      assert.deepEqual(status.identifies, { username: `system:node:${name}`, groups: ["system:nodes"] });
+      // Another machine with the plain subject does not get the name.
+      await submit(`second-${name}`, node(name), { keyAlgorithm: "ecdsa-p384" });
+      assert.match(await untilHeld(instance, `second-${name}`, "NameClaimed"), /another machine may claim its name/);
     });
-    assert.equal(marked.status.revocation?.name, target.replace("/", ":"));
-    const serial = marked.spec.serialNumber ?? "";
-    await eventually("the CRL lists it", async () => (await readCrlSerials()).includes(serial) || undefined);
-  });
-}
+  }
 
-test("the register is whole, and its records say whom they identify", async () => {
-  assert.equal((await tlsboot("verify", "certificates")).code, 0);
-  for (const { spec, status } of await listRecords()) assert.ok(status.identifies !== undefined, spec.subject);
+  test("a token that is the approval is none for a subject that no kubelet requests", async () => {
+    await succeed("token", "create", "ghijkl.0123456789abcdef", "--node", "t1", "--approve");
+    const token = { username: "system:bootstrap:ghijkl", groups: ["system:bootstrappers:tlsboot"] };
+    await submit("token-t1", { ...node("t1"), localities: ["x"] }, token);
+    await untilHeld(instance, "token-t1", "UnusualSubject");
+  });
+
+  for (
+    const { target, subject, signerName } of [
+      { target: "user/al", subject: { commonName: "al", organizations: ["g1", ""] } },
+      { target: "group/g2", subject: { commonName: "bo", organizations: ["", "g2"] } },
+      { target: "user/cy", subject: { commonName: "cy", countries: [""] } },
+      {
+        target: "node/m1",
+        subject: { ...node("m1"), countries: [""] },
+        signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+      },
+    ] satisfies readonly { target: string; subject: SubjectFields; signerName?: string }[]
+  ) {
+    test(`revoke ${target} covers a certificate whose subject has an empty value`, async () => {
+      const name = target.replace("/", "-");
+      await submit(name, subject, { signerName: signerName ?? "kubernetes.io/kube-apiserver-client" });
+      await succeed("approve", name, "--yes");
+      await untilIssued(instance, name);
+      const done = await succeed("revoke", target);
+      assert.equal(done.stdout, `${target} revoked: 1 certificate affected\n`);
+      const marked = await eventually("the record is marked", async () => {
+        const record = await findRecord(name);
+        return record.status.revocation === undefined ? undefined : record;
+      });
+      assert.equal(marked.status.revocation?.name, target.replace("/", ":"));
+      const serial = marked.spec.serialNumber ?? "";
+      await eventually("the CRL lists it", async () => (await readCrlSerials()).includes(serial) || undefined);
+    });
+  }
+
+  test("the register is whole, and its records say whom they identify", async () => {
+    assert.equal((await tlsboot("verify", "certificates")).code, 0);
+    for (const { spec, status } of await listRecords()) assert.ok(status.identifies !== undefined, spec.subject);
+  });
 });

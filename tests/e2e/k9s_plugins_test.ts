@@ -7,17 +7,16 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
 import { readKubeconfig } from "../../client/transport/connect.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { readYaml } from "../../core/lib/yaml/document.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { type Finished, runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
-import { type Instance, startInstance } from "../support/instance_process.ts";
+import { type Finished, runProgram, tlsbootCommand } from "../support/child.ts";
+import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 interface Plugin {
   readonly shortCut: string;
@@ -48,128 +47,126 @@ const VARIABLE = /\$!?([\w-]+)|\$\{!?([\w\-%/: ]+)\}/g;
 
 const HOSTILE = 'n; touch pwned; "$(touch pwned)';
 const quiet = new AbortController().signal;
-let folder: TempFolder;
-let instance: Instance;
-let plugins: Readonly<Record<string, Plugin>>;
+describeInstance("shortcuts for k9s", {}, (instance) => {
+  const { tlsboot } = instance;
+  let plugins: Readonly<Record<string, Plugin>>;
 
-before(async () => {
-  plugins = readPlugins(await readFile("packaging/k9s/plugins.yaml", "utf8"));
-  folder = await createTempFolder();
-  instance = await startInstance(folder);
-  // The token that the requests name.
-  const token = ["token", "create", "abcdef.0123456789abcdef", "--data-dir", instance.data];
-  assert.equal((await runTlsboot(token)).code, 0);
-  const [program, args] = tlsbootCommand([]);
-  await mkdir(folder.join("bin"));
-  await writeFile(folder.join("bin/tlsboot"), `#!/bin/sh\nexec ${[program, ...args].map(shellWord).join(" ")} "$@"\n`);
-  await chmod(folder.join("bin/tlsboot"), 0o755);
-  const config = await readKubeconfig(`${instance.data}/admin.kubeconfig`, createFilePort());
-  const text = encodeKubeconfig({
-    ...config,
-    currentContext: "closed",
-    contexts: [
-      ...config.contexts.map(({ context }) => ({ name: "tlsboot", context })),
-      { name: "closed", context: { cluster: "closed", user: "nobody" } },
-    ],
-    clusters: [...config.clusters, { name: "closed", cluster: { server: "https://127.0.0.1:1" } }],
-    users: [...config.users, { name: "nobody", user: {} }],
+  before(async () => {
+    const { folder, data } = instance;
+    plugins = readPlugins(await readFile("packaging/k9s/plugins.yaml", "utf8"));
+    // The token that the requests name.
+    assert.equal((await tlsboot("token", "create", "abcdef.0123456789abcdef")).code, 0);
+    const [program, args] = tlsbootCommand([]);
+    await mkdir(folder.join("bin"));
+    await writeFile(
+      folder.join("bin/tlsboot"),
+      `#!/bin/sh\nexec ${[program, ...args].map(shellWord).join(" ")} "$@"\n`,
+    );
+    await chmod(folder.join("bin/tlsboot"), 0o755);
+    const config = await readKubeconfig(`${data}/admin.kubeconfig`, createFilePort());
+    const text = encodeKubeconfig({
+      ...config,
+      currentContext: "closed",
+      contexts: [
+        ...config.contexts.map(({ context }) => ({ name: "tlsboot", context })),
+        { name: "closed", context: { cluster: "closed", user: "nobody" } },
+      ],
+      clusters: [...config.clusters, { name: "closed", cluster: { server: "https://127.0.0.1:1" } }],
+      users: [...config.users, { name: "nobody", user: {} }],
+    });
+    await mkdir(folder.join(".kube"));
+    for (const name of ["two contexts", ".kube/config"]) await writeFile(folder.join(name), text, { mode: 0o600 });
   });
-  await mkdir(folder.join(".kube"));
-  for (const name of ["two contexts", ".kube/config"]) await writeFile(folder.join(name), text, { mode: 0o600 });
-});
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
+  function readPlugins(text: string): Readonly<Record<string, Plugin>> {
+    const file = readYaml(text);
+    assert.ok(file.ok && isRecord(file.value) && isRecord(file.value["plugins"]));
+    return file.value["plugins"] as unknown as Record<string, Plugin>;
+  }
 
-function readPlugins(text: string): Readonly<Record<string, Plugin>> {
-  const file = readYaml(text);
-  assert.ok(file.ok && isRecord(file.value) && isRecord(file.value["plugins"]));
-  return file.value["plugins"] as unknown as Record<string, Plugin>;
-}
+  /** Runs a shortcut as k9s does: each variable that it knows is replaced in each argument. */
+  function press(
+    plugin: string,
+    name: string,
+    { kubeconfig = instance.folder.join("two contexts"), stdin = "\n" } = {},
+  ): Promise<Finished> {
+    const { command, args } = plugins[plugin]!;
+    const known = new Map(
+      Object.entries({ NAME: name, KUBECONFIG: kubeconfig, CONTEXT: "tlsboot", USER: "u", CLUSTER: "c" }),
+    );
+    const replaced = args.map((arg) =>
+      arg.replaceAll(
+        VARIABLE,
+        (all, plain?: string, braced?: string) => known.get((plain ?? braced ?? "").toUpperCase()) ?? all,
+      )
+    );
+    const env = {
+      PATH: `${instance.folder.join("bin")}${delimiter}${process.env["PATH"]}`,
+      HOME: instance.folder.path,
+    };
+    return runProgram(command, replaced, { cwd: instance.folder.path, env, stdin });
+  }
 
-/** Runs a shortcut as k9s does: each variable that it knows is replaced in each argument. */
-function press(
-  plugin: string,
-  name: string,
-  { kubeconfig = folder.join("two contexts"), stdin = "\n" } = {},
-): Promise<Finished> {
-  const { command, args } = plugins[plugin]!;
-  const known = new Map(
-    Object.entries({ NAME: name, KUBECONFIG: kubeconfig, CONTEXT: "tlsboot", USER: "u", CLUSTER: "c" }),
-  );
-  const replaced = args.map((arg) =>
-    arg.replaceAll(
-      VARIABLE,
-      (all, plain?: string, braced?: string) => known.get((plain ?? braced ?? "").toUpperCase()) ?? all,
-    )
-  );
-  const env = { PATH: `${folder.join("bin")}${delimiter}${process.env["PATH"]}`, HOME: folder.path };
-  return runProgram(command, replaced, { cwd: folder.path, env, stdin });
-}
+  async function readConditions(name: string): Promise<string> {
+    const template = "{range .status.conditions[*]}{.type} {.message};{end}";
+    return (await tlsboot("get", "csr", "-o", `jsonpath=${template}`, "--", name)).stdout;
+  }
 
-async function readConditions(name: string): Promise<string> {
-  const template = "{range .status.conditions[*]}{.type} {.message};{end}";
-  const args = ["get", "csr", "-o", `jsonpath=${template}`, "--data-dir", instance.data, "--", name];
-  return (await runTlsboot(args, { cwd: folder.path })).stdout;
-}
-
-test("the file for k9s has what k9s reads, and no name in a script", () => {
-  const taken = new Set(TAKEN);
-  for (const [name, plugin] of Object.entries(plugins)) {
-    for (const key of REQUIRED) assert.ok(key in plugin, `${name} has ${key}`);
-    for (const [key, value] of Object.entries(plugin)) {
-      const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
-      assert.equal(isList ? "strings" : typeof value, KEYS[key], `${name}: ${key}`);
+  test("the file for k9s has what k9s reads, and no name in a script", () => {
+    const taken = new Set(TAKEN);
+    for (const [name, plugin] of Object.entries(plugins)) {
+      for (const key of REQUIRED) assert.ok(key in plugin, `${name} has ${key}`);
+      for (const [key, value] of Object.entries(plugin)) {
+        const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
+        assert.equal(isList ? "strings" : typeof value, KEYS[key], `${name}: ${key}`);
+      }
+      assert.ok(!taken.has(plugin.shortCut), `${name}: ${plugin.shortCut} is taken`);
+      taken.add(plugin.shortCut);
+      assert.deepEqual(plugin.scopes, ["certificatesigningrequests"]);
+      assert.equal("background" in plugin, false);
+      assert.equal(plugin.dangerous ?? false, name !== "tlsboot-describe", "what changes something is dangerous");
+      const [flag, script = "", ...words] = plugin.args;
+      assert.deepEqual([plugin.command, flag], ["sh", "-c"]);
+      assert.match(script, /2>&1/, "revoke asks on a terminal only");
+      assert.doesNotMatch(script, /\$\{?!?(?:NAME|NAMESPACE|CONTEXT|CLUSTER|USER|GROUPS|KUBECONFIG|COL-|FILTER|POD)/i);
+      assert.deepEqual(words, ["$KUBECONFIG", "csr/$NAME", "--context", "$CONTEXT"]);
     }
-    assert.ok(!taken.has(plugin.shortCut), `${name}: ${plugin.shortCut} is taken`);
-    taken.add(plugin.shortCut);
-    assert.deepEqual(plugin.scopes, ["certificatesigningrequests"]);
-    assert.equal("background" in plugin, false);
-    assert.equal(plugin.dangerous ?? false, name !== "tlsboot-describe", "what changes something is dangerous");
-    const [flag, script = "", ...words] = plugin.args;
-    assert.deepEqual([plugin.command, flag], ["sh", "-c"]);
-    assert.match(script, /2>&1/, "revoke asks on a terminal only");
-    assert.doesNotMatch(script, /\$\{?!?(?:NAME|NAMESPACE|CONTEXT|CLUSTER|USER|GROUPS|KUBECONFIG|COL-|FILTER|POD)/i);
-    assert.deepEqual(words, ["$KUBECONFIG", "csr/$NAME", "--context", "$CONTEXT"]);
-  }
-});
+  });
 
-test("k9s' shortcuts describe and approve on the context of k9s, whatever the name of the request is", async () => {
-  await submitFirstRequest(`${instance.data}/admin.kubeconfig`, HOSTILE, "k1", quiet);
-  const { stdout } = await press("tlsboot-describe", HOSTILE);
-  await press("tlsboot-approve", HOSTILE, { stdin: "\n\n" });
-  assert.equal(await readConditions(HOSTILE), "");
-  assert.match(stdout, /node k1, with the token /);
-  const approved = await press("tlsboot-approve", HOSTILE, { kubeconfig: "", stdin: "y\n\n" });
-  assert.match(approved.stdout, / approved\n/);
-  assert.match(await readConditions(HOSTILE), /^Approved .* with tlsboot approve\.;$/);
-  assert.equal(existsSync(folder.join("pwned")), false);
-});
+  test("k9s' shortcuts describe and approve on the context of k9s, whatever the name of the request is", async () => {
+    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, HOSTILE, "k1", quiet);
+    const { stdout } = await press("tlsboot-describe", HOSTILE);
+    await press("tlsboot-approve", HOSTILE, { stdin: "\n\n" });
+    assert.equal(await readConditions(HOSTILE), "");
+    assert.match(stdout, /node k1, with the token /);
+    const approved = await press("tlsboot-approve", HOSTILE, { kubeconfig: "", stdin: "y\n\n" });
+    assert.match(approved.stdout, / approved\n/);
+    assert.match(await readConditions(HOSTILE), /^Approved .* with tlsboot approve\.;$/);
+    assert.equal(existsSync(instance.folder.join("pwned")), false);
+  });
 
-test("k9s' shortcuts review, deny with a reason, and revoke, and no answer denies nothing", async () => {
-  const admin = `${instance.data}/admin.kubeconfig`;
-  for (const [name, node] of [["csr-k2", "k2"], ["csr-k3", "k3"]] as const) {
-    await submitFirstRequest(admin, name, node, quiet);
-  }
-  await press("tlsboot-deny", "csr-k2", { stdin: "" });
-  assert.equal(await readConditions("csr-k2"), "");
-  const reason = '--yes "$(touch pwned)" \\n';
-  await press("tlsboot-deny", "csr-k2", { stdin: `${reason}\n\n` });
-  assert.ok((await readConditions("csr-k2")).startsWith(`Denied ${reason} (denied by user`));
-  const { stdout } = await press("tlsboot-review", "csr-k3", { stdin: "y\n\n" });
-  assert.match(stdout, /\napproved: csr-k3\n/);
-  assert.match(await readConditions("csr-k3"), /^Approved .* with tlsboot review\.;$/);
-  const revoked = await press("tlsboot-revoke", "csr-k3");
-  assert.match(revoked.stdout, / revoked: 1 certificate affected/);
-  assert.equal(existsSync(folder.join("pwned")), false);
-});
+  test("k9s' shortcuts review, deny with a reason, and revoke, and no answer denies nothing", async () => {
+    const admin = `${instance.data}/admin.kubeconfig`;
+    for (const [name, node] of [["csr-k2", "k2"], ["csr-k3", "k3"]] as const) {
+      await submitFirstRequest(admin, name, node, quiet);
+    }
+    await press("tlsboot-deny", "csr-k2", { stdin: "" });
+    assert.equal(await readConditions("csr-k2"), "");
+    const reason = '--yes "$(touch pwned)" \\n';
+    await press("tlsboot-deny", "csr-k2", { stdin: `${reason}\n\n` });
+    assert.ok((await readConditions("csr-k2")).startsWith(`Denied ${reason} (denied by user`));
+    const { stdout } = await press("tlsboot-review", "csr-k3", { stdin: "y\n\n" });
+    assert.match(stdout, /\napproved: csr-k3\n/);
+    assert.match(await readConditions("csr-k3"), /^Approved .* with tlsboot review\.;$/);
+    const revoked = await press("tlsboot-revoke", "csr-k3");
+    assert.match(revoked.stdout, / revoked: 1 certificate affected/);
+    assert.equal(existsSync(instance.folder.join("pwned")), false);
+  });
 
-test("--context chooses the context of the kubeconfig, and a wrong one is refused", async () => {
-  const get = (...args: readonly string[]) =>
-    runTlsboot(["get", "csr", "--kubeconfig", "two contexts", ...args], { cwd: folder.path });
-  assert.equal((await get("--context", "tlsboot")).code, 0);
-  assert.match((await get("--context", "other")).stderr, /context was not found for specified context: other\n/);
-  assert.match((await get()).stderr, /127\.0\.0\.1:1/);
+  test("--context chooses the context of the kubeconfig, and a wrong one is refused", async () => {
+    const get = (...args: readonly string[]) => tlsboot("get", "csr", "--kubeconfig", "two contexts", ...args);
+    assert.equal((await get("--context", "tlsboot")).code, 0);
+    assert.match((await get("--context", "other")).stderr, /context was not found for specified context: other\n/);
+    assert.match((await get()).stderr, /127\.0\.0\.1:1/);
+  });
 });

@@ -1,173 +1,155 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { connectWith, type Instance, readIdentity, startInstance } from "../support/instance_process.ts";
+import { connectWith, describeInstance, readIdentity } from "../support/instance_process.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
-let folder: TempFolder;
-let instance: Instance;
 
-before(async () => {
-  folder = await createTempFolder();
-  instance = await startInstance(folder);
-});
+describeInstance("tlsboot kubeconfig user", {}, (instance) => {
+  const { tlsboot } = instance;
+  async function whoIs(kubeconfig: string): Promise<UserInfo> {
+    const identity = await readIdentity(instance.folder.join(kubeconfig));
+    assert.ok(identity !== "401", kubeconfig);
+    return identity;
+  }
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
+  async function post(path: string, body: unknown): Promise<void> {
+    await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
+    await admin.api.requestJson({ method: "POST", path, body }, quiet);
+  }
 
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, {
-    cwd: folder.path,
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    env: { TLSBOOT_DATA_DIR: "data" },
+  test("tlsboot kubeconfig user gives a person access, and shows their permissions", async () => {
+    const { code, stdout, stderr } = await tlsboot("kubeconfig", "user", "alice", "--group", "dev,ops", "--ttl", "1h");
+    assert.deepEqual([code, stdout], [0, "alice.kubeconfig\n"], stderr);
+    assert.match(stderr, /\napproved with your own rights\n/);
+    assert.match(stderr, /\nalice has access until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);
+    assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
+    assert.match(
+      stderr,
+      /\n {2}tlsboot kubeconfig user alice --role viewer --force --group dev,ops --data-dir \S+\n$/,
+    );
+    assert.equal((await stat(instance.folder.join("alice.kubeconfig"))).mode & 0o777, 0o600);
+    assert.deepEqual((await readdir(instance.folder.path)).filter((name) => name.endsWith(".new")), []);
+    const { username, groups } = await whoIs("alice.kubeconfig");
+    assert.deepEqual([username, groups], ["alice", ["dev", "ops", "system:authenticated"]]);
+
+    await post(`${RBAC}/namespaces/default/rolebindings`, {
+      metadata: { name: "alice-view" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "alice" }],
+    });
+    const exists = await tlsboot("kubeconfig", "user", "alice");
+    assert.equal(exists.code, 1);
+    assert.match(exists.stderr, /alice\.kubeconfig": it exists\ntlsboot: hint: replace it with --force/);
+    const again = await tlsboot("kubeconfig", "user", "alice", "--force", "--server", "https://api.example.com:6443");
+    assert.equal(again.code, 0, again.stderr);
+    assert.match(again.stderr, /\nalice may, in the namespace default:\n {2}get, list, watch: .* and \d+ more\n$/);
+    const config = parseKubeconfig(
+      await readFile(instance.folder.join("alice.kubeconfig"), "utf8"),
+      "alice.kubeconfig",
+    );
+    assert.ok(config.ok);
+    assert.equal(config.value.clusters[0]?.cluster.server, "https://api.example.com:6443");
+    assert.match(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "", /BEGIN CERTIFICATE/);
   });
-}
 
-async function whoIs(kubeconfig: string): Promise<UserInfo> {
-  const identity = await readIdentity(folder.join(kubeconfig));
-  assert.ok(identity !== "401", kubeconfig);
-  return identity;
-}
-
-async function post(path: string, body: unknown): Promise<void> {
-  await using admin = await connectWith(folder.join("data/admin.kubeconfig"));
-  await admin.api.requestJson({ method: "POST", path, body }, quiet);
-}
-
-test("tlsboot kubeconfig user gives a person access, and shows their permissions", async () => {
-  const { code, stdout, stderr } = await tlsboot("kubeconfig", "user", "alice", "--group", "dev,ops", "--ttl", "1h");
-  assert.deepEqual([code, stdout], [0, "alice.kubeconfig\n"], stderr);
-  assert.match(stderr, /\napproved with your own rights\n/);
-  assert.match(stderr, /\nalice has access until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);
-  assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
-  assert.match(
-    stderr,
-    /\n {2}tlsboot kubeconfig user alice --role viewer --force --group dev,ops --data-dir \S+\n$/,
-  );
-  assert.equal((await stat(folder.join("alice.kubeconfig"))).mode & 0o777, 0o600);
-  assert.deepEqual((await readdir(folder.path)).filter((name) => name.endsWith(".new")), []);
-  const { username, groups } = await whoIs("alice.kubeconfig");
-  assert.deepEqual([username, groups], ["alice", ["dev", "ops", "system:authenticated"]]);
-
-  await post(`${RBAC}/namespaces/default/rolebindings`, {
-    metadata: { name: "alice-view" },
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" },
-    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "alice" }],
+  test("tlsboot kubeconfig user reports a shorter lifetime, and prints commands that a shell parses correctly", async () => {
+    const { code, stderr } = await tlsboot("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /\nthe signer grants a lifetime of 1y, not the requested 20000h0m0s\n/);
+    assert.match(stderr, /: kubectl --kubeconfig 'Jürgen Müller\.kubeconfig' auth whoami\n/);
+    assert.match(stderr, / user 'Jürgen Müller' --role viewer --force --data-dir \S+\n/);
   });
-  const exists = await tlsboot("kubeconfig", "user", "alice");
-  assert.equal(exists.code, 1);
-  assert.match(exists.stderr, /alice\.kubeconfig": it exists\ntlsboot: hint: replace it with --force/);
-  const again = await tlsboot("kubeconfig", "user", "alice", "--force", "--server", "https://api.example.com:6443");
-  assert.equal(again.code, 0, again.stderr);
-  assert.match(again.stderr, /\nalice may, in the namespace default:\n {2}get, list, watch: .* and \d+ more\n$/);
-  const config = parseKubeconfig(await readFile(folder.join("alice.kubeconfig"), "utf8"), "alice.kubeconfig");
-  assert.ok(config.ok);
-  assert.equal(config.value.clusters[0]?.cluster.server, "https://api.example.com:6443");
-  assert.match(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "", /BEGIN CERTIFICATE/);
-});
 
-test("tlsboot kubeconfig user reports a shorter lifetime, and prints commands that a shell parses correctly", async () => {
-  const { code, stderr } = await tlsboot("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, /\nthe signer grants a lifetime of 1y, not the requested 20000h0m0s\n/);
-  assert.match(stderr, /: kubectl --kubeconfig 'Jürgen Müller\.kubeconfig' auth whoami\n/);
-  assert.match(stderr, / user 'Jürgen Müller' --role viewer --force --data-dir \S+\n/);
-});
-
-test("tlsboot kubeconfig user --no-approve leaves the approval to another user", async () => {
-  const line = ["kubeconfig", "user", "bob@example.com", "--no-approve", "--out", "bob"];
-  const asked = await tlsboot(...line);
-  assert.deepEqual([asked.code, asked.stdout], [0, ""]);
-  const [, name = ""] =
-    /approve it with: tlsboot approve (bob-example-com-\S+)\nthen run the same/.exec(asked.stderr) ?? [];
-  assert.deepEqual((await readdir(folder.path)).filter((file) => file.startsWith("bob")), ["bob.key.new"]);
-  assert.equal((await tlsboot("approve", name)).code, 0);
-  const { code, stdout, stderr } = await tlsboot(...line);
-  assert.deepEqual([code, stdout], [0, "bob\n"], stderr);
-  assert.match(stderr, / user bob@example\.com --role viewer --force --out bob --data-dir /);
-  assert.equal((await whoIs("bob")).username, "bob@example.com");
-});
-
-test("tlsboot kubeconfig user without permission to approve waits for another user's approval", async () => {
-  assert.equal((await tlsboot("kubeconfig", "user", "asker")).code, 0);
-  const rules = [{
-    apiGroups: ["certificates.k8s.io"],
-    resources: ["certificatesigningrequests"],
-    verbs: ["create", "get", "list", "watch"],
-  }];
-  await post(`${RBAC}/clusterroles`, { metadata: { name: "askers" }, rules });
-  await post(`${RBAC}/clusterrolebindings`, {
-    metadata: { name: "askers" },
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "askers" },
-    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "asker" }],
+  test("tlsboot kubeconfig user --no-approve leaves the approval to another user", async () => {
+    const line = ["kubeconfig", "user", "bob@example.com", "--no-approve", "--out", "bob"];
+    const asked = await tlsboot(...line);
+    assert.deepEqual([asked.code, asked.stdout], [0, ""]);
+    const [, name = ""] =
+      /approve it with: tlsboot approve (bob-example-com-\S+)\nthen run the same/.exec(asked.stderr) ?? [];
+    assert.deepEqual((await readdir(instance.folder.path)).filter((file) => file.startsWith("bob")), ["bob.key.new"]);
+    assert.equal((await tlsboot("approve", name)).code, 0);
+    const { code, stdout, stderr } = await tlsboot(...line);
+    assert.deepEqual([code, stdout], [0, "bob\n"], stderr);
+    assert.match(stderr, / user bob@example\.com --role viewer --force --out bob --data-dir /);
+    assert.equal((await whoIs("bob")).username, "bob@example.com");
   });
-  const line = ["kubeconfig", "user", "carol", "--kubeconfig", "asker.kubeconfig"];
-  const waited = await tlsboot(...line, "--timeout", "100ms");
-  assert.equal(waited.code, 3);
-  const [, name = ""] = /not approved by this command: you may not; waiting for: tlsboot approve (\S+)\n/
-    .exec(waited.stderr) ?? [];
-  await tlsboot("approve", name);
-  const { code, stderr } = await tlsboot(...line);
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, / user carol --role viewer --force --kubeconfig asker\.kubeconfig/);
-  assert.equal((await whoIs("carol.kubeconfig")).username, "carol");
-});
 
-test("tlsboot kubeconfig user ends with 3 after a denial", async () => {
-  const asked = await tlsboot("kubeconfig", "user", "mallory", "--no-approve");
-  const [, name = ""] = /tlsboot approve (\S+)/.exec(asked.stderr) ?? [];
-  await tlsboot("deny", name, "--reason", "Policy", "--message", "Nobody knows her.");
-  const { code, stderr } = await tlsboot("kubeconfig", "user", "mallory");
-  assert.equal(code, 3);
-  assert.match(stderr, /is already Denied; waiting[^]*is denied, reason: Policy, message: Nobody knows her\./);
-});
-
-for (
-  const { args, code = 2, want } of [
-    { args: [], want: /needs/ },
-    { args: ["a/b"], want: /cannot use "a\/b" as the name of a person/ },
-    { args: ["system:node:n1"], want: /Kubernetes' own\n.*tlsboot request/ },
-    {
-      args: ["eve", "--group", "dev", "--group", "system:masters"],
-      want: /system:masters group is not allowed\n.*kubeconfig admin/,
-    },
-    {
-      args: ["eve", "--ttl", "9m"],
-      want: /--ttl: "9m" found, want a duration from 10m to 596523h/,
-    },
-    { args: ["eve", "--server", "http://x"], want: /as --server: want https/ },
-    { args: ["there"], code: 1, want: /there\.kubeconfig": it exists/ },
-  ]
-) {
-  test(`tlsboot kubeconfig user ${args.join(" ")} is refused before anything is made`, async () => {
-    await writeFile(folder.join("there.kubeconfig"), "mine");
-    const before = await readdir(folder.path);
-    const refused = await tlsboot("kubeconfig", "user", ...args);
-    assert.deepEqual([refused.code, refused.stdout], [code, ""]);
-    assert.match(refused.stderr, want);
-    assert.deepEqual(await readdir(folder.path), before);
-    assert.equal(await readFile(folder.join("there.kubeconfig"), "utf8"), "mine");
+  test("tlsboot kubeconfig user without permission to approve waits for another user's approval", async () => {
+    assert.equal((await tlsboot("kubeconfig", "user", "asker")).code, 0);
+    const rules = [{
+      apiGroups: ["certificates.k8s.io"],
+      resources: ["certificatesigningrequests"],
+      verbs: ["create", "get", "list", "watch"],
+    }];
+    await post(`${RBAC}/clusterroles`, { metadata: { name: "askers" }, rules });
+    await post(`${RBAC}/clusterrolebindings`, {
+      metadata: { name: "askers" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "askers" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "asker" }],
+    });
+    const line = ["kubeconfig", "user", "carol", "--kubeconfig", "asker.kubeconfig"];
+    const waited = await tlsboot(...line, "--timeout", "100ms");
+    assert.equal(waited.code, 3);
+    const [, name = ""] = /not approved by this command: you may not; waiting for: tlsboot approve (\S+)\n/
+      .exec(waited.stderr) ?? [];
+    await tlsboot("approve", name);
+    const { code, stderr } = await tlsboot(...line);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, / user carol --role viewer --force --kubeconfig asker\.kubeconfig/);
+    assert.equal((await whoIs("carol.kubeconfig")).username, "carol");
   });
-}
 
-test("tlsboot kubeconfig user writes the CAs that the cluster publishes, not those of an older kubeconfig", async () => {
-  const caPem = await readFile(folder.join("data/pki/ca.crt"), "utf8");
-  const admin = await readFile(folder.join("data/admin.kubeconfig"), "utf8");
-  const older = btoa(caPem + (await createIssuingCa(new Date())).caPem);
-  const text = admin.replace(/(certificate-authority-data: )\S+/, `$1${older}`);
-  await writeFile(folder.join("older.kubeconfig"), text, { mode: 0o600 });
-  const { code, stderr } = await tlsboot("kubeconfig", "user", "erin", "--kubeconfig", "older.kubeconfig");
-  assert.equal(code, 0, stderr);
-  const written = parseKubeconfig(await readFile(folder.join("erin.kubeconfig"), "utf8"), "erin.kubeconfig");
-  assert.equal(written.ok && written.value.clusters[0]?.cluster.certificateAuthorityData, caPem);
+  test("tlsboot kubeconfig user ends with 3 after a denial", async () => {
+    const asked = await tlsboot("kubeconfig", "user", "mallory", "--no-approve");
+    const [, name = ""] = /tlsboot approve (\S+)/.exec(asked.stderr) ?? [];
+    await tlsboot("deny", name, "--reason", "Policy", "--message", "Nobody knows her.");
+    const { code, stderr } = await tlsboot("kubeconfig", "user", "mallory");
+    assert.equal(code, 3);
+    assert.match(stderr, /is already Denied; waiting[^]*is denied, reason: Policy, message: Nobody knows her\./);
+  });
+
+  for (
+    const { args, code = 2, want } of [
+      { args: [], want: /needs/ },
+      { args: ["a/b"], want: /cannot use "a\/b" as the name of a person/ },
+      { args: ["system:node:n1"], want: /Kubernetes' own\n.*tlsboot request/ },
+      {
+        args: ["eve", "--group", "dev", "--group", "system:masters"],
+        want: /system:masters group is not allowed\n.*kubeconfig admin/,
+      },
+      {
+        args: ["eve", "--ttl", "9m"],
+        want: /--ttl: "9m" found, want a duration from 10m to 596523h/,
+      },
+      { args: ["eve", "--server", "http://x"], want: /as --server: want https/ },
+      { args: ["there"], code: 1, want: /there\.kubeconfig": it exists/ },
+    ]
+  ) {
+    test(`tlsboot kubeconfig user ${args.join(" ")} is refused before anything is made`, async () => {
+      await writeFile(instance.folder.join("there.kubeconfig"), "mine");
+      const before = await readdir(instance.folder.path);
+      const refused = await tlsboot("kubeconfig", "user", ...args);
+      assert.deepEqual([refused.code, refused.stdout], [code, ""]);
+      assert.match(refused.stderr, want);
+      assert.deepEqual(await readdir(instance.folder.path), before);
+      assert.equal(await readFile(instance.folder.join("there.kubeconfig"), "utf8"), "mine");
+    });
+  }
+
+  test("tlsboot kubeconfig user writes the CAs that the cluster publishes, not those of an older kubeconfig", async () => {
+    const caPem = await readFile(instance.folder.join("data/pki/ca.crt"), "utf8");
+    const admin = await readFile(instance.folder.join("data/admin.kubeconfig"), "utf8");
+    const older = btoa(caPem + (await createIssuingCa(new Date())).caPem);
+    const text = admin.replace(/(certificate-authority-data: )\S+/, `$1${older}`);
+    await writeFile(instance.folder.join("older.kubeconfig"), text, { mode: 0o600 });
+    const { code, stderr } = await tlsboot("kubeconfig", "user", "erin", "--kubeconfig", "older.kubeconfig");
+    assert.equal(code, 0, stderr);
+    const written = parseKubeconfig(await readFile(instance.folder.join("erin.kubeconfig"), "utf8"), "erin.kubeconfig");
+    assert.equal(written.ok && written.value.clusters[0]?.cluster.certificateAuthorityData, caPem);
+  });
 });

@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
-import process from "node:process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { type Instance, startInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { spawnTlsboot, startTlsboot } from "../support/child.ts";
+import { describeInstance } from "../support/instance_process.ts";
 
 const CLIENT = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client"];
 const PROFILE = `apiVersion: tlsboot/v1alpha1
@@ -23,223 +19,221 @@ names:
 usages: { allowed: [digital signature, key encipherment, server auth] }
 lifetime: { max: 24h }
 `;
-let folder: TempFolder;
-let instance: Instance;
 
-before(async () => {
-  folder = await createTempFolder();
-  await writeFile(folder.join("web.yaml"), PROFILE);
-  instance = await startInstance(folder, ["--profile", folder.join("web.yaml")]);
-});
+describeInstance("tlsboot request", {
+  args: ["--profile", "web.yaml"],
+  prepare: (folder) => writeFile(folder.join("web.yaml"), PROFILE),
+}, (instance) => {
+  const { tlsboot } = instance;
+  /** Sends a request without waiting, and returns its name. */
+  async function ask(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await tlsboot(...args, "--no-wait", "-o", "json");
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout).request.name;
+  }
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
+  async function assertPair(out: string, commonName: string): Promise<void> {
+    const pair = parseCredentialPair(
+      await readFile(instance.folder.join(out, "tls.crt"), "utf8"),
+      await readFile(instance.folder.join(out, "tls.key"), "utf8"),
+    );
+    assert.ok(pair.ok && pair.value.leaf.subject.commonName === commonName);
+    assert.equal((await stat(instance.folder.join(out, "tls.key"))).mode & 0o777, 0o600);
+  }
 
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, {
-    cwd: folder.path,
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    env: { TLSBOOT_DATA_DIR: "data" },
+  test("tlsboot request waits for a person's approval, and writes certificate and key", async () => {
+    const line = [...CLIENT, "--subject", "CN=waits,O=ci", "--duration", "24h", "--out", "waits"];
+    await using asking = startTlsboot([...line, "--data-dir", "data"], { cwd: instance.folder.path });
+    const [, name = ""] = await asking.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
+    assert.equal((await tlsboot("approve", name)).code, 0);
+    const { code, stdout, stderr } = await asking.finished();
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stdout,
+      /^certificate of CN=waits,O=ci issued, valid until \S+Z\ncertificate: waits\/tls\.crt\nkey: waits\/tls\.key\nboth: waits\/tls\.pem\n$/,
+    );
+    assert.match(
+      stderr,
+      /^key made: waits\/tls\.key\.new\nasking for: digital signature, client auth\nrequest waits-[0-9a-f]{20} made/,
+    );
+    await assertPair("waits", "waits");
+    const again = await tlsboot(...line);
+    assert.deepEqual([again.code, again.stdout], [1, ""]);
+    assert.match(again.stderr, /there is a certificate already\ntlsboot: hint: renew it in time with --renew-before/);
+    const kept = await tlsboot(...line, "--renew-before", "1h");
+    assert.deepEqual([kept.code, kept.stderr], [0, ""]);
+    assert.match(kept.stdout, /^nothing to do: the certificate of CN=waits,O=ci is valid until \S+Z\n$/);
   });
-}
 
-/** Sends a request without waiting, and returns its name. */
-async function ask(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await tlsboot(...args, "--no-wait", "-o", "json");
-  assert.equal(code, 0, stderr);
-  return JSON.parse(stdout).request.name;
-}
-
-async function assertPair(out: string, commonName: string): Promise<void> {
-  const pair = parseCredentialPair(
-    await readFile(folder.join(out, "tls.crt"), "utf8"),
-    await readFile(folder.join(out, "tls.key"), "utf8"),
-  );
-  assert.ok(pair.ok && pair.value.leaf.subject.commonName === commonName);
-  assert.equal((await stat(folder.join(out, "tls.key"))).mode & 0o777, 0o600);
-}
-
-test("tlsboot request waits for a person's approval, and writes certificate and key", async () => {
-  const line = [...CLIENT, "--subject", "CN=waits,O=ci", "--duration", "24h", "--out", "waits"];
-  await using asking = startTlsboot([...line, "--data-dir", "data"], { cwd: folder.path });
-  const [, name = ""] = await asking.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
-  assert.equal((await tlsboot("approve", name)).code, 0);
-  const { code, stdout, stderr } = await asking.finished();
-  assert.equal(code, 0, stderr);
-  assert.match(
-    stdout,
-    /^certificate of CN=waits,O=ci issued, valid until \S+Z\ncertificate: waits\/tls\.crt\nkey: waits\/tls\.key\nboth: waits\/tls\.pem\n$/,
-  );
-  assert.match(
-    stderr,
-    /^key made: waits\/tls\.key\.new\nasking for: digital signature, client auth\nrequest waits-[0-9a-f]{20} made/,
-  );
-  await assertPair("waits", "waits");
-  const again = await tlsboot(...line);
-  assert.deepEqual([again.code, again.stdout], [1, ""]);
-  assert.match(again.stderr, /there is a certificate already\ntlsboot: hint: renew it in time with --renew-before/);
-  const kept = await tlsboot(...line, "--renew-before", "1h");
-  assert.deepEqual([kept.code, kept.stderr], [0, ""]);
-  assert.match(kept.stdout, /^nothing to do: the certificate of CN=waits,O=ci is valid until \S+Z\n$/);
-});
-
-test("tlsboot request --no-wait submits the request, and the same command fetches the certificate", async () => {
-  const line = [...CLIENT, "--subject", "/CN=later", "--out", "later", "--key-type", "ed25519"];
-  const name = await ask(...line);
-  assert.match(name, /^later-[0-9a-f]{20}$/);
-  assert.deepEqual(await readdir(folder.join("later")), ["tls.key.new"]);
-  const pending = await tlsboot(...line, "--no-wait");
-  assert.equal(pending.stdout, `request ${name} is pending\n`);
-  assert.match(pending.stderr, /taken up again[^]*approve it with: tlsboot approve later-/);
-  await tlsboot("approve", name);
-  const { code, stdout, stderr } = await tlsboot(...line, "-o", "json");
-  assert.equal(code, 0, stderr);
-  const facts = JSON.parse(stdout);
-  assert.deepEqual([facts.outcome, facts.request.adopted, facts.certificate.keyAlgorithm], ["issued", true, "Ed25519"]);
-  assert.equal(facts.files.key, folder.join("later/tls.key"));
-  await assertPair("later", "later");
-});
-
-test("tlsboot request ends with 3 for a denial, a failure and a timeout, and keeps its key", async () => {
-  const denied = [...CLIENT, "--subject", "CN=denied", "--out", "denied"];
-  await tlsboot("deny", await ask(...denied), "--reason", "Policy", "--message", "Not you.");
-  const no = await tlsboot(...denied);
-  assert.equal(no.code, 3);
-  assert.match(
-    no.stderr,
-    /is denied, reason: Policy, message: Not you\. \(denied by user "kubernetes-admin" with tlsboot deny\)\ntlsboot: hint: .*tlsboot delete csr denied-/,
-  );
-  assert.deepEqual(await readdir(folder.join("denied")), ["tls.key.new"]);
-
-  const pending = await tlsboot(...CLIENT, "--subject", "CN=nobody", "--out", "nobody", "--timeout", "100ms");
-  assert.equal(pending.code, 3);
-  assert.match(pending.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
-});
-
-test("tlsboot request and describe csr report an approved request that no signer issues", async () => {
-  const line = ["request", "--signer-name", "example.org/none", "--subject", "CN=stuck", "--out", "stuck"];
-  const name = await ask(...line);
-  const approved = await tlsboot("approve", name);
-  assert.match(
-    approved.stderr,
-    /^approved, but not signed yet: stuck-[0-9a-f]+\. If it stays so, see that a signer for "example\.org\/none"/,
-  );
-  const late = await tlsboot(...line, "--timeout", "500ms");
-  assert.equal(late.code, 3);
-  assert.match(
-    late.stderr,
-    /timed out waiting for the condition: it is approved, but no signer for "example\.org\/none" has issued the certificate\ntlsboot: hint: see that a signer/,
-  );
-  assert.doesNotMatch(late.stderr, /hint: approve it/);
-  const pending = await tlsboot(...line, "--no-wait");
-  assert.match(pending.stderr, /\nit is approved, but not signed yet: see that a signer for "example\.org\/none" runs/);
-  assert.doesNotMatch(pending.stderr, /tlsboot approve/);
-});
-
-test("tlsboot request requests names of every kind from a custom signer, and reports its refusal", async () => {
-  const line = ["request", "--signer-name", "example.com/web", "--subject", "CN=shop", "--key-type", "rsa-2048"];
-  const names = ["--dns", "a.web.example.com", "--dns", "b.web.example.com", "--ip", "10.1.2.3"];
-  const more = ["--uri", "spiffe://example.com/shop", "--email", "shop@example.com"];
-  await tlsboot("approve", await ask(...line, ...names, ...more, "--out", "shop"));
-  const { code, stdout, stderr } = await tlsboot(...line, ...names, ...more, "--out", "shop", "-o", "json");
-  assert.equal(code, 0, stderr);
-  const { certificate } = JSON.parse(stdout);
-  assert.deepEqual(certificate.dnsNames, ["a.web.example.com", "b.web.example.com"]);
-  assert.deepEqual([certificate.ipAddresses, certificate.uris], [["10.1.2.3"], ["spiffe://example.com/shop"]]);
-  assert.deepEqual(certificate.emailAddresses, ["shop@example.com"]);
-  assert.deepEqual(certificate.keyUsages, ["digitalSignature", "keyEncipherment"]);
-  assert.deepEqual(certificate.extendedKeyUsages, ["server auth"]);
-
-  await tlsboot("approve", await ask(...line, "--dns", "elsewhere.example.com", "--out", "elsewhere"));
-  const refused = await tlsboot(...line, "--dns", "elsewhere.example.com", "--out", "elsewhere");
-  assert.equal(refused.code, 3);
-  assert.match(refused.stderr, /request failed, reason: \S+, message: .*elsewhere\.example\.com/);
-  assert.deepEqual(await readdir(folder.join("elsewhere")), ["tls.key.new"]);
-});
-
-test("tlsboot request renews with a key of one's own, and by force", async () => {
-  await writeFile(folder.join("old.key"), (await tlsboot("version")).stdout, { mode: 0o600 });
-  const line = [...CLIENT, "--subject", "CN=own", "--out", "own"];
-  assert.match((await tlsboot(...line, "--key", "old.key")).stderr, /cannot use key "old\.key": no private key found/);
-  await tlsboot("approve", await ask(...line));
-  assert.equal((await tlsboot(...line)).code, 0);
-  const key = await readFile(folder.join("own/tls.key"), "utf8");
-  const forced = [...line, "--force", "--key", "own/tls.key"];
-  await tlsboot("approve", await ask(...forced));
-  assert.equal((await tlsboot(...forced)).code, 0);
-  assert.equal(await readFile(folder.join("own/tls.key"), "utf8"), key);
-});
-
-for (
-  const { name, args, want } of [
-    {
-      name: "no name at all",
-      args: ["--signer-name", "a.b/c"],
-      want: /the certificate needs a name\n.*--subject CN=name/,
-    },
-    { name: "no signer", args: ["--dns", "a"], want: /--signer-name is required/ },
-    { name: "a bad subject", args: ["--signer-name", "a.b/c", "--subject", "web"], want: /--subject: .*want CN=name/ },
-    {
-      name: "an unknown usage",
-      args: ["--signer-name", "a.b/c", "--dns", "a", "--usage", "x"],
-      want: /--usage: "x" found, want one of any, cert-sign/,
-    },
-    {
-      name: "a short lifetime",
-      args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1m"],
-      want: /--duration: "1m" found, want a duration from 10m to 596523h/,
-    },
-    {
-      name: "a group that makes administrators",
-      args: ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=a,O=system:masters"],
-      want: /with system:masters group is not allowed/,
-    },
-    {
-      name: "force and a time",
-      args: ["--signer-name", "a.b/c", "--dns", "a", "--force", "--renew-before", "1h"],
-      want: /--renew-before or --force, not both/,
-    },
-    {
-      name: "a time longer than the lifetime",
-      args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1h", "--renew-before", "2h"],
-      want: /--renew-before must be shorter than --duration/,
-    },
-    {
-      name: "a key and a kind of key",
-      args: ["--signer-name", "a.b/c", "--dns", "a", "--key", "x", "--key-type", "ed25519"],
-      want: /--key or --key-type, not both/,
-    },
-  ]
-) {
-  test(`tlsboot request with ${name} is wrong usage and creates nothing`, async () => {
-    const { code, stdout, stderr } = await tlsboot("request", "--out", "bad", ...args);
-    assert.deepEqual([code, stdout], [2, ""], stderr);
-    assert.match(stderr, want);
-    await assert.rejects(stat(folder.join("bad")));
+  test("tlsboot request --no-wait submits the request, and the same command fetches the certificate", async () => {
+    const line = [...CLIENT, "--subject", "/CN=later", "--out", "later", "--key-type", "ed25519"];
+    const name = await ask(...line);
+    assert.match(name, /^later-[0-9a-f]{20}$/);
+    assert.deepEqual(await readdir(instance.folder.join("later")), ["tls.key.new"]);
+    const pending = await tlsboot(...line, "--no-wait");
+    assert.equal(pending.stdout, `request ${name} is pending\n`);
+    assert.match(pending.stderr, /taken up again[^]*approve it with: tlsboot approve later-/);
+    await tlsboot("approve", name);
+    const { code, stdout, stderr } = await tlsboot(...line, "-o", "json");
+    assert.equal(code, 0, stderr);
+    const facts = JSON.parse(stdout);
+    assert.deepEqual([facts.outcome, facts.request.adopted, facts.certificate.keyAlgorithm], [
+      "issued",
+      true,
+      "Ed25519",
+    ]);
+    assert.equal(facts.files.key, instance.folder.join("later/tls.key"));
+    await assertPair("later", "later");
   });
-}
 
-test("tlsboot request killed while it waits continues with the same request", async () => {
-  const line = [...CLIENT, "--subject", "CN=killed", "--out", "killed", "--data-dir", "data"];
-  await using first = startTlsboot(line, { cwd: folder.path });
-  const [, name = ""] = await first.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
-  first.kill("SIGKILL");
-  await first.finished();
-  await tlsboot("approve", name);
-  const { code, stderr } = await runTlsboot(line, { cwd: folder.path });
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, new RegExp(`request ${name} taken up again`));
-  await assertPair("killed", "killed");
-});
+  test("tlsboot request ends with 3 for a denial, a failure and a timeout, and keeps its key", async () => {
+    const denied = [...CLIENT, "--subject", "CN=denied", "--out", "denied"];
+    await tlsboot("deny", await ask(...denied), "--reason", "Policy", "--message", "Not you.");
+    const no = await tlsboot(...denied);
+    assert.equal(no.code, 3);
+    assert.match(
+      no.stderr,
+      /is denied, reason: Policy, message: Not you\. \(denied by user "kubernetes-admin" with tlsboot deny\)\ntlsboot: hint: .*tlsboot delete csr denied-/,
+    );
+    assert.deepEqual(await readdir(instance.folder.join("denied")), ["tls.key.new"]);
 
-test("tlsboot request interrupted ends with 130 and keeps its key", async () => {
-  const line = [...CLIENT, "--subject", "CN=stopped", "--out", "stopped", "--data-dir", "data"];
-  await using asking = startTlsboot(line, { cwd: folder.path });
-  await asking.waitFor(/waiting for approval/);
-  asking.kill("SIGINT");
-  assert.equal((await asking.finished()).code, 130);
-  assert.deepEqual(await readdir(folder.join("stopped")), ["tls.key.new"]);
+    const pending = await tlsboot(...CLIENT, "--subject", "CN=nobody", "--out", "nobody", "--timeout", "100ms");
+    assert.equal(pending.code, 3);
+    assert.match(pending.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
+  });
+
+  test("tlsboot request and describe csr report an approved request that no signer issues", async () => {
+    const line = ["request", "--signer-name", "example.org/none", "--subject", "CN=stuck", "--out", "stuck"];
+    const name = await ask(...line);
+    const approved = await tlsboot("approve", name);
+    assert.match(
+      approved.stderr,
+      /^approved, but not signed yet: stuck-[0-9a-f]+\. If it stays so, see that a signer for "example\.org\/none"/,
+    );
+    const late = await tlsboot(...line, "--timeout", "500ms");
+    assert.equal(late.code, 3);
+    assert.match(
+      late.stderr,
+      /timed out waiting for the condition: it is approved, but no signer for "example\.org\/none" has issued the certificate\ntlsboot: hint: see that a signer/,
+    );
+    assert.doesNotMatch(late.stderr, /hint: approve it/);
+    const pending = await tlsboot(...line, "--no-wait");
+    assert.match(
+      pending.stderr,
+      /\nit is approved, but not signed yet: see that a signer for "example\.org\/none" runs/,
+    );
+    assert.doesNotMatch(pending.stderr, /tlsboot approve/);
+  });
+
+  test("tlsboot request requests names of every kind from a custom signer, and reports its refusal", async () => {
+    const line = ["request", "--signer-name", "example.com/web", "--subject", "CN=shop", "--key-type", "rsa-2048"];
+    const names = ["--dns", "a.web.example.com", "--dns", "b.web.example.com", "--ip", "10.1.2.3"];
+    const more = ["--uri", "spiffe://example.com/shop", "--email", "shop@example.com"];
+    await tlsboot("approve", await ask(...line, ...names, ...more, "--out", "shop"));
+    const { code, stdout, stderr } = await tlsboot(...line, ...names, ...more, "--out", "shop", "-o", "json");
+    assert.equal(code, 0, stderr);
+    const { certificate } = JSON.parse(stdout);
+    assert.deepEqual(certificate.dnsNames, ["a.web.example.com", "b.web.example.com"]);
+    assert.deepEqual([certificate.ipAddresses, certificate.uris], [["10.1.2.3"], ["spiffe://example.com/shop"]]);
+    assert.deepEqual(certificate.emailAddresses, ["shop@example.com"]);
+    assert.deepEqual(certificate.keyUsages, ["digitalSignature", "keyEncipherment"]);
+    assert.deepEqual(certificate.extendedKeyUsages, ["server auth"]);
+
+    await tlsboot("approve", await ask(...line, "--dns", "elsewhere.example.com", "--out", "elsewhere"));
+    const refused = await tlsboot(...line, "--dns", "elsewhere.example.com", "--out", "elsewhere");
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /request failed, reason: \S+, message: .*elsewhere\.example\.com/);
+    assert.deepEqual(await readdir(instance.folder.join("elsewhere")), ["tls.key.new"]);
+  });
+
+  test("tlsboot request renews with a key of one's own, and by force", async () => {
+    await writeFile(instance.folder.join("old.key"), (await tlsboot("version")).stdout, { mode: 0o600 });
+    const line = [...CLIENT, "--subject", "CN=own", "--out", "own"];
+    assert.match(
+      (await tlsboot(...line, "--key", "old.key")).stderr,
+      /cannot use key "old\.key": no private key found/,
+    );
+    await tlsboot("approve", await ask(...line));
+    assert.equal((await tlsboot(...line)).code, 0);
+    const key = await readFile(instance.folder.join("own/tls.key"), "utf8");
+    const forced = [...line, "--force", "--key", "own/tls.key"];
+    await tlsboot("approve", await ask(...forced));
+    assert.equal((await tlsboot(...forced)).code, 0);
+    assert.equal(await readFile(instance.folder.join("own/tls.key"), "utf8"), key);
+  });
+
+  for (
+    const { name, args, want } of [
+      {
+        name: "no name at all",
+        args: ["--signer-name", "a.b/c"],
+        want: /the certificate needs a name\n.*--subject CN=name/,
+      },
+      { name: "no signer", args: ["--dns", "a"], want: /--signer-name is required/ },
+      {
+        name: "a bad subject",
+        args: ["--signer-name", "a.b/c", "--subject", "web"],
+        want: /--subject: .*want CN=name/,
+      },
+      {
+        name: "an unknown usage",
+        args: ["--signer-name", "a.b/c", "--dns", "a", "--usage", "x"],
+        want: /--usage: "x" found, want one of any, cert-sign/,
+      },
+      {
+        name: "a short lifetime",
+        args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1m"],
+        want: /--duration: "1m" found, want a duration from 10m to 596523h/,
+      },
+      {
+        name: "a group that makes administrators",
+        args: ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=a,O=system:masters"],
+        want: /with system:masters group is not allowed/,
+      },
+      {
+        name: "force and a time",
+        args: ["--signer-name", "a.b/c", "--dns", "a", "--force", "--renew-before", "1h"],
+        want: /--renew-before or --force, not both/,
+      },
+      {
+        name: "a time longer than the lifetime",
+        args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1h", "--renew-before", "2h"],
+        want: /--renew-before must be shorter than --duration/,
+      },
+      {
+        name: "a key and a kind of key",
+        args: ["--signer-name", "a.b/c", "--dns", "a", "--key", "x", "--key-type", "ed25519"],
+        want: /--key or --key-type, not both/,
+      },
+    ]
+  ) {
+    test(`tlsboot request with ${name} is wrong usage and creates nothing`, async () => {
+      const { code, stdout, stderr } = await tlsboot("request", "--out", "bad", ...args);
+      assert.deepEqual([code, stdout], [2, ""], stderr);
+      assert.match(stderr, want);
+      await assert.rejects(stat(instance.folder.join("bad")));
+    });
+  }
+
+  test("tlsboot request killed while it waits continues with the same request", async () => {
+    const line = [...CLIENT, "--subject", "CN=killed", "--out", "killed", "--data-dir", "data"];
+    await using first = spawnTlsboot(line, { cwd: instance.folder.path });
+    const [, name = ""] = await first.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
+    first.kill("SIGKILL");
+    await first.finished();
+    await tlsboot("approve", name);
+    const { code, stderr } = await tlsboot(...line);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`request ${name} taken up again`));
+    await assertPair("killed", "killed");
+  });
+
+  test("tlsboot request interrupted ends with 130 and keeps its key", async () => {
+    const line = [...CLIENT, "--subject", "CN=stopped", "--out", "stopped", "--data-dir", "data"];
+    await using asking = startTlsboot(line, { cwd: instance.folder.path });
+    await asking.waitFor(/waiting for approval/);
+    asking.kill("SIGINT");
+    assert.equal((await asking.finished()).code, 130);
+    assert.deepEqual(await readdir(instance.folder.join("stopped")), ["tls.key.new"]);
+  });
 });

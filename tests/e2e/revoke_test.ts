@@ -1,309 +1,308 @@
 /** Revocation on the command line: a stolen laptop, a stolen node, a leaked token, and what is refused. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { startTlsboot } from "../support/child.ts";
+import { type Finished, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
-import { connectWith, type Instance, readIdentity, startInstance } from "../support/instance_process.ts";
+import { connectWith, describeInstance, whoIs } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-let folder: TempFolder;
-let instance: Instance;
-let pin: string;
 
-before(async () => {
-  folder = await createTempFolder();
-  instance = await startInstance(folder, ["--auto-approve"]);
-  [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
-});
+describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
+  const { tlsboot } = instance;
+  let pin: string;
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, {
-    cwd: folder.path,
-    clock,
-    random: createSystemRandom(),
-    env: { TLSBOOT_DATA_DIR: "data" },
+  before(async () => {
+    [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
   });
-}
 
-/** Runs a command on a terminal on which a line is typed. */
-function typeAt(typed: string, ...args: readonly string[]): Promise<CapturedRun> {
-  const env = { TLSBOOT_DATA_DIR: "data", NO_COLOR: "1" };
-  return runCaptured(args, {
-    cwd: folder.path,
-    clock,
-    random: createSystemRandom(),
-    env,
-    stdin: typed,
-    isTerminal: true,
-  });
-}
-
-async function succeed(...args: readonly string[]): Promise<CapturedRun> {
-  const done = await tlsboot(...args);
-  assert.equal(done.code, 0, done.stderr);
-  return done;
-}
-
-async function createToken(...flags: readonly string[]): Promise<string> {
-  return (await succeed("token", "create", ...flags)).stdout.trim();
-}
-
-/** Gets a machine its certificate with a token, into the folder of its name. */
-function bootstrap(node: string, token: string, place = node): Promise<CapturedRun> {
-  return tlsboot(
-    ...["bootstrap", "--server", instance.url, "--token", token, "--ca-cert-hash", pin],
-    ...["--kubeconfig", `${place}/kubeconfig`, "--cert-dir", `${place}/pki`, "--hostname-override", node],
-  );
-}
-
-/** Reports the user that a kubeconfig identifies, or that the server does not accept it. */
-async function whoIs(kubeconfig: string): Promise<string> {
-  const identity = await readIdentity(folder.join(kubeconfig));
-  return identity === "401" ? identity : identity.username;
-}
-
-async function submit(name: string): Promise<void> {
-  await using admin = await connectWith(folder.join("data/admin.kubeconfig"));
-  const body = await buildCsr({
-    ...{ name, signerName: "kubernetes.io/kube-apiserver-client", commonName: name, organizations: [] },
-  });
-  await admin.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
-}
-
-test("a stolen laptop: one command ends the watch that is open, and others keep their access", async () => {
-  await succeed("kubeconfig", "user", "alice", "--group", "dev");
-  await succeed("kubeconfig", "user", "bob", "--group", "dev");
-  await using admin = await connectWith(folder.join("data/admin.kubeconfig"));
-  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
-  const binding = { metadata: { name: "dev" }, roleRef, subjects: [{ kind: "Group", name: "dev" }] };
-  const path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-  await admin.api.requestJson({ method: "POST", path, body: binding }, quiet);
-  await using watching = startTlsboot(["get", "csr", "-w", "--kubeconfig", "alice.kubeconfig"], { cwd: folder.path });
-  await watching.waitFor(/^NAME /m);
-  const { stdout, stderr } = await succeed("revoke", "user/alice", "--reason", "keyCompromise", "--message", "stolen");
-  const revokedAt = performance.now();
-  assert.equal(stdout, "user/alice revoked: 1 certificate affected\n");
-  assert.match(
-    stderr,
-    /^to let the user in again with new certificates, .*\n.* --subject CN=alice .*\n {2}tlsboot unrevoke user\/alice\n$/,
-  );
-  assert.equal((await watching.finished()).code, 1);
-  assert.ok(performance.now() - revokedAt < 5_000, "within a second, on a machine that does other work too");
-  assert.match(watching.stderr(), /Unauthorized|does not accept/);
-  assert.deepEqual([await whoIs("alice.kubeconfig"), await whoIs("bob.kubeconfig")], ["401", "bob"]);
-  const revocations = await succeed("get", "revocations", "-o", "wide");
-  assert.match(revocations.stdout, /^NAME .*\nuser:alice +keyCompromise +kubernetes-admin .* stolen\n$/);
-  const listed = async () => (await succeed("get", "certs", "--revoked", "--subject", "alice", "-o", "name")).stdout;
-  await eventually("the register has the revocation", async () => (await listed()) !== "" || undefined);
-  assert.match(
-    (await succeed("describe", "certificate", (await listed()).trim())).stdout,
-    /\nStatus: +revoked \(keyCompromise\)[^]*\n {2}Message: +stolen\n/,
-  );
-  assert.equal((await tlsboot("kubeconfig", "user", "alice", "--force")).code, 1, "no new certificate");
-  await writeFile(folder.join("stolen.kubeconfig"), await readFile(folder.join("alice.kubeconfig"), "utf8"));
-  const old = (await succeed("get", "certificates", "--subject", "CN=alice", "-o", "name")).stdout.trimEnd().split(
-    "\n",
-  );
-  await succeed("revoke", ...old);
-  assert.equal(
-    (await succeed("unrevoke", "user/alice")).stdout,
-    "user/alice is no longer revoked: 0 certificates work again\n",
-  );
-  await succeed("kubeconfig", "user", "alice", "--force");
-  assert.deepEqual([await whoIs("alice.kubeconfig"), await whoIs("stolen.kubeconfig")], ["alice", "401"]);
-});
-
-test("a stolen node: its certificate and its renewal are refused, and a replacement gets the name with a new token", async () => {
-  assert.equal((await bootstrap("n1", await createToken("--node", "n1", "--approve"))).code, 0);
-  assert.equal(await whoIs("n1/kubeconfig"), "system:node:n1");
-  const { stdout, stderr } = await succeed("revoke", "node/n1", "--reason", "keyCompromise");
-  assert.equal(stdout, "node/n1 revoked: 1 certificate affected\n");
-  assert.equal(stderr, "to give the name to a replacement, make a token for it: tlsboot token create --node n1\n");
-  assert.equal(await whoIs("n1/kubeconfig"), "401");
-  const other = await bootstrap("n1", await createToken(), "thief");
-  assert.notEqual(other.code, 0, "another token does not get the name");
-  assert.equal((await bootstrap("n1", await createToken("--node", "n1", "--approve"), "replacement")).code, 0);
-  assert.deepEqual([await whoIs("replacement/kubeconfig"), await whoIs("n1/kubeconfig")], ["system:node:n1", "401"]);
-  const again = await tlsboot("revoke", "node/n1");
-  assert.equal(again.code, 1);
-  assert.match(
-    again.stderr,
-    /cannot revoke "node\/n1": it is revoked since \S+Z by kubernetes-admin \(keyCompromise\)/,
-  );
-});
-
-test("a leaked token: it is deleted, the machines that used it are listed, and their certificates revoked on request", async () => {
-  const token = await createToken();
-  const id = token.slice(0, 6);
-  const caPem = await readFile(folder.join("data/pki/ca.crt"), "utf8");
-  const cluster = { server: instance.url, certificateAuthorityData: caPem };
-  const holder = encodeKubeconfigEntry("leaked", { cluster, userName: "holder", user: { token: new Secret(token) } });
-  await writeFile(folder.join("token.kubeconfig"), holder);
-  assert.equal(await whoIs("token.kubeconfig"), `system:bootstrap:${id}`);
-  for (const node of ["n2", "n3"]) assert.equal((await bootstrap(node, token)).code, 0);
-  const first = await succeed("revoke", `token/${id}`, "--reason", "keyCompromise");
-  assert.match(
-    first.stdout,
-    new RegExp(
-      `^token/${id} revoked and deleted: the 2 certificates that were requested with it still work\nSERIAL +SUBJECT +ADDRESS +ISSUED +STATUS\n` +
-        "[0-9a-f]{12} +\\S*CN=system:node:n2\\S* +127\\.0\\.0\\.1 +\\S+ +valid\n" +
-        "[0-9a-f]{12} +\\S*CN=system:node:n3\\S* +127\\.0\\.0\\.1 +\\S+ +valid\n$",
-    ),
-  );
-  assert.match(
-    first.stderr,
-    new RegExp(`^to revoke what was requested with it too: tlsboot revoke token/${id} --certificates\n`),
-  );
-  assert.doesNotMatch((await succeed("token", "list")).stdout, new RegExp(id));
-  assert.equal(await whoIs("n2/kubeconfig"), "system:node:n2");
-  assert.equal(await whoIs("token.kubeconfig"), "401");
-  const second = await succeed("revoke", `token/${id}`, "--certificates");
-  assert.match(second.stdout, new RegExp(`^token/${id} revoked: 2 certificates affected\n`));
-  assert.deepEqual([await whoIs("n2/kubeconfig"), await whoIs("n3/kubeconfig")], ["401", "401"]);
-});
-
-test("tlsboot revoke csr denies a pending request, and revokes the certificate of an issued one, also when it is deleted", async () => {
-  await submit("pending");
-  assert.equal(
-    (await succeed("revoke", "csr/pending", "--message", "Unknown machine.")).stdout,
-    "csr/pending denied: it was pending, so it has no certificate\n",
-  );
-  await using admin = await connectWith(folder.join("data/admin.kubeconfig"));
-  const denied = await admin.api.requestObject<CertificateSigningRequest>(
-    { method: "GET", path: `${CSRS}/pending` },
-    quiet,
-  );
-  assert.deepEqual(denied.status.conditions?.map(({ type, reason }) => [type, reason]), [["Denied", "Revoked"]]);
-  const refused = await tlsboot("revoke", "csr/pending", "csr/none");
-  assert.equal(refused.code, 1);
-  assert.match(
-    refused.stderr,
-    /"csr\/pending": it was denied, so it has no certificate\n[^]*"csr\/none": neither a request nor a certificate/,
-  );
-  for (const name of ["issued", "deleted"]) {
-    await submit(name);
-    // All requests of this test have one key, of which it warns.
-    await succeed("approve", name, "--yes");
+  /** Runs a command on a terminal on which a line is typed. */
+  function typeAt(typed: string, ...args: readonly string[]): Promise<CapturedRun> {
+    const env = { TLSBOOT_DATA_DIR: "data", NO_COLOR: "1" };
+    return runCaptured(args, {
+      cwd: instance.folder.path,
+      clock,
+      random: createSystemRandom(),
+      env,
+      stdin: typed,
+      isTerminal: true,
+    });
   }
-  await succeed("delete", "csr", "deleted");
-  const { stdout } = await succeed("revoke", "csr/issued", "csr/deleted");
-  assert.equal(stdout, "csr/issued revoked: 1 certificate affected\ncsr/deleted revoked: 1 certificate affected\n");
-  const held = await tlsboot("unrevoke", "csr/issued");
-  assert.equal(held.code, 2);
-});
 
-test("the revocation of a certificate is final, except on hold", async () => {
-  await succeed("kubeconfig", "user", "carol");
-  const { items } = JSON.parse((await succeed("get", "certs", "--subject", "carol", "-o", "json")).stdout);
-  const serial: string = items[0].spec.serialNumber;
-  assert.match(
-    (await succeed("revoke", serial.slice(0, 12), "--reason", "certificateHold")).stderr,
-    /kubeconfig user carol --force/,
-  );
-  assert.equal(await whoIs("carol.kubeconfig"), "401");
-  assert.equal(
-    (await succeed("unrevoke", serial.slice(0, 12))).stdout,
-    `${serial.slice(0, 12)} is no longer revoked: 1 certificate works again\n`,
-  );
-  assert.equal(await whoIs("carol.kubeconfig"), "carol");
-  await succeed("revoke", serial);
-  const refused = await tlsboot("unrevoke", serial);
-  assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /only a certificate on hold can return\ntlsboot: hint: issue a new certificate/);
-  assert.match((await tlsboot("unrevoke", "user/zoe")).stderr, /"user\/zoe": it is not revoked/);
-});
+  async function succeed(...args: readonly string[]): Promise<Finished> {
+    const done = await tlsboot(...args);
+    assert.equal(done.code, 0, done.stderr);
+    return done;
+  }
 
-test("on a terminal the command shows what it revokes, and asks", async () => {
-  await succeed("kubeconfig", "user", "dora");
-  const no = await typeAt("n\n", "revoke", "user/dora");
-  assert.deepEqual([no.code, no.stdout], [3, ""]);
-  assert.match(
-    no.stderr,
-    /^user\/dora: 1 certificate will stop working, and no new one is issued for the user\n {2}[0-9a-f]{12} {2}CN=dora, until \S+\nRevoke it\? \[y\/N\] nothing is revoked\n$/,
-  );
-  assert.equal(await whoIs("dora.kubeconfig"), "dora");
-  assert.equal((await typeAt("y\n", "revoke", "user/dora")).code, 0);
-  assert.equal(await whoIs("dora.kubeconfig"), "401");
-});
+  async function createToken(...flags: readonly string[]): Promise<string> {
+    return (await succeed("token", "create", ...flags)).stdout.trim();
+  }
 
-for (
-  const { target, want } of [
-    { target: "user/nobody", want: /the register has no certificate of it\n.*with --yes it is revoked all the same/ },
-    { target: "user/system:serviceaccount:default:app", want: /a service account has tokens instead: with --yes/ },
-    { target: "node/n99", want: /the register has no certificate of it/ },
-    { target: "token/zzzzzz", want: /the register has no certificate of it/ },
-    { target: "dddddddd", want: /cannot find certificate "dddddddd"/ },
-    {
-      target: "user/kubernetes-admin",
-      want: /it covers "kubernetes-admin", the user of this command\n.*hint: .*tlsboot kubeconfig admin --user NAME/,
-    },
-    { target: "group/system:masters", want: /it covers "kubernetes-admin", the user of this command/ },
-  ]
-) {
-  test(`tlsboot revoke ${target} is refused without --yes, and others on the same line are not`, async () => {
-    const { code, stdout, stderr } = await tlsboot("revoke", target, "user/refused");
-    assert.deepEqual([code, stdout], [1, ""]);
-    assert.match(stderr, want);
-    assert.match(stderr, /cannot revoke "user\/refused"/);
+  /** Gets a machine its certificate with a token, into the folder of its name. */
+  function bootstrap(node: string, token: string, place = node): Promise<Finished> {
+    return tlsboot(
+      ...["bootstrap", "--server", instance.url, "--token", token, "--ca-cert-hash", pin],
+      ...["--kubeconfig", `${place}/kubeconfig`, "--cert-dir", `${place}/pki`, "--hostname-override", node],
+    );
+  }
+
+  const readUser = (kubeconfig: string) => whoIs(instance.folder.join(kubeconfig));
+
+  async function submit(name: string): Promise<void> {
+    await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
+    const body = await buildCsr({
+      ...{ name, signerName: "kubernetes.io/kube-apiserver-client", commonName: name, organizations: [] },
+    });
+    await admin.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
+  }
+
+  test("a stolen laptop: one command ends the watch that is open, and others keep their access", async () => {
+    await succeed("kubeconfig", "user", "alice", "--group", "dev");
+    await succeed("kubeconfig", "user", "bob", "--group", "dev");
+    await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
+    const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
+    const binding = { metadata: { name: "dev" }, roleRef, subjects: [{ kind: "Group", name: "dev" }] };
+    const path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    await admin.api.requestJson({ method: "POST", path, body: binding }, quiet);
+    await using watching = startTlsboot(["get", "csr", "-w", "--kubeconfig", "alice.kubeconfig"], {
+      cwd: instance.folder.path,
+    });
+    await watching.waitFor(/^NAME /m);
+    const { stdout, stderr } = await succeed(
+      "revoke",
+      "user/alice",
+      "--reason",
+      "keyCompromise",
+      "--message",
+      "stolen",
+    );
+    assert.equal(stdout, "user/alice revoked: 1 certificate affected\n");
+    assert.match(
+      stderr,
+      /^to let the user in again with new certificates, .*\n.* --subject CN=alice .*\n {2}tlsboot unrevoke user\/alice\n$/,
+    );
+    // A watch that the server does not end goes on for half an hour.
+    assert.equal((await watching.finished()).code, 1);
+    assert.match(watching.stderr(), /Unauthorized|does not accept/);
+    assert.deepEqual([await readUser("alice.kubeconfig"), await readUser("bob.kubeconfig")], ["401", "bob"]);
+    const revocations = await succeed("get", "revocations", "-o", "wide");
+    assert.match(revocations.stdout, /^NAME .*\nuser:alice +keyCompromise +kubernetes-admin .* stolen\n$/);
+    const listed = async () => (await succeed("get", "certs", "--revoked", "--subject", "alice", "-o", "name")).stdout;
+    await eventually("the register has the revocation", async () => (await listed()) !== "" || undefined);
+    assert.match(
+      (await succeed("describe", "certificate", (await listed()).trim())).stdout,
+      /\nStatus: +revoked \(keyCompromise\)[^]*\n {2}Message: +stolen\n/,
+    );
+    assert.equal((await tlsboot("kubeconfig", "user", "alice", "--force")).code, 1, "no new certificate");
+    await writeFile(
+      instance.folder.join("stolen.kubeconfig"),
+      await readFile(instance.folder.join("alice.kubeconfig"), "utf8"),
+    );
+    const old = (await succeed("get", "certificates", "--subject", "CN=alice", "-o", "name")).stdout.trimEnd().split(
+      "\n",
+    );
+    await succeed("revoke", ...old);
+    assert.equal(
+      (await succeed("unrevoke", "user/alice")).stdout,
+      "user/alice is no longer revoked: 0 certificates work again\n",
+    );
+    await succeed("kubeconfig", "user", "alice", "--force");
+    assert.deepEqual([await readUser("alice.kubeconfig"), await readUser("stolen.kubeconfig")], ["alice", "401"]);
   });
-}
 
-test("the CA, the server's own certificate and the administrators cannot be revoked, and the message names what to do instead", async () => {
-  const [, caSerial = ""] = /Serial number: +([0-9a-f]+)/i.exec((await succeed("inspect", "data/pki/ca.crt")).stdout) ??
-    [];
-  const serving = await succeed("get", "certificates", "--signer", "serving", "-o", "csv");
-  const servingSerial = serving.stdout.split("\n")[1]?.split(",")[0] ?? "";
-  const own = await tlsboot("revoke", servingSerial);
-  assert.equal(own.code, 1);
-  assert.match(
-    own.stderr,
-    /it is the serving certificate of a server: delete its files in pki\/ and restart the server/,
-  );
-  const { code, stderr } = await tlsboot("revoke", "--yes", caSerial, "group/system:masters");
-  assert.equal(code, 1);
-  assert.match(stderr, /it is the certificate of a CA: .*Replace the CA/);
-  assert.match(stderr, /cannot revoke "group\/system:masters": it covers "kubernetes-admin".*\n.*by its serial number/);
-});
+  test("a stolen node: its certificate and its renewal are refused, and a replacement gets the name with a new token", async () => {
+    assert.equal((await bootstrap("n1", await createToken("--node", "n1", "--approve"))).code, 0);
+    assert.equal(await readUser("n1/kubeconfig"), "system:node:n1");
+    const { stdout, stderr } = await succeed("revoke", "node/n1", "--reason", "keyCompromise");
+    assert.equal(stdout, "node/n1 revoked: 1 certificate affected\n");
+    assert.equal(stderr, "to give the name to a replacement, make a token for it: tlsboot token create --node n1\n");
+    assert.equal(await readUser("n1/kubeconfig"), "401");
+    const other = await bootstrap("n1", await createToken(), "thief");
+    assert.notEqual(other.code, 0, "another token does not get the name");
+    assert.equal((await bootstrap("n1", await createToken("--node", "n1", "--approve"), "replacement")).code, 0);
+    assert.deepEqual([await readUser("replacement/kubeconfig"), await readUser("n1/kubeconfig")], [
+      "system:node:n1",
+      "401",
+    ]);
+    const again = await tlsboot("revoke", "node/n1");
+    assert.equal(again.code, 1);
+    assert.match(
+      again.stderr,
+      /cannot revoke "node\/n1": it is revoked since \S+Z by kubernetes-admin \(keyCompromise\)/,
+    );
+  });
 
-test("beside another API server, requests are denied and tokens deleted, and the message says what else helps", async () => {
-  await using api = await startFakeApi();
-  const pending = { ...await buildCsr({ name: "pending" }), status: {} };
-  const deleted: string[] = [];
-  api.intercept = ({ method, path }) => {
-    if (path.startsWith("/apis/tlsboot")) return { status: 404, body: "404 page not found\n" };
-    if (method === "DELETE") deleted.push(path);
-    if (path === `${CSRS}/pending`) return { status: 200, body: pending };
-    if (path === CSRS) return { status: 200, body: { metadata: {}, items: [] } };
-    return { status: path.includes("selfsubjectreviews") ? 404 : 200, body: { metadata: {}, status: {} } };
-  };
-  const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
-  await writeFile(
-    folder.join("other.kubeconfig"),
-    encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
-  );
-  const targets = ["csr/pending", "token/abcdef", "node/n1"];
-  const { code, stdout, stderr } = await tlsboot("revoke", "--kubeconfig", "other.kubeconfig", ...targets);
-  assert.equal(code, 1);
-  assert.equal(stdout, "csr/pending denied: it was pending, so it has no certificate\ntoken/abcdef deleted\n");
-  assert.deepEqual(deleted, ["/api/v1/namespaces/kube-system/secrets/bootstrap-token-abcdef"]);
-  assert.match(
-    stderr,
-    /cannot revoke "node\/n1": the server has no revocations.* accepts a client certificate until it expires\n.*approver/,
-  );
+  test("a leaked token: it is deleted, the machines that used it are listed, and their certificates revoked on request", async () => {
+    const token = await createToken();
+    const id = token.slice(0, 6);
+    const caPem = await readFile(instance.folder.join("data/pki/ca.crt"), "utf8");
+    const cluster = { server: instance.url, certificateAuthorityData: caPem };
+    const holder = encodeKubeconfigEntry("leaked", { cluster, userName: "holder", user: { token: new Secret(token) } });
+    await writeFile(instance.folder.join("token.kubeconfig"), holder);
+    assert.equal(await readUser("token.kubeconfig"), `system:bootstrap:${id}`);
+    for (const node of ["n2", "n3"]) assert.equal((await bootstrap(node, token)).code, 0);
+    const first = await succeed("revoke", `token/${id}`, "--reason", "keyCompromise");
+    assert.match(
+      first.stdout,
+      new RegExp(
+        `^token/${id} revoked and deleted: the 2 certificates that were requested with it still work\nSERIAL +SUBJECT +ADDRESS +ISSUED +STATUS\n` +
+          "[0-9a-f]{12} +\\S*CN=system:node:n2\\S* +127\\.0\\.0\\.1 +\\S+ +valid\n" +
+          "[0-9a-f]{12} +\\S*CN=system:node:n3\\S* +127\\.0\\.0\\.1 +\\S+ +valid\n$",
+      ),
+    );
+    assert.match(
+      first.stderr,
+      new RegExp(`^to revoke what was requested with it too: tlsboot revoke token/${id} --certificates\n`),
+    );
+    assert.doesNotMatch((await succeed("token", "list")).stdout, new RegExp(id));
+    assert.equal(await readUser("n2/kubeconfig"), "system:node:n2");
+    assert.equal(await readUser("token.kubeconfig"), "401");
+    const second = await succeed("revoke", `token/${id}`, "--certificates");
+    assert.match(second.stdout, new RegExp(`^token/${id} revoked: 2 certificates affected\n`));
+    assert.deepEqual([await readUser("n2/kubeconfig"), await readUser("n3/kubeconfig")], ["401", "401"]);
+  });
+
+  test("tlsboot revoke csr denies a pending request, and revokes the certificate of an issued one, also when it is deleted", async () => {
+    await submit("pending");
+    assert.equal(
+      (await succeed("revoke", "csr/pending", "--message", "Unknown machine.")).stdout,
+      "csr/pending denied: it was pending, so it has no certificate\n",
+    );
+    await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
+    const denied = await admin.api.requestObject<CertificateSigningRequest>(
+      { method: "GET", path: `${CSRS}/pending` },
+      quiet,
+    );
+    assert.deepEqual(denied.status.conditions?.map(({ type, reason }) => [type, reason]), [["Denied", "Revoked"]]);
+    const refused = await tlsboot("revoke", "csr/pending", "csr/none");
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stderr,
+      /"csr\/pending": it was denied, so it has no certificate\n[^]*"csr\/none": neither a request nor a certificate/,
+    );
+    for (const name of ["issued", "deleted"]) {
+      await submit(name);
+      // All requests of this test have one key, of which it warns.
+      await succeed("approve", name, "--yes");
+    }
+    await succeed("delete", "csr", "deleted");
+    const { stdout } = await succeed("revoke", "csr/issued", "csr/deleted");
+    assert.equal(stdout, "csr/issued revoked: 1 certificate affected\ncsr/deleted revoked: 1 certificate affected\n");
+    const held = await tlsboot("unrevoke", "csr/issued");
+    assert.equal(held.code, 2);
+  });
+
+  test("the revocation of a certificate is final, except on hold", async () => {
+    await succeed("kubeconfig", "user", "carol");
+    const { items } = JSON.parse((await succeed("get", "certs", "--subject", "carol", "-o", "json")).stdout);
+    const serial: string = items[0].spec.serialNumber;
+    assert.match(
+      (await succeed("revoke", serial.slice(0, 12), "--reason", "certificateHold")).stderr,
+      /kubeconfig user carol --force/,
+    );
+    assert.equal(await readUser("carol.kubeconfig"), "401");
+    assert.equal(
+      (await succeed("unrevoke", serial.slice(0, 12))).stdout,
+      `${serial.slice(0, 12)} is no longer revoked: 1 certificate works again\n`,
+    );
+    assert.equal(await readUser("carol.kubeconfig"), "carol");
+    await succeed("revoke", serial);
+    const refused = await tlsboot("unrevoke", serial);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /only a certificate on hold can return\ntlsboot: hint: issue a new certificate/);
+    assert.match((await tlsboot("unrevoke", "user/zoe")).stderr, /"user\/zoe": it is not revoked/);
+  });
+
+  test("on a terminal the command shows what it revokes, and asks", async () => {
+    await succeed("kubeconfig", "user", "dora");
+    const no = await typeAt("n\n", "revoke", "user/dora");
+    assert.deepEqual([no.code, no.stdout], [3, ""]);
+    assert.match(
+      no.stderr,
+      /^user\/dora: 1 certificate will stop working, and no new one is issued for the user\n {2}[0-9a-f]{12} {2}CN=dora, until \S+\nRevoke it\? \[y\/N\] nothing is revoked\n$/,
+    );
+    assert.equal(await readUser("dora.kubeconfig"), "dora");
+    assert.equal((await typeAt("y\n", "revoke", "user/dora")).code, 0);
+    assert.equal(await readUser("dora.kubeconfig"), "401");
+  });
+
+  for (
+    const { target, want } of [
+      { target: "user/nobody", want: /the register has no certificate of it\n.*with --yes it is revoked all the same/ },
+      { target: "user/system:serviceaccount:default:app", want: /a service account has tokens instead: with --yes/ },
+      { target: "node/n99", want: /the register has no certificate of it/ },
+      { target: "token/zzzzzz", want: /the register has no certificate of it/ },
+      { target: "dddddddd", want: /cannot find certificate "dddddddd"/ },
+      {
+        target: "user/kubernetes-admin",
+        want: /it covers "kubernetes-admin", the user of this command\n.*hint: .*tlsboot kubeconfig admin --user NAME/,
+      },
+      { target: "group/system:masters", want: /it covers "kubernetes-admin", the user of this command/ },
+    ]
+  ) {
+    test(`tlsboot revoke ${target} is refused without --yes, and others on the same line are not`, async () => {
+      const { code, stdout, stderr } = await tlsboot("revoke", target, "user/refused");
+      assert.deepEqual([code, stdout], [1, ""]);
+      assert.match(stderr, want);
+      assert.match(stderr, /cannot revoke "user\/refused"/);
+    });
+  }
+
+  test("the CA, the server's own certificate and the administrators cannot be revoked, and the message names what to do instead", async () => {
+    const [, caSerial = ""] =
+      /Serial number: +([0-9a-f]+)/i.exec((await succeed("inspect", "data/pki/ca.crt")).stdout) ??
+        [];
+    const serving = await succeed("get", "certificates", "--signer", "serving", "-o", "csv");
+    const servingSerial = serving.stdout.split("\n")[1]?.split(",")[0] ?? "";
+    const own = await tlsboot("revoke", servingSerial);
+    assert.equal(own.code, 1);
+    assert.match(
+      own.stderr,
+      /it is the serving certificate of a server: delete its files in pki\/ and restart the server/,
+    );
+    const { code, stderr } = await tlsboot("revoke", "--yes", caSerial, "group/system:masters");
+    assert.equal(code, 1);
+    assert.match(stderr, /it is the certificate of a CA: .*Replace the CA/);
+    assert.match(
+      stderr,
+      /cannot revoke "group\/system:masters": it covers "kubernetes-admin".*\n.*by its serial number/,
+    );
+  });
+
+  test("beside another API server, requests are denied and tokens deleted, and the message says what else helps", async () => {
+    await using api = await startFakeApi();
+    const pending = { ...await buildCsr({ name: "pending" }), status: {} };
+    const deleted: string[] = [];
+    api.intercept = ({ method, path }) => {
+      if (path.startsWith("/apis/tlsboot")) return { status: 404, body: "404 page not found\n" };
+      if (method === "DELETE") deleted.push(path);
+      if (path === `${CSRS}/pending`) return { status: 200, body: pending };
+      if (path === CSRS) return { status: 200, body: { metadata: {}, items: [] } };
+      return { status: path.includes("selfsubjectreviews") ? 404 : 200, body: { metadata: {}, status: {} } };
+    };
+    const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
+    await writeFile(
+      instance.folder.join("other.kubeconfig"),
+      encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
+    );
+    const targets = ["csr/pending", "token/abcdef", "node/n1"];
+    const { code, stdout, stderr } = await tlsboot("revoke", "--kubeconfig", "other.kubeconfig", ...targets);
+    assert.equal(code, 1);
+    assert.equal(stdout, "csr/pending denied: it was pending, so it has no certificate\ntoken/abcdef deleted\n");
+    assert.deepEqual(deleted, ["/api/v1/namespaces/kube-system/secrets/bootstrap-token-abcdef"]);
+    assert.match(
+      stderr,
+      /cannot revoke "node\/n1": the server has no revocations.* accepts a client certificate until it expires\n.*approver/,
+    );
+  });
 });

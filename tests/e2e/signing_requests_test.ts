@@ -1,92 +1,76 @@
 /** The limits, warnings and times of certificate signing requests in `tlsboot up`. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Instance, startInstance } from "../support/instance_process.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { describeInstance } from "../support/instance_process.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
-let folder: TempFolder;
-let instance: Instance;
 
-before(async () => {
-  folder = await createTempFolder();
-  instance = await startInstance(folder, [
-    ...["--max-open-requests-per-requester", "2"],
-    ...["--gc-denied", "1s", "--gc-interval", "1s"],
-  ]);
-});
+describeInstance("limits of requests", {
+  args: ["--max-open-requests-per-requester", "2", "--gc-denied", "1s", "--gc-interval", "1s"],
+}, (instance) => {
+  const { tlsboot } = instance;
+  /** Sends a request of a machine with a token once; a client of the API would try again after 429. */
+  async function submit(name: string) {
+    const files = createFilePort();
+    const cluster = await readCluster(`${instance.data}/admin.kubeconfig`, files);
+    await using transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
+    const answer = await transport.send({
+      method: "POST",
+      path: "/apis/certificates.k8s.io/v1/certificatesigningrequests",
+      headers: {
+        "content-type": "application/json",
+        "impersonate-user": "system:bootstrap:abcdef",
+        "impersonate-group": "system:bootstrappers:tlsboot",
+      },
+      body: new TextEncoder().encode(JSON.stringify(await buildCsr({ name }))),
+    }, quiet);
+    const text = await new Response(ReadableStream.from(answer.body)).text();
+    return { status: answer.status, retryAfter: answer.headers["retry-after"], text };
+  }
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-}
-
-/** Sends a request of a machine with a token once; a client of the API would try again after 429. */
-async function submit(name: string) {
-  const files = createFilePort();
-  const cluster = await readCluster(`${instance.data}/admin.kubeconfig`, files);
-  await using transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
-  const answer = await transport.send({
-    method: "POST",
-    path: "/apis/certificates.k8s.io/v1/certificatesigningrequests",
-    headers: {
-      "content-type": "application/json",
-      "impersonate-user": "system:bootstrap:abcdef",
-      "impersonate-group": "system:bootstrappers:tlsboot",
-    },
-    body: new TextEncoder().encode(JSON.stringify(await buildCsr({ name }))),
-  }, quiet);
-  const text = await new Response(ReadableStream.from(answer.body)).text();
-  return { status: answer.status, retryAfter: answer.headers["retry-after"], text };
-}
-
-test("tlsboot up --max-open-requests-per-requester answers 429 to one open request too many", async () => {
-  assert.equal((await submit("one")).status, 201);
-  assert.equal((await submit("two")).status, 201);
-  const refused = await submit("three");
-  assert.deepEqual([refused.status, refused.retryAfter], [429, "1"]);
-  assert.match(refused.text, /"system:bootstrap:abcdef\\" has 2 open certificate signing requests/);
-  assert.match(refused.text, /"reason": ?"TooManyRequests"/);
-  assert.equal((await tlsboot("deny", "two")).code, 0);
-  assert.equal((await submit("three")).status, 201);
-});
-
-test("tlsboot up --gc-denied deletes a denied request after that time, and keeps the others", async () => {
-  await eventually("the denied request is deleted", async () => {
-    const { stdout } = await tlsboot("get", "csr", "-o", "name");
-    return !stdout.includes("/two") || undefined;
+  test("tlsboot up --max-open-requests-per-requester answers 429 to one open request too many", async () => {
+    assert.equal((await submit("one")).status, 201);
+    assert.equal((await submit("two")).status, 201);
+    const refused = await submit("three");
+    assert.deepEqual([refused.status, refused.retryAfter], [429, "1"]);
+    assert.match(refused.text, /"system:bootstrap:abcdef\\" has 2 open certificate signing requests/);
+    assert.match(refused.text, /"reason": ?"TooManyRequests"/);
+    assert.equal((await tlsboot("deny", "two")).code, 0);
+    assert.equal((await submit("three")).status, 201);
   });
-  const { stdout } = await tlsboot("get", "csr", "-o", "name");
-  assert.match(stdout, /\/one\n/);
-  assert.match(instance.running.stderr(), /CSR cleaned.*denied more than 1s ago/);
-});
 
-test("tlsboot request and approve report a signer that no controller serves", async () => {
-  const request = await tlsboot(
-    ...["request", "--signer-name", "example.com/web", "--dns", "web.example", "--name", "web-1"],
-    ...["--out", "web", "--no-wait"],
-  );
-  assert.equal(request.code, 0, request.stderr);
-  assert.match(request.stderr, /Warning: no signer for "example\.com\/web" runs in this server: .*tlsboot signer /);
-  const described = await tlsboot("describe", "csr", "web-1");
-  assert.match(
-    described.stdout,
-    /\nCertificate: +<none>\n {2}no signer for "example\.com\/web" runs in the server: see /,
-  );
-  const approved = await tlsboot("approve", "web-1");
-  assert.match(
-    approved.stderr,
-    /^approved, but not signed yet: web-1\. .*tlsboot signer --signer-name example\.com\/web/,
-  );
+  test("tlsboot up --gc-denied deletes a denied request after that time, and keeps the others", async () => {
+    await eventually("the denied request is deleted", async () => {
+      const { stdout } = await tlsboot("get", "csr", "-o", "name");
+      return !stdout.includes("/two") || undefined;
+    });
+    const { stdout } = await tlsboot("get", "csr", "-o", "name");
+    assert.match(stdout, /\/one\n/);
+    assert.match(instance.running.stderr(), /CSR cleaned.*denied more than 1s ago/);
+  });
+
+  test("tlsboot request and approve report a signer that no controller serves", async () => {
+    const request = await tlsboot(
+      ...["request", "--signer-name", "example.com/web", "--dns", "web.example", "--name", "web-1"],
+      ...["--out", "web", "--no-wait"],
+    );
+    assert.equal(request.code, 0, request.stderr);
+    assert.match(request.stderr, /Warning: no signer for "example\.com\/web" runs in this server: .*tlsboot signer /);
+    const described = await tlsboot("describe", "csr", "web-1");
+    assert.match(
+      described.stdout,
+      /\nCertificate: +<none>\n {2}no signer for "example\.com\/web" runs in the server: see /,
+    );
+    const approved = await tlsboot("approve", "web-1");
+    assert.match(
+      approved.stderr,
+      /^approved, but not signed yet: web-1\. .*tlsboot signer --signer-name example\.com\/web/,
+    );
+  });
 });

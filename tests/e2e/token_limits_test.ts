@@ -1,11 +1,11 @@
 /** Bootstrap tokens for one machine each, join files and packs, from the command line to the refused copy. */
 import assert from "node:assert/strict";
-import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { cp, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { test } from "node:test";
 import { type Finished, runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { connectWith, describeInstance, startInstance, whoIs } from "../support/instance_process.ts";
+import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const INVENTORY = `apiVersion: tlsboot/v1alpha1
@@ -16,247 +16,267 @@ nodes:
 - name: n3
 `;
 
-let folder: TempFolder;
-let instance: Instance;
-
-before(async () => {
-  folder = await createTempFolder();
-  // Nothing is approved by itself.
-  instance = await startInstance(folder);
-});
-
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-/** Runs a command of the operator, for machines on the host of the server. */
-async function operate(...args: readonly string[]): Promise<Finished> {
-  const env = { TLSBOOT_SERVER: instance.url };
-  return await runTlsboot([...args, "--data-dir", instance.data], { cwd: folder.path, env });
-}
-
-/** Runs a command of a machine, whose files are in a folder of its name. */
-async function join(machine: string, file: string, ...args: readonly string[]): Promise<Finished> {
-  const files = ["--kubeconfig", folder.join(machine, "kubeconfig"), "--cert-dir", folder.join(machine, "pki")];
-  return await runTlsboot(["bootstrap", "--join", file, ...files, "--wait", "30s", ...args], { cwd: folder.path });
-}
-
-/** Uses the certificate of a machine, and returns its user. */
-async function useCertificate(machine: string): Promise<string> {
-  await using connected = await connectWith(folder.join(machine, "kubeconfig"));
-  const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-  const review = await connected.api.requestText({ method: "POST", path, body: {} }, quiet);
-  return /"username":"([^"]+)"/.exec(review)?.[1] ?? "";
-}
-
-async function listTokens(): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  return JSON.parse((await operate("token", "list", "-o", "json")).stdout);
-}
-
-test("three machines join with a file each, and a fourth with a copy is refused and reported", async () => {
-  await writeFile(folder.join("machines.yaml"), INVENTORY);
-  const made = await operate(
-    ...["token", "create", "--for-inventory", "machines.yaml", "--out", "join", "--approve", "--ttl", "1h"],
-  );
-  assert.equal(made.code, 0, made.stderr);
-  assert.equal(made.stdout, "join/n1.kubeconfig\njoin/n2.kubeconfig\njoin/n3.kubeconfig\n");
-  assert.equal((await stat(folder.join("join/n1.kubeconfig"))).mode & 0o777, 0o600);
-  const again = await operate("token", "create", "--for-inventory", "machines.yaml", "--out", "join");
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /cannot write the join file ".*n1\.kubeconfig": it exists/);
-  assert.equal((await listTokens()).filter(({ kind }) => kind === "node").length, 3);
-
-  for (const node of ["n1", "n2", "n3"]) {
-    const joined = await join(node, `join/${node}.kubeconfig`);
-    assert.equal(joined.code, 0, joined.stderr);
-    assert.match(joined.stdout, new RegExp(`^certificate of ${node} issued`));
+describeInstance("tokens for one machine each", {}, (instance) => {
+  /** Runs a command of the operator, for machines on the host of the server. */
+  async function operate(...args: readonly string[]): Promise<Finished> {
+    const env = { TLSBOOT_SERVER: instance.url };
+    return await runTlsboot([...args, "--data-dir", "data"], { cwd: instance.folder.path, env });
   }
-  const early = await join("copy", "join/n1.kubeconfig");
-  assert.equal(early.code, 1);
-  assert.match(
-    early.stderr,
-    /another key has used the token, which is for 1.*\n.*hint: the token was made for another/,
-  );
 
-  for (const node of ["n1", "n2", "n3"]) assert.equal(await useCertificate(node), `system:node:${node}`);
-  const late = await join("copy", "join/n1.kubeconfig");
-  assert.equal(late.code, 1);
-  assert.match(late.stderr, /hint: the token is wrong, has expired or is used up/);
+  /** Runs a command of a machine, whose files are in a folder of its name. */
+  async function join(machine: string, file: string, ...args: readonly string[]): Promise<Finished> {
+    const files = [
+      "--kubeconfig",
+      instance.folder.join(machine, "kubeconfig"),
+      "--cert-dir",
+      instance.folder.join(machine, "pki"),
+    ];
+    return await runTlsboot(["bootstrap", "--join", file, ...files, "--wait", "30s", ...args], {
+      cwd: instance.folder.path,
+    });
+  }
 
-  const table = (await operate("token", "list")).stdout;
-  assert.match(table, /^ID +TTL +KIND +NODE +FROM +USES +LAST USE +DESCRIPTION\n/);
-  assert.match(table, /\n\w{6} +\d+m +node +n1 +<anywhere> +used 1\/1 +\S+Z from 127\.0\.0\.1 +<none>\n/);
-  const token = (await listTokens()).find(({ node }) => node === "n1");
-  assert.equal(token?.["isUsed"], true);
-  assert.match(String(token["createdBy"]), /^kubernetes-admin|^tlsboot|admin/);
-  assert.match(JSON.stringify(token["lastRefusal"]), /"address":"127\.0\.0\.1".*another key/);
-  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-  const path = "/api/v1/namespaces/kube-system/events";
-  const events = await admin.api.requestText({ method: "GET", path }, quiet);
-  assert.match(events, /"reason":"BootstrapTokenRefused","message":"An attempt from 127\.0\.0\.1 to use bootstrap/);
-  assert.match(
-    await admin.api.requestText({ method: "GET", path: "/metrics" }, quiet),
-    /tlsboot_bootstrap_token_refusals_total\{reason="key"\} [1-9]/,
-  );
-  assert.match(instance.running.stderr(), /bootstrap token refused by its limits/);
-  const described = await operate("describe", "csr", await findRequestName(admin.api, "n1"));
-  assert.match(described.stdout, /TokenApproved/);
-  assert.match(described.stdout, /created for node "n1" with --approve/);
-});
+  /** Uses the certificate of a machine, and returns its user. */
+  function useCertificate(machine: string): Promise<string> {
+    return whoIs(instance.folder.join(machine, "kubeconfig"));
+  }
 
-async function findRequestName(api: Awaited<ReturnType<typeof connectWith>>["api"], node: string): Promise<string> {
-  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-  const { items } = await api.requestJson({ method: "GET", path }, quiet) as {
-    readonly items: readonly {
-      readonly metadata: { readonly name: string };
-      readonly status: { readonly conditions?: readonly { readonly message?: string }[] };
-    }[];
-  };
-  const found = items.find(({ status }) => status.conditions?.[0]?.message?.includes(`node "${node}"`) === true);
-  assert.ok(found !== undefined);
-  return found.metadata.name;
-}
+  async function listTokens(): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return JSON.parse((await operate("token", "list", "-o", "json")).stdout);
+  }
 
-test("a token for another node requests nothing", async () => {
-  const made = await operate("token", "create", "--node", "n5", "--approve", "--print-join-command");
-  const [line = ""] = made.stdout.split("\n");
-  assert.match(line, / --hostname-override n5$/);
-  const words = (line.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
-  const files = ["--kubeconfig", folder.join("n6", "kubeconfig"), "--cert-dir", folder.join("n6", "pki")];
-  const refused = await runTlsboot([...words, ...files, "--hostname-override", "n6"], { cwd: folder.path });
-  assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /the token is for the client certificate of node "n5" alone/);
-});
+  test("three machines join with a file each, and a fourth with a copy is refused and reported", async () => {
+    await writeFile(instance.folder.join("machines.yaml"), INVENTORY);
+    const made = await operate(
+      ...["token", "create", "--for-inventory", "machines.yaml", "--out", "join", "--approve", "--ttl", "1h"],
+    );
+    assert.equal(made.code, 0, made.stderr);
+    assert.equal(made.stdout, "join/n1.kubeconfig\njoin/n2.kubeconfig\njoin/n3.kubeconfig\n");
+    assert.equal((await stat(instance.folder.join("join/n1.kubeconfig"))).mode & 0o777, 0o600);
+    const again = await operate("token", "create", "--for-inventory", "machines.yaml", "--out", "join");
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /cannot write the join file ".*n1\.kubeconfig": it exists/);
+    assert.equal((await listTokens()).filter(({ kind }) => kind === "node").length, 3);
 
-test("a token for a known key is of no use to any other machine", async () => {
-  const key = await runTlsboot(
-    ["bootstrap", "--print-public-key", "--cert-dir", folder.join("n7", "pki"), "--hostname-override", "n7"],
-    { cwd: folder.path },
-  );
-  assert.match(key.stdout, /^-----BEGIN PUBLIC KEY-----\n/);
-  await writeFile(folder.join("n7.pub"), key.stdout);
-  const packed = await operate(
-    ...["join", "pack", "n7", "--public-key", "n7.pub", "--approve", "--ttl", "1h", "--out", "n7.pack"],
-  );
-  assert.equal(packed.code, 0, packed.stderr);
-  const stolen = await join("thief", "n7.pack");
-  assert.equal(stolen.code, 1);
-  assert.match(stolen.stderr, /the token is for the key sha256:[0-9a-f]{64} alone/);
-  const before = await join("n7", "n7.pack", "--status");
-  assert.equal(before.code, 3, before.stderr);
-  assert.ok(!(await readdir(folder.join("n7"))).includes("bootstrap-kubelet.conf"), "--status changes nothing");
-  const joined = await join("n7", "n7.pack");
-  assert.equal(joined.code, 0, joined.stderr);
-  assert.equal(await useCertificate("n7"), "system:node:n7");
-  assert.match(await readFile(folder.join("n7", "bootstrap-kubelet.conf"), "utf8"), /^# This file lets the machine n7/);
-});
+    for (const node of ["n1", "n2", "n3"]) {
+      const joined = await join(node, `join/${node}.kubeconfig`);
+      assert.equal(joined.code, 0, joined.stderr);
+      assert.match(joined.stdout, new RegExp(`^certificate of ${node} issued`));
+    }
+    const early = await join("copy", "join/n1.kubeconfig");
+    assert.equal(early.code, 1);
+    assert.match(
+      early.stderr,
+      /another key has used the token, which is for 1.*\n.*hint: the token was made for another/,
+    );
 
-test("a token is refused outside of its networks", async () => {
-  const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "--print-join-command");
-  const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
-  const files = ["--kubeconfig", folder.join("n8", "kubeconfig"), "--cert-dir", folder.join("n8", "pki")];
-  const refused = await runTlsboot([...words, ...files, "--hostname-override", "n8", "--wait", "5s"], {
-    cwd: folder.path,
+    for (const node of ["n1", "n2", "n3"]) assert.equal(await useCertificate(node), `system:node:${node}`);
+    const late = await join("copy", "join/n1.kubeconfig");
+    assert.equal(late.code, 1);
+    assert.match(late.stderr, /hint: the token is wrong, has expired or is used up/);
+
+    const table = (await operate("token", "list")).stdout;
+    assert.match(table, /^ID +TTL +KIND +NODE +FROM +USES +LAST USE +DESCRIPTION\n/);
+    assert.match(table, /\n\w{6} +\d+m +node +n1 +<anywhere> +used 1\/1 +\S+Z from 127\.0\.0\.1 +<none>\n/);
+    const token = (await listTokens()).find(({ node }) => node === "n1");
+    assert.equal(token?.["isUsed"], true);
+    assert.match(String(token["createdBy"]), /^kubernetes-admin|^tlsboot|admin/);
+    assert.match(JSON.stringify(token["lastRefusal"]), /"address":"127\.0\.0\.1".*another key/);
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    const path = "/api/v1/namespaces/kube-system/events";
+    const events = await admin.api.requestText({ method: "GET", path }, quiet);
+    assert.match(events, /"reason":"BootstrapTokenRefused","message":"An attempt from 127\.0\.0\.1 to use bootstrap/);
+    assert.match(
+      await admin.api.requestText({ method: "GET", path: "/metrics" }, quiet),
+      /tlsboot_bootstrap_token_refusals_total\{reason="key"\} [1-9]/,
+    );
+    assert.match(instance.running.stderr(), /bootstrap token refused by its limits/);
+    const described = await operate("describe", "csr", await findRequestName(admin.api, "n1"));
+    assert.match(described.stdout, /TokenApproved/);
+    assert.match(described.stdout, /created for node "n1" with --approve/);
   });
-  assert.equal(refused.code, 1);
-  const token = (await listTokens()).find(({ node }) => node === "n8");
-  assert.deepEqual(token?.["networks"], ["10.99.0.0/16"]);
-  assert.match(JSON.stringify(token["lastRefusal"]), /clients in 10\.99\.0\.0\/16, not from 127\.0\.0\.1/);
-});
 
-test("a pack is a tar or a folder with everything for a machine", async () => {
-  const names = ["README", "bootstrap-kubelet.conf", "ca.crt", "cloud-init.yaml", "ignition.json"]
-    .concat("tlsboot-bootstrap.service");
-  assert.equal((await operate("join", "pack", "n9", "--out", "n9.pack")).code, 0);
-  await runProgram("mkdir", [folder.join("unpacked")]);
-  const unpacked = await runProgram("tar", ["xf", folder.join("n9.pack"), "-C", folder.join("unpacked")]);
-  assert.equal(unpacked.code, 0, unpacked.stderr);
-  assert.deepEqual((await readdir(folder.join("unpacked"))).sort(), names);
-  assert.equal((await operate("join", "pack", "n10", "--approve", "--out", "n10/")).code, 0);
-  assert.deepEqual((await readdir(folder.join("n10"))).sort(), names);
-  assert.equal((await stat(folder.join("n10/ignition.json"))).mode & 0o777, 0o600);
-  const config = JSON.parse(await readFile(folder.join("n10/ignition.json"), "utf8"));
-  assert.equal(config.storage.files[0].path, "/etc/kubernetes/bootstrap-kubelet.conf");
-  const kubeconfig = Buffer.from(config.storage.files[0].contents.source.split(",")[1], "base64").toString("utf8");
-  assert.equal(kubeconfig, await readFile(folder.join("n10/bootstrap-kubelet.conf"), "utf8"));
-  const unit = await readFile(folder.join("n10/tlsboot-bootstrap.service"), "utf8");
-  assert.equal(config.systemd.units[0].contents, unit);
-  assert.match(unit, /ExecStart=\/usr\/local\/bin\/tlsboot bootstrap --bootstrap-kubeconfig \/etc\/kubernetes\/boot/);
-  assert.match(unit, / --hostname-override n10 --rotate-certificates /);
-  const again = await operate("join", "pack", "n10", "--out", "n10/");
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /it exists/);
-  await cp(folder.join("n10"), folder.join("machine", "pack"), { recursive: true });
-  const joined = await join("machine", folder.join("machine", "pack"));
-  assert.equal(joined.code, 0, joined.stderr);
-});
+  async function findRequestName(api: Awaited<ReturnType<typeof connectWith>>["api"], node: string): Promise<string> {
+    const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    const { items } = await api.requestJson({ method: "GET", path }, quiet) as {
+      readonly items: readonly {
+        readonly metadata: { readonly name: string };
+        readonly status: { readonly conditions?: readonly { readonly message?: string }[] };
+      }[];
+    };
+    const found = items.find(({ status }) => status.conditions?.[0]?.message?.includes(`node "${node}"`) === true);
+    assert.ok(found !== undefined);
+    return found.metadata.name;
+  }
 
-for (
-  const { name, args, want } of [
-    { name: "--approve without a node", args: ["token", "create", "--approve"], want: /--approve needs --node/ },
-    { name: "a malformed node", args: ["token", "create", "--node", "N_1"], want: /invalid node name/ },
-    { name: "no uses", args: ["token", "create", "--uses", "0"], want: /want a number from 1 to 1000|a number from 1/ },
-    { name: "a malformed network", args: ["token", "create", "--cidr", "10.0.0.1/8"], want: /want a network/ },
-    { name: "--out alone", args: ["token", "create", "--out", "x"], want: /--out needs --for-inventory/ },
-    {
-      name: "a known key that is missing",
-      args: ["token", "create", "--public-key", "nothing.pub"],
-      want: /cannot use the public key in ".*nothing\.pub": file does not exist\n.*hint: print it on the machine/,
-    },
-    {
-      name: "a known key for two",
-      args: ["token", "create", "--public-key", "n7.pub", "--uses", "2"],
-      want: /a known key is one key/,
-    },
-  ]
-) {
-  test(`tlsboot ${args[0]} ${args[1]} refuses ${name}`, async () => {
-    const { code, stderr } = await operate(...args);
-    assert.notEqual(code, 0);
-    assert.match(stderr, want);
+  test("a token for another node requests nothing", async () => {
+    const made = await operate("token", "create", "--node", "n5", "--approve", "--print-join-command");
+    const [line = ""] = made.stdout.split("\n");
+    assert.match(line, / --hostname-override n5$/);
+    const words = (line.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
+    const files = [
+      "--kubeconfig",
+      instance.folder.join("n6", "kubeconfig"),
+      "--cert-dir",
+      instance.folder.join("n6", "pki"),
+    ];
+    const refused = await runTlsboot([...words, ...files, "--hostname-override", "n6"], { cwd: instance.folder.path });
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /the token is for the client certificate of node "n5" alone/);
   });
-}
 
-test("a token for a node that the inventory does not know is refused", async () => {
-  await writeFile(folder.join("machines.yaml"), INVENTORY);
-  const { code, stderr } = await operate(
-    ...["token", "create", "--for-inventory", "machines.yaml", "--node", "n33", "--out", "more"],
-  );
-  assert.equal(code, 1);
-  assert.match(stderr, /cannot make a token for "n33": the inventory ".*machines\.yaml" does not have it/);
-  assert.match(stderr, /did you mean "n3"\?/);
-});
-
-test("a token for a node that the inventory of the server does not know is refused", async () => {
-  await using place = await createTempFolder();
-  await writeFile(place.join("machines.yaml"), INVENTORY);
-  await using server = await startInstance(place, [
-    "--auto-approve",
-    "--inventory",
-    place.join("machines.yaml"),
-  ]);
-  const create = (...args: readonly string[]) =>
-    runTlsboot([...args, "--data-dir", server.data], { cwd: place.path, env: { TLSBOOT_SERVER: server.url } });
-  const known = await eventually("the approver has published its inventory", async () => {
-    const refused = await create("token", "create", "--node", "n33");
-    return refused.code === 0 ? undefined : refused;
+  test("a token for a known key is of no use to any other machine", async () => {
+    const key = await runTlsboot(
+      ["bootstrap", "--print-public-key", "--cert-dir", instance.folder.join("n7", "pki"), "--hostname-override", "n7"],
+      { cwd: instance.folder.path },
+    );
+    assert.match(key.stdout, /^-----BEGIN PUBLIC KEY-----\n/);
+    await writeFile(instance.folder.join("n7.pub"), key.stdout);
+    const packed = await operate(
+      ...["join", "pack", "n7", "--public-key", "n7.pub", "--approve", "--ttl", "1h", "--out", "n7.pack"],
+    );
+    assert.equal(packed.code, 0, packed.stderr);
+    const stolen = await join("thief", "n7.pack");
+    assert.equal(stolen.code, 1);
+    assert.match(stolen.stderr, /the token is for the key sha256:[0-9a-f]{64} alone/);
+    const before = await join("n7", "n7.pack", "--status");
+    assert.equal(before.code, 3, before.stderr);
+    assert.ok(
+      !(await readdir(instance.folder.join("n7"))).includes("bootstrap-kubelet.conf"),
+      "--status changes nothing",
+    );
+    const joined = await join("n7", "n7.pack");
+    assert.equal(joined.code, 0, joined.stderr);
+    assert.equal(await useCertificate("n7"), "system:node:n7");
+    assert.match(
+      await readFile(instance.folder.join("n7", "bootstrap-kubelet.conf"), "utf8"),
+      /^# This file lets the machine n7/,
+    );
   });
-  assert.match(known.stderr, /cannot make a token for "n33": the inventory of the server's approver does not have it/);
-  assert.equal((await create("token", "create", "--node", "n3")).code, 0);
-  const packed = await create("join", "pack", "n4", "--out", "n4.pack");
-  assert.equal(packed.code, 1);
-  assert.match(packed.stderr, /cannot make a token for "n4"/);
-});
 
-test("tlsboot bootstrap --join refuses a file that is none, and credentials beside it", async () => {
-  await writeFile(folder.join("other.kubeconfig"), "apiVersion: v1\nkind: Config\n");
-  const none = await join("x", "other.kubeconfig");
-  assert.equal(none.code, 2);
-  assert.match(none.stderr, /cannot use ".*other\.kubeconfig" as a join file: it has no extension/);
-  const missing = await join("x", "missing.kubeconfig");
-  assert.match(missing.stderr, /cannot read the join file ".*missing\.kubeconfig": no such file/);
-  const both = await join("x", "other.kubeconfig", "--token", "abcdef.0123456789abcdef");
-  assert.equal(both.code, 2);
-  assert.match(both.stderr, /--join has the credentials/);
+  test("a token is refused outside of its networks", async () => {
+    const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "--print-join-command");
+    const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
+    const files = [
+      "--kubeconfig",
+      instance.folder.join("n8", "kubeconfig"),
+      "--cert-dir",
+      instance.folder.join("n8", "pki"),
+    ];
+    const refused = await runTlsboot([...words, ...files, "--hostname-override", "n8", "--wait", "5s"], {
+      cwd: instance.folder.path,
+    });
+    assert.equal(refused.code, 1);
+    const token = (await listTokens()).find(({ node }) => node === "n8");
+    assert.deepEqual(token?.["networks"], ["10.99.0.0/16"]);
+    assert.match(JSON.stringify(token["lastRefusal"]), /clients in 10\.99\.0\.0\/16, not from 127\.0\.0\.1/);
+  });
+
+  test("a pack is a tar or a folder with everything for a machine", async () => {
+    const names = ["README", "bootstrap-kubelet.conf", "ca.crt", "cloud-init.yaml", "ignition.json"]
+      .concat("tlsboot-bootstrap.service");
+    assert.equal((await operate("join", "pack", "n9", "--out", "n9.pack")).code, 0);
+    await mkdir(instance.folder.join("unpacked"));
+    const unpacked = await runProgram("tar", [
+      "xf",
+      instance.folder.join("n9.pack"),
+      "-C",
+      instance.folder.join("unpacked"),
+    ]);
+    assert.equal(unpacked.code, 0, unpacked.stderr);
+    assert.deepEqual((await readdir(instance.folder.join("unpacked"))).sort(), names);
+    assert.equal((await operate("join", "pack", "n10", "--approve", "--out", "n10/")).code, 0);
+    assert.deepEqual((await readdir(instance.folder.join("n10"))).sort(), names);
+    assert.equal((await stat(instance.folder.join("n10/ignition.json"))).mode & 0o777, 0o600);
+    const config = JSON.parse(await readFile(instance.folder.join("n10/ignition.json"), "utf8"));
+    assert.equal(config.storage.files[0].path, "/etc/kubernetes/bootstrap-kubelet.conf");
+    const kubeconfig = Buffer.from(config.storage.files[0].contents.source.split(",")[1], "base64").toString("utf8");
+    assert.equal(kubeconfig, await readFile(instance.folder.join("n10/bootstrap-kubelet.conf"), "utf8"));
+    const unit = await readFile(instance.folder.join("n10/tlsboot-bootstrap.service"), "utf8");
+    assert.equal(config.systemd.units[0].contents, unit);
+    assert.match(unit, /ExecStart=\/usr\/local\/bin\/tlsboot bootstrap --bootstrap-kubeconfig \/etc\/kubernetes\/boot/);
+    assert.match(unit, / --hostname-override n10 --rotate-certificates /);
+    const again = await operate("join", "pack", "n10", "--out", "n10/");
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /it exists/);
+    await cp(instance.folder.join("n10"), instance.folder.join("machine", "pack"), { recursive: true });
+    const joined = await join("machine", instance.folder.join("machine", "pack"));
+    assert.equal(joined.code, 0, joined.stderr);
+  });
+
+  for (
+    const { name, args, want } of [
+      { name: "--approve without a node", args: ["token", "create", "--approve"], want: /--approve needs --node/ },
+      { name: "a malformed node", args: ["token", "create", "--node", "N_1"], want: /invalid node name/ },
+      {
+        name: "no uses",
+        args: ["token", "create", "--uses", "0"],
+        want: /want a number from 1 to 1000|a number from 1/,
+      },
+      { name: "a malformed network", args: ["token", "create", "--cidr", "10.0.0.1/8"], want: /want a network/ },
+      { name: "--out alone", args: ["token", "create", "--out", "x"], want: /--out needs --for-inventory/ },
+      {
+        name: "a known key that is missing",
+        args: ["token", "create", "--public-key", "nothing.pub"],
+        want: /cannot use the public key in ".*nothing\.pub": file does not exist\n.*hint: print it on the machine/,
+      },
+      {
+        name: "a known key for two",
+        args: ["token", "create", "--public-key", "n7.pub", "--uses", "2"],
+        want: /a known key is one key/,
+      },
+    ]
+  ) {
+    test(`tlsboot ${args[0]} ${args[1]} refuses ${name}`, async () => {
+      const { code, stderr } = await operate(...args);
+      assert.notEqual(code, 0);
+      assert.match(stderr, want);
+    });
+  }
+
+  test("a token for a node that the inventory does not know is refused", async () => {
+    await writeFile(instance.folder.join("machines.yaml"), INVENTORY);
+    const { code, stderr } = await operate(
+      ...["token", "create", "--for-inventory", "machines.yaml", "--node", "n33", "--out", "more"],
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /cannot make a token for "n33": the inventory ".*machines\.yaml" does not have it/);
+    assert.match(stderr, /did you mean "n3"\?/);
+  });
+
+  test("a token for a node that the inventory of the server does not know is refused", async () => {
+    await using place = await createTempFolder();
+    await writeFile(place.join("machines.yaml"), INVENTORY);
+    await using server = await startInstance(place, [
+      "--auto-approve",
+      "--inventory",
+      place.join("machines.yaml"),
+    ]);
+    const create = (...args: readonly string[]) =>
+      runTlsboot([...args, "--data-dir", server.data], { cwd: place.path, env: { TLSBOOT_SERVER: server.url } });
+    const known = await eventually("the approver has published its inventory", async () => {
+      const refused = await create("token", "create", "--node", "n33");
+      return refused.code === 0 ? undefined : refused;
+    });
+    assert.match(
+      known.stderr,
+      /cannot make a token for "n33": the inventory of the server's approver does not have it/,
+    );
+    assert.equal((await create("token", "create", "--node", "n3")).code, 0);
+    const packed = await create("join", "pack", "n4", "--out", "n4.pack");
+    assert.equal(packed.code, 1);
+    assert.match(packed.stderr, /cannot make a token for "n4"/);
+  });
+
+  test("tlsboot bootstrap --join refuses a file that is none, and credentials beside it", async () => {
+    await writeFile(instance.folder.join("other.kubeconfig"), "apiVersion: v1\nkind: Config\n");
+    const none = await join("x", "other.kubeconfig");
+    assert.equal(none.code, 2);
+    assert.match(none.stderr, /cannot use ".*other\.kubeconfig" as a join file: it has no extension/);
+    const missing = await join("x", "missing.kubeconfig");
+    assert.match(missing.stderr, /cannot read the join file ".*missing\.kubeconfig": no such file/);
+    const both = await join("x", "other.kubeconfig", "--token", "abcdef.0123456789abcdef");
+    assert.equal(both.code, 2);
+    assert.match(both.stderr, /--join has the credentials/);
+  });
 });

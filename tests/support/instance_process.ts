@@ -37,8 +37,8 @@ export interface SharedInstanceOptions {
 }
 
 /**
- * Declares tests that share one instance, which starts before the first of them and ends after the last. The properties of
- * the instance are there while tests run, and not yet while they are declared.
+ * Declares tests that share one instance, which starts before the first of them and ends after the last. Its properties are
+ * there while tests run; while they are declared, there is `tlsboot` only.
  */
 export function describeInstance(
   title: string,
@@ -46,14 +46,15 @@ export function describeInstance(
   declare: (instance: SharedInstance) => void,
 ): void {
   describe(title, () => {
-    const shared = {} as SharedInstance;
+    const shared = {
+      tlsboot: (...args) => runTlsboot(args, { cwd: shared.folder.path, env: { TLSBOOT_DATA_DIR: "data" } }),
+    } as SharedInstance;
     const stack = new AsyncDisposableStack();
     before(async () => {
       const folder = stack.use(await createTempFolder());
       await prepare?.(folder);
       const instance = stack.use(await startInstance(folder, args, command));
-      const options = { cwd: folder.path, env: { TLSBOOT_DATA_DIR: "data" } };
-      Object.assign(shared, instance, { folder, tlsboot: (...args: string[]) => runTlsboot(args, options) });
+      Object.assign(shared, instance, { folder });
     });
     after(() => stack.disposeAsync());
     declare(shared);
@@ -117,6 +118,12 @@ export async function connectWith(kubeconfig: string): Promise<Connected> {
   const files = createFilePort();
   const transport = await createConnector({ files, clock, userAgent: "test" })(await readCluster(kubeconfig, files));
   return { api: createApiClient(transport, { clock }), [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose]() };
+}
+
+/** Reads the name of the user that the API sees behind a kubeconfig; 401 when the server does not accept it. */
+export async function whoIs(kubeconfig: string): Promise<string> {
+  const identity = await readIdentity(kubeconfig);
+  return identity === "401" ? identity : identity.username;
 }
 
 /** Reads the user that the API sees behind a kubeconfig; 401 when the server does not accept it. */

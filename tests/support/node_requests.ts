@@ -5,6 +5,8 @@ import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, type CsrOptions, servingOptions } from "./csr_builder.ts";
+import { eventually } from "./eventually.ts";
+import type { SharedInstance } from "./instance_process.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
@@ -37,4 +39,23 @@ export async function submitAs(kubeconfig: string, csr: CertificateSigningReques
     send: (request, stop) => transport.send({ ...request, headers: { ...request.headers, ...acting } }, stop),
   }, { clock });
   await api.requestJson({ method: "POST", path: CSRS, body: csr }, signal);
+}
+
+/** Waits until a request has its certificate. */
+export async function untilIssued({ tlsboot }: Pick<SharedInstance, "tlsboot">, name: string): Promise<void> {
+  await eventually(`"${name}" is issued`, async () => {
+    return / issued$/m.test((await tlsboot("get", "csr", name)).stdout) || undefined;
+  });
+}
+
+/** Waits for the Event that says why a request is left pending, and returns the description of the request. */
+export async function untilHeld(
+  { tlsboot }: Pick<SharedInstance, "tlsboot">,
+  name: string,
+  reason: string,
+): Promise<string> {
+  return await eventually(`the Event about "${name}"`, async () => {
+    const { stdout } = await tlsboot("describe", "csr", name);
+    return stdout.includes(`Warning  ${reason}`) ? stdout : undefined;
+  });
 }
