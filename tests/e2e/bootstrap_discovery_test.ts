@@ -3,15 +3,15 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type Finished, runTlsboot, type StartOptions } from "../support/child.ts";
-import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
-
-const quiet = new AbortController().signal;
-
-async function tlsboot(folder: TempFolder, args: readonly string[], options: StartOptions = {}): Promise<Finished> {
-  return await runTlsboot(args, { cwd: folder.path, ...options });
-}
+import { runTlsboot, type StartOptions } from "../support/child.ts";
+import {
+  connectWith,
+  describeInstance,
+  type SharedInstance,
+  startInstance,
+  whoIs,
+} from "../support/instance_process.ts";
+import { createTempFolder } from "../support/temp.ts";
 
 interface Join {
   readonly token: string;
@@ -21,120 +21,122 @@ interface Join {
   readonly kubeadm: string;
 }
 
-async function join(folder: TempFolder, instance: Instance): Promise<Join> {
-  const { code, stdout, stderr } = await tlsboot(folder, [
-    ...["token", "create", "--print-join-command", "--ttl", "1h", "--data-dir", instance.data],
-    ...["--server", instance.url],
-  ]);
+async function join({ tlsboot, url, port }: SharedInstance): Promise<Join> {
+  const { code, stdout, stderr } = await tlsboot(
+    ...["token", "create", "--print-join-command", "--ttl", "1h", "--server", url],
+  );
   assert.equal(code, 0, stderr);
   const [line = "", kubeadm = ""] = stdout.split("\n");
   const [, token = "", hash = ""] = /--token (\S+) --ca-cert-hash (\S+) --kubeconfig /.exec(line) ?? [];
   assert.match(line, /^tlsboot bootstrap --server https:\/\/127\.0\.0\.1:\d+ --token /);
   assert.equal(
     kubeadm,
-    `kubeadm join 127.0.0.1:${instance.port} --token ${token} --discovery-token-ca-cert-hash ${hash}`,
+    `kubeadm join 127.0.0.1:${port} --token ${token} --discovery-token-ca-cert-hash ${hash}`,
   );
   return { token, hash, words: line.split(" --kubeconfig ")[0]?.split(" ").slice(1) ?? [], kubeadm };
 }
 
-function paths(folder: TempFolder, node: string): readonly string[] {
-  return ["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")]
-    .concat("--hostname-override", node);
+function paths(node: string): readonly string[] {
+  return ["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`, "--hostname-override", node];
 }
 
-test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each place", async () => {
-  await using folder = await createTempFolder();
-  await using instance = await startInstance(folder, ["--auto-approve"]);
-  const { token, hash, words } = await join(folder, instance);
-  const known = ["bootstrap", "--server", `127.0.0.1:${instance.port}`, "--ca-cert-hash", hash.toUpperCase()];
-  await writeFile(folder.join("token"), `${token}\n`);
-  const ways: readonly (readonly [string, readonly string[], StartOptions])[] = [
-    ["line", words, {}],
-    ["file", [...known, "--token-file", "token"], {}],
-    ["stdin", [...known, "--token", "-"], { stdin: `${token}\n` }],
-    ["env", known, { env: { TLSBOOT_TOKEN: token } }],
-  ];
-  for (const [node, args, options] of ways) {
-    const { code, stdout, stderr } = await tlsboot(folder, [...args, ...paths(folder, node), "--debug"], options);
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, new RegExp(`^certificate of ${node} issued`));
-    assert.match(stderr, /cluster-info is signed with the token, and its CA has the hash/);
-    assert.ok(!stderr.includes(token.slice(7)) && !stdout.includes(token.slice(7)), "no secret is shown");
-    const kubeconfig = await readFile(folder.join(node, "kubeconfig"), "utf8");
-    assert.ok(!kubeconfig.includes(token.slice(7)));
-    assert.match(kubeconfig, new RegExp(`server: https://127\\.0\\.0\\.1:${instance.port}\n`));
-    await using connected = await connectWith(folder.join(node, "kubeconfig"));
-    const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-    assert.match(
-      await connected.api.requestText({ method: "POST", path, body: {} }, quiet),
-      new RegExp(`"username":"system:node:${node}"`),
-    );
-  }
-});
+describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] }, (instance) => {
+  const { tlsboot } = instance;
 
-test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothing", async () => {
-  await using folder = await createTempFolder();
-  await using instance = await startInstance(folder, ["--auto-approve"]);
-  const { token, hash } = await join(folder, instance);
-  const server = ["bootstrap", "--server", instance.url];
-  const wrongHash = `sha256:${"0".repeat(64)}`;
-  const wrongSecret = `${token.slice(0, 7)}0123456789abcdef`;
-  const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
-    [
-      "hash",
-      [...server, "--token", token, "--ca-cert-hash", wrongHash],
-      /error: cannot trust cluster-info of ".*": its CA has the hash sha256:[0-9a-f]{64}, which was not given\n/,
-    ],
-    [
-      "secret",
-      [...server, "--token", wrongSecret, "--ca-cert-hash", hash],
-      /error: cannot trust cluster-info of ".*": its signature for "\w{6}" was not made with the token's secret\n/,
-    ],
-    [
-      "unknown",
-      [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash, "--wait", "2s"],
-      /error: cannot trust cluster-info of ".*": it has no signature for token "aaaaaa", so the token is wrong, has expired or is used up\ntlsboot: hint: make another token/,
-    ],
-    [
-      "away",
-      ["bootstrap", "--server", "https://127.0.0.1:1", "--token", token, "--ca-cert-hash", hash, "--wait", "2s"],
-      /error: cannot read cluster-info of "https:\/\/127\.0\.0\.1:1": cannot reach .*: connection refused\n/,
-    ],
-  ];
-  for (const [node, args, message] of cases) {
-    const { code, stdout, stderr } = await tlsboot(folder, [...args, ...paths(folder, node)]);
-    assert.equal(code, 1, stderr);
-    assert.equal(stdout, "");
-    assert.match(stderr, message);
-    assert.ok(!stderr.includes(token.slice(7)));
-    assert.equal(existsSync(folder.join(node)), false, node);
+  async function listIds(): Promise<readonly string[]> {
+    const { stdout } = await tlsboot("token", "list", "-o", "json");
+    return JSON.parse(stdout).map(({ id }: { readonly id: string }) => id);
   }
-});
 
-test("no command gives a machine an address that only the server's host reaches, unless it is asked to", async () => {
-  await using folder = await createTempFolder();
-  await using instance = await startInstance(folder, []);
-  await writeFile(folder.join("machines.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n");
-  for (
-    const args of [
-      ["token", "create", "--print-join-command"],
-      ["token", "create", "--for-inventory", "machines.yaml", "--out", "join"],
-      ["join", "pack", "n1", "--out", "n1.pack"],
-    ]
-  ) {
-    const { code, stdout, stderr } = await tlsboot(folder, [...args, "--data-dir", instance.data]);
-    assert.deepEqual([code, stdout], [1, ""], args.join(" "));
-    assert.match(
-      stderr,
-      /^tlsboot: error: cannot let a machine join: https:\/\/127\.0\.0\.1:\d+ is an address of this machine alone: .*\ntlsboot: hint: open the server to the network with: tlsboot up --bind-address 0\.0\.0\.0 --advertise-address \S+.* --server/,
+  test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each place", async () => {
+    const { folder } = instance;
+    const { token, hash, words } = await join(instance);
+    const known = ["bootstrap", "--server", `127.0.0.1:${instance.port}`, "--ca-cert-hash", hash.toUpperCase()];
+    await writeFile(folder.join("token"), `${token}\n`);
+    const ways: readonly (readonly [string, readonly string[], StartOptions])[] = [
+      ["line", words, {}],
+      ["file", [...known, "--token-file", "token"], {}],
+      ["stdin", [...known, "--token", "-"], { stdin: `${token}\n` }],
+      ["env", known, { env: { TLSBOOT_TOKEN: token } }],
+    ];
+    for (const [node, args, options] of ways) {
+      const { code, stdout, stderr } = await runTlsboot([...args, ...paths(node), "--debug"], {
+        cwd: folder.path,
+        ...options,
+      });
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, new RegExp(`^certificate of ${node} issued`));
+      assert.match(stderr, /cluster-info is signed with the token, and its CA has the hash/);
+      assert.ok(!stderr.includes(token.slice(7)) && !stdout.includes(token.slice(7)), "no secret is shown");
+      const kubeconfig = await readFile(folder.join(node, "kubeconfig"), "utf8");
+      assert.ok(!kubeconfig.includes(token.slice(7)));
+      assert.match(kubeconfig, new RegExp(`server: https://127\\.0\\.0\\.1:${instance.port}\n`));
+      assert.equal(await whoIs(folder.join(node, "kubeconfig")), `system:node:${node}`);
+    }
+  });
+
+  test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothing", async () => {
+    const { token, hash } = await join(instance);
+    const server = ["bootstrap", "--server", instance.url];
+    const wrongHash = `sha256:${"0".repeat(64)}`;
+    const wrongSecret = `${token.slice(0, 7)}0123456789abcdef`;
+    const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
+      [
+        "hash",
+        [...server, "--token", token, "--ca-cert-hash", wrongHash],
+        /error: cannot trust cluster-info of ".*": its CA has the hash sha256:[0-9a-f]{64}, which was not given\n/,
+      ],
+      [
+        "secret",
+        [...server, "--token", wrongSecret, "--ca-cert-hash", hash],
+        /error: cannot trust cluster-info of ".*": its signature for "\w{6}" was not made with the token's secret\n/,
+      ],
+      [
+        "unknown",
+        [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash, "--wait", "2s"],
+        /error: cannot trust cluster-info of ".*": it has no signature for token "aaaaaa", so the token is wrong, has expired or is used up\ntlsboot: hint: make another token/,
+      ],
+      [
+        "away",
+        ["bootstrap", "--server", "https://127.0.0.1:1", "--token", token, "--ca-cert-hash", hash, "--wait", "2s"],
+        /error: cannot read cluster-info of "https:\/\/127\.0\.0\.1:1": cannot reach .*: connection refused\n/,
+      ],
+    ];
+    await Promise.all(cases.map(async ([node, args, message]) => {
+      const { code, stdout, stderr } = await tlsboot(...args, ...paths(node));
+      assert.equal(code, 1, stderr);
+      assert.equal(stdout, "");
+      assert.match(stderr, message);
+      assert.ok(!stderr.includes(token.slice(7)));
+      assert.equal(existsSync(instance.folder.join(node)), false, node);
+    }));
+  });
+
+  test("no command gives a machine an address that only the server's host reaches, unless it is asked to", async () => {
+    const { folder } = instance;
+    const before = await listIds();
+    await writeFile(
+      folder.join("machines.yaml"),
+      "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n",
     );
-  }
-  assert.deepEqual([existsSync(folder.join("join")), existsSync(folder.join("n1.pack"))], [false, false]);
-  const listed = await tlsboot(folder, ["token", "list", "-o", "json", "--data-dir", instance.data]);
-  // Only the token of bootstrap.kubeconfig exists.
-  assert.equal(JSON.parse(listed.stdout).length, 1);
-  const odd = ["token", "create", "--print-join-command", "--server", "https://x;reboot", "--data-dir", instance.data];
-  assert.equal((await tlsboot(folder, odd)).code, 2);
+    for (
+      const args of [
+        ["token", "create", "--print-join-command"],
+        ["token", "create", "--for-inventory", "machines.yaml", "--out", "join"],
+        ["join", "pack", "n1", "--out", "n1.pack"],
+      ]
+    ) {
+      const { code, stdout, stderr } = await tlsboot(...args);
+      assert.deepEqual([code, stdout], [1, ""], args.join(" "));
+      assert.match(
+        stderr,
+        /^tlsboot: error: cannot let a machine join: https:\/\/127\.0\.0\.1:\d+ is an address of this machine alone: .*\ntlsboot: hint: open the server to the network with: tlsboot up --bind-address 0\.0\.0\.0 --advertise-address \S+.* --server/,
+      );
+    }
+    assert.deepEqual([existsSync(folder.join("join")), existsSync(folder.join("n1.pack"))], [false, false]);
+    assert.equal((await tlsboot("token", "create", "--print-join-command", "--server", "https://x;reboot")).code, 2);
+    assert.deepEqual(await listIds(), before);
+  });
 });
 
 test("tlsboot token create --print-join-command creates no token when cluster-info is missing", async () => {
@@ -142,12 +144,12 @@ test("tlsboot token create --print-join-command creates no token when cluster-in
   await using instance = await startInstance(folder, []);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
-  await admin.api.requestJson({ method: "DELETE", path }, quiet);
+  await admin.api.requestJson({ method: "DELETE", path }, new AbortController().signal);
   const args = ["token", "create", "aaaaaa.0123456789abcdef", "--print-join-command", "--data-dir", instance.data];
-  const { code, stdout, stderr } = await tlsboot(folder, args);
+  const { code, stdout, stderr } = await runTlsboot(args);
   assert.equal(code, 1);
   assert.equal(stdout, "");
   assert.match(stderr, /error: cannot print a join command: the cluster publishes no cluster-info\n/);
-  const listed = await tlsboot(folder, ["token", "list", "--data-dir", instance.data]);
+  const listed = await runTlsboot(["token", "list", "--data-dir", instance.data]);
   assert.doesNotMatch(listed.stdout, /aaaaaa/);
 });
