@@ -2,12 +2,16 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
+import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
 import { startTlsboot } from "../support/child.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { toBase64 } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { runCaptured } from "../support/run_captured.ts";
@@ -124,19 +128,14 @@ describeInstance("tlsboot approve", {}, (instance) => {
     assert.equal((await tlsboot("deny", "csr/m3")).stdout, `${QUALIFIED}/m3 denied\n`);
   });
 
-  test("tlsboot describe csr takes the name of a machine", async () => {
-    const { code, stdout } = await tlsboot("describe", "csr", "m1");
-    assert.equal(code, 0);
-    assert.match(stdout, /^Name: +csr-m1\n/);
-    const { code: missing, stderr } = await tlsboot("describe", "csr", "m9");
-    assert.equal(missing, 1);
-    assert.match(stderr, /certificatesigningrequests\.certificates\.k8s\.io "m9" not found/);
-  });
-
-  test("tlsboot get csr takes the name of a machine, which csr/NAME is not", async () => {
-    assert.equal((await tlsboot("get", "csr", "m1", "-o", "name")).stdout, `${QUALIFIED}/csr-m1\n`);
-    for (const name of ["csr/m1", "m9"]) {
-      const { code, stderr } = await tlsboot("get", "csr", name);
+  test("tlsboot describe csr and get csr take the name of a machine, which csr/NAME is not", async () => {
+    await request("csr-m8", "m8");
+    const described = await tlsboot("describe", "csr", "m8");
+    assert.equal(described.code, 0);
+    assert.match(described.stdout, /^Name: +csr-m8\n/);
+    assert.equal((await tlsboot("get", "csr", "m8", "-o", "name")).stdout, `${QUALIFIED}/csr-m8\n`);
+    for (const args of [["describe", "csr", "m9"], ["get", "csr", "m9"], ["get", "csr", "csr/m8"]]) {
+      const { code, stderr } = await tlsboot(...args);
       assert.equal(code, 1);
       assert.match(stderr, /certificatesigningrequests\.certificates\.k8s\.io "m\d" not found/);
     }
@@ -199,14 +198,20 @@ describeInstance("tlsboot approve", {}, (instance) => {
     await request("csr-f1", "f1");
     await request("csr-f2-a", "f2");
     await request("csr-f2-b", "f2");
-    const { code, stdout, stderr } = await tlsboot("approve", "--expect", "inventory.yaml", "--for", "1s");
-    assert.equal(code, 3);
+    const time = createFakeClock(new Date());
+    const io = createCapturedIo({ cwd: instance.folder.path, clock: time, env: { TLSBOOT_DATA_DIR: "data" } });
+    const ending = run(["approve", "--expect", "inventory.yaml", "--for", "1m"], io, quiet);
+    await eventually("f1 is approved, and f2 is contested", () => {
+      return Promise.resolve(/\(f1\)/.test(io.stdoutText()) && /not approved/.test(io.stderrText()) || undefined);
+    });
+    await time.advance(60_000);
+    assert.equal(await ending, 3);
     assert.equal(
-      stdout,
+      io.stdoutText(),
       `${QUALIFIED}/csr-f1 approved (f1)\n1 of 3 expected machines arrived\n` +
         "f2: requests with different keys claim it: csr-f2-a, csr-f2-b\nf3: did not arrive\n",
     );
-    assert.match(stderr, /^not approved: csr-f2-a, csr-f2-b\. They claim the name f2 with different keys; /m);
+    assert.match(io.stderrText(), /^not approved: csr-f2-a, csr-f2-b\. They claim the name f2 with different keys; /m);
     for (const name of ["csr-f2-a", "csr-f2-b"]) assert.equal(await readConditions(name), "");
   });
 

@@ -47,7 +47,7 @@ describeInstance("tlsboot approver", {
     });
   });
 
-  test("tlsboot approver explain shows why a request stays pending, and how to fix it", async () => {
+  test("tlsboot approver explain and describe csr show why a request stays pending, and how to fix it", async () => {
     await submitAs(admin(), await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
     await instance.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
     const { code, stdout } = await tlsboot(
@@ -81,9 +81,6 @@ describeInstance("tlsboot approver", {
     const { verdict, rule, settings }: Facts = JSON.parse(shipped.stdout);
     assert.deepEqual([verdict, rule], ["pending", "kubelet-serving"]);
     assert.deepEqual(settings, { source: "approver", policies: ["kubelet-serving"], inventory: 1 });
-  });
-
-  test("tlsboot describe csr shows the approver's verdict", async () => {
     for (const flags of [[], ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]]) {
       const { stdout } = await tlsboot("describe", "csr", "serving-b", ...flags);
       assert.match(

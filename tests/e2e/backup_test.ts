@@ -2,13 +2,19 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { ROOT, runTlsboot, startTlsboot } from "../support/child.ts";
+import { SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
+import { runTlsboot, spawnTlsboot, start } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -59,7 +65,7 @@ test("a backup of a running server restores its state at one moment, and clients
     // Writes continue while the backup is made.
     let isOver = false;
     const writing = (async () => {
-      for (let number = 0; !isOver; number += 1) await create(admin, `during-${number}`);
+      for (let number = 0; !isOver && number < 10_000; number += 1) await create(admin, `during-${number}`);
     })();
     const made = await runTlsboot(["backup", backup, "--data-dir", instance.data, ...seal], { cwd: folder.path });
     isOver = true;
@@ -69,7 +75,7 @@ test("a backup of a running server restores its state at one moment, and clients
     const last = await create(admin, "after");
     newest = Number(last.metadata.resourceVersion);
     certificate = await readFile(ca, "utf8");
-    await instance.end("SIGKILL");
+    await instance.end("SIGTERM");
   }
   await rename(folder.join("data"), folder.join("lost"));
   const restored = await runTlsboot(["restore", backup, "--data-dir", folder.join("data"), ...open]);
@@ -101,43 +107,7 @@ async function firstLine(response: unknown): Promise<string> {
   return "";
 }
 
-test("backup works on a folder without a server, reports its contents, and verifies it", async () => {
-  await using folder = await createTempFolder();
-  const secret = ["--passphrase-file", await passphraseFile(folder)];
-  {
-    await using instance = await startInstance(folder, [], "serve");
-    await instance.end("SIGTERM");
-  }
-  const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
-  const run = (...args: readonly string[]) => runCaptured([...args, ...secret], options);
-  const onTerminal = (...args: readonly string[]) =>
-    runCaptured([...args, ...secret], { ...options, isTerminal: true });
-  const made = await onTerminal("backup", "a.backup", "--data-dir", "data");
-  assert.equal(made.code, 0, made.stderr);
-  assert.match(
-    made.stderr,
-    /reading the objects[^]*deriving the key from the passphrase[^]*writing the backup, 0\.0 MB[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading it back[^]*\[2K$/,
-  );
-  assert.match(made.stdout, /^a\.backup: \d+ objects of the database and \d+ files, \d+ bytes\n$/);
-  const again = await run("backup", "a.backup", "--data-dir", "data");
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /the file exists[^]*--force/);
-  const verified = await onTerminal("backup", "a.backup", "--verify");
-  assert.match(verified.stdout, /^good: made .* objects/);
-  assert.match(
-    verified.stderr,
-    /deriving the key from the passphrase[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB checking the backup[^]*\[2K$/,
-  );
-  const restored = await onTerminal("restore", "a.backup", "--data-dir", "new");
-  assert.equal(restored.code, 0, restored.stderr);
-  assert.match(
-    restored.stderr,
-    /deriving the key from the passphrase[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading the backup[^]*checking what was read[^]*\[2Ktlsboot: .*was revoked after .*\n$/,
-  );
-  assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions continue from 10\d+\n$/);
-});
-
-test("backup and restore report each fault clearly", async () => {
+test("backup works on a folder without a server, reports its contents, verifies it, and reports each fault", async () => {
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
@@ -146,9 +116,30 @@ test("backup and restore report each fault clearly", async () => {
   }
   const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
   const run = (...args: readonly string[]) => runCaptured(args, options);
+  const onTerminal = (...args: readonly string[]) => runCaptured(args, { ...options, isTerminal: true });
   const { seal, open } = await keyFile(folder);
-  assert.equal((await run("backup", "a.backup", "--data-dir", "data", ...secret)).code, 0);
   assert.equal((await run("backup", "key.backup", "--data-dir", "data", ...seal)).code, 0);
+  const made = await onTerminal("backup", "a.backup", "--data-dir", "data", ...secret);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(
+    made.stderr,
+    /reading the objects[^]*deriving the key from the passphrase[^]*writing the backup, 0\.0 MB[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading it back[^]*\[2K$/,
+  );
+  assert.match(made.stdout, /^a\.backup: \d+ objects of the database and \d+ files, \d+ bytes\n$/);
+  const again = await run("backup", "a.backup", "--data-dir", "data", ...secret);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /the file exists[^]*--force/);
+  const verified = await onTerminal("backup", "key.backup", "--verify", ...open);
+  assert.match(verified.stdout, /^good: made .* objects/);
+  assert.match(verified.stderr, /checking the backup[^]*\[2K$/);
+  const restored = await onTerminal("restore", "a.backup", "--data-dir", "restored", ...secret);
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.match(
+    restored.stderr,
+    /deriving the key from the passphrase[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading the backup[^]*checking what was read[^]*\[2Ktlsboot: .*was revoked after .*\n$/,
+  );
+  assert.match(restored.stdout, /^restored: \d+ objects as of .*; resource versions continue from 10\d+\n$/);
+
   const bytes = await readFile(folder.join("key.backup"));
   await writeFile(folder.join("cut.backup"), bytes.subarray(0, bytes.length - 100));
   const wrong = folder.join("wrong");
@@ -167,7 +158,7 @@ test("backup and restore report each fault clearly", async () => {
   await writeFile(folder.join("moved/etcd.yaml"), JSON.stringify(place));
   for (
     const [args, code, fault] of [
-      [["restore", "a.backup", ...to, "--passphrase-file", wrong], 1, /the passphrase is wrong/],
+      [["restore", "key.backup", ...to, "--passphrase-file", wrong], 1, /the passphrase is wrong/],
       [["restore", "a.backup", ...to, "--passphrase-file", "open"], 1, /others may read it/],
       [["restore", "a.backup", ...to], 1, /there is no passphrase/],
       [["restore", "a.backup", ...to, "--identity", "none"], 1, /cannot read identity "none"/],
@@ -213,12 +204,9 @@ test("backup and restore report each fault clearly", async () => {
   }
   assert.deepEqual(await readdir(folder.join("moved")), ["etcd.yaml"]);
   assert.deepEqual((await readdir(folder.path)).sort(), [
-    ...["a.backup", "cut.backup", "data", "key", "key.backup", "moved", "open", "passphrase", "wrong"],
+    ...["a.backup", "cut.backup", "data", "key", "key.backup", "moved", "open", "passphrase", "restored", "wrong"],
   ]);
 });
-
-/** An amount of data that takes a moment to write and to read. */
-const BALLAST_BYTES = 20 * 1_048_576;
 
 test("a killed backup leaves no file that looks complete, and a killed restore no folder", async () => {
   await using folder = await createTempFolder();
@@ -227,40 +215,79 @@ test("a killed backup leaves no file that looks complete, and a killed restore n
     await using instance = await startInstance(folder, [], "serve");
     await instance.end("SIGTERM");
   }
-  // A run that ends at once cannot be killed in the middle.
-  await writeFile(folder.join("data/ballast"), new Uint8Array(BALLAST_BYTES));
-  const good = folder.join("good.backup");
-  assert.equal((await runTlsboot(["backup", good, "--data-dir", folder.join("data"), ...seal])).code, 0);
-  const data = ["--data-dir", folder.join("data"), ...seal];
-  const hits = { backup: 0, restore: 0 };
-  // On a busy machine the signal may still come too late.
-  for (const [turn, afterMs] of [0, 5, 20, 50, ...Array<number>(4).fill(0)].entries()) {
-    if (turn >= 4 && hits.backup > 0 && hits.restore > 0) break;
-    const [backup, root] = [folder.join(`${turn}.backup`), folder.join(`${turn}`)];
-    if (await killed(["backup", backup, ...data], `${backup}.tmp`, afterMs)) hits.backup += 1;
-    if (existsSync(backup)) {
-      const verified = await runTlsboot(["backup", backup, "--verify", ...open]);
-      assert.equal(verified.code, 0, verified.stderr);
+  // The restore has written some of it when the backup goes no further.
+  await writeFile(folder.join("data/ballast"), new Uint8Array(HELD_BACK_BYTES));
+  const [good, backup, root] = [folder.join("good.backup"), folder.join("made.backup"), folder.join("restored")];
+  const backUp = (path: string) => ["backup", path, "--data-dir", folder.join("data"), ...seal];
+  const succeed = async (...args: readonly string[]) => {
+    const { code, stderr } = await runTlsboot(args);
+    assert.equal(code, 0, stderr);
+  };
+  await succeed(...backUp(good));
+  for (const isThere of [false, true]) {
+    const force = isThere ? ["--force"] : [];
+    {
+      await using _server = await startStuckServer(folder);
+      await killOnce([...backUp(backup), ...force], `${backup}.tmp`);
     }
-    if (await killed(["restore", good, "--data-dir", root, ...open], `${root}.restoring`, afterMs)) hits.restore += 1;
-    if (existsSync(root)) assert.ok((await readdir(root)).includes("tlsboot.db"));
+    assert.equal(existsSync(backup), isThere);
+    if (isThere) await succeed("backup", backup, "--verify", ...open);
+    {
+      await using stuck = await openStuckFile(folder, good);
+      await killOnce(["restore", stuck.path, "--data-dir", root, ...open, ...force], `${root}.restoring`);
+    }
+    assert.equal(existsSync(root), isThere);
+    if (isThere) assert.ok((await readdir(root)).includes("tlsboot.db"));
     // Unfinished files do not block the next attempt.
-    const made = await runTlsboot(["backup", backup, "--force", ...data]);
-    assert.equal(made.code, 0, made.stderr);
-    const restored = await runTlsboot(["restore", good, "--data-dir", root, "--force", ...open]);
-    assert.equal(restored.code, 0, restored.stderr);
+    await succeed(...backUp(backup), ...force);
+    await succeed("restore", good, "--data-dir", root, ...open, ...force);
     assert.ok(!existsSync(`${backup}.tmp`) && !existsSync(`${root}.restoring`));
   }
-  assert.ok(hits.backup > 0 && hits.restore > 0, JSON.stringify(hits));
 });
 
-/** Kills a run some time after its unfinished file appeared, and returns whether that was before its end. */
-async function killed(args: readonly string[], unfinished: string, afterMs: number): Promise<boolean> {
-  await using running = startTlsboot(args, { cwd: ROOT });
-  while (!existsSync(unfinished) && !running.hasEnded()) await delay(1);
-  await delay(afterMs);
-  const isHit = existsSync(unfinished) && !running.hasEnded();
+/** The size of a file of which a restore sees a part: ten chunks of age. */
+const HELD_BACK_BYTES = 655_360;
+
+/** Kills a run that cannot end, once its unfinished file is there. */
+async function killOnce(args: readonly string[], unfinished: string): Promise<void> {
+  await using running = spawnTlsboot(args);
+  await eventually(unfinished, () => {
+    assert.equal(running.hasEnded(), false, running.stderr());
+    return Promise.resolve(existsSync(unfinished) || undefined);
+  });
   running.kill("SIGKILL");
   await running.finished();
-  return isHit;
+  assert.ok(existsSync(unfinished));
+}
+
+/** Uses the database of `data`, as a server does that begins to answer for a snapshot and never ends. */
+async function startStuckServer(folder: TempFolder): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  stack.use(await openSqliteStorage({ path: folder.join("data/tlsboot.db"), clock: createSystemClock() }));
+  const ca = await createIssuingCa(new Date());
+  const { certificatePem, keyPem } = await issueServing(ca);
+  const server = createServer({ cert: certificatePem, key: keyPem }, (_, response) => {
+    response.writeHead(200, { "content-type": SNAPSHOT_TYPE }).flushHeaders();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  stack.defer(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const { port } = server.address() as AddressInfo;
+  const cluster = { server: `https://127.0.0.1:${port}`, certificateAuthorityData: ca.caPem };
+  const admin = folder.join("data/admin.kubeconfig");
+  const before = await readFile(admin, "utf8");
+  await writeFile(admin, encodeKubeconfigEntry("stuck", { cluster, userName: "admin", user: {} }));
+  stack.defer(() => writeFile(admin, before));
+  return stack.move();
+}
+
+/** Opens a pipe that has the first half of a file, and waits for the rest for ever. */
+async function openStuckFile(folder: TempFolder, path: string): Promise<{ readonly path: string } & AsyncDisposable> {
+  const half = Math.floor((await readFile(path)).length / 2);
+  const script = 'rm -f pipe && mkfifo pipe && echo made && { head -c "$0" "$1"; exec tail -f /dev/null; } > pipe';
+  const holder = start("sh", ["-c", script, String(half), path], { cwd: folder.path });
+  await holder.waitFor(/made/);
+  return { path: folder.join("pipe"), [Symbol.asyncDispose]: () => holder[Symbol.asyncDispose]() };
 }

@@ -7,28 +7,22 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
-import { startInstance } from "../support/instance_process.ts";
+import { describeInstance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-function paths(folder: TempFolder): readonly string[] {
-  return ["--kubeconfig", folder.join("n1/kubeconfig"), "--cert-dir", folder.join("n1/pki")]
-    .concat("--hostname-override", "n1");
+function paths(node: string): readonly string[] {
+  return ["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`, "--hostname-override", node];
 }
 
-function bootstrapArgs(folder: TempFolder, ...more: readonly string[]): readonly string[] {
-  return ["bootstrap", "--bootstrap-kubeconfig", folder.join("data/bootstrap.kubeconfig"), ...paths(folder), ...more];
+function bootstrapArgs(node: string, ...more: readonly string[]): readonly string[] {
+  return ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...paths(node), ...more];
 }
 
-async function status(folder: TempFolder, ...more: readonly string[]): Promise<Finished> {
-  return await runTlsboot(["bootstrap", "--status", ...paths(folder), ...more], { cwd: folder.path });
-}
-
-async function approveServing(folder: TempFolder, running: Running, index = 0): Promise<string> {
+async function approveServing(folder: TempFolder, running: Running, index = 0): Promise<void> {
   await running.waitFor(new RegExp(`(?:[\\s\\S]*serving request \\S+ made){${index + 1}}`));
   const name = [...running.stderr().matchAll(/serving request (\S+) made/g)][index]?.[1] ?? "";
-  const { code, stderr } = await runTlsboot(["approve", name, "--data-dir", folder.join("data")], { cwd: folder.path });
+  const { code, stderr } = await runTlsboot(["approve", name, "--data-dir", "data"], { cwd: folder.path });
   assert.equal(code, 0, stderr);
-  return name;
 }
 
 async function readServing(
@@ -41,70 +35,10 @@ async function readServing(
   return { names: [...dnsNames, ...ipAddresses], serial: serialNumber };
 }
 
-test("tlsboot bootstrap --serving gets both certificates, and --status shows them", async () => {
-  await using folder = await createTempFolder();
-  await using instance = await startInstance(folder, ["--auto-approve"]);
-  const before = await status(folder, "--serving");
-  assert.equal(before.code, 3);
-  assert.match(before.stdout, /^Node: +n1\nReady: +no\n/);
-  assert.match(
-    before.stdout,
-    /Serving certificate: .*\n {2}State: +missing\n {2}Next: +run: tlsboot bootstrap .*--serving\n/,
-  );
-  const names = ["--serving-dns", "n1.example,n1", "--serving-ip", "192.0.2.1"];
-  await using running = startTlsboot(bootstrapArgs(folder, "--serving", "--duration", "10m", ...names), {
-    cwd: folder.path,
-  });
-  await approveServing(folder, running);
-  const { code, stdout, stderr } = await running.finished();
-  assert.equal(code, 0, stderr);
-  assert.match(stdout, /\nserving certificate of n1, n1\.example, 192\.0\.2\.1 issued, valid until [\dT:-]+Z\n/);
-  assert.match(stdout, /\nserving certificate and key: n1\/pki\/kubelet-server-current\.pem\n$/);
-  const target = await readlink(folder.join("n1/pki/kubelet-server-current.pem"));
-  assert.match(target, /\/n1\/pki\/kubelet-server-\d{4}(-\d\d){5}\.pem$/);
-
-  const after = await status(folder);
-  assert.equal(after.code, 0, after.stdout);
-  assert.match(after.stdout, /^Node: +n1\nReady: +yes\n/);
-  assert.match(after.stdout, /Names: +n1, n1\.example, 192\.0\.2\.1\n/);
-  assert.match(after.stdout, /Next: +renewed between \S+Z and \S+Z by --rotate-certificates\n/);
-  const json = JSON.parse((await status(folder, "-o", "json")).stdout);
-  assert.equal(json.isReady, true);
-  assert.deepEqual([json.client.state, json.serving.state, json.kubeconfig.state], ["valid", "valid", "valid"]);
-  const yaml = await status(folder, "-o", "yaml");
-  assert.match(yaml.stdout, /^client:\n/);
-  const other = await status(folder, "--serving", "--serving-ip", "192.0.2.2");
-  assert.equal(other.code, 3);
-  assert.match(other.stdout, /State: +for other names: it is not for system:node:n1, n1, 192\.0\.2\.2\n/);
-
-  const again = await runTlsboot(bootstrapArgs(folder, "--serving", ...names), { cwd: folder.path });
-  assert.equal(again.code, 0, again.stderr);
-  assert.match(again.stdout, /^nothing to do: n1\/kubeconfig .*\nnothing to do: n1\/pki\/kubelet-server-current\.pem /);
-  assert.equal(instance.running.stderr().includes("ERROR"), false);
-});
-
-test("tlsboot bootstrap --serving waits for approval and continues with its own request", async () => {
-  await using folder = await createTempFolder();
-  await using _instance = await startInstance(folder, ["--auto-approve"]);
-  const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1");
-  const late = await runTlsboot([...args, "--wait", "3s"], { cwd: folder.path });
-  assert.equal(late.code, 3, late.stderr);
-  const name = /serving request (\S+) made/.exec(late.stderr)?.[1] ?? "";
-  assert.match(
-    (await status(folder, "--serving")).stdout,
-    /Next: +its request is waiting; continue with: tlsboot bootstrap /,
-  );
-  const approved = await runTlsboot(["approve", name, "--data-dir", folder.join("data")], { cwd: folder.path });
-  assert.equal(approved.code, 0, approved.stderr);
-  const { code, stderr } = await runTlsboot(args, { cwd: folder.path });
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, new RegExp(`serving request ${name} taken up again`));
-});
-
 test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived ones for real", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
-  const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
+  const args = bootstrapArgs("n1", "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
   await using running = startTlsboot(args, { cwd: folder.path });
   await approveServing(folder, running);
   await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
@@ -115,86 +49,149 @@ test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived
   await running.waitFor(/^certificate renewed, valid until /m);
 });
 
-test("tlsboot bootstrap recovers after its certificate expired, or explains how to", async () => {
-  await using folder = await createTempFolder();
-  await using instance = await startInstance(folder, ["--auto-approve"]);
-  const past = { notBefore: new Date(Date.now() - 7200_000), notAfter: new Date(Date.now() - 3600_000) };
-  const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
-  const old = await issueServing(await createIssuingCa(new Date()), { subject, ...past });
-  const combined = folder.join("n1/pki/kubelet-client-current.pem");
-  await mkdir(dirname(combined), { recursive: true });
-  const dated = folder.join("n1/pki/kubelet-client-2026-01-01-00-00-00.pem");
-  await writeFile(dated, old.certificatePem + old.keyPem, { mode: 0o600 });
-  await symlink(dated, combined);
-  const cluster = {
-    server: instance.url,
-    insecureSkipTlsVerify: false,
-    ca: { kind: "file", path: `${instance.data}/pki/ca.crt` },
-  };
-  await writeFile(folder.join("n1/kubeconfig"), encodeNodeKubeconfig(cluster as never, combined), { mode: 0o600 });
+describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (instance) => {
+  const { tlsboot } = instance;
+  const status = (node: string, ...more: readonly string[]) =>
+    tlsboot("bootstrap", "--status", ...paths(node), ...more);
 
-  const expired = await status(folder);
-  assert.equal(expired.code, 3);
-  assert.match(expired.stdout, /State: +expired\n/);
-  assert.match(expired.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
-  const alone = await runTlsboot(["bootstrap", ...paths(folder), "--rotate-certificates"], { cwd: folder.path });
-  assert.equal(alone.code, 1);
-  assert.match(alone.stderr, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
-  assert.match(
-    alone.stderr,
-    /hint: on the server, .* run here what it prints: tlsboot token create --node n1 --print-join-command$/m,
-  );
+  /** Bootstraps a node that has a certificate for another key already, so that a person has to approve its request. */
+  async function bootstrapAndApprove(node: string): Promise<Finished> {
+    await using running = startTlsboot(bootstrapArgs(node), { cwd: instance.folder.path });
+    const [, name = ""] = await running.waitFor(/request (\S+) made/);
+    const { code, stderr } = await tlsboot("approve", name, "--yes");
+    assert.equal(code, 0, stderr);
+    return await running.finished();
+  }
 
-  const back = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
-  assert.equal(back.code, 0, back.stderr);
-  assert.match(
-    back.stderr,
-    /the kubeconfig cannot be used: the client certificate of kubeconfig ".*" expired at /,
-  );
-  assert.equal((await status(folder)).code, 0);
-  assert.equal(await readFile(dated, "utf8"), old.certificatePem + old.keyPem, "the old file stays");
-});
+  test("tlsboot bootstrap --serving gets both certificates, and --status shows them", async () => {
+    const { folder } = instance;
+    const before = await status("n1", "--serving");
+    assert.equal(before.code, 3);
+    assert.match(before.stdout, /^Node: +n1\nReady: +no\n/);
+    assert.match(
+      before.stdout,
+      /Serving certificate: .*\n {2}State: +missing\n {2}Next: +run: tlsboot bootstrap .*--serving\n/,
+    );
+    const names = ["--serving-dns", "n1.example,n1", "--serving-ip", "192.0.2.1"];
+    await using running = startTlsboot(bootstrapArgs("n1", "--serving", "--duration", "10m", ...names), {
+      cwd: folder.path,
+    });
+    await approveServing(folder, running);
+    const { code, stdout, stderr } = await running.finished();
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /\nserving certificate of n1, n1\.example, 192\.0\.2\.1 issued, valid until [\dT:-]+Z\n/);
+    assert.match(stdout, /\nserving certificate and key: n1\/pki\/kubelet-server-current\.pem\n$/);
+    const target = await readlink(folder.join("n1/pki/kubelet-server-current.pem"));
+    assert.match(target, /\/n1\/pki\/kubelet-server-\d{4}(-\d\d){5}\.pem$/);
 
-/** Bootstraps n1, which has a certificate for another key already, so that a person has to approve its request. */
-async function bootstrapAndApprove(folder: TempFolder): Promise<Finished> {
-  const options = { cwd: folder.path };
-  await using running = startTlsboot(bootstrapArgs(folder), options);
-  await running.waitFor(/request \S+ made/);
-  const name = /request (\S+) made/.exec(running.stderr())?.[1] ?? "";
-  const { code, stderr } = await runTlsboot(["approve", name, "--yes", "--data-dir", folder.join("data")], options);
-  assert.equal(code, 0, stderr);
-  return await running.finished();
-}
+    const after = await status("n1");
+    assert.equal(after.code, 0, after.stdout);
+    assert.match(after.stdout, /^Node: +n1\nReady: +yes\n/);
+    assert.match(after.stdout, /Names: +n1, n1\.example, 192\.0\.2\.1\n/);
+    assert.match(after.stdout, /Next: +renewed between \S+Z and \S+Z by --rotate-certificates\n/);
+    const json = JSON.parse((await status("n1", "-o", "json")).stdout);
+    assert.equal(json.isReady, true);
+    assert.deepEqual([json.client.state, json.serving.state, json.kubeconfig.state], ["valid", "valid", "valid"]);
+    const yaml = await status("n1", "-o", "yaml");
+    assert.match(yaml.stdout, /^client:\n/);
+    const other = await status("n1", "--serving", "--serving-ip", "192.0.2.2");
+    assert.equal(other.code, 3);
+    assert.match(other.stdout, /State: +for other names: it is not for system:node:n1, n1, 192\.0\.2\.2\n/);
 
-test("tlsboot bootstrap replaces broken files, and refuses those of another node", async () => {
-  await using folder = await createTempFolder();
-  await using _instance = await startInstance(folder, ["--auto-approve"]);
-  const first = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
-  assert.equal(first.code, 0, first.stderr);
-  const link = folder.join("n1/pki/kubelet-client-current.pem");
-  await rm(await readlink(link));
-  const dangling = await status(folder);
-  assert.equal(dangling.code, 3);
-  assert.match(dangling.stdout, /State: +missing\n/);
-  const second = await bootstrapAndApprove(folder);
-  assert.equal(second.code, 0, second.stderr);
+    const again = await tlsboot(...bootstrapArgs("n1", "--serving", ...names));
+    assert.equal(again.code, 0, again.stderr);
+    assert.match(
+      again.stdout,
+      /^nothing to do: n1\/kubeconfig .*\nnothing to do: n1\/pki\/kubelet-server-current\.pem /,
+    );
+    assert.equal(instance.running.stderr().includes("ERROR"), false);
+  });
 
-  const foreign = await issueServing(await createIssuingCa(new Date()));
-  const good = await readFile(link, "utf8");
-  await writeFile(await readlink(link), good.replace(/-----BEGIN EC[\s\S]*/, foreign.keyPem));
-  const mismatched = await status(folder);
-  assert.match(
-    mismatched.stdout,
-    /State: +broken: could not convert data from ".*" into cert\/key pair: private key does not match public key\n/,
-  );
-  const third = await bootstrapAndApprove(folder);
-  assert.equal(third.code, 0, third.stderr);
-  assert.equal((await status(folder)).code, 0);
+  test("tlsboot bootstrap --serving waits for approval and continues with its own request", async () => {
+    const args = bootstrapArgs("n2", "--serving", "--serving-ip", "192.0.2.3");
+    await using first = startTlsboot(args, { cwd: instance.folder.path });
+    const [, name = ""] = await first.waitFor(/serving request (\S+) made/);
+    first.kill("SIGINT");
+    assert.equal((await first.finished()).code, 130);
+    assert.match(
+      (await status("n2", "--serving")).stdout,
+      /Next: +its request is waiting; continue with: tlsboot bootstrap /,
+    );
+    const approved = await tlsboot("approve", name);
+    assert.equal(approved.code, 0, approved.stderr);
+    const { code, stderr } = await tlsboot(...args);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`serving request ${name} taken up again`));
+  });
 
-  const other = await runTlsboot([...bootstrapArgs(folder), "--hostname-override", "n2"], { cwd: folder.path });
-  assert.equal(other.code, 1);
-  assert.match(
-    other.stderr,
-    /error: cannot use ".*kubeconfig" for "system:node:n2": its certificate is for "system:node:n1"\n/,
-  );
+  test("tlsboot bootstrap recovers after its certificate expired, or explains how to", async () => {
+    const { folder } = instance;
+    const past = { notBefore: new Date(Date.now() - 7200_000), notAfter: new Date(Date.now() - 3600_000) };
+    const subject = { commonName: "system:node:n3", organizations: ["system:nodes"] };
+    const old = await issueServing(await createIssuingCa(new Date()), { subject, ...past });
+    const combined = folder.join("n3/pki/kubelet-client-current.pem");
+    await mkdir(dirname(combined), { recursive: true });
+    const dated = folder.join("n3/pki/kubelet-client-2026-01-01-00-00-00.pem");
+    await writeFile(dated, old.certificatePem + old.keyPem, { mode: 0o600 });
+    await symlink(dated, combined);
+    const cluster = {
+      server: instance.url,
+      insecureSkipTlsVerify: false,
+      ca: { kind: "file", path: `${instance.data}/pki/ca.crt` },
+    };
+    await writeFile(folder.join("n3/kubeconfig"), encodeNodeKubeconfig(cluster as never, combined), { mode: 0o600 });
+
+    const expired = await status("n3");
+    assert.equal(expired.code, 3);
+    assert.match(expired.stdout, /State: +expired\n/);
+    assert.match(expired.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
+    const alone = await tlsboot("bootstrap", ...paths("n3"), "--rotate-certificates");
+    assert.equal(alone.code, 1);
+    assert.match(alone.stderr, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
+    assert.match(
+      alone.stderr,
+      /hint: on the server, .* run here what it prints: tlsboot token create --node n3 --print-join-command$/m,
+    );
+
+    const back = await tlsboot(...bootstrapArgs("n3"));
+    assert.equal(back.code, 0, back.stderr);
+    assert.match(
+      back.stderr,
+      /the kubeconfig cannot be used: the client certificate of kubeconfig ".*" expired at /,
+    );
+    assert.equal((await status("n3")).code, 0);
+    assert.equal(await readFile(dated, "utf8"), old.certificatePem + old.keyPem, "the old file stays");
+  });
+
+  test("tlsboot bootstrap replaces broken files, and refuses those of another node", async () => {
+    const { folder } = instance;
+    const first = await tlsboot(...bootstrapArgs("n4"));
+    assert.equal(first.code, 0, first.stderr);
+    const link = folder.join("n4/pki/kubelet-client-current.pem");
+    await rm(await readlink(link));
+    const dangling = await status("n4");
+    assert.equal(dangling.code, 3);
+    assert.match(dangling.stdout, /State: +missing\n/);
+    const second = await bootstrapAndApprove("n4");
+    assert.equal(second.code, 0, second.stderr);
+
+    const foreign = await issueServing(await createIssuingCa(new Date()));
+    const good = await readFile(link, "utf8");
+    await writeFile(await readlink(link), good.replace(/-----BEGIN EC[\s\S]*/, foreign.keyPem));
+    const mismatched = await status("n4");
+    assert.match(
+      mismatched.stdout,
+      /State: +broken: could not convert data from ".*" into cert\/key pair: private key does not match public key\n/,
+    );
+    const third = await bootstrapAndApprove("n4");
+    assert.equal(third.code, 0, third.stderr);
+    assert.equal((await status("n4")).code, 0);
+
+    const other = await tlsboot(...bootstrapArgs("n4"), "--hostname-override", "other");
+    assert.equal(other.code, 1);
+    assert.match(
+      other.stderr,
+      /error: cannot use ".*kubeconfig" for "system:node:other": its certificate is for "system:node:n4"\n/,
+    );
+  });
 });

@@ -11,7 +11,7 @@ import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { type Instance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** Runs the program in this process, with the system's clock shifted by some hours. */
+/** Runs a command with the system's clock shifted by some hours. */
 function run(folder: TempFolder, args: readonly string[], hoursOff = 0): Promise<CapturedRun> {
   const system = createSystemClock();
   const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + hoursOff * 3_600_000) };

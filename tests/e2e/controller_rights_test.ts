@@ -9,12 +9,13 @@ import { connectWith, describeInstance } from "../support/instance_process.ts";
 
 const quiet = new AbortController().signal;
 const CA = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
-const KUBECONFIG = ["--kubeconfig", "jane.kubeconfig"];
 
 describeInstance("controllers without permissions", {}, (instance) => {
   before(async () => {
-    const made = await instance.tlsboot("kubeconfig", "user", "jane");
-    assert.equal(made.code, 0, made.stderr);
+    for (const user of ["jane", "june"]) {
+      const made = await instance.tlsboot("kubeconfig", "user", user);
+      assert.equal(made.code, 0, made.stderr);
+    }
   });
 
   for (
@@ -44,7 +45,7 @@ describeInstance("controllers without permissions", {}, (instance) => {
     test(`tlsboot ${command} without permissions ends and names the missing ones`, async () => {
       const clock = createImpatientClock(createFakeClock(new Date()), 1, 2_000);
       const { code, stdout, stderr } = await runCaptured(
-        [command, ...KUBECONFIG, ...flags],
+        [command, "--kubeconfig", "jane.kubeconfig", ...flags],
         { cwd: instance.folder.path, clock },
       );
       assert.deepEqual([code, stdout], [1, ""], stderr);
@@ -65,13 +66,13 @@ describeInstance("controllers without permissions", {}, (instance) => {
       { verbs: ["sign"], apiGroups: [group], resources: ["signers"], resourceNames: ["kubernetes.io/kubelet-serving"] },
     ];
     const post = (path: string, body: object) => admin.api.requestJson({ method: "POST", path, body }, quiet);
-    await post(`${rbac}/clusterroles`, { metadata: { name: "jane" }, rules });
+    await post(`${rbac}/clusterroles`, { metadata: { name: "june" }, rules });
     await post(`${rbac}/clusterrolebindings`, {
-      metadata: { name: "jane" },
-      subjects: [{ kind: "User", name: "jane" }],
-      roleRef: { kind: "ClusterRole", name: "jane", apiGroup: "rbac.authorization.k8s.io" },
+      metadata: { name: "june" },
+      subjects: [{ kind: "User", name: "june" }],
+      roleRef: { kind: "ClusterRole", name: "june", apiGroup: "rbac.authorization.k8s.io" },
     });
-    await using signer = startTlsboot(["signer", ...KUBECONFIG, "--leader-elect=false", ...CA], {
+    await using signer = startTlsboot(["signer", "--kubeconfig", "june.kubeconfig", "--leader-elect=false", ...CA], {
       cwd: instance.folder.path,
     });
     await signer.waitFor(/working for an API server/);

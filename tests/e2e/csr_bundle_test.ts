@@ -33,6 +33,7 @@ describeInstance("bundles of requests", {
   prepare: createCas,
 }, (instance) => {
   const { tlsboot } = instance;
+
   /** The pin of the key that signs the exports. */
   let exporter: string;
 
@@ -329,15 +330,19 @@ lifetime: { max: 24h }
   test("wrong usage is reported with what is right", async () => {
     const csr = "plain.csr";
     await writeFile(instance.folder.join(csr), "noise");
+    await request("done");
+    await exportTo("done.tlsb", "done");
+    await sign("done.tlsb", "done.signed");
+    assert.equal((await importFrom("done.signed")).code, 0);
     for (
       const [args, code, want] of [
         [["csr", "export", "--data-dir", "data", "no-such"], 1, /cannot export "no-such": there is no such request/],
-        [["csr", "export", "--data-dir", "data", "first"], 1, /cannot export "first": it has its certificate/],
+        [["csr", "export", "--data-dir", "data", "done"], 1, /cannot export "done": it has its certificate/],
         [["csr", "export", "--data-dir", "data", "-l", "a=b"], 3, /nothing to export/],
         [["csr", "import", "--data-dir", "data"], 2, /name the file with the answers/],
         [["csr", "import", "no-such", "--data-dir", "data"], 1, /cannot read "no-such": no such file/],
-        [["csr", "import", "first.signed", "--signer-name", "a.b\/c"], 2, /no effect without --print-rbac/],
-        [["sign", "first.tlsb", "--data-dir", "ca", "--usage", "client auth"], 2, /--usage: not for a bundle/],
+        [["csr", "import", "done.signed", "--signer-name", "a.b\/c"], 2, /no effect without --print-rbac/],
+        [["sign", "done.tlsb", "--data-dir", "ca", "--usage", "client auth"], 2, /--usage: not for a bundle/],
         [["sign", csr, "--data-dir", "ca", "--trust-exporter", exporter], 2, /only for a folder or a bundle/],
       ] as const
     ) {

@@ -20,9 +20,10 @@ function inventory(...nodes: readonly string[]): string {
 
 describeInstance("tlsboot up --auto-approve --inventory", {
   args: ["--auto-approve", "--inventory", "inventory.yaml"],
-  prepare: (folder) => writeFile(folder.join("inventory.yaml"), inventory("n1", "n2")),
+  prepare: (folder) => writeFile(folder.join("inventory.yaml"), inventory("n1", "n2", "n4")),
 }, (instance) => {
   const { tlsboot } = instance;
+
   /** Sends the request of a machine with a token of the instance. */
   async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
     await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
@@ -38,7 +39,7 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     assert.match(instance.running.stdout(), /approved automatically, for the machines in inventory\.yaml only\./);
   });
 
-  test("tlsboot up --auto-approve --inventory approves a machine in the inventory, and holds another", async () => {
+  test("tlsboot up --auto-approve --inventory approves a machine in the inventory, and holds another until it is added", async () => {
     await request("first-n1", "n1");
     await untilIssued(instance, "first-n1");
     await request("first-n3", "n3");
@@ -50,39 +51,38 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     assert.match(page, /\nVerdict: +left pending: machine n3 is not in the inventory\n/);
     const explained = await tlsboot("approver", "explain", "first-n3");
     assert.equal(explained.code, 3);
-    assert.match(explained.stdout, /\nPolicies: +inventory-only, inventory of 2 \(published by the approver\)\n/);
+    assert.match(explained.stdout, /\nPolicies: +inventory-only, inventory of 3 \(published by the approver\)\n/);
     assert.match(explained.stdout, /\n {4}no +machine +n3\n +why +machine n3 is not in the inventory\n/);
     assert.match(explained.stdout, /\nVerdict: +left pending: machine n3 is not in the inventory\n$/);
     assert.match((await tlsboot("get", "csr")).stderr, /^first-n3: machine n3 is not in the inventory$/m);
-  });
-
-  test("tlsboot up approves a held machine when it is added to the inventory", async () => {
-    await writeFile(instance.folder.join("inventory.yaml"), inventory("n1", "n2", "n3"));
+    await writeFile(instance.folder.join("inventory.yaml"), inventory("n1", "n2", "n3", "n4"));
     await untilIssued(instance, "first-n3");
   });
 
   test("tlsboot up holds a request with another key for a node that has a certificate", async () => {
-    await request("again-n1", "n1", { keyAlgorithm: "ecdsa-p384" });
-    const claim = /n1 already has a certificate until \d{4}-\S+Z; another machine may claim its name/;
-    const page = await untilHeld(instance, "again-n1", "NameClaimed");
+    await request("first-n4", "n4");
+    await untilIssued(instance, "first-n4");
+    await request("again-n4", "n4", { keyAlgorithm: "ecdsa-p384" });
+    const claim = /n4 already has a certificate until \d{4}-\S+Z; another machine may claim its name/;
+    const page = await untilHeld(instance, "again-n4", "NameClaimed");
     assert.match(page, new RegExp(`\\nVerdict: +left pending: ${claim.source}\\n`));
     const listed = await tlsboot("get", "csr");
-    assert.match(listed.stderr, new RegExp(`^again-n1: ${claim.source}$`, "m"));
-    assert.equal(listed.stdout.match(/again-n1/g)?.length, 1);
-    const explained = await tlsboot("approver", "explain", "again-n1");
+    assert.match(listed.stderr, new RegExp(`^again-n4: ${claim.source}$`, "m"));
+    assert.equal(listed.stdout.match(/again-n4/g)?.length, 1);
+    const explained = await tlsboot("approver", "explain", "again-n4");
     assert.equal(explained.code, 3);
     assert.match(
       explained.stdout,
-      /fix +find out which machine asks; .* tlsboot approve again-n1; otherwise deny it\n/,
+      /fix +find out which machine asks; .* tlsboot approve again-n4; otherwise deny it\n/,
     );
     assert.match(await readMetric("tlsboot_held_requests_total"), /\{reason="NameClaimed"\} 1/);
     // The same key is the same machine.
-    await request("same-n1", "n1", { username: "system:bootstrap:fedcba" });
-    await untilIssued(instance, "same-n1");
+    await request("same-n4", "n4", { username: "system:bootstrap:fedcba" });
+    await untilIssued(instance, "same-n4");
     // A person may know better.
-    assert.equal((await tlsboot("approve", "again-n1")).code, 3);
-    assert.equal((await tlsboot("approve", "again-n1", "--yes")).code, 0);
-    await untilIssued(instance, "again-n1");
+    assert.equal((await tlsboot("approve", "again-n4")).code, 3);
+    assert.equal((await tlsboot("approve", "again-n4", "--yes")).code, 0);
+    await untilIssued(instance, "again-n4");
   });
 
   test("tlsboot up approves one of two machines that ask for a name at the same moment", async () => {

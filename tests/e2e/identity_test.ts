@@ -16,6 +16,7 @@ const quiet = new AbortController().signal;
 
 describeInstance("subjects with more than a name and groups", { args: ["--auto-approve"] }, (instance) => {
   const { tlsboot } = instance;
+
   async function succeed(...args: readonly string[]): Promise<Finished> {
     const done = await tlsboot(...args);
     assert.equal(done.code, 0, done.stderr);

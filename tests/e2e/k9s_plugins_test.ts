@@ -49,6 +49,7 @@ const HOSTILE = 'n; touch pwned; "$(touch pwned)';
 const quiet = new AbortController().signal;
 describeInstance("shortcuts for k9s", {}, (instance) => {
   const { tlsboot } = instance;
+
   let plugins: Readonly<Record<string, Plugin>>;
 
   before(async () => {

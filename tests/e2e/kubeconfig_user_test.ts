@@ -11,6 +11,7 @@ const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 
 describeInstance("tlsboot kubeconfig user", {}, (instance) => {
   const { tlsboot } = instance;
+
   async function whoIs(kubeconfig: string): Promise<UserInfo> {
     const identity = await readIdentity(instance.folder.join(kubeconfig));
     assert.ok(identity !== "401", kubeconfig);

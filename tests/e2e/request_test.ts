@@ -25,6 +25,7 @@ describeInstance("tlsboot request", {
   prepare: (folder) => writeFile(folder.join("web.yaml"), PROFILE),
 }, (instance) => {
   const { tlsboot } = instance;
+
   /** Sends a request without waiting, and returns its name. */
   async function ask(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await tlsboot(...args, "--no-wait", "-o", "json");

@@ -18,6 +18,7 @@ const PROMPT = "approve? [y]es / [n]o / [s]kip / [w]hy / [q]uit: ";
 
 describeInstance("tlsboot review", {}, (instance) => {
   const { tlsboot } = instance;
+
   /** Sends the request of a machine with a token of the instance. */
   async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
     await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);

@@ -222,7 +222,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       },
       {
         name: "a known key for two",
-        args: ["token", "create", "--public-key", "n7.pub", "--uses", "2"],
+        args: ["token", "create", "--public-key", "nothing.pub", "--uses", "2"],
         want: /a known key is one key/,
       },
     ]

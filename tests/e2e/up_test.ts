@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { runTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
+import { runTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createFilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
@@ -170,11 +170,12 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
   assert.match(fourth.running.stderr(), /bootstrap kubeconfig kept: tlsboot up did not make its token/);
 });
 
-test("a second process on the same folder is refused while the first runs", async () => {
+test("a second tlsboot up on the same folder is refused while the first runs", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
-  const again = ["up", "--data-dir", instance.data, "--secure-port", "0"];
-  const { code, stdout, stderr } = await spawnTlsbootToEnd(again, { cwd: folder.path });
+  const { code, stdout, stderr } = await runTlsboot(["up", "--data-dir", instance.data, "--secure-port", "0"], {
+    cwd: folder.path,
+  });
   assert.equal(code, 1);
   assert.equal(stdout, "");
   assert.match(stderr, /tlsboot: error: cannot open .*tlsboot\.db.*\ntlsboot: hint: .+\n$/);
