@@ -5,7 +5,6 @@ import { before, test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
-import { startTlsboot } from "../support/child.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
@@ -25,7 +24,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
 
   before(async () => {
     // The token that the requests name.
-    assert.equal((await tlsboot("token", "create", "abcdef.0123456789abcdef")).code, 0);
+    await instance.succeed("token", "create", "abcdef.0123456789abcdef");
   });
 
   /** Sends the request of a machine, with a new key and a token of the instance. */
@@ -169,10 +168,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
   test("tlsboot approve --expect approves machines that ask already or later, once each, and nothing else", async () => {
     await request("csr-e1", "e1");
     await request("csr-other", "e7");
-    await using running = startTlsboot(
-      ["approve", "--expect", "e1,e2,e3", "--for", "60s", "--data-dir", instance.data],
-      { cwd: instance.folder.path },
-    );
+    await using running = instance.start("approve", "--expect", "e1,e2,e3", "--for", "60s");
     await running.waitFor(new RegExp(`${QUALIFIED}/csr-e1 approved \\(e1\\)\n`));
     await request("csr-e1-again", "e1");
     await running.waitFor(
@@ -219,10 +215,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     await request("csr-g1", "g1");
     assert.equal((await tlsboot("deny", "g1")).code, 0);
     await request("csr-g0", "g0");
-    await using running = startTlsboot(
-      ["approve", "--expect", "g0,g1", "--for", "60s", "--data-dir", instance.data],
-      { cwd: instance.folder.path },
-    );
+    await using running = instance.start("approve", "--expect", "g0,g1", "--for", "60s");
     // Then it has read the denied request, and the next one comes by the watch.
     await running.waitFor(/csr-g0 approved/);
     await request("csr-g1-next", "g1");

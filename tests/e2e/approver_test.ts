@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { runTlsboot } from "../support/child.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
@@ -203,9 +203,8 @@ describeInstance("tlsboot approver", {
 
   test("tlsboot approver --dry-run writes Events and no condition", async () => {
     await writeFile(instance.folder.join("h.yaml"), inventory("{name: h, dns: [h.example]}"));
-    await using approver = startTlsboot(
-      ["approver", "--kubeconfig", admin(), "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
-      { cwd: instance.folder.path },
+    await using approver = instance.start(
+      ...["approver", "--kubeconfig", admin(), "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
     );
     await submitAs(admin(), await servingRequest("h"), quiet);
     await approver.waitFor(/CSR would be approved/);

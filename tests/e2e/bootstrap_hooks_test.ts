@@ -1,7 +1,6 @@
 /** `tlsboot bootstrap --exec` and `--signal`. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
-import process from "node:process";
 import { test } from "node:test";
 import { start, startTlsboot } from "../support/child.ts";
 import { describeInstance, startInstance } from "../support/instance_process.ts";

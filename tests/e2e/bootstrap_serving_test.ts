@@ -56,7 +56,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
 
   /** Bootstraps a node that has a certificate for another key already, so that a person has to approve its request. */
   async function bootstrapAndApprove(node: string): Promise<Finished> {
-    await using running = startTlsboot(bootstrapArgs(node), { cwd: instance.folder.path });
+    await using running = instance.start(...bootstrapArgs(node));
     const [, name = ""] = await running.waitFor(/request (\S+) made/);
     const { code, stderr } = await tlsboot("approve", name, "--yes");
     assert.equal(code, 0, stderr);
@@ -73,9 +73,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
       /Serving certificate: .*\n {2}State: +missing\n {2}Next: +run: tlsboot bootstrap .*--serving\n/,
     );
     const names = ["--serving-dns", "n1.example,n1", "--serving-ip", "192.0.2.1"];
-    await using running = startTlsboot(bootstrapArgs("n1", "--serving", "--duration", "10m", ...names), {
-      cwd: folder.path,
-    });
+    await using running = instance.start(...bootstrapArgs("n1", "--serving", "--duration", "10m", ...names));
     await approveServing(folder, running);
     const { code, stdout, stderr } = await running.finished();
     assert.equal(code, 0, stderr);
@@ -109,7 +107,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
 
   test("tlsboot bootstrap --serving waits for approval and continues with its own request", async () => {
     const args = bootstrapArgs("n2", "--serving", "--serving-ip", "192.0.2.3");
-    await using first = startTlsboot(args, { cwd: instance.folder.path });
+    await using first = instance.start(...args);
     const [, name = ""] = await first.waitFor(/serving request (\S+) made/);
     first.kill("SIGINT");
     assert.equal((await first.finished()).code, 130);
@@ -126,7 +124,8 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
 
   test("tlsboot bootstrap recovers after its certificate expired, or explains how to", async () => {
     const { folder } = instance;
-    const past = { notBefore: new Date(Date.now() - 7200_000), notAfter: new Date(Date.now() - 3600_000) };
+    const now = new Date().getTime();
+    const past = { notBefore: new Date(now - 7_200_000), notAfter: new Date(now - 3_600_000) };
     const subject = { commonName: "system:node:n3", organizations: ["system:nodes"] };
     const old = await issueServing(await createIssuingCa(new Date()), { subject, ...past });
     const combined = folder.join("n3/pki/kubelet-client-current.pem");

@@ -1,7 +1,6 @@
 /** `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks permissions. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createImpatientClock } from "../support/impatient_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
@@ -12,10 +11,7 @@ const CA = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing
 
 describeInstance("controllers without permissions", {}, (instance) => {
   before(async () => {
-    for (const user of ["jane", "june"]) {
-      const made = await instance.tlsboot("kubeconfig", "user", user);
-      assert.equal(made.code, 0, made.stderr);
-    }
+    for (const user of ["jane", "june"]) await instance.succeed("kubeconfig", "user", user);
   });
 
   for (
@@ -72,9 +68,7 @@ describeInstance("controllers without permissions", {}, (instance) => {
       subjects: [{ kind: "User", name: "june" }],
       roleRef: { kind: "ClusterRole", name: "june", apiGroup: "rbac.authorization.k8s.io" },
     });
-    await using signer = startTlsboot(["signer", "--kubeconfig", "june.kubeconfig", "--leader-elect=false", ...CA], {
-      cwd: instance.folder.path,
-    });
+    await using signer = instance.start("signer", "--kubeconfig", "june.kubeconfig", "--leader-elect=false", ...CA);
     await signer.waitFor(/working for an API server/);
     assert.match(signer.stderr(), /some rights are missing.*kubernetes\.io\/kube-apiserver-client\b/);
     assert.doesNotMatch(signer.stderr(), /sign signers\.certificates\.k8s\.io \\?"kubernetes\.io\/kubelet-serving/);

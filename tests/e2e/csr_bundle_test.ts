@@ -32,7 +32,7 @@ describeInstance("bundles of requests", {
   command: "serve",
   prepare: createCas,
 }, (instance) => {
-  const { tlsboot } = instance;
+  const { tlsboot, succeed } = instance;
 
   /** The pin of the key that signs the exports. */
   let exporter: string;
@@ -53,12 +53,6 @@ describeInstance("bundles of requests", {
       stdin: typed,
       isTerminal: true,
     });
-  }
-
-  async function succeed(...args: readonly string[]): Promise<Finished> {
-    const done = await tlsboot(...args);
-    assert.equal(done.code, 0, done.stderr);
-    return done;
   }
 
   /** Creates a request at the server, and approves it. */

@@ -6,7 +6,6 @@ import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCrl, parseCrlEntries } from "../../core/pki/crl.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
-import type { Finished } from "../support/child.ts";
 import { buildCsr, buildRequest, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeInstance } from "../support/instance_process.ts";
@@ -15,13 +14,7 @@ import { submitAs, untilHeld, untilIssued } from "../support/node_requests.ts";
 const quiet = new AbortController().signal;
 
 describeInstance("subjects with more than a name and groups", { args: ["--auto-approve"] }, (instance) => {
-  const { tlsboot } = instance;
-
-  async function succeed(...args: readonly string[]): Promise<Finished> {
-    const done = await tlsboot(...args);
-    assert.equal(done.code, 0, done.stderr);
-    return done;
-  }
+  const { tlsboot, succeed } = instance;
 
   /** Sends a request with a subject, as the holder of a token does by default. */
   async function submit(name: string, subject: SubjectFields, edit: CsrOptions = {}): Promise<void> {

@@ -56,7 +56,7 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
     const { folder, data } = instance;
     plugins = readPlugins(await readFile("packaging/k9s/plugins.yaml", "utf8"));
     // The token that the requests name.
-    assert.equal((await tlsboot("token", "create", "abcdef.0123456789abcdef")).code, 0);
+    await instance.succeed("token", "create", "abcdef.0123456789abcdef");
     const [program, args] = tlsbootCommand([]);
     await mkdir(folder.join("bin"));
     await writeFile(

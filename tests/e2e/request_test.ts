@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { spawnTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsboot } from "../support/child.ts";
 import { describeInstance } from "../support/instance_process.ts";
 
 const CLIENT = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client"];
@@ -44,7 +44,7 @@ describeInstance("tlsboot request", {
 
   test("tlsboot request waits for a person's approval, and writes certificate and key", async () => {
     const line = [...CLIENT, "--subject", "CN=waits,O=ci", "--duration", "24h", "--out", "waits"];
-    await using asking = startTlsboot([...line, "--data-dir", "data"], { cwd: instance.folder.path });
+    await using asking = instance.start(...line);
     const [, name = ""] = await asking.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
     assert.equal((await tlsboot("approve", name)).code, 0);
     const { code, stdout, stderr } = await asking.finished();
@@ -231,7 +231,7 @@ describeInstance("tlsboot request", {
 
   test("tlsboot request interrupted ends with 130 and keeps its key", async () => {
     const line = [...CLIENT, "--subject", "CN=stopped", "--out", "stopped", "--data-dir", "data"];
-    await using asking = startTlsboot(line, { cwd: instance.folder.path });
+    await using asking = instance.start(...line);
     await asking.waitFor(/waiting for approval/);
     asking.kill("SIGINT");
     assert.equal((await asking.finished()).code, 130);

@@ -6,7 +6,7 @@ import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { type Finished, startTlsboot } from "../support/child.ts";
+import type { Finished } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
@@ -18,7 +18,7 @@ const clock = createSystemClock();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
-  const { tlsboot } = instance;
+  const { tlsboot, succeed } = instance;
   let pin: string;
 
   before(async () => {
@@ -36,12 +36,6 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
       stdin: typed,
       isTerminal: true,
     });
-  }
-
-  async function succeed(...args: readonly string[]): Promise<Finished> {
-    const done = await tlsboot(...args);
-    assert.equal(done.code, 0, done.stderr);
-    return done;
   }
 
   async function createToken(...flags: readonly string[]): Promise<string> {
@@ -74,9 +68,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     const binding = { metadata: { name: "dev" }, roleRef, subjects: [{ kind: "Group", name: "dev" }] };
     const path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
     await admin.api.requestJson({ method: "POST", path, body: binding }, quiet);
-    await using watching = startTlsboot(["get", "csr", "-w", "--kubeconfig", "alice.kubeconfig"], {
-      cwd: instance.folder.path,
-    });
+    await using watching = instance.start("get", "csr", "-w", "--kubeconfig", "alice.kubeconfig");
     await watching.waitFor(/^NAME /m);
     const { stdout, stderr } = await succeed(
       "revoke",

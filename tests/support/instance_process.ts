@@ -1,4 +1,5 @@
 /** `tlsboot up` and `tlsboot serve` for tests, and calls to their API from the test. */
+import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import { after, before, describe } from "node:test";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
@@ -7,7 +8,7 @@ import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { type Finished, type Running, runTlsboot, spawnTlsboot, startTlsboot } from "./child.ts";
+import { type Child, type Finished, type Running, runTlsboot, spawnTlsboot, startTlsboot } from "./child.ts";
 import { createTempFolder, type TempFolder } from "./temp.ts";
 
 /** A running instance. Disposing it ends it. */
@@ -26,6 +27,10 @@ export interface SharedInstance extends Omit<Instance, keyof AsyncDisposable> {
   readonly folder: TempFolder;
   /** Runs a command to its end, in the folder and for this instance. */
   tlsboot(...args: readonly string[]): Promise<Finished>;
+  /** Runs a command that must end with 0. */
+  succeed(...args: readonly string[]): Promise<Finished>;
+  /** Starts a command in the folder and for this instance. */
+  start(...args: readonly string[]): Running;
 }
 
 /** What an instance is started with. */
@@ -37,8 +42,8 @@ export interface SharedInstanceOptions {
 }
 
 /**
- * Declares tests that share one instance, which starts before the first of them and ends after the last. Its properties are
- * there while tests run; while they are declared, there is `tlsboot` only.
+ * Declares tests that share one instance, which starts before the first of them and ends after the last. Its functions
+ * are there while tests are declared, the other properties only while they run.
  */
 export function describeInstance(
   title: string,
@@ -46,8 +51,15 @@ export function describeInstance(
   declare: (instance: SharedInstance) => void,
 ): void {
   describe(title, () => {
+    const place = () => ({ cwd: shared.folder.path, env: { TLSBOOT_DATA_DIR: "data" } });
     const shared = {
-      tlsboot: (...args) => runTlsboot(args, { cwd: shared.folder.path, env: { TLSBOOT_DATA_DIR: "data" } }),
+      tlsboot: (...args) => runTlsboot(args, place()),
+      async succeed(...args) {
+        const done = await runTlsboot(args, place());
+        assert.equal(done.code, 0, done.stderr);
+        return done;
+      },
+      start: (...args) => startTlsboot(args, place()),
     } as SharedInstance;
     const stack = new AsyncDisposableStack();
     before(async () => {
@@ -62,12 +74,20 @@ export function describeInstance(
 }
 
 /** Starts an instance below a folder, in the process of the test (see `startTlsboot`), and waits until it serves. */
-export function startInstance(folder: TempFolder, args?: readonly string[], command?: "up" | "serve") {
+export function startInstance(
+  folder: TempFolder,
+  args?: readonly string[],
+  command?: "up" | "serve",
+): Promise<Instance> {
   return startWith(startTlsboot, folder, args, command);
 }
 
 /** Starts an instance as a child process, for tests that kill it or read what the system shows of it. */
-export function spawnInstance(folder: TempFolder, args?: readonly string[], command?: "up" | "serve") {
+export function spawnInstance(
+  folder: TempFolder,
+  args?: readonly string[],
+  command?: "up" | "serve",
+): Promise<Instance<Child>> {
   return startWith(spawnTlsboot, folder, args, command);
 }
 

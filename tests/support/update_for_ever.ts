@@ -8,12 +8,15 @@ import { Secret } from "../../core/lib/brand.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { createIssuingCa } from "./issuing_ca.ts";
 
+/** More than any test lets it make. */
+const ROUNDS = 10_000;
+
 async function updateForEver(folder: string): Promise<void> {
   const ca = await createIssuingCa(new Date());
   const clock = createSystemClock();
   const certDir = join(folder, "pki");
   const store = await openCredentialStore({ files: createFilePort(), clock, certDir, prefix: "kubelet-client" });
-  for (let round = 0;; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const key = await generatePrivateKey("ecdsa-p256");
     const certificatePem = await ca.issue({ publicKeyDer: key.publicKeyDer(), subject: { commonName: `r${round}` } });
     await store.update(certificatePem, new Secret(key.toPem()));
