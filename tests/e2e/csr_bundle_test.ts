@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { withApproval } from "../../core/approval/conditions.ts";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -55,9 +56,9 @@ describeInstance("bundles of requests", {
     });
   }
 
-  /** Creates a request at the server, and approves it. */
+  /** Creates a request at the server, and approves it. The command would wait a second for a signer each time. */
   async function request(name: string, edit: CsrOptions = {}): Promise<void> {
-    const csr = await buildCsr({
+    const body = await buildCsr({
       name,
       signerName: CLIENT,
       usages: ["client auth"],
@@ -66,9 +67,14 @@ describeInstance("bundles of requests", {
       ...edit,
     });
     await using server = await connectWith(`${instance.data}/admin.kubeconfig`);
-    await server.api.requestJson({ method: "POST", path: CSRS, body: { ...csr, status: {} } }, quiet);
-    // All requests of this test have one key, of which it warns.
-    await succeed("approve", "--yes", `csr/${name}`, "--data-dir", "data");
+    const created: CertificateSigningRequest = await server.api.requestObject(
+      { method: "POST", path: CSRS, body },
+      quiet,
+    );
+    const approved = withApproval(created, { reason: "Known", message: "by the test" });
+    assert.ok(approved.ok);
+    const path = `${CSRS}/${name}/approval`;
+    await server.api.requestJson({ method: "PUT", path, body: approved.value }, quiet);
   }
 
   async function get(name: string): Promise<CertificateSigningRequest> {
@@ -118,7 +124,7 @@ describeInstance("bundles of requests", {
     const signed = await sign("mail.txt", "signed.tlsb");
     assert.equal(signed.code, 3, signed.stderr);
     assert.match(signed.stderr, /^alice\n {2}Signer: +kubernetes\.io\/kube-apiserver-client\n {2}Subject: +CN=alice/m);
-    assert.match(signed.stderr, /Approved: +TlsbootApprove: .*\n {2}Verdict: +the signer's rules allow it/);
+    assert.match(signed.stderr, /Approved: +Known: by the test\n {2}Verdict: +the signer's rules allow it/);
     assert.match(signed.stderr, /^wrong\n[^]*Verdict: +refused: invalid usage for client certificate/m);
     assert.match(
       signed.stderr,
@@ -150,7 +156,7 @@ describeInstance("bundles of requests", {
     const record = records.find(({ request }) => request.name === "alice");
     assert.equal(record.serialNumber, leaf?.serialNumber);
     assert.equal(record.request.uid, (await get("alice")).metadata.uid);
-    assert.equal(record.approval.reason, "TlsbootApprove");
+    assert.equal(record.approval.reason, "Known");
     assert.equal(records.filter(({ request }) => request.name === "alice").length, 1);
   });
 
