@@ -11,6 +11,7 @@ import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { toBase64 } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
+import { createImpatientClock } from "../support/impatient_clock.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { runCaptured } from "../support/run_captured.ts";
@@ -195,7 +196,9 @@ describeInstance("tlsboot approve", {}, (instance) => {
     await request("csr-f2-a", "f2");
     await request("csr-f2-b", "f2");
     const time = createFakeClock(new Date());
-    const io = createCapturedIo({ cwd: instance.folder.path, clock: time, env: { TLSBOOT_DATA_DIR: "data" } });
+    // The command looks every 100 ms whether the signer has signed what it approved.
+    const clock = createImpatientClock(time, 100, 100);
+    const io = createCapturedIo({ cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
     const ending = run(["approve", "--expect", "inventory.yaml", "--for", "1m"], io, quiet);
     await eventually("f1 is approved, and f2 is contested", () => {
       return Promise.resolve(/\(f1\)/.test(io.stdoutText()) && /not approved/.test(io.stderrText()) || undefined);

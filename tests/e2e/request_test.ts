@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { spawnTlsboot } from "../support/child.ts";
 import { describeInstance } from "../support/instance_process.ts";
 
 const CLIENT = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client"];
@@ -216,25 +215,16 @@ describeInstance("tlsboot request", {
     });
   }
 
-  test("tlsboot request killed while it waits continues with the same request", async () => {
-    const line = [...CLIENT, "--subject", "CN=killed", "--out", "killed", "--data-dir", "data"];
-    await using first = spawnTlsboot(line, { cwd: instance.folder.path });
-    const [, name = ""] = await first.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
-    first.kill("SIGKILL");
-    await first.finished();
-    await tlsboot("approve", name);
-    const { code, stderr } = await tlsboot(...line);
-    assert.equal(code, 0, stderr);
-    assert.match(stderr, new RegExp(`request ${name} taken up again`));
-    await assertPair("killed", "killed");
-  });
-
-  test("tlsboot request interrupted ends with 130 and keeps its key", async () => {
-    const line = [...CLIENT, "--subject", "CN=stopped", "--out", "stopped", "--data-dir", "data"];
+  test("tlsboot request interrupted ends with 130, keeps its key, and continues with the same request", async () => {
+    const line = [...CLIENT, "--subject", "CN=stopped", "--out", "stopped"];
     await using asking = instance.start(...line);
-    await asking.waitFor(/waiting for approval/);
+    const [, name = ""] = await asking.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
     asking.kill("SIGINT");
     assert.equal((await asking.finished()).code, 130);
     assert.deepEqual(await readdir(instance.folder.join("stopped")), ["tls.key.new"]);
+    await tlsboot("approve", name);
+    const { stderr } = await instance.succeed(...line);
+    assert.match(stderr, new RegExp(`request ${name} taken up again`));
+    await assertPair("stopped", "stopped");
   });
 });

@@ -183,9 +183,9 @@ test("a second tlsboot up on the same folder is refused while the first runs", a
   assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
 });
 
-test("SIGTERM ends tlsboot up, also with a watch open", async () => {
+test("an interruption ends tlsboot up, also with a watch open", async () => {
   await using folder = await createTempFolder();
-  await using instance = await spawnInstance(folder);
+  await using instance = await startInstance(folder);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const watch = await connected.api.open({ method: "GET", path: `${CSRS}?watch=1` }, quiet);
   const drained = (async () => {
