@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
@@ -29,19 +29,23 @@ import { decodeBody } from "../../server/http/body.ts";
 import type { MediaType } from "../../server/http/negotiation.ts";
 import { Warnings } from "../../server/http/exchange.ts";
 import { buildRequest, toBase64 } from "../support/csr_builder.ts";
-import { assertLinear } from "../support/growth.ts";
+import { assertLinear, STEP } from "../support/growth.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createSamples, type Place } from "../support/privilege/samples.ts";
 import { createTestApp, type TestApp } from "../support/test_app.ts";
 
 /** Elements of a list or a map, at most. */
 const MOST_ELEMENTS = 1_024;
+/** The sizes that are measured. */
+const MEASURED = [MOST_ELEMENTS / STEP, MOST_ELEMENTS];
 /** The number of characters of a text, for each number of elements. */
 const CHARS_PER_ELEMENT = 16;
 /**
  * Texts that are repeated: each has several readings for one of the parsers. A last character makes it try them all.
  */
-const PIECES = ["1.", "a-", "/:"];
+const PIECES: readonly string[] = ["1.", "a-", "/:"];
+/** The text for patches, which compare texts and do not parse them: the creation of an object parses the same texts. */
+const PATCHED_PIECES = ["a-"];
 const END = "!";
 /** Messages within messages that are filled. */
 const MAX_DEPTH = 6;
@@ -94,10 +98,10 @@ function repeat<T>(size: number, make: (index: number) => T): T[] {
 }
 
 /** The shapes of a field: long, of elements that differ and of elements that do not, at every place below. */
-function* generateShapes(type: FieldType, path: string, depth = 0): Generator<Shape> {
+function* generateShapes(type: FieldType, path: string, pieces: readonly string[], depth = 0): Generator<Shape> {
   switch (type.kind) {
     case "string":
-      for (const piece of PIECES) yield textShape(`${path} of ${JSON.stringify(piece)}`, piece, END);
+      for (const piece of pieces) yield textShape(`${path} of ${JSON.stringify(piece)}`, piece, END);
       return;
     case "quantity":
       for (const piece of ["1", "0", "."]) yield textShape(`${path} of ${piece}`, piece, END);
@@ -122,7 +126,7 @@ function* generateShapes(type: FieldType, path: string, depth = 0): Generator<Sh
     case "list":
       yield { label: `${path}[] distinct`, value: (size) => repeat(size, (index) => shortValue(type.of, index)) };
       yield { label: `${path}[] equal`, value: (size) => repeat(size, () => shortValue(type.of, 0)) };
-      for (const { label, value } of generateShapes(type.of, `${path}[0]`, depth + 1)) {
+      for (const { label, value } of generateShapes(type.of, `${path}[0]`, pieces, depth + 1)) {
         yield { label, value: (size) => [value(size)] };
       }
       return;
@@ -133,20 +137,20 @@ function* generateShapes(type: FieldType, path: string, depth = 0): Generator<Sh
           value: (size) => Object.fromEntries(repeat(size, (index) => [prefix + index, shortValue(type.of, index)])),
         };
       }
-      for (const piece of PIECES) {
+      for (const piece of pieces) {
         yield {
           label: `${path}{} key of ${JSON.stringify(piece)}`,
           value: (size) => ({ [longText(piece, size) + END]: shortValue(type.of, 0) }),
         };
       }
-      for (const { label, value } of generateShapes(type.of, `${path}{k}`, depth + 1)) {
+      for (const { label, value } of generateShapes(type.of, `${path}{k}`, pieces, depth + 1)) {
         yield { label, value: (size) => ({ k: value(size) }) };
       }
       return;
     case "message":
       if (depth >= MAX_DEPTH) return;
       for (const [name, field] of Object.entries(type.message().fields)) {
-        for (const { label, value } of generateShapes(field.type, `${path}.${name}`, depth + 1)) {
+        for (const { label, value } of generateShapes(field.type, `${path}.${name}`, pieces, depth + 1)) {
           yield { label, value: (size) => ({ [name]: value(size) }) };
         }
       }
@@ -162,19 +166,19 @@ function longText(piece: string, size: number): string {
 }
 
 /** The shapes of a kind's own fields. */
-function* shapesOfKind({ schema, plural }: Kind): Generator<Shape> {
+function* shapesOfKind({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   for (const [name, { type }] of Object.entries(schema.fields)) {
     if (name === "metadata") continue;
-    for (const { label, value } of generateShapes(type, `${plural}.${name}`)) {
+    for (const { label, value } of generateShapes(type, `${plural}.${name}`, pieces)) {
       yield { label, value: (size) => ({ [name]: value(size) }) };
     }
   }
 }
 
 /** The shapes of metadata, which all kinds have. */
-function* shapesOfMetadata({ schema, plural }: Kind): Generator<Shape> {
+function* shapesOfMetadata({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   const { type } = schema.fields["metadata"]!;
-  for (const { label, value } of generateShapes(type, `${plural}.metadata`)) {
+  for (const { label, value } of generateShapes(type, `${plural}.metadata`, pieces)) {
     yield { label, value: (size) => ({ metadata: value(size) }) };
   }
 }
@@ -229,13 +233,6 @@ function getServed(resource: string): Served {
   return { kind, sample, path: formatCollectionPath(kind, kind.namespaced ? "default" : "") };
 }
 
-before(async () => {
-  app = await createTestApp();
-  const request = await buildRequest({ subject: { commonName: "system:node:n1", organizations: ["system:nodes"] } });
-  samples = createSamples({ request: () => request, stubRequest: await buildStubRequest(), certificate: "" });
-});
-after(() => app[Symbol.asyncDispose]());
-
 const ENCODINGS: readonly {
   readonly mediaType: MediaType;
   readonly encode: (kind: Kind, object: JsonObject) => Uint8Array;
@@ -260,150 +257,6 @@ function* encodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Ar
   }
 }
 
-for (const { mediaType, encode } of ENCODINGS) {
-  test(`a body of ${mediaType} is decoded in linear time, whatever field is long`, async () => {
-    const decode = async ({ kind, sample }: Served, shapes: Iterable<Shape>) => {
-      const encodeOver = (value: unknown) => encode(kind, overlay(sample, value) as JsonObject);
-      const read = (bytes: Uint8Array) => decodeBody({ warnings: new Warnings() }, kind, mediaType, bytes, "Strict");
-      await assertAllLinear(encodable(shapes, encodeOver), encodeOver, read);
-    };
-    await decode(getServed("configmaps"), shapesOfMetadata(configMapKind));
-    // The YAML reader is the same for all kinds, and slow.
-    const served = mediaType === "application/yaml" ? MERGED.map(getServed) : allServed();
-    for (const one of served) await decode(one, shapesOfKind(one.kind));
-  });
-}
-
-test("an object is created in linear time, whatever field is long", async () => {
-  const create = ({ path, sample }: Served, shapes: Iterable<Shape>) =>
-    assertAllLinear(
-      shapes,
-      (value) => JSON.stringify(overlay(sample, value)),
-      (body) => app.send("POST", `${path}?dryRun=All`, { body }),
-    );
-  await create(getServed("configmaps"), shapesOfMetadata(configMapKind));
-  for (const served of allServed()) await create(served, shapesOfKind(served.kind));
-});
-
-for (
-  const { contentType, query, body } of [
-    { contentType: MERGE, query: "?dryRun=All", body: (_sample: JsonObject, value: unknown) => value },
-    { contentType: STRATEGIC, query: "?dryRun=All", body: (_sample: JsonObject, value: unknown) => value },
-    { contentType: APPLY, query: APPLIED, body: (sample: JsonObject, value: unknown) => overlay(sample, value) },
-    {
-      contentType: JSON_PATCH,
-      query: "?dryRun=All",
-      body: (sample: JsonObject, value: unknown) =>
-        Object.entries(overlay(sample, value) as JsonObject).map(([name, member]) => ({
-          op: "add",
-          path: `/${name}`,
-          value: member,
-        })),
-    },
-  ]
-) {
-  test(`a patch of ${contentType} takes linear time, whatever field is long`, async () => {
-    for (const { kind, path, sample } of MERGED.map(getServed)) {
-      await app.send("POST", path, { body: sample });
-      const shapes = kind === configMapKind ? shapesOfMetadata(kind) : shapesOfKind(kind);
-      await assertAllLinear(
-        shapes,
-        (value) => JSON.stringify(body(sample, value)),
-        (text) =>
-          app.send("PATCH", `${path}/${NAME}${query}`, { body: text, headers: { "content-type": contentType } }),
-      );
-    }
-  });
-}
-
-test("a small patch of a long object takes linear time", async () => {
-  const long: readonly { readonly path: string; readonly object: (size: number) => JsonObject }[] = [
-    {
-      path: "/api/v1/namespaces/default/configmaps",
-      object: (size) => ({
-        apiVersion: "v1",
-        kind: "ConfigMap",
-        data: Object.fromEntries(repeat(size, (index) => [`k${index}`, ""])),
-      }),
-    },
-    {
-      path: "/api/v1/nodes",
-      object: (size) => ({
-        apiVersion: "v1",
-        kind: "Node",
-        spec: { taints: repeat(size, (index) => ({ key: `k${index}`, effect: "NoSchedule" })) },
-      }),
-    },
-  ];
-  for (const { path, object } of long) {
-    const sizes = [256, 512, MOST_ELEMENTS];
-    for (const size of sizes) {
-      const body = { ...object(size), metadata: { name: `long-${size}` } };
-      const headers = { "content-type": APPLY };
-      const created = await app.send("PATCH", `${path}/long-${size}?fieldManager=m`, { body, headers });
-      assert.equal(created.code, 201, created.text.slice(0, 300));
-    }
-    for (
-      const { contentType, query, body } of [
-        { contentType: MERGE, query: "", body: { metadata: { labels: { a: "b" } } } },
-        { contentType: STRATEGIC, query: "", body: { metadata: { labels: { a: "b" } } } },
-        { contentType: APPLY, query: APPLIED, body: { ...object(0), metadata: { labels: { a: "b" } } } },
-        { contentType: JSON_PATCH, query: "", body: [{ op: "add", path: "/metadata/labels", value: { a: "b" } }] },
-      ]
-    ) {
-      await assertLinear({
-        input: (size) => `${path}/long-${size}${query === "" ? "?dryRun=All" : query}`,
-        read: (target) => app.send("PATCH", target, { body, headers: { "content-type": contentType } }),
-        limit: MOST_ELEMENTS,
-      });
-    }
-    for (const accept of ["application/yaml", "application/vnd.kubernetes.protobuf", TABLE]) {
-      await assertLinear({
-        input: (size) => `${path}/long-${size}`,
-        read: (target) => app.send("GET", target, { headers: { accept } }),
-        limit: MOST_ELEMENTS,
-      });
-    }
-  }
-});
-
-test("an object of many managers is updated and applied in linear time", async () => {
-  const entry = (index: number) => ({
-    manager: `m${index}`,
-    operation: "Apply",
-    apiVersion: "v1",
-    fieldsType: "FieldsV1",
-    fieldsV1: { "f:data": { [`f:k${index}`]: {} } },
-  });
-  const path = "/api/v1/namespaces/default/configmaps";
-  const config = { apiVersion: "v1", kind: "ConfigMap" };
-  for (const size of [256, 512, MOST_ELEMENTS]) {
-    const data = Object.fromEntries(repeat(size, (index) => [`k${index}`, ""]));
-    const metadata = { name: `managed-${size}`, managedFields: repeat(size, entry) };
-    const { code, text } = await app.send("POST", path, { body: { metadata, data } });
-    assert.equal(code, 201, text.slice(0, 300));
-    const first = { ...config, metadata: { name: `managed-${size}` }, data: { ...data, mine: "1" } };
-    const applied = await app.send("PATCH", `${path}/managed-${size}?fieldManager=m&force=true`, {
-      body: first,
-      headers: { "content-type": APPLY },
-    });
-    assert.equal(applied.code, 200, applied.text.slice(0, 300));
-  }
-  for (
-    const { contentType, query, body } of [
-      { contentType: MERGE, query: "?dryRun=All", body: { data: { k1: "x" } } },
-      { contentType: APPLY, query: APPLIED, body: { ...config, data: { k1: "x" } } },
-      { contentType: APPLY, query: "?dryRun=All&fieldManager=other", body: { ...config, data: { k1: "x" } } },
-    ]
-  ) {
-    await assertLinear({
-      input: (size) => `${path}/managed-${size}${query}`,
-      read: (target) => app.send("PATCH", target, { body, headers: { "content-type": contentType } }),
-      limit: MOST_ELEMENTS,
-    });
-  }
-});
-
 /** A DER element with its length. */
 function der(tag: number, content: Uint8Array): Uint8Array<ArrayBuffer> {
   const { length } = content;
@@ -415,72 +268,226 @@ function der(tag: number, content: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.concat([Buffer.from(head), content]));
 }
 
-test("a certificate and a request for one are read in linear time, whatever they contain", async () => {
-  const limit = 65_536;
-  const begin = "-----BEGIN CERTIFICATE REQUEST-----\n";
-  for (const piece of [begin, "-----END X-----\n", "-----BEGIN ", "-", "AAAA\n", "A", "\n", " ", "=", "A: b\n"]) {
-    for (const before of ["", begin]) {
-      const input = (size: number) => toBase64(`${before}${piece.repeat(Math.ceil(size / piece.length))}!`);
-      await assertLinear({ input, read: parseRequest, limit });
-      await assertLinear({ input, read: findCertificateFault, limit });
-    }
-  }
-  for (const unit of ["0500", "3100", "3000", "06012a", "020100", "ff", "3080"]) {
-    for (const wraps of [0, 1, 2, 3]) {
-      const input = (size: number) => {
-        let bytes = new Uint8Array(Buffer.from(unit.repeat(Math.ceil(size * 2 / unit.length)), "hex"));
-        for (let wrap = 0; wrap < wraps; wrap++) bytes = der(0x30, bytes);
-        return bytes;
-      };
-      await assertLinear({ input, read: parseCertificationRequest, limit });
-      await assertLinear({ input, read: parseCertificate, limit });
-    }
-  }
-});
+describe("the time of readers of bodies", () => {
+  before(async () => {
+    app = await createTestApp();
+    const request = await buildRequest({ subject: { commonName: "system:node:n1", organizations: ["system:nodes"] } });
+    samples = createSamples({ request: () => request, stubRequest: await buildStubRequest(), certificate: "" });
+  });
+  after(() => app[Symbol.asyncDispose]());
 
-test("a token file is read in linear time, whatever it contains", async () => {
-  for (const piece of ["a,", '"', '"a",', "a\n", "a,b,c\n", ",", " ", '""']) {
-    await assertLinear({
-      input: (size) => `${piece.repeat(Math.ceil(size / piece.length))}!`,
-      read: (text) => parseTokenFile(text, "tokens.csv"),
-      limit: 65_536,
+  for (const { mediaType, encode } of ENCODINGS) {
+    test(`a body of ${mediaType} is decoded in linear time, whatever field is long`, async () => {
+      const decode = async ({ kind, sample }: Served, shapes: Iterable<Shape>) => {
+        const encodeOver = (value: unknown) => encode(kind, overlay(sample, value) as JsonObject);
+        const read = (bytes: Uint8Array) => decodeBody({ warnings: new Warnings() }, kind, mediaType, bytes, "Strict");
+        await assertAllLinear(encodable(shapes, encodeOver), encodeOver, read);
+      };
+      await decode(getServed("configmaps"), shapesOfMetadata(configMapKind));
+      // The readers are the same for all kinds; the creation of each kind reads its JSON.
+      for (const one of MERGED.map(getServed)) await decode(one, shapesOfKind(one.kind));
     });
   }
-});
 
-test("policies, profiles and inventories are read in linear time, however large they are", async () => {
-  const head = (kind: string) => `apiVersion: tlsboot/v1alpha1\nkind: ${kind}\n`;
-  const lines = (size: number, line: (index: number) => string) => repeat(Math.ceil(size / 8), line).join("");
-  const rule = (index: number) =>
-    `- {name: r${index}, match: {signerNames: [example.com/a]}, then: deny, require: {usages: {allowed: [any]}}}\n`;
-  const names = (size: number) => JSON.stringify(repeat(size, (index) => `*.n${index}.example.com`));
+  test("an object is created in linear time, whatever field is long", async () => {
+    const create = ({ path, sample }: Served, shapes: Iterable<Shape>) =>
+      assertAllLinear(
+        shapes,
+        (value) => JSON.stringify(overlay(sample, value)),
+        (body) => app.send("POST", `${path}?dryRun=All`, { body }),
+      );
+    await create(getServed("configmaps"), shapesOfMetadata(configMapKind));
+    for (const served of allServed()) await create(served, shapesOfKind(served.kind));
+  });
+
   for (
-    const { read, input } of [
-      { read: parsePolicy, input: (size: number) => `${head("ApprovalPolicy")}name: p\nrules:\n${lines(size, rule)}` },
+    const { contentType, query, body } of [
+      { contentType: MERGE, query: "?dryRun=All", body: (_sample: JsonObject, value: unknown) => value },
+      { contentType: STRATEGIC, query: "?dryRun=All", body: (_sample: JsonObject, value: unknown) => value },
+      { contentType: APPLY, query: APPLIED, body: (sample: JsonObject, value: unknown) => overlay(sample, value) },
       {
-        read: parsePolicy,
-        input: (size: number) =>
-          `${head("ApprovalPolicy")}name: p\nrules:\n- name: r\n  match: {signerNames: [example.com/a]}\n` +
-          `  then: approve\n  require:\n    subject: {commonNames: ["*"]}\n    names: {dns: ${names(size)}}\n` +
-          `    usages: {allowed: [server auth]}\n`,
-      },
-      {
-        read: parseProfile,
-        input: (size: number) =>
-          `${head("SigningProfile")}names: {dns: {allowed: ${names(size)}}}\n` +
-          "usages: {allowed: [server auth]}\nlifetime: {max: 24h}\n",
-      },
-      {
-        read: parseInventory,
-        input: (size: number) =>
-          `${head("Inventory")}nodes:\n${
-            lines(size, (index) => `- {name: n${index}, dns: [n${index}.example.com]}\n`)
-          }`,
+        contentType: JSON_PATCH,
+        query: "?dryRun=All",
+        body: (sample: JsonObject, value: unknown) =>
+          Object.entries(overlay(sample, value) as JsonObject).map(([name, member]) => ({
+            op: "add",
+            path: `/${name}`,
+            value: member,
+          })),
       },
     ]
   ) {
-    const small = read(input(1));
-    assert.ok(small.ok, JSON.stringify(small));
-    await assertLinear<string>({ input, read, limit: MOST_ELEMENTS });
+    test(`a patch of ${contentType} takes linear time, whatever field is long`, async () => {
+      for (const { kind, path, sample } of MERGED.map(getServed)) {
+        await app.send("POST", path, { body: sample });
+        const shapes = (kind === configMapKind ? shapesOfMetadata : shapesOfKind)(kind, PATCHED_PIECES);
+        await assertAllLinear(
+          shapes,
+          (value) => JSON.stringify(body(sample, value)),
+          (text) =>
+            app.send("PATCH", `${path}/${NAME}${query}`, { body: text, headers: { "content-type": contentType } }),
+        );
+      }
+    });
   }
+
+  test("a small patch of a long object takes linear time", async () => {
+    const long: readonly { readonly path: string; readonly object: (size: number) => JsonObject }[] = [
+      {
+        path: "/api/v1/namespaces/default/configmaps",
+        object: (size) => ({
+          apiVersion: "v1",
+          kind: "ConfigMap",
+          data: Object.fromEntries(repeat(size, (index) => [`k${index}`, ""])),
+        }),
+      },
+      {
+        path: "/api/v1/nodes",
+        object: (size) => ({
+          apiVersion: "v1",
+          kind: "Node",
+          spec: { taints: repeat(size, (index) => ({ key: `k${index}`, effect: "NoSchedule" })) },
+        }),
+      },
+    ];
+    for (const { path, object } of long) {
+      for (const size of MEASURED) {
+        const body = { ...object(size), metadata: { name: `long-${size}` } };
+        const headers = { "content-type": APPLY };
+        const created = await app.send("PATCH", `${path}/long-${size}?fieldManager=m`, { body, headers });
+        assert.equal(created.code, 201, created.text.slice(0, 300));
+      }
+      for (
+        const { contentType, query, body } of [
+          { contentType: MERGE, query: "", body: { metadata: { labels: { a: "b" } } } },
+          { contentType: STRATEGIC, query: "", body: { metadata: { labels: { a: "b" } } } },
+          { contentType: APPLY, query: APPLIED, body: { ...object(0), metadata: { labels: { a: "b" } } } },
+          { contentType: JSON_PATCH, query: "", body: [{ op: "add", path: "/metadata/labels", value: { a: "b" } }] },
+        ]
+      ) {
+        await assertLinear({
+          input: (size) => `${path}/long-${size}${query === "" ? "?dryRun=All" : query}`,
+          read: (target) => app.send("PATCH", target, { body, headers: { "content-type": contentType } }),
+          limit: MOST_ELEMENTS,
+        });
+      }
+      for (const accept of ["application/yaml", "application/vnd.kubernetes.protobuf", TABLE]) {
+        await assertLinear({
+          input: (size) => `${path}/long-${size}`,
+          read: (target) => app.send("GET", target, { headers: { accept } }),
+          limit: MOST_ELEMENTS,
+        });
+      }
+    }
+  });
+
+  test("an object of many managers is updated and applied in linear time", async () => {
+    const entry = (index: number) => ({
+      manager: `m${index}`,
+      operation: "Apply",
+      apiVersion: "v1",
+      fieldsType: "FieldsV1",
+      fieldsV1: { "f:data": { [`f:k${index}`]: {} } },
+    });
+    const path = "/api/v1/namespaces/default/configmaps";
+    const config = { apiVersion: "v1", kind: "ConfigMap" };
+    for (const size of MEASURED) {
+      const data = Object.fromEntries(repeat(size, (index) => [`k${index}`, ""]));
+      const metadata = { name: `managed-${size}`, managedFields: repeat(size, entry) };
+      const { code, text } = await app.send("POST", path, { body: { metadata, data } });
+      assert.equal(code, 201, text.slice(0, 300));
+      const first = { ...config, metadata: { name: `managed-${size}` }, data: { ...data, mine: "1" } };
+      const applied = await app.send("PATCH", `${path}/managed-${size}?fieldManager=m&force=true`, {
+        body: first,
+        headers: { "content-type": APPLY },
+      });
+      assert.equal(applied.code, 200, applied.text.slice(0, 300));
+    }
+    for (
+      const { contentType, query, body } of [
+        { contentType: MERGE, query: "?dryRun=All", body: { data: { k1: "x" } } },
+        { contentType: APPLY, query: APPLIED, body: { ...config, data: { k1: "x" } } },
+        { contentType: APPLY, query: "?dryRun=All&fieldManager=other", body: { ...config, data: { k1: "x" } } },
+      ]
+    ) {
+      await assertLinear({
+        input: (size) => `${path}/managed-${size}${query}`,
+        read: (target) => app.send("PATCH", target, { body, headers: { "content-type": contentType } }),
+        limit: MOST_ELEMENTS,
+      });
+    }
+  });
+
+  test("a certificate and a request for one are read in linear time, whatever they contain", async () => {
+    const limit = 65_536;
+    const begin = "-----BEGIN CERTIFICATE REQUEST-----\n";
+    for (const piece of [begin, "-----END X-----\n", "-----BEGIN ", "-", "AAAA\n", "A", "\n", " ", "=", "A: b\n"]) {
+      for (const before of ["", begin]) {
+        const input = (size: number) => toBase64(`${before}${piece.repeat(Math.ceil(size / piece.length))}!`);
+        await assertLinear({ input, read: parseRequest, limit });
+        await assertLinear({ input, read: findCertificateFault, limit });
+      }
+    }
+    for (const unit of ["0500", "3100", "3000", "06012a", "020100", "ff", "3080"]) {
+      for (const wraps of [0, 1, 2, 3]) {
+        const input = (size: number) => {
+          let bytes = new Uint8Array(Buffer.from(unit.repeat(Math.ceil(size * 2 / unit.length)), "hex"));
+          for (let wrap = 0; wrap < wraps; wrap++) bytes = der(0x30, bytes);
+          return bytes;
+        };
+        await assertLinear({ input, read: parseCertificationRequest, limit });
+        await assertLinear({ input, read: parseCertificate, limit });
+      }
+    }
+  });
+
+  test("a token file is read in linear time, whatever it contains", async () => {
+    for (const piece of ["a,", '"', '"a",', "a\n", "a,b,c\n", ",", " ", '""']) {
+      await assertLinear({
+        input: (size) => `${piece.repeat(Math.ceil(size / piece.length))}!`,
+        read: (text) => parseTokenFile(text, "tokens.csv"),
+        limit: 65_536,
+      });
+    }
+  });
+
+  test("policies, profiles and inventories are read in linear time, however large they are", async () => {
+    const head = (kind: string) => `apiVersion: tlsboot/v1alpha1\nkind: ${kind}\n`;
+    const lines = (size: number, line: (index: number) => string) => repeat(Math.ceil(size / 8), line).join("");
+    const rule = (index: number) =>
+      `- {name: r${index}, match: {signerNames: [example.com/a]}, then: deny, require: {usages: {allowed: [any]}}}\n`;
+    const names = (size: number) => JSON.stringify(repeat(size, (index) => `*.n${index}.example.com`));
+    for (
+      const { read, input } of [
+        {
+          read: parsePolicy,
+          input: (size: number) => `${head("ApprovalPolicy")}name: p\nrules:\n${lines(size, rule)}`,
+        },
+        {
+          read: parsePolicy,
+          input: (size: number) =>
+            `${head("ApprovalPolicy")}name: p\nrules:\n- name: r\n  match: {signerNames: [example.com/a]}\n` +
+            `  then: approve\n  require:\n    subject: {commonNames: ["*"]}\n    names: {dns: ${names(size)}}\n` +
+            `    usages: {allowed: [server auth]}\n`,
+        },
+        {
+          read: parseProfile,
+          input: (size: number) =>
+            `${head("SigningProfile")}names: {dns: {allowed: ${names(size)}}}\n` +
+            "usages: {allowed: [server auth]}\nlifetime: {max: 24h}\n",
+        },
+        {
+          read: parseInventory,
+          input: (size: number) =>
+            `${head("Inventory")}nodes:\n${
+              lines(size, (index) => `- {name: n${index}, dns: [n${index}.example.com]}\n`)
+            }`,
+        },
+      ]
+    ) {
+      const small = read(input(1));
+      assert.ok(small.ok, JSON.stringify(small));
+      await assertLinear<string>({ input, read, limit: MOST_ELEMENTS });
+    }
+  });
 });

@@ -13,62 +13,71 @@ export interface Growth<Input> {
   readonly limit: number;
 }
 
-/** Time for twice the input over time for the input: 2 for a linear reader, 4 for a quadratic one, 8 for a cubic one. */
-const MAX_RATIO = 3;
-/** The first size of the measurement. A cubic reader of a large input is found long before the limit. */
-const FIRST_SIZE = 256;
-/** A single reading shorter than this does not decide anything before the limit is reached. */
-const NOTABLE_MS = 25;
+/** One step of sizes: a linear reader takes 16 times as long for it, a quadratic one 256 times. */
+export const STEP = 16;
 /**
- * A reader that takes no longer than this for the largest input passes unmeasured: with an input of 64 KiB, one that is
- * quadratic takes seconds, while so short a time may well double because the garbage collector ran.
+ * The longest time for one step, as a multiple: the middle between linear and quadratic. Noise would have to lengthen every
+ * reading of the larger input fourfold, and none of the smaller one, for a linear reader to fail.
+ */
+const MAX_RATIO = STEP ** 1.5;
+/** The least size of the first measurement. A cubic reader of a large input is found long before the limit. */
+const FIRST_SIZE = 256;
+/**
+ * A reader that takes no longer than this passes the size unmeasured: with an input of 64 KiB, one that is quadratic takes
+ * seconds.
  */
 const HARMLESS_MS = 10;
 /** Readings are repeated until one measurement takes as long as this, because the clock is coarse. */
 const MEASURE_MS = 3;
 /** The number of measurements of a size before it counts as too slow: noise only ever adds time. */
-const ROUNDS = 6;
+const ROUNDS = 4;
 /** The duration beside which noise is short, so that two rounds are enough. */
-const LONG_MS = 200;
+const LONG_MS = 1_000;
 
-/** Asserts that a reader takes less than three times as long for twice the input, at every size up to its limit. */
+/** Asserts that a reader takes about linear time at every size up to its limit. */
 export async function assertLinear<Input>(growth: Growth<Input>): Promise<void> {
   const steep = await findSteepGrowth(growth);
   if (steep !== undefined) assert.fail(steep);
 }
 
-/** The sizes and times that show a reader not to be linear; undefined where none do. */
+/**
+ * The sizes and times that show a reader not to be linear; undefined where none do. The processor's time of this thread
+ * decides, so that other programs do not.
+ */
 export async function findSteepGrowth<Input>({ input, read, limit }: Growth<Input>): Promise<string | undefined> {
-  const { measure, once } = createMeter(read);
   let size = limit;
-  while (size / 2 >= FIRST_SIZE) size /= 2;
-  let lastMs = Infinity;
-  for (; size <= limit; size *= 2) {
-    const ms = await once(input(Math.ceil(size)));
-    const steep = ms > NOTABLE_MS && ms > MAX_RATIO * lastMs ? await measureDoublings(size) : undefined;
-    if (steep !== undefined) return steep;
-    lastMs = ms;
-  }
-  return lastMs > HARMLESS_MS ? await measureDoublings(limit) : undefined;
-
-  /** Two doublings have to be too slow: the garbage collector may begin to work at a size, but only at one. */
-  async function measureDoublings(largest: number): Promise<string | undefined> {
-    const inputs = [largest / 4, largest / 2, largest].map((size) => input(Math.ceil(size)));
-    const times = inputs.map(() => Infinity);
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(one));
-      const [quarter = 0, half = 0, whole = 0] = times;
-      if (whole < MAX_RATIO * half || half < MAX_RATIO * quarter) return undefined;
-      if (round > 0 && whole > LONG_MS) break;
+  while (size / STEP >= FIRST_SIZE) size /= STEP;
+  for (; size <= limit; size *= STEP) {
+    const larger = input(Math.ceil(size));
+    let largerMs = await timed(read, larger);
+    if (largerMs <= HARMLESS_MS) continue;
+    const smaller = input(Math.ceil(size / STEP));
+    let smallerMs = await measure(read, smaller);
+    for (let round = 1; round < ROUNDS && largerMs >= MAX_RATIO * smallerMs; round++) {
+      if (round > 1 && largerMs > LONG_MS) break;
+      largerMs = Math.min(largerMs, await timed(read, larger));
+      smallerMs = Math.min(smallerMs, await measure(read, smaller));
     }
-    const list = times.map((ms) => `${ms.toFixed(3)} ms`).join(", ");
-    return `${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`;
+    if (largerMs < MAX_RATIO * smallerMs) continue;
+    return `${smallerMs.toFixed(3)} ms for a size of ${Math.ceil(size / STEP)}, ` +
+      `${largerMs.toFixed(3)} ms for ${STEP} times as much: not linear`;
+  }
+  return undefined;
+}
+
+/** The time of one reading, in milliseconds, over enough of them for a measurement. */
+async function measure<Input>(read: (input: Input) => unknown, input: Input): Promise<number> {
+  for (let count = 1;; count *= 4) {
+    const ms = await timed(read, input, count);
+    if (ms >= MEASURE_MS) return ms / count;
   }
 }
 
 /** The processor's time of readings, in milliseconds. */
-function createMeter<Input>(read: (input: Input) => unknown) {
-  async function readOnce(input: Input): Promise<void> {
+async function timed<Input>(read: (input: Input) => unknown, input: Input, count = 1): Promise<number> {
+  const used = process.cpuUsage();
+  const startedAt = performance.now();
+  for (let run = 0; run < count; run++) {
     try {
       const result = read(input);
       if (result instanceof Promise) await result;
@@ -76,27 +85,8 @@ function createMeter<Input>(read: (input: Input) => unknown) {
       describeRefusal(error);
     }
   }
-
-  async function timed(run: () => Promise<void>): Promise<number> {
-    const used = process.cpuUsage();
-    const startedAt = performance.now();
-    await run();
-    const wallMs = performance.now() - startedAt;
-    const { user, system } = process.cpuUsage(used);
-    // The machine's other work lengthens the one, threads of the runtime the other.
-    return Math.min(wallMs, (user + system) / 1000);
-  }
-
-  return {
-    once: (input: Input) => timed(() => readOnce(input)),
-    /** The time of one reading, over enough of them for a measurement. */
-    async measure(input: Input): Promise<number> {
-      for (let count = 1;; count *= 4) {
-        const ms = await timed(async () => {
-          for (let run = 0; run < count; run++) await readOnce(input);
-        });
-        if (ms >= MEASURE_MS) return ms / count;
-      }
-    },
-  };
+  const wallMs = performance.now() - startedAt;
+  const { user, system } = process.cpuUsage(used);
+  // The machine's other work lengthens the one, threads of the runtime the other.
+  return Math.min(wallMs, (user + system) / 1000);
 }
