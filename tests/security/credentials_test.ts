@@ -1,18 +1,19 @@
 /** Authentication by bootstrap tokens and certificates, and without credentials (apiserver `pkg/authentication`). */
 import assert from "node:assert/strict";
 import { request } from "node:https";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { issuePair } from "../../cli/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
+import type { JudgedServer } from "../support/privilege/callers.ts";
 import type { Identity } from "../support/privilege/identities.ts";
 import {
   bearer,
   certified,
   CSRS,
-  type JudgedInstance,
+  describeJudgedInstance,
   startJudgedInstance,
 } from "../support/privilege/judged_instance.ts";
 
@@ -82,20 +83,6 @@ const gone = bearer(`gonego.${SECRET}`);
 const helper = bearer(`helper.${SECRET}`);
 const wrong = bearer("wrong");
 
-let instance: JudgedInstance;
-
-before(async () => {
-  instance = await startJudgedInstance([
-    anonymous,
-    gone,
-    helper,
-    wrong,
-    certified("alice"),
-    ...ROWS.map((_, index) => presentedBy(index)),
-  ]);
-});
-after(() => instance[Symbol.asyncDispose]());
-
 function createTokenSecret(id: string, row: TokenRow): object {
   const data = { "token-id": id, "token-secret": SECRET, "usage-bootstrap-authentication": "true", ...row.data };
   return {
@@ -104,50 +91,6 @@ function createTokenSecret(id: string, row: TokenRow): object {
     stringData: Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)),
   };
 }
-
-for (const [index, row] of ROWS.entries()) {
-  test(`a bootstrap token ${row.name} ${row.groups === undefined ? "gets 401" : "is accepted"}`, async () => {
-    await instance.admin("POST", SECRETS, createTokenSecret(toTokenId(index), row));
-    if (row.metadata !== undefined) await instance.admin("DELETE", `${SECRETS}/bootstrap-token-${toTokenId(index)}`);
-    const reply = await instance.as(presentedBy(index), "POST", WHOAMI, {});
-    if (row.groups === undefined) return assert.equal(reply.code, 401, reply.text);
-    // No role is bound to these groups, so the token may only request its own user.
-    assert.equal(reply.code, 201, reply.text);
-    assert.equal(reply.at("status/userInfo/username"), `system:bootstrap:${toTokenId(index)}`);
-    assert.deepEqual(reply.at("status/userInfo/groups"), [...row.groups, "system:authenticated"]);
-    assert.equal((await instance.as(presentedBy(index), "GET", CSRS)).code, 403);
-  });
-}
-
-test("a deleted bootstrap token is refused at once, also on an open connection", async () => {
-  await instance.admin("POST", SECRETS, createTokenSecret("gonego", { name: "" }));
-  assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 201);
-  await instance.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
-  assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 401);
-});
-
-for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", CSRS, SECRETS, "/healthz/ping"]) {
-  test(`an anonymous client may GET ${path}, and a wrong token gets 401`, async () => {
-    assert.equal((await instance.as(anonymous, "GET", path)).code, 403);
-    const reply = await instance.as(wrong, "GET", path);
-    assert.equal(reply.code, 401, "wrong credentials never become anonymous");
-    assert.equal(reply.message, "Unauthorized");
-  });
-}
-
-for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
-  test(`an anonymous client may not read ${path}, and a wrong token gets 401`, async () => {
-    assert.equal((await instance.as(anonymous, "GET", path)).code, 200);
-    assert.equal((await instance.as(wrong, "GET", path)).code, 401);
-  });
-}
-
-test("with --anonymous-auth=false an anonymous client gets 401", async () => {
-  await using closed = await startJudgedInstance([anonymous], ["--anonymous-auth=false"]);
-  for (const path of ["/healthz", "/version", "/api", CSRS]) {
-    assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
-  }
-});
 
 /** Certificates of `system:masters` with one fault each. */
 const CERTIFICATES: readonly {
@@ -203,8 +146,11 @@ async function selfSigned(): Promise<{ readonly cert: string; readonly key: stri
   return { cert: certificatePem, key: key.toPem() };
 }
 
-function codeFor(pair: { readonly cert: string; readonly key: string }, authorization?: string): Promise<number> {
-  const { port, servingCaPem } = instance.server;
+function codeFor(
+  { port, servingCaPem }: JudgedServer,
+  pair: { readonly cert: string; readonly key: string },
+  authorization?: string,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     request({
       ...{ host: "127.0.0.1", port, path: SECRETS, ca: servingCaPem, agent: false, ...pair },
@@ -215,23 +161,76 @@ function codeFor(pair: { readonly cert: string; readonly key: string }, authoriz
   });
 }
 
-for (const { name, code, issue } of CERTIFICATES) {
-  test(`a certificate of system:masters ${name} gets ${code}`, async () => {
+describeJudgedInstance("credentials", [
+  anonymous,
+  gone,
+  helper,
+  wrong,
+  certified("alice"),
+  ...ROWS.map((_, index) => presentedBy(index)),
+], (instance) => {
+  for (const [index, row] of ROWS.entries()) {
+    test(`a bootstrap token ${row.name} ${row.groups === undefined ? "gets 401" : "is accepted"}`, async () => {
+      await instance.admin("POST", SECRETS, createTokenSecret(toTokenId(index), row));
+      if (row.metadata !== undefined) await instance.admin("DELETE", `${SECRETS}/bootstrap-token-${toTokenId(index)}`);
+      const reply = await instance.as(presentedBy(index), "POST", WHOAMI, {});
+      if (row.groups === undefined) return assert.equal(reply.code, 401, reply.text);
+      // No role is bound to these groups, so the token may only request its own user.
+      assert.equal(reply.code, 201, reply.text);
+      assert.equal(reply.at("status/userInfo/username"), `system:bootstrap:${toTokenId(index)}`);
+      assert.deepEqual(reply.at("status/userInfo/groups"), [...row.groups, "system:authenticated"]);
+      assert.equal((await instance.as(presentedBy(index), "GET", CSRS)).code, 403);
+    });
+  }
+
+  test("a deleted bootstrap token is refused at once, also on an open connection", async () => {
+    await instance.admin("POST", SECRETS, createTokenSecret("gonego", { name: "" }));
+    assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 201);
+    await instance.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
+    assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 401);
+  });
+
+  for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", CSRS, SECRETS, "/healthz/ping"]) {
+    test(`an anonymous client may GET ${path}, and a wrong token gets 401`, async () => {
+      assert.equal((await instance.as(anonymous, "GET", path)).code, 403);
+      const reply = await instance.as(wrong, "GET", path);
+      assert.equal(reply.code, 401, "wrong credentials never become anonymous");
+      assert.equal(reply.message, "Unauthorized");
+    });
+  }
+
+  for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
+    test(`an anonymous client may not read ${path}, and a wrong token gets 401`, async () => {
+      assert.equal((await instance.as(anonymous, "GET", path)).code, 200);
+      assert.equal((await instance.as(wrong, "GET", path)).code, 401);
+    });
+  }
+
+  test("with --anonymous-auth=false an anonymous client gets 401", async () => {
+    await using closed = await startJudgedInstance([anonymous], ["--anonymous-auth=false"]);
+    for (const path of ["/healthz", "/version", "/api", CSRS]) {
+      assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
+    }
+  });
+
+  for (const { name, code, issue } of CERTIFICATES) {
+    test(`a certificate of system:masters ${name} gets ${code}`, async () => {
+      const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
+      assert.ok(own.ok);
+      assert.equal(await codeFor(instance.server, await issue(own.value)), code);
+    });
+  }
+
+  test("a valid certificate wins over an invalid token, and a valid token is accepted beside an invalid certificate", async () => {
     const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
     assert.ok(own.ok);
-    assert.equal(await codeFor(await issue(own.value)), code);
+    assert.equal(await codeFor(instance.server, await masters(own.value), "Bearer wrong"), 200);
+    await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));
+    const foreign = await masters((await createIssuingCa(new Date())).authority);
+    assert.equal(
+      await codeFor(instance.server, foreign, `Bearer helper.${SECRET}`),
+      403,
+      "the token's user is authenticated but not allowed",
+    );
   });
-}
-
-test("a valid certificate wins over an invalid token, and a valid token is accepted beside an invalid certificate", async () => {
-  const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
-  assert.ok(own.ok);
-  assert.equal(await codeFor(await masters(own.value), "Bearer wrong"), 200);
-  await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));
-  const foreign = await masters((await createIssuingCa(new Date())).authority);
-  assert.equal(
-    await codeFor(foreign, `Bearer helper.${SECRET}`),
-    403,
-    "the token's user is authenticated but not allowed",
-  );
 });

@@ -2,25 +2,21 @@
 import assert from "node:assert/strict";
 import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
-import { type Running, runTlsboot, start, tlsbootCommand } from "../support/child.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
+import { startInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** The public files: certificates, CRLs, public keys, and files without a secret, such as the number of the format. */
 const PUBLIC = /(?:^|\/)(?:[^/]*\.(?:cr[tl]|pub)|format|\.tlsboot-demo|refused\.yaml)$/;
 
-/** Runs tlsboot under a umask, which a shell sets because no runtime can set it for a child. */
-function startWith(umask: string, args: readonly string[], cwd: string): Running {
-  const [command, all] = tlsbootCommand(args);
-  return start("/bin/sh", ["-c", `umask ${umask}; exec "$0" "$@"`, command, ...all], { cwd });
-}
-
-async function finish(umask: string, args: readonly string[], cwd: string): Promise<void> {
-  await using running = startWith(umask, args, cwd);
-  const { code, stderr } = await running.finished();
+/** Runs tlsboot to its end, which must be a success. */
+async function succeed(args: readonly string[], cwd: string): Promise<void> {
+  const { code, stderr } = await runTlsboot(args, { cwd });
   assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
 }
 
@@ -30,29 +26,26 @@ async function walk(root: string): Promise<readonly string[]> {
   return entries.map((entry) => join(entry.parentPath, entry.name));
 }
 
-for (const umask of ["000", "077"]) {
-  test(`everything that tlsboot writes under umask ${umask} is for its owner only`, async () => {
+for (const umask of [0o000, 0o077]) {
+  test(`everything that tlsboot writes under umask ${umask.toString(8)} is for its owner only`, async () => {
     await using folder = await createTempFolder();
+    const before = process.umask(umask);
+    using _umask = { [Symbol.dispose]: () => void process.umask(before) };
     const at = folder.path;
-    await using up = startWith(
-      umask,
-      ["up", "--data-dir", "data", "--secure-port", "0", "--auto-approve", "--audit-log-path", "audit.log"],
-      at,
-    );
-    await up.waitFor(/Next, in another terminal|is up at/);
+    await using _up = await startInstance(folder, ["--auto-approve", "--audit-log-path", "audit.log"]);
     const data = ["--data-dir", "data"];
     const bootstrap = ["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--kubeconfig", "n1/kubeconfig"];
-    await finish(umask, ["bootstrap", ...bootstrap, "--cert-dir", "n1/pki", "--hostname-override", "n1"], at);
-    await finish(umask, ["kubeconfig", "user", "bob", ...data], at);
-    await finish(umask, ["kubeconfig", "admin", ...data, "--out", "admin.kubeconfig"], at);
-    await finish(umask, [
+    await succeed(["bootstrap", ...bootstrap, "--cert-dir", "n1/pki", "--hostname-override", "n1"], at);
+    await succeed(["kubeconfig", "user", "bob", ...data], at);
+    await succeed(["kubeconfig", "admin", ...data, "--out", "admin.kubeconfig"], at);
+    await succeed([
       ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a"],
       ...["--subject", "CN=a", "--out", "out", "--no-wait"],
     ], at);
     await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
-    await finish(umask, ["ca", "init", "--data-dir", "ca", "--ca-passphrase-file", "passphrase"], at);
-    await finish(umask, ["token", "create", ...data], at);
-    if (umask === "000") await finish(umask, ["demo", "--nodes", "1", "--data-dir", "demo"], at);
+    await succeed(["ca", "init", "--data-dir", "ca", "--ca-passphrase-file", "passphrase"], at);
+    await succeed(["token", "create", ...data], at);
+    if (umask === 0o000) await succeed(["demo", "--nodes", "1", "--data-dir", "demo"], at);
     const wide: string[] = [];
     let files = 0;
     for (const path of await walk(at)) {
@@ -97,7 +90,7 @@ for (const { path, args, isServer } of SECRETS) {
     test(`a link at ${path} to ${end} gets no secret`, async () => {
       await using folder = await createTempFolder();
       await plant(folder, path, content);
-      await using running = start(...tlsbootCommand(args), { cwd: folder.path });
+      await using running = startTlsboot(args, { cwd: folder.path });
       if (isServer === true) await running.waitFor(/is up at|tlsboot: error/).catch(() => undefined);
       else await running.finished();
       await assertUntouched(folder, content);
@@ -123,11 +116,7 @@ async function assertUntouched(folder: TempFolder, content: string | undefined):
 
 test("a client writes no secret through a planted link", async () => {
   await using folder = await createTempFolder();
-  await using up = start(
-    ...tlsbootCommand(["up", "--data-dir", "data", "--secure-port", "0", "--auto-approve"]),
-    { cwd: folder.path },
-  );
-  await up.waitFor(/is up at/);
+  await using _up = await startInstance(folder, ["--auto-approve"]);
   const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
   const request = ["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a", "--subject"];
   for (
@@ -242,16 +231,16 @@ for (const { key, folder: keyFolder, args } of KEY_KEEPERS) {
   });
 }
 
-for (const mode of [0o640, 0o604, 0o660, 0o666]) {
-  test(`a CA key of mode ${mode.toString(8)} is refused`, async () => {
-    await using folder = await createTempFolder();
-    await finish("077", ["ca", "init", "--data-dir", "data"], folder.path);
+test("a CA key that others may read or write is refused", async () => {
+  await using folder = await createTempFolder();
+  await succeed(["ca", "init", "--data-dir", "data"], folder.path);
+  for (const mode of [0o640, 0o604, 0o660, 0o666]) {
     await chmod(folder.join("data/pki/ca.key"), mode);
     const { code, stderr } = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0"], { cwd: folder.path });
-    assert.equal(code, 1);
+    assert.equal(code, 1, mode.toString(8));
     assert.match(stderr, /ca\.key".*(?:lets other users access it|others may read it)/);
-  });
-}
+  }
+});
 
 /** Names with parent directories, and commands that accept names. */
 const CLIMBING: readonly (readonly string[])[] = [
@@ -271,18 +260,15 @@ const CLIMBING: readonly (readonly string[])[] = [
 
 test("names with parent directories create no file and reach no other path of the API", async () => {
   await using outer = await createTempFolder();
-  await mkdir(outer.join("work"));
-  await using up = start(
-    ...tlsbootCommand(["up", "--data-dir", "data", "--secure-port", "0", "--audit-log-path", "audit.log"]),
-    { cwd: outer.join("work") },
-  );
-  await up.waitFor(/is up at/);
+  const work = { path: outer.join("work"), join: (...parts: string[]) => outer.join("work", ...parts) };
+  await mkdir(work.path);
+  await using _up = await startInstance(work, ["--audit-log-path", "audit.log"]);
   for (const args of CLIMBING) {
-    const { code } = await runTlsboot(args, { cwd: outer.join("work") });
+    const { code } = await runTlsboot(args, { cwd: work.path });
     assert.notEqual(code, 0, args.join(" "));
   }
   assert.deepEqual(await readdir(outer.path), ["work"]);
-  const audited = (await readFile(outer.join("work/audit.log"), "utf8")).trim().split("\n").map((line) =>
+  const audited = (await readFile(work.join("audit.log"), "utf8")).trim().split("\n").map((line) =>
     JSON.parse(line) as { requestURI: string; userAgent?: string; user?: { username?: string } }
   );
   const byPeople = audited.filter(({ user }) => user?.username === "kubernetes-admin");
@@ -293,7 +279,7 @@ test("names with parent directories create no file and reach no other path of th
 
 test("signing derives no path from the names in a request", async () => {
   await using folder = await createTempFolder();
-  await finish("077", ["ca", "init", "--data-dir", "data"], folder.path);
+  await succeed(["ca", "init", "--data-dir", "data"], folder.path);
   const csr = await buildCsr({ name: "../../escaped", signerName: "kubernetes.io/kube-apiserver-client-kubelet" });
   for (const file of ["a.json", "b.json"]) await writeFile(folder.join(file), JSON.stringify(csr));
   await mkdir(folder.join("deep/out"), { recursive: true });

@@ -1,23 +1,17 @@
 /** Every limit of docs/engineering/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server keeps serving. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../server/http/limits.ts";
 import { buildRsaRequest } from "../support/crafted_rsa.ts";
 import { buildCsr, buildRequest, toBase64 } from "../support/csr_builder.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { CSRS, type JudgedInstance, startJudgedInstance } from "../support/privilege/judged_instance.ts";
+import { CSRS, describeJudgedInstance } from "../support/privilege/judged_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 
 const NAMED = { subject: { commonName: "a" } };
-let instance: JudgedInstance;
-
-before(async () => {
-  instance = await startJudgedInstance([]);
-});
-after(() => instance[Symbol.asyncDispose]());
 
 /** Creates this number of DNS names. */
 function createNames(count: number): readonly string[] {
@@ -84,92 +78,9 @@ const LIMITS: readonly Limit[] = [
   },
 ];
 
-for (const { name, code, says, body } of LIMITS) {
-  test(`${name} is refused with ${code}, and the server keeps serving`, async () => {
-    const sent = await body();
-    assert.ok(code === 413 || sent.length <= MAX_BODY_BYTES, `${sent.length} bytes: another limit would answer`);
-    const reply = await instance.as(MASTERS, "POST", CSRS, sent);
-    assert.equal(reply.code, code, reply.text.slice(0, 300));
-    assert.equal(reply.at("kind"), "Status");
-    assert.match(reply.message, says);
-    assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
-  });
-}
-
-test("requests just within the limits are accepted", async () => {
-  for (
-    const [name, request] of [
-      ["just-names", await buildRequest({ ...NAMED, dnsNames: createNames(10_000) })],
-      ["just-rsa", buildRsaRequest(15_872)],
-    ] as const
-  ) {
-    const reply = await instance.as(MASTERS, "POST", CSRS, await createCsrBody(name, request));
-    assert.equal(reply.code, 201, reply.text.slice(0, 300));
-  }
-});
-
-test("a certificate of 101 certificates is refused with 422", async () => {
-  const { certificate } = await createSigningCa();
-  const path = `${CSRS}/many-certificates`;
-  await instance.admin("POST", CSRS, await createCsrBody("many-certificates", await buildRequest(NAMED)));
-  const pem = encodePem("CERTIFICATE", certificate.der).repeat(101);
-  const status = { certificate: toBase64(pem) };
-  const reply = await instance.as(MASTERS, "PATCH", `${path}/status`, JSON.stringify({ status }), {
-    contentType: "application/merge-patch+json",
-  });
-  assert.equal(reply.code, 422, reply.text.slice(0, 300));
-  assert.match(reply.message, /status\.certificate: Invalid value: .*too many certificates: limit is 100/);
-});
-
-for (
-  const { what, bytes, code } of [
-    {
-      what: "headers of more than 128 KiB",
-      bytes: `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(MAX_HEAD_BYTES)}`,
-      code: 431,
-    },
-    { what: "a header whose name has a space", bytes: "GET / HTTP/1.1\r\nHost: x\r\nX A: a", code: 400 },
-    { what: "what is no HTTP", bytes: "hello", code: 400 },
-  ]
-) {
-  test(`${what}: refused with ${code} while the client still writes, and the server keeps serving`, async () => {
-    const { text, codes, isClosed } = await sendRaw(instance.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
-    assert.deepEqual(codes, [code], text);
-    assert.ok(isClosed);
-    assert.match(text, /\r\nConnection: close\r\n/);
-    assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
-  });
-}
-
-test("a request target of more than 64 KiB is refused before authentication", async () => {
-  const request = (length: number) => `GET /${"a".repeat(length - 1)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
-  const { codes, text } = await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH + 1));
-  assert.deepEqual(codes, [414], text);
-  assert.deepEqual((await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH))).codes, [403]);
-});
-
-test("refused requests write little to the log, however long they are", async () => {
-  const before = instance.stderr().length;
-  for (let index = 0; index < 30; index++) {
-    const head = `GET /${"a".repeat(60_000)}${index} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong`;
-    const { codes } = await sendRaw(instance.server.port, `${head}\r\nConnection: close\r\n\r\n`);
-    assert.deepEqual(codes, [401]);
-  }
-  const written = instance.stderr().slice(before);
-  assert.match(written, /request refused: not authenticated/);
-  assert.ok(written.length < 32_768, `${written.length} characters`);
-});
-
-test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server keeps serving", async () => {
-  assert.equal(await sendHeader(1_024), 200, "headers as such are taken");
-  const code = await sendHeader(200_000);
-  assert.ok([0, 431].includes(code), `${code}`);
-  assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
-});
-
 /** Returns the code of the answer to a header of this length over HTTP/2; 0 without an answer. */
-async function sendHeader(length: number): Promise<number> {
-  const session = connectHttp2(`https://127.0.0.1:${instance.server.port}`, {
+async function sendHeader(port: number, length: number): Promise<number> {
+  const session = connectHttp2(`https://127.0.0.1:${port}`, {
     rejectUnauthorized: false,
     // Without this the client refuses to send the headers.
     maxSendHeaderBlockLength: 4_000_000,
@@ -182,3 +93,89 @@ async function sendHeader(length: number): Promise<number> {
   session.destroy();
   return code;
 }
+
+describeJudgedInstance("requests beyond a limit", [], (instance) => {
+  for (const { name, code, says, body } of LIMITS) {
+    test(`${name} is refused with ${code}, and the server keeps serving`, async () => {
+      const sent = await body();
+      assert.ok(code === 413 || sent.length <= MAX_BODY_BYTES, `${sent.length} bytes: another limit would answer`);
+      const reply = await instance.as(MASTERS, "POST", CSRS, sent);
+      assert.equal(reply.code, code, reply.text.slice(0, 300));
+      assert.equal(reply.at("kind"), "Status");
+      assert.match(reply.message, says);
+      assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
+    });
+  }
+
+  test("requests just within the limits are accepted", async () => {
+    for (
+      const [name, request] of [
+        ["just-names", await buildRequest({ ...NAMED, dnsNames: createNames(10_000) })],
+        ["just-rsa", buildRsaRequest(15_872)],
+      ] as const
+    ) {
+      const reply = await instance.as(MASTERS, "POST", CSRS, await createCsrBody(name, request));
+      assert.equal(reply.code, 201, reply.text.slice(0, 300));
+    }
+  });
+
+  test("a certificate of 101 certificates is refused with 422", async () => {
+    const { certificate } = await createSigningCa();
+    const path = `${CSRS}/many-certificates`;
+    await instance.admin("POST", CSRS, await createCsrBody("many-certificates", await buildRequest(NAMED)));
+    const pem = encodePem("CERTIFICATE", certificate.der).repeat(101);
+    const status = { certificate: toBase64(pem) };
+    const reply = await instance.as(MASTERS, "PATCH", `${path}/status`, JSON.stringify({ status }), {
+      contentType: "application/merge-patch+json",
+    });
+    assert.equal(reply.code, 422, reply.text.slice(0, 300));
+    assert.match(reply.message, /status\.certificate: Invalid value: .*too many certificates: limit is 100/);
+  });
+
+  for (
+    const { what, bytes, code } of [
+      {
+        what: "headers of more than 128 KiB",
+        bytes: `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(MAX_HEAD_BYTES)}`,
+        code: 431,
+      },
+      { what: "a header whose name has a space", bytes: "GET / HTTP/1.1\r\nHost: x\r\nX A: a", code: 400 },
+      { what: "what is no HTTP", bytes: "hello", code: 400 },
+    ]
+  ) {
+    test(`${what}: refused with ${code} while the client still writes, and the server keeps serving`, async () => {
+      const { text, codes, isClosed } = await sendRaw(instance.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
+      assert.deepEqual(codes, [code], text);
+      assert.ok(isClosed);
+      assert.match(text, /\r\nConnection: close\r\n/);
+      assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
+    });
+  }
+
+  test("a request target of more than 64 KiB is refused before authentication", async () => {
+    const request = (length: number) =>
+      `GET /${"a".repeat(length - 1)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+    const { codes, text } = await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH + 1));
+    assert.deepEqual(codes, [414], text);
+    assert.deepEqual((await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH))).codes, [403]);
+  });
+
+  test("refused requests write little to the log, however long they are", async () => {
+    const before = instance.stderr().length;
+    for (let index = 0; index < 30; index++) {
+      const head = `GET /${"a".repeat(60_000)}${index} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong`;
+      const { codes } = await sendRaw(instance.server.port, `${head}\r\nConnection: close\r\n\r\n`);
+      assert.deepEqual(codes, [401]);
+    }
+    const written = instance.stderr().slice(before);
+    assert.match(written, /request refused: not authenticated/);
+    assert.ok(written.length < 32_768, `${written.length} characters`);
+  });
+
+  test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server keeps serving", async () => {
+    assert.equal(await sendHeader(instance.server.port, 1_024), 200, "headers as such are taken");
+    const code = await sendHeader(instance.server.port, 200_000);
+    assert.ok([0, 431].includes(code), `${code}`);
+    assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
+  });
+});

@@ -1,29 +1,18 @@
 /** Handwritten requests: no request is smuggled, no path is taken for another, and no identity header is trusted. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { bearer, CSRS, type JudgedInstance, startJudgedInstance } from "../support/privilege/judged_instance.ts";
+import { bearer, CSRS, describeJudgedInstance } from "../support/privilege/judged_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 /** A user without permissions, with a token for handwritten requests. */
 const reader = bearer("reader.0123456789abcdef");
-let instance: JudgedInstance;
-
-before(async () => {
-  instance = await startJudgedInstance([reader]);
-  await instance.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
-    metadata: { name: "bootstrap-token-reader" },
-    type: "bootstrap.kubernetes.io/token",
-    stringData: { "token-id": "reader", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true" },
-  });
-});
-after(() => instance[Symbol.asyncDispose]());
 
 /** The code of a request over HTTP/2, which takes any word for a method; 0 when the session ends instead. */
-async function codeOver2(method: string, path: string): Promise<number> {
-  const session = connectHttp2(`https://127.0.0.1:${instance.server.port}`, { rejectUnauthorized: false });
+async function codeOver2(port: number, method: string, path: string): Promise<number> {
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   const code = await new Promise<number>((resolve) => {
     session.on("error", () => resolve(0));
     const headers = { ":method": method, ":path": path, authorization: "Bearer reader.0123456789abcdef" };
@@ -32,18 +21,6 @@ async function codeOver2(method: string, path: string): Promise<number> {
   });
   session.destroy();
   return code;
-}
-
-for (const method of ["constructor", "__proto__", "toString", "CONSTRUCTOR", "PROPFIND"]) {
-  test(`the method ${method} over HTTP/2 is not a verb, also in metrics`, async () => {
-    // For a path that is not a resource, the method itself is the verb.
-    for (const path of [MAPS, "/version"]) {
-      const code = await codeOver2(method, path);
-      assert.ok([0, 400, 403, 405].includes(code), `${code}`);
-    }
-    const metrics = await instance.as(MASTERS, "GET", "/metrics");
-    assert.ok(!metrics.text.includes("native code") && !metrics.text.includes("[object"), "a label is no function");
-  });
 }
 
 const AUTHORIZATION = "Authorization: Bearer reader.0123456789abcdef";
@@ -103,14 +80,6 @@ const SMUGGLING: readonly { readonly name: string; readonly bytes: string; reado
     { name: "a request line of three targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
   ];
 
-for (const { name, bytes } of SMUGGLING) {
-  test(`a request with ${name} smuggles nothing`, async () => {
-    const answer = await sendRaw(instance.server.port, bytes);
-    assert.ok(answer.codes.length <= 1, `answered ${answer.codes}: ${answer.text.slice(0, 600)}`);
-    assert.ok(!answer.text.includes("gitVersion"), `the second request was answered: ${answer.text.slice(0, 600)}`);
-  });
-}
-
 /** Paths that could be authorized as one resource and served as another, which must never reveal a Secret. */
 const CONFUSING: readonly string[] = [
   "/healthz/../api/v1/namespaces/kube-system/secrets",
@@ -146,81 +115,115 @@ const CONFUSING: readonly string[] = [
   "http://x@127.0.0.1/api/v1/namespaces/kube-system/secrets",
 ];
 
-for (const path of CONFUSING) {
-  test(`GET ${path} returns no Secret`, async () => {
-    for (const headers of ["", `${AUTHORIZATION}\r\n`]) {
-      const { text, codes } = await sendRaw(
-        instance.server.port,
-        `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}Connection: close\r\n\r\n`,
-      );
-      assert.ok(!text.includes("SecretList") && !text.includes("bootstrap-token"), text.slice(0, 500));
-      if (!/^\/healthz[?#]/.test(path)) assert.ok(codes.every((code) => code >= 400), `${codes}`);
-    }
+describeJudgedInstance("handwritten requests", [reader], (instance) => {
+  before(async () => {
+    await instance.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
+      metadata: { name: "bootstrap-token-reader" },
+      type: "bootstrap.kubernetes.io/token",
+      stringData: {
+        "token-id": "reader",
+        "token-secret": "0123456789abcdef",
+        "usage-bootstrap-authentication": "true",
+      },
+    });
   });
-}
 
-for (
-  const { name, lines } of [
-    { name: "another host", lines: ["Host: evil.example"] },
-    { name: "two hosts", lines: ["Host: a", "Host: b"] },
-    { name: "no host", lines: [] },
-    {
-      name: "a forwarded client",
-      lines: ["Host: x", "X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1"],
-    },
-    { name: "a front proxy's user", lines: ["Host: x", "X-Remote-User: root", "X-Remote-Group: system:masters"] },
-    {
-      name: "another method",
-      lines: [
-        "Host: x",
-        "X-HTTP-Method-Override: DELETE",
-        "X-Original-URL: /api/v1/secrets",
-        "X-Rewrite-URL: /api/v1/secrets",
-      ],
-    },
-    {
-      name: "an upgrade",
-      lines: ["Host: x", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"],
-    },
-  ]
-) {
-  test(`headers that claim ${name} give no permission`, async () => {
-    const { text, codes } = await sendRaw(
-      instance.server.port,
-      [`GET /api/v1/secrets HTTP/1.1`, ...lines, "", ""].join("\r\n"),
-    );
-    assert.ok(codes.length === 1 && [400, 403].includes(codes[0]!), `${codes} ${text.slice(0, 300)}`);
-    assert.ok(!/evil\.example/.test(text), "the answer contains a host that the client claims");
-  });
-}
+  for (const method of ["constructor", "__proto__", "toString", "CONSTRUCTOR", "PROPFIND"]) {
+    test(`the method ${method} over HTTP/2 is not a verb, also in metrics`, async () => {
+      // For a path that is not a resource, the method itself is the verb.
+      for (const path of [MAPS, "/version"]) {
+        const code = await codeOver2(instance.server.port, method, path);
+        assert.ok([0, 400, 403, 405].includes(code), `${code}`);
+      }
+      const metrics = await instance.as(MASTERS, "GET", "/metrics");
+      assert.ok(!metrics.text.includes("native code") && !metrics.text.includes("[object"), "a label is no function");
+    });
+  }
 
-test("text of a client adds no header line", async () => {
-  const injected = "x\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 200 OK";
-  const evil = encodeURIComponent(injected);
+  for (const { name, bytes } of SMUGGLING) {
+    test(`a request with ${name} smuggles nothing`, async () => {
+      const answer = await sendRaw(instance.server.port, bytes);
+      assert.ok(answer.codes.length <= 1, `answered ${answer.codes}: ${answer.text.slice(0, 600)}`);
+      assert.ok(!answer.text.includes("gitVersion"), `the second request was answered: ${answer.text.slice(0, 600)}`);
+    });
+  }
+
+  for (const path of CONFUSING) {
+    test(`GET ${path} returns no Secret`, async () => {
+      for (const headers of ["", `${AUTHORIZATION}\r\n`]) {
+        const { text, codes } = await sendRaw(
+          instance.server.port,
+          `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}Connection: close\r\n\r\n`,
+        );
+        assert.ok(!text.includes("SecretList") && !text.includes("bootstrap-token"), text.slice(0, 500));
+        if (!/^\/healthz[?#]/.test(path)) assert.ok(codes.every((code) => code >= 400), `${codes}`);
+      }
+    });
+  }
+
   for (
-    const path of [
-      `${MAPS}/${evil}`,
-      `${MAPS}?fieldSelector=${evil}`,
-      `${MAPS}?fieldManager=${evil}`,
-      `/apis/${evil}/v1/a`,
-      `${CSRS}/${evil}/approval`,
+    const { name, lines } of [
+      { name: "another host", lines: ["Host: evil.example"] },
+      { name: "two hosts", lines: ["Host: a", "Host: b"] },
+      { name: "no host", lines: [] },
+      {
+        name: "a forwarded client",
+        lines: ["Host: x", "X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1"],
+      },
+      { name: "a front proxy's user", lines: ["Host: x", "X-Remote-User: root", "X-Remote-Group: system:masters"] },
+      {
+        name: "another method",
+        lines: [
+          "Host: x",
+          "X-HTTP-Method-Override: DELETE",
+          "X-Original-URL: /api/v1/secrets",
+          "X-Rewrite-URL: /api/v1/secrets",
+        ],
+      },
+      {
+        name: "an upgrade",
+        lines: ["Host: x", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"],
+      },
     ]
   ) {
-    for (const method of ["GET", "POST", "DELETE"]) {
+    test(`headers that claim ${name} give no permission`, async () => {
       const { text, codes } = await sendRaw(
         instance.server.port,
-        `${method} ${path} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+        [`GET /api/v1/secrets HTTP/1.1`, ...lines, "", ""].join("\r\n"),
       );
-      assert.ok(codes.length === 1, `${method} ${path}: ${codes}`);
-      assert.doesNotMatch(text.split("\r\n\r\n")[0] ?? "", /^Set-Cookie/im);
-    }
+      assert.ok(codes.length === 1 && [400, 403].includes(codes[0]!), `${codes} ${text.slice(0, 300)}`);
+      assert.ok(!/evil\.example/.test(text), "the answer contains a host that the client claims");
+    });
   }
-  // Warnings about unknown fields are headers with text of the client.
-  const strange = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
-  const body = JSON.stringify(strange);
-  const reply = await instance.as(MASTERS, "POST", `${MAPS}?dryRun=All&fieldValidation=Warn`, body);
-  assert.equal(reply.code, 201, reply.text);
-  assert.ok(!reply.text.includes("Set-Cookie"));
-  const audit = await instance.as(MASTERS, "GET", "/version", undefined, { headers: { "audit-id": "a b\tc" } });
-  assert.equal(audit.code, 200);
+
+  test("text of a client adds no header line", async () => {
+    const injected = "x\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 200 OK";
+    const evil = encodeURIComponent(injected);
+    for (
+      const path of [
+        `${MAPS}/${evil}`,
+        `${MAPS}?fieldSelector=${evil}`,
+        `${MAPS}?fieldManager=${evil}`,
+        `/apis/${evil}/v1/a`,
+        `${CSRS}/${evil}/approval`,
+      ]
+    ) {
+      for (const method of ["GET", "POST", "DELETE"]) {
+        const { text, codes } = await sendRaw(
+          instance.server.port,
+          `${method} ${path} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+        );
+        assert.ok(codes.length === 1, `${method} ${path}: ${codes}`);
+        assert.doesNotMatch(text.split("\r\n\r\n")[0] ?? "", /^Set-Cookie/im);
+      }
+    }
+    // Warnings about unknown fields are headers with text of the client.
+    const strange = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
+    const body = JSON.stringify(strange);
+    const reply = await instance.as(MASTERS, "POST", `${MAPS}?dryRun=All&fieldValidation=Warn`, body);
+    assert.equal(reply.code, 201, reply.text);
+    assert.ok(!reply.text.includes("Set-Cookie"));
+    const audit = await instance.as(MASTERS, "GET", "/version", undefined, { headers: { "audit-id": "a b\tc" } });
+    assert.equal(audit.code, 200);
+  });
 });

@@ -1,7 +1,7 @@
 /** The permissions to approve and sign, and the fields of a CSR that only the server sets (`pkg/registry/certificates`). */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import type { Identity } from "../support/privilege/identities.ts";
@@ -9,11 +9,10 @@ import { MASTERS } from "../support/privilege/identities.ts";
 import {
   certified,
   CSRS,
-  type JudgedInstance,
+  describeJudgedInstance,
   type JudgedReply,
   MERGE,
   RBAC,
-  startJudgedInstance,
 } from "../support/privilege/judged_instance.ts";
 
 const GROUP = { apiGroups: ["certificates.k8s.io"] };
@@ -31,9 +30,8 @@ const edits = certified("edits");
 const requester = certified("requester");
 const n1 = certified("system:node:n1", "system:nodes");
 const nameless = certified("system:node:", "system:nodes");
-let instance: JudgedInstance;
-let certificate = "";
-let made = 0;
+const updatesStatus = certified("updates-status");
+const PEOPLE = [exact, domain, other, rightless, signs, edits, requester, n1, nameless, updatesStatus];
 
 function signer(verb: string, ...resourceNames: readonly string[]): object {
   return { ...GROUP, resources: ["signers"], resourceNames, verbs: [verb] };
@@ -43,242 +41,245 @@ function onSubresource(name: string): object {
   return { ...GROUP, resources: [`certificatesigningrequests/${name}`], verbs: ["update", "patch"] };
 }
 
-before(async () => {
-  const people = [exact, domain, other, rightless, signs, edits, requester, n1, nameless];
-  instance = await startJudgedInstance(people);
-  certificate = Buffer.from(instance.server.clientCaPem, "utf8").toString("base64");
-  await instance.grant("approves-exactly", onSubresource("approval"), signer("approve", "example.com/something"));
-  await instance.grant("approves-a-domain", onSubresource("approval"), signer("approve", "example.com/*"));
-  await instance.grant("approves-another", onSubresource("approval"), signer("approve", "example.com/not-something"));
-  await instance.grant("approves-without-update", signer("approve", "example.com/something"));
-  await instance.grant("signs", onSubresource("status"), signer("sign", "example.com/something"));
-  await instance.grant("edits", { ...requests, verbs: ["update", "patch", "create"] });
-  await instance.grant("requester", { ...requests, verbs: ["create", "get"] });
-});
-after(() => instance[Symbol.asyncDispose]());
-
-async function submit(options: CsrOptions = {}, who: Identity = MASTERS): Promise<CertificateSigningRequest> {
-  const csr = await buildCsr({ name: `csr-${++made}`, signerName: "example.com/something", ...options });
-  const reply = await instance.as(who, "POST", CSRS, csr);
-  assert.equal(reply.code, 201, reply.text);
-  return JSON.parse(reply.text) as CertificateSigningRequest;
-}
-
-function put(
-  who: Identity,
-  csr: CertificateSigningRequest,
-  sub: string,
-  status: object,
-  spec: object = {},
-): Promise<JudgedReply> {
-  const body = { ...csr, spec: { ...csr.spec, ...spec }, status: { ...csr.status, ...status } };
-  return instance.as(who, "PUT", `${CSRS}/${csr.metadata.name}${sub === "" ? "" : `/${sub}`}`, body);
-}
-
 const approved = { conditions: [{ type: "Approved", status: "True", reason: "R", message: "m" }] };
 const denied = { conditions: [{ type: "Denied", status: "True", reason: "R", message: "m" }] };
 const failed = { conditions: [{ type: "Failed", status: "True", reason: "R", message: "m" }] };
 const NOT_APPROVE = 'user not permitted to approve requests with signerName "example.com/something"';
 const NOT_SIGN = 'user not permitted to sign requests with signerName "example.com/something"';
 
-for (
-  const { name, who, status, code, message } of [
-    { name: "approve on the very signer", who: exact, status: approved, code: 200 },
-    { name: "approve on its domain", who: domain, status: approved, code: 200 },
-    { name: "approve on another signer", who: other, status: approved, code: 403, message: NOT_APPROVE },
-    { name: "deny with approve on another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
-    { name: "approve without update of /approval", who: rightless, status: approved, code: 403 },
-    { name: "sign alone", who: signs, status: approved, code: 403 },
-    { name: "the requester itself", who: requester, status: approved, code: 403 },
-  ]
-) {
-  test(`PUT /approval by a user with ${name} gets ${code}`, async () => {
-    const csr = await submit({}, who === requester ? requester : MASTERS);
-    const reply = await put(who, csr, "approval", status);
-    assert.equal(reply.code, code, reply.text);
-    if (message !== undefined) {
-      const subject = `certificatesigningrequests.certificates.k8s.io "${csr.metadata.name}"`;
-      assert.equal(reply.message, `${subject} is forbidden: ${message}`);
-    }
+describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance) => {
+  let certificate = "";
+  let made = 0;
+
+  before(async () => {
+    certificate = Buffer.from(instance.server.clientCaPem, "utf8").toString("base64");
+    await instance.grant("approves-exactly", onSubresource("approval"), signer("approve", "example.com/something"));
+    await instance.grant("approves-a-domain", onSubresource("approval"), signer("approve", "example.com/*"));
+    await instance.grant("approves-another", onSubresource("approval"), signer("approve", "example.com/not-something"));
+    await instance.grant("approves-without-update", signer("approve", "example.com/something"));
+    await instance.grant("signs", onSubresource("status"), signer("sign", "example.com/something"));
+    await instance.grant("edits", { ...requests, verbs: ["update", "patch", "create"] });
+    await instance.grant("requester", { ...requests, verbs: ["create", "get"] });
   });
-}
 
-test("the permission to approve is checked for the stored signer, not for the sent one", async () => {
-  const csr = await submit();
-  const reply = await put(other, csr, "approval", approved, { signerName: "example.com/not-something" });
-  assert.equal(reply.code, 403, reply.text);
-});
-
-test("a node does not approve its own request", async () => {
-  const csr = await submit({ signerName: KUBELET }, n1);
-  const reply = await put(n1, csr, "approval", approved);
-  assert.equal(reply.code, 403, reply.text);
-});
-
-for (
-  const { name, who, status, code } of [
-    { name: "a certificate with sign", who: signs, status: () => ({ certificate }), code: 200 },
-    { name: "a failure with sign", who: signs, status: () => failed, code: 200 },
-    { name: "a certificate with approve alone", who: exact, status: () => ({ certificate }), code: 403 },
-    { name: "an approval with sign", who: signs, status: () => approved, code: 422 },
-  ]
-) {
-  test(`PUT /status writing ${name} gets ${code}`, async () => {
-    const reply = await put(who, await submit(), "status", status());
-    assert.equal(reply.code, code, reply.text);
-  });
-}
-
-test("a user who may update /status but not sign writes annotations, and neither certificate nor failure", async () => {
-  const helper = "updates-status";
-  const identity = certified(helper);
-  await using second = await startJudgedInstance([identity]);
-  await second.grant(helper, onSubresource("status"));
-  const csr = await second.admin("POST", CSRS, await buildCsr({ name: "csr", signerName: "example.com/something" }));
-  const stored = JSON.parse(csr.text) as CertificateSigningRequest;
-  for (const status of [{ certificate }, failed]) {
-    const reply = await second.as(identity, "PUT", `${CSRS}/csr/status`, { ...stored, status });
-    assert.equal(reply.code, 403, reply.text);
-    assert.ok(reply.message.endsWith(NOT_SIGN), reply.message);
-  }
-  const annotated = { metadata: { annotations: { a: "b" } } };
-  const reply = await second.as(identity, "PATCH", `${CSRS}/csr/status`, annotated, MERGE);
-  assert.equal(reply.code, 200, reply.text);
-});
-
-test("a certificate that is sent to /approval is dropped", async () => {
-  const reply = await put(exact, await submit(), "approval", { ...approved, certificate });
-  assert.equal(reply.code, 200, reply.text);
-  assert.equal(reply.at("status/certificate"), undefined);
-});
-
-test("a dry run of signing does not change the request", async () => {
-  const csr = await submit();
-  const path = `${CSRS}/${csr.metadata.name}/status`;
-  const dry = await instance.as(signs, "PUT", `${path}?dryRun=All`, { ...csr, status: { certificate } });
-  assert.equal(dry.code, 200, dry.text);
-  const real = await instance.as(signs, "PUT", path, { ...csr, status: { certificate } });
-  assert.equal(real.code, 200, "the next writer with the same resourceVersion succeeds");
-});
-
-test("a new request belongs to its requester, and is pending and unsigned, whatever its body contains", async () => {
-  const csr = await buildCsr({ name: "boasting", signerName: "example.com/something" });
-  const reply = await instance.as(requester, "POST", CSRS, {
-    ...csr,
-    spec: { ...csr.spec, username: "root", uid: "0", groups: ["system:masters"], extra: { a: ["b"] } },
-    status: { ...approved, certificate },
-  });
-  assert.equal(reply.code, 201, reply.text);
-  assert.equal(reply.at("spec/username"), "requester");
-  assert.deepEqual(reply.at("spec/groups"), ["system:authenticated"]);
-  assert.equal(reply.at("spec/uid"), undefined);
-  assert.deepEqual(Object.keys(reply.at("spec/extra") as object), ["authentication.kubernetes.io/credential-id"]);
-  assert.deepEqual(reply.at("status"), {});
-});
-
-test("PUT on the request itself changes neither spec nor status", async () => {
-  const csr = await submit();
-  const forged = { signerName: CLIENT, username: "root", groups: ["system:masters"], usages: ["cert sign"] };
-  const reply = await put(edits, csr, "", { ...approved, certificate }, forged);
-  assert.equal(reply.code, 200, reply.text);
-  assert.deepEqual(reply.at("spec"), csr.spec);
-  assert.deepEqual(reply.at("status"), {});
-});
-
-for (
-  const { name, who, options, code, message } of [
-    { name: "a node for itself", who: n1, options: { signerName: KUBELET }, code: 201 },
-    {
-      name: "a node for another, as client",
-      who: n1,
-      options: { signerName: KUBELET, commonName: "system:node:n2" },
-      code: 403,
-      message: "can only create a node CSR with CN=system:node:n1",
-    },
-    {
-      name: "a node for another, to serve",
-      who: n1,
-      options: {
-        signerName: SERVING,
-        commonName: "system:node:n2",
-        usages: ["digital signature", "server auth"],
-        dnsNames: ["n2"],
-      },
-      code: 403,
-      message: "can only create a node CSR with CN=system:node:n1",
-    },
-    { name: "a node for another user, at another signer", who: n1, options: { commonName: "another-user" }, code: 201 },
-    {
-      name: "a node without a name",
-      who: nameless,
-      options: { signerName: KUBELET, commonName: "system:node:" },
-      code: 403,
-    },
-    {
-      name: "a user for system:masters, as API client",
-      who: requester,
-      options: { signerName: CLIENT, organizations: ["a", "system:masters"] },
-      code: 403,
-      message: `use of ${CLIENT} signer with system:masters group is not allowed`,
-    },
-    {
-      name: "even the administrator for system:masters, as API client",
-      who: MASTERS,
-      options: { signerName: CLIENT, organizations: ["system:masters"] },
-      code: 403,
-      message: `use of ${CLIENT} signer with system:masters group is not allowed`,
-    },
-    {
-      name: "a user for system:notmasters, as API client",
-      who: requester,
-      options: { signerName: CLIENT, organizations: ["system:notmasters"] },
-      code: 201,
-    },
-  ] as readonly { name: string; who: Identity; options: CsrOptions; code: number; message?: string }[]
-) {
-  test(`a request by ${name} gets ${code}`, async () => {
-    const csr = await buildCsr({ name: `asked-${++made}`, ...{ signerName: "example.com/something" }, ...options });
+  async function submit(options: CsrOptions = {}, who: Identity = MASTERS): Promise<CertificateSigningRequest> {
+    const csr = await buildCsr({ name: `csr-${++made}`, signerName: "example.com/something", ...options });
     const reply = await instance.as(who, "POST", CSRS, csr);
-    assert.equal(reply.code, code, reply.text);
-    if (message !== undefined) assert.ok(reply.message.endsWith(`is forbidden: ${message}`), reply.message);
-  });
-}
+    assert.equal(reply.code, 201, reply.text);
+    return JSON.parse(reply.text) as CertificateSigningRequest;
+  }
 
-for (
-  const { name, labels, taints, code } of [
-    { name: "a role", labels: { "node-role.kubernetes.io/control-plane": "" }, code: 403 },
-    { name: "a restricted label", labels: { "node-restriction.kubernetes.io/a": "" }, code: 403 },
-    { name: "a label of its own", labels: { "example.com/a": "" }, code: 200 },
-    { name: "other taints", taints: [{ key: "a", effect: "NoSchedule" }], code: 403 },
-  ] as readonly { name: string; labels?: object; taints?: readonly object[]; code: number }[]
-) {
-  test(`a node that gives itself ${name} gets ${code}`, async () => {
-    const exists = await instance.as(MASTERS, "GET", "/api/v1/nodes/n1");
-    if (exists.code === 404) await instance.admin("POST", "/api/v1/nodes", { metadata: { name: "n1" } });
-    const patch = { metadata: { labels: labels ?? {} }, ...(taints === undefined ? {} : { spec: { taints } }) };
-    const reply = await instance.as(n1, "PATCH", "/api/v1/nodes/n1?dryRun=All", patch, MERGE);
-    assert.equal(reply.code, code, reply.text);
-  });
-}
+  function put(
+    who: Identity,
+    csr: CertificateSigningRequest,
+    sub: string,
+    status: object,
+    spec: object = {},
+  ): Promise<JudgedReply> {
+    const body = { ...csr, spec: { ...csr.spec, ...spec }, status: { ...csr.status, ...status } };
+    return instance.as(who, "PUT", `${CSRS}/${csr.metadata.name}${sub === "" ? "" : `/${sub}`}`, body);
+  }
 
-for (
-  const { method, path } of [
-    { method: "GET", path: "/api/v1/namespaces/kube-system/secrets" },
-    { method: "GET", path: "/api/v1/namespaces/kube-system/secrets/any" },
-    { method: "GET", path: "/api/v1/configmaps" },
-    { method: "DELETE", path: "/api/v1/nodes/n1" },
-    { method: "GET", path: "/metrics" },
-  ]
-) {
-  test(`a node is refused ${method} ${path}`, async () => {
-    assert.equal((await instance.as(n1, method, path)).code, 403);
-  });
-}
+  for (
+    const { name, who, status, code, message } of [
+      { name: "approve on the very signer", who: exact, status: approved, code: 200 },
+      { name: "approve on its domain", who: domain, status: approved, code: 200 },
+      { name: "approve on another signer", who: other, status: approved, code: 403, message: NOT_APPROVE },
+      { name: "deny with approve on another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
+      { name: "approve without update of /approval", who: rightless, status: approved, code: 403 },
+      { name: "sign alone", who: signs, status: approved, code: 403 },
+      { name: "the requester itself", who: requester, status: approved, code: 403 },
+    ]
+  ) {
+    test(`PUT /approval by a user with ${name} gets ${code}`, async () => {
+      const csr = await submit({}, who === requester ? requester : MASTERS);
+      const reply = await put(who, csr, "approval", status);
+      assert.equal(reply.code, code, reply.text);
+      if (message !== undefined) {
+        const subject = `certificatesigningrequests.certificates.k8s.io "${csr.metadata.name}"`;
+        assert.equal(reply.message, `${subject} is forbidden: ${message}`);
+      }
+    });
+  }
 
-// This test is the last one, because it deletes a default.
-test("system:masters may sign after the binding of cluster-admin is deleted", async () => {
-  await instance.admin("DELETE", `${RBAC}/clusterrolebindings/cluster-admin`);
-  const csr = await submit();
-  const body = { ...csr, status: { certificate } };
-  await instance.admin("PUT", `${CSRS}/${csr.metadata.name}/status?dryRun=All`, body);
+  test("the permission to approve is checked for the stored signer, not for the sent one", async () => {
+    const csr = await submit();
+    const reply = await put(other, csr, "approval", approved, { signerName: "example.com/not-something" });
+    assert.equal(reply.code, 403, reply.text);
+  });
+
+  test("a node does not approve its own request", async () => {
+    const csr = await submit({ signerName: KUBELET }, n1);
+    const reply = await put(n1, csr, "approval", approved);
+    assert.equal(reply.code, 403, reply.text);
+  });
+
+  for (
+    const { name, who, status, code } of [
+      { name: "a certificate with sign", who: signs, status: () => ({ certificate }), code: 200 },
+      { name: "a failure with sign", who: signs, status: () => failed, code: 200 },
+      { name: "a certificate with approve alone", who: exact, status: () => ({ certificate }), code: 403 },
+      { name: "an approval with sign", who: signs, status: () => approved, code: 422 },
+    ]
+  ) {
+    test(`PUT /status writing ${name} gets ${code}`, async () => {
+      const reply = await put(who, await submit(), "status", status());
+      assert.equal(reply.code, code, reply.text);
+    });
+  }
+
+  test("a user who may update /status but not sign writes annotations, and neither certificate nor failure", async () => {
+    await instance.grant("updates-status", onSubresource("status"));
+    const csr = await submit();
+    const path = `${CSRS}/${csr.metadata.name}/status`;
+    for (const status of [{ certificate }, failed]) {
+      const reply = await instance.as(updatesStatus, "PUT", path, { ...csr, status });
+      assert.equal(reply.code, 403, reply.text);
+      assert.ok(reply.message.endsWith(NOT_SIGN), reply.message);
+    }
+    const annotated = { metadata: { annotations: { a: "b" } } };
+    const reply = await instance.as(updatesStatus, "PATCH", path, annotated, MERGE);
+    assert.equal(reply.code, 200, reply.text);
+  });
+
+  test("a certificate that is sent to /approval is dropped", async () => {
+    const reply = await put(exact, await submit(), "approval", { ...approved, certificate });
+    assert.equal(reply.code, 200, reply.text);
+    assert.equal(reply.at("status/certificate"), undefined);
+  });
+
+  test("a dry run of signing does not change the request", async () => {
+    const csr = await submit();
+    const path = `${CSRS}/${csr.metadata.name}/status`;
+    const dry = await instance.as(signs, "PUT", `${path}?dryRun=All`, { ...csr, status: { certificate } });
+    assert.equal(dry.code, 200, dry.text);
+    const real = await instance.as(signs, "PUT", path, { ...csr, status: { certificate } });
+    assert.equal(real.code, 200, "the next writer with the same resourceVersion succeeds");
+  });
+
+  test("a new request belongs to its requester, and is pending and unsigned, whatever its body contains", async () => {
+    const csr = await buildCsr({ name: "boasting", signerName: "example.com/something" });
+    const reply = await instance.as(requester, "POST", CSRS, {
+      ...csr,
+      spec: { ...csr.spec, username: "root", uid: "0", groups: ["system:masters"], extra: { a: ["b"] } },
+      status: { ...approved, certificate },
+    });
+    assert.equal(reply.code, 201, reply.text);
+    assert.equal(reply.at("spec/username"), "requester");
+    assert.deepEqual(reply.at("spec/groups"), ["system:authenticated"]);
+    assert.equal(reply.at("spec/uid"), undefined);
+    assert.deepEqual(Object.keys(reply.at("spec/extra") as object), ["authentication.kubernetes.io/credential-id"]);
+    assert.deepEqual(reply.at("status"), {});
+  });
+
+  test("PUT on the request itself changes neither spec nor status", async () => {
+    const csr = await submit();
+    const forged = { signerName: CLIENT, username: "root", groups: ["system:masters"], usages: ["cert sign"] };
+    const reply = await put(edits, csr, "", { ...approved, certificate }, forged);
+    assert.equal(reply.code, 200, reply.text);
+    assert.deepEqual(reply.at("spec"), csr.spec);
+    assert.deepEqual(reply.at("status"), {});
+  });
+
+  for (
+    const { name, who, options, code, message } of [
+      { name: "a node for itself", who: n1, options: { signerName: KUBELET }, code: 201 },
+      {
+        name: "a node for another, as client",
+        who: n1,
+        options: { signerName: KUBELET, commonName: "system:node:n2" },
+        code: 403,
+        message: "can only create a node CSR with CN=system:node:n1",
+      },
+      {
+        name: "a node for another, to serve",
+        who: n1,
+        options: {
+          signerName: SERVING,
+          commonName: "system:node:n2",
+          usages: ["digital signature", "server auth"],
+          dnsNames: ["n2"],
+        },
+        code: 403,
+        message: "can only create a node CSR with CN=system:node:n1",
+      },
+      {
+        name: "a node for another user, at another signer",
+        who: n1,
+        options: { commonName: "another-user" },
+        code: 201,
+      },
+      {
+        name: "a node without a name",
+        who: nameless,
+        options: { signerName: KUBELET, commonName: "system:node:" },
+        code: 403,
+      },
+      {
+        name: "a user for system:masters, as API client",
+        who: requester,
+        options: { signerName: CLIENT, organizations: ["a", "system:masters"] },
+        code: 403,
+        message: `use of ${CLIENT} signer with system:masters group is not allowed`,
+      },
+      {
+        name: "even the administrator for system:masters, as API client",
+        who: MASTERS,
+        options: { signerName: CLIENT, organizations: ["system:masters"] },
+        code: 403,
+        message: `use of ${CLIENT} signer with system:masters group is not allowed`,
+      },
+      {
+        name: "a user for system:notmasters, as API client",
+        who: requester,
+        options: { signerName: CLIENT, organizations: ["system:notmasters"] },
+        code: 201,
+      },
+    ] as readonly { name: string; who: Identity; options: CsrOptions; code: number; message?: string }[]
+  ) {
+    test(`a request by ${name} gets ${code}`, async () => {
+      const csr = await buildCsr({ name: `asked-${++made}`, ...{ signerName: "example.com/something" }, ...options });
+      const reply = await instance.as(who, "POST", CSRS, csr);
+      assert.equal(reply.code, code, reply.text);
+      if (message !== undefined) assert.ok(reply.message.endsWith(`is forbidden: ${message}`), reply.message);
+    });
+  }
+
+  for (
+    const { name, labels, taints, code } of [
+      { name: "a role", labels: { "node-role.kubernetes.io/control-plane": "" }, code: 403 },
+      { name: "a restricted label", labels: { "node-restriction.kubernetes.io/a": "" }, code: 403 },
+      { name: "a label of its own", labels: { "example.com/a": "" }, code: 200 },
+      { name: "other taints", taints: [{ key: "a", effect: "NoSchedule" }], code: 403 },
+    ] as readonly { name: string; labels?: object; taints?: readonly object[]; code: number }[]
+  ) {
+    test(`a node that gives itself ${name} gets ${code}`, async () => {
+      const exists = await instance.as(MASTERS, "GET", "/api/v1/nodes/n1");
+      if (exists.code === 404) await instance.admin("POST", "/api/v1/nodes", { metadata: { name: "n1" } });
+      const patch = { metadata: { labels: labels ?? {} }, ...(taints === undefined ? {} : { spec: { taints } }) };
+      const reply = await instance.as(n1, "PATCH", "/api/v1/nodes/n1?dryRun=All", patch, MERGE);
+      assert.equal(reply.code, code, reply.text);
+    });
+  }
+
+  for (
+    const { method, path } of [
+      { method: "GET", path: "/api/v1/namespaces/kube-system/secrets" },
+      { method: "GET", path: "/api/v1/namespaces/kube-system/secrets/any" },
+      { method: "GET", path: "/api/v1/configmaps" },
+      { method: "DELETE", path: "/api/v1/nodes/n1" },
+      { method: "GET", path: "/metrics" },
+    ]
+  ) {
+    test(`a node is refused ${method} ${path}`, async () => {
+      assert.equal((await instance.as(n1, method, path)).code, 403);
+    });
+  }
+
+  test("system:masters may sign after the binding of cluster-admin is deleted", async () => {
+    await instance.admin("DELETE", `${RBAC}/clusterrolebindings/cluster-admin`);
+    const csr = await submit();
+    const body = { ...csr, status: { certificate } };
+    await instance.admin("PUT", `${CSRS}/${csr.metadata.name}/status?dryRun=All`, body);
+  });
 });

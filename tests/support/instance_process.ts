@@ -73,9 +73,11 @@ export function describeInstance(
   });
 }
 
+type Place = Pick<TempFolder, "path" | "join">;
+
 /** Starts an instance below a folder, in the process of the test (see `startTlsboot`), and waits until it serves. */
 export function startInstance(
-  folder: TempFolder,
+  folder: Place,
   args?: readonly string[],
   command?: "up" | "serve",
 ): Promise<Instance> {
@@ -84,7 +86,7 @@ export function startInstance(
 
 /** Starts an instance as a child process, for tests that kill it or read what the system shows of it. */
 export function spawnInstance(
-  folder: TempFolder,
+  folder: Place,
   args?: readonly string[],
   command?: "up" | "serve",
 ): Promise<Instance<Child>> {
@@ -95,7 +97,7 @@ const STARTED = /(?:is up at|serves) (https:\/\/\S+:(\d+))/;
 
 async function startWith<P extends Running>(
   launch: (args: readonly string[], options: { readonly cwd: string }) => P,
-  folder: TempFolder,
+  folder: Place,
   args: readonly string[] = [],
   command: "up" | "serve" = "up",
 ): Promise<Instance<P>> {

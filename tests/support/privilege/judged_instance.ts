@@ -1,7 +1,9 @@
 /** A running `tlsboot serve` whose answers to different users are compared. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { describeFate, spawnInstance } from "../instance_process.ts";
+import process from "node:process";
+import { after, before, describe } from "node:test";
+import { describeFate, startInstance } from "../instance_process.ts";
 import { createTempFolder } from "../temp.ts";
 import { valueAt } from "../test_app.ts";
 import { type Call, createCallers, type JudgedServer } from "./callers.ts";
@@ -17,9 +19,9 @@ export interface JudgedReply {
 }
 
 /** The server, and a way to send it requests as any identity. */
-export interface JudgedInstance extends AsyncDisposable {
+export interface JudgedInstance {
   readonly server: JudgedServer;
-  /** The process of the server. */
+  /** The process of the server, which is the process of the test or a child. */
   readonly pid: number;
   readonly stderr: () => string;
   as(identity: Identity, method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
@@ -43,18 +45,37 @@ export function bearer(token: string): Identity {
   return { name: token, is: "a token", credential: { kind: "token", token } };
 }
 
-/** Starts one for these people and the administrator. */
+/**
+ * Declares tests that share an instance for these people and the administrator. The properties of the instance are there
+ * while tests run, and not yet while they are declared.
+ */
+export function describeJudgedInstance(
+  title: string,
+  identities: readonly Identity[],
+  declare: (instance: JudgedInstance) => void,
+): void {
+  describe(title, () => {
+    const shared = {} as JudgedInstance;
+    const stack = new AsyncDisposableStack();
+    before(async () => void Object.assign(shared, stack.use(await startJudgedInstance(identities))));
+    after(() => stack.disposeAsync());
+    declare(shared);
+  });
+}
+
+/** Starts an instance for these people and the administrator. */
 export async function startJudgedInstance(
   identities: readonly Identity[],
   args: readonly string[] = [],
-): Promise<JudgedInstance> {
-  const folder = await createTempFolder();
-  const instance = await spawnInstance(folder, args, "serve");
+): Promise<JudgedInstance & AsyncDisposable> {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await createTempFolder());
+  const instance = stack.use(await startInstance(folder, args, "serve"));
   const [caPem = "", clientCaKeyPem = ""] = await Promise.all(
     ["ca.crt", "ca.key"].map((name) => readFile(`${instance.data}/pki/${name}`, "utf8")),
   );
   const server = { port: instance.port, servingCaPem: caPem, clientCaPem: caPem, clientCaKeyPem };
-  const callers = await createCallers(server, [MASTERS, ...identities]);
+  const callers = stack.use(await createCallers(server, [MASTERS, ...identities]));
   const as: JudgedInstance["as"] = async (identity, method, path, body, more = {}) => {
     const { code, text } = await callers.call(identity, { method, path, body, ...more }).catch(async (error) => {
       throw new Error(`${method} ${path}: no answer; ${await describeFate(instance)}`, { cause: error });
@@ -69,7 +90,7 @@ export async function startJudgedInstance(
   };
   return {
     server,
-    pid: instance.running.pid,
+    pid: "pid" in instance.running ? instance.running.pid as number : process.pid,
     stderr: () => instance.running.stderr(),
     as,
     admin,
@@ -83,10 +104,6 @@ export async function startJudgedInstance(
         subjects: [{ apiGroup, kind: "User", name: user }],
       });
     },
-    async [Symbol.asyncDispose]() {
-      callers[Symbol.dispose]();
-      await instance[Symbol.asyncDispose]();
-      await folder[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
