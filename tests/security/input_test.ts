@@ -45,6 +45,7 @@ async function post11(
     `POST ${MAPS} HTTP/1.1`,
     "Host: x",
     READER,
+    "Connection: close",
     `Content-Length: ${bytes.length}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];

@@ -144,9 +144,8 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
     ]
   ) {
     test(`${what}: refused with ${code} while the client still writes, and the server keeps serving`, async () => {
-      const { text, codes, isClosed } = await sendRaw(instance.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
+      const { text, codes } = await sendRaw(instance.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
       assert.deepEqual(codes, [code], text);
-      assert.ok(isClosed);
       assert.match(text, /\r\nConnection: close\r\n/);
       assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
     });

@@ -4,29 +4,30 @@ import { readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { type Child, ROOT, spawnTlsboot } from "../support/child.ts";
-import { readListening } from "../support/listening.ts";
-import { runCaptured } from "../support/run_captured.ts";
-import { type Instance, spawnInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { test } from "node:test";
+import { ROOT, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type ListeningSocket, readListening } from "../support/listening.ts";
+import { describeInstance, startInstance } from "../support/instance_process.ts";
+import { createTempFolder } from "../support/temp.ts";
 import { findLink, startUi } from "../support/ui_client.ts";
 
-let folder: TempFolder;
-let instance: Instance;
+/**
+ * Finds what tlsboot listens on while it runs: in this process or a child of it, and not before. The program has begun its
+ * work when `start` returns.
+ */
+async function listeningWhile<T extends AsyncDisposable>(
+  start: () => Promise<T>,
+  look: (found: readonly ListeningSocket[], running: T) => void,
+): Promise<void> {
+  const before = new Set((await readListening(process.pid)).map(({ at }) => at));
+  await using running = await start();
+  look((await readListening(process.pid)).filter(({ at }) => !before.has(at)), running);
+}
 
-before(async () => {
-  folder = await createTempFolder();
-  instance = await spawnInstance(folder);
-  await writeFile(folder.join("web.yaml"), PROFILE);
-});
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
+const tcp = (host: string, port: number | string): ListeningSocket => ({ kind: "tcp", at: `${host}:${port}` });
 
 test("readListening() sees TCP and UNIX sockets of a process", async () => {
+  await using folder = await createTempFolder();
   const servers = [createServer(), createServer()] as const;
   await new Promise<void>((resolve) => servers[0].listen(0, "127.0.0.1", resolve));
   await new Promise<void>((resolve) => servers[1].listen(folder.join("socket"), resolve));
@@ -64,76 +65,67 @@ test("the manual has these listeners and no others", async () => {
   });
 });
 
-/** The time for which a port of another process is retried. */
-const TAKEN_MS = 60_000;
-
 for (const command of ["up", "serve"]) {
   test(`tlsboot ${command} without flags takes the address and the port of the manual, and no other`, async () => {
     const flags = (await readDocumented())[command] ?? {};
     const [host = "", port = ""] = [flags["bind-address"], flags["secure-port"]];
-    const said = `cannot listen on "${host}:${port}": the address is in use`;
-    const until = Date.now() + TAKEN_MS;
-    while (true) {
-      const { isOurs, printed } = await startBesides(command, host, Number(port));
-      // The other process may have closed the port before the attempt.
-      if (!isOurs && printed !== said && Date.now() < until) continue;
-      assert.equal(printed, said);
-      return;
-    }
+    await using folder = await createTempFolder();
+    await using running = startTlsboot([command, "--data-dir", "data"], { cwd: folder.path });
+    // Another program may have the port.
+    const [, at] = await running.waitFor(/cannot listen on "(.*)": the address is in use|(?:is up at|serves) \S+/);
+    if (at !== undefined) return assert.equal(at, `${host}:${port}`);
+    assert.match(running.stdout(), new RegExp(`https://${host}:${port}\\b`));
   });
 }
 
-/** The error of a server without flags while the port is occupied, by this test if it was free. */
-async function startBesides(
-  command: string,
-  host: string,
-  port: number,
-): Promise<{ readonly isOurs: boolean; readonly printed: string }> {
-  // A client of another test may connect, and the server ends only when all connections have.
-  const taken = createServer((socket) => socket.destroy());
-  const isOurs = await new Promise<boolean>((resolve) => {
-    taken.once("error", () => resolve(false)).listen(port, host, () => resolve(true));
-  });
-  await using other = await createTempFolder();
-  await using running = spawnTlsboot([command, "--data-dir", "data"], { cwd: other.path });
-  const [printed] = await running.waitFor(/cannot listen on .*|(?:is up at|serves) \S+/);
+test("an occupied port is not shared", async () => {
+  await using folder = await createTempFolder();
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  const { port } = taken.address() as AddressInfo;
+  const args = ["serve", "--data-dir", "data", "--secure-port", `${port}`];
+  const { code, stderr } = await runTlsboot(args, { cwd: folder.path });
   await new Promise<void>((resolve) => taken.close(() => resolve()));
-  return { isOurs, printed };
+  assert.equal(code, 1);
+  assert.match(stderr, /the address is in use/);
+});
+
+for (
+  const { command, args, host } of [
+    { command: "up", args: [], host: "127.0.0.1" },
+    { command: "serve", args: [], host: "127.0.0.1" },
+    { command: "serve", args: ["--bind-address", "127.0.0.2"], host: "127.0.0.2" },
+  ] as const
+) {
+  test(`tlsboot ${[command, ...args].join(" ")} listens on its port of ${host} alone`, async () => {
+    await using folder = await createTempFolder();
+    await listeningWhile(
+      () => startInstance(folder, args, command),
+      (found, { port }) => assert.deepEqual(found, [tcp(host, port)]),
+    );
+  });
 }
 
-test("tlsboot up listens on its port of loopback alone", async () => {
-  assert.deepEqual(await readListening(instance.running.pid), [{ kind: "tcp", at: `127.0.0.1:${instance.port}` }]);
-});
-
-test("tlsboot serve listens on its port of loopback alone", async () => {
-  await using other = await createTempFolder();
-  await using served = await spawnInstance(other, [], "serve");
-  assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.1:${served.port}` }]);
-});
-
-test("tlsboot ui and tlsboot up --ui serve the page on loopback alone", async () => {
-  await using page = await startUi(["--data-dir", instance.data], { cwd: folder.path });
-  const at = (origin: string) => ({ kind: "tcp", at: new URL(origin).host });
-  assert.deepEqual(await readListening(page.running.pid), [at(page.origin)]);
-  await using other = await createTempFolder();
-  await using served = await spawnInstance(other, ["--ui"]);
-  const { origin } = await findLink(served.running);
-  const found = (await readListening(served.running.pid)).map((listener) => listener.at).sort();
-  assert.deepEqual(found, [`127.0.0.1:${served.port}`, at(origin).at].sort());
-});
-
-test("tlsboot serve listens on the given address", async () => {
-  await using other = await createTempFolder();
-  await using served = await spawnInstance(other, ["--bind-address", "127.0.0.2"], "serve");
-  assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.2:${served.port}` }]);
+test("tlsboot up --ui serves the page on loopback alone", async () => {
+  await using folder = await createTempFolder();
+  await listeningWhile(async () => {
+    const instance = await startInstance(folder, ["--ui"]);
+    return { ...instance, ui: await findLink(instance.running) };
+  }, (found, { port, ui }) => {
+    const all = [tcp("127.0.0.1", port).at, new URL(ui.origin).host];
+    assert.deepEqual(found.map(({ at }) => at).sort(), all.sort());
+  });
 });
 
 test("tlsboot demo --keep listens on its port of loopback alone", async () => {
-  await using other = await createTempFolder();
-  await using demo = spawnTlsboot(["demo", "--nodes", "1", "--keep", "--data-dir", "demo"], { cwd: other.path });
-  // In the story the server starts again twice.
-  const [, port] = await demo.waitFor(/Serving on at https:\/\/127\.0\.0\.1:(\d+)/);
-  assert.deepEqual(await readListening(demo.pid), [{ kind: "tcp", at: `127.0.0.1:${port}` }]);
+  await using folder = await createTempFolder();
+  const args = ["demo", "--nodes", "1", "--keep", "--data-dir", "demo"];
+  await listeningWhile(async () => {
+    const running = startTlsboot(args, { cwd: folder.path });
+    // In the story the server starts again twice.
+    const [, port = ""] = await running.waitFor(/Serving on at https:\/\/127\.0\.0\.1:(\d+)/);
+    return { ...running, port };
+  }, (found, { port }) => assert.deepEqual(found, [tcp("127.0.0.1", port)]));
 });
 
 /** The roles that serve metrics. */
@@ -149,7 +141,7 @@ lifetime: { max: 24h }
 `;
 
 /** The log message of each command when it has begun its work. */
-const AT_WORK: Readonly<Record<string, { readonly args: readonly string[]; readonly isUp: RegExp }>> = {
+const AT_WORK = {
   signer: {
     args: [
       ...["signer", "--kubeconfig", "data/admin.kubeconfig", "--leader-elect=false", "--debug"],
@@ -179,57 +171,58 @@ const AT_WORK: Readonly<Record<string, { readonly args: readonly string[]; reado
     ],
     isUp: /waiting for approval/,
   },
-};
+} as const;
 
-let worksMade = 0;
+describeInstance("the clients of an instance", {
+  prepare: (folder) => writeFile(folder.join("web.yaml"), PROFILE),
+}, (instance) => {
+  let worksMade = 0;
 
-/** Creates an approved request for the signer, and a pending one for the approver. */
-async function makeWork(): Promise<void> {
-  const run = async (...args: readonly string[]): Promise<string> => {
-    const all = [...args, "--kubeconfig", "data/admin.kubeconfig"];
-    const io = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
-    const { code, stdout, stderr } = await runCaptured(all, io, AbortSignal.timeout(60_000));
-    assert.equal(code, 0, stderr);
-    return stdout;
-  };
-  worksMade += 1;
-  const request = ["request", "--signer-name", SIGNER, "--dns", "a.example.com", "--no-wait", "-o", "json", "--out"];
-  const made = await run(...request, `approved${worksMade}`);
-  // The requests of earlier tests for this name are still open, of which it warns.
-  await run("approve", JSON.parse(made).request.name, "--yes");
-  await run(...request, `waiting${worksMade}`);
-}
+  /** Creates an approved request for the signer, and a pending one for the approver. */
+  async function makeWork(): Promise<void> {
+    const run = async (...args: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await instance.tlsboot(...args, "--kubeconfig", "data/admin.kubeconfig");
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    worksMade += 1;
+    const request = ["request", "--signer-name", SIGNER, "--dns", "a.example.com", "--no-wait", "-o", "json", "--out"];
+    const made = await run(...request, `approved${worksMade}`);
+    // The requests of earlier tests for this name are still open, of which it warns.
+    await run("approve", JSON.parse(made).request.name, "--yes");
+    await run(...request, `waiting${worksMade}`);
+  }
 
-for (const [name, { args, isUp }] of Object.entries(AT_WORK)) {
-  test(`tlsboot ${name} listens on nothing`, async () => {
-    await makeWork();
-    await using running: Child = spawnTlsboot(args, { cwd: folder.path });
-    await running.waitFor(isUp);
-    assert.deepEqual(await readListening(running.pid), []);
+  test("tlsboot ui serves the page on loopback alone", async () => {
+    await listeningWhile(
+      () => startUi(["--data-dir", instance.data], { cwd: instance.folder.path }),
+      (found, { origin }) => assert.deepEqual(found, [{ kind: "tcp", at: new URL(origin).host }]),
+    );
   });
-}
 
-for (const name of METRICS) {
-  test(`tlsboot ${name} listens on the given address for metrics, and on nothing else`, async () => {
-    for (const host of ["127.0.0.1", "127.0.0.2"]) {
+  for (const [name, { args, isUp }] of Object.entries(AT_WORK)) {
+    test(`tlsboot ${name} listens on nothing`, async () => {
       await makeWork();
-      const { args, isUp } = AT_WORK[name]!;
-      await using running = spawnTlsboot([...args, "--metrics-bind-address", `${host}:0`], { cwd: folder.path });
-      const [, port] = await running.waitFor(/"message":"metrics".*"port":(\d+)/);
-      await running.waitFor(isUp);
-      assert.deepEqual(await readListening(running.pid), [{ kind: "tcp", at: `${host}:${port}` }]);
-    }
-  });
-}
+      await listeningWhile(async () => {
+        const running = startTlsboot(args, { cwd: instance.folder.path });
+        await running.waitFor(isUp);
+        return running;
+      }, (found) => assert.deepEqual(found, []));
+    });
+  }
 
-test("an occupied port is not shared", async () => {
-  await using other = await createTempFolder();
-  const taken = createServer();
-  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
-  const { port } = taken.address() as AddressInfo;
-  await using second = spawnTlsboot(["serve", "--data-dir", "data", "--secure-port", `${port}`], { cwd: other.path });
-  const { code, stderr } = await second.finished();
-  await new Promise<void>((resolve) => taken.close(() => resolve()));
-  assert.equal(code, 1);
-  assert.match(stderr, /the address is in use/);
+  for (const name of METRICS) {
+    for (const host of ["127.0.0.1", "127.0.0.2"]) {
+      test(`tlsboot ${name} listens on ${host} for metrics, and on nothing else`, async () => {
+        await makeWork();
+        const { args, isUp } = AT_WORK[name];
+        await listeningWhile(async () => {
+          const running = startTlsboot([...args, "--metrics-bind-address", `${host}:0`], { cwd: instance.folder.path });
+          const [, port = ""] = await running.waitFor(/"message":"metrics".*"port":(\d+)/);
+          await running.waitFor(isUp);
+          return { ...running, port };
+        }, (found, { port }) => assert.deepEqual(found, [tcp(host, port)]));
+      });
+    }
+  }
 });

@@ -5,14 +5,14 @@
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, type KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
-import { runTlsboot } from "../support/child.ts";
+import { type Finished, runTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, type FakeRequest, startFakeApi } from "../support/fake_api.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
@@ -41,29 +41,6 @@ interface Plain extends AsyncDisposable {
   readonly url: string;
   readonly heard: string[];
 }
-
-before(async () => {
-  folder = await createTempFolder();
-  api = await startFakeApi();
-  thief = await startFakeApi({ ca: api.ca, serving: { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] } });
-  plain = await listenInPlain();
-  const key = await sharedKey();
-  const clientCertificateData = await api.ca.issue({
-    subject: { commonName: CLIENT },
-    publicKeyDer: key.publicKeyDer(),
-  });
-  await writeKubeconfig("kubeconfig", { token: new Secret(TOKEN) });
-  await writeKubeconfig("certificate", { clientCertificateData, clientKeyData: new Secret(key.toPem()) });
-  await mkdir(folder.join("instance"));
-  database = await openSqliteStorage({ path: folder.join("instance", "tlsboot.db"), clock: createSystemClock() });
-  recipient = await identityToRecipient(await generateX25519Identity());
-  const ca = await createSigningCa();
-  await writeFile(folder.join("ca.crt"), ca.certificatePem);
-  await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
-});
-after(async () => {
-  for (const one of [api, thief, plain, database, folder]) await one[Symbol.asyncDispose]();
-});
 
 async function writeKubeconfig(name: string, user: KubeconfigUser): Promise<void> {
   const config = {
@@ -94,15 +71,15 @@ async function listenInPlain(): Promise<Plain> {
 }
 
 /** A command for each way in which a client sends a credential, with the kubeconfig of that name. */
-const WAYS: Readonly<Record<string, (kubeconfig: string, wait?: string) => readonly string[]>> = {
+const WAYS: Readonly<Record<string, (kubeconfig: string) => readonly string[]>> = {
   "a command of people": (kubeconfig) => ["get", "csr", "--kubeconfig", kubeconfig],
   "a command that writes": (kubeconfig) => ["approve", "one", "--kubeconfig", kubeconfig],
   "a request": (kubeconfig) => [
     ...["request", "--kubeconfig", kubeconfig, "--signer-name", "a.example/b", "--subject", "CN=a", "--out", "o"],
   ],
-  "bootstrap": (kubeconfig, wait = "2s") => [
+  "bootstrap": (kubeconfig) => [
     ...["bootstrap", "--bootstrap-kubeconfig", kubeconfig, "--kubeconfig", "n/kubeconfig", "--cert-dir", "n/pki"],
-    ...["--hostname-override", "n1", "--wait", wait],
+    ...["--hostname-override", "n1", "--wait", "1h"],
   ],
 };
 
@@ -124,38 +101,51 @@ function redirectTo(place: keyof typeof PLACES, code: number): FakeApi["intercep
 }
 
 /** Asserts that a redirected run sent nothing to the target. */
-async function assertGoesNowhere(
-  run: () => Promise<{ readonly code: number; readonly stderr: string }>,
-  // A role that the test has stopped did what it should.
-  isStopped: () => boolean = () => false,
-): Promise<readonly FakeRequest[]> {
+async function assertGoesNowhere(run: () => Promise<Finished>): Promise<readonly FakeRequest[]> {
   const [asked, stolen, heard] = [api.received.length, thief.received.length, plain.heard.length];
   const { code, stderr } = await run();
-  assert.ok(code !== 0 || isStopped(), stderr);
+  assert.notEqual(code, 0, stderr);
   assert.equal(thief.received.length, stolen, "the other server got a request");
   assert.equal(plain.heard.length, heard, "the other server got a request in plain text");
   assert.ok(!stderr.includes("0123456789abcdef"), "the token was printed");
   return api.received.slice(asked);
 }
 
-for (const code of [301, 302, 303, 307, 308]) {
-  for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
-    for (const [way, toArgs] of Object.entries(WAYS)) {
-      // One code is enough for the other ways, because all of them use the same transport.
-      if (code !== 307 && way !== "a command of people") continue;
-      test(`${way} does not follow a ${code} to ${place}`, async () => {
-        api.intercept = redirectTo(place, code);
-        const args = toArgs("kubeconfig");
-        const asked = await assertGoesNowhere(() =>
-          code === 307
-            ? runTlsboot(args, { cwd: folder.path })
-            : runCaptured(args, { cwd: folder.path, clock: createSystemClock() })
-        );
-        assert.ok(asked.length > 0);
-        for (const { headers } of asked) assert.equal(headers.authorization, `Bearer ${TOKEN}`);
-      });
-    }
-  }
+/** Longer than any pause between two attempts, and shorter than any timeout. */
+const PAUSE_MS = 30_000;
+
+/** The number of redirects before a role is stopped, which shows that it sends its requests to the same server again. */
+const TRIES = 3;
+
+/** Asserts that a run sends nothing to the target of redirects, however often it tries again. It is stopped after some. */
+async function assertStaysThere(
+  args: readonly string[],
+  place: keyof typeof PLACES,
+): Promise<readonly FakeRequest[]> {
+  const stop = new AbortController();
+  const redirect = redirectTo(place, 307);
+  let tries = 0;
+  api.intercept = (request) => {
+    tries += 1;
+    if (tries > TRIES) stop.abort();
+    return redirect?.(request);
+  };
+  // A role that has followed the redirect has failed the test, and is stopped.
+  thief.intercept = () => {
+    stop.abort();
+    return undefined;
+  };
+  const late = AbortSignal.timeout(60_000);
+  const asked = await assertGoesNowhere(async () => {
+    const clock = createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS);
+    const options = { cwd: folder.path, clock, random: createSeededRandom() };
+    const finished = await runCaptured(args, options, AbortSignal.any([stop.signal, late]));
+    // A role that the test has stopped did what it should.
+    return stop.signal.aborted ? { ...finished, code: 130 } : finished;
+  });
+  assert.ok(!late.aborted, `${tries} requests in 60 s`);
+  assert.ok(asked.length > 0);
+  return asked;
 }
 
 /** The roles that work for an API, and the command that reads every Secret of it. */
@@ -173,113 +163,110 @@ const ROLES: typeof WAYS = {
     ...["backup", "b.backup", "--data-dir", "instance", "--recipient", recipient],
   ],
 };
-/** Longer than any pause between two attempts, and shorter than any timeout. */
-const PAUSE_MS = 30_000;
-/** The number of redirects before a role is stopped, which shows that it sends its requests to the same server again. */
-const TRIES = 3;
 
-for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
-  for (
-    const [credential, kubeconfig] of [["a token", "kubeconfig"], ["a client certificate", "certificate"]] as const
-  ) {
-    const ways = credential === "a token" ? ROLES : { ...WAYS, ...ROLES };
-    for (const [way, toArgs] of Object.entries(ways)) {
-      test(`${way} with ${credential} does not follow a redirect to ${place}`, async () => {
-        await copyFile(folder.join(kubeconfig), folder.join("instance", "admin.kubeconfig"));
-        const stop = new AbortController();
-        const redirect = redirectTo(place, 307);
-        let tries = 0;
-        api.intercept = (request) => {
-          tries += 1;
-          if (tries > TRIES) stop.abort();
-          return redirect?.(request);
-        };
-        // A role that has followed the redirect has failed the test, and is stopped.
-        thief.intercept = () => {
-          stop.abort();
-          return undefined;
-        };
-        const late = AbortSignal.timeout(60_000);
-        const signal = AbortSignal.any([stop.signal, late]);
-        const asked = await assertGoesNowhere(() =>
-          runCaptured(toArgs(kubeconfig, "1h"), {
-            cwd: folder.path,
-            clock: createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS),
-            random: createSeededRandom(),
-          }, signal), () => stop.signal.aborted);
-        assert.ok(!late.aborted, `${tries} requests in 60 s`);
+describe("redirects", () => {
+  before(async () => {
+    folder = await createTempFolder();
+    api = await startFakeApi();
+    thief = await startFakeApi({ ca: api.ca, serving: { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] } });
+    plain = await listenInPlain();
+    const key = await sharedKey();
+    const clientCertificateData = await api.ca.issue({
+      subject: { commonName: CLIENT },
+      publicKeyDer: key.publicKeyDer(),
+    });
+    await writeKubeconfig("kubeconfig", { token: new Secret(TOKEN) });
+    await writeKubeconfig("certificate", { clientCertificateData, clientKeyData: new Secret(key.toPem()) });
+    await mkdir(folder.join("instance"));
+    database = await openSqliteStorage({ path: folder.join("instance", "tlsboot.db"), clock: createSystemClock() });
+    recipient = await identityToRecipient(await generateX25519Identity());
+    const ca = await createSigningCa();
+    await writeFile(folder.join("ca.crt"), ca.certificatePem);
+    await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
+  });
+  after(async () => {
+    for (const one of [api, thief, plain, database, folder]) await one[Symbol.asyncDispose]();
+  });
+
+  for (const code of [301, 302, 303, 307, 308]) {
+    for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
+      // One command is enough for the other codes, because all of them use the same transport.
+      test(`a command of people does not follow a ${code} to ${place}`, async () => {
+        api.intercept = redirectTo(place, code);
+        const args = WAYS["a command of people"]!("kubeconfig");
+        const asked = await assertGoesNowhere(() => runTlsboot(args, { cwd: folder.path }));
         assert.ok(asked.length > 0);
-        if (way.startsWith("a backup")) assert.equal(asked[0]?.path, "/tlsboot/snapshot");
-        for (const { headers, clientName } of asked) {
-          const shown = [headers.authorization, clientName];
-          assert.deepEqual(shown, credential === "a token" ? [`Bearer ${TOKEN}`, undefined] : [undefined, CLIENT]);
-        }
+        for (const { headers } of asked) assert.equal(headers.authorization, `Bearer ${TOKEN}`);
       });
     }
   }
-}
 
-test("discovery does not follow a redirect, and sends no token", async () => {
-  const stolen = thief.received.length;
-  const before = api.received.length;
-  api.intercept = (request) => ({ status: 307, headers: { location: `${thief.server}${request.url}` }, body: "" });
-  const finished = await runTlsboot([
-    ...[
-      "bootstrap",
-      "--server",
-      api.server,
-      "--token",
-      TOKEN,
-      "--ca-cert-hash",
-      publicKeyPin(api.ca.authority.certificate),
-    ],
-    ...["--kubeconfig", "d/kubeconfig", "--cert-dir", "d/pki", "--hostname-override", "n1", "--wait", "2s"],
-  ], { cwd: folder.path });
-  assert.notEqual(finished.code, 0);
-  assert.equal(thief.received.length, stolen);
-  const asked = api.received.slice(before);
-  assert.ok(asked.length > 0);
-  for (const { headers } of asked) assert.equal(headers.authorization, undefined);
-});
+  for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
+    for (
+      const [credential, kubeconfig] of [["a token", "kubeconfig"], ["a client certificate", "certificate"]] as const
+    ) {
+      for (const [way, toArgs] of Object.entries({ ...WAYS, ...ROLES })) {
+        test(`${way} with ${credential} does not follow a redirect to ${place}`, async () => {
+          await copyFile(folder.join(kubeconfig), folder.join("instance", "admin.kubeconfig"));
+          const asked = await assertStaysThere(toArgs(kubeconfig), place);
+          if (way.startsWith("a backup")) assert.equal(asked[0]?.path, "/tlsboot/snapshot");
+          for (const { headers, clientName } of asked) {
+            const shown = [headers.authorization, clientName];
+            assert.deepEqual(shown, credential === "a token" ? [`Bearer ${TOKEN}`, undefined] : [undefined, CLIENT]);
+          }
+        });
+      }
+    }
+  }
 
-test("a server without TLS is refused before a credential is sent", async () => {
-  const text = await readFile(folder.join("kubeconfig"), "utf8");
-  await writeFile(folder.join("plain"), text.replace(api.server, plain.url), { mode: 0o600 });
-  const heard = plain.heard.length;
-  const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", "plain"], { cwd: folder.path });
-  assert.equal(code, 1);
-  assert.match(stderr, /not an https URL/);
-  assert.deepEqual(plain.heard.slice(heard), []);
-});
-
-test("proxies of the environment get no request, and no token when the runtime is configured to use them", async () => {
-  api.intercept = undefined;
-  const heard = plain.heard.length;
-  const names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-  const env = {
-    ...Object.fromEntries(names.map((name) => [name, plain.url])),
-    NO_PROXY: "",
-    DENO_NO_UPDATE_CHECK: "1",
-  };
-  const args = ["get", "csr", "-o", "name", "--kubeconfig", "kubeconfig"];
-  const before = api.received.length;
-  const { code, stderr } = await runTlsboot(args, { cwd: folder.path, env });
-  assert.equal(code, 0, stderr);
-  assert.ok(api.received.length > before, "the server itself got a request");
-  assert.deepEqual(plain.heard.slice(heard), []);
-  // Deno then opens a tunnel and Node does not; TLS in the tunnel is verified all the same.
-  await runTlsboot(args, { cwd: folder.path, env: { ...env, NODE_USE_ENV_PROXY: "1" } });
-  for (const bytes of plain.heard) assert.doesNotMatch(bytes, /authorization|abcdef/i);
-});
-
-for (const challenge of ["Basic realm=x", "Bearer realm=x", "Negotiate", "NTLM"]) {
-  test(`a 401 with the challenge "${challenge}" does not change the sent credentials`, async () => {
-    const before = api.received.length;
-    api.intercept = () => ({ status: 401, headers: { "www-authenticate": challenge }, body: "" });
-    const { code } = await runTlsboot(["get", "csr", "--kubeconfig", "kubeconfig"], { cwd: folder.path });
-    assert.equal(code, 1);
-    const asked = api.received.slice(before);
-    assert.equal(asked.length, 1, "a refused credential is not sent again");
-    assert.equal(asked[0]?.headers.authorization, `Bearer ${TOKEN}`);
+  test("discovery does not follow a redirect, and sends no token", async () => {
+    const asked = await assertStaysThere([
+      ...["bootstrap", "--server", api.server, "--token", TOKEN],
+      ...["--ca-cert-hash", publicKeyPin(api.ca.authority.certificate)],
+      ...["--kubeconfig", "d/kubeconfig", "--cert-dir", "d/pki", "--hostname-override", "n1", "--wait", "1h"],
+    ], "another port");
+    for (const { headers } of asked) assert.equal(headers.authorization, undefined);
   });
-}
+
+  test("a server without TLS is refused before a credential is sent", async () => {
+    const text = await readFile(folder.join("kubeconfig"), "utf8");
+    await writeFile(folder.join("plain"), text.replace(api.server, plain.url), { mode: 0o600 });
+    const heard = plain.heard.length;
+    const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", "plain"], { cwd: folder.path });
+    assert.equal(code, 1);
+    assert.match(stderr, /not an https URL/);
+    assert.deepEqual(plain.heard.slice(heard), []);
+  });
+
+  test("proxies of the environment get no request, and no token when the runtime is configured to use them", async () => {
+    api.intercept = undefined;
+    const heard = plain.heard.length;
+    const names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    const env = {
+      ...Object.fromEntries(names.map((name) => [name, plain.url])),
+      NO_PROXY: "",
+      DENO_NO_UPDATE_CHECK: "1",
+    };
+    const args = ["get", "csr", "-o", "name", "--kubeconfig", "kubeconfig"];
+    const before = api.received.length;
+    const { code, stderr } = await spawnTlsbootToEnd(args, { cwd: folder.path, env });
+    assert.equal(code, 0, stderr);
+    assert.ok(api.received.length > before, "the server itself got a request");
+    assert.deepEqual(plain.heard.slice(heard), []);
+    // Deno then opens a tunnel and Node does not; TLS in the tunnel is verified all the same.
+    await spawnTlsbootToEnd(args, { cwd: folder.path, env: { ...env, NODE_USE_ENV_PROXY: "1" } });
+    for (const bytes of plain.heard) assert.doesNotMatch(bytes, /authorization|abcdef/i);
+  });
+
+  for (const challenge of ["Basic realm=x", "Bearer realm=x", "Negotiate", "NTLM"]) {
+    test(`a 401 with the challenge "${challenge}" does not change the sent credentials`, async () => {
+      const before = api.received.length;
+      api.intercept = () => ({ status: 401, headers: { "www-authenticate": challenge }, body: "" });
+      const { code } = await runTlsboot(["get", "csr", "--kubeconfig", "kubeconfig"], { cwd: folder.path });
+      assert.equal(code, 1);
+      const asked = api.received.slice(before);
+      assert.equal(asked.length, 1, "a refused credential is not sent again");
+      assert.equal(asked[0]?.headers.authorization, `Bearer ${TOKEN}`);
+    });
+  }
+});

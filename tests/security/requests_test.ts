@@ -189,7 +189,7 @@ describeJudgedInstance("handwritten requests", [reader], (instance) => {
     test(`headers that claim ${name} give no permission`, async () => {
       const { text, codes } = await sendRaw(
         instance.server.port,
-        [`GET /api/v1/secrets HTTP/1.1`, ...lines, "", ""].join("\r\n"),
+        [`GET /api/v1/secrets HTTP/1.1`, ...lines, "Connection: close", "", ""].join("\r\n"),
       );
       assert.ok(codes.length === 1 && [400, 403].includes(codes[0]!), `${codes} ${text.slice(0, 300)}`);
       assert.ok(!/evil\.example/.test(text), "the answer contains a host that the client claims");

@@ -1,8 +1,12 @@
 /** Files with a secret that are mistaken for others: no command quotes them in its error. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
 import { buildRequest, fromBase64 } from "../support/csr_builder.ts";
+import type { CapturedRun } from "../support/run_captured.ts";
 import { createSecretRun } from "../support/secret_search.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -77,55 +81,67 @@ current-context: c
 `;
 }
 
-let folder: TempFolder;
-before(async () => {
-  folder = await createTempFolder();
-  const { succeeds } = createSecretRun(folder.path);
-  const within = { isWithin: true };
-  await succeeds("ca init --data-dir data", within);
-  await writeFile(folder.join("x.csr"), fromBase64(await buildRequest({ subject: { commonName: "a" } })));
-  await succeeds("kubeconfig admin --data-dir data", within);
-  await succeeds("kubeconfig bootstrap --data-dir data --token zzzzzz.falsefalsefalse1", within);
-});
-after(() => folder[Symbol.asyncDispose]());
-
 /** Roles that start all the same when a kubeconfig is as it should be, or is not there yet. */
 const STARTING = /^(?:approver|signer) --kubeconfig FILE|^bootstrap /;
-/** How long roles run before they are stopped, having tried once. */
-const TRIED_MS = 300;
+/** What they log when they have tried once. */
+const TRIED = /"level":"(?:WARN|ERROR)"/;
 /** The text before a file that is named because of its content. */
 const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
-/** Commands that named the file. A command can detect a mistake only where it expects a certain kind of file. */
-const naming = new Set<string>();
 
-for (const [what, formatMistake] of Object.entries(MISTAKEN)) {
-  test(`no command prints the secret in ${what} that it mistakes for something else`, async () => {
-    const run = createSecretRun(folder.path);
-    run.know("the secret", SECRET);
-    for (const words of TAKING_FILES) {
-      await writeFile(folder.join("FILE"), formatMistake(SECRET), { mode: 0o600 });
-      const limit = STARTING.test(words) ? { timeoutMs: TRIED_MS } : {};
-      const { code, stderr } = await run.tlsboot(words, { isWithin: true, ...limit });
-      if (code !== 0 && NAMES_FILE.test(stderr)) naming.add(words);
-    }
-    assert.deepEqual(run.found(), []);
-  });
+/** Runs a command in a folder; one that starts is interrupted after it has tried once. */
+async function tryOnce(cwd: string, words: string): Promise<CapturedRun> {
+  const io = createCapturedIo({ cwd, clock: createSystemClock(), random: createSystemRandom() });
+  const stop = new AbortController();
+  const write = (text: string): void => {
+    io.stderr.write(text);
+    if (STARTING.test(words) && TRIED.test(text)) setImmediate(() => stop.abort());
+  };
+  const late = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.any([stop.signal, late]);
+  const code = await run([...words.split(" "), "--debug"], { ...io, stderr: { ...io.stderr, write } }, signal);
+  assert.ok(!late.aborted, `${words}: no end in 60 s\n${io.stderrText()}`);
+  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
 }
 
-test("each of these commands has read the file", () => {
-  assert.deepEqual(TAKING_FILES.filter((words) => !naming.has(words)), []);
-});
+describe("a secret in a file that is mistaken for another", () => {
+  let folder: TempFolder;
+  before(async () => {
+    folder = await createTempFolder();
+    const { succeeds } = createSecretRun(folder.path);
+    await succeeds("ca init --data-dir data");
+    await writeFile(folder.join("x.csr"), fromBase64(await buildRequest({ subject: { commonName: "a" } })));
+    await succeeds("kubeconfig admin --data-dir data");
+    await succeeds("kubeconfig bootstrap --data-dir data --token zzzzzz.falsefalsefalse1");
+  });
+  after(() => folder[Symbol.asyncDispose]());
 
-test("backup does not repeat a secret key that is given for a public one", async () => {
-  const run = createSecretRun(folder.path);
-  const identity = `AGE-SECRET-KEY-1${"Q".repeat(58)}`;
-  run.know("the identity", identity);
-  for (const key of [identity, identity.toLowerCase(), `age1x,${identity}`]) {
-    const words = `backup b.backup --data-dir data --recipient ${key} --debug`;
-    const { code, stderr } = await run.tlsboot(words, { isWithin: true });
-    assert.equal(code, 2);
-    assert.match(stderr, /--recipient: a secret key was given/);
-    assert.ok(!stderr.toUpperCase().includes(identity), stderr);
-  }
-  assert.deepEqual(run.found(), []);
+  test("no command prints it, and each command reads the file", async () => {
+    const secrets = createSecretRun(folder.path);
+    secrets.know("the secret", SECRET);
+    // A command can detect a mistake only where it expects a certain kind of file.
+    const naming = new Set<string>();
+    for (const [what, formatMistake] of Object.entries(MISTAKEN)) {
+      for (const words of TAKING_FILES) {
+        await writeFile(folder.join("FILE"), formatMistake(SECRET), { mode: 0o600 });
+        const { code, stdout, stderr } = await tryOnce(folder.path, words);
+        secrets.record(`${words}, where FILE is ${what}`, stdout + stderr);
+        if (code !== 0 && NAMES_FILE.test(stderr)) naming.add(words);
+      }
+    }
+    assert.deepEqual(secrets.found(), []);
+    assert.deepEqual(TAKING_FILES.filter((words) => !naming.has(words)), []);
+  });
+
+  test("backup does not repeat a secret key that is given for a public one", async () => {
+    const secrets = createSecretRun(folder.path);
+    const identity = `AGE-SECRET-KEY-1${"Q".repeat(58)}`;
+    secrets.know("the identity", identity);
+    for (const key of [identity, identity.toLowerCase(), `age1x,${identity}`]) {
+      const { code, stderr } = await secrets.tlsboot(`backup b.backup --data-dir data --recipient ${key} --debug`);
+      assert.equal(code, 2);
+      assert.match(stderr, /--recipient: a secret key was given/);
+      assert.ok(!stderr.toUpperCase().includes(identity), stderr);
+    }
+    assert.deepEqual(secrets.found(), []);
+  });
 });

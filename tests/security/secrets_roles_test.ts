@@ -86,7 +86,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   await write("held.crt", ca.certificatePem);
   await rename(await writeKeyProgram(folder, ca.keyPem), folder.join("hsm"));
 
-  await succeeds("ca init --data-dir data --ca-passphrase-file passphrase", { isWithin: true });
+  await succeeds("ca init --data-dir data --ca-passphrase-file passphrase");
   await using serve: Running = run.start(
     "serve --data-dir data --secure-port 0 --ca-passphrase-file passphrase --token-auth-file tokens.csv -v 10 " +
       "--audit-log-path audit.log --audit-policy-file audit.yaml",
@@ -94,13 +94,12 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   const [, port = ""] = await serve.waitFor(/serves https:\/\/\S+:(\d+)/);
   const admin = await readPair(folder.join("data/admin.kubeconfig"));
   for (const [role, group] of Object.entries(BINDINGS)) await bind(port, admin, role, group);
-  const made = (await succeeds("token create --data-dir data", { isAnswerSecret: true, isWithin: true })).trim();
+  const made = (await succeeds("token create --data-dir data", { isAnswerSecret: true })).trim();
   run.know("a token", made.slice(7));
   await succeeds(
     `kubeconfig bootstrap --data-dir data --server https://127.0.0.1:${port} --token - --out b.kubeconfig`,
     {
       stdin: `${made}\n`,
-      isWithin: true,
     },
   );
 
@@ -131,11 +130,11 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   });
   const request =
     "request --kubeconfig data/admin.kubeconfig --signer-name example.com/web --dns a.example.com --out a";
-  await succeeds(`${request} --no-wait -o json`, { isWithin: true }).then(async (answer) => {
-    await succeeds(`approve ${JSON.parse(answer).request.name} --data-dir data`, { isWithin: true });
+  await succeeds(`${request} --no-wait -o json`).then(async (answer) => {
+    await succeeds(`approve ${JSON.parse(answer).request.name} --data-dir data`);
   });
-  await succeeds(`${request} --timeout 120s`, { isWithin: true });
-  await succeeds(`backup live.backup --data-dir data --recipient ${recipient}`, { isWithin: true });
+  await succeeds(`${request} --timeout 120s`);
+  await succeeds(`backup live.backup --data-dir data --recipient ${recipient}`);
   await rotating.waitFor(/certificate renewed/);
 
   for (const [name, page] of pages) {
@@ -145,10 +144,10 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   const alone = "--cluster-signing-cert-file data/pki/ca.crt --cluster-signing-key-file data/pki/ca.key";
   const wrong = "--ca-passphrase-file wrong-passphrase";
   assert.match(
-    await fails(`signer --kubeconfig data/admin.kubeconfig ${alone} ${wrong}`, { isWithin: true }),
+    await fails(`signer --kubeconfig data/admin.kubeconfig ${alone} ${wrong}`),
     /the passphrase does not fit/,
   );
-  await fails(`serve --data-dir data --secure-port 0 ${wrong}`, { isWithin: true });
+  await fails(`serve --data-dir data --secure-port 0 ${wrong}`);
   await tellObjects(run, port, admin);
   for (const role of [rotating, approver, web, signer, serve]) {
     assert.match((await run.end(role)).stderr, /debug: --debug: true[^]*"level":"/, "the log is there");
@@ -193,27 +192,25 @@ test("backup and restore print no passphrase, identity or key, neither valid nor
   await using folder = await createTempFolder();
   const { run, recipient, write } = await begin(folder);
   const { succeeds, fails } = run;
-  const within = { isWithin: true };
   {
     await using serve = run.start("serve --data-dir data --secure-port 0");
     await serve.waitFor(/serves https/);
     await run.end(serve);
   }
   const pass = "--passphrase-file backup-passphrase";
-  await succeeds(`backup pass.backup --data-dir data ${pass}`, within);
-  await succeeds(`backup key.backup --data-dir data --recipient ${recipient}`, within);
+  await succeeds(`backup pass.backup --data-dir data ${pass}`);
+  await succeeds(`backup key.backup --data-dir data --recipient ${recipient}`);
   // A passphrase is expensive by design; the other files are opened with a cheap one.
   await writeFile(folder.join("cheap.backup"), await resealed(folder));
-  await succeeds(`backup cheap.backup --verify ${pass}`, within);
-  await succeeds("backup key.backup --verify --identity identity", within);
+  await succeeds(`backup cheap.backup --verify ${pass}`);
+  await succeeds("backup key.backup --verify --identity identity");
   await succeeds("restore cheap.backup --data-dir restored --passphrase-file -", {
-    ...within,
     stdin: `${BACKUP_PASSPHRASE}\n`,
   });
-  await succeeds("restore key.backup --data-dir restored --force --identity identity", within);
+  await succeeds("restore key.backup --data-dir restored --force --identity identity");
   await write("cut.backup", (await readFile(folder.join("key.backup"), "latin1")).slice(0, 3000));
   const wrong = "--passphrase-file wrong-passphrase";
-  assert.match(await fails(`backup cheap.backup --verify ${wrong}`, within), /the passphrase is wrong/);
+  assert.match(await fails(`backup cheap.backup --verify ${wrong}`), /the passphrase is wrong/);
   for (
     const words of [
       `restore cheap.backup --data-dir new ${wrong}`,
@@ -227,7 +224,7 @@ test("backup and restore print no passphrase, identity or key, neither valid nor
       "restore identity --data-dir new --identity identity",
       `backup other.backup --data-dir data ${pass} --recipient ${recipient}`,
     ]
-  ) await fails(words, within);
+  ) await fails(words);
   for (const name of ["pass.backup", "key.backup"]) run.record(name, await readFile(folder.join(name), "latin1"));
   assert.ok(await run.knowKeys(PASSPHRASE) >= 12, "keys of the run are known");
   assert.deepEqual(run.found(), []);

@@ -34,7 +34,6 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   const run = createSecretRun(folder.path);
   const { succeeds, fails, know } = run;
   const secret = { isAnswerSecret: true };
-  const within = { isWithin: true };
   know("the passphrase of the CA", PASSPHRASE);
   know("a wrong passphrase", WRONG_PASSPHRASE);
   know("a token of the token file", TOKEN_FILE_SECRET);
@@ -47,7 +46,7 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   await write("wrong-passphrase", `${WRONG_PASSPHRASE}\n`);
   await write("tokens.csv", `${TOKEN_FILE_SECRET},alice,1,"developers"\n`);
 
-  await succeeds("ca init --data-dir data --ca-passphrase-file passphrase", within);
+  await succeeds("ca init --data-dir data --ca-passphrase-file passphrase");
   await fails("up --data-dir data --secure-port 0 --ca-passphrase-file wrong-passphrase");
   await using up: Running = run.start(
     "up --data-dir data --secure-port 0 --ca-passphrase-file passphrase --auto-approve --token-auth-file tokens.csv " +
@@ -57,57 +56,54 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
 
   const made = (await succeeds("token create --data-dir data --description d", secret)).trim();
   know("a new token", made.slice(7));
-  const shown = await succeeds("token list --data-dir data --show-secrets", { ...secret, ...within });
+  const shown = await succeeds("token list --data-dir data --show-secrets", secret);
   for (const token of shown.match(/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g) ?? []) know("a listed token", token.slice(7));
-  await succeeds("token list --data-dir data", within);
-  await succeeds("token list --data-dir data -o json", within);
+  await succeeds("token list --data-dir data");
+  await succeeds("token list --data-dir data -o json");
   const bootstrap = "--cert-dir n1/pki --kubeconfig n1/kubeconfig --hostname-override n1";
   await succeeds(`bootstrap --bootstrap-kubeconfig data/bootstrap.kubeconfig ${bootstrap}`);
   await succeeds("kubeconfig user bob --data-dir data");
   await succeeds(
     "request --kubeconfig data/admin.kubeconfig --signer-name example.com/a --subject CN=a --out out --no-wait",
-    within,
   );
-  await succeeds("get csr --data-dir data -o yaml", within);
-  const names = (await succeeds("get csr --data-dir data -o name", within)).trim().split("\n");
-  for (const name of names) await succeeds(`describe csr ${name.split("/")[1]} --data-dir data`, within);
-  await succeeds("inspect data/admin.kubeconfig data/bootstrap.kubeconfig n1/kubeconfig data/pki/ca.key", within);
+  await succeeds("get csr --data-dir data -o yaml");
+  const names = (await succeeds("get csr --data-dir data -o name")).trim().split("\n");
+  for (const name of names) await succeeds(`describe csr ${name.split("/")[1]} --data-dir data`);
+  await succeeds("inspect data/admin.kubeconfig data/bootstrap.kubeconfig n1/kubeconfig data/pki/ca.key");
 
   // Failures, whose messages might quote a secret.
   const admin = await readPair(at("data/admin.kubeconfig"));
   const sent = { token: TOKEN_FILE_SECRET, wrongToken: WRONG_TOKEN, malformed: MALFORMED, content: SECRET_DATA };
   await provoke(run, port, admin, sent);
   await write("broken.kubeconfig", `apiVersion: v1\nkind: Config\nusers: [{name: u, user: {token: ${SECRET_DATA}}}\n`);
-  await fails("get csr --kubeconfig broken.kubeconfig", within);
-  await run.tlsboot("inspect broken.kubeconfig", within);
+  await fails("get csr --kubeconfig broken.kubeconfig");
+  await run.tlsboot("inspect broken.kubeconfig");
   const good = await readFile(at("data/bootstrap.kubeconfig"), "utf8");
   await write("wrong.kubeconfig", good.replace(/token: .*/, `token: ${WRONG_TOKEN}`));
-  await fails("get csr --kubeconfig wrong.kubeconfig", within);
+  await fails("get csr --kubeconfig wrong.kubeconfig");
   await fails(
     `bootstrap --bootstrap-kubeconfig wrong.kubeconfig --wait 2s ${bootstrap.replaceAll("n1", "n2")}`,
-    within,
   );
   await write(
     "strange.kubeconfig",
     good.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${strangeCa()}`),
   );
-  await fails("get csr --kubeconfig strange.kubeconfig", within);
+  await fails("get csr --kubeconfig strange.kubeconfig");
   await fails(
     `bootstrap --server https://127.0.0.1:${port} --token ${WRONG_TOKEN} --ca-cert-hash sha256:${
       "0".repeat(64)
     } --wait 2s ${bootstrap.replaceAll("n1", "n3")}`,
-    within,
   );
   await fails(
     `bootstrap --server https://127.0.0.1:${port} --token ${WRONG_TOKEN}x --ca-cert-hash sha256:${
       "0".repeat(64)
     } ${bootstrap}`,
   );
-  await fails("kubeconfig bootstrap --data-dir data --out b2 --token -", { ...within, stdin: `${WRONG_TOKEN}x\n` });
-  await fails("sign nothing.csr --data-dir data --ca-passphrase-file wrong-passphrase", within);
-  await run.tlsboot("ca init --data-dir other --ca-passphrase-file -", { ...within, stdin: `${WRONG_PASSPHRASE}\n` });
+  await fails("kubeconfig bootstrap --data-dir data --out b2 --token -", { stdin: `${WRONG_TOKEN}x\n` });
+  await fails("sign nothing.csr --data-dir data --ca-passphrase-file wrong-passphrase");
+  await run.tlsboot("ca init --data-dir other --ca-passphrase-file -", { stdin: `${WRONG_PASSPHRASE}\n` });
   await write("key-as-config.yaml", privateKeyText(await readFile(at("n1/kubeconfig"), "utf8")));
-  await fails("version --config key-as-config.yaml", within);
+  await fails("version --config key-as-config.yaml");
 
   await tellObjects(run, port, admin);
   const { stderr } = await run.end(up);

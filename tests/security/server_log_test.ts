@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -36,14 +36,6 @@ const START_MS = 180_000;
 
 let folder: TempFolder;
 
-before(async () => {
-  folder = await createTempFolder();
-  await writeFile(folder.join("tokens.csv"), `${TOKEN},"${FORGING}",1,"system:masters"\n`, { mode: 0o600 });
-  await writeFile(folder.join("policy.yaml"), POLICY);
-  await writeFile(folder.join("audit.yaml"), AUDIT_POLICY);
-});
-after(() => folder[Symbol.asyncDispose]());
-
 const flagsWith = (log: string): readonly string[] => [
   ...["--token-auth-file", folder.join("tokens.csv"), "--policy", folder.join("policy.yaml"), "-v", "4"],
   ...["--audit-policy-file", folder.join("audit.yaml"), "--audit-log-path", log],
@@ -64,7 +56,9 @@ async function attack(data: string, port: number, logged: () => Promise<unknown>
     { mode: 0o600 },
   );
   await using hostile = await connectWith(kubeconfig);
-  const raw = Buffer.from(`GET /\u009b31m\u202e HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\n\r\n`);
+  const raw = Buffer.from(
+    `GET /\u009b31m\u202e HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer wrong\r\n\r\n`,
+  );
   await sendRaw(port, raw);
   const csr = await buildCsr({
     name: "hostile",
@@ -108,39 +102,53 @@ async function assertAudited(log: string): Promise<void> {
   assert.equal(denied.requestObject.status.conditions[0].message, FORGING);
 }
 
-for (const format of ["text", "json"] as const) {
-  test(`up escapes the text of hostile requests in its log as ${format}, and in its audit log`, async () => {
+describe("the text of requests in logs", () => {
+  before(async () => {
+    folder = await createTempFolder();
+    await writeFile(folder.join("tokens.csv"), `${TOKEN},"${FORGING}",1,"system:masters"\n`, { mode: 0o600 });
+    await writeFile(folder.join("policy.yaml"), POLICY);
+    await writeFile(folder.join("audit.yaml"), AUDIT_POLICY);
+  });
+  after(() => folder[Symbol.asyncDispose]());
+
+  for (const format of ["text", "json"] as const) {
+    test(`up escapes the text of hostile requests in its log as ${format}, and in its audit log`, async () => {
+      await using own = await createTempFolder();
+      const log = own.join("audit.log");
+      await using instance = await startInstance(own, [...flagsWith(log), "--logging-format", format]);
+      await attack(
+        instance.data,
+        instance.port,
+        () => instance.running.waitFor(/CSR left pending/, START_MS, "stderr"),
+      );
+      const { code, stderr } = await instance.end("SIGTERM");
+      assert.equal(code, 0, stderr);
+      assertLogged(stderr, false);
+      await assertAudited(log);
+    });
+  }
+
+  test("up escapes the text of hostile requests in its log on a terminal", async () => {
     await using own = await createTempFolder();
     const log = own.join("audit.log");
-    await using instance = await startInstance(own, [...flagsWith(log), "--logging-format", format]);
-    await attack(instance.data, instance.port, () => instance.running.waitFor(/CSR left pending/, START_MS, "stderr"));
-    const { code, stderr } = await instance.end("SIGTERM");
-    assert.equal(code, 0, stderr);
-    assertLogged(stderr, false);
+    const data = own.join("data");
+    const stop = new AbortController();
+    const io = createCapturedIo({ isTerminal: true, cwd: own.path, clock: createSystemClock() });
+    const running = run(["up", "--data-dir", data, "--secure-port", "0", ...flagsWith(log)], io, stop.signal);
+    try {
+      const port = await eventually(
+        "up serves",
+        () => Promise.resolve(/is up at https:\/\/\S+:(\d+)/.exec(io.stdoutText())?.[1]),
+        START_MS,
+      );
+      const logged = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
+      await attack(data, Number(port), () => eventually("the approver has logged it", logged, START_MS));
+    } finally {
+      stop.abort();
+      await running;
+    }
+    assertLogged(io.stderrText(), true);
+    assertShown(io.stdoutText(), true, "stdout");
     await assertAudited(log);
   });
-}
-
-test("up escapes the text of hostile requests in its log on a terminal", async () => {
-  await using own = await createTempFolder();
-  const log = own.join("audit.log");
-  const data = own.join("data");
-  const stop = new AbortController();
-  const io = createCapturedIo({ isTerminal: true, cwd: own.path, clock: createSystemClock() });
-  const running = run(["up", "--data-dir", data, "--secure-port", "0", ...flagsWith(log)], io, stop.signal);
-  try {
-    const port = await eventually(
-      "up serves",
-      () => Promise.resolve(/is up at https:\/\/\S+:(\d+)/.exec(io.stdoutText())?.[1]),
-      START_MS,
-    );
-    const logged = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
-    await attack(data, Number(port), () => eventually("the approver has logged it", logged, START_MS));
-  } finally {
-    stop.abort();
-    await running;
-  }
-  assertLogged(io.stderrText(), true);
-  assertShown(io.stdoutText(), true, "stdout");
-  await assertAudited(log);
 });

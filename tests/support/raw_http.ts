@@ -1,26 +1,26 @@
 /** HTTP/1.1 by hand over TLS, for bytes that no client library would send. */
 import { connect } from "node:tls";
 
-/** The bytes of the server until it closed or was quiet for a while. */
+/** The bytes of the server until it closed the connection. */
 export interface RawAnswer {
   readonly text: string;
   /** The codes of all answers in it: more than one where a request was smuggled. */
   readonly codes: readonly number[];
-  readonly isClosed: boolean;
 }
 
-/** The longest time of a handshake, and then of the first byte, on a machine that does other work too. */
-const FIRST_MS = 20_000;
-/** How long to wait for more bytes from a server that keeps a connection open. */
-const QUIET_MS = 1_500;
+/** The longest time for a connection, on a machine that does other work too. */
+const CLOSED_WITHIN_MS = 60_000;
 
-/** Sends bytes as they are. */
+/**
+ * Sends bytes as they are, and waits until the server closes the connection: because the bytes ask for it, or because they
+ * are refused.
+ */
 export function sendRaw(
   port: number,
   bytes: string | Uint8Array,
   pair: { readonly cert?: string; readonly key?: string } = {},
 ): Promise<RawAnswer> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let text = "";
     const socket = connect({
       host: "127.0.0.1",
@@ -29,23 +29,18 @@ export function sendRaw(
       ALPNProtocols: ["http/1.1"],
       ...pair,
     });
-    const finish = (isClosed: boolean): void => {
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`open for ${CLOSED_WITHIN_MS} ms: ${text.slice(0, 500)}`)),
+      CLOSED_WITHIN_MS,
+    );
+    socket.setEncoding("latin1").on("data", (chunk: string) => text += chunk);
+    // A server that closes while the client still writes resets the connection.
+    socket.on("error", (error: NodeJS.ErrnoException) => error.code === undefined && reject(error));
+    socket.on("close", () => {
       clearTimeout(timer);
-      socket.destroy();
       const codes = [...text.matchAll(/(?:^|\n|\})HTTP\/1\.1 (\d{3})/g)].map(([, code]) => Number(code));
-      resolve({ text, codes, isClosed });
-    };
-    let timer = setTimeout(() => finish(false), FIRST_MS);
-    socket.setEncoding("latin1").on("data", (chunk: string) => {
-      text += chunk;
-      clearTimeout(timer);
-      timer = setTimeout(() => finish(false), QUIET_MS);
+      resolve({ text, codes });
     });
-    socket.on("error", () => finish(true)).on("close", () => finish(true));
-    socket.once("secureConnect", () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => finish(false), FIRST_MS);
-      socket.write(bytes);
-    });
+    socket.once("secureConnect", () => socket.write(bytes));
   });
 }

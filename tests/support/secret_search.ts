@@ -4,11 +4,9 @@ import { Buffer } from "node:buffer";
 import { createPrivateKey } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { decryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "./child.ts";
-import { runCaptured } from "./run_captured.ts";
 
 /** A secret, and where it came from. */
 export interface Known {
@@ -92,10 +90,6 @@ export interface CommandOptions {
   /** Whether stdout may hold a secret because the command prints one on request; nothing else may. */
   readonly isAnswerSecret?: boolean;
   readonly stdin?: string;
-  /** Runs in the process of the test, which is faster. */
-  readonly isWithin?: boolean;
-  /** Until it is interrupted, if it runs in the process of the test. */
-  readonly timeoutMs?: number;
 }
 
 /** Commands at the highest verbosity in one folder, their output, and the secrets that it must not hold. */
@@ -123,15 +117,8 @@ export function createSecretRun(cwd: string): SecretRun {
   const know = (name: string, value: Value): void => void secrets.push({ name, value });
 
   async function tlsboot(words: string, options: CommandOptions = {}): Promise<Finished> {
-    const { isAnswerSecret = false, stdin = "", isWithin = false, timeoutMs = 60_000 } = options;
-    const args = [...words.split(" "), "--debug"];
-    const finished = isWithin
-      ? await runCaptured(
-        args,
-        { cwd, stdin, clock: createSystemClock(), random: createSystemRandom() },
-        AbortSignal.timeout(timeoutMs),
-      )
-      : await runTlsboot(args, { cwd, stdin });
+    const { isAnswerSecret = false, stdin = "" } = options;
+    const finished = await runTlsboot([...words.split(" "), "--debug"], { cwd, stdin });
     record(`stderr of ${words}`, finished.stderr);
     if (!isAnswerSecret) record(`stdout of ${words}`, finished.stdout);
     return finished;
