@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { request } from "node:https";
 import { test } from "node:test";
-import { spawnTlsbootToEnd, start, tlsbootCommand } from "../support/child.ts";
+import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
 import { openRaw, type RawConnection, until } from "../support/raw_http2.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -29,7 +29,7 @@ test("tlsboot up with 200 open files is ready and writes while 400 unauthenticat
   const connections: RawConnection[] = [];
   for (let index = 0; index < 400; index++) connections.push(await openRaw(Number(port), "h2"));
   assert.equal(await probe(Number(port)), 200);
-  const created = await spawnTlsbootToEnd(["token", "create", "--data-dir", data], { cwd: folder.path });
+  const created = await runTlsboot(["token", "create", "--data-dir", data], { cwd: folder.path });
   assert.equal(created.code, 0, created.stderr);
   await until("the surplus connections are closed", () => connections.filter((one) => one.isClosed()).length > 200);
   const lines = server.stderr().split("\n").filter((line) => line.includes("too many connections"));

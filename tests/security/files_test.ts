@@ -26,41 +26,39 @@ async function walk(root: string): Promise<readonly string[]> {
   return entries.map((entry) => join(entry.parentPath, entry.name));
 }
 
-for (const umask of [0o000, 0o077]) {
-  test(`everything that tlsboot writes under umask ${umask.toString(8)} is for its owner only`, async () => {
-    await using folder = await createTempFolder();
-    const before = process.umask(umask);
-    using _umask = { [Symbol.dispose]: () => void process.umask(before) };
-    const at = folder.path;
-    await using _up = await startInstance(folder, ["--auto-approve", "--audit-log-path", "audit.log"]);
-    const data = ["--data-dir", "data"];
-    const bootstrap = ["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--kubeconfig", "n1/kubeconfig"];
-    await succeed(["bootstrap", ...bootstrap, "--cert-dir", "n1/pki", "--hostname-override", "n1"], at);
-    await succeed(["kubeconfig", "user", "bob", ...data], at);
-    await succeed(["kubeconfig", "admin", ...data, "--out", "admin.kubeconfig"], at);
-    await succeed([
-      ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a"],
-      ...["--subject", "CN=a", "--out", "out", "--no-wait"],
-    ], at);
-    await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
-    await succeed(["ca", "init", "--data-dir", "ca", "--ca-passphrase-file", "passphrase"], at);
-    await succeed(["token", "create", ...data], at);
-    if (umask === 0o000) await succeed(["demo", "--nodes", "1", "--data-dir", "demo"], at);
-    const wide: string[] = [];
-    let files = 0;
-    for (const path of await walk(at)) {
-      const facts = await lstat(path);
-      if (facts.isSymbolicLink()) continue;
-      files++;
-      const name = relative(at, path);
-      const allowed = facts.isDirectory() ? 0o700 : PUBLIC.test(name) ? 0o644 : 0o600;
-      if ((facts.mode & 0o777 & ~allowed) !== 0) wide.push(`${name} ${(facts.mode & 0o777).toString(8)}`);
-      if (facts.isFile() && facts.nlink !== 1) wide.push(`${name} has ${facts.nlink} names`);
-    }
-    assert.deepEqual(wide, []);
-    assert.ok(files > 25, `only ${files} files and folders were checked`);
-  });
-}
+test("everything that tlsboot writes is for its owner only, under a umask that leaves every right", async () => {
+  await using folder = await createTempFolder();
+  const before = process.umask(0);
+  using _umask = { [Symbol.dispose]: () => void process.umask(before) };
+  const at = folder.path;
+  await using _up = await startInstance(folder, ["--auto-approve", "--audit-log-path", "audit.log"]);
+  const data = ["--data-dir", "data"];
+  const bootstrap = ["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--kubeconfig", "n1/kubeconfig"];
+  await succeed(["bootstrap", ...bootstrap, "--cert-dir", "n1/pki", "--hostname-override", "n1"], at);
+  await succeed(["kubeconfig", "user", "bob", ...data], at);
+  await succeed(["kubeconfig", "admin", ...data, "--out", "admin.kubeconfig"], at);
+  await succeed([
+    ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a"],
+    ...["--subject", "CN=a", "--out", "out", "--no-wait"],
+  ], at);
+  await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
+  await succeed(["ca", "init", "--data-dir", "ca", "--ca-passphrase-file", "passphrase"], at);
+  await succeed(["token", "create", ...data], at);
+  await succeed(["demo", "--nodes", "1", "--data-dir", "demo"], at);
+  const wide: string[] = [];
+  let files = 0;
+  for (const path of await walk(at)) {
+    const facts = await lstat(path);
+    if (facts.isSymbolicLink()) continue;
+    files++;
+    const name = relative(at, path);
+    const allowed = facts.isDirectory() ? 0o700 : PUBLIC.test(name) ? 0o644 : 0o600;
+    if ((facts.mode & 0o777 & ~allowed) !== 0) wide.push(`${name} ${(facts.mode & 0o777).toString(8)}`);
+    if (facts.isFile() && facts.nlink !== 1) wide.push(`${name} has ${facts.nlink} names`);
+  }
+  assert.deepEqual(wide, []);
+  assert.ok(files > 25, `only ${files} files and folders were checked`);
+});
 
 /** The paths of secrets, and the commands that write them. */
 const SECRETS: readonly { readonly path: string; readonly args: readonly string[]; readonly isServer?: true }[] = [
@@ -87,6 +85,7 @@ const ENDS = { "nothing": undefined, "another's file": "precious\n", "another's 
 
 for (const { path, args, isServer } of SECRETS) {
   for (const [end, content] of Object.entries(ENDS)) {
+    if (content === "" && !path.includes(".db")) continue;
     test(`a link at ${path} to ${end} gets no secret`, async () => {
       await using folder = await createTempFolder();
       await plant(folder, path, content);

@@ -83,8 +83,8 @@ current-context: c
 
 /** Roles that start all the same when a kubeconfig is as it should be, or is not there yet. */
 const STARTING = /^(?:approver|signer) --kubeconfig FILE|^bootstrap /;
-/** What they log when they have tried once. */
-const TRIED = /"level":"(?:WARN|ERROR)"/;
+/** What they print when they have tried once. */
+const TRIED = /"level":"(?:WARN|ERROR)"|^waiting for /m;
 /** The text before a file that is named because of its content. */
 const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
 

@@ -106,7 +106,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   const distant = "--kubeconfig data/admin.kubeconfig --metrics-bind-address 127.0.0.1:0 -v 10";
   await using signer = run.start(
     `signer ${distant} --cluster-signing-cert-file data/pki/ca.crt --cluster-signing-key-file data/pki/ca.key ` +
-      "--ca-passphrase-file passphrase --cluster-signing-duration 30s",
+      "--ca-passphrase-file passphrase --cluster-signing-duration 20s",
   );
   await using web = run.start(
     `signer ${distant} --signer-name example.com/web --profile web.yaml --cluster-signing-cert-file held.crt ` +
