@@ -259,7 +259,8 @@ const CLIMBING: readonly (readonly string[])[] = [
 
 test("names with parent directories create no file and reach no other path of the API", async () => {
   await using outer = await createTempFolder();
-  const work = { path: outer.join("work"), join: (...parts: string[]) => outer.join("work", ...parts) };
+  const path = outer.join("work");
+  const work = { ...outer, path, join: (...parts: readonly string[]) => join(path, ...parts) };
   await mkdir(work.path);
   await using _up = await startInstance(work, ["--audit-log-path", "audit.log"]);
   for (const args of CLIMBING) {

@@ -212,17 +212,15 @@ describeInstance("the clients of an instance", {
   }
 
   for (const name of METRICS) {
-    for (const host of ["127.0.0.1", "127.0.0.2"]) {
-      test(`tlsboot ${name} listens on ${host} for metrics, and on nothing else`, async () => {
-        await makeWork();
-        const { args, isUp } = AT_WORK[name];
-        await listeningWhile(async () => {
-          const running = startTlsboot([...args, "--metrics-bind-address", `${host}:0`], { cwd: instance.folder.path });
-          const [, port = ""] = await running.waitFor(/"message":"metrics".*"port":(\d+)/);
-          await running.waitFor(isUp);
-          return { ...running, port };
-        }, (found, { port }) => assert.deepEqual(found, [tcp(host, port)]));
-      });
-    }
+    test(`tlsboot ${name} listens on the given address for metrics, and on nothing else`, async () => {
+      await makeWork();
+      const { args, isUp } = AT_WORK[name];
+      await listeningWhile(async () => {
+        const running = startTlsboot([...args, "--metrics-bind-address", "127.0.0.2:0"], { cwd: instance.folder.path });
+        const [, port = ""] = await running.waitFor(/"message":"metrics".*"port":(\d+)/);
+        await running.waitFor(isUp);
+        return { ...running, port };
+      }, (found, { port }) => assert.deepEqual(found, [tcp("127.0.0.2", port)]));
+    });
   }
 });

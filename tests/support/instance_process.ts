@@ -73,11 +73,9 @@ export function describeInstance(
   });
 }
 
-type Place = Pick<TempFolder, "path" | "join">;
-
 /** Starts an instance below a folder, in the process of the test (see `startTlsboot`), and waits until it serves. */
 export function startInstance(
-  folder: Place,
+  folder: TempFolder,
   args?: readonly string[],
   command?: "up" | "serve",
 ): Promise<Instance> {
@@ -86,7 +84,7 @@ export function startInstance(
 
 /** Starts an instance as a child process, for tests that kill it or read what the system shows of it. */
 export function spawnInstance(
-  folder: Place,
+  folder: TempFolder,
   args?: readonly string[],
   command?: "up" | "serve",
 ): Promise<Instance<Child>> {
@@ -97,7 +95,7 @@ const STARTED = /(?:is up at|serves) (https:\/\/\S+:(\d+))/;
 
 async function startWith<P extends Running>(
   launch: (args: readonly string[], options: { readonly cwd: string }) => P,
-  folder: Place,
+  folder: TempFolder,
   args: readonly string[] = [],
   command: "up" | "serve" = "up",
 ): Promise<Instance<P>> {
