@@ -1,14 +1,15 @@
 /** `tlsboot ca crl`, and the CRLs that a server makes: with a running server, without one, and from another machine. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { test } from "node:test";
 import "reflect-metadata";
 import { X509Crl } from "@peculiar/x509";
 import { isCrlOf, parseCrl } from "../../core/pki/crl.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock, parsePemBlocks } from "../../core/pki/pem.ts";
-import { runProgram, runTlsboot } from "../support/child.ts";
+import { runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -63,7 +64,7 @@ test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and ma
   );
 });
 
-test("the date in the CRL is the time of the revocation from the first CRL on, and openssl refuses the certificate", async () => {
+test("the date in the CRL is the time of the revocation from the first CRL on, and the CRL names the certificate", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstance(folder, []);
   await tlsboot(folder, "kubeconfig", "user", "alice", "--data-dir", "data");
@@ -92,10 +93,9 @@ test("the date in the CRL is the time of the revocation from the first CRL on, a
 
   const config = await readFile(folder.join("alice.kubeconfig"), "utf8");
   const [, certificate = ""] = /client-certificate-data: "?([^"\s]+)/.exec(config) ?? [];
-  await writeFile(folder.join("alice.crt"), Buffer.from(certificate, "base64"));
-  const verify = ["verify", "-crl_check", "-CAfile", "data/pki/ca.crt", "-CRLfile", "data/pki/ca.crl", "alice.crt"];
-  const { stderr } = await runProgram("openssl", verify, { cwd: folder.path });
-  assert.match(stderr, /certificate revoked/);
+  const alice = new X509Certificate(Buffer.from(certificate, "base64"));
+  const { serials } = readCrl(await readFile(folder.join("data/pki/ca.crl"), "utf8"), await readCa(folder));
+  assert.deepEqual(serials.indexOf(alice.serialNumber.toLowerCase()), 0);
 });
 
 test("tlsboot ca crl prints the CRLs of a split set one after another, and skips a CA whose key is elsewhere", async () => {

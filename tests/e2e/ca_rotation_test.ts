@@ -1,11 +1,13 @@
-/** A running instance replaces its CA, step by step and back, without a restart and in spite of kills. */
+/** A running instance replaces its CA through the API, step by step and back, without a restart and in spite of kills. */
 import assert from "node:assert/strict";
-import { cp, readdir, readFile, rename, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { X509Certificate } from "node:crypto";
+import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { connect } from "node:tls";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { parseCsv } from "../../core/lib/csv.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import {
@@ -13,86 +15,75 @@ import {
   changeRotation,
   deleteRotation,
   finishRotation,
+  getRotation,
   type TestRotation,
   waitUntilAdopted,
 } from "../support/ca_rotation.ts";
-import { runProgram, startTlsboot } from "../support/child.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   type Connected,
   connectWith,
-  type Instance,
   readIdentity,
+  spawnInstance,
   startInstance,
 } from "../support/instance_process.ts";
-import { runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
-let folder: TempFolder;
-let instance: Instance;
-let rotation: TestRotation;
 
-before(async () => {
-  folder = await createTempFolder();
-  instance = await startInstance(folder, ["--auto-approve"]);
-});
+const read = (folder: TempFolder, path: string) => readFile(folder.join(path), "utf8");
+const countCas = (pem: string) => parsePemBlocks(pem).length;
 
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-async function withAdmin<T>(use: (api: Connected["api"]) => Promise<T>): Promise<T> {
+async function withAdmin<T>(folder: TempFolder, use: (api: Connected["api"]) => Promise<T>): Promise<T> {
   await using admin = await connectWith(folder.join("data/admin.kubeconfig"));
   return await use(admin.api);
 }
 
-const read = (path: string) => readFile(folder.join(path), "utf8");
-const countCas = (pem: string) => parsePemBlocks(pem).length;
-
-/** Reads the subject of the first certificate of a bundle. */
-function readSubject(pem: string): string {
+function parseCas(pem: string): readonly CertificateFacts[] {
   const bundle = parseCaBundle(pem);
-  assert.ok(bundle.ok && bundle.value[0] !== undefined);
-  return formatName(bundle.value[0].subject);
+  assert.ok(bundle.ok);
+  return bundle.value;
 }
 
-/** Starts the instance again on the same port, as a service manager does. */
-async function restart(): Promise<void> {
-  await instance.end("SIGKILL");
-  instance = await startInstance(folder, ["--auto-approve", "--secure-port", `${instance.port}`]);
-}
-
-async function bootstrap(node: string): Promise<void> {
-  const done = await runCaptured(
-    [
-      ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", node],
-      ...["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`],
-    ],
-    { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() },
-  );
+async function bootstrap(folder: TempFolder, node: string): Promise<void> {
+  const done = await runTlsboot([
+    ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", node],
+    ...["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`],
+  ], { cwd: folder.path });
   assert.equal(done.code, 0, done.stderr);
 }
 
 /** Reports the user that a kubeconfig identifies, or 401. */
-async function whoIs(kubeconfig: string): Promise<string> {
+async function whoIs(folder: TempFolder, kubeconfig: string): Promise<string> {
   const identity = await readIdentity(folder.join(kubeconfig));
   return identity === "401" ? identity : identity.username;
 }
 
-/** Lets openssl judge the chain that the server presents, for a client that trusts some CAs. */
-async function judge(cas: string): Promise<boolean> {
-  const file = folder.join("trusted.pem");
-  await writeFile(file, cas);
-  const args = ["s_client", "-connect", `127.0.0.1:${instance.port}`, "-CAfile", file, "-verify_return_error"];
-  const { code } = await runProgram("openssl", args, { stdin: "Q\n" });
-  return code === 0;
+/** Reports whether the chain that the server presents is valid for a client that trusts some CAs. */
+async function isTrusted(folder: TempFolder, cas: string): Promise<boolean> {
+  const { hostname, port } = new URL(await readServer(folder));
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ host: hostname, port: Number(port), ca: cas }, () => resolve(true));
+  socket.once("error", () => resolve(false));
+  return await promise.finally(() => socket.destroy());
+}
+
+async function readServer(folder: TempFolder): Promise<string> {
+  const config = parseKubeconfig(await read(folder, "data/admin.kubeconfig"), "admin");
+  return config.ok ? config.value.clusters[0]?.cluster.server ?? "" : "";
+}
+
+/** Reports whether the CA of a file signed the first certificate of another file. */
+async function isIssuedBy(folder: TempFolder, path: string, ca: string): Promise<boolean> {
+  const certificate = new X509Certificate(await read(folder, path));
+  const issuer = new X509Certificate(await read(folder, ca));
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
 /** Returns which of the two CAs trust whom, and what is published, as numbers of CAs. */
-async function published(): Promise<Readonly<Record<string, number>>> {
-  return await withAdmin(async (api) => {
+async function published(folder: TempFolder): Promise<Readonly<Record<string, number>>> {
+  return await withAdmin(folder, async (api) => {
     const get = (path: string) => api.requestJson({ method: "GET", path }, quiet) as Promise<Record<string, never>>;
     const data = async (path: string, key: string) => String(((await get(path))["data"] ?? {})[key] ?? "");
     const info = parseKubeconfig(
@@ -104,7 +95,7 @@ async function published(): Promise<Readonly<Record<string, number>>> {
       "/apis/certificates.k8s.io/v1/clustertrustbundles?fieldSelector=spec.signerName%3Dkubernetes.io%2Fkube-apiserver-serving",
     ) as { readonly items?: readonly { readonly spec: { readonly trustBundle: string } }[] };
     const embedded = async (file: string) => {
-      const config = parseKubeconfig(await read(file), file);
+      const config = parseKubeconfig(await read(folder, file), file);
       return config.ok ? countCas(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "") : 0;
     };
     return {
@@ -118,143 +109,149 @@ async function published(): Promise<Readonly<Record<string, number>>> {
   });
 }
 
-async function assertPublished(want: number): Promise<void> {
+async function assertPublished(folder: TempFolder, want: number): Promise<void> {
   const all = { clusterInfo: want, rootCa: want, clientCas: want, bundle: want, admin: want, bootstrap: want };
   let last = {};
   await eventually(`${want} CAs are published everywhere`, async () => {
-    last = await published();
+    last = await published(folder);
     return JSON.stringify(last) === JSON.stringify(all) || undefined;
   }).catch(() => assert.deepEqual(last, all));
 }
 
 /** Returns the sources of the certificates in the register that have no issuer. */
-async function listWithoutIssuer(): Promise<readonly (string | undefined)[]> {
+async function listWithoutIssuer(folder: TempFolder): Promise<readonly (string | undefined)[]> {
   const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
-  const { items } = await withAdmin((api) => api.requestJson({ method: "GET", path }, quiet)) as {
+  const { items } = await withAdmin(folder, (api) => api.requestJson({ method: "GET", path }, quiet)) as {
     readonly items: readonly { readonly spec: { readonly issuerFingerprint?: string; readonly source?: string } }[];
   };
   assert.notEqual(items.length, 0);
   return items.filter(({ spec }) => spec.issuerFingerprint === undefined).map(({ spec }) => spec.source);
 }
 
-async function listPki(): Promise<readonly string[]> {
+async function listPki(folder: TempFolder): Promise<readonly string[]> {
   return (await readdir(folder.join("data/pki"))).filter((name) => !/^(apiserver|sa)\./.test(name)).sort();
 }
 
-test("Trust: both CAs are trusted and published, and the old one signs", async () => {
-  await bootstrap("n1");
-  rotation = await withAdmin((api) => beginRotation(api, folder.join("data")));
-  await withAdmin((api) => waitUntilAdopted(api));
-  await assertPublished(2);
-  assert.equal(await read("data/pki/ca.crt"), rotation.oldCa);
-  assert.equal(await read("data/pki/next-ca.crt"), rotation.newCa);
-  assert.deepEqual(await listPki(), ["ca.crl", "ca.crt", "ca.key", "next-ca.crl", "next-ca.crt", "next-ca.key"]);
-  assert.deepEqual([await judge(rotation.oldCa), await judge(rotation.newCa)], [true, false]);
-  assert.equal(await whoIs("n1/kubeconfig"), "system:node:n1");
-});
+test("Trust, Switch and back: both CAs are trusted and published, and each step changes which one signs", async () => {
+  await using folder = await createTempFolder();
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
+  await bootstrap(folder, "n1");
+  const rotation = await withAdmin(folder, (api) => beginRotation(api, folder.join("data")));
+  await withAdmin(folder, (api) => waitUntilAdopted(api));
+  await assertPublished(folder, 2);
+  assert.equal(await read(folder, "data/pki/ca.crt"), rotation.oldCa);
+  assert.equal(await read(folder, "data/pki/next-ca.crt"), rotation.newCa);
+  assert.deepEqual(await listPki(folder), ["ca.crl", "ca.crt", "ca.key", "next-ca.crl", "next-ca.crt", "next-ca.key"]);
+  assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, false]);
+  assert.equal(await whoIs(folder, "n1/kubeconfig"), "system:node:n1");
 
-test("Switch: the new CA signs, and clients that trust only one of both are served", async () => {
+  // The new CA signs, and clients that trust only one of both are served.
   const window = { renewFrom: "2026-01-01T00:00:00Z", renewBy: "2026-01-01T01:00:00Z" };
-  await withAdmin(async (api) => {
+  await withAdmin(folder, async (api) => {
     await changeRotation(api, { step: "Switch", ...window });
     await waitUntilAdopted(api);
   });
-  await assertPublished(2);
-  assert.deepEqual(await listPki(), ["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"]);
-  assert.equal(await read("data/pki/ca.crt"), rotation.newCa);
-  assert.deepEqual([await judge(rotation.oldCa), await judge(rotation.newCa)], [true, true]);
-  await bootstrap("n2");
-  assert.deepEqual([await whoIs("n1/kubeconfig"), await whoIs("n2/kubeconfig")], ["system:node:n1", "system:node:n2"]);
-  const issued = await runProgram("openssl", [
-    ...["verify", "-CAfile", folder.join("data/pki/ca.crt"), folder.join("n2/pki/kubelet-client-current.pem")],
+  await assertPublished(folder, 2);
+  assert.deepEqual(await listPki(folder), ["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"]);
+  assert.equal(await read(folder, "data/pki/ca.crt"), rotation.newCa);
+  assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, true]);
+  await bootstrap(folder, "n2");
+  assert.deepEqual([await whoIs(folder, "n1/kubeconfig"), await whoIs(folder, "n2/kubeconfig")], [
+    "system:node:n1",
+    "system:node:n2",
   ]);
-  assert.equal(issued.code, 0, issued.stderr);
-  const annotations = await withAdmin((api) =>
+  assert.ok(await isIssuedBy(folder, "n2/pki/kubelet-client-current.pem", "data/pki/ca.crt"));
+  const annotations = await withAdmin(folder, (api) =>
     eventually("clients are asked to renew", async () => {
       const path = "/apis/certificates.k8s.io/v1/clustertrustbundles";
       const { items } = await api.requestJson({ method: "GET", path }, quiet) as {
         readonly items: readonly { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } }[];
       };
       return items.find(({ metadata }) => metadata.annotations !== undefined)?.metadata.annotations;
-    })
-  );
-  const keyId = await runProgram("openssl", [
-    ...["x509", "-in", folder.join("data/pki/old-ca.crt"), "-noout", "-ext", "subjectKeyIdentifier"],
-  ]);
+    }));
+  const [retiring] = parseCas(rotation.oldCa);
   assert.deepEqual(annotations, {
-    "tlsboot/retiring-ca": keyId.stdout.split("\n")[1]?.trim().replaceAll(":", "").toLowerCase(),
+    "tlsboot/retiring-ca": retiring?.subjectKeyId,
     "tlsboot/renew-from": window.renewFrom,
     "tlsboot/renew-by": window.renewBy,
   });
-});
 
-test("abort: the old CA signs again, and what the new one has signed is still accepted", async () => {
-  await withAdmin(async (api) => {
+  // The old CA signs again, and what the new one has signed is still accepted.
+  await withAdmin(folder, async (api) => {
     await changeRotation(api, { step: "Trust" });
     await waitUntilAdopted(api);
   });
-  assert.equal(await read("data/pki/ca.crt"), rotation.oldCa);
-  assert.deepEqual([await judge(rotation.oldCa), await judge(rotation.newCa)], [true, false]);
-  assert.equal(await whoIs("n2/kubeconfig"), "system:node:n2");
-  await withAdmin((api) => deleteRotation(api));
-  await assertPublished(1);
-  assert.equal(await whoIs("n2/kubeconfig"), "401");
+  assert.equal(await read(folder, "data/pki/ca.crt"), rotation.oldCa);
+  assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, false]);
+  assert.equal(await whoIs(folder, "n2/kubeconfig"), "system:node:n2");
+  await withAdmin(folder, (api) => deleteRotation(api));
+  await assertPublished(folder, 1);
+  assert.equal(await whoIs(folder, "n2/kubeconfig"), "401");
   assert.match(
-    (await listPki()).join(),
+    (await listPki(folder)).join(),
     /^ca.crl,ca.crt,ca.key,retired-ca-[0-9a-f]{8}.crt,retired-ca-[0-9a-f]{8}.key$/,
   );
 });
 
-test("a server that is killed between and in the steps continues at its start", async () => {
-  rotation = await withAdmin((api) => beginRotation(api, folder.join("data")));
-  await withAdmin((api) => waitUntilAdopted(api));
-  await withAdmin((api) => changeRotation(api, { step: "Switch" }));
-  await restart();
-  await withAdmin((api) => waitUntilAdopted(api));
-  assert.equal(await read("data/pki/ca.crt"), rotation.newCa);
-  // A server that was started since the switch goes back, and records who has issued its next certificates.
-  for (const step of ["Trust", "Switch"] as const) {
-    await withAdmin(async (api) => {
-      await changeRotation(api, { step });
-      await waitUntilAdopted(api);
-    });
+test("a server that is killed between and in the steps continues, and once it has finished trusts the old CA nowhere", async () => {
+  await using folder = await createTempFolder();
+  const args = ["--auto-approve", "--secure-port", String(await findServerPort())];
+  let rotation: TestRotation;
+  {
+    await using instance = await spawnInstance(folder, args);
+    await bootstrap(folder, "n1");
+    rotation = await withAdmin(folder, (api) => beginRotation(api, folder.join("data")));
+    await withAdmin(folder, (api) => waitUntilAdopted(api));
+    await withAdmin(folder, (api) => changeRotation(api, { step: "Switch" }));
+    await instance.end("SIGKILL");
   }
-  assert.deepEqual(await listWithoutIssuer(), []);
-  // The state of a kill between the renames of the key and of the certificate.
-  await rename(folder.join("data/pki/ca.crt"), folder.join("data/pki/next-ca.crt"));
-  await cp(folder.join("data/pki/old-ca.crt"), folder.join("data/pki/ca.crt"));
-  await writeFile(folder.join("data/pki/.ca.swap"), "next\n");
-  await restart();
-  assert.equal(await read("data/pki/ca.crt"), rotation.newCa);
+  {
+    await using instance = await spawnInstance(folder, args);
+    await withAdmin(folder, (api) => waitUntilAdopted(api));
+    assert.equal(await read(folder, "data/pki/ca.crt"), rotation.newCa);
+    // A server that was started since the switch goes back, and records who has issued its next certificates.
+    for (const step of ["Trust", "Switch"] as const) {
+      await withAdmin(folder, async (api) => {
+        await changeRotation(api, { step });
+        await waitUntilAdopted(api);
+      });
+    }
+    assert.deepEqual(await listWithoutIssuer(folder), []);
+    // The state of a kill between the renames of the key and of the certificate.
+    await rename(folder.join("data/pki/ca.crt"), folder.join("data/pki/next-ca.crt"));
+    await cp(folder.join("data/pki/old-ca.crt"), folder.join("data/pki/ca.crt"));
+    await writeFile(folder.join("data/pki/.ca.swap"), "next\n");
+    await instance.end("SIGKILL");
+  }
+  await using _instance = await startInstance(folder, args);
+  assert.equal(await read(folder, "data/pki/ca.crt"), rotation.newCa);
   // A kill while a file is written leaves its temporary file, which `doctor` names.
-  const written = (await listPki()).filter((name) => !/^retired-|\.\d+\.tmp$/.test(name));
+  const written = (await listPki(folder)).filter((name) => !/^retired-|\.\d+\.tmp$/.test(name));
   assert.deepEqual(written, ["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"]);
-  assert.deepEqual([await judge(rotation.oldCa), await judge(rotation.newCa)], [true, true]);
-  await bootstrap("n3");
-});
+  assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, true]);
+  await bootstrap(folder, "n3");
 
-test("Finish: the old CA is trusted nowhere, and open watches of its certificates end at once", async () => {
+  // Open watches of certificates of the old CA end at once.
   await using watching = startTlsboot(["get", "nodes", "-w", "--kubeconfig", "n1/kubeconfig"], { cwd: folder.path });
-  assert.equal(await whoIs("n1/kubeconfig"), "system:node:n1");
+  assert.equal(await whoIs(folder, "n1/kubeconfig"), "system:node:n1");
   await finishRotation(folder.join("data/admin.kubeconfig"));
   await watching.finished();
-  assert.deepEqual([await whoIs("n3/kubeconfig")], ["system:node:n3"]);
-  assert.deepEqual([await judge(rotation.oldCa), await judge(rotation.newCa)], [false, true]);
-  await assertPublished(1);
-  assert.equal((await listPki()).some((name) => /^(old|next)-/.test(name)), false);
-  const cas = (await listPki()).filter((name) => name.endsWith(".crt"));
-  const verified = await runCaptured(
+  assert.deepEqual([await whoIs(folder, "n3/kubeconfig")], ["system:node:n3"]);
+  assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [false, true]);
+  await assertPublished(folder, 1);
+  assert.equal((await listPki(folder)).some((name) => /^(old|next)-/.test(name)), false);
+  const cas = (await listPki(folder)).filter((name) => name.endsWith(".crt"));
+  const verified = await runTlsboot(
     ["verify", "certificates", ...cas.flatMap((name) => ["--ca-file", `data/pki/${name}`])],
-    { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom(), env: { TLSBOOT_DATA_DIR: "data" } },
+    { cwd: folder.path, env: { TLSBOOT_DATA_DIR: "data" } },
   );
   assert.equal(verified.code, 0, verified.stderr);
   assert.match(verified.stdout, /sealed/);
-});
 
-test("Finish: what the old CA has signed, and the old CA itself, are untrusted and in no list of what expires", async () => {
+  // What the old CA has signed, and the old CA itself, are untrusted and in no list of what expires.
   const get = async (...flags: readonly string[]) => {
-    const { code, stdout, stderr } = await runCaptured(["get", "certificates", ...flags], {
-      ...{ cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() },
+    const { code, stdout, stderr } = await runTlsboot(["get", "certificates", ...flags], {
+      cwd: folder.path,
       env: { TLSBOOT_DATA_DIR: "data" },
     });
     assert.equal(code, 0, stderr);
@@ -269,11 +266,72 @@ test("Finish: what the old CA has signed, and the old CA itself, are untrusted a
     const of = states.get(line[issuer!]!) ?? new Set();
     states.set(line[issuer!]!, of.add(line[status!]!));
   }
-  const [oldCa, newCa] = [rotation.oldCa, rotation.newCa].map(readSubject);
+  const [oldCa, newCa] = [rotation.oldCa, rotation.newCa].map((pem) => formatName(parseCas(pem)[0]!.subject));
   assert.deepEqual([...states.get(oldCa!) ?? []], ["untrusted"]);
   assert.ok(states.get(newCa!)?.has("valid"));
   assert.equal(lines.find((line) => line[subject!] === oldCa)?.[status!], "untrusted");
   const ending = JSON.parse(await get("--expires-within", "100000d", "-o", "json")).items;
   assert.ok(ending.length > 0);
   assert.deepEqual(ending.filter(({ spec }: { spec: { issuer: string } }) => spec.issuer === oldCa), []);
+});
+
+test("each CA of a split instance is replaced alone: kubelets', administrators' and the server's", async () => {
+  await using folder = await createTempFolder();
+  assert.equal((await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path })).code, 0);
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
+  let newest = "n1";
+  await bootstrap(folder, newest);
+  for (const name of ["kubelet-client-ca", "client-ca", "ca"]) {
+    const { oldCa, newCa } = await withAdmin(folder, (api) => beginRotation(api, folder.join("data"), name));
+    await withAdmin(folder, (api) => waitUntilAdopted(api, 1, name));
+    await withAdmin(folder, async (api) => {
+      await changeRotation(api, { step: "Switch" }, name);
+      await waitUntilAdopted(api, 1, name);
+    });
+    assert.equal(await readFile(folder.join(`data/pki/${name}.crt`), "utf8"), newCa);
+    assert.equal(await readFile(folder.join(`data/pki/old-${name}.crt`), "utf8"), oldCa);
+    assert.equal(await whoIs(folder, `${newest}/kubeconfig`), `system:node:${newest}`);
+    if (name === "kubelet-client-ca") {
+      newest = "n2";
+      await bootstrap(folder, newest);
+      assert.ok(await isIssuedBy(folder, `${newest}/pki/kubelet-client-current.pem`, `data/pki/${name}.crt`));
+      assert.equal(await whoIs(folder, `${newest}/kubeconfig`), `system:node:${newest}`);
+    }
+    await finishRotation(folder.join("data/admin.kubeconfig"), 1, name);
+    if (name === "kubelet-client-ca") assert.equal(await whoIs(folder, "n1/kubeconfig"), "401");
+    // The kubeconfig of the node trusts the old CA of the server only.
+    if (name !== "ca") assert.equal(await whoIs(folder, `${newest}/kubeconfig`), `system:node:${newest}`);
+  }
+  assert.ok(await isIssuedBy(folder, "data/pki/apiserver.crt", "data/pki/ca.crt"));
+  const crls = (await readdir(folder.join("data/pki"))).filter((name) => name.endsWith(".crl")).sort();
+  assert.deepEqual(crls, [
+    "ca.crl",
+    "client-ca.crl",
+    "kubelet-client-ca.crl",
+    "kubelet-serving-ca.crl",
+  ]);
+});
+
+test("a server without the new key reports why, serves both kinds of clients, and adopts the step when it can", async () => {
+  await using folder = await createTempFolder();
+  await using _instance = await startInstance(folder, ["--auto-approve"]);
+  const key = folder.join("data/pki/sa.key");
+  const [kept, other] = [await readFile(key, "utf8"), folder.join("other")];
+  assert.equal((await runTlsboot(["ca", "init", "--data-dir", other], { cwd: folder.path })).code, 0);
+  await withAdmin(folder, async (api) => {
+    await beginRotation(api, folder.join("data"));
+    await waitUntilAdopted(api);
+    for (const file of ["next-ca.key", "next-ca.crt"]) await rm(folder.join("data/pki", file));
+    await writeFile(key, await readFile(folder.join("other/pki/ca.key"), "utf8"));
+    await changeRotation(api, { step: "Switch" });
+    const message = await eventually("the server reports a fault", async () => {
+      return (await getRotation(api)).status.servers?.[0]?.message;
+    });
+    assert.match(
+      message,
+      /^the new key cannot be opened with the key of service account tokens: it was encrypted with another key/,
+    );
+    await writeFile(key, kept);
+    await waitUntilAdopted(api);
+  });
 });

@@ -6,16 +6,16 @@ import { createFilePort } from "../../client/files.ts";
 import { readAuthority } from "../../cli/authority/files.ts";
 import { authorityPaths, type CaPurpose } from "../../cli/authority/layout.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import { createPlainKeys } from "../support/ca_keys.ts";
 import { runTlsboot } from "../support/child.ts";
-import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
+import { fromBase64 } from "../support/csr_builder.ts";
 import { writeIntruder } from "../support/intruder.ts";
-import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
+import { connectWith, startInstance } from "../support/instance_process.ts";
+import { requestAndApprove } from "../support/node_requests.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -27,20 +27,6 @@ async function readLeaf(pem: string): Promise<CertificateFacts> {
   const chain = parseCertificateChain(pem);
   assert.ok(chain.ok && chain.value[0] !== undefined);
   return await Promise.resolve(chain.value[0]);
-}
-
-/** Creates, approves, and waits for a certificate or a Failed condition. */
-async function ask({ api }: Connected, name: string, edit: Parameters<typeof buildCsr>[0]) {
-  const path = `${CSRS}/${name}`;
-  await api.requestJson({ method: "POST", path: CSRS, body: await buildCsr({ name, ...edit }) }, quiet);
-  const created = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
-  const approved = { type: "Approved", status: "True", reason: "test", message: "" };
-  const body = { ...created, status: { conditions: [approved] } };
-  await api.requestJson({ method: "PUT", path: `${path}/approval`, body }, quiet);
-  while (true) {
-    const { status } = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
-    if (status.certificate !== undefined || (status.conditions ?? []).length > 1) return status;
-  }
 }
 
 test("up over a split CA needs a folder as --crl-url, because each CA has its own CRL", async () => {
@@ -99,13 +85,15 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   const published = parseKubeconfig(info.data?.["kubeconfig"] ?? "", "cluster-info");
   assert.ok(published.ok);
   assert.equal(published.value.clusters[0]?.cluster.certificateAuthorityData, serving.certificatePem);
-  const user = await ask(admin, "user", {
+  const { status: user } = await requestAndApprove(admin.api, {
+    name: "user",
     signerName: "kubernetes.io/kube-apiserver-client",
     commonName: "panda",
     usages: ["client auth"],
   });
   isFrom(await readLeaf(fromBase64(user.certificate ?? "")), client);
-  const kubelet = await ask(admin, "serving", {
+  const { status: kubelet } = await requestAndApprove(admin.api, {
+    name: "serving",
     signerName: "kubernetes.io/kubelet-serving",
     commonName: "system:node:n1",
     organizations: ["system:nodes"],
@@ -150,9 +138,17 @@ test("up over a constrained CA serves under the names it may, and issues for no 
     organizations: ["system:nodes"],
     usages: ["digital signature", "server auth"],
   };
-  const inside = await ask(admin, "inside", { ...request, dnsNames: ["n1.example.org"] });
+  const { status: inside } = await requestAndApprove(admin.api, {
+    ...request,
+    name: "inside",
+    dnsNames: ["n1.example.org"],
+  });
   assert.ok(inside.certificate !== undefined);
-  const outside = await ask(admin, "outside", { ...request, dnsNames: ["n1.example.com"] });
+  const { status: outside } = await requestAndApprove(admin.api, {
+    ...request,
+    name: "outside",
+    dnsNames: ["n1.example.com"],
+  });
   assert.equal(outside.certificate, undefined);
   assert.match(JSON.stringify(outside.conditions), /name constraints forbid it: DNS name \\"n1\.example\.com\\"/);
 });

@@ -1,20 +1,19 @@
+/** What only a process shows: its streams, its exit code, and its end by a signal. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import process from "node:process";
 import { test } from "node:test";
-import { type Finished, runProgram, runTlsboot, startTlsboot, tlsbootCommand } from "../support/child.ts";
-import { startInstance } from "../support/instance_process.ts";
+import { runProgram, runTlsboot, spawnTlsboot, spawnTlsbootToEnd, tlsbootCommand } from "../support/child.ts";
+import { describeInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 test("the program answers on stdout and ends with 0", async () => {
-  const { code, stdout, stderr } = await runTlsboot(["version", "-o", "json"]);
+  const { code, stdout, stderr } = await spawnTlsbootToEnd(["version", "-o", "json"]);
   assert.equal(code, 0);
   assert.equal(stderr, "");
   assert.equal(JSON.parse(stdout).kubernetesVersion, "v1.37.2");
 });
 
 test("the program reports wrong usage on stderr and ends with 2", async () => {
-  const { code, stdout, stderr } = await runTlsboot(["verison"]);
+  const { code, stdout, stderr } = await spawnTlsbootToEnd(["verison"]);
   assert.equal(code, 2);
   assert.equal(stdout, "");
   assert.equal(
@@ -27,19 +26,10 @@ test("the program reads stdin", async () => {
   await using folder = await createTempFolder();
   const options = { cwd: folder.path };
   assert.equal((await runTlsboot(["ca", "init"], options)).code, 0);
-  const { code, stdout } = await runTlsboot([
-    "kubeconfig",
-    "bootstrap",
-    "--token",
-    "-",
-    "--out",
-    "-",
-    "--server",
-    "https://n:6443",
-  ], {
-    ...options,
-    stdin: "abcdef.0123456789abcdef\n",
-  });
+  const { code, stdout } = await spawnTlsbootToEnd(
+    ["kubeconfig", "bootstrap", "--token", "-", "--out", "-", "--server", "https://n:6443"],
+    { ...options, stdin: "abcdef.0123456789abcdef\n" },
+  );
   assert.equal(code, 0);
   assert.match(stdout, /token: abcdef\.0123456789abcdef\n/);
 });
@@ -47,43 +37,22 @@ test("the program reads stdin", async () => {
 test("the program stops quietly when the reader of its answer ends", async () => {
   const [command, args] = tlsbootCommand(["--help"]);
   const words = [command, ...args].map((word) => `'${word}'`).join(" ");
-  const { code, stdout, stderr } = await runProgram("bash", ["-c", `set -o pipefail; ${words} | head -c 7`]);
-  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "tlsboot", stderr: "" });
+  const { stdout, stderr } = await runProgram("sh", ["-c", `{ ${words}; echo "ended with $?" >&2; } | head -c 7`]);
+  assert.deepEqual({ stdout, stderr }, { stdout: "tlsboot", stderr: "ended with 0\n" });
 });
 
-for (const name of ["SIGINT", "SIGTERM"] as const) {
-  test(`the program ends with 130 after ${name}`, async () => {
-    await using folder = await createTempFolder();
-    const data = folder.join("data");
-    await using server = startTlsboot(["up", "--data-dir", data, "--secure-port", "0"], { cwd: folder.path });
-    await server.waitFor(/is up at https:\/\//);
-    await using watch = startTlsboot(["get", "csr", "-w", "-o", "name", "--debug", "--data-dir", data]);
-    await watch.waitFor(/debug: --watch: true/);
-    // process.kill() is used because Deno reports the signal instead of the exit code after child.kill().
-    process.kill(watch.pid, name);
-    const { code, stderr } = await watch.finished();
-    assert.equal(code, 130);
-    assert.match(stderr, /tlsboot: interrupted\n$/);
-  });
-}
-
-test("bash completes commands with the script of tlsboot completion bash", async () => {
-  const { code, stdout } = await runTlsboot(["completion", "bash"]);
-  assert.equal(code, 0);
-  const [command, args] = tlsbootCommand([]);
-  const words = [command, ...args].map((word) => `'${word}'`).join(" ");
-  // This does what bash-completion would do, so that the test needs bash only.
-  const script = `
-    _get_comp_words_by_ref() { cur="\${COMP_WORDS[COMP_CWORD]}"; words=("\${COMP_WORDS[@]}"); cword=$COMP_CWORD; }
-    compopt() { :; }
-    tlsboot() { ${words} "$@"; }
-    ${stdout}
-    COMP_WORDS=(tlsboot tok); COMP_CWORD=1; __tlsboot_complete; echo "\${COMPREPLY[@]}"
-    COMP_WORDS=(tlsboot token ""); COMP_CWORD=2; __tlsboot_complete; echo "\${COMPREPLY[@]}"
-  `;
-  const completed = await runProgram("bash", ["-c", script]);
-  assert.equal(completed.stderr, "");
-  assert.deepEqual(completed.stdout.trim().split("\n"), ["token", "create list delete"]);
+describeInstance("signals", {}, (instance) => {
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    test(`the program ends with 130 after ${name}`, async () => {
+      const line = ["get", "csr", "-w", "-o", "name", "--debug", "--data-dir", instance.data];
+      await using watch = spawnTlsboot(line);
+      await watch.waitFor(/debug: --watch: true/);
+      watch.kill(name);
+      const { code, stderr } = await watch.finished();
+      assert.equal(code, 130);
+      assert.match(stderr, /tlsboot: interrupted\n$/);
+    });
+  }
 });
 
 test("tlsboot ends with 1 when its answer cannot be written", async () => {
@@ -93,53 +62,3 @@ test("tlsboot ends with 1 when its answer cannot be written", async () => {
   assert.match(stderr, /^tlsboot: error: cannot write the answer: /m);
   assert.equal(code, 1);
 });
-
-for (
-  const { name, ampersand, want } of [
-    { name: "draws its progress in the foreground", ampersand: "", want: true },
-    { name: "leaves the line to the prompt in the background", ampersand: "& wait", want: false },
-  ]
-) {
-  test(`the program on a terminal ${name}`, async () => {
-    await using folder = await createTempFolder();
-    const { code, stdout } = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca")], ampersand);
-    assert.equal(code, 0, stdout);
-    assert.match(stdout, /certificate: .*ca\.crt/);
-    assert.equal(stdout.includes("Making the key"), want, stdout);
-  });
-}
-
-test("the program on a terminal says what it waits for, and until when", async () => {
-  await using folder = await createTempFolder();
-  await using instance = await startInstance(folder);
-  const to = ["--data-dir", instance.data];
-  const expecting = await runOnTerminal(["approve", "--expect", "n8,n9", "--for", "1s", ...to]);
-  assert.equal(expecting.code, 3, expecting.stdout);
-  assert.match(expecting.stdout, /waiting for 2 machines: n8, n9, until \d\d:\d\d:\d\d/);
-  // The spinner is erased before the answer.
-  assert.ok(expecting.stdout.includes("\r\x1b[2K0 of 2 expected machines arrived\r\n"), expecting.stdout);
-  const names = ["--subject", "CN=alice", "--signer-name", "kubernetes.io/kube-apiserver-client"];
-  const out = ["--out", folder.join("alice")];
-  const requested = await runOnTerminal(["request", ...names, ...out, "--timeout", "1s", ...to]);
-  assert.match(requested.stdout, /⠋ waiting for approval, until \d\d:\d\d:\d\d/);
-  // The terminal of script(1) reports a width of 0, so that nothing is known to be too wide.
-  const listed = await runOnTerminal(["get", "csr", ...to]);
-  assert.match(listed.stdout, /NAME +FOR +SIGNER +REQUESTED BY/);
-  assert.doesNotMatch(listed.stdout, /…/);
-  const secret = folder.join("secret");
-  await writeFile(secret, "correct horse\n", { mode: 0o600 });
-  const made = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
-  assert.match(made.stdout, /⠋ deriving the key from the passphrase/);
-});
-
-/**
- * Runs tlsboot on a terminal of its own, by script(1) of util-linux; stdout and stderr both arrive in stdout. `-m` gives each
- * job of the shell a process group, as in an interactive one.
- */
-async function runOnTerminal(args: readonly string[], ampersand = ""): Promise<Finished> {
-  const [command, all] = tlsbootCommand(args);
-  const words = [command, ...all].map((word) => `'${word}'`).join(" ");
-  return await runProgram("script", ["-qec", `sh -m -c "${words} ${ampersand}"`, "/dev/null"], {
-    env: { TERM: "xterm" },
-  });
-}

@@ -5,7 +5,7 @@ import { chmod, chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { runTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 /** True when the runtime is Node from sources: Deno has its own cache, and the released file contains its code. */
@@ -16,7 +16,7 @@ const isKept = process.env["TLSBOOT_TEST_BINARY"] === undefined &&
 async function keptIn(cache: string, env: Readonly<Record<string, string>>, cwd?: string): Promise<string[]> {
   // The tests on Node have a cache of their own.
   const without = { NODE_COMPILE_CACHE: "", ...env };
-  const { code, stdout, stderr } = await runTlsboot(["version"], {
+  const { code, stdout, stderr } = await spawnTlsbootToEnd(["version"], {
     env: without,
     ...(cwd === undefined ? {} : { cwd }),
   });

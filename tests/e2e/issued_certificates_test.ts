@@ -9,10 +9,8 @@ import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { buildCsr, condition } from "../support/csr_builder.ts";
-import { eventually } from "../support/eventually.ts";
-import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
+import { type Connected, connectWith, spawnInstance, startInstance } from "../support/instance_process.ts";
+import { requestAndApprove } from "../support/node_requests.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -22,19 +20,10 @@ const DAY_S = 86_400;
 
 /** Gets a certificate for a number of days, and deletes its request. */
 async function issueAndForget({ api }: Connected, name: string, days: number): Promise<void> {
-  const body = await buildCsr({
-    name,
-    ...{ signerName: SIGNER, commonName: name, organizations: [], expirationSeconds: days * DAY_S },
-  });
-  const made = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, quiet);
-  const path = `${CSRS}/${name}`;
-  const approved = { ...made, status: { conditions: [condition("Approved")] } };
-  await api.requestJson({ method: "PUT", path: `${path}/approval`, body: approved }, quiet);
-  await eventually(`${name} is issued`, async () => {
-    const { status } = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
-    return status.certificate;
-  });
-  await api.requestJson({ method: "DELETE", path }, quiet);
+  const life = { organizations: [], expirationSeconds: days * DAY_S };
+  const csr = await requestAndApprove(api, { name, signerName: SIGNER, commonName: name, ...life });
+  assert.ok(csr.status.certificate !== undefined);
+  await api.requestJson({ method: "DELETE", path: `${CSRS}/${name}` }, quiet);
 }
 
 async function countIssued({ api }: Connected): Promise<Readonly<Record<string, number>>> {
@@ -42,24 +31,6 @@ async function countIssued({ api }: Connected): Promise<Readonly<Record<string, 
   const line = new RegExp(`^tlsboot_issued_certificates\\{signer="${SIGNER}",ends_within="(\\w+)"\\} (\\d+)$`, "gm");
   return Object.fromEntries([...page.matchAll(line)].map(([, term, count]) => [term, Number(count)]));
 }
-
-test("up reports certificates whose requests were deleted, also after a restart", async () => {
-  await using folder = await createTempFolder();
-  const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
-  {
-    await using instance = await startInstance(folder);
-    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-    await issueAndForget(admin, "short", 5);
-    await issueAndForget(admin, "long", 60);
-    // A second request with the same name replaces the first one.
-    await issueAndForget(admin, "short", 6);
-    assert.deepEqual(await countIssued(admin), want);
-    assert.equal((await instance.end("SIGTERM")).code, 0);
-  }
-  await using again = await startInstance(folder);
-  await using admin = await connectWith(`${again.data}/admin.kubeconfig`);
-  assert.deepEqual(await countIssued(admin), want);
-});
 
 /** Reads the whole register, and checks it with the CA of the instance. */
 async function readRegister({ api }: Connected, data: string) {
@@ -70,19 +41,24 @@ async function readRegister({ api }: Connected, data: string) {
   return { items, report: await verifyRecords(items, { cas: [ca.value] }) };
 }
 
-test("up records every certificate: the CA, its own, the administrator's and requested ones, sealed at its end", async () => {
+test("up records and counts every certificate, also of deleted requests, through a restart and a kill", async () => {
   await using folder = await createTempFolder();
+  const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
     await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-    await issueAndForget(admin, "alice", 5);
+    await issueAndForget(admin, "short", 5);
+    await issueAndForget(admin, "long", 60);
+    // A second request with the same name replaces the first one.
+    await issueAndForget(admin, "short", 6);
+    assert.deepEqual(await countIssued(admin), want);
     const { items, report } = await readRegister(admin, instance.data);
     assert.equal(report.fault, undefined);
     assert.deepEqual(items.map(({ spec }) => [spec.source, spec.subject]), [
       ["ca", "CN=tlsboot-ca"],
       ["serving", "CN=tlsboot"],
       ["kubeconfig", "CN=kubernetes-admin,O=system:masters"],
-      ["CertificateSigningRequest", "CN=alice"],
+      ...["short", "long", "short"].map((name) => ["CertificateSigningRequest", `CN=${name}`]),
     ]);
     const [ca] = items;
     assert.ok(items.every(({ spec }) => spec.issuerFingerprint === ca?.spec.fingerprint));
@@ -92,12 +68,13 @@ test("up records every certificate: the CA, its own, the administrator's and req
     assert.equal((await instance.end("SIGTERM")).code, 0);
   }
   {
-    await using instance = await startInstance(folder);
+    await using instance = await spawnInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    assert.deepEqual(await countIssued(admin), want);
     const { items, report } = await readRegister(admin, instance.data);
     // The port has changed, so there is another kubeconfig; the certificates of the first run are not recorded again.
-    assert.deepEqual(items.slice(4).map(({ spec }) => [spec.source, spec.replaces]), [["kubeconfig", "0000000003"]]);
-    assert.deepEqual([report.fault, report.sealedUpTo?.name], [undefined, "0000000004"]);
+    assert.deepEqual(items.slice(6).map(({ spec }) => [spec.source, spec.replaces]), [["kubeconfig", "0000000003"]]);
+    assert.deepEqual([report.fault, report.sealedUpTo?.name], [undefined, "0000000006"]);
     // A kill leaves the register whole, and the next start seals it later.
     await issueAndForget(admin, "bob", 5);
     await instance.end("SIGKILL");
@@ -105,7 +82,7 @@ test("up records every certificate: the CA, its own, the administrator's and req
   await using instance = await startInstance(folder);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const { items, report } = await readRegister(admin, instance.data);
-  assert.deepEqual([items.length, report.fault, report.sealedUpTo?.name], [7, undefined, "0000000004"]);
+  assert.deepEqual([items.length, report.fault, report.sealedUpTo?.name], [9, undefined, "0000000006"]);
 });
 
 test("up moves the list of an earlier build into the register", async () => {

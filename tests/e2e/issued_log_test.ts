@@ -3,8 +3,6 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { appendFile, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { withApproval } from "../../core/approval/conditions.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
@@ -12,13 +10,12 @@ import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { buildCsr, fromBase64, sharedKey } from "../support/csr_builder.ts";
-import { eventually } from "../support/eventually.ts";
+import { fromBase64, sharedKey } from "../support/csr_builder.ts";
 import { connectWith, startInstance } from "../support/instance_process.ts";
+import { requestAndApprove } from "../support/node_requests.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
-const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const SIGN = ["sign", "alice.csr", "--signer-name", "kubernetes.io/kube-apiserver-client", "--data-dir", "data"];
 
 async function setUp(): Promise<TempFolder> {
@@ -153,23 +150,14 @@ test("signer records each certificate before the request gets it, with the reque
   ];
   await using _signer = startTlsboot(line, { cwd: folder.path });
   await using admin = await connectWith(kubeconfig);
-  const { api } = admin;
-  const body = await buildCsr({
+  const { metadata, status } = await requestAndApprove(admin.api, {
     name: "alice",
     ...{ signerName: "kubernetes.io/kube-apiserver-client", commonName: "alice", organizations: [] },
   });
-  const created = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, quiet);
-  const approved = withApproval(created, { reason: "Test", message: "by the test" });
-  assert.ok(approved.ok);
-  await api.requestJson({ method: "PUT", path: `${CSRS}/alice/approval`, body: approved.value }, quiet);
-  const certificate = await eventually("a certificate", async () => {
-    const path = `${CSRS}/alice`;
-    return (await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet)).status.certificate;
-  });
   const [record, ...others] = await readLog(folder, "issued.log");
   assert.deepEqual(others, []);
-  assert.equal(record?.serialNumber, getSerial(fromBase64(certificate)));
-  assert.deepEqual(record?.request, { name: "alice", uid: created.metadata.uid });
+  assert.equal(record?.serialNumber, getSerial(fromBase64(status.certificate ?? "")));
+  assert.deepEqual(record?.request, { name: "alice", uid: metadata.uid });
   assert.equal(record?.requester?.username, "kubernetes-admin");
   assert.deepEqual([record?.approval?.reason, record?.approval?.message], ["Test", "by the test"]);
 });

@@ -5,17 +5,13 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
-import { withApproval } from "../../core/approval/conditions.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { runTlsboot } from "../support/child.ts";
-import { buildCsr, type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
+import { type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, startInstance } from "../support/instance_process.ts";
+import { requestAndApprove } from "../support/node_requests.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { eventually } from "../support/eventually.ts";
-
-const quiet = new AbortController().signal;
-const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 const createProfile = (max: string, usages = "server auth") =>
   `apiVersion: tlsboot/v1alpha1
@@ -27,26 +23,10 @@ lifetime: { max: ${max} }
 extensions: { ocsp: [http://ocsp.example.com] }
 `;
 
-/** Creates and approves a request, and waits for the signer's answer. */
-async function decide(api: ApiClient, name: string, edit: CsrOptions): Promise<CertificateSigningRequest> {
-  const csr = await buildCsr({
-    name,
-    signerName: "example.com/web",
-    commonName: "",
-    organizations: [],
-    usages: ["server auth"],
-    ...edit,
-  });
-  const created = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body: csr }, quiet);
-  const approved = withApproval(created, { reason: "Test", message: "by the test" });
-  assert.ok(approved.ok);
-  await api.requestJson({ method: "PUT", path: `${CSRS}/${name}/approval`, body: approved.value }, quiet);
-  return await eventually(`something becomes of ${name}`, async () => {
-    const path = `${CSRS}/${name}`;
-    const seen = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
-    const { certificate, conditions = [] } = seen.status;
-    return certificate !== undefined || conditions.some(({ type }) => type === "Failed") ? seen : undefined;
-  });
+/** Requests a certificate, which is approved, and returns the request with the signer's answer. */
+function decide(api: ApiClient, name: string, edit: CsrOptions): Promise<CertificateSigningRequest> {
+  const empty = { commonName: "", organizations: [], usages: ["server auth"] };
+  return requestAndApprove(api, { name, signerName: "example.com/web", ...empty, ...edit });
 }
 
 function getCertificate(csr: CertificateSigningRequest): X509Certificate {

@@ -1,8 +1,9 @@
 /** Requests as nodes send them, through an administrator who acts for the node. */
-import { createApiClient } from "../../client/objects/api.ts";
+import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
+import { withApproval } from "../../core/approval/conditions.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, type CsrOptions, servingOptions } from "./csr_builder.ts";
 import { eventually } from "./eventually.ts";
@@ -57,5 +58,21 @@ export async function untilHeld(
   return await eventually(`the Event about "${name}"`, async () => {
     const { stdout } = await tlsboot("describe", "csr", name);
     return stdout.includes(`Warning  ${reason}`) ? stdout : undefined;
+  });
+}
+
+/** Creates a request and approves it as the same user, and waits until its signer has issued a certificate or failed. */
+export async function requestAndApprove(api: ApiClient, options: CsrOptions): Promise<CertificateSigningRequest> {
+  const { signal } = new AbortController();
+  const body = await buildCsr(options);
+  const created = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, signal);
+  const path = `${CSRS}/${created.metadata.name}`;
+  const approved = withApproval(created, { reason: "Test", message: "by the test" });
+  if (!approved.ok) throw new Error(`${created.metadata.name} is decided already`);
+  await api.requestJson({ method: "PUT", path: `${path}/approval`, body: approved.value }, signal);
+  return await eventually(`the signer answers ${created.metadata.name}`, async () => {
+    const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
+    const { certificate, conditions = [] } = csr.status;
+    return certificate !== undefined || conditions.some(({ type }) => type === "Failed") ? csr : undefined;
   });
 }

@@ -1,0 +1,76 @@
+/** The program in shells: completion by bash, and a terminal of script(1). */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { type Finished, runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
+import { startInstance } from "../support/instance_process.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+test("bash completes commands with the script of tlsboot completion bash", async () => {
+  const { code, stdout } = await runTlsboot(["completion", "bash"]);
+  assert.equal(code, 0);
+  const [command, args] = tlsbootCommand([]);
+  const words = [command, ...args].map((word) => `'${word}'`).join(" ");
+  // This does what bash-completion would do, so that the test needs bash only.
+  const script = `
+    _get_comp_words_by_ref() { cur="\${COMP_WORDS[COMP_CWORD]}"; words=("\${COMP_WORDS[@]}"); cword=$COMP_CWORD; }
+    compopt() { :; }
+    tlsboot() { ${words} "$@"; }
+    ${stdout}
+    COMP_WORDS=(tlsboot tok); COMP_CWORD=1; __tlsboot_complete; echo "\${COMPREPLY[@]}"
+    COMP_WORDS=(tlsboot token ""); COMP_CWORD=2; __tlsboot_complete; echo "\${COMPREPLY[@]}"
+  `;
+  const completed = await runProgram("bash", ["-c", script]);
+  assert.equal(completed.stderr, "");
+  assert.deepEqual(completed.stdout.trim().split("\n"), ["token", "create list delete"]);
+});
+
+for (
+  const { name, ampersand, want } of [
+    { name: "draws its progress in the foreground", ampersand: "", want: true },
+    { name: "leaves the line to the prompt in the background", ampersand: "& wait", want: false },
+  ]
+) {
+  test(`the program on a terminal ${name}`, async () => {
+    await using folder = await createTempFolder();
+    const { code, stdout } = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca")], ampersand);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /certificate: .*ca\.crt/);
+    assert.equal(stdout.includes("Making the key"), want, stdout);
+  });
+}
+
+test("the program on a terminal says what it waits for, and until when", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstance(folder);
+  const to = ["--data-dir", instance.data];
+  const expecting = await runOnTerminal(["approve", "--expect", "n8,n9", "--for", "1s", ...to]);
+  assert.equal(expecting.code, 3, expecting.stdout);
+  assert.match(expecting.stdout, /waiting for 2 machines: n8, n9, until \d\d:\d\d:\d\d/);
+  // The spinner is erased before the answer.
+  assert.ok(expecting.stdout.includes("\r\x1b[2K0 of 2 expected machines arrived\r\n"), expecting.stdout);
+  const names = ["--subject", "CN=alice", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+  const out = ["--out", folder.join("alice")];
+  const requested = await runOnTerminal(["request", ...names, ...out, "--timeout", "1s", ...to]);
+  assert.match(requested.stdout, /⠋ waiting for approval, until \d\d:\d\d:\d\d/);
+  // The terminal of script(1) reports a width of 0, so that nothing is known to be too wide.
+  const listed = await runOnTerminal(["get", "csr", ...to]);
+  assert.match(listed.stdout, /NAME +FOR +SIGNER +REQUESTED BY/);
+  assert.doesNotMatch(listed.stdout, /…/);
+  const secret = folder.join("secret");
+  await writeFile(secret, "correct horse\n", { mode: 0o600 });
+  const made = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
+  assert.match(made.stdout, /⠋ deriving the key from the passphrase/);
+});
+
+/**
+ * Runs tlsboot on a terminal of its own, by script(1) of util-linux; stdout and stderr both arrive in stdout. `-m` gives each
+ * job of the shell a process group, as in an interactive one.
+ */
+async function runOnTerminal(args: readonly string[], ampersand = ""): Promise<Finished> {
+  const [command, all] = tlsbootCommand(args);
+  const words = [command, ...all].map((word) => `'${word}'`).join(" ");
+  return await runProgram("script", ["-qec", `sh -m -c "${words} ${ampersand}"`, "/dev/null"], {
+    env: { TERM: "xterm" },
+  });
+}
