@@ -1,325 +1,306 @@
 /** The pages of `tlsboot ui` beside the requests: what they show is what the API says, and their forms change it. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { listAll } from "../../client/objects/api.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { buildCsr, condition, sharedKey, toBase64 } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
-import {
-  type Connected,
-  connectWith,
-  type Instance,
-  readIdentity,
-  startInstance,
-} from "../support/instance_process.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { openLink, type RunningUi, startUi, type UiClient } from "../support/ui_client.ts";
+import { type Connected, connectWith, describeInstance, readIdentity } from "../support/instance_process.ts";
+import { openLink, startUi, type UiClient } from "../support/ui_client.ts";
 
 const quiet = new AbortController().signal;
-const clock = createSystemClock();
 const REGISTER = "/apis/tlsboot/v1alpha1/issuedcertificates";
 const REVOCATION_LIST = "/apis/tlsboot/v1alpha1/revocations";
-let folder: TempFolder;
-let instance: Instance;
-let admin: Connected;
-let ui: RunningUi;
-let client: UiClient;
-let token: string;
 
-before(async () => {
-  folder = await createTempFolder();
-  instance = await startInstance(folder, ["--auto-approve"]);
-  const [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
-  token = (await succeed("token", "create", "--description", "rack <7>")).stdout.trim();
-  for (const node of ["n1", "n2"]) {
-    await succeed(
-      ...["bootstrap", "--server", instance.url, "--token", token, "--ca-cert-hash", pin],
-      ...["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`, "--hostname-override", node],
-    );
-  }
-  await succeed("kubeconfig", "user", "jane", "--out", "jane.kubeconfig");
-  admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-  ui = await startUi(["--data-dir", instance.data], { cwd: folder.path });
-  client = await openLink(ui);
-});
+describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) => {
+  let admin: Connected;
+  let client: UiClient;
+  let token: string;
 
-after(async () => {
-  for (const one of [ui, admin, instance, folder]) await one[Symbol.asyncDispose]();
-});
-
-async function succeed(...args: readonly string[]): Promise<CapturedRun> {
-  const env = { TLSBOOT_DATA_DIR: "data" };
-  const done = await runCaptured(args, { cwd: folder.path, clock, random: createSystemRandom(), env });
-  assert.equal(done.code, 0, done.stderr);
-  return done;
-}
-
-/** Returns the text of a page as people read it, without markup. */
-async function read(path: string, status = 200, from: UiClient = client): Promise<string> {
-  const { body } = await from.send(path, status);
-  const [, main = ""] = /<main[^>]*>([^]*)<\/main>/.exec(body) ?? [];
-  return main.replace(/<span class="label"[^>]*>[^<]*<\/span>/g, "").replace(/<[^>]*>/g, " ").replaceAll("&lt;", "<")
-    .replaceAll("&gt;", ">").replaceAll("&quot;", '"')
-    .replaceAll("&#39;", "'").replaceAll("&amp;", "&").replace(/\s+/g, " ");
-}
-
-async function readRegister(): Promise<readonly IssuedCertificate[]> {
-  return (await listAll<IssuedCertificate>(admin.api, REGISTER, {}, quiet)).items;
-}
-
-async function findNodeRecord(node: string): Promise<IssuedCertificate> {
-  const found = (await readRegister()).find(({ spec }) => spec.subject?.includes(`CN=system:node:${node}`));
-  assert.ok(found !== undefined, node);
-  return found;
-}
-
-async function listRevocations(): Promise<readonly string[]> {
-  const { items } = await listAll<Revocation>(admin.api, REVOCATION_LIST, {}, quiet);
-  return items.map(({ metadata }) => metadata.name ?? "");
-}
-
-/** Returns the value of a hidden field of the page's form. */
-async function findHidden(path: string, name: string): Promise<string> {
-  const { body } = await client.send(path, 200);
-  const [, value] = new RegExp(`<input type="hidden" name="${name}" value="([^"]*)"`).exec(body) ?? [];
-  assert.ok(value !== undefined, `${path} has no ${name}`);
-  return value;
-}
-
-test("ui: the machines are those of the register, with their ends, tokens and certificates", async () => {
-  const list = await read("/machines");
-  assert.match(list, /2 machines/);
-  assert.match(list, new RegExp(`valid .*n1 .*requested a certificate with a token .*${token.slice(0, 6)}`));
-  const { spec } = await findNodeRecord("n1");
-  const machine = await read("/machines/n1");
-  assert.ok(machine.includes((spec.serialNumber ?? "").slice(0, 12)), machine);
-  assert.ok(machine.includes(`Came in with token ${token.slice(0, 6)}`), machine);
-  assert.match(await read("/machines?state=expired"), /No machine matches/);
-  assert.match(await read("/machines/nowhere", 404), /the machine "nowhere" is not known here/);
-});
-
-test("ui: the Node and the lease of a kubelet show whether a machine is alive", async () => {
-  const lease = {
-    apiVersion: "coordination.k8s.io/v1",
-    kind: "Lease",
-    metadata: { name: "n1" },
-    spec: { holderIdentity: "n1", leaseDurationSeconds: 40, renewTime: "2099-01-01T00:00:00.000000Z" },
-  };
-  const path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
-  await admin.api.requestJson({ method: "POST", path, body: lease }, quiet);
-  const node = { apiVersion: "v1", kind: "Node", metadata: { name: "n1" } };
-  await admin.api.requestJson({ method: "POST", path: "/api/v1/nodes", body: node }, quiet);
-  await eventually(
-    "the page follows",
-    async () => /renewed its lease Node registered/.test(await read("/machines/n1")) ? true : undefined,
-  );
-});
-
-test("ui: the list and the page of a certificate say what its record says, and the filters are those of the command", async () => {
-  const records = await readRegister();
-  const list = await read("/certificates");
-  assert.match(list, new RegExp(`${records.length} certificates`));
-  for (const { spec } of records) assert.ok(list.includes((spec.serialNumber ?? "").slice(0, 12)), spec.subject);
-  const ofNodes = await read("/certificates?signer=kubernetes.io%2Fkube-apiserver-client-kubelet&order=subject");
-  assert.match(ofNodes, new RegExp(`2 of ${records.length} certificates`));
-  assert.match(
-    ofNodes,
-    /tlsboot get certificates --data-dir \S+ --signer kubernetes.io\/kube-apiserver-client-kubelet --sort-by subject/,
-  );
-  assert.match(await read("/certificates?within=1d"), /1 of \d+ certificates .*CN=jane/);
-  const { spec } = await findNodeRecord("n1");
-  const page = await read(`/certificates/${spec.serialNumber}`);
-  const facts = [spec.subject, spec.notBefore, spec.notAfter, spec.issuer, spec.serialNumber, spec.issuedAt];
-  const { requester, approval, request } = spec;
-  for (const fact of [...facts, request?.name, requester?.userAgent, requester?.tokenID, approval?.username]) {
-    assert.ok(fact !== undefined && fact !== null && page.includes(fact), `${fact} is not in: ${page}`);
-  }
-  assert.match(await read("/certificates/abcdef", 404), /is not known here/);
-});
-
-test("ui: the calendar has the day on which the next certificate ends", async () => {
-  const jane = (await readRegister()).find(({ spec }) => spec.subject === "CN=jane");
-  const day = jane?.spec.notAfter?.slice(0, 10) ?? "";
-  const page = await read("/certificates/calendar");
-  assert.ok(page.includes(`The next certificate to expire is that of CN=jane, on ${day}`), page);
-  const { body } = await client.send("/certificates/calendar", 200);
-  assert.match(body, new RegExp(`href="#day-${day}"`));
-  assert.match(body, new RegExp(`<li id="day-${day}">[^]*${jane?.spec.serialNumber}`));
-});
-
-test("ui: no page shows a secret of a token, and what a person wrote stays text", async () => {
-  const id = token.slice(0, 6);
-  const paths = ["/requests", "/machines", "/certificates", "/tokens", `/tokens/${id}`, "/ca", "/activity"];
-  for (const path of paths) {
-    const { body } = await client.send(path, 200);
-    assert.ok(!body.includes(token.slice(7)), path);
-    assert.ok(!body.includes("<7>"), path);
-  }
-  const page = await read(`/tokens/${id}`);
-  assert.match(page, /rack <7>/);
-  assert.match(page, /Requests of the token's holders.*issued .*node n1/, "its requests");
-  assert.match(page, /2 certificates that it brought in stay valid/);
-});
-
-test("ui: a revocation needs a reason and what was shown, is the user's own, and locks the machine out", async () => {
-  const path = "/revoke?target=node%2Fn2";
-  assert.match(await read(path), /If you revoke it, 1 certificate will stop working\./);
-  const seen = await findHidden(path, "seen");
-  const form = { target: "node/n2", certificates: "no", seen, message: "found in a bin" };
-  const without = await client.submit("/revoke", 200, { ...form, reason: "" });
-  assert.match(without.body, /role="alert">Choose a reason/);
-  const changed = await client.submit("/revoke", 200, { ...form, seen: "0".repeat(64), reason: "keyCompromise" });
-  assert.match(changed.body, /role="alert">What the revocation does has changed/);
-  assert.deepEqual(await listRevocations(), []);
-  const done = await client.submit("/revoke", 303, { ...form, reason: "keyCompromise" });
-  assert.equal(done.headers.location, "/revocations/node%3An2");
-  assert.match(
-    await read("/revocations/node%3An2"),
-    /Node\/n2 revoked: 1 certificate affected.*token create --data-dir \S+ --node n2/,
-  );
-  const path2 = `${REVOCATION_LIST}/node:n2`;
-  const { spec, status } = await admin.api.requestObject<Revocation>({ method: "GET", path: path2 }, quiet);
-  assert.deepEqual([spec.node, spec.reason, spec.message, status.revokedBy], [
-    "n2",
-    "keyCompromise",
-    "found in a bin",
-    "kubernetes-admin",
-  ]);
-  await eventually(
-    "n2 is refused",
-    async () => await readIdentity(folder.join("n2/kubeconfig")) === "401" ? true : undefined,
-  );
-  const serial = (await findNodeRecord("n2")).spec.serialNumber ?? "";
-  await eventually(
-    "the page follows",
-    async () => /revoked/.test(await read(`/certificates/${serial}`)) ? true : undefined,
-  );
-  assert.match(
-    await read("/activity?kind=revoked"),
-    /node n2 was revoked: keyCompromise: found in a bin user kubernetes-admin/,
-  );
-  assert.match(await read(path, 409), /it is revoked since/);
-});
-
-test("ui: what is unknown or one's own is revoked only after a confirmation", async () => {
-  const path = "/revoke?target=user%2Fnoone";
-  assert.match(await read(path), /The register has no certificate of it: check the spelling/);
-  const form = {
-    target: "user/noone",
-    certificates: "no",
-    seen: await findHidden(path, "seen"),
-    reason: "unspecified",
-  };
-  assert.match((await client.submit("/revoke", 200, form)).body, /role="alert">Confirm/);
-  await client.submit("/revoke", 303, { ...form, sure: "yes" });
-  assert.match(await read("/revoke?target=user%2Fkubernetes-admin", 422), /it covers "kubernetes-admin"/);
-});
-
-test("ui: a revocation is taken back where that is possible, and only the one that was shown", async () => {
-  const path = "/revocations/user%3Anoone";
-  await client.submit(`${path}/unrevoke`, 409, { uid: "another" });
-  const uid = await findHidden(path, "uid");
-  await client.submit(`${path}/unrevoke`, 303, { uid });
-  assert.match(await read("/revocations"), /user noone is no longer revoked/);
-  assert.ok(!(await listRevocations()).includes("user:noone"));
-
-  const { serialNumber = "" } = (await findNodeRecord("n1")).spec;
-  const revoke = `/revoke?target=${serialNumber}`;
-  const form = { target: serialNumber, certificates: "no", reason: "superseded" };
-  await client.submit("/revoke", 303, { ...form, seen: await findHidden(revoke, "seen") });
-  assert.match(await read(`/revocations/serial%3A${serialNumber}`), /Only a certificate on hold can return/);
-});
-
-test("ui: a token is deleted, and its page still shows what it brought in", async () => {
-  const id = token.slice(0, 6);
-  await client.submit(`/tokens/${id}/delete`, 303);
-  assert.match(await read("/tokens"), new RegExp(`Token ${id} is deleted`));
-  await eventually(
-    "the page follows",
-    async () => /The token does not exist any more/.test(await read(`/tokens/${id}`)) ? true : undefined,
-  );
-  assert.match(await read(`/tokens/${id}`), /node n1/);
-  assert.match((await client.submit(`/tokens/${id}/delete`, 404)).body, /there is no token with that id/);
-});
-
-test("ui: a user sees what the user may see, is shown what is missing, and may not do more", async () => {
-  await using other = await startUi(["--kubeconfig", "jane.kubeconfig"], { cwd: folder.path });
-  const jane = await openLink(other);
-  for (
-    const path of [
-      "/machines",
-      "/certificates",
-      "/certificates/calendar",
-      "/revocations",
-      "/tokens",
-      "/ca",
-      "/activity",
-    ]
-  ) {
-    assert.match(await read(path, 200, jane), /Not shown: .* you may not read them \(.*forbidden/, path);
-  }
-  await jane.send("/revoke?target=node%2Fn1", 403);
-});
-
-test("ui: the page of the CA shows a rotation with its servers, the census and the next command", async () => {
-  assert.match(
-    await read("/ca"),
-    /CN=tlsboot-ca the API server, clients of the API.*No CA is being replaced.*tlsboot ca rotate begin/,
-  );
-  await succeed("ca", "rotate", "begin");
-  await eventually("the page follows", async () => /Replacement of ca/.test(await read("/ca")) ? true : undefined);
-  const page = await read("/ca");
-  assert.match(page, /It began at .*: both CAs are trusted, the old one signs\./);
-  assert.match(page, /has adopted Trust/);
-  assert.match(page, /jane user not seen since .* tlsboot kubeconfig user jane --force/);
-  assert.match(page, /tlsboot ca rotate status --data-dir \S+ --wait 1h tlsboot ca rotate switch --data-dir \S+/);
-});
-
-test("ui: beside another API server, pages show what requests say, and what is missing in one line", async () => {
-  await using api = await startFakeApi();
-  const { caPem } = api.ca;
-  const subject = { commonName: "system:node:n7", organizations: ["system:nodes"] };
-  const certificate = toBase64(await api.ca.issue({ subject, publicKeyDer: (await sharedKey()).publicKeyDer() }));
-  const at = "2026-02-01T00:00:00Z";
-  const built = await buildCsr({
-    name: "csr-n7",
-    commonName: "system:node:n7",
-    conditions: [condition("Approved", at, "Manual")],
-    certificate,
+  before(async () => {
+    const { succeed } = instance;
+    const [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
+    token = (await succeed("token", "create", "--description", "rack <7>")).stdout.trim();
+    for (const node of ["n1", "n2"]) {
+      await succeed(
+        ...["bootstrap", "--server", instance.url, "--token", token, "--ca-cert-hash", pin],
+        ...["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`, "--hostname-override", node],
+      );
+    }
+    await succeed("kubeconfig", "user", "jane", "--out", "jane.kubeconfig");
+    admin = instance.use(await connectWith(`${instance.data}/admin.kubeconfig`));
+    const page = await startUi(["--data-dir", instance.data], { cwd: instance.folder.path });
+    client = await openLink(instance.use(page));
   });
-  api.put({ ...built, metadata: { ...built.metadata, creationTimestamp: at } });
-  api.intercept = ({ path }) => {
-    if (path.startsWith("/apis/certificates.k8s.io/v1/certificatesigningrequests")) return undefined;
-    const isForbidden = path.startsWith("/api/v1") || path.startsWith("/apis/coordination");
-    if (!isForbidden) return { status: 404, body: "404 page not found\n" };
-    const status = {
-      kind: "Status",
-      apiVersion: "v1",
-      metadata: {},
-      status: "Failure",
-      reason: "Forbidden",
-      code: 403,
+
+  /** Returns the text of a page as people read it, without markup. */
+  async function read(path: string, status = 200, from: UiClient = client): Promise<string> {
+    const { body } = await from.send(path, status);
+    const [, main = ""] = /<main[^>]*>([^]*)<\/main>/.exec(body) ?? [];
+    return main.replace(/<span class="label"[^>]*>[^<]*<\/span>/g, "").replace(/<[^>]*>/g, " ").replaceAll("&lt;", "<")
+      .replaceAll("&gt;", ">").replaceAll("&quot;", '"')
+      .replaceAll("&#39;", "'").replaceAll("&amp;", "&").replace(/\s+/g, " ");
+  }
+
+  async function readRegister(): Promise<readonly IssuedCertificate[]> {
+    return (await listAll<IssuedCertificate>(admin.api, REGISTER, {}, quiet)).items;
+  }
+
+  async function findNodeRecord(node: string): Promise<IssuedCertificate> {
+    const found = (await readRegister()).find(({ spec }) => spec.subject?.includes(`CN=system:node:${node}`));
+    assert.ok(found !== undefined, node);
+    return found;
+  }
+
+  async function listRevocations(): Promise<readonly string[]> {
+    const { items } = await listAll<Revocation>(admin.api, REVOCATION_LIST, {}, quiet);
+    return items.map(({ metadata }) => metadata.name ?? "");
+  }
+
+  /** Returns the value of a hidden field of the page's form. */
+  async function findHidden(path: string, name: string): Promise<string> {
+    const { body } = await client.send(path, 200);
+    const [, value] = new RegExp(`<input type="hidden" name="${name}" value="([^"]*)"`).exec(body) ?? [];
+    assert.ok(value !== undefined, `${path} has no ${name}`);
+    return value;
+  }
+
+  test("ui: the machines are those of the register, with their ends, tokens and certificates", async () => {
+    const list = await read("/machines");
+    assert.match(list, /2 machines/);
+    assert.match(list, new RegExp(`valid .*n1 .*requested a certificate with a token .*${token.slice(0, 6)}`));
+    const { spec } = await findNodeRecord("n1");
+    const machine = await read("/machines/n1");
+    assert.ok(machine.includes((spec.serialNumber ?? "").slice(0, 12)), machine);
+    assert.ok(machine.includes(`Came in with token ${token.slice(0, 6)}`), machine);
+    assert.match(await read("/machines?state=expired"), /No machine matches/);
+    assert.match(await read("/machines/nowhere", 404), /the machine "nowhere" is not known here/);
+  });
+
+  test("ui: the Node and the lease of a kubelet show whether a machine is alive", async () => {
+    const lease = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "n1" },
+      spec: { holderIdentity: "n1", leaseDurationSeconds: 40, renewTime: "2099-01-01T00:00:00.000000Z" },
     };
-    return { status: 403, body: { ...status, message: "nothing of this is for u" } };
-  };
-  const cluster = { server: api.server, certificateAuthorityData: caPem };
-  await writeFile(
-    folder.join("other.kubeconfig"),
-    encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
-  );
-  await using other = await startUi(["--kubeconfig", "other.kubeconfig"], { cwd: folder.path });
-  const person = await openLink(other);
-  const machines = await read("/machines", 200, person);
-  assert.match(machines, /Not shown: certificates without a request that still exists: .*kube-apiserver/);
-  assert.match(machines, /Not shown: nodes, leases of kubelets and bootstrap tokens: you may not read them/);
-  assert.match(machines, /valid n7/);
-  assert.match(await read("/certificates", 200, person), /valid .* node n7 kubelet client/);
-  assert.match(await read("/revocations", 200, person), /kube-apiserver reads no list of revoked certificates/);
-  assert.match(await read("/ca", 200, person), /the API server .*tlsboot docs guide new_ca/);
-  assert.match(await read("/activity", 200, person), /the request was approved for node n7 \(kubelet client\): Manual/);
+    const path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    await admin.api.requestJson({ method: "POST", path, body: lease }, quiet);
+    const node = { apiVersion: "v1", kind: "Node", metadata: { name: "n1" } };
+    await admin.api.requestJson({ method: "POST", path: "/api/v1/nodes", body: node }, quiet);
+    await eventually(
+      "the page follows",
+      async () => /renewed its lease Node registered/.test(await read("/machines/n1")) ? true : undefined,
+    );
+  });
+
+  test("ui: the list and the page of a certificate say what its record says, and the filters are those of the command", async () => {
+    const records = await readRegister();
+    const list = await read("/certificates");
+    assert.match(list, new RegExp(`${records.length} certificates`));
+    for (const { spec } of records) assert.ok(list.includes((spec.serialNumber ?? "").slice(0, 12)), spec.subject);
+    const ofNodes = await read("/certificates?signer=kubernetes.io%2Fkube-apiserver-client-kubelet&order=subject");
+    assert.match(ofNodes, new RegExp(`2 of ${records.length} certificates`));
+    assert.match(
+      ofNodes,
+      /tlsboot get certificates --data-dir \S+ --signer kubernetes.io\/kube-apiserver-client-kubelet --sort-by subject/,
+    );
+    assert.match(await read("/certificates?within=1d"), /1 of \d+ certificates .*CN=jane/);
+    const { spec } = await findNodeRecord("n1");
+    const page = await read(`/certificates/${spec.serialNumber}`);
+    const facts = [spec.subject, spec.notBefore, spec.notAfter, spec.issuer, spec.serialNumber, spec.issuedAt];
+    const { requester, approval, request } = spec;
+    for (const fact of [...facts, request?.name, requester?.userAgent, requester?.tokenID, approval?.username]) {
+      assert.ok(fact !== undefined && fact !== null && page.includes(fact), `${fact} is not in: ${page}`);
+    }
+    assert.match(await read("/certificates/abcdef", 404), /is not known here/);
+  });
+
+  test("ui: the calendar has the day on which the next certificate ends", async () => {
+    const jane = (await readRegister()).find(({ spec }) => spec.subject === "CN=jane");
+    const day = jane?.spec.notAfter?.slice(0, 10) ?? "";
+    const page = await read("/certificates/calendar");
+    assert.ok(page.includes(`The next certificate to expire is that of CN=jane, on ${day}`), page);
+    const { body } = await client.send("/certificates/calendar", 200);
+    assert.match(body, new RegExp(`href="#day-${day}"`));
+    assert.match(body, new RegExp(`<li id="day-${day}">[^]*${jane?.spec.serialNumber}`));
+  });
+
+  test("ui: no page shows a secret of a token, and what a person wrote stays text", async () => {
+    const id = token.slice(0, 6);
+    const paths = ["/requests", "/machines", "/certificates", "/tokens", `/tokens/${id}`, "/ca", "/activity"];
+    for (const path of paths) {
+      const { body } = await client.send(path, 200);
+      assert.ok(!body.includes(token.slice(7)), path);
+      assert.ok(!body.includes("<7>"), path);
+    }
+    const page = await read(`/tokens/${id}`);
+    assert.match(page, /rack <7>/);
+    assert.match(page, /Requests of the token's holders.*issued .*node n1/, "its requests");
+    assert.match(page, /2 certificates that it brought in stay valid/);
+  });
+
+  test("ui: a revocation needs a reason and what was shown, is the user's own, and locks the machine out", async () => {
+    const path = "/revoke?target=node%2Fn2";
+    assert.match(await read(path), /If you revoke it, 1 certificate will stop working\./);
+    const seen = await findHidden(path, "seen");
+    const form = { target: "node/n2", certificates: "no", seen, message: "found in a bin" };
+    const without = await client.submit("/revoke", 200, { ...form, reason: "" });
+    assert.match(without.body, /role="alert">Choose a reason/);
+    const changed = await client.submit("/revoke", 200, { ...form, seen: "0".repeat(64), reason: "keyCompromise" });
+    assert.match(changed.body, /role="alert">What the revocation does has changed/);
+    assert.deepEqual(await listRevocations(), []);
+    const done = await client.submit("/revoke", 303, { ...form, reason: "keyCompromise" });
+    assert.equal(done.headers.location, "/revocations/node%3An2");
+    assert.match(
+      await read("/revocations/node%3An2"),
+      /Node\/n2 revoked: 1 certificate affected.*token create --data-dir \S+ --node n2/,
+    );
+    const path2 = `${REVOCATION_LIST}/node:n2`;
+    const { spec, status } = await admin.api.requestObject<Revocation>({ method: "GET", path: path2 }, quiet);
+    assert.deepEqual([spec.node, spec.reason, spec.message, status.revokedBy], [
+      "n2",
+      "keyCompromise",
+      "found in a bin",
+      "kubernetes-admin",
+    ]);
+    await eventually(
+      "n2 is refused",
+      async () => await readIdentity(instance.folder.join("n2/kubeconfig")) === "401" ? true : undefined,
+    );
+    const serial = (await findNodeRecord("n2")).spec.serialNumber ?? "";
+    await eventually(
+      "the page follows",
+      async () => /revoked/.test(await read(`/certificates/${serial}`)) ? true : undefined,
+    );
+    assert.match(
+      await read("/activity?kind=revoked"),
+      /node n2 was revoked: keyCompromise: found in a bin user kubernetes-admin/,
+    );
+    assert.match(await read(path, 409), /it is revoked since/);
+  });
+
+  test("ui: what is unknown or one's own is revoked only after a confirmation", async () => {
+    const path = "/revoke?target=user%2Fnoone";
+    assert.match(await read(path), /The register has no certificate of it: check the spelling/);
+    const form = {
+      target: "user/noone",
+      certificates: "no",
+      seen: await findHidden(path, "seen"),
+      reason: "unspecified",
+    };
+    assert.match((await client.submit("/revoke", 200, form)).body, /role="alert">Confirm/);
+    await client.submit("/revoke", 303, { ...form, sure: "yes" });
+    assert.match(await read("/revoke?target=user%2Fkubernetes-admin", 422), /it covers "kubernetes-admin"/);
+  });
+
+  test("ui: a revocation is taken back where that is possible, and only the one that was shown", async () => {
+    const path = "/revocations/user%3Anoone";
+    await client.submit(`${path}/unrevoke`, 409, { uid: "another" });
+    const uid = await findHidden(path, "uid");
+    await client.submit(`${path}/unrevoke`, 303, { uid });
+    assert.match(await read("/revocations"), /user noone is no longer revoked/);
+    assert.ok(!(await listRevocations()).includes("user:noone"));
+
+    const { serialNumber = "" } = (await findNodeRecord("n1")).spec;
+    const revoke = `/revoke?target=${serialNumber}`;
+    const form = { target: serialNumber, certificates: "no", reason: "superseded" };
+    await client.submit("/revoke", 303, { ...form, seen: await findHidden(revoke, "seen") });
+    assert.match(await read(`/revocations/serial%3A${serialNumber}`), /Only a certificate on hold can return/);
+  });
+
+  test("ui: a token is deleted, and its page still shows what it brought in", async () => {
+    const id = token.slice(0, 6);
+    await client.submit(`/tokens/${id}/delete`, 303);
+    assert.match(await read("/tokens"), new RegExp(`Token ${id} is deleted`));
+    await eventually(
+      "the page follows",
+      async () => /The token does not exist any more/.test(await read(`/tokens/${id}`)) ? true : undefined,
+    );
+    assert.match(await read(`/tokens/${id}`), /node n1/);
+    assert.match((await client.submit(`/tokens/${id}/delete`, 404)).body, /there is no token with that id/);
+  });
+
+  test("ui: a user sees what the user may see, is shown what is missing, and may not do more", async () => {
+    await using other = await startUi(["--kubeconfig", "jane.kubeconfig"], { cwd: instance.folder.path });
+    const jane = await openLink(other);
+    for (
+      const path of [
+        "/machines",
+        "/certificates",
+        "/certificates/calendar",
+        "/revocations",
+        "/tokens",
+        "/ca",
+        "/activity",
+      ]
+    ) {
+      assert.match(await read(path, 200, jane), /Not shown: .* you may not read them \(.*forbidden/, path);
+    }
+    await jane.send("/revoke?target=node%2Fn1", 403);
+  });
+
+  test("ui: the page of the CA shows a rotation with its servers, the census and the next command", async () => {
+    assert.match(
+      await read("/ca"),
+      /CN=tlsboot-ca the API server, clients of the API.*No CA is being replaced.*tlsboot ca rotate begin/,
+    );
+    await instance.succeed("ca", "rotate", "begin");
+    await eventually("the page follows", async () => /Replacement of ca/.test(await read("/ca")) ? true : undefined);
+    const page = await read("/ca");
+    assert.match(page, /It began at .*: both CAs are trusted, the old one signs\./);
+    assert.match(page, /has adopted Trust/);
+    assert.match(page, /jane user not seen since .* tlsboot kubeconfig user jane --force/);
+    assert.match(page, /tlsboot ca rotate status --data-dir \S+ --wait 1h tlsboot ca rotate switch --data-dir \S+/);
+  });
+
+  test("ui: beside another API server, pages show what requests say, and what is missing in one line", async () => {
+    await using api = await startFakeApi();
+    const { caPem } = api.ca;
+    const subject = { commonName: "system:node:n7", organizations: ["system:nodes"] };
+    const certificate = toBase64(await api.ca.issue({ subject, publicKeyDer: (await sharedKey()).publicKeyDer() }));
+    const at = "2026-02-01T00:00:00Z";
+    const built = await buildCsr({
+      name: "csr-n7",
+      commonName: "system:node:n7",
+      conditions: [condition("Approved", at, "Manual")],
+      certificate,
+    });
+    api.put({ ...built, metadata: { ...built.metadata, creationTimestamp: at } });
+    api.intercept = ({ path }) => {
+      if (path.startsWith("/apis/certificates.k8s.io/v1/certificatesigningrequests")) return undefined;
+      const isForbidden = path.startsWith("/api/v1") || path.startsWith("/apis/coordination");
+      if (!isForbidden) return { status: 404, body: "404 page not found\n" };
+      const status = {
+        kind: "Status",
+        apiVersion: "v1",
+        metadata: {},
+        status: "Failure",
+        reason: "Forbidden",
+        code: 403,
+      };
+      return { status: 403, body: { ...status, message: "nothing of this is for u" } };
+    };
+    const cluster = { server: api.server, certificateAuthorityData: caPem };
+    await writeFile(
+      instance.folder.join("other.kubeconfig"),
+      encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
+    );
+    await using other = await startUi(["--kubeconfig", "other.kubeconfig"], { cwd: instance.folder.path });
+    const person = await openLink(other);
+    const machines = await read("/machines", 200, person);
+    assert.match(machines, /Not shown: certificates without a request that still exists: .*kube-apiserver/);
+    assert.match(machines, /Not shown: nodes, leases of kubelets and bootstrap tokens: you may not read them/);
+    assert.match(machines, /valid n7/);
+    assert.match(await read("/certificates", 200, person), /valid .* node n7 kubelet client/);
+    assert.match(await read("/revocations", 200, person), /kube-apiserver reads no list of revoked certificates/);
+    assert.match(await read("/ca", 200, person), /the API server .*tlsboot docs guide new_ca/);
+    assert.match(
+      await read("/activity", 200, person),
+      /the request was approved for node n7 \(kubelet client\): Manual/,
+    );
+  });
 });

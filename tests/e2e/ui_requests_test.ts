@@ -3,17 +3,16 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
 import { get } from "node:http";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { formatCommandFlags } from "../../cli/api/connection.ts";
-import { runTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertShown, HOSTILE } from "../support/hostile_text.ts";
-import { type Connected, connectWith, type Instance, startInstance } from "../support/instance_process.ts";
+import { type Connected, connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
 import { findSecrets, type Known } from "../support/secret_search.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
-import { findLink, openLink, type RunningUi, startUi, type UiClient } from "../support/ui_client.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
+import { findLink, openLink, startUi, type UiClient } from "../support/ui_client.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -28,35 +27,6 @@ rules:
 - level: None
 `;
 
-let folder: TempFolder;
-let instance: Instance;
-let admin: Connected;
-let client: UiClient;
-let audit: string;
-
-before(async () => {
-  folder = await createTempFolder();
-  audit = folder.join("audit.log");
-  await writeFile(folder.join("policy.yaml"), AUDIT_POLICY);
-  const flags = ["--audit-log-path", audit, "--audit-policy-file", folder.join("policy.yaml")];
-  instance = await startInstance(folder, ["--ui", ...flags]);
-  admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-  client = await openLink(await findLink(instance.running));
-});
-
-after(async () => {
-  for (const one of [admin, instance, folder]) await one[Symbol.asyncDispose]();
-});
-
-async function create(name: string, options: CsrOptions = {}): Promise<CertificateSigningRequest> {
-  const body = await buildCsr({ name, signerName: SIGNER, ...options });
-  return await admin.api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, quiet);
-}
-
-async function read(name: string): Promise<CertificateSigningRequest> {
-  return await admin.api.requestObject<CertificateSigningRequest>({ method: "GET", path: `${CSRS}/${name}` }, quiet);
-}
-
 /** What the forms of a request's page send, beside the token. */
 function seen({ metadata: { uid = "", resourceVersion = "" } }: CertificateSigningRequest): Record<string, string> {
   return { uid, resourceVersion };
@@ -64,8 +34,9 @@ function seen({ metadata: { uid = "", resourceVersion = "" } }: CertificateSigni
 
 /** Reads events of an open page until one matches. */
 function waitForEvent(origin: string, path: string, cookie: string, pattern: RegExp): Promise<string> {
+  const options = { headers: { cookie, "sec-fetch-site": "same-origin" }, signal: AbortSignal.timeout(60_000) };
   return new Promise((resolve, reject) => {
-    const request = get(origin + path, { headers: { cookie, "sec-fetch-site": "same-origin" } }, (response) => {
+    const request = get(origin + path, options, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk: string) => {
         text += chunk;
@@ -79,238 +50,262 @@ function waitForEvent(origin: string, path: string, cookie: string, pattern: Reg
   });
 }
 
-test("ui: a request is approved and another one denied, and the audit log names the user", async () => {
-  const [first, second] = [await create("to-approve"), await create("to-deny")];
-  await client.submit("/requests/to-approve/approve", 303, seen(first));
-  await client.submit("/requests/to-deny/deny", 422, { ...seen(second), reason: " " });
-  await client.submit("/requests/to-deny/deny", 303, { ...seen(second), reason: "Not ours." });
-  const [approved, denied] = [await read("to-approve"), await read("to-deny")];
-  assert.deepEqual([approved, denied].map(({ status }) => status.conditions?.map(({ type }) => type)), [
-    ["Approved"],
-    ["Denied"],
-  ]);
-  assert.equal(
-    denied.status.conditions?.[0]?.message,
-    'Not ours. (denied by user "kubernetes-admin" with tlsboot ui)',
-  );
-  const events = (await readFile(audit, "utf8")).trimEnd().split("\n").map((line) => JSON.parse(line));
-  assert.deepEqual(
-    events.map(({ user, objectRef, responseStatus }) => [user.username, objectRef.name, responseStatus.code]),
-    [["kubernetes-admin", "to-approve", 200], ["kubernetes-admin", "to-deny", 200]],
-  );
-  const { body } = await client.send("/requests/to-deny", 200);
-  assert.match(body, /Request to-deny is denied\.<.*class="state denied".*Not ours\./s);
-  assert.doesNotMatch(body, /to-deny\/approve/, "a decided request has no forms");
-  assert.doesNotMatch((await client.send("/requests/to-deny", 200)).body, /Request to-deny is denied\./);
-});
+describeInstance("tlsboot ui: requests", {
+  args: ["--ui", "--audit-log-path", "audit.log", "--audit-policy-file", "policy.yaml"],
+  prepare: (folder) => writeFile(folder.join("policy.yaml"), AUDIT_POLICY),
+}, (instance) => {
+  let admin: Connected;
+  let client: UiClient;
 
-test("ui: the sentence is the headline, commands name this server, and a decided request has no advice", async () => {
-  const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
-  await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
-  const body = await buildCsr({ name: "advised", ...kubelet, commonName: "system:node:advised" });
-  const created = await machine.api.requestObject<CertificateSigningRequest>(
-    { method: "POST", path: CSRS, body },
-    quiet,
-  );
-  const page = await client.send("/requests/advised", 200);
-  assert.match(page.body, /<title>\(\d+\) Request advised · tlsboot<\/title>/);
-  assert.match(page.body, /<h1 id="title" data-swap="true">Node advised, with the token [^<]* asks for [^<]*\.<\/h1>/);
-  assert.match(page.body, /<p class="faint name">advised<\/p>/);
-  assert.match(page.body, /<a href="\/requests" aria-current="page">Requests \(\d+\)<\/a>/);
-  const grant =
-    "create clusterrolebinding tlsboot:node-autoapprove-bootstrap --clusterrole=system:certificates.k8s.io:" +
-    "certificatesigningrequests:nodeclient --group=system:bootstrappers:tlsboot";
-  const { kubectl, tlsboot } = formatCommandFlags({ kubeconfig: undefined, dataDir: instance.data });
-  assert.ok(page.body.includes(`kubectl${kubectl} ${grant}`), page.body);
-  assert.ok((await client.send("/tokens", 200)).body.includes(`token create${tlsboot} --print-join-command`));
-  const described = await runTlsboot(["describe", "csr", "advised", "--data-dir", instance.data]);
-  assert.ok(described.stdout.includes(`kubectl ${grant}\n`), described.stdout);
-  assert.ok(instance.running.stdout().includes(grant), "up prints the same");
-  await client.submit("/requests/advised/deny", 303, { ...seen(created), reason: "Not ours." });
-  const decided = await client.send("/requests/advised", 200);
-  assert.doesNotMatch(decided.body, /left pending|To change/);
-});
-
-test("ui: a request with warnings is approved when they are confirmed", async () => {
-  const plain = await create("plain");
-  assert.doesNotMatch((await client.send("/requests/plain", 200)).body, /name="confirmed"/);
-  const warned = await create("warned", { usages: ["cert sign"] });
-  const warning = "it asks to issue further certificates \\(usage cert sign\\)";
-  const { body } = await client.send("/requests/warned", 200);
-  assert.match(
-    body,
-    new RegExp(`<li>${warning}</li>.*<input name="confirmed" type="checkbox" value="yes" required`, "s"),
-  );
-  const refused = await client.submit("/requests/warned/approve", 422, seen(warned));
-  assert.match(refused.body, new RegExp(`is not approved: ${warning}.*read the warnings, and confirm them`, "s"));
-  assert.equal((await read("warned")).status.conditions, undefined);
-  await client.submit("/requests/warned/approve", 303, { ...seen(warned), confirmed: "yes" });
-  await client.submit("/requests/plain/approve", 303, seen(plain));
-});
-
-test("ui: what has changed since the user saw it is not decided", async () => {
-  const old = await create("changing");
-  const labels = { metadata: { labels: { changed: "yes" } } };
-  const patch = { method: "PATCH", path: `${CSRS}/changing`, contentType: "application/merge-patch+json" } as const;
-  await admin.api.requestJson({ ...patch, body: labels }, quiet);
-  const { body } = await client.submit("/requests/changing/approve", 409, seen(old));
-  assert.match(body, /has changed since it was shown: nothing was decided/);
-  await admin.api.requestJson({ method: "DELETE", path: `${CSRS}/changing` }, quiet);
-  const other = await create("changing");
-  await client.submit("/requests/changing/approve", 409, seen(old));
-  await client.submit("/requests/changing/approve", 422, {});
-  assert.equal((await read("changing")).status.conditions, undefined);
-  await client.submit("/requests/changing/approve", 303, seen(other));
-  await client.submit("/requests/nowhere/approve", 404, seen(old));
-});
-
-test("ui: only requests of expected machines are approved at once, and only those that were shown", async () => {
-  const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
-  await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
-  for (const name of ["m1", "m2"]) {
-    const body = await buildCsr({ name, ...kubelet, commonName: `system:node:${name}` });
-    await machine.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
-  }
-  await client.submit("/expected", 422, { machines: "m1 _" });
-  assert.match((await client.submit("/expected", 200, { machines: "m3" })).body, /<caption>1 expected machine</);
-  const plan = await client.submit("/expected", 200, { machines: "m1, m3\n" });
-  assert.match(plan.body, /would be approved.*has not asked yet.*Approve one request</s);
-  const [, list = ""] = /name="seen" value="([^"]*)"/.exec(plan.body) ?? [];
-  assert.match(list, /^m1 \S+ \d+$/);
-  const result = await client.submit("/requests/approve", 200, { machines: "m1 m2 m3", seen: list });
-  assert.match(result.body, /One request is approved\..*it was not on the list that was shown/s);
-  assert.deepEqual((await read("m1")).status.conditions?.map(({ type }) => type), ["Approved"]);
-  assert.equal((await read("m2")).status.conditions, undefined);
-});
-
-test("ui: a user sees what their rights allow, and reads what is missing", async () => {
-  const request = await create("guarded");
-  const user = await runTlsboot(["kubeconfig", "user", "viewer", "--data-dir", instance.data], { cwd: folder.path });
-  assert.equal(user.code, 0, user.stderr);
-  const kubeconfig = folder.join("viewer.kubeconfig");
-  await using nothing = await startUi(["--kubeconfig", kubeconfig], { cwd: folder.path });
-  const blind = await openLink(nothing);
-  assert.match((await blind.send("/requests", 403)).body, /User &quot;viewer&quot; cannot watch resource/);
-  for (
-    const [name, rules] of [["see", {
-      resources: ["certificatesigningrequests"],
-      verbs: ["get", "list", "watch"],
-    }]] as const
-  ) {
-    const rbac = "/apis/rbac.authorization.k8s.io/v1";
-    const api = "rbac.authorization.k8s.io";
-    const role = { metadata: { name }, rules: [{ apiGroups: ["certificates.k8s.io"], ...rules }] };
-    await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterroles`, body: role }, quiet);
-    const binding = {
-      metadata: { name },
-      subjects: [{ kind: "User", name: "viewer", apiGroup: api }],
-      roleRef: { kind: "ClusterRole", name, apiGroup: api },
-    };
-    await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterrolebindings`, body: binding }, quiet);
-  }
-  await using some = await startUi(["--kubeconfig", kubeconfig], { cwd: folder.path });
-  const viewer = await openLink(some);
-  assert.match((await viewer.send("/requests", 200)).body, /with the rights of viewer/);
-  assert.match((await viewer.send("/requests/guarded", 200)).body, /guarded/);
-  const confirmed = { ...seen(request), confirmed: "yes" };
-  assert.match((await viewer.submit("/requests/guarded/approve", 403, confirmed)).body, /cannot update resource/);
-  assert.equal((await read("guarded")).status.conditions, undefined);
-});
-
-test("ui: hostile names stay text", async () => {
-  const script = `<script>alert(1)</script>"' onload=x ${HOSTILE}`;
-  await create("hostile", { commonName: script, organizations: [script] });
-  await eventually("the request is in the list", async () => {
-    const { body } = await client.send("/requests?q=hostile", 200);
-    return body.includes("/requests/hostile") ? true : undefined;
+  before(async () => {
+    admin = instance.use(await connectWith(`${instance.data}/admin.kubeconfig`));
+    client = await openLink(await findLink(instance.running));
   });
-  for (const path of ["/requests?q=hostile", "/requests/hostile", `/requests?q=${encodeURIComponent(script)}`]) {
-    const { body } = await client.send(path, 200);
-    assert.doesNotMatch(body, /<script>|" onload=|' onload=/, path);
-    assert.match(body, /&lt;script&gt;/, path);
-    assertShown(body, false, path);
-  }
-});
 
-test("ui: no page that a link leads to has a secret", async () => {
-  const bootstrap = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");
-  const [, token = ""] = /token: \w{6}\.(\w{16})/.exec(bootstrap) ?? [];
-  const [, encoded = ""] = /client-key-data: (\S+)/.exec(await readFile(`${instance.data}/admin.kubeconfig`, "utf8")) ??
-    [];
-  const files = ["ca.key", "apiserver.key", "sa.key"];
-  const secrets: Known[] = [
-    { name: "bootstrap token", value: token },
-    { name: "administrator's key", value: Buffer.from(encoded, "base64").toString() },
-    ...await Promise.all(
-      files.map(async (name) => ({ name, value: await readFile(`${instance.data}/pki/${name}`, "utf8") })),
-    ),
-  ];
-  for (const { name, value } of secrets) assert.ok(value.length >= 16, name);
-  const pages = new Map<string, string>();
-  const paths = new Set(["/requests"]);
-  // A set is walked in the order of insertion, and what is added on the way is walked too.
-  for (const path of paths) {
-    const { body } = await client.send(path, 200);
-    pages.set(path, body);
-    for (const [, href = ""] of body.matchAll(/href="(\/[^"]*)"/g)) {
-      if (href !== "/" && !/\.\w+$/.test(href) && paths.size < 60) paths.add(href.replaceAll("&amp;", "&"));
+  async function create(name: string, options: CsrOptions = {}): Promise<CertificateSigningRequest> {
+    const body = await buildCsr({ name, signerName: SIGNER, ...options });
+    return await admin.api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, quiet);
+  }
+
+  async function read(name: string): Promise<CertificateSigningRequest> {
+    return await admin.api.requestObject<CertificateSigningRequest>({ method: "GET", path: `${CSRS}/${name}` }, quiet);
+  }
+
+  test("ui: a request is approved and another one denied, and the audit log names the user", async () => {
+    const [first, second] = [await create("to-approve"), await create("to-deny")];
+    await client.submit("/requests/to-approve/approve", 303, seen(first));
+    await client.submit("/requests/to-deny/deny", 422, { ...seen(second), reason: " " });
+    await client.submit("/requests/to-deny/deny", 303, { ...seen(second), reason: "Not ours." });
+    const [approved, denied] = [await read("to-approve"), await read("to-deny")];
+    assert.deepEqual([approved, denied].map(({ status }) => status.conditions?.map(({ type }) => type)), [
+      ["Approved"],
+      ["Denied"],
+    ]);
+    assert.equal(
+      denied.status.conditions?.[0]?.message,
+      'Not ours. (denied by user "kubernetes-admin" with tlsboot ui)',
+    );
+    const events = (await readFile(instance.folder.join("audit.log"), "utf8")).trimEnd().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+    assert.deepEqual(
+      events.map(({ user, objectRef, responseStatus }) => [user.username, objectRef.name, responseStatus.code]),
+      [["kubernetes-admin", "to-approve", 200], ["kubernetes-admin", "to-deny", 200]],
+    );
+    const { body } = await client.send("/requests/to-deny", 200);
+    assert.match(body, /Request to-deny is denied\.<.*class="state denied".*Not ours\./s);
+    assert.doesNotMatch(body, /to-deny\/approve/, "a decided request has no forms");
+    assert.doesNotMatch((await client.send("/requests/to-deny", 200)).body, /Request to-deny is denied\./);
+  });
+
+  test("ui: the sentence is the headline, commands name this server, and a decided request has no advice", async () => {
+    const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
+    await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
+    const body = await buildCsr({ name: "advised", ...kubelet, commonName: "system:node:advised" });
+    const created = await machine.api.requestObject<CertificateSigningRequest>(
+      { method: "POST", path: CSRS, body },
+      quiet,
+    );
+    const page = await client.send("/requests/advised", 200);
+    assert.match(page.body, /<title>\(\d+\) Request advised · tlsboot<\/title>/);
+    assert.match(
+      page.body,
+      /<h1 id="title" data-swap="true">Node advised, with the token [^<]* asks for [^<]*\.<\/h1>/,
+    );
+    assert.match(page.body, /<p class="faint name">advised<\/p>/);
+    assert.match(page.body, /<a href="\/requests" aria-current="page">Requests \(\d+\)<\/a>/);
+    const grant =
+      "create clusterrolebinding tlsboot:node-autoapprove-bootstrap --clusterrole=system:certificates.k8s.io:" +
+      "certificatesigningrequests:nodeclient --group=system:bootstrappers:tlsboot";
+    const { kubectl, tlsboot } = formatCommandFlags({ kubeconfig: undefined, dataDir: instance.data });
+    assert.ok(page.body.includes(`kubectl${kubectl} ${grant}`), page.body);
+    assert.ok((await client.send("/tokens", 200)).body.includes(`token create${tlsboot} --print-join-command`));
+    const described = await instance.tlsboot("describe", "csr", "advised");
+    assert.ok(described.stdout.includes(`kubectl ${grant}\n`), described.stdout);
+    assert.ok(instance.running.stdout().includes(grant), "up prints the same");
+    await client.submit("/requests/advised/deny", 303, { ...seen(created), reason: "Not ours." });
+    const decided = await client.send("/requests/advised", 200);
+    assert.doesNotMatch(decided.body, /left pending|To change/);
+  });
+
+  test("ui: a request with warnings is approved when they are confirmed", async () => {
+    const plain = await create("plain");
+    assert.doesNotMatch((await client.send("/requests/plain", 200)).body, /name="confirmed"/);
+    const warned = await create("warned", { usages: ["cert sign"] });
+    const warning = "it asks to issue further certificates \\(usage cert sign\\)";
+    const { body } = await client.send("/requests/warned", 200);
+    assert.match(
+      body,
+      new RegExp(`<li>${warning}</li>.*<input name="confirmed" type="checkbox" value="yes" required`, "s"),
+    );
+    const refused = await client.submit("/requests/warned/approve", 422, seen(warned));
+    assert.match(refused.body, new RegExp(`is not approved: ${warning}.*read the warnings, and confirm them`, "s"));
+    assert.equal((await read("warned")).status.conditions, undefined);
+    await client.submit("/requests/warned/approve", 303, { ...seen(warned), confirmed: "yes" });
+    await client.submit("/requests/plain/approve", 303, seen(plain));
+  });
+
+  test("ui: what has changed since the user saw it is not decided", async () => {
+    const old = await create("changing");
+    const labels = { metadata: { labels: { changed: "yes" } } };
+    const patch = { method: "PATCH", path: `${CSRS}/changing`, contentType: "application/merge-patch+json" } as const;
+    await admin.api.requestJson({ ...patch, body: labels }, quiet);
+    const { body } = await client.submit("/requests/changing/approve", 409, seen(old));
+    assert.match(body, /has changed since it was shown: nothing was decided/);
+    await admin.api.requestJson({ method: "DELETE", path: `${CSRS}/changing` }, quiet);
+    const other = await create("changing");
+    await client.submit("/requests/changing/approve", 409, seen(old));
+    await client.submit("/requests/changing/approve", 422, {});
+    assert.equal((await read("changing")).status.conditions, undefined);
+    await client.submit("/requests/changing/approve", 303, seen(other));
+    await client.submit("/requests/nowhere/approve", 404, seen(old));
+  });
+
+  test("ui: only requests of expected machines are approved at once, and only those that were shown", async () => {
+    const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
+    await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
+    for (const name of ["m1", "m2"]) {
+      const body = await buildCsr({ name, ...kubelet, commonName: `system:node:${name}` });
+      await machine.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
     }
-  }
-  const kinds = new Set([...paths].map((path) => path.split(/[/?]/)[1]));
-  for (const kind of ["machines", "certificates", "revocations", "tokens", "ca", "activity"]) {
-    assert.ok(kinds.has(kind), kind);
-  }
-  assert.deepEqual(findSecrets([...pages].map(([where, text]) => ({ where, text })), secrets), []);
-});
+    await client.submit("/expected", 422, { machines: "m1 _" });
+    assert.match((await client.submit("/expected", 200, { machines: "m3" })).body, /<caption>1 expected machine</);
+    const plan = await client.submit("/expected", 200, { machines: "m1, m3\n" });
+    assert.match(plan.body, /would be approved.*has not asked yet.*Approve one request</s);
+    const [, list = ""] = /name="seen" value="([^"]*)"/.exec(plan.body) ?? [];
+    assert.match(list, /^m1 \S+ \d+$/);
+    const result = await client.submit("/requests/approve", 200, { machines: "m1 m2 m3", seen: list });
+    assert.match(result.body, /One request is approved\..*it was not on the list that was shown/s);
+    assert.deepEqual((await read("m1")).status.conditions?.map(({ type }) => type), ["Approved"]);
+    assert.equal((await read("m2")).status.conditions, undefined);
+  });
 
-test("ui: an open page is informed of a change, and its stream ends with the session", async () => {
-  const { origin, link } = await startAnother();
-  const own = await openLink({ origin, link });
-  const { body } = await own.send("/requests", 200);
-  const [, version = ""] = /data-version="([^"]+)"/.exec(body) ?? [];
-  const changed = waitForEvent(origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
-  await create("new-on-page");
-  assert.match(await changed, /event: changed/);
-  assert.match((await own.send("/requests?q=new-on-page", 200)).body, /1 of \d+ requests/);
-  const ending = waitForEvent(origin, "/events?live=", own.cookie, /never/);
-  await own.submit("/logout", 200);
-  assert.match(await ending, /^ended: /);
-});
+  test("ui: a user sees what their rights allow, and reads what is missing", async () => {
+    const request = await create("guarded");
+    const user = await instance.tlsboot("kubeconfig", "user", "viewer");
+    assert.equal(user.code, 0, user.stderr);
+    const kubeconfig = instance.folder.join("viewer.kubeconfig");
+    await using nothing = await startUi(["--kubeconfig", kubeconfig], { cwd: instance.folder.path });
+    const blind = await openLink(nothing);
+    assert.match((await blind.send("/requests", 403)).body, /User &quot;viewer&quot; cannot watch resource/);
+    for (
+      const [name, rules] of [["see", {
+        resources: ["certificatesigningrequests"],
+        verbs: ["get", "list", "watch"],
+      }]] as const
+    ) {
+      const rbac = "/apis/rbac.authorization.k8s.io/v1";
+      const api = "rbac.authorization.k8s.io";
+      const role = { metadata: { name }, rules: [{ apiGroups: ["certificates.k8s.io"], ...rules }] };
+      await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterroles`, body: role }, quiet);
+      const binding = {
+        metadata: { name },
+        subjects: [{ kind: "User", name: "viewer", apiGroup: api }],
+        roleRef: { kind: "ClusterRole", name, apiGroup: api },
+      };
+      await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterrolebindings`, body: binding }, quiet);
+    }
+    await using some = await startUi(["--kubeconfig", kubeconfig], { cwd: instance.folder.path });
+    const viewer = await openLink(some);
+    assert.match((await viewer.send("/requests", 200)).body, /with the rights of viewer/);
+    assert.match((await viewer.send("/requests/guarded", 200)).body, /guarded/);
+    const confirmed = { ...seen(request), confirmed: "yes" };
+    assert.match((await viewer.submit("/requests/guarded/approve", 403, confirmed)).body, /cannot update resource/);
+    assert.equal((await read("guarded")).status.conditions, undefined);
+  });
 
-let another: RunningUi | undefined;
-after(async () => await another?.[Symbol.asyncDispose]());
-async function startAnother(): Promise<RunningUi> {
-  another ??= await startUi(["--data-dir", instance.data], { cwd: folder.path });
-  return another;
-}
+  test("ui: hostile names stay text", async () => {
+    const script = `<script>alert(1)</script>"' onload=x ${HOSTILE}`;
+    await create("hostile", { commonName: script, organizations: [script] });
+    await eventually("the request is in the list", async () => {
+      const { body } = await client.send("/requests?q=hostile", 200);
+      return body.includes("/requests/hostile") ? true : undefined;
+    });
+    for (const path of ["/requests?q=hostile", "/requests/hostile", `/requests?q=${encodeURIComponent(script)}`]) {
+      const { body } = await client.send(path, 200);
+      assert.doesNotMatch(body, /<script>|" onload=|' onload=/, path);
+      assert.match(body, /&lt;script&gt;/, path);
+      assertShown(body, false, path);
+    }
+  });
 
-test("ui: a lost server is shown on the page, which recovers by itself", async () => {
-  await using place = await createTempFolder();
-  const port = ["--secure-port", String(await findFreePort())];
-  const first = await startInstance(place, port);
-  await using ui = await startUi(["--data-dir", first.data], { cwd: place.path });
-  const own = await openLink(ui);
-  const { body } = await own.send("/requests", 200);
-  const [, version = ""] = /data-version="([^"]+)"/.exec(body) ?? [];
-  const lost = waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
-  await first.end("SIGTERM");
-  await lost;
-  const old = await own.send("/requests", 200);
-  assert.match(old.body, /The requests shown here may be old: /);
-  await using _second = await startInstance(place, port);
-  for (let shown = old.body; /may be old/.test(shown);) {
-    const [, version = ""] = /data-version="([^"]+)"/.exec(shown) ?? [];
-    // The failure may change before it ends: a server that starts refuses otherwise than one that is gone.
-    await waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
-    shown = (await own.send("/requests", 200)).body;
-  }
-});
+  test("ui: no page that a link leads to has a secret", async () => {
+    const bootstrap = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");
+    const [, token = ""] = /token: \w{6}\.(\w{16})/.exec(bootstrap) ?? [];
+    const [, encoded = ""] =
+      /client-key-data: (\S+)/.exec(await readFile(`${instance.data}/admin.kubeconfig`, "utf8")) ??
+        [];
+    const files = ["ca.key", "apiserver.key", "sa.key"];
+    const secrets: Known[] = [
+      { name: "bootstrap token", value: token },
+      { name: "administrator's key", value: Buffer.from(encoded, "base64").toString() },
+      ...await Promise.all(
+        files.map(async (name) => ({ name, value: await readFile(`${instance.data}/pki/${name}`, "utf8") })),
+      ),
+    ];
+    for (const { name, value } of secrets) assert.ok(value.length >= 16, name);
+    const pages = new Map<string, string>();
+    const paths = new Set(["/requests"]);
+    // A set is walked in the order of insertion, and what is added on the way is walked too.
+    for (const path of paths) {
+      const { body } = await client.send(path, 200);
+      pages.set(path, body);
+      for (const [, href = ""] of body.matchAll(/href="(\/[^"]*)"/g)) {
+        if (href !== "/" && !/\.\w+$/.test(href) && paths.size < 60) paths.add(href.replaceAll("&amp;", "&"));
+      }
+    }
+    const kinds = new Set([...paths].map((path) => path.split(/[/?]/)[1]));
+    for (const kind of ["machines", "certificates", "revocations", "tokens", "ca", "activity"]) {
+      assert.ok(kinds.has(kind), kind);
+    }
+    assert.deepEqual(findSecrets([...pages].map(([where, text]) => ({ where, text })), secrets), []);
+  });
 
-test("tlsboot ui says what is missing: an API, a kubeconfig, a free port", async () => {
-  const gone = await runTlsboot(["ui", "--data-dir", folder.join("none")]);
-  assert.equal(gone.code, 1);
-  assert.match(gone.stderr, /cannot read kubeconfig/);
-  const taken = await runTlsboot(["ui", "--data-dir", instance.data, "--port", String(instance.port)]);
-  assert.equal(taken.code, 1);
-  assert.match(taken.stderr, /cannot listen on 127\.0\.0\.1:\d+: another program does\n.*hint: choose another port/);
+  test("ui: an open page is informed of a change, and its stream ends with the session", async () => {
+    await using page = await startUi(["--data-dir", instance.data], { cwd: instance.folder.path });
+    const { origin } = page;
+    const own = await openLink(page);
+    const { body } = await own.send("/requests", 200);
+    const [, version = ""] = /data-version="([^"]+)"/.exec(body) ?? [];
+    const changed = waitForEvent(origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
+    await create("new-on-page");
+    assert.match(await changed, /event: changed/);
+    assert.match((await own.send("/requests?q=new-on-page", 200)).body, /1 of \d+ requests/);
+    const ending = waitForEvent(origin, "/events?live=", own.cookie, /never/);
+    await own.submit("/logout", 200);
+    assert.match(await ending, /^ended: /);
+  });
+
+  test("ui: a lost server is shown on the page, which recovers by itself", async () => {
+    await using place = await createTempFolder();
+    const port = ["--secure-port", String(await findServerPort())];
+    const first = await startInstance(place, port);
+    await using ui = await startUi(["--data-dir", first.data], { cwd: place.path });
+    const own = await openLink(ui);
+    const { body } = await own.send("/requests", 200);
+    const [, version = ""] = /data-version="([^"]+)"/.exec(body) ?? [];
+    const lost = waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
+    await first.end("SIGTERM");
+    await lost;
+    const old = await own.send("/requests", 200);
+    assert.match(old.body, /The requests shown here may be old: /);
+    await using _second = await startInstance(place, port);
+    await eventually("the page is no longer old", async () => {
+      const { body: shown } = await own.send("/requests", 200);
+      if (!/may be old/.test(shown)) return true;
+      const [, version = ""] = /data-version="([^"]+)"/.exec(shown) ?? [];
+      // The failure may change before it ends: a server that starts refuses otherwise than one that is gone.
+      await waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
+      return undefined;
+    });
+  });
+
+  test("tlsboot ui says what is missing: an API, a kubeconfig, a free port", async () => {
+    const gone = await instance.tlsboot("ui", "--data-dir", "none");
+    assert.equal(gone.code, 1);
+    assert.match(gone.stderr, /cannot read kubeconfig/);
+    const taken = await instance.tlsboot("ui", "--port", String(instance.port));
+    assert.equal(taken.code, 1);
+    assert.match(taken.stderr, /cannot listen on 127\.0\.0\.1:\d+: another program does\n.*hint: choose another port/);
+  });
 });

@@ -1,6 +1,6 @@
 /** `tlsboot doctor` beside the files of stock kubelet and kubeadm, and beside OpenSSL's strict verification. */
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { chown, mkdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { issueClientPair } from "../../cli/authority/issue_pair.ts";
 import { createSystemRandom } from "../../cli/system.ts";
@@ -15,6 +15,7 @@ import { encodeOctetString, encodeSequence, encodeValue } from "../../core/pki/d
 import { contextTag } from "../../core/pki/der.ts";
 import { runProgram, spawnTlsbootToEnd } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
+import { mountSmallDisk } from "../support/interop/small_disk.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
@@ -178,4 +179,34 @@ test("doctor --cluster finds nothing wrong with the rights that a real kube-apis
   const problems = await findProblems("--cluster", "--kubeconfig", plane.adminKubeconfig);
   // The CA of this cluster lasts for a month.
   assert.deepEqual(problems.map(({ check }) => check), ["ca-expiry"]);
+});
+
+test("doctor finds a key that belongs to another user and a nearly full disk, and its fixes work unchanged, as root", async () => {
+  await using folder = await createTempFolder();
+  await using disk = await mountSmallDisk(folder.join("small"), 128 * 1024);
+  const init = await runTlsboot(["ca", "init", "--data-dir", "small/data"], { cwd: folder.path });
+  assert.equal(init.code, 0, init.stderr);
+  const leftover = `${disk.path}/data/.tlsboot.db.0.tmp`;
+  await writeFile(leftover, new Uint8Array(100 * 1_048_576));
+  const longAgo = new Date(Date.now() - 2 * 3_600_000);
+  await utimes(leftover, longAgo, longAgo);
+  await chown(`${disk.path}/data/pki/ca.key`, 12_345, 12_345);
+  const target = `${disk.path}/data`;
+  const problems = (await findProblems(target)).filter(({ check }) => check === "disk" || check === "secret-files");
+  assert.deepEqual(problems.map(({ check, severity }) => [check, severity]).sort(), [
+    ["disk", "warning"],
+    ["secret-files", "error"],
+  ]);
+  for (const { check, message, fix = "" } of problems) {
+    if (check === "disk") assert.match(message, /^the disk of ".*" has \d+ MB left$/);
+    else assert.match(message, /ca\.key" is not private: it belongs to another user/);
+    assert.match(
+      fix,
+      check === "disk" ? /^rm \S+\.tlsboot\.db\.0\.tmp$/ : /^chown --reference=\S+ \S+ && chmod 600 \S+$/,
+    );
+    const fixed = await runProgram("sh", ["-c", fix], { cwd: folder.path });
+    assert.equal(fixed.code, 0, fixed.stderr);
+  }
+  const left = (await findProblems(target)).map(({ check }) => check);
+  assert.deepEqual(left.filter((check) => check === "disk" || check === "secret-files"), []);
 });

@@ -31,6 +31,8 @@ export interface SharedInstance extends Omit<Instance, keyof AsyncDisposable> {
   succeed(...args: readonly string[]): Promise<Finished>;
   /** Starts a command in the folder and for this instance. */
   start(...args: readonly string[]): Running;
+  /** Keeps something until the tests have ended; it is disposed before the instance. */
+  use<T extends AsyncDisposable>(thing: T): T;
 }
 
 /** What an instance is started with. */
@@ -56,10 +58,11 @@ export function describeInstance(
       tlsboot: (...args) => runTlsboot(args, place()),
       async succeed(...args) {
         const done = await runTlsboot(args, place());
-        assert.equal(done.code, 0, done.stderr);
+        assert.equal(done.code, 0, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
         return done;
       },
       start: (...args) => startTlsboot(args, place()),
+      use: (thing) => stack.use(thing),
     } as SharedInstance;
     const stack = new AsyncDisposableStack();
     before(async () => {
