@@ -1,315 +1,332 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { listUsages } from "../../core/pki/usages.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { startTlsboot } from "../support/child.ts";
+import { type Finished, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
-import { connectWith, type Instance, startInstance } from "../support/instance_process.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
-
-let folder: TempFolder;
-let instance: Instance;
-
-before(async () => {
-  folder = await createTempFolder();
-  instance = await startInstance(folder, ["--web-domain", "home.lan", "--web-network", "192.168.1.0/24"]);
-});
-
-after(async () => {
-  await instance[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-test("the greeting of a server with a web domain names what is approved by itself", () => {
-  assert.match(
-    instance.running.stdout(),
-    /\nNothing is approved by itself but a node's renewal and what web servers in home\.lan ask for\. /,
-  );
-});
-
-function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, {
-    cwd: folder.path,
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    env: { TLSBOOT_DATA_DIR: "data" },
-  });
-}
-
-async function succeed(...args: readonly string[]): Promise<CapturedRun> {
-  const run = await tlsboot(...args);
-  assert.equal(run.code, 0, run.stderr);
-  return run;
-}
-
-async function readCertificate(out: string): Promise<X509Certificate> {
-  return new X509Certificate(await readFile(folder.join(out, "tls.crt")));
-}
-
-/** Sends a request as the identity of a web server, without waiting. */
-function askAs(out: string, ...args: readonly string[]): Promise<CapturedRun> {
-  return tlsboot("request", "--kubeconfig", `${out}/identity.kubeconfig`, "--no-wait", ...args);
-}
-
-test("tlsboot request NAME gets a certificate by a token, and renews it and its identity without one", async () => {
-  const args = ["request", "nas.home.lan", "--ip", "192.168.1.9"];
-  assert.match((await succeed(...args)).stdout, /certificate of nas\.home\.lan issued/);
-  const first = await readCertificate("nas.home.lan");
-  assert.equal(first.subjectAltName, "DNS:nas.home.lan, IP Address:192.168.1.9");
-  const facts = parseCertificate(new Uint8Array(first.raw));
-  assert.deepEqual(facts.ok && listUsages(facts.value), ["digital signature", "server auth"]);
-  assert.ok(first.checkIssued(new X509Certificate(await readFile(folder.join("nas.home.lan", "ca.crt")))));
-  assert.equal((await stat(folder.join("nas.home.lan", "identity.kubeconfig"))).mode & 0o777, 0o600);
-  assert.match((await succeed(...args)).stdout, /nothing to do/);
-
-  await rename(folder.join("data", "web.kubeconfig"), folder.join("away"));
-  const identity = await readFile(folder.join("nas.home.lan", "identity.kubeconfig"), "utf8");
-  // The certificate lives for 30 days and the identity for a year, both from five minutes before now.
-  await succeed(...args, "--renew-before", "719h58m");
-  await succeed(...args, "--renew-before", "8759h58m");
-  await rename(folder.join("away"), folder.join("data", "web.kubeconfig"));
-  assert.notEqual((await readCertificate("nas.home.lan")).serialNumber, first.serialNumber);
-  assert.notEqual(await readFile(folder.join("nas.home.lan", "identity.kubeconfig"), "utf8"), identity);
-});
-
-test("a web server elsewhere needs the address, a token and the hash of the CA", async () => {
-  const kubeconfig = await readFile(folder.join("data", "web.kubeconfig"), "utf8");
-  const [token = ""] = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(kubeconfig) ?? [];
-  const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
-  const server = ["--server", instance.url, "--data-dir", "nowhere"];
-  const wrong = ["--token", token, "--ca-cert-hash", `sha256:${"0".repeat(64)}`];
-  assert.match((await tlsboot("request", "far.home.lan", ...server, ...wrong)).stderr, /cannot trust cluster-info/);
-  await succeed("request", "away.home.lan", ...server, "--token", token, "--ca-cert-hash", hash);
-  // The token of a machine is not one of a web server.
-  const machine = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(await readFile(folder.join("data", "bootstrap.kubeconfig"), "utf8"));
-  const other = ["--token", machine?.[0] ?? "", "--ca-cert-hash", hash, "--timeout", "2s"];
-  assert.equal((await tlsboot("request", "odd.home.lan", ...server, ...other)).code, 3);
-});
-
-test("an identity may request certificates for its names, and nothing else", async () => {
-  await succeed("request", "www.home.lan");
-  const identity = ["--kubeconfig", "www.home.lan/identity.kubeconfig"];
-  for (const args of [["get", "csr"], ["token", "list"], ["get", "certificates"], ["get", "revocations"]]) {
-    assert.match((await tlsboot(...args, ...identity)).stderr, /forbidden/, args.join(" "));
-  }
-  const client = ["--signer-name", "kubernetes.io/kube-apiserver-client"];
-  const masters = await askAs("www.home.lan", ...client, "--subject", "CN=x,O=system:masters", "--out", "m");
-  assert.notEqual(masters.code, 0);
-  for (
-    const [out, ...args] of [
-      ["o1", ...client, "--subject", "CN=tlsboot:web:other.home.lan,O=tlsboot:web", "--dns", "other.home.lan"],
-      ["o2", ...client, "--subject", "CN=tlsboot:web:www.home.lan,O=tlsboot:web,O=admins", "--dns", "www.home.lan"],
-      ["o3", "--signer-name", "tlsboot.local/web", "--subject", "CN=www.home.example", "--dns", "www.home.example"],
-      ["o4", "--signer-name", "tlsboot.local/web", "--subject", "CN=*.home.lan", "--dns", "*.home.lan"],
-      [
-        "o5",
-        "--signer-name",
-        "kubernetes.io/kubelet-serving",
-        "--subject",
-        "CN=system:node:n1,O=system:nodes",
-        "--dns",
-        "n1",
-      ],
-    ]
-  ) {
-    await askAs("www.home.lan", ...args, "--out", out ?? "");
-    const again = await askAs("www.home.lan", ...args, "--out", out ?? "");
-    assert.match(again.stdout + again.stderr, /is pending|is denied|is not allowed|cannot request/, out);
-  }
-});
-
-test("a name belongs to the machine that requested it first", async () => {
-  await succeed("request", "shop.home.lan", "--dns", "pay.home.lan");
-  const late = await tlsboot("request", "shop.home.lan", "--out", "late", "--timeout", "3s");
-  assert.equal(late.code, 3, late.stderr);
-  assert.match(late.stderr, /another machine may hold the name/);
-  // A further name of the first machine is taken too, also for a machine that has an identity.
-  const alias = await tlsboot("request", "blog.home.lan", "--dns", "pay.home.lan", "--timeout", "3s");
-  assert.equal(alias.code, 3, alias.stderr);
-  const [, pending = ""] = /request (\S+) made at tlsboot\.local\/web/.exec(alias.stderr) ?? [];
-  assert.match(
-    (await tlsboot("approver", "explain", pending)).stdout,
-    /pay\.home\.lan belongs to another machine: tlsboot:web:shop\.home\.lan/,
-  );
-
-  // A person gives the name to a machine that was set up anew.
-  const [, held = ""] = /request (\S+) made at/.exec(late.stderr) ?? [];
-  await succeed("approve", held, "--yes");
-  await succeed("request", "shop.home.lan", "--out", "late");
-});
-
-test("requests for a name of another machine do not use up the limit of the machines that share the token", async () => {
-  await succeed("request", "taken.home.lan");
-  const rogue = await buildCsr({
-    signerName: "kubernetes.io/kube-apiserver-client",
-    commonName: "tlsboot:web:taken.home.lan",
-    organizations: ["tlsboot:web"],
-    dnsNames: ["taken.home.lan"],
-  });
-  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-  await using shared = await connectWith(`${instance.data}/web.kubeconfig`);
-  for (let index = 0; index < 120; index++) {
-    const body = { ...rogue, metadata: { name: `rogue-${index}` } };
-    await shared.api.requestJson({ method: "POST", path, body }, AbortSignal.timeout(60_000));
-  }
-  await succeed("request", "honest.home.lan");
-  const states = (await succeed("get", "csr", "-o", "jsonpath={.items[*].status.conditions[*].reason}")).stdout.split(
-    " ",
-  );
-  assert.equal(states.filter((reason) => reason === "TooManyHeldRequests").length, 117);
-  const { stdout } = await succeed("get", "csr", "--pending", "-o", "name");
-  assert.equal(stdout.match(/rogue-/g)?.length, 3);
-  const { stderr } = await tlsboot("request", "taken.home.lan", "--out", "fourth", "--timeout", "3s");
-  assert.match(stderr, /3 requests for taken\.home\.lan from 127\.0\.0\.1 are held for a person already/);
-});
-
-test("a stolen identity is of no use once it is revoked", async () => {
-  await succeed("request", "stolen.home.lan");
-  await succeed("revoke", "user/tlsboot:web:stolen.home.lan", "--reason", "keyCompromise", "--yes");
-  const refused = await tlsboot("request", "stolen.home.lan", "--force");
-  assert.equal(refused.code, 1, refused.stderr);
-  assert.match(refused.stderr, /was revoked, or belongs to another server/);
-});
-
-test("of two machines that request the same name at once, one gets it", async () => {
-  const runs = await Promise.all(
-    ["a", "b", "c"].map((out) => tlsboot("request", "race.home.lan", "--out", out, "--timeout", "4s")),
-  );
-  assert.deepEqual(runs.map(({ code }) => code).toSorted(), [0, 3, 3]);
-});
-
-test("a name outside of the domain is denied at once, with the reason", async () => {
-  const outside = await tlsboot("request", "nas.home.example");
-  assert.equal(outside.code, 3, outside.stderr);
-  assert.match(outside.stderr, /DNS name "nas\.home\.example" is not allowed/);
-  const address = await tlsboot("request", "far.home.lan", "--ip", "10.0.0.1");
-  assert.match(address.stderr, /address 10\.0\.0\.1 is not allowed/);
-  // The next run makes a new request.
-  await succeed("request", "far.home.lan", "--ip", "192.168.1.77");
-});
-
-test("the command of --exec runs again until it has succeeded", async () => {
-  const args = ["request", "hook.home.lan", "--exec", "test -e ready && echo ran >> runs"];
-  assert.equal((await tlsboot(...args)).code, 1);
-  await writeFile(folder.join("ready"), "");
-  await succeed(...args);
-  await succeed(...args);
-  assert.equal(await readFile(folder.join("runs"), "utf8"), "ran\n");
-});
-
-test("--print-systemd-unit gets the certificate first, and the unit has no token", async () => {
-  const { stdout } = await succeed("request", "unit.home.lan", "--exec", "systemctl --version", "--print-systemd-unit");
-  assert.match(
-    stdout,
-    /^ExecStart=\/usr\/\S*bin\/tlsboot request unit\.home\.lan --out \S+ --exec "systemctl --version" --rotate-certificates$/m,
-  );
-  assert.doesNotMatch(stdout, /token/);
-  await readCertificate("unit.home.lan");
-});
-
-test("a file for --join that does not exist is explained with the one that is for web servers", async () => {
-  const { code, stderr } = await tlsboot("request", "none.home.lan", "--join", "none");
-  assert.equal(code, 1);
-  assert.match(stderr, /hint: copy web\.kubeconfig to this machine: tlsboot up --web-domain writes it/);
-});
-
-test("--rotate-certificates keeps running, and reports a new certificate", async () => {
-  const args = ["request", "keep.home.lan", "--data-dir", "data", "--rotate-certificates"];
-  await using keeping = startTlsboot(args, { cwd: folder.path });
-  await keeping.waitFor(/certificate of keep\.home\.lan issued/);
-});
+import { connectWith, describeInstance } from "../support/instance_process.ts";
+import { runCaptured } from "../support/run_captured.ts";
 
 // The default of --timeout.
 const REQUEST_TIMEOUT_MS = 900_000;
+/** A length that no other pause has. */
+const TIMEOUT_SECONDS = 4_321;
 
-/** Keeps a certificate fresh for two rounds, without their pauses, and returns these and the number of its certificates. */
-async function keepForTwoRounds(name: string, ...args: readonly string[]) {
-  const clock = createSystemClock();
-  const stop = new AbortController();
-  const pauses: number[] = [];
-  const seen = new Set<string>();
-  let passedMs = 0;
-  const { stderr } = await runCaptured(["request", name, "--rotate-certificates", ...args], {
-    cwd: folder.path,
-    random: createSystemRandom(),
-    env: { TLSBOOT_DATA_DIR: "data" },
-    clock: {
-      ...clock,
-      now: () => new Date(clock.now().getTime() + passedMs),
-      async sleep(ms, signal) {
-        if (ms < 5_000 || ms === REQUEST_TIMEOUT_MS) return await clock.sleep(ms, signal);
-        pauses.push(ms);
-        passedMs += ms;
-        seen.add((await readCertificate(name)).serialNumber);
-        if (pauses.length === 2) stop.abort();
-        signal.throwIfAborted();
+describeInstance("certificates of web servers", {
+  args: ["--web-domain", "home.lan", "--web-network", "192.168.1.0/24"],
+}, (instance) => {
+  const { tlsboot, succeed } = instance;
+
+  before(async () => void await succeed("request", "later.home.lan"));
+
+  async function readCertificate(out: string): Promise<X509Certificate> {
+    return new X509Certificate(await readFile(instance.folder.join(out, "tls.crt")));
+  }
+
+  /** Sends a request as the identity of a web server, without waiting. */
+  function askAs(out: string, ...args: readonly string[]): Promise<Finished> {
+    return tlsboot("request", "--kubeconfig", `${out}/identity.kubeconfig`, "--no-wait", ...args);
+  }
+
+  /** Gets a certificate: the approver has then seen all requests that were made before. */
+  function requestLater(): Promise<Finished> {
+    return succeed("request", "later.home.lan", "--force");
+  }
+
+  /** Runs `tlsboot request` for a certificate that it must not get. Its --timeout is over with `end`. */
+  function requestInVain(args: readonly string[], end: () => Promise<unknown> = requestLater): Promise<Finished> {
+    const clock = createSystemClock();
+    return runCaptured(["request", ...args, "--timeout", `${TIMEOUT_SECONDS}s`], {
+      cwd: instance.folder.path,
+      random: createSystemRandom(),
+      env: { TLSBOOT_DATA_DIR: "data" },
+      clock: {
+        ...clock,
+        async sleep(ms, signal) {
+          const sleeping = clock.sleep(ms, signal);
+          await (ms === TIMEOUT_SECONDS * 1000 ? Promise.race([sleeping, end()]) : sleeping);
+        },
       },
-    },
-  }, stop.signal);
-  return { pauses, count: seen.size, stderr };
-}
+    });
+  }
 
-test("--rotate-certificates ignores a --renew-before that would replace each new certificate", async () => {
-  const kept = await keepForTwoRounds("long.home.lan", "--renew-before", "1000d");
-  assert.deepEqual([kept.pauses, kept.count], [[3_600_000, 3_600_000], 1]);
-  assert.match(kept.stderr, /--renew-before 1000d has no effect, because the certificate lives for 30d: it will be/);
-});
-
-test("--rotate-certificates never renews twice within a minute", async () => {
-  const { pauses, count } = await keepForTwoRounds("short.home.lan", "--duration", "10m", "--renew-before", "599s");
-  assert.equal(count, 2, "the lifetime allows the second renewal");
-  assert.ok(pauses.every((pause) => pause >= 60_000), pauses.join());
-});
-
-test("a new CA reaches the web server, which renews its identity and its certificate early", async () => {
-  await succeed("request", "new.home.lan");
-  const before = await readCertificate("new.home.lan");
-  await succeed("ca", "rotate", "begin");
-  await succeed("request", "new.home.lan");
-  await succeed("ca", "rotate", "switch", "--over", "1s");
-  const { stderr } = await succeed("request", "new.home.lan");
-  assert.match(stderr, /its CA is being replaced/);
-  const bundle = await readFile(folder.join("new.home.lan", "ca.crt"), "utf8");
-  assert.equal(bundle.match(/BEGIN/g)?.length, 2);
-  assert.notEqual((await readCertificate("new.home.lan")).issuer, before.issuer);
-});
-
-for (
-  const [args, want] of [
-    [["*.home.lan"], /wildcards are not supported/],
-    [["192.168.1.2"], /want a DNS name/],
-    [["x.home.lan", "--subject", "CN=x"], /--subject is for a request without NAME/],
-    [["x.home.lan", "--join", "f", "--token", "abcdef.0123456789abcdef"], /--join has the credentials/],
-    [["x.home.lan", "--pkcs12-password-file", "f"], /needs --pkcs12/],
-    [["x.home.lan", "--rotate-certificates", "--no-wait"], /excludes/],
-    [["x.home.lan", "--key-type", "ml-dsa-65"], /--key-type ml-dsa-65 needs --feature-gates=MLDSA=true/],
-    [["x.home.lan", "--duration", "10d", "--renew-before", "1000d"], /--renew-before must be shorter than --duration/],
-    [["x.home.lan", "--renew-before", "1d", "--force"], /give --renew-before or --force, not both/],
-    [["--rotate-certificates", "--signer-name", "a.b/c", "--subject", "CN=x", "--out", "x"], /needs NAME/],
-    [["--subject", "CN=x"], /--signer-name is required/],
-  ] as const
-) {
-  test(`tlsboot request ${args.join(" ")} is wrong usage`, async () => {
-    const { code, stderr } = await tlsboot("request", ...args);
-    assert.equal(code, 2, stderr);
-    assert.match(stderr, want);
+  test("the greeting of a server with a web domain names what is approved by itself", () => {
+    assert.match(
+      instance.running.stdout(),
+      /\nNothing is approved by itself but a node's renewal and what web servers in home\.lan ask for\. /,
+    );
   });
-}
 
-for (
-  const [args, want] of [
-    [["--web-network", "192.168.1.0/24"], /--web-network needs --web-domain/],
-    [["--web-domain", "*.home.lan"], /without a star/],
-    [["--web-domain", "home.lan", "--web-network", "127.0.0.0/8"], /same on every machine/],
-  ] as const
-) {
-  test(`tlsboot up ${args.join(" ")} is wrong usage`, async () => {
-    const { code, stderr } = await tlsboot("up", "--data-dir", "never", ...args);
-    assert.equal(code, 2, stderr);
-    assert.match(stderr, want);
+  test("tlsboot request NAME gets a certificate by a token, and renews it and its identity without one", async () => {
+    const args = ["request", "nas.home.lan", "--ip", "192.168.1.9"];
+    assert.match((await succeed(...args)).stdout, /certificate of nas\.home\.lan issued/);
+    const first = await readCertificate("nas.home.lan");
+    assert.equal(first.subjectAltName, "DNS:nas.home.lan, IP Address:192.168.1.9");
+    const facts = parseCertificate(new Uint8Array(first.raw));
+    assert.deepEqual(facts.ok && listUsages(facts.value), ["digital signature", "server auth"]);
+    assert.ok(first.checkIssued(new X509Certificate(await readFile(instance.folder.join("nas.home.lan", "ca.crt")))));
+    assert.equal((await stat(instance.folder.join("nas.home.lan", "identity.kubeconfig"))).mode & 0o777, 0o600);
+    assert.match((await succeed(...args)).stdout, /nothing to do/);
+
+    await rename(instance.folder.join("data", "web.kubeconfig"), instance.folder.join("away"));
+    const identity = await readFile(instance.folder.join("nas.home.lan", "identity.kubeconfig"), "utf8");
+    // The certificate lives for 30 days and the identity for a year, both from five minutes before now.
+    await succeed(...args, "--renew-before", "719h58m");
+    await succeed(...args, "--renew-before", "8759h58m");
+    await rename(instance.folder.join("away"), instance.folder.join("data", "web.kubeconfig"));
+    assert.notEqual((await readCertificate("nas.home.lan")).serialNumber, first.serialNumber);
+    assert.notEqual(await readFile(instance.folder.join("nas.home.lan", "identity.kubeconfig"), "utf8"), identity);
   });
-}
+
+  test("a web server elsewhere needs the address, a token and the hash of the CA", async () => {
+    const kubeconfig = await readFile(instance.folder.join("data", "web.kubeconfig"), "utf8");
+    const [token = ""] = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(kubeconfig) ?? [];
+    const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
+    const server = ["--server", instance.url, "--data-dir", "nowhere"];
+    const wrong = ["--token", token, "--ca-cert-hash", `sha256:${"0".repeat(64)}`];
+    assert.match((await tlsboot("request", "far.home.lan", ...server, ...wrong)).stderr, /cannot trust cluster-info/);
+    await succeed("request", "away.home.lan", ...server, "--token", token, "--ca-cert-hash", hash);
+    // The token of a machine is not one of a web server.
+    const machine = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(
+      await readFile(instance.folder.join("data", "bootstrap.kubeconfig"), "utf8"),
+    );
+    const other = ["--token", machine?.[0] ?? "", "--ca-cert-hash", hash];
+    assert.equal((await requestInVain(["odd.home.lan", ...server, ...other])).code, 3);
+  });
+
+  test("an identity may request certificates for its names, and nothing else", async () => {
+    await succeed("request", "www.home.lan");
+    const identity = ["--kubeconfig", "www.home.lan/identity.kubeconfig"];
+    for (const args of [["get", "csr"], ["token", "list"], ["get", "certificates"], ["get", "revocations"]]) {
+      assert.match((await tlsboot(...args, ...identity)).stderr, /forbidden/, args.join(" "));
+    }
+    const client = ["--signer-name", "kubernetes.io/kube-apiserver-client"];
+    const masters = await askAs("www.home.lan", ...client, "--subject", "CN=x,O=system:masters", "--out", "m");
+    assert.notEqual(masters.code, 0);
+    for (
+      const [out, ...args] of [
+        ["o1", ...client, "--subject", "CN=tlsboot:web:other.home.lan,O=tlsboot:web", "--dns", "other.home.lan"],
+        ["o2", ...client, "--subject", "CN=tlsboot:web:www.home.lan,O=tlsboot:web,O=admins", "--dns", "www.home.lan"],
+        ["o3", "--signer-name", "tlsboot.local/web", "--subject", "CN=www.home.example", "--dns", "www.home.example"],
+        ["o4", "--signer-name", "tlsboot.local/web", "--subject", "CN=*.home.lan", "--dns", "*.home.lan"],
+        [
+          "o5",
+          "--signer-name",
+          "kubernetes.io/kubelet-serving",
+          "--subject",
+          "CN=system:node:n1,O=system:nodes",
+          "--dns",
+          "n1",
+        ],
+      ]
+    ) {
+      await askAs("www.home.lan", ...args, "--out", out ?? "");
+      const again = await askAs("www.home.lan", ...args, "--out", out ?? "");
+      assert.match(again.stdout + again.stderr, /is pending|is denied|is not allowed|cannot request/, out);
+    }
+  });
+
+  test("a name belongs to the machine that requested it first", async () => {
+    await succeed("request", "shop.home.lan", "--dns", "pay.home.lan");
+    const late = await requestInVain(["shop.home.lan", "--out", "late"]);
+    assert.equal(late.code, 3, late.stderr);
+    assert.match(late.stderr, /another machine may hold the name/);
+    // A further name of the first machine is taken too, also for a machine that has an identity.
+    await succeed("request", "blog.home.lan");
+    const alias = await requestInVain(["blog.home.lan", "--dns", "pay.home.lan"]);
+    assert.equal(alias.code, 3, alias.stderr);
+    const [, pending = ""] = /request (\S+) made at tlsboot\.local\/web/.exec(alias.stderr) ?? [];
+    assert.match(
+      (await tlsboot("approver", "explain", pending)).stdout,
+      /pay\.home\.lan belongs to another machine: tlsboot:web:shop\.home\.lan/,
+    );
+
+    // A person gives the name to a machine that was set up anew.
+    const [, held = ""] = /request (\S+) made at/.exec(late.stderr) ?? [];
+    await succeed("approve", held, "--yes");
+    await succeed("request", "shop.home.lan", "--out", "late");
+  });
+
+  test("requests for a name of another machine do not use up the limit of the machines that share the token", async () => {
+    await succeed("request", "taken.home.lan");
+    const rogue = await buildCsr({
+      signerName: "kubernetes.io/kube-apiserver-client",
+      commonName: "tlsboot:web:taken.home.lan",
+      organizations: ["tlsboot:web"],
+      dnsNames: ["taken.home.lan"],
+    });
+    const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    await using shared = await connectWith(`${instance.data}/web.kubeconfig`);
+    for (let index = 0; index < 120; index++) {
+      const body = { ...rogue, metadata: { name: `rogue-${index}` } };
+      await shared.api.requestJson({ method: "POST", path, body }, AbortSignal.timeout(60_000));
+    }
+    await succeed("request", "honest.home.lan");
+    const states = (await succeed("get", "csr", "-o", "jsonpath={.items[*].status.conditions[*].reason}")).stdout.split(
+      " ",
+    );
+    assert.equal(states.filter((reason) => reason === "TooManyHeldRequests").length, 117);
+    const { stdout } = await succeed("get", "csr", "--pending", "-o", "name");
+    assert.equal(stdout.match(/rogue-/g)?.length, 3);
+    const { stderr } = await requestInVain(["taken.home.lan", "--out", "fourth"]);
+    assert.match(stderr, /3 requests for taken\.home\.lan from 127\.0\.0\.1 are held for a person already/);
+  });
+
+  test("a stolen identity is of no use once it is revoked", async () => {
+    await succeed("request", "stolen.home.lan");
+    await succeed("revoke", "user/tlsboot:web:stolen.home.lan", "--reason", "keyCompromise", "--yes");
+    const refused = await tlsboot("request", "stolen.home.lan", "--force");
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /was revoked, or belongs to another server/);
+  });
+
+  test("of two machines that request the same name at once, one gets it", async () => {
+    const first = Promise.withResolvers<void>();
+    const end = first.promise.then(requestLater);
+    const runs = await Promise.all(
+      ["a", "b", "c"].map((out) => requestInVain(["race.home.lan", "--out", out], () => end).finally(first.resolve)),
+    );
+    assert.deepEqual(runs.map(({ code }) => code).toSorted(), [0, 3, 3]);
+  });
+
+  test("a name outside of the domain is denied at once, with the reason", async () => {
+    const outside = await tlsboot("request", "nas.home.example");
+    assert.equal(outside.code, 3, outside.stderr);
+    assert.match(outside.stderr, /DNS name "nas\.home\.example" is not allowed/);
+    const address = await tlsboot("request", "far.home.lan", "--ip", "10.0.0.1");
+    assert.match(address.stderr, /address 10\.0\.0\.1 is not allowed/);
+    // The next run makes a new request.
+    await succeed("request", "far.home.lan", "--ip", "192.168.1.77");
+  });
+
+  test("the command of --exec runs again until it has succeeded", async () => {
+    const args = ["request", "hook.home.lan", "--exec", "test -e ready && echo ran >> runs"];
+    assert.equal((await tlsboot(...args)).code, 1);
+    await writeFile(instance.folder.join("ready"), "");
+    await succeed(...args);
+    await succeed(...args);
+    assert.equal(await readFile(instance.folder.join("runs"), "utf8"), "ran\n");
+  });
+
+  test("--print-systemd-unit gets the certificate first, and the unit has no token", async () => {
+    const { stdout } = await succeed(
+      "request",
+      "unit.home.lan",
+      "--exec",
+      "systemctl --version",
+      "--print-systemd-unit",
+    );
+    assert.match(
+      stdout,
+      /^ExecStart=\/usr\/\S*bin\/tlsboot request unit\.home\.lan --out \S+ --exec "systemctl --version" --rotate-certificates$/m,
+    );
+    assert.doesNotMatch(stdout, /token/);
+    await readCertificate("unit.home.lan");
+  });
+
+  test("a file for --join that does not exist is explained with the one that is for web servers", async () => {
+    const { code, stderr } = await tlsboot("request", "none.home.lan", "--join", "none");
+    assert.equal(code, 1);
+    assert.match(stderr, /hint: copy web\.kubeconfig to this machine: tlsboot up --web-domain writes it/);
+  });
+
+  test("--rotate-certificates keeps running, and reports a new certificate", async () => {
+    const args = ["request", "keep.home.lan", "--data-dir", "data", "--rotate-certificates"];
+    await using keeping = startTlsboot(args, { cwd: instance.folder.path });
+    await keeping.waitFor(/certificate of keep\.home\.lan issued/);
+  });
+
+  /** Keeps a certificate fresh for two rounds, without their pauses, and returns these and the number of its certificates. */
+  async function keepForTwoRounds(name: string, ...args: readonly string[]) {
+    const clock = createSystemClock();
+    const stop = new AbortController();
+    const pauses: number[] = [];
+    const seen = new Set<string>();
+    let passedMs = 0;
+    const { stderr } = await runCaptured(["request", name, "--rotate-certificates", ...args], {
+      cwd: instance.folder.path,
+      random: createSystemRandom(),
+      env: { TLSBOOT_DATA_DIR: "data" },
+      clock: {
+        ...clock,
+        now: () => new Date(clock.now().getTime() + passedMs),
+        async sleep(ms, signal) {
+          if (ms < 5_000 || ms === REQUEST_TIMEOUT_MS) return await clock.sleep(ms, signal);
+          pauses.push(ms);
+          passedMs += ms;
+          seen.add((await readCertificate(name)).serialNumber);
+          if (pauses.length === 2) stop.abort();
+          signal.throwIfAborted();
+        },
+      },
+    }, stop.signal);
+    return { pauses, count: seen.size, stderr };
+  }
+
+  test("--rotate-certificates ignores a --renew-before that would replace each new certificate", async () => {
+    const kept = await keepForTwoRounds("long.home.lan", "--renew-before", "1000d");
+    assert.deepEqual([kept.pauses, kept.count], [[3_600_000, 3_600_000], 1]);
+    assert.match(kept.stderr, /--renew-before 1000d has no effect, because the certificate lives for 30d: it will be/);
+  });
+
+  test("--rotate-certificates never renews twice within a minute", async () => {
+    const { pauses, count } = await keepForTwoRounds("short.home.lan", "--duration", "10m", "--renew-before", "599s");
+    assert.equal(count, 2, "the lifetime allows the second renewal");
+    assert.ok(pauses.every((pause) => pause >= 60_000), pauses.join());
+  });
+
+  test("a new CA reaches the web server, which renews its identity and its certificate early", async () => {
+    await succeed("request", "new.home.lan");
+    const before = await readCertificate("new.home.lan");
+    await succeed("ca", "rotate", "begin");
+    await succeed("request", "new.home.lan");
+    await succeed("ca", "rotate", "switch", "--over", "1s");
+    const { stderr } = await succeed("request", "new.home.lan");
+    assert.match(stderr, /its CA is being replaced/);
+    const bundle = await readFile(instance.folder.join("new.home.lan", "ca.crt"), "utf8");
+    assert.equal(bundle.match(/BEGIN/g)?.length, 2);
+    assert.notEqual((await readCertificate("new.home.lan")).issuer, before.issuer);
+  });
+
+  for (
+    const [args, want] of [
+      [["*.home.lan"], /wildcards are not supported/],
+      [["192.168.1.2"], /want a DNS name/],
+      [["x.home.lan", "--subject", "CN=x"], /--subject is for a request without NAME/],
+      [["x.home.lan", "--join", "f", "--token", "abcdef.0123456789abcdef"], /--join has the credentials/],
+      [["x.home.lan", "--pkcs12-password-file", "f"], /needs --pkcs12/],
+      [["x.home.lan", "--rotate-certificates", "--no-wait"], /excludes/],
+      [["x.home.lan", "--key-type", "ml-dsa-65"], /--key-type ml-dsa-65 needs --feature-gates=MLDSA=true/],
+      [
+        ["x.home.lan", "--duration", "10d", "--renew-before", "1000d"],
+        /--renew-before must be shorter than --duration/,
+      ],
+      [["x.home.lan", "--renew-before", "1d", "--force"], /give --renew-before or --force, not both/],
+      [["--rotate-certificates", "--signer-name", "a.b/c", "--subject", "CN=x", "--out", "x"], /needs NAME/],
+      [["--subject", "CN=x"], /--signer-name is required/],
+    ] as const
+  ) {
+    test(`tlsboot request ${args.join(" ")} is wrong usage`, async () => {
+      const { code, stderr } = await tlsboot("request", ...args);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, want);
+    });
+  }
+
+  for (
+    const [args, want] of [
+      [["--web-network", "192.168.1.0/24"], /--web-network needs --web-domain/],
+      [["--web-domain", "*.home.lan"], /without a star/],
+      [["--web-domain", "home.lan", "--web-network", "127.0.0.0/8"], /same on every machine/],
+    ] as const
+  ) {
+    test(`tlsboot up ${args.join(" ")} is wrong usage`, async () => {
+      const { code, stderr } = await tlsboot("up", "--data-dir", "never", ...args);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, want);
+    });
+  }
+});
