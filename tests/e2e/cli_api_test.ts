@@ -1,396 +1,388 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
-import { type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { describeInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
-let folder: TempFolder;
-let server: Running;
+describeInstance("commands of the API", {}, (instance) => {
+  function tlsboot(args: readonly string[], signal = quiet): Promise<CapturedRun> {
+    return runCaptured(args, { cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } }, signal);
+  }
 
-before(async () => {
-  folder = await createTempFolder();
-  server = startTlsboot(["up", "--data-dir", folder.join("data"), "--secure-port", "0"], { cwd: folder.path });
-  await server.waitFor(/is up at https:\/\//);
-});
+  async function submit(options: CsrOptions): Promise<void> {
+    const files = createFilePort();
+    const cluster = await readCluster(instance.folder.join("data/admin.kubeconfig"), files);
+    await using transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
+    const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    await createApiClient(transport, { clock }).requestJson(
+      { method: "POST", path, body: await buildCsr(options) },
+      quiet,
+    );
+  }
 
-after(async () => {
-  await server[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
+  test("a kubeconfig that names no CA trusts the machine's roots and no others", async () => {
+    const admin = await readFile(instance.folder.join("data/admin.kubeconfig"), "utf8");
+    await writeFile(
+      instance.folder.join("rootless.kubeconfig"),
+      admin.replace(/^ +certificate-authority-data: .*\n/m, ""),
+    );
+    await mkdir(instance.folder.join("none"));
+    await instance.succeed("ca", "init", "--data-dir", "other");
+    const ask = (roots: string) =>
+      spawnTlsbootToEnd(["get", "csr", "-l", "none=such", "--kubeconfig", "rootless.kubeconfig"], {
+        cwd: instance.folder.path,
+        env: { SSL_CERT_FILE: instance.folder.join(roots), SSL_CERT_DIR: instance.folder.join("none") },
+      });
+    assert.deepEqual(await ask("data/pki/ca.crt"), { code: 0, stdout: "", stderr: "No resources found\n" });
+    const refused = await ask("other/pki/ca.crt");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /its serving certificate is signed by an unknown authority/);
+  });
 
-function tlsboot(args: readonly string[], signal = quiet): Promise<CapturedRun> {
-  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } }, signal);
-}
-
-async function submit(options: CsrOptions): Promise<void> {
-  const files = createFilePort();
-  const cluster = await readCluster(folder.join("data/admin.kubeconfig"), files);
-  await using transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
-  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-  await createApiClient(transport, { clock }).requestJson(
-    { method: "POST", path, body: await buildCsr(options) },
-    quiet,
-  );
-}
-
-test("a kubeconfig that names no CA trusts the machine's roots and no others", async () => {
-  const admin = await readFile(folder.join("data/admin.kubeconfig"), "utf8");
-  await writeFile(folder.join("rootless.kubeconfig"), admin.replace(/^ +certificate-authority-data: .*\n/m, ""));
-  await mkdir(folder.join("none"));
-  assert.equal((await runTlsboot(["ca", "init", "--data-dir", "other"], { cwd: folder.path })).code, 0);
-  const ask = (roots: string) =>
-    runTlsboot(["get", "csr", "-l", "none=such", "--kubeconfig", "rootless.kubeconfig"], {
-      cwd: folder.path,
-      env: { SSL_CERT_FILE: folder.join(roots), SSL_CERT_DIR: folder.join("none") },
+  test("tlsboot get csr prints a table for people, kubectl's, or that there is nothing", async () => {
+    assert.deepEqual(await tlsboot(["get", "csr", "-l", "none=such"]), {
+      code: 0,
+      stdout: "",
+      stderr: "No resources found\n",
     });
-  assert.deepEqual(await ask("data/pki/ca.crt"), { code: 0, stdout: "", stderr: "No resources found\n" });
-  const refused = await ask("other/pki/ca.crt");
-  assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /its serving certificate is signed by an unknown authority/);
-});
-
-test("tlsboot get csr prints a table for people, kubectl's, or that there is nothing", async () => {
-  assert.deepEqual(await tlsboot(["get", "csr", "-l", "none=such"]), {
-    code: 0,
-    stdout: "",
-    stderr: "No resources found\n",
+    const dnsNames = ["web.example.com", "www.example.com"];
+    await submit({ name: "table-1", signerName: "example.com/table", expirationSeconds: 3600 });
+    await submit({ name: "table-long-name", signerName: "example.com/table", commonName: "web", dnsNames });
+    const list = async (...flags: readonly string[]) => {
+      const { code, stdout } = await tlsboot([
+        ...["get", "csr", "--field-selector", "spec.signerName=example.com/table", ...flags],
+      ]);
+      assert.equal(code, 0);
+      return stdout.replace(/\b\d+s(?= )/g, "5s");
+    };
+    assert.equal(
+      await list(),
+      "NAME              FOR                  SIGNER              REQUESTED BY       AGE   EXPIRES   STATE\n" +
+        "table-1           system:node:n1       example.com/table   kubernetes-admin   5s    <none>    pending\n" +
+        "table-long-name   web.example.com +1   example.com/table   kubernetes-admin   5s    <none>    pending\n",
+    );
+    assert.equal(
+      await list("-o", "kubectl"),
+      "NAME              AGE   SIGNERNAME          REQUESTOR          REQUESTEDDURATION   CONDITION\n" +
+        "table-1           5s    example.com/table   kubernetes-admin   60m                 Pending\n" +
+        "table-long-name   5s    example.com/table   kubernetes-admin   <none>              Pending\n",
+    );
+    assert.match(await list("-o", "wide"), /^NAME +FOR .* STATE +SIGNERNAME +REQUESTOR +REQUESTEDDURATION +CONDITION/);
+    assert.equal(
+      await list("-o", "name", "--sort-by", ".spec.expirationSeconds"),
+      "certificatesigningrequest.certificates.k8s.io/table-long-name\n" +
+        "certificatesigningrequest.certificates.k8s.io/table-1\n",
+    );
   });
-  const dnsNames = ["web.example.com", "www.example.com"];
-  await submit({ name: "table-1", signerName: "example.com/table", expirationSeconds: 3600 });
-  await submit({ name: "table-long-name", signerName: "example.com/table", commonName: "web", dnsNames });
-  const list = async (...flags: readonly string[]) => {
-    const { code, stdout } = await tlsboot([
-      ...["get", "csr", "--field-selector", "spec.signerName=example.com/table", ...flags],
-    ]);
-    assert.equal(code, 0);
-    return stdout.replace(/\b\d+s(?= )/g, "5s");
-  };
-  assert.equal(
-    await list(),
-    "NAME              FOR                  SIGNER              REQUESTED BY       AGE   EXPIRES   STATE\n" +
-      "table-1           system:node:n1       example.com/table   kubernetes-admin   5s    <none>    pending\n" +
-      "table-long-name   web.example.com +1   example.com/table   kubernetes-admin   5s    <none>    pending\n",
-  );
-  assert.equal(
-    await list("-o", "kubectl"),
-    "NAME              AGE   SIGNERNAME          REQUESTOR          REQUESTEDDURATION   CONDITION\n" +
-      "table-1           5s    example.com/table   kubernetes-admin   60m                 Pending\n" +
-      "table-long-name   5s    example.com/table   kubernetes-admin   <none>              Pending\n",
-  );
-  assert.match(await list("-o", "wide"), /^NAME +FOR .* STATE +SIGNERNAME +REQUESTOR +REQUESTEDDURATION +CONDITION/);
-  assert.equal(
-    await list("-o", "name", "--sort-by", ".spec.expirationSeconds"),
-    "certificatesigningrequest.certificates.k8s.io/table-long-name\n" +
-      "certificatesigningrequest.certificates.k8s.io/table-1\n",
-  );
-});
 
-test("tlsboot get csr --pending and --sort-by choose and order requests in every format", async () => {
-  const all = "spec.signerName=example.com/order";
-  for (const name of ["order-2", "order-10", "order-1"]) await submit({ name, signerName: "example.com/order" });
-  assert.equal((await tlsboot(["deny", "order-1"])).code, 0);
-  const list = async (...flags: readonly string[]) =>
-    (await tlsboot(["get", "csr", "--field-selector", all, "--no-headers", ...flags])).stdout.trimEnd().split("\n")
-      .map((line) => line.split(" ")[0]?.replace(/^.*\//, ""));
-  assert.deepEqual(await list("--sort-by", "name"), ["order-1", "order-2", "order-10"]);
-  assert.deepEqual(await list("--sort-by", "{.metadata.name}", "-o", "kubectl"), ["order-1", "order-10", "order-2"]);
-  assert.deepEqual(await list("--sort-by", "state", "-o", "name"), ["order-1", "order-10", "order-2"]);
-  for (const format of ["name", "wide", "kubectl"]) {
-    assert.deepEqual(await list("--pending", "-o", format), ["order-10", "order-2"], format);
-  }
-  const wrong = await tlsboot(["get", "csr", "--sort-by", "colour"]);
-  assert.equal(wrong.code, 2);
-  assert.match(
-    wrong.stderr,
-    /no column has that name\n.*use one of name, for, signer, requested-by, age, expires, state,/,
-  );
-  assert.match(
-    (await tlsboot(["get", "csr", "--sort-by", ".spec.colour"])).stderr,
-    /no object in the list has that field/,
-  );
-  assert.equal((await tlsboot(["get", "csr", "order-1", "--pending"])).code, 2);
-});
-
-test("tlsboot get csr on a terminal has colours, fits, and shows short names, which every command takes", async () => {
-  const signerName = "example.com/terminal-signer-with-a-long-name";
-  const [first, second] = [`node-csr-terma${"A".repeat(38)}`, `node-csr-termb${"B".repeat(38)}`];
-  for (const name of [first, second]) await submit({ name, signerName, metadata: { labels: { test: "terminal" } } });
-  const io = createCapturedIo({
-    cwd: folder.path,
-    clock,
-    env: { TLSBOOT_DATA_DIR: "data" },
-    isTerminal: true,
-    columns: 80,
+  test("tlsboot get csr --pending and --sort-by choose and order requests in every format", async () => {
+    const all = "spec.signerName=example.com/order";
+    for (const name of ["order-2", "order-10", "order-1"]) await submit({ name, signerName: "example.com/order" });
+    assert.equal((await tlsboot(["deny", "order-1"])).code, 0);
+    const list = async (...flags: readonly string[]) =>
+      (await tlsboot(["get", "csr", "--field-selector", all, "--no-headers", ...flags])).stdout.trimEnd().split("\n")
+        .map((line) => line.split(" ")[0]?.replace(/^.*\//, ""));
+    assert.deepEqual(await list("--sort-by", "name"), ["order-1", "order-2", "order-10"]);
+    assert.deepEqual(await list("--sort-by", "{.metadata.name}", "-o", "kubectl"), ["order-1", "order-10", "order-2"]);
+    assert.deepEqual(await list("--sort-by", "state", "-o", "name"), ["order-1", "order-10", "order-2"]);
+    for (const format of ["name", "wide", "kubectl"]) {
+      assert.deepEqual(await list("--pending", "-o", format), ["order-10", "order-2"], format);
+    }
+    const wrong = await tlsboot(["get", "csr", "--sort-by", "colour"]);
+    assert.equal(wrong.code, 2);
+    assert.match(
+      wrong.stderr,
+      /no column has that name\n.*use one of name, for, signer, requested-by, age, expires, state,/,
+    );
+    assert.match(
+      (await tlsboot(["get", "csr", "--sort-by", ".spec.colour"])).stderr,
+      /no object in the list has that field/,
+    );
+    assert.equal((await tlsboot(["get", "csr", "order-1", "--pending"])).code, 2);
   });
-  assert.equal(await run(["get", "csr", "-l", "test=terminal"], io, quiet), 0);
-  const [heading = "", ...rows] = io.stdoutText().trimEnd().split("\n");
-  assert.match(heading, /^NAME +FOR +SIGNER +REQUESTED BY +AGE +EXPIRES +STATE$/);
-  // deno-lint-ignore no-control-regex -- the colour of the state
-  assert.match(rows[0] ?? "", /^node-csr-terma +system:node:\S+ +example\.com\S*… .* \x1b\[33mpending\x1b\[0m$/);
-  // deno-lint-ignore no-control-regex -- colours take no place
-  for (const row of rows) assert.ok(row.replace(/\x1b\[\d+m/g, "").length <= 80, row);
-  assert.equal((await tlsboot(["approver", "explain", "node-csr-terma"])).code, 3);
-  for (const args of [["get", "csr", "-o", "name"], ["describe", "csr"], ["approve"], ["delete", "csr"]]) {
-    const { code, stdout } = await tlsboot([...args, "node-csr-terma"]);
-    assert.equal(code, 0, args.join(" "));
-    assert.ok(stdout.includes(first), args.join(" "));
-  }
-  assert.match(
-    (await tlsboot(["csr", "export", "node-csr-termb"])).stderr,
-    /cannot export "node-csr-termb": it is not approved/,
-  );
-  assert.equal((await tlsboot(["revoke", "csr/node-csr-termb", "--yes"])).code, 0);
-  assert.match((await tlsboot(["get", "csr", second])).stdout, / denied$/m);
-});
 
-test("tlsboot get csr shows what a terminal would obey, from the names in a request, as text", async () => {
-  const commonName = "evil\x1b[31m\u202e\nNAME";
-  await submit({ name: "hostile", signerName: "kubernetes.io/kube-apiserver-client", commonName, organizations: [] });
-  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" }, isTerminal: true });
-  assert.equal(await run(["get", "csr", "hostile", "--no-headers"], io, quiet), 0);
-  assert.match(io.stdoutText(), /^hostile +user evil\^\[\[31m\\u202e\.\.\. +API client .*\n$/);
-});
-
-test("tlsboot get csr --pending -w shows new requests, and what becomes of them", async () => {
-  const interruption = new AbortController();
-  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-  const lines = [
-    "get",
-    "csr",
-    "--pending",
-    "-w",
-    "--no-headers",
-    "--field-selector",
-    "spec.signerName=example.com/live",
-  ];
-  await submit({ name: "live-old", signerName: "example.com/live" });
-  assert.equal((await tlsboot(["deny", "live-old"])).code, 0);
-  const watching = run(lines, io, interruption.signal);
-  await submit({ name: "live-new", signerName: "example.com/live" });
-  const has = (text: RegExp) =>
-    eventually(String(text), () => Promise.resolve(text.exec(io.stdoutText()) ?? undefined));
-  await has(/^live-new .* pending$/m);
-  assert.equal((await tlsboot(["deny", "live-new"])).code, 0);
-  await has(/^live-new .* denied$/m);
-  interruption.abort(new Error("interrupted"));
-  assert.equal(await watching, 130);
-  assert.doesNotMatch(io.stdoutText(), /live-old/);
-});
-
-test("a short name that can mean several requests, or is the whole name of another one, decides about none", async () => {
-  const names = [`node-csr-twice${"A".repeat(38)}`, `node-csr-twice${"B".repeat(38)}`];
-  for (const name of names) await submit({ name, signerName: "example.com/twice" });
-  for (const args of [["approve"], ["deny"], ["describe", "csr"], ["get", "csr"], ["delete", "csr"]]) {
-    const { code, stdout, stderr } = await tlsboot([...args, "node-csr-twice"]);
-    assert.deepEqual([code, stdout], [1, ""], args.join(" "));
-    assert.match(stderr, /"node-csr-twice" means more than one request:\n.*twiceA.*\n.*twiceB/);
-  }
-  // A client chooses the name of its request: here one that a person would type for another.
-  const [honest, dishonest] = [`node-csr-honst${"A".repeat(38)}`, "node-csr-honst"];
-  for (const name of [honest, dishonest]) await submit({ name, signerName: "example.com/twice" });
-  assert.match((await tlsboot(["approve", dishonest])).stderr, /means more than one request/);
-  assert.equal((await tlsboot(["deny", `csr/${dishonest}`])).code, 0);
-  assert.match((await tlsboot(["get", "csr", honest, "--no-headers"])).stdout, / pending$/m);
-});
-
-test("tlsboot get csr -o prints names, JSON, YAML and jsonpath", async () => {
-  await submit({ name: "output", metadata: { labels: { test: "output" } }, signerName: "example.com/output" });
-  const one = ["get", "csr", "output", "-o"];
-  assert.equal((await tlsboot([...one, "name"])).stdout, "certificatesigningrequest.certificates.k8s.io/output\n");
-  const json = (await tlsboot([...one, "json"])).stdout;
-  assert.match(json, /^{\n {4}"apiVersion": "certificates.k8s.io\/v1",\n {4}"kind": "CertificateSigningRequest",\n/);
-  assert.equal(JSON.parse(json).metadata.managedFields, undefined);
-  assert.match((await tlsboot([...one, "yaml"])).stdout, /^apiVersion: certificates.k8s.io\/v1\nkind: Cert/);
-  const many = await tlsboot(["get", "csr", "-l", "test=output", "-o", "jsonpath={.items[*].kind} {.kind}"]);
-  assert.equal(many.stdout, "CertificateSigningRequest List");
-});
-
-test("tlsboot get csr of several names prints those that exist, and ends with 1 if one does not", async () => {
-  await submit({ name: "several" });
-  const { code, stdout, stderr } = await tlsboot(["get", "csr", "nope", "csr/several"]);
-  assert.equal(code, 1);
-  assert.match(stdout, /^NAME .*\nseveral /);
-  assert.equal(
-    stderr,
-    'tlsboot: error: certificatesigningrequests.certificates.k8s.io "nope" not found\n',
-  );
-});
-
-test("tlsboot get csr -w shows changes until it is interrupted", async () => {
-  const interruption = new AbortController();
-  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-  const seen = Promise.withResolvers<void>();
-  const stdout = {
-    ...io.stdout,
-    write(text: string) {
-      io.stdout.write(text);
-      if (text.includes("watched")) seen.resolve();
-    },
-  };
-  const line = ["get", "csr", "-w", "--field-selector", "spec.signerName=example.com/watch"];
-  const watching = run(line, { ...io, stdout }, interruption.signal);
-  await submit({ name: "watched", signerName: "example.com/watch" });
-  await seen.promise;
-  interruption.abort(new Error("interrupted"));
-  assert.equal(await watching, 130);
-  assert.match(io.stdoutText(), /^NAME .* STATE\nwatched .* pending\n/);
-  assert.equal(io.stderrText(), "tlsboot: interrupted\n");
-});
-
-test("tlsboot approve and deny answer as kubectl does, record who decided, and report a missing signer", async () => {
-  await submit({ name: "decide-1", signerName: "example.com/decide" });
-  await submit({ name: "decide-2", signerName: "example.com/decide" });
-  const answer = (text: string, stderr = "") => ({
-    code: 0,
-    stdout: `certificatesigningrequest.certificates.k8s.io/${text}\n`,
-    stderr,
+  test("tlsboot get csr on a terminal has colours, fits, and shows short names, which every command takes", async () => {
+    const signerName = "example.com/terminal-signer-with-a-long-name";
+    const [first, second] = [`node-csr-terma${"A".repeat(38)}`, `node-csr-termb${"B".repeat(38)}`];
+    for (const name of [first, second]) await submit({ name, signerName, metadata: { labels: { test: "terminal" } } });
+    const io = createCapturedIo({
+      cwd: instance.folder.path,
+      clock,
+      env: { TLSBOOT_DATA_DIR: "data" },
+      isTerminal: true,
+      columns: 80,
+    });
+    assert.equal(await run(["get", "csr", "-l", "test=terminal"], io, quiet), 0);
+    const [heading = "", ...rows] = io.stdoutText().trimEnd().split("\n");
+    assert.match(heading, /^NAME +FOR +SIGNER +REQUESTED BY +AGE +EXPIRES +STATE$/);
+    // deno-lint-ignore no-control-regex -- the colour of the state
+    assert.match(rows[0] ?? "", /^node-csr-terma +system:node:\S+ +example\.com\S*… .* \x1b\[33mpending\x1b\[0m$/);
+    // deno-lint-ignore no-control-regex -- colours take no place
+    for (const row of rows) assert.ok(row.replace(/\x1b\[\d+m/g, "").length <= 80, row);
+    assert.equal((await tlsboot(["approver", "explain", "node-csr-terma"])).code, 3);
+    for (const args of [["get", "csr", "-o", "name"], ["describe", "csr"], ["approve"], ["delete", "csr"]]) {
+      const { code, stdout } = await tlsboot([...args, "node-csr-terma"]);
+      assert.equal(code, 0, args.join(" "));
+      assert.ok(stdout.includes(first), args.join(" "));
+    }
+    assert.match(
+      (await tlsboot(["csr", "export", "node-csr-termb"])).stderr,
+      /cannot export "node-csr-termb": it is not approved/,
+    );
+    assert.equal((await tlsboot(["revoke", "csr/node-csr-termb", "--yes"])).code, 0);
+    assert.match((await tlsboot(["get", "csr", second])).stdout, / denied$/m);
   });
-  const unsigned = "approved, but not signed yet: decide-1. If it stays so, see that a signer for " +
-    '"example.com/decide" runs and has a CA: tlsboot signer --signer-name example.com/decide, ' +
-    "or the program that the name belongs to, signs for it\n";
-  const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];
-  assert.deepEqual(await tlsboot(["approve", "decide-1"]), answer("decide-1 approved", unsigned));
-  const before = await tlsboot(version);
-  assert.deepEqual(
-    await tlsboot(["approve", "decide-1", "--reason", "Again"]),
-    answer("decide-1 already approved", unsigned),
-  );
-  assert.deepEqual(await tlsboot(version), before, "nothing was written");
-  const template = "jsonpath={.status.conditions[*]['type','status','reason','message']}";
-  assert.equal(
-    (await tlsboot(["get", "csr", "decide-1", "-o", template])).stdout,
-    'Approved True TlsbootApprove This CSR was approved by user "kubernetes-admin" with tlsboot approve.',
-  );
-  const late = await tlsboot(["deny", "decide-1", "decide-2", "--reason", "Why", "--message", "Because."]);
-  assert.deepEqual(late, {
-    code: 1,
-    stdout: "certificatesigningrequest.certificates.k8s.io/decide-2 denied\n",
-    stderr: 'tlsboot: error: certificate signing request "decide-1" is already Approved\n' +
-      "tlsboot: hint: a decision cannot be taken back: delete the request and let the client ask again\n",
+
+  test("tlsboot get csr shows what a terminal would obey, from the names in a request, as text", async () => {
+    const commonName = "evil\x1b[31m\u202e\nNAME";
+    await submit({ name: "hostile", signerName: "kubernetes.io/kube-apiserver-client", commonName, organizations: [] });
+    const io = createCapturedIo({
+      cwd: instance.folder.path,
+      clock,
+      env: { TLSBOOT_DATA_DIR: "data" },
+      isTerminal: true,
+    });
+    assert.equal(await run(["get", "csr", "hostile", "--no-headers"], io, quiet), 0);
+    assert.match(io.stdoutText(), /^hostile +user evil\^\[\[31m\\u202e\.\.\. +API client .*\n$/);
   });
-  assert.deepEqual(await tlsboot(["deny", "decide-2"]), answer("decide-2 already denied"));
-  assert.equal(
-    (await tlsboot(["get", "csr", "decide-2", "-o", template])).stdout,
-    'Denied True Why Because. (denied by user "kubernetes-admin" with tlsboot deny)',
-  );
-});
 
-test("tlsboot describe csr prints kubectl's output, then requester, rules and conditions", async () => {
-  await submit({ name: "describe", usages: ["client auth"], expirationSeconds: 3600 });
-  const { code, stdout } = await tlsboot(["describe", "csr", "describe"]);
-  assert.equal(code, 0);
-  assert.match(
-    stdout,
-    /^Name: {16}describe\nLabels: {14}<none>\nAnnotations: {9}<none>\nCreationTimestamp: {3}.*\+0000\nRequesting User: {5}kubernetes-admin\nSigner: {14}kubernetes\.io\/kube-apiserver-client-kubelet\nRequested Duration: {2}60m\nStatus: {14}Pending\nSubject:\n {9}Common Name: {4}system:node:n1\n {9}Serial Number: {2}\n {9}Organization: {3}system:nodes\nEvents: {2}<none>\n/,
-  );
-  assert.match(
-    stdout,
-    /\nSummary: +user kubernetes-admin asks for another client certificate of node n1, for one hour\.\n/,
-  );
-  assert.match(
-    stdout,
-    /\nWarning: +an approval would lead to no certificate, because the signer refuses it: usages did not /,
-  );
-  assert.match(stdout, /\nThe holder of the certificate may:\n {2}act at the API as node n1: /);
-  assert.match(stdout, /\n {2}User: +system:node:n1 +kubernetes-admin\n/);
-  assert.match(
-    stdout,
-    /\n {2}refused +the usages are client auth and .*; but usages did not match \[client auth digital signature key encipherment\]\n/,
-  );
-  assert.match(
-    stdout,
-    /\n {2}rule nodeclient: passes it on\n {4}no +usages +client auth\n +why +usages did not match \[client auth digital signature key encipherment\]\n/,
-  );
-  assert.match(stdout, /\nVerdict: +left pending: the requester may not have it\n/);
-  assert.match(stdout, /Conditions: {2}<none>\n/);
-});
+  test("tlsboot get csr --pending -w shows new requests, and what becomes of them", async () => {
+    const interruption = new AbortController();
+    const io = createCapturedIo({ cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+    const lines = [
+      "get",
+      "csr",
+      "--pending",
+      "-w",
+      "--no-headers",
+      "--field-selector",
+      "spec.signerName=example.com/live",
+    ];
+    await submit({ name: "live-old", signerName: "example.com/live" });
+    assert.equal((await tlsboot(["deny", "live-old"])).code, 0);
+    const watching = run(lines, io, interruption.signal);
+    await submit({ name: "live-new", signerName: "example.com/live" });
+    const has = (text: RegExp) =>
+      eventually(String(text), () => Promise.resolve(text.exec(io.stdoutText()) ?? undefined));
+    await has(/^live-new .* pending$/m);
+    assert.equal((await tlsboot(["deny", "live-new"])).code, 0);
+    await has(/^live-new .* denied$/m);
+    interruption.abort(new Error("interrupted"));
+    assert.equal(await watching, 130);
+    assert.doesNotMatch(io.stdoutText(), /live-old/);
+  });
 
-test("tlsboot delete csr deletes, and reports requests that do not exist", async () => {
-  await submit({ name: "delete-me" });
-  const { code, stdout, stderr } = await tlsboot(["delete", "csr", "delete-me", "nope"]);
-  assert.equal(code, 1);
-  assert.equal(stdout, 'certificatesigningrequest.certificates.k8s.io "delete-me" deleted\n');
-  assert.match(stderr, /"nope" not found\n$/);
-  assert.equal((await tlsboot(["get", "csr", "delete-me"])).code, 1);
-});
+  test("a short name that can mean several requests, or is the whole name of another one, decides about none", async () => {
+    const names = [`node-csr-twice${"A".repeat(38)}`, `node-csr-twice${"B".repeat(38)}`];
+    for (const name of names) await submit({ name, signerName: "example.com/twice" });
+    for (const args of [["approve"], ["deny"], ["describe", "csr"], ["get", "csr"], ["delete", "csr"]]) {
+      const { code, stdout, stderr } = await tlsboot([...args, "node-csr-twice"]);
+      assert.deepEqual([code, stdout], [1, ""], args.join(" "));
+      assert.match(stderr, /"node-csr-twice" means more than one request:\n.*twiceA.*\n.*twiceB/);
+    }
+    // A client chooses the name of its request: here one that a person would type for another.
+    const [honest, dishonest] = [`node-csr-honst${"A".repeat(38)}`, "node-csr-honst"];
+    for (const name of [honest, dishonest]) await submit({ name, signerName: "example.com/twice" });
+    assert.match((await tlsboot(["approve", dishonest])).stderr, /means more than one request/);
+    assert.equal((await tlsboot(["deny", `csr/${dishonest}`])).code, 0);
+    assert.match((await tlsboot(["get", "csr", honest, "--no-headers"])).stdout, / pending$/m);
+  });
 
-test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown on demand only", async () => {
-  const made = await tlsboot(["token", "create", "abcdef.0123456789abcdef", "--description", "for a test"]);
-  assert.deepEqual(made, { code: 0, stdout: "abcdef.0123456789abcdef\n", stderr: "" });
-  const again = await tlsboot(["token", "create", "abcdef.0123456789abcdef"]);
-  assert.equal(again.code, 1);
-  assert.match(
-    again.stderr,
-    /bootstrap-token-abcdef exists\ntlsboot: hint: delete it first with: tlsboot token delete abcdef\n/,
-  );
-  const listed = await tlsboot(["token", "list"]);
-  assert.match(listed.stdout, /^ID +TTL +KIND +NODE +FROM +USES +LAST USE +DESCRIPTION\n/);
-  assert.match(listed.stdout, /\nabcdef +23h +shared +<any> +<anywhere> +<unlimited> +<none> +for a test\n/);
-  const wide = await tlsboot(["token", "list", "-o", "wide"]);
-  assert.match(
-    wide.stdout,
-    /^ID .* DESCRIPTION +EXPIRES +USAGES +EXTRA GROUPS +CREATED BY +APPROVES +KEY +LAST REFUSAL\n/,
-  );
-  assert.match(
-    wide.stdout,
-    /\nabcdef .* for a test +\S+Z +authentication,signing +system:bootstrappers:tlsboot +<unknown> +no +<none> +<none>\n/,
-  );
-  assert.doesNotMatch(listed.stdout + wide.stdout, /0123456789abcdef/);
-  assert.match((await tlsboot(["token", "list", "--show-secrets"])).stdout, /\nabcdef\.0123456789abcdef +/);
-  assert.match((await tlsboot(["token", "list", "--sort-by", "id", "--no-headers"])).stdout, /^abcdef +\S/m);
-  const facts = JSON.parse((await tlsboot(["token", "list", "-o", "json"])).stdout);
-  assert.equal(facts.find((item: { id: string }) => item.id === "abcdef").token, undefined);
-  const gone = await tlsboot(["token", "delete", "abcdef", "nope00"]);
-  assert.equal(gone.code, 1);
-  assert.equal(gone.stdout, 'bootstrap token "abcdef" deleted\n');
-});
+  test("tlsboot get csr -o prints names, JSON, YAML and jsonpath", async () => {
+    await submit({ name: "output", metadata: { labels: { test: "output" } }, signerName: "example.com/output" });
+    const one = ["get", "csr", "output", "-o"];
+    assert.equal((await tlsboot([...one, "name"])).stdout, "certificatesigningrequest.certificates.k8s.io/output\n");
+    const json = (await tlsboot([...one, "json"])).stdout;
+    assert.match(json, /^{\n {4}"apiVersion": "certificates.k8s.io\/v1",\n {4}"kind": "CertificateSigningRequest",\n/);
+    assert.equal(JSON.parse(json).metadata.managedFields, undefined);
+    assert.match((await tlsboot([...one, "yaml"])).stdout, /^apiVersion: certificates.k8s.io\/v1\nkind: Cert/);
+    const many = await tlsboot(["get", "csr", "-l", "test=output", "-o", "jsonpath={.items[*].kind} {.kind}"]);
+    assert.equal(many.stdout, "CertificateSigningRequest List");
+  });
 
-test("an unreachable or untrusted server is reported with a hint", async () => {
-  await tlsboot(["kubeconfig", "admin", "--server", "https://127.0.0.1:1", "--out", "away.kubeconfig"]);
-  const away = await tlsboot(["get", "csr", "--kubeconfig", "away.kubeconfig"]);
-  assert.equal(away.code, 1);
-  assert.match(away.stderr, /^tlsboot: error: cannot reach "https:\/\/127\.0\.0\.1:1": .*\ntlsboot: hint: /);
-  await writeFile(folder.join("broken.kubeconfig"), "kind: Config\nclusters: 5\n");
-  const broken = await tlsboot(["get", "csr", "--kubeconfig", "broken.kubeconfig"]);
-  assert.equal(broken.code, 1);
-  assert.match(broken.stderr, /cannot parse kubeconfig .*clusters: a number found, a list expected/);
-});
-
-test("every command reports unknown credentials with a hint", async () => {
-  const token = ["--token", "abcdef.0000000000000000", "--out", "wrong.kubeconfig", "--server", await getServerUrl()];
-  assert.equal((await tlsboot(["kubeconfig", "bootstrap", ...token])).code, 0);
-  for (const line of [["get", "csr"], ["describe", "csr", "x"], ["approve", "x"], ["token", "list"]]) {
-    const { code, stderr } = await tlsboot([...line, "--kubeconfig", "wrong.kubeconfig"]);
+  test("tlsboot get csr of several names prints those that exist, and ends with 1 if one does not", async () => {
+    await submit({ name: "several" });
+    const { code, stdout, stderr } = await tlsboot(["get", "csr", "nope", "csr/several"]);
     assert.equal(code, 1);
-    assert.match(stderr, /Unauthorized.*\ntlsboot: hint: the server does not accept the credentials.* --kubeconfig/);
-  }
-});
+    assert.match(stdout, /^NAME .*\nseveral /);
+    assert.equal(
+      stderr,
+      'tlsboot: error: certificatesigningrequests.certificates.k8s.io "nope" not found\n',
+    );
+  });
 
-test("selectors that cannot be right name their flag", async () => {
-  for (
-    const [args, code, want] of [
-      [["-l", "a=b=c"], 2, /error: --selector: "a=b=c" found, found '=', expected/],
-      [["--field-selector", "foo"], 2, /error: --field-selector: "foo" found, invalid selector/],
-      [["--field-selector", "a.b=c"], 1, /cannot use --field-selector "a\.b=c": field label not supported: a\.b/],
-    ] as const
-  ) {
-    const refused = await tlsboot(["get", "csr", ...args]);
-    assert.equal(refused.code, code);
-    assert.match(refused.stderr, want);
-  }
-});
+  test("tlsboot get csr -w shows changes until it is interrupted", async () => {
+    const interruption = new AbortController();
+    const io = createCapturedIo({ cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+    const seen = Promise.withResolvers<void>();
+    const stdout = {
+      ...io.stdout,
+      write(text: string) {
+        io.stdout.write(text);
+        if (text.includes("watched")) seen.resolve();
+      },
+    };
+    const line = ["get", "csr", "-w", "--field-selector", "spec.signerName=example.com/watch"];
+    const watching = run(line, { ...io, stdout }, interruption.signal);
+    await submit({ name: "watched", signerName: "example.com/watch" });
+    await seen.promise;
+    interruption.abort(new Error("interrupted"));
+    assert.equal(await watching, 130);
+    assert.match(io.stdoutText(), /^NAME .* STATE\nwatched .* pending\n/);
+    assert.equal(io.stderrText(), "tlsboot: interrupted\n");
+  });
 
-async function getServerUrl(): Promise<string> {
-  return (await server.waitFor(/is up at (https:\/\/\S+)/))[1] ?? "";
-}
+  test("tlsboot approve and deny answer as kubectl does, record who decided, and report a missing signer", async () => {
+    await submit({ name: "decide-1", signerName: "example.com/decide" });
+    await submit({ name: "decide-2", signerName: "example.com/decide" });
+    const answer = (text: string, stderr = "") => ({
+      code: 0,
+      stdout: `certificatesigningrequest.certificates.k8s.io/${text}\n`,
+      stderr,
+    });
+    const unsigned = "approved, but not signed yet: decide-1. If it stays so, see that a signer for " +
+      '"example.com/decide" runs and has a CA: tlsboot signer --signer-name example.com/decide, ' +
+      "or the program that the name belongs to, signs for it\n";
+    const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];
+    assert.deepEqual(await tlsboot(["approve", "decide-1"]), answer("decide-1 approved", unsigned));
+    const before = await tlsboot(version);
+    assert.deepEqual(
+      await tlsboot(["approve", "decide-1", "--reason", "Again"]),
+      answer("decide-1 already approved", unsigned),
+    );
+    assert.deepEqual(await tlsboot(version), before, "nothing was written");
+    const template = "jsonpath={.status.conditions[*]['type','status','reason','message']}";
+    assert.equal(
+      (await tlsboot(["get", "csr", "decide-1", "-o", template])).stdout,
+      'Approved True TlsbootApprove This CSR was approved by user "kubernetes-admin" with tlsboot approve.',
+    );
+    const late = await tlsboot(["deny", "decide-1", "decide-2", "--reason", "Why", "--message", "Because."]);
+    assert.deepEqual(late, {
+      code: 1,
+      stdout: "certificatesigningrequest.certificates.k8s.io/decide-2 denied\n",
+      stderr: 'tlsboot: error: certificate signing request "decide-1" is already Approved\n' +
+        "tlsboot: hint: a decision cannot be taken back: delete the request and let the client ask again\n",
+    });
+    assert.deepEqual(await tlsboot(["deny", "decide-2"]), answer("decide-2 already denied"));
+    assert.equal(
+      (await tlsboot(["get", "csr", "decide-2", "-o", template])).stdout,
+      'Denied True Why Because. (denied by user "kubernetes-admin" with tlsboot deny)',
+    );
+  });
+
+  test("tlsboot describe csr prints kubectl's output, then requester, rules and conditions", async () => {
+    await submit({ name: "describe", usages: ["client auth"], expirationSeconds: 3600 });
+    const { code, stdout } = await tlsboot(["describe", "csr", "describe"]);
+    assert.equal(code, 0);
+    assert.match(
+      stdout,
+      /^Name: {16}describe\nLabels: {14}<none>\nAnnotations: {9}<none>\nCreationTimestamp: {3}.*\+0000\nRequesting User: {5}kubernetes-admin\nSigner: {14}kubernetes\.io\/kube-apiserver-client-kubelet\nRequested Duration: {2}60m\nStatus: {14}Pending\nSubject:\n {9}Common Name: {4}system:node:n1\n {9}Serial Number: {2}\n {9}Organization: {3}system:nodes\nEvents: {2}<none>\n/,
+    );
+    assert.match(
+      stdout,
+      /\nSummary: +user kubernetes-admin asks for another client certificate of node n1, for one hour\.\n/,
+    );
+    assert.match(
+      stdout,
+      /\nWarning: +an approval would lead to no certificate, because the signer refuses it: usages did not /,
+    );
+    assert.match(stdout, /\nThe holder of the certificate may:\n {2}act at the API as node n1: /);
+    assert.match(stdout, /\n {2}User: +system:node:n1 +kubernetes-admin\n/);
+    assert.match(
+      stdout,
+      /\n {2}refused +the usages are client auth and .*; but usages did not match \[client auth digital signature key encipherment\]\n/,
+    );
+    assert.match(
+      stdout,
+      /\n {2}rule nodeclient: passes it on\n {4}no +usages +client auth\n +why +usages did not match \[client auth digital signature key encipherment\]\n/,
+    );
+    assert.match(stdout, /\nVerdict: +left pending: the requester may not have it\n/);
+    assert.match(stdout, /Conditions: {2}<none>\n/);
+  });
+
+  test("tlsboot delete csr deletes, and reports requests that do not exist", async () => {
+    await submit({ name: "delete-me" });
+    const { code, stdout, stderr } = await tlsboot(["delete", "csr", "delete-me", "nope"]);
+    assert.equal(code, 1);
+    assert.equal(stdout, 'certificatesigningrequest.certificates.k8s.io "delete-me" deleted\n');
+    assert.match(stderr, /"nope" not found\n$/);
+    assert.equal((await tlsboot(["get", "csr", "delete-me"])).code, 1);
+  });
+
+  test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown on demand only", async () => {
+    const made = await tlsboot(["token", "create", "abcdef.0123456789abcdef", "--description", "for a test"]);
+    assert.deepEqual(made, { code: 0, stdout: "abcdef.0123456789abcdef\n", stderr: "" });
+    const again = await tlsboot(["token", "create", "abcdef.0123456789abcdef"]);
+    assert.equal(again.code, 1);
+    assert.match(
+      again.stderr,
+      /bootstrap-token-abcdef exists\ntlsboot: hint: delete it first with: tlsboot token delete abcdef\n/,
+    );
+    const listed = await tlsboot(["token", "list"]);
+    assert.match(listed.stdout, /^ID +TTL +KIND +NODE +FROM +USES +LAST USE +DESCRIPTION\n/);
+    assert.match(listed.stdout, /\nabcdef +23h +shared +<any> +<anywhere> +<unlimited> +<none> +for a test\n/);
+    const wide = await tlsboot(["token", "list", "-o", "wide"]);
+    assert.match(
+      wide.stdout,
+      /^ID .* DESCRIPTION +EXPIRES +USAGES +EXTRA GROUPS +CREATED BY +APPROVES +KEY +LAST REFUSAL\n/,
+    );
+    assert.match(
+      wide.stdout,
+      /\nabcdef .* for a test +\S+Z +authentication,signing +system:bootstrappers:tlsboot +<unknown> +no +<none> +<none>\n/,
+    );
+    assert.doesNotMatch(listed.stdout + wide.stdout, /0123456789abcdef/);
+    assert.match((await tlsboot(["token", "list", "--show-secrets"])).stdout, /\nabcdef\.0123456789abcdef +/);
+    assert.match((await tlsboot(["token", "list", "--sort-by", "id", "--no-headers"])).stdout, /^abcdef +\S/m);
+    const facts = JSON.parse((await tlsboot(["token", "list", "-o", "json"])).stdout);
+    assert.equal(facts.find((item: { id: string }) => item.id === "abcdef").token, undefined);
+    const gone = await tlsboot(["token", "delete", "abcdef", "nope00"]);
+    assert.equal(gone.code, 1);
+    assert.equal(gone.stdout, 'bootstrap token "abcdef" deleted\n');
+  });
+
+  test("an unreachable or untrusted server is reported with a hint", async () => {
+    await tlsboot(["kubeconfig", "admin", "--server", "https://127.0.0.1:1", "--out", "away.kubeconfig"]);
+    const away = await tlsboot(["get", "csr", "--kubeconfig", "away.kubeconfig"]);
+    assert.equal(away.code, 1);
+    assert.match(away.stderr, /^tlsboot: error: cannot reach "https:\/\/127\.0\.0\.1:1": .*\ntlsboot: hint: /);
+    await writeFile(instance.folder.join("broken.kubeconfig"), "kind: Config\nclusters: 5\n");
+    const broken = await tlsboot(["get", "csr", "--kubeconfig", "broken.kubeconfig"]);
+    assert.equal(broken.code, 1);
+    assert.match(broken.stderr, /cannot parse kubeconfig .*clusters: a number found, a list expected/);
+  });
+
+  test("every command reports unknown credentials with a hint", async () => {
+    const token = ["--token", "abcdef.0000000000000000", "--out", "wrong.kubeconfig", "--server", instance.url];
+    assert.equal((await tlsboot(["kubeconfig", "bootstrap", ...token])).code, 0);
+    for (const line of [["get", "csr"], ["describe", "csr", "x"], ["approve", "x"], ["token", "list"]]) {
+      const { code, stderr } = await tlsboot([...line, "--kubeconfig", "wrong.kubeconfig"]);
+      assert.equal(code, 1);
+      assert.match(stderr, /Unauthorized.*\ntlsboot: hint: the server does not accept the credentials.* --kubeconfig/);
+    }
+  });
+
+  test("selectors that cannot be right name their flag", async () => {
+    for (
+      const [args, code, want] of [
+        [["-l", "a=b=c"], 2, /error: --selector: "a=b=c" found, found '=', expected/],
+        [["--field-selector", "foo"], 2, /error: --field-selector: "foo" found, invalid selector/],
+        [["--field-selector", "a.b=c"], 1, /cannot use --field-selector "a\.b=c": field label not supported: a\.b/],
+      ] as const
+    ) {
+      const refused = await tlsboot(["get", "csr", ...args]);
+      assert.equal(refused.code, code);
+      assert.match(refused.stderr, want);
+    }
+  });
+});

@@ -126,7 +126,7 @@ test("docs/guides/library.md: each example runs as it stands, and prints what it
   assert.ok(examples.length > 0);
   for (const [index, code] of examples.entries()) {
     const file = folder.join(`example-${index}.ts`);
-    await writeFile(file, code.replaceAll('"./', `"${ROOT}/`));
+    await writeFile(file, code.replaceAll('"@tlsboot/tlsboot"', `"${ROOT}/mod.ts"`));
     const { code: exit, stdout, stderr } = await runProgram(process.execPath, [...RUN, file], { cwd: ROOT });
     assert.equal(exit, 0, stderr);
     const printed = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
+import { createFakeClock, type FakeClock, until } from "../support/fake_clock.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { runCaptured } from "../support/run_captured.ts";
 
@@ -26,10 +26,8 @@ function begin(folder: TempFolder, clock: FakeClock, line: string): {
 async function untilAsleep(clock: FakeClock, command: ReturnType<typeof begin>): Promise<void> {
   let hasEnded = false;
   void command.code.then(() => hasEnded = true);
-  while (clock.sleepers === 0) {
-    assert.ok(!hasEnded, command.stderr());
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await until(() => clock.sleepers > 0 || hasEnded);
+  assert.ok(!hasEnded, command.stderr());
 }
 
 for (const line of [BOOTSTRAP, "request --kubeconfig none --signer-name example.com/web --subject CN=web --out web"]) {
@@ -92,7 +90,7 @@ test("commands that open the key of a CA refuse a clock before the time of the p
   assert.deepEqual(await readdir(folder.path), []);
 });
 
-test("TLSBOOT_EARLIEST_TIME replaces the time of the program, for real processes too", async () => {
+test("TLSBOOT_EARLIEST_TIME replaces the time of the program, by the real clock too", async () => {
   await using folder = await createTempFolder();
   const env = { TLSBOOT_EARLIEST_TIME: "2100-01-01T00:00:00Z" };
   const refused = await runTlsboot(["ca", "init"], { cwd: folder.path, env });
