@@ -5,7 +5,6 @@ import { test } from "node:test";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { NO_SUBTREES } from "../../core/pki/name_constraints.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
-import { createSeededRandom } from "../support/seeded_random.ts";
 import {
   createIntermediateCa,
   createSigningCa,
@@ -13,12 +12,10 @@ import {
   type SigningCa,
 } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createRunner, type Runner } from "../support/run_captured.ts";
 
-function runnerIn(cwd: string): (line: string, time?: string) => Promise<CapturedRun> {
-  const random = createSeededRandom();
-  return (line, time = "2026-06-01T00:00:00Z") =>
-    runCaptured(line.split(" "), { cwd, random, clock: createFakeClock(time) });
+function runnerIn(cwd: string): Runner {
+  return createRunner(cwd, { clock: createFakeClock("2026-06-01T00:00:00Z") });
 }
 
 async function writeGiven(folder: TempFolder, certificatePem: string, keyPem: string): Promise<void> {
@@ -148,7 +145,7 @@ issued by: CN=upper, issued by CN=root
   const shown = (await tlsboot("ca show")).stdout;
   assert.match(shown, /Issued by: +CN=upper, from .*\nIssued by: +CN=root, a root, from /);
   assert.match(shown, /May issue for: +DNS names example\.org and below.* \(so says CN=upper\)\nCAs below it: +none\n/);
-  assert.equal((await tlsboot("ca show", "2036-01-01T00:00:00Z")).code, 3);
+  assert.equal((await tlsboot("ca show", { clock: createFakeClock("2036-01-01T00:00:00Z") })).code, 3);
   const again = await tlsboot(IMPORT);
   assert.equal(again.code, 1);
   assert.match(again.stderr, /never overwritten/);

@@ -4,14 +4,13 @@ import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { parsePrivateKey } from "../../core/pki/keys.ts";
-import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createRunner, type Runner } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const PASSPHRASE = "correct horse battery";
@@ -23,15 +22,10 @@ async function folderWithPassphrase(text = `${PASSPHRASE}\n`): Promise<TempFolde
   return folder;
 }
 
-function runnerIn(cwd: string): (line: string, options?: CapturedIoOptions) => Promise<CapturedRun> {
-  const random = createSeededRandom();
-  return async (line, options = {}) => {
-    const ran = await runCaptured(line.split(" "), {
-      cwd,
-      random,
-      clock: createFakeClock("2026-06-01T00:00:00Z"),
-      ...options,
-    });
+function runnerIn(cwd: string): Runner {
+  const run = createRunner(cwd, { clock: createFakeClock("2026-06-01T00:00:00Z") });
+  return async (line, options) => {
+    const ran = await run(line, options);
     assert.ok(!`${ran.stdout}${ran.stderr}`.includes(PASSPHRASE), "the passphrase was printed");
     return ran;
   };

@@ -2,20 +2,11 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { CapturedIoOptions } from "../support/captured_io.ts";
-import { createSeededRandom } from "../support/seeded_random.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { type CapturedRun, createRunner } from "../support/run_captured.ts";
 
 const INIT = "ca init --shares 3 --threshold 2 --shares-out shares";
 const share = (number: number, folder = "shares") => `--ca-passphrase-share ${folder}/share-${number}-of-3.txt`;
-
-type Runner = (line: string, options?: CapturedIoOptions) => Promise<CapturedRun>;
-
-function runnerIn(cwd: string): Runner {
-  const random = createSeededRandom();
-  return (line, options = {}) => runCaptured(line.split(" "), { cwd, random, ...options });
-}
 
 async function done(run: Promise<CapturedRun>): Promise<CapturedRun> {
   const ran = await run;
@@ -31,7 +22,7 @@ async function readGroups(folder: TempFolder, number: number): Promise<readonly 
 
 test("tlsboot ca init --shares makes a key that every two of three shares open, and no one else", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   const made = await done(tlsboot(INIT));
   assert.match(made.stdout, /share: shares\/share-3-of-3\.txt\n$/);
   assert.match(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY/);
@@ -55,7 +46,7 @@ test("tlsboot ca init --shares makes a key that every two of three shares open, 
 
 test("tlsboot ca init --shares continues an interrupted run with the shares that it wrote", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await done(tlsboot(INIT));
   const page = await readFile(folder.join("shares/share-1-of-3.txt"), "utf8");
   await unlink(folder.join("tlsboot-data/pki/ca.crt"));
@@ -72,7 +63,7 @@ test("tlsboot ca init --shares continues an interrupted run with the shares that
 
 test("tlsboot ca init --shares writes nothing over shares or keys that exist", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await done(tlsboot(INIT));
   await unlink(folder.join("tlsboot-data/pki/ca.crt"));
   const otherFolder = await tlsboot("ca init --shares 3 --threshold 2 --shares-out other");
@@ -99,7 +90,7 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
 
 test("tlsboot ca shares create splits a passphrase that opens the key, and no other", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   await writeFile(folder.join("wrong"), "battery horse\n", { mode: 0o600 });
   await done(tlsboot("ca init --ca-passphrase-file pass"));
@@ -128,7 +119,7 @@ test("tlsboot ca shares create splits a passphrase that opens the key, and no ot
 
 test("shares that are mistyped, mixed, repeated or too few are named", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await done(tlsboot(INIT));
   await rename(folder.join("shares"), folder.join("first"));
   await mkdir(folder.join("elsewhere"));
@@ -179,7 +170,7 @@ test("shares that are mistyped, mixed, repeated or too few are named", async () 
 
 test("shares are typed group by group on a terminal, and a mistyped group is asked for again at once", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await done(tlsboot(INIT));
   const [first, second] = [await readGroups(folder, 1), await readGroups(folder, 2)];
   const typed = [first[0]?.toLowerCase(), "2222-2222x", ...first.slice(1), first.join(" "), second.join(" "), ""];

@@ -6,33 +6,14 @@ import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
-import { type CapturedIo, type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
-import { createSeededRandom } from "../support/seeded_random.ts";
 import { alternativeNames, encodeOddCertificate } from "../support/odd_certificate.ts";
+import { createRunner } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
 const TOKEN = "abcdef.0123456789abcdef";
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs command lines in one folder, one after another. */
-function runnerIn(
-  cwd: string,
-  base: CapturedIoOptions = {},
-): (line: string, options?: CapturedIoOptions) => Promise<Ran> {
-  const random = createSeededRandom();
-  return async (line, options = {}) => {
-    const io: CapturedIo = createCapturedIo({ cwd, random, ...base, ...options });
-    const code = await run(line.split(" "), io, signal);
-    return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
-  };
-}
 
 async function readMode(path: string): Promise<string> {
   return ((await stat(path)).mode & 0o777).toString(8);
@@ -40,7 +21,7 @@ async function readMode(path: string): Promise<string> {
 
 test("tlsboot version prints the version as words, JSON and YAML", async () => {
   const manifest = JSON.parse(await readFile("deno.json", "utf8"));
-  const tlsboot = runnerIn("/nowhere");
+  const tlsboot = createRunner("/nowhere");
   const words = await tlsboot("version");
   assert.equal(
     words.stdout,
@@ -66,7 +47,7 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
 });
 
 test("tlsboot help accepts all words of a command, and names an unknown one", async () => {
-  const tlsboot = runnerIn("/nowhere");
+  const tlsboot = createRunner("/nowhere");
   for (const line of ["", "get", "get csr", "approve", "token create"]) {
     assert.deepEqual(await tlsboot(`help ${line}`.trim()), await tlsboot(`${line} --help`.trim()), line);
   }
@@ -86,7 +67,7 @@ test("tlsboot help accepts all words of a command, and names an unknown one", as
 
 test("tlsboot ca init makes a CA for ten years that ca show shows, and never a second one", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   const made = await tlsboot("ca init");
   assert.deepEqual(made, {
     code: 0,
@@ -110,7 +91,7 @@ test("tlsboot ca init makes a CA for ten years that ca show shows, and never a s
 
 test("tlsboot ca init completes an interrupted run: a key without a certificate", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   const key = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
   await unlink(folder.join("tlsboot-data/pki/ca.crt"));
@@ -121,15 +102,15 @@ test("tlsboot ca init completes an interrupted run: a key without a certificate"
 
 test("tlsboot ca show ends with 3 when the CA has expired", async () => {
   await using folder = await createTempFolder();
-  await runnerIn(folder.path)("ca init --duration 24h");
-  const later = await runnerIn(folder.path, { clock: createFakeClock("2026-01-03T00:00:00Z") })("ca show");
+  await createRunner(folder.path)("ca init --duration 24h");
+  const later = await createRunner(folder.path, { clock: createFakeClock("2026-01-03T00:00:00Z") })("ca show");
   assert.equal(later.code, 3);
   assert.match(later.stdout, /expired 24h ago/);
 });
 
 test("tlsboot kubeconfig admin writes a file for its owner only, and not twice without --force", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   assert.deepEqual(await tlsboot("kubeconfig admin"), {
     code: 0,
@@ -149,7 +130,7 @@ test("tlsboot kubeconfig admin writes a file for its owner only, and not twice w
 
 test("tlsboot kubeconfig admin reports a CA that ends before the requested lifetime", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   const { code, stderr } = await tlsboot("kubeconfig admin --duration 4000d");
   assert.equal(code, 0, stderr);
@@ -162,7 +143,7 @@ test("tlsboot kubeconfig admin reports a CA that ends before the requested lifet
 
 test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   const { stdout } = await tlsboot("kubeconfig admin --embed-certs=false --out -");
   assert.ok(stdout.includes(`client-key: ${folder.join("tlsboot-data/pki/kubernetes-admin.key")}\n`));
@@ -172,7 +153,7 @@ test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async 
 
 test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by force only, and never the instance's", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   const line = "kubeconfig admin --embed-certs=false --out -";
   assert.equal((await tlsboot(line)).code, 0);
@@ -191,7 +172,7 @@ test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by forc
 
 test("tlsboot kubeconfig admin refuses a CA key that others can read", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   await chmod(folder.join("tlsboot-data/pki/ca.key"), 0o644);
   const refused = await tlsboot("kubeconfig admin");
@@ -201,7 +182,7 @@ test("tlsboot kubeconfig admin refuses a CA key that others can read", async () 
 
 test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints it", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   const made = await tlsboot("--debug kubeconfig bootstrap --token - --server https://10.0.0.1:6443", {
     stdin: `${TOKEN}\n`,
@@ -232,7 +213,7 @@ test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints i
 });
 
 test("tlsboot token create --print makes the Secret that kubeadm would make", async () => {
-  const tlsboot = runnerIn("/nowhere");
+  const tlsboot = createRunner("/nowhere");
   const { code, stdout, stderr } = await tlsboot(`token create --print --ttl 1h --description lab ${TOKEN}`);
   assert.equal(code, 0);
   assert.equal(stderr, "");
@@ -258,7 +239,7 @@ type: bootstrap.kubernetes.io/token
 });
 
 test("tlsboot token create --ttl 0 warns", async () => {
-  const { code, stdout, stderr } = await runnerIn("/nowhere")("token create --print --ttl 0");
+  const { code, stdout, stderr } = await createRunner("/nowhere")("token create --print --ttl 0");
   assert.equal(code, 0);
   assert.match(stderr, /warning: this token never expires/);
   assert.doesNotMatch(stdout, /expiration/);
@@ -266,7 +247,7 @@ test("tlsboot token create --ttl 0 warns", async () => {
 
 test("tlsboot inspect recognizes certificates, keys and requests, PEM and DER, and shows no key", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   const key = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
   const certificate = await readFile(folder.join("tlsboot-data/pki/ca.crt"), "utf8");
@@ -298,14 +279,14 @@ test("tlsboot inspect names a certificate without a subject by its first name", 
     extensions: [alternativeNames("DNS:shop.web.svc")],
   });
   await writeFile(folder.join("pod.pem"), encodePem("CERTIFICATE", der) + key.toPem());
-  const { stdout } = await runnerIn(folder.path)("inspect pod.pem");
+  const { stdout } = await createRunner(folder.path)("inspect pod.pem");
   assert.match(stdout, /^pod\.pem: certificate "shop\.web\.svc"\n/);
   assert.match(stdout, /Belongs: +to certificate "shop\.web\.svc"\n/);
 });
 
 test("tlsboot inspect compares keys with certificates across files, and checks their modes", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   for (const name of ["alice", "bob"]) {
     const made = await tlsboot(`kubeconfig admin --user ${name} --out ${name}.kubeconfig`);
@@ -362,7 +343,7 @@ test("tlsboot inspect compares keys with certificates across files, and checks t
 
 test("tlsboot ca show reports a key that others may read, which sign refuses", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   assert.equal(JSON.parse((await tlsboot("ca show -o json")).stdout).isKeyPrivate, true);
   await chmod(folder.join("tlsboot-data/pki/ca.key"), 0o644);
@@ -377,7 +358,7 @@ test("tlsboot ca show reports a key that others may read, which sign refuses", a
 
 test("tlsboot inspect continues after a file it cannot read, and ends with 1", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   const seen = await tlsboot("inspect none.pem tlsboot-data/pki/ca.crt");
   assert.equal(seen.code, 1);
@@ -387,8 +368,8 @@ test("tlsboot inspect continues after a file it cannot read, and ends with 1", a
 
 test("tlsboot inspect ends with 3 when a certificate has expired", async () => {
   await using folder = await createTempFolder();
-  await runnerIn(folder.path)("ca init --duration 24h");
-  const later = runnerIn(folder.path, { clock: createFakeClock("2027-01-01T00:00:00Z") });
+  await createRunner(folder.path)("ca init --duration 24h");
+  const later = createRunner(folder.path, { clock: createFakeClock("2027-01-01T00:00:00Z") });
   const seen = await later("inspect tlsboot-data/pki/ca.crt -o json");
   assert.equal(seen.code, 3);
   assert.equal(JSON.parse(seen.stdout)[0].state, "expired");
@@ -397,7 +378,7 @@ test("tlsboot inspect ends with 3 when a certificate has expired", async () => {
 test("settings come from the configuration file, and --debug shows the origin of each", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndataDir: elsewhere\n");
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createRunner(folder.path);
   const made = await tlsboot("ca init --config c.yaml --debug --common-name lab");
   assert.equal(made.code, 0);
   assert.match(made.stderr, /debug: --data-dir: "elsewhere" \(config file "c\.yaml": dataDir\)\n/);
@@ -409,7 +390,7 @@ test("settings come from the configuration file, and --debug shows the origin of
 test("faults of file, environment and flags are reported together", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndatadir: x\n");
-  const { code, stderr } = await runnerIn(folder.path)("up --config c.yaml --max-requests-inflight dsa", {
+  const { code, stderr } = await createRunner(folder.path)("up --config c.yaml --max-requests-inflight dsa", {
     env: { TLSBOOT_GC_PENDING: "long" },
   });
   assert.equal(code, 2);
@@ -456,7 +437,7 @@ for (
 ) {
   test(`tlsboot ${line} does nothing while ${Object.keys(env).join(" and ")} is set`, async () => {
     await using folder = await createTempFolder();
-    const refused = await runnerIn(folder.path)(line, { env });
+    const refused = await createRunner(folder.path)(line, { env });
     const hint = `a variable could change what this command signs or writes, so run: unset ${
       Object.keys(env).join(" ")
     }`;
@@ -471,14 +452,14 @@ for (
 
 test("a variable of the connection is read by every command that has its flag, and is no fault elsewhere", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path, { env: { TLSBOOT_DATA_DIR: "elsewhere" } });
+  const tlsboot = createRunner(folder.path, { env: { TLSBOOT_DATA_DIR: "elsewhere" } });
   assert.match((await tlsboot("ca init")).stdout, /^certificate: elsewhere\/pki\/ca\.crt\n/);
   const shown = await tlsboot("inspect elsewhere/pki/ca.crt");
   assert.deepEqual([shown.code, shown.stderr], [0, ""]);
 });
 
 test("colour is for terminals without NO_COLOR", async () => {
-  const tlsboot = runnerIn("/nowhere");
+  const tlsboot = createRunner("/nowhere");
   const escape = "\x1b[31merror:";
   assert.ok((await tlsboot("nope", { isTerminal: true })).stderr.includes(escape));
   assert.ok(!(await tlsboot("nope", { isTerminal: true, env: { NO_COLOR: "1" } })).stderr.includes(escape));

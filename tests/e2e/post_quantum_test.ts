@@ -2,27 +2,21 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { hasMlDsa, NO_ML_DSA } from "../../core/pki/ml_dsa.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
 import { getMlDsaRequest } from "../support/ml_dsa_vectors.ts";
+import { createRunner } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const GATE = "--feature-gates=MLDSA=true";
 
-async function tlsboot(cwd: string, line: string): Promise<{ code: number; stdout: string; stderr: string }> {
-  const io = createCapturedIo({ cwd });
-  const code = await run(line.split(" "), io, new AbortController().signal);
-  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
-}
-
 test("ca init makes a CA with an ML-DSA key with the gate only, and inspect says who cannot verify it", async () => {
   await using folder = await createTempFolder();
+  const tlsboot = createRunner(folder.path);
   const init = "ca init --data-dir d --key-algorithm ml-dsa-44";
-  const closed = await tlsboot(folder.path, init);
+  const closed = await tlsboot(init);
   assert.deepEqual([closed.code, closed.stdout], [2, ""]);
   assert.match(closed.stderr, /^tlsboot: error: --key-algorithm ml-dsa-44 needs --feature-gates=MLDSA=true\n/);
-  const open = await tlsboot(folder.path, `${init} ${GATE}`);
+  const open = await tlsboot(`${init} ${GATE}`);
   if (!hasMlDsa()) {
     const stderr = `tlsboot: error: cannot make a key of ML-DSA-44: ${NO_ML_DSA}\n`;
     assert.deepEqual(open, { code: 1, stdout: "", stderr });
@@ -33,7 +27,7 @@ test("ca init makes a CA with an ML-DSA key with the gate only, and inspect says
     await readFile(folder.join("d/pki/ca.key"), "utf8"),
     /^-----BEGIN PRIVATE KEY-----\n.{64}\n.{8}\n-----END/,
   );
-  const { stdout } = await tlsboot(folder.path, "inspect d/pki/ca.crt d/pki/ca.key");
+  const { stdout } = await tlsboot("inspect d/pki/ca.crt d/pki/ca.key");
   assert.match(
     stdout,
     /Key: +ML-DSA-44\n +Signature: +ML-DSA-44\n +Not verified by: +Go before 1\.27 \(Kubernetes 1\.37/,
@@ -44,19 +38,20 @@ test("ca init makes a CA with an ML-DSA key with the gate only, and inspect says
 
 test("inspect and sign read a request of Go 1.27 for an ML-DSA key, and verify it where the runtime can", async () => {
   await using folder = await createTempFolder();
+  const tlsboot = createRunner(folder.path);
   await writeFile(folder.join("node.csr"), Buffer.from(getMlDsaRequest("ML-DSA-65"), "base64"));
-  const { stdout } = await tlsboot(folder.path, "inspect node.csr -o json");
+  const { stdout } = await tlsboot("inspect node.csr -o json");
   const [found] = JSON.parse(stdout);
   assert.deepEqual(
     [found.keyAlgorithm, found.keyBits, found.signatureAlgorithm, found.isSignatureValid, found.notVerifiedBy.length],
     ["ML-DSA-65", 15_616, "ML-DSA-65", hasMlDsa(), 4],
   );
-  await tlsboot(folder.path, "ca init --data-dir d");
+  await tlsboot("ca init --data-dir d");
   const sign = "sign node.csr --data-dir d --signer-name kubernetes.io/kube-apiserver-client --out node.crt";
-  const closed = await tlsboot(folder.path, sign);
+  const closed = await tlsboot(sign);
   assert.equal(closed.code, 3);
   assert.match(closed.stderr, /x509: cannot verify signature: algorithm unimplemented/);
-  const open = await tlsboot(folder.path, `${sign} ${GATE}`);
+  const open = await tlsboot(`${sign} ${GATE}`);
   if (hasMlDsa()) assert.deepEqual(open, { code: 0, stdout: "node.crt\n", stderr: "" });
   else assert.equal(open.stderr, `tlsboot: error: cannot turn on the feature MLDSA: ${NO_ML_DSA}\n`);
 });
