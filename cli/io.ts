@@ -54,6 +54,8 @@ export interface Io {
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly random: Random;
+  /** The iterations of PBKDF2 in a new encrypted key; absent for the default. Only tests set it. */
+  readonly keyIterations?: number;
   /** The heap of the process; absent on runtimes without access to it, and in most tests. */
   readonly heap?: Heap;
 }

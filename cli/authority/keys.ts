@@ -55,7 +55,7 @@ export interface CaKeySettings {
  */
 export function createCaKeys(
   { caPassphraseFile, caPassphraseShare = [], signingKeyCommand }: CaKeySettings,
-  io: Pick<Io, "stdin" | "cwd"> & ProgressIo,
+  io: Pick<Io, "stdin" | "cwd" | "keyIterations"> & ProgressIo,
   files: FilePort,
   signal: AbortSignal,
 ): CaKeys {
@@ -105,7 +105,7 @@ export function createCaKeys(
     openKey: (pem, name, passphrase) => showDerivation((shown) => openPrivateKey(pem, name, shown), passphrase),
     async encryptKey(key, passphrase, random) {
       using _ = startProgress(io, DERIVING_KEY);
-      return await encryptPrivateKey(key, passphrase.reveal(), random);
+      return await encryptPrivateKey(key, passphrase.reveal(), random, io.keyIterations);
     },
     getSource: ({ certificate, key }) => sourceIn(certificate, key),
     getNamedSource: (certificate, keyFile) =>

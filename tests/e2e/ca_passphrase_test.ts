@@ -140,7 +140,7 @@ test("tlsboot ca init --import-key keeps an encrypted key as it is, and encrypts
   const ca = await createSigningCa();
   const key = parsePrivateKey(ca.keyPem);
   assert.ok(key.ok);
-  const encrypted = await encryptPrivateKey(key.value, PASSPHRASE, createSeededRandom());
+  const encrypted = await encryptPrivateKey(key.value, PASSPHRASE, createSeededRandom(), 1_000);
   await writeFile(folder.join("ca.crt"), ca.certificatePem);
   await writeFile(folder.join("plain.key"), ca.keyPem, { mode: 0o600 });
   await writeFile(folder.join("encrypted.key"), encrypted, { mode: 0o600 });

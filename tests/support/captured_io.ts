@@ -22,7 +22,10 @@ export interface CapturedIoOptions {
   readonly random?: Random;
 }
 
-/** Creates an Io without a terminal, with an empty environment and its clock at 2026-01-01. */
+/**
+ * Creates an Io without a terminal, with an empty environment and its clock at 2026-01-01. A passphrase of a key takes little
+ * work.
+ */
 export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
   const written = { stdout: "", stderr: "" };
   const stream = (name: "stdout" | "stderr"): OutputStream => ({
@@ -41,6 +44,7 @@ export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
     versions: options.versions ?? { node: "24.0.0", openssl: "3.5.0" },
     clock: options.clock ?? createFakeClock(),
     random: options.random ?? createSeededRandom(),
+    keyIterations: 1_000,
     stdoutText: () => written.stdout,
     stderrText: () => written.stderr,
   };

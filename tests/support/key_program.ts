@@ -27,8 +27,8 @@ export async function writeKeyProgram(
   await writeFile(folder.join("held.key"), keyPem, { mode: 0o600 });
   await writeFile(folder.join("next.key"), nextKeyPem, { mode: 0o600 });
   const source = `
-import { createPrivateKey, createPublicKey, sign, X509Certificate } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+const { createPrivateKey, createPublicKey, sign, X509Certificate } = require("node:crypto");
+const { appendFileSync, existsSync, readFileSync } = require("node:fs");
 const held = createPrivateKey(readFileSync(${JSON.stringify(folder.join("held.key"))}));
 const next = createPrivateKey(readFileSync(${JSON.stringify(folder.join("next.key"))}));
 const file = process.env.TLSBOOT_CA_CERTIFICATE;
@@ -65,13 +65,11 @@ if (verb === "public-key") {
   process.stdout.write(sign(hash === undefined ? "sha256" : hash, signed, key));
 }
 `;
-  await writeFile(
-    folder.join("program.mjs"),
-    `import process from "node:process";\nimport { Buffer } from "node:buffer";\n${source}`,
-  );
+  // CommonJS, which starts in two thirds of the time of a module.
+  await writeFile(folder.join("program.cjs"), source);
   const runtime = process.versions["deno"] === undefined ? "" : "run -A --no-check --quiet ";
   const path = folder.join("hsm program");
-  const script = `#!/bin/sh\nexec "${process.execPath}" ${runtime}"${folder.join("program.mjs")}" "$@"\n`;
+  const script = `#!/bin/sh\nexec "${process.execPath}" ${runtime}"${folder.join("program.cjs")}" "$@"\n`;
   await writeFile(path, script, { mode: 0o700 });
   return path;
 }
