@@ -327,7 +327,9 @@ test("ca rotate --now refuses the certificates of a leaked key at once, and each
   assert.equal(await isAccepted(oldNode), false);
   assert.equal(await isAccepted(oldAdmin), false);
   assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
-  assert.deepEqual(await readCaNames(folder.join("joins/n1.kubeconfig")), ["tlsboot-ca-2"]);
+  for (const kubeconfig of ["data/admin.kubeconfig", "joins/n1.kubeconfig"]) {
+    assert.deepEqual(await readCaNames(folder.join(kubeconfig)), ["tlsboot-ca-2"]);
+  }
   const again = await succeed(folder, ...now, "--yes");
   assert.match(again.stderr, /^nothing to do: the rotation of ca finished at [^]*n1: kept the join file/);
 
