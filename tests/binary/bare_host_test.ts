@@ -29,6 +29,15 @@ for (const { who, user } of USERS) {
   });
 }
 
+test("the file runs the demo with nothing but its libraries, and connects to loopback alone", async () => {
+  await using folder = await createTempFolder();
+  const host = await createBareRoot(hostFile(), folder);
+  const { code, stdout, stderr, calls } = await host.trace(["demo", "--data-dir", `${DATA}/demo`], "65534:65534");
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+  assert.match(stdout, /all 3 certificates are the CA's/);
+  assertLoopback(calls);
+});
+
 test("the file needs no network for local commands", async () => {
   await using folder = await createTempFolder();
   const host = await createBareRoot(hostFile(), folder);

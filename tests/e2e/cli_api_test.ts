@@ -1,3 +1,4 @@
+/** The commands about requests, tokens and objects against a running server: what they print, and their errors. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";

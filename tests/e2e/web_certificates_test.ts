@@ -1,3 +1,4 @@
+/** Certificates of web servers: by a token, by an identity that renews itself, and what neither gets. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
