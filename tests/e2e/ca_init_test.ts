@@ -229,7 +229,8 @@ for (const { name, given, time, want } of REFUSALS) {
     const { certificate, key, mode } = await given();
     await writeGiven(folder, certificate, key);
     await chmod(folder.join("given.key"), mode ?? 0o600);
-    const { code, stderr } = await runnerIn(folder.path)(IMPORT, time);
+    const options = time === undefined ? {} : { clock: createFakeClock(time) };
+    const { code, stderr } = await runnerIn(folder.path)(IMPORT, options);
     assert.equal(code, 1);
     assert.match(stderr, want);
     assert.equal((await readdir(folder.path)).includes("tlsboot-data"), false);
