@@ -50,15 +50,6 @@ test("the file needs no network for local commands", async () => {
   }
 });
 
-test("the file runs the demo with nothing but its libraries, and connects to loopback alone", async () => {
-  await using folder = await createTempFolder();
-  const host = await createBareRoot(hostFile(), folder);
-  const { code, stdout, stderr, calls } = await host.trace(["demo", "--data-dir", `${DATA}/demo`], "65534:65534");
-  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
-  assert.match(stdout, /all 3 certificates are the CA's/);
-  assertLoopback(calls);
-});
-
 test("the file runs server and client with the oldest glibc that can be had", async () => {
   await using folder = await createTempFolder();
   const libraries = await ensureOldLibraries();

@@ -60,6 +60,7 @@ export const INTEROP_CORE: readonly string[] = [
   "crl",
   "bootstrap_client",
   "values_go",
+  "shell",
   "workflows",
 ];
 
