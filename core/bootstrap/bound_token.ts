@@ -246,18 +246,17 @@ function describe({ signerName, subject }: RequestWithToken): string {
 
 /** Returns the annotations of a Secret with a key added to those that the token is bound to. */
 export function withBoundKey(secret: SecretObject, key: PublicKeyPin): Readonly<Record<string, string>> {
-  return withKeys(secret, RECORDS.boundKeys, [key]);
+  return withKey(secret, RECORDS.boundKeys, key);
 }
 
 /** Returns the annotations of a Secret with a key added to those whose certificate has been used. */
 export function withUsedKey(secret: SecretObject, key: PublicKeyPin): Readonly<Record<string, string>> {
-  return withKeys(secret, RECORDS.usedKeys, [key]);
+  return withKey(secret, RECORDS.usedKeys, key);
 }
 
-function withKeys(secret: SecretObject, name: string, keys: readonly PublicKeyPin[]): Readonly<Record<string, string>> {
+function withKey(secret: SecretObject, name: string, key: PublicKeyPin): Readonly<Record<string, string>> {
   const { annotations = {} } = secret.metadata;
-  const all = [...new Set([...parseKeys(annotations[name]), ...keys])];
-  return all.length === 0 ? annotations : sorted({ ...annotations, [name]: all.join(",") });
+  return sorted({ ...annotations, [name]: [...new Set([...parseKeys(annotations[name]), key])].join(",") });
 }
 
 /** Returns the annotations of a Secret with its last use. */

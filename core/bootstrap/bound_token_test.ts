@@ -75,6 +75,22 @@ for (
   });
 }
 
+test("a token without limits has no annotation, and one without a record has no use", () => {
+  assert.deepEqual(encodeTokenLimits(NONE), {});
+  assert.deepEqual(readTokenLimits(createSecret()), { ok: true, value: NONE });
+  assert.deepEqual(readTokenUse(createSecret()), { boundKeys: [], usedKeys: [] });
+  const unreadable = createSecret({ "tlsboot/last-use": "yesterday", "tlsboot/bound-keys": "sha256:abc" });
+  assert.deepEqual(readTokenUse(unreadable), { boundKeys: [], usedKeys: [] });
+});
+
+test("the limits of a Secret of another type have no effect", () => {
+  const other = { ...createLimited({ node: n1, networks: ["10.0.0.0/24"] }), type: "Opaque" };
+  const made = { ...other, metadata: { ...other.metadata, creationTimestamp: now.toISOString() } };
+  assert.equal(decideTokenBearer(other, "10.0.1.7"), undefined);
+  assert.equal(decideTokenRequest(other, createRequest(keyA, "n2")).kind, "allowed");
+  assert.equal(isReplacementToken(made, "n1", now), false);
+});
+
 test("readTokenLimits() limits a token for a node or a key to one key", () => {
   const limits = readTokenLimits(createSecret({ "tlsboot/node": "n1" }));
   assert.equal(limits.ok && limits.value.maxKeys, 1);
@@ -145,6 +161,14 @@ for (
   });
 }
 
+test("decideTokenBearer() has nothing to refuse without a Secret, and names the address that it refuses", () => {
+  assert.equal(decideTokenBearer(undefined, "10.0.1.7"), undefined);
+  const secret = createLimited({ networks: ["10.0.0.0/24", "::1/128"] });
+  const message = (address?: string) => decideTokenBearer(secret, address)?.message;
+  assert.equal(message("10.0.1.7"), "the token is for clients in 10.0.0.0/24, ::1/128, not from 10.0.1.7");
+  assert.equal(message(), "the token is for clients in 10.0.0.0/24, ::1/128, not from an unknown address");
+});
+
 for (
   const { name, secret, request, want } of [
     { name: "no limit", secret: createLimited({}), request: createRequest(keyA, "n7"), want: "allowed" },
@@ -213,6 +237,20 @@ test("a token is bound to its first keys, lets them try again, and refuses any o
   );
 });
 
+test("a token for one key refuses another key", () => {
+  const secret = createLimited({ node: n1 });
+  const decision = decideTokenRequest(withAnnotations(secret, withBoundKey(secret, keyA)), createRequest(keyB));
+  assert.ok(decision.kind === "refused");
+  assert.equal(
+    decision.refusal.message,
+    `another key has used the token, which is for 1; this request has the key ${keyB}`,
+  );
+});
+
+test("a token with a malformed limit is not spent", () => {
+  assert.equal(isTokenSpent(createSecret({ "tlsboot/uses": "0", "tlsboot/used-keys": keyA })), false);
+});
+
 test("a token is spent when the certificate of each of its keys has been used", () => {
   let secret = createLimited({ maxKeys: 2 });
   for (const key of [keyA, keyB]) {
@@ -247,6 +285,7 @@ test("withCreator() records who makes a limited token, whatever the client sent,
     "tlsboot/created-by": "alice",
     "tlsboot/node": "n1",
   });
+  assert.deepEqual(Object.keys(annotations ?? {}), ["tlsboot/created-at", "tlsboot/created-by", "tlsboot/node"]);
   assert.equal(withCreator({ ...sent, metadata: { name: "x" } }, "alice", now), undefined);
 });
 
@@ -261,6 +300,19 @@ test("withKeptRecords() keeps the keys and the creator of a token that is replac
   assert.equal(readTokenUse(kept).createdBy, "alice");
   const plain = createSecret();
   assert.deepEqual(withKeptRecords(plain, plain), {});
+});
+
+test("withKeptRecords() works without annotations on either side", () => {
+  const bare: SecretObject = { ...createSecret(), metadata: { name: "bootstrap-token-abcdef" } };
+  assert.equal(withKeptRecords(bare, bare), undefined);
+  const used = createSecret({ "tlsboot/used-keys": keyA });
+  assert.deepEqual(withKeptRecords(bare, used), { "tlsboot/used-keys": keyA });
+  assert.deepEqual(withKeptRecords(used, bare), { "tlsboot/used-keys": keyA });
+});
+
+test("withKeptRecords() keeps nothing of a Secret that was no token", () => {
+  const stored = { ...createSecret({ "tlsboot/created-by": "alice", "tlsboot/used-keys": keyA }), type: "Opaque" };
+  assert.deepEqual(withKeptRecords(createSecret({ a: "1" }), stored), { a: "1" });
 });
 
 for (

@@ -106,6 +106,11 @@ const cases: readonly {
     want: { log: `${MATCHING} has invalid value for key token-secret.` },
   },
   {
+    name: "a byte order mark before the id",
+    secret: createSecret({ ...GOOD, "token-id": "\ufefffoobar" }),
+    want: { log: `${MATCHING} has invalid value for key token-id.` },
+  },
+  {
     name: "another type",
     secret: createSecret(GOOD, { type: "Opaque" }),
     want: { log: `${MATCHING} has invalid type, expected bootstrap.kubernetes.io/token.` },
@@ -188,6 +193,7 @@ test("createTokenSecret() encodes what kubeadm does, keys sorted, and is accepte
 
 test("listTokenFacts() parses what createTokenSecret() has created", () => {
   const bare = createTokenSecret({ token, usages: [], groups: [], description: "" });
+  assert.deepEqual(Object.keys(bare.data ?? {}), ["token-id", "token-secret"]);
   assert.deepEqual(listTokenFacts(bare), {
     id: "foobar",
     token,
@@ -207,6 +213,11 @@ test("listTokenFacts() parses what createTokenSecret() has created", () => {
   const facts = listTokenFacts(full);
   assert.deepEqual(facts?.expiration, { kind: "at", at: expiration });
   assert.deepEqual([facts?.usages, facts?.groups, facts?.description], [["signing"], ["system:bootstrappers:a"], "d"]);
+});
+
+test("listTokenFacts() lists the usages that are true", () => {
+  const usages = { "usage-bootstrap-signing": "false", "usage-bootstrap-authentication": "true", description: "true" };
+  assert.deepEqual(listTokenFacts(createSecret({ ...GOOD, ...usages }))?.usages, ["authentication"]);
 });
 
 test("listTokenFacts() skips Secrets of another type or name, and keeps broken tokens visible", () => {
@@ -285,6 +296,7 @@ for (
     { text: "2026-06-01", want: undefined },
     { text: "2026-06-01T00:00:00", want: undefined },
     { text: "2026-06-01T25:00:00Z", want: undefined },
+    { text: "2026-06-01T00:00:00+99:00", want: undefined },
     { text: "1 June 2026", want: undefined },
   ]
 ) {

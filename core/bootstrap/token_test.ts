@@ -50,6 +50,13 @@ test("generateBootstrapToken() makes valid tokens, no two alike", () => {
   );
 });
 
+test("generateBootstrapToken() skips the bytes that would make some characters more likely", () => {
+  let next = 250;
+  const random = { float: () => 0, bytes: (length: number) => Uint8Array.from({ length }, () => next++) };
+  // 250 and 251 are "y" and "z"; 252 to 255 are skipped, and 256 is the byte 0.
+  assert.equal(formatBootstrapToken(generateBootstrapToken(random)), "yz0123.6789abcdefghijkl");
+});
+
 test("parseBootstrapToken() hides the secret from printing", () => {
   const parsed = parseBootstrapToken("abcdef.0123456789abcdef");
   assert.ok(!`${inspect(parsed)}${JSON.stringify(parsed)}`.includes("0123456789abcdef"));

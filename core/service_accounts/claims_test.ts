@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { JsonObject } from "../kube/json_value.ts";
 import { checkTimes, encodeClaims, parseClaims, type TokenClaims, toTokenUser } from "./claims.ts";
 
 const claims: TokenClaims = {
@@ -21,6 +22,26 @@ test("parseClaims() reads what encodeClaims() writes", () => {
   }
 });
 
+test("parseClaims() reads a token without claims, and takes null for an absent claim", () => {
+  const none = { issuer: "", subject: "", audiences: [], id: "", namespace: "", account: { name: "", uid: "" } };
+  assert.deepEqual(parseClaims({}), none);
+  const own = { namespace: null, serviceaccount: { name: null, uid: null }, pod: null, warnafter: 0 };
+  assert.deepEqual(parseClaims({ iss: null, iat: null, nbf: null, exp: null, "kubernetes.io": own }), none);
+});
+
+for (const name of ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"]) {
+  test(`parseClaims() marks a token that is bound to a ${name}`, () => {
+    const bound = (own: JsonObject) => parseClaims({ "kubernetes.io": own })?.isWebhookBound;
+    assert.equal(bound({ [name]: { name: "hook", uid: "h" } }), true);
+    assert.equal(bound({ pod: { name: "p", uid: "pu" } }), undefined);
+  });
+}
+
+test("encodeClaims() leaves out the uid of a node that does not exist", () => {
+  const { "kubernetes.io": own } = encodeClaims({ ...claims, node: { name: "n", uid: "" } });
+  assert.deepEqual((own as JsonObject)["node"], { name: "n" });
+});
+
 test("parseClaims() reads one audience as a list, and times with fractions", () => {
   const parsed = parseClaims({ aud: "a", exp: 4600.9 });
   assert.deepEqual(parsed?.audiences, ["a"]);
@@ -31,8 +52,10 @@ for (
   const members of [
     { iss: 1 },
     { aud: [1] },
+    { aud: ["a", 1] },
     { aud: {} },
     { exp: "4600" },
+    { exp: Infinity },
     { nbf: {} },
     { "kubernetes.io": [] },
     { "kubernetes.io": { serviceaccount: "app" } },
@@ -80,3 +103,18 @@ test("toTokenUser() has the groups of the account, and the pod and node in extra
     },
   });
 });
+
+for (
+  const { name, edit, want } of [
+    { name: "no pod and no node", edit: {}, want: [] },
+    { name: "a pod without a uid", edit: { pod: { name: "p", uid: "" } }, want: [] },
+    { name: "a pod without a name", edit: { pod: { name: "", uid: "pu" } }, want: [] },
+    { name: "a node without a name", edit: { node: { name: "", uid: "nu" } }, want: [] },
+    { name: "a node that does not exist", edit: { node: { name: "n", uid: "" } }, want: ["node-name"] },
+  ]
+) {
+  test(`toTokenUser() names in extra what a token is bound to: ${name}`, () => {
+    const { extra } = toTokenUser({ ...claims, id: "", ...edit });
+    assert.deepEqual(Object.keys(extra), want.map((key) => `authentication.kubernetes.io/${key}`));
+  });
+}

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHmac, createPublicKey, type JsonWebKey, verify } from "node:crypto";
+import { createHash, createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, verify } from "node:crypto";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
+import { createClientCa } from "../../tests/support/test_peers.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
-import { formatKeySet } from "./issuer_documents.ts";
+import { checkDiscoverableIssuer, formatKeySet } from "./issuer_documents.ts";
 import { parseJwt, signJwt, type UnverifiedJwt, verifyJwt } from "./jwt.ts";
 import { parseTokenKeys, parseTokenSigner, type TokenSigner } from "./keys.ts";
 
@@ -58,6 +59,30 @@ for (const algorithm of ["rsa-2048", "ecdsa-p384"] as const) {
     assert.ok(verify(algorithm === "rsa-2048" ? "sha256" : "sha384", Buffer.from(jwt.signedText), key, jwt.signature));
   });
 }
+
+test("parseTokenKeys() reads public keys, certificates and private keys, and skips other blocks and keys", async () => {
+  const certificate = await createClientCa(new Date("2026-11-25T12:00:00Z"));
+  const read = (pem: string) => {
+    const parsed = parseTokenKeys(pem);
+    return parsed.ok ? parsed.value.map(({ id }) => id) : parsed.error;
+  };
+  const own = await generatePrivateKey("ecdsa-p256");
+  const ownId = createHash("sha256").update(own.publicKeyDer()).digest("base64url");
+  const certified = createHash("sha256").update(certificate.certificate.publicKeyDer).digest("base64url");
+  const edwards = (await generatePrivateKey("ed25519")).toPem();
+  const breakPem = (pem: string) => pem.replace(/\n.{8}/, "\nAAAAAAAA");
+  const encrypted = own.toPem().replace("\n", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n");
+  const { publicKey: short } = generateKeyPairSync("rsa", { modulusLength: 512 });
+  const weak = short.export({ type: "spki", format: "pem" }).toString();
+  const broken = [publicPem, certificate.certificatePem, own.toPem()].map(breakPem);
+  const others = [weak, publicPem.replaceAll("PUBLIC KEY", "X509 CRL"), edwards, ...broken, encrypted];
+  assert.deepEqual(read([publicPem, certificate.certificatePem, own.toPem(), ...others].join("")), [
+    id,
+    certified,
+    ownId,
+  ]);
+  for (const other of others) assert.equal(read(other), "data does not contain any valid RSA or ECDSA public keys");
+});
 
 test("signJwt() writes the members in the order of Go, and no absent ones", () => {
   assert.equal(
@@ -158,3 +183,42 @@ test("parseJwt() takes linear time", async () => {
   await assertLinear({ input: (size) => ".".repeat(size), read: parseJwt, limit: 1_000_000 });
   await assertLinear({ input: (size) => "A".repeat(size), read: parseJwt, limit: 1_000_000 });
 });
+
+for (
+  const { issuer, want } of [
+    { issuer: "https://issuer.example/path", want: undefined },
+    { issuer: "http://issuer.example", want: "issuer URL must use https scheme, got: http://issuer.example" },
+    { issuer: "issuer", want: "issuer URL must use https scheme, got: issuer" },
+    { issuer: "https://a.example/?", want: "issuer URL may not include a query, got: https://a.example/?" },
+    { issuer: "https://a.example/#", want: "issuer URL may not include a fragment, got: https://a.example/#" },
+  ]
+) {
+  test(`checkDiscoverableIssuer() ${want === undefined ? "accepts" : "refuses"} ${issuer}`, () => {
+    const result = checkDiscoverableIssuer(issuer);
+    assert.equal(result.ok ? undefined : result.error, want);
+  });
+}
+
+test("verifyJwt() tries every key when a token names none", () => {
+  const unnamed = `${encode({ alg: "ES256" })}.${payload}`;
+  const signed = `${unnamed}.${Buffer.from(signer.sign(Buffer.from(unnamed))).toString("base64url")}`;
+  assert.equal(verifyJwt(parse(signed), keys).ok, true);
+  assert.equal(verifyJwt(parse(signed), [other.key]).ok, false);
+});
+
+for (
+  const { name, pem, error } of [
+    { name: "without a key", pem: "", error: undefined },
+    {
+      name: "whose key signs no tokens",
+      pem: (await generatePrivateKey("ed25519")).toPem(),
+      error: /^want an RSA key, or/,
+    },
+  ]
+) {
+  test(`parseTokenSigner() refuses a file ${name}`, () => {
+    const parsed = parseTokenSigner(pem);
+    assert.equal(parsed.ok, false);
+    if (error !== undefined && !parsed.ok) assert.match(parsed.error, error);
+  });
+}

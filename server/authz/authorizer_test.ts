@@ -4,17 +4,24 @@ import {
   clusterRole,
   clusterRoleBinding,
   groupSubject,
+  pathRequest,
   resourceRequest,
   role,
   roleBinding,
   testUser,
   userSubject,
 } from "../../tests/support/test_rbac.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
 import { createRbacWorld, getStorageKey } from "../../tests/support/test_authz.ts";
+import { CompactedError, type Storage } from "../storage/storage.ts";
+import { createDeniedError } from "./authorizer.ts";
+import { createRbacSource } from "./rbac_source.ts";
 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
 const binding = clusterRoleBinding("b", "reader", groupSubject("g"));
 const user = testUser("u", "g");
+
+const formatNames = (objects: readonly KubeObject[] = []) => objects.map(({ metadata }) => metadata.name).join("");
 
 test("createAuthorizer() lets system:masters do everything, whatever is bound", async () => {
   const { authorizer } = await createRbacWorld();
@@ -64,6 +71,85 @@ test("createAuthorizer() lets RBAC grant a node more than the Node authorizer do
   const node = testUser("system:node:n1", "system:nodes");
   const decision = await authorizer.authorize(node, resourceRequest({ resource: "nodes", verb: "list" }));
   assert.equal(decision.kind, "allow");
+});
+
+test("createAuthorizer() lets a node do what the Node authorizer allows, without a role", async () => {
+  const { authorizer } = await createRbacWorld();
+  const request = resourceRequest({ resource: "nodes", name: "n1" });
+  assert.equal((await authorizer.authorize(testUser("system:node:n1", "system:nodes"), request)).kind, "allow");
+  assert.deepEqual(await authorizer.authorize(user, request), { kind: "noOpinion", reason: "" });
+});
+
+test("createAuthorizer() reports a missing role after the limits of a node's rules", async () => {
+  const gone = clusterRoleBinding("b", "gone", groupSubject("system:nodes"));
+  const { authorizer } = await createRbacWorld([["clusterrolebindings", gone]]);
+  const { evaluationError } = await authorizer.rulesFor(testUser("system:node:n1", "system:nodes"), "default");
+  assert.equal(
+    evaluationError,
+    "[node authorizer does not support user rule resolution, " +
+      'clusterrole.rbac.authorization.k8s.io "gone" not found]',
+  );
+});
+
+for (
+  const { attributes, reason = "", want } of [
+    { attributes: pathRequest("/healthz"), want: 'forbidden: User "&lt;u&gt;" cannot get path "/healthz"' },
+    { attributes: resourceRequest({}), want: 'resource "pods" in API group "" at the cluster scope' },
+    {
+      attributes: resourceRequest({ apiGroup: "apps", subresource: "scale", namespace: "n", name: "<d>" }),
+      reason: "<why>",
+      want: 'resource "pods/scale" in API group "apps" in the namespace "n": <why>',
+    },
+  ]
+) {
+  test(`createDeniedError() ends with ${want}`, () => {
+    const { status, message } = createDeniedError(testUser("<u>"), attributes, reason);
+    assert.equal(status.code, 403);
+    assert.match(message, /User "&lt;u&gt;" cannot get /);
+    assert.ok(message.endsWith(want), message);
+    assert.equal(status.details?.kind, attributes.kind === "path" ? undefined : "pods");
+  });
+}
+
+test("createRbacSource() reads what was stored before it, and groups bindings by namespace in order", async () => {
+  const local = ["b", "a", "c"].map((name) => roleBinding("n", name, "Role", "local", groupSubject("g")));
+  const other = roleBinding("m", "z", "Role", "local", groupSubject("g"));
+  const { storage } = await createRbacWorld([
+    ...[...local, other].map((object) => ["rolebindings", object] as const),
+    ...["b", "a", "c"].map((name) =>
+      ["clusterrolebindings", clusterRoleBinding(name, "reader", groupSubject("g"))] as const
+    ),
+  ]);
+  using rbac = await createRbacSource(storage);
+  const { roleBindings, clusterRoleBindings } = rbac.objects();
+  assert.equal(formatNames(roleBindings.get("n")), "abc");
+  assert.equal(formatNames(roleBindings.get("m")), "z");
+  assert.equal(formatNames(clusterRoleBindings), "abc");
+});
+
+test("createRbacSource() reads everything again when its watch is lost, and forgets what is gone", async () => {
+  const { storage } = await createRbacWorld([["clusterrolebindings", binding]]);
+  let watches = 0;
+  const watched = Promise.withResolvers<() => void>();
+  const watchedAgain = Promise.withResolvers<void>();
+  const lossy: Partial<Storage> = {
+    list: storage.list.bind(storage),
+    watch(prefix, _revision, _onEvents, onLost) {
+      if (prefix !== "/registry/clusterrolebindings/") return { stop() {} };
+      if (++watches === 1) watched.resolve(() => onLost?.(new CompactedError(1, 2)));
+      else watchedAgain.resolve();
+      return { stop() {} };
+    },
+  };
+  using rbac = await createRbacSource(lossy as Storage);
+  assert.equal(formatNames(rbac.objects().clusterRoleBindings), "b");
+  const key = getStorageKey("clusterrolebindings", binding);
+  await storage.delete(key, (await storage.get(key))!.revision);
+  const next = clusterRoleBinding("c", "reader", groupSubject("g"));
+  await storage.create(getStorageKey("clusterrolebindings", next), next);
+  (await watched.promise)();
+  await watchedAgain.promise;
+  assert.equal(formatNames(rbac.objects().clusterRoleBindings), "c");
 });
 
 test("createAuthorizer() reports that a node's rules are incomplete", async () => {

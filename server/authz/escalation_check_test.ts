@@ -106,6 +106,20 @@ for (
       want: `403 clusterroles.${GROUP} "r" is forbidden: must have cluster-admin privileges to use the aggregationRule`,
     },
     {
+      name: "an aggregation rule without selectors",
+      held: [],
+      wanted: { ...clusterRole("r", []), aggregationRule: { clusterRoleSelectors: [] } },
+    },
+    { name: "an empty aggregation rule", held: [], wanted: { ...clusterRole("r", []), aggregationRule: {} } },
+    {
+      name: "the removal of an aggregation rule",
+      held: [getPods],
+      wanted: clusterRole("r", []),
+      stored: { ...clusterRole("r", []), aggregationRule: { clusterRoleSelectors: [{}] } },
+      want: `403 clusterroles.${GROUP} "r" is forbidden: must have cluster-admin privileges to use the aggregationRule`,
+    },
+    { name: "a role without rules", held: [], wanted: { ...clusterRole("r", []), rules: undefined } },
+    {
       name: "an aggregation rule, by a user with every permission",
       held: everything,
       wanted: { ...clusterRole("r", []), aggregationRule: { clusterRoleSelectors: [{}] } },
@@ -153,6 +167,23 @@ test("checkBindingEscalation() refuses to bind rules that the user does not have
   assert.ok(await check({ ...bind, resourceNames: ["other"] }) !== undefined);
 });
 
+test("checkBindingEscalation() passes new finalizers of a binding to rules that the user does not have", async () => {
+  const stored = clusterRoleBinding("b", "secrets", groupSubject("g"));
+  const check = async (metadata: object) =>
+    await findMessage(checkBindingEscalation(
+      await holding(),
+      clusterRoleBindingKind,
+      { ...stored, metadata: { ...stored.metadata, ...metadata } },
+      stored,
+      u,
+    ));
+  assert.equal(await check({ finalizers: ["f"] }), undefined);
+  assert.equal(
+    await check({ annotations: { a: "1" } }),
+    `403 clusterrolebindings.${GROUP} "b" is forbidden: ${NOT_HELD}`,
+  );
+});
+
 test("checkBindingEscalation() looks for a Role in the binding's namespace, 404 without it", async () => {
   const check = async (name: string, ...rules: PolicyRule[]) =>
     await findMessage(checkBindingEscalation(
@@ -173,6 +204,11 @@ test("checkBindingEscalation() fails for a role of an unknown kind", async () =>
   assert.equal(
     await findMessage(checkBindingEscalation(await holding(), roleBindingKind, odd, undefined, u)),
     '500 unsupported role reference kind: "Thing"',
+  );
+  const root = testUser("root", "system:masters");
+  assert.equal(
+    await findMessage(checkBindingEscalation(await holding(), roleBindingKind, odd, undefined, root)),
+    undefined,
   );
 });
 

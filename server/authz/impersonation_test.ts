@@ -4,7 +4,7 @@ import { StatusError } from "../../core/kube/status.ts";
 import { resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
 import { fakeAuthorizer } from "../../tests/support/test_authz.ts";
-import { createImpersonation } from "./impersonation.ts";
+import { createImpersonation, findImpersonationHeaders } from "./impersonation.ts";
 
 type Headers = readonly (readonly [string, string])[];
 
@@ -140,6 +140,11 @@ for (
       headers: [["Impersonate-Uid", "7"], ["Impersonate-Extra-b", "1"], ["Impersonate-Extra-a", "2"]],
       want: 'UID:"7", Groups:[]string(nil), Extra:map[string][]string{"a":[]string{"2"}, "b":[]string{"1"}}}',
     },
+    {
+      title: "extras in order",
+      headers: ["a", "b", "c"].map((key) => [`Impersonate-Extra-${key}`, "1"]),
+      want: 'Extra:map[string][]string{"a":[]string{"1"}, "b":[]string{"1"}, "c":[]string{"1"}}}',
+    },
   ] as readonly { title: string; headers: Headers; want: string }[]
 ) {
   test(`createImpersonation() refuses ${title} without a user`, async () => {
@@ -219,6 +224,18 @@ for (
         'impersonating an invalid key in extra is not allowed: extra.key: Invalid value: "a b": Invalid path (regex ' +
         "used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')",
     },
+    { key: "", want: "impersonating the empty string key in extra is not allowed" },
+    {
+      key: "/a",
+      want: 'impersonating an invalid key in extra is not allowed: extra.key: Invalid value: "/a": must be a ' +
+        'domain-prefixed path (such as "acme.io/foo")',
+    },
+    {
+      key: "example.com/",
+      want:
+        'impersonating an invalid key in extra is not allowed: extra.key: Invalid value: "example.com/": must be a ' +
+        'domain-prefixed path (such as "acme.io/foo")',
+    },
     { key: "example.com/a", value: "", want: "impersonating the empty string value in extra is not allowed" },
   ] as readonly { key: string; value?: string; want?: string }[]
 ) {
@@ -228,3 +245,128 @@ for (
     assert.equal(error?.replace(/^.* at the cluster scope: /, ""), want);
   });
 }
+
+for (
+  const { title, username, want } of [
+    { title: "a user", username: "bob", want: "user-info" },
+    { title: "a node", username: "system:node:n1", want: "arbitrary-node" },
+    { title: "a node in capitals, which is a plain user", username: "system:node:N1", want: "user-info" },
+    { title: "a node without a name, which is a plain user", username: "system:node:", want: "user-info" },
+    { title: "a service account", username: "system:serviceaccount:ns:sa", want: "serviceaccount" },
+    { title: "a name that ends like a node's", username: "administrator", want: "user-info" },
+    { title: "a name that ends like an account's", username: "system-serviceaccount:ns:sa", want: "user-info" },
+    { title: "an account with a bad namespace", username: "system:serviceaccount:N S:sa", want: "user-info" },
+    { title: "an account with a bad name", username: "system:serviceaccount:ns:S A", want: "user-info" },
+    { title: "an account with one part more", username: "system:serviceaccount:ns:sa:x", want: "user-info" },
+  ]
+) {
+  test(`createImpersonation() takes the mode ${want} for ${title}`, async () => {
+    const { asked } = await resolve([name(username)], yes);
+    assert.equal(asked[0], `impersonate-on:${want}:list pods`);
+  });
+}
+
+test("createImpersonation() reports the constrained mode that it used, and no other", async () => {
+  for (const { allows, want } of [{ allows: yes, want: ["impersonate:user-info"] }, { allows: classic, want: [] }]) {
+    const seen: string[] = [];
+    const authorizer = fakeAuthorizer((asked) => allows(describe(asked)));
+    await createImpersonation(authorizer)([name("bob")], admin, request, (mode) => seen.push(mode));
+    assert.deepEqual(seen, want);
+  }
+});
+
+test("createImpersonation() tries the other modes once after the one that last succeeded", async () => {
+  let allows = classic;
+  const authorizer = fakeAuthorizer((asked) => allows(describe(asked)));
+  const impersonate = createImpersonation(authorizer);
+  await impersonate([name("bob")], admin, request);
+  allows = () => false;
+  const before = authorizer.asked.length;
+  await assert.rejects(impersonate([name("bob")], admin, request));
+  assert.deepEqual(authorizer.asked.slice(before).map(describe), [
+    "impersonate users bob",
+    "impersonate-on:user-info:list pods",
+  ]);
+});
+
+test("createImpersonation() does not try a mode first that the wanted user does not have", async () => {
+  let allows: (text: string) => boolean = yes;
+  const authorizer = fakeAuthorizer((asked) => allows(describe(asked)));
+  const impersonate = createImpersonation(authorizer);
+  await impersonate([name("bob")], admin, request);
+  allows = classic;
+  const before = authorizer.asked.length;
+  await impersonate([name("system:node:n1")], admin, request);
+  assert.equal(describe(authorizer.asked[before]!), "impersonate-on:arbitrary-node:list pods");
+});
+
+test("createImpersonation() forgets the mode of the user that has not impersonated for longest", async () => {
+  const authorizer = fakeAuthorizer((asked) => classic(describe(asked)));
+  const impersonate = createImpersonation(authorizer);
+  const firstAsked = async (requester: string) => {
+    const before = authorizer.asked.length;
+    await impersonate([name("bob")], testUser(requester), request);
+    return describe(authorizer.asked[before]!);
+  };
+  const [remembered, fresh] = ["impersonate users bob", "impersonate-on:user-info:list pods"];
+  for (let index = 0; index < 10_000; index++) assert.equal(await firstAsked(`u${index}`), fresh);
+  assert.equal(await firstAsked("u0"), remembered);
+  await firstAsked("one more");
+  assert.equal(await firstAsked("u0"), remembered);
+  assert.equal(await firstAsked("u1"), fresh);
+});
+
+for (const count of [1, 4]) {
+  test(`createImpersonation() checks each of ${count} groups and extras when not all names are allowed`, async () => {
+    const values = Array.from({ length: count }, (_, index) => `v${index}`);
+    const headers = values.flatMap((value): Headers => [group(value), ["Impersonate-Extra-a.io%2fb", value]]);
+    const allows = (text: string) => !classic(text) && !text.endsWith(" *");
+    const { asked, error } = await resolve([name("bob"), ...headers], allows);
+    assert.equal(error, undefined);
+    for (const value of values) {
+      assert.ok(asked.includes(`impersonate:user-info groups.authentication.k8s.io ${value}`));
+      assert.ok(asked.includes(`impersonate:user-info userextras/a.io/b.authentication.k8s.io ${value}`));
+    }
+    for (const what of ["groups", "userextras"]) {
+      const refused = (text: string) => allows(text) && !(text.includes(what) && text.endsWith(" v0"));
+      assert.match((await resolve([name("bob"), ...headers], refused)).error ?? "", /^403 .*"v0" is forbidden/);
+    }
+  });
+}
+
+test("createImpersonation() runs one check for four extras, and none for three", async () => {
+  const extras = ["w", "x", "y", "z"].map((value) => ["Impersonate-Extra-a.io%2fb", value] as const);
+  const wildcard = "impersonate:user-info userextras/*.authentication.k8s.io *";
+  assert.equal((await resolve([name("bob"), ...extras], yes)).asked.at(-1), wildcard);
+  assert.equal((await resolve([name("bob"), ...extras.slice(1)], yes)).asked.includes(wildcard), false);
+});
+
+test("createImpersonation() refuses the empty group in the constrained mode only", async () => {
+  const headers = [name("bob"), group("")];
+  const { error } = await resolve(headers, (text) => !classic(text));
+  assert.match(error ?? "", /: impersonating the empty string group is not allowed$/);
+  assert.equal((await resolve(headers, classic)).error, undefined);
+});
+
+test("createImpersonation() lets the classic verb impersonate system:masters and any extra", async () => {
+  const { user } = await resolve([name("bob"), group("system:masters"), ["Impersonate-Extra-b", ""]], classic);
+  assert.deepEqual(user?.groups, ["system:masters", "system:authenticated"]);
+  assert.deepEqual(user?.extra, { b: [""] });
+});
+
+for (
+  const { key, want } of [
+    { key: "a.io%2f%41", want: /: impersonating a non-lowercase key in extra is not allowed: "a\.io\/A"$/ },
+    { key: "-%2f%20", want: /: \[extra\.key: Invalid value: "-": .*, extra\.key: Invalid value: " ": .*\]$/ },
+  ]
+) {
+  test(`createImpersonation() refuses the escaped key ${key} in the constrained mode`, async () => {
+    const headers: Headers = [name("bob"), [`Impersonate-Extra-${key}`, "v"]];
+    assert.match((await resolve(headers, (text) => !classic(text))).error ?? "", want);
+  });
+}
+
+test("findImpersonationHeaders() finds all repetitions and nothing else", () => {
+  const raw = ["Accept", "impersonate-user", "Impersonate-Group", "a,b", "impersonate-GROUP", "c", "Impersonate-User"];
+  assert.deepEqual(findImpersonationHeaders(raw), [["impersonate-group", "a,b"], ["impersonate-group", "c"]]);
+});

@@ -13,6 +13,11 @@ const slices = { apiGroup: "resource.k8s.io", resource: "resourceslices" };
 const onNode = (value: string) => [{ field: "spec.nodeName", operator: "=", value } as const];
 const csiNodes = { apiGroup: "storage.k8s.io", resource: "csinodes" };
 
+const nodes = { resource: "nodes" };
+const pod = { resource: "pods", name: "p", namespace: "a" };
+const account = { resource: "serviceaccounts", name: "s", namespace: "a" };
+const unrelated = "no relationship found between node 'n1' and this object";
+
 const podRequests = { apiGroup: "certificates.k8s.io", resource: "podcertificaterequests", namespace: "team" };
 
 /** A store with the requests for a pod of this node and for one of another. */
@@ -84,7 +89,7 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
   {
     name: "reads a secret",
     request: { resource: "secrets", name: "s", namespace: "a" },
-    want: "no relationship found between node 'n1' and this object",
+    want: unrelated,
   },
   {
     name: "lists secrets",
@@ -104,7 +109,7 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
   {
     name: "makes a token",
     request: { resource: "serviceaccounts", subresource: "token", verb: "create", name: "s", namespace: "a" },
-    want: "no relationship found between node 'n1' and this object",
+    want: unrelated,
   },
   { name: "makes a mirror pod", request: { resource: "pods", verb: "create", namespace: "a" }, want: true },
   {
@@ -150,12 +155,12 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
   {
     name: "reads the request of another node's pod",
     request: { ...podRequests, name: "other" },
-    want: "no relationship found between node 'n1' and this object",
+    want: unrelated,
   },
   {
     name: "reads a missing request for a pod",
     request: { ...podRequests, name: "missing" },
-    want: "no relationship found between node 'n1' and this object",
+    want: unrelated,
   },
   {
     name: "reads the status of a request for a pod",
@@ -180,6 +185,97 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
     name: "lists the requests of another node's pods",
     request: { ...podRequests, verb: "list", fieldSelector: onNode("n2") },
     want: "can only list/watch podcertificaterequests with nodeName field selector",
+  },
+  {
+    name: "updates a node's status",
+    request: { ...nodes, subresource: "status", verb: "update", name: "n1" },
+    want: true,
+  },
+  { name: "creates a CSINode", request: { ...csiNodes, verb: "create" }, want: true },
+  {
+    name: "reads the status of its CSINode",
+    request: { ...csiNodes, subresource: "status", name: "n1" },
+    want: "CSINode status access requires CSIVolumeHealth feature",
+  },
+  {
+    name: "reads another subresource of its CSINode",
+    request: { ...csiNodes, subresource: "other", name: "n1" },
+    want: "cannot authorize CSINode subresources",
+  },
+  {
+    name: "lists CSINodes",
+    request: { ...csiNodes, verb: "list" },
+    want: "can only get, create, update, patch, or delete a CSINode",
+  },
+  { name: "updates a pod's status", request: { ...pod, subresource: "status", verb: "update" }, want: true },
+  { name: "reads a pod's status", request: { ...pod, subresource: "status" }, want: "" },
+  { name: "evicts a pod", request: { ...pod, subresource: "eviction", verb: "create" }, want: true },
+  { name: "reads an eviction", request: { ...pod, subresource: "eviction" }, want: "" },
+  { name: "opens a shell in a pod", request: { ...pod, subresource: "exec", verb: "create" }, want: "" },
+  { name: "deletes a pod", request: { ...pod, verb: "delete" }, want: true },
+  { name: "reads a pod", request: pod, want: unrelated },
+  { name: "watches a pod by its name", request: { ...pod, verb: "watch" }, want: unrelated },
+  {
+    name: "makes a token for an account without a name",
+    request: { ...account, subresource: "token", verb: "create", name: "" },
+    want: "can only create tokens for individual service accounts",
+  },
+  {
+    name: "updates an account",
+    request: { ...account, verb: "update" },
+    want: "can only create tokens for individual service accounts",
+  },
+  {
+    name: "creates another subresource of an account",
+    request: { ...account, subresource: "other", verb: "create" },
+    want: "can only create token subresource of serviceaccount",
+  },
+  { name: "reads an account", request: account, want: unrelated },
+  {
+    name: "reads the token of an account",
+    request: { ...account, subresource: "token" },
+    want: "can only create tokens for individual service accounts",
+  },
+  {
+    name: "lists accounts",
+    request: { ...account, verb: "list", name: "" },
+    want: "can only create tokens for individual service accounts",
+  },
+  {
+    name: "reads a subresource of a secret",
+    request: { resource: "secrets", subresource: "other", name: "s", namespace: "a" },
+    want: "cannot read subresource",
+  },
+  {
+    name: "reads a claim",
+    request: { resource: "persistentvolumeclaims", name: "c", namespace: "a" },
+    want: unrelated,
+  },
+  {
+    name: "reads a subresource of a volume",
+    request: { resource: "persistentvolumes", subresource: "other", name: "v" },
+    want: "cannot get subresource",
+  },
+  ...["update", "patch"].map((verb) => ({
+    name: `${verb} of a claim's status`,
+    request: { resource: "persistentvolumeclaims", subresource: "status", verb, name: "c", namespace: "a" },
+    want: unrelated,
+  })),
+  { name: "creates a resource slice", request: { ...slices, verb: "create" }, want: true },
+  ...["get", "update", "patch", "delete"].map((verb) => ({
+    name: `${verb} of a resource slice`,
+    request: { ...slices, verb, name: "s" },
+    want: unrelated,
+  })),
+  ...["watch", "deletecollection"].map((verb) => ({
+    name: `${verb} of its resource slices`,
+    request: { ...slices, verb, fieldSelector: onNode("n1") },
+    want: true as const,
+  })),
+  {
+    name: "reads a subresource of a resource slice",
+    request: { ...slices, subresource: "status", name: "s" },
+    want: "cannot authorize ResourceSlice subresources",
   },
   {
     name: "writes roles",

@@ -1,0 +1,176 @@
+/**
+ * `deno task mutants`: changes one operator at a time in the rooms that decide who gets in and what is kept, runs the tests
+ * that import the changed file, and lists the changes that no test finds.
+ *
+ * Stryker is not used. It has no runner for `node:test`: its TAP runner starts a process for each mutant and test file and
+ * knows what a file reaches, not what a test reaches, and its command runner starts all tests for each mutant. Both would
+ * take hours here, and neither knows the `.tsx` files. This program loads the tests of a room once, with all mutants in the
+ * changed files (`mutate.ts`), measures which mutants each test reaches, and runs only those tests for a mutant
+ * (`worker.ts`, `room.ts`).
+ */
+import { readFileSync } from "node:fs";
+import { glob } from "node:fs/promises";
+import { posix } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import ts from "typescript";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
+import { run } from "../../scripts/processes.ts";
+import { NODE_FLAGS } from "../support/child.ts";
+import { EQUIVALENT, type Equivalent } from "./equivalent.ts";
+import { instrument, type Mutant } from "./mutate.ts";
+import { type RoomOutcome, runRoom, type Survivor } from "./room.ts";
+
+const HELP = `Changes the product one operator at a time and lists the changes that no test finds.
+
+Usage: deno task mutants [--help] [WORD…]
+
+With words, only files whose path contains one of them are changed. The exit code is 1 when a tenth or more of a
+room's mutants survive, or when an entry of tests/mutants/equivalent.ts matches no survivor.
+`;
+
+/** The rooms: the start of their files' paths. */
+const ROOMS: readonly (readonly [name: string, paths: RegExp])[] = [
+  ["core/bootstrap tokens", /^core\/bootstrap\/(?:token|bound_token)/],
+  ["core/service_accounts", /^core\/service_accounts\//],
+  ["core/approval", /^core\/approval\//],
+  ["core/signing", /^core\/signing\//],
+  ["core/revocation", /^core\/revocation\//],
+  ["core/pki", /^core\/pki\//],
+  ["server/authn", /^server\/authn\//],
+  ["server/authz", /^server\/authz\//],
+  ["server/admission", /^server\/admission\//],
+  ["server/storage", /^server\/storage\//],
+];
+
+/** The largest share of mutants of a room that may survive. */
+const MOST_SURVIVORS = 0.1;
+
+/** Sources that are not the product: what only tests use. */
+const NOT_PRODUCT = /_test\.ts$|_fixture\.ts$/;
+
+/** The tests that may be used for the two parts of the product that have rooms here. */
+const TESTS: Readonly<Record<string, RegExp>> = {
+  core: /^core\/.*_test\.ts$/,
+  server: /^(?:server|tests\/contract)\/.*_test\.ts$/,
+};
+
+/** Tests that import this are not quick. */
+const STARTS_PROGRAMS = "node:child_process";
+
+/** The sources by path, with what each imports, directly or not. */
+type Imports = ReadonlyMap<string, ReadonlySet<string>>;
+
+async function main(): Promise<number> {
+  const { values, positionals: words } = parseArgs({
+    allowPositionals: true,
+    options: { help: { type: "boolean", default: false } },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  // The workers are Node, whose modules can be changed while they load.
+  if ("Deno" in globalThis) {
+    return await run(await ensureNode(), [...NODE_FLAGS, fileURLToPath(import.meta.url), ...words]);
+  }
+
+  const imports = await readImports();
+  const isWanted = (file: string) => words.length === 0 || words.some((word) => file.includes(word));
+  let isGood = true;
+  for (const [name, paths] of ROOMS) {
+    const files = [...imports.keys()].filter((file) => paths.test(file) && !NOT_PRODUCT.test(file) && isWanted(file));
+    if (files.length === 0) continue;
+    const start = performance.now();
+    const { mutants, changed } = readMutants(files);
+    const importsFile = (testFile: string, file: string) => imports.get(testFile)?.has(file) === true;
+    const outcome = await runRoom({ mutants, changed, testFiles: listTestFiles(imports, files), importsFile });
+    const seconds = (performance.now() - start) / 1000;
+    isGood = report(name, new Set(files), mutants, outcome, seconds) && isGood;
+  }
+  return isGood ? 0 : 1;
+}
+
+/** Reads what every source of the tree imports. */
+async function readImports(): Promise<Imports> {
+  const direct = new Map<string, readonly string[]>();
+  for await (const file of glob("{core,controllers,server,client,cli,scripts,tests}/**/*.{ts,tsx}")) {
+    const { importedFiles } = ts.preProcessFile(readFileSync(file, "utf8"));
+    const targets = importedFiles.map(({ fileName }) =>
+      fileName.startsWith(".") ? posix.join(posix.dirname(file), fileName) : fileName
+    );
+    direct.set(file, targets);
+  }
+  const reach = (file: string, seen = new Set<string>()): ReadonlySet<string> => {
+    for (const target of direct.get(file) ?? []) {
+      if (seen.has(target)) continue;
+      seen.add(target);
+      reach(target, seen);
+    }
+    return seen;
+  };
+  return new Map([...direct.keys()].sort().map((file) => [file, reach(file)]));
+}
+
+/** The quick test files that import a file of a room, directly or not. */
+function listTestFiles(imports: Imports, files: readonly string[]): readonly string[] {
+  const tests = TESTS[files[0]?.split("/")[0] ?? ""];
+  return [...imports].filter(([file, targets]) =>
+    tests?.test(file) === true && !targets.has(STARTS_PROGRAMS) && files.some((changed) => targets.has(changed))
+  ).map(([file]) => file);
+}
+
+/** Reads files, finds their mutants, and writes the mutants into their texts. */
+function readMutants(files: readonly string[]): {
+  readonly mutants: readonly Mutant[];
+  readonly changed: Readonly<Record<string, string>>;
+} {
+  const mutants: Mutant[] = [];
+  const changed: Record<string, string> = {};
+  for (const file of files) {
+    const instrumented = instrument(file, readFileSync(file, "utf8"), mutants.length);
+    changed[file] = instrumented.text;
+    mutants.push(...instrumented.mutants);
+  }
+  return { mutants, changed };
+}
+
+/** Prints what became of a room's mutants, and reports whether that is good enough. */
+function report(
+  name: string,
+  files: ReadonlySet<string>,
+  mutants: readonly Mutant[],
+  { survivors, unusable, tests }: RoomOutcome,
+  seconds: number,
+): boolean {
+  const { listed, open, unmatched } = sortSurvivors(survivors, EQUIVALENT.filter(({ file }) => files.has(file)));
+  const share = mutants.length === 0 ? 0 : open.length / mutants.length;
+  const found = mutants.length - survivors.length;
+  const print = (text: string) => process.stdout.write(`${text}\n`);
+  print(
+    `${name}: ${mutants.length} mutants, ${found} found, ${listed} equivalent, ${open.length} survived ` +
+      `(${(share * 100).toFixed(1)} %); ${tests} tests, ${Math.round(seconds)} s`,
+  );
+  for (const { name, file, fault } of unusable) print(`  UNUSABLE ${file}: ${name}: ${fault}`);
+  for (const { file, line, original, mutated, isReached } of open) {
+    print(`  ${file}:${line}  ${original} → ${mutated}${isReached ? "" : "  (no test reaches it)"}`);
+  }
+  for (const entry of unmatched) print(`  equivalent.ts lists what did not survive: ${entry}`);
+  return share < MOST_SURVIVORS && unmatched.length === 0;
+}
+
+/** Parts the survivors into equivalent ones and open ones, and finds the entries that match none. */
+export function sortSurvivors(survivors: readonly Survivor[], equivalents: readonly Equivalent[]): {
+  readonly listed: number;
+  readonly open: readonly Survivor[];
+  readonly unmatched: readonly string[];
+} {
+  const key = ({ file, original, mutated }: Survivor) => `${file}  ${original} → ${mutated}`;
+  const entries = equivalents.flatMap(({ file, changes }) => changes.map((change) => `${file}  ${change}`));
+  const open = survivors.filter((survivor) => !entries.includes(key(survivor)));
+  const keys = new Set(survivors.map(key));
+  return { listed: survivors.length - open.length, open, unmatched: entries.filter((entry) => !keys.has(entry)) };
+}
+
+if (import.meta.main) process.exitCode = await main();

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { runInNewContext } from "node:vm";
+import { test } from "node:test";
+import ts from "typescript";
+import { sortSurvivors } from "./main.ts";
+import { instrument } from "./mutate.ts";
+import { before, describe, loadTests, test as register, type TestContext } from "./node_test.ts";
+
+for (
+  const { name, source, want } of [
+    { name: "a comparison", source: "x = a < b;", want: ["a < b → a <= b", "a < b → a >= b"] },
+    {
+      name: "a condition",
+      source: "if (a === b) c++;",
+      want: ["a === b → true", "a === b → false"],
+    },
+    { name: "a loop, which may end only", source: "while (a) b++;", want: ["a → false"] },
+    { name: "a loop that never ends", source: "while (true) b++;", want: [] },
+    { name: "a logical operator", source: "x = a && b || c;", want: ["a && b || c → a && b && c", "a && b → a || b"] },
+    { name: "a default", source: "x = a ?? b;", want: ["a ?? b → a"] },
+    { name: "a number, but no text", source: 'x = a + 1; y = a + "s";', want: ["a + 1 → a - 1"] },
+    { name: "a negation and a boolean", source: "x = [!a, true];", want: ["!a → a", "true → false"] },
+    { name: "a call whose result is not used", source: "f(a);", want: ["f(a); → removed"] },
+    {
+      name: "the methods of lists",
+      source: "x = a.some(f).filter(g);",
+      want: ["a.some(f).filter(g) → without filter", "a.some(f) → .every(…)"],
+    },
+    {
+      name: "a text that decides",
+      source: 'x = a.startsWith("p") ? "q" : "r";',
+      want: ['a.startsWith("p") → true', 'a.startsWith("p") → false', '"p" → ""'],
+    },
+    {
+      name: "no types, logs, errors and templates",
+      source: 'type T = true; logger.info("x", !a); throw new AppError(!a ? `${!b}` : "");',
+      want: [],
+    },
+    { name: "no chain that goes on", source: "x = a?.filter(f).length;", want: [] },
+  ]
+) {
+  test(`instrument() finds ${name}`, () => {
+    const { mutants } = instrument("a.ts", source, 0);
+    assert.deepEqual(mutants.map(({ original, mutated }) => `${original} → ${mutated}`), want);
+  });
+}
+
+const SOURCE = `
+export function decide(age: number, names: readonly string[]): string {
+  // Keeps its comments.
+  const isKnown = names.some((name): boolean => name === "a") || age - 1 < 2;
+  if (!isKnown && age > 0) return "no";
+  else switch (names[0]) {
+    case "a": return "first";
+  }
+  return "yes";
+}
+`;
+
+/** Runs the source with one mutant in force. */
+function decide(active: number | undefined, age: number, names: readonly string[]): unknown {
+  const js = ts.transpile(instrument("a.ts", SOURCE, 0).text, { target: ts.ScriptTarget.ESNext }).replace(
+    "export ",
+    "",
+  );
+  const call = `${js}; decide(${age}, ${JSON.stringify(names)})`;
+  return runInNewContext(call, { __mutant: (id: number) => id === active });
+}
+
+test("instrument() writes a source that does the same without a mutant, and something else with each", () => {
+  const inputs = [[1, ["a"]], [3, ["a", "b"]], [3, ["b"]], [3, ["b", "a"]], [2, []], [0, ["b"]], [-1, ["b"]]] as const;
+  const answers = (active?: number) => inputs.map(([age, names]) => decide(active, age, names)).join();
+  assert.equal(answers(), "first,first,no,yes,yes,yes,yes");
+  for (const { id, original, mutated } of instrument("a.ts", SOURCE, 0).mutants) {
+    const isEquivalent = `${original} → ${mutated}` === "age > 0 → age >= 0";
+    if (!isEquivalent) assert.notEqual(answers(id), answers(), `${original} → ${mutated}`);
+  }
+});
+
+test("loadTests() keeps tests with their hooks, so that they run again", async () => {
+  const seen: string[] = [];
+  const [found] = await loadTests("a_test.ts", async () => {
+    describe("group", () => {
+      before(() => seen.push("before"));
+      register("one", { timeout: 1 }, async (t: TestContext) => {
+        await t.test("step", () => seen.push("step"));
+      });
+    });
+  });
+  await found?.run();
+  await found?.run();
+  assert.equal(found?.name, "group > one");
+  assert.equal(found.group.file, "a_test.ts");
+  assert.equal(found.group.before.length, 1);
+  assert.deepEqual(seen, ["step", "step"]);
+});
+
+test("sortSurvivors() parts equivalent survivors from open ones, and finds entries that match none", () => {
+  const survivor = { id: 1, file: "a.ts", line: 3, original: "a < b", mutated: "a <= b", isReached: true };
+  const other = { ...survivor, file: "b.ts" };
+  const equivalents = [{ why: "a is never b", file: "a.ts", changes: ["a < b → a <= b", "moved → true"] }];
+  const { listed, open, unmatched } = sortSurvivors([survivor, other], equivalents);
+  assert.equal(listed, 1);
+  assert.deepEqual(open, [other]);
+  assert.deepEqual(unmatched, ["a.ts  moved → true"]);
+});
