@@ -67,6 +67,20 @@ for (
       record: createRecord({}, { revocation: { ...REVOCATION, time: null } }),
       want: { ...LISTED, revokedAt: new Date("2026-11-25T00:05:00Z") },
     },
+    {
+      name: "a revocation and an issue of unknown times",
+      record: createRecord({ issuedAt: null, notAfter: null }, { revocation: { ...REVOCATION, time: null } }),
+      want: {
+        ...LISTED,
+        revokedAt: new Date("2026-11-25T00:00:00Z"),
+        notAfter: new Date("9999-12-31T23:59:59Z"),
+      },
+    },
+    {
+      name: "a certificate of which no time is known",
+      record: createRecord({ issuedAt: null, notBefore: null }, { revocation: { ...REVOCATION, time: null } }),
+      want: undefined,
+    },
   ]
 ) {
   test(`findRevoked() reads ${name}`, () => assert.deepEqual(findRevoked(record), want));
@@ -82,6 +96,9 @@ test("findUnrecorded() reads the Revocation of a serial number that the register
     revokedAt: new Date("2026-11-25T11:00:00Z"),
     notAfter: new Date("9999-12-31T23:59:59Z"),
   });
+  const metadata = { ...revocation.metadata, creationTimestamp: "2026-11-25T12:00:00Z" };
+  const created = findUnrecorded({ ...revocation, metadata, status: { time: null } });
+  assert.deepEqual(created?.revokedAt, new Date("2026-11-25T12:00:00Z"));
   const others = [
     createRevocation({ kind: "serial", value: "0c" }, { reason: "superseded" }),
     createRevocation({ kind: "token", value: "abcdef" }, { reason: "superseded", isUnrecorded: true }),
@@ -130,6 +147,8 @@ for (
     { name: "a new one", hours: 0.1, want: false },
     { name: "one of 23 hours", hours: 23, want: false },
     { name: "one of a day", hours: 24, want: true },
+    { name: "one of almost a day", hours: 24 - 1 / 3600, want: false },
+    { name: "one that is made now, backdated", hours: -300 / 3600, want: false },
     { name: "one after the clock was set back", hours: -24, want: true },
   ]
 ) {
@@ -145,6 +164,8 @@ for (
     { name: "valid", notAfter: 5, revokedAt: -9, previous: -1, want: true },
     { name: "expired since the last list", notAfter: -0.5, revokedAt: -9, previous: -1, want: true },
     { name: "listed once after its end", notAfter: -2, revokedAt: -9, previous: -1, want: false },
+    { name: "ended with the last list", notAfter: -1, revokedAt: -9, previous: -1, want: true },
+    { name: "revoked with the last list, after its end", notAfter: -2, revokedAt: -1, previous: -1, want: false },
     { name: "revoked after its end, and not listed yet", notAfter: -2, revokedAt: -0.5, previous: -1, want: true },
   ]
 ) {

@@ -7,9 +7,16 @@ import { parseBootstrapToken } from "../bootstrap/token.ts";
 import type { SecretObject } from "../kube/core_v1.ts";
 import type { IssuedCertificate, IssuedCertificateSpec, Revocation, RevocationSpec } from "../kube/tlsboot_v1alpha1.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
+import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { RecordedCertificates } from "./recorded_certificates.ts";
 import { findRevocationTarget, toRevocationName } from "./revocation.ts";
-import { type RevocableRequest, RevocationIndex, toRecordedRevocation } from "./revocation_index.ts";
+import {
+  findCertificateFingerprint,
+  readRevocableRequest,
+  type RevocableRequest,
+  RevocationIndex,
+  toRecordedRevocation,
+} from "./revocation_index.ts";
 
 const TIME = "2026-11-28T02:00:00Z";
 const BEFORE = new Date("2026-11-28T01:00:00Z");
@@ -155,6 +162,33 @@ for (
     },
     { name: "its node, of a token", spec: { node: "n1" }, user: NODE_N1, want: true },
     { name: "another node", spec: { node: "n2" }, user: NODE_N1, certificate: presented(6), want: false },
+    {
+      name: "its node, unrecorded, of the same moment",
+      spec: { node: "n1" },
+      user: NODE_N1,
+      certificate: presented(99, new Date(TIME)),
+      want: true,
+    },
+    {
+      name: "a serial number that the register does not know",
+      spec: { serialNumber: "99" },
+      user: alice,
+      certificate: presented(99),
+      want: true,
+    },
+    {
+      name: "a user whose name ends like a node's",
+      spec: { node: "n1" },
+      user: { username: "system-node:n1", groups: [] },
+      want: false,
+    },
+    {
+      name: "a user without a group, of two",
+      spec: { group: "devs" },
+      user: { ...alice, groups: ["ops"] },
+      want: false,
+    },
+    { name: "its second group", spec: { group: "devs" }, user: { ...alice, groups: ["ops", "devs"] }, want: true },
   ]
 ) {
   test(`RevocationIndex.findForCredential() ${want ? "finds" : "does not find"} ${name}`, () => {
@@ -251,6 +285,12 @@ for (
       request: { subject: { ...NODE_N1, username: "system:node:n2" }, ...byToken("bcdefg", BEFORE) },
     },
     {
+      name: "another user, with a certificate of the replacement",
+      spec: { node: "n1" },
+      request: { subject: NODE_N1, requester: alice, ...byCertificate(13) },
+      want: /^the requested subject/,
+    },
+    {
       name: "a revoked token",
       spec: { token: "bcdefg" },
       request: { subject: NODE_N1, ...byToken("bcdefg", AFTER) },
@@ -326,6 +366,76 @@ for (
   });
 }
 
+test("RevocationIndex.findForRecord() covers no record without a fingerprint, and reads one without times", () => {
+  const index = createIndex(revoke({ user: "alice" }), revoke({ serialNumber: "aa" }), revoke({ node: "n1" }));
+  const old = record(90, { serialNumber: "aa", fingerprint: "", subject: "CN=alice" });
+  assert.equal(index.findForRecord(old), undefined);
+  const unknown = record(91, { serialNumber: "aa", subject: "CN=a,CN=b", notBefore: null });
+  assert.equal(index.findForRecord(unknown)?.spec.serialNumber, "aa");
+  assert.equal(index.findForRecord(record(92, { notBefore: null }))?.spec.node, "n1");
+});
+
+test("RevocationIndex takes the creation for the time of a Revocation that has none", () => {
+  const { status: _status, ...revocation } = revoke({ node: "n1" });
+  const created = (creationTimestamp?: string) => {
+    const metadata = { ...revocation.metadata, ...(creationTimestamp === undefined ? {} : { creationTimestamp }) };
+    return createIndex({ ...revocation, metadata, status: { time: null } });
+  };
+  const covers = (index: RevocationIndex, sequence: number, at: Date) =>
+    index.findForCredential(NODE_N1, presented(sequence, at)) !== undefined;
+  assert.equal(covers(created(TIME), 99, BEFORE), true);
+  assert.equal(covers(created(TIME), 99, AFTER), false);
+  // Without any time and sequence number it precedes every certificate.
+  assert.equal(covers(created(), 99, BEFORE), false);
+  assert.equal(covers(created(TIME), 5, BEFORE), false);
+});
+
+test("RevocationIndex counts a certificate with the sequence number of the revocation as older", () => {
+  const revocation = revoke({ node: "n1" }, 12);
+  assert.ok(createIndex(revocation).findForCredential(NODE_N1, presented(12)) !== undefined);
+});
+
+test("RevocationIndex forgets what a Revocation of the same name revoked before", () => {
+  const index = createIndex(revoke({ user: "alice" }));
+  index.put({ ...revoke({ user: "bob" }), metadata: { name: "user:alice" } });
+  assert.equal(index.findForCredential(alice), undefined);
+  assert.equal(index.get("user:alice")?.spec.user, "bob");
+  index.put({ metadata: { name: "user:alice" }, spec: { reason: "unspecified" }, status: { time: null } });
+  assert.equal(index.get("user:alice"), undefined);
+});
+
+test("RevocationIndex keeps the certificates of a token revoked when a node of the same name is not any more", () => {
+  const index = createIndex(revoke({ token: "oldold", includeCertificates: true }), revoke({ node: "oldold" }));
+  index.delete("node:oldold");
+  assert.ok(index.findForCredential(NODE_N1, presented(5)) !== undefined);
+  index.delete("token:oldold");
+  index.put(revoke({ token: "oldold" }));
+  assert.equal(index.findForCredential(NODE_N1, presented(5)), undefined);
+});
+
+test("readRevocableRequest() reads the subject, the requester and the certificate of the requester", async () => {
+  const csr = await buildCsr({
+    commonName: "alice",
+    organizations: ["devs"],
+    username: "root",
+    groups: ["g"],
+  });
+  const extra = { "authentication.kubernetes.io/credential-id": ["X509SHA256=f7"] };
+  assert.deepEqual(readRevocableRequest({ ...csr, spec: { ...csr.spec, extra } }), {
+    subject: { username: "alice", groups: ["devs"] },
+    requester: { username: "root", groups: ["g"] },
+    certificateFingerprint: "f7",
+  });
+  const none = { username: "", groups: [] };
+  assert.deepEqual(readRevocableRequest({ ...csr, spec: { request: "AA==", signerName: "s", usages: [] } }), {
+    subject: none,
+    requester: none,
+    certificateFingerprint: undefined,
+  });
+  const byToken = { "authentication.kubernetes.io/credential-id": ["JTI=abc"] };
+  assert.equal(findCertificateFingerprint(byToken), undefined);
+});
+
 test("RevocationIndex forgets a Revocation that is deleted or replaced", () => {
   const index = createIndex(revoke({ user: "alice" }), revoke({ token: "oldold", includeCertificates: true }));
   assert.deepEqual(index.count(), { serial: 0, node: 0, user: 1, group: 0, token: 1 });
@@ -362,6 +472,62 @@ test("RecordedCertificates reads subjects, and forgets removed records", () => {
   assert.equal(records.lastSequence, 16);
 });
 
+test("RecordedCertificates takes each record once, and counts the marks of revoked ones", () => {
+  const records = new RecordedCertificates();
+  const marked = (one: IssuedCertificate) => ({
+    ...one,
+    status: { revocation: toRecordedRevocation(revoke({ user: "u" })) },
+  });
+  const [first, second] = [record(1, fromToken("oldold")), record(2)];
+  records.put(first);
+  records.put(marked(first));
+  records.put(marked(second));
+  assert.deepEqual([records.size, records.markedCount], [2, 2]);
+  records.put(second);
+  assert.deepEqual([records.size, records.markedCount], [2, 1]);
+  records.remove("0000000001");
+  assert.deepEqual([records.size, records.markedCount, records.hasToken("oldold")], [1, 0, false]);
+  records.put(first);
+  assert.equal(records.hasToken("oldold"), true);
+  records.remove("unknown");
+  assert.equal(records.size, 2);
+  records.put(marked(second));
+  assert.equal(records.markedCount, 1);
+  records.clear();
+  assert.deepEqual([records.size, records.markedCount, records.lastSequence], [0, 0, 0]);
+  assert.equal(records.hasToken("oldold"), false);
+  assert.equal(records.findBySerialNumber("01"), undefined);
+  records.put(first);
+  assert.equal(records.size, 1);
+});
+
+test("RecordedCertificates leaves out what has no fingerprint or was removed, but counts its number", () => {
+  const records = new RecordedCertificates();
+  records.put(record(1, { fingerprint: "" }));
+  records.put(record(2, { removed: { from: 1, hash: "", time: TIME } }));
+  records.put(record(3, { serialNumber: "" }));
+  assert.deepEqual([records.size, records.lastSequence], [1, 3]);
+  assert.equal(records.findBySerialNumber(""), undefined);
+});
+
+test("RecordedCertificates keeps the newer of two certificates with one serial number", () => {
+  const records = new RecordedCertificates();
+  records.put(record(1, { serialNumber: "aa" }));
+  records.put(record(2, { serialNumber: "aa" }));
+  records.remove("0000000001");
+  assert.equal(records.findBySerialNumber("aa")?.sequence, 2);
+});
+
+test("RecordedCertificates follows a renewal by the name of what it replaces, and finds a token by its user", () => {
+  const records = new RecordedCertificates();
+  records.put(record(1, { requester: { username: "system:bootstrap:oldold" } }));
+  records.put(record(2, { requester: { username: "system:node:n1" }, replaces: "0000000001" }));
+  records.put(record(3, { requester: {}, replaces: "0000000001" }));
+  assert.equal(records.findByFingerprint("f1")?.tokenID, "oldold");
+  assert.equal(records.findByFingerprint("f2")?.tokenID, "oldold");
+  assert.equal(records.findByFingerprint("f3")?.tokenID, undefined);
+});
+
 test("RecordedCertificates: the subject may have attributes without a name", () => {
   const records = new RecordedCertificates();
   const subject = "CN=system:node:n1,O=a\\,1.2=b,1.3.6.1.4.1.57683.2=u1";
@@ -387,6 +553,8 @@ test("toRecordedRevocation() copies what the record shows", () => {
     revokedBy: "root",
     time: TIME,
   });
+  const bare = { ...revoke({ user: "alice" }), status: { time: TIME } };
+  assert.deepEqual(toRecordedRevocation(bare), { name: "user:alice", reason: "keyCompromise", time: TIME });
 });
 
 test("RevocationIndex takes linear time for as many lookups as it has revocations", async () => {

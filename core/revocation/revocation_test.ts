@@ -6,6 +6,7 @@ import {
   canBeTakenBack,
   createRevocation,
   describeRevocation,
+  findAuthorFault,
   findRevocationTarget,
   parseSerialNumber,
   type RevocationTarget,
@@ -44,6 +45,8 @@ for (
     { text: "0", want: "00" },
     { text: "00", want: "00" },
     { text: "7f".repeat(20), want: "7f".repeat(20) },
+    { text: "00" + "7f".repeat(20), want: "7f".repeat(20) },
+    { text: "7f".repeat(21), want: "7f".repeat(21) },
     { text: "7f".repeat(22), want: undefined },
     { text: "", want: undefined },
     { text: "xyz", want: undefined },
@@ -74,6 +77,8 @@ for (
     { token: "abcdef" },
     { token: "abcdef", includeCertificates: true },
     { user: "alice", message: "laptop stolen" },
+    { user: "alice", message: "x".repeat(1_024) },
+    { user: "x".repeat(1_024) },
     { user: "https://idp.example.org/alice%2f" },
   ]
 ) {
@@ -166,6 +171,30 @@ test("createRevocation() creates what validateRevocation() accepts", () => {
   });
 });
 
+test("createRevocation() leaves out what is not asked for", () => {
+  const { metadata, spec } = createRevocation({ kind: "user", value: "alice" }, REASON);
+  assert.deepEqual(metadata, { name: "user:alice" });
+  assert.deepEqual(spec, { user: "alice", reason: "keyCompromise" });
+});
+
+for (
+  const { target, want } of [
+    { target: { kind: "user", value: "system:node:n1" }, want: "spec.user" },
+    { target: { kind: "user", value: "n1" }, want: undefined },
+    { target: { kind: "node", value: "n1" }, want: "spec.node" },
+    { target: { kind: "node", value: "n2" }, want: undefined },
+    { target: { kind: "group", value: "system:nodes" }, want: "spec.group" },
+    { target: { kind: "group", value: "devs" }, want: undefined },
+    { target: { kind: "serial", value: "0a" }, want: undefined },
+    { target: { kind: "token", value: "abcdef" }, want: undefined },
+  ] satisfies readonly { target: RevocationTarget; want: string | undefined }[]
+) {
+  test(`findAuthorFault() ${want === undefined ? "passes" : "refuses"} ${target.kind} ${target.value}`, () => {
+    const fault = findAuthorFault(target, { username: "system:node:n1", groups: ["system:nodes"] });
+    assert.equal(fault?.field, want);
+  });
+}
+
 test("canBeTakenBack() excludes certificates that are not on hold", () => {
   const ask = (target: RevocationTarget, reason: string) => canBeTakenBack(createRevocation(target, { reason }));
   assert.equal(ask({ kind: "serial", value: "0a" }, "keyCompromise"), false);
@@ -179,4 +208,10 @@ test("describeRevocation() names what, since when and why", () => {
     describeRevocation({ ...revocation, status: { time: "2026-11-28T02:00:00Z" } }),
     'certificate "0a" is revoked since 2026-11-28T02:00:00Z (superseded: new\\u000akey)',
   );
+  assert.equal(
+    describeRevocation(createRevocation({ kind: "node", value: "n1" }, REASON)),
+    'node "n1" is revoked (keyCompromise)',
+  );
+  const nothing = { metadata: { name: "x" }, spec: REASON, status: { time: null } };
+  assert.equal(describeRevocation(nothing), 'certificate "" is revoked (keyCompromise)');
 });

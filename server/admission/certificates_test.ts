@@ -261,3 +261,34 @@ test("isAllowedForSigner() allows nothing when the authorizer fails, and still c
   assert.equal(failing.asked.length, 2);
   assert.deepEqual(logger.messages("error"), Array(2).fill("signer permission could not be checked"));
 });
+
+test("createCertificateSigning() checks only writes of the status of a request", async () => {
+  const plugin = createCertificateSigning({ authorizer: fakeAuthorizer(() => false), logger });
+  const csr = await csrFor("example.com/something");
+  const signed = withStatus(csr, { certificate: "eA==" });
+  for (const subresource of ["", "approval"]) {
+    assert.equal(await plugin.validate?.(update(csr, signed, { subresource })), undefined);
+  }
+  assert.equal(await plugin.validate?.(update(csr, signed, { subresource: "status", kind: configMapKind })), undefined);
+  assert.equal(await plugin.validate?.(creation(signed, { subresource: "status" })), undefined);
+  assert.notEqual(await plugin.validate?.(update(csr, signed, { subresource: "status" })), undefined);
+});
+
+test("certificateSubjectRestriction does not read the requests of other signers", async () => {
+  const csr = await csrFor("example.com/something", { request: "eA==" });
+  assert.equal(await certificateSubjectRestriction.validate?.(creation(csr)), undefined);
+});
+
+for (
+  const { signerName, want } of [
+    { signerName: "example.com/a", want: ["example.com/a", "example.com/*"] },
+    { signerName: "no-domain", want: ["no-domain", "no-domain/*"] },
+    { signerName: "/a", want: ["/a", "/*"] },
+  ]
+) {
+  test(`isAllowedForSigner() authorizes ${want.join(" and ")}`, async () => {
+    const authorizer = fakeAuthorizer(() => false);
+    assert.equal(await isAllowedForSigner({ authorizer, logger }, jane, "sign", signerName), false);
+    assert.deepEqual(authorizer.asked.map((asked) => asked.kind === "resource" && asked.name), want);
+  });
+}

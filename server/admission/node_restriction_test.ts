@@ -7,6 +7,7 @@ import {
   leaseKind,
   nodeKind,
   podCertificateRequestKind,
+  serviceAccountKind,
 } from "../../core/kube/kinds/mod.ts";
 import type { PodCertificateRequestSpec } from "../../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -16,6 +17,7 @@ import { testUser } from "../../tests/support/test_rbac.ts";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
 import { createNodeRestriction, findForbiddenLabels } from "./node_restriction.ts";
 
@@ -156,6 +158,53 @@ for (
         nodes,
       ),
     },
+    { name: "a node without a spec", request: creation({ metadata: { name: "mynode" } }, nodes) },
+    {
+      name: "a new config source",
+      request: update(node("mynode"), node("mynode", { spec: { configSource: {} } }), nodes),
+      want: 'node "mynode" is not allowed to update configSource to a new non-nil configSource',
+    },
+    {
+      name: "a config source that stays",
+      request: update(
+        node("mynode", { spec: { configSource: {} } }),
+        node("mynode", { spec: { configSource: {} } }),
+        nodes,
+      ),
+    },
+    {
+      name: "the removal of a config source",
+      request: update(node("mynode", { spec: { configSource: {} } }), node("mynode"), nodes),
+    },
+    {
+      name: "an owner of its node",
+      request: update(node("mynode"), {
+        metadata: { name: "mynode", ownerReferences: [{ apiVersion: "v1", kind: "Pod", name: "p", uid: "u" }] },
+      }, nodes),
+      want: 'node "mynode" is not allowed to modify ownerReferences',
+    },
+    {
+      name: "a first label",
+      request: update(node("mynode"), node("mynode", { labels: { a: "1" } }), nodes),
+    },
+    {
+      name: "a lease whose name is not in the URL of its creation",
+      request: creation(lease("mynode"), asNode({ kind: leaseKind, name: "" })),
+    },
+    {
+      name: "a lease of another name than in the URL",
+      request: update(lease("mynode"), lease("mynode"), asNode({ kind: leaseKind, name: "other" })),
+      want: "can only access node lease with the same name as the requesting node",
+    },
+    { name: "its service account", request: creation(lease("a", "team"), asNode({ kind: serviceAccountKind })) },
+    {
+      name: "an update of a token",
+      request: update(
+        lease("a", "team"),
+        lease("a", "team"),
+        asNode({ kind: serviceAccountKind, subresource: "token" }),
+      ),
+    },
     { name: "its lease", request: creation(lease("mynode"), asNode({ kind: leaseKind })) },
     {
       name: "another lease",
@@ -190,7 +239,39 @@ for (
   });
 }
 
+test("nodeRestriction checks only creations of CSRs, because a node may not change them", async () => {
+  const csr = await buildCsr({ commonName: "system:node:other" });
+  assert.equal(await findRefusal(update(csr, csr, asNode({}))), undefined);
+});
+
+for (
+  const { name, ref, want } of [
+    { name: "no object", ref: undefined, want: "node requested token not bound to a pod" },
+    {
+      name: "a pod without its uid",
+      ref: { apiVersion: "v1", kind: "Pod", name: "web-1" },
+      want: "node requested token with a pod binding without a uid",
+    },
+    {
+      name: "a pod",
+      ref: { apiVersion: "v1", kind: "Pod", name: "web-1", uid: "uid-of-pod" },
+      want: "node must request the tokens of its pods from the API server that serves the pods",
+    },
+  ]
+) {
+  test(`nodeRestriction refuses a token that is bound to ${name}`, async () => {
+    const plugin = createNodeRestriction({ authorizer: { authorize: () => assert.fail() }, storage: STORE });
+    const request: KubeObject = { metadata: { name: "web", namespace: "team" }, spec: { boundObjectRef: ref } } as
+      & object
+      & KubeObject;
+    const edit = asNode({ kind: serviceAccountKind, subresource: "token" });
+    assert.deepEqual(await plugin.mutate?.(creation(request, edit)), { kind: "refused", message: want });
+  });
+}
+
 test("nodeRestriction checks deletions when they are validated", async () => {
+  assert.equal(await nodeRestriction.validate?.(deletion(node("mynode"), nodes)), undefined);
+  assert.equal(await nodeRestriction.validate?.(update(node("other"), node("other"), nodes)), undefined);
   assert.equal(await nodeRestriction.validate?.(deletion(lease("mynode"), asNode({ kind: leaseKind }))), undefined);
   assert.deepEqual(await nodeRestriction.validate?.(deletion(lease("other"), asNode({ kind: leaseKind }))), {
     message: "can only access node lease with the same name as the requesting node",
@@ -200,6 +281,7 @@ test("nodeRestriction checks deletions when they are validated", async () => {
 for (
   const { label, isForbidden } of [
     { label: "a", isForbidden: false },
+    { label: "kubernetes.iox", isForbidden: false },
     { label: "example.com/a", isForbidden: false },
     { label: "mykubernetes.io/a", isForbidden: false },
     { label: "kubernetes.io/arch", isForbidden: false },
@@ -229,6 +311,13 @@ const STORED: Readonly<Record<string, object>> = {
   },
   // A pod that cannot be decoded is as good as none.
   "/registry/pods/team/unreadable": { metadata: {} },
+};
+
+const STORE: Pick<Storage, "get"> = {
+  get(key) {
+    const object = STORED[key] as KubeObject | undefined;
+    return Promise.resolve(object && { key, revision: 1, object, bytes: new Uint8Array(), size: 0 });
+  },
 };
 
 for (
@@ -266,6 +355,12 @@ for (
       request: (object: KubeObject, edit: Partial<AdmissionRequest>) => update(object, object, edit),
       want: { message: "unexpected operation UPDATE" },
     },
+    {
+      name: "in its status",
+      request: (object: KubeObject, edit: Partial<AdmissionRequest>) =>
+        creation(object, { ...edit, subresource: "status" }),
+      want: { message: "unexpected subresource status" },
+    },
   ] as readonly {
     readonly name: string;
     readonly edit?: Partial<PodCertificateRequestSpec>;
@@ -283,12 +378,7 @@ for (
           return Promise.resolve({ kind: isAllowed ? "allow" : "noOpinion", reason: "" });
         },
       },
-      storage: {
-        get(key) {
-          const object = STORED[key] as KubeObject | undefined;
-          return Promise.resolve(object && { key, revision: 1, object, bytes: new Uint8Array(), size: 0 });
-        },
-      },
+      storage: STORE,
     });
     const object = await buildPodRequest({ nodeName: "mynode", ...edit });
     const answer = plugin.mutate?.(request(object, asNode({ kind: podCertificateRequestKind })));

@@ -38,6 +38,13 @@ test("createNamespaceLifecycle() answers 404 for a namespace that does not", asy
   });
 });
 
+test("createNamespaceLifecycle() answers 500 for a name that cannot be in a path, as client-go does", async () => {
+  const status = await answerTo(creation(object("a/b"), { kind: configMapKind }));
+  assert.ok(typeof status === "object" && status !== null && "code" in status && "message" in status);
+  assert.equal(status.code, 500);
+  assert.match(String(status.message), /invalid resource name "a\/b": \[may not contain '\/'\]/);
+});
+
 test("createNamespaceLifecycle() answers 403 with its cause for a namespace that is being deleted", async () => {
   assert.deepEqual(await answerTo(creation(object("going"), { kind: configMapKind })), {
     metadata: {},
@@ -95,6 +102,23 @@ test("taintNodesByCondition taints a new node, after its own taints and before t
     JSON.stringify(await admitted(node({ podCIDR: "10.0.0.0/24", taints: [own], externalID: "x" }))),
     JSON.stringify(node({ podCIDR: "10.0.0.0/24", taints: [own, NOT_READY], externalID: "x" })),
   );
+});
+
+test("taintNodesByCondition keeps a config source, and taints a node without a spec", async () => {
+  const configSource = { configMap: {} };
+  assert.equal(
+    JSON.stringify(await admitted(node({ configSource }))),
+    JSON.stringify(node({ taints: [NOT_READY], configSource })),
+  );
+  const bare = { metadata: { name: "n1" } };
+  assert.deepEqual(await admitted(bare), { ...bare, spec: { taints: [NOT_READY] } });
+});
+
+test("taintNodesByCondition compares key and effect of every taint", async () => {
+  const other = { ...NOT_READY, effect: "NoExecute" };
+  assert.deepEqual(await admitted(node({ taints: [other] })), node({ taints: [other, NOT_READY] }));
+  const tainted = node({ taints: [other, NOT_READY] });
+  assert.equal(await admitted(tainted), tainted);
 });
 
 test("taintNodesByCondition does not change a node that has the taint, with any value", async () => {

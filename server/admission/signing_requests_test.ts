@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { StatusError } from "../../core/kube/status.ts";
-import { creation } from "../../tests/support/admission_requests.ts";
+import { configMapKind } from "../../core/kube/kinds/mod.ts";
+import { creation, update } from "../../tests/support/admission_requests.ts";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createLossyStorage } from "../../tests/support/lossy_storage.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { createSigningRequestPlugins, type SigningRequestLimits } from "./signing_requests.ts";
@@ -79,6 +81,54 @@ test("OpenRequestLimit refuses with 429 while a requester has as many open reque
   assert.equal((await admit(await build("fourth")))?.status.code, 429);
   await clock.advance(5_000);
   assert.equal(await admit(await build("fourth")), undefined);
+});
+
+for (
+  const { limits, want } of [
+    { limits: { maxOpenPerRequester: 2 }, want: ["OpenRequestLimit"] },
+    { limits: { servedSigners: () => [] }, want: ["SignerWarning"] },
+    { limits: { maxOpenPerRequester: 2, servedSigners: () => [] }, want: ["OpenRequestLimit", "SignerWarning"] },
+  ]
+) {
+  test(`createSigningRequestPlugins() creates ${want.join(" and ")}`, async () => {
+    const { plugins } = await createWorld(limits);
+    assert.deepEqual(plugins.map(({ name }) => name), want);
+  });
+}
+
+test("OpenRequestLimit counts all creations that were admitted and are not seen yet", async () => {
+  const { admit } = await createWorld({ maxOpenPerRequester: 3 });
+  assert.equal(await admit(await build("second")), undefined);
+  assert.equal(await admit(await build("third")), undefined);
+  assert.equal((await admit(await build("fourth")))?.status.code, 429);
+  for (const name of ["a", "b", "c"]) assert.equal(await admit(await build(name, { username: "jane" })), undefined);
+  assert.equal((await admit(await build("d", { username: "jane" })))?.status.code, 429);
+});
+
+test("OpenRequestLimit and SignerWarning look at creations of requests only", async () => {
+  const { plugins, warnings } = await createWorld({ maxOpenPerRequester: 1, servedSigners: () => [] });
+  const csr = await build("before");
+  const edit = { user: testUser(csr.spec.username ?? ""), onWarning: (text: string) => void warnings.push(text) };
+  for (const plugin of plugins) {
+    assert.equal(await plugin.validate?.(update(csr, csr, edit)), undefined);
+    assert.equal(await plugin.validate?.(creation(csr, { ...edit, kind: configMapKind })), undefined);
+  }
+  assert.deepEqual(warnings, []);
+});
+
+test("OpenRequestLimit counts again when its watch is lost", async () => {
+  const clock = createFakeClock();
+  const storage = createMemoryStorage({ clock });
+  const stored = await storage.create(`${PREFIX}before`, await build("before"));
+  const lossy = createLossyStorage(storage, PREFIX);
+  const limits = { maxOpenPerRequester: 1, servedSigners: undefined };
+  using made = await createSigningRequestPlugins(limits, { storage: lossy.storage, clock });
+  const request = creation(await build("next"), { user: testUser("system:bootstrap:abcdef") });
+  const admit = () => made.plugins[0]?.validate?.(request);
+  assert.throws(() => admit(), /has 1 open certificate signing requests/);
+  await storage.delete(stored.key, stored.revision);
+  await lossy.loseWatch();
+  assert.equal(await admit(), undefined);
 });
 
 test("OpenRequestLimit makes room when a request is deleted", async () => {

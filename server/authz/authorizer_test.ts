@@ -13,7 +13,7 @@ import {
 } from "../../tests/support/test_rbac.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createRbacWorld, getStorageKey } from "../../tests/support/test_authz.ts";
-import { CompactedError, type Storage } from "../storage/storage.ts";
+import { createLossyStorage } from "../../tests/support/lossy_storage.ts";
 import { createDeniedError } from "./authorizer.ts";
 import { createRbacSource } from "./rbac_source.ts";
 
@@ -129,26 +129,14 @@ test("createRbacSource() reads what was stored before it, and groups bindings by
 
 test("createRbacSource() reads everything again when its watch is lost, and forgets what is gone", async () => {
   const { storage } = await createRbacWorld([["clusterrolebindings", binding]]);
-  let watches = 0;
-  const watched = Promise.withResolvers<() => void>();
-  const watchedAgain = Promise.withResolvers<void>();
-  const lossy: Partial<Storage> = {
-    list: storage.list.bind(storage),
-    watch(prefix, _revision, _onEvents, onLost) {
-      if (prefix !== "/registry/clusterrolebindings/") return { stop() {} };
-      if (++watches === 1) watched.resolve(() => onLost?.(new CompactedError(1, 2)));
-      else watchedAgain.resolve();
-      return { stop() {} };
-    },
-  };
-  using rbac = await createRbacSource(lossy as Storage);
+  const lossy = createLossyStorage(storage, "/registry/clusterrolebindings/");
+  using rbac = await createRbacSource(lossy.storage);
   assert.equal(formatNames(rbac.objects().clusterRoleBindings), "b");
   const key = getStorageKey("clusterrolebindings", binding);
   await storage.delete(key, (await storage.get(key))!.revision);
   const next = clusterRoleBinding("c", "reader", groupSubject("g"));
   await storage.create(getStorageKey("clusterrolebindings", next), next);
-  (await watched.promise)();
-  await watchedAgain.promise;
+  await lossy.loseWatch();
   assert.equal(formatNames(rbac.objects().clusterRoleBindings), "c");
 });
 

@@ -125,4 +125,100 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: "core/bootstrap/token_secret.ts",
     changes: ['"never" → ""'],
   },
+  {
+    why:
+      "a certificate of another CA is in the register, so the filter at the end leaves it out; and it costs only time",
+    file: "core/revocation/crl_plan.ts",
+    changes: ["one.issuerFingerprint === undefined → true", "unrecorded.length === 0 → false"],
+  },
+  {
+    why: "no fingerprint, name or token id is empty or undefined, so looking for it finds nothing",
+    file: "core/revocation/recorded_certificates.ts",
+    changes: [
+      "tokenID === undefined → false",
+      'requester.certificateFingerprint === undefined && replaces === "" → false',
+      'requester.certificateFingerprint ?? "" → requester.certificateFingerprint',
+      'requester.username ?? "" → requester.username',
+    ],
+  },
+  {
+    why: "a function that ends without a return is not true either",
+    file: "core/revocation/revocation.ts",
+    changes: ['"serial" → ""', '"token" → ""'],
+  },
+  {
+    why: "a lookup in an empty map finds nothing: the condition saves time",
+    file: "core/revocation/revocation_index.ts",
+    changes: [
+      "this.size === 0 → false",
+      "fingerprint === undefined → false",
+      "group.size > 0 → true",
+      "group.size > 0 → group.size >= 0",
+      "token.size === 0 → false",
+      'findTokenId(username) ?? "" → findTokenId(username)',
+    ],
+  },
+  {
+    why: "a Revocation that was found by its node has one, and is stored, so that it has a time",
+    file: "core/revocation/revocation_index.ts",
+    changes: [
+      'node.spec.node ?? "" → node.spec.node',
+      'revoked.spec.node ?? "" → revoked.spec.node',
+      "notBefore ?? 0 → notBefore",
+      "status.time ?? metadata.creationTimestamp ?? 0 → status.time ?? metadata.creationTimestamp",
+    ],
+  },
+  {
+    why: "sequence numbers begin at 1, and no number is at most undefined",
+    file: "core/revocation/revocation_index.ts",
+    changes: ["status.lastSequence ?? 0 → status.lastSequence"],
+  },
+  {
+    why: "the kind of the old object is that of the new one, and no other group has kinds of these names",
+    file: "server/admission/certificates.ts",
+    changes: [
+      "!isCsr(kind, oldObject) || !isCsr(kind, object) → !isCsr(kind, oldObject) && !isCsr(kind, object)",
+      "object !== undefined && kind.group === CERTIFICATES_GROUP → object !== undefined || kind.group === CERTIFICATES_GROUP",
+    ],
+  },
+  {
+    why: "a function that ends without a return returns undefined, too; and nothing without a domain is restricted",
+    file: "server/admission/node_restriction.ts",
+    changes: ['"admit" → ""', "slash < 0 → slash <= 0"],
+  },
+  {
+    why:
+      "the restricted namespace is below kubernetes.io and is not one of a kubelet, so the next rule forbids it, too",
+    file: "server/admission/node_restriction.ts",
+    changes: ["isWithin(namespace, RESTRICTED_NAMESPACE) → false"],
+  },
+  {
+    why: "what has no spec has no entries, and JSON has no member that is undefined",
+    file: "server/admission/node_restriction.ts",
+    changes: ['"spec" in object → true'],
+  },
+  {
+    why: "JSON has no member that is undefined",
+    file: "server/admission/plugins.ts",
+    changes: ["configSource === undefined → false", "externalID === undefined → false"],
+  },
+  {
+    why: "without plugins the index is not read; sets that are empty or stale count nothing, and only take memory",
+    file: "server/admission/signing_requests.ts",
+    changes: [
+      "maxOpenPerRequester === 0 && servedSigners === undefined → false",
+      "requester === undefined → false",
+      "this.#requesters.clear(); → removed",
+      "this.#requesters.delete(key); → removed",
+      "own?.size === 0 → false",
+      "this.#open.delete(requester); → removed",
+      "reserved?.size === 0 → false",
+      "this.#reserved.delete(requester); → removed",
+    ],
+  },
+  {
+    why: "the server fills in the name of every requester",
+    file: "server/admission/signing_requests.ts",
+    changes: ['csr.spec.username ?? "" → csr.spec.username'],
+  },
 ];

@@ -30,18 +30,23 @@ With words, only files whose path contains one of them are changed. The exit cod
 room's mutants survive, or when an entry of tests/mutants/equivalent.ts matches no survivor.
 `;
 
-/** The rooms: the start of their files' paths. */
-const ROOMS: readonly (readonly [name: string, paths: RegExp])[] = [
-  ["core/bootstrap tokens", /^core\/bootstrap\/(?:token|bound_token)/],
-  ["core/service_accounts", /^core\/service_accounts\//],
-  ["core/approval", /^core\/approval\//],
-  ["core/signing", /^core\/signing\//],
-  ["core/revocation", /^core\/revocation\//],
-  ["core/pki", /^core\/pki\//],
-  ["server/authn", /^server\/authn\//],
-  ["server/authz", /^server\/authz\//],
-  ["server/admission", /^server\/admission\//],
-  ["server/storage", /^server\/storage\//],
+interface Room {
+  readonly name: string;
+  /** The paths of its files. */
+  readonly files: RegExp;
+}
+
+const ROOMS: readonly Room[] = [
+  { name: "core/bootstrap tokens", files: /^core\/bootstrap\/(?:token|bound_token)/ },
+  { name: "core/service_accounts", files: /^core\/service_accounts\// },
+  { name: "core/approval", files: /^core\/approval\// },
+  { name: "core/signing", files: /^core\/signing\// },
+  { name: "core/revocation", files: /^core\/revocation\// },
+  { name: "core/pki", files: /^core\/pki\// },
+  { name: "server/authn", files: /^server\/authn\// },
+  { name: "server/authz", files: /^server\/authz\// },
+  { name: "server/admission", files: /^server\/admission\// },
+  { name: "server/storage", files: /^server\/storage\// },
 ];
 
 /** The largest share of mutants of a room that may survive. */
@@ -59,8 +64,15 @@ const TESTS: Readonly<Record<string, RegExp>> = {
 /** Tests that import this are not quick. */
 const STARTS_PROGRAMS = "node:child_process";
 
-/** The sources by path, with what each imports, directly or not. */
-type Imports = ReadonlyMap<string, ReadonlySet<string>>;
+/** The sources by path, with what each imports. */
+type Imports = ReadonlyMap<string, Source>;
+
+interface Source {
+  /** What it imports itself or through modules for tests. */
+  readonly near: ReadonlySet<string>;
+  /** What it imports, directly or not. */
+  readonly all: ReadonlySet<string>;
+}
 
 async function main(): Promise<number> {
   const { values, positionals: words } = parseArgs({
@@ -79,15 +91,22 @@ async function main(): Promise<number> {
   const imports = await readImports();
   const isWanted = (file: string) => words.length === 0 || words.some((word) => file.includes(word));
   let isGood = true;
-  for (const [name, paths] of ROOMS) {
-    const files = [...imports.keys()].filter((file) => paths.test(file) && !NOT_PRODUCT.test(file) && isWanted(file));
+  for (const room of ROOMS) {
+    const files = [...imports.keys()].filter((file) =>
+      room.files.test(file) && !NOT_PRODUCT.test(file) && isWanted(file)
+    );
     if (files.length === 0) continue;
     const start = performance.now();
     const { mutants, changed } = readMutants(files);
-    const importsFile = (testFile: string, file: string) => imports.get(testFile)?.has(file) === true;
-    const outcome = await runRoom({ mutants, changed, testFiles: listTestFiles(imports, files), importsFile });
+    const importsFile = (testFile: string, file: string) => imports.get(testFile)?.all.has(file) === true;
+    const outcome = await runRoom({
+      mutants,
+      changed,
+      testFiles: listTestFiles(imports, files),
+      importsFile,
+    });
     const seconds = (performance.now() - start) / 1000;
-    isGood = report(name, new Set(files), mutants, outcome, seconds) && isGood;
+    isGood = report(room.name, new Set(files), mutants, outcome, seconds) && isGood;
   }
   return isGood ? 0 : 1;
 }
@@ -102,22 +121,28 @@ async function readImports(): Promise<Imports> {
     );
     direct.set(file, targets);
   }
-  const reach = (file: string, seen = new Set<string>()): ReadonlySet<string> => {
+  const reach = (file: string, passes: (target: string) => boolean, seen = new Set<string>()): Set<string> => {
     for (const target of direct.get(file) ?? []) {
       if (seen.has(target)) continue;
       seen.add(target);
-      reach(target, seen);
+      if (passes(target)) reach(target, passes, seen);
     }
     return seen;
   };
-  return new Map([...direct.keys()].sort().map((file) => [file, reach(file)]));
+  return new Map(
+    [...direct.keys()].sort().map((file) => [file, {
+      near: reach(file, (target) => target.startsWith("tests/")),
+      all: reach(file, () => true),
+    }]),
+  );
 }
 
-/** The quick test files that import a file of a room, directly or not. */
+/** The quick test files that import a file of a room. */
 function listTestFiles(imports: Imports, files: readonly string[]): readonly string[] {
   const tests = TESTS[files[0]?.split("/")[0] ?? ""];
-  return [...imports].filter(([file, targets]) =>
-    tests?.test(file) === true && !targets.has(STARTS_PROGRAMS) && files.some((changed) => targets.has(changed))
+  return [...imports].filter(([file, { near, all }]) =>
+    tests?.test(file) === true && !all.has(STARTS_PROGRAMS) &&
+    files.some((changed) => near.has(changed))
   ).map(([file]) => file);
 }
 

@@ -1,6 +1,5 @@
 /** Runs the mutants of one room in worker processes, and replaces a worker that hangs, ends or is no longer clean. */
 import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -33,14 +32,17 @@ export interface Survivor extends Mutant {
 
 /** The number of workers that run mutants at the same time. */
 const LANES = 2;
-/** A run of tests has hung after this time and many times its usual time. */
-const PATIENCE_MS = 10_000;
+/** A test has hung after this time and many times the usual time of the longest one. */
+const PATIENCE_MS = 5000;
 const PATIENCE_FACTOR = 10;
 /** The time that a worker has to load, and to run all tests without a mutant. */
 const LONG_MS = 600_000;
 
 interface Worker extends Disposable {
-  /** Asks for something; undefined when the worker has ended, or has not answered in time and was killed. */
+  /**
+   * Asks for something; undefined when the worker has ended, or was killed because it has neither answered nor begun a test
+   * for some time.
+   */
   ask(request: Request, limitMs: number): Promise<Answer | undefined>;
 }
 
@@ -83,7 +85,7 @@ export async function runRoom(room: RoomRun): Promise<RoomOutcome> {
   }
 
   function limitFor(indexes: readonly number[]): number {
-    return PATIENCE_MS + PATIENCE_FACTOR * indexes.reduce((sum, index) => sum + (tests[index]?.ms ?? 0), 0);
+    return PATIENCE_MS + PATIENCE_FACTOR * Math.max(0, ...indexes.map((index) => tests[index]?.ms ?? 0));
   }
 
   const queue = [...room.mutants];
@@ -118,20 +120,18 @@ async function startWorker(assignment: Assignment): Promise<Worker | undefined> 
   return loaded === undefined ? undefined : worker;
 }
 
-async function ask(child: ChildProcess, request: Request, limitMs: number): Promise<Answer | undefined> {
-  const limit = AbortSignal.timeout(Math.ceil(limitMs));
-  const stop = new AbortController();
-  const signal = AbortSignal.any([limit, stop.signal]);
-  try {
-    if (!child.connected) return undefined;
+function ask(child: ChildProcess, request: Request, limitMs: number): Promise<Answer | undefined> {
+  if (!child.connected) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
+    const finish = (answer: Answer | undefined) => {
+      clearTimeout(limit);
+      child.off("message", hear).off("exit", end);
+      resolve(answer);
+    };
+    const hear = (answer: Answer) => void (answer.kind === "begun" ? limit.refresh() : finish(answer));
+    const end = () => finish(undefined);
+    child.on("message", hear).on("exit", end);
     child.send(request);
-    const answered = once(child, "message", { signal }).then(([answer]) => answer as Answer);
-    const ended = once(child, "exit", { signal }).then(() => undefined);
-    return await Promise.race([answered, ended]);
-  } catch {
-    child.kill("SIGKILL");
-    return undefined;
-  } finally {
-    stop.abort();
-  }
+  });
 }

@@ -27,6 +27,8 @@ export type Request =
 /** What the worker answers. A worker that is no longer clean must be replaced. */
 export type Answer =
   | { readonly kind: "loaded" }
+  /** A test begins. */
+  | { readonly kind: "begun" }
   | { readonly kind: "measured"; readonly tests: readonly MeasuredTest[]; readonly atLoad: readonly number[] }
   | { readonly kind: "ran"; readonly foundBy: string | undefined; readonly isClean: boolean };
 
@@ -90,11 +92,15 @@ Object.assign(globalThis, { ForgetfulMap });
 process.on("unhandledRejection", () => {});
 process.on("disconnect", () => process.exit());
 process.on("message", (request: Request) => {
-  answer(request).then((message) => process.send?.(message), (error) => {
+  answer(request).then(send, (error) => {
     process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
     process.exit(1);
   });
 });
+
+function send(message: Answer): void {
+  process.send?.(message);
+}
 
 async function answer(request: Request): Promise<Answer> {
   if (request.kind === "assign") {
@@ -173,6 +179,7 @@ async function runTests(indexes: readonly number[]): Promise<Fault | undefined> 
         for (const hook of groups.flatMap(({ before }) => before)) await hook();
         while (next < indexes.length && tests[indexes[next]!]!.group === group) {
           index = indexes[next++]!;
+          send({ kind: "begun" });
           await tests[index]!.run();
         }
       } finally {

@@ -1,0 +1,32 @@
+/** A store whose watch of a prefix can be lost, as that of a shared store which has compacted its history. */
+import { CompactedError, type Storage } from "../../server/storage/storage.ts";
+
+export interface LossyStorage {
+  /** Lists and watches only. Its watches report nothing. */
+  readonly storage: Storage;
+  /** Ends the first watch of the prefix; resolves when the prefix is watched again. */
+  loseWatch(): Promise<void>;
+}
+
+export function createLossyStorage(storage: Storage, lossyPrefix: string): LossyStorage {
+  const first = Promise.withResolvers<() => void>();
+  const again = Promise.withResolvers<void>();
+  let watches = 0;
+  const lossy: Partial<Storage> = {
+    list: storage.list.bind(storage),
+    watch(prefix, _revision, _onEvents, onLost) {
+      if (prefix === lossyPrefix) {
+        if (++watches === 1) first.resolve(() => onLost?.(new CompactedError(1, 2)));
+        else again.resolve();
+      }
+      return { stop() {} };
+    },
+  };
+  return {
+    storage: lossy as Storage,
+    async loseWatch() {
+      (await first.promise)();
+      await again.promise;
+    },
+  };
+}
