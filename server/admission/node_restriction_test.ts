@@ -248,6 +248,16 @@ for (
   const { name, ref, want } of [
     { name: "no object", ref: undefined, want: "node requested token not bound to a pod" },
     {
+      name: "a Secret",
+      ref: { apiVersion: "v1", kind: "Secret", name: "web-1", uid: "u" },
+      want: "node requested token not bound to a pod",
+    },
+    {
+      name: "a pod of another version",
+      ref: { apiVersion: "v2", kind: "Pod", name: "web-1", uid: "u" },
+      want: "node requested token not bound to a pod",
+    },
+    {
       name: "a pod without its uid",
       ref: { apiVersion: "v1", kind: "Pod", name: "web-1" },
       want: "node requested token with a pod binding without a uid",
@@ -268,6 +278,15 @@ for (
     assert.deepEqual(await plugin.mutate?.(creation(request, edit)), { kind: "refused", message: want });
   });
 }
+
+test("nodeRestriction answers 404 for a token that is bound to a missing pod", async () => {
+  const boundObjectRef = { apiVersion: "v1", kind: "Pod", name: "gone", uid: "u" };
+  const request = { metadata: { name: "web", namespace: "team" }, spec: { boundObjectRef } };
+  await assert.rejects(
+    async () => await findRefusal(creation(request, asNode({ kind: serviceAccountKind, subresource: "token" }))),
+    { message: 'pod "gone" not found' },
+  );
+});
 
 test("nodeRestriction checks deletions when they are validated", async () => {
   assert.equal(await nodeRestriction.validate?.(deletion(node("mynode"), nodes)), undefined);

@@ -178,6 +178,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: "server/admission/certificates.ts",
     changes: [
       "!isCsr(kind, oldObject) || !isCsr(kind, object) → !isCsr(kind, oldObject) && !isCsr(kind, object)",
+      'object !== undefined && kind.group === CERTIFICATES_GROUP && kind.kind === "CertificateSigningReque… → object !== undefined && kind.group === CERTIFICATES_GROUP || kind.kind === "CertificateSigningReque…',
       "object !== undefined && kind.group === CERTIFICATES_GROUP → object !== undefined || kind.group === CERTIFICATES_GROUP",
     ],
   },
@@ -198,11 +199,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ['"spec" in object → true'],
   },
   {
-    why: "JSON has no member that is undefined",
-    file: "server/admission/plugins.ts",
-    changes: ["configSource === undefined → false", "externalID === undefined → false"],
-  },
-  {
     why: "without plugins the index is not read; sets that are empty or stale count nothing, and only take memory",
     file: "server/admission/signing_requests.ts",
     changes: [
@@ -220,5 +216,15 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: "the server fills in the name of every requester",
     file: "server/admission/signing_requests.ts",
     changes: ['csr.spec.username ?? "" → csr.spec.username'],
+  },
+  {
+    why: "only a deletion has no object, and only a creation has no old one",
+    file: "server/admission/node_restriction.ts",
+    changes: ['operation === "DELETE" || object === undefined → operation === "DELETE" && object === undefined'],
+  },
+  {
+    why: "the kind of the old object is that of the new one",
+    file: "server/admission/revocation.ts",
+    changes: ["isCsr(kind, oldObject) → true"],
   },
 ];

@@ -68,8 +68,7 @@ const STARTS_PROGRAMS = "node:child_process";
 type Imports = ReadonlyMap<string, Source>;
 
 interface Source {
-  /** What it imports itself or through modules for tests. */
-  readonly near: ReadonlySet<string>;
+  readonly direct: ReadonlySet<string>;
   /** What it imports, directly or not. */
   readonly all: ReadonlySet<string>;
 }
@@ -121,29 +120,27 @@ async function readImports(): Promise<Imports> {
     );
     direct.set(file, targets);
   }
-  const reach = (file: string, passes: (target: string) => boolean, seen = new Set<string>()): Set<string> => {
+  const reach = (file: string, seen = new Set<string>()): ReadonlySet<string> => {
     for (const target of direct.get(file) ?? []) {
       if (seen.has(target)) continue;
       seen.add(target);
-      if (passes(target)) reach(target, passes, seen);
+      reach(target, seen);
     }
     return seen;
   };
   return new Map(
-    [...direct.keys()].sort().map((file) => [file, {
-      near: reach(file, (target) => target.startsWith("tests/")),
-      all: reach(file, () => true),
-    }]),
+    [...direct].sort().map(([file, targets]) => [file, { direct: new Set(targets), all: reach(file) }]),
   );
 }
 
-/** The quick test files that import a file of a room. */
+/** The quick test files of a room: those in its folders that import one of its files, and those that do so directly. */
 function listTestFiles(imports: Imports, files: readonly string[]): readonly string[] {
   const tests = TESTS[files[0]?.split("/")[0] ?? ""];
-  return [...imports].filter(([file, { near, all }]) =>
-    tests?.test(file) === true && !all.has(STARTS_PROGRAMS) &&
-    files.some((changed) => near.has(changed))
-  ).map(([file]) => file);
+  const folders = new Set(files.map((file) => posix.dirname(file)));
+  return [...imports].filter(([file, { direct, all }]) => {
+    const targets = folders.has(posix.dirname(file)) ? all : direct;
+    return tests?.test(file) === true && !all.has(STARTS_PROGRAMS) && files.some((changed) => targets.has(changed));
+  }).map(([file]) => file);
 }
 
 /** Reads files, finds their mutants, and writes the mutants into their texts. */
