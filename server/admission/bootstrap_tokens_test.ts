@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TokenRefusal } from "../../core/bootstrap/bound_token.ts";
 import { configMapKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
@@ -9,10 +10,11 @@ import { createBootstrapTokenPlugins } from "./bootstrap_tokens.ts";
 
 const logger = createMemoryLogger();
 const csr = await buildCsr();
+const REFUSAL = { kind: "node", message: "no" } as const;
 const WRITE = { kind: "delete", key: "k", expectedRevision: 1 } as const;
 
 /** The plugins, with tokens that decide the same about every request. */
-function createPlugins(decision: { refusal?: { message: string }; write?: typeof WRITE }, isAllowed = false) {
+function createPlugins(decision: { refusal?: TokenRefusal; write?: typeof WRITE }, isAllowed = false) {
   const asked: string[] = [];
   const authorizer = fakeAuthorizer(() => isAllowed);
   const [limits, approval] = createBootstrapTokenPlugins({
@@ -21,7 +23,7 @@ function createPlugins(decision: { refusal?: { message: string }; write?: typeof
     tokens: {
       decide(_object, username) {
         asked.push(username);
-        return Promise.resolve({ refusal: undefined, write: undefined, ...decision });
+        return Promise.resolve(decision);
       },
     },
   });
@@ -37,10 +39,10 @@ for (
   ]
 ) {
   test(`BootstrapTokenLimits ${want.length === 0 ? "does not decide" : "decides"} about ${name}`, async () => {
-    const { limits, asked } = createPlugins({ refusal: { message: "no" } });
+    const { limits, asked } = createPlugins({ refusal: REFUSAL });
     const refusal = await limits?.validate?.(request);
     assert.deepEqual(asked, want);
-    assert.deepEqual(refusal, want.length === 0 ? undefined : { message: "no" });
+    assert.deepEqual(refusal, want.length === 0 ? undefined : REFUSAL);
   });
 }
 

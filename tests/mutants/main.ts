@@ -55,10 +55,10 @@ const MOST_SURVIVORS = 0.1;
 /** Sources that are not the product: what only tests use. */
 const NOT_PRODUCT = /_test\.ts$|_fixture\.ts$/;
 
-/** The tests that may be used for the two parts of the product that have rooms here. */
+/** The tests that may be used for the two parts of the product that have rooms here; those of sockets are slow. */
 const TESTS: Readonly<Record<string, RegExp>> = {
   core: /^core\/.*_test\.ts$/,
-  server: /^(?:server|tests\/contract)\/.*_test\.ts$/,
+  server: /^(?:server\/(?!connections\/)|tests\/contract\/).*_test\.ts$/,
 };
 
 /** Tests that import this are not quick. */
