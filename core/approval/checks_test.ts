@@ -8,7 +8,18 @@ import { parseName } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
 import type { ApprovalRule, Policy, Requirements } from "./policy.ts";
-import type { PolicyInput } from "./checks.ts";
+import {
+  checkDeniedNames,
+  checkDeniedSubject,
+  checkKey,
+  checkNames,
+  checkPermission,
+  checkSubject,
+  checkUnclaimed,
+  checkUsages,
+  type PolicyInput,
+} from "./checks.ts";
+import { formatGrantCommand } from "./rbac.ts";
 
 const WEB: CsrOptions = {
   signerName: "example.com/web",
@@ -39,10 +50,18 @@ async function decide(
       ...rule,
     }],
   };
+  return evaluatePolicy(policy, await createInput(edit, more, facts));
+}
+
+async function createInput(
+  edit: CsrOptions = {},
+  more: Partial<PolicyInput> = {},
+  facts: Partial<RequestFacts> = {},
+): Promise<PolicyInput> {
   const csr = await buildCsr({ ...WEB, ...edit });
   const request = parseRequest(csr.spec.request);
   assert.ok(request.ok);
-  return evaluatePolicy(policy, {
+  return {
     csr,
     request: { ...request.value, ...facts },
     now: new Date("2026-03-02T10:30:00Z"), // a Monday
@@ -56,7 +75,7 @@ async function decide(
     permissions: new Map(),
     approvedBefore: [],
     ...more,
-  });
+  };
 }
 
 const names = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
@@ -119,6 +138,31 @@ for (
       edit: { ipAddresses: ["10.2.2.3"] },
       fault: /address 10\.2\.2\.3 is not allowed/,
     },
+    {
+      name: "an address in the second range",
+      require: { names: { ...names, ips: ["10.2.0.0/16", "10.1.0.0/16"] } },
+      edit: { ipAddresses: ["10.1.2.3"] },
+      fault: undefined,
+    },
+    {
+      name: "no common name where none is wanted",
+      require: { subject: { commonNames: [], organizations: [] } },
+      edit: { commonName: "" },
+      fault: undefined,
+    },
+    {
+      name: "a common name where none is wanted",
+      require: { subject: { commonNames: [], organizations: [] } },
+      edit: {},
+      fault: /common name "a\.web\.example" is not empty/,
+    },
+    {
+      name: "a common name of the second pattern",
+      require: { subject: { commonNames: ["b.web.example", "*.web.example"], organizations: [] } },
+      edit: {},
+      fault: undefined,
+    },
+    { name: "the first minute", require: { hours: { days, from: 630, to: 631 } }, edit: {}, fault: undefined },
     {
       name: "an IPv6 address in the range",
       require: { names: { ...names, ips: ["2001:db8::/32"] } },
@@ -364,6 +408,43 @@ for (
       kind: "deny",
     },
     {
+      name: "a name of the second pattern",
+      require: { names: { ...names, dns: ["x.example", "*.pay.example"] } },
+      edit: { dnsNames: ["a.pay.example"] },
+      kind: "deny",
+    },
+    {
+      name: "an address of the second range",
+      require: { names: { ...names, ips: ["10.8.0.0/16", "10.9.0.0/16"] } },
+      edit: { ipAddresses: ["10.9.0.1"] },
+      kind: "deny",
+    },
+    {
+      name: "an e-mail address of the second pattern",
+      require: { names: { ...names, emails: ["x@example", "*@pay"] } },
+      edit: { emailAddresses: ["a@pay"] },
+      kind: "deny",
+    },
+    {
+      name: "a URI of the second pattern",
+      require: { names: { ...names, uris: ["spiffe://x/*", "spiffe://pay/*"] } },
+      edit: { uris: ["spiffe://pay/a"] },
+      kind: "deny",
+    },
+    { name: "any name when none is listed", require: { names }, edit: { dnsNames: ["x"] }, kind: "deny" },
+    {
+      name: "one name of each kind",
+      require: { names: { ...names, atLeastOne: true } },
+      edit: { dnsNames: ["x"], ipAddresses: ["10.1.0.1"] },
+      kind: "deny",
+    },
+    {
+      name: "a request without a name",
+      require: { names: { ...names, atLeastOne: true } },
+      edit: { uris: ["spiffe://x/a"] },
+      kind: "pending",
+    },
+    {
       name: "other names",
       require: { names: { ...names, dns: ["*.pay.example"], ips: ["10.9.0.0/16"] } },
       edit: { dnsNames: ["a.web.example"], ipAddresses: ["10.1.0.1"] },
@@ -392,3 +473,79 @@ test("a verdict escapes control characters of a terminal", async () => {
   const verdict = await decide({}, { commonName: "x\u001b[2J\u202e" });
   assert.match(verdict.message, /common name "x\\u001b\[2J\\u202e" is not/);
 });
+
+test("checkNames() refuses a name of another kind, which no rule can list", async () => {
+  const { outcome, fault } = checkNames(undefined, await createInput({}, {}, { otherNames: 1 }));
+  assert.deepEqual([outcome, fault], ["fails", "a name is neither DNS name, address, e-mail nor URI"]);
+});
+
+test("checks show what they saw, or that there was nothing", async () => {
+  const empty = await createInput({ commonName: "", usages: [] });
+  const { usages: _usages, ...spec } = empty.csr.spec;
+  const bare = { ...empty, csr: { ...empty.csr, spec } };
+  const full = await createInput({ dnsNames: ["a.web.example"], uris: ["spiffe://x/a"], usages: ["server auth"] });
+  const subject = { commonNames: [], organizations: [] };
+  const usages = { allowed: ["server auth"], required: [] };
+  const see = (input: PolicyInput) =>
+    [
+      checkSubject(subject, input),
+      checkDeniedSubject(subject, input),
+      checkNames(names, input),
+      checkDeniedNames(names, input),
+      checkUnclaimed(input),
+      checkUsages(usages, input),
+    ].map(({ saw }) => saw);
+  assert.deepEqual(see(bare), ["none", "none", "none", "none", "none", "none"]);
+  assert.deepEqual(see(full), [
+    "CN=a.web.example",
+    "CN=a.web.example",
+    "a.web.example spiffe://x/a",
+    "a.web.example spiffe://x/a",
+    "a.web.example",
+    "server auth",
+  ]);
+});
+
+test("a check of a rule that denies says no fix", async () => {
+  const wanted = { commonNames: [], organizations: ["a"] };
+  assert.deepEqual(checkDeniedSubject(wanted, await createInput()), {
+    what: "subject",
+    saw: "CN=a.web.example",
+    outcome: "fails",
+    fault: 'organization "a" is missing',
+  });
+});
+
+test("checkKey() lists the keys that are allowed", async () => {
+  const { fix } = checkKey([{ type: "RSA", minBits: 3072 }, { type: "Ed25519" }], await createInput());
+  assert.equal(fix, "make a new key: RSA of 3072 bits or more, Ed25519");
+});
+
+for (const { msAgo, kind } of [{ msAgo: 3_600_000, kind: "approve" }, { msAgo: 3_599_999, kind: "pending" }]) {
+  test(`a rule of one request an hour answers ${kind} when the last one was ${msAgo} ms ago`, async () => {
+    const at = new Date(Date.parse("2026-03-02T10:30:00Z") - msAgo);
+    const approvedBefore = [{ policy: "web", rule: "one", at }];
+    assert.equal((await decide({ rate: { max: 1, perMs: 3_600_000 } }, {}, { approvedBefore })).kind, kind);
+  });
+}
+
+for (
+  const { groups, want } of [
+    { groups: ["system:authenticated"], want: { kind: "user", name: "web-1" } },
+    { groups: ["a", "system:nodes"], want: { kind: "group", name: "system:nodes" } },
+    { groups: ["a", "system:bootstrappers"], want: { kind: "group", name: "system:bootstrappers" } },
+    {
+      groups: ["system:bootstrappers", "system:bootstrappers:web"],
+      want: { kind: "group", name: "system:bootstrappers:web" },
+    },
+  ] as const
+) {
+  test(`checkPermission() proposes a grant to ${want.kind} ${want.name}`, async () => {
+    const { outcome, fix } = checkPermission("web", await createInput({ groups }));
+    assert.equal(outcome, "fails");
+    assert.equal(
+      fix,
+      `grant create on certificatesigningrequests/web: ${formatGrantCommand("web", want)}`,
+    );
+  });
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { createDecisionText, withApproval, withDenial } from "./conditions.ts";
+import { createDecisionText, withApproval, withCondition, withDenial } from "./conditions.ts";
 
 const KUBECTL_APPROVE = {
   reason: "KubectlApprove",
@@ -43,6 +43,13 @@ test("withDenial() appends what kubectl appends; without a time the server fills
     lastUpdateTime: null,
     lastTransitionTime: null,
   }]);
+});
+
+test("withCondition() leaves out a text that is empty and a certificate that is absent", () => {
+  const { certificate: _certificate, ...status } = csrWith().status;
+  const got = withCondition({ ...csrWith(), status }, "Failed", { reason: "", message: "" });
+  const times = { lastUpdateTime: null, lastTransitionTime: null };
+  assert.deepEqual(got.status, { conditions: [{ type: "Failed", status: "True", ...times }] });
 });
 
 test("withApproval() and withDenial() do not change a CSR that has the condition", () => {
