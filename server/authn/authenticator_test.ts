@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
+import { CREDENTIAL_ID_KEY } from "../../core/kube/user.ts";
 import { statusFromError } from "../../core/kube/status.ts";
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
@@ -223,3 +225,157 @@ test("createAuthenticator() accepts a token that is meant for this server, among
 test("createAuthenticator() reports no failure without credentials when anonymous requests are off", async () => {
   assert.deepEqual(await ask({}, { anonymous: false }), { kind: "unauthorized", failures: [] });
 });
+
+test("createAuthenticator() waits until an accepted certificate is reported, once for each request", async () => {
+  const reported: string[] = [];
+  const onClientCertificate: AuthenticatorDeps["onClientCertificate"] = async ({ subject }) => {
+    await new Promise((resolve) => setImmediate(resolve));
+    reported.push(subject.commonName);
+  };
+  const request = { peerCertificate: await peer };
+  assert.equal((await ask(request, { onClientCertificate })).kind, "user");
+  assert.deepEqual(reported, ["alice"]);
+  await ask({ ...request, isRepeated: true }, { onClientCertificate });
+  assert.deepEqual(reported, ["alice"]);
+});
+
+const REVOKED = { revocations: { findRefusal: () => "revoked" } };
+
+for (
+  const { name, request, edit = {}, want } of [
+    {
+      name: "a revoked certificate",
+      request: async () => ({ peerCertificate: await peer }),
+      want: { failures: ['credential of "alice": revoked'], refusal: 'credential of "alice": revoked' },
+    },
+    {
+      name: "a revoked certificate and an unknown token",
+      request: async () => ({ peerCertificate: await peer, ...bearer("wrong") }),
+      want: {
+        failures: ['credential of "alice": revoked', "invalid bearer token"],
+        refusal: 'credential of "alice": revoked',
+      },
+    },
+    {
+      name: "the token of a revoked user",
+      request: () => bearer("static"),
+      want: { failures: ['credential of "bob": revoked'], refusal: 'credential of "bob": revoked' },
+    },
+    {
+      name: "a bad certificate, of nobody who could be revoked",
+      request: () => ({ peerCertificate: unverified }),
+      want: { failures: ["client certificate: CERT_HAS_EXPIRED"] },
+    },
+    {
+      name: "a token that its method refuses",
+      request: () => bearer("a.b.c"),
+      edit: { serviceAccountTokens: () => Promise.resolve({ kind: "failed", reason: "expired" }) },
+      want: { failures: ["invalid bearer token", "expired"] },
+    },
+    {
+      name: "the expired certificate of a node that may not recover",
+      request: () => ({ peerCertificate: unverified }),
+      edit: { nodeRecovery: { authenticate: () => Promise.resolve({ kind: "failed", reason: "too old" }) } },
+      want: { failures: ["client certificate: CERT_HAS_EXPIRED", "too old"] },
+    },
+    {
+      name: "the expired certificate of a node that is refused",
+      request: () => ({ peerCertificate: unverified }),
+      edit: {
+        nodeRecovery: { authenticate: () => Promise.resolve({ kind: "failed", reason: "used", isGenuine: true }) },
+      },
+      want: { failures: ["client certificate: CERT_HAS_EXPIRED", "used"], refusal: "used" },
+    },
+    {
+      name: "the expired certificate of nobody who can recover",
+      request: () => ({ peerCertificate: unverified }),
+      edit: { nodeRecovery: { authenticate: () => Promise.resolve({ kind: "none" }) } },
+      want: { failures: ["client certificate: CERT_HAS_EXPIRED"] },
+    },
+  ] as readonly {
+    name: string;
+    request: () => Partial<AuthnRequest> | Promise<Partial<AuthnRequest>>;
+    edit?: Partial<AuthenticatorDeps>;
+    want: { failures: readonly string[]; refusal?: string };
+  }[]
+) {
+  test(`createAuthenticator() says why it refuses ${name}`, async () => {
+    assert.deepEqual(await ask(await request(), { ...REVOKED, ...edit }), { kind: "unauthorized", ...want });
+  });
+}
+
+test("createAuthenticator() asks for revocations with the certificate of the user", async () => {
+  const asked: unknown[] = [];
+  const revocations: AuthenticatorDeps["revocations"] = {
+    findRefusal(user, certificate) {
+      asked.push([user.username, certificate?.fingerprint, certificate?.serialNumber]);
+      return undefined;
+    },
+  };
+  const { chain: [der] } = await peer;
+  const fingerprint = createHash("sha256").update(der!).digest("hex");
+  await ask({ peerCertificate: await peer }, { revocations });
+  await ask(bearer("static"), { revocations });
+  const recovered = { username: "n1", uid: "", groups: [], extra: { [CREDENTIAL_ID_KEY]: ["X509SHA256=f1"] } };
+  const nodeRecovery: AuthenticatorDeps["nodeRecovery"] = {
+    authenticate: () => Promise.resolve({ kind: "user", user: recovered }),
+  };
+  await ask({ peerCertificate: unverified }, { revocations, nodeRecovery });
+  const [[, , serialNumber]] = asked as [[string, string, string]];
+  assert.notEqual(serialNumber, "");
+  assert.deepEqual(asked, [["alice", fingerprint, serialNumber], ["bob", undefined, undefined], ["n1", "f1", ""]]);
+});
+
+test("createAuthenticator() marks a node that presented its expired certificate as recovering", async () => {
+  const user = { username: "system:node:n1", uid: "", groups: ["system:nodes"], extra: {} };
+  const nodeRecovery: AuthenticatorDeps["nodeRecovery"] = {
+    authenticate: () => Promise.resolve({ kind: "user", user }),
+  };
+  const recovering = await ask({ peerCertificate: unverified }, { nodeRecovery });
+  assert.ok(recovering.kind === "user");
+  assert.deepEqual([recovering.user.username, recovering.isRecovering], ["system:node:n1", true]);
+  for (const request of [{}, { peerCertificate: await peer }, bearer("static")]) {
+    const result = await ask(request, { nodeRecovery });
+    assert.equal(result.kind === "user" && result.isRecovering === true, false);
+  }
+});
+
+test("createAuthenticator() passes on the audiences and annotations of a service account's token", async () => {
+  const user = { username: "sa", uid: "", groups: ["system:authenticated"], extra: {} };
+  const own = { audiences: ["vault"], auditAnnotations: { a: "1" } };
+  const serviceAccountTokens: AuthenticatorDeps["serviceAccountTokens"] = (token) =>
+    Promise.resolve(token === "a.b.c" ? { kind: "user", user, ...own } : { kind: "none" });
+  assert.deepEqual(await ask(bearer("a.b.c"), { serviceAccountTokens }), { kind: "user", user, ...own });
+  const result = await ask(bearer(BOOTSTRAP), { serviceAccountTokens });
+  assert.deepEqual(result, {
+    kind: "user",
+    user: {
+      username: "system:bootstrap:abcdef",
+      uid: "",
+      groups: ["system:bootstrappers", "system:authenticated"],
+      extra: {},
+    },
+    audiences: [DEFAULT_ISSUER],
+  });
+});
+
+for (const isRepeated of [false, true]) {
+  test(`createAuthenticator() ${isRepeated ? "does not record" : "records"} the use of a token${isRepeated ? " again" : ""}`, async () => {
+    const records: unknown[] = [];
+    const limited = (annotations: Readonly<Record<string, string>>): AuthenticatorDeps["bootstrapTokens"] => ({
+      getSecret(name) {
+        const secret = secrets()[name];
+        return Promise.resolve(secret && { ...secret, metadata: { ...secret.metadata, annotations } });
+      },
+      onUsed: (id, address) => void records.push(["used", id, address]),
+      onRefused: (id, { kind }, address) => void records.push(["refused", id, kind, address]),
+    });
+    const request = { ...bearer(BOOTSTRAP), remoteAddress: "10.0.1.7", ...(isRepeated ? { isRepeated } : {}) };
+    assert.equal((await ask(request, { bootstrapTokens: limited({}) })).kind, "user");
+    const refused = await ask(request, { bootstrapTokens: limited({ "tlsboot/cidr": "10.0.0.0/24" }) });
+    const reason = "bootstrap token abcdef: the token is for clients in 10.0.0.0/24, not from 10.0.1.7";
+    assert.deepEqual(refused, { kind: "unauthorized", failures: [reason], refusal: reason });
+    const want = [["used", "abcdef", "10.0.1.7"], ["refused", "abcdef", "network", "10.0.1.7"]];
+    assert.deepEqual(records, isRepeated ? [] : want);
+  });
+}

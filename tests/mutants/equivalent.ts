@@ -227,4 +227,36 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: "server/admission/revocation.ts",
     changes: ["isCsr(kind, oldObject) → true"],
   },
+  {
+    why: "a failed certificate was presented, and a result that is no user is not refused as revoked",
+    file: "server/authn/authenticator.ts",
+    changes: [
+      'shown.kind === "failed" && peerCertificate !== undefined → shown.kind === "failed" || peerCertificate !== undefined',
+      'tried.kind === "user" → true',
+    ],
+  },
+  {
+    why: "what was verified is verified again with the same result, and takes longer",
+    file: "server/authn/client_certificate.ts",
+    changes: [
+      "cached !== undefined && cached.roots === trusted && now >= cached.notBefore && now <= cached.notAft… → false",
+      "now >= cached.notBefore → now > cached.notBefore",
+      "now >= cached.notBefore → now < cached.notBefore",
+      "now <= cached.notAfter → now < cached.notAfter",
+      "known.set(peer, read.value); → removed",
+    ],
+  },
+  {
+    why: "a text of another form is no token for the parser either; a missing token has no issuer",
+    file: "server/authn/service_account_tokens.ts",
+    changes: [
+      "!hasJwtForm(token) → false",
+      'jwt === undefined || typeof issuer !== "string" → jwt === undefined && typeof issuer !== "string"',
+    ],
+  },
+  {
+    why: "a token that its Secret refuses is refused before its limits are looked at",
+    file: "server/authn/token_authenticators.ts",
+    changes: ["identity.ok → true"],
+  },
 ];
