@@ -362,7 +362,9 @@ test("createAuthenticator() passes on the audiences and annotations of a service
 for (const isRepeated of [false, true]) {
   test(`createAuthenticator() ${isRepeated ? "does not record" : "records"} the use of a token${isRepeated ? " again" : ""}`, async () => {
     const records: unknown[] = [];
-    const limited = (annotations: Readonly<Record<string, string>>): AuthenticatorDeps["bootstrapTokens"] => ({
+    const limited = (
+      annotations: Readonly<Record<string, string>>,
+    ): NonNullable<AuthenticatorDeps["bootstrapTokens"]> => ({
       getSecret(name) {
         const secret = secrets()[name];
         return Promise.resolve(secret && { ...secret, metadata: { ...secret.metadata, annotations } });

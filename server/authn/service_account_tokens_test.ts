@@ -161,7 +161,7 @@ for (
   test(`createServiceAccountTokenAuthenticator() answers "${want}" for a token ${name}`, async () => {
     const { authenticate } = createWorld();
     for (const _ of ["verified", "cached"]) {
-      assert.equal(describe(await authenticate(token, { remoteAddress: undefined })), want);
+      assert.equal(describe(await authenticate(token, {})), want);
     }
   });
 }
@@ -171,7 +171,7 @@ test("createServiceAccountTokenAuthenticator() verifies a signature once, but no
   const padding = (length: number) => sign({ id: "x".repeat(length) });
   for (const { token, want } of [{ token: sign(), want: 1 }, { token: padding(4_000), want: 2 }]) {
     verified.length = 0;
-    for (const _ of [1, 2]) assert.equal((await authenticate(token, { remoteAddress: undefined })).kind, "user");
+    for (const _ of [1, 2]) assert.equal((await authenticate(token, {})).kind, "user");
     assert.equal(verified.length, want);
   }
 });
@@ -184,7 +184,7 @@ for (
   ]
 ) {
   test(`createServiceAccountTokenAuthenticator() returns the audiences of a token: ${name}`, async () => {
-    const request = { remoteAddress: undefined, ...(asked === undefined ? {} : { audiences: asked }) };
+    const request = { ...(asked === undefined ? {} : { audiences: asked }) };
     const result = await createWorld().authenticate(sign({ audiences: own }), request);
     assert.deepEqual(result.kind === "user" && result.audiences, want);
   });
@@ -213,16 +213,16 @@ for (
 ) {
   test(`createServiceAccountTokenAuthenticator() counts the use of ${name} once`, async () => {
     const { authenticate, uses } = createWorld();
-    const result = await authenticate(sign(edit), { remoteAddress: undefined });
+    const result = await authenticate(sign(edit), {});
     assert.deepEqual(result.kind === "user" && result.auditAnnotations, annotations);
-    await authenticate(sign(edit), { remoteAddress: undefined, isRepeated: true });
+    await authenticate(sign(edit), { isRepeated: true });
     assert.deepEqual(uses, want);
   });
 }
 
 test("createServiceAccountTokenAuthenticator() does not refuse a token when the storage cannot be read", async () => {
   const { authenticate } = createWorld({ storage: { get: () => Promise.reject(new Error("disk 7")) } });
-  await assert.rejects(authenticate(sign(), { remoteAddress: undefined }), {
+  await assert.rejects(authenticate(sign(), {}), {
     code: "unreachable",
     message: "cannot read service accounts",
   });
