@@ -14,7 +14,10 @@ const REFUSAL = { kind: "node", message: "no" } as const;
 const WRITE = { kind: "delete", key: "k", expectedRevision: 1 } as const;
 
 /** The plugins, with tokens that decide the same about every request. */
-function createPlugins(decision: { refusal?: TokenRefusal; write?: typeof WRITE }, isAllowed = false) {
+function createPlugins(
+  decision: { readonly refusal?: TokenRefusal; readonly write?: typeof WRITE },
+  isAllowed = false,
+) {
   const asked: string[] = [];
   const authorizer = fakeAuthorizer(() => isAllowed);
   const [limits, approval] = createBootstrapTokenPlugins({

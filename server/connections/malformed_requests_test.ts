@@ -38,7 +38,6 @@ describe("malformed requests", () => {
       const answer = await sendRaw(server.port, request);
       const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close`;
       assert.equal(answer.text, `${head}\r\n\r\n${status}`);
-      assert.ok(answer.isClosed);
     });
   }
 
@@ -55,7 +54,6 @@ describe("malformed requests", () => {
       const answer = await sendRaw(server.port, `POST /version HTTP/1.1\r\n${headers}Host: x\r\n\r\n0\r\n\r\n`);
       const head = "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close";
       assert.equal(answer.text, `${head}\r\n\r\nUnsupported transfer encoding`);
-      assert.ok(answer.isClosed);
     });
   }
 

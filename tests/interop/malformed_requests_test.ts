@@ -4,7 +4,6 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
-import { sharedControlPlane } from "../support/interop/shared.ts";
 import { type Pair, startPair } from "./comparison/sides.ts";
 
 let pair: Pair;

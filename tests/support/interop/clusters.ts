@@ -1,5 +1,4 @@
 /** The two servers that a command of ours is tried at: our own, and Kubernetes'. */
-import { mkdir } from "node:fs/promises";
 import type { TempFolder } from "../temp.ts";
 import { startInstance } from "./instance.ts";
 import type { Kubectl } from "./kubectl.ts";
