@@ -219,7 +219,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     assert.equal((await tlsboot("deny", "g1")).code, 0);
     await request("csr-g0", "g0");
     await using running = instance.start("approve", "--expect", "g0,g1", "--for", "60s");
-    // Then it has read the denied request, and the next one comes by the watch.
+    // Then it has read the denied request, and the watch brings the next one.
     await running.waitFor(/csr-g0 approved/);
     await request("csr-g1-next", "g1");
     const { code } = await running.finished();

@@ -5,7 +5,7 @@
 export interface Equivalent {
   readonly why: string;
   readonly file: string;
-  /** Each as `original → mutated`. */
+  /** The texts of mutants, each as `original → mutated`. */
   readonly changes: readonly string[];
 }
 

@@ -18,7 +18,7 @@ export interface Assignment {
   readonly mutant: number | undefined;
 }
 
-/** What the parent asks. */
+/** What the parent asks a worker to do. */
 export type Request =
   | { readonly kind: "assign"; readonly assignment: Assignment }
   | { readonly kind: "measure" }
@@ -27,7 +27,7 @@ export type Request =
 /** What the worker answers. A worker that is no longer clean must be replaced. */
 export type Answer =
   | { readonly kind: "loaded" }
-  /** A test begins. */
+  /** The test with this number begins. */
   | { readonly kind: "begun" }
   | { readonly kind: "measured"; readonly tests: readonly MeasuredTest[]; readonly atLoad: readonly number[] }
   | { readonly kind: "ran"; readonly foundBy: string | undefined; readonly isClean: boolean };

@@ -1,4 +1,4 @@
-/** Tells a test whether it belongs to the full run, in which some tests have a longer form. */
+/** Reports whether a test belongs to the full run, in which some tests have a longer form. */
 import process from "node:process";
 
 /** Whether this is the full run (`.ci/full`). */

@@ -50,7 +50,7 @@ export interface CommandState {
 export interface Commands extends AsyncDisposable {
   /** Runs a command to its end, or starts a server and returns when it is up: without a code. */
   run(...args: readonly string[]): Promise<CommandState>;
-  /** Stops the server. */
+  /** Stops the server and waits until it has ended. */
   stop(): Promise<CommandState>;
   /** Waits until the server ends by itself. */
   end(): Promise<CommandState>;

@@ -12,7 +12,7 @@ import { type RunningInstance, startInstance } from "./instance.ts";
 const servers = new AsyncDisposableStack();
 after(() => servers.disposeAsync());
 
-/** Where kube-apiserver keeps everything. */
+/** The prefix below which kube-apiserver keeps all of its objects. */
 const STORED = "/registry/";
 
 /** What kube-apiserver creates at its start and changes by itself. */

@@ -35,7 +35,7 @@ export interface SoakVerdict {
   readonly faults: readonly string[];
 }
 
-/** Waits in real time. */
+/** Waits in real time while the programs work. */
 export function pause(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }

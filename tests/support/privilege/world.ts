@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { parseAllDocuments } from "yaml";
+import { eventually } from "../eventually.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { buildRequest } from "../csr_builder.ts";
 import { buildStubRequest } from "../pod_request_builder.ts";
@@ -78,12 +79,14 @@ async function applyDocument(callers: Callers, path: string): Promise<void> {
 /** Creates the existing object of a place, and returns the stored one. */
 export async function createHeld(callers: Callers, route: Route, place: Place): Promise<KubeObject> {
   const collection = toCollectionRoute(route, place.namespace);
-  let held = JSON.parse((await made(callers, collection, place.object(HELD))).text) as KubeObject;
-  while (place.isSettled?.(held) === false) {
+  const { text } = await made(callers, collection, place.object(HELD));
+  let held = JSON.parse(text) as KubeObject;
+  return await eventually(`${held.metadata.name} has settled`, async () => {
+    if (place.isSettled?.(held) !== false) return held;
     const { text } = await callers.call(MASTERS, { method: "GET", path: `${collection}/${held.metadata.name}` });
     held = JSON.parse(text) as KubeObject;
-  }
-  return held;
+    return undefined;
+  });
 }
 
 async function clusterRole(callers: Callers, name: string, rules: readonly object[]): Promise<void> {
