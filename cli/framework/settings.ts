@@ -92,8 +92,12 @@ export function findUnreadVariables(
   command: Command,
   table: CommandTable,
 ): readonly UnreadVariable[] {
-  const set = Object.keys(env).filter((name) => name.startsWith(PREFIX) && env[name] !== "");
-  if (set.length === 0) return [];
+  const own: FlagSet = { ...GLOBAL_FLAGS, ...command.flags };
+  const read = new Set(Object.entries(own).map(([key, flag]) => findVariable(command, key, flag)));
+  const unread = Object.keys(env).filter((name) =>
+    name.startsWith(PREFIX) && env[name] !== "" && !read.has(name) && !OTHER_VARIABLES.has(name)
+  );
+  if (unread.length === 0) return [];
   const keys = new Map<string, string>();
   const readable = new Set<string>();
   for (const one of table.commands) {
@@ -103,9 +107,7 @@ export function findUnreadVariables(
       if (variable !== undefined) readable.add(variable);
     }
   }
-  const own: FlagSet = { ...GLOBAL_FLAGS, ...command.flags };
-  return set.flatMap((name): readonly UnreadVariable[] => {
-    if (OTHER_VARIABLES.has(name)) return [];
+  return unread.flatMap((name): readonly UnreadVariable[] => {
     const key = keys.get(name);
     const isOfService = SERVICE_VARIABLE.test(name);
     if (key === undefined || (isOfService && !readable.has(name))) {
@@ -115,7 +117,6 @@ export function findUnreadVariables(
       return [{ name, isSetting: false, reason: `there is no such setting${hint}` }];
     }
     const flag = own[key];
-    if (flag !== undefined && findVariable(command, key, flag) !== undefined) return [];
     if (isConnectionFlag(key) && command.environment !== "strict") return [];
     const option = flag === undefined
       ? `has no --${flagName(key)}`
@@ -127,8 +128,8 @@ export function findUnreadVariables(
 /** Variables that are no settings: for the program as a whole, for its hooks, and for its own tests and builds. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   ...["EARLIEST_TIME", "CA_CERTIFICATE", "CERTIFICATE_FILE", "CHANGED", "NODE_NAME", "NOT_AFTER", "TRUST_BUNDLE_FILE"],
-  ...["BUILD_COMMIT", "PROGRAMS", "SEED", "POD_REQUESTS", "UPDATE_GOLDEN"],
-  ...["UPDATE_SCREENSHOTS", "TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "TEST_FULL"],
+  ...["BUILD_COMMIT", "PROGRAMS", "POD_REQUESTS", "UPDATE_GOLDEN"],
+  ...["UPDATE_SCREENSHOTS", "TEST_BINARY", "TEST_NODE", "TEST_SEED", "TEST_FULL"],
 ].map((name) => `TLSBOOT_${name}`));
 
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables

@@ -80,8 +80,7 @@ test("findUnreadVariables() passes variables of the program and of Kubernetes", 
     ...["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_6443_TCP", "PORT_6443_TCP_ADDR"],
     ...["PORT_6443_TCP_PORT", "PORT_6443_TCP_PROTO", "WEB_PORT_443_UDP"],
     ...["CHANGED", "CERTIFICATE_FILE", "NOT_AFTER", "NODE_NAME", "EARLIEST_TIME"],
-    ...["TEST_BINARY", "TEST_NODE", "TEST_SCRIPT", "UPDATE_GOLDEN", "BUILD_COMMIT", "TEST_FULL"],
-    "SEED",
+    ...["TEST_BINARY", "TEST_NODE", "TEST_SEED", "UPDATE_GOLDEN", "BUILD_COMMIT", "TEST_FULL"],
   ];
   const env = Object.fromEntries(names.map((name) => [`TLSBOOT_${name}`, "x"]));
   for (const command of COMMAND_TABLE.commands) assert.deepEqual(findUnreadVariables(env, command, COMMAND_TABLE), []);

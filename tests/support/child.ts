@@ -59,8 +59,7 @@ export const NODE_FLAGS: readonly string[] = [
 /**
  * Command and arguments that run tlsboot: the released file that `TLSBOOT_TEST_BINARY` names, or the sources. Those run
  * on the Node that `TLSBOOT_TEST_NODE` names, which the interoperability suite does because the released file runs on
- * Node, else on the runtime of the test. Deno starts the script that `TLSBOOT_TEST_SCRIPT` names, if any, which was made
- * of the sources.
+ * Node, else on the runtime of the test.
  */
 export function tlsbootCommand(args: readonly string[]): readonly [string, readonly string[]] {
   const binary = process.env["TLSBOOT_TEST_BINARY"];
@@ -68,8 +67,7 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
   const main = join(ROOT, "cli", "main.ts");
   const node = process.env["TLSBOOT_TEST_NODE"];
   if (node === undefined && process.versions["deno"] !== undefined) {
-    const script = process.env["TLSBOOT_TEST_SCRIPT"] ?? main;
-    return [process.execPath, ["run", "-A", "--no-check", "--quiet", script, ...args]];
+    return [process.execPath, ["run", "-A", "--no-check", "--quiet", main, ...args]];
   }
   return [node ?? process.execPath, [...NODE_FLAGS, main, ...args]];
 }
