@@ -167,8 +167,11 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       cwd: instance.folder.path,
     });
     assert.equal(refused.code, 1);
-    const token = (await listTokens()).find(({ node }) => node === "n8");
-    assert.deepEqual(token?.["networks"], ["10.99.0.0/16"]);
+    const token = await eventually("the refusal is on record", async () => {
+      const found = (await listTokens()).find(({ node }) => node === "n8");
+      return found?.["lastRefusal"] === undefined ? undefined : found;
+    });
+    assert.deepEqual(token["networks"], ["10.99.0.0/16"]);
     assert.match(JSON.stringify(token["lastRefusal"]), /clients in 10\.99\.0\.0\/16, not from 127\.0\.0\.1/);
   });
 

@@ -37,8 +37,8 @@ const DIST = join(process.cwd(), "dist");
 const LINES_EACH = 20;
 
 /** The number of files that share a process. A process for each file would take twice as long. */
-const QUICK_IN_A_BATCH = 40;
-const SLOW_IN_A_BATCH = 7;
+const QUICK_IN_A_BATCH = 60;
+const SLOW_IN_A_BATCH = 8;
 
 /**
  * The number of processes that run side by side for each core. Tests of the interoperability suite wait most of the time,
