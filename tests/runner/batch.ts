@@ -22,6 +22,8 @@ export interface Runtime {
 export interface Batch {
   readonly runtime: Runtime;
   readonly files: readonly string[];
+  /** Whether another batch, perhaps of another suite, runs the same tests elsewhere, so that these are not counted. */
+  readonly isRepeat?: boolean;
 }
 
 /** The result of a batch. */

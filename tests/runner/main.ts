@@ -93,7 +93,7 @@ async function main(): Promise<number> {
     const { passed, repeated, failed, skipped } = summary;
     process.stdout.write(
       `${suite}: ${passed} passed, ${failed} failed, ${skipped.length} skipped; ` +
-        `${repeated} ran on another runtime too\n`,
+        `${repeated} repeated on another runtime\n`,
     );
     return failed === 0 ? 0 : 1;
   } finally {
@@ -113,7 +113,7 @@ async function planUnit({ isFull, words }: Options): Promise<readonly Batch[]> {
   const repeated = files.filter((file) => isFull || SMOKE.includes(file) || meetsRuntime(file));
   return [
     ...split(node(await ensureNode(), fullRun(isFull)), files),
-    ...split(deno(fullRun(isFull)), repeated),
+    ...split(deno(fullRun(isFull)), repeated).map(repeat),
   ];
 }
 
@@ -123,11 +123,13 @@ async function planFile({ isFull, words }: Options): Promise<readonly Batch[]> {
     const files = await findFiles(["tests/e2e/*_test.ts", "tests/security/*_test.ts"], words);
     return files.filter((file) => isFull ? imports(file, STARTS_PROGRAMS) : SMOKE.includes(file));
   };
-  const files = [...await findFiles(SUITES["file"] ?? [], words), ...await startsTlsboot()];
-  if (files.length === 0) return [];
-  const binary = await ensureReleasedFile("all", DIST);
-  const runtime = node(await ensureNode(), { TLSBOOT_TEST_BINARY: binary, ...fullRun(isFull) });
-  return split({ ...runtime, name: "File" }, files);
+  const [own, endToEnd] = [await findFiles(SUITES["file"] ?? [], words), await startsTlsboot()];
+  if (own.length + endToEnd.length === 0) return [];
+  const env = { TLSBOOT_TEST_BINARY: await ensureReleasedFile("all", DIST), ...fullRun(isFull) };
+  return [
+    ...split({ ...deno(env), name: "File" }, own),
+    ...split({ ...node(await ensureNode(), env), name: "File" }, endToEnd).map(repeat),
+  ];
 }
 
 /** Plans a suite that runs next to programs of others. The servers run on Node, as the released file does, or are that. */
@@ -143,14 +145,20 @@ async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: 
   const rank = (file: string): number => order.includes(file) ? order.indexOf(file) : -1;
   const files = found.filter(isChosen).toSorted((a, b) => rank(a) - rank(b));
   const executable = await ensureNode();
-  const runtime = node(executable, {
+  const env = {
     TLSBOOT_TEST_NODE: executable,
     ...(isBinary ? { TLSBOOT_TEST_BINARY: await ensureReleasedFile("host", DIST) } : {}),
     ...fullRun(isFull),
-  });
+  };
+  // Packages are made by scripts that run on Deno.
+  const runtime = suite === "packages" ? deno(fullRun(isFull)) : node(executable, env);
   const shared = files.filter((file) => imports(file, SHARES_PEERS));
   const alone = files.filter((file) => !shared.includes(file));
   return [...chunk(shared, SLOW_IN_A_BATCH), ...alone.map((file) => [file])].map((files) => ({ runtime, files }));
+}
+
+function repeat(batch: Batch): Batch {
+  return { ...batch, isRepeat: true };
 }
 
 /** The environment of tests that have a longer form for the full run. */
@@ -186,7 +194,7 @@ function chunk(files: readonly string[], size: number): readonly (readonly strin
 
 /** What the tests of a suite did. */
 export interface Summary {
-  /** The tests that passed. Each counts once, on the first runtime that ran it. */
+  /** The tests that passed, each counted once. */
   readonly passed: number;
   /** The tests that passed on another runtime too. */
   readonly repeated: number;
@@ -195,7 +203,7 @@ export interface Summary {
 }
 
 function summarize(results: readonly BatchResult[]): Summary {
-  const first = results.filter(({ runtime }) => runtime.name !== "Deno");
+  const first = results.filter(({ isRepeat = false }) => !isRepeat);
   const sum = (some: readonly BatchResult[]): number => some.reduce((total, { outcome }) => total + outcome.passed, 0);
   return {
     passed: sum(first),
