@@ -20,7 +20,6 @@ import { readServed } from "./comparison/served.ts";
 import { startPair } from "./comparison/sides.ts";
 import { PROVEN_VERSIONS } from "./comparison/versions.ts";
 import { assertGolden } from "../support/golden.ts";
-import { sharedControlPlane } from "../support/interop/shared.ts";
 
 const IDENTICAL = join(CORPUS, "identical.yaml");
 const PAGE = join("docs", "reference", "compatibility.md");
@@ -36,7 +35,7 @@ let comparing: Promise<Compared> | undefined;
 function compared(): Promise<Compared> {
   comparing ??= (async () => {
     const [files, meant] = await Promise.all([readCorpus([]), readMeantDifferences()]);
-    await using pair = await startPair(sharedControlPlane);
+    await using pair = await startPair();
     const replayed = await replayCorpus(pair, files, meant);
     const [, ours] = pair.sides;
     return { ...replayed, served: await readServed(ours) };

@@ -7,7 +7,6 @@ import { randomInt } from "node:crypto";
 import process from "node:process";
 import { test } from "node:test";
 import { isFullRun } from "../support/full_run.ts";
-import { sharedControlPlane } from "../support/interop/shared.ts";
 import { startPair } from "./comparison/sides.ts";
 import { type Finding, Stage } from "./differential/play.ts";
 import {
@@ -41,7 +40,7 @@ let playing: Promise<ReadonlyMap<number, Outcome>> | undefined;
 /** One pair of servers plays all seeds. */
 function played(): Promise<ReadonlyMap<number, Outcome>> {
   playing ??= (async () => {
-    await using pair = await startPair(sharedControlPlane);
+    await using pair = await startPair();
     const stage = await Stage.open(pair);
     const outcomes = new Map<number, Outcome>();
     for (const seed of [...FIXED_SEEDS, ...NEW_SEEDS]) {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createSecureContext } from "node:tls";
-import { afterReal } from "../../server/storage/etcd/after.ts";
+import { createRealAfter } from "../support/fake_after.ts";
 import { GrpcChannel, type GrpcServer } from "../../server/storage/etcd/grpc.ts";
 import {
   decodeLeaseGrant,
@@ -87,7 +87,8 @@ function describeKeyValue({ key, modRevision, version, value, lease }: EtcdKeyVa
 
 test("the simulated etcd answers 1,500 random calls as a real one does, and its watches see the same", async () => {
   await using etcd = await startEtcd();
-  const model = new EtcdModel({ after: afterReal, random: createSeededRandom(7).float });
+  using timers = createRealAfter();
+  const model = new EtcdModel({ after: timers.after, random: createSeededRandom(7).float });
   const real = new Side(new GrpcChannel(new URL(etcd.urls[0]!), createSecureContext()));
   const simulated = new Side(model.connect("test")[0]!);
   const sides = [real, simulated];

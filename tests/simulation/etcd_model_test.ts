@@ -4,12 +4,11 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
-import { type After, afterReal } from "../../server/storage/etcd/after.ts";
 import { EtcdClient } from "../../server/storage/etcd/client.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import { JSON_VALUES, type OpenStorage, SHARED, testStorage } from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
-import { createFakeAfter } from "../support/fake_after.ts";
+import { createFakeAfter, createRealAfter } from "../support/fake_after.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import type { ModelOperation } from "./etcd_messages.ts";
 import { EtcdModel } from "./etcd_model.ts";
@@ -19,13 +18,8 @@ const ENDPOINTS = { servers: ["etcd"], caPem: undefined, certificate: undefined,
 
 function openOn(members: number): OpenStorage {
   return async (clock: Clock) => {
-    const timers: (() => void)[] = [];
-    const after: After = (ms, run) => {
-      const cancel = afterReal(ms, run);
-      timers.push(cancel);
-      return cancel;
-    };
-    const model = new EtcdModel({ members, after, random: createSeededRandom().float });
+    const timers = createRealAfter();
+    const model = new EtcdModel({ members, after: timers.after, random: createSeededRandom().float });
     const { storage } = await openEtcdStorage({
       endpoints: ENDPOINTS,
       members: model.connect("server"),
@@ -37,7 +31,7 @@ function openOn(members: number): OpenStorage {
       storage,
       async [Symbol.asyncDispose]() {
         await storage[Symbol.asyncDispose]();
-        for (const cancel of timers) cancel();
+        timers[Symbol.dispose]();
       },
     };
   };

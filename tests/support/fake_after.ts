@@ -1,5 +1,5 @@
 /** Timers that a test moves on. */
-import type { After } from "../../server/storage/etcd/after.ts";
+import { type After, afterReal } from "../../server/storage/etcd/after.ts";
 import { settle } from "./fake_clock.ts";
 
 /** Timers under a test's control. */
@@ -36,6 +36,21 @@ export function createFakeAfter(): FakeAfter {
         await settle();
       }
       now = target;
+    },
+  };
+}
+
+/** Creates timers in real time, all of which end when it is disposed, as Node runs on while one is left. */
+export function createRealAfter(): Disposable & { readonly after: After } {
+  const cancels: (() => void)[] = [];
+  return {
+    after(ms, run) {
+      const cancel = afterReal(ms, run);
+      cancels.push(cancel);
+      return cancel;
+    },
+    [Symbol.dispose]() {
+      for (const cancel of cancels) cancel();
     },
   };
 }

@@ -71,12 +71,13 @@ export async function startTwins(): Promise<Pair> {
   }
 }
 
-/** Starts `tlsboot serve` beside a control plane, which is a new one by default and ends with the pair. */
-export async function startPair(
-  startPlane: () => Promise<ControlPlane> = () => startControlPlane({ controllers: false }),
-): Promise<Pair> {
+/**
+ * Starts `tlsboot serve` and a new control plane. It cannot be a shared one: kube-apiserver caches how a user may
+ * impersonate another, so that its answer depends on earlier requests.
+ */
+export async function startPair(): Promise<Pair> {
   await using stack = new AsyncDisposableStack();
-  const plane = stack.use(await startPlane());
+  const plane = stack.use(await startControlPlane({ controllers: false }));
   await writeClientCertificates(plane);
   const folder = stack.use(await createTempFolder());
   const serve = stack.use(spawnTlsboot([
