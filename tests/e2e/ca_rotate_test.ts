@@ -45,6 +45,13 @@ async function succeed(folder: TempFolder, ...args: readonly string[]): Promise<
   return done;
 }
 
+/** Waits until a rotation would begin after what was made: a kubeconfig of the second in which it begins counts as new. */
+async function untilNextSecond(): Promise<void> {
+  const second = () => Math.floor(Date.now() / 1000);
+  const start = second();
+  await eventually("the next second", () => Promise.resolve(second() > start || undefined));
+}
+
 /** Runs a command that must not succeed, and returns what it printed. */
 async function fail(folder: TempFolder, code: number, ...args: readonly string[]): Promise<string> {
   const done = await run(folder, ...args);
@@ -119,6 +126,7 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
   const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
   await succeed(folder, "kubeconfig", "user", "alice", "--group", "dev");
+  await untilNextSecond();
 
   const begun = await succeed(folder, "ca", "rotate", "begin");
   assert.match(begun.stdout, /^Servers: +1 of 1 have adopted Trust$/m);
@@ -189,6 +197,7 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   await using folder = await createTempFolder();
   await succeed(folder, "ca", "init");
   await succeed(folder, "kubeconfig", "admin", "--user", "ops", "--out", "ops.kubeconfig");
+  await untilNextSecond();
   await using instance = await startInstance(folder, ["--auto-approve"]);
   const before = await readFile(`${instance.data}/pki/ca.crt`, "utf8");
   await succeed(folder, "ca", "rotate", "begin");

@@ -24,9 +24,9 @@ const MAX_RATIO = STEP ** 1.5;
 const FIRST_SIZE = 256;
 /**
  * A reader that takes no longer than this passes the size unmeasured: with an input of 64 KiB, one that is quadratic takes
- * seconds.
+ * seconds. What a busy machine adds to a request over a connection stays below it.
  */
-const HARMLESS_MS = 10;
+const HARMLESS_MS = 50;
 /** Readings are repeated until one measurement takes as long as this, because the clock is coarse. */
 const MEASURE_MS = 3;
 /** The number of measurements of a size before it counts as too slow: noise only ever adds time. */
