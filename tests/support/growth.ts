@@ -13,26 +13,23 @@ export interface Growth<Input> {
   readonly limit: number;
 }
 
-/** One step of sizes: a linear reader takes 16 times as long for it, a quadratic one 256 times. */
+/** The factor between the sizes that are tried; the measurement of a size that is not harmless goes by doublings. */
 export const STEP = 16;
-/**
- * The longest time for one step, as a multiple: the middle between linear and quadratic. Noise would have to lengthen every
- * reading of the larger input fourfold, and none of the smaller one, for a linear reader to fail.
- */
-const MAX_RATIO = STEP ** 1.5;
+/** Time for twice the input over time for the input: 2 for a linear reader, 4 for a quadratic one, 8 for a cubic one. */
+const MAX_RATIO = 3;
 /** The least size of the first measurement. A cubic reader of a large input is found long before the limit. */
 const FIRST_SIZE = 256;
 /**
- * A reader that takes no longer than this passes the size unmeasured: with an input of 64 KiB, one that is quadratic takes
- * seconds. What a busy machine adds to a request over a connection stays below it.
+ * A reader that takes no longer than this for a size passes it, whatever the ratio: with an input of 64 KiB, one that is
+ * quadratic takes seconds.
  */
-const HARMLESS_MS = 50;
+const HARMLESS_MS = 10;
 /** Readings are repeated until one measurement takes as long as this, because the clock is coarse. */
 const MEASURE_MS = 3;
 /** The number of measurements of a size before it counts as too slow: noise only ever adds time. */
-const ROUNDS = 4;
+const ROUNDS = 6;
 /** The duration beside which noise is short, so that two rounds are enough. */
-const LONG_MS = 1_000;
+const LONG_MS = 200;
 
 /** Asserts that a reader takes about linear time at every size up to its limit. */
 export async function assertLinear<Input>(growth: Growth<Input>): Promise<void> {
@@ -44,25 +41,30 @@ export async function assertLinear<Input>(growth: Growth<Input>): Promise<void> 
  * The sizes and times that show a reader not to be linear; undefined where none do. The processor's time of this thread
  * decides, so that other programs do not.
  */
-export async function findSteepGrowth<Input>({ input, read, limit }: Growth<Input>): Promise<string | undefined> {
+export async function findSteepGrowth<Input>(growth: Growth<Input>): Promise<string | undefined> {
+  const { input, read, limit } = growth;
   let size = limit;
   while (size / STEP >= FIRST_SIZE) size /= STEP;
   for (; size <= limit; size *= STEP) {
-    const larger = input(Math.ceil(size));
-    let largerMs = await timed(read, larger);
-    if (largerMs <= HARMLESS_MS) continue;
-    const smaller = input(Math.ceil(size / STEP));
-    let smallerMs = await measure(read, smaller);
-    for (let round = 1; round < ROUNDS && largerMs >= MAX_RATIO * smallerMs; round++) {
-      if (round > 1 && largerMs > LONG_MS) break;
-      largerMs = Math.min(largerMs, await timed(read, larger));
-      smallerMs = Math.min(smallerMs, await measure(read, smaller));
-    }
-    if (largerMs < MAX_RATIO * smallerMs) continue;
-    return `${smallerMs.toFixed(3)} ms for a size of ${Math.ceil(size / STEP)}, ` +
-      `${largerMs.toFixed(3)} ms for ${STEP} times as much: not linear`;
+    if (await timed(read, input(Math.ceil(size))) <= HARMLESS_MS) continue;
+    const steep = await measureDoublings(growth, size);
+    if (steep !== undefined) return steep;
   }
   return undefined;
+}
+
+/** Two doublings have to be too slow: the garbage collector may begin to work at a size, but only at one. */
+async function measureDoublings<Input>({ input, read }: Growth<Input>, largest: number): Promise<string | undefined> {
+  const inputs = [largest / 4, largest / 2, largest].map((size) => input(Math.ceil(size)));
+  const times = inputs.map(() => Infinity);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(read, one));
+    const [quarter = 0, half = 0, whole = 0] = times;
+    if (whole < MAX_RATIO * half || half < MAX_RATIO * quarter) return undefined;
+    if (round > 0 && whole > LONG_MS) break;
+  }
+  const list = times.map((ms) => `${ms.toFixed(3)} ms`).join(", ");
+  return `${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`;
 }
 
 /** The time of one reading, in milliseconds, over enough of them for a measurement. */
