@@ -49,7 +49,7 @@ test("combineShares() gives the passphrase back from every subset that is large 
         value: passphrase,
       });
     }),
-    { numRuns: 30 },
+    { numRuns: 100 },
   );
 });
 
