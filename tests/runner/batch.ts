@@ -11,7 +11,7 @@ import { failure, type Outcome, readOutcome } from "./junit.ts";
 
 /** Runs test files in one process and writes a JUnit report. */
 export interface Runtime {
-  /** The runtime of the tests, or `File` for tests on Node that start the released file. */
+  /** The runtime of the tests, or `File` for tests that start the released file. */
   readonly name: "Node" | "Deno" | "File";
   readonly command: string;
   readonly env: Readonly<Record<string, string>>;

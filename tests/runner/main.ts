@@ -119,11 +119,9 @@ async function planUnit({ isFull, words }: Options): Promise<readonly Batch[]> {
 
 /** Plans the tests of the released file for all targets, and the end-to-end tests with it. */
 async function planFile({ isFull, words }: Options): Promise<readonly Batch[]> {
-  const startsTlsboot = async (): Promise<readonly string[]> => {
-    const files = await findFiles(["tests/e2e/*_test.ts", "tests/security/*_test.ts"], words);
-    return files.filter((file) => isFull ? imports(file, STARTS_PROGRAMS) : SMOKE.includes(file));
-  };
-  const [own, endToEnd] = [await findFiles(SUITES["file"] ?? [], words), await startsTlsboot()];
+  const own = await findFiles(SUITES["file"] ?? [], words);
+  const endToEnd = (await findFiles(["tests/e2e/*_test.ts", "tests/security/*_test.ts"], words))
+    .filter((file) => isFull ? imports(file, STARTS_PROGRAMS) : SMOKE.includes(file));
   if (own.length + endToEnd.length === 0) return [];
   const env = { TLSBOOT_TEST_BINARY: await ensureReleasedFile("all", DIST), ...fullRun(isFull) };
   return [
