@@ -6,13 +6,14 @@
 /**
  * The script, in JavaScript for browsers. A server-sent event only reports that something has changed; the page is then
  * fetched again as the user would, and its parts with `data-swap` and an id are replaced. Forms are outside of such
- * parts, so nothing that is being typed is lost. A hidden tab has no stream, because browsers open six connections to a
- * host and no more.
+ * parts, so nothing that is being typed is lost. Nothing is replaced while a button of the mouse is down, because a
+ * browser sends a click only to an element that is there from the press to the release. A hidden tab has no stream,
+ * because browsers open six connections to a host and no more.
  */
 export const SCRIPT = `"use strict";
 (() => {
   const PAUSE_MS = 60000;
-  let source, isBusy = false, isAgain = false, isOver = false;
+  let source, isBusy = false, isAgain = false, isPressed = false, isOver = false;
 
   function report(text) {
     const place = document.getElementById("connection");
@@ -42,6 +43,7 @@ export const SCRIPT = `"use strict";
       const answer = await fetch(location.href, { headers: { accept: "text/html", "x-refresh": "1" } });
       if (answer.status === 401) return end();
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (isPressed) return isAgain = true;
       const parts = [...document.querySelectorAll("[data-swap][id]")];
       for (const part of parts) {
         const other = fresh.getElementById(part.id);
@@ -58,8 +60,13 @@ export const SCRIPT = `"use strict";
       report("The page cannot reach tlsboot. It tries again.");
     } finally {
       isBusy = false;
-      if (isAgain) refresh();
+      if (isAgain && !isPressed) refresh();
     }
+  }
+
+  function release() {
+    isPressed = false;
+    if (isAgain) refresh();
   }
 
   function end() {
@@ -80,6 +87,9 @@ export const SCRIPT = `"use strict";
     });
   }
 
+  addEventListener("pointerdown", () => isPressed = true);
+  addEventListener("pointerup", release);
+  addEventListener("pointercancel", release);
   document.addEventListener("visibilitychange", () => {
     source?.close();
     connect();

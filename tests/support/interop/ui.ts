@@ -32,7 +32,9 @@ export interface Hands {
 const MOUSE: Hands = {
   name: "the mouse",
   async press(page, control) {
-    await (await findControl(page, control)).click();
+    await findControl(page, control);
+    // A locator finds the control again when the page is drawn anew. Frames of animations need JavaScript.
+    await page.locator(control).setWaitForStableBoundingBox(false).click();
   },
   async fill(page, field, text) {
     await (await findControl(page, field)).click({ count: 3 });

@@ -122,6 +122,20 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     assert.equal(await page.evaluate("document.activeElement.value"), "half a wo");
   });
 
+  flow("a click counts, though a new request appears while the button of the mouse is down", async (world, page) => {
+    await ask(world, "abel");
+    await page.goto(`${world.ui.origin}/requests`);
+    await page.locator(link("abel")).hover();
+    await page.mouse.down();
+    const isFetched = page.waitForResponse((response) => response.request().headers()["x-refresh"] !== undefined);
+    await ask(world, "aaron");
+    await (await isFetched).text();
+    await follow(page, page.mouse.up());
+    assert.match(page.url(), /\/requests\/abel$/);
+    await page.goBack();
+    await page.waitForSelector(link("aaron"));
+  });
+
   for (const hands of HANDS) {
     const suffix = hands === HANDS[0] ? "mouse" : "keyboard";
 
