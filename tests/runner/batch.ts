@@ -43,16 +43,13 @@ export function node(command: string, env: Readonly<Record<string, string>> = {}
     command,
     // Without compiled files of an earlier process, loading them is half of the work of each process.
     env: { NODE_COMPILE_CACHE: join(cacheDir(), "compiled-tests"), ...env },
-    args: (files, report) =>
-      Promise.resolve([
-        "--test",
-        "--test-isolation=none",
-        ...NODE_FLAGS,
-        `--import=${pathToFileURL(join(ROOT, "tests", "runner", "announce.ts"))}`,
-        "--test-reporter=junit",
-        `--test-reporter-destination=${report}`,
-        ...files,
-      ]),
+    args: async (files, report) => [
+      ...NODE_FLAGS,
+      `--import=${pathToFileURL(join(ROOT, "tests", "runner", "announce.ts"))}`,
+      "--test-reporter=junit",
+      `--test-reporter-destination=${report}`,
+      await writeEntry(files, report),
+    ],
   };
 }
 
@@ -62,13 +59,18 @@ export function deno(env: Readonly<Record<string, string>> = {}): Runtime {
     name: "Deno",
     command: process.execPath,
     env,
-    args: async (files, report) => {
-      // Deno loads all modules anew for each file that it is given, and only once for a file that imports the others.
-      const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(join(ROOT, file)).href)};\n`);
-      await writeFile(`${report}.ts`, imports.join(""));
-      return ["test", "--config=deno.json", "-A", "--no-check", `--junit-path=${report}`, `${report}.ts`];
-    },
+    args: async (files, report) => [
+      ...["test", "--config=deno.json", "-A", "--no-check", `--junit-path=${report}`],
+      await writeEntry(files, report),
+    ],
   };
+}
+
+/** Writes a script that imports test files. Deno loads all modules anew for each file that it is given, and for this one once. */
+async function writeEntry(files: readonly string[], report: string): Promise<string> {
+  const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(join(ROOT, file)).href)};\n`);
+  await writeFile(`${report}.ts`, imports.join(""));
+  return `${report}.ts`;
 }
 
 /**

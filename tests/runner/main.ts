@@ -152,7 +152,7 @@ async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: 
   const runtime = suite === "packages" ? deno(fullRun(isFull)) : node(executable, env);
   const shared = files.filter((file) => imports(file, SHARES_PEERS));
   const alone = files.filter((file) => !shared.includes(file));
-  return [...chunk(shared, SLOW_IN_A_BATCH), ...alone.map((file) => [file])].map((files) => ({ runtime, files }));
+  return [...deal(shared, SLOW_IN_A_BATCH), ...alone.map((file) => [file])].map((files) => ({ runtime, files }));
 }
 
 function repeat(batch: Batch): Batch {
@@ -181,13 +181,15 @@ function meetsRuntime(file: string): boolean {
 function split(runtime: Runtime, files: readonly string[]): readonly Batch[] {
   const isSlow = (file: string): boolean => file.startsWith("tests/") && imports(file, STARTS_PROGRAMS);
   return [
-    ...chunk(files.filter(isSlow), SLOW_IN_A_BATCH),
-    ...chunk(files.filter((file) => !isSlow(file)), QUICK_IN_A_BATCH),
+    ...deal(files.filter(isSlow), SLOW_IN_A_BATCH),
+    ...deal(files.filter((file) => !isSlow(file)), QUICK_IN_A_BATCH),
   ].map((files) => ({ runtime, files }));
 }
 
-function chunk(files: readonly string[], size: number): readonly (readonly string[])[] {
-  return Array.from({ length: Math.ceil(files.length / size) }, (_, at) => files.slice(at * size, (at + 1) * size));
+/** Deals files out to as many processes as `size` files for each need, so that expensive neighbours are apart. */
+function deal(files: readonly string[], size: number): readonly (readonly string[])[] {
+  const count = Math.ceil(files.length / size);
+  return Array.from({ length: count }, (_, at) => files.filter((_, index) => index % count === at));
 }
 
 /** What the tests of a suite did. */
