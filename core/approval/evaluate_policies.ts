@@ -178,7 +178,7 @@ function runChecks(
 function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
   const base = { policy: policy.name, rule: rule.name, trace };
   const by = `rule "${rule.name}" of policy "${policy.name}"`;
-  const faults = one.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault ?? "").join("; ");
+  const faults = one.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault).join("; ");
   switch (one.outcome) {
     case "approve":
       return {

@@ -3,10 +3,17 @@ import { test } from "node:test";
 import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { BUILTIN_POLICIES } from "./builtin_policies.ts";
-import { evaluatePolicies, evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
+import {
+  asksForClaims,
+  evaluatePolicies,
+  evaluatePolicy,
+  findRequestingNode,
+  policyApplies,
+  type PolicyVerdict,
+} from "./evaluate_policies.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { Evidence } from "./ownership.ts";
-import type { Policy } from "./policy.ts";
+import type { Policy, RuleMatch } from "./policy.ts";
 import type { PolicyInput } from "./checks.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
@@ -131,6 +138,87 @@ for (
       failed.length > 0 && failed.every(({ fix }) => fix !== undefined && fix !== ""),
       "each fault has its fix",
     );
+    const faults = failed.map(({ fault }) => fault).join("; ");
+    assert.equal(verdict.message, `rule "kubelet-serving" of policy "kubelet-serving": ${faults}`);
+  });
+}
+
+const NO_EVIDENCE = { inventory: false, heldCertificate: false, trustNodeStatus: false };
+const ADD = "is this machine's, add it to dns of node a in the inventory (--inventory)";
+const LOOKS_LIKE_B = "find out why node a requests what looks like node b's; deny the request if you cannot";
+const FAILED = { kind: "failed", message: "no answer" } as const;
+
+for (
+  const { name, value, evidence = {}, settings, kind = "pending", fix } of [
+    { name: "a name that no node has", value: "x.example", fix: `if x.example ${ADD}` },
+    {
+      name: "a name that no node reports",
+      value: "x.example",
+      evidence: { reported: reporting({ b: { dns: [], ips: [] } }) },
+      fix: `if x.example, which no other node reports, ${ADD}`,
+    },
+    { name: "a name below the node's own", value: "a.lan", fix: `if a.lan ${ADD}` },
+    { name: "the name of another node", value: "b", fix: LOOKS_LIKE_B },
+    { name: "a name below another node's", value: "b.lan", fix: LOOKS_LIKE_B },
+    {
+      name: "the name of a node that the inventory lacks",
+      value: "b.lan",
+      evidence: { inventory: new Map(), reported: reporting({ b: { dns: [], ips: [] } }) },
+      fix: LOOKS_LIKE_B,
+    },
+    {
+      name: "an address that another node reports",
+      value: "10.0.0.7",
+      evidence: { reported: reporting({ b: { dns: [], ips: ["10.0.0.7"] } }) },
+      fix: LOOKS_LIKE_B,
+    },
+    { name: "localhost", value: "localhost", fix: "leave it out of the request" },
+    { name: "a name below localhost", value: "a.localhost", fix: "leave it out of the request" },
+    {
+      name: "an inventory that the policy does not accept",
+      value: "a.example",
+      settings: NO_EVIDENCE,
+      fix: "approve by hand when you know better: tlsboot approve",
+    },
+    {
+      name: "unknown reports that the policy does not accept",
+      value: "a.example",
+      evidence: { reported: FAILED },
+      settings: NO_EVIDENCE,
+      fix: "approve by hand when you know better: tlsboot approve",
+    },
+    {
+      name: "an unknown certificate",
+      value: "a.example",
+      evidence: { inventory: undefined, held: FAILED },
+      kind: "unknown",
+      fix: "it is tried again by itself",
+    },
+    {
+      name: "an unknown certificate that the policy does not accept",
+      value: "a.example",
+      evidence: { inventory: undefined, held: FAILED },
+      settings: { ...NO_EVIDENCE, trustNodeStatus: true },
+      fix: "approve by hand when you know better: tlsboot approve",
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly value: string;
+    readonly evidence?: Partial<Evidence>;
+    readonly settings?: Policy["evidence"];
+    readonly kind?: PolicyVerdict["kind"];
+    readonly fix: string;
+  }[]
+) {
+  test(`evaluatePolicy() says how to fix: ${name}`, async () => {
+    const names = value.startsWith("10.") ? { dnsNames: [], ipAddresses: [value] } : { dnsNames: [value] };
+    const policy = BUILTIN_POLICIES.get("kubelet-serving")!;
+    const verdict = await decide({ ipAddresses: [], ...names }, { inventory: INVENTORY, ...evidence }, {
+      ...policy,
+      evidence: settings ?? policy.evidence,
+    });
+    assert.equal(verdict.kind, kind);
+    assert.equal(verdict.trace[0]?.checks.find(({ what }) => what === "ownership")?.fix, fix);
   });
 }
 
@@ -149,9 +237,48 @@ test("evaluatePolicy() ignores other signers, other users and nodes outside of t
   ) {
     const verdict = await decide(edit, { inventory: INVENTORY });
     assert.equal(verdict.kind, "pending");
-    assert.equal(verdict.trace[0]?.notAbout, message);
+    const place = { policy: "kubelet-serving", rule: "kubelet-serving" };
+    assert.deepEqual(verdict.trace, [{ ...place, notAbout: message, checks: [], outcome: "next" }]);
   }
 });
+
+for (
+  const [match, applies] of [
+    [{ signerNames: ["a.example/b", "example.com/web"] }, true],
+    [{ signerNames: ["a.example/b", "example.com/*"] }, true],
+    [{ signerNames: ["example.com/we"] }, false],
+    [{ signerNames: ["example.co*"] }, false],
+    [{ signerNames: ["example.com/web"], users: ["alice", "web-*"] }, true],
+    [{ signerNames: ["example.com/web"], users: ["alice"] }, false],
+    [{ signerNames: ["example.com/web"], groups: ["web", "all"] }, true],
+    [{ signerNames: ["example.com/web"], groups: ["web", "other"] }, false],
+  ] as readonly (readonly [RuleMatch, boolean])[]
+) {
+  test(`a rule with match ${JSON.stringify(match)} ${applies ? "applies" : "does not apply"}`, async () => {
+    const csr = await buildCsr({ signerName: "example.com/web", username: "web-1", groups: ["all", "web"] });
+    const other = {
+      ...TRUSTING.rules[0]!,
+      require: { names: { ...TRUSTING.rules[0]!.require.names!, unclaimed: true } },
+    };
+    const policy = { ...TRUSTING, rules: [other, { ...other, match }] };
+    assert.equal(policyApplies(policy, csr), applies);
+    assert.equal(asksForClaims([TRUSTING, policy], csr), applies);
+    assert.equal(asksForClaims([{ ...policy, rules: [{ ...other, match, require: {} }] }], csr), false);
+  });
+}
+
+for (
+  const [username, groups, want] of [
+    ["system:node:a", ["all", "system:nodes"], "a"],
+    ["system:node:a", ["all"], undefined],
+    ["system:bootstrap:abcdef", ["system:nodes"], undefined],
+    ["system:node:", ["system:nodes"], undefined],
+  ] as const
+) {
+  test(`findRequestingNode() of ${username} in ${groups}: ${want}`, async () => {
+    assert.equal(findRequestingNode(await buildCsr({ username, groups })), want);
+  });
+}
 
 test("evaluatePolicy() lets the inventory alone decide about a node that it knows", async () => {
   const own = { dns: ["a.example"], ips: ["10.0.0.9"] };
@@ -224,7 +351,9 @@ test("evaluatePolicies() evaluates rules that deny first, then policies in order
     permissions: new Map(),
     approvedBefore: [],
   };
-  assert.equal(evaluatePolicies([deny, TRUSTING], input).kind, "deny");
+  const denied = evaluatePolicies([deny, TRUSTING], input);
+  assert.equal(denied.kind, "deny");
+  assert.equal(denied.message, 'Denied by rule "never" of policy "no": it denies what it is about.');
   assert.equal(evaluatePolicies([TRUSTING, deny], input).kind, "deny");
   const strict: Policy = {
     ...deny,

@@ -4,8 +4,8 @@
  */
 import type { EvidenceSettings } from "./policy.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
-import { canonicalIp, isSharedAddress, parseIpAddress } from "../lib/ip_address.ts";
-import { type Inventory, type NodeNames } from "./inventory.ts";
+import { isSharedAddress, parseIpAddress } from "../lib/ip_address.ts";
+import type { Inventory, NodeNames } from "./inventory.ts";
 
 /** The evidence at the time of a decision. Every part may be missing. */
 export interface Evidence {
@@ -59,23 +59,22 @@ export type Ownership =
   /** Ownership cannot be decided now, which is never a denial. */
   | { readonly kind: "unknown"; readonly message: string };
 
-/** Decides about one DNS name (`dns`) or address (`ips`). */
+/** Decides about one DNS name (`dns`) or address in its canonical text (`ips`). */
 export function decideOwnership(
   node: string,
   field: keyof NodeNames,
-  value: string,
+  wanted: string,
   evidence: Evidence,
   settings: EvidenceSettings,
 ): Ownership {
   if (field === "dns") {
-    const fault = findDnsNameFault(value);
+    const fault = findDnsNameFault(wanted);
     if (fault !== undefined) return foreign(fault, "ask for the plain lower-case name");
   }
-  const wanted = field === "ips" ? canonicalIp(value) ?? value : value;
-  if (isShared(field, wanted)) return foreign(`${wanted} belongs to no single machine`, LEAVE_OUT);
+  if (isShared(wanted)) return foreign(`${wanted} belongs to no single machine`, LEAVE_OUT);
   if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
   const inventory = settings.inventory ? evidence.inventory : undefined;
-  const lister = inventory === undefined ? undefined : findClaim(inventory, node, field, wanted);
+  const lister = findClaim(inventory, node, field, wanted);
   if (lister !== undefined) {
     const fix = "correct the inventory, or the machine's address";
     return foreign(`${wanted} belongs to node ${lister}, by the inventory`, fix);
@@ -105,38 +104,34 @@ function decideByNodes(
       : "approve by hand when you know better: tlsboot approve",
   );
   if (!usesNodeReports(settings)) return unproven;
-  const { reported } = evidence;
-  const other = reported.kind === "found" ? findClaim(reported.value, node, field, wanted) : undefined;
+  const { held, reported } = evidence;
+  const reports = findValue(reported);
+  const other = findClaim(reports, node, field, wanted);
   if (other !== undefined) {
     const fix = "find out which of the two machines has it: kubectl get nodes -o wide";
     return foreign(`${wanted} belongs to node ${other} too, by its own status`, fix);
   }
   // Without the list of nodes, another node's claim cannot be excluded.
   if (reported.kind === "failed") return { kind: "unknown", message: reported.message };
-  if (settings.heldCertificate && evidence.held.kind === "found" && evidence.held.value[field].includes(wanted)) {
+  if (settings.heldCertificate && findValue(held)?.[field].includes(wanted)) {
     return { kind: "owned", by: "held certificate" };
   }
-  if (settings.trustNodeStatus && reported.kind === "found" && reported.value.get(node)?.[field].includes(wanted)) {
+  if (settings.trustNodeStatus && reports?.get(node)?.[field].includes(wanted)) {
     return { kind: "owned", by: "node status" };
   }
-  if (settings.heldCertificate && evidence.held.kind === "failed") {
-    return { kind: "unknown", message: evidence.held.message };
-  }
+  if (settings.heldCertificate && held.kind === "failed") return { kind: "unknown", message: held.message };
   return unproven;
 }
 
 /**
- * Advises how a name or address gets into the inventory. It never advises to assign what belongs to another node: its name,
- * what the inventory assigns to it, or what it reports.
+ * Advises how a name or address that the inventory assigns to no node gets into it. It never advises to assign what belongs
+ * to another node: its name, or what it reports.
  */
-function adviceFor(node: string, field: keyof NodeNames, wanted: string, evidence: Evidence): string {
-  const { inventory, reported } = evidence;
-  const reports = reported.kind === "found" ? reported.value : undefined;
+function adviceFor(node: string, field: keyof NodeNames, wanted: string, { inventory, reported }: Evidence): string {
+  const reports = findValue(reported);
   const isNodesName = (name: string): boolean => name !== node && (wanted === name || wanted.startsWith(`${name}.`));
-  const nodes = [...inventory?.keys() ?? [], ...reports?.keys() ?? []];
-  const other = (inventory === undefined ? undefined : findClaim(inventory, node, field, wanted)) ??
-    (reports === undefined ? undefined : findClaim(reports, node, field, wanted)) ??
-    (field === "dns" ? nodes.find(isNodesName) : undefined);
+  const other = findClaim(reports, node, field, wanted) ??
+    [...inventory?.keys() ?? [], ...reports?.keys() ?? []].find(isNodesName);
   if (other !== undefined) {
     return `find out why node ${node} requests what looks like node ${other}'s; deny the request if you cannot`;
   }
@@ -152,20 +147,23 @@ export function usesNodeReports({ heldCertificate, trustNodeStatus }: EvidenceSe
 const LEAVE_OUT = "leave it out of the request";
 
 /** Reports whether a certificate for a name or an address would be valid for other machines too. */
-function isShared(field: keyof NodeNames, value: string): boolean {
-  if (field === "dns") return value === "localhost" || value.endsWith(".localhost");
-  const bytes = parseIpAddress(value);
-  return bytes !== undefined && isSharedAddress(bytes);
+function isShared(wanted: string): boolean {
+  const bytes = parseIpAddress(wanted);
+  return bytes === undefined ? wanted === "localhost" || wanted.endsWith(".localhost") : isSharedAddress(bytes);
 }
 
 function findClaim(
-  names: ReadonlyMap<string, NodeNames>,
+  names: ReadonlyMap<string, NodeNames> | undefined,
   node: string,
   field: keyof NodeNames,
   wanted: string,
 ): string | undefined {
-  for (const [other, own] of names) if (other !== node && own[field].includes(wanted)) return other;
+  for (const [other, own] of names ?? []) if (other !== node && own[field].includes(wanted)) return other;
   return undefined;
+}
+
+function findValue<T>(lookup: Lookup<T>): T | undefined {
+  return lookup.kind === "found" ? lookup.value : undefined;
 }
 
 function foreign(fault: string, fix: string): Ownership {
