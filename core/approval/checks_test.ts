@@ -481,7 +481,7 @@ test("checkNames() refuses a name of another kind, which no rule can list", asyn
 
 test("checks show what they saw, or that there was nothing", async () => {
   const empty = await createInput({ commonName: "", usages: [] });
-  const { usages: _usages, ...spec } = empty.csr.spec;
+  const { usages: _usages, username: _username, ...spec } = empty.csr.spec;
   const bare = { ...empty, csr: { ...empty.csr, spec } };
   const full = await createInput({ dnsNames: ["a.web.example"], uris: ["spiffe://x/a"], usages: ["server auth"] });
   const subject = { commonNames: [], organizations: [] };
@@ -496,6 +496,8 @@ test("checks show what they saw, or that there was nothing", async () => {
       checkUsages(usages, input),
     ].map(({ saw }) => saw);
   assert.deepEqual(see(bare), ["none", "none", "none", "none", "none", "none"]);
+  const { fault } = checkSubject({ commonNames: ["${requester} of ${dns}"], organizations: [] }, bare);
+  assert.equal(fault, 'common name "" is not " of "');
   assert.deepEqual(see(full), [
     "CN=a.web.example",
     "CN=a.web.example",
@@ -547,5 +549,25 @@ for (
       fix,
       `grant create on certificatesigningrequests/web: ${formatGrantCommand("web", want)}`,
     );
+  });
+}
+
+for (
+  const [permission, command] of [
+    [
+      "nodeclient",
+      "kubectl create clusterrolebinding tlsboot:node-autoapprove-bootstrap " +
+      "--clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient --user=a",
+    ],
+    [
+      "web",
+      "kubectl create clusterrole tlsboot:web --verb=create " +
+      "--resource=certificatesigningrequests.certificates.k8s.io/web && " +
+      "kubectl create clusterrolebinding tlsboot:web --clusterrole=tlsboot:web --user=a",
+    ],
+  ] as const
+) {
+  test(`formatGrantCommand() of ${permission}`, () => {
+    assert.equal(formatGrantCommand(permission, { kind: "user", name: "a" }), command);
   });
 }

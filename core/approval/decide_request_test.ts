@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
-import { BUILTIN_POLICIES } from "./builtin_policies.ts";
+import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./builtin_policies.ts";
 import { decideRequest, findRequestPermissions } from "./decide_request.ts";
 import type { PolicyVerdict } from "./evaluate_policies.ts";
 import type { Lookup } from "./ownership.ts";
@@ -41,6 +41,9 @@ const APPROVING: Partial<ApprovalRule> = {
     usages: { allowed: ["digital signature", "client auth"], required: [] },
   },
 };
+
+const FOR_WEB: Partial<ApprovalRule> = { match: { signerNames: ["example.com/web"] } };
+const SERVING: CsrOptions = { ...servingOptions("n1"), dnsNames: [] };
 
 async function decide(
   policies: readonly Policy[],
@@ -108,6 +111,27 @@ for (
       rule: "rule-1",
     },
     {
+      name: "a denial behind one that does not deny",
+      policies: [createPolicy({ then: "deny", require: { lifetime: { mayBeAbsent: false } } }, STOLEN)],
+      edit: OWN,
+      kind: "deny",
+      rule: "rule-2",
+    },
+    {
+      name: "a policy that would approve a machine that is held",
+      policies: [INVENTORY_ONLY, createPolicy(APPROVING)],
+      edit: { commonName: "system:node:n2" },
+      kind: "pending",
+      rule: "nodeclient",
+    },
+    {
+      name: "a policy behind one for another signer",
+      policies: [createPolicy(FOR_WEB), createPolicy({ then: "approve" })],
+      edit: SERVING,
+      kind: "approve",
+      rule: "rule-1",
+    },
+    {
       name: "a rule that makes no decision, evaluated after the two rules",
       policies: [createPolicy({ then: "pending" })],
       edit: OWN,
@@ -150,6 +174,38 @@ test("decideRequest() lists each evaluated rule once", async () => {
   assert.equal(outcome.kind, "approve");
 });
 
-test("decideRequest() gives the reason of the two rules when no policy applies", async () => {
-  assert.equal((await decide([], OWN, { kind: "found", value: false })).message, "the requester may not have it");
+for (
+  const { policies, edit, message } of [
+    { policies: [createPolicy(FOR_WEB)], edit: OWN, message: "the requester may not have it" },
+    { policies: [], edit: SERVING, message: "there is no policy" },
+    { policies: [createPolicy(FOR_WEB)], edit: SERVING, message: 'no rule of policy "own" is about it' },
+    {
+      policies: [createPolicy(FOR_WEB), createPolicy(FOR_WEB)],
+      edit: SERVING,
+      message: 'no rule of the policies "own", "own" is about it',
+    },
+    {
+      policies: [createPolicy({})],
+      edit: SERVING,
+      message: 'rule "rule-1" of policy "own" leaves it to a person',
+    },
+  ]
+) {
+  test(`decideRequest() leaves a request pending because ${message}`, async () => {
+    const verdict = await decide(policies, edit, { kind: "found", value: false });
+    assert.deepEqual([verdict.kind, verdict.message], ["pending", message]);
+  });
+}
+
+test("findRequestPermissions() finds the permissions of the rules that apply", async () => {
+  const csr = await buildCsr(OWN);
+  const request = parseRequest(csr.spec.request);
+  assert.ok(request.ok);
+  const policy = createPolicy(
+    { require: { permission: "a" } },
+    { require: { permission: "a" } },
+    { require: {} },
+    { ...FOR_WEB, require: { permission: "b" } },
+  );
+  assert.deepEqual(findRequestPermissions([policy], csr, request.value), ["selfnodeclient", "nodeclient", "a"]);
 });

@@ -83,7 +83,7 @@ for (
       csr: IDENTITY,
       claims: [OTHER],
       want: "pending",
-      message: /belongs to another machine/,
+      message: /belongs to another machine: tlsboot:web:other\.home\.lan holds it until 2026-04-01T00:00:00Z/,
     },
     {
       name: "a name that the same token got for another machine",
@@ -104,7 +104,7 @@ for (
       csr: { ...SERVING, ipAddresses: ["192.168.1.9"] },
       claims: [{ ...OTHER, name: "192.168.1.9", notAfter: undefined }],
       want: "pending",
-      message: /192\.168\.1\.9 belongs to another machine/,
+      message: /192\.168\.1\.9 belongs to another machine: \S+ holds it by an approved request/,
     },
     {
       name: "the API server's address",
@@ -118,6 +118,7 @@ for (
       want: "pending",
       message: /API server/,
     },
+    { name: "an empty register", csr: IDENTITY, evidence: { claims: { kind: "none" } }, want: "approve" },
     { name: "no register", csr: IDENTITY, claims: null, want: "pending", message: /no register/ },
     {
       name: "a register that cannot be read",

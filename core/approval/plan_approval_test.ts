@@ -74,6 +74,15 @@ test("planApproval() reviews in the requester's name, with upstream's texts", as
   );
 });
 
+test("planApproval() reviews nothing of a requester that the request lacks", async () => {
+  const csr = await buildCsr({ username: "", groups: [] });
+  const plan = planApproval(csr);
+  assert.ok(plan.kind === "review");
+  assert.deepEqual(plan.attempts.map(({ review }) => Object.keys(review)), [["resourceAttributes"]]);
+  const { usages: _usages, ...spec } = csr.spec;
+  assert.deepEqual(planApproval({ ...csr, spec }), { kind: "ignore" });
+});
+
 test("planApproval() reports a malformed request", async () => {
   assert.deepEqual(planApproval(await buildCsr({ request: null })), {
     kind: "unreadable",

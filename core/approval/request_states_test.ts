@@ -18,8 +18,8 @@ const UNMATCHED: PolicyVerdict = { kind: "pending", policy: undefined, rule: und
 
 function undecided(message: string, ...failing: readonly string[]): PolicyVerdict {
   const checks: Check[] = [
-    { what: "subject", saw: "CN=a", outcome: "holds" },
-    ...failing.map((what): Check => ({ what, saw: "", outcome: "fails" })),
+    ...["subject", "hours", "permission"].map((what): Check => ({ what, saw: "CN=a", outcome: "holds" })),
+    ...failing.map((what): Check => ({ what, saw: "", outcome: "fails", fault: "no" })),
   ];
   const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "pending" as const }];
   return { ...ABOUT, kind: "pending", trace, message };
@@ -106,6 +106,30 @@ for (
       want: "pending(5), backoff 4; silent",
     },
     {
+      name: "the wrong hour among other faults",
+      state: pending("why"),
+      verdict: undecided("why", "names", "hours"),
+      want: "pending(0), 60000 ms; silent",
+    },
+    {
+      name: "a machine that is held",
+      state: pending("why"),
+      verdict: undecided("why", "machine"),
+      want: `held, 10000 ms; ${LEFT("why")}`,
+    },
+    {
+      name: "a name that is held for the same reason",
+      state: { kind: "held", reported: "why" },
+      verdict: undecided("why", "holder"),
+      want: "held, 10000 ms; silent",
+    },
+    {
+      name: "a name that is held for another reason",
+      state: { kind: "held", reported: "old" },
+      verdict: undecided("why", "holder"),
+      want: `held, 10000 ms; ${LEFT("why")}`,
+    },
+    {
       name: "an approval in a dry run",
       state: pending("old"),
       verdict: APPROVE,
@@ -173,6 +197,7 @@ test("RequestStates releases as many waiting requests as there is room for", () 
   for (const name of ["a3", "a4", "a5"]) requests.admit(name, "a");
   assert.deepEqual(requests.forget("a4"), []);
   assert.deepEqual(requests.forget("a1"), ["a3"]);
+  assert.equal(requests.get("a1"), undefined);
   assert.deepEqual(requests.get("a3"), { kind: "released" });
   assert.deepEqual(requests.forget("a2"), ["a5"]);
   assert.deepEqual(requests.forget("unknown"), []);
@@ -192,6 +217,17 @@ test("RequestStates gives the room of a decided or unmatched request to the next
   // The released request was approved: it never became pending, and its room is still free.
   assert.deepEqual(requests.forget("a2"), ["a3"]);
   assert.deepEqual(requests.list("waiting", "released", "unmatched"), ["a3", "a1"]);
+});
+
+test("RequestStates admits a request that waits while there is room", () => {
+  const requests = new RequestStates(1);
+  requests.set("a1", "a", pending("why"));
+  for (const name of ["a2", "a3"]) requests.admit(name, "a");
+  assert.deepEqual(requests.forget("a1"), ["a2"]);
+  for (const [name, kind] of [["new", undefined], ["a3", "released"]] as const) {
+    assert.deepEqual(requests.admit(name, "a"), { kind: "check" });
+    assert.equal(requests.get(name)?.kind, kind);
+  }
 });
 
 test("RequestStates keeps requesters apart whatever their names are", () => {
@@ -215,12 +251,13 @@ test("HeldRequests limits requests for a name, and those for a name from one add
     /^3 requests for x from 10\.0\.0\.9 are held for a person already: /,
   );
   assert.equal(hold("other", ["y"], "10.0.0.9"), undefined, "another name");
-  for (let index = 0; index < 7; index++) assert.equal(hold(`b${index}`, ["x"], `10.0.1.${index}`), undefined);
+  for (let index = 0; index < 7; index++) {
+    assert.equal(hold(`b${index}`, ["x"], index < 4 ? undefined : `10.0.1.${index}`), undefined);
+  }
   for (const address of ["10.0.0.8", undefined]) {
     assert.match(hold("c", ["y", "x"], address) ?? "", /^10 requests for x are held for a person already: /);
   }
-  held.release("a1");
-  held.release("never held");
+  for (const request of ["a1", "a1", "never held"]) held.release(request);
   assert.equal(hold("c", ["y", "x"], undefined), undefined);
   assert.notEqual(hold("d", ["x"], undefined), undefined);
 });

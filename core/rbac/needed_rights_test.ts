@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createApproverManifest, createApproverRbac } from "../approval/rbac.ts";
+import { createApproverManifest, createApproverRbac, createTokenRbac } from "../approval/rbac.ts";
 import { createSignerManifest, createSignerObjectNames } from "../signing/rbac.ts";
 import { describeMissingRights, listNeededRights } from "./needed_rights.ts";
 
@@ -35,23 +35,69 @@ test("listNeededRights() returns what the manifest of a signer grants, and one o
   ]);
 });
 
-test("listNeededRights() of an approver in a dry run has nothing to write into requests", () => {
-  const needs = { signerNames: ["example.com/a"], nodes: true };
-  const rbac = createApproverRbac({ needs, dryRun: true, tokens: false, leaseNamespace: undefined });
-  assert.deepEqual(
-    listNeededRights(createApproverManifest(rbac)).map(({ text, need }) => `${text} ${need}`),
-    [
-      "get certificatesigningrequests.certificates.k8s.io optional",
-      "list certificatesigningrequests.certificates.k8s.io essential",
-      "watch certificatesigningrequests.certificates.k8s.io essential",
-      "create subjectaccessreviews.authorization.k8s.io essential",
-      "list issuedcertificates.tlsboot optional",
-      "watch issuedcertificates.tlsboot optional",
-      "list nodes essential",
-      "watch nodes essential",
-      "create events.events.k8s.io in namespace default optional",
-    ],
-  );
+const SUBMITTED = [
+  "get certificatesigningrequests.certificates.k8s.io optional",
+  "list certificatesigningrequests.certificates.k8s.io essential",
+  "watch certificatesigningrequests.certificates.k8s.io essential",
+];
+const RECORDED = [
+  "create subjectaccessreviews.authorization.k8s.io essential",
+  "list issuedcertificates.tlsboot optional",
+  "watch issuedcertificates.tlsboot optional",
+];
+
+for (
+  const { name, options, comment, rights } of [
+    {
+      name: "in a dry run, which has nothing to write",
+      options: { nodes: true, dryRun: true, tokens: true, leaseNamespace: undefined },
+      comment:
+        "It reads requests, reads what was issued before, reads what nodes report, and asks what requesters may have.",
+      rights: [
+        ...SUBMITTED,
+        ...RECORDED,
+        "list nodes essential",
+        "watch nodes essential",
+        "create events.events.k8s.io in namespace default optional",
+        "get secrets in namespace kube-system essential",
+      ],
+    },
+    {
+      name: "that decides, without tokens and nodes",
+      options: { nodes: false, dryRun: false, tokens: false, leaseNamespace: "leases" },
+      comment: "It reads requests, decides about those of some signers, reads what was issued before, and asks what " +
+        "requesters may have.",
+      rights: [
+        ...SUBMITTED,
+        "update certificatesigningrequests/approval.certificates.k8s.io essential",
+        'approve signers.certificates.k8s.io "example.com/a" oneSigner',
+        ...RECORDED,
+        "create events.events.k8s.io in namespace default optional",
+        "create configmaps in namespace kube-system optional",
+        'get configmaps "tlsboot-approver" in namespace kube-system optional',
+        'update configmaps "tlsboot-approver" in namespace kube-system optional',
+        "create leases.coordination.k8s.io in namespace leases optional",
+        'get leases.coordination.k8s.io "tlsboot-approver" in namespace leases essential',
+        'update leases.coordination.k8s.io "tlsboot-approver" in namespace leases essential',
+      ],
+    },
+  ]
+) {
+  test(`listNeededRights() of an approver ${name}`, () => {
+    const { nodes, ...rest } = options;
+    const rbac = createApproverRbac({ needs: { signerNames: ["example.com/a"], nodes }, ...rest });
+    const manifest = createApproverManifest(rbac);
+    assert.deepEqual(listNeededRights(manifest).map(({ text, need }) => `${text} ${need}`), rights);
+    assert.equal(rbac.clusterRole.comment, comment);
+    const bound = manifest.filter(({ object }) => object.kind === "RoleBinding").map(({ object }) => object.metadata);
+    assert.deepEqual(bound, rbac.roles.map(({ object }) => object.metadata));
+  });
+}
+
+test("createTokenRbac() lets a token be bound to its key", () => {
+  const { role, roleBinding } = createTokenRbac({ kind: "User", name: "a" });
+  assert.deepEqual(role.rules, [{ verbs: ["get", "update"], apiGroups: [""], resources: ["secrets"] }]);
+  assert.equal(roleBinding.roleRef.name, role.metadata.name);
 });
 
 for (
