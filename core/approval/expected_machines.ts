@@ -7,6 +7,7 @@ import { parseRequest } from "../csr/request.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
 import { computeKeyFingerprint, decideHold, findClaimedNode, readNodeCertificate } from "./node_claims.ts";
 import type { NodeCertificate } from "./ownership.ts";
 import { isSettled } from "./plan_approval.ts";
@@ -30,42 +31,37 @@ export function planExpectedMachine(
   now: Date,
 ): ExpectedMachine {
   const pending = csrs.flatMap((csr) => {
-    const key = readClaimingKey(csr, node);
-    return key === undefined ? [] : [{ csr, key }];
+    const request = readClaim(csr, node);
+    return request === undefined ? [] : [{ csr, request }];
   });
   const approved = csrs.flatMap((csr) => {
     const certificate = readNodeCertificate(csr);
     return certificate?.node === node ? [certificate] : [];
   });
   const known = [...certificates, ...approved].filter(({ notAfter }) => notAfter === undefined || now < notAfter);
-  const free = pending.filter(({ csr }) => !isHeld(csr, known, now));
+  const evidence = { inventory: undefined, certificates: { kind: "found" as const, value: known } };
+  const free = pending.filter((claim) =>
+    decideHold({ reissue: "never", machines: "any" }, { ...claim, now, evidence }).kind === "none"
+  );
   const names = pending.map(({ csr }) => getName(csr));
   const [newest] = free.toSorted((a, b) => getCreation(b.csr) - getCreation(a.csr));
   if (known.length > 0) return newest === undefined ? { kind: "arrived", pending: names } : approve(newest.csr);
   if (newest === undefined) return { kind: "missing" };
-  return new Set(free.map(({ key }) => key)).size > 1 ? { kind: "contested", pending: names } : approve(newest.csr);
+  const keys = new Set(free.map(({ request }) => computeKeyFingerprint(request)));
+  return keys.size > 1 ? { kind: "contested", pending: names } : approve(newest.csr);
 }
 
 function approve(csr: CertificateSigningRequest): ExpectedMachine {
   return { kind: "approve", csr };
 }
 
-/** Reads the key of a pending request by which a machine asks for its first certificate; undefined for any other request. */
-function readClaimingKey(csr: CertificateSigningRequest, node: string): string | undefined {
+/** Reads a pending request by which a machine asks for its first certificate; undefined for any other request. */
+function readClaim(csr: CertificateSigningRequest, node: string): RequestFacts | undefined {
   if (isSettled(csr) || findCondition(csr, "Failed") !== undefined) return undefined;
   // A node asks for its own renewal only; one that asks for another's name is never expected.
   if (csr.spec.username?.startsWith(NODE_USER_PREFIX) === true) return undefined;
   const request = parseRequest(csr.spec.request);
-  if (!request.ok || findClaimedNode(csr, request.value) !== node) return undefined;
-  return computeKeyFingerprint(request.value);
-}
-
-function isHeld(csr: CertificateSigningRequest, certificates: readonly NodeCertificate[], now: Date): boolean {
-  const request = parseRequest(csr.spec.request);
-  if (!request.ok) return true;
-  const evidence = { inventory: undefined, certificates: { kind: "found" as const, value: certificates } };
-  const input = { csr, request: request.value, now, evidence };
-  return decideHold({ reissue: "never", machines: "any" }, input).kind !== "none";
+  return request.ok && findClaimedNode(csr, request.value) === node ? request.value : undefined;
 }
 
 function getCreation({ metadata }: CertificateSigningRequest): number {

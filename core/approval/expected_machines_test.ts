@@ -50,6 +50,7 @@ for (
       certificates: [{ ...HELD, notAfter: NOW }],
       want: "approve csr-1",
     },
+    { name: "an expired certificate", csrs: [], certificates: [{ ...HELD, notAfter: NOW }], want: "missing" },
     {
       name: "the renewal of the machine itself",
       csrs: [{ username: "system:node:n1", groups: ["system:nodes"] }],

@@ -5,9 +5,14 @@ import { planApproval, RECOGNIZERS } from "./plan_approval.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { PolicyVerdict } from "./evaluate_policies.ts";
 import { evaluateKubeletClient, findKubeletClientPermissions } from "./kubelet_client.ts";
-import type { Lookup } from "./ownership.ts";
+import type { Evidence, Lookup, NodeCertificate } from "./ownership.ts";
 
-async function decide(edit: CsrOptions, granted: readonly string[], failed = ""): Promise<PolicyVerdict> {
+async function decide(
+  edit: CsrOptions,
+  granted: readonly string[],
+  failed = "",
+  certificates: Evidence["certificates"] = { kind: "none" },
+): Promise<PolicyVerdict> {
   const csr = await buildCsr(edit);
   const request = parseRequest(csr.spec.request);
   assert.ok(request.ok);
@@ -23,7 +28,7 @@ async function decide(edit: CsrOptions, granted: readonly string[], failed = "")
       inventory: undefined,
       held: { kind: "none" },
       reported: { kind: "none" },
-      certificates: { kind: "none" },
+      certificates,
       server: { dns: [], ips: [] },
     },
     permissions: new Map(RECOGNIZERS.map(({ permission }) => [permission, answer(permission)])),
@@ -89,6 +94,106 @@ for (
   });
 }
 
-test("evaluateKubeletClient() returns unknown when the review fails", async () => {
-  assert.equal((await decide({}, BOTH, "nodeclient")).kind, "unknown");
-});
+/** Formats a verdict, and each rule with what its checks saw. A check that does not hold is in brackets. */
+function format({ kind, message, trace }: PolicyVerdict): readonly string[] {
+  const rules = trace.map(({ rule, notAbout, outcome, checks }) => {
+    const saw = checks.map(({ what, saw, outcome }) => outcome === "holds" ? `${what} ${saw}` : `[${what} ${saw}]`);
+    return `${rule} ${outcome}: ${notAbout ?? saw.join(", ")}`;
+  });
+  return [`${kind}: ${message}`, ...rules];
+}
+
+const SHAPE = "organization system:nodes, dnsNames none, emailAddresses none, ipAddresses none, uris none, " +
+  "commonName system:node:n1, usages digital signature, client auth";
+const NOT_SELF = `selfnodeclient next: ${SHAPE}, [requester system:bootstrap:abcdef]`;
+const MANY = "[organization none], [dnsNames x, y], emailAddresses none, ipAddresses none, uris none, " +
+  "commonName system:node:n1, [usages none]";
+const CLAIM: NodeCertificate = {
+  node: "n1",
+  publicKeyFingerprint: "another key",
+  fingerprint: undefined,
+  notBefore: undefined,
+  notAfter: undefined,
+};
+
+for (
+  const { name, edit, granted = BOTH, failed, certificates, want } of [
+    {
+      name: "a renewal",
+      edit: OWN,
+      want: [
+        "approve: Auto approving self kubelet client certificate after SubjectAccessReview.",
+        `selfnodeclient approve: ${SHAPE}, requester system:node:n1, machine n1, permission selfnodeclient`,
+      ],
+    },
+    {
+      name: "a permission that is missing",
+      edit: {},
+      granted: [],
+      want: [
+        "pending: the requester may not have it",
+        NOT_SELF,
+        `nodeclient next: ${SHAPE}, machine n1, [permission nodeclient]`,
+      ],
+    },
+    {
+      name: "several faults",
+      edit: { organizations: [], dnsNames: ["x", "y"], usages: [] },
+      want: [
+        "pending: the requester may not have it",
+        `selfnodeclient next: ${MANY}, [requester system:bootstrap:abcdef]`,
+        `nodeclient next: ${MANY}`,
+      ],
+    },
+    {
+      name: "another signer",
+      edit: { signerName: "example.com/web" },
+      want: [
+        "pending: it is not a kubelet client request",
+        "selfnodeclient next: signer example.com/web is another",
+        "nodeclient next: signer example.com/web is another",
+      ],
+    },
+    {
+      name: "a review that fails",
+      edit: {},
+      failed: "nodeclient",
+      want: [
+        'unknown: rule "nodeclient": connection refused',
+        NOT_SELF,
+        `nodeclient unknown: ${SHAPE}, machine n1, [permission nodeclient]`,
+      ],
+    },
+    {
+      name: "certificates that cannot be read",
+      edit: {},
+      certificates: { kind: "failed", message: "no answer" },
+      want: ['unknown: rule "nodeclient": no answer', NOT_SELF, `nodeclient unknown: ${SHAPE}, [machine ]`],
+    },
+    {
+      name: "a name that another machine may have",
+      edit: {},
+      certificates: { kind: "found", value: [CLAIM] },
+      want: [
+        "pending: n1 already has an approved request with another key; another machine may claim its name",
+        NOT_SELF,
+        `nodeclient pending: ${SHAPE}, [machine an approved request]`,
+      ],
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly edit: CsrOptions;
+    readonly granted?: readonly string[];
+    readonly failed?: string;
+    readonly certificates?: Evidence["certificates"];
+    readonly want: readonly string[];
+  }[]
+) {
+  test(`evaluateKubeletClient() explains ${name}`, async () => {
+    const verdict = await decide(edit, granted, failed, certificates);
+    assert.deepEqual(format(verdict), want);
+    for (const { outcome, fix } of verdict.trace.flatMap(({ checks }) => checks)) {
+      assert.equal(fix === undefined, outcome === "holds");
+    }
+  });
+}

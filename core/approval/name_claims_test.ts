@@ -216,6 +216,8 @@ test("listRecordedClaims() names the requester, or the user whom a client certif
   const [name, address] = listRecordedClaims(RECORD);
   assert.deepEqual([name?.name, address?.name], ["nas.home.lan", "2001:db8::1"]);
   assert.equal(name?.holder, "tlsboot:web:nas.home.lan");
+  assert.deepEqual(name?.notAfter, new Date("2026-04-01T00:00:00Z"));
+  assert.equal(listRecordedClaims({ ...RECORD, spec: { ...RECORD.spec, notAfter: null } })[0]?.notAfter, undefined);
   const subject = "O=tlsboot:web,CN=tlsboot:web:nas.home.lan";
   const requester = { username: "system:bootstrap:abcdef" };
   const identity = { ...RECORD, spec: { ...RECORD.spec, subject, requester, usages: ["client auth"] } };
@@ -245,6 +247,9 @@ test("listRequestClaims() claims for a request that is approved and not signed y
   assert.deepEqual(listRequestClaims(csr), []);
   const approved = { ...csr, status: { conditions: [withTimes({ type: "Approved", status: "True" })] } };
   assert.equal(listRequestClaims(approved)[0]?.holder, "tlsboot:web:nas.home.lan");
+  const identity = await buildCsr(IDENTITY);
+  assert.equal(listRequestClaims({ ...identity, status: approved.status })[0]?.holder, "tlsboot:web:nas.home.lan");
+  assert.deepEqual(listRequestClaims({ ...approved, spec: { ...csr.spec, request: null } }), []);
   assert.deepEqual(
     listRequestClaims({ ...approved, status: { ...approved.status, certificate: "eA==" } }),
     [],

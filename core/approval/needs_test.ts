@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BUILTIN_POLICIES } from "./builtin_policies.ts";
+import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./builtin_policies.ts";
 import { collectPolicyNeeds, needsInventory } from "./needs.ts";
 import type { Policy } from "./policy.ts";
 
@@ -32,5 +32,10 @@ test("collectPolicyNeeds() names the signers that rules decide about, and nodes 
 });
 
 test("needsInventory() is true where nothing else gives a node its names", () => {
-  assert.deepEqual([client!, serving!, trusting!].map(needsInventory), [false, true, false]);
+  const asking = { ...serving!, rules: [...serving!.rules, { ...serving!.rules[0]!, require: {} }] };
+  const listing = { ...client!, evidence: serving!.evidence };
+  assert.deepEqual(
+    [client!, serving!, trusting!, INVENTORY_ONLY, asking, listing].map(needsInventory),
+    [false, true, false, true, true, false],
+  );
 });

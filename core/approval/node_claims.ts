@@ -112,11 +112,10 @@ function findHolder(
   now: Date,
 ): NodeCertificate | undefined {
   const valid = certificates.filter(({ notAfter }) => notAfter === undefined || now < notAfter);
-  if (valid.length === 0) return undefined;
   const key = computeKeyFingerprint(request);
   // The same key is the same machine, also when it has renewed with another key since.
   if (valid.some(({ publicKeyFingerprint }) => publicKeyFingerprint === key)) return undefined;
-  const holder = valid.toSorted((a, b) => getEnd(b) - getEnd(a))[0];
+  const [holder] = valid.toSorted((a, b) => getEnd(b) - getEnd(a));
   return holder !== undefined && reissue === "whenExpiring" && isExpiring(holder, now) ? undefined : holder;
 }
 
@@ -170,7 +169,7 @@ export function readNodeCertificate(
   const request = parseRequest(csr.spec.request);
   const node = request.ok ? findRequestedNode(csr, request.value) : undefined;
   if (!request.ok || node === undefined) return undefined;
-  const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;
+  const leaf = findLeafCertificate(csr.status.certificate ?? "");
   return {
     node,
     publicKeyFingerprint: computeKeyFingerprint(leaf ?? request.value),

@@ -69,8 +69,9 @@ for (
       isHeld: true,
     },
     {
-      name: "a request for a serving certificate",
+      name: "a request for a serving certificate, also where only machines of the inventory are approved",
       certificates: [createCertificate()],
+      settings: { machines: "inventory" },
       edit: { signerName: "kubernetes.io/kubelet-serving", usages: ["digital signature", "server auth"] },
       isHeld: false,
     },
@@ -91,6 +92,26 @@ for (
       certificates: [createCertificate({ notBefore: new Date(NOW.getTime() - 9 * DAY_MS) })],
       settings: { reissue: "whenExpiring" },
       isHeld: false,
+    },
+    {
+      name: "a certificate in the last tenth without reissue: whenExpiring",
+      certificates: [createCertificate({ notBefore: new Date(NOW.getTime() - 9 * DAY_MS) })],
+      isHeld: true,
+    },
+    {
+      name: "reissue: whenExpiring with a certificate whose beginning is unknown",
+      certificates: [createCertificate({ notBefore: undefined })],
+      settings: { reissue: "whenExpiring" },
+      isHeld: true,
+    },
+    {
+      name: "reissue: whenExpiring with an approved request beside the certificate",
+      certificates: [
+        createCertificate({ notBefore: new Date(NOW.getTime() - 9 * DAY_MS) }),
+        createCertificate({ notBefore: undefined, notAfter: undefined }),
+      ],
+      settings: { reissue: "whenExpiring" },
+      isHeld: true,
     },
     {
       name: "reissue: whenExpiring with a second certificate that is fresh",
@@ -215,7 +236,8 @@ test("readNodeCertificate() reads a certificate, and an approval that has not le
     notAfter: undefined,
   });
   const failed = { conditions: [condition("Approved"), condition("Failed")] };
-  for (const edit of [{}, { conditions: [condition("Denied")] }, failed, { ...approved, dnsNames: ["x"] }]) {
+  const denied = { conditions: [condition("Denied")] };
+  for (const edit of [{}, denied, failed, { ...approved, dnsNames: ["x"] }, { ...approved, request: null }]) {
     assert.equal(readNodeCertificate(await buildCsr(edit)), undefined);
   }
 });
@@ -264,6 +286,14 @@ test("a certificate of the kubelet client signer whose user is unknown may be th
   assert.equal(read({ signerName: "kubernetes.io/kubelet-serving" }), undefined);
   const unknown = read({});
   assert.ok(unknown !== undefined && unknown.node === undefined);
+  assert.deepEqual(read({ notBefore: null, notAfter: null }), {
+    node: undefined,
+    publicKeyFingerprint: "",
+    fingerprint: "f",
+    notBefore: undefined,
+    notAfter: undefined,
+  });
+  assert.equal(read({ removed: { from: 1, hash: "h" } }), undefined);
   const hold = await decide(found(unknown));
   assert.deepEqual(hold, {
     kind: "found",
