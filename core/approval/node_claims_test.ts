@@ -293,7 +293,7 @@ test("a certificate of the kubelet client signer whose user is unknown may be th
     notBefore: undefined,
     notAfter: undefined,
   });
-  assert.equal(read({ removed: { from: 1, hash: "h" } }), undefined);
+  assert.equal(read({ removed: { from: 1, hash: "h", time: null } }), undefined);
   const hold = await decide(found(unknown));
   assert.deepEqual(hold, {
     kind: "found",

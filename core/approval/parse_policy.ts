@@ -4,6 +4,7 @@ import { findUnknownUsages } from "../pki/usages.ts";
 import {
   checkedText,
   duration,
+  fault,
   flag,
   integer,
   ipRange,
@@ -34,9 +35,17 @@ const usage = checkedText((value) =>
     ? undefined
     : `"${value}" is not a key usage, such as "digital signature" or "server auth"`
 );
-const timeOfDay = checkedText((value) =>
-  parseMinutes(value) === undefined ? `"${value}" is not a time of day, such as 08:00 or 24:00` : undefined
-);
+/** The end of the day in minutes. */
+const END_OF_DAY = 24 * 60;
+/** A time of day in minutes after midnight; `24:00` is the end of the day. */
+const timeOfDay: Shape<number> = (value, place) => {
+  const read = text(value, place);
+  if (read === undefined) return undefined;
+  const [, hours, minutes] = /^(\d\d):(\d\d)$/.exec(read) ?? [];
+  const total = Number(hours) * 60 + Number(minutes);
+  const isTime = Number(minutes) < 60 && total <= END_OF_DAY;
+  return isTime ? total : fault(place, `"${read}" is not a time of day, such as 08:00 or 24:00`);
+};
 
 const KEYS = {
   type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519", ...ML_DSA_NAMES])),
@@ -140,11 +149,12 @@ function findRuleFaults({ then, require: wanted = {} }: ReadRule): readonly stri
   if (names?.owned === true && (names.dns ?? names.ips) !== undefined) {
     faults.push("require.names: owned requires evidence instead of patterns; leave dns and ips out");
   }
-  const [from, to] = [parseMinutes(hours?.from ?? "00:00"), parseMinutes(hours?.to ?? "24:00")];
   if (rate !== undefined && rate.per > LONGEST_RATE_MS) {
     faults.push("require.rate.per: at most 1h; Kubernetes forgets an issued request after that");
   }
-  if (from !== undefined && to !== undefined && from >= to) faults.push("require.hours: from must be before to");
+  if (hours !== undefined && (hours.from ?? 0) >= (hours.to ?? END_OF_DAY)) {
+    faults.push("require.hours: from must be before to");
+  }
   return faults;
 }
 
@@ -195,20 +205,9 @@ function toRequirements(wanted: Read<typeof REQUIREMENTS>): Requirements {
         mayBeAbsent: lifetime.mayBeAbsent ?? true,
       },
     }),
-    ...(hours === undefined ? {} : {
-      hours: {
-        days: hours.days ?? WEEKDAYS,
-        from: parseMinutes(hours.from ?? "00:00") ?? 0,
-        to: parseMinutes(hours.to ?? "24:00") ?? 24 * 60,
-      },
-    }),
+    ...(hours === undefined
+      ? {}
+      : { hours: { days: hours.days ?? WEEKDAYS, from: hours.from ?? 0, to: hours.to ?? END_OF_DAY } }),
     ...(rate === undefined ? {} : { rate: { max: rate.max, perMs: rate.per } }),
   };
-}
-
-/** Parses `HH:MM` into minutes after midnight; `24:00` is the end of the day. */
-function parseMinutes(value: string): number | undefined {
-  const [, hours, minutes] = /^(\d\d):(\d\d)$/.exec(value) ?? [];
-  const total = Number(hours) * 60 + Number(minutes);
-  return hours !== undefined && Number(minutes) < 60 && total <= 24 * 60 ? total : undefined;
 }

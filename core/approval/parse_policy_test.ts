@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseInventory } from "./inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
+import { WEEKDAYS } from "./policy.ts";
 
 const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\n";
 
@@ -39,6 +40,24 @@ test("parsePolicy() reads every requirement, with its defaults", () => {
       then: "approve",
       otherwise: "pending",
     }],
+  });
+});
+
+test("parsePolicy() fills in what a requirement leaves out", () => {
+  const read = parsePolicy(
+    rule(`
+      names: {atLeastOne: true, unclaimed: true}
+      lifetime: {}
+      hours: {}
+`).replace('commonNames: ["*.example.com"]', "organizations: [web]"),
+  );
+  assert.ok(read.ok, JSON.stringify(read));
+  assert.deepEqual(read.value.rules[0]?.require, {
+    subject: { commonNames: [], organizations: ["web"] },
+    names: { owned: false, atLeastOne: true, unclaimed: true, dns: [], ips: [], uris: [], emails: [] },
+    usages: { allowed: ["server auth"], required: [] },
+    lifetime: { mayBeAbsent: true },
+    hours: { days: WEEKDAYS, from: 0, to: 1440 },
   });
 });
 
@@ -81,6 +100,29 @@ for (
       "rules[0].require.hours: from must be before to",
     ],
     [
+      "hours that end when they begin, at midnight",
+      rule('      hours: {to: "00:00"}\n'),
+      "rules[0].require.hours: from must be before to",
+    ],
+    [
+      "hours that begin at the end of the day",
+      rule('      hours: {from: "24:00"}\n'),
+      "rules[0].require.hours: from must be before to",
+    ],
+    ...["24:01", "08:60", "8:00", "noon"].map((time) =>
+      [
+        `the time ${time}`,
+        rule(`      hours: {to: "${time}"}\n`),
+        `rules[0].require.hours.to: "${time}" is not a time of day, such as 08:00 or 24:00`,
+      ] as const
+    ),
+    ["a time that is a number", rule("      hours: {to: 800}\n"), "rules[0].require.hours.to: text expected"],
+    [
+      "ownership with ranges",
+      rule("      names: {owned: true, ips: [10.0.0.0/8]}\n"),
+      "rules[0].require.names: owned requires evidence instead of patterns; leave dns and ips out",
+    ],
+    [
       "ownership with patterns",
       rule("      names: {owned: true, dns: [a.b]}\n"),
       "rules[0].require.names: owned requires evidence instead of patterns; leave dns and ips out",
@@ -89,6 +131,11 @@ for (
       "an approving rule without subject",
       rule("").replace(/ +subject.*\n/, ""),
       "rules[0].require.subject: a rule that approves must say for which subjects",
+    ],
+    [
+      "an approving rule without usages",
+      rule("").replace(/ +usages.*\n/, ""),
+      "rules[0].require.usages: a rule that approves must say for which usages",
     ],
     [
       "an unknown word",
@@ -113,7 +160,7 @@ for (
     ],
     [
       "another kind",
-      "apiVersion: tlsboot/v1alpha1\nkind: Policy\nname: x\nrules: []\n",
+      "apiVersion: tlsboot/v1alpha1\nkind: Policy\nname: x\nreissue: never\n",
       'kind: must be "ApprovalPolicy"',
     ],
     ["no mapping", "- a\n", "a mapping expected"],
@@ -122,7 +169,7 @@ for (
   test(`parsePolicy() refuses ${name}`, () => {
     const read = parsePolicy(text);
     assert.ok(!read.ok);
-    assert.ok(read.error.includes(fault), read.error.join("\n"));
+    assert.deepEqual(read.error, [fault]);
   });
 }
 
@@ -173,9 +220,11 @@ for (const [then, otherwise] of [["deny", "next"], ["pending", "pending"]] as co
   });
 }
 
-test("parsePolicy() accepts a policy with reissue and machines, which needs no rules", () => {
-  const parsed = parsePolicy(`${HEAD}name: p\nreissue: whenExpiring\nmachines: inventory\n`);
-  assert.ok(parsed.ok);
-  const { reissue, machines, rules } = parsed.value;
-  assert.deepEqual({ reissue, machines, rules }, { reissue: "whenExpiring", machines: "inventory", rules: [] });
-});
+for (const settings of [{ reissue: "whenExpiring", machines: "inventory" }, { machines: "any" }]) {
+  const lines = Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`).join("");
+  test(`parsePolicy() accepts a policy without rules that has ${lines.replaceAll("\n", ", ")}`, () => {
+    const parsed = parsePolicy(`${HEAD}name: p\n${lines}`);
+    const evidence = { inventory: true, heldCertificate: true, trustNodeStatus: false };
+    assert.deepEqual(parsed, { ok: true, value: { name: "p", description: "", evidence, ...settings, rules: [] } });
+  });
+}

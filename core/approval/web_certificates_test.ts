@@ -6,7 +6,7 @@ import { createWebPolicy, createWebProfile, listScopeWarnings } from "./web_cert
 for (
   const [domains, networks, want] of [
     [["home.lan"], ["192.168.1.0/24", "fd00::/64"], 0],
-    [["home.arpa"], [], 0],
+    [["home.arpa"], ["10.0.0.0/8"], 0],
     [["lan"], [], 0],
     [["example.com"], [], 0],
     [["com"], [], 1],

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseWebDomain, parseWebName, parseWebNetwork } from "./web_names.ts";
 
+/** 64 characters. */
+const LONGEST = `${"a".repeat(60)}.lan`;
+
 for (
   const [text, want] of [
     ["home.lan", "home.lan"],
@@ -17,6 +20,10 @@ for (
     ["home lan", /want a domain/],
     ["localhost", /every machine/],
     ["", /want a domain/],
+    ["user@home.lan", /want a domain/],
+    ["0x7f.1", /want a domain/],
+    [LONGEST, LONGEST],
+    [`a${LONGEST}`, /at most 64 characters/],
   ] as const
 ) {
   test(`parseWebDomain() of "${text}"`, () => {
@@ -44,9 +51,23 @@ for (
   });
 }
 
-test("parseWebName() accepts one host only", () => {
-  assert.deepEqual(parseWebName("NAS.home.lan"), { ok: true, value: "nas.home.lan" });
-  for (const bad of ["*.home.lan", "192.168.1.7", "a_b.home.lan", "nas.home.lan.", "", `${"a".repeat(63)}.lan`]) {
-    assert.equal(parseWebName(bad).ok, false, bad);
-  }
-});
+for (
+  const [text, want] of [
+    ["NAS.home.lan", "nas.home.lan"],
+    ["*.home.lan", /wildcards are not supported/],
+    ["192.168.1.7", /--ip/],
+    ["0x7f.1", /want a DNS name/],
+    ["a_b.home.lan", /want a DNS name/],
+    ["nas.home.lan.", /want a DNS name/],
+    ["user@home.lan", /want a DNS name/],
+    ["", /want a DNS name/],
+    [LONGEST, LONGEST],
+    [`a${LONGEST}`, /at most 64 characters/],
+  ] as const
+) {
+  test(`parseWebName() of "${text}"`, () => {
+    const read = parseWebName(text);
+    if (typeof want === "string") assert.deepEqual(read, { ok: true, value: want });
+    else assert.match(read.ok ? "" : read.error, want);
+  });
+}
