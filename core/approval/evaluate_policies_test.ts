@@ -293,6 +293,7 @@ test("evaluatePolicy() lets the inventory alone decide about a node that it know
 test("evaluatePolicy() renews the names of the held certificate, and no more than these", async () => {
   const held = { kind: "found" as const, value: { dns: ["a.example"], ips: ["10.0.0.1"] } };
   assert.equal((await decide({}, { held })).kind, "approve");
+  assert.equal((await decide({}, { held }, TRUSTING)).kind, "approve");
   assert.equal((await decide({ ipAddresses: ["10.0.0.1", "10.0.0.3"] }, { held })).kind, "pending");
 });
 
