@@ -48,7 +48,7 @@ export function verifyChain(
   if (fault !== undefined) return err(fault);
   if (roots.some((root) => equalBytes(root.der, leaf.der))) return ok([leaf]);
   const search: Search = { intermediates, roots, options, checksLeft: MAX_SIGNATURE_CHECKS, fault: undefined };
-  const path = findPath([leaf], search);
+  const path = findPath(leaf, [], search);
   return path === undefined ? err(search.fault ?? UNKNOWN_AUTHORITY) : ok(path);
 }
 
@@ -59,10 +59,13 @@ export function findKeyFault({ publicKey }: CertificateFacts): string | undefine
     : publicKey.weakness;
 }
 
-/** Extends a path upward, to roots first, so that the shortest path wins. */
-function findPath(path: readonly CertificateFacts[], search: Search): readonly CertificateFacts[] | undefined {
-  const top = path[path.length - 1];
-  if (top === undefined) return undefined;
+/** Extends the path that ends with `top` upward, to roots first, so that the shortest path wins. */
+function findPath(
+  top: CertificateFacts,
+  below: readonly CertificateFacts[],
+  search: Search,
+): readonly CertificateFacts[] | undefined {
+  const path = [...below, top];
   for (const root of search.roots) {
     if (isIssuer(root, top, path, search)) return [...path, root];
   }
@@ -70,7 +73,7 @@ function findPath(path: readonly CertificateFacts[], search: Search): readonly C
   for (const candidate of search.intermediates) {
     if (path.some(({ der }) => equalBytes(der, candidate.der))) continue;
     if (!isIssuer(candidate, top, path, search)) continue;
-    const found = findPath([...path, candidate], search);
+    const found = findPath(candidate, path, search);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -132,16 +135,18 @@ function findIssuerFault(issuer: CertificateFacts, path: readonly CertificateFac
 /** Checks the parts of a certificate that do not depend on its position in the path. */
 function findFault(certificate: CertificateFacts, { at, usage }: ChainOptions): string | undefined {
   if (certificate.unknownCriticalExtensions.length > 0) return "x509: unhandled critical extension";
-  if (at !== undefined && (at < certificate.notBefore || at > certificate.notAfter)) {
-    const where = at < certificate.notBefore
-      ? `before ${formatTime(certificate.notBefore)}`
-      : `after ${formatTime(certificate.notAfter)}`;
-    return `x509: certificate has expired or is not yet valid: current time ${formatTime(at)} is ${where}`;
-  }
+  const dateFault = at === undefined ? undefined : findDateFault(certificate, at);
+  if (dateFault !== undefined) return dateFault;
   const allowed = certificate.extendedKeyUsages;
   const isAllowed = usage === undefined || allowed.length === 0 || allowed.includes(ANY_USAGE) ||
     allowed.includes(USAGE_OID[usage]);
   return isAllowed ? undefined : "x509: certificate specifies an incompatible key usage";
+}
+
+function findDateFault({ notBefore, notAfter }: CertificateFacts, at: Date): string | undefined {
+  const expired = `x509: certificate has expired or is not yet valid: current time ${formatTime(at)} is`;
+  if (at < notBefore) return `${expired} before ${formatTime(notBefore)}`;
+  return at > notAfter ? `${expired} after ${formatTime(notAfter)}` : undefined;
 }
 
 function formatTime(time: Date): string {

@@ -77,6 +77,17 @@ test("verifyChain() refuses another root of the same name", async () => {
   assert.equal(outcome(leaf, [root.certificate], [impostor.certificate]), UNKNOWN);
   assert.equal(outcome(leaf, [], []), UNKNOWN);
   assert.equal(outcome(leaf, [], [impostor.certificate, root.certificate]), "system:node:n1 < kubernetes");
+  const renamed = await issueTestCertificate(impostor, planTestLeaf(root.privateKey, { isCa: true, usages: [] }));
+  assert.equal(outcome(leaf, [renamed], [impostor.certificate]), UNKNOWN);
+});
+
+test("verifyChain() verifies at most a hundred signatures", async () => {
+  const root = await createTestAuthority();
+  const impostor = { ...(await createTestAuthority()).certificate, subjectKeyId: undefined };
+  const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
+  const behind = (impostors: number) => outcome(leaf, [], [...Array(impostors).fill(impostor), root.certificate]);
+  assert.equal(behind(99), "system:node:n1 < kubernetes");
+  assert.equal(behind(100), UNKNOWN);
 });
 
 test("verifyChain() accepts a leaf that is itself trusted", async () => {
@@ -125,24 +136,31 @@ for (
   });
 }
 
-test("verifyChain() ends on a ring of issuers", async () => {
+test("verifyChain() leaves rings of issuers and dead ends", async () => {
   const root = await createTestAuthority();
-  const twins = await Promise.all([0, 1, 2, 3].map(() => createIntermediate(root, "twin")));
-  const [first] = twins;
-  assert.ok(first !== undefined);
-  const rings = await Promise.all(twins.map((twin) => createIntermediate(twin, "twin")));
-  const leaf = await issueTestCertificate(first, planTestLeaf(root.privateKey));
-  const all = [...twins, ...rings].map(({ certificate }) => certificate);
-  assert.equal(outcome(leaf, all, []), UNKNOWN);
+  const other = await createTestAuthority("ecdsa-p256", { commonName: "other" });
+  const unknown = await createTestAuthority("ecdsa-p256", { commonName: "unknown" });
+  const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
+  const plan = planTestLeaf(root.privateKey, { subject: { commonName: "kubernetes" }, isCa: true, usages: [] });
+  const ring = [await issueTestCertificate(root, plan), root.certificate];
+  const [deadEnd, wayOut] = [await issueTestCertificate(unknown, plan), await issueTestCertificate(other, plan)];
+  assert.equal(outcome(leaf, ring, []), UNKNOWN);
+  assert.equal(
+    outcome(leaf, [deadEnd, ...ring, wayOut], [other.certificate]),
+    "system:node:n1 < kubernetes < kubernetes < kubernetes < other",
+  );
 });
 
-test("verifyChain() refuses unknown critical extensions", async () => {
-  const root = await createTestAuthority();
+test("verifyChain() refuses unknown critical extensions and keys that cost too much, and trusts the key of a root", async () => {
+  const root = await createTestAuthority("rsa-2048");
   const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
-  assert.equal(
-    outcome({ ...leaf, unknownCriticalExtensions: ["1.2.3"] }, [], [root.certificate]),
-    "x509: unhandled critical extension",
-  );
+  const ofBits = (bits: number) => ({ publicKey: { ...leaf.publicKey, bits } });
+  const edited = (edit: Partial<CertificateFacts>) =>
+    outcome({ ...leaf, ...edit }, [], [{ ...root.certificate, ...ofBits(8193) }]);
+  assert.equal(edited(ofBits(8192)), "system:node:n1 < kubernetes");
+  assert.equal(edited(ofBits(8193)), "x509: certificate has an RSA key larger than 8192 bits");
+  assert.equal(edited({ publicKey: { ...leaf.publicKey, weakness: "weak" } }), "weak");
+  assert.equal(edited({ unknownCriticalExtensions: ["1.2.3"] }), "x509: unhandled critical extension");
 });
 
 test("verifyChain() checks the names of a leaf against the constraints of every CA above it", async () => {
@@ -172,4 +190,10 @@ test("verifyChain() checks names against the constraints of a trusted root, too"
   const root = { ...plain.certificate, nameConstraints: only({ dnsNames: ["example.org"] }) };
   const leaf = await issueTestCertificate(plain, planTestLeaf(plain.privateKey, { dnsNames: ["a.example.com"] }));
   assert.match(outcome(leaf, [], [root]), /is not permitted by any constraint$/);
+  const own = { subject: { commonName: "kubernetes" }, dnsNames: ["a.example.com"] };
+  const selfIssued = await issueTestCertificate(plain, planTestLeaf(plain.privateKey, own));
+  assert.match(outcome(selfIssued, [], [root]), /is not permitted by any constraint$/);
+  const next = await createIntermediate(plain, "kubernetes", own);
+  const below = await issueTestCertificate(next, planTestLeaf(plain.privateKey));
+  assert.equal(outcome(below, [next.certificate], [root]), "system:node:n1 < kubernetes < kubernetes");
 });
