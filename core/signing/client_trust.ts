@@ -17,7 +17,7 @@ export function findClientTrust(
   const known = [certificate, ...issuers];
   const isBelieved = believed.some((ca) => known.some((one) => isSameOrIssuer(ca, one)));
   if (isBelieved) return true;
-  const top = known.at(-1) ?? certificate;
+  const top = issuers.at(-1) ?? certificate;
   return believed.length === 0 || isSelfIssued(top) ? false : undefined;
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { generatePrivateKey } from "../pki/keys.ts";
-import { findClientTrust } from "./client_trust.ts";
+import { decideClientTrust, findClientTrust } from "./client_trust.ts";
 import { issueCertificate } from "../pki/issue.ts";
 
 async function createSubordinate(ca: SigningCa): Promise<{ readonly certificate: CertificateFacts }> {
@@ -35,4 +35,13 @@ test("findClientTrust() returns true, false, or undefined when it is unknown", a
   assert.equal(findClientTrust(imposter, believed), false);
   assert.equal(findClientTrust(below, [imposter.certificate]), undefined);
   assert.equal(findClientTrust(below, []), false, "an API that trusts no CA");
+  const whole = { ...below, issuers: [root.certificate] };
+  assert.equal(findClientTrust(whole, [below.certificate]), true, "the CA alone is believed");
+  assert.equal(findClientTrust(whole, [other.certificate]), false, "nothing is above its root");
+});
+
+test("decideClientTrust() trusts what is unknown for Kubernetes' own signers only", () => {
+  const decide = (signerName: string) => [true, false, undefined].map((known) => decideClientTrust(signerName, known));
+  assert.deepEqual(decide("example.com/x"), ["trusted", "distrusted", "unknown"]);
+  assert.deepEqual(decide("kubernetes.io/kubelet-serving"), ["trusted", "distrusted", "distrusted"]);
 });

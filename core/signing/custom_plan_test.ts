@@ -54,6 +54,7 @@ for (
     { name: "in between is as requested", seconds: 12 * HOUR_S, want: 12 * HOUR_S },
     { name: "the least is fine", seconds: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
     { name: "the signer's own limit holds too", seconds: 12 * HOUR_S, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
+    { name: "the signer's own limit is the least", seconds: 12 * HOUR_S, signing: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
     { name: "also for the default", seconds: undefined, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
   ]
 ) {

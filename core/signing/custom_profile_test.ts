@@ -35,6 +35,9 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
     },
   },
   { name: "no common name", edit: { commonName: "" } },
+  { name: "an address alone", edit: { dnsNames: [], ipAddresses: ["10.0.0.7"] } },
+  { name: "a URI alone", edit: { dnsNames: [], uris: ["spiffe://example.com/web/a"] } },
+  { name: "an e-mail address alone", edit: { dnsNames: [], emailAddresses: ["a@example.com"] } },
   { name: "many labels", edit: { dnsNames: ["a.b.c.svc.example.com"] } },
   { name: "a wildcard", edit: { dnsNames: ["*.web.example.com", "*.a.svc.example.com"] } },
   { name: "another common name", edit: { commonName: "db-1" }, want: "subject common name is not allowed: db-1" },
@@ -152,6 +155,44 @@ for (
   });
 }
 
+for (
+  const { rules, edit, want } of [
+    { rules: "subject: { commonName: { allowed: [a], required: true } }", edit: { commonName: "a" } },
+    {
+      rules: "subject: { commonName: { allowed: [a], required: true } }",
+      edit: {},
+      want: "subject common name is required",
+    },
+    { rules: 'names: { dns: { allowed: ["*.a"], min: 2 } }', edit: { dnsNames: ["a.a", "b.a"] } },
+    {
+      rules: 'names: { dns: { allowed: ["*.a"], min: 2, max: 3 } }',
+      edit: { dnsNames: ["a.a"] },
+      want: "DNS subjectAltName: at least 2 are required",
+    },
+    { rules: 'subject: { organizations: { allowed: ["a *"] } }', edit: { organizations: ["a b.c"] } },
+    { rules: 'names: { uris: { allowed: ["urn:a?b"] } }', edit: { uris: ["urn:a?b"] } },
+    {
+      rules: 'names: { uris: { allowed: ["urn:a?b"] } }',
+      edit: { uris: ["urn:b"] },
+      want: "URI subjectAltName is not allowed: urn:b",
+    },
+    {
+      rules: `names: { emails: { allowed: ['"a b"@a.example'] } }`,
+      edit: { emailAddresses: ['"a b"@a.example'] },
+    },
+    {
+      rules: `names: { emails: { allowed: ['"a b"@a.example'] } }`,
+      edit: { emailAddresses: ["a@a.example"] },
+      want: "Email subjectAltName is not allowed: a@a.example",
+    },
+  ] as readonly { readonly rules: string; readonly edit: CsrOptions; readonly want?: string }[]
+) {
+  test(`createCustomProfile() ${want ?? "allows"}: ${JSON.stringify(edit)} by ${rules}`, async () => {
+    const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${LEAST}${rules}\n`));
+    assert.equal(await check(profile, { ...bare, ...edit }), want);
+  });
+}
+
 test("createCustomProfile() refuses a second common name, of which signers would keep the last alone", async () => {
   const csr = await buildCsr(fine);
   const facts = parseRequest(csr.spec.request);
@@ -167,10 +208,26 @@ test("createCustomProfile() refuses a second common name, of which signers would
   assert.equal(checkNamed("admin", "web-1"), "subject attribute is given several times: 2.5.4.3");
 });
 
+test("createCustomProfile() refuses attributes and names for which a profile has no rules", async () => {
+  const facts = parseRequest((await buildCsr(fine)).spec.request);
+  assert.ok(facts.ok);
+  const otherAttributes = [{ oid: "1.2.3", value: "a" }];
+  for (
+    const [edit, want] of [
+      [{}, undefined],
+      [{ otherNames: 1 }, "a subjectAltName is neither DNS, IP, URI nor Email"],
+      [{ subject: { ...facts.value.subject, otherAttributes } }, "subject attribute is not allowed: 1.2.3"],
+    ] as const
+  ) assert.equal(checkProfile(full, { ...facts.value, ...edit }, fine.usages ?? []), want);
+});
+
 for (
   const [name, pattern] of [
     ["wildcards are not requested", '{ allowed: ["*.a.example"] }'],
-    ["no pattern has a label of stars there", '{ allowed: ["x*.a.example", "*.b.example"], wildcards: true }'],
+    [
+      "no pattern has a label of stars there",
+      '{ allowed: ["x*.a.example", "x.a.example", "*.b.example"], wildcards: true }',
+    ],
   ]
 ) {
   test(`createCustomProfile() refuses a wildcard name where ${name}`, async () => {

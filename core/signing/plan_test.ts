@@ -203,9 +203,7 @@ for (
   test(`planCertificate() of an ML-DSA key ${name}`, async () => {
     const answer = await plan(
       { request: getMlDsaRequest(), usages, signerName: "kubernetes.io/kube-apiserver-client" },
-      {
-        allowMlDsa,
-      },
+      allowMlDsa ? { allowMlDsa } : {},
     );
     // Without ML-DSA in the runtime no signature is verified, so that another replica may sign.
     const expected = allowMlDsa && !hasMlDsa() ? "error" : want;
@@ -218,6 +216,11 @@ test("planCertificate() refuses an expired CA temporarily", async () => {
     ok: false,
     error: { kind: "error", message: "the signer has expired: NotAfter=2020-01-01 00:00:00 +0000 UTC" },
   });
+});
+
+test("planCertificate() gives no usages where neither the request nor the profile has any", async () => {
+  const planned = await plan({ signerName: "kubernetes.io/legacy-unknown" }, { csr: { spec: {} } });
+  assert.deepEqual(planned.ok && planned.value.usages, []);
 });
 
 test("planCertificate() checks the signature of the request again", async () => {

@@ -3,10 +3,17 @@ import { test } from "node:test";
 import { buildShopRequest, POD_PROFILE, type ShopRequestOptions } from "../../tests/support/pod_profile.ts";
 import { createIntermediateCa, createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
+import { MAX_POD_CHAIN_BYTES } from "../kube/certificates_v1.ts";
 import { parseCertificate } from "../pki/certificate.ts";
 import { issueCertificate } from "../pki/issue.ts";
 import { NO_SUBTREES } from "../pki/name_constraints.ts";
-import { createIssuedStatus, createRefusedStatus, planPodCertificate, type PodPlanInput } from "./pod_plan.ts";
+import {
+  createIssuedStatus,
+  createRefusedStatus,
+  findChainFault,
+  planPodCertificate,
+  type PodPlanInput,
+} from "./pod_plan.ts";
 
 const NOW = new Date("2026-05-04T03:02:01.9Z");
 const HOUR_MS = 3_600_000;
@@ -155,9 +162,14 @@ for (
 
 for (
   const { kind, pattern, value, fault } of [
-    { kind: "uris", pattern: "spiffe://example.org/*", value: "spiffe://example.org/\u00e9", fault: "a URI" },
+    {
+      kind: "uris",
+      pattern: "spiffe://example.org/*",
+      value: "spiffe://example.org/a,spiffe://example.org/\u00e9",
+      fault: "a URI",
+    },
     { kind: "uris", pattern: "https://*:*/x", value: "https://example.org:a/x", fault: "a URI" },
-    { kind: "emails", pattern: "*@example.org", value: "\u00e9@example.org", fault: "an e-mail address" },
+    { kind: "emails", pattern: "*@example.org", value: "a@example.org,\u00e9@example.org", fault: "an e-mail address" },
     { kind: "emails", pattern: "*@example.org", value: ".a@example.org", fault: "an e-mail address" },
   ]
 ) {
@@ -168,7 +180,7 @@ for (
     assert.deepEqual(planned.ok ? planned.value.certificate : planned.error, {
       kind: "Denied",
       reason: "InvalidUnverifiedUserAnnotations",
-      message: `"${value}" is not ${fault}`,
+      message: `"${value.split(",").at(-1)}" is not ${fault}`,
     });
   });
 }
@@ -188,8 +200,16 @@ test("planPodCertificate() fails what cannot be signed, with the reason of a Cer
   const narrow = await createIntermediateCa(root, "narrow", {
     nameConstraints: { permitted, excluded: NO_SUBTREES },
   });
+  const whole = Buffer.from((await buildShopRequest()).spec.stubPKCS10Request ?? "", "base64");
+  const changed = Buffer.from(whole.with(-1, whole.at(-1)! ^ 1)).toString("base64");
   const cases: readonly [ShopRequestOptions, Partial<PodPlanInput>, RegExp][] = [
-    [{ spec: { stubPKCS10Request: "AAAA" } }, {}, /^stubPKCS10Request is not valid: /],
+    [{ spec: { stubPKCS10Request: "AAAA" } }, {}, /^stubPKCS10Request is not valid: asn1: /],
+    [{ spec: { stubPKCS10Request: "%" } }, {}, /^stubPKCS10Request is not base64$/],
+    [
+      { spec: { stubPKCS10Request: changed } },
+      {},
+      /^stubPKCS10Request is not valid: x509: ECDSA verification failure$/,
+    ],
     [{ spec: { stubPKCS10Request: null } }, {}, /^stubPKCS10Request is not valid: /],
     [{}, { clientTrust: "trusted" }, /^client auth is not allowed: the API trusts this CA for clients$/],
     [{}, { issuers: [narrow.certificate, root.certificate] }, /^the CA's name constraints forbid it: /],
@@ -264,6 +284,28 @@ for (
     assert.equal(beginRefreshAt.getTime() - notBefore.getTime(), refresh);
   });
 }
+
+test("planPodCertificate() takes an annotation as one value where there can only be one", async () => {
+  const spec = parseProfileOrThrow(`${
+    POD_PROFILE.replace(
+      / {2}commonName:.*\n/,
+      `
+  commonName: { allowed: ["*"], annotation: a/cn }
+  serialNumber: { allowed: ["*"], annotation: a/sn }
+  organizations: { allowed: ["*"], annotation: a/o }
+`,
+    )
+  }`);
+  const planned = await plan(annotated({ "a/cn": "x, y", "a/sn": "1, 2", "a/o": "x, y" }), { spec });
+  assert.ok(planned.ok, JSON.stringify(planned));
+  const { commonName, serialNumber, organizations } = planned.value.certificate.subject;
+  assert.deepEqual([commonName, serialNumber, organizations], ["x, y", "1, 2", ["x", "y"]]);
+});
+
+test("findChainFault() limits a chain to what the API accepts", () => {
+  assert.equal(findChainFault("x".repeat(MAX_POD_CHAIN_BYTES)), undefined);
+  assert.equal(findChainFault("x".repeat(MAX_POD_CHAIN_BYTES + 1))?.kind, "Failed");
+});
 
 test("createIssuedStatus() says the times of the certificate itself", async () => {
   const planned = await plan();

@@ -114,8 +114,7 @@ function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
 function findNameRuleFaults({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): string[] {
   const rules = Object.entries({ dns, ips, uris, emails });
   const faults = rules.flatMap(([kind, rule]) => findValueFaults(`names.${kind}`, rule));
-  const hasStars = dns?.allowed.some((pattern) => /^\*\*?\./.test(pattern)) ?? false;
-  if (wildcards && !hasStars) {
+  if (wildcards && dns?.allowed.some((pattern) => /^\*\*?\./.test(pattern)) !== true) {
     faults.push("names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com");
   }
   if (atLeastOne && rules.every(([, rule]) => rule === undefined)) {

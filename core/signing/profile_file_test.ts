@@ -5,6 +5,7 @@ import { POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_profile.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
+import { findPurposeFault } from "./profile_faults.ts";
 import { parseProfile } from "./profile_file.ts";
 
 test("parseProfile() parses a file, with strict defaults for absent keys", () => {
@@ -19,6 +20,7 @@ test("parseProfile() parses a file, with strict defaults for absent keys", () =>
     chain: true,
   });
   const full = parseProfileOrThrow(FULL);
+  assert.equal(full.signerName, "example.com/web");
   assert.deepEqual(full.subject.commonName, { allowed: ["web-*"], min: 0, max: 1 });
   assert.deepEqual(full.subject.organizations, { allowed: [], exactly: ["web", "team"], min: 0 });
   assert.deepEqual(full.extensions.raw, [
@@ -55,6 +57,37 @@ test("describeProfile() describes every requirement and every property of a prof
   ]);
 });
 
+test("describeProfile() describes a profile that says little", () => {
+  const profile = createCustomProfile("example.com/web", parseProfileOrThrow(LEAST));
+  assert.deepEqual(profile.extensions, []);
+  assert.deepEqual(describeProfile(profile), [
+    "Signer example.com/web demands that",
+    "  the subject is empty",
+    "  there are no DNS names",
+    "  there are no IP addresses",
+    "  there are no URIs",
+    "  there are no e-mail addresses",
+    "  there are no names of other kinds",
+    "  the key is RSA of at least 2048 bits or ECDSA of at least 256 bits or Ed25519",
+    "  the usages are among server auth, digital signature",
+    "  one of the usages is an extended key usage",
+    "  the requested lifetime, if any, is at least 10m0s",
+    "Certificates are valid for at most 24h0m0s, for 24h0m0s by default.",
+    "The intermediate CAs follow each certificate, when there are any.",
+  ]);
+  const forPods = `${LEAST}subject: { commonName: { allowed: ["*"], default: x } }
+names: { uris: { allowed: ["urn:*"], annotation: a/b } }
+pods: { namespace: { allowed: ["*"] } }
+`;
+  assert.deepEqual(describeProfile(createCustomProfile(POD_SIGNER, parseProfileOrThrow(forPods))).slice(-6, -1), [
+    "It is for pods whose namespace is *.",
+    "A pod gets the subject common name x.",
+    "The annotation a/b of a pod names its URIs; by default it gets none.",
+    "A pod gets the usages server auth, digital signature.",
+    "Certificates are valid for at most 24h0m0s, and refreshed a third of its lifetime before the end.",
+  ]);
+});
+
 test("describeProfile() describes which pods a profile is for, and what they get", () => {
   const lines = describeProfile(createCustomProfile(POD_SIGNER, parseProfileOrThrow(POD_PROFILE)));
   assert.deepEqual(lines.slice(0, 2), [
@@ -72,9 +105,27 @@ test("describeProfile() describes which pods a profile is for, and what they get
 });
 
 test("parseProfile() gives pods all allowed usages and at least an hour, unless the file says otherwise", () => {
-  const { usages, lifetime } = parseProfileOrThrow(`${LEAST}pods: { namespace: { allowed: ["*"] } }\n`);
+  const text = `${LEAST}pods: { namespace: { allowed: ["*"] } }\n`;
+  const { usages, lifetime } = parseProfileOrThrow(text.replace("24h", "1h"));
   assert.deepEqual(usages.default, usages.allowed);
   assert.equal(lifetime.minMs, 3_600_000);
+});
+
+test("findPurposeFault() keeps profiles for pods and for other requests apart", () => {
+  const [plain, forPods] = [parseProfileOrThrow(LEAST), parseProfileOrThrow(POD_PROFILE)];
+  assert.equal(findPurposeFault(plain, false), undefined);
+  assert.equal(findPurposeFault(forPods, true), undefined);
+  assert.match(findPurposeFault(plain, true) ?? "", /^pods: missing;/);
+  assert.match(findPurposeFault(forPods, false) ?? "", /^pods: is for pod certificates;/);
+});
+
+test("parseProfile() accepts the limits themselves", () => {
+  parseProfileOrThrow(`${HEAD}usages: { allowed: [signing], required: [signing], default: [signing] }
+lifetime: { max: 1s, default: 1s, min: 1s }
+subject: { organizations: { allowed: [a], min: 2, max: 2 } }
+keys: [{ type: RSA, minBits: 2048, maxBits: 2048 }, { type: ECDSA, minBits: 256, maxBits: 256 }]
+extensions: { raw: [{ oid: 1.2.3, der: "04820ffc${"00".repeat(4_092)}" }] }
+`);
 });
 
 const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\n";
@@ -138,18 +189,20 @@ for (
     {
       name: "ranges, URIs, e-mail addresses",
       text: `${HEAD}${USAGES}${LIFETIME}names:
-  ips: { allowed: [10.0.0.1/24], exactly: [] }
+  ips: { allowed: [10.0.0.1/24], exactly: [], default: [10.0.0] }
   uris: { allowed: [example.com, "spiffe://**", "spiffe://a/**/b"] }
-  emails: { allowed: [example.com, "**@a"] }
+  emails: { allowed: [example.com, "**@a", "@a"] }
 `,
       want: [
         'names.ips.allowed[0]: "10.0.0.1/24" is neither an IP address nor a CIDR range',
         "names.ips.exactly: at least one expected",
+        'names.ips.default[0]: "10.0.0" is not an IP address',
         'names.uris.allowed[0]: "example.com" does not begin with a scheme, such as spiffe://',
         'names.uris.allowed[1]: "spiffe://**": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
         'names.uris.allowed[2]: "spiffe://a/**/b": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
         'names.emails.allowed[0]: "example.com" is not a pattern of e-mail addresses, such as *@example.com',
         'names.emails.allowed[1]: "**@a" is not a pattern of e-mail addresses, such as *@example.com',
+        'names.emails.allowed[2]: "@a" is not a pattern of e-mail addresses, such as *@example.com',
       ],
     },
     {
@@ -186,11 +239,13 @@ names: { dns: { allowed: [a.b], annotation: a/dns } }
     {
       name: "contradictions in a profile for pods",
       text: `${HEAD}usages: { allowed: [server auth], annotation: a/b }
-lifetime: { max: 30m, default: 20m, min: 10m, refreshBefore: 1h }
+lifetime: { max: 30m, default: 20m, min: 10m, refreshBefore: 30m }
 keys: [{ type: RSA, maxBits: 2048 }]
 names:
   dns: { allowed: ["{namespase}.svc"], annotation: a/b }
+  ips: { allowed: [10.0.0.1] }
   uris: { exactly: ["urn:{x}"], annotation: a/c }
+  emails: { allowed: ["*@a"] }
 pods: { namespace: { allowed: ["*"] } }
 `,
       want: [
@@ -267,6 +322,7 @@ pods: { namespaces: { allowed: [web] } }
     - { oid: 1.2.3, der: "3" }
     - { oid: 1.2.3, der: "0500 00" }
     - { oid: 1.2.3, der: "3080 0000" }
+    - { oid: 1.2.3, der: "04820ffd${"00".repeat(4_093)}" }
 `,
       want: [
         'extensions.ocsp[0]: "ocsp.example.com" is not a URL, such as http://pki.example.com/ca.crl',
@@ -277,6 +333,7 @@ pods: { namespaces: { allowed: [web] } }
         "extensions.raw[0].der: DER in hexadecimal expected, such as 30 03 02 01 05",
         "extensions.raw[1].der: not one value of DER: something follows the value",
         /^extensions\.raw\[2\]\.der: not one value of DER: /,
+        "extensions.raw[3].der: at most 4096 bytes expected",
       ],
     },
     {

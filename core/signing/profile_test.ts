@@ -51,6 +51,12 @@ const cases: readonly { signer: string; name: string; edit: CsrOptions; want?: s
     edit: { usages: ["client auth", "digital signature", "server auth"] },
     want: CLIENT_USAGES,
   },
+  {
+    signer: CLIENT,
+    name: "another usage in place of digital signature",
+    edit: { usages: ["client auth", "server auth"] },
+    want: CLIENT_USAGES,
+  },
   { signer: CLIENT, name: "no usages", edit: { usages: [] }, want: CLIENT_USAGES },
   {
     signer: CLIENT,

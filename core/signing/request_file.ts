@@ -56,12 +56,11 @@ export function parseRequestFile(
 
 function findDer(bytes: Uint8Array): Result<Uint8Array<ArrayBuffer>, string> {
   const text = Buffer.from(bytes).toString("latin1");
-  if (!text.includes("-----BEGIN ")) {
-    return bytes.length === 0 ? err("the file is empty") : ok(new Uint8Array(bytes));
-  }
-  const begun = text.match(/-----BEGIN /g)?.length ?? 0;
-  const [block, ...more] = parsePemBlocks(text);
-  if (block === undefined || begun !== more.length + 1) return err("a PEM block is damaged");
+  const begun = text.split("-----BEGIN ").length - 1;
+  if (begun === 0) return bytes.length === 0 ? err("the file is empty") : ok(new Uint8Array(bytes));
+  const blocks = parsePemBlocks(text);
+  const [block] = blocks;
+  if (block === undefined || begun !== blocks.length) return err("a PEM block is damaged");
   if (!LABELS.includes(block.label)) return err(`it holds a ${block.label}, not a CERTIFICATE REQUEST`);
-  return more.length > 0 ? err("it holds more than one PEM block; give one request in a file") : ok(block.bytes);
+  return begun > 1 ? err("it holds more than one PEM block; give one request in a file") : ok(block.bytes);
 }
