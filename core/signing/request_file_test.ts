@@ -43,7 +43,7 @@ for (
   test(`parseRequestFile() makes a CSR of ${JSON.stringify(want)}`, () => {
     const read = parseRequestFile("r", DER, { ...asked, ...options });
     assert.ok(read.ok);
-    const { request, signerName, ...spec } = read.value.csr.spec;
+    const { request, signerName: _signerName, ...spec } = read.value.csr.spec;
     assert.deepEqual(spec, want);
     assert.equal(fromBase64(request ?? ""), PEM);
   });
