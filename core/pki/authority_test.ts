@@ -9,6 +9,7 @@ import {
 } from "../../tests/support/test_authority.ts";
 import { parseAuthority } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
+import { encodeBitString, encodeOid, encodeSequence } from "./der_writer.ts";
 import { publicKeyPin } from "./public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 import { chooseSignatureAlgorithm } from "./issue.ts";
@@ -38,8 +39,10 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
-test("chooseSignatureAlgorithm() refuses malformed keys", () => {
+test("chooseSignatureAlgorithm() refuses malformed and unknown keys", () => {
   assert.throws(() => chooseSignatureAlgorithm(new Uint8Array(3)), { code: "key_invalid" });
+  const unknown = encodeSequence(encodeSequence(encodeOid("1.2.3")), encodeBitString(new Uint8Array(1)));
+  assert.throws(() => chooseSignatureAlgorithm(unknown), { code: "key_invalid" });
 });
 
 test("parseAuthority() refuses anything but one CA with its key", async () => {

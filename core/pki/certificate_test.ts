@@ -20,7 +20,7 @@ import { encodeOctetString, encodeOid, encodeSequence, encodeTrue, encodeValue }
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { parseCertificationRequest } from "./pkcs10.ts";
-import { issueCertificate } from "./issue.ts";
+import { type CertificatePlan, issueCertificate } from "./issue.ts";
 
 const authorities: readonly { readonly algorithm: KeyAlgorithm; readonly want: string }[] = [
   { algorithm: "ecdsa-p256", want: "ECDSA-SHA256" },
@@ -141,6 +141,12 @@ test("issueCertificate() omits usages that were not requested, and the issuer's 
   const plan = planTestLeaf(authority.privateKey, { usages: [], subject: { commonName: "kubernetes" } });
   const leaf = await issueTestCertificate(authority, plan);
   assert.deepEqual(Array.from(new OracleCertificate(leaf.der).extensions, ({ type }) => type), ["2.5.29.19"]);
+  const otherKey = (await generatePrivateKey("ecdsa-p256")).publicKeyDer();
+  const identified = async (edit: Partial<CertificatePlan>) =>
+    (await issueTestCertificate(authority, { ...plan, ...edit })).authorityKeyId;
+  assert.equal(await identified({ isCa: true }), undefined);
+  assert.equal(await identified({ publicKeyDer: otherKey }), undefined);
+  assert.equal(await identified({ publicKeyDer: otherKey, isCa: true }), authority.certificate.subjectKeyId);
 });
 
 for (

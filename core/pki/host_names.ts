@@ -18,8 +18,8 @@ export function findHostFault(certificate: CertificateFacts, host: string): stri
   }
   const wanted = host.replace(/\.$/, "").toLowerCase();
   if (dnsNames.some((name) => matchesHost(name.toLowerCase(), wanted))) return undefined;
-  const hasNoNames = dnsNames.length + ipAddresses.length + certificate.emailAddresses.length +
-      certificate.uris.length === 0;
+  const { emailAddresses, uris } = certificate;
+  const hasNoNames = [dnsNames, ipAddresses, emailAddresses, uris].every((names) => names.length === 0);
   if (hasNoNames && certificate.subject.commonName !== "") {
     return "x509: certificate relies on legacy Common Name field, use SANs instead";
   }

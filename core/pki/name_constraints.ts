@@ -51,11 +51,11 @@ export function parseNameConstraints(value: Bytes): NameConstraints & { readonly
   });
   const isEmpty = (permitted?.content.length ?? 0) === 0 && (excluded?.content.length ?? 0) === 0;
   if (isEmpty) throw new DerError("x509: empty name constraints extension");
-  const [inside, outside] = [permitted, excluded].map((subtrees) => readSubtrees(subtrees?.content));
+  const [inside, outside] = [readSubtrees(permitted?.content), readSubtrees(excluded?.content)];
   return {
-    permitted: inside?.subtrees ?? NO_SUBTREES,
-    excluded: outside?.subtrees ?? NO_SUBTREES,
-    isUnderstood: inside?.isUnderstood === true && outside?.isUnderstood === true,
+    permitted: inside.subtrees,
+    excluded: outside.subtrees,
+    isUnderstood: inside.isUnderstood && outside.isUnderstood,
   };
 }
 
@@ -135,8 +135,7 @@ function isInRange(address: string, subtree: string): boolean {
 function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
   if (subtree === "") return true;
   if (subtree.startsWith(".") ? name.endsWith(subtree) : name === subtree || name.endsWith(`.${subtree}`)) return true;
-  return isExclusion && name.startsWith("*.") && subtree.includes(".") &&
-    name.slice(1) === subtree.slice(subtree.indexOf("."));
+  return isExclusion && name.startsWith("*.") && name.slice(1) === subtree.slice(subtree.indexOf("."));
 }
 
 /** Extracts the host of a URI that is compared with constraints on URIs, which must be a domain. */

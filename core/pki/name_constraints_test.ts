@@ -6,7 +6,7 @@ import { createTestAuthority, issueTestCertificate, planTestLeaf, unwrap } from 
 import { parseCertificate } from "./certificate.ts";
 import { formatCidr, parseCidr } from "../lib/ip_address.ts";
 import { toResult } from "./der.ts";
-import { findDnsSubtreeFault } from "./dns_name.ts";
+import { findDnsNameFault, findDnsSubtreeFault } from "./dns_name.ts";
 import {
   encodeNameConstraints,
   findNameFault,
@@ -41,6 +41,7 @@ for (
     [EXAMPLE, dns("example.org."), 'DNS name "example.org." cannot be matched against constraints'],
     [EXAMPLE, dns("a..example.org"), "cannot be matched"],
     [EXAMPLE, ip("192.0.2.1"), undefined],
+    [EXAMPLE, { emailAddresses: ["nobody"], uris: ["https://a..b/"] }, undefined],
     [EXAMPLE, { emailAddresses: ["a@example.com"], uris: ["https://example.com/"] }, undefined],
     [permit({ dnsNames: [".example.org"] }), dns("a.example.org"), undefined],
     [permit({ dnsNames: [".example.org"] }), dns("example.org"), "not permitted"],
@@ -55,6 +56,9 @@ for (
     ],
     [exclude({ dnsNames: ["a.example.org"] }), dns("*.example.org"), "excluded"],
     [exclude({ dnsNames: ["b.a.example.org"] }), dns("*.example.org"), undefined],
+    [exclude({ dnsNames: ["a.example.org"] }), dns("b.example.org"), undefined],
+    [exclude({ dnsNames: ["g"] }), dns("*.g"), "excluded"],
+    [exclude({ dnsNames: ["org"] }), dns("*.g"), undefined],
     [
       createConstraints({ permit: { dnsNames: ["example.org"] }, exclude: { dnsNames: ["x.example.org"] } }),
       dns("a.x.example.org"),
@@ -66,12 +70,18 @@ for (
     [permit({ ipRanges: ["10.0.0.0/8", "fd00::/8"] }), ip("10.0.0.1", "fd00::1"), undefined],
     [exclude({ ipRanges: ["0.0.0.0/0"] }), ip("1.2.3.4"), "excluded"],
     [exclude({ ipRanges: ["0.0.0.0/0"] }), ip("::1"), undefined],
-    [permit({ emailAddresses: ["example.org"] }), { emailAddresses: ["Me@a.Example.org"] }, undefined],
+    [
+      permit({ emailAddresses: ["example.org"] }),
+      { emailAddresses: ["Me@a.Example.org", "me@example.org"] },
+      undefined,
+    ],
+    [permit({ emailAddresses: ["example.org"] }), { emailAddresses: ["me@"] }, "cannot be matched"],
     [permit({ emailAddresses: ["me@example.org"] }), { emailAddresses: ["me@EXAMPLE.org"] }, undefined],
     [permit({ emailAddresses: ["me@example.org"] }), { emailAddresses: ["Me@example.org"] }, "not permitted"],
     [permit({ emailAddresses: ["example.org"] }), { emailAddresses: ["nobody"] }, "cannot be matched"],
     [permit({ uris: ["example.org"] }), { uris: ["https://u@a.Example.org:8443/x?y#z"] }, undefined],
     [permit({ uris: ["example.org"] }), { uris: ["https://example.com/example.org"] }, "not permitted"],
+    [permit({ uris: ["example.org"] }), { uris: ["https://a..example.org/"] }, "cannot be matched"],
     [permit({ uris: ["example.org"] }), { uris: ["https://192.0.2.1/"] }, "cannot be matched"],
     [permit({ uris: ["example.org"] }), { uris: ["https://[::1]/"] }, "cannot be matched"],
     [permit({ uris: ["example.org"] }), { uris: ["urn:example:org"] }, "cannot be matched"],
@@ -90,8 +100,10 @@ for (
 }
 
 test("findNameFault() gives up when it would have to compare too much", () => {
-  const dnsNames = Array.from({ length: 1_000 }, (_, index) => `n${index}.example.org`);
-  assert.equal(findNameFault(permit({ dnsNames }), { ...NO_NAMES, dnsNames }), "too many name constraints");
+  const dnsNames = Array.from({ length: 500 }, (_, index) => `n${index}.example.org`);
+  const constraints = createConstraints({ permit: { dnsNames }, exclude: { dnsNames: ["example.com"] } });
+  assert.equal(findNameFault(permit({ dnsNames }), { ...NO_NAMES, dnsNames }), undefined);
+  assert.equal(findNameFault(constraints, { ...NO_NAMES, dnsNames }), "too many name constraints");
 });
 
 test("parseNameConstraints() reads the output of encodeNameConstraints()", () => {
@@ -105,6 +117,8 @@ test("parseNameConstraints() reads the output of encodeNameConstraints()", () =>
   assert.deepEqual(parseNameConstraints(encodeNameConstraints(constraints)), { ...constraints, isUnderstood: true });
   const single = parseNameConstraints(encodeNameConstraints(EXAMPLE));
   assert.deepEqual(single, { ...EXAMPLE, isUnderstood: true });
+  const hex = Buffer.from(encodeNameConstraints(permit({ dnsNames: ["a"] }))).toString("hex");
+  assert.equal(hex, "3007a0053003820161");
 });
 
 for (
@@ -112,8 +126,10 @@ for (
     ["nothing", "3000", "x509: empty name constraints extension"],
     ["no subtree", "3002a000", "x509: empty name constraints extension"],
     ["bytes behind it", "3007a00530038201610500", "x509: invalid NameConstraints extension"],
+    ["bytes within it", "3009a00530038201610500", "x509: invalid NameConstraints extension"],
     ["no SEQUENCE", "0400", "x509: invalid NameConstraints extension"],
     ["a DNS name with a final dot", "3008a00630048202612e", 'failed to parse dnsName constraint "a."'],
+    ["a DNS name that begins with a space", "3008a006300482022061", 'failed to parse dnsName constraint " a"'],
     ["a DNS name that is not ASCII", "3007a00530038201e9", "x509: invalid constraint value"],
     ["an address without a mask", "300aa0083006870401020304", "IP constraint contained value of length 4"],
     ["a mask with a hole", "300ea00c300a87080a000000ff00ff00", "IP constraint contained invalid mask ff00ff00"],
@@ -150,11 +166,19 @@ test("issueCertificate() gives name constraints to a CA alone", async () => {
 });
 
 test("findDnsSubtreeFault() describes the expected form", () => {
-  for (const good of ["example.org", ".example.org", "localhost", "a_b.example"]) {
+  for (const good of ["example.org", ".example.org", "localhost", "a_b.example", "a".repeat(63)]) {
     assert.equal(findDnsSubtreeFault(good), undefined, good);
   }
   for (const bad of ["", ".", "*.example.org", "example.org.", "a..b", "ex ample", "é.org", "a".repeat(64)]) {
     assert.ok(findDnsSubtreeFault(bad) !== undefined, bad);
+  }
+});
+
+test("findDnsNameFault() accepts plain names alone", () => {
+  const longest = `${"a.".repeat(126)}a`;
+  for (const good of ["example.org", "a_b", longest]) assert.equal(findDnsNameFault(good), undefined, good);
+  for (const bad of ["", "*.a", "a.", "A.b", "10.0.0.1", `a${longest}`]) {
+    assert.ok(findDnsNameFault(bad) !== undefined, bad);
   }
 });
 
