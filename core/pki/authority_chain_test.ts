@@ -9,8 +9,18 @@ import {
   unwrap,
 } from "../../tests/support/test_authority.ts";
 import { parseAuthority, parseChainedAuthority } from "./authority.ts";
-import { chainNotAfter, encodeIssued, encodeTrust, parseAuthorityChain } from "./authority_chain.ts";
+import {
+  chainNotAfter,
+  encodeIssued,
+  encodeTrust,
+  findAuthorityFault,
+  findRootDamage,
+  isSelfSigned,
+  parseAuthorityChain,
+} from "./authority_chain.ts";
+import { encodeOddCertificate } from "../../tests/support/odd_certificate.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
+import { parseCertificate } from "./certificate.ts";
 import { encodePem } from "./pem.ts";
 
 const root = createTestAuthority("ecdsa-p256", { commonName: "root" });
@@ -29,7 +39,10 @@ async function issuedBy(certificatesPem: string, keyPem: string): Promise<string
 
 test("encodeIssued() puts the intermediates behind the leaf, without the root", async () => {
   const [{ certificatePem: top, privateKey: topKey }, one, two] = await Promise.all([root, upper, lower]);
+  const renewed = await createIntermediate(await root, "root");
   const files = [
+    { pem: renewed.certificatePem, key: renewed.privateKey, want: "system:node:n1 < root" },
+    { pem: renewed.certificatePem + top, key: renewed.privateKey, want: "system:node:n1 < root" },
     { pem: top, key: topKey, want: "system:node:n1" },
     { pem: one.certificatePem, key: one.privateKey, want: "system:node:n1 < upper" },
     { pem: one.certificatePem + top, key: one.privateKey, want: "system:node:n1 < upper" },
@@ -41,6 +54,35 @@ test("encodeIssued() puts the intermediates behind the leaf, without the root", 
     },
   ];
   for (const { pem, key, want } of files) assert.equal(await issuedBy(pem, key.toPem()), want);
+});
+
+test("encodeIssued() puts as many certificates behind the leaf as the caller says", async () => {
+  const authority = await lower;
+  const { der } = authority.certificate;
+  assert.equal(names(encodeIssued(der, authority, false)), "lower");
+  assert.equal(names(encodeIssued(der, { ...authority, intermediates: [] }, true)), "lower < lower < upper");
+  assert.equal(names(encodeIssued(der, { ...authority, intermediates: [] })), "lower");
+});
+
+test("findAuthorityFault() takes a CA without key usages, and none with an unknown critical extension", async () => {
+  const { certificate } = await createIntermediate(await root, "any", { usages: [] });
+  assert.equal(findAuthorityFault(certificate), undefined);
+  const unknown = { ...certificate, unknownCriticalExtensions: ["1.2.3"] };
+  assert.equal(findAuthorityFault(unknown), "the certificate has an unknown critical extension (1.2.3)");
+});
+
+test("findRootDamage() and isSelfSigned() verify the signature of a root, SHA-1 too, and of no other CA", async () => {
+  const { privateKey: key } = await root;
+  const [notBefore, notAfter] = [hoursFromNow(-1), hoursFromNow(1)];
+  const names = { subject: "root", issuer: "root", version: 1, serial: Uint8Array.of(1), extensions: [] } as const;
+  const der = encodeOddCertificate({ ...names, key, signer: key, notBefore, notAfter, isSha1: true });
+  const old = unwrap(parseCertificate(der));
+  const damaged = unwrap(parseCertificate(der.with(-1, der.at(-1)! ^ 1)));
+  assert.deepEqual([isSelfSigned(old), findRootDamage(old)], [true, undefined]);
+  assert.equal(isSelfSigned(damaged), false);
+  assert.match(findRootDamage(damaged) ?? "", /^its signature is not that of its own key/);
+  const { authorityKeyId: _, ...unidentified } = (await upper).certificate;
+  assert.equal(findRootDamage(unidentified), undefined);
 });
 
 test("parseAuthority() creates an intermediate that sends only its leaf", async () => {
@@ -69,6 +111,7 @@ test("parseAuthorityChain() refuses certificates that are not a chain, and names
   const idle = await createIntermediate(top, "idle", { usages: ["crl sign"] });
   const tight = await createIntermediate(top, "tight", { maxPathLength: 0 });
   const below = await createIntermediate(tight, "below");
+  const renewed = await createIntermediate(tight, "tight");
   const cases: readonly (readonly [name: string, chain: readonly { readonly certificatePem: string }[], RegExp])[] = [
     ["nothing", [], /^must contain at least one CERTIFICATE PEM block$/],
     [
@@ -80,6 +123,7 @@ test("parseAuthorityChain() refuses certificates that are not a chain, and names
     ["the wrong order", [one, two, top], /^certificate 2 "CN=lower" did not issue 1 "CN=upper"/],
     ["a root of the same name", [two, one, impostor], /^certificate 3 "CN=root" did not issue 2 "CN=upper"/],
     ["the same twice", [one, one, top], /^certificate 2 "CN=upper" did not issue 1 "CN=upper"/],
+    ["a path in which a CA has renewed itself", [renewed, tight, top], /^accepted$/],
     ["no CA", [leaf, top], /^the certificate is not a CA/],
     ["a CA that may not sign", [idle, top], /^the certificate may not sign certificates/],
     [

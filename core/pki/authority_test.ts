@@ -7,7 +7,9 @@ import {
   planTestLeaf,
   unwrap,
 } from "../../tests/support/test_authority.ts";
-import { parseAuthority } from "./authority.ts";
+import { AppError } from "../errors.ts";
+import type { CaKey } from "../ports.ts";
+import { issueIntermediate, joinAuthority, parseAuthority } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
 import { encodeBitString, encodeOid, encodeSequence } from "./der_writer.ts";
 import { publicKeyPin } from "./public_key_pin.ts";
@@ -62,6 +64,37 @@ test("parseAuthority() refuses anything but one CA with its key", async () => {
   assert.match(error(encodePem("CERTIFICATE", idle.der)), /^the certificate may not sign certificates/);
   assert.equal(error(one.certificatePem, ""), "no private key found in PEM data");
   assert.equal(error(encodePem("CERTIFICATE", new Uint8Array(3))), "x509: malformed certificate");
+  const { der } = one.certificate;
+  const damaged = encodePem("CERTIFICATE", der.with(-1, der.at(-1)! ^ 1));
+  assert.match(error(damaged), /^its signature is not that of its own key/);
+  assert.equal(error(keyPem + one.certificatePem), "accepted");
+});
+
+test("joinAuthority() verifies one signature of the key", async () => {
+  const one = await createTestAuthority();
+  const other = await createTestAuthority();
+  const outcome = async (edit: Partial<CaKey>): Promise<string> => {
+    const joined = await joinAuthority(one, { ...one.key, ...edit });
+    return joined.ok ? "joined" : joined.error;
+  };
+  const mismatch = "private key does not match public key";
+  assert.equal(await outcome({}), "joined");
+  assert.equal(await outcome(other.key), mismatch);
+  assert.equal(await outcome({ sign: other.key.sign }), mismatch);
+  assert.equal(await outcome({ sign: () => Promise.reject(new Error("no inverse")) }), mismatch);
+  const unavailable = new AppError("unreachable", "the key does not answer");
+  await assert.rejects(outcome({ sign: () => Promise.reject(unavailable) }), unavailable);
+});
+
+test("issueIntermediate() issues a CA below the root", async () => {
+  const root = await createTestAuthority();
+  const [notBefore, notAfter] = [hoursFromNow(-1), hoursFromNow(1)];
+  const options = { commonName: "below", notBefore, notAfter, serial: Uint8Array.of(5) };
+  const { isCa, subject, issuer } = await issueIntermediate(
+    { ...options, publicKeyDer: root.certificate.publicKeyDer },
+    root,
+  );
+  assert.deepEqual([isCa, subject.commonName, issuer.commonName], [true, "below", "kubernetes"]);
 });
 
 test("parseAuthority() never throws over a damaged key", async () => {

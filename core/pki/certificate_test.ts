@@ -5,6 +5,7 @@ import { test } from "node:test";
 import "reflect-metadata";
 import { X509Certificate as OracleCertificate } from "@peculiar/x509";
 import fc from "../../tests/support/properties.ts";
+import { listElements } from "../../tests/support/odd_certificate.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../tests/support/request_vectors.ts";
 import {
   createTestAuthority,
@@ -16,7 +17,15 @@ import {
 } from "../../tests/support/test_authority.ts";
 import { parseCertificate, parseCertificates, verifyCertificateSignature } from "./certificate.ts";
 import { parseExtensions } from "./certificate_extensions.ts";
-import { encodeOctetString, encodeOid, encodeSequence, encodeTrue, encodeValue } from "./der_writer.ts";
+import { TAG } from "./der.ts";
+import {
+  encodeBitString,
+  encodeOctetString,
+  encodeOid,
+  encodeSequence,
+  encodeTrue,
+  encodeValue,
+} from "./der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { parseCertificationRequest } from "./pkcs10.ts";
@@ -186,9 +195,12 @@ const POINTS = "2.5.29.31";
 const ACCESS = "1.3.6.1.5.5.7.1.1";
 const uriName = encodeValue(0x86, new TextEncoder().encode("http://h/"));
 const inName = (...parts: readonly Uint8Array[]) => encodeValue(0xa0, ...parts);
+/** An element without its content. */
+const CUT = Uint8Array.of(0x86, 5);
+const otherName = encodeSequence(encodeValue(0x88, Uint8Array.of(42)));
 const method = encodeOid("1.3.6.1.5.5.7.48.1");
 for (
-  const { name, oid, value, critical = false, want } of [
+  const { name, oid, value, critical = false, unknown = 0, want } of [
     { name: "a distribution point", oid: POINTS, value: encodeSequence(encodeSequence(inName(inName(uriName)))) },
     { name: "a critical one", oid: POINTS, value: encodeSequence(encodeSequence()), critical: true },
     { name: "no list of points", oid: POINTS, value: uriName, want: "invalid CRL distribution points" },
@@ -213,16 +225,105 @@ for (
       value: encodeSequence(encodeSequence(uriName)),
       want: "invalid authority info access",
     },
+    {
+      name: "an access whose URI is cut off",
+      oid: ACCESS,
+      value: encodeSequence(encodeSequence(method, CUT)),
+      want: "invalid authority info access",
+    },
+    { name: "an access without a place", oid: ACCESS, value: encodeSequence(encodeSequence(method)) },
+    {
+      name: "a point whose URI is cut off",
+      oid: POINTS,
+      value: encodeSequence(encodeSequence(inName(inName(CUT)))),
+      want: "invalid CRL distribution point",
+    },
+    {
+      name: "a critical identifier of the issuer's key",
+      oid: "2.5.29.35",
+      value: encodeSequence(),
+      critical: true,
+      want: "authority key identifier incorrectly marked critical",
+    },
+    {
+      name: "a critical identifier of the key",
+      oid: "2.5.29.14",
+      value: encodeOctetString(CUT),
+      critical: true,
+      want: "subject key identifier incorrectly marked critical",
+    },
+    {
+      name: "a negative path length",
+      oid: "2.5.29.19",
+      value: encodeSequence(encodeTrue(), encodeValue(2, Uint8Array.of(255))),
+      want: "invalid basic constraints",
+    },
+    { name: "critical usages", oid: "2.5.29.37", value: encodeSequence(method), critical: true },
+    { name: "a critical name", oid: "2.5.29.17", value: encodeSequence(uriName), critical: true },
+    {
+      name: "a critical name of a kind that has no field",
+      oid: "2.5.29.17",
+      value: otherName,
+      critical: true,
+      unknown: 1,
+    },
     { name: "no list of accesses", oid: ACCESS, value: method, want: "invalid authority info access" },
   ]
 ) {
   test(`parseExtensions() ${want === undefined ? "accepts" : "refuses"} ${name}, as Go does`, () => {
     const flag = critical ? [encodeTrue()] : [];
     const list = encodeSequence(encodeOid(oid), ...flag, encodeOctetString(value));
-    if (want === undefined) assert.deepEqual(parseExtensions(list).unknownCriticalExtensions, []);
+    if (want === undefined) assert.equal(parseExtensions(list).unknownCriticalExtensions.length, unknown);
     else assert.throws(() => parseExtensions(list), { message: `x509: ${want}` });
   });
 }
+
+test("parseExtensions() refuses an extension that occurs twice", () => {
+  const one = encodeSequence(encodeOid("1.2.3"), encodeOctetString(CUT));
+  const message = 'x509: certificate contains duplicate extension with OID "1.2.3"';
+  assert.throws(() => parseExtensions(Uint8Array.of(...one, ...one)), { message });
+});
+
+const integer = (value: number) => encodeValue(TAG.integer, Uint8Array.of(value));
+const [VERSION, SERIAL, VALIDITY, KEY] = [0, 1, 4, 6];
+for (
+  const { name, at, parts, want } of [
+    { name: "version 1", at: VERSION, parts: [inName(integer(0))], want: "1 false" },
+    { name: "version 4", at: VERSION, parts: [inName(integer(3))], want: "x509: invalid version" },
+    { name: "a negative version", at: VERSION, parts: [inName(integer(255))], want: "x509: malformed version" },
+    { name: "two versions", at: VERSION, parts: [inName(integer(2), integer(2))], want: "x509: malformed version" },
+    { name: "a negative serial number", at: SERIAL, parts: [integer(255)], want: "x509: negative serial number" },
+    {
+      name: "numbers as dates",
+      at: VALIDITY,
+      parts: [encodeSequence(integer(1), integer(2))],
+      want: "x509: unsupported time format",
+    },
+    { name: "no key", at: KEY, parts: [encodeSequence()], want: "x509: malformed spki" },
+    {
+      name: "an RSA key without parameters",
+      at: KEY,
+      parts: [encodeSequence(encodeSequence(encodeOid("1.2.840.113549.1.1.1")), encodeBitString(CUT))],
+      want: "x509: RSA key missing NULL parameters",
+    },
+  ]
+) {
+  test(`parseCertificate() finds "${want}" in a certificate with ${name}`, async () => {
+    const [signed, ...rest] = listElements((await createTestAuthority()).certificate.der);
+    assert.ok(signed !== undefined);
+    const edited = listElements(signed).flatMap((part, index) => index === at ? parts : [part]);
+    const parsed = parseCertificate(encodeSequence(encodeSequence(...edited), ...rest));
+    assert.equal(parsed.ok ? `${parsed.value.version} ${parsed.value.isCa}` : parsed.error, want);
+  });
+}
+
+test("parseCertificate() reads the extensions behind the unique identifiers", async () => {
+  const [signed, ...rest] = listElements((await createTestAuthority()).certificate.der);
+  const parts = listElements(signed!);
+  const unique = [0x81, 0x82].map((tag) => encodeValue(tag, Uint8Array.of(0, 1)));
+  const edited = [...parts.slice(0, -1), ...unique, ...parts.slice(-1)];
+  assert.equal(unwrap(parseCertificate(encodeSequence(encodeSequence(...edited), ...rest))).isCa, true);
+});
 
 test("parseCertificate() refuses broken certificates, and never throws", async () => {
   const { certificate } = await createTestAuthority();

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import "reflect-metadata";
 import { X509Certificate as OracleCertificate, X509Crl } from "@peculiar/x509";
+import { listElements } from "../../tests/support/odd_certificate.ts";
 import fc from "../../tests/support/properties.ts";
 import {
   createIntermediate,
@@ -25,6 +26,14 @@ import {
   parseCrl,
   parseCrlEntries,
 } from "./crl.ts";
+import {
+  encodeOctetString,
+  encodeOid,
+  encodeSequence,
+  encodeSmallInteger,
+  encodeTime,
+  encodeValue,
+} from "./der_writer.ts";
 
 const NO_PAUSE = (): Promise<void> => Promise.resolve();
 const REASONS = Object.keys(CRL_REASON_CODES) as readonly CrlReason[];
@@ -100,6 +109,57 @@ test("createCrl() names the key of the CA, also when its certificate has no iden
   for (const der of [named, computed]) assert.ok(Buffer.from(der).toString("hex").includes(`8014${subjectKeyId}`));
 });
 
+test("createCrl() marks no extension as critical", async () => {
+  const entries = [{ serialNumber: "02", revokedAt: NOW, reason: "keyCompromise" }] as const;
+  const text = Buffer.from(await createCrl(planCrl({ entries }), await createTestAuthority(), NO_PAUSE)).toString(
+    "hex",
+  );
+  // The identifier of the CA's key, the number, and the reason: the value follows the OID.
+  for (const id of ["23", "14", "15"]) assert.ok(text.includes(`0603551d${id}04`), id);
+});
+
+const EXTENSIONS = 5;
+const extensionsOf = (number: Uint8Array<ArrayBuffer>) =>
+  encodeValue(0xa0, encodeSequence(encodeSequence(encodeOid("2.5.29.20"), encodeOctetString(number))));
+for (
+  const { name, at, parts, want } of [
+    { name: "no next update", at: 4, parts: [], want: "1" },
+    { name: "a number as a date", at: 3, parts: [encodeSmallInteger(1)], want: "x509: unsupported time format" },
+    { name: "no extensions", at: EXTENSIONS, parts: [], want: "undefined" },
+    {
+      name: "no number among them",
+      at: EXTENSIONS,
+      parts: [encodeValue(0xa0, encodeSequence())],
+      want: "undefined",
+    },
+    {
+      name: "a negative number",
+      at: EXTENSIONS,
+      parts: [extensionsOf(encodeValue(2, Uint8Array.of(255)))],
+      want: "x509: invalid CRL number",
+    },
+    {
+      name: "a number of 21 bytes",
+      at: EXTENSIONS,
+      parts: [extensionsOf(encodeValue(2, new Uint8Array(21).fill(1)))],
+      want: "x509: invalid CRL number",
+    },
+  ]
+) {
+  test(`parseCrl() finds "${want}" in a list with ${name}`, async () => {
+    const [signed, ...rest] = listElements(await createCrl(planCrl(), await createTestAuthority(), NO_PAUSE));
+    const edited = listElements(signed!).flatMap((part, index) => index === at ? parts : [part]);
+    const parsed = parseCrl(encodeSequence(encodeSequence(...edited), ...rest));
+    assert.equal(parsed.ok ? String(parsed.value.number) : parsed.error, want);
+  });
+}
+
+test("parseCrlEntries() refuses a negative serial number", () => {
+  const entry = encodeSequence(encodeValue(2, Uint8Array.of(255)), encodeTime(NOW));
+  const parsed = parseCrlEntries({ entriesDer: encodeSequence(entry) });
+  assert.deepEqual(parsed, { ok: false, error: "x509: negative serial number" });
+});
+
 test("createCrl() pauses after each thousand entries and around the signature", async () => {
   const root = await createTestAuthority();
   const entries = Array.from({ length: 2_500 }, (_, index): CrlEntry => ({
@@ -164,7 +224,7 @@ test("chooseCrlNumber() grows with the time, after a clock that went back, and d
   const first = chooseCrlNumber(NOW, Uint8Array.of(0, 1), undefined);
   assert.equal(first, (BigInt(NOW.getTime()) << 16n) + 1n);
   assert.notEqual(chooseCrlNumber(NOW, Uint8Array.of(1, 0), undefined), first);
-  assert.ok(chooseCrlNumber(hoursFromNow(1), Uint8Array.of(0, 0), first) > first);
+  assert.equal(chooseCrlNumber(hoursFromNow(1), Uint8Array.of(0, 0), first), BigInt(hoursFromNow(1).getTime()) << 16n);
   assert.equal(chooseCrlNumber(hoursFromNow(-1), Uint8Array.of(255, 255), first), first + 1n);
   assert.equal(chooseCrlNumber(NOW, Uint8Array.of(0, 1), first), first + 1n);
 });

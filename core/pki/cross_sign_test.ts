@@ -11,7 +11,7 @@ import {
 } from "../../tests/support/test_authority.ts";
 import { createAuthority } from "./authority.ts";
 import { verifyChain } from "./chain.ts";
-import { crossSign } from "./cross_sign.ts";
+import { crossSign, findCrossSignFault } from "./cross_sign.ts";
 import { generatePrivateKey } from "./keys.ts";
 import { NO_SUBTREES } from "./name_constraints.ts";
 
@@ -75,6 +75,19 @@ for (
     assert.equal(unwrap(verifyChain(leaf, [cross, oldCa.certificate], [root.certificate], AT)).length, 4);
   });
 }
+
+test("crossSign() keeps a key identifier of the new CA that was made otherwise, and leaves out unknown usages", async () => {
+  const newCa = { ...(await createTestAuthority()).certificate, subjectKeyId: "0102", extendedKeyUsages: ["1.2.3"] };
+  const cross = unwrap(await crossSign(newCa, await createTestAuthority(), OPTIONS));
+  assert.deepEqual([cross.subjectKeyId, cross.extendedKeyUsages], ["0102", []]);
+});
+
+test("findCrossSignFault() demands something that distinguishes two CAs of one name", async () => {
+  const { subjectKeyId: _, ...bare } = (await createTestAuthority()).certificate;
+  const other = await createTestAuthority("ecdsa-p256", { commonName: "other" });
+  assert.match(findCrossSignFault(bare, bare) ?? "", /^both CAs have the same name/);
+  assert.equal(findCrossSignFault(other.certificate, bare), undefined);
+});
 
 test("crossSign() refuses an old CA that may not have a CA below it", async () => {
   const oldCa = await createIntermediate(await createTestAuthority(), "old", { maxPathLength: 0 });

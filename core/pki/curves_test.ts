@@ -26,7 +26,7 @@ for (const name of ["P-224", "P-256", "P-384", "P-521"] as const) {
       assert.equal(verifyEcdsa(curve, point, digest, r, s + 1n), false);
       assert.equal(verifyEcdsa(curve, point, createHash(hash).update("other").digest(), r, s), false);
       assert.equal(verifyEcdsa(curve, point, digest, 0n, s), false);
-      assert.equal(verifyEcdsa(curve, point, digest, r, curve.n), false);
+      for (const same of [s + curve.n, s - curve.n]) assert.equal(verifyEcdsa(curve, point, digest, r, same), false);
     });
   }
 
@@ -39,5 +39,10 @@ for (const name of ["P-224", "P-256", "P-384", "P-521"] as const) {
     assert.equal(isPointOnCurve(curve, encode(curve.gx, curve.gy + 1n)), false);
     assert.equal(isPointOnCurve(curve, encode(curve.gx, curve.gy).subarray(1)), false);
     assert.equal(isPointOnCurve(curve, encode(0n, 0n)), false);
+    // P-521 has bits to spare for a number that is too large.
+    assert.equal(isPointOnCurve(curve, encode(curve.gx + curve.p, curve.gy)), false);
+    assert.equal(isPointOnCurve(curve, encode(curve.gx, curve.gy + curve.p)), false);
+    const compressed = encode(curve.gx, curve.gy).with(0, 2);
+    assert.equal(isPointOnCurve(curve, compressed), false);
   });
 }

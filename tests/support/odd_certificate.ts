@@ -1,7 +1,7 @@
 /** Certificates that no signer of ours would issue, written value by value, for tests of verifiers. */
 import type { PrivateKey } from "../../core/pki/keys.ts";
 import type { Bytes } from "../../core/pki/der.ts";
-import { contextTag, TAG } from "../../core/pki/der.ts";
+import { contextTag, DerReader, TAG } from "../../core/pki/der.ts";
 import {
   encodeBitString,
   encodeNull,
@@ -73,6 +73,14 @@ export function encodeOddCertificate(odd: OddCertificate): Bytes {
   const signature = odd.signer.sign(signed, isSha1 ? "sha1" : "sha256");
   const outside = odd.isOfTwoAlgorithms === true ? encodeSequence(encodeOid(ECDSA_SHA384)) : algorithm;
   return encodeSequence(signed, outside, encodeBitString(signature));
+}
+
+/** Lists the elements of a SEQUENCE, each with its tag, so that a test can write them again with a change. */
+export function listElements(sequence: Bytes): readonly Bytes[] {
+  const reader = new DerReader(sequence).enter(TAG.sequence, "");
+  const elements: Bytes[] = [];
+  while (!reader.isAtEnd()) elements.push(reader.readAny().raw);
+  return elements;
 }
 
 /** BasicConstraints; without a path length there is none. */
