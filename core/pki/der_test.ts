@@ -9,6 +9,7 @@ import {
   decodeSignature,
   decodeSmallInteger,
   DerReader,
+  equalBytes,
   TAG,
 } from "./der.ts";
 import { decodeTime } from "./der_text.ts";
@@ -41,6 +42,7 @@ for (
       message: "asn1: structure error: superfluous leading zeros in length",
     },
     { name: "a gigantic length", hex: "3084ffffffff", message: "asn1: structure error: length too large" },
+    { name: "a length of 32 bits", hex: "308480000000", message: "asn1: structure error: length too large" },
     { name: "a cut length", hex: "3082ff", message: "asn1: syntax error: truncated tag or length" },
     { name: "cut content", hex: "30050101", message: "asn1: syntax error: data truncated" },
     { name: "a high tag that is low", hex: "1f1e00", message: "asn1: syntax error: non-minimal tag" },
@@ -67,6 +69,7 @@ for (
   const { what, decode, hex } of [
     { what: "decodeBoolean() refuses 0x01", decode: decodeBoolean, hex: "01" },
     { what: "decodeSmallInteger() refuses a padded integer", decode: decodeSmallInteger, hex: "0001" },
+    { what: "decodeSmallInteger() refuses a padded negative integer", decode: decodeSmallInteger, hex: "ff80" },
     { what: "decodeSmallInteger() refuses an empty integer", decode: decodeSmallInteger, hex: "" },
     { what: "decodeSmallInteger() refuses 7 bytes", decode: decodeSmallInteger, hex: "01000000000000" },
     { what: "decodeBitString() refuses set padding bits", decode: decodeBitString, hex: "0101" },
@@ -80,6 +83,17 @@ for (
     },
   ]
 ) test(what, () => assert.throws(() => decode(fromHex(hex)), { name: "Error" }));
+
+for (
+  const [hex, want] of [["0080", 128], ["7f", 127], ["80", -128], ["ff7f", -129], ["010000000000", 2 ** 40]] as const
+) {
+  test(`decodeSmallInteger() reads ${hex}`, () => assert.equal(decodeSmallInteger(fromHex(hex)), want));
+}
+
+test("equalBytes() compares lengths, too", () => {
+  const compare = (a: string, b: string) => equalBytes(fromHex(a), fromHex(b));
+  assert.deepEqual([compare("01", "01"), compare("01", "0102"), compare("0102", "01")], [true, false, false]);
+});
 
 test("decodeSignature() shifts unused bits out, as Go does", () => {
   assert.equal(toHex(decodeSignature(fromHex("00300280"))), "300280");

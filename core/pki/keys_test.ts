@@ -12,6 +12,13 @@ import {
   publicKeysEqual,
 } from "./keys.ts";
 import { Buffer } from "node:buffer";
+import {
+  findKeyAlgorithm,
+  formatKey,
+  getPrivateKeyAlgorithm,
+  KEY_ALGORITHMS,
+  ML_DSA_KEY_ALGORITHMS,
+} from "./key_algorithm.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 
 const cases: readonly {
@@ -152,3 +159,20 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ed25519"] as const) {
     assert.ok(refused > 10, `${refused} refused`);
   });
 }
+
+test("the types of keys have the names of their algorithms", () => {
+  const names = [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS].map(getPrivateKeyAlgorithm);
+  assert.equal(names.join(), "ECDSA,ECDSA,ECDSA,RSA,RSA,RSA,Ed25519,ML-DSA-44,ML-DSA-65,ML-DSA-87");
+  assert.equal(findKeyAlgorithm({ algorithm: "Ed25519", bits: 256 }), "ed25519");
+  assert.equal(findKeyAlgorithm({ algorithm: "RSA", bits: 1024 }), undefined);
+});
+
+for (
+  const [keyAlgorithm, keyBits, want] of [
+    ["ECDSA", 256, "ECDSA P-256"],
+    ["RSA", 2048, "RSA 2048 bits"],
+    ["Ed25519", 256, "Ed25519"],
+    ["ML-DSA-65", 15_616, "ML-DSA-65"],
+    ["unknown", 0, "unknown"],
+  ] as const
+) test(`formatKey() writes ${want}`, () => assert.equal(formatKey({ keyAlgorithm, keyBits }), want));
