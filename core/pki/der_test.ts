@@ -3,11 +3,13 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import {
   type Bytes,
+  checkInt64,
   decodeBitString,
   decodeBoolean,
   decodeOid,
   decodeSignature,
   decodeSmallInteger,
+  decodeUnsigned,
   DerReader,
   equalBytes,
   TAG,
@@ -45,11 +47,19 @@ for (
     { name: "a length of 32 bits", hex: "308480000000", message: "asn1: structure error: length too large" },
     { name: "a cut length", hex: "3082ff", message: "asn1: syntax error: truncated tag or length" },
     { name: "cut content", hex: "30050101", message: "asn1: syntax error: data truncated" },
+    { name: "a padded high tag", hex: "1f801f00", message: "asn1: syntax error: integer is not minimally encoded" },
+    { name: "a gigantic tag", hex: "1f818181818101", message: "asn1: structure error: base 128 integer too large" },
+    { name: "a cut high tag", hex: "1f81", message: "asn1: syntax error: truncated base 128 integer" },
     { name: "a high tag that is low", hex: "1f1e00", message: "asn1: syntax error: non-minimal tag" },
   ]
 ) {
   test(`DerReader refuses ${name}`, () => assert.throws(() => new DerReader(fromHex(hex)).readAny(), { message }));
 }
+
+test("DerReader reads high tags, and lengths of 128 and more", () => {
+  assert.equal(new DerReader(fromHex("1f1f0105")).readAny().content.length, 1);
+  assert.equal(new DerReader(fromHex(`308180${"00".repeat(128)}`)).readAny().content.length, 128);
+});
 
 test("DerReader.read() describes a wrong tag as Go does", () => {
   assert.throws(() => new DerReader(fromHex("0403010203")).read(TAG.sequence, "certificateRequest"), {
@@ -72,6 +82,13 @@ for (
     { what: "decodeSmallInteger() refuses a padded negative integer", decode: decodeSmallInteger, hex: "ff80" },
     { what: "decodeSmallInteger() refuses an empty integer", decode: decodeSmallInteger, hex: "" },
     { what: "decodeSmallInteger() refuses 7 bytes", decode: decodeSmallInteger, hex: "01000000000000" },
+    { what: "decodeUnsigned() refuses a padded integer", decode: decodeUnsigned, hex: "0001" },
+    { what: "checkInt64() refuses a padded integer", decode: checkInt64, hex: "0001" },
+    { what: "checkInt64() refuses 9 bytes", decode: checkInt64, hex: "010000000000000000" },
+    { what: "decodeBitString() refuses nothing", decode: decodeBitString, hex: "" },
+    { what: "decodeBitString() refuses unused bits of no byte", decode: decodeBitString, hex: "01" },
+    { what: "decodeBoolean() refuses two bytes", decode: decodeBoolean, hex: "0000" },
+    { what: "decodeOid() refuses nothing", decode: decodeOid, hex: "" },
     { what: "decodeBitString() refuses set padding bits", decode: decodeBitString, hex: "0101" },
     { what: "decodeBitString() refuses 8 unused bits", decode: decodeBitString, hex: "0800" },
     { what: "decodeOid() refuses a padded arc", decode: decodeOid, hex: "2a8001" },
@@ -89,6 +106,13 @@ for (
 ) {
   test(`decodeSmallInteger() reads ${hex}`, () => assert.equal(decodeSmallInteger(fromHex(hex)), want));
 }
+
+test("decodeUnsigned() and decodeBitString() return the digits and the bits alone", () => {
+  assert.deepEqual(["00", "0080", "7f"].map((hex) => toHex(decodeUnsigned(fromHex(hex))!)), ["00", "80", "7f"]);
+  assert.equal(decodeUnsigned(fromHex("80")), undefined);
+  assert.deepEqual(decodeBitString(fromHex("0780")), { bytes: fromHex("80"), unusedBits: 7 });
+  assert.deepEqual(decodeBitString(fromHex("00")).bytes.length, 0);
+});
 
 test("equalBytes() compares lengths, too", () => {
   const compare = (a: string, b: string) => equalBytes(fromHex(a), fromHex(b));

@@ -18,6 +18,16 @@ for (
     { name: "the block after one with bad base64", text: block.replace("QUJD", "QU!D") + block, want: "X:ABC" },
     { name: "the block after a BEGIN without END", text: "-----BEGIN Q-----\nQQ==\n" + block, want: "X:ABC" },
     { name: "the block after one whose labels differ", text: block.replace("END X", "END Y") + block, want: "X:ABC" },
+    { name: "the block after an END", text: `\n-----END X-----\n${block}`, want: "X:ABC" },
+    { name: "a header without a name", text: block.replace("QUJD", ": b\n\nQUJD"), want: "X:ABC" },
+    { name: "the block after headers alone", text: block.replace("QUJD", "A: b") + block, want: "X:ABC" },
+    {
+      name: "an END line that is a header",
+      text: "-----BEGIN X-----\nA: b\n-----END X-----:\n" + block,
+      want: undefined,
+    },
+    { name: "a BEGIN line without dashes", text: block.replace("-----\n", "AAAAA\n"), want: undefined },
+    { name: "text behind the END line", text: `${block.trimEnd()}a\n`, want: undefined },
     { name: "nothing", text: "", want: undefined },
     { name: "no block", text: "invalid data", want: undefined },
     { name: "no END", text: "-----BEGIN X-----\nQUJD\n", want: undefined },
@@ -44,6 +54,7 @@ test("findPemBlock() takes linear time over a flood of END lines", () => {
 test("encodePem() writes 64 columns and a trailing newline", () => {
   const lines = encodePem("X", new Uint8Array(100)).split("\n");
   assert.deepEqual(lines.map(({ length }) => length), [17, 64, 64, 8, 15, 0]);
+  assert.equal(encodePem("X", new Uint8Array(48)).split("\n").length, 4);
 });
 
 test("parsePemBlocks() reads the output of encodePem(), whatever the bytes", () => {
