@@ -136,6 +136,24 @@ for (
       message: "x509: malformed GeneralizedTime",
     },
     {
+      what: "a padded INTEGER in a request",
+      der: encodeSequence(rdn(["2.5.4.99", encodeValue(2, Uint8Array.of(0, 1))])),
+      dialect: "request",
+      message: "asn1: structure error: integer not minimally-encoded",
+    },
+    {
+      what: "a sequence in place of a set in a certificate",
+      der: encodeSequence(encodeSequence()),
+      dialect: "certificate",
+      message: "x509: invalid RDNSequence",
+    },
+    {
+      what: "bytes behind a name",
+      der: Uint8Array.of(...encodeSequence(), 0),
+      dialect: "request",
+      message: "x509: trailing data after X.509 Subject",
+    },
+    {
       what: "a sequence in place of a set",
       der: encodeSequence(encodeSequence()),
       dialect: "request",

@@ -123,6 +123,7 @@ test("parseProfile() accepts the limits themselves", () => {
   parseProfileOrThrow(`${HEAD}usages: { allowed: [signing], required: [signing], default: [signing] }
 lifetime: { max: 1s, default: 1s, min: 1s }
 subject: { organizations: { allowed: [a], min: 2, max: 2 } }
+names: { dns: { allowed: [localhost] } }
 keys: [{ type: RSA, minBits: 2048, maxBits: 2048 }, { type: ECDSA, minBits: 256, maxBits: 256 }]
 extensions: { raw: [{ oid: 1.2.3, der: "04820ffc${"00".repeat(4_092)}" }] }
 `);
