@@ -136,6 +136,24 @@ for (
       message: "x509: malformed GeneralizedTime",
     },
     {
+      what: "a malformed BOOLEAN in a request",
+      der: encodeSequence(rdn(["2.5.4.99", encodeValue(1, Uint8Array.of(1))])),
+      dialect: "request",
+      message: "asn1: syntax error: invalid boolean",
+    },
+    {
+      what: "a malformed BIT STRING in a request",
+      der: encodeSequence(rdn(["2.5.4.99", encodeValue(3, Uint8Array.of(8, 0))])),
+      dialect: "request",
+      message: "asn1: syntax error: invalid padding bits in BIT STRING",
+    },
+    {
+      what: "a malformed OID in a request",
+      der: encodeSequence(rdn(["2.5.4.99", encodeValue(6, Uint8Array.of(0x80))])),
+      dialect: "request",
+      message: "asn1: syntax error: integer is not minimally encoded",
+    },
+    {
       what: "a padded INTEGER in a request",
       der: encodeSequence(rdn(["2.5.4.99", encodeValue(2, Uint8Array.of(0, 1))])),
       dialect: "request",
@@ -168,6 +186,11 @@ for (const bytes of [[127, 1, 1, 1, 1, 1, 1, 1], [128, 0, 0, 0, 0, 0, 0, 0], [0]
     assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
   });
 }
+
+test("parseName() takes a SEQUENCE as a value in a request", () => {
+  const der = encodeSequence(rdn(["2.5.4.99", encodeSequence()]));
+  assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
+});
 
 test("parseName() takes a GeneralizedTime with a fraction of a second in a request", () => {
   const der = encodeSequence(rdn(["2.5.4.99", encodeValue(0x18, new TextEncoder().encode("20260101000000.5Z"))]));

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import "reflect-metadata";
 import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import fc from "../../tests/support/properties.ts";
+import { listElements } from "../../tests/support/odd_certificate.ts";
 import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "../../tests/support/request_vectors.ts";
 import { unwrap } from "../../tests/support/test_authority.ts";
 import { encodeOctetString, encodeOid, encodeSequence, encodeValue } from "./der_writer.ts";
@@ -106,6 +107,34 @@ for (
   test(`parseCertificationRequest() refuses ${name}`, () => {
     const result = parseCertificationRequest(der);
     assert.match(result.ok ? "accepted" : result.error, error);
+  });
+}
+
+const extension = (oid: string) => encodeSequence(encodeOid(oid), encodeOctetString(new Uint8Array(1)));
+const attribute = (oid: string, ...values: readonly Uint8Array[]) =>
+  encodeSequence(encodeOid(oid), encodeValue(0x31, ...values));
+const REQUESTED = "1.2.840.113549.1.9.14";
+const [one, two] = ["1.2.3", "1.2.4"].map((oid) => encodeSequence(extension(oid)));
+assert.ok(one !== undefined && two !== undefined);
+for (
+  const { name, attributes, want } of [
+    { name: "two attributes", attributes: [attribute(REQUESTED, one), attribute(REQUESTED, two)], want: "1.2.3,1.2.4" },
+    { name: "the first of two values", attributes: [attribute(REQUESTED, one, two)], want: "1.2.3" },
+    {
+      name: "an extension twice",
+      attributes: [attribute(REQUESTED, one), attribute(REQUESTED, one)],
+      want: "x509: certificate request contains duplicate requested extensions",
+    },
+    { name: "another attribute", attributes: [attribute("1.2.840.113549.1.9.7", one)], want: "" },
+    { name: "an attribute without a value", attributes: [attribute(REQUESTED)], want: "" },
+    { name: "a second value that is cut off", attributes: [attribute(REQUESTED, one, one.slice(0, -1))], want: "" },
+  ]
+) {
+  test(`parseCertificationRequest() reads the requested extensions: ${name}`, () => {
+    const [signed, ...rest] = listElements(plain);
+    const parts = [...listElements(signed!).slice(0, 3), encodeValue(0xa0, ...attributes)];
+    const parsed = parseCertificationRequest(encodeSequence(encodeSequence(...parts), ...rest));
+    assert.equal(parsed.ok ? parsed.value.requestedExtensions.map(({ oid }) => oid).join() : parsed.error, want);
   });
 }
 
