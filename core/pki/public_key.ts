@@ -137,12 +137,17 @@ function findRsaWeakness(bits: number, modulus: Bytes, exponent: Bytes): string 
   if (bits < 1024) {
     return `crypto/rsa: ${bits}-bit keys are insecure (see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)`;
   }
-  if ((modulus[modulus.length - 1] ?? 0) % 2 === 0) return "crypto/rsa: public modulus is even";
+  if (isEven(modulus)) return "crypto/rsa: public modulus is even";
   if (e < 2) return "crypto/rsa: public exponent too small or negative";
-  if (e % 2 === 0) return "crypto/rsa: public exponent is even";
+  // Not `e`, which is rounded above 53 bits.
+  if (isEven(exponent)) return "crypto/rsa: public exponent is even";
   if (e > 0x7fffffff) return "crypto/rsa: public exponent too large";
   if (bits > MAX_RSA_BITS) return `crypto/rsa: ${bits}-bit keys are too large: limit is ${MAX_RSA_BITS}`;
   return undefined;
+}
+
+function isEven(unsigned: Bytes): boolean {
+  return (unsigned.at(-1) ?? 0) % 2 === 0;
 }
 
 function parseEc(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefined): PublicKeyFacts {
