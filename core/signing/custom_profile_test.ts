@@ -76,6 +76,7 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
   { name: "no name", edit: { dnsNames: [] }, want: "a subjectAltName is required" },
   { name: "another network", edit: { ipAddresses: ["10.0.1.7"] }, want: "IP subjectAltName is not allowed: 10.0.1.7" },
   ...[
+    "web/a",
     "spiffe://example.com/web/",
     "spiffe://example.com/webber/a",
     "spiffe://example.com.evil/web/a",

@@ -269,4 +269,27 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: "server/authn/token_authenticators.ts",
     changes: ["identity.ok → true"],
   },
+  {
+    why: "an option that is absent is false",
+    file: "core/signing/plan.ts",
+    changes: ["input.allowMlDsa ?? false → input.allowMlDsa"],
+  },
+  {
+    why: "a rule for RSA or ECDSA has a least size by default",
+    file: "core/signing/profile_faults.ts",
+    changes: ["minBits ?? least → minBits"],
+  },
+  {
+    why: "the shape of the file has checked both texts",
+    file: "core/signing/profile_file.ts",
+    changes: [
+      "parseHex(one.der) ?? new Uint8Array(0) → parseHex(one.der)",
+      "canonicalIp(value) ?? value → canonicalIp(value)",
+    ],
+  },
+  {
+    why: "the parser finds no date in undefined either",
+    file: "core/signing/trust_bundle_plan.ts",
+    changes: ['metadata.creationTimestamp ?? "" → metadata.creationTimestamp'],
+  },
 ];
