@@ -144,9 +144,13 @@ function findFault(certificate: CertificateFacts, { at, usage }: ChainOptions): 
 }
 
 function findDateFault({ notBefore, notAfter }: CertificateFacts, at: Date): string | undefined {
-  const expired = `x509: certificate has expired or is not yet valid: current time ${formatTime(at)} is`;
-  if (at < notBefore) return `${expired} before ${formatTime(notBefore)}`;
-  return at > notAfter ? `${expired} after ${formatTime(notAfter)}` : undefined;
+  const where = at < notBefore
+    ? `before ${formatTime(notBefore)}`
+    : at > notAfter
+    ? `after ${formatTime(notAfter)}`
+    : undefined;
+  if (where === undefined) return undefined;
+  return `x509: certificate has expired or is not yet valid: current time ${formatTime(at)} is ${where}`;
 }
 
 function formatTime(time: Date): string {
