@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import {
   createTestApp,
   createUser,
@@ -13,8 +13,8 @@ import type { RecordedCertificate } from "../../core/revocation/recorded_certifi
 import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../../core/kube/user.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
-import type { AuthnResult } from "./authentication.ts";
-import { createReauthentication, REAUTHENTICATION_INTERVAL_MS } from "./reauthentication.ts";
+import type { AuthnRequest, AuthnResult } from "./authentication.ts";
+import { createReauthentication, type OpenStream, REAUTHENTICATION_INTERVAL_MS } from "./reauthentication.ts";
 
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 const CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps";
@@ -227,4 +227,130 @@ test("createReauthentication() ends the streams that a Revocation names before i
   assert.deepEqual(ended, ["user", "group", "impersonated", "serial", "node's token"]);
   assert.equal(asked, 1, "the rest is authenticated again, one after the other");
   stopping.abort();
+});
+
+const JANE = createUser("jane");
+const VALID: AuthnResult = { kind: "user", user: JANE, audiences: [] };
+const INVALID: AuthnResult = { kind: "unauthorized", failures: [] };
+
+/** The checks of streams of jane, each with a token of its own, whose answers the test gives. */
+function createChecks() {
+  const clock = createFakeClock();
+  const stopping = new AbortController();
+  let change = (): void => {};
+  const checks = {
+    clock,
+    asked: [] as AuthnRequest[],
+    ended: [] as string[],
+    refused: [] as string[],
+    answer: (): Promise<AuthnResult> => Promise.resolve(VALID),
+    stop: () => stopping.abort(),
+    async change() {
+      change();
+      await settle();
+    },
+    open: (name: string, more: Partial<OpenStream> = {}) =>
+      take({
+        credentials: { authorizationHeader: `Bearer ${name}`, peerCertificate: undefined },
+        user: JANE,
+        receivedMs: clock.elapsedMs(),
+        ended: new Promise(() => {}),
+        end: () => checks.ended.push(name),
+        ...more,
+      }),
+  };
+  const take = createReauthentication({
+    authenticate(request) {
+      checks.asked.push(request);
+      return checks.answer();
+    },
+    clock,
+    signal: stopping.signal,
+    revocations: {
+      onChange: () => {},
+      findRefusal(user, _certificate, { isRepeated }) {
+        return isRepeated === true ? checks.refused.find((name) => name === user.username) : "counted again";
+      },
+    },
+    onClientCasChange: (listener) => change = listener,
+  });
+  return checks;
+}
+
+test("createReauthentication() checks at once after a change of the client CAs, fifty streams in a row", async () => {
+  const checks = createChecks();
+  for (let index = 0; index < 120; index++) checks.open(`${index}`);
+  const counts: number[] = [];
+  await checks.change();
+  for (let ms = 0; ms < 4; ms++) {
+    counts.push(checks.asked.length);
+    await checks.clock.advance(1);
+  }
+  assert.deepEqual(counts, [49, 99, 120, 120]);
+  assert.deepEqual(checks.ended, []);
+  checks.stop();
+});
+
+test("createReauthentication() checks once more after changes during a check, unless the server stops", async () => {
+  const checks = createChecks();
+  const answers: ((result: AuthnResult) => void)[] = [];
+  checks.answer = () => new Promise((resolve) => answers.push(resolve));
+  checks.open("a");
+  for (let count = 0; count < 3; count++) await checks.change();
+  assert.equal(answers.length, 1);
+  answers.at(-1)!(VALID);
+  await settle();
+  assert.equal(answers.length, 2);
+  await checks.change();
+  checks.stop();
+  answers.at(-1)!(VALID);
+  await settle();
+  assert.equal(answers.length, 2);
+});
+
+test("createReauthentication() does not end a stream that ended during its check, and checks the next one", async () => {
+  const checks = createChecks();
+  const { promise: answer, resolve } = Promise.withResolvers<AuthnResult>();
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  checks.answer = () => answer;
+  checks.open("a", { ended });
+  await checks.clock.advance(REAUTHENTICATION_INTERVAL_MS);
+  end();
+  await settle();
+  resolve(INVALID);
+  await settle();
+  assert.deepEqual([checks.asked.length, checks.ended], [1, []]);
+  checks.open("b");
+  await checks.clock.advance(REAUTHENTICATION_INTERVAL_MS);
+  assert.deepEqual([checks.asked.length, checks.ended], [2, ["b"]]);
+});
+
+test("createReauthentication() checks each certificate, and a stream that began before the last change at once", async () => {
+  const checks = createChecks();
+  const certificate = {} as NonNullable<AuthnRequest["peerCertificate"]>;
+  await checks.change();
+  for (const peerCertificate of [certificate, undefined, certificate]) {
+    checks.open("before", { credentials: { authorizationHeader: undefined, peerCertificate } });
+  }
+  await settle();
+  assert.equal(checks.asked.length, 3);
+  await checks.clock.advance(1);
+  checks.open("after the change");
+  await settle();
+  assert.equal(checks.asked.length, 3);
+  await checks.clock.advance(REAUTHENTICATION_INTERVAL_MS);
+  assert.equal(checks.asked.length, 7);
+  checks.stop();
+});
+
+test("createReauthentication() ends the streams of another user, and of one who is revoked by now", async () => {
+  const checks = createChecks();
+  checks.open("other uid", { user: { ...JANE, uid: "other" } });
+  checks.open("other group", { user: createUser("jane", "team") });
+  checks.open("impersonated", { impersonated: createUser("joe") });
+  checks.open("same", { impersonated: createUser("jim") });
+  checks.refused.push("joe");
+  await checks.clock.advance(REAUTHENTICATION_INTERVAL_MS);
+  assert.deepEqual(checks.ended, ["other uid", "other group", "impersonated"]);
+  checks.stop();
 });
