@@ -292,4 +292,33 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: "core/signing/trust_bundle_plan.ts",
     changes: ['metadata.creationTimestamp ?? "" → metadata.creationTimestamp'],
   },
+  {
+    why: "what the engine remembers of past states is the same when it is computed again, and takes only memory",
+    file: "server/storage/memory/engine.ts",
+    changes: [
+      "revision === this.#revision → false",
+      "this.#snapshots.filter((snapshot) => snapshot.revision >= compaction.revision) → without filter",
+      "snapshot.revision >= compaction.revision → snapshot.revision > compaction.revision",
+      "snapshot.revision >= compaction.revision → snapshot.revision < compaction.revision",
+      "this.#snapshots.filter((candidate) => candidate !== known) → without filter",
+      "candidate !== known → candidate === known",
+      "1 - MAX_SNAPSHOTS → 1 + MAX_SNAPSHOTS",
+      "past.size === 0 → false",
+    ],
+  },
+  {
+    why: "dropped changes are only freed earlier or later: those before the head are not read",
+    file: "server/storage/memory/history.ts",
+    changes: [
+      "this.#entries.fill(undefined, this.#head, this.#head + count); → removed",
+      "this.#head * 2 < this.#entries.length → true",
+      "this.#head * 2 < this.#entries.length → false",
+      "this.#head * 2 < this.#entries.length → this.#head * 2 <= this.#entries.length",
+    ],
+  },
+  {
+    why: "an error of another kind has no status, and undefined is not in the set",
+    file: "server/storage/etcd/errors.ts",
+    changes: ["error instanceof GrpcError → true"],
+  },
 ];

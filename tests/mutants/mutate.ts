@@ -16,31 +16,14 @@ export interface Mutant {
   readonly mutated: string;
 }
 
-/** A source with its mutants switched in. */
-export interface Instrumented {
-  readonly text: string;
-  readonly mutants: readonly Mutant[];
-}
-
-/** A change of an expression: the text that replaces it. */
-interface Change {
-  readonly text: string;
-  /** What the change is called in reports; the text when it is absent. */
-  readonly shown?: string;
-}
-
-type Operators = ReadonlyMap<string, readonly string[]>;
+/** A change of an expression: the text that replaces it, and what it is called in reports if not by its text. */
+type Change = readonly [text: string, shown?: string];
 
 /** What each operator becomes. The negation comes last, and is left out where a condition becomes true and false. */
-const COMPARISONS: Operators = new Map([
-  ["<", ["<=", ">="]],
-  ["<=", ["<", ">"]],
-  [">", [">=", "<="]],
-  [">=", [">", "<"]],
-  ["===", ["!=="]],
-  ["!==", ["==="]],
-]);
-const OTHER_OPERATORS: Operators = new Map([["&&", ["||"]], ["||", ["&&"]], ["+", ["-"]], ["-", ["+"]]]);
+const OPERATORS: ReadonlyMap<string, readonly string[]> = new Map([
+  ...[["<", "<=", ">="], ["<=", "<", ">"], [">", ">=", "<="], [">=", ">", "<"], ["===", "!=="], ["!==", "==="]],
+  ...[["&&", "||"], ["||", "&&"], ["+", "-"], ["-", "+"]],
+].map(([operator = "", ...others]) => [operator, others]));
 
 const METHODS: ReadonlyMap<string, string> = new Map([["some", "every"], ["every", "some"]]);
 
@@ -54,7 +37,10 @@ const LOGGERS: ReadonlySet<string> = new Set(["logger", "log"]);
 const SHOWN_LENGTH = 100;
 
 /** Instruments one source; its mutants count up from an id. */
-export function instrument(file: string, text: string, firstId: number): Instrumented {
+export function instrument(file: string, text: string, firstId: number): {
+  readonly text: string;
+  readonly mutants: readonly Mutant[];
+} {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
   const mutants: Mutant[] = [];
 
@@ -73,11 +59,11 @@ export function instrument(file: string, text: string, firstId: number): Instrum
       const id = add(node, "removed");
       return `${leading}{ if (!__mutant(${id})) {${writeChildren(node)} } }`;
     }
-    const changes = ts.isExpression(node) ? listChanges(node, source) : [];
-    const chosen = changes.map((change) => `__mutant(${add(node, change.shown ?? change.text)}) ? ${change.text} : `);
-    const original = writeChildren(node);
-    if (chosen.length === 0) return leading + original;
-    return `${leading}(${chosen.join("")}${original})`;
+    const changes = ts.isExpression(node) ? [...listChanges(node, source)] : [];
+    const chosen = changes.map(([changed, shown]) => `__mutant(${add(node, shown ?? changed)}) ? ${changed} : `).join(
+      "",
+    );
+    return leading + (chosen === "" ? writeChildren(node) : `(${chosen}${writeChildren(node)})`);
   }
 
   /** The text of a node without what leads it, with the mutants of its children in it. */
@@ -113,50 +99,40 @@ function isRemovable(node: ts.Node, source: ts.SourceFile): boolean {
   return ts.isCallExpression(called) && !isLeftAlone(called) && !called.getText(source).startsWith("super(");
 }
 
-/** The changes of one expression. */
-function listChanges(node: ts.Expression, source: ts.SourceFile): Change[] {
-  const changes: Change[] = [];
+function* listChanges(node: ts.Expression, source: ts.SourceFile): Generator<Change> {
   const condition = conditionKind(node);
-  if (condition === "branch") changes.push({ text: "true" });
-  if (condition !== undefined) changes.push({ text: "false" });
-  if (ts.isBinaryExpression(node)) changes.push(...listBinaryChanges(node, source, condition !== undefined));
-  if (node.kind === ts.SyntaxKind.TrueKeyword && condition === undefined && !isLoopForEver(node)) {
-    changes.push({ text: "false" });
+  if (condition === "branch") yield ["true"];
+  if (condition !== undefined) yield ["false"];
+  else if (node.kind === ts.SyntaxKind.TrueKeyword && !isLoopForEver(node)) yield ["false"];
+  else if (node.kind === ts.SyntaxKind.FalseKeyword) yield ["true"];
+  else if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.ExclamationToken) {
+    yield [node.operand.getText(source)];
   }
-  if (node.kind === ts.SyntaxKind.FalseKeyword && condition === undefined) changes.push({ text: "true" });
-  if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.ExclamationToken && condition === undefined) {
-    changes.push({ text: node.operand.getText(source) });
-  }
+  if (ts.isBinaryExpression(node)) yield* listBinaryChanges(node, source, condition !== undefined);
   if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && !continuesChain(node)) {
     const { expression: receiver, name } = node.expression;
     const method = METHODS.get(name.text);
-    if (method !== undefined) {
-      const rest = source.text.slice(name.end, node.end);
-      const shown = `.${method}(…)`;
-      changes.push({ text: source.text.slice(node.getStart(source), name.getStart(source)) + method + rest, shown });
-    }
-    if (name.text === "filter") changes.push({ text: receiver.getText(source), shown: "without filter" });
+    const [before, after] = [
+      source.text.slice(node.getStart(source), name.getStart(source)),
+      source.text.slice(name.end, node.end),
+    ];
+    if (method !== undefined) yield [before + method + after, `.${method}(…)`];
+    if (name.text === "filter") yield [receiver.getText(source), "without filter"];
   }
-  if (ts.isStringLiteral(node) && node.text !== "" && decides(node)) changes.push({ text: '""' });
-  return changes;
+  if (ts.isStringLiteral(node) && node.text !== "" && decides(node)) yield ['""'];
 }
 
-function listBinaryChanges(node: ts.BinaryExpression, source: ts.SourceFile, isCondition: boolean): Change[] {
+function* listBinaryChanges(node: ts.BinaryExpression, source: ts.SourceFile, isCondition: boolean): Generator<Change> {
   const operator = node.operatorToken.getText(source);
   const [left, right] = [node.left.getText(source), node.right.getText(source)];
-  if (operator === "??") return [{ text: left }];
-  if (operator === "+" && [node.left, node.right].some(isText)) return [];
-  const comparisons = COMPARISONS.get(operator);
-  const others = comparisons === undefined
-    ? OTHER_OPERATORS.get(operator) ?? []
-    : isCondition
-    ? comparisons.slice(0, -1)
-    : comparisons;
-  const open = (operand: string) => operator === "&&" || operator === "||" ? `(${operand})` : operand;
-  return others.map((other) => ({
-    text: `${open(left)} ${other} ${open(right)}`,
-    shown: `${left} ${other} ${right}`,
-  }));
+  if (operator === "??") yield [left];
+  if (operator === "+" && [node.left, node.right].some(isText)) return;
+  const others = OPERATORS.get(operator) ?? [];
+  const isLogical = operator === "&&" || operator === "||";
+  const open = (operand: string) => isLogical ? `(${operand})` : operand;
+  for (const other of isCondition && /[<>=]/.test(operator) ? others.slice(0, -1) : others) {
+    yield [`${open(left)} ${other} ${open(right)}`, `${left} ${other} ${right}`];
+  }
 }
 
 /** A branch may become true and false; a loop only false, because it might never end. */

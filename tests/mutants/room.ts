@@ -1,17 +1,19 @@
 /** Runs the mutants of one room in worker processes, and replaces a worker that hangs, ends or is no longer clean. */
-import { type ChildProcess, fork } from "node:child_process";
+import { fork } from "node:child_process";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { cacheDir } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import type { Mutant } from "./mutate.ts";
-import type { Answer, Assignment, MeasuredTest, Request } from "./worker.ts";
+import type { Answer, MeasuredTest, Request } from "./worker.ts";
 
-/** The files of a room, and the test files that import them. */
+/** The mutants of a room, the files that they are in, and the test files. */
 export interface RoomRun {
   readonly mutants: readonly Mutant[];
-  readonly changed: Assignment["changed"];
+  readonly changed: Readonly<Record<string, string>>;
   readonly testFiles: readonly string[];
   /** Reports whether a test file imports a file, directly or not. */
   readonly importsFile: (testFile: string, file: string) => boolean;
@@ -32,67 +34,69 @@ export interface Survivor extends Mutant {
 
 /** The number of workers that run mutants at the same time. */
 const LANES = 2;
-/** A test has hung after this time and many times the usual time of the longest one. */
-const PATIENCE_MS = 5000;
+/** A test has hung after this time and many times its usual time. */
+const PATIENCE_MS = 3000;
 const PATIENCE_FACTOR = 10;
-/** The time that a worker has to load, and to run all tests without a mutant. */
+/** The time that a worker has to load. */
 const LONG_MS = 600_000;
+/** The folder of the tests' files: in memory where there is one, because a disk takes milliseconds for each commit. */
+const TMPDIR = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 interface Worker extends Disposable {
-  /**
-   * Asks for something; undefined when the worker has ended, or was killed because it has neither answered nor begun a test
-   * for some time.
-   */
-  ask(request: Request, limitMs: number): Promise<Answer | undefined>;
+  /** Asks for something; undefined when the worker has ended, or was killed because a test took longer than its limit. */
+  ask(request: Request, limitFor?: (test: number) => number): Promise<Answer | undefined>;
 }
 
-export async function runRoom(room: RoomRun): Promise<RoomOutcome> {
-  const { changed, testFiles } = room;
-  const assign = (mutant?: number) => startWorker({ changed, testFiles, mutant });
-  const first = await assign();
-  const measured = await first?.ask({ kind: "measure" }, LONG_MS);
-  if (first === undefined || measured?.kind !== "measured") throw new Error("cannot run the tests without a mutant");
-  const { tests } = measured;
-  const atLoad = new Set(measured.atLoad);
-  const isUsable = ({ fault }: MeasuredTest) => fault === undefined;
+export async function runRoom({ mutants, changed, testFiles, importsFile }: RoomRun): Promise<RoomOutcome> {
+  /** Starts a worker that has loaded the tests; undefined when they cannot be loaded. */
+  async function load(mutant?: number): Promise<Worker | undefined> {
+    const worker = startWorker(mutant === undefined);
+    return await worker.ask({ kind: "load", changed, testFiles, mutant }) && worker;
+  }
+
+  /** Tries a mutant on tests, and reports whether one finds it and the worker can be used again. */
+  async function tryOn(worker: Worker | undefined, mutant: number, isWanted: (test: MeasuredTest) => boolean) {
+    const limitFor = (test: number) => PATIENCE_MS + PATIENCE_FACTOR * tests[test]!.ms;
+    const answer = await worker?.ask({ kind: "run", mutant, tests: orderTests(tests, isWanted) }, limitFor);
+    return answer?.kind === "ran" ? answer : { isFound: true, isClean: false };
+  }
 
   async function runLane(worker: Worker | undefined): Promise<void> {
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
       const { id, file } = mutant;
-      const reaching = orderTests(tests, (test) => isUsable(test) && test.reached.includes(id));
-      let found = false;
-      if (reaching.length > 0) {
-        worker ??= await assign();
-        const answer = await worker?.ask({ kind: "run", mutant: id, tests: reaching }, limitFor(reaching));
-        found = answer?.kind !== "ran" || answer.foundBy !== undefined;
-        if (answer?.kind !== "ran" || !answer.isClean) {
-          worker?.[Symbol.dispose]();
+      const isReaching = ({ reached, fault }: MeasuredTest) => fault === undefined && reached.includes(id);
+      const isReached = tests.some(isReaching);
+      let isFound = false;
+      if (isReached) {
+        worker ??= await load();
+        if (worker === undefined) throw new Error("cannot load the tests again");
+        const outcome = await tryOn(worker, id, isReaching);
+        isFound = outcome.isFound;
+        if (!outcome.isClean) {
+          worker[Symbol.dispose]();
           worker = undefined;
         }
       }
-      // What runs while modules load is decided by then: the mutant needs a process of its own.
-      if (!found && atLoad.has(id)) found = await isFoundFromTheStart(id, file);
-      if (!found) survivors.push({ ...mutant, isReached: reaching.length > 0 || atLoad.has(id) });
+      if (!isFound && atLoad.has(id)) {
+        // What runs while modules load is decided by then: the mutant needs a process of its own.
+        using own = await load(id);
+        ({ isFound } = await tryOn(own, id, (test) => test.fault === undefined && importsFile(test.file, file)));
+      }
+      if (!isFound) survivors.push({ ...mutant, isReached: isReached || atLoad.has(id) });
     }
     worker?.[Symbol.dispose]();
   }
 
-  async function isFoundFromTheStart(id: number, file: string): Promise<boolean> {
-    using worker = await assign(id);
-    const indexes = orderTests(tests, (test) => isUsable(test) && room.importsFile(test.file, file));
-    const answer = await worker?.ask({ kind: "run", mutant: id, tests: indexes }, limitFor(indexes));
-    return answer?.kind !== "ran" || answer.foundBy !== undefined;
-  }
-
-  function limitFor(indexes: readonly number[]): number {
-    return PATIENCE_MS + PATIENCE_FACTOR * Math.max(0, ...indexes.map((index) => tests[index]?.ms ?? 0));
-  }
-
-  const queue = [...room.mutants];
+  const first = await load();
+  const measured = await first?.ask({ kind: "measure" });
+  if (measured?.kind !== "measured") throw new Error("cannot run the tests without a mutant");
+  const { tests } = measured;
+  const atLoad = new Set(measured.atLoad);
+  const queue = [...mutants];
   const survivors: Survivor[] = [];
   await Promise.all(Array.from({ length: LANES }, (_, lane) => runLane(lane === 0 ? first : undefined)));
   survivors.sort((a, b) => a.id - b.id);
-  return { survivors, unusable: tests.filter((test) => !isUsable(test)), tests: tests.length };
+  return { survivors, unusable: tests.filter(({ fault }) => fault !== undefined), tests: tests.length };
 }
 
 /** The indexes of some tests: the quickest files first, and the quickest tests of a file first. */
@@ -105,33 +109,29 @@ function orderTests(tests: readonly MeasuredTest[], isWanted: (test: MeasuredTes
   return wanted.map(({ index }) => index);
 }
 
-/** Starts a worker and loads the tests; undefined when they cannot be loaded. */
-async function startWorker(assignment: Assignment): Promise<Worker | undefined> {
+function startWorker(reportsFaults: boolean): Worker {
   const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), {
     execArgv: [...NODE_FLAGS],
-    env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir(), "mutants") },
-    stdio: ["ignore", "ignore", assignment.mutant === undefined ? "inherit" : "ignore", "ipc"],
+    env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir(), "mutants"), TMPDIR },
+    stdio: ["ignore", "ignore", reportsFaults ? "inherit" : "ignore", "ipc"],
   });
-  const worker: Worker = {
-    ask: (request, limitMs) => ask(child, request, limitMs),
-    [Symbol.dispose]: () => void child.kill("SIGKILL"),
-  };
-  const loaded = await worker.ask({ kind: "assign", assignment }, LONG_MS);
-  return loaded === undefined ? undefined : worker;
-}
-
-function ask(child: ChildProcess, request: Request, limitMs: number): Promise<Answer | undefined> {
-  if (!child.connected) return Promise.resolve(undefined);
-  return new Promise((resolve) => {
-    const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
-    const finish = (answer: Answer | undefined) => {
+  const kill = () => void child.kill("SIGKILL");
+  const ask: Worker["ask"] = (request, limitFor = () => LONG_MS) => {
+    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+    let limit = setTimeout(kill, LONG_MS);
+    const hear = (answer: Answer) => {
+      if (answer.kind !== "begun") return resolve(answer);
       clearTimeout(limit);
-      child.off("message", hear).off("exit", end);
-      resolve(answer);
+      limit = setTimeout(kill, limitFor(answer.test));
     };
-    const hear = (answer: Answer) => void (answer.kind === "begun" ? limit.refresh() : finish(answer));
-    const end = () => finish(undefined);
-    child.on("message", hear).on("exit", end);
-    child.send(request);
-  });
+    const end = () => resolve(undefined);
+    child.on("message", hear).on("exit", end).on("error", end);
+    if (child.connected) child.send(request);
+    else end();
+    return promise.finally(() => {
+      clearTimeout(limit);
+      child.off("message", hear).off("exit", end).off("error", end);
+    });
+  };
+  return { ask, [Symbol.dispose]: kill };
 }

@@ -1,36 +1,35 @@
 /**
  * A process that loads the tests of a room once, with all mutants in the changed files, and then runs tests for one mutant
- * after the other, as its parent asks (`supervise.ts`).
+ * after the other, as its parent asks (`room.ts`).
  */
 import { registerHooks } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
+import fc from "fast-check";
 import { listGroups, loadTests, type RegisteredTest } from "./node_test.ts";
 
-/** What a worker is started with. */
-export interface Assignment {
-  /** The changed files by path, with all of their mutants in them. */
-  readonly changed: Readonly<Record<string, string>>;
-  readonly testFiles: readonly string[];
-  /** A mutant that is in force while the modules load. */
-  readonly mutant: number | undefined;
-}
-
-/** What the parent asks a worker to do. */
+/** What the parent asks a worker to do; it loads first. */
 export type Request =
-  | { readonly kind: "assign"; readonly assignment: Assignment }
+  | {
+    readonly kind: "load";
+    /** The changed files by path, with all of their mutants in them. */
+    readonly changed: Readonly<Record<string, string>>;
+    readonly testFiles: readonly string[];
+    /** A mutant that is in force while the modules load. */
+    readonly mutant: number | undefined;
+  }
   | { readonly kind: "measure" }
   | { readonly kind: "run"; readonly mutant: number; readonly tests: readonly number[] };
 
 /** What the worker answers. A worker that is no longer clean must be replaced. */
 export type Answer =
   | { readonly kind: "loaded" }
-  /** The test with this number begins. */
-  | { readonly kind: "begun" }
+  /** The test with this index begins. */
+  | { readonly kind: "begun"; readonly test: number }
   | { readonly kind: "measured"; readonly tests: readonly MeasuredTest[]; readonly atLoad: readonly number[] }
-  | { readonly kind: "ran"; readonly foundBy: string | undefined; readonly isClean: boolean };
+  | { readonly kind: "ran"; readonly isFound: boolean; readonly isClean: boolean };
 
 /** A test as it ran without any mutant. */
 export interface MeasuredTest {
@@ -39,17 +38,14 @@ export interface MeasuredTest {
   readonly ms: number;
   /** The mutants that it reaches. */
   readonly reached: readonly number[];
-  /** Why it failed without a mutant. */
-  readonly fault: string | undefined;
+  /** Why it failed without a mutant, also when it passed before. */
+  fault: string | undefined;
 }
 
-/** A loop that passes a mutant more often than this never ends. */
-const MOST_PASSES = 20_000_000;
+/** A loop that passes mutants more often than this never ends. */
+const MOST_PASSES = 5_000_000;
 /** Time for promises that were started while the modules loaded. */
 const SETTLE_MS = 300;
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const STAND_IN = new URL("./node_test.ts", import.meta.url).href;
 
 let active: number | undefined;
 let passes = 0;
@@ -57,118 +53,105 @@ let passes = 0;
 let runs = 0;
 let reached = new Set<number>();
 const tests: RegisteredTest[] = [];
-let atLoad: readonly number[] = [];
 
-Object.assign(globalThis, {
-  __mutant(id: number): boolean {
-    if (active === undefined) reached.add(id);
-    else if (++passes > MOST_PASSES) throw new Error("a loop that never ends");
-    return id === active;
-  },
-});
-
-/**
- * What the changed files remember about an object, in a WeakMap, is forgotten before each run: it was found with another
- * mutant in force, or with none.
- */
-class ForgetfulMap<K extends WeakKey, V> extends WeakMap<K, V> {
-  #runs = new WeakMap<K, number>();
-
-  override get(key: K): V | undefined {
-    return this.#runs.get(key) === runs ? super.get(key) : undefined;
-  }
-
-  override has(key: K): boolean {
-    return this.#runs.get(key) === runs && super.has(key);
-  }
-
-  override set(key: K, value: V): this {
-    this.#runs.set(key, runs);
-    return super.set(key, value);
-  }
+function isInForce(id: number): boolean {
+  if (active === undefined) reached.add(id);
+  else if (++passes > MOST_PASSES) throw new Error("a loop that never ends");
+  return id === active;
 }
-Object.assign(globalThis, { ForgetfulMap });
 
+/** What a changed file remembers about an object is forgotten before each run: it was found with another mutant in force. */
+class ForgetfulMap<K extends WeakKey, V> {
+  #map = new WeakMap<K, V>();
+  #run = runs;
+
+  #ofThisRun(): WeakMap<K, V> {
+    if (this.#run !== runs) [this.#map, this.#run] = [new WeakMap(), runs];
+    return this.#map;
+  }
+
+  get = (key: K) => this.#ofThisRun().get(key);
+  has = (key: K) => this.#ofThisRun().has(key);
+  set = (key: K, value: V) => this.#ofThisRun().set(key, value);
+  delete = (key: K) => this.#ofThisRun().delete(key);
+}
+
+Object.assign(globalThis, { __mutant: isInForce, ForgetfulMap });
 process.on("unhandledRejection", () => {});
 process.on("disconnect", () => process.exit());
-process.on("message", (request: Request) => {
-  answer(request).then(send, (error) => {
-    process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
-    process.exit(1);
-  });
+process.on("message", async (request: Request) => {
+  // During a request the channel does not keep the process alive: see `stuck`.
+  process.channel?.unref();
+  send(await answer(request).catch(end));
+  process.channel?.ref();
 });
+
+function end(error: unknown): never {
+  if (active === undefined) process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+  process.exit(1);
+}
 
 function send(message: Answer): void {
   process.send?.(message);
 }
 
 async function answer(request: Request): Promise<Answer> {
-  if (request.kind === "assign") {
-    await load(request.assignment);
-    return { kind: "loaded" };
+  switch (request.kind) {
+    case "load":
+      await load(request);
+      return { kind: "loaded" };
+    case "measure":
+      return { kind: "measured", atLoad: [...reached], tests: await measure() };
+    case "run":
+      return await runMutant(request.mutant, request.tests);
   }
-  if (request.kind === "measure") return { kind: "measured", tests: await measure(), atLoad };
-  return await runMutant(request.mutant, request.tests);
 }
 
-async function load({ changed, testFiles, mutant }: Assignment): Promise<void> {
-  const texts = new Map(Object.entries(changed).map(([file, text]) => [pathToFileURL(join(ROOT, file)).href, text]));
+async function load({ changed, testFiles, mutant }: Request & { readonly kind: "load" }): Promise<void> {
+  const toUrl = (file: string) => pathToFileURL(join(process.cwd(), file)).href;
+  const texts = new Map(Object.entries(changed).map(([file, text]) => [toUrl(file), text]));
+  const standIn = new URL("./node_test.ts", import.meta.url).href;
   registerHooks({
     resolve: (specifier, context, next) =>
-      specifier === "node:test" ? { url: STAND_IN, shortCircuit: true } : next(specifier, context),
+      specifier === "node:test" ? { url: standIn, shortCircuit: true } : next(specifier, context),
     load(url, context, next) {
-      const text = texts.get(url);
-      if (text === undefined) return next(url, context);
-      const source = text.replaceAll("new WeakMap", "new ForgetfulMap");
-      return { format: "module-typescript", source, shortCircuit: true };
+      const source = texts.get(url)?.replaceAll("new WeakMap", "new ForgetfulMap");
+      return source === undefined ? next(url, context) : { format: "module-typescript", source, shortCircuit: true };
     },
   });
+  // A property that fails need not find its smallest counterexample.
+  fc.configureGlobal({ endOnFailure: true });
   active = mutant;
-  for (const file of testFiles) {
-    const url = pathToFileURL(join(ROOT, file)).href;
-    tests.push(...await loadTests(file, () => import(url)));
-  }
+  for (const file of testFiles) tests.push(...await loadTests(file, () => import(toUrl(file))));
   await delay(SETTLE_MS);
-  atLoad = [...reached];
 }
 
 /** Runs every test without a mutant, twice: a test that passes only once cannot be used. */
-async function measure(): Promise<MeasuredTest[]> {
-  active = undefined;
+async function measure(): Promise<readonly MeasuredTest[]> {
   const measured: MeasuredTest[] = [];
   for (const [index, { name, group }] of tests.entries()) {
     reached = new Set();
     const start = performance.now();
-    const fault = await runTests([index]);
-    const ms = performance.now() - start;
-    measured.push({ name, file: group.file, ms, reached: [...reached], fault: fault?.text });
+    const fault = (await runTests([index]))?.text;
+    measured.push({ name, file: group.file, ms: performance.now() - start, reached: [...reached], fault });
   }
-  const again: MeasuredTest[] = [];
-  for (const [index, test] of measured.entries()) {
-    const fault = test.fault === undefined ? await runTests([index]) : undefined;
-    again.push(fault === undefined ? test : { ...test, fault: `only the second time: ${fault.text}` });
-  }
-  return again;
+  for (const [index, test] of measured.entries()) test.fault ??= (await runTests([index]))?.text;
+  return measured;
 }
 
 /** Runs tests until one finds the mutant, and checks that this test still passes without it. */
 async function runMutant(mutant: number, indexes: readonly number[]): Promise<Answer> {
   active = mutant;
-  passes = 0;
   const fault = await runTests(indexes);
   active = undefined;
-  if (fault === undefined) return { kind: "ran", foundBy: undefined, isClean: true };
-  const isClean = (await runTests([fault.index])) === undefined;
-  return { kind: "ran", foundBy: tests[fault.index]?.name, isClean };
-}
-
-interface Fault {
-  readonly index: number;
-  readonly text: string;
+  const isClean = fault === undefined || (await runTests([fault.index])) === undefined;
+  return { kind: "ran", isFound: fault !== undefined, isClean };
 }
 
 /** Runs tests until one fails, with the hooks of their groups. The tests of a group must follow each other. */
-async function runTests(indexes: readonly number[]): Promise<Fault | undefined> {
+async function runTests(
+  indexes: readonly number[],
+): Promise<{ readonly index: number; readonly text: string } | undefined> {
   runs++;
   for (let next = 0; next < indexes.length;) {
     let index = indexes[next]!;
@@ -179,8 +162,9 @@ async function runTests(indexes: readonly number[]): Promise<Fault | undefined> 
         for (const hook of groups.flatMap(({ before }) => before)) await hook();
         while (next < indexes.length && tests[indexes[next]!]!.group === group) {
           index = indexes[next++]!;
-          send({ kind: "begun" });
-          await tests[index]!.run();
+          passes = 0;
+          send({ kind: "begun", test: index });
+          await Promise.race([tests[index]!.run(), stuck()]);
         }
       } finally {
         for (const hook of groups.flatMap(({ after }) => after)) await hook();
@@ -190,4 +174,12 @@ async function runTests(indexes: readonly number[]): Promise<Fault | undefined> 
     }
   }
   return undefined;
+}
+
+/** Rejects when nothing is left that the running test could wait for. */
+function stuck(): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const hang = () => void setImmediate(reject, new Error("it waits for ever"));
+  process.removeAllListeners("beforeExit").once("beforeExit", hang);
+  return promise;
 }
