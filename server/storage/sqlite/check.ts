@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import { corruptError } from "./errors.ts";
+import { corruptError, openError } from "./errors.ts";
 import { loadChanges } from "./journal.ts";
 
 /** "tlsb", in the file's header (sqlite.org/fileformat.html, offset 68). */
@@ -32,10 +32,7 @@ export function assertUsable(path: string): void {
   const sizeBefore = findSizeBefore(path);
   // SQLite empties a file whose first transaction was cut off, whatever reached it.
   if (sizeBefore === 0) return;
-  if (header.length < HEADER_LENGTH || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
-    throw corruptError(path, "the file is not a database");
-  }
-  assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
+  assertOurs(path, header);
   // A file that must be rolled back cannot be read without a change, and has no commit in its -wal.
   if (hasLeftover && sizeBefore === undefined) assertReadable(path);
 }
@@ -50,6 +47,13 @@ function findSizeBefore(path: string): number | undefined {
   if (getFileSize(journal) < JOURNAL_HEADER_LENGTH) return undefined;
   const header = readHeader(journal);
   return header.toString("hex", 0, 8) === JOURNAL_MAGIC ? header.readUInt32BE(16) : undefined;
+}
+
+function assertOurs(path: string, header: Buffer): void {
+  if (header.length < HEADER_LENGTH || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
+    throw corruptError(path, "the file is not a database");
+  }
+  assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
 }
 
 /** Throws AppError `storage_corrupt` for a database that is not ours or newer. */
@@ -95,17 +99,15 @@ function assertReadable(path: string): void {
  * be reported that is not there, so the caller tries again.
  */
 export function assertFileIntact(path: string): void {
-  const header = readHeader(path);
-  if (header.length < HEADER_LENGTH || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
-    throw corruptError(path, "the file is not a database");
-  }
-  assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
+  assertOurs(path, readHeader(path));
   const url = pathToFileURL(path);
   url.searchParams.set("immutable", "1");
   const database = new DatabaseSync(url, { readOnly: true });
   try {
     assertIntact(path, database);
     loadChanges(path, database, 0);
+  } catch (error) {
+    throw openError(path, error);
   } finally {
     database.close();
   }

@@ -24,11 +24,10 @@ type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
 
 /** Classifies an error thrown by `node:sqlite` or `node:fs`. */
 function classifyFailure(error: unknown): SqliteFailure {
-  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
-  const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
-  if (system !== undefined) return system;
+  const { code = "", errcode = 0 } = Object(error) as { readonly code?: string; readonly errcode?: number };
   const text = getErrorMessage(error);
-  return CODES.find((known) => known[0] === code || text.startsWith(known[1]))?.[2] ?? "other";
+  const known = CODES.find((one) => one[0] === (errcode & 0xff) || text.startsWith(one[1]));
+  return SYSTEM_CODES[code] ?? known?.[2] ?? "other";
 }
 
 /** Creates AppError `storage_locked`: another process uses the file. */

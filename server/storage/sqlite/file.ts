@@ -63,7 +63,7 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
   createPrivate(path);
   const identity = readIdentity(path);
   const logPath = `${realpathSync(path)}-wal`;
-  const left = getFileSize(path) > 0 && getFileSize(logPath) > 0 ? readFileSync(logPath) : undefined;
+  const left = getFileSize(logPath) > 0 ? readFileSync(logPath) : undefined;
   const database = openDatabase(path);
   inUse.add(identity);
   const abandon = (): void => void abandoned.push(database);

@@ -1,33 +1,22 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { copyFile, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
-import { collect, describeEvents, thing } from "../../../tests/contract/storage_contract.ts";
-import { ROOT, type Running, start } from "../../../tests/support/child.ts";
+import { collect, describeEvents, readContent, thing } from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock, until } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
+import { assertFileIntact } from "./check.ts";
+import { createRestoredDatabase } from "./restore.ts";
 import { openSqliteStorage } from "./sqlite_storage.ts";
 import { CompactedError, type Storage } from "../storage.ts";
+import { createStored } from "../stored.ts";
 
 const PREFIX = "/registry/things/";
 const MINUTE = 60_000;
-
-/** Starts a program that holds the store, or writes to it without end. */
-function startWriter(path: string, run = ""): Running {
-  const runtime = process.versions["deno"] === undefined
-    ? ["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON"]
-    : ["run", "-A", "--no-check", "--quiet"];
-  return start(process.execPath, [...runtime, join(ROOT, "tests", "support", "storage_writer.ts"), path, run]);
-}
-
-function acknowledgedBy(writer: Running): { readonly revision: number; readonly key: string }[] {
-  return [...writer.stdout().matchAll(/^acknowledged (\d+) (.*)$/gm)]
-    .map(([, revision, key]) => ({ revision: Number(revision), key: key! }));
-}
 
 /** A database whose handle the test keeps. */
 function keepDatabase(): { database: () => DatabaseSync; openDatabase: (path: string) => DatabaseSync } {
@@ -50,6 +39,7 @@ test("openSqliteStorage() finds everything again: objects, past states, changes,
   const before = await openSqliteStorage({ path, clock });
   const first = before.revision();
   await writeSome(before);
+  await before.create(`${PREFIX}b`, thing("b", "again"));
   const { events } = collect(before, "/registry/", first);
   const newest = before.revision();
   const pages = await Promise.all(
@@ -109,6 +99,7 @@ test("openSqliteStorage() lets Events expire an hour after they were written, al
   const clock = createFakeClock();
   const before = await openSqliteStorage({ path, clock });
   await before.create("/registry/events/default/a", thing("a"));
+  await before.create(`${PREFIX}a`, thing("a"));
   await before[Symbol.asyncDispose]();
   assert.equal(clock.sleepers, 0);
   clock.jump(59 * MINUTE);
@@ -119,60 +110,7 @@ test("openSqliteStorage() lets Events expire an hour after they were written, al
   await clock.advance(1);
   await until(() => events.length > 0);
   assert.equal(clock.sleepers, 0);
-  assert.equal((await after.list("/registry/events/")).items.length, 0);
-});
-
-test("openSqliteStorage() loses nothing that was acknowledged before kill -9", async () => {
-  await using folder = await createTempFolder();
-  const path = folder.join("tlsboot.db");
-  const acknowledged: { readonly revision: number; readonly key: string }[] = [];
-  for (const [round, objects] of [3, 29, 97].entries()) {
-    await using writer = startWriter(path, `run${round}`);
-    await writer.waitFor(new RegExp(`-${objects}$`, "m"));
-    writer.kill("SIGKILL");
-    await writer.finished();
-    const news = acknowledgedBy(writer);
-    assert.ok(news.length > 2 * objects);
-    assert.ok(news.every(({ revision }) => revision > (acknowledged.at(-1)?.revision ?? 0)), "revisions never repeat");
-    acknowledged.push(...news.sort((a, b) => a.revision - b.revision));
-
-    await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
-    // The found changes may not have been on the disk; they are before any client sees them.
-    assert.equal((await stat(`${path}-wal`)).size, 0);
-    const known = new Map(collect(storage, "/registry/", 1).events.map((event) => [event.revision, event.key]));
-    for (const { revision, key } of acknowledged) assert.equal(known.get(revision), key);
-    assert.ok(storage.revision() >= acknowledged.at(-1)!.revision);
-    assertWholeTransactions(known);
-  }
-});
-
-/** Asserts that the third change of each object and the creation of its companion were both stored. */
-function assertWholeTransactions(changes: ReadonlyMap<number, string>): void {
-  const counts = new Map<string, number>();
-  for (const key of changes.values()) counts.set(key, (counts.get(key) ?? 0) + 1);
-  const companions = [...counts.keys()].filter((key) => key.startsWith("/registry/companions/"));
-  const changedLast = [...counts].flatMap(([key, count]) => count === 3 ? [key.replace("things", "companions")] : []);
-  assert.ok(companions.length > 0);
-  assert.deepEqual(companions.toSorted(), changedLast.toSorted());
-}
-
-test("openSqliteStorage() refuses a file that another process uses, until that process is gone", async () => {
-  await using folder = await createTempFolder();
-  const path = folder.join("tlsboot.db");
-  const refused = (error: unknown) =>
-    isAppError(error, "storage_locked") && error.message.includes(path) && error.hint !== undefined;
-  await using holder = startWriter(path);
-  await holder.waitFor(/^open$/m);
-  await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), refused);
-  holder.kill("SIGKILL");
-  await holder.finished();
-
-  await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
-  await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), refused);
-  // The refusal within this process must not have let go of the lock against others.
-  await using second = startWriter(path);
-  await second.waitFor(/failed storage_locked/);
-  await storage.create(`${PREFIX}a`, thing("a"));
+  assert.deepEqual([...(await readContent(after)).keys()], [`${PREFIX}a`]);
 });
 
 for (
@@ -193,6 +131,7 @@ for (
       want: /"\/registry\/things\/d" is damaged/,
     },
     { name: "zeros in the middle", damage: zeroSecondPage, want: /storage/ },
+    { name: "a wrong number of free pages", damage: countFreePages, want: /[Ff]reelist/ },
   ]
 ) {
   test(`openSqliteStorage() refuses ${name} and does not change the file`, async () => {
@@ -201,18 +140,25 @@ for (
     const storage = await openSqliteStorage({ path, clock: createFakeClock() });
     await writeSome(storage);
     await storage[Symbol.asyncDispose]();
+    assertFileIntact(path);
     await damage(path);
     const before = await readFile(path);
-    for (let attempt = 0; attempt < 2; attempt++) {
-      await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), (error) => {
-        assert.ok(isAppError(error, "storage_corrupt"), String(error));
-        assert.match(error.message, want);
-        assert.ok(error.message.includes(path) && error.hint !== undefined);
-        return true;
-      });
+    const isRefusal = (error: unknown) => {
+      assert.ok(isAppError(error, "storage_corrupt"), String(error));
+      assert.match(error.message, want);
+      assert.ok(error.message.includes(path) && error.hint !== undefined);
+      return true;
+    };
+    const log = Buffer.alloc(32, 1);
+    for (const remains of [[], [], ["-shm", "-wal"], ["-wal"]]) {
+      for (const suffix of remains) await writeFile(`${path}${suffix}`, log);
+      await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), isRefusal);
+      assert.throws(() => assertFileIntact(path), isRefusal);
+      assert.deepEqual(await readFile(path), before);
+      assert.deepEqual((await readdir(folder.path)).sort(), ["", ...remains].map((suffix) => `tlsboot.db${suffix}`));
+      if (remains.length > 0) assert.deepEqual(await readFile(`${path}-wal`), log);
+      await rm(`${path}-shm`, { force: true });
     }
-    assert.deepEqual(await readFile(path), before);
-    assert.deepEqual(await readdir(folder.path), ["tlsboot.db"]);
   });
 }
 
@@ -324,17 +270,17 @@ test("openSqliteStorage() refuses a compacted revision that is too low, and acce
 
 test("openSqliteStorage() changes neither a damaged file nor the remains of a crash beside it", async () => {
   await using folder = await createTempFolder();
-  const path = folder.join("tlsboot.db");
-  const storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  const open = folder.join("open.db");
+  await (await openSqliteStorage({ path: open, clock: createFakeClock() }))[Symbol.asyncDispose]();
+  await using storage = await openSqliteStorage({ path: open, clock: createFakeClock() });
   await writeSome(storage);
-  await storage[Symbol.asyncDispose]();
-  {
-    await using writer = startWriter(path, "run");
-    await writer.waitFor(/-5$/m);
-  }
+  assertFileIntact(open);
+  await using left = await createTempFolder();
+  const path = left.join("tlsboot.db");
+  for (const suffix of ["", "-wal"]) await copyFile(`${open}${suffix}`, `${path}${suffix}`);
   const read = async () =>
     await Promise.all(
-      (await readdir(folder.path)).map(async (name) => [name, await readFile(folder.join(name))] as const),
+      (await readdir(left.path)).map(async (name) => [name, await readFile(left.join(name))] as const),
     );
   const refuse = async (want: RegExp) => {
     const before = await read();
@@ -353,7 +299,8 @@ test("openSqliteStorage() changes neither a damaged file nor the remains of a cr
   await refuse(/missing or empty/);
   await writeFile(path, sound);
   await using again = await openSqliteStorage({ path, clock: createFakeClock() });
-  assert.ok((await again.list(PREFIX)).items.length > 2);
+  assert.equal((await stat(`${path}-wal`)).size, 0);
+  assert.deepEqual(await again.list(PREFIX), await storage.list(PREFIX));
 });
 
 async function cutInHalf(path: string): Promise<void> {
@@ -377,6 +324,12 @@ async function makeNewer(path: string): Promise<void> {
 async function replaceOnce(path: string, from: string, to: string): Promise<void> {
   const bytes = await readFile(path);
   bytes.write(to, bytes.indexOf(from), "latin1");
+  await writeFile(path, bytes);
+}
+
+async function countFreePages(path: string): Promise<void> {
+  const bytes = await readFile(path);
+  bytes.writeUInt32BE(5, 36);
   await writeFile(path, bytes);
 }
 
@@ -413,10 +366,12 @@ test("openSqliteStorage() begins anew after a power failure during the first tra
   const path = folder.join("tlsboot.db");
   const torn = Buffer.concat([Buffer.alloc(PAGE_BYTES), Buffer.alloc(PAGE_BYTES, 7)]);
   await writeFile(path, torn);
-  await writeFile(`${path}-journal`, createJournal(2));
-  const opening = openSqliteStorage({ path, clock: createFakeClock() });
-  await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt"));
-  assert.deepEqual(await readFile(path), torn);
+  for (const journal of [createJournal(2), createJournal(0).fill(0, 0, 8), createJournal(0).subarray(0, 27)]) {
+    await writeFile(`${path}-journal`, journal);
+    const opening = openSqliteStorage({ path, clock: createFakeClock() });
+    await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt"));
+    assert.deepEqual(await readFile(path), torn);
+  }
   await writeFile(`${path}-journal`, createJournal(0));
   {
     await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
@@ -446,6 +401,81 @@ test("openSqliteStorage() throws io for a path where no file can be", async () =
       return isAppError(error, "io") && error.message.includes(path) && error.hint !== undefined;
     });
   }
+});
+
+test("openSqliteStorage() refuses a log that changes while it is read, and leaves it", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
+  const log = `${path}-wal`;
+  await writeFile(log, Buffer.alloc(32, 1));
+  const openDatabase = (name: string) => {
+    writeFileSync(log, Buffer.alloc(32, 2));
+    return new DatabaseSync(name);
+  };
+  const opening = openSqliteStorage({ path, clock: createFakeClock(), openDatabase });
+  await assert.rejects(opening, (error) => isAppError(error, "io") && /not the same each time/.test(error.message));
+});
+
+test("openSqliteStorage() follows a link to a database, and to nothing else", async () => {
+  await using folder = await createTempFolder();
+  const [path, link] = [folder.join("tlsboot.db"), folder.join("link.db")];
+  await symlink(path, link);
+  for (const prepare of [() => Promise.resolve(), () => writeFile(path, "")]) {
+    await prepare();
+    const opening = openSqliteStorage({ path: link, clock: createFakeClock() });
+    await assert.rejects(opening, (error) => isAppError(error, "io") && /link to no database/.test(error.message));
+  }
+  await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
+  await using storage = await openSqliteStorage({ path: link, clock: createFakeClock() });
+  await writeSome(storage);
+});
+
+for (
+  const { fault, code, hint } of [
+    { fault: { code: "ENOSPC" }, code: "io", hint: /free some space/ },
+    { fault: { code: "EROFS" }, code: "io", hint: /writable/ },
+    { fault: { code: "EIO" }, code: "io", hint: /disk is healthy/ },
+    { fault: { errcode: 8 + 256 }, code: "io", hint: /writable/ },
+    { fault: { errcode: 5 + 256 }, code: "storage_locked", hint: /stop the other/ },
+    { fault: { errcode: 26 }, code: "storage_corrupt", hint: /backup/ },
+    // Deno's errors have no code.
+    { fault: { message: "database is locked" }, code: "storage_locked", hint: /stop the other/ },
+  ]
+) {
+  test(`openSqliteStorage() throws ${code} for ${JSON.stringify(fault)}`, async () => {
+    await using folder = await createTempFolder();
+    const openDatabase = () => {
+      throw Object.assign(new Error("the fault"), fault);
+    };
+    const opening = openSqliteStorage({ path: folder.join("tlsboot.db"), clock: createFakeClock(), openDatabase });
+    await assert.rejects(opening, (error) => isAppError(error) && error.code === code && hint.test(error.hint ?? ""));
+  });
+}
+
+test("openSqliteStorage() begins its log anew after some megabytes", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  for (let index = 0; index < 12; index++) {
+    await storage.create(`${PREFIX}${index}`, thing(`${index}`, "x".repeat(1_000_000)));
+  }
+  const { size } = await stat(`${path}-wal`);
+  assert.ok(size > 4_000_000 && size < 6_000_000, `${size}`);
+});
+
+test("createRestoredDatabase() writes a store whose history begins at the revision of the backup", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const { bytes } = createStored(`${PREFIX}a`, thing("a"), 7);
+  {
+    using database = createRestoredDatabase(path, new Date(0));
+    await database.add([{ key: `${PREFIX}a`, revision: 7, bytes }]);
+    await database.finish(9);
+  }
+  await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  assert.deepEqual([storage.revision(), storage.compactedRevision()], [9, 9]);
+  assert.deepEqual((await storage.get(`${PREFIX}a`))?.bytes, bytes);
 });
 
 test("openSqliteStorage() takes an empty file for a new store", async () => {
