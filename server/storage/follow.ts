@@ -1,4 +1,5 @@
 /** Keeps an index of the objects below a prefix up to date, even when its watch is lost. */
+import { type After, afterReal } from "./etcd/after.ts";
 import type { Storage, StorageEvent, StorageWatch, Stored } from "./storage.ts";
 
 /** An index that follows a store. */
@@ -16,9 +17,10 @@ export async function followStorage(
   storage: Pick<Storage, "list" | "watch">,
   prefix: string,
   follower: Follower,
+  after: After = afterReal,
 ): Promise<StorageWatch> {
   let watch: StorageWatch | undefined;
-  let retry: ReturnType<typeof setTimeout> | undefined;
+  let cancelRetry: (() => void) | undefined;
   let stopped = false;
   const begin = async (): Promise<void> => {
     const page = await storage.list(prefix);
@@ -28,13 +30,13 @@ export async function followStorage(
   };
   const beginAgain = (): void => {
     if (stopped) return;
-    begin().catch(() => (retry = setTimeout(beginAgain, RETRY_MS)));
+    begin().catch(() => (cancelRetry = after(RETRY_MS, beginAgain)));
   };
   await begin();
   return {
     stop() {
       stopped = true;
-      clearTimeout(retry);
+      cancelRetry?.();
       watch?.stop();
     },
   };

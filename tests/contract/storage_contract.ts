@@ -233,10 +233,11 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     const b = await storage.create(`${PREFIX}b`, thing("b", 1));
     const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
     const gone = await storage.delete(`${PREFIX}b`, b.revision);
-    const at = async (revision: number) => (await storage.list(PREFIX, { revision })).items;
+    const at = async (revision: number, fromKey = "") => (await storage.list(PREFIX, { revision, fromKey })).items;
     assert.deepEqual(await at(start), []);
     assert.deepEqual(await at(a.revision), [a]);
     assert.deepEqual(await at(b.revision), [a, b]);
+    assert.deepEqual(await at(b.revision, b.key), [b]);
     assert.deepEqual(await at(a2.revision), [a2, b]);
     assert.deepEqual(await at(gone.revision), [a2]);
     await assert.rejects(at(gone.revision + 1), (error) => isAppError(error, "invalid"));
@@ -612,5 +613,10 @@ export function testQuota(implementation: string, open: (quotaBytes: number) => 
     await assert.rejects(storage.transact([freed, other, event]), isFull);
     assert.deepEqual(await readContent(storage), before);
     await storage.transact([freed, other]);
+    // An update counts by what it adds, also together with others.
+    await Promise.all(["t2", "t3"].map(async (name) => {
+      const { key, revision } = (await storage.get(PREFIX + name))!;
+      await storage.update(key, thing(name, `${value}y`), revision);
+    }));
   });
 }

@@ -31,6 +31,7 @@ test("History also forgets younger states when they would need too much memory",
   const history = new History(1, 4_600);
   // 500 for the first, which replaced nothing, and 1,500 for each that follows.
   assert.deepEqual(keep(history, 8, 1_000, 3_600_000), [1, 2, 3, 3, 3, 3, 3, 3]);
+  assert.deepEqual(keep(new History(1, 5_000), 4, 1_000, 3_600_000), [1, 2, 3, 4]);
   assert.equal(history.compactedRevision, 6);
   assert.deepEqual(history.since(7).map(({ revision }) => revision), [8, 9]);
 });

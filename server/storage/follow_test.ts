@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { thing } from "../../tests/contract/storage_contract.ts";
+import { createFakeAfter } from "../../tests/support/fake_after.ts";
+import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
+import { type Follower, followStorage } from "./follow.ts";
+import { createMemoryStorage } from "./memory/memory_storage.ts";
+import { CompactedError, type StorageListOptions } from "./storage.ts";
+
+const PREFIX = "/registry/things/";
+
+/** A store whose watches the test can lose, and what a follower has seen of it. */
+async function follow() {
+  const storage = createMemoryStorage({ clock: createFakeClock() });
+  await storage.create(`${PREFIX}a`, thing("a"));
+  const seen: string[] = [];
+  let lose = (_error: CompactedError): void => {};
+  const faults: Error[] = [];
+  const list = async (prefix: string, options?: StorageListOptions) => {
+    const fault = faults.shift();
+    if (fault !== undefined) throw fault;
+    return await storage.list(prefix, options);
+  };
+  const { after, advance } = createFakeAfter();
+  const store: Parameters<typeof followStorage>[0] = {
+    list,
+    watch(prefix, afterRevision, onEvents, onLost) {
+      const watch = storage.watch(prefix, afterRevision, onEvents);
+      lose = (error) => {
+        watch.stop();
+        onLost?.(error);
+      };
+      return watch;
+    },
+  };
+  const follower: Follower = {
+    replace: (items) => void seen.push(`=${items.map(({ key }) => key.at(-1)).join("")}`),
+    apply: (events) => void seen.push(...events.map(({ key }) => key.at(-1)!)),
+  };
+  const watch = await followStorage(store, PREFIX, follower, after);
+  return { storage, seen, watch, faults, advance, lose: () => lose(new CompactedError(1, 2)) };
+}
+
+test("followStorage() reads what there is, follows its changes, and reads again when the watch is lost", async () => {
+  const { storage, seen, watch, faults, advance, lose } = await follow();
+  await storage.create(`${PREFIX}b`, thing("b"));
+  assert.deepEqual(seen, ["=a", "b"]);
+  faults.push(new Error("not now"));
+  lose();
+  await advance(1_000);
+  assert.equal(seen.at(-1), "=ab");
+  await storage.create(`${PREFIX}c`, thing("c"));
+  assert.equal(seen.at(-1), "c");
+  watch.stop();
+  await storage.create(`${PREFIX}d`, thing("d"));
+  assert.deepEqual(seen, ["=a", "b", "=ab", "c"]);
+});
+
+test("followStorage() reads nothing after it was stopped, also when a watch was lost", async () => {
+  for (const when of ["it reads again", "it waits to try again", "it follows"]) {
+    const { seen, watch, faults, advance, lose } = await follow();
+    if (when === "it waits to try again") faults.push(new Error("not now"));
+    if (when !== "it follows") lose();
+    if (when === "it waits to try again") await settle();
+    watch.stop();
+    if (when === "it follows") lose();
+    await advance(1_000);
+    assert.deepEqual(seen, ["=a"]);
+  }
+});
