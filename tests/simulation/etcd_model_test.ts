@@ -6,9 +6,19 @@ import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { EtcdClient } from "../../server/storage/etcd/client.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
-import { JSON_VALUES, type OpenStorage, SHARED, testStorage } from "../contract/storage_contract.ts";
+import { EtcdRestore } from "../../server/storage/etcd/restore.ts";
+import { createStored } from "../../server/storage/stored.ts";
+import {
+  JSON_VALUES,
+  type OpenStorage,
+  readContent,
+  SHARED,
+  testStorage,
+  thing,
+} from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
 import { createFakeAfter, createRealAfter } from "../support/fake_after.ts";
+import { createFakeClock, until } from "../support/fake_clock.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import type { ModelOperation } from "./etcd_messages.ts";
 import { EtcdModel } from "./etcd_model.ts";
@@ -21,7 +31,7 @@ function openOn(members: number): OpenStorage {
     const timers = createRealAfter();
     const model = new EtcdModel({ members, after: timers.after, random: createSeededRandom().float });
     const { storage } = await openEtcdStorage({
-      endpoints: ENDPOINTS,
+      endpoints: { ...ENDPOINTS, prefix: members === 1 ? "/registry" : "/shared/registry" },
       members: model.connect("server"),
       values: JSON_VALUES,
       clock,
@@ -41,6 +51,89 @@ for (const members of [1, 3]) {
   testStorage(`openEtcdStorage() on a simulated etcd of ${members}`, openOn(members), SHARED);
   testStorageModel(`openEtcdStorage() on a simulated etcd of ${members}`, openOn(members), 10, 1);
 }
+
+test("openEtcdStorage() of several servers compacts, once an interval, what is older than one", async () => {
+  using timers = createRealAfter();
+  const model = new EtcdModel({ after: timers.after, random: createSeededRandom().float });
+  const clock = createFakeClock();
+  const open = async (compactionIntervalMs: number) => {
+    const members = model.connect("server");
+    const deps = { endpoints: ENDPOINTS, members, values: JSON_VALUES, clock, compactionIntervalMs };
+    return (await openEtcdStorage(deps)).storage;
+  };
+  await using one = await open(60_000);
+  await using _other = await open(60_000);
+  const compacted: number[] = [];
+  for (const name of ["a", "b", "c"]) {
+    await one.create(`/registry/things/${name}`, thing(name));
+    await clock.advance(60_000);
+    await until(() => clock.sleepers === 2);
+    await using late = await open(0);
+    assert.deepEqual((await late.list("/registry/things/")).items, (await one.list("/registry/things/")).items);
+    compacted.push(late.compactedRevision());
+  }
+  assert.deepEqual(compacted, [0, 3, 5]);
+});
+
+test("EtcdRestore writes a backup into an empty prefix, continues where it stopped, and puts aside only when forced", async () => {
+  using timers = createRealAfter();
+  const model = new EtcdModel({ after: timers.after, random: createSeededRandom().float });
+  const deps = { endpoints: ENDPOINTS, values: JSON_VALUES, clock: createFakeClock() };
+  const backup = { backup: "one", createdAt: "2026-01-01T00:00:00Z", force: false };
+  const restore = (more: Partial<typeof backup> = {}) =>
+    EtcdRestore.open({ ...deps, ...backup, ...more, members: model.connect("restore") });
+  const open = async () =>
+    (await openEtcdStorage({ ...deps, members: model.connect("server"), compactionIntervalMs: 0 })).storage;
+  const keys = ["things/a", "things/b", "events/default/c"].map((path) => `/registry/${path}`);
+  const objects = () => keys.map((key) => createStored(key, thing(key.at(-1)!), 1));
+  const refuses = (opening: Promise<EtcdRestore>, code: string, message: RegExp) =>
+    assert.rejects(opening, (error) => isAppError(error) && error.code === code && message.test(error.message));
+  {
+    await using first = await restore();
+    await first.write(objects().slice(0, 1));
+    assert.equal(first.isResumed, false);
+    await assert.rejects(open(), (error) => isAppError(error, "storage_corrupt"));
+    await refuses(restore({ backup: "two" }), "file_exists", /restore of the backup of 2026-01-01/);
+
+    await using again = await restore();
+    assert.equal(again.isResumed, true);
+    const { revision, aside } = await again.write(objects());
+    await assert.rejects(first.finish(), (error) => isAppError(error, "conflict"));
+    await again.finish();
+    await using storage = await open();
+    assert.deepEqual([...(await readContent(storage)).keys()], keys.toSorted());
+    assert.deepEqual([storage.compactedRevision(), aside], [revision, []]);
+    const spec = { holderIdentity: "server", renewTime: deps.clock.now().toISOString() };
+    const held = await storage.create("/registry/leases/kube-system/a", Object.assign(thing("a"), { spec }));
+    await refuses(restore(), "file_exists", /something is below/);
+    await refuses(restore({ force: true }), "storage_locked", /"server" has renewed/);
+    await storage.delete(held.key, held.revision);
+  }
+  await using forced = await restore({ force: true });
+  const { aside } = await forced.write(objects().slice(1, 2));
+  await forced.finish();
+  assert.equal(aside.length, 1);
+  await using storage = await open();
+  assert.deepEqual([...(await readContent(storage)).keys()], keys.slice(1, 2));
+});
+
+test("EtcdRestore refuses what another program writes meanwhile, and what that has spoiled", async () => {
+  using timers = createRealAfter();
+  const model = new EtcdModel({ after: timers.after, random: createSeededRandom().float });
+  const client = new EtcdClient(ENDPOINTS, undefined, { members: model.connect("other") });
+  const deps = { endpoints: ENDPOINTS, values: JSON_VALUES, clock: createFakeClock(), backup: "one", force: false };
+  const restore = () =>
+    EtcdRestore.open({ ...deps, createdAt: "2026-01-01T00:00:00Z", members: model.connect("restore") });
+  const fails = (what: Promise<unknown>, code: string, message: RegExp) =>
+    assert.rejects(what, (error) => isAppError(error) && error.code === code && message.test(error.message));
+  const [key, value] = ["/registry/things/a", Buffer.from("{}")];
+  await using running = await restore();
+  await client.write([{ key, guard: { modRevision: 0 }, value }]);
+  await fails(running.write([createStored(key, thing("a"), 1)]), "conflict", /is not what the backup has/);
+  await fails(running.write([]), "conflict", /is not what the backup has/);
+  await fails(restore(), "file_exists", /another program wrote while/);
+  client.close();
+});
 
 test("EtcdStore keeps the change at the revision of a compaction, with which a watch may begin", () => {
   const store = new EtcdStore();

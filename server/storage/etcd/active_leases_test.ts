@@ -20,6 +20,8 @@ for (
       isActive: true,
       when: /"\/registry\/leases\/kube-system\/it" 9 s ahead of this machine's clock$/,
     },
+    { name: "was renewed now", spec: { renewTime: "2026-11-25T10:00:00.000000Z" }, isActive: true, when: / 0 s ago$/ },
+    { name: "was renewed half a minute ago", spec: { renewTime: "2026-11-25T09:59:30.000000Z" }, isActive: false },
     { name: "was renewed a minute ago", spec: { renewTime: "2026-11-25T09:59:00.000000Z" }, isActive: false },
     {
       name: "was given back",

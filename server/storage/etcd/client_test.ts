@@ -5,7 +5,8 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { createFakeAfter } from "../../../tests/support/fake_after.ts";
 import { settle } from "../../../tests/support/fake_clock.ts";
 import { EtcdClient } from "./client.ts";
-import { GRPC_STATUS, GrpcError, type GrpcServer } from "./grpc.ts";
+import type { EtcdObserver } from "./observer.ts";
+import { GRPC_STATUS, GrpcError, type GrpcListener, type GrpcServer } from "./grpc.ts";
 
 type Answer = Buffer | GrpcError | "none";
 
@@ -28,6 +29,7 @@ function createMember(answer: Answer, compacted?: number) {
           onEnd(given instanceof GrpcError ? given : undefined);
         });
       if (isOpen && compacted !== undefined) {
+        queueMicrotask(() => onMessage(Buffer.alloc(0)));
         const response = new BinaryWriter().uint32(32).bool(true).uint32(40).int64(compacted).finish();
         queueMicrotask(() => onMessage(Buffer.from(response)));
       }
@@ -110,6 +112,113 @@ test("EtcdClient.compactedRevision() fails where no member answers in time", asy
   await timers.advance(6_200);
   await failed;
   assert.equal(timers.pending, 0);
+});
+
+test("EtcdClient.range() asks the next member after a pause, and later calls go there", async () => {
+  const away = createMember(UNCONNECTED);
+  const there = createMember(Buffer.alloc(0));
+  const { client, timers } = createClient(away, there);
+  const read = client.range({ key: "/registry/a" });
+  await timers.advance(99);
+  assert.deepEqual([away.calls.length, there.calls.length], [1, 0]);
+  await timers.advance(1);
+  await read;
+  await client.range({ key: "/registry/a" });
+  assert.deepEqual([away.calls.length, there.calls.length], [1, 2]);
+});
+
+for (
+  const { name, answer, code, message } of [
+    { name: "nothing", answer: undefined, code: "unreachable", message: /no answer/ },
+    { name: "an error", answer: new GrpcError(GRPC_STATUS.invalidArgument, "odd"), code: "io", message: /odd/ },
+  ]
+) {
+  test(`EtcdClient fails where etcd answers ${name}, and tries no other member`, async () => {
+    const odd: GrpcServer = {
+      begin(_path, _message, { onEnd }) {
+        queueMicrotask(() => onEnd(answer));
+        return { write: () => undefined, cancel: () => undefined };
+      },
+      close: () => undefined,
+    };
+    const second = createMember(Buffer.alloc(0), 40);
+    const client = new EtcdClient(ENDPOINTS, undefined, { members: [odd, second.member] });
+    await assert.rejects(client.write([WRITE]), { code, message });
+    if (answer === undefined) return;
+    await assert.rejects(client.compactedRevision("/registry/"), { code, message });
+    await assert.rejects(client.range({ key: "/registry/a" }), { code, message });
+    assert.deepEqual(second.calls, []);
+  });
+}
+
+test("EtcdClient reports each call with its kind, its time and whether it failed", async () => {
+  const called: string[] = [];
+  let now = 0;
+  const observer: EtcdObserver = {
+    called: ({ operation, key, seconds, failed }) =>
+      void called.push(`${operation} ${key.slice("/registry/".length)} ${seconds} ${failed ? "failed" : "done"}`),
+    caughtUp: () => undefined,
+    watchBroke: () => undefined,
+  };
+  const { member } = createMember(Buffer.alloc(0));
+  const client = new EtcdClient(ENDPOINTS, { observer, nowMs: () => now += 500 }, { members: [member] });
+  const { key } = WRITE;
+  for (const more of [{}, { below: "/registry/" }, { countOnly: true }, { countOnly: true, revision: 1 }]) {
+    await client.range({ key, ...more });
+  }
+  const [update, version] = [{ ...WRITE, guard: { modRevision: 2 } }, { ...WRITE, guard: { version: 0 } }];
+  for (const write of [WRITE, update, version, { ...update, value: undefined }]) await client.write([write]);
+  await client.write([WRITE, update]);
+  const away = createMember(UNCONNECTED);
+  const failing = new EtcdClient(ENDPOINTS, { observer, nowMs: () => now += 500 }, { members: [away.member] });
+  await assert.rejects(failing.range({ key }));
+  assert.deepEqual(called, [
+    "get a 0.5 done",
+    "list a 0.5 done",
+    "getCurrentResourceVersion a 0.5 done",
+    "get a 0.5 done",
+    "create a 0.5 done",
+    "update a 0.5 done",
+    "create a 0.5 done",
+    "delete a 0.5 done",
+    "transact a 0.5 done",
+    "get a 0.5 failed",
+  ]);
+});
+
+test("EtcdClient.watch() ends once, and after an error the next watch goes to another member", () => {
+  const log: string[] = [];
+  const listeners: GrpcListener[] = [];
+  const members = ["a", "b", "c"].map((name): GrpcServer => ({
+    begin(_path, _message, listener) {
+      log.push(`${name} begins`);
+      listeners.push(listener);
+      return { write: () => void log.push(`${name} is asked`), cancel: () => void log.push(`${name} cancelled`) };
+    },
+    close: () => void log.push(`${name} closed`),
+  }));
+  const client = new EtcdClient(ENDPOINTS, undefined, { members });
+  const watch = () =>
+    client.watch("/registry/", 5, () => void log.push("response"), (error) => {
+      log.push(error instanceof Error ? error.message : "ended");
+    });
+  const take = () => log.splice(0);
+  const first = watch();
+  first.requestProgress();
+  listeners[0]!.onMessage(Buffer.alloc(0));
+  for (let count = 0; count < 2; count++) first.stop();
+  first.requestProgress();
+  listeners[0]!.onMessage(Buffer.alloc(0));
+  listeners[0]!.onEnd(undefined);
+  assert.deepEqual(take(), ["a begins", "a is asked", "response", "a cancelled", "ended"]);
+  watch();
+  listeners[1]!.onEnd(undefined);
+  assert.deepEqual(take(), ["a begins", "a cancelled", "cannot follow etcd: etcd ended the watch"]);
+  watch().stop(new Error("too slow"));
+  assert.deepEqual(take(), ["b begins", "b cancelled", "cannot follow etcd: too slow"]);
+  watch();
+  client.close();
+  assert.deepEqual(take(), ["c begins", "a closed", "b closed", "c closed"]);
 });
 
 test("EtcdClient.statuses() are those of the members that answer", async () => {

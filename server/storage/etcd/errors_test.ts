@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { etcdError, isUnanswered } from "./errors.ts";
+import { etcdError, findWriteRefusal, isUnanswered } from "./errors.ts";
 import { GRPC_STATUS, GrpcError } from "./grpc.ts";
 
 /** A connection that could not be made. */
@@ -74,6 +74,18 @@ for (
       message: "etcdserver: mvcc: database space exceeded",
       hint: /defragment/,
     },
+    ...[GRPC_STATUS.unauthenticated, GRPC_STATUS.permissionDenied].map((status) => ({
+      name: `status ${status}`,
+      error: new GrpcError(status, "etcdserver: permission denied"),
+      message: "etcdserver: permission denied",
+      hint: /check --etcd-cafile/,
+    })),
+    {
+      name: "a fault of etcd itself",
+      error: new GrpcError(GRPC_STATUS.internal, "etcdserver: corrupt cluster"),
+      message: "etcdserver: corrupt cluster",
+      hint: /^check etcd's log$/,
+    },
   ]
 ) {
   test(`etcdError() describes: ${name}`, () => {
@@ -87,4 +99,12 @@ test("isUnanswered() allows a request to another member when one cannot be trust
   assert.ok(isUnanswered(unconnected("unable to verify the first certificate")));
   assert.ok(!isUnanswered(new GrpcError(GRPC_STATUS.internal, "etcdserver: corrupt cluster")));
   assert.ok(!isUnanswered(new GrpcError(GRPC_STATUS.resourceExhausted, "database space exceeded")));
+});
+
+test("findWriteRefusal() finds a full etcd and a value that is too large, and nothing else", () => {
+  const why = (text: string) => findWriteRefusal(new Error(text))?.why;
+  assert.equal(why("8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded"), "full");
+  assert.equal(why("3 INVALID_ARGUMENT: etcdserver: request is too large"), "tooLarge");
+  assert.equal(why("14 UNAVAILABLE: etcdserver: request timed out"), undefined);
+  assert.equal(why("request is too large"), undefined);
 });

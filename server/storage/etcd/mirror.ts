@@ -266,7 +266,6 @@ export class EtcdMirror {
 
   #wake(): void {
     const revision = this.#engine.revision;
-    if (this.#waiters.length === 0 || this.#waiters.every((waiter) => waiter.revision > revision)) return;
     const ready = this.#waiters.filter((waiter) => waiter.revision <= revision);
     this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
     for (const { cancelTimer, resolve } of ready) {

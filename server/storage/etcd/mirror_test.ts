@@ -7,6 +7,7 @@ import { createMemoryLogger } from "../../../tests/support/memory_logger.ts";
 import { EtcdMirror, type MirrorClient } from "./mirror.ts";
 import type { EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { StoredValues } from "./contents.ts";
+import type { EtcdObserver } from "./observer.ts";
 
 const VALUES: StoredValues = {
   root: "/registry/",
@@ -85,16 +86,24 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0, values
   };
   const timers = createFakeAfter();
   const logger = createMemoryLogger();
+  const clock = createFakeClock();
+  const observed: string[] = [];
+  const observer: EtcdObserver = {
+    called: () => undefined,
+    caughtUp: (seconds) => void observed.push(`caught up after ${seconds} s`),
+    watchBroke: () => void observed.push("broke"),
+  };
   const open = () =>
     EtcdMirror.open({
       client,
       values,
-      clock: createFakeClock(),
+      clock,
       logger,
+      observer,
       historyMs: 300_000,
       after: timers.after,
     });
-  return { etcd, open, timers, logger, newest: () => watches.at(-1)! };
+  return { etcd, open, timers, logger, clock, observed, newest: () => watches.at(-1)! };
 }
 
 test("EtcdMirror.open() that fails leaves neither a watch nor a timer", async () => {
@@ -238,4 +247,61 @@ test("EtcdMirror that is closed while it reads again does not follow", async () 
   await settle();
   assert.equal(etcd.watches.length, 1);
   assert.equal(timers.pending, 0);
+});
+
+test("EtcdMirror that is closed ends its watch and its timers, and rejects what waits", async () => {
+  const { open, timers, newest, etcd } = createFakeEtcd();
+  const mirror = await open();
+  etcd.answers = false;
+  const waiting = assert.rejects(mirror.reach(9, true), /the storage is closed/);
+  mirror.close();
+  await waiting;
+  assert.equal(newest().ended, true);
+  assert.equal(timers.pending, 0);
+});
+
+test("EtcdMirror logs each new fault of its watch, reports that it broke once, and follows soon after a good answer", async () => {
+  const { open, timers, newest, etcd, logger, clock, observed } = createFakeEtcd();
+  const mirror = await open();
+  etcd.answers = false;
+  const reached = mirror.reach(9, false);
+  clock.jump(1_500);
+  newest().respond({ revision: 9 });
+  await reached;
+  for (const fault of ["gone", "gone", "refused"]) {
+    newest().end(new Error(fault));
+    assert.equal(mirror.isFollowing, false);
+    await timers.advance(2_000);
+  }
+  newest().respond({ created: true });
+  newest().respond({});
+  const known = etcd.watches.length;
+  newest().end(undefined);
+  await timers.advance(199);
+  assert.equal(etcd.watches.length, known);
+  await timers.advance(1);
+  assert.equal(etcd.watches.length, known + 1);
+  assert.deepEqual(logger.entries.flatMap(({ level, fields }) => level === "warn" ? [fields.error] : []), [
+    "gone",
+    "refused",
+  ]);
+  assert.deepEqual(observed, ["caught up after 0 s", "caught up after 1.5 s", "broke", "broke"]);
+  mirror.close();
+});
+
+test("EtcdMirror reports the deletion of a key that it knows, and only moves on for another", async () => {
+  const { open, newest, etcd } = createFakeEtcd([kv("a", 2)], 2);
+  etcd.revision = 2;
+  const mirror = await open();
+  const seen: string[] = [];
+  mirror.watchers.add("/registry/", 2, [], (events) => {
+    seen.push(...events.map(({ key, current, previous }) => `${key} ${previous?.revision}>${current?.revision}`));
+  });
+  for (const [name, revision] of [["none", 7], ["a", 8]] as const) {
+    newest().respond({ events: [{ isDeletion: true, kv: kv(name, revision) }] });
+    assert.equal(mirror.engine.revision, revision);
+  }
+  assert.deepEqual(seen, ["/registry/a 2>undefined"]);
+  assert.equal(mirror.engine.get("/registry/a"), undefined);
+  mirror.close();
 });

@@ -13,7 +13,7 @@ import {
 } from "../../../core/backup/restore_marker.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
-import { EtcdClient, type EtcdEndpoints } from "./client.ts";
+import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";
 import { assertNoActiveLease } from "./active_leases.ts";
 import { inParallel, putAside } from "./aside.ts";
 import { isCompacted } from "./errors.ts";
@@ -28,7 +28,7 @@ import type { Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
 /** The options of a restore. */
-export interface EtcdRestoreDeps {
+export interface EtcdRestoreDeps extends Pick<EtcdClientParts, "members"> {
   readonly endpoints: EtcdEndpoints;
   readonly values: StoredValues;
   readonly clock: Clock;
@@ -70,7 +70,7 @@ export class EtcdRestore implements AsyncDisposable {
    */
   static async open(deps: EtcdRestoreDeps): Promise<EtcdRestore> {
     const { endpoints, values, clock, backup, force } = deps;
-    const client = new EtcdClient(endpoints);
+    const client = new EtcdClient(endpoints, undefined, deps);
     try {
       assertReleases(await client.statuses());
       const found = await findRestoreMarker(client);
