@@ -111,7 +111,7 @@ function orderTests(tests: readonly MeasuredTest[], isWanted: (test: MeasuredTes
 
 function startWorker(reportsFaults: boolean): Worker {
   const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), {
-    execArgv: [...NODE_FLAGS],
+    execArgv: [...NODE_FLAGS, "--no-warnings"],
     env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir(), "mutants"), TMPDIR },
     stdio: ["ignore", "ignore", reportsFaults ? "inherit" : "ignore", "ipc"],
   });

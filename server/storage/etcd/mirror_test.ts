@@ -36,6 +36,8 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0, values
     revision: 1,
     compacted,
     kvs,
+    /** How many reads still find their revision compacted. */
+    compactedReads: 0,
     /** The error with which reads fail. */
     fault: undefined as Error | undefined,
     watches,
@@ -43,9 +45,11 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0, values
     answers: true,
   };
   const client: MirrorClient = {
-    async range() {
+    async range({ key, limit = Infinity }) {
       if (etcd.fault !== undefined) throw etcd.fault;
-      return { revision: etcd.revision, kvs: etcd.kvs, more: false, count: 0 };
+      if (etcd.compactedReads-- > 0) throw new Error("etcdserver: mvcc: required revision has been compacted");
+      const kvs = etcd.kvs.filter((one) => one.key >= key);
+      return { revision: etcd.revision, kvs: kvs.slice(0, limit), more: kvs.length > limit, count: 0 };
     },
     async compactedRevision() {
       if (etcd.fault !== undefined) throw etcd.fault;
@@ -115,6 +119,24 @@ test("EtcdMirror.open() that fails leaves neither a watch nor a timer", async ()
   await opening;
   assert.equal(newest().ended, true);
   assert.equal(timers.pending, 0);
+});
+
+test("EtcdMirror.open() reads every page, and begins again while etcd compacts what it reads, four times", async () => {
+  const names = Array.from({ length: 2_001 }, (_, index) => `n${String(index).padStart(4, "0")}`);
+  const { etcd, open } = createFakeEtcd(names.map((name) => kv(name, 2)), 2);
+  etcd.revision = 2;
+  etcd.compactedReads = 4;
+  const mirror = await open();
+  assert.deepEqual(
+    mirror.engine.list("/registry/", {}).items.map(({ key }) => key),
+    names.map((name) => `/registry/${name}`),
+  );
+  mirror.close();
+  etcd.compactedReads = 5;
+  await assert.rejects(open(), /has been compacted/);
+  etcd.compactedReads = 0;
+  etcd.fault = new Error("etcd is away");
+  await assert.rejects(open(), /etcd is away/);
 });
 
 test("EtcdMirror decodes no value that this server wrote, unless decoding changes it or another server wrote a newer one", async () => {

@@ -144,6 +144,7 @@ test("EtcdStorage that is closed finishes a deletion that has only begun", async
   assert.deepEqual(written, ["/registry/a"]);
   assert.equal(isClosed(), true);
   await assert.rejects(storage.get("/registry/a"), { code: "aborted" });
+  assert.throws(() => storage.getKnown("/registry/a"), { code: "aborted" });
 });
 
 test("EtcdStorage's reads share a request, and do not wait for one another's mirror", async () => {
@@ -191,6 +192,8 @@ test("EtcdStorage.catchUp() asks etcd only when it has not known of every write 
     },
     mirror: { reach: () => reach },
   });
+  await storage.list("/registry/", { revision: 2 });
+  assert.equal(questions, 0, "a past state does not change");
   await storage.catchUp(500);
   assert.equal(questions, 1);
   clock.jump(399);
@@ -207,4 +210,6 @@ test("EtcdStorage.catchUp() asks etcd only when it has not known of every write 
   reach = Promise.resolve();
   await storage.catchUp(500);
   assert.equal(questions, 4, "the failed one has proved nothing");
+  await storage.list("/registry/");
+  assert.equal(questions, 5);
 });
