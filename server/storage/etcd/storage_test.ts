@@ -23,7 +23,8 @@ function createStorage(
     base: [createStored("/registry/a", { metadata: { name: "a" } }, 2)],
     changes: [],
   });
-  let closed = false;
+  /** What was ended, in order. */
+  const ended: string[] = [];
   let leases = 0n;
   const clock = createFakeClock();
   const storage = new EtcdStorage({
@@ -32,15 +33,15 @@ function createStorage(
       range: async () => ({ revision: 2, kvs: [], more: false, count: 0 }),
       write: async () => ({ succeeded: true, revision: 3, current: [] }),
       status: async () => ({ version: "3.7.0", errors: [] }),
-      close: () => void (closed = true),
+      close: () => void ended.push("client"),
       ...client,
     },
     mirror: {
       engine,
       isFollowing: true,
       reach: async () => undefined,
-      expect: () => () => undefined,
-      close: () => undefined,
+      expect: () => () => void ended.push("write"),
+      close: () => void ended.push("mirror"),
       ...mirror,
     } as unknown as EtcdMirror,
     leases: new EventLeases({ grantLease: async () => ++leases }, clock, 3_600_000),
@@ -49,9 +50,9 @@ function createStorage(
       ...{ root: "/registry/", prefixes: [], encode: () => Buffer.alloc(0), decode: () => undefined },
       ...{ isDecoded: () => false, ...values },
     },
-    stop: async () => undefined,
+    stop: async () => void ended.push("compactor"),
   });
-  return { storage, engine, clock, isClosed: () => closed };
+  return { storage, engine, clock, ended };
 }
 
 test("EtcdStorage.health() fails only while etcd reports that it is full", async () => {
@@ -61,8 +62,12 @@ test("EtcdStorage.health() fails only while etcd reports that it is full", async
     code: "io",
     message: "cannot write etcd: etcdserver: mvcc: database space exceeded",
   });
-  errors = [];
-  await storage.health();
+  for (errors of [[], ["memberID:1 alarm:CORRUPT "]]) await storage.health();
+});
+
+test("EtcdStorage.health() fails while the watch is broken", async () => {
+  const { storage } = createStorage({ mirror: { isFollowing: false } });
+  await assert.rejects(storage.health(), { code: "unreachable", message: /its watch is broken$/ });
 });
 
 test("EtcdStorage writes once more with a new lease where the first one is gone", async () => {
@@ -118,7 +123,7 @@ test("EtcdStorage answers with what it wrote when its mirror was loaded again at
 test("EtcdStorage that is closed finishes a deletion that has only begun", async () => {
   const asked = Promise.withResolvers<void>();
   const written: string[] = [];
-  const { storage, engine, isClosed } = createStorage({
+  const { storage, engine, ended } = createStorage({
     client: {
       async range() {
         await asked.promise;
@@ -130,7 +135,7 @@ test("EtcdStorage that is closed finishes a deletion that has only begun", async
       },
       async write([{ key }]: readonly [GuardedWrite]) {
         await settle();
-        assert.equal(isClosed(), false);
+        assert.deepEqual(ended, []);
         written.push(key);
         return { succeeded: true, revision: 4, current: [] };
       },
@@ -142,7 +147,7 @@ test("EtcdStorage that is closed finishes a deletion that has only begun", async
   assert.equal((await deleting).revision, 4);
   await disposal;
   assert.deepEqual(written, ["/registry/a"]);
-  assert.equal(isClosed(), true);
+  assert.deepEqual(ended, ["write", "compactor", "mirror", "client"]);
   await assert.rejects(storage.get("/registry/a"), { code: "aborted" });
   assert.throws(() => storage.getKnown("/registry/a"), { code: "aborted" });
 });
