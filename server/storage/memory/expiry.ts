@@ -66,7 +66,7 @@ export class EventExpiry implements AsyncDisposable {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, now, logger, eventTtlMs } = this.#deps;
     try {
-      const oldest = this.#writtenAt.values().next().value ?? now();
+      const oldest = this.#writtenAt.values().next().value!;
       await clock.sleep(oldest + eventTtlMs - now(), signal);
       await this.#sweep();
     } catch (error) {
