@@ -321,4 +321,9 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: "server/storage/etcd/errors.ts",
     changes: ["error instanceof GrpcError → true"],
   },
+  {
+    why: "what is smaller is within the limit, too: the condition saves a measurement",
+    file: "server/storage/memory/journaled_storage.ts",
+    changes: ["bytes <= LARGE_JSON_BYTES → false", "bytes <= LARGE_JSON_BYTES → bytes < LARGE_JSON_BYTES"],
+  },
 ];

@@ -17,7 +17,7 @@ test("EventExpiry tries again a minute after a failure, and waits anew for an Ev
   const attempts: number[] = [];
   const now = () => clock.elapsedMs();
   const deps = { clock, now, logger, eventTtlMs: 1_000, writtenAt: new Map([[key, 0], ["/registry/pods/p", 0]]) };
-  await using expiry = new EventExpiry(deps, {
+  const storage: ConstructorParameters<typeof EventExpiry>[1] = {
     get: async () => current,
     async delete() {
       attempts.push(now());
@@ -29,7 +29,8 @@ test("EventExpiry tries again a minute after a failure, and waits anew for an Ev
       expiry.observe([{ event: { key, revision: 4, previous: current }, at: now() }]);
       return { previous: current, revision: 4 };
     },
-  });
+  };
+  await using expiry = new EventExpiry(deps, storage);
   await clock.advance(120_000);
   assert.deepEqual(attempts, [1_000, 61_000, 62_000]);
   assert.deepEqual(logger.messages("warn"), ["cannot delete expired events"]);
