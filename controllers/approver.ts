@@ -1,48 +1,78 @@
 /**
- * The approving controller. Requests of what is revoked are denied first, and then come the rules of policies that deny,
- * and the limits of the bootstrap token with which a request was made. Then a request may be held for a person
- * (`node_guard.ts`); otherwise the two kubelet client rules follow, each behind a permission, and then the other rules of
- * policies
- * (`core/approval/decide_request.ts`).
+ * The approving controller. `core/approval/decide_request.ts` decides, by the evidence that `evidence.ts` finds; this file asks
+ * for the verdict, writes it, reports it, and keeps the state of what is not decided (`core/approval/request_states.ts`).
  */
-import { type DecisionText, withApproval, withDenial } from "../core/approval/conditions.ts";
-import { type ApprovalPlan, AUTO_APPROVED, isSettled, planApproval } from "../core/approval/plan_approval.ts";
+import { withApproval, withDenial } from "../core/approval/conditions.ts";
+import { listLocks, type Question, type Verdict } from "../core/approval/decide_request.ts";
+import { type Hold, readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
+import { isSettled } from "../core/approval/recognizers.ts";
+import {
+  MAX_PENDING,
+  planApprovalStep,
+  type Recheck,
+  RequestStates,
+  type StepReport,
+} from "../core/approval/request_states.ts";
+import { withBoundKey } from "../core/bootstrap/bound_token.ts";
+import { hasCertificate } from "../core/csr/phase.ts";
+import { parseRequest } from "../core/csr/request.ts";
+import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
-import type { AccessReviewer, CsrStore, LogFields, Logger } from "../core/ports.ts";
-import { DONE, type Outcome, type Reconciler } from "./loop.ts";
-import type { NodeGuard } from "./node_guard.ts";
-import type { PolicyApprover } from "./policy_approver.ts";
-import { type FindRevokedRequest, REVOKED } from "./revoked_requests.ts";
+import type { SecretObject } from "../core/kube/core_v1.ts";
+import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
+import { createKeyedMutex } from "../core/lib/keyed_mutex.ts";
+import { escapeControls } from "../core/lib/printable.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
+import type { CsrStore, Logger, ObjectStore } from "../core/ports.ts";
+import { decideFrom, type EvidenceSources, type NodeWatch, type PolicySettings } from "./evidence.ts";
+import { createManualTrigger, DONE, type Outcome, type Reconciler, type Trigger } from "./loop.ts";
+import type { NodeCertificates } from "./node_certificates.ts";
 import { backoffMs } from "./queue.ts";
-import type { TokenApproval } from "./token_approval.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
+
+/** The approving controller, to be run with `runController` and its triggers. */
+export interface Approver extends Reconciler<CertificateSigningRequest> {
+  /** Triggers that make the controller check pending requests again. */
+  readonly triggers: readonly Trigger[];
+}
 
 /** The dependencies of the approving controller. */
 export interface ApproverDeps {
-  readonly store: CsrStore;
-  readonly reviewer: AccessReviewer;
+  readonly store: Pick<CsrStore, "update">;
+  readonly sources: Omit<EvidenceSources, "hasRoom" | "findExcess">;
+  /** The present settings; they may change while the approver runs. */
+  readonly settings: {
+    current(): PolicySettings;
+    /** Yields any value after each change; absent when there is none. */
+    readonly changes?: Trigger["changes"];
+  };
+  /** What is watched as evidence; a request that waits for a first list is checked again soon. */
+  readonly nodes?: Pick<NodeWatch, "isStarting" | "changes">;
+  readonly certificates?: Pick<NodeCertificates, "isStarting" | "changes">;
+  /** The Secrets of kube-system, in which bootstrap tokens are bound to keys. */
+  readonly secrets?: Pick<ObjectStore<SecretObject>, "update">;
+  /** Finds the address from which a request came, where the server of the approver recorded it. */
+  readonly findAddress?: ((csr: CertificateSigningRequest) => Promise<string | undefined>) | undefined;
+  readonly events: VerdictEvents;
   readonly logger: Logger;
-  /** Finds what is revoked, which is denied before any rule applies. */
-  readonly findRevoked?: FindRevokedRequest;
-  /**
-   * Denies requests before the two kubelet client rules apply, and decides requests that those rules do not approve.
-   * Without a policy approver such requests stay pending.
-   */
-  readonly policy?: PolicyApprover;
-  /** Decides by the limits of bootstrap tokens, after the rules that deny and before all others. */
-  readonly tokens?: TokenApproval;
-  /** Holds requests for client certificates of nodes for a person, before any rule may approve them. */
-  readonly guard?: NodeGuard;
-  /** Reports what would be done, and writes nothing into requests. */
-  readonly dryRun?: { readonly events: VerdictEvents };
+  /** Reports what would be done, and writes nothing into requests and Secrets. */
+  readonly isDryRun?: boolean;
+  /** How many pending requests of one requester are checked. */
+  readonly maxPending?: number;
+  /** Counts the requests that are held, by reason. */
+  readonly onHeld?: (reason: Hold["kind"]) => void;
 }
 
-/** Creates the approver, to be run with `runController`. Without a policy it never denies. */
-export function createApprover(deps: ApproverDeps): Reconciler<CertificateSigningRequest> {
-  /** How often each CSR has been refused in a row. */
-  const refused = new Map<string, number>();
-  /** The CSRs that were reported as approved in a dry run. */
-  const reportedInDryRun = new Set<string>();
+/** How long a request waits while its evidence is being listed for the first time. */
+const LIST_WAIT_MS = 250;
+
+/** Creates the approver. Without policies it never denies, except what is revoked or forbidden by a token. */
+export function createApprover(deps: ApproverDeps): Approver {
+  const { store, settings, nodes, certificates, secrets, events, logger, isDryRun = false, maxPending = MAX_PENDING } =
+    deps;
+  const states = new RequestStates(maxPending);
+  const mutex = createKeyedMutex();
+  const requeue = createManualTrigger();
 
   async function reconcile(
     name: string,
@@ -50,88 +80,139 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (csr === undefined || isSettled(csr)) {
-      refused.delete(name);
-      reportedInDryRun.delete(name);
-      deps.policy?.forget(name, csr);
-      deps.guard?.forget(name);
+      requeue.fire(states.forget(name));
+      // A certificate that was just issued is evidence for the next requests of its holder.
+      if (csr !== undefined && hasCertificate(csr)) requeue.fire(states.listPending(getRequester(csr)));
       return DONE;
     }
-    const plan = planApproval(csr);
-    if (plan.kind === "unreadable") return { kind: "retry", error: new Error(plan.message) };
-    const revoked = await deps.findRevoked?.(csr, signal);
-    if (revoked !== undefined) {
-      const text = { reason: REVOKED, message: revoked.message };
-      return await settle(name, csr, { kind: "deny", text }, { rule: "revocation" }, signal);
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) {
+      return { kind: "retry", error: new Error(`unable to parse csr "${name}": ${request.error}`) };
     }
-    const denied = await deps.policy?.deny(name, csr, signal);
-    if (denied !== undefined) return denied;
-    const byToken = await deps.tokens?.decide(csr, signal);
-    if (byToken !== undefined) {
-      if (byToken.kind !== "pending") return await settle(name, csr, byToken, { rule: "token" }, signal);
-      deps.logger.info("CSR stays pending", { csr: name, reason: byToken.message });
-      return DONE;
-    }
-    const decide = (): Promise<Outcome> => decideUnheld(name, csr, plan, signal);
-    const deny = (text: DecisionText): Promise<Outcome> =>
-      settle(name, csr, { kind: "deny", text }, { rule: "held requests" }, signal);
-    return deps.guard === undefined ? await decide() : await deps.guard.guard(name, csr, decide, deny, signal);
+    const ask = (): Question => ({ csr, request: request.value, ...settings.current() });
+    const decide = (): Promise<Outcome> => decideAndWrite(name, ask(), signal);
+    return await listLocks(ask()).reduceRight((next, lock) => () => mutex.runExclusive(lock, next), decide)();
   }
 
-  async function decideUnheld(
-    name: string,
-    csr: CertificateSigningRequest,
-    plan: Exclude<ApprovalPlan, { readonly kind: "unreadable" }>,
-    signal: AbortSignal,
-  ): Promise<Outcome> {
-    if (plan.kind === "review") {
-      for (const { permission, review, message } of plan.attempts) {
-        if (await deps.reviewer.isAllowed(review, signal)) {
-          const text = { reason: AUTO_APPROVED, message };
-          return await settle(name, csr, { kind: "approve", text }, { permission }, signal);
-        }
+  async function decideAndWrite(name: string, question: Question, signal: AbortSignal): Promise<Outcome> {
+    const { csr } = question;
+    const address = once(() => deps.findAddress?.(csr) ?? Promise.resolve(undefined));
+    let isFirstToWait = false;
+    const verdict = await decideFrom(
+      {
+        ...deps.sources,
+        hasRoom() {
+          const admission = states.admit(name, getRequester(csr));
+          isFirstToWait = admission.kind === "wait" && admission.isFirst;
+          return admission.kind === "check";
+        },
+        findExcess: async (_csr, names) => states.findExcess(name, names, await address()),
+      },
+      question,
+      signal,
+    );
+    if (isFirstToWait) await reportTooMany(csr, signal);
+    if (verdict.binding !== undefined && !isDryRun) {
+      const { secret, key } = verdict.binding;
+      const metadata = { ...secret.metadata, annotations: withBoundKey(secret, key) };
+      // Another request of the same token may have been decided at the same moment: then this one is decided again.
+      await secrets?.update({ ...secret, metadata }, signal);
+    }
+    const place = { name, state: states.get(name), address: verdict.hold === undefined ? undefined : await address() };
+    const step = planApprovalStep(place, verdict, isDryRun);
+    switch (step.kind) {
+      case "retry": {
+        const isStarting = nodes?.isStarting() === true || certificates?.isStarting() === true;
+        if (isStarting) return { kind: "requeueAfter", ms: LIST_WAIT_MS };
+        return { kind: "retry", error: new AppError("unreachable", step.message) };
+      }
+      case "decide": {
+        const decided = (step.decision.kind === "approve" ? withApproval : withDenial)(csr, step.decision);
+        if (!decided.ok) return DONE;
+        await store.update(decided.value, signal, "approval");
+        await report(csr, verdict, step.report, signal);
+        return DONE;
+      }
+      case "keep": {
+        requeue.fire(states.set(name, getRequester(csr), step.state));
+        if (step.report !== undefined) {
+          if (verdict.hold !== undefined) deps.onHeld?.(verdict.hold.kind);
+          await report(csr, verdict, step.report, signal);
+        } else logger.debug("CSR stays pending", toLogFields(csr, verdict));
+        return toOutcome(step.recheck);
       }
     }
-    const decided = await deps.policy?.decide(name, csr, signal);
-    if (decided !== undefined && decided.kind !== "pending") return decided.outcome;
-    if (plan.kind === "ignore") return decided?.outcome ?? DONE;
-    // A permission that is granted later takes effect without a change to the CSR, so it is checked again, quietly. Each
-    // CSR has its own back-off outside the queue's common rate: a thousand nodes that wait for one permission must not
-    // wait for each other.
-    const refusals = refused.get(name) ?? 0;
-    refused.set(name, refusals + 1);
-    deps.logger.debug("CSR stays pending", { csr: name, refusal: plan.refusal });
-    return { kind: "requeueAfter", ms: backoffMs(refusals) };
   }
 
-  async function settle(
-    name: string,
+  async function report(
     csr: CertificateSigningRequest,
-    { kind, text }: { readonly kind: "approve" | "deny"; readonly text: DecisionText },
-    rule: LogFields,
+    verdict: Verdict,
+    { log, isWarning = false, event }: StepReport,
     signal: AbortSignal,
-  ): Promise<Outcome> {
-    // A settled CSR is not reconciled again, so its count has to be dropped here.
-    refused.delete(name);
-    const { username, signerName } = csr.spec;
-    const fields = { csr: name, signerName, username, ...rule };
-    const isApproval = kind === "approve";
-    if (deps.dryRun !== undefined) {
-      if (reportedInDryRun.has(name)) return DONE;
-      reportedInDryRun.add(name);
-      deps.logger.info(isApproval ? "CSR would be approved" : "CSR would be denied", fields);
-      const note = `Dry run, nothing was written. ${text.message}`;
-      const reason = isApproval ? "WouldApprove" : "WouldDeny";
-      await deps.dryRun.events.record(csr, { type: "Normal", reason, note }, signal);
-      return DONE;
-    }
-    const decided = (isApproval ? withApproval : withDenial)(csr, text);
-    if (!decided.ok) return DONE;
-    await deps.store.update(decided.value, signal, "approval");
-    deps.logger.info(isApproval ? "CSR approved" : "CSR denied", fields);
-    return DONE;
+  ): Promise<void> {
+    logger[isWarning ? "warn" : "info"](log, toLogFields(csr, verdict));
+    if (event !== undefined) await events.record(csr, event, signal);
   }
 
-  // Policies need to see certificates that were just issued, and a dry run has to drop the state of settled requests.
-  const wantsSettled = deps.policy !== undefined || deps.dryRun !== undefined;
-  return wantsSettled ? { reconcile } : { reconcile, concerns: (csr) => !isSettled(csr) };
+  async function reportTooMany(csr: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
+    const requester = getRequester(csr);
+    const clear = `tlsboot approver clear ${shellWord(requester)}`;
+    logger.warn("a requester has too many pending requests, further ones are not checked", {
+      requester,
+      pending: maxPending,
+      clear,
+    });
+    const note = `${maxPending} requests of "${escapeControls(requester)}" stay pending; this one and later ones are ` +
+      `not checked until there are fewer. To delete them: ${clear}`;
+    await events.record(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);
+  }
+
+  const triggers: Trigger[] = [requeue];
+  if (nodes !== undefined) {
+    triggers.push({ changes: nodes.changes, nameFor: () => states.list("pending", "simulated") });
+  }
+  if (settings.changes !== undefined) {
+    const nameFor = () => states.list("pending", "held", "simulated", "unmatched");
+    triggers.push({ changes: settings.changes, nameFor });
+  }
+  if (certificates?.changes !== undefined) {
+    triggers.push({
+      changes: certificates.changes,
+      // A revocation of the node's certificate may release a request.
+      nameFor(record) {
+        const certificate = readRecordedNodeCertificate(record as IssuedCertificate);
+        if (certificate === undefined) return [];
+        const { node } = certificate;
+        return node === undefined ? states.list("held") : states.listHeld(`node ${node}`);
+      },
+    });
+  }
+  return { reconcile, triggers };
+}
+
+function getRequester({ spec }: CertificateSigningRequest): string {
+  return spec.username ?? "";
+}
+
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  return () => value ??= read();
+}
+
+function toOutcome(recheck: Recheck): Outcome {
+  switch (recheck.kind) {
+    case "onChange":
+      return DONE;
+    case "after":
+      return { kind: "requeueAfter", ms: recheck.ms };
+    case "backoff":
+      return { kind: "requeueAfter", ms: Math.min(backoffMs(recheck.checks), recheck.maxMs ?? Infinity) };
+  }
+}
+
+function toLogFields(
+  { metadata: { name }, spec }: CertificateSigningRequest,
+  { policy, rule, message }: Verdict,
+): Readonly<Record<string, unknown>> {
+  return { csr: name, signerName: spec.signerName, username: spec.username, policy, rule, why: message };
 }

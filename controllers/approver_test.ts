@@ -10,7 +10,7 @@ import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
-import { createApprover } from "./approver.ts";
+import { createTestApprover } from "../tests/support/test_approver.ts";
 import { type Outcome, runController } from "./loop.ts";
 
 const NEVER = new AbortController().signal;
@@ -39,7 +39,7 @@ interface Run {
 
 async function run(edit: CsrOptions, reviewer: AccessReviewer): Promise<Run> {
   const store = createMemoryObjectStore({ objects: [await buildCsr(edit)] });
-  const { reconcile } = createApprover({ store, reviewer, logger: createMemoryLogger() });
+  const { reconcile } = createTestApprover({ store, sources: { reviewer } });
   return { outcome: await reconcile("csr-1", store.peek("csr-1"), NEVER), store };
 }
 
@@ -114,7 +114,7 @@ test("createApprover() checks a recognized request again when no permission is g
 test("createApprover() resets the back-off of a request that it approves", async () => {
   const reviewer = createReviewer();
   const store = createMemoryObjectStore({ objects: [await buildCsr()] });
-  const { reconcile } = createApprover({ store, reviewer, logger: createMemoryLogger() });
+  const { reconcile } = createTestApprover({ store, sources: { reviewer } });
   const pending = store.peek("csr-1");
   const check = () => reconcile("csr-1", pending, NEVER);
   assert.deepEqual([await check(), await check()].map((outcome) => outcome.kind === "requeueAfter" && outcome.ms), [
@@ -123,7 +123,8 @@ test("createApprover() resets the back-off of a request that it approves", async
   ]);
   reviewer.granted.add("nodeclient");
   assert.deepEqual(await check(), { kind: "done" });
-  // The name is not checked again until there is another request with it.
+  // Another request has the name once this one is decided.
+  await reconcile("csr-1", store.peek("csr-1"), NEVER);
   reviewer.granted.clear();
   assert.deepEqual(await check(), { kind: "requeueAfter", ms: 200 });
 });
@@ -134,9 +135,11 @@ test("createApprover() reports and retries a request that it cannot parse", asyn
   assert.equal(outcome.error.message, 'unable to parse csr "csr-1": PEM block type must be CERTIFICATE REQUEST');
 });
 
-test("createApprover() returns the error of a review", async () => {
+test("createApprover() tries again after the error of a review", async () => {
   const reviewer: AccessReviewer = { isAllowed: () => Promise.reject(new AppError("unreachable", "cannot reach")) };
-  await assert.rejects(run({}, reviewer), /cannot reach/);
+  const { outcome } = await run({}, reviewer);
+  assert.ok(outcome.kind === "retry" && outcome.error instanceof AppError);
+  assert.equal(outcome.error.message, 'rule "nodeclient": cannot ask for permission nodeclient: cannot reach');
 });
 
 test("createApprover() approves on a retry once the permission is granted, and survives a conflict", async () => {
@@ -145,7 +148,7 @@ test("createApprover() approves on a retry once the permission is granted, and s
   const reviewer = createReviewer();
   const logger = createMemoryLogger();
   const abort = new AbortController();
-  const approver = createApprover({ store, reviewer, logger });
+  const approver = createTestApprover({ store, sources: { reviewer }, logger });
   const running = runController(
     { name: "approver", store, ...approver, clock, random: createSeededRandom(), logger },
     abort.signal,

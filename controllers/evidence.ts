@@ -1,25 +1,25 @@
 /**
- * The evidence that policies decide by: the approved requests of each requester, the names that nodes report, the names of
- * the API server, permissions, and the inventory.
+ * The evidence about requests: what is revoked, bootstrap tokens, the client certificates of nodes, permissions, the approved
+ * requests of each requester, the names that nodes report and those of the API server.
  */
-import { asksForClaims, findRequestingNode } from "../core/approval/evaluate_policies.ts";
+import { decideWith, type Known, type Need, type Question, type Verdict } from "../core/approval/decide_request.ts";
+import { findRequestingNode } from "../core/approval/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "../core/approval/inventory.ts";
-import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/node_names.ts";
-import { findClaimedNode } from "../core/approval/node_claims.ts";
 import { listClaimedNames } from "../core/approval/name_claims.ts";
+import { findClaimedNode } from "../core/approval/node_claims.ts";
+import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/node_names.ts";
 import type { Lookup, NameClaim, NodeCertificate } from "../core/approval/ownership.ts";
 import { listPastApprovals } from "../core/approval/past_approvals.ts";
-import { createAccessReviewSpec } from "../core/approval/plan_approval.ts";
 import type { Policy } from "../core/approval/policy.ts";
-import type { HeldRequests } from "../core/approval/request_states.ts";
+import { createAccessReviewSpec } from "../core/approval/recognizers.ts";
+import { findTokenId } from "../core/bootstrap/token_secret.ts";
 import { isApproved } from "../core/csr/phase.ts";
 import { type AppError, getErrorMessage } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import { isSameSet } from "../core/lib/sets.ts";
-import type { RequestFacts } from "../core/pki/pkcs10.ts";
 import type { AccessReviewer, Clock, CsrStore, ObjectChange, ObjectStore } from "../core/ports.ts";
-import type { PolicyInput } from "../core/approval/checks.ts";
+import type { RevocationMatch } from "../core/revocation/revocation_index.ts";
 import type { NodeCertificates } from "./node_certificates.ts";
 
 /** The policies and the inventory that the operator has configured. */
@@ -28,13 +28,20 @@ export interface PolicySettings {
   readonly inventory: Inventory | undefined;
 }
 
-/** The sources of the evidence that policies use. */
+/** The sources of the evidence about requests. A fact that cannot be read is `failed`, and then nothing is decided by it. */
 export interface EvidenceSources {
+  readonly clock: Clock;
   readonly reviewer: AccessReviewer;
+  /** Finds the Revocation for which a request must not be approved; absent where nothing is revoked. */
+  readonly findRevoked?: FindRevokedRequest | undefined;
+  /** Reads the bootstrap token with an id; absent where the limits of tokens do not apply. */
+  readonly readToken?: ((id: string, signal: AbortSignal) => Promise<NonNullable<Known["token"]>>) | undefined;
   /** Lists the approved requests of a requester. */
   listApproved(username: string): Iterable<CertificateSigningRequest>;
   /** Returns the names and addresses that nodes report; `none` when no policy needs them. */
-  reported(): Lookup<ReadonlyMap<string, NodeNames>>;
+  reported():
+    | Lookup<ReadonlyMap<string, NodeNames>>
+    | Promise<Lookup<ReadonlyMap<string, NodeNames>>>;
   /** Lists the client certificates of a node that are not revoked, except that of one request. */
   certificates(
     node: string,
@@ -44,54 +51,64 @@ export interface EvidenceSources {
   claims?(names: readonly string[]): Promise<Lookup<readonly NameClaim[]>>;
   /** Returns the names and addresses of the API server. A failure is passed on, because nothing is approved without them. */
   serverNames(signal: AbortSignal): Promise<NodeNames>;
-  readonly clock: Clock;
+  /** Reports whether the requester has fewer pending requests than are checked; absent where requests have no state. */
+  hasRoom?(csr: CertificateSigningRequest): boolean;
+  /** Finds why a request for some names may not be held; absent where requests have no state. */
+  findExcess?(csr: CertificateSigningRequest, names: readonly string[]): Promise<string | undefined>;
 }
 
-/** Leaves out who holds the names of a request where no rule asks for it, so that the register is not read for nothing. */
-export function withNeededClaims(
-  sources: EvidenceSources,
-  policies: readonly Policy[],
+/** Finds the Revocation for which a request must not be approved or signed. */
+export type FindRevokedRequest = (
   csr: CertificateSigningRequest,
-): EvidenceSources {
-  if (asksForClaims(policies, csr)) return sources;
-  const { claims: _claims, ...rest } = sources;
-  return rest;
+  signal: AbortSignal,
+) => Promise<Pick<RevocationMatch, "message"> | undefined>;
+
+/** Decides a request by what the sources have, asking only for what matters. */
+export function decideFrom(sources: EvidenceSources, question: Question, signal: AbortSignal): Promise<Verdict> {
+  return decideWith(question, { now: sources.clock.now() }, (need) => findAnswer(sources, question, need, signal));
 }
 
-/** Gathers the facts about a request. A fact that cannot be read is `failed`, and then no rule decides by it. */
-export async function gatherPolicyInput(
+async function findAnswer(
   sources: EvidenceSources,
-  settings: Pick<PolicySettings, "inventory">,
-  about: { readonly csr: CertificateSigningRequest; readonly request: RequestFacts },
-  asked: readonly string[],
+  { csr, request }: Question,
+  need: Need,
   signal: AbortSignal,
-): Promise<PolicyInput> {
-  const { csr, request } = about;
-  const permissions = new Map<string, Lookup<boolean>>();
-  for (const permission of asked) permissions.set(permission, await review(sources, csr, permission, signal));
-  const node = findRequestingNode(csr);
-  const names = listClaimedNames(request);
-  const claims = names.length === 0 ? { kind: "none" as const } : await sources.claims?.(names);
-  const isAboutNames = node !== undefined || (claims !== undefined && claims.kind !== "none");
-  const server = isAboutNames ? await sources.serverNames(signal) : { dns: [], ips: [] };
-  const claimed = findClaimedNode(csr, request);
-  const now = sources.clock.now();
-  const approved = [...sources.listApproved(csr.spec.username ?? "")];
-  return {
-    csr,
-    request,
-    now,
-    permissions,
-    approvedBefore: listPastApprovals(approved),
-    evidence: {
-      inventory: settings.inventory,
-      held: node === undefined ? { kind: "none" } : findHeldNames(approved, node, now),
-      reported: sources.reported(),
-      server,
-      certificates: claimed === undefined ? { kind: "none" } : await sources.certificates(claimed, getName(csr)),
-      ...(claims === undefined ? {} : { claims }),
-    },
-  };
+): Promise<Partial<Known>> {
+  const { username = "" } = csr.spec;
+  switch (need.kind) {
+    case "revocation":
+      return { revocation: toLookup((await sources.findRevoked?.(csr, signal))?.message) };
+    case "token":
+      return { token: await sources.readToken?.(findTokenId(username) ?? "", signal) ?? NONE };
+    case "permission":
+      return { permissions: new Map([[need.permission, await review(sources, csr, need.permission, signal)]]) };
+    case "certificates":
+      return { certificates: await sources.certificates(findClaimedNode(csr, request) ?? "", getName(csr)) };
+    case "approvals": {
+      const node = findRequestingNode(csr);
+      const approved = [...sources.listApproved(username)];
+      const held = node === undefined ? NONE : findHeldNames(approved, node, sources.clock.now());
+      return { approvals: { before: listPastApprovals(approved), held } };
+    }
+    case "reported":
+      return { reported: await sources.reported() };
+    case "server":
+      return { server: await sources.serverNames(signal) };
+    case "claims": {
+      const names = listClaimedNames(request);
+      return { claims: names.length === 0 ? NONE : await sources.claims?.(names) ?? { kind: "absent" } };
+    }
+    case "room":
+      return { room: sources.hasRoom?.(csr) ?? true };
+    case "excess":
+      return { excess: toLookup(await sources.findExcess?.(csr, need.names)) };
+  }
+}
+
+const NONE = { kind: "none" } as const;
+
+function toLookup<T>(value: T | undefined): Lookup<T> {
+  return value === undefined ? NONE : { kind: "found", value };
 }
 
 async function review(
@@ -106,12 +123,6 @@ async function review(
     signal.throwIfAborted();
     return { kind: "failed", message: `cannot ask for permission ${permission}: ${getErrorMessage(error)}` };
   }
-}
-
-/** The limits of held requests, and the address from which a request came, where the server of the approver recorded it. */
-export interface HeldLimits {
-  readonly requests: HeldRequests;
-  readonly findAddress?: ((csr: CertificateSigningRequest) => Promise<string | undefined>) | undefined;
 }
 
 /** An index of the approved requests of each requester. */

@@ -6,7 +6,6 @@
  *   `createPodSigner` and `createTokenCleaner` create reconcilers for the loop, and you can write your own.
  * - `runCleaner` deletes old CSRs, and `runPodRequestCleaner` old PodCertificateRequests, each in a loop of its own.
  * - `runWhileLeading` lets one of several replicas work.
- * - `createPolicyApprover` adds policies to the approver.
  * - `createFileAuthoritySource` reads the signer's CA from files.
  *
  * A store of any API, local or remote, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and
@@ -56,7 +55,7 @@ export {
   runController,
   type Trigger,
 } from "./loop.ts";
-export { type ApproverDeps, createApprover } from "./approver.ts";
+export { type Approver, type ApproverDeps, createApprover } from "./approver.ts";
 export {
   createFileProfileSource,
   type FileProfileOptions,
@@ -69,19 +68,12 @@ export {
   createNodeWatch,
   type CsrIndex,
   type EvidenceSources,
-  type HeldLimits,
+  type FindRevokedRequest,
   type NodeWatch,
   type NodeWatchOptions,
   type PolicySettings,
 } from "./evidence.ts";
-export {
-  createPolicyApprover,
-  type PolicyApprover,
-  type PolicyApproverDeps,
-  type PolicyOutcome,
-} from "./policy_approver.ts";
 export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
-export { createNodeGuard, type NodeGuard, type NodeGuardDeps } from "./node_guard.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type RecordIssued, type SignerDeps } from "./signer.ts";
 export { createPodSigner, type PodSignerDeps, type RecordPodCertificate } from "./pod_signer.ts";
@@ -98,5 +90,3 @@ export {
   type PassphrasePort,
 } from "./ca_provider.ts";
 export type { VerdictEvent } from "../core/approval/request_states.ts";
-export type { FindRevokedRequest } from "./revoked_requests.ts";
-export type { TokenApproval, TokenVerdict } from "./token_approval.ts";

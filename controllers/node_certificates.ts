@@ -24,6 +24,8 @@ export interface NodeCertificates {
    * Fails until the register has been read once, unless the API does not serve it.
    */
   list(node: string, exceptRequest: string): Promise<Lookup<readonly NodeCertificate[]>>;
+  /** True until the register has been read once, unless the API does not serve it. */
+  isStarting(): boolean;
   /** Yields changed records of the register, and runs while it is iterated; absent when no register is watched. */
   readonly changes?: (signal: AbortSignal) => AsyncIterable<ObjectChange<IssuedCertificate>>;
 }
@@ -160,6 +162,7 @@ export function createNodeCertificates(
       if (entry?.certificate.fingerprint === undefined) drop(known);
       else set(known.key, { certificate: entry.certificate, isRevoked: entry.isRevoked });
     },
+    isStarting: () => reading.kind !== "found",
     async list(node, exceptRequest) {
       if (reading.kind !== "found") return reading;
       const recorded = await findRecorded?.(node) ?? [];

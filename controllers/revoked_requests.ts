@@ -3,21 +3,13 @@
  * request is created, approved or signed for what is revoked already, so this is done after each change only.
  */
 import { withCondition, withDenial } from "../core/approval/conditions.ts";
+import { REVOKED } from "../core/approval/decide_request.ts";
 import { getCsrPhase } from "../core/csr/phase.ts";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, CsrStore, Logger } from "../core/ports.ts";
-import type { RevocationMatch } from "../core/revocation/revocation_index.ts";
-
-/** Finds the Revocation for which a request must not be approved or signed. */
-export type FindRevokedRequest = (
-  csr: CertificateSigningRequest,
-  signal: AbortSignal,
-) => Promise<RevocationMatch | undefined>;
-
-/** The reason of the conditions Denied and Failed of a revoked request. */
-export const REVOKED = "Revoked";
+import type { FindRevokedRequest } from "./evidence.ts";
 
 /** The dependencies of the settlement. */
 export interface RevokedRequestsDeps {

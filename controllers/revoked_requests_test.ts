@@ -9,8 +9,9 @@ import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createSigningCa } from "../tests/support/signing_ca.ts";
-import { createApprover } from "./approver.ts";
-import { type FindRevokedRequest, settleRevokedRequests } from "./revoked_requests.ts";
+import { createTestApprover } from "../tests/support/test_approver.ts";
+import type { FindRevokedRequest } from "./evidence.ts";
+import { settleRevokedRequests } from "./revoked_requests.ts";
 import { createSigner } from "./signer.ts";
 
 const NEVER = new AbortController().signal;
@@ -33,7 +34,7 @@ async function createStore(...options: readonly CsrOptions[]) {
 test("createApprover() denies what is revoked before any rule, without a review of permissions", async () => {
   const store = await createStore({});
   const reviewer = { isAllowed: () => assert.fail("no rule is asked") };
-  const { reconcile } = createApprover({ store, reviewer, logger, findRevoked });
+  const { reconcile } = createTestApprover({ store, sources: { reviewer, findRevoked } });
   assert.deepEqual(await reconcile("csr-1", store.peek("csr-1"), NEVER), { kind: "done" });
   const [denied] = store.peek("csr-1")?.status.conditions ?? [];
   assert.deepEqual([denied?.type, denied?.reason], ["Denied", "Revoked"]);

@@ -1,5 +1,6 @@
 /** The signing controller (`pkg/controller/certificates/signer/signer.go`), which serves any number of signer names. */
 import { type DecisionText, withCondition } from "../core/approval/conditions.ts";
+import { REVOKED } from "../core/approval/decide_request.ts";
 import { hasCertificate, isApproved, isFailed } from "../core/csr/phase.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { AppError, isAppError } from "../core/errors.ts";
@@ -15,7 +16,7 @@ import { planCertificate } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
-import { type FindRevokedRequest, REVOKED } from "./revoked_requests.ts";
+import type { FindRevokedRequest } from "./evidence.ts";
 
 /** The dependencies of the signing controller. */
 export interface SignerDeps {

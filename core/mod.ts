@@ -8,7 +8,7 @@
  * Where to look:
  *
  * - CSRs: `CertificateSigningRequest`, `parseRequest`, `getCsrPhase`, `validateCsrCreate`
- * - approval: `RECOGNIZERS`, `planApproval`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
+ * - approval: `decideRequest`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
  * - signing: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
  * - bootstrapping a machine: `generateBootstrapToken`, `createTokenSecret`, `encodeKubeconfig`, `decideNextStep` (rotation)
  * - keys and certificates: `generatePrivateKey`, `createCertificationRequest`, `createAuthority`, `parseCertificate`
@@ -22,12 +22,12 @@
  *   BUILTIN_SIGNERS,
  *   type CertificateSigningRequest,
  *   createCertificationRequest,
+ *   decideRequest,
  *   encodeBase64,
  *   encodePem,
  *   generatePrivateKey,
  *   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
  *   parseRequest,
- *   planApproval,
  *   planCertificate,
  *   withApproval,
  * } from "@tlsboot/tlsboot/core";
@@ -48,22 +48,27 @@
  *   status: {},
  * };
  *
- * // The approver would ask the API whether this requester may have a node's certificate.
- * const approval = planApproval(csr);
- * assert(approval.kind === "review");
- * assert.deepEqual(approval.attempts.map(({ permission }) => permission), ["nodeclient"]);
+ * // The approver decides by what it knows, and lists what it has to know first.
+ * const facts = parseRequest(csr.spec.request);
+ * assert(facts.ok);
+ * const now = new Date("2026-01-01T00:00:00Z");
+ * const question = { csr, request: facts.value, policies: [], inventory: undefined };
+ * assert.deepEqual(decideRequest(question, { now }), { kind: "needs", needs: [{ kind: "revocation" }] });
+ * const none = { kind: "none" } as const;
+ * const permissions = new Map([["nodeclient", { kind: "found", value: true } as const]]);
+ * const verdict = decideRequest(question, { now, revocation: none, token: none, certificates: none, permissions });
+ * assert(verdict.kind === "approve");
  *
  * // Once approved, the signer plans the certificate from its profile.
- * const approved = withApproval(csr, { reason: "Example", message: "Checked by hand." });
- * const facts = parseRequest(csr.spec.request);
- * assert(approved.ok && facts.ok);
+ * const approved = withApproval(csr, verdict);
+ * assert(approved.ok);
  * const plan = planCertificate({
  *   csr: approved.value,
  *   facts: facts.value,
  *   profile: BUILTIN_SIGNERS.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER)!,
  *   caNotAfter: new Date("2036-01-01T00:00:00Z"),
  *   signingDurationSeconds: 24 * 3600,
- *   now: new Date("2026-01-01T00:00:00Z"),
+ *   now,
  * });
  * assert(plan.ok);
  * assert.equal(plan.value.subject.commonName, "system:node:n1");
@@ -207,8 +212,7 @@ export {
 } from "./csr/renewal.ts";
 
 // Approval.
-export { type Recognizer, RECOGNIZERS } from "./approval/plan_approval.ts";
-export { type ApprovalAttempt, type ApprovalPlan, AUTO_APPROVED, planApproval } from "./approval/plan_approval.ts";
+export { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
 export {
   type DecisionRefusal,
   type DecisionText,
@@ -219,15 +223,20 @@ export {
 
 // Policies for requests other than those of kubelet clients.
 export { BUILTIN_POLICIES } from "./approval/builtin_policies.ts";
-export { type Check, type PolicyInput } from "./approval/checks.ts";
+export type { Check, CheckKind, PolicyInput } from "./approval/checks.ts";
 export {
-  evaluatePolicies,
-  findPolicyPermissions,
-  type PolicyVerdict,
-  type RuleTrace,
-} from "./approval/evaluate_policies.ts";
+  decideRequest,
+  decideWith,
+  type Known,
+  type Need,
+  type Question,
+  type StageName,
+  type TokenBinding,
+  type Verdict,
+} from "./approval/decide_request.ts";
+export type { Hold } from "./approval/node_claims.ts";
+export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/evaluate_policies.ts";
 export { type Inventory, type NodeNames, parseInventory } from "./approval/inventory.ts";
-export { evaluateKubeletClient } from "./approval/kubelet_client.ts";
 export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/node_names.ts";
 export type { Evidence, Lookup, NameClaim, NodeCertificate } from "./approval/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
@@ -428,7 +437,6 @@ export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain }
 export { parseCaBundle } from "./pki/ca_bundle.ts";
 export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/public_key_pin.ts";
 export { type ChainOptions, verifyChain } from "./pki/chain.ts";
-export type { Hold } from "./approval/node_claims.ts";
 export type { TokenRefusal } from "./bootstrap/bound_token.ts";
 export type {
   CertificateRevocation,
@@ -447,7 +455,6 @@ export type {
   RevocationStatus,
 } from "./kube/tlsboot_v1alpha1.ts";
 export type { HttpProxy } from "./lib/proxy.ts";
-export type { HeldRequests } from "./approval/request_states.ts";
 export type { RecoveryRefusal } from "./bootstrap/node_recovery.ts";
 export type { IdentifiedUser } from "./register/identity.ts";
 export type { CertificateDescription } from "./register/record.ts";

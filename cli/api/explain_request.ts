@@ -4,54 +4,67 @@
  */
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
+import { decideFrom, type EvidenceSources } from "../../controllers/evidence.ts";
 import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
-import { decideRequest, findRequestPermissions } from "../../core/approval/decide_request.ts";
-import { evaluatePolicies, policyApplies, type PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
+import type { Verdict } from "../../core/approval/decide_request.ts";
+import { findRulesAbout } from "../../core/approval/evaluate_policies.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
+import type { Policy } from "../../core/approval/policy.ts";
+import { findTokenId } from "../../core/bootstrap/token_secret.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { getName } from "../../core/kube/meta.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
-import {
-  type EvidenceSources,
-  gatherPolicyInput,
-  type PolicySettings,
-  withNeededClaims,
-} from "../../controllers/evidence.ts";
-import { type ApiHandle, connect, type ConnectionSettings } from "./connection.ts";
+import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { readRevocableRequest, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { Io } from "../io.ts";
+import { type ApiHandle, connect, type ConnectionSettings } from "./connection.ts";
 import { getCsrByName, listCsrs, parseCsrNames } from "./csrs.ts";
 import { createCertificateLookup, createClaimLookup } from "./holds.ts";
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
+import { RECORD_COLLECTION, REVOCATION_COLLECTION } from "./records.ts";
+import { tokenPath } from "./tokens.ts";
 
 /** The verdicts of the rules about one request. */
 export interface Explanation {
   /** The verdict of an approver with the chosen policies. */
-  readonly verdict: PolicyVerdict;
+  readonly verdict: Verdict;
   /** Without chosen policies: the verdict of each built-in policy that applies to the request. */
-  readonly others: readonly PolicyVerdict[];
+  readonly others: readonly Verdict[];
 }
 
-/** Gathers the evidence about a request and decides it. */
+/** Decides a request as the approver does, by the evidence of the sources. */
 export async function explainRequest(
   csr: CertificateSigningRequest,
   request: RequestFacts,
-  { policies, inventory }: Pick<PolicySettings, "policies" | "inventory">,
+  { policies, inventory, tokenLimits }: Pick<ChosenSettings, "policies" | "inventory" | "tokenLimits">,
   sources: EvidenceSources,
   signal: AbortSignal,
 ): Promise<Explanation> {
-  const shipped = policies.length === 0
-    ? [...BUILTIN_POLICIES.values()].filter((policy) => policyApplies(policy, csr))
-    : [];
-  const asked = findRequestPermissions([...policies, ...shipped], csr, request);
-  const from = withNeededClaims(sources, policies, csr);
-  const input = await gatherPolicyInput(from, { inventory }, { csr, request }, asked, signal);
-  const verdict = decideRequest(policies, input);
-  // Built-in policies never deny, so they cannot overrule a decision of the kubelet client rules.
-  const others = verdict.kind === "pending" ? shipped.map((policy) => evaluatePolicies([policy], input)) : [];
+  const { readToken } = sources;
+  const from: EvidenceSources = tokenLimits === "none" || readToken === undefined
+    ? { ...sources, readToken: undefined }
+    : {
+      ...sources,
+      async readToken(id, until) {
+        const token = await readToken(id, until);
+        return token.kind === "gone" && tokenLimits !== "by the approver" ? { kind: "none" } : token;
+      },
+    };
+  const decide = (own: readonly Policy[]) => decideFrom(from, { csr, request, policies: own, inventory }, signal);
+  const verdict = await decide(policies);
+  const shipped = policies.length > 0 || verdict.stage !== "policies"
+    ? []
+    : BUILTIN_POLICIES.values().toArray().filter((policy) => findRulesAbout([policy], csr).length > 0);
+  const others = await Promise.all(shipped.map(async (policy) => {
+    const other = await decide([policy]);
+    return { ...other, trace: other.trace.filter((one) => one.policy === policy.name) };
+  }));
   return { verdict, others };
 }
 
@@ -131,7 +144,7 @@ async function gatherSources(
 
 /** Creates sources from lists that were read before. */
 export function createSources(
-  { transport, serverNames }: ApiHandle,
+  { api, transport, serverNames }: ApiHandle,
   { requests, reported, certificates, claims }: {
     readonly requests: readonly CertificateSigningRequest[];
     readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
@@ -140,8 +153,11 @@ export function createSources(
   },
   io: Pick<Io, "clock">,
 ): EvidenceSources {
+  const readToken = createTokenReader(api);
   return {
     reviewer: createAccessReviewer(transport, io),
+    findRevoked: createRevocationSearch(api, readToken),
+    readToken,
     listApproved: (username) => requests.filter(({ spec }) => spec.username === username),
     certificates,
     claims,
@@ -149,6 +165,57 @@ export function createSources(
     serverNames,
     clock: io.clock,
   };
+}
+
+/** Creates a reader of bootstrap tokens, which fails for a user who may not read them. */
+function createTokenReader(api: ApiClient): NonNullable<EvidenceSources["readToken"]> {
+  return async (id, signal) => {
+    try {
+      const value = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
+      return { kind: "found", value };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isAppError(error, "not_found")) return { kind: "gone" };
+      if (!(error instanceof AppError)) throw error;
+      return { kind: "failed", message: `bootstrap token "${id}" cannot be read: ${error.message}` };
+    }
+  };
+}
+
+/** Creates a search for what is revoked. It finds nothing where the API has no revocations, or the user may not read them. */
+function createRevocationSearch(
+  api: ApiClient,
+  readToken: NonNullable<EvidenceSources["readToken"]>,
+): NonNullable<EvidenceSources["findRevoked"]> {
+  let read: Promise<RevocationIndex | undefined> | undefined;
+  return async (csr, signal) => {
+    const index = await (read ??= readRevocations(api, signal));
+    if (index === undefined) return undefined;
+    const id = findTokenId(csr.spec.username ?? "");
+    const token = id === undefined ? undefined : await readToken(id, signal);
+    const tokenSecret = token?.kind === "found" ? token.value : undefined;
+    return index.findForRequest({ ...readRevocableRequest(csr), tokenSecret });
+  };
+}
+
+async function readRevocations(api: ApiClient, signal: AbortSignal): Promise<RevocationIndex | undefined> {
+  const list = async <T extends KubeObject>(path: string): Promise<readonly T[] | undefined> => {
+    try {
+      return (await listAll<T>(api, path, {}, signal)).items;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      return undefined;
+    }
+  };
+  const revocations = await list<Revocation>(REVOCATION_COLLECTION);
+  if (revocations === undefined || revocations.length === 0) return undefined;
+  const records = await list<IssuedCertificate>(RECORD_COLLECTION);
+  const recorded = new RecordedCertificates();
+  for (const record of records ?? []) recorded.put(record);
+  const index = new RevocationIndex(records === undefined ? undefined : recorded.findByFingerprint);
+  index.replace(revocations);
+  return index;
 }
 
 /** Creates sources for a user who may not read other requests and nodes: permissions can still be checked. */

@@ -1,7 +1,7 @@
 /** The requests that an approver holds for a person, found as the approver finds them. */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/node_claims.ts";
-import { isSettled } from "../../core/approval/plan_approval.ts";
+import { isSettled } from "../../core/approval/recognizers.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { listRecordedClaims, listRequestClaims } from "../../core/approval/name_claims.ts";
 import { AppError } from "../../core/errors.ts";

@@ -1,7 +1,7 @@
 /** The policies and the inventory by which a command judges requests: those of its flags, or those of the approver. */
 import type { ApiClient } from "../../client/objects/api.ts";
 import { createFilePort } from "../../client/files.ts";
-import { parsePublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
+import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import type { PolicySettings } from "../../controllers/evidence.ts";
@@ -11,6 +11,8 @@ import { NO_POLICIES, type PolicyFlags, readPolicies } from "../instance/policy_
 export interface ChosenSettings extends PolicySettings {
   /** The signers that run beside the approver; undefined when they are not known. */
   readonly signers?: readonly string[] | undefined;
+  /** Undefined when it is not known. */
+  readonly tokenLimits?: TokenLimitChecks | undefined;
   readonly source: "flags" | "approver" | "none";
   /** The origin in words, for a person. */
   readonly origin: string;

@@ -2,11 +2,11 @@
  * Gathers what the view of a request shows, with the user's own rights, from any Kubernetes API. What the API does not
  * have or the user may not read is left out of the view: a real cluster has no register and no records of requests.
  */
-import { type ApiClient, listAll } from "../../client/objects/api.ts";
+import type { ApiClient } from "../../client/objects/api.ts";
 import type { EvidenceSources } from "../../controllers/evidence.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
-import { isSettled } from "../../core/approval/plan_approval.ts";
+import { isSettled } from "../../core/approval/recognizers.ts";
 import { findTokenId } from "../../core/bootstrap/token_secret.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -17,11 +17,9 @@ import {
 } from "../../core/kube/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { IssuedCertificate, RequestRecord, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
-import { readRevocableRequest, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import { createRequestView } from "../../core/review/create_request_view.ts";
 import type { RequestView, TokenView } from "../../core/review/request_view.ts";
 import { toTokenView } from "../../core/review/token_view.ts";
@@ -38,7 +36,6 @@ import {
 } from "./explain_request.ts";
 import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from "./holds.ts";
 import type { ChosenSettings } from "./published_settings.ts";
-import { REVOCATION_COLLECTION } from "./records.ts";
 import { findRequestRecords } from "./request_records.ts";
 import { tokenPath } from "./tokens.ts";
 
@@ -72,7 +69,7 @@ export function createRequestViews(
     async view(csr, signal) {
       const request = parseRequest(csr.spec.request);
       const facts = request.ok ? request.value : undefined;
-      const [record, requests, register, secret, reported, isAdministrator] = await Promise.all([
+      const [record, requests, register, token, reported, isAdministrator] = await Promise.all([
         findRecord(connection.api, csr, signal),
         shared.requests(signal).catch(ignoreAppError),
         shared.records(csr.spec.signerName, signal).catch(ignoreAppError),
@@ -85,7 +82,7 @@ export function createRequestViews(
       ]);
       const sources = withoutOwnApproval(csr, await shared.sources(signal));
       const explained = facts === undefined ? undefined : await explainRequest(csr, facts, chosen, sources, signal);
-      const revocations = await shared.revocations(signal);
+      const revoked = isSettled(csr) ? undefined : await sources.findRevoked?.(csr, signal);
       return createRequestView({
         csr,
         now: io.clock.now(),
@@ -93,11 +90,11 @@ export function createRequestViews(
         profiles,
         signers,
         record,
-        token: secret === undefined ? undefined : secret.view,
+        token,
         requests,
         register,
         reported: reported.kind === "found" ? reported.value : undefined,
-        revocation: isSettled(csr) ? undefined : findRevocation(csr, revocations, register, secret?.secret),
+        revocation: revoked?.message,
         isAdministrator,
       });
     },
@@ -111,7 +108,6 @@ class SharedLists {
   readonly #records = new Map<string, Promise<readonly IssuedCertificate[]>>();
   #requests: Promise<readonly CertificateSigningRequest[]> | undefined;
   #reported: Promise<Lookup<ReadonlyMap<string, NodeNames>>> | undefined;
-  #revocations: Promise<readonly Revocation[]> | undefined;
   #sources: Promise<EvidenceSources> | undefined;
 
   constructor(connection: ApiHandle, io: Pick<Io, "clock">) {
@@ -131,12 +127,6 @@ class SharedLists {
 
   reported(signal: AbortSignal): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
     return this.#reported ??= listReportedByNodes(this.#connection.api, signal);
-  }
-
-  /** Lists what is revoked; nothing where the API has no revocations, or the user may not read them. */
-  revocations(signal: AbortSignal): Promise<readonly Revocation[]> {
-    return this.#revocations ??= listAll<Revocation>(this.#connection.api, REVOCATION_COLLECTION, {}, signal)
-      .then(({ items }) => items, (error: unknown) => ignoreAppError(error) ?? []);
   }
 
   /** Returns the sources of evidence; a user who may read the request but nothing else still gets a verdict. */
@@ -177,27 +167,19 @@ async function findRecord(
   return requestUID === "" || requestUID === csr.metadata.uid ? record : undefined;
 }
 
-/** A token that the user may read: what is shown of it, and its Secret unless it is gone. */
-interface FoundToken {
-  readonly view: TokenView;
-  readonly secret: SecretObject | undefined;
-}
-
+/** Finds what is shown of the requester's token; undefined when the user may not read it. */
 async function findToken(
   api: ApiClient,
   { spec }: CertificateSigningRequest,
   signal: AbortSignal,
-): Promise<FoundToken | undefined> {
+): Promise<TokenView | undefined> {
   const id = findTokenId(spec.username ?? "");
   if (id === undefined) return undefined;
   try {
-    const secret = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
-    return { view: toTokenView(id, secret), secret };
+    return toTokenView(id, await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal));
   } catch (error) {
     signal.throwIfAborted();
-    return isAppError(error, "not_found")
-      ? { view: toTokenView(id, undefined), secret: undefined }
-      : ignoreAppError(error);
+    return isAppError(error, "not_found") ? toTokenView(id, undefined) : ignoreAppError(error);
   }
 }
 
@@ -220,18 +202,4 @@ async function isAdministratorOf(
     signal.throwIfAborted();
     return ignoreAppError(error);
   }
-}
-
-function findRevocation(
-  csr: CertificateSigningRequest,
-  revocations: readonly Revocation[],
-  register: readonly IssuedCertificate[] | undefined,
-  tokenSecret: SecretObject | undefined,
-): string | undefined {
-  if (revocations.length === 0) return undefined;
-  const recorded = new RecordedCertificates();
-  for (const record of register ?? []) recorded.put(record);
-  const index = new RevocationIndex(register === undefined ? undefined : recorded.findByFingerprint);
-  index.replace(revocations);
-  return index.findForRequest({ ...readRevocableRequest(csr), tokenSecret })?.message;
 }

@@ -9,9 +9,8 @@ import {
   createTokenRbac,
   EVENT_NAMESPACE,
 } from "../../core/approval/rbac.ts";
-import { HeldRequests } from "../../core/approval/request_states.ts";
 import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { orAbort } from "../../core/lib/abort.ts";
 import {
@@ -34,14 +33,11 @@ import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { Lookup, NameClaim } from "../../core/approval/ownership.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
-import { createApprover } from "../../controllers/approver.ts";
-import { createCsrIndex, createNodeWatch, type EvidenceSources, type HeldLimits } from "../../controllers/evidence.ts";
+import { type ApproverDeps, createApprover } from "../../controllers/approver.ts";
+import { createCsrIndex, createNodeWatch, type EvidenceSources } from "../../controllers/evidence.ts";
 import { runController } from "../../controllers/loop.ts";
 import { createNodeCertificates, type NodeCertificatesOptions } from "../../controllers/node_certificates.ts";
-import { createNodeGuard } from "../../controllers/node_guard.ts";
-import { createPolicyApprover } from "../../controllers/policy_approver.ts";
 import { backoffMs } from "../../controllers/queue.ts";
-import { createTokenApproval, type TokenApprovalDeps } from "../../controllers/token_approval.ts";
 import { createVerdictEvents } from "../../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
@@ -71,7 +67,12 @@ export interface ApproverSettings {
     readonly serverNames: EvidenceSources["serverNames"];
   };
   /** How the limits of bootstrap tokens are enforced; when absent, they are not. */
-  readonly tokens?: Pick<TokenApprovalDeps, "isCheckedAtCreation"> & {
+  readonly tokens?: {
+    /**
+     * The API server has checked each request against its token already, so a request whose token is gone by now is like
+     * any other. Otherwise its limits are unknown, and it stays pending.
+     */
+    readonly isCheckedAtCreation: boolean;
     /** Reads a Secret of kube-system from the storage of the same process; by default it is read from the API. */
     readonly getSecret?: (name: string) => Promise<SecretObject | undefined>;
   };
@@ -89,7 +90,7 @@ export interface ApproverSettings {
   /** The records of kubelet client certificates at an API, or the register of the same process. */
   readonly register: Pick<NodeCertificatesOptions, "records" | "findRecorded">;
   /** Finds the address from which a request came, in the storage of the same process. */
-  readonly findAddress?: HeldLimits["findAddress"];
+  readonly findAddress?: ApproverDeps["findAddress"];
 }
 
 /** Runs the approver until the signal aborts. */
@@ -118,81 +119,83 @@ export async function runApprover(
   });
   const eventStore = createObjectStore<EventV1>(transport, eventV1Kind, { ...deps, namespace: EVENT_NAMESPACE });
   const events = createVerdictEvents({ store: eventStore, instance: hostname(), clock, random, logger });
-  const held: HeldLimits = { requests: new HeldRequests(), findAddress: settings.findAddress };
-  const guard = createNodeGuard({
-    certificates,
-    settings: current,
-    held,
-    events,
-    clock,
-    logger,
-    ...(metrics === undefined ? {} : { onHeld: (reason) => metrics.requestHeld(reason) }),
-  });
   let changed = Promise.withResolvers<void>();
   const keepPublished = async (): Promise<void> => {
     while (!signal.aborted && !isDryRun) {
       changed = Promise.withResolvers();
-      await publishSettings(settings.published, formatPublishedSettings(current(), settings.signers), deps, signal);
+      const data = formatPublishedSettings(current(), {
+        signers: settings.signers,
+        tokenLimits: tokens === undefined ? "none" : tokens.isCheckedAtCreation ? "at creation" : "by the approver",
+      });
+      await publishSettings(settings.published, data, deps, signal);
       await orAbort(changed.promise, signal).catch(() => {});
     }
   };
-  const policy = chosen === undefined ? undefined : createPolicyApprover({
-    store,
-    index,
-    nodes: createNodeWatch({
-      nodes: (onFailure) => createObjectStore<ReportingNode>(transport, nodeKind, { ...deps, onFailure }),
-      isNeeded: () => collectPolicyNeeds(chosen.settings.current().policies).nodes,
-      clock,
-    }),
-    sources: {
-      ...{ reviewer, serverNames: chosen.serverNames, certificates: certificates.list, clock },
-      ...(claims === undefined ? {} : { claims: (names: readonly string[]) => lookUpClaims(claims, names) }),
-    },
-    settings: {
-      current,
-      async *changes(until) {
-        for await (const change of chosen.settings.changes(until)) {
-          changed.resolve();
-          yield change;
-        }
-      },
-    },
-    held,
-    listHeld: () => guard.listHeld(),
-    events,
-    logger,
-    isDryRun,
+  const nodes = createNodeWatch({
+    nodes: (onFailure) => createObjectStore<ReportingNode>(transport, nodeKind, { ...deps, onFailure }),
+    isNeeded: () => collectPolicyNeeds(current().policies).nodes,
+    clock,
   });
   const secrets = createObjectStore<SecretObject>(transport, secretKind, {
     ...deps,
     namespace: BOOTSTRAP_TOKEN_NAMESPACE,
   });
-  const tokenSecrets = { get: tokens?.getSecret ?? secrets.get, update: secrets.update };
   const approver = createApprover({
     // A request that was just approved counts before its change arrives.
     store: {
-      ...store,
       async update(csr, until, subresource) {
         const updated = await store.update(csr, until, subresource);
         index.put(updated);
         return updated;
       },
     },
-    reviewer,
+    sources: {
+      clock,
+      reviewer,
+      findRevoked,
+      readToken: tokens === undefined ? undefined : createTokenReader(tokens, secrets),
+      listApproved: index.listApproved,
+      reported: () => collectPolicyNeeds(current().policies).nodes ? nodes.reported() : { kind: "none" },
+      certificates: certificates.list,
+      ...(claims === undefined ? {} : { claims: (names: readonly string[]) => lookUpClaims(claims, names) }),
+      serverNames: chosen?.serverNames ?? (() => Promise.resolve({ dns: [], ips: [] })),
+    },
+    settings: {
+      current,
+      ...(chosen === undefined ? {} : {
+        async *changes(until: AbortSignal) {
+          for await (const change of chosen.settings.changes(until)) {
+            changed.resolve();
+            yield change;
+          }
+        },
+      }),
+    },
+    ...(chosen === undefined ? {} : { nodes }),
+    certificates,
+    secrets,
+    findAddress: settings.findAddress,
+    events,
     logger,
-    guard,
-    ...(findRevoked === undefined ? {} : { findRevoked }),
-    ...(policy === undefined ? {} : { policy }),
-    ...(tokens === undefined
-      ? {}
-      : { tokens: createTokenApproval({ ...tokens, secrets: tokenSecrets, logger, isDryRun }) }),
-    ...(isDryRun ? { dryRun: { events } } : {}),
+    isDryRun,
+    ...(metrics === undefined ? {} : { onHeld: (reason) => metrics.requestHeld(reason) }),
   });
-  const triggers = [...guard.triggers, ...policy?.triggers ?? []];
   await Promise.all([
     keepPublished(),
-    runController({ name: "approver", store: index, triggers, ...approver, ...deps }, signal),
+    runController({ name: "approver", store: index, ...approver, ...deps }, signal),
   ]);
+}
+
+function createTokenReader(
+  { isCheckedAtCreation, getSecret }: NonNullable<ApproverSettings["tokens"]>,
+  secrets: Pick<ObjectStore<SecretObject>, "get">,
+): NonNullable<EvidenceSources["readToken"]> {
+  return async (id, signal) => {
+    const name = toTokenSecretName(id);
+    const value = await (getSecret?.(name) ?? secrets.get(name, signal));
+    if (value !== undefined) return { kind: "found", value };
+    return { kind: isCheckedAtCreation ? "none" : "gone" };
+  };
 }
 
 async function lookUpClaims(
@@ -254,7 +257,7 @@ export function searchRegister(
 }
 
 /** Finds the address from which a request came, as the server of this process recorded it. */
-export function searchAddresses(storage: Pick<Storage, "get">): NonNullable<HeldLimits["findAddress"]> {
+export function searchAddresses(storage: Pick<Storage, "get">): NonNullable<ApproverDeps["findAddress"]> {
   return async ({ metadata }) => {
     const stored = await storage.get(toStorageKey(requestRecords, "", getName({ metadata })));
     // Every object under this prefix is a RequestRecord, because only the server writes there.

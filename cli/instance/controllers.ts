@@ -17,7 +17,7 @@ import { runAggregation } from "../../controllers/aggregation.ts";
 import { type CleanerOptions, runCleaner } from "../../controllers/cleaner.ts";
 import { runController } from "../../controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
-import type { FindRevokedRequest } from "../../controllers/revoked_requests.ts";
+import type { FindRevokedRequest } from "../../controllers/evidence.ts";
 import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import { NameClaims } from "../../server/register/name_claims.ts";

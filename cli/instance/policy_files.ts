@@ -13,7 +13,7 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { PolicySettings } from "../../controllers/evidence.ts";
-import type { PolicyApproverDeps } from "../../controllers/policy_approver.ts";
+import type { Trigger } from "../../controllers/loop.ts";
 
 /** The settings of the policy flags. */
 export interface PolicyFlags {
@@ -34,7 +34,7 @@ export interface PolicyFileDeps {
 export type LoadedPolicies = PolicySettings & ApproverSettingsText;
 
 /** Settings that follow their files; `current` also returns the texts. */
-export interface FollowedPolicies extends Pick<PolicyApproverDeps["settings"], "changes"> {
+export interface FollowedPolicies extends Pick<Trigger, "changes"> {
   current(): LoadedPolicies;
 }
 

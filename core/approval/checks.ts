@@ -11,6 +11,7 @@ import { formatTime } from "../kube/meta.ts";
 import { BOOTSTRAPPERS_GROUP, NODES_GROUP } from "../kube/user.ts";
 import { formatGrantCommand, type Grantee } from "./rbac.ts";
 import { shellWord } from "../lib/shell_word.ts";
+import type { RequestPart } from "../signing/profile.ts";
 import { findForeignClaim, listClaimedNames } from "./name_claims.ts";
 import {
   type EvidenceSettings,
@@ -39,10 +40,23 @@ export interface PolicyInput {
   readonly approvedBefore: readonly PastApproval[];
 }
 
+/** What is checked: a part of the request, or a fact about it. */
+export type CheckKind =
+  | RequestPart
+  | "names"
+  | "ownership"
+  | "holder"
+  | "hours"
+  | "rate"
+  | "permission"
+  | "requester"
+  | "machine"
+  | "token"
+  | "revocation";
+
 /** The outcome of one requirement. */
 export interface Check {
-  /** The checked part of the request, such as `subject`, `names`, `usages`. */
-  readonly what: string;
+  readonly what: CheckKind;
   readonly saw: string;
   readonly outcome: "holds" | "fails" | "unknown";
   /** The fault and its fix when the requirement does not hold. A rule that denies has no fix. */
@@ -338,10 +352,10 @@ function clock(minutes: number): string {
   return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 }
 
-function holds(what: string, saw: string): Check {
+function holds(what: CheckKind, saw: string): Check {
   return { what, saw, outcome: "holds" };
 }
 
-function fails(what: string, saw: string, fault: string, fix?: string): Check {
+function fails(what: CheckKind, saw: string, fault: string, fix?: string): Check {
   return { what, saw, outcome: "fails", fault, ...(fix === undefined ? {} : { fix }) };
 }

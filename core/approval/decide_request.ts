@@ -1,34 +1,420 @@
 /**
- * Decides what an approver does with a request, and in which order the rules apply. `approver explain`, `approver test` and
- * `describe csr` use it; the running approver follows the same order, but asks the API only what it needs.
+ * The verdict on a request. The running approver, `approver explain`, `approver test`, `describe csr`, the page and `sign` all
+ * decide here: the stages apply in the order of `STAGES`, and the first one with a verdict decides.
+ *
+ * Nothing here reads anything. A stage lists what it needs to know about a request, the caller finds it out
+ * (`controllers/evidence.ts`, or a file), and the stage decides by it.
  */
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../bootstrap/bound_token.ts";
+import { findTokenId } from "../bootstrap/token_secret.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import type { SecretObject } from "../kube/core_v1.ts";
+import { escapeControls } from "../lib/printable.ts";
+import { listExtraAttributes } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
-import { evaluateDenials, evaluatePolicies, findPolicyPermissions, type PolicyVerdict } from "./evaluate_policies.ts";
-import { evaluateKubeletClient, findKubeletClientPermissions } from "./kubelet_client.ts";
-import type { Policy } from "./policy.ts";
-import type { PolicyInput } from "./checks.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
+import { isKubeletClientRequest } from "../signing/profile.ts";
+import type { Check, PolicyInput } from "./checks.ts";
+import {
+  evaluateDenials,
+  evaluatePolicies,
+  findRequestingNode,
+  findRulesAbout,
+  type PolicyVerdict,
+  type RuleTrace,
+} from "./evaluate_policies.ts";
+import type { Inventory, NodeNames } from "./inventory.ts";
+import { evaluateKubeletClient, listRecognizedPermissions } from "./kubelet_client.ts";
+import { listClaimedNames } from "./name_claims.ts";
+import { collectNodeClientSettings, decideHold, findClaimedNode, findRequestedNode, type Hold } from "./node_claims.ts";
+import type { Lookup, NameClaim, NodeCertificate } from "./ownership.ts";
+import type { PastApproval } from "./past_approvals.ts";
+import type { ApprovalRule, Policy } from "./policy.ts";
 
-/** Applies the rules that deny, then the two kubelet client rules, then the policies in order. */
-export function decideRequest(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
-  const denial = evaluateDenials(policies, input);
-  if (denial.kind !== "pending") return denial;
-  const client = evaluateKubeletClient(policies, input);
-  if (client.kind !== "pending" || client.rule !== undefined) {
-    return { ...client, trace: [...denial.trace, ...client.trace] };
-  }
-  const verdict = evaluatePolicies(policies, input);
-  const trace = [...client.trace, ...verdict.trace];
-  // When no policy applies, the reason of the kubelet client rules is more useful.
-  const isAbout = verdict.rule !== undefined || client.trace.every(({ notAbout }) => notAbout !== undefined);
-  return isAbout ? { ...verdict, trace } : { ...verdict, message: client.message, trace };
+/** The request that is decided, and the rules of the operator. */
+export interface Question {
+  readonly csr: CertificateSigningRequest;
+  readonly request: RequestFacts;
+  readonly policies: readonly Policy[];
+  readonly inventory: Inventory | undefined;
 }
 
-/** Finds every permission of the requester that the verdict may depend on. */
-export function findRequestPermissions(
-  policies: readonly Policy[],
-  csr: CertificateSigningRequest,
-  facts: RequestFacts,
-): readonly string[] {
-  return [...new Set([...findKubeletClientPermissions(csr, facts), ...findPolicyPermissions(policies, csr)])];
+/** What a stage needs to know. */
+export type Need =
+  | { readonly kind: Exclude<keyof Known, "now" | "permissions" | "excess"> }
+  | { readonly kind: "permission"; readonly permission: string }
+  /** Whether so many requests for these names are held already that no other one may be. */
+  | { readonly kind: "excess"; readonly names: readonly string[] };
+
+/** What is known about a request. A part is absent until a stage needs it. */
+export interface Known {
+  readonly now: Date;
+  /** The Revocation for which the request must not be approved, in words. */
+  readonly revocation?: Lookup<string>;
+  /** The Secret of the requester's bootstrap token; `gone` when its limits cannot be known any more. */
+  readonly token?: Lookup<SecretObject> | { readonly kind: "gone" };
+  /** The approved requests of the same requester, and the names in its certificates. */
+  readonly approvals?: { readonly before: readonly PastApproval[]; readonly held: Lookup<NodeNames> };
+  readonly reported?: Lookup<ReadonlyMap<string, NodeNames>>;
+  readonly server?: NodeNames;
+  readonly certificates?: Lookup<readonly NodeCertificate[]>;
+  /** Who holds the names of the request; `absent` where no register of issued certificates is read. */
+  readonly claims?: Lookup<readonly NameClaim[]> | { readonly kind: "absent" };
+  readonly permissions?: ReadonlyMap<string, Lookup<boolean>>;
+  /** Whether the requester has fewer pending requests than are checked. */
+  readonly room?: boolean;
+  /** Why the request may not be held. */
+  readonly excess?: Lookup<string>;
+}
+
+/** The stage that decided. */
+export type StageName = "revocation" | "denials" | "token" | "hold" | "kubelet client" | "policies";
+
+/** What has to be written before the decision: the bootstrap token is bound to the key of the request. */
+export interface TokenBinding {
+  readonly secret: SecretObject;
+  readonly key: PublicKeyPin;
+}
+
+/** The verdict on a request. */
+export type Verdict = PolicyVerdict & Effects & { readonly stage: StageName };
+
+interface Effects {
+  readonly binding?: TokenBinding;
+  /** Why a pending request is held for a person, and the names by which held requests are counted. */
+  readonly hold?: Hold & { readonly names: readonly string[] };
+  /** The requester has so many pending requests that the policies were not evaluated. */
+  readonly isWaiting?: true;
+}
+
+/** What a stage has found. Without a verdict the next stage follows. */
+interface Step extends Effects {
+  readonly trace?: readonly RuleTrace[];
+  readonly verdict?: PolicyVerdict;
+}
+
+interface Stage {
+  readonly name: StageName;
+  /** Lists what the stage needs. It may need more once it knows that. */
+  needs(question: Question, known: Known): readonly Need[];
+  decide(question: Question, known: Known): Step;
+}
+
+/** The stages in their order. */
+const STAGES: readonly Stage[] = [
+  { name: "revocation", needs: () => [{ kind: "revocation" }], decide: decideByRevocation },
+  {
+    name: "denials",
+    needs: ({ policies, csr }) =>
+      listRuleNeeds(findRulesAbout(policies, csr).filter(({ then }) => then === "deny"), csr),
+    decide: decideByDenials,
+  },
+  {
+    name: "token",
+    needs: ({ csr }) => findTokenId(csr.spec.username ?? "") === undefined ? [] : [{ kind: "token" }],
+    decide: decideByToken,
+  },
+  { name: "hold", needs: listHoldNeeds, decide: decideByHold },
+  { name: "kubelet client", needs: listKubeletClientNeeds, decide: decideByKubeletClient },
+  { name: "policies", needs: listPolicyNeeds, decide: decideByPolicies },
+];
+
+/** The name under which traces list what no policy can change. */
+const ALWAYS = "always";
+
+/** Decides a request, or lists what has to be known first. */
+export function decideRequest(
+  question: Question,
+  known: Known,
+): Verdict | { readonly kind: "needs"; readonly needs: readonly Need[] } {
+  const traces = new Map<StageName, readonly RuleTrace[]>();
+  let effects: Effects = {};
+  for (const { name, needs, decide } of STAGES) {
+    const missing = needs(question, known).filter((need) => !isKnown(need, known));
+    if (missing.length > 0) return { kind: "needs", needs: missing };
+    const { trace = [], verdict, ...own } = decide(question, known);
+    effects = { ...effects, ...own };
+    // The policies list the rules that deny once more.
+    if (name === "policies") traces.delete("denials");
+    traces.set(name, trace);
+    if (verdict !== undefined) return { ...verdict, ...effects, stage: name, trace: [...traces.values()].flat() };
+  }
+  throw new Error("the last stage has a verdict on every request");
+}
+
+/** Decides a request, and asks for what is not known yet, as far as it matters. */
+export async function decideWith(
+  question: Question,
+  start: Known,
+  answer: (need: Need) => Partial<Known> | Promise<Partial<Known>>,
+): Promise<Verdict> {
+  let known = start;
+  while (true) {
+    const verdict = decideRequest(question, known);
+    if (verdict.kind !== "needs") return verdict;
+    for (const need of verdict.needs) {
+      const { permissions = [], ...part } = await answer(need);
+      known = { ...known, ...part, permissions: new Map([...known.permissions ?? [], ...permissions]) };
+      if (!isKnown(need, known)) throw new Error(`no answer about ${need.kind}`);
+    }
+  }
+}
+
+/** Lists what is decided for one request at a time: the names, the requester, and the node, always in this order. */
+export function listLocks({ csr, request, policies }: Question): readonly string[] {
+  const rules = findRulesAbout(policies, csr);
+  const node = findRequestedNode(csr, request);
+  return [
+    // Two requesters must not both be the first to hold a name.
+    ...(rules.some(({ require: { names } }) => names?.unclaimed === true) ? ["names"] : []),
+    // Counts and rates include the previous decision.
+    ...(rules.length === 0 ? [] : [`requester ${csr.spec.username ?? ""}`]),
+    // Two requests with different keys must not both be approved.
+    ...(node === undefined ? [] : [`node ${node}`]),
+  ];
+}
+
+function isKnown(need: Need, known: Known): boolean {
+  return need.kind === "permission" ? known.permissions?.has(need.permission) === true : known[need.kind] !== undefined;
+}
+
+const NOT_READ = { kind: "failed", message: "it has not been read" } as const;
+
+/** Creates the input of rules. A stage needs what its rules use, so what is not known yet is not used. */
+function toInput({ csr, request, inventory }: Question, known: Known): PolicyInput {
+  const { now, approvals, reported = NOT_READ, server, certificates = NOT_READ, claims, permissions } = known;
+  return {
+    csr,
+    request,
+    now,
+    permissions: permissions ?? new Map(),
+    approvedBefore: approvals?.before ?? [],
+    evidence: {
+      inventory,
+      held: approvals?.held ?? NOT_READ,
+      reported,
+      server: server ?? { dns: [], ips: [] },
+      certificates,
+      ...(claims === undefined || claims.kind === "absent" ? {} : { claims }),
+    },
+  };
+}
+
+/** The reason of the conditions Denied and Failed of a revoked request. */
+export const REVOKED = "Revoked";
+/** The reason of the condition Denied of a request for names for which too many others are held. */
+const TOO_MANY_HELD = "TooManyHeldRequests";
+
+function decideByRevocation(_question: Question, { revocation }: Known): Step {
+  switch (revocation?.kind) {
+    case "found": {
+      const message = revocation.value;
+      const check: Check = { what: "revocation", saw: "revoked", outcome: "fails", fault: message };
+      return settle("deny", "revocation", check, { reason: REVOKED, message });
+    }
+    case "failed":
+      return leave("revocation", cannotRead("revocation", revocation.message));
+    default:
+      return {};
+  }
+}
+
+function decideByDenials(question: Question, known: Known): Step {
+  const verdict = evaluateDenials(question.policies, toInput(question, known));
+  const { trace } = verdict;
+  return verdict.kind === "pending" ? { trace } : { trace, verdict };
+}
+
+/**
+ * Applies the limits of a bootstrap token (`core/bootstrap/bound_token.ts`). An API server of tlsboot has enforced them when
+ * the request was created; a kube-apiserver does not know them. A token that was created with `--approve` is the approval.
+ */
+function decideByToken({ csr, request }: Question, { token }: Known): Step {
+  const saw = findTokenId(csr.spec.username ?? "") ?? "";
+  const what = "token";
+  switch (token?.kind) {
+    case "gone": {
+      const fault = `bootstrap token "${saw}" is gone, so its limits are unknown`;
+      const fix = "find out which machine asks; then deny it, or approve it by hand: tlsboot approve";
+      return leave(what, { what, saw, outcome: "fails", fault, fix });
+    }
+    case "failed":
+      return leave(what, cannotRead(what, token.message));
+    case "found":
+      break;
+    default:
+      return {};
+  }
+  const secret = token.value;
+  if (!isLimitedToken(secret)) return {};
+  const { subject } = request;
+  const key = publicKeyPin(request);
+  const decision = decideTokenRequest(secret, { signerName: csr.spec.signerName, subject, key });
+  if (decision.kind === "refused") {
+    const fault = decision.refusal.message;
+    const message = `Token "${saw}": ${fault}.`;
+    return settle("deny", what, { what, saw, outcome: "fails", fault }, { reason: "TokenRefused", message });
+  }
+  const check: Check = { what, saw, outcome: "holds" };
+  const limits = readTokenLimits(secret);
+  // A subject with other attributes is left to the next stage, which holds it for a person.
+  const isClient = isKubeletClientRequest(request, csr.spec.usages ?? []) && listExtraAttributes(subject).length === 0;
+  const isApproval = limits.ok && limits.value.isApproval && isClient;
+  return {
+    ...(isApproval
+      ? settle("approve", what, check, { reason: "TokenApproved", message: describeApproval(saw, secret) })
+      : pass(what, check)),
+    ...(decision.kind === "bind" ? { binding: { secret, key } } : {}),
+  };
+}
+
+function describeApproval(tokenId: string, secret: SecretObject): string {
+  const { createdBy } = readTokenUse(secret);
+  const limits = readTokenLimits(secret);
+  const node = limits.ok ? limits.value.node ?? "" : "";
+  const by = createdBy === undefined ? "an unknown user" : `user "${escapeControls(createdBy)}"`;
+  return `Approved by bootstrap token "${tokenId}", which ${by} created for node "${node}" with --approve.`;
+}
+
+function listHoldNeeds(question: Question, known: Known): readonly Need[] {
+  const { csr, request, policies } = question;
+  const isClaim = findClaimedNode(csr, request) !== undefined;
+  if (isClaim && collectNodeClientSettings(policies).reissue !== "allow" && known.certificates === undefined) {
+    return [{ kind: "certificates" }];
+  }
+  return findHold(question, known).kind === "found" ? [{ kind: "excess", names: listHeldNodes(question) }] : [];
+}
+
+/** Holds a request for the client certificate of a node for a person, before any rule may approve it. */
+function decideByHold(question: Question, known: Known): Step {
+  const node = findRequestedNode(question.csr, question.request);
+  if (node === undefined) return {};
+  const hold = findHold(question, known);
+  const what = "machine";
+  switch (hold.kind) {
+    case "none":
+      return pass(what, { what, saw: node, outcome: "holds" });
+    case "failed":
+      return leave(what, cannotRead(what, hold.message));
+    case "found": {
+      const { saw, fault, fix } = hold.value;
+      const step = leave(what, { what, saw, outcome: "fails", fault, fix });
+      return holdOrDeny(step, hold.value, listHeldNodes(question), known);
+    }
+  }
+}
+
+function findHold(question: Question, known: Known): Lookup<Hold> {
+  return decideHold(collectNodeClientSettings(question.policies), toInput(question, known));
+}
+
+function listHeldNodes({ csr, request }: Question): readonly string[] {
+  return [`node ${findRequestedNode(csr, request) ?? ""}`];
+}
+
+/** Holds a pending request, or denies it when too many for its names are held already. */
+function holdOrDeny(step: Step, hold: Hold, names: readonly string[], { excess }: Known): Step {
+  const { verdict } = step;
+  if (excess?.kind !== "found" || verdict?.rule === undefined) return { ...step, hold: { ...hold, names } };
+  const { policy, rule, trace } = verdict;
+  return { ...step, verdict: { policy, rule, trace, kind: "deny", reason: TOO_MANY_HELD, message: excess.value } };
+}
+
+function listKubeletClientNeeds({ csr, request }: Question, { permissions }: Known): readonly Need[] {
+  // The second permission matters only when the first one is refused.
+  const open = listRecognizedPermissions(csr, request).find((permission) => {
+    const answer = permissions?.get(permission);
+    return answer?.kind !== "none" && !(answer?.kind === "found" && !answer.value);
+  });
+  return open === undefined ? [] : [{ kind: "permission", permission: open }];
+}
+
+function decideByKubeletClient(question: Question, known: Known): Step {
+  const verdict = evaluateKubeletClient(toInput(question, known));
+  const { trace } = verdict;
+  return verdict.kind === "pending" ? { trace } : { trace, verdict };
+}
+
+function listPolicyNeeds(question: Question, known: Known): readonly Need[] {
+  const { csr, request, policies } = question;
+  const rules = findRulesAbout(policies, csr);
+  if (rules.length === 0) return [];
+  if (known.room === undefined) return [{ kind: "room" }];
+  if (!known.room) return [];
+  const needs = listRuleNeeds(rules, csr);
+  if (needs.some((need) => !isKnown(need, known))) return needs;
+  const hold = findNameHold(evaluatePolicies(policies, toInput(question, known)));
+  return hold === undefined ? [] : [{ kind: "excess", names: listClaimedNames(request) }];
+}
+
+function decideByPolicies(question: Question, known: Known): Step {
+  const { csr, policies, request } = question;
+  const verdict = evaluatePolicies(policies, toInput(question, known));
+  const { trace } = verdict;
+  if (known.room === false) {
+    const message = "its requester has too many pending requests";
+    return { isWaiting: true, verdict: { kind: "pending", policy: undefined, rule: undefined, trace, message } };
+  }
+  const hold = findNameHold(verdict);
+  if (hold !== undefined) return holdOrDeny({ trace, verdict }, hold, listClaimedNames(request), known);
+  // When no policy applies, the reason of the kubelet client rules is more useful.
+  const isRefused = verdict.kind === "pending" && verdict.rule === undefined &&
+    csr.spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER;
+  return { trace, verdict: isRefused ? { ...verdict, message: "the requester may not have it" } : verdict };
+}
+
+/** Finds why a policy leaves a request to a person although the requester may have it: another machine has a name. */
+function findNameHold(verdict: PolicyVerdict): Hold | undefined {
+  if (verdict.kind !== "pending" || verdict.rule === undefined) return undefined;
+  const check = verdict.trace.flatMap(({ checks }) => checks)
+    .find(({ what, outcome }) => what === "holder" && outcome === "fails");
+  if (check === undefined) return undefined;
+  return { kind: "NameClaimed", saw: check.saw, fault: check.fault ?? "", fix: check.fix ?? "" };
+}
+
+/** Lists what the checks of rules use. */
+function listRuleNeeds(rules: readonly ApprovalRule[], csr: CertificateSigningRequest): readonly Need[] {
+  const wanted = rules.map((rule) => rule.require);
+  const isOwned = wanted.some(({ names }) => names?.owned) && findRequestingNode(csr) !== undefined;
+  const isUnclaimed = wanted.some(({ names }) => names?.unclaimed);
+  const isRated = wanted.some(({ rate }) => rate !== undefined);
+  const permissions = new Set(wanted.flatMap(({ permission }) => permission ?? []));
+  return [
+    ...[...permissions].map((permission) => ({ kind: "permission", permission }) as const),
+    ...(isOwned || isRated ? [{ kind: "approvals" } as const] : []),
+    ...(isOwned ? [{ kind: "reported" } as const] : []),
+    ...(isUnclaimed ? [{ kind: "claims" } as const] : []),
+    ...(isOwned || isUnclaimed ? [{ kind: "server" } as const] : []),
+  ];
+}
+
+function cannotRead(what: Check["what"], fault: string): Check {
+  return { what, saw: "", outcome: "unknown", fault, fix: "it is tried again by itself" };
+}
+
+/** The step of a stage without policies that decides. */
+function settle(
+  kind: "approve" | "deny",
+  rule: string,
+  check: Check,
+  text: { readonly reason: string; readonly message: string },
+): Step {
+  const trace = createTrace(rule, check, kind);
+  return { trace, verdict: { kind, policy: ALWAYS, rule, trace, ...text } };
+}
+
+/** The step of a stage without policies that leaves a request undecided: for now, or for a person. */
+function leave(rule: string, check: Check): Step {
+  const kind = check.outcome === "unknown" ? "unknown" : "pending";
+  const trace = createTrace(rule, check, kind);
+  return { trace, verdict: { kind, policy: ALWAYS, rule, trace, message: escapeControls(check.fault ?? "") } };
+}
+
+/** The step of a stage without policies that has no objection. */
+function pass(rule: string, check: Check): Step {
+  return { trace: createTrace(rule, check, "next") };
+}
+
+function createTrace(rule: string, check: Check, outcome: RuleTrace["outcome"]): readonly RuleTrace[] {
+  return [{ policy: ALWAYS, rule, notAbout: undefined, checks: [check], outcome }];
 }

@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./builtin_policies.ts";
-import { decideRequest, findRequestPermissions } from "./decide_request.ts";
-import type { PolicyVerdict } from "./evaluate_policies.ts";
+import { decideRequest, decideWith, type Known, listLocks, type Question, type Verdict } from "./decide_request.ts";
 import type { Lookup } from "./ownership.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
 
+const NOW = new Date("2026-03-02T10:30:00Z");
 const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
 
 function createPolicy(...rules: readonly Partial<ApprovalRule>[]): Policy {
@@ -44,30 +44,42 @@ const APPROVING: Partial<ApprovalRule> = {
 
 const FOR_WEB: Partial<ApprovalRule> = { match: { signerNames: ["example.com/web"] } };
 const SERVING: CsrOptions = { ...servingOptions("n1"), dnsNames: [] };
+const NONE = { kind: "none" } as const;
 
-async function decide(
-  policies: readonly Policy[],
-  edit: CsrOptions,
-  answer: Lookup<boolean> = { kind: "found", value: true },
-): Promise<PolicyVerdict> {
+async function ask(policies: readonly Policy[], edit: CsrOptions): Promise<Question> {
   const csr = await buildCsr(edit);
   const request = parseRequest(csr.spec.request);
   assert.ok(request.ok);
-  return decideRequest(policies, {
-    csr,
-    request: request.value,
-    now: new Date("2026-03-02T10:30:00Z"),
-    evidence: {
-      inventory: new Map([["n1", { dns: ["n1.example"], ips: [] }]]),
-      held: { kind: "none" },
-      reported: { kind: "none" },
-      certificates: { kind: "none" },
-      server: { dns: [], ips: [] },
-    },
-    permissions: new Map(
-      findRequestPermissions(policies, csr, request.value).map((permission) => [permission, answer]),
-    ),
-    approvedBefore: [],
+  return { csr, request: request.value, policies, inventory: new Map([["n1", { dns: ["n1.example"], ips: [] }]]) };
+}
+
+/** Decides with one answer about all permissions, and lists what was asked. */
+async function decide(
+  policies: readonly Policy[],
+  edit: CsrOptions,
+  { answer = { kind: "found", value: true }, asked = [], ...known }: Partial<Known> & {
+    readonly answer?: Lookup<boolean>;
+    readonly asked?: string[];
+  } = {},
+): Promise<Verdict> {
+  const answers: Omit<Known, "permissions"> = {
+    now: NOW,
+    revocation: NONE,
+    token: NONE,
+    approvals: { before: [], held: NONE },
+    reported: NONE,
+    certificates: NONE,
+    claims: NONE,
+    server: { dns: [], ips: [] },
+    room: true,
+    excess: NONE,
+    ...known,
+  };
+  return await decideWith(await ask(policies, edit), { now: NOW }, (need) => {
+    asked.push(need.kind === "permission" ? need.permission : need.kind);
+    return need.kind === "permission"
+      ? { permissions: new Map([[need.permission, answer]]) }
+      : { [need.kind]: answers[need.kind] };
   });
 }
 
@@ -122,7 +134,7 @@ for (
       policies: [INVENTORY_ONLY, createPolicy(APPROVING)],
       edit: { commonName: "system:node:n2" },
       kind: "pending",
-      rule: "nodeclient",
+      rule: "machine",
     },
     {
       name: "a policy behind one for another signer",
@@ -157,20 +169,20 @@ for (
 test("decideRequest() approves nothing while a rule that denies is unknown", async () => {
   const asking = createPolicy({ ...STOLEN, require: { permission: "stolen" } });
   assert.equal((await decide([asking], OWN)).kind, "deny");
-  assert.equal((await decide([asking], OWN, { kind: "failed", message: "no answer" })).kind, "unknown");
+  assert.equal((await decide([asking], OWN, { answer: { kind: "failed", message: "no answer" } })).kind, "unknown");
 });
 
 test("decideRequest() lists each evaluated rule once", async () => {
-  const verdict = await decide([createPolicy(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" });
+  const policies = [createPolicy(APPROVING, BY_SUBJECT)];
+  const verdict = await decide(policies, { commonName: "system:node:n2" });
   assert.deepEqual(verdict.trace.map(({ policy, rule }) => `${policy}/${rule}`), [
     "own/rule-2",
+    "always/machine",
     "kubelet-client/selfnodeclient",
     "kubelet-client/nodeclient",
   ]);
-  const outcome = await decide([createPolicy(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" }, {
-    kind: "none",
-  });
-  assert.deepEqual(outcome.trace.map(({ rule }) => rule), ["selfnodeclient", "nodeclient", "rule-1"]);
+  const outcome = await decide(policies, { commonName: "system:node:n2" }, { answer: NONE });
+  assert.deepEqual(outcome.trace.map(({ rule }) => rule), ["machine", "selfnodeclient", "nodeclient", "rule-1"]);
   assert.equal(outcome.kind, "approve");
 });
 
@@ -192,20 +204,220 @@ for (
   ]
 ) {
   test(`decideRequest() leaves a request pending because ${message}`, async () => {
-    const verdict = await decide(policies, edit, { kind: "found", value: false });
+    const verdict = await decide(policies, edit, { answer: { kind: "found", value: false } });
     assert.deepEqual([verdict.kind, verdict.message], ["pending", message]);
   });
 }
 
-test("findRequestPermissions() finds the permissions of the rules that apply", async () => {
-  const csr = await buildCsr(OWN);
-  const request = parseRequest(csr.spec.request);
-  assert.ok(request.ok);
+test("decideRequest() asks for the permissions of the rules that apply, each once", async () => {
   const policy = createPolicy(
     { require: { permission: "a" } },
     { require: { permission: "a" } },
     { require: {} },
     { ...FOR_WEB, require: { permission: "b" } },
   );
-  assert.deepEqual(findRequestPermissions([policy], csr, request.value), ["selfnodeclient", "nodeclient", "a"]);
+  const asked: string[] = [];
+  await decide([policy], OWN, { asked, answer: NONE });
+  assert.deepEqual(asked, ["revocation", "selfnodeclient", "nodeclient", "room", "a"]);
+});
+
+const TAKEN: NonNullable<Known["certificates"]> = {
+  kind: "found",
+  value: [{
+    node: "n1",
+    publicKeyFingerprint: "another",
+    fingerprint: "f",
+    notBefore: undefined,
+    notAfter: new Date("2027-01-01T00:00:00Z"),
+  }],
+};
+const APPROVING_TOKEN: NonNullable<Known["token"]> = {
+  kind: "found",
+  value: {
+    metadata: { annotations: { "tlsboot/node": "n1", "tlsboot/approve": "true" } },
+    type: "bootstrap.kubernetes.io/token",
+    data: {},
+  },
+};
+const REVOCATION: NonNullable<Known["revocation"]> = { kind: "found", value: "the requester is revoked" };
+const UNCLAIMED: Partial<ApprovalRule> = {
+  then: "approve",
+  match: { signerNames: ["example.com/web"] },
+  require: {
+    names: { owned: false, atLeastOne: true, unclaimed: true, dns: ["*.lan"], ips: [], uris: [], emails: [] },
+  },
+  otherwise: "pending",
+};
+const SHOP: CsrOptions = { signerName: "example.com/web", commonName: "", organizations: [], dnsNames: ["shop.lan"] };
+const OTHER_SHOP: NonNullable<Known["claims"]> = {
+  kind: "found",
+  value: [{ name: "shop.lan", holder: "other", publicKeyFingerprint: "another", notAfter: undefined }],
+};
+const EXCESS: NonNullable<Known["excess"]> = { kind: "found", value: "too many are held" };
+
+// Each stage decides before those that follow, and asks for nothing that is for them.
+for (
+  const { name, policies = [], edit = {}, known, want, asked } of [
+    {
+      name: "what is revoked, before a denial, a token and a hold",
+      policies: [createPolicy(BY_SUBJECT)],
+      known: { revocation: REVOCATION, token: APPROVING_TOKEN, certificates: TAKEN },
+      want: "revocation deny Revoked: the requester is revoked",
+      asked: ["revocation"],
+    },
+    {
+      name: "a rule that denies, before a token",
+      policies: [createPolicy(BY_SUBJECT)],
+      known: { token: APPROVING_TOKEN },
+      want: 'denials deny PolicyDenied: Denied by rule "rule-1" of policy "own": it denies what it is about.',
+      asked: ["revocation"],
+    },
+    {
+      name: "a token that is the approval, before a hold",
+      known: { token: APPROVING_TOKEN, certificates: TAKEN },
+      want:
+        'token approve TokenApproved: Approved by bootstrap token "abcdef", which an unknown user created for node ' +
+        '"n1" with --approve.',
+      asked: ["revocation", "token"],
+    },
+    {
+      name: "a token for another node",
+      edit: { commonName: "system:node:n2" },
+      known: { token: APPROVING_TOKEN },
+      want:
+        'token deny TokenRefused: Token "abcdef": the token is for the client certificate of node "n1" alone, and ' +
+        'this request is for "system:node:n2" of signer kubernetes.io/kube-apiserver-client-kubelet.',
+      asked: ["revocation", "token"],
+    },
+    {
+      name: "a token that is gone",
+      known: { token: { kind: "gone" } },
+      want: 'token pending: bootstrap token "abcdef" is gone, so its limits are unknown',
+      asked: ["revocation", "token"],
+    },
+    {
+      name: "a token that cannot be read",
+      known: { token: { kind: "failed", message: "no answer" } },
+      want: "token unknown: no answer",
+      asked: ["revocation", "token"],
+    },
+    {
+      name: "a claimed name, before the permission",
+      known: { certificates: TAKEN },
+      want:
+        "hold pending held by node n1: n1 already has a certificate until 2027-01-01T00:00:00Z; another machine may " +
+        "claim its name",
+      asked: ["revocation", "token", "certificates", "excess"],
+    },
+    {
+      name: "a claimed name for which too many requests are held",
+      known: { certificates: TAKEN, excess: EXCESS },
+      want: "hold deny TooManyHeldRequests: too many are held",
+      asked: ["revocation", "token", "certificates", "excess"],
+    },
+    {
+      name: "certificates that cannot be read",
+      known: { certificates: { kind: "failed", message: "no answer" } },
+      want: "hold unknown: no answer",
+      asked: ["revocation", "token", "certificates"],
+    },
+    {
+      name: "a renewal, whose certificates do not matter",
+      edit: OWN,
+      known: { certificates: TAKEN },
+      want: "kubelet client approve AutoApproved: Auto approving self kubelet client certificate after " +
+        "SubjectAccessReview.",
+      asked: ["revocation", "selfnodeclient"],
+    },
+    {
+      name: "a renewal without any permission",
+      edit: OWN,
+      known: { answer: NONE },
+      want: "policies pending: the requester may not have it",
+      asked: ["revocation", "selfnodeclient", "nodeclient"],
+    },
+    {
+      name: "a name that no one holds",
+      policies: [createPolicy(UNCLAIMED)],
+      edit: SHOP,
+      known: {},
+      want: 'policies approve PolicyApproved:own/rule-1: Approved by rule "rule-1" of policy "own": names shop.lan, ' +
+        "holder shop.lan.",
+      asked: ["revocation", "token", "room", "claims", "server"],
+    },
+    {
+      name: "a name that another user holds",
+      policies: [createPolicy(UNCLAIMED)],
+      edit: SHOP,
+      known: { claims: OTHER_SHOP },
+      want:
+        'policies pending held by shop.lan: rule "rule-1" of policy "own": shop.lan belongs to another machine: other ' +
+        "holds it by an approved request",
+      asked: ["revocation", "token", "room", "claims", "server", "excess"],
+    },
+    {
+      name: "a name for which too many requests are held",
+      policies: [createPolicy(UNCLAIMED)],
+      edit: SHOP,
+      known: { claims: OTHER_SHOP, excess: EXCESS },
+      want: "policies deny TooManyHeldRequests: too many are held",
+      asked: ["revocation", "token", "room", "claims", "server", "excess"],
+    },
+    {
+      name: "a requester with too many pending requests",
+      policies: [createPolicy(UNCLAIMED)],
+      edit: SHOP,
+      known: { room: false },
+      want: "policies pending waiting: its requester has too many pending requests",
+      asked: ["revocation", "token", "room"],
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly policies?: readonly Policy[];
+    readonly edit?: CsrOptions;
+    readonly known: Parameters<typeof decide>[2];
+    readonly want: string;
+    readonly asked: readonly string[];
+  }[]
+) {
+  test(`decideRequest() decides by the first stage that does, and asks for no more: ${name}`, async () => {
+    const needs: string[] = [];
+    const verdict = await decide(policies, edit, { ...known, asked: needs });
+    const { stage, kind, hold, message } = verdict;
+    const reason = "reason" in verdict ? ` ${verdict.reason}` : "";
+    const state = hold !== undefined ? ` held by ${hold.names.join()}` : verdict.isWaiting === true ? " waiting" : "";
+    assert.equal(`${stage} ${kind}${reason}${state}: ${message}`, want);
+    assert.deepEqual(needs, asked);
+  });
+}
+
+test("decideRequest() binds a token whatever the verdict is, unless it refuses", async () => {
+  const limited = (limits: Readonly<Record<string, string>>): NonNullable<Known["token"]> => ({
+    kind: "found",
+    value: { metadata: { annotations: limits }, type: "bootstrap.kubernetes.io/token", data: {} },
+  });
+  const bound = async (token: NonNullable<Known["token"]>, known: Parameters<typeof decide>[2] = {}) =>
+    (await decide([], {}, { ...known, token })).binding !== undefined;
+  assert.ok(await bound(limited({ "tlsboot/node": "n1" })));
+  assert.ok(await bound(limited({ "tlsboot/uses": "1" }), { certificates: TAKEN }));
+  assert.ok(await bound(limited({ "tlsboot/uses": "1" }), { answer: NONE }));
+  assert.ok(await bound(APPROVING_TOKEN));
+  assert.ok(!await bound(limited({ "tlsboot/node": "n2" })));
+  assert.ok(!await bound(limited({})));
+  assert.ok(!await bound(limited({ "tlsboot/node": "n1" }), { revocation: REVOCATION }));
+});
+
+test("decideRequest() lists what it needs when it knows nothing", async () => {
+  const question = await ask([], {});
+  assert.deepEqual(decideRequest(question, { now: NOW }), { kind: "needs", needs: [{ kind: "revocation" }] });
+  await assert.rejects(decideWith(question, { now: NOW }, () => ({})), /no answer about revocation/);
+});
+
+test("listLocks() names what is decided for one request at a time, always in one order", async () => {
+  const policies = [createPolicy(UNCLAIMED, { then: "approve" })];
+  assert.deepEqual(listLocks(await ask([], {})), ["node n1"]);
+  assert.deepEqual(listLocks(await ask([createPolicy(STOLEN)], {})), ["node n1"]);
+  assert.deepEqual(listLocks(await ask(policies, {})), ["requester system:bootstrap:abcdef", "node n1"]);
+  assert.deepEqual(listLocks(await ask(policies, SHOP)), ["names", "requester system:bootstrap:abcdef"]);
+  assert.deepEqual(listLocks(await ask([], SHOP)), []);
 });

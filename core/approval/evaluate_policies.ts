@@ -17,7 +17,7 @@ import {
   checkUsages,
   type PolicyInput,
 } from "./checks.ts";
-import { formatApprovedBy, POLICY_APPROVED } from "./past_approvals.ts";
+import { formatApprovedReason } from "./past_approvals.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "./policy.ts";
@@ -42,17 +42,6 @@ export type PolicyVerdict =
     | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
   );
 
-/**
- * Lists why a request is left to a person although the requester may have it: a machine that is not expected, and a name that
- * another machine has.
- */
-export function listHoldFaults(trace: readonly RuleTrace[]): readonly string[] {
-  const holds = trace.flatMap(({ checks }) => checks).filter(({ what, outcome }) =>
-    (what === "machine" || what === "holder") && outcome === "fails"
-  );
-  return [...new Set(holds.flatMap(({ fault }) => fault ?? []))];
-}
-
 /** The reason of the Denied condition. */
 const POLICY_DENIED = "PolicyDenied";
 
@@ -70,8 +59,13 @@ export function evaluateDenials(policies: readonly Policy[], input: PolicyInput)
   return { kind: "pending", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
 }
 
+/** Finds the rules that apply to a request, of all policies. */
+export function findRulesAbout(policies: readonly Policy[], csr: CertificateSigningRequest): readonly ApprovalRule[] {
+  return policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined);
+}
+
 /** Finds the rules with `then: deny` that apply to a request. */
-export function findDenialRules(
+function findDenialRules(
   policies: readonly Policy[],
   csr: CertificateSigningRequest,
 ): readonly { readonly policy: Policy; readonly rule: ApprovalRule }[] {
@@ -117,25 +111,6 @@ export function findRequestingNode({ spec }: CertificateSigningRequest): string 
   if (!username.startsWith(NODE_USER_PREFIX) || !groups.includes(NODES_GROUP)) return undefined;
   const name = username.slice(NODE_USER_PREFIX.length);
   return name === "" ? undefined : name;
-}
-
-/** Reports whether any rule of a policy applies to a request. */
-export function policyApplies({ rules }: Policy, csr: CertificateSigningRequest): boolean {
-  return rules.some(({ match }) => findMismatch(match, csr) === undefined);
-}
-
-/** Reports whether a rule that applies to a request asks who holds its names. */
-export function asksForClaims(policies: readonly Policy[], csr: CertificateSigningRequest): boolean {
-  return policies.some(({ rules }) =>
-    rules.some(({ match, require: { names } }) => names?.unclaimed === true && findMismatch(match, csr) === undefined)
-  );
-}
-
-/** Finds the permissions that the applicable rules require. */
-export function findPolicyPermissions(policies: readonly Policy[], csr: CertificateSigningRequest): readonly string[] {
-  const asked = policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined)
-    .map((rule) => rule.require.permission);
-  return [...new Set(asked.filter((permission) => permission !== undefined))];
 }
 
 function traceRule(policy: Policy, rule: ApprovalRule, input: PolicyInput): RuleTrace {
@@ -184,8 +159,8 @@ function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: re
       return {
         ...base,
         kind: "approve",
-        reason: POLICY_APPROVED,
-        message: `${formatApprovedBy(base)}: ${summarize(one.checks)}.`,
+        reason: formatApprovedReason(base),
+        message: `Approved by ${by}: ${summarize(one.checks)}.`,
       };
     case "deny": {
       const why = faults === "" ? "it denies what it is about" : faults;

@@ -4,11 +4,10 @@ import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/c
 import { parseRequest } from "../csr/request.ts";
 import { BUILTIN_POLICIES } from "./builtin_policies.ts";
 import {
-  asksForClaims,
   evaluatePolicies,
   evaluatePolicy,
   findRequestingNode,
-  policyApplies,
+  findRulesAbout,
   type PolicyVerdict,
 } from "./evaluate_policies.ts";
 import type { NodeNames } from "./inventory.ts";
@@ -64,7 +63,7 @@ test("evaluatePolicy() approves names that the inventory assigns to the node, an
   const verdict = await decide({}, { inventory: INVENTORY });
   assert.equal(verdict.kind, "approve");
   assert.ok(verdict.kind === "approve");
-  assert.equal(verdict.reason, "PolicyApproved");
+  assert.equal(verdict.reason, "PolicyApproved:kubelet-serving/kubelet-serving");
   assert.match(
     verdict.message,
     /^Approved by rule "kubelet-serving" of policy "kubelet-serving": .*ownership a\.example by inventory, 10\.0\.0\.1 by inventory/,
@@ -256,14 +255,8 @@ for (
 ) {
   test(`a rule with match ${JSON.stringify(match)} ${applies ? "applies" : "does not apply"}`, async () => {
     const csr = await buildCsr({ signerName: "example.com/web", username: "web-1", groups: ["all", "web"] });
-    const other = {
-      ...TRUSTING.rules[0]!,
-      require: { names: { ...TRUSTING.rules[0]!.require.names!, unclaimed: true } },
-    };
-    const policy = { ...TRUSTING, rules: [other, { ...other, match }] };
-    assert.equal(policyApplies(policy, csr), applies);
-    assert.equal(asksForClaims([TRUSTING, policy], csr), applies);
-    assert.equal(asksForClaims([{ ...policy, rules: [{ ...other, match, require: {} }] }], csr), false);
+    const rule = { ...TRUSTING.rules[0]!, match };
+    assert.deepEqual(findRulesAbout([TRUSTING, { ...TRUSTING, rules: [rule] }], csr), applies ? [rule] : []);
   });
 }
 

@@ -10,7 +10,7 @@ import { NODE_USER_PREFIX } from "../kube/user.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { computeKeyFingerprint, decideHold, findClaimedNode, readNodeCertificate } from "./node_claims.ts";
 import type { NodeCertificate } from "./ownership.ts";
-import { isSettled } from "./plan_approval.ts";
+import { isSettled } from "./recognizers.ts";
 
 /** The state of one expected machine. */
 export type ExpectedMachine =

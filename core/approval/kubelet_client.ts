@@ -1,56 +1,39 @@
-/**
- * Evaluates the two kubelet client rules with a trace like that of a policy, for `explain`, `test` and `describe`. The
- * running approver uses `planApproval`, which follows upstream exactly; a test compares the two.
- */
-import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./plan_approval.ts";
+/** The two kubelet client rules, with a trace like that of a policy. */
+import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./recognizers.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
-import { escapeControls } from "../lib/printable.ts";
-import { BUILTIN_SIGNERS } from "../signing/profile.ts";
+import { BUILTIN_SIGNERS, type RequestPart } from "../signing/profile.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { KUBELET_CLIENT } from "./builtin_policies.ts";
 import { type Check, checkPermission, type PolicyInput } from "./checks.ts";
 import type { PolicyVerdict, RuleTrace } from "./evaluate_policies.ts";
-import { collectNodeClientSettings, decideHold, findRequestedNode, type NodeClientSettings } from "./node_claims.ts";
-import type { Policy } from "./policy.ts";
 
-/**
- * Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow. A
- * request that is held stays pending whatever other rules would decide.
- */
-export function evaluateKubeletClient(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
-  const settings = collectNodeClientSettings(policies);
+/** Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow. */
+export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
   for (const recognizer of RECOGNIZERS) {
-    const one = traceRecognizer(recognizer, settings, input);
+    const one = traceRecognizer(recognizer, input);
     trace.push(one);
-    if (one.outcome === "next") continue;
     const base = { policy: KUBELET_CLIENT, rule: recognizer.permission, trace };
     if (one.outcome === "approve") {
       return { ...base, kind: "approve", reason: AUTO_APPROVED, message: recognizer.message };
     }
-    const bad = one.checks.filter(({ outcome }) => outcome === (one.outcome === "pending" ? "fails" : "unknown"));
-    const faults = bad.map(({ fault }) => fault).join("; ");
-    if (one.outcome === "pending") return { ...base, kind: "pending", message: escapeControls(faults) };
-    return { ...base, kind: "unknown", message: `rule "${recognizer.permission}": ${faults}` };
+    if (one.outcome === "unknown") {
+      const fault = one.checks.find(({ outcome }) => outcome === "unknown")?.fault ?? "";
+      return { ...base, kind: "unknown", message: `rule "${recognizer.permission}": ${fault}` };
+    }
   }
-  const isAbout = trace.some(({ notAbout }) => notAbout === undefined);
-  const message = isAbout ? "the requester may not have it" : "it is not a kubelet client request";
-  return { kind: "pending", policy: KUBELET_CLIENT, rule: undefined, message, trace };
+  return { kind: "pending", policy: KUBELET_CLIENT, rule: undefined, message: "no rule approves it", trace };
 }
 
-/** Finds the permissions that the rules require for a request. */
-export function findKubeletClientPermissions(
+/** Lists the permissions of the rules that recognize a request, in the order in which they are tried. */
+export function listRecognizedPermissions(
   csr: CertificateSigningRequest,
   facts: RequestFacts,
 ): readonly Recognizer["permission"][] {
   return RECOGNIZERS.filter((recognizer) => recognizer.recognizes(csr, facts)).map(({ permission }) => permission);
 }
 
-function traceRecognizer(
-  { permission, recognizes }: Recognizer,
-  settings: NodeClientSettings,
-  input: PolicyInput,
-): RuleTrace {
+function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyInput): RuleTrace {
   const { csr, request } = input;
   const place = { policy: KUBELET_CLIENT, rule: permission };
   if (csr.spec.signerName !== KUBE_APISERVER_CLIENT_KUBELET_SIGNER) {
@@ -58,30 +41,9 @@ function traceRecognizer(
   }
   const shape = checkShape(permission, input);
   if (!recognizes(csr, request)) return { ...place, notAbout: undefined, checks: shape, outcome: "next" };
-  const machine = checkMachine(settings, input);
-  if (machine.outcome !== "holds") {
-    const outcome = machine.outcome === "fails" ? "pending" : "unknown";
-    return { ...place, notAbout: undefined, checks: [...shape, machine], outcome };
-  }
   const asked = checkPermission(permission, input);
   const outcome = asked.outcome === "holds" ? "approve" : asked.outcome === "unknown" ? "unknown" : "next";
-  return { ...place, notAbout: undefined, checks: [...shape, machine, asked], outcome };
-}
-
-/** Checks that the request is not held: by the inventory, or because another machine may be claiming the name. */
-function checkMachine(settings: NodeClientSettings, input: PolicyInput): Check {
-  const hold = decideHold(settings, input);
-  const what = "machine";
-  switch (hold.kind) {
-    case "none":
-      return { what, saw: findRequestedNode(input.csr, input.request) ?? "", outcome: "holds" };
-    case "found": {
-      const { saw, fault, fix } = hold.value;
-      return { what, saw, outcome: "fails", fault, fix };
-    }
-    case "failed":
-      return { what, saw: "", outcome: "unknown", fault: hold.message, fix: "it is tried again by itself" };
-  }
+  return { ...place, notAbout: undefined, checks: [...shape, asked], outcome };
 }
 
 /** Checks the requirements of the signer; for `selfnodeclient` also that the requester is the node itself. */
@@ -109,8 +71,8 @@ function checkShape(permission: Recognizer["permission"], { csr, request }: Poli
   ];
 }
 
-function formatActualValue(rule: string, { subject, ...names }: RequestFacts, usages: readonly string[]): string {
-  const lists: Readonly<Record<string, readonly string[]>> = {
+function formatActualValue(rule: RequestPart, { subject, ...names }: RequestFacts, usages: readonly string[]): string {
+  const lists: Readonly<Partial<Record<RequestPart, readonly string[]>>> = {
     organization: subject.organizations,
     commonName: [subject.commonName],
     dnsNames: names.dnsNames,

@@ -1,18 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
-import { planApproval, RECOGNIZERS } from "./plan_approval.ts";
+import { RECOGNIZERS } from "./recognizers.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { PolicyVerdict } from "./evaluate_policies.ts";
-import { evaluateKubeletClient, findKubeletClientPermissions } from "./kubelet_client.ts";
-import type { Evidence, Lookup, NodeCertificate } from "./ownership.ts";
+import { evaluateKubeletClient } from "./kubelet_client.ts";
+import type { Lookup } from "./ownership.ts";
 
-async function decide(
-  edit: CsrOptions,
-  granted: readonly string[],
-  failed = "",
-  certificates: Evidence["certificates"] = { kind: "none" },
-): Promise<PolicyVerdict> {
+async function decide(edit: CsrOptions, granted: readonly string[], failed = ""): Promise<PolicyVerdict> {
   const csr = await buildCsr(edit);
   const request = parseRequest(csr.spec.request);
   assert.ok(request.ok);
@@ -20,7 +15,7 @@ async function decide(
     failed === permission
       ? { kind: "failed", message: "connection refused" }
       : { kind: "found", value: granted.includes(permission) };
-  return evaluateKubeletClient([], {
+  return evaluateKubeletClient({
     csr,
     request: request.value,
     now: new Date("2026-03-02T10:30:00Z"),
@@ -28,7 +23,7 @@ async function decide(
       inventory: undefined,
       held: { kind: "none" },
       reported: { kind: "none" },
-      certificates,
+      certificates: { kind: "none" },
       server: { dns: [], ips: [] },
     },
     permissions: new Map(RECOGNIZERS.map(({ permission }) => [permission, answer(permission)])),
@@ -78,20 +73,6 @@ for (
     assert.equal(verdict.kind, rule === undefined ? "pending" : "approve");
     assert.equal(verdict.rule, rule);
   });
-
-  test(`evaluateKubeletClient() reviews and decides as the approver does: ${name}`, async () => {
-    const csr = await buildCsr(edit);
-    const facts = parseRequest(csr.spec.request);
-    const plan = planApproval(csr);
-    assert.ok(facts.ok);
-    const asked = plan.kind === "review" ? plan.attempts.map(({ permission }) => permission) : [];
-    assert.deepEqual(findKubeletClientPermissions(csr, facts.value), asked);
-    const verdict = await decide(edit, granted);
-    const attempt = plan.kind === "review"
-      ? plan.attempts.find(({ permission }) => (granted as readonly string[]).includes(permission))
-      : undefined;
-    assert.equal(verdict.kind === "approve" ? verdict.message : undefined, attempt?.message);
-  });
 }
 
 /** Formats a verdict, and each rule with what its checks saw. A check that does not hold is in brackets. */
@@ -108,22 +89,15 @@ const SHAPE = "organization system:nodes, dnsNames none, emailAddresses none, ip
 const NOT_SELF = `selfnodeclient next: ${SHAPE}, [requester system:bootstrap:abcdef]`;
 const MANY = "[organization none], [dnsNames x, y], emailAddresses none, ipAddresses none, uris none, " +
   "commonName system:node:n1, [usages none]";
-const CLAIM: NodeCertificate = {
-  node: "n1",
-  publicKeyFingerprint: "another key",
-  fingerprint: undefined,
-  notBefore: undefined,
-  notAfter: undefined,
-};
 
 for (
-  const { name, edit, granted = BOTH, failed, certificates, want } of [
+  const { name, edit, granted = BOTH, failed, want } of [
     {
       name: "a renewal",
       edit: OWN,
       want: [
         "approve: Auto approving self kubelet client certificate after SubjectAccessReview.",
-        `selfnodeclient approve: ${SHAPE}, requester system:node:n1, machine n1, permission selfnodeclient`,
+        `selfnodeclient approve: ${SHAPE}, requester system:node:n1, permission selfnodeclient`,
       ],
     },
     {
@@ -131,16 +105,16 @@ for (
       edit: {},
       granted: [],
       want: [
-        "pending: the requester may not have it",
+        "pending: no rule approves it",
         NOT_SELF,
-        `nodeclient next: ${SHAPE}, machine n1, [permission nodeclient]`,
+        `nodeclient next: ${SHAPE}, [permission nodeclient]`,
       ],
     },
     {
       name: "several faults",
       edit: { organizations: [], dnsNames: ["x", "y"], usages: [] },
       want: [
-        "pending: the requester may not have it",
+        "pending: no rule approves it",
         `selfnodeclient next: ${MANY}, [requester system:bootstrap:abcdef]`,
         `nodeclient next: ${MANY}`,
       ],
@@ -149,7 +123,7 @@ for (
       name: "another signer",
       edit: { signerName: "example.com/web" },
       want: [
-        "pending: it is not a kubelet client request",
+        "pending: no rule approves it",
         "selfnodeclient next: signer example.com/web is another",
         "nodeclient next: signer example.com/web is another",
       ],
@@ -161,23 +135,7 @@ for (
       want: [
         'unknown: rule "nodeclient": connection refused',
         NOT_SELF,
-        `nodeclient unknown: ${SHAPE}, machine n1, [permission nodeclient]`,
-      ],
-    },
-    {
-      name: "certificates that cannot be read",
-      edit: {},
-      certificates: { kind: "failed", message: "no answer" },
-      want: ['unknown: rule "nodeclient": no answer', NOT_SELF, `nodeclient unknown: ${SHAPE}, [machine ]`],
-    },
-    {
-      name: "a name that another machine may have",
-      edit: {},
-      certificates: { kind: "found", value: [CLAIM] },
-      want: [
-        "pending: n1 already has an approved request with another key; another machine may claim its name",
-        NOT_SELF,
-        `nodeclient pending: ${SHAPE}, [machine an approved request]`,
+        `nodeclient unknown: ${SHAPE}, [permission nodeclient]`,
       ],
     },
   ] as readonly {
@@ -185,12 +143,11 @@ for (
     readonly edit: CsrOptions;
     readonly granted?: readonly string[];
     readonly failed?: string;
-    readonly certificates?: Evidence["certificates"];
     readonly want: readonly string[];
   }[]
 ) {
   test(`evaluateKubeletClient() explains ${name}`, async () => {
-    const verdict = await decide(edit, granted, failed, certificates);
+    const verdict = await decide(edit, granted, failed);
     assert.deepEqual(format(verdict), want);
     for (const { outcome, fix } of verdict.trace.flatMap(({ checks }) => checks)) {
       assert.equal(fix === undefined, outcome === "holds");

@@ -17,7 +17,7 @@ import type { RequestFacts } from "../pki/pkcs10.ts";
 import { readIdentity } from "../register/identity.ts";
 import type { Inventory } from "./inventory.ts";
 import type { Lookup, NodeCertificate } from "./ownership.ts";
-import { isNodeClient } from "./plan_approval.ts";
+import { isNodeClient } from "./recognizers.ts";
 import type { Policy } from "./policy.ts";
 
 /** The settings of the policies about client certificates of nodes. */

@@ -1,4 +1,4 @@
-/** Past approvals of a rule, which the approver writes into the Approved condition and reads from there again. */
+/** Past approvals of a rule, which the approver writes into the reason of the Approved condition and reads there again. */
 import { findCondition, isApproved } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 
@@ -9,15 +9,15 @@ export interface PastApproval {
   readonly at: Date;
 }
 
-/** The reason of the Approved condition of a policy. */
+/** The reason of the Approved condition of a policy begins with it; the names of the policy and the rule follow. */
 export const POLICY_APPROVED = "PolicyApproved";
 
-const APPROVED_BY = /^Approved by rule "([^"]+)" of policy "([^"]+)"/;
-
-/** Formats the beginning of the message of the Approved condition. */
-export function formatApprovedBy({ policy, rule }: { readonly policy: string; readonly rule: string }): string {
-  return `Approved by rule "${rule}" of policy "${policy}"`;
+/** Formats the reason of the Approved condition, which only who may approve can write: `PolicyApproved:web/known`. */
+export function formatApprovedReason({ policy, rule }: { readonly policy: string; readonly rule: string }): string {
+  return `${POLICY_APPROVED}:${policy}/${rule}`;
 }
+
+const REASON = new RegExp(`^${POLICY_APPROVED}:([^/]+)/([^/]+)$`);
 
 /**
  * Lists the approvals among the given CSRs. The API stores them, so an approver that has just started or has become the
@@ -27,12 +27,10 @@ export function listPastApprovals(csrs: Iterable<CertificateSigningRequest>): re
   const approvals: PastApproval[] = [];
   for (const csr of csrs) {
     const condition = isApproved(csr) ? findCondition(csr, "Approved") : undefined;
-    if (condition?.reason !== POLICY_APPROVED) continue;
-    const [, rule, policy] = APPROVED_BY.exec(condition.message ?? "") ?? [];
-    const at = new Date(
-      condition.lastTransitionTime ?? condition.lastUpdateTime ?? csr.metadata.creationTimestamp ?? 0,
-    );
-    if (rule !== undefined && policy !== undefined) approvals.push({ policy, rule, at });
+    const [, policy, rule] = REASON.exec(condition?.reason ?? "") ?? [];
+    if (policy === undefined || rule === undefined) continue;
+    const at = condition?.lastTransitionTime ?? condition?.lastUpdateTime ?? csr.metadata.creationTimestamp ?? 0;
+    approvals.push({ policy, rule, at: new Date(at) });
   }
   return approvals;
 }

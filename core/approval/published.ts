@@ -25,12 +25,20 @@ export interface PublishedSettings {
   readonly inventory: Inventory | undefined;
   /** The signers that run in the process of the approver, as in `up`; undefined for an approver that runs alone. */
   readonly signers: readonly string[] | undefined;
+  readonly tokenLimits: TokenLimitChecks;
 }
+
+/**
+ * Who checks the limits of bootstrap tokens: the server when it creates a request and then the approver, the approver alone,
+ * or no one.
+ */
+export type TokenLimitChecks = "at creation" | "by the approver" | "none";
 
 const POLICIES_KEY = "policies";
 const INVENTORY_KEY = "inventory.yaml";
 const OMITTED_KEY = "inventory.omitted";
 const SIGNERS_KEY = "signers";
+const TOKENS_KEY = "tokens.limits";
 
 /** A ConfigMap holds 1 MiB (`pkg/apis/core` MaxSecretSize); the rest is for its metadata and other keys. */
 const MAX_TEXT_BYTES = 1_000_000;
@@ -38,7 +46,7 @@ const MAX_TEXT_BYTES = 1_000_000;
 /** Creates the data of the ConfigMap. An inventory for which there is no room is left out, and its size is given instead. */
 export function formatPublishedSettings(
   { policies, policyTexts, inventoryText }: ApproverSettingsText,
-  signers?: readonly string[],
+  { signers, tokenLimits = "none" }: Partial<Pick<PublishedSettings, "signers" | "tokenLimits">> = {},
 ): Readonly<Record<string, string>> {
   const texts = Object.fromEntries(
     policies.flatMap(({ name }) => {
@@ -49,6 +57,7 @@ export function formatPublishedSettings(
   const base = {
     [POLICIES_KEY]: formatLines(policies.map(({ name }) => name)),
     ...(signers === undefined ? {} : { [SIGNERS_KEY]: formatLines(signers) }),
+    ...(tokenLimits === "none" ? {} : { [TOKENS_KEY]: tokenLimits }),
     ...texts,
   };
   if (inventoryText === undefined) return base;
@@ -93,6 +102,11 @@ export function parsePublishedSettings(
   const inventory = text === undefined ? undefined : parseInventory(text);
   if (inventory?.ok === false) faults.push(...inventory.error.map((fault) => `${INVENTORY_KEY}: ${fault}`));
   if (faults.length > 0) return err(faults);
-  const signers = parseLines(data[SIGNERS_KEY]);
-  return ok({ policies, inventory: inventory?.ok === true ? inventory.value : undefined, signers });
+  const checks = data[TOKENS_KEY];
+  return ok({
+    policies,
+    inventory: inventory?.ok === true ? inventory.value : undefined,
+    signers: parseLines(data[SIGNERS_KEY]),
+    tokenLimits: checks === "at creation" || checks === "by the approver" ? checks : "none",
+  });
 }

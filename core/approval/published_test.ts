@@ -33,22 +33,32 @@ test("parsePublishedSettings() returns what formatPublishedSettings() was given"
   const parsed = parsePublishedSettings(data);
   const inventory = parseInventory(INVENTORY);
   assert.ok(parsed.ok && inventory.ok);
-  assert.deepEqual(parsed.value, { policies: settings.policies, inventory: inventory.value, signers: undefined });
+  assert.deepEqual(parsed.value, {
+    policies: settings.policies,
+    inventory: inventory.value,
+    signers: undefined,
+    tokenLimits: "none",
+  });
 });
 
 test("parsePublishedSettings() accepts an approver without policies", () => {
   const data = formatPublishedSettings({ policies: [], policyTexts: new Map(), inventoryText: undefined });
   assert.deepEqual(data, { policies: "" });
-  const value = { policies: [], inventory: undefined, signers: undefined };
+  const value = { policies: [], inventory: undefined, signers: undefined, tokenLimits: "none" };
   assert.deepEqual(parsePublishedSettings(data), { ok: true, value });
 });
 
-test("formatPublishedSettings() lists the signers that run beside the approver", () => {
+test("formatPublishedSettings() lists the signers that run beside the approver, and who checks tokens", () => {
   const settings = { policies: [], policyTexts: new Map(), inventoryText: undefined };
-  const data = formatPublishedSettings(settings, ["example.com/web", "example.com/db"]);
-  assert.deepEqual(data, { policies: "", signers: "example.com/web\nexample.com/db\n" });
+  const beside = { signers: ["example.com/web", "example.com/db"], tokenLimits: "at creation" } as const;
+  const data = formatPublishedSettings(settings, beside);
+  assert.deepEqual(data, {
+    policies: "",
+    signers: "example.com/web\nexample.com/db\n",
+    "tokens.limits": "at creation",
+  });
   const parsed = parsePublishedSettings(data);
-  assert.deepEqual(parsed.ok && parsed.value.signers, ["example.com/web", "example.com/db"]);
+  assert.deepEqual(parsed, { ok: true, value: { policies: [], inventory: undefined, ...beside } });
 });
 
 test("formatPublishedSettings() leaves out an inventory that is too large, which the reader reports", () => {

@@ -1,9 +1,11 @@
 /**
- * The state of each request that an approver has not decided, and how a verdict of the policies changes it. A request has one
- * state, or none before its first verdict and after its decision or deletion.
+ * The state of each request that an approver has not decided, and how a verdict changes it. A request has one state, or none
+ * before its first verdict and after its decision or deletion.
  */
+import { escapeControls } from "../lib/printable.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { listHoldFaults, type PolicyVerdict } from "./evaluate_policies.ts";
+import type { Verdict } from "./decide_request.ts";
+import type { Hold } from "./node_claims.ts";
 
 /** The state of one request. */
 export type RequestState =
@@ -11,15 +13,18 @@ export type RequestState =
   | { readonly kind: "waiting" }
   /** The requester has fewer pending requests again, and this one is checked next. */
   | { readonly kind: "released" }
-  /** No rule applies to the request. It is checked again when policies change, and does not count as pending. */
-  | { readonly kind: "unmatched" }
-  /**
-   * A rule applies to the request but does not decide it. `reported` is the message that was reported last, and
-   * `refusals` counts the checks that lacked a permission.
-   */
+  /** No rule leaves it to a person. It does not count as pending. `refusals` counts the checks that lacked a permission. */
+  | { readonly kind: "unmatched"; readonly refusals: number }
+  /** A rule applies to the request but does not decide it. `reported` is the message that was reported last. */
   | { readonly kind: "pending"; readonly reported: string; readonly refusals: number }
-  /** A person has to decide the request, because another machine has its name. It counts in `HeldRequests` only. */
-  | { readonly kind: "held"; readonly reported: string }
+  /** A person has to decide the request. It counts by the names that it asks for, from its address, not by its requester. */
+  | {
+    readonly kind: "held";
+    readonly reported: string;
+    readonly names: readonly string[];
+    readonly address: string | undefined;
+    readonly checks: number;
+  }
   /** A dry run has reported the decision that it would write. */
   | { readonly kind: "simulated"; readonly reported: string };
 
@@ -34,22 +39,24 @@ export interface VerdictEvent {
 /** The report on a verdict: the message of a log line, and an Event. */
 export interface StepReport {
   readonly log: string;
-  readonly event: VerdictEvent;
+  readonly isWarning?: boolean;
+  /** Absent where kube-controller-manager and kube-apiserver write none. */
+  readonly event?: VerdictEvent;
 }
 
-/** When a pending request is checked again, in addition to changes of nodes and policies. */
+/** When a pending request is checked again, in addition to changes of nodes, certificates and policies. */
 export type Recheck =
   | { readonly kind: "onChange" }
   | { readonly kind: "after"; readonly ms: number }
-  /** After the back-off of so many earlier refusals. */
-  | { readonly kind: "backoff"; readonly refusals: number };
+  /** After the back-off of so many earlier checks, and after `maxMs` at the latest. */
+  | { readonly kind: "backoff"; readonly checks: number; readonly maxMs?: number };
 
 /** The action of an approver after a verdict. */
 export type ApprovalStep =
   /** Write the decision. The state is kept until the watch delivers the decided request. */
   | {
     readonly kind: "decide";
-    readonly decision: PolicyVerdict & { readonly kind: "approve" | "deny" };
+    readonly decision: Verdict & { readonly kind: "approve" | "deny" };
     readonly report: StepReport;
   }
   /** Evaluate again soon, because a fact could not be read. The state is kept. */
@@ -64,14 +71,21 @@ export type ApprovalStep =
 
 /** How often checks that depend on the time of day are repeated. */
 const TIMELY_RECHECK_MS = 60_000;
-/** How often a request for a name that another machine has is checked, because certificates expire and are revoked. */
-const HELD_RECHECK_MS = 10_000;
+/** A check of a request that is held costs little, and the end of a certificate should release it soon. */
+const LONGEST_HELD_RECHECK_MS = 10_000;
 
-/** Plans what an approver does with a request in a state after a verdict. A dry run writes no decision, and reports it. */
+/** What an approver knows about a request besides its verdict. */
+export interface RequestPlace {
+  readonly name: string;
+  readonly state: RequestState | undefined;
+  /** The address from which the request came; undefined where it is not known. */
+  readonly address: string | undefined;
+}
+
+/** Plans what an approver does with a request after a verdict. A dry run writes no decision, and reports it. */
 export function planApprovalStep(
-  name: string,
-  state: RequestState | undefined,
-  verdict: PolicyVerdict,
+  { name, state, address }: RequestPlace,
+  verdict: Verdict,
   isDryRun: boolean,
 ): ApprovalStep {
   const { message } = verdict;
@@ -90,25 +104,31 @@ export function planApprovalStep(
       };
     }
     case "pending": {
-      if (verdict.rule === undefined) {
-        return { kind: "keep", state: { kind: "unmatched" }, report: undefined, recheck: { kind: "onChange" } };
+      const { hold, rule, isWaiting } = verdict;
+      if (isWaiting === true) {
+        return { kind: "keep", state: { kind: "waiting" }, report: undefined, recheck: { kind: "onChange" } };
       }
-      if (listHoldFaults(verdict.trace).length > 0) {
-        const isReported = state?.kind === "held" && state.reported === message;
+      if (hold !== undefined) {
+        const before = state?.kind === "held" ? state : undefined;
+        const checks = before?.checks ?? 0;
         return {
           kind: "keep",
-          state: { kind: "held", reported: message },
-          report: isReported ? undefined : reportPending(name, message),
-          recheck: { kind: "after", ms: HELD_RECHECK_MS },
+          state: { kind: "held", reported: message, names: hold.names, address, checks: checks + 1 },
+          report: before?.reported === message ? undefined : reportHold(hold),
+          recheck: { kind: "backoff", checks, maxMs: LONGEST_HELD_RECHECK_MS },
         };
       }
-      const before = state?.kind === "pending" ? state : undefined;
+      const before = state?.kind === "pending" || state?.kind === "unmatched" ? state : undefined;
       const recheck = planRecheck(verdict, before?.refusals ?? 0);
-      const refusals = recheck.kind === "backoff" ? recheck.refusals + 1 : before?.refusals ?? 0;
+      const refusals = recheck.kind === "backoff" ? recheck.checks + 1 : before?.refusals ?? 0;
+      if (rule === undefined) {
+        return { kind: "keep", state: { kind: "unmatched", refusals }, report: undefined, recheck };
+      }
+      const isReported = before?.kind === "pending" && before.reported === message;
       return {
         kind: "keep",
         state: { kind: "pending", reported: message, refusals },
-        report: before?.reported === message ? undefined : reportPending(name, message),
+        report: isReported ? undefined : reportPending(name, message),
         recheck,
       };
     }
@@ -116,26 +136,36 @@ export function planApprovalStep(
 }
 
 /** Plans the repetition of checks of time and permissions, which change without a change of a watched object. */
-function planRecheck({ trace }: PolicyVerdict, refusals: number): Recheck {
+function planRecheck({ trace }: Verdict, refusals: number): Recheck {
   const failing = trace.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === "fails");
-  if (failing.some(({ what }) => what === "permission")) return { kind: "backoff", refusals };
+  // Each request has its own back-off: a thousand nodes that wait for one permission must not wait for each other.
+  if (failing.some(({ what }) => what === "permission")) return { kind: "backoff", checks: refusals };
   const isTimely = failing.some(({ what }) => what === "hours" || what === "rate");
   return isTimely ? { kind: "after", ms: TIMELY_RECHECK_MS } : { kind: "onChange" };
 }
 
 function reportDecision(
-  { kind, reason, message: note }: PolicyVerdict & { readonly kind: "approve" | "deny" },
+  { kind, stage, reason, message: note }: Verdict & { readonly kind: "approve" | "deny" },
 ): StepReport {
-  return kind === "approve"
-    ? { log: "CSR approved", event: { type: "Normal", reason, note } }
-    : { log: "CSR denied", event: { type: "Warning", reason, note } };
+  const isApproval = kind === "approve";
+  const log = isApproval ? "CSR approved" : "CSR denied";
+  if (stage === "revocation" || stage === "token" || stage === "kubelet client") return { log };
+  // The reason of an Event is one word.
+  const [word = ""] = reason.split(":");
+  return { log, event: { type: isApproval ? "Normal" : "Warning", reason: word, note } };
 }
 
-function reportSimulation({ kind, message }: PolicyVerdict): StepReport {
+function reportSimulation({ kind, message }: Verdict): StepReport {
   const note = `Dry run, nothing was written. ${message}`;
   return kind === "approve"
     ? { log: "CSR would be approved", event: { type: "Normal", reason: "WouldApprove", note } }
     : { log: "CSR would be denied", event: { type: "Normal", reason: "WouldDeny", note } };
+}
+
+function reportHold({ kind, fault, fix }: Hold): StepReport {
+  const next = escapeControls(fix);
+  const note = `Left pending: ${escapeControls(fault)}. ${next.slice(0, 1).toUpperCase()}${next.slice(1)}`;
+  return { log: "CSR held for a person", isWarning: true, event: { type: "Warning", reason: kind, note } };
 }
 
 function reportPending(name: string, message: string): StepReport {
@@ -218,10 +248,28 @@ export class RequestStates {
     return Math.max(0, this.#maxPending - pending);
   }
 
+  /** Lists the requests that are held for a name. */
+  listHeld(name: string): readonly string[] {
+    return [...this.#groups.get(toHeldGroup(name)) ?? []];
+  }
+
+  /**
+   * Finds why a request for some names may not be held: once as many others for one of them are held as the limits allow. A
+   * machine that asks for the names of others does not use up what the machines have with which it shares a token.
+   */
+  findExcess(request: string, names: readonly string[], address: string | undefined): string | undefined {
+    const full = listHeldLimits(names, address).find(({ group, max }) => {
+      const held = this.#groups.get(group);
+      return held !== undefined && held.size - (held.has(request) ? 1 : 0) >= max;
+    });
+    if (full === undefined) return undefined;
+    return `${full.max} requests for ${full.text} are held for a person already: request it again when they are decided`;
+  }
+
   #put(name: string, requester: string, state: RequestState): void {
     this.#remove(name);
     this.#requests.set(name, { requester, state });
-    for (const group of [state.kind, toGroup(state.kind, requester)]) {
+    for (const group of listGroups(requester, state)) {
       const names = this.#groups.get(group) ?? new Set();
       this.#groups.set(group, names.add(name));
     }
@@ -231,7 +279,7 @@ export class RequestStates {
     const known = this.#requests.get(name);
     if (known === undefined) return;
     this.#requests.delete(name);
-    for (const group of [known.state.kind, toGroup(known.state.kind, known.requester)]) {
+    for (const group of listGroups(known.requester, known.state)) {
       const names = this.#groups.get(group);
       names?.delete(name);
       if (names?.size === 0) this.#groups.delete(group);
@@ -239,52 +287,33 @@ export class RequestStates {
   }
 }
 
+/** Lists the groups of a request: its state, its state and requester, and the names and addresses by which it is held. */
+function listGroups(requester: string, state: RequestState): readonly string[] {
+  const held = state.kind === "held" ? listHeldLimits(state.names, state.address) : [];
+  return [state.kind, toGroup(state.kind, requester), ...held.map(({ group }) => group)];
+}
+
 /** Names the group of one requester; the space keeps it apart from the group of all requesters. */
 function toGroup(kind: RequestState["kind"], requester: string): string {
   return `${kind} ${requester}`;
 }
 
+/** Names the group of one held name; the tab keeps it apart from the groups of requesters, and names from addresses. */
+function toHeldGroup(name: string, address = ""): string {
+  return `held\t${name}\t${address}`;
+}
+
 /** The limits of held requests for one name: from all addresses, and from one. A person compares them one by one. */
 export const MAX_HELD = { ofName: 10, ofNameAndAddress: 3 } as const;
 
-/** The reason of the condition of a request that is denied because of the limits of held requests. */
-export const TOO_MANY_HELD = "TooManyHeldRequests";
-
-/**
- * The requests that are held for a person. They have limits by the name that they ask for, and none by their requester: a
- * machine that asks for the names of others must not use up the limit of the machines with which it shares a token.
- */
-export class HeldRequests {
-  readonly #keys = new Map<string, readonly string[]>();
-  readonly #counts = new Map<string, number>();
-
-  /**
-   * Holds a request for these names. Returns why not, once as many requests for one of them are held as the limits allow.
-   * The address is undefined where it is not known.
-   */
-  hold(request: string, names: readonly string[], address: string | undefined): string | undefined {
-    this.release(request);
-    const limits = names.flatMap((name): readonly (readonly [string, number])[] => [
-      ...(address === undefined ? [] : [[`${name} from ${address}`, MAX_HELD.ofNameAndAddress] as const]),
-      [name, MAX_HELD.ofName],
-    ]);
-    const full = limits.find(([key, max]) => (this.#counts.get(key) ?? 0) >= max);
-    if (full !== undefined) {
-      return `${full[1]} requests for ${full[0]} are held for a person already: request it again when they are decided`;
-    }
-    const keys = limits.map(([key]) => key);
-    for (const key of keys) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
-    this.#keys.set(request, keys);
-    return undefined;
-  }
-
-  /** Drops a request that is decided, deleted or not held any more. */
-  release(request: string): void {
-    for (const key of this.#keys.get(request) ?? []) {
-      const left = (this.#counts.get(key) ?? 0) - 1;
-      if (left > 0) this.#counts.set(key, left);
-      else this.#counts.delete(key);
-    }
-    this.#keys.delete(request);
-  }
+function listHeldLimits(
+  names: readonly string[],
+  address: string | undefined,
+): readonly { readonly group: string; readonly text: string; readonly max: number }[] {
+  return names.flatMap((name) => [
+    ...(address === undefined
+      ? []
+      : [{ group: toHeldGroup(name, address), text: `${name} from ${address}`, max: MAX_HELD.ofNameAndAddress }]),
+    { group: toHeldGroup(name), text: name, max: MAX_HELD.ofName },
+  ]);
 }

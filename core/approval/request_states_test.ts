@@ -1,24 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PolicyVerdict } from "./evaluate_policies.ts";
-import {
-  type ApprovalStep,
-  HeldRequests,
-  planApprovalStep,
-  type RequestState,
-  RequestStates,
-} from "./request_states.ts";
-import type { Check } from "./checks.ts";
+import type { Verdict } from "./decide_request.ts";
+import { type ApprovalStep, planApprovalStep, type RequestState, RequestStates } from "./request_states.ts";
+import type { Check, CheckKind } from "./checks.ts";
 
-const ABOUT = { policy: "p", rule: "r", trace: [] };
-const APPROVE: PolicyVerdict = { ...ABOUT, kind: "approve", reason: "PolicyApproved", message: "proven" };
-const DENY: PolicyVerdict = { ...ABOUT, kind: "deny", reason: "PolicyDenied", message: "stolen" };
-const UNKNOWN: PolicyVerdict = { ...ABOUT, kind: "unknown", message: "no answer" };
-const UNMATCHED: PolicyVerdict = { kind: "pending", policy: undefined, rule: undefined, trace: [], message: "none" };
+const ABOUT = { stage: "policies", policy: "p", rule: "r", trace: [] } as const;
+const APPROVE: Verdict = { ...ABOUT, kind: "approve", reason: "PolicyApproved:p/r", message: "proven" };
+const DENY: Verdict = { ...ABOUT, kind: "deny", reason: "PolicyDenied", message: "stolen" };
+const UNKNOWN: Verdict = { ...ABOUT, kind: "unknown", message: "no answer" };
+const UNMATCHED: Verdict = { ...ABOUT, kind: "pending", policy: undefined, rule: undefined, message: "none" };
 
-function undecided(message: string, ...failing: readonly string[]): PolicyVerdict {
+function undecided(message: string, ...failing: readonly CheckKind[]): Verdict {
   const checks: Check[] = [
-    ...["subject", "hours", "permission"].map((what): Check => ({ what, saw: "CN=a", outcome: "holds" })),
+    ...(["subject", "hours", "permission"] as const).map((what): Check => ({ what, saw: "CN=a", outcome: "holds" })),
     ...failing.map((what): Check => ({ what, saw: "", outcome: "fails", fault: "no" })),
   ];
   const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "pending" as const }];
@@ -29,18 +23,29 @@ function pending(reported: string, refusals = 0): RequestState {
   return { kind: "pending", reported, refusals };
 }
 
+const HELD: Verdict = {
+  ...ABOUT,
+  kind: "pending",
+  message: "why",
+  hold: { kind: "NameClaimed", saw: "", fault: "it is taken", fix: "wait", names: ["x"] },
+};
+
+function held(names: readonly string[], address: string | undefined) {
+  return { kind: "held", reported: "", names, address, checks: 0 } as const;
+}
+
 /** Writes a step in one line: what is written, or the next state and the next check, and what is reported. */
 function format(step: ApprovalStep): string {
   if (step.kind === "retry") return `retry: ${step.message}`;
   const { log, event } = step.report ?? {};
-  const report = event === undefined ? "silent" : `${log} / ${event.type} ${event.reason}: ${event.note}`;
+  const report = event !== undefined ? `${log} / ${event.type} ${event.reason}: ${event.note}` : log ?? "silent";
   if (step.kind === "decide") return `${step.decision.kind}; ${report}`;
   const { state, recheck } = step;
   const known = state.kind === "pending" ? `pending(${state.refusals})` : state.kind;
   const next = recheck.kind === "after"
     ? `${recheck.ms} ms`
     : recheck.kind === "backoff"
-    ? `backoff ${recheck.refusals}`
+    ? `backoff ${recheck.checks}`
     : "";
   return `${known}${next === "" ? "" : `, ${next}`}; ${report}`;
 }
@@ -59,6 +64,31 @@ for (
       want: "approve; CSR approved / Normal PolicyApproved: proven",
     },
     { name: "a denial", verdict: DENY, want: "deny; CSR denied / Warning PolicyDenied: stolen" },
+    { name: "an approval by a token", verdict: { ...APPROVE, stage: "token" }, want: "approve; CSR approved" },
+    { name: "the denial of what is revoked", verdict: { ...DENY, stage: "revocation" }, want: "deny; CSR denied" },
+    {
+      name: "an approval of a kubelet client",
+      verdict: { ...APPROVE, stage: "kubelet client" },
+      want: "approve; CSR approved",
+    },
+    { name: "too many pending requests", verdict: { ...UNMATCHED, isWaiting: true }, want: "waiting; silent" },
+    {
+      name: "a refused permission that no policy asks for",
+      state: { kind: "unmatched", refusals: 2 },
+      verdict: { ...undecided("why", "permission"), rule: undefined, kind: "pending" },
+      want: "unmatched, backoff 2; silent",
+    },
+    {
+      name: "a name of another machine",
+      verdict: HELD,
+      want: `held, backoff 0; CSR held for a person / Warning NameClaimed: Left pending: it is taken. Wait`,
+    },
+    {
+      name: "the same name again",
+      state: { ...held([], undefined), checks: 3, reported: "why" },
+      verdict: HELD,
+      want: "held, backoff 3; silent",
+    },
     { name: "a missing fact", state: pending("old"), verdict: UNKNOWN, want: "retry: no answer" },
     { name: "a missing fact in a dry run", verdict: UNKNOWN, isDryRun: true, want: "retry: no answer" },
     { name: "no matching rule", verdict: UNMATCHED, want: "unmatched; silent" },
@@ -66,7 +96,7 @@ for (
     { name: "no decision", verdict: undecided("why", "names"), want: `pending(0); ${LEFT("why")}` },
     {
       name: "no decision after it matched no rule",
-      state: { kind: "unmatched" },
+      state: { kind: "unmatched", refusals: 0 },
       verdict: undecided("why", "names"),
       want: `pending(0); ${LEFT("why")}`,
     },
@@ -112,22 +142,10 @@ for (
       want: "pending(0), 60000 ms; silent",
     },
     {
-      name: "a machine that is held",
-      state: pending("why"),
-      verdict: undecided("why", "machine"),
-      want: `held, 10000 ms; ${LEFT("why")}`,
-    },
-    {
-      name: "a name that is held for the same reason",
-      state: { kind: "held", reported: "why" },
-      verdict: undecided("why", "holder"),
-      want: "held, 10000 ms; silent",
-    },
-    {
       name: "a name that is held for another reason",
-      state: { kind: "held", reported: "old" },
-      verdict: undecided("why", "holder"),
-      want: `held, 10000 ms; ${LEFT("why")}`,
+      state: { ...held([], undefined), checks: 1, reported: "old" },
+      verdict: HELD,
+      want: "held, backoff 1; CSR held for a person / Warning NameClaimed: Left pending: it is taken. Wait",
     },
     {
       name: "an approval in a dry run",
@@ -166,13 +184,13 @@ for (
   ] as readonly {
     readonly name: string;
     readonly state?: RequestState;
-    readonly verdict: PolicyVerdict;
+    readonly verdict: Verdict;
     readonly isDryRun?: boolean;
     readonly want: string;
   }[]
 ) {
   test(`planApprovalStep() after ${name}: ${want.slice(0, 40)}`, () => {
-    assert.equal(format(planApprovalStep("csr 1", state, verdict, isDryRun)), want);
+    assert.equal(format(planApprovalStep({ name: "csr 1", state, address: undefined }, verdict, isDryRun)), want);
   });
 }
 
@@ -213,7 +231,7 @@ test("RequestStates gives the room of a decided or unmatched request to the next
   const requests = new RequestStates(1);
   requests.set("a1", "a", pending("why"));
   for (const name of ["a2", "a3"]) requests.admit(name, "a");
-  assert.deepEqual(requests.set("a1", "a", { kind: "unmatched" }), ["a2"]);
+  assert.deepEqual(requests.set("a1", "a", { kind: "unmatched", refusals: 0 }), ["a2"]);
   // The released request was approved: it never became pending, and its room is still free.
   assert.deepEqual(requests.forget("a2"), ["a3"]);
   assert.deepEqual(requests.list("waiting", "released", "unmatched"), ["a3", "a1"]);
@@ -242,9 +260,13 @@ test("RequestStates keeps requesters apart whatever their names are", () => {
   assert.deepEqual(requests.admit("three", " "), { kind: "wait", isFirst: true });
 });
 
-test("HeldRequests limits requests for a name, and those for a name from one address, and nothing else", () => {
-  const held = new HeldRequests();
-  const hold = (request: string, names: readonly string[], address?: string) => held.hold(request, names, address);
+test("RequestStates limits held requests for a name, and those for a name from one address, and nothing else", () => {
+  const states = new RequestStates();
+  const hold = (request: string, names: readonly string[], address?: string): string | undefined => {
+    const excess = states.findExcess(request, names, address);
+    if (excess === undefined) states.set(request, "token", held(names, address));
+    return excess;
+  };
   for (const request of ["a1", "a2", "a3", "a3"]) assert.equal(hold(request, ["x"], "10.0.0.9"), undefined, request);
   assert.match(
     hold("a4", ["x"], "10.0.0.9") ?? "",
@@ -254,17 +276,19 @@ test("HeldRequests limits requests for a name, and those for a name from one add
   for (let index = 0; index < 7; index++) {
     assert.equal(hold(`b${index}`, ["x"], index < 4 ? undefined : `10.0.1.${index}`), undefined);
   }
+  assert.deepEqual(states.listHeld("y"), ["other"]);
+  assert.equal(states.listHeld("x").length, 10);
   for (const address of ["10.0.0.8", undefined]) {
     assert.match(hold("c", ["y", "x"], address) ?? "", /^10 requests for x are held for a person already: /);
   }
-  for (const request of ["a1", "a1", "never held"]) held.release(request);
+  for (const request of ["a1", "a1", "never held"]) states.forget(request);
   assert.equal(hold("c", ["y", "x"], undefined), undefined);
   assert.notEqual(hold("d", ["x"], undefined), undefined);
 });
 
 test("RequestStates does not count held requests as pending ones of their requester", () => {
   const states = new RequestStates(1);
-  states.set("held", "token", { kind: "held", reported: "" });
+  states.set("held", "token", held(["x"], undefined));
   assert.deepEqual(states.admit("held", "token"), { kind: "check" });
   assert.deepEqual(states.admit("honest", "token"), { kind: "check" });
 });

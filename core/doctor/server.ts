@@ -1,5 +1,5 @@
 /** The checks of a running server: requests that no one answers, rules that never apply, and tokens without an end. */
-import { isSettled } from "../approval/plan_approval.ts";
+import { isSettled } from "../approval/recognizers.ts";
 import type { Policy } from "../approval/policy.ts";
 import type { TokenFacts } from "../bootstrap/token_secret.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../csr/missing_signer.ts";

@@ -2,9 +2,7 @@
  * Judges an offline request as the approver judges a CSR, from what a CA without a network has: its own records, the policies
  * and the inventory.
  */
-import type { PolicyInput } from "../approval/checks.ts";
-import { decideRequest, findRequestPermissions } from "../approval/decide_request.ts";
-import type { PolicyVerdict } from "../approval/evaluate_policies.ts";
+import { decideWith, type Known, type Verdict } from "../approval/decide_request.ts";
 import type { Inventory, NodeNames } from "../approval/inventory.ts";
 import {
   collectNodeClientSettings,
@@ -46,7 +44,7 @@ export interface Judgement {
   /** Why a person should look twice, such as another machine that has the name; undefined when nothing is known. */
   readonly warning: string | undefined;
   /** The verdict of the policies; undefined when there are none. */
-  readonly verdict: PolicyVerdict | undefined;
+  readonly verdict: Verdict | undefined;
 }
 
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
@@ -64,7 +62,7 @@ export function getOfflineRequester({ requester }: OfflineRequest, isProved: boo
 }
 
 /** Judges a request. Nothing is decided by what cannot be known without an API, such as a permission of a policy. */
-export function judgeOfflineRequest(input: JudgeInput): Judgement {
+export async function judgeOfflineRequest(input: JudgeInput): Promise<Judgement> {
   const { csr, request, policies, inventory, records, server, now } = input;
   const claimed = findClaimedNode(csr, request);
   const certificates = records.flatMap((record) => {
@@ -72,21 +70,32 @@ export function judgeOfflineRequest(input: JudgeInput): Judgement {
     const certificate = readRecordedNodeCertificate(record);
     return certificate === undefined || (certificate.node ?? claimed) !== claimed ? [] : [certificate];
   });
-  const evidence = {
-    inventory,
-    held: findHeldNames(records, csr, now),
-    reported: { kind: "none" } as const,
+  const none = { kind: "none" } as const;
+  const known: Known = {
+    now,
+    revocation: none,
+    token: none,
+    approvals: {
+      before: listPastApprovals(records.flatMap((record) => toApproved(record, csr.spec.username ?? ""))),
+      held: findHeldNames(records, csr, now),
+    },
+    reported: none,
     server,
-    certificates: { kind: "found", value: certificates } as const,
+    certificates: { kind: "found", value: certificates },
+    claims: { kind: "absent" },
+    room: true,
+    excess: none,
   };
+  const evidence = { inventory, certificates: { kind: "found", value: certificates } as const };
   const hold = decideHold({ reissue: "never", machines: "any" }, { csr, request, now, evidence });
   const warning = hold.kind === "found" ? hold.value.fault : undefined;
   if (policies.length === 0) return { warning, verdict: undefined };
-  const permissions: PolicyInput["permissions"] = new Map(
-    findRequestPermissions(policies, csr, request).map((name) => [name, lookUpPermission(name, policies)]),
-  );
-  const approvedBefore = listPastApprovals(records.flatMap((record) => toApproved(record, csr.spec.username ?? "")));
-  return { warning, verdict: decideRequest(policies, { csr, request, now, evidence, permissions, approvedBefore }) };
+  const verdict = await decideWith({ csr, request, policies, inventory }, known, (need) => ({
+    permissions: new Map(
+      need.kind === "permission" ? [[need.permission, lookUpPermission(need.permission, policies)]] : [],
+    ),
+  }));
+  return { warning, verdict };
 }
 
 /**

@@ -1,8 +1,8 @@
 /** Creates the view of a request from what could be read about it. */
 import { computeKeyFingerprint, findClaimedNode } from "../approval/node_claims.ts";
 import type { NodeNames } from "../approval/inventory.ts";
-import { listHoldFaults, type PolicyVerdict } from "../approval/evaluate_policies.ts";
-import { isSettled } from "../approval/plan_approval.ts";
+import type { Verdict } from "../approval/decide_request.ts";
+import { isSettled } from "../approval/recognizers.ts";
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../csr/missing_signer.ts";
 import { findCondition, getConditions, getCsrPhase, isApproved, isFailed } from "../csr/phase.ts";
@@ -43,8 +43,8 @@ export interface RequestViewInput {
   readonly now: Date;
   /** The verdict of the approval rules, and those of the built-in policies that the approver does not have. */
   readonly rules?: {
-    readonly verdict: PolicyVerdict;
-    readonly others: readonly PolicyVerdict[];
+    readonly verdict: Verdict;
+    readonly others: readonly Verdict[];
     /** Where the rules come from, in words. */
     readonly origin: string;
   } | undefined;
@@ -182,7 +182,7 @@ function describeReadable(input: RequestViewInput, facts: RequestFacts): Content
       token,
       lastCertificate: last,
       claimed,
-      holds: isSettled(csr) ? [] : listHoldFaults(input.rules?.verdict.trace ?? []),
+      hold: isSettled(csr) ? undefined : input.rules?.verdict.hold?.fault,
       earlier,
       others: others ?? [],
       reported: input.reported,

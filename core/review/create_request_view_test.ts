@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
+import type { CheckKind } from "../approval/checks.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { buildCsr, condition, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
@@ -58,10 +59,12 @@ function record(address: string): Pick<RequestViewInput, "record"> {
 }
 
 /** Creates the verdict of rules that leave a request to a person. */
-function createHeldRules(what: string, fault: string): RequestViewInput["rules"] {
+function createHeldRules(what: CheckKind, fault: string): RequestViewInput["rules"] {
   const checks = [{ what, saw: "", outcome: "fails", fault }] as const;
   const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "pending" }] as const;
-  return { verdict: { kind: "pending", policy: "p", rule: "r", message: fault, trace }, others: [], origin: "p" };
+  const hold = { kind: "NameClaimed", saw: "", fault, fix: "", names: [] } as const;
+  const verdict = { kind: "pending", stage: "policies", policy: "p", rule: "r", message: fault, trace, hold } as const;
+  return { verdict, others: [], origin: "p" };
 }
 
 function getKeyFingerprint(csr: CertificateSigningRequest): string {
@@ -494,15 +497,24 @@ for (
 test("createRequestView() gives plain data, with the verdict and what would change it", async () => {
   const fixed = { what: "names", saw: "none", outcome: "fails", fault: "there is none", fix: "ask for one" } as const;
   const rule = { policy: "web", rule: "r1", notAbout: undefined, checks: [fixed], outcome: "pending" } as const;
+  const stage = "policies";
   const other = {
     kind: "approve",
+    stage,
     policy: "kubelet-serving",
     rule: "serving",
     reason: "",
     message: "",
     trace: [],
   } as const;
-  const verdict = { kind: "pending", policy: "web", rule: "r1", message: "there is none", trace: [rule] } as const;
+  const verdict = {
+    kind: "pending",
+    stage,
+    policy: "web",
+    rule: "r1",
+    message: "there is none",
+    trace: [rule],
+  } as const;
   const shown = await view(FIRST, {
     token: { ...TOKEN, description: "rack 4", usesLeft: 1 },
     rules: { verdict, others: [other], origin: "web" },

@@ -30,7 +30,7 @@ export interface WarningFacts {
   /** The certificate that another key has for the requested identity, where the requester is not its holder. */
   readonly claimed: EarlierCertificate | undefined;
   /** Why the approver leaves the request to a person, although the requester may have it. */
-  readonly holds: readonly string[];
+  readonly hold: string | undefined;
   /** Every known certificate that shares the key or a name, the newest first. */
   readonly earlier: readonly EarlierCertificate[];
   readonly others: readonly OtherRequestView[];
@@ -67,7 +67,7 @@ const CHECKS: readonly Warn[] = [
   },
   warnOfClaim,
   // The claim of a node's name is the reason that the approver gives too.
-  ({ claimed, holds }) => claimed === undefined ? holds : [],
+  ({ claimed, hold }) => claimed === undefined && hold !== undefined ? [hold] : [],
   warnOfToken,
   warnOfReservedNames,
   warnOfOtherHolders,

@@ -9,7 +9,7 @@ import {
 } from "../pki/extra_extensions.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { isKeyAllowed } from "./key_rules.ts";
-import { type ProfileRule, rule, type SigningProfile } from "./profile.ts";
+import { type ProfileRule, type RequestPart, rule, type SigningProfile } from "./profile.ts";
 import {
   type ExtensionRules,
   type KeyRule,
@@ -257,7 +257,7 @@ function createNameRules({ dns, ips, uris, emails, wildcards, atLeastOne }: Name
 const NONE: ValueRule = { allowed: [], min: 0 };
 
 function valueRule(
-  name: string,
+  name: RequestPart,
   [one, many]: readonly [one: string, many: string],
   wanted: ValueRule,
   read: (facts: RequestFacts) => readonly string[],

@@ -11,11 +11,28 @@ import {
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { PlannedExtension } from "../pki/extra_extensions.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { SubjectField } from "./profile_spec.ts";
+
+/** The part of a request that a rule applies to. */
+export type RequestPart =
+  | SubjectField
+  | "organization"
+  | "subject"
+  | "subjectAltNames"
+  | "dnsNames"
+  | "ipAddresses"
+  | "emailAddresses"
+  | "uris"
+  | "otherNames"
+  | "usages"
+  | "requiredUsages"
+  | "extendedUsages"
+  | "key"
+  | "lifetime";
 
 /** One requirement. The fault becomes the message of the Failed condition. */
 export interface ProfileRule {
-  /** The subject of the rule in help texts: `organization`, `usages`, … */
-  readonly name: string;
+  readonly name: RequestPart;
   /** The requirement in help texts: `the subject organization is system:nodes`. */
   readonly sentence: string;
   /** Returns the fault, or undefined when the request satisfies the rule. */
@@ -170,7 +187,7 @@ export function isKubeletClientRequest(facts: RequestFacts, usages: readonly str
 }
 
 /** Creates a rule from a check and its description. */
-export function rule(name: string, sentence: string, check: ProfileRule["check"]): ProfileRule {
+export function rule(name: RequestPart, sentence: string, check: ProfileRule["check"]): ProfileRule {
   return { name, sentence, check };
 }
 

@@ -1,5 +1,5 @@
 /** Deletes the pending requests of a requester. */
-import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { isSettled } from "../../../core/approval/recognizers.ts";
 import { isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/csr/phase.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -12,7 +12,7 @@ import type { CertificateSigningRequest } from "../../../core/kube/certificates_
 import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
-import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { toRuleViews, toVerdictView } from "../../../core/review/rule_views.ts";
 import type { ApproverExplainFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -127,6 +127,6 @@ function toFacts(
   };
 }
 
-function verdictFacts({ kind, policy, rule, message, trace }: PolicyVerdict): object {
+function verdictFacts({ kind, policy, rule, message, trace }: Verdict): object {
   return { verdict: kind, policy, rule, message, rules: trace };
 }

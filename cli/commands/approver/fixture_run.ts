@@ -7,16 +7,15 @@ import type { CertificateSigningRequest } from "../../../core/kube/certificates_
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../../core/pki/keys.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { decideRequest, findRequestPermissions } from "../../../core/approval/decide_request.ts";
-import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import { decideWith, type Known, type Verdict } from "../../../core/approval/decide_request.ts";
 import type { Expectation, PolicyCase, PolicyFixture } from "../../../core/approval/policy_fixture.ts";
 import { parsePolicyFixture } from "../../../core/approval/policy_fixture.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
 import type { Lookup } from "../../../core/approval/ownership.ts";
+import type { PastApproval } from "../../../core/approval/past_approvals.ts";
 import { readPolicies } from "../../instance/policy_files.ts";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { parseCsrFile } from "./kube_file.ts";
-import type { PolicyInput } from "../../../core/approval/checks.ts";
 
 /** The result of one case. */
 export interface CaseResult {
@@ -24,7 +23,7 @@ export interface CaseResult {
   readonly file: string;
   readonly name: string;
   readonly wanted: Expectation;
-  readonly verdict: PolicyVerdict;
+  readonly verdict: Verdict;
   /** The difference in words; undefined when the case passed. */
   readonly failure: string | undefined;
 }
@@ -47,7 +46,7 @@ export async function runFixture(path: string, text: string, deps: FixtureDeps):
   const results: CaseResult[] = [];
   for (const one of read.value.cases) {
     const csr = await createCsr(one, folder, deps);
-    const verdict = decide(one, csr, settings);
+    const verdict = await decide(one, csr, settings);
     results.push({
       file: path,
       name: one.name,
@@ -63,34 +62,36 @@ function toPolicyFlags({ policies, inventory }: PolicyFixture, folder: string): 
   return { policy: policies, inventory: inventory === undefined ? undefined : resolve(folder, inventory) };
 }
 
-function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: PolicySettings): PolicyVerdict {
+async function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: PolicySettings): Promise<Verdict> {
   const request = parseRequest(csr.spec.request);
   if (!request.ok) {
     const message = `the request cannot be read: ${request.error}`;
-    return { kind: "pending", policy: undefined, rule: undefined, trace: [], message };
+    return { kind: "pending", stage: "policies", policy: undefined, rule: undefined, trace: [], message };
   }
-  const asked = findRequestPermissions(settings.policies, csr, request.value);
-  const input: PolicyInput = {
-    csr,
-    request: request.value,
+  const { policies, inventory } = settings;
+  const known: Known = {
     now: one.now,
-    permissions: new Map(asked.map((permission) => [permission, lookUpPermission(one, permission)])),
-    approvedBefore: createPastApprovals(one, settings),
-    evidence: {
-      inventory: settings.inventory,
+    revocation: { kind: "none" },
+    token: { kind: "none" },
+    approvals: {
+      before: createPastApprovals(one, settings),
       held: one.held === undefined
         ? { kind: "none" }
         : { kind: "found", value: splitHosts([...one.held.dns, ...one.held.ips]) },
-      reported: one.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
-        kind: "found",
-        value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
-      },
-      server: splitHosts(one.server),
-      certificates: { kind: "found", value: one.certificates },
-      claims: { kind: "found", value: one.holders },
     },
+    reported: one.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
+      kind: "found",
+      value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
+    },
+    server: splitHosts(one.server),
+    certificates: { kind: "found", value: one.certificates },
+    claims: { kind: "found", value: one.holders },
+    room: true,
+    excess: { kind: "none" },
   };
-  return decideRequest(settings.policies, input);
+  return await decideWith({ csr, request: request.value, policies, inventory }, known, (need) => ({
+    permissions: new Map(need.kind === "permission" ? [[need.permission, lookUpPermission(one, need.permission)]] : []),
+  }));
 }
 
 function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {
@@ -102,7 +103,7 @@ function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: 
 function createPastApprovals(
   { approvedBefore, expect, now }: PolicyCase,
   { policies }: PolicySettings,
-): PolicyInput["approvedBefore"] {
+): readonly PastApproval[] {
   const at = new Date(now.getTime() - 60_000);
   return policies.flatMap(({ name, rules }) =>
     rules.some((rule) => rule.name === expect.rule)
@@ -111,7 +112,7 @@ function createPastApprovals(
   );
 }
 
-function findFailure({ verdict, rule, message }: Expectation, was: PolicyVerdict): string | undefined {
+function findFailure({ verdict, rule, message }: Expectation, was: Verdict): string | undefined {
   if (was.kind !== verdict) return `verdict is ${was.kind}, not ${verdict}`;
   if (rule !== undefined && was.rule !== rule) return `rule is ${was.rule ?? "none"}, not ${rule}`;
   if (message !== undefined && !was.message.includes(message)) return `the message does not say "${message}"`;

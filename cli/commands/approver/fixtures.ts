@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { POLICY_TEST_KIND } from "../../../core/approval/policy_fixture.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { ApproverFixturesFlags } from "./flags.ts";
@@ -120,7 +120,7 @@ function describeResult({ failure, wanted, verdict }: CaseResult): readonly stri
   return alignTabs(lines.join("\n"), DESCRIBE_TABS).split("\n");
 }
 
-function formatOutcome({ kind, rule, message }: PolicyVerdict): string {
+function formatOutcome({ kind, rule, message }: Verdict): string {
   return `${kind}${rule === undefined ? "" : ` by rule ${rule}`}: ${message}`;
 }
 

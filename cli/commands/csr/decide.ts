@@ -1,7 +1,7 @@
 /** Approves and denies requests as kubectl does (`pkg/cmd/certificates/certificates.go`), and records who decided. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import type { DecisionText } from "../../../core/approval/conditions.ts";
-import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { isSettled } from "../../../core/approval/recognizers.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
 import { AppError } from "../../../core/errors.ts";

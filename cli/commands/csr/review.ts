@@ -4,7 +4,7 @@
  */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { createObjectStore } from "../../../client/objects/object_store.ts";
-import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/csr/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";

@@ -1,6 +1,6 @@
 /** The requests that arguments name: by the name of the request, or of the machine that asks. */
 import type { ApiClient } from "../../../client/objects/api.ts";
-import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/csr/phase.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";

@@ -157,7 +157,7 @@ async function decideAll({ header, requests }: RequestBundle, desk: Desk): Promi
     const ofUser = [facts.subject.commonName, undefined].flatMap((username) => byUser.get(username) ?? []);
     const records = desk.policies.policies.length > 0 ? desk.records : ofUser;
     const judged = { csr, request: facts, ...desk.policies, records, server, now: desk.io.clock.now() };
-    const { warning, verdict } = judgeOfflineRequest(judged);
+    const { warning, verdict } = await judgeOfflineRequest(judged);
     const decision: BundleDecision = record !== undefined
       ? { kind: "skipped", message: describeSigned(record) }
       : verdict?.kind === "deny"

@@ -73,7 +73,7 @@ export async function decideOfflineRequest(
   const server = splitHosts(
     settings.server === undefined ? [] : [withoutBrackets(new URL(settings.server).hostname)],
   );
-  const judgement = judgeOfflineRequest({ csr, request: facts, ...policies, records, server, now });
+  const judgement = await judgeOfflineRequest({ csr, request: facts, ...policies, records, server, now });
   show(judgement, undefined);
   const { verdict } = judgement;
   if (verdict?.kind === "deny") return { kind: "refused", reason: verdict.message };

@@ -1,7 +1,7 @@
 /** The page of one request, with the forms that decide it. */
 import { UsageError } from "../../framework/usage_error.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
-import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { isSettled } from "../../../core/approval/recognizers.ts";
 import type { RequestView } from "../../../core/review/request_view.ts";
 import type { CommandFlags } from "../../api/connection.ts";
 import { csrPath, parseCsrNames } from "../../api/csrs.ts";

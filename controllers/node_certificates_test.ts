@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type DecisionText, withApproval } from "../core/approval/conditions.ts";
+import { INVENTORY_ONLY } from "../core/approval/builtin_policies.ts";
 import { readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
 import type { Policy } from "../core/approval/policy.ts";
-import { HeldRequests } from "../core/approval/request_states.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
@@ -11,11 +10,11 @@ import type { ObjectChange } from "../core/ports.ts";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../tests/support/csr_builder.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
+import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createSigningCa, issueClientCertificate } from "../tests/support/signing_ca.ts";
-import { INVENTORY_ONLY } from "../core/approval/builtin_policies.ts";
+import { createTestApprover } from "../tests/support/test_approver.ts";
 import { DONE, type Outcome } from "./loop.ts";
 import { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
-import { createNodeGuard } from "./node_guard.ts";
 
 const SIGNAL = new AbortController().signal;
 /** A key that differs from that of the other requests. */
@@ -32,50 +31,48 @@ function createWorld(
   const certificates = createNodeCertificates({ records, clock, logger: createMemoryLogger() });
   const events: string[] = [];
   const counted: string[] = [];
-  const settings = { policies, inventory: new Map([["n2", { dns: [], ips: [] }]]) };
-  const guard = createNodeGuard({
+  const inventory = new Map([["n2", { dns: [], ips: [] }]]);
+  const store = createMemoryObjectStore<CertificateSigningRequest>();
+  let names: readonly string[] = [];
+  const approver = createTestApprover({
+    store: {
+      async update(csr, signal, subresource) {
+        const updated = await store.update(csr, signal, subresource);
+        certificates.put(updated);
+        return updated;
+      },
+    },
+    sources: {
+      clock,
+      reviewer: { isAllowed: () => Promise.resolve(true) },
+      certificates: certificates.list,
+    },
+    policies,
+    inventory,
     certificates,
-    settings: () => settings,
-    held: {
-      requests: new HeldRequests(),
-      findAddress: ({ metadata: { name = "" } }) => Promise.resolve(addresses.get(name)),
-    },
-    events: {
-      record: (_csr, { type, reason, note }) => Promise.resolve(void events.push(`${type} ${reason}: ${note}`)),
-    },
-    clock,
-    logger: createMemoryLogger(),
+    findAddress: ({ metadata: { name = "" } }) => Promise.resolve(addresses.get(name)),
+    events,
     onHeld: (reason) => counted.push(reason),
   });
-  const decided: string[] = [];
-  const denied: string[] = [];
-  const deny = ({ reason, message }: DecisionText): Promise<Outcome> => {
-    denied.push(`${reason}: ${message}`);
-    return Promise.resolve(DONE);
-  };
   return {
-    denied,
-    deny,
     clock,
     certificates,
-    guard,
+    approver,
     events,
     counted,
-    decided,
-    settings,
-    check(csr: CertificateSigningRequest): Promise<Outcome> {
+    inventory,
+    /** Lists the requests that are decided. */
+    list: (type: "Approved" | "Denied") =>
+      names.filter((name) => store.peek(name).status.conditions?.[0]?.type === type),
+    getMessage: (name: string) => store.peek(name).status.conditions?.[0]?.message,
+    /** Checks a request, which is created if it does not exist. */
+    async check(csr: CertificateSigningRequest): Promise<Outcome> {
       const name = csr.metadata.name ?? "";
-      return guard.guard(
-        name,
-        csr,
-        () => {
-          decided.push(name);
-          return Promise.resolve(DONE);
-        },
-        deny,
-        SIGNAL,
-      );
+      if (!names.includes(name)) store.put(csr);
+      names = [...new Set([...names, name])];
+      return await approver.reconcile(name, store.peek(name), SIGNAL);
     },
+    delete: (name: string) => approver.reconcile(name, undefined, SIGNAL),
   };
 }
 
@@ -86,32 +83,36 @@ async function putIssued(certificates: NodeCertificates, until = "2027-01-01"): 
   return csr;
 }
 
-test("createNodeGuard() lets requests pass that nothing holds", async () => {
-  const { check, decided, events } = createWorld();
+test("createApprover() approves what nothing holds", async () => {
+  const { check, list, events } = createWorld();
   assert.deepEqual(await check(await buildCsr()), DONE);
   assert.deepEqual(await check(await buildCsr({ name: "web", signerName: "example.com/web" })), DONE);
-  assert.deepEqual([decided, events], [["csr-1", "web"], []]);
+  assert.deepEqual([list("Approved"), events], [["csr-1"], []]);
 });
 
-test("createNodeGuard() holds a claimed name, reports it once, and checks it again less and less often", async () => {
-  const { check, certificates, decided, events, counted, guard, clock } = createWorld();
+test("createApprover() holds a claimed name, reports it once, and checks it again less and less often", async () => {
+  const { check, certificates, list, events, counted, clock } = createWorld();
   await putIssued(certificates, "2026-06-02");
   const csr = await buildCsr(OTHER);
-  assert.deepEqual(await check(csr), { kind: "requeueAfter", ms: 200 });
-  assert.deepEqual(await check(csr), { kind: "requeueAfter", ms: 400 });
+  const outcomes: Outcome[] = [];
+  for (let checks = 0; checks < 8; checks++) outcomes.push(await check(csr));
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.kind === "requeueAfter" && outcome.ms),
+    [200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000],
+  );
   assert.deepEqual(events, [
     "Warning NameClaimed: Left pending: n1 already has a certificate until 2026-06-02T00:00:00Z; another machine may " +
     "claim its name. Find out which machine asks; if it is n1 itself with a new key, approve it by hand: tlsboot " +
     "approve csr-2; otherwise deny it",
   ]);
-  assert.deepEqual([counted, decided, guard.listHeld()], [["NameClaimed"], [], ["csr-2"]]);
+  assert.deepEqual([counted, list("Approved")], [["NameClaimed"], []]);
   clock.set(Date.parse("2026-06-02T00:00:00Z"));
   assert.deepEqual(await check(csr), DONE);
-  assert.deepEqual([decided, guard.listHeld()], [["csr-2"], []]);
+  assert.deepEqual(list("Approved"), ["csr-2"]);
 });
 
-test("createNodeGuard() holds machines that the inventory lacks until they are added", async () => {
-  const { check, events, counted, settings, decided } = createWorld({ policies: [INVENTORY_ONLY] });
+test("createApprover() holds machines that the inventory lacks until they are added", async () => {
+  const { check, events, counted, inventory, list } = createWorld({ policies: [INVENTORY_ONLY] });
   const csr = await buildCsr();
   await check(csr);
   assert.deepEqual(counted, ["NotInInventory"]);
@@ -119,61 +120,44 @@ test("createNodeGuard() holds machines that the inventory lacks until they are a
     events[0] ?? "",
     /^Warning NotInInventory: Left pending: machine n1 is not in the inventory\. If it is /,
   );
-  settings.inventory.set("n1", { dns: [], ips: [] });
+  inventory.set("n1", { dns: [], ips: [] });
   await check(csr);
-  assert.deepEqual(decided, ["csr-1"]);
+  assert.deepEqual(list("Approved"), ["csr-1"]);
 });
 
-test("createNodeGuard() denies further requests for a claimed name, until those that are held are decided", async () => {
+test("createApprover() denies further requests for a claimed name, until those that are held are decided", async () => {
   const names = ["a1", "a2", "a3", "a4", "b1"];
   const addresses = new Map(names.map((name) => [name, name.startsWith("a") ? "10.0.0.9" : "10.0.0.1"]));
-  const { check, certificates, guard, denied } = createWorld({ addresses });
+  const world = createWorld({ addresses });
+  const { check, certificates, list, events } = world;
   await putIssued(certificates);
   for (const name of names) await check(await buildCsr({ ...OTHER, name }));
   await check(await buildCsr({ ...OTHER, name: "a1" }));
-  assert.deepEqual(guard.listHeld(), ["a1", "a2", "a3", "b1"]);
-  assert.deepEqual(denied, [
-    "TooManyHeldRequests: 3 requests for node n1 from 10.0.0.9 are held for a person already: request it again when they " +
-    "are decided",
-  ]);
-  guard.forget("a2");
+  const denied =
+    "3 requests for node n1 from 10.0.0.9 are held for a person already: request it again when they are decided";
+  assert.deepEqual([list("Approved"), list("Denied"), world.getMessage("a4")], [[], ["a4"], denied]);
+  assert.equal(events.filter((event) => event === `Warning TooManyHeldRequests: ${denied}`).length, 1);
+  await world.delete("a2");
   await check(await buildCsr({ ...OTHER, name: "a5" }));
-  assert.equal(denied.length, 1, "the address is of a request whose address is not known");
+  assert.deepEqual(list("Denied"), ["a4"], "the address is of a request whose address is not known");
 });
 
-test("createNodeGuard() approves one of two requests for the same name", async () => {
-  const { guard, certificates, decided, deny } = createWorld();
-  const both = [await buildCsr(), await buildCsr(OTHER)];
-  await Promise.all(both.map((csr) => {
-    const name = csr.metadata.name ?? "";
-    return guard.guard(
-      name,
-      csr,
-      async () => {
-        decided.push(name);
-        await settle();
-        const approved = withApproval(csr, { reason: "Test", message: "" });
-        assert.ok(approved.ok);
-        certificates.put(approved.value);
-        return DONE;
-      },
-      deny,
-      SIGNAL,
-    );
-  }));
-  assert.deepEqual([decided, guard.listHeld()], [["csr-1"], ["csr-2"]]);
+test("createApprover() approves one of two requests for the same name", async () => {
+  const { check, list } = createWorld();
+  await Promise.all([check(await buildCsr()), check(await buildCsr(OTHER))]);
+  assert.deepEqual(list("Approved"), ["csr-1"]);
 });
 
-test("createNodeGuard() keeps a certificate in mind when its request is deleted, but not an approval without one", async () => {
-  const { certificates, check, decided } = createWorld();
+test("createNodeCertificates() keeps a certificate when its request is deleted, but not an approval without one", async () => {
+  const { certificates, check, list } = createWorld();
   certificates.put(await buildCsr({ conditions: [condition("Approved")] }));
   certificates.remove("csr-1");
   await check(await buildCsr(OTHER));
-  assert.deepEqual(decided, ["csr-2"]);
+  assert.deepEqual(list("Approved"), ["csr-2"]);
   await putIssued(certificates);
   certificates.remove("csr-1");
-  await check(await buildCsr(OTHER));
-  assert.deepEqual(decided, ["csr-2"]);
+  await check(await buildCsr({ ...OTHER, name: "csr-3", keyAlgorithm: "rsa-2048" }));
+  assert.deepEqual(list("Approved"), ["csr-2"]);
 });
 
 /** Records that a test sends one after the other. */
@@ -221,14 +205,14 @@ function createRecord(edit: Partial<IssuedCertificate> = {}): IssuedCertificate 
   };
 }
 
-test("createNodeGuard() waits for the register, holds by its records, and releases when one is revoked", async () => {
+test("createApprover() waits for the register, holds by its records, and checks again when one is revoked", async () => {
   const { records, send } = createRecords();
-  const { check, guard, decided } = createWorld({ records });
+  const { check, approver, list, counted } = createWorld({ records });
   const csr = await buildCsr();
   assert.deepEqual(await check(csr), { kind: "requeueAfter", ms: 250 });
   const released: string[] = [];
   const abort = new AbortController();
-  const [trigger] = guard.triggers;
+  const trigger = approver.triggers.at(-1);
   const following = (async () => {
     for await (const change of trigger!.changes(abort.signal)) {
       if (change.kind !== "synced") released.push(...[trigger!.nameFor(change.object)].flat());
@@ -237,36 +221,35 @@ test("createNodeGuard() waits for the register, holds by its records, and releas
   send({ kind: "changed", object: createRecord() }, { kind: "synced" });
   await settle();
   assert.equal((await check(csr)).kind, "requeueAfter");
-  assert.deepEqual([guard.listHeld(), released], [["csr-1"], []]);
+  assert.deepEqual([counted, released], [["NameClaimed"], []]);
   const revocation = { name: "node:n1", reason: "keyCompromise", time: null };
   send({ kind: "changed", object: createRecord({ status: { revocation } }) });
   await settle();
   assert.deepEqual(released, ["csr-1"]);
   assert.deepEqual(await check(csr), DONE);
-  assert.deepEqual(decided, ["csr-1"]);
+  assert.deepEqual(list("Approved"), ["csr-1"]);
   abort.abort();
   send();
   await following.catch(() => {});
 });
 
 for (const code of ["not_found", "access_denied"] as const) {
-  test(`createNodeGuard() goes by the requests that it saw where the register is ${code}`, async () => {
+  test(`createNodeCertificates() uses the requests that it saw where the register is ${code}`, async () => {
     const { records, fail } = createRecords();
-    const { check, guard, certificates, decided } = createWorld({ records });
+    const { check, approver, certificates, list, counted } = createWorld({ records });
     const abort = new AbortController();
-    const [trigger] = guard.triggers;
     fail(new AppError(code, "no such resource"));
-    const changes = trigger!.changes(abort.signal)[Symbol.asyncIterator]();
+    const changes = approver.triggers.at(-1)!.changes(abort.signal)[Symbol.asyncIterator]();
     assert.deepEqual((await changes.next()).value, { kind: "synced" });
     assert.deepEqual(await check(await buildCsr()), DONE);
     await putIssued(certificates);
     await check(await buildCsr(OTHER));
-    assert.deepEqual([decided, guard.listHeld()], [["csr-1"], ["csr-2"]]);
+    assert.deepEqual([list("Approved"), counted], [["csr-1"], ["NameClaimed"]]);
     abort.abort();
   });
 }
 
-test("createNodeGuard() goes by a register in the same process where there is one", async () => {
+test("createNodeCertificates() uses a register in the same process where there is one", async () => {
   const clock = createFakeClock("2026-06-01T00:00:00Z");
   let newest = readRecordedNodeCertificate(createRecord());
   const certificates = createNodeCertificates({

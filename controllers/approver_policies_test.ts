@@ -8,7 +8,6 @@ import { BUILTIN_POLICIES } from "../core/approval/builtin_policies.ts";
 import type { Inventory } from "../core/approval/inventory.ts";
 import type { ReportingNode } from "../core/approval/node_names.ts";
 import type { Policy } from "../core/approval/policy.ts";
-import { HeldRequests } from "../core/approval/request_states.ts";
 import { createWebPolicy } from "../core/approval/web_certificates.ts";
 import { buildCsr, condition, type CsrOptions, servingOptions } from "../tests/support/csr_builder.ts";
 import { createFakeClock, type FakeClock, settle, until } from "../tests/support/fake_clock.ts";
@@ -18,7 +17,6 @@ import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createApprover } from "./approver.ts";
 import { createCsrIndex, createNodeWatch, type EvidenceSources, type PolicySettings } from "./evidence.ts";
 import { createManualTrigger, runController } from "./loop.ts";
-import { createPolicyApprover } from "./policy_approver.ts";
 import { createVerdictEvents } from "./verdict_events.ts";
 
 const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };
@@ -114,35 +112,35 @@ function run(options: InstanceOptions): Instance {
   };
   const index = createCsrIndex(options.isWatchLate === true ? pendingOnly(csrs) : csrs);
   const recorder = createVerdictEvents({ store: events, instance: "test", clock, random, logger });
-  const isDryRun = options.isDryRun ?? false;
-  const policy = createPolicyApprover({
-    store: csrs,
-    index,
-    nodes: createNodeWatch({ nodes: () => nodes, isNeeded: () => true, clock }),
+  const nodeWatch = createNodeWatch({ nodes: () => nodes, isNeeded: () => true, clock });
+  const approver = createApprover({
+    store: {
+      async update(csr, signal, subresource) {
+        const updated = await csrs.update(csr, signal, subresource);
+        index.put(updated);
+        return updated;
+      },
+    },
     sources: {
+      clock,
+      reviewer,
+      listApproved: index.listApproved,
+      reported: nodeWatch.reported,
       certificates: () => ({ kind: "none" }),
       ...(options.claims === undefined ? {} : { claims: options.claims }),
-      reviewer,
       serverNames: options.server ?? (() => Promise.resolve({ dns: [], ips: ["10.0.0.100"] })),
-      clock,
     },
     settings: { current: () => current, changes: changed.changes },
-    held: { requests: new HeldRequests(), findAddress: () => Promise.resolve(options.address) },
+    nodes: nodeWatch,
+    findAddress: () => Promise.resolve(options.address),
     events: recorder,
     logger,
-    isDryRun,
+    isDryRun: options.isDryRun ?? false,
     ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
-  });
-  const approver = createApprover({
-    store: csrs,
-    reviewer,
-    logger,
-    policy,
-    ...(isDryRun ? { dryRun: { events: recorder } } : {}),
   });
   const abort = new AbortController();
   const running = runController(
-    { name: "approver", store: index, triggers: policy.triggers, ...approver, clock, random, logger },
+    { name: "approver", store: index, ...approver, clock, random, logger },
     abort.signal,
   );
   return {
@@ -168,12 +166,12 @@ function run(options: InstanceOptions): Instance {
   };
 }
 
-test("createPolicyApprover() approves with the evidence in the condition and in an Event about the request", async () => {
+test("createApprover() approves with the evidence in the condition and in an Event about the request", async () => {
   await using instance = run({ csrs: [await buildCsr(SERVING)], inventory: INVENTORY });
   await instance.clock.advance(2_000);
   const [approved] = instance.csrs.peek("csr-1").status.conditions ?? [];
   assert.equal(approved?.type, "Approved");
-  assert.equal(approved?.reason, "PolicyApproved");
+  assert.equal(approved?.reason, "PolicyApproved:kubelet-serving/kubelet-serving");
   assert.match(approved?.message ?? "", /ownership a\.example by inventory, 10\.0\.0\.1 by inventory/);
   const [event] = await instance.events.list(new AbortController().signal);
   assert.equal(event?.metadata.namespace, "default");
@@ -191,7 +189,7 @@ test("createPolicyApprover() approves with the evidence in the condition and in 
   assert.deepEqual(instance.reviewed, []);
 });
 
-test("createPolicyApprover() denies where the policy does", async () => {
+test("createApprover() denies where the policy does", async () => {
   const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
   await using instance = run({
     csrs: [await buildCsr({ ...SERVING, dnsNames: ["*.example"] })],
@@ -257,7 +255,7 @@ test("createApprover() approves nothing while a rule that denies cannot be evalu
   await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
-test("createPolicyApprover() checks again when the address appears, not at each heartbeat, and reports once", async () => {
+test("createApprover() checks again when the address appears, not at each heartbeat, and reports once", async () => {
   await using instance = run({ csrs: [await buildCsr(SERVING)], nodes: [node("a")], policies: [TRUSTING] });
   await instance.clock.advance(2_000);
   assert.equal(instance.getCondition("csr-1"), "");
@@ -275,7 +273,7 @@ test("createPolicyApprover() checks again when the address appears, not at each 
   await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
-test("createPolicyApprover() approves no name that a second node reports, until that node is deleted", async () => {
+test("createApprover() approves no name that a second node reports, until that node is deleted", async () => {
   await using instance = run({
     csrs: [await buildCsr(SERVING)],
     nodes: [node("a", "10.0.0.1"), node("b", "10.0.0.1")],
@@ -288,7 +286,7 @@ test("createPolicyApprover() approves no name that a second node reports, until 
   await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
-test("createPolicyApprover() uses reloaded policies and a reloaded inventory", async () => {
+test("createApprover() uses reloaded policies and a reloaded inventory", async () => {
   const foreign = await buildCsr({ ...SERVING, name: "other", signerName: "example.com/web" });
   await using instance = run({ csrs: [await buildCsr(SERVING), foreign], policies: [STRICT] });
   await instance.clock.advance(2_000);
@@ -306,7 +304,7 @@ test("createPolicyApprover() uses reloaded policies and a reloaded inventory", a
   await until(() => instance.getCondition("other") === "Denied");
 });
 
-test("createPolicyApprover() renews by a certificate that was issued a moment ago", async () => {
+test("createApprover() renews by a certificate that was issued a moment ago", async () => {
   const pending = await buildCsr({ ...SERVING, name: "second" });
   await using instance = run({ csrs: [pending], policies: [STRICT], inventory: new Map() });
   await instance.clock.advance(2_000);
@@ -327,7 +325,7 @@ test("createPolicyApprover() renews by a certificate that was issued a moment ag
   assert.match(message, /10\.0\.0\.1 by held certificate/);
 });
 
-test("createPolicyApprover() decides nothing while a fact cannot be read, and checks again", async () => {
+test("createApprover() decides nothing while a fact cannot be read, and checks again", async () => {
   let isDown = true;
   const server = () =>
     isDown ? Promise.reject(new AppError("unreachable", "no way")) : Promise.resolve({ dns: [], ips: [] });
@@ -340,7 +338,7 @@ test("createPolicyApprover() decides nothing while a fact cannot be read, and ch
   assert.equal(instance.getCondition("csr-1"), "Approved");
 });
 
-test("createPolicyApprover() counts the approvals of the same moment", async () => {
+test("createApprover() counts the approvals of the same moment", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY });
@@ -351,7 +349,7 @@ test("createPolicyApprover() counts the approvals of the same moment", async () 
   assert.equal(approved(), 15);
 });
 
-test("createPolicyApprover() counts its approvals before the watch delivers them", async () => {
+test("createApprover() counts its approvals before the watch delivers them", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY, isWatchLate: true });
@@ -359,7 +357,7 @@ test("createPolicyApprover() counts its approvals before the watch delivers them
   assert.equal(csrs.filter(({ metadata }) => instance.getCondition(metadata.name) === "Approved").length, 10);
 });
 
-test("createPolicyApprover() stops checking a requester with 10,000 pending requests, reports how to clear them, and serves others", async () => {
+test("createApprover() stops checking a requester with 10,000 pending requests, reports how to clear them, and serves others", async () => {
   const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
   const csrs = Array.from({ length: 10_000 }, (_, index) => ({ ...bad, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY });
@@ -396,7 +394,7 @@ test("createPolicyApprover() stops checking a requester with 10,000 pending requ
   await until(() => instance.getCondition("good") === "Approved");
 });
 
-test("createPolicyApprover() holds few of 2,000 requests for a name of another machine, and approves an honest one with the same token", async () => {
+test("createApprover() holds few of 2,000 requests for a name of another machine, and approves an honest one with the same token", async () => {
   const identity = (name: string, host: string): CsrOptions => ({
     name,
     signerName: "kubernetes.io/kube-apiserver-client",
@@ -420,7 +418,7 @@ test("createPolicyApprover() holds few of 2,000 requests for a name of another m
   for (const name of names) csrs.put({ ...rogue, metadata: { name } });
   csrs.put(await buildCsr(identity("honest", "nas.lan")));
   await until(() => getCondition("honest") !== "");
-  assert.match(getCondition("honest"), /^Approved PolicyApproved: /);
+  assert.match(getCondition("honest"), /^Approved PolicyApproved:web-domain\/identity: /);
   await until(() => getCondition("rogue-1999") !== "");
   const conditions = names.map(getCondition);
   assert.equal(conditions.filter((text) => text === "").length, 3);
@@ -430,7 +428,7 @@ test("createPolicyApprover() holds few of 2,000 requests for a name of another m
   ]);
 });
 
-test("createPolicyApprover() checks waiting requests when there are fewer pending ones", async () => {
+test("createApprover() checks waiting requests when there are fewer pending ones", async () => {
   const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
   const good = await buildCsr({ ...SERVING, name: "good" });
   const csrs = [...Array.from({ length: 3 }, (_, index) => ({ ...bad, metadata: { name: `bad-${index}` } })), good];
@@ -441,7 +439,7 @@ test("createPolicyApprover() checks waiting requests when there are fewer pendin
   await until(() => instance.getCondition("good") === "Approved");
 });
 
-test("createPolicyApprover() in a dry run writes nothing into requests and reports once what it would do", async () => {
+test("createApprover() in a dry run writes nothing into requests and reports once what it would do", async () => {
   const client = await buildCsr({ name: "client" });
   await using instance = run({ csrs: [await buildCsr(SERVING), client], inventory: INVENTORY, isDryRun: true });
   instance.permissions.add("nodeclient");
@@ -455,7 +453,7 @@ test("createPolicyApprover() in a dry run writes nothing into requests and repor
   assert.equal(instance.logger.messages("info").filter((message) => message === "CSR would be approved").length, 2);
 });
 
-test("createPolicyApprover() decides a kubelet client request when its permission is refused", async () => {
+test("createApprover() decides a kubelet client request when its permission is refused", async () => {
   const rule: Policy["rules"][number] = {
     name: "rack",
     match: { signerNames: ["kubernetes.io/kube-apiserver-client-kubelet"] },

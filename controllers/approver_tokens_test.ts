@@ -8,10 +8,9 @@ import { publicKeyPin } from "../core/pki/public_key_pin.ts";
 import { createRevocation } from "../core/revocation/revocation.ts";
 import { readRevocableRequest, RevocationIndex } from "../core/revocation/revocation_index.ts";
 import { buildCsr, type CsrOptions, sharedKey } from "../tests/support/csr_builder.ts";
-import { createMemoryLogger } from "../tests/support/memory_logger.ts";
-import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
-import { createApprover } from "./approver.ts";
-import { createTokenApproval, type TokenApprovalDeps } from "./token_approval.ts";
+import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
+import { createTestApprover } from "../tests/support/test_approver.ts";
+import type { EvidenceSources } from "./evidence.ts";
 
 const NEVER = new AbortController().signal;
 const n1 = "n1" as NodeName;
@@ -29,18 +28,23 @@ function createSecret(limits: Partial<TokenLimits>): SecretObject {
   return { ...secret, metadata: { ...secret.metadata, ...(made === undefined ? {} : { annotations: made }) } };
 }
 
+/** Reads tokens as the approver at a kube-apiserver does. */
+function readFrom(secrets: MemoryObjectStore<SecretObject>): NonNullable<EvidenceSources["readToken"]> {
+  return async (id, signal) => {
+    const value = await secrets.get(`bootstrap-token-${id}`, signal);
+    return value === undefined ? { kind: "gone" } : { kind: "found", value };
+  };
+}
+
 /** Approves one request by a token, without any permission of its requester. */
 async function decide(
   secret: SecretObject | undefined,
   request: CsrOptions = {},
-  options: Partial<TokenApprovalDeps> = {},
+  { isDryRun = false }: { readonly isDryRun?: boolean } = {},
 ) {
   const secrets = createMemoryObjectStore<SecretObject>({ objects: secret === undefined ? [] : [secret] });
   const store = createMemoryObjectStore<CertificateSigningRequest>({ objects: [await buildCsr(request)] });
-  const logger = createMemoryLogger();
-  const tokens = createTokenApproval({ secrets, logger, isCheckedAtCreation: false, isDryRun: false, ...options });
-  const reviewer = { isAllowed: () => Promise.resolve(false) };
-  const { reconcile } = createApprover({ store, reviewer, logger, tokens });
+  const { reconcile } = createTestApprover({ store, secrets, sources: { readToken: readFrom(secrets) }, isDryRun });
   const outcome = await reconcile("csr-1", store.peek("csr-1"), NEVER);
   const [condition] = store.peek("csr-1").status.conditions ?? [];
   return { outcome, condition, secrets };
@@ -101,11 +105,9 @@ for (
   });
 }
 
-test("a request whose token is gone stays pending, unless the server has checked it at its creation", async () => {
-  const recognized = await decide(undefined, {});
-  assert.deepEqual(recognized.outcome, { kind: "done" });
-  const checked = await decide(undefined, {}, { isCheckedAtCreation: true });
-  assert.deepEqual(checked.outcome, { kind: "requeueAfter", ms: 200 });
+test("a request whose token is gone stays pending", async () => {
+  const { outcome, condition } = await decide(undefined, {});
+  assert.deepEqual([outcome, condition], [{ kind: "done" }, undefined]);
 });
 
 test("a dry run binds no token", async () => {
@@ -121,16 +123,16 @@ test("a request of a node does not look up any token", async () => {
 test("a revoked token approves nothing, and is not bound", async () => {
   const secrets = createMemoryObjectStore<SecretObject>({ objects: [createSecret({ node: n1, isApproval: true })] });
   const store = createMemoryObjectStore<CertificateSigningRequest>({ objects: [await buildCsr()] });
-  const logger = createMemoryLogger();
   const index = new RevocationIndex();
   index.put(createRevocation({ kind: "token", value: "abcdef" }, { reason: "keyCompromise" }));
-  const { reconcile } = createApprover({
+  const { reconcile } = createTestApprover({
     store,
-    logger,
-    reviewer: { isAllowed: () => Promise.resolve(false) },
-    tokens: createTokenApproval({ secrets, logger, isCheckedAtCreation: false, isDryRun: false }),
-    findRevoked: (csr) =>
-      Promise.resolve(index.findForRequest({ ...readRevocableRequest(csr), tokenSecret: undefined })),
+    secrets,
+    sources: {
+      readToken: readFrom(secrets),
+      findRevoked: (csr) =>
+        Promise.resolve(index.findForRequest({ ...readRevocableRequest(csr), tokenSecret: undefined })),
+    },
   });
   await reconcile("csr-1", store.peek("csr-1"), NEVER);
   const [condition] = store.peek("csr-1").status.conditions ?? [];
@@ -140,22 +142,19 @@ test("a revoked token approves nothing, and is not bound", async () => {
 
 test("a token that is bound at the same moment is tried again", async () => {
   const secrets = createMemoryObjectStore<SecretObject>({ objects: [createSecret({ node: n1 })] });
-  const logger = createMemoryLogger();
   const store = createMemoryObjectStore<CertificateSigningRequest>({ objects: [await buildCsr()] });
-  const tokens = createTokenApproval({
-    secrets: {
-      async get(name, signal) {
-        const found = await secrets.get(name, signal);
-        secrets.put({ ...secrets.peek(name), data: { changed: "" } });
+  const approver = createTestApprover({
+    store,
+    secrets,
+    sources: {
+      reviewer: { isAllowed: () => Promise.resolve(true) },
+      async readToken(id, signal) {
+        const found = await readFrom(secrets)(id, signal);
+        secrets.put({ ...secrets.peek(`bootstrap-token-${id}`), data: { changed: "" } });
         return found;
       },
-      update: (secret, signal) => secrets.update(secret, signal),
     },
-    logger,
-    isCheckedAtCreation: false,
-    isDryRun: false,
   });
-  const approver = createApprover({ store, reviewer: { isAllowed: () => Promise.resolve(true) }, logger, tokens });
   await assert.rejects(approver.reconcile("csr-1", store.peek("csr-1"), NEVER), { code: "conflict" });
   assert.equal(store.peek("csr-1").status.conditions, undefined);
 });

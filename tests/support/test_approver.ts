@@ -1,0 +1,35 @@
+/** An approver over memory stores. It has no evidence but what a test gives it. */
+import { type Approver, type ApproverDeps, createApprover } from "../../controllers/approver.ts";
+import type { PolicySettings } from "../../controllers/evidence.ts";
+import { createFakeClock } from "./fake_clock.ts";
+import { createMemoryLogger } from "./memory_logger.ts";
+
+/** The dependencies that a test gives; `events` collects the texts of Events. */
+export type TestApproverOptions =
+  & Partial<Omit<ApproverDeps, "sources" | "events">>
+  & Pick<ApproverDeps, "store">
+  & Partial<PolicySettings>
+  & { readonly sources?: Partial<ApproverDeps["sources"]>; readonly events?: string[] };
+
+/** Creates the approver. By default no permission is granted. */
+export function createTestApprover(
+  { sources = {}, policies = [], inventory, events = [], ...deps }: TestApproverOptions,
+): Approver {
+  return createApprover({
+    settings: { current: () => ({ policies, inventory }) },
+    events: {
+      record: (_csr, { type, reason, note }) => Promise.resolve(void events.push(`${type} ${reason}: ${note}`)),
+    },
+    logger: createMemoryLogger(),
+    ...deps,
+    sources: {
+      clock: createFakeClock(),
+      reviewer: { isAllowed: () => Promise.resolve(false) },
+      listApproved: () => [],
+      reported: () => ({ kind: "none" }),
+      certificates: () => ({ kind: "none" }),
+      serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+      ...sources,
+    },
+  });
+}
