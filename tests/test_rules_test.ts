@@ -35,7 +35,7 @@ const RULES: readonly Rule[] = [
       "cli/authority/ca_swap_test.ts": "it ends with the first run that is not cut off",
       "cli/authority/rotation_files_test.ts": "it ends with the first run that is not cut off",
       "client/endurance_test.ts": "the fake clock moves at each step",
-      "controllers/node_guard_test.ts": "a fake watch, until its signal",
+      "controllers/node_certificates_test.ts": "a fake watch, until its signal",
       "controllers/queue_test.ts": "a worker, until its signal",
       "tests/contract/storage_contract.ts": "each round is a page of a list, or a write that another writer has won",
       "tests/contract/storage_model.ts": "each round is a page of a list",

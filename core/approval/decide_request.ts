@@ -67,7 +67,7 @@ export interface Known {
   readonly excess?: Lookup<string>;
 }
 
-/** The stage that decided. */
+/** The name of the stage that decided. */
 export type StageName = "revocation" | "denials" | "token" | "hold" | "kubelet client" | "policies";
 
 /** What has to be written before the decision: the bootstrap token is bound to the key of the request. */
