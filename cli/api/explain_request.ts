@@ -128,11 +128,11 @@ export function withoutOwnApproval(csr: CertificateSigningRequest, sources: Evid
   };
 }
 
-/** Creates sources with the current state of the API. */
-async function gatherSources(
+/** Creates sources with the present state of the API. */
+export async function gatherSources(
   connection: ApiHandle,
   nodes: readonly ReportingNode[] | undefined,
-  io: Io,
+  io: Pick<Io, "clock">,
   signal: AbortSignal,
 ): Promise<EvidenceSources> {
   const { items } = await listCsrs(connection.api, {}, signal);
