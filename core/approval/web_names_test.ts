@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseWebDomain, parseWebName, parseWebNetwork } from "./web_names.ts";
 
-/** 64 characters. */
+/** The longest name that a certificate can have as its common name: 64 characters. */
 const LONGEST = `${"a".repeat(60)}.lan`;
 
 for (

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import fc from "fast-check";
+import fc from "../support/properties.ts";
 import { listGroups, loadTests, type RegisteredTest } from "./node_test.ts";
 
 /** What the parent asks a worker to do; it loads first. */
