@@ -189,6 +189,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ? undefined
       : joinBundles(options.clientCaPem, options.clientIssuersPem),
     answer: (request, connection) => api.app(request, connection),
+    clock: options.clock,
     logger: limitRepeats(options.logger, options.clock, stopping.signal),
     ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
   });

@@ -17,7 +17,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { AppError } from "../../core/errors.ts";
 import { canonicalIp } from "../../core/lib/ip_address.ts";
-import type { Logger } from "../../core/ports.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
 import { type Answer, answerAsHttp10, isClosed, sendAnswer } from "../http/answer.ts";
 import type { Caller, IncomingRequest, RequestConnection } from "../http/exchange.ts";
 import { MAX_HEAD_BYTES } from "../http/limits.ts";
@@ -39,6 +39,7 @@ export interface ListenOptions extends TlsCertificates {
   /** The descriptor of a socket that listens on this address already. */
   readonly passedSocket?: number | undefined;
   readonly answer: AnswerHandler;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** The limits that differ from `GUARD_LIMITS`. */
   readonly limits?: Partial<GuardLimits>;
@@ -99,7 +100,7 @@ class HttpsListener implements Listener {
   readonly #connections: OpenConnections;
   readonly #handle: ReturnType<typeof getRequestListener>;
   #certificates: TlsCertificates;
-  #sweeping: NodeJS.Timeout | undefined;
+  readonly #stopping = new AbortController();
 
   constructor(options: ListenOptions) {
     const limits: GuardLimits = { ...GUARD_LIMITS, ...options.limits };
@@ -107,7 +108,7 @@ class HttpsListener implements Listener {
     this.#logger = options.logger;
     this.#certificates = options;
     this.#guard = new ConnectionGuard(
-      () => performance.now(),
+      () => options.clock.elapsedMs(),
       limits,
       (reason) => this.#logger.info("connection ended", { reason }),
     );
@@ -125,7 +126,11 @@ class HttpsListener implements Listener {
     Object.assign(this.#server, { maxHeaderSize: MAX_HEAD_BYTES, requireHostHeader: false });
     const secure = this.#server.listeners("connection");
     this.#server.removeAllListeners("connection");
-    this.#connections = new OpenConnections(this.#server, this.#guard);
+    this.#connections = new OpenConnections(
+      this.#server,
+      this.#guard,
+      (ms) => options.clock.sleep(ms, this.#stopping.signal),
+    );
     this.#server.on("connection", (socket: Socket) => {
       this.#pacing.connectionAccepted();
       // A reset by the peer needs no log line.
@@ -148,8 +153,7 @@ class HttpsListener implements Listener {
     this.#server.on("error", ({ message }: Error) => {
       this.#logger.warn("cannot accept connections", { error: message });
     });
-    this.#sweeping = setInterval(() => this.#guard.sweep(), SWEEP_MS);
-    this.#sweeping.unref();
+    void this.#sweep();
     this.address = address;
     this.port = port;
   }
@@ -177,7 +181,7 @@ class HttpsListener implements Listener {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#sweeping);
+    this.#stopping.abort();
     await new Promise<void>((resolve) => {
       const kill = setTimeout(() => this.#connections.destroyAll(), DRAIN_MS);
       this.#server.close(() => {
@@ -185,6 +189,12 @@ class HttpsListener implements Listener {
         resolve();
       });
     });
+  }
+
+  /** Ends what has timed out, about once a second until the listener stops. */
+  async #sweep(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (await this.#options.clock.sleep(SWEEP_MS, signal).then(() => true, () => false)) this.#guard.sweep();
   }
 
   #setCertificates({ serving, clientCaPem }: TlsCertificates): void {

@@ -10,6 +10,8 @@ import type { ConnectionGuard, Endings, GuardedConnection } from "./connection_g
 /** The time from the end of a connection to the forced end of its socket. */
 const CLOSE_GRACE_MS = 2_000;
 
+type Sleep = (ms: number) => Promise<void>;
+
 interface Accepted {
   readonly connection: GuardedConnection;
   readonly socket: Socket;
@@ -22,9 +24,12 @@ export class OpenConnections {
   /** The connections by remote address and port, which the socket, the TLS socket and the session have in common. */
   readonly #accepted = new Map<string, Accepted>();
   readonly #guarded = new WeakMap<object, GuardedConnection>();
+  readonly #sleep: Sleep;
 
-  constructor(server: Http2SecureServer, guard: ConnectionGuard) {
+  /** `sleep` rejects when the server stops. */
+  constructor(server: Http2SecureServer, guard: ConnectionGuard, sleep: Sleep) {
     this.#guard = guard;
+    this.#sleep = sleep;
     server.on("connection", (socket: Socket) => this.#accept(socket));
     server.on("secureConnection", (socket: TLSSocket) => this.#secure(socket));
     server.on("session", (session: ServerHttp2Session) => this.#beginSession(session));
@@ -63,33 +68,33 @@ export class OpenConnections {
     this.#guarded.set(socket, own.connection);
     if (socket.authorized === true) own.connection.authenticated();
     if (socket.alpnProtocol === "h2") return;
-    own.connection.secured(createEndings(own.socket, () => socket.destroySoon(), () => socket.destroy()));
+    own.connection.secured(this.#createEndings(own.socket, () => socket.destroySoon(), () => socket.destroy()));
   }
 
   #beginSession(session: ServerHttp2Session): void {
     const own = this.#accepted.get(toPeerKey(session.socket));
     if (own === undefined) return;
     this.#guarded.set(session, own.connection);
-    own.connection.secured(createEndings(own.socket, () => session.close(), () => session.destroy()));
+    own.connection.secured(this.#createEndings(own.socket, () => session.close(), () => session.destroy()));
   }
-}
 
-/**
- * Both runtimes keep a socket until its peer has read everything and closes its side, for ever if the peer does not. So
- * the socket is destroyed after a grace period.
- */
-function createEndings(socket: Socket, close: () => void, destroy: () => void): Endings {
-  const destroyLater = (): void => void setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref();
-  return {
-    close() {
-      close();
-      destroyLater();
-    },
-    destroy() {
-      destroy();
-      destroyLater();
-    },
-  };
+  /**
+   * Both runtimes keep a socket until its peer has read everything and closes its side, for ever if the peer does not. So
+   * the socket is destroyed after a grace period.
+   */
+  #createEndings(socket: Socket, close: () => void, destroy: () => void): Endings {
+    const destroyLater = (): void => void this.#sleep(CLOSE_GRACE_MS).then(() => socket.destroy(), () => {});
+    return {
+      close() {
+        close();
+        destroyLater();
+      },
+      destroy() {
+        destroy();
+        destroyLater();
+      },
+    };
+  }
 }
 
 function toPeerKey({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {

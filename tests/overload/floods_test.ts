@@ -150,14 +150,14 @@ test("a user who begins and cancels watches loses the connection, and the next o
 });
 
 test("floods of PING and SETTINGS whose answers are not read end their connection", async () => {
-  await using overloaded = await startOverloadedServer({ unauthenticatedTimeoutMs: 1_000 });
+  await using overloaded = await startOverloadedServer();
   for (const flood of [frame(FRAME.ping, 0, 0, new Uint8Array(8)), frame(FRAME.settings, 0, 0)]) {
     using attacker = await openRaw(overloaded.port, "h2", false);
     await attacker.write(PREFACE);
     const piece = Buffer.concat(Array.from({ length: 500 }, () => flood));
     // The client does not read, so it notices the end only when it writes.
     const writing = setInterval(() => attacker.isClosed() || attacker.socket.write(piece), 5);
-    await until("the connection is closed", () => attacker.isClosed());
+    await overloaded.passUntil("the connection is closed", () => attacker.isClosed());
     clearInterval(writing);
     await assertServed(overloaded);
   }

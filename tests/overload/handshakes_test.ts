@@ -25,6 +25,7 @@ test("the listener accepts a hundred connections before a thousand requests have
     port: 0,
     serving: { certificatePem, privateKeyPem: keyPem },
     clientCaPem: undefined,
+    clock: createSystemClock(),
     logger: createMemoryLogger(),
     answer: (_request, { connection }) => {
       begun++;

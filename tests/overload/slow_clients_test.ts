@@ -2,11 +2,16 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { GUARD_LIMITS } from "../../server/connections/connection_guard.ts";
 import { startOverloadedServer, TOKENS } from "../support/overloaded_server.ts";
 import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
 
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-const SHORT = { unauthenticatedTimeoutMs: 2_000, idleTimeoutMs: 3_000, requestTimeoutMs: 3_000 };
+const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
+
+function hasFrame(client: RawConnection, wanted: number): boolean {
+  return client.frames().some(({ type }) => type === wanted);
+}
 
 for (
   const { name, bytes } of [
@@ -15,35 +20,36 @@ for (
   ]
 ) {
   test(`the listener ends a connection that sends ${name}`, async () => {
-    await using overloaded = await startOverloadedServer(SHORT);
+    await using overloaded = await startOverloadedServer();
     const socket = connect(overloaded.port, "127.0.0.1");
     socket.on("error", () => {});
     socket.write(Uint8Array.from(bytes));
-    const closed = new Promise((resolve) => socket.once("close", resolve));
     socket.resume();
     assert.equal(await overloaded.ask("/livez"), 200);
-    await closed;
+    await overloaded.passUntil("the connection is closed", () => socket.closed);
   });
 }
 
 test("the listener ends connections whose request never arrives, or arrives byte by byte", async () => {
-  await using overloaded = await startOverloadedServer(SHORT);
+  await using overloaded = await startOverloadedServer();
   using slow = await openRaw(overloaded.port, "http/1.1");
   using silent = await openRaw(overloaded.port, "h2");
   await slow.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
   await silent.write(PREFACE);
-  const trickle = setInterval(() => {
-    if (!slow.isClosed()) slow.socket.write("x: y\r\n");
-    if (!silent.isClosed()) silent.socket.write(frame(FRAME.ping, 0, 0, new Uint8Array(8)));
-  }, 20);
+  for (let ms = 1_000; ms < GUARD_LIMITS.unauthenticatedTimeoutMs; ms += 1_000) {
+    await slow.write("x: y\r\n");
+    await silent.write(PING);
+    await overloaded.clock.advance(1_000);
+  }
+  assert.ok(!slow.isClosed() && !silent.isClosed(), "they end no earlier");
+  await overloaded.clock.advance(1_000);
   await Promise.all([slow.closed, silent.closed]);
-  clearInterval(trickle);
   assert.equal(await overloaded.ask("/livez"), 200);
 });
 
 for (const protocol of ["h2", "http/1.1"] as const) {
   test(`the listener ends an endless body over ${protocol}, and it delays no other client`, async () => {
-    await using overloaded = await startOverloadedServer({ requestTimeoutMs: 900 }, 1);
+    await using overloaded = await startOverloadedServer({}, 1);
     using attacker = await openRaw(overloaded.port, protocol);
     const headers = { authorization: `Bearer ${TOKENS.attacker}`, "content-type": "application/json" };
     if (protocol === "h2") {
@@ -57,67 +63,66 @@ for (const protocol of ["h2", "http/1.1"] as const) {
     }
     // Both users share one seat.
     assert.equal(await overloaded.ask("/version", TOKENS.honest), 200);
-    if (protocol === "http/1.1") return await attacker.closed;
-    const resets = () => attacker.frames().filter(({ type }) => type === FRAME.reset || type === FRAME.goaway).length;
-    await until("a stream is ended", () => resets() > 0 || attacker.isClosed());
+    await overloaded.passUntil("a stream is ended", () =>
+      attacker.isClosed() ||
+      protocol === "h2" && [FRAME.reset, FRAME.goaway].some((type) => hasFrame(attacker, type)));
   });
 }
 
 for (
-  const { who, token } of [{ who: "an unauthenticated client", token: "Bearer unknown" }, {
-    who: "a user",
-    token: undefined,
-  }]
+  const { who, token } of [
+    { who: "an unauthenticated client", token: "unknown" },
+    { who: "a user", token: TOKENS.honest },
+  ]
 ) {
   test(`the listener destroys the connection of ${who} that ignores a GOAWAY`, async () => {
-    await using overloaded = await startOverloadedServer({ unauthenticatedTimeoutMs: 500, idleTimeoutMs: 500 });
+    await using overloaded = await startOverloadedServer();
     using stubborn = await openRaw(overloaded.port, "h2", true, true);
     await stubborn.write(PREFACE);
-    await stubborn.write(requestFrame(1, "GET", "/version", { authorization: token ?? `Bearer ${TOKENS.honest}` }));
-    await until("the client gets a GOAWAY", () => stubborn.frames().some(({ type }) => type === FRAME.goaway));
-    // The client notices the end when it writes.
-    const writing = setInterval(
-      () => stubborn.isClosed() || stubborn.socket.write(frame(FRAME.ping, 0, 0, new Uint8Array(8))),
-      50,
-    );
-    await until("it is cut off", () => stubborn.isClosed());
-    clearInterval(writing);
+    await stubborn.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${token}` }));
+    await until("the client is answered", () => hasFrame(stubborn, FRAME.data));
+    await overloaded.passUntil("the client gets a GOAWAY", () => hasFrame(stubborn, FRAME.goaway));
+    await overloaded.passUntil("it is cut off", () => {
+      // The client notices the end when it writes.
+      if (!stubborn.isClosed()) stubborn.socket.write(PING);
+      return stubborn.isClosed();
+    });
   });
 }
 
 test("the listener closes an idle authenticated connection gracefully", async () => {
-  await using overloaded = await startOverloadedServer(SHORT);
+  await using overloaded = await startOverloadedServer();
   using idle = await openRaw(overloaded.port, "h2");
   await idle.write(PREFACE);
   await idle.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${TOKENS.honest}` }));
-  await idle.closed;
-  assert.deepEqual(
-    idle.frames().filter(({ type }) => type === FRAME.goaway).map(({ payload }) => payload.readUInt32BE(4)),
-    [
-      0,
-    ],
-  );
+  await until("the client is answered", () => hasFrame(idle, FRAME.data));
+  await overloaded.passUntil("the connection is closed", () => idle.isClosed());
+  const codes = idle.frames().filter(({ type }) => type === FRAME.goaway).map(({ payload }) => payload.readUInt32BE(4));
+  assert.deepEqual(codes, [0]);
 });
 
 test("the listener ends an answer that the client does not read", async () => {
-  await using overloaded = await startOverloadedServer({ requestTimeoutMs: 900 });
+  await using overloaded = await startOverloadedServer();
   using reader = await openRaw(overloaded.port, "h2");
   // With an empty window not a byte of the answer may be sent.
   await reader.write(PREFACE);
   await reader.write(frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0)));
   await reader.write(requestFrame(1, "GET", "/openapi/v2", { authorization: `Bearer ${TOKENS.admin}` }));
-  await until(
+  await until("the answer has begun", () => hasFrame(reader, FRAME.headers));
+  await overloaded.passUntil(
     "the stream is ended",
     () => reader.frames().some(({ type, stream }) => type === FRAME.reset && stream === 1),
   );
 });
 
 test("the listener ends the unauthenticated connections that are idle longest when there are many, and accepts an honest one", async () => {
-  await using overloaded = await startOverloadedServer({ maxUnauthenticated: 20, unauthenticatedIdleMs: 1_000 });
+  await using overloaded = await startOverloadedServer({ maxUnauthenticated: 20 });
   const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(overloaded.port, "h2")));
-  await until("40 are gone", () => idle.filter((one) => one.isClosed()).length >= 40);
-  assert.ok(idle.filter((one) => !one.isClosed()).length >= 19);
+  await overloaded.clock.advance(GUARD_LIMITS.unauthenticatedIdleMs);
+  const countClosed = (): number => idle.filter((one) => one.isClosed()).length;
+  await until("40 are gone", () => countClosed() >= 40);
   assert.equal(await overloaded.ask("/livez"), 200);
+  assert.equal(countClosed(), 40);
   for (const one of idle) one[Symbol.dispose]();
 });
 

@@ -1,10 +1,11 @@
-/** A server over real sockets with short timeouts, for attacks, and an honest client of it. */
+/** A server over real sockets whose time a test moves, for attacks, and an honest client of it. */
 import { Agent, request } from "node:https";
-import { createSystemClock } from "../../cli/system.ts";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import type { GuardLimits } from "../../server/connections/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { eventually } from "./eventually.ts";
+import { createFakeClock, type FakeClock } from "./fake_clock.ts";
 import { createIssuingCa, issueServing } from "./issuing_ca.ts";
 import { memoryServerOptions } from "./memory_server.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
@@ -23,16 +24,19 @@ export interface OverloadedServer extends AsyncDisposable {
   readonly server: Server;
   readonly port: number;
   readonly logger: MemoryLogger;
+  readonly clock: FakeClock;
+  /** Lets time pass, ten seconds for each look, until the server has reacted. */
+  passUntil(what: string, isSo: () => boolean): Promise<void>;
   /** Sends a request of an honest client over a new connection; returns the status code. */
   ask(path: string, token?: string): Promise<number>;
 }
 
-/** Starts a server in memory with short timeouts. */
+/** Starts a server in memory. Only the timeout of handshakes is in real time. */
 export async function startOverloadedServer(
   connectionLimits: Partial<GuardLimits> = {},
   maxRequestsInflight = 600,
 ): Promise<OverloadedServer> {
-  const clock = createSystemClock();
+  const clock = createFakeClock(new Date());
   const ca = await createIssuingCa(clock.now());
   const { certificatePem, keyPem } = await issueServing(ca);
   const tokenFile = parseTokenFile(TOKEN_FILE, "tokens.csv");
@@ -53,6 +57,12 @@ export async function startOverloadedServer(
     server,
     port: server.port,
     logger,
+    clock,
+    passUntil: (what, isSo) =>
+      eventually(what, async () => {
+        if (!isSo()) await clock.advance(10_000);
+        return isSo() ? true : undefined;
+      }).then(() => {}),
     ask: (path, token) =>
       new Promise((resolve, reject) => {
         const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
