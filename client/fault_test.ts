@@ -98,7 +98,7 @@ for (const { place, update, read } of PLACES) {
         assert.ok(left.length <= before + 3, left.join(" "));
         if (fault.done !== "all") assert.deepEqual(left.filter((name) => name.endsWith(".link")), []);
       }
-      assert.ok(failures >= 4, `${failures}`);
+      assert.ok(failures >= (fault.done === "nothing" ? 4 : 1), `${failures}`);
     });
   }
 }
@@ -119,7 +119,7 @@ for (const fault of FILE_FAULTS) {
       assert.ok(f.files.text(CURRENT)?.startsWith(again.pair.certificatePem));
       assert.equal((await f.run()).kind, "alreadyValid");
     }
-    assert.ok(failures >= 8, `${failures}`);
+    assert.ok(failures >= (fault.done === "nothing" ? 8 : 1), `${failures}`);
   });
 }
 
@@ -151,6 +151,6 @@ for (const fault of FILE_FAULTS) {
         assert.equal((await machine.run()).kind, "alreadyValid");
       }
     }
-    assert.ok(failures >= 8, `${failures}`);
+    assert.ok(failures >= (fault.done === "nothing" ? 8 : 1), `${failures}`);
   });
 }

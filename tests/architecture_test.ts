@@ -1,11 +1,9 @@
 /** The import rules and what the single file needs, checked over every source. */
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
-import { dirname, join, normalize, relative } from "node:path";
-import process from "node:process";
+import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
+import { readSources, type SourceText } from "./support/sources.ts";
 
-const ROOT = process.cwd();
 const ROOMS = ["core", "controllers", "server", "client", "cli"] as const;
 type Room = typeof ROOMS[number];
 
@@ -45,18 +43,24 @@ const CORE_ORDER = [
   "mod.ts",
 ];
 
-interface Source {
-  /** Path from the root, with slashes. */
-  readonly path: string;
+interface Source extends SourceText {
   readonly room: Room | "root";
-  readonly text: string;
+  /** The text with blanks for its comments. */
+  readonly code: string;
   readonly imports: readonly string[];
 }
 
-const sources = readSources();
+const sources: readonly Source[] = readSources(
+  [...ROOMS.map((room) => `${room}/**/*.{ts,tsx}`), "mod.ts"],
+  /_test\.ts$|\/_test_|testdata/,
+).map(({ path, text }) => {
+  const first = path.split("/")[0] as Room;
+  const code = withoutComments(text);
+  return { path, room: ROOMS.includes(first) ? first : "root" as const, text, code, imports: findImports(code) };
+});
 
-test("architecture: rooms import only rooms below them, and controllers, server and client never meet", async () => {
-  for (const { path, room, imports } of await sources) {
+test("architecture: rooms import only rooms below them, and controllers, server and client never meet", () => {
+  for (const { path, room, imports } of sources) {
     if (room === "root") continue;
     for (const specifier of imports.filter((name) => name.startsWith("."))) {
       const target = normalize(join(dirname(path), specifier)).split("/")[0] as Room;
@@ -68,16 +72,16 @@ test("architecture: rooms import only rooms below them, and controllers, server 
   }
 });
 
-test("architecture: files do not import each other in a circle, also not through types or import()", async () => {
-  const graph = new Map((await sources).map((source) => [source.path, listTargets(source)]));
+test("architecture: files do not import each other in a circle, also not through types or import()", () => {
+  const graph = new Map(sources.map((source) => [source.path, listTargets(source)]));
   for (const path of graph.keys()) {
     const cycle = findCycle(graph, path);
     assert.equal(cycle, undefined, `an import cycle: ${cycle?.join(" → ")}`);
   }
 });
 
-test("architecture: neighbours in core import each other one way only", async () => {
-  for (const source of await sources) {
+test("architecture: neighbours in core import each other one way only", () => {
+  for (const source of sources) {
     if (source.room !== "core") continue;
     const own = rankInCore(source.path);
     for (const target of listTargets(source)) {
@@ -87,10 +91,10 @@ test("architecture: neighbours in core import each other one way only", async ()
   }
 });
 
-test("architecture: an exported name has one meaning", async () => {
+test("architecture: an exported name has one meaning", () => {
   const places = new Map<string, string>();
-  for (const { path, text } of await sources) {
-    for (const name of listDeclaredExports(text)) {
+  for (const { path, code } of sources) {
+    for (const name of listDeclaredExports(code)) {
       // Every command has a `run`, which is loaded with its file and imported nowhere by its name.
       if (name === "run" && path.startsWith("cli/")) continue;
       const other = places.get(name);
@@ -100,15 +104,15 @@ test("architecture: an exported name has one meaning", async () => {
   }
 });
 
-test("architecture: @peculiar/x509 and its polyfill stay in core/pki", async () => {
-  for (const { path, imports } of await sources) {
+test("architecture: @peculiar/x509 and its polyfill stay in core/pki", () => {
+  for (const { path, imports } of sources) {
     const foreign = imports.filter((name) => name === "@peculiar/x509" || name === "reflect-metadata");
     assert.ok(foreign.length === 0 || path.startsWith("core/pki/"), `${path} imports ${foreign.join(", ")}`);
   }
 });
 
-test("architecture: Hono stays in server and cli/ui, the library for shell completion in cli/framework", async () => {
-  for (const { path, imports } of await sources) {
+test("architecture: Hono stays in server and cli/ui, the library for shell completion in cli/framework", () => {
+  for (const { path, imports } of sources) {
     for (const name of imports) {
       if (/^(hono|@hono\/)/.test(name)) assert.match(path, /^(server|cli\/ui)\//, `${path} imports ${name}`);
       if (name === "@bomb.sh/tab") {
@@ -118,9 +122,9 @@ test("architecture: Hono stays in server and cli/ui, the library for shell compl
   }
 });
 
-test("architecture: only cli/ui has JSX, and only the commands that serve the page load it, when they run", async () => {
+test("architecture: only cli/ui has JSX, and only the commands that serve the page load it, when they run", () => {
   const starters = /^cli\/commands\/(?:ui|up|demo)\//;
-  for (const source of await sources) {
+  for (const source of sources) {
     if (source.path.endsWith(".tsx")) {
       assert.match(source.path, /^cli\/ui\//, `${source.path} has JSX outside of the page`);
     }
@@ -130,8 +134,8 @@ test("architecture: only cli/ui has JSX, and only the commands that serve the pa
   }
 });
 
-test("architecture: age stays with backups, Shamir with shares, QR with its pages, npm's yaml in tests", async () => {
-  for (const { path, imports } of await sources) {
+test("architecture: age stays with backups, Shamir with shares, QR with its pages, npm's yaml in tests", () => {
+  for (const { path, imports } of sources) {
     for (const name of imports) {
       assert.notEqual(name, "yaml", `${path} imports yaml: core/lib/yaml reads and prints YAML`);
       if (name === "shamir-secret-sharing") assert.equal(path, "core/pki/secret_shares.ts", `${path} imports ${name}`);
@@ -141,10 +145,10 @@ test("architecture: age stays with backups, Shamir with shares, QR with its page
   }
 });
 
-test("architecture: core has no input or output of its own", async () => {
+test("architecture: core has no input or output of its own", () => {
   // node:net for isIP alone, node:zlib for bytes in memory.
   const allowed = new Set(["node:crypto", "node:buffer", "node:net", "node:zlib"]);
-  for (const { path, room, imports } of await sources) {
+  for (const { path, room, imports } of sources) {
     if (room !== "core") continue;
     for (const name of imports.filter((specifier) => specifier.startsWith("node:"))) {
       assert.ok(allowed.has(name), `${path} imports ${name}: core decides and leaves acting to the shells`);
@@ -152,18 +156,17 @@ test("architecture: core has no input or output of its own", async () => {
   }
 });
 
-test("architecture: clock, randomness, console and process are handed in", async () => {
+test("architecture: clock, randomness, console and process are handed in", () => {
   const forbidden = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bconsole\.|\bprocess\./;
-  for (const { path, room, text } of await sources) {
+  for (const { path, room, code } of sources) {
     if (room === "cli" || room === "root") continue;
-    const line = withoutComments(text).split("\n").findIndex((candidate) => forbidden.test(candidate));
+    const line = code.split("\n").findIndex((candidate) => forbidden.test(candidate));
     assert.equal(line, -1, `${path}:${line + 1} reaches around its ports`);
   }
 });
 
-test("architecture: every module fits into the single file", async () => {
-  for (const { path, text } of await sources) {
-    const code = withoutComments(text);
+test("architecture: every module fits into the single file", () => {
+  for (const { path, code } of sources) {
     assert.ok(!/\bimport\.meta\b/.test(code), `${path} uses import.meta`);
     assert.ok(!/^(?:const|let|var)?[^\n=]*=?\s*await\s/m.test(toTopLevel(code)), `${path} awaits at top level`);
     assert.ok(!/\bDeno\.(?!customInspect)/.test(code), `${path} uses a Deno API, which Node lacks`);
@@ -173,35 +176,15 @@ test("architecture: every module fits into the single file", async () => {
   }
 });
 
-test("architecture: only erasable TypeScript, so that Node runs the sources", async () => {
-  for (const { path, text } of await sources) {
-    const code = withoutComments(text);
+test("architecture: only erasable TypeScript, so that Node runs the sources", () => {
+  for (const { path, code } of sources) {
     assert.ok(!/^\s*(?:export\s+)?(?:const\s+)?enum\s/m.test(code), `${path} declares an enum`);
     assert.ok(!/^\s*(?:export\s+|declare\s+)?namespace\s+[\w$.]+\s*\{/m.test(code), `${path} declares a namespace`);
   }
 });
 
-async function readSources(): Promise<readonly Source[]> {
-  const files = (await Promise.all(ROOMS.map((room) => walk(join(ROOT, room))))).flat();
-  return await Promise.all([...files, join(ROOT, "mod.ts")].map(async (file) => {
-    const path = relative(ROOT, file).replaceAll("\\", "/");
-    const text = await readFile(file, "utf8");
-    const first = path.split("/")[0] as Room;
-    const room = ROOMS.includes(first) ? first : "root" as const;
-    return { path, room, text, imports: findImports(text) };
-  }));
-}
-
-async function walk(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  return entries
-    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && !/_test\.ts$|^_test_/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !path.includes("testdata"));
-}
-
-function findImports(text: string): readonly string[] {
-  const statements = withoutComments(text).matchAll(
+function findImports(code: string): readonly string[] {
+  const statements = code.matchAll(
     /(?:\bfrom\s*|\bimport\s*\(\s*|^import\s+)["']([^"']+)["']/gm,
   );
   return [...statements].map(([, specifier]) => specifier!);
@@ -234,8 +217,8 @@ function rankInCore(path: string): number {
 }
 
 /** Lists the names that a file declares and exports, each once; names that it exports from another file do not count. */
-function listDeclaredExports(text: string): ReadonlySet<string> {
-  const declarations = withoutComments(text).matchAll(
+function listDeclaredExports(code: string): ReadonlySet<string> {
+  const declarations = code.matchAll(
     /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type) (\w+)/gm,
   );
   return new Set([...declarations].map(([, name]) => name!));

@@ -1,10 +1,8 @@
 /** Secrets are compared by `equalsInConstantTime()` or found by their digest, and taken out of their `Secret` where they are used. */
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
-import { join, relative } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { findSecretUses } from "./support/secret_rule.ts";
+import { readSources } from "./support/sources.ts";
 
 /** Where a secret leaves its `Secret`, and for what. The author of a new place reviews it here. */
 const REVEALED: Readonly<Record<string, string>> = {
@@ -69,18 +67,18 @@ const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonl
   },
 ];
 
-const sources = readSources();
+/** The product, with the text of each file without its comments. */
+const sources = readSources(["{core,controllers,server,client,cli}/**/*.ts"], /_test\.ts$|\/_test_/)
+  .map((source) => ({ ...source, code: source.text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "") }));
 
-test("a secret leaves its Secret where it is used, and nowhere else", async () => {
-  const found = (await sources).filter(({ path, code }) =>
-    path !== "core/lib/brand.ts" && /\breveal\s*\(\)/.test(code)
-  );
+test("a secret leaves its Secret where it is used, and nowhere else", () => {
+  const found = sources.filter(({ path, code }) => path !== "core/lib/brand.ts" && /\breveal\s*\(\)/.test(code));
   assert.deepEqual(found.map(({ path }) => path).sort(), Object.keys(REVEALED).sort());
 });
 
-test("secrets are compared in constant time only", async () => {
+test("secrets are compared in constant time only", () => {
   const used = new Set<unknown>();
-  for (const { path, text, code } of await sources) {
+  for (const { path, text, code } of sources) {
     if (path === "core/lib/constant_time.ts") {
       assert.match(text, /timingSafeEqual\(left, right\)/);
       continue;
@@ -98,7 +96,7 @@ test("secrets are compared in constant time only", async () => {
   assert.deepEqual(HARMLESS.filter((one) => !used.has(one)), [], "entries that match no code");
 });
 
-test("the three that compare secrets compare them in constant time", async () => {
+test("the three that compare secrets compare them in constant time", () => {
   for (
     const path of [
       "core/bootstrap/token_secret.ts",
@@ -106,7 +104,7 @@ test("the three that compare secrets compare them in constant time", async () =>
       "cli/authority/passphrase.ts",
     ]
   ) {
-    const source = (await sources).find((one) => one.path === path);
+    const source = sources.find((one) => one.path === path);
     assert.match(source?.code ?? "", /\bequalsInConstantTime\(/, path);
   }
 });
@@ -145,26 +143,4 @@ for (
   test(`the rule for secrets ${isFound ? "finds" : "passes"} ${code.replaceAll("\n", " ")}`, () => {
     assert.equal(findSecretUses(code).length > 0, isFound);
   });
-}
-
-interface Source {
-  readonly path: string;
-  readonly text: string;
-  /** The text of the file without its comments. */
-  readonly code: string;
-}
-
-async function readSources(): Promise<readonly Source[]> {
-  const root = process.cwd();
-  const sources: Source[] = [];
-  for (const room of ["core", "controllers", "server", "client", "cli"]) {
-    for (const entry of await readdir(join(root, room), { withFileTypes: true, recursive: true })) {
-      if (!entry.isFile() || !entry.name.endsWith(".ts") || /_test\.ts$|^_test_/.test(entry.name)) continue;
-      const path = join(entry.parentPath, entry.name);
-      const text = await readFile(path, "utf8");
-      const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
-      sources.push({ path: relative(root, path).replaceAll("\\", "/"), text, code });
-    }
-  }
-  return sources;
 }

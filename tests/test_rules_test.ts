@@ -1,8 +1,8 @@
 /** What makes a test fail by chance, searched for in the syntax of every test and of what tests share. */
 import assert from "node:assert/strict";
-import { glob, readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import ts from "typescript";
+import { readSources } from "./support/sources.ts";
 
 /** A rule, and the files that may break it, each with its reason. */
 interface Rule {
@@ -97,17 +97,15 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-interface Source {
-  readonly path: string;
-  readonly text: string;
-}
-
 describe("tests do not fail by chance", () => {
-  const sources = readSources();
+  const sources = readSources(
+    ["{core,controllers,server,client,cli,scripts}/**/*_test.{ts,tsx}", "tests/**/*.{ts,tsx}"],
+    /^tests\/(?:bench|overload|torture|simulation|fuzz)\/(?!.*_test\.)/,
+  );
   for (const { name, scope, hint, breaks, advice, allowed } of RULES) {
-    test(name, async () => {
+    test(name, () => {
       const found: string[] = [];
-      for (const { path, text } of await sources) {
+      for (const { path, text } of sources) {
         if (scope === "tests" && !/_test\.tsx?$/.test(path) || !hint.test(text)) continue;
         const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
         const visit = (node: ts.Node): void => {
@@ -146,16 +144,4 @@ function awaits(node: ts.Node): boolean {
 
 function isTopLevel(node: ts.Node): boolean {
   return ts.isExpressionStatement(node.parent) && ts.isSourceFile(node.parent.parent);
-}
-
-async function readSources(): Promise<readonly Source[]> {
-  const sources: Source[] = [];
-  const patterns = ["{core,controllers,server,client,cli,scripts}/**/*_test.{ts,tsx}", "tests/**/*.{ts,tsx}"];
-  for (const pattern of patterns) {
-    for await (const path of glob(pattern)) {
-      if (/^tests\/(?:bench|overload|torture|simulation|fuzz)\//.test(path) && !path.includes("_test.")) continue;
-      sources.push({ path, text: await readFile(path, "utf8") });
-    }
-  }
-  return sources;
 }

@@ -1,8 +1,9 @@
 /** The rules of wording that a program can check: plain words, names with a verb, whole sentences, live references. */
 import assert from "node:assert/strict";
-import { glob, readFile } from "node:fs/promises";
+import { globSync } from "node:fs";
 import { basename } from "node:path";
 import { test } from "node:test";
+import { readSources, type SourceText } from "./support/sources.ts";
 
 /** Words that this project once used in its own senses, each with its replacement. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -62,25 +63,11 @@ interface Line {
   readonly text: string;
 }
 
-interface Source {
-  readonly path: string;
-  readonly text: string;
-}
-
-async function readSources(patterns: readonly string[], skipped = /^$/): Promise<readonly Source[]> {
-  const sources: Source[] = [];
-  for (const pattern of patterns) {
-    for await (const path of glob(pattern)) {
-      if (skipped.test(path) || path.includes("node_modules")) continue;
-      sources.push({ path, text: await readFile(path, "utf8") });
-    }
-  }
-  return sources;
-}
-
-async function readLines(patterns: readonly string[], skipped?: RegExp): Promise<readonly Line[]> {
-  return (await readSources(patterns, skipped)).flatMap(({ path, text }) =>
+/** Finds the lines that a pattern matches. */
+function findLines(sources: readonly SourceText[], pattern: RegExp): readonly Line[] {
+  return sources.filter(({ text }) => pattern.test(text)).flatMap(({ path, text }) =>
     text.split("\n").map((line, index) => ({ place: `${path}:${index + 1}`, text: line }))
+      .filter((line) => pattern.test(line.text))
   );
 }
 
@@ -89,37 +76,34 @@ function show(lines: readonly Line[]): string {
 }
 
 /** Returns the doc comments of a source without their frame. */
-function findDocComments({ path, text }: Source): readonly Line[] {
+function findDocComments({ path, text }: SourceText): readonly Line[] {
   return [...text.matchAll(/^[ \t]*\/\*\*(?!\/)([^]*?)\*\//gm)].map((match) => ({
-    place: `${path}:${text.slice(0, match.index).split("\n").length}`,
+    place: path,
     text: (match[1] ?? "").replace(/\n\s*\* ?/g, "\n").trim(),
   }));
 }
 
-test("wording: plain words stand where this project once had its own", async () => {
+test("wording: plain words stand where this project once had its own", () => {
   const words = new RegExp(`\\b(?:${Object.keys(WORDS).join("|")})\\b`, "i");
-  const lines = await readLines([...PRODUCT, ...PAGES], NOT_OUR_WORDS);
-  const prose = (await readLines([...TESTS, ...UNIT_TESTS])).flatMap(({ place, text }) => {
-    const [comment, name] = [COMMENT_LINE.exec(text)?.[0], TEST_NAME.exec(text)?.[1]];
-    return comment === undefined && name === undefined ? [] : [{ place, text: comment ?? name ?? "" }];
-  });
-  const found = [...lines, ...prose].filter(({ text }) => words.test(text));
+  const prose = findLines(readSources([...TESTS, ...UNIT_TESTS]), words).filter(({ text }) =>
+    words.test(COMMENT_LINE.exec(text)?.[0] ?? TEST_NAME.exec(text)?.[1] ?? "")
+  );
+  const found = [...findLines(readSources([...PRODUCT, ...PAGES], NOT_OUR_WORDS), words), ...prose];
   assert.equal(show(found), "", `write instead: ${JSON.stringify(WORDS, null, 2)}`);
 });
 
-test("wording: the name of a function has a verb", async () => {
-  const lines = await readLines([...PRODUCT, ...TESTS]);
-  const found = lines.filter(({ text }) => FUNCTION_OF.test(text));
+test("wording: the name of a function has a verb", () => {
+  const found = findLines(readSources([...PRODUCT, ...TESTS]), FUNCTION_OF);
   assert.equal(show(found), "", "parseX, findX, getX, toX, createX … say what a call costs and how it fails");
 });
 
-test("wording: the name of a file begins with a letter, because folders say what is private", async () => {
-  const sources = await readSources([...PRODUCT, ...TESTS]);
-  assert.deepEqual(sources.map(({ path }) => path).filter((path) => basename(path).startsWith("_")), []);
+test("wording: the name of a file begins with a letter, because folders say what is private", () => {
+  const paths = [...PRODUCT, ...TESTS].flatMap((pattern) => globSync(pattern));
+  assert.deepEqual(paths.filter((path) => basename(path).startsWith("_")), []);
 });
 
-test("wording: a doc comment is a whole sentence of five words or more", async () => {
-  const found = (await readSources([...PRODUCT, ...TESTS])).flatMap(findDocComments).filter(({ text }) => {
+test("wording: a doc comment is a whole sentence of five words or more", () => {
+  const found = readSources([...PRODUCT, ...TESTS]).flatMap(findDocComments).filter(({ text }) => {
     const prose = (text.split(NOT_PROSE)[0] ?? "").trim();
     const words = prose.split(/\s+/).filter((word) => /\w/.test(word));
     if (prose === "" && /^@param\b/.test(text)) return false;
@@ -128,10 +112,9 @@ test("wording: a doc comment is a whole sentence of five words or more", async (
   assert.equal(show(found), "", "say more, or leave the comment out; a sentence ends where its comment ends");
 });
 
-test("wording: a page that is named is in the repository", async () => {
-  const pages = new Set<string>();
-  for await (const path of glob("{*,docs/**/*,packaging/**/*}.md")) pages.add(basename(path));
-  const found = (await readLines([...PRODUCT, ...TESTS])).filter(({ text }) =>
+test("wording: a page that is named is in the repository", () => {
+  const pages = new Set(globSync("{*,docs/**/*,packaging/**/*}.md").map((path) => basename(path)));
+  const found = findLines(readSources([...PRODUCT, ...TESTS]), /\.md\b/).filter(({ text }) =>
     [...text.matchAll(/(?<![\w.*-])[\w-]+\.md\b/g)].some(([page]) => !pages.has(page))
   );
   assert.equal(show(found), "", "name the upstream path or the section of an RFC instead");

@@ -7,17 +7,20 @@ import { copyBuildInputs } from "../../tests/support/checkout.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { bundle, findAssets, findNeeds } from "./bundle.ts";
 
+/** The bundle of this checkout, which all tests look into. */
+const FACTS = { commit: "0123456789abcdef", date: "2026-01-31T12:00:00Z" };
+const made = bundle(process.cwd(), FACTS);
+
 test("bundle() makes the same bytes from the same sources in another folder", async () => {
   await using folder = await createTempFolder();
-  const facts = { commit: "0123456789abcdef", date: "2026-01-31T12:00:00Z" };
   await copyBuildInputs(folder.path);
-  const [here, there] = await Promise.all([bundle(process.cwd(), facts), bundle(folder.path, facts)]);
+  const [here, there] = [await made, await bundle(folder.path, FACTS)];
   assert.deepEqual([...here.scripts.keys()], [...there.scripts.keys()]);
   for (const [name, code] of here.scripts) assert.ok(code === there.scripts.get(name), `${name} differs`);
 });
 
 test("bundle() includes no tool of the tests or of the build", async () => {
-  const { metafile } = await bundle();
+  const { metafile } = await made;
   const packages = Object.keys(metafile.inputs).flatMap((path) =>
     /\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []
   );
@@ -27,7 +30,7 @@ test("bundle() includes no tool of the tests or of the build", async () => {
 });
 
 test("bundle() includes the packages of the bill of materials and no others", async () => {
-  const { metafile } = await bundle();
+  const { metafile } = await made;
   const packages = Object.keys(metafile.inputs).flatMap((path) =>
     /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []
   );
@@ -35,7 +38,7 @@ test("bundle() includes the packages of the bill of materials and no others", as
 });
 
 test("bundle() makes scripts that need each other in one direction only, so that none sees another half initialized", async () => {
-  const { entry, scripts, metafile } = await bundle();
+  const { entry, scripts, metafile } = await made;
   const left = new Map([...scripts.keys()].map((name) => [name, findNeeds(metafile, name)]));
   assert.ok(left.has(entry));
   for (let before = -1; left.size !== before;) {
@@ -46,13 +49,14 @@ test("bundle() makes scripts that need each other in one direction only, so that
 });
 
 test("findAssets() carries each script once, and those that a start needs in one piece", async () => {
-  const made = await bundle();
-  const carried = [...findAssets(made).values()].join("\n");
-  for (const [name, code] of made.scripts) assert.equal(carried.split(code).length, 2, name);
-  const start = findAssets(made).get(made.entry) ?? "";
-  assert.ok(findNeeds(made.metafile, made.entry).every((name) => start.includes(JSON.stringify(name))));
-  assert.ok(findAssets(made).size > 50, "commands load what they need");
-  const inputs = Object.entries(made.metafile.outputs)
+  const { entry, scripts, metafile } = await made;
+  const assets = findAssets(await made);
+  const carried = [...assets.values()].join("\n");
+  for (const [name, code] of scripts) assert.equal(carried.split(code).length, 2, name);
+  const start = assets.get(entry) ?? "";
+  assert.ok(findNeeds(metafile, entry).every((name) => start.includes(JSON.stringify(name))));
+  assert.ok(assets.size > 50, "commands load what they need");
+  const inputs = Object.entries(metafile.outputs)
     .filter(([path]) => start.includes(`${JSON.stringify(basename(path))}: function`))
     .flatMap(([, output]) => Object.keys(output.inputs));
   assert.ok(inputs.includes("cli/program.ts"));
@@ -61,7 +65,7 @@ test("findAssets() carries each script once, and those that a start needs in one
 });
 
 test("bundle() keeps `using` for Node: esbuild's substitute throws an earlier iteration's error again", async () => {
-  const { scripts } = await bundle();
+  const { scripts } = await made;
   const code = [...scripts.values()].join("\n");
   assert.match(code, /\bawait using \w+=/);
   assert.doesNotMatch(code, /__callDispose|__using/);

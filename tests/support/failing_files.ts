@@ -29,23 +29,30 @@ export interface FailingFiles {
   hasFailed(): boolean;
 }
 
+/** The calls after which a fault leaves another state than one that does nothing. */
+const AFFECTED: Readonly<Record<FileFault["done"], RegExp>> = {
+  nothing: /./,
+  half: /^(?:writeAtomic|createExclusive)$/,
+  all: /^(?:writeAtomic|createExclusive|symlink|rename|unlink|makeDirectory)$/,
+};
+
 type Call = (...args: readonly unknown[]) => Promise<unknown>;
 
-/** Passes a number of calls, then fails one. A real disk may fail on writes only; this one is worse. */
+/** Passes a number of calls that the fault affects, then fails one. A real disk may fail on writes only; this one is worse. */
 export function createFailingFiles(files: FilePort, skipped: number, { text, done }: FileFault): FailingFiles {
   let left = skipped;
   let failed = false;
   const failing = Object.entries(files).flatMap(([name, call]) =>
-    typeof call !== "function" ? [] : [[name, async (...args: readonly unknown[]) => {
+    typeof call !== "function" || !AFFECTED[done].test(name) ? [] : [[name, async (...args: readonly unknown[]) => {
       const isNow = left-- === 0;
       failed ||= isNow;
       if (!isNow) return await (call as Call)(...args);
       if (done === "all") await (call as Call)(...args);
-      if (done === "half" && /^(?:writeAtomic|createExclusive)$/.test(name)) await writeHalf(files, args);
+      if (done === "half") await writeHalf(files, args);
       throw new AppError("io", `cannot ${name} "${args[0]}": ${text}`, { hint: "mend the disk" });
     }]]
   );
-  return { files: Object.fromEntries(failing), hasFailed: () => failed };
+  return { files: { ...files, ...Object.fromEntries(failing) }, hasFailed: () => failed };
 }
 
 /** Under the name that the real files would give it; there may be one already. */

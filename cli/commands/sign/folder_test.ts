@@ -90,7 +90,7 @@ describe("a folder of requests", () => {
         assert.equal((await sign(place, createFilePort())).code, 0, `after call ${call}`);
         await assertAnswered(place, `after call ${call}`);
       }
-      assert.ok(failures >= 6, `${failures}`);
+      assert.ok(failures >= (fault.done === "nothing" ? 6 : 1), `${failures}`);
     });
   }
 

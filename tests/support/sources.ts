@@ -1,0 +1,20 @@
+/** The texts of this repository, for tests of what is written in it: each file is read once a process. */
+import { globSync, readFileSync } from "node:fs";
+
+/** A file and its path from the root, with slashes. */
+export interface SourceText {
+  readonly path: string;
+  readonly text: string;
+}
+
+const known = new Map<string, SourceText>();
+
+/** Reads the files of some patterns, but for those whose path `skipped` matches. */
+export function readSources(patterns: readonly string[], skipped = /^$/): readonly SourceText[] {
+  const paths = globSync([...patterns], { exclude: (name) => name === "node_modules" });
+  return paths.map((path) => path.replaceAll("\\", "/")).filter((path) => !skipped.test(path)).map((path) => {
+    const source = known.get(path) ?? { path, text: readFileSync(path, "utf8") };
+    known.set(path, source);
+    return source;
+  });
+}
