@@ -41,23 +41,23 @@ interface Real {
 
 type Write = { readonly kind: "create" | "update" | "delete" | "stale"; readonly key: string; readonly value: number };
 
+type Command = fc.AsyncCommand<Model, Real>;
+
+function command(label: string, run: Command["run"]): Command {
+  return { check: () => true, run, toString: () => label };
+}
+
+function formatWrites(writes: readonly Write[]): string {
+  return writes.map(({ kind, key, value }) => `${kind}(${key}, ${value})`).join(" ");
+}
+
 /** Writes requested in one turn. They take effect in the order of the calls. */
-class WriteCommand implements fc.AsyncCommand<Model, Real> {
-  readonly #writes: readonly Write[];
-
-  constructor(writes: readonly Write[]) {
-    this.#writes = writes;
-  }
-
-  check(): boolean {
-    return true;
-  }
-
-  async run(model: Model, { opened: { storage } }: Real): Promise<void> {
+function writeAll(writes: readonly Write[]): Command {
+  return command(formatWrites(writes), async (model, { opened: { storage } }) => {
     const before = model.states.at(-1)!;
-    const outcomes = await Promise.allSettled(this.#writes.map((write) => perform(storage, write, before.keys)));
+    const outcomes = await Promise.allSettled(writes.map((write) => perform(storage, write, before.keys)));
     for (const [index, outcome] of outcomes.entries()) {
-      const write = this.#writes[index]!;
+      const write = writes[index]!;
       const { keys, revision: last } = model.states.at(-1)!;
       // Within a batch the revisions of pending writes are not known yet, so only untouched keys can be changed.
       const untouched = keys.get(write.key)?.revision === before.keys.get(write.key)?.revision;
@@ -73,11 +73,7 @@ class WriteCommand implements fc.AsyncCommand<Model, Real> {
       applyChange(model, write, revision);
     }
     assert.equal(storage.revision(), model.states.at(-1)!.revision);
-  }
-
-  toString(): string {
-    return this.#writes.map(({ kind, key, value }) => `${kind}(${key}, ${value})`).join(" ");
-  }
+  });
 }
 
 /** Adds a change to the model; the changes of a transaction may share a revision, and then there is no state between them. */
@@ -92,21 +88,11 @@ function applyChange(model: Model, write: Write, revision: number): void {
 }
 
 /** Writes of different resources in one transaction. */
-class TransactCommand implements fc.AsyncCommand<Model, Real> {
-  readonly #writes: readonly Write[];
-
-  constructor(writes: readonly Write[]) {
-    this.#writes = writes;
-  }
-
-  check(): boolean {
-    return true;
-  }
-
-  async run(model: Model, { opened: { storage } }: Real): Promise<void> {
+function transact(writes: readonly Write[]): Command {
+  return command(`transact(${formatWrites(writes)})`, async (model, { opened: { storage } }) => {
     const { keys, revision: before } = model.states.at(-1)!;
-    const failing = this.#writes.find(({ kind, key }) => kind === "stale" || (kind === "create") === keys.has(key));
-    const transaction = storage.transact(this.#writes.map((write) => toStorageWrite(write, keys)));
+    const failing = writes.find(({ kind, key }) => kind === "stale" || (kind === "create") === keys.has(key));
+    const transaction = storage.transact(writes.map((write) => toStorageWrite(write, keys)));
     if (failing !== undefined) {
       const Refusal = failing.kind === "create" ? AlreadyExistsError : RevisionConflictError;
       await assert.rejects(transaction, (error) => error instanceof Refusal && error.key === failing.key);
@@ -116,14 +102,10 @@ class TransactCommand implements fc.AsyncCommand<Model, Real> {
     const changes = await transaction;
     for (const [index, { revision }] of changes.entries()) {
       assert.ok(revision > before && revision >= model.states.at(-1)!.revision);
-      applyChange(model, this.#writes[index]!, revision);
+      applyChange(model, writes[index]!, revision);
     }
     assert.equal(storage.revision(), model.states.at(-1)!.revision);
-  }
-
-  toString(): string {
-    return `transact(${this.#writes.map(({ kind, key, value }) => `${kind}(${key}, ${value})`).join(" ")})`;
-  }
+  });
 }
 
 async function perform(storage: Storage, write: Write, before: ReadonlyMap<string, ModelState>): Promise<number> {
@@ -149,34 +131,20 @@ function toStorageWrite({ kind, key, value }: Write, before: ReadonlyMap<string,
 }
 
 /** Reads a prefix at some known revision, page by page. */
-class ListCommand implements fc.AsyncCommand<Model, Real> {
-  readonly #prefix: string;
-  readonly #back: number;
-  readonly #limit: number;
-
-  constructor(prefix: string, back: number, limit: number) {
-    this.#prefix = prefix;
-    this.#back = back;
-    this.#limit = limit;
-  }
-
-  check(): boolean {
-    return true;
-  }
-
-  async run(model: Model, { opened: { storage } }: Real): Promise<void> {
-    const { revision, keys } = model.states.at(-1 - this.#back % model.states.length)!;
-    const want = [...keys].filter(([key]) => key.startsWith(this.#prefix))
+function list(prefix: string, back: number, limit: number): Command {
+  return command(`list(${prefix}, ${back} back, limit ${limit})`, async (model, { opened: { storage } }) => {
+    const { revision, keys } = model.states.at(-1 - back % model.states.length)!;
+    const want = [...keys].filter(([key]) => key.startsWith(prefix))
       .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const got: unknown[] = [];
     let fromKey: string | undefined;
     do {
-      const options = { limit: this.#limit, revision, ...(fromKey === undefined ? {} : { fromKey }) };
+      const options = { limit: limit, revision, ...(fromKey === undefined ? {} : { fromKey }) };
       if (revision < storage.compactedRevision()) {
-        return await assert.rejects(storage.list(this.#prefix, options), CompactedError);
+        return await assert.rejects(storage.list(prefix, options), CompactedError);
       }
-      const page = await storage.list(this.#prefix, options);
-      assert.ok(this.#limit === 0 || page.items.length <= this.#limit);
+      const page = await storage.list(prefix, options);
+      assert.ok(limit === 0 || page.items.length <= limit);
       got.push(
         ...page.items.map((item) => [item.key, { revision: item.revision, value: item.object["value" as never] }]),
       );
@@ -184,80 +152,40 @@ class ListCommand implements fc.AsyncCommand<Model, Real> {
       fromKey = page.nextKey;
     } while (fromKey !== undefined);
     assert.deepEqual(got, want);
-  }
-
-  toString(): string {
-    return `list(${this.#prefix}, ${this.#back} back, limit ${this.#limit})`;
-  }
+  });
 }
 
 /** Watches from some known revision and compares with the events of the first watch. */
-class WatchCommand implements fc.AsyncCommand<Model, Real> {
-  readonly #back: number;
-
-  constructor(back: number) {
-    this.#back = back;
-  }
-
-  check(): boolean {
-    return true;
-  }
-
-  async run(model: Model, { opened: { storage }, watched }: Real): Promise<void> {
+function watch(back: number): Command {
+  return command(`watch(${back} back)`, async (model, { opened: { storage }, watched }) => {
     const revisions = model.states.map((state) => state.revision);
     assert.deepEqual(watched, model.changes);
-    const from = revisions.at(-1 - this.#back % revisions.length)!;
+    const from = revisions.at(-1 - back % revisions.length)!;
     if (from < storage.compactedRevision()) {
       return assert.throws(() => storage.watch("/registry/", from, () => {}), CompactedError);
     }
     const { events, stop } = collect(storage, "/registry/", from);
     stop();
     assert.deepEqual(events.map((event) => event.revision), model.changes.filter((revision) => revision > from));
-  }
-
-  toString(): string {
-    return `watch(${this.#back} back)`;
-  }
+  });
 }
 
 /** Lets time pass, so that later writes forget some history. */
-class AdvanceCommand implements fc.AsyncCommand<Model, Real> {
-  readonly #ms: number;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
-
-  check(): boolean {
-    return true;
-  }
-
-  async run(_model: Model, { clock }: Real): Promise<void> {
-    clock.jump(this.#ms);
-  }
-
-  toString(): string {
-    return `advance(${this.#ms})`;
-  }
+function advance(ms: number): Command {
+  return command(`advance(${ms})`, async (_model, { clock }) => {
+    clock.jump(ms);
+  });
 }
 
 /** Closes and opens a store that lasts; everything must be as before, history too. */
-class ReopenCommand implements fc.AsyncCommand<Model, Real> {
-  check(): boolean {
-    return true;
-  }
-
-  async run(model: Model, { opened, watched }: Real): Promise<void> {
+function reopen(): Command {
+  return command("reopen()", async (model, { opened, watched }) => {
     if (opened.reopen === undefined) return;
     const before = [opened.storage.revision(), opened.storage.compactedRevision()];
     await opened.reopen();
     assert.deepEqual([opened.storage.revision(), opened.storage.compactedRevision()], before);
     follow(opened.storage, model.states.at(-1)!.revision, watched);
-  }
-
-  toString(): string {
-    return "reopen()";
-  }
+  });
 }
 
 /** Records every revision that a watch receives. */
@@ -284,16 +212,16 @@ export function testStorageModel(implementation: string, open: OpenStorage, runs
     });
   const write = anyWrite(KEYS);
   const commands = fc.commands([
-    fc.array(write, { minLength: 1, maxLength: writesPerTurn }).map((writes) => new WriteCommand(writes)),
+    fc.array(write, { minLength: 1, maxLength: writesPerTurn }).map(writeAll),
     fc.uniqueArray(anyWrite([...KEYS, ...OTHER_KEYS]), {
       minLength: 1,
       maxLength: 4,
       selector: ({ key }) => findResourcePath(key.slice("/registry/".length)),
-    }).map((writes) => new TransactCommand(writes)),
-    fc.tuple(fc.constantFrom(...PREFIXES), fc.nat(30), fc.nat(4)).map((args) => new ListCommand(...args)),
-    fc.nat(30).map((back) => new WatchCommand(back)),
-    fc.constantFrom(1_000, 100_000, 300_000).map((ms) => new AdvanceCommand(ms)),
-    fc.constant(new ReopenCommand()),
+    }).map(transact),
+    fc.tuple(fc.constantFrom(...PREFIXES), fc.nat(30), fc.nat(4)).map((args) => list(...args)),
+    fc.nat(30).map(watch),
+    fc.constantFrom(1_000, 100_000, 300_000).map(advance),
+    fc.constant(reopen()),
   ], { maxCommands: 60, size: "+1" });
 
   test(`${implementation} answers as a map with a copy per revision would`, async () => {

@@ -2,11 +2,12 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 /** The errors of SQLite about a disk (sqlite.org/rescode.html), as `node:sqlite` throws them. */
-export const DISK_FAULTS: readonly { readonly name: string; readonly errcode: number; readonly text: string }[] = [
-  { name: "ENOSPC", errcode: 13, text: "database or disk is full" },
-  { name: "EROFS", errcode: 8, text: "attempt to write a readonly database" },
-  { name: "EIO on a write", errcode: 778, text: "disk I/O error" },
-  { name: "EIO on fsync", errcode: 1034, text: "disk I/O error" },
+export const DISK_FAULTS: readonly { readonly errcode: number; readonly text: string }[] = [
+  { errcode: 13, text: "database or disk is full" },
+  { errcode: 8, text: "attempt to write a readonly database" },
+  // A write and a sync.
+  { errcode: 778, text: "disk I/O error" },
+  { errcode: 1034, text: "disk I/O error" },
 ];
 
 export type DiskFault = typeof DISK_FAULTS[number];

@@ -55,7 +55,7 @@ export interface StorageLimits {
    * The limit for the bytes of all keys and objects; 2 GiB by default, as etcd's `--quota-backend-bytes`. A full store
    * refuses creations, but allows deletions, and updates within a reserve. History has its own limit.
    */
-  readonly quotaBytes?: number;
+  readonly quotaBytes?: number | undefined;
   /** Encodes an object as etcd stores it, to measure its size; by default its JSON is measured. */
   readonly values?: Pick<StoredValues, "encode">;
 }

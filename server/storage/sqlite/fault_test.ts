@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
 import { creations, readContent, thing } from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
-import { createFaultyDatabases, DISK_FAULTS } from "../../../tests/support/faulty_database.ts";
+import { createFaultyDatabases, DISK_FAULTS, type DiskFault } from "../../../tests/support/faulty_database.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
 import { openSqliteStorage } from "./sqlite_storage.ts";
 import type { Storage } from "../storage.ts";
@@ -40,74 +40,77 @@ async function write(storage: Storage, acknowledged: Map<string, number>, round:
   return refused;
 }
 
-for (const fault of DISK_FAULTS) {
-  for (const failing of [1, Infinity]) {
-    const length = failing === 1 ? "once" : "from then on";
-    test(`a store whose disk fails with ${fault.name} at each of its calls ${length} refuses and recovers`, async () => {
-      let refusals = 0;
-      for (let call = 0, isOver = false; !isOver; call++) {
-        assert.ok(call < MAX_CALLS);
-        await using folder = await createTempFolder();
-        const path = folder.join("tlsboot.db");
-        const clock = createFakeClock();
-        const databases = createFaultyDatabases();
-        const storage = await openSqliteStorage({ path, clock, openDatabase: databases.open });
-        const acknowledged = new Map<string, number>();
-        for (const name of ["a", "doomed"]) {
-          const { key, revision } = await storage.create(PREFIX + name, thing(name));
-          acknowledged.set(key, revision);
-        }
-        await clock.advance(6 * MINUTE);
+/** Returns the faults in turn: a fault decides the advice in the error and nothing else, so each call needs only one. */
+function toFault(call: number): DiskFault {
+  return DISK_FAULTS[call % DISK_FAULTS.length]!;
+}
 
-        databases.arm(fault, call, failing);
-        const refused = await write(storage, acknowledged, "first") + await write(storage, acknowledged, "second");
-        isOver = !databases.hasFailed();
-        assert.equal(refused > 0, !isOver);
-        if (refused > 0) refusals++;
-        assert.deepEqual(await readContent(storage), acknowledged, `after call ${call}`);
-        if (failing === Infinity && !isOver) {
-          await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
-        }
-
-        databases.disarm();
-        await storage.health();
-        assert.equal(await write(storage, acknowledged, "third"), 0);
-        assert.deepEqual(await readContent(storage), acknowledged);
-        await storage[Symbol.asyncDispose]();
-        await using again = await openSqliteStorage({ path, clock });
-        assert.deepEqual(await readContent(again), acknowledged, `after call ${call}, opened again`);
+for (const failing of [1, Infinity]) {
+  const length = failing === 1 ? "once" : "from then on";
+  test(`a store whose disk fails at each of its calls ${length} refuses and recovers`, async () => {
+    let refusals = 0;
+    for (let call = 0, isOver = false; !isOver; call++) {
+      assert.ok(call < MAX_CALLS);
+      await using folder = await createTempFolder();
+      const path = folder.join("tlsboot.db");
+      const clock = createFakeClock();
+      const databases = createFaultyDatabases();
+      const storage = await openSqliteStorage({ path, clock, openDatabase: databases.open });
+      const acknowledged = new Map<string, number>();
+      for (const name of ["a", "doomed"]) {
+        const { key, revision } = await storage.create(PREFIX + name, thing(name));
+        acknowledged.set(key, revision);
       }
-      assert.ok(refusals >= 8, `${refusals}: begin, each row, commit, and again`);
-    });
-  }
+      await clock.advance(6 * MINUTE);
 
-  test(`openSqliteStorage() on a disk that fails with ${fault.name} at each call reports it and keeps the store whole`, async () => {
-    for (const isNew of [true, false]) {
-      for (let call = 0, isOver = false; !isOver; call++) {
-        assert.ok(call < MAX_CALLS);
-        await using folder = await createTempFolder();
-        const path = folder.join("tlsboot.db");
-        const clock = createFakeClock();
-        const acknowledged = new Map<string, number>();
-        if (!isNew) {
-          await using before = await openSqliteStorage({ path, clock });
-          const { key, revision } = await before.create(`${PREFIX}a`, thing("a"));
-          acknowledged.set(key, revision);
-        }
-        const databases = createFaultyDatabases();
-        databases.arm(fault, call);
-        const opened = await openSqliteStorage({ path, clock, openDatabase: databases.open }).catch(
-          (error: unknown) => {
-            assert.ok(isAppError(error, "io"), String(error));
-            assert.ok(error.message.includes(path) && error.hint !== undefined);
-          },
-        );
-        isOver = !databases.hasFailed();
-        assert.equal(opened !== undefined, isOver);
-        await opened?.[Symbol.asyncDispose]();
-        await using again = await openSqliteStorage({ path, clock });
-        assert.deepEqual(await readContent(again), acknowledged, `after call ${call}`);
+      databases.arm(toFault(call), call, failing);
+      const refused = await write(storage, acknowledged, "first") + await write(storage, acknowledged, "second");
+      isOver = !databases.hasFailed();
+      assert.equal(refused > 0, !isOver);
+      if (refused > 0) refusals++;
+      assert.deepEqual(await readContent(storage), acknowledged, `after call ${call}`);
+      if (failing === Infinity && !isOver) {
+        await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
       }
+
+      databases.disarm();
+      await storage.health();
+      assert.equal(await write(storage, acknowledged, "third"), 0);
+      assert.deepEqual(await readContent(storage), acknowledged);
+      await storage[Symbol.asyncDispose]();
+      await using again = await openSqliteStorage({ path, clock });
+      assert.deepEqual(await readContent(again), acknowledged, `after call ${call}, opened again`);
     }
+    assert.ok(refusals >= 8, `${refusals}: begin, each row, commit, and again`);
   });
 }
+
+test("openSqliteStorage() on a disk that fails at each call reports it and keeps the store whole", async () => {
+  for (const isNew of [true, false]) {
+    for (let call = 0, isOver = false; !isOver; call++) {
+      assert.ok(call < MAX_CALLS);
+      await using folder = await createTempFolder();
+      const path = folder.join("tlsboot.db");
+      const clock = createFakeClock();
+      const acknowledged = new Map<string, number>();
+      if (!isNew) {
+        await using before = await openSqliteStorage({ path, clock });
+        const { key, revision } = await before.create(`${PREFIX}a`, thing("a"));
+        acknowledged.set(key, revision);
+      }
+      const databases = createFaultyDatabases();
+      databases.arm(toFault(call), call);
+      const opened = await openSqliteStorage({ path, clock, openDatabase: databases.open }).catch(
+        (error: unknown) => {
+          assert.ok(isAppError(error, "io"), String(error));
+          assert.ok(error.message.includes(path) && error.hint !== undefined);
+        },
+      );
+      isOver = !databases.hasFailed();
+      assert.equal(opened !== undefined, isOver);
+      await opened?.[Symbol.asyncDispose]();
+      await using again = await openSqliteStorage({ path, clock });
+      assert.deepEqual(await readContent(again), acknowledged, `after call ${call}`);
+    }
+  }
+});
