@@ -4,6 +4,7 @@ import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/issue.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
+import { planTestLeaf } from "./test_authority.ts";
 
 /** A CA with its private key as PEM, so that a test can write files. */
 export interface SigningCa extends Authority {
@@ -36,23 +37,10 @@ export async function createIntermediateCa(
   edit: Partial<CertificatePlan> = {},
 ): Promise<SigningCa> {
   const key = await generatePrivateKey("ecdsa-p256");
-  const der = await issueCertificate(
-    {
-      subject: { commonName },
-      publicKeyDer: key.publicKeyDer(),
-      dnsNames: [],
-      ipAddresses: [],
-      emailAddresses: [],
-      uris: [],
-      notBefore: parent.certificate.notBefore,
-      notAfter: parent.certificate.notAfter,
-      usages: ["digital signature", "cert sign"],
-      isCa: true,
-      ...edit,
-    },
-    parent,
-    Uint8Array.of(3),
-  );
+  const { notBefore, notAfter } = parent.certificate;
+  const usages = ["digital signature", "cert sign"];
+  const plan = planTestLeaf(key, { subject: { commonName }, notBefore, notAfter, usages, isCa: true, ...edit });
+  const der = await issueCertificate(plan, parent, Uint8Array.of(3));
   const pem = encodePem("CERTIFICATE", der) + encodeTrust(parent);
   const authority = parseChainedAuthority(pem, key.toPem());
   if (!authority.ok) throw new Error(authority.error);
@@ -67,21 +55,7 @@ export async function issueClientCertificate(
   commonName = "test",
 ): Promise<string> {
   const key = await generatePrivateKey("ecdsa-p256");
-  const der = await issueCertificate(
-    {
-      subject: { commonName },
-      publicKeyDer: key.publicKeyDer(),
-      dnsNames: [],
-      ipAddresses: [],
-      emailAddresses: [],
-      uris: [],
-      notBefore,
-      notAfter,
-      usages: ["client auth"],
-      isCa: false,
-    },
-    ca,
-    Uint8Array.of(2),
-  );
+  const plan = planTestLeaf(key, { subject: { commonName }, notBefore, notAfter, usages: ["client auth"] });
+  const der = await issueCertificate(plan, ca, Uint8Array.of(2));
   return encodePem("CERTIFICATE", der);
 }
