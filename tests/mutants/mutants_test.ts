@@ -57,13 +57,12 @@ export function decide(age: number, names: readonly string[]): string {
 }
 `;
 
+const SCRIPT = ts.transpile(instrument("a.ts", SOURCE, 0).text, { target: ts.ScriptTarget.ESNext })
+  .replace("export ", "");
+
 /** Runs the source with one mutant in force. */
 function decide(active: number | undefined, age: number, names: readonly string[]): unknown {
-  const js = ts.transpile(instrument("a.ts", SOURCE, 0).text, { target: ts.ScriptTarget.ESNext }).replace(
-    "export ",
-    "",
-  );
-  const call = `${js}; decide(${age}, ${JSON.stringify(names)})`;
+  const call = `${SCRIPT}; decide(${age}, ${JSON.stringify(names)})`;
   return runInNewContext(call, { __mutant: (id: number) => id === active });
 }
 
