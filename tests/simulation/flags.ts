@@ -1,6 +1,5 @@
 /** The command line of `deno task simulate`. */
-import { parseArgs } from "node:util";
-import { UsageError, wholeNumber } from "../torture/flags.ts";
+import { parseFlags, wholeNumber } from "../support/command_line.ts";
 
 /** The hosts of a run, and how long it lasts. */
 export interface RunSettings {
@@ -62,30 +61,26 @@ export function readFlags(args: readonly string[]): SimulationFlags {
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        seed: { type: "string", default: "1" },
-        days: { type: "string", default: "10" },
-        hours: { type: "string" },
-        lifetime: { type: "string", default: "24" },
-        nodes: { type: "string", default: "20" },
-        servers: { type: "string", default: "1" },
-        clients: { type: "string", default: "0" },
-        revokers: { type: "string", default: "0" },
-        history: { type: "string" },
-        judge: { type: "boolean", default: false },
-        faults: { type: "string", default: "0" },
-        trace: { type: "string" },
-        replay: { type: "string" },
-        plant: { type: "string" },
-        seeds: { type: "string", default: "1" },
-        story: { type: "boolean", default: false },
-        shrink: { type: "string", default: "60" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
+  return parseFlags({
+    args: [...args],
+    options: {
+      seed: { type: "string", default: "1" },
+      days: { type: "string", default: "10" },
+      hours: { type: "string" },
+      lifetime: { type: "string", default: "24" },
+      nodes: { type: "string", default: "20" },
+      servers: { type: "string", default: "1" },
+      clients: { type: "string", default: "0" },
+      revokers: { type: "string", default: "0" },
+      history: { type: "string" },
+      judge: { type: "boolean", default: false },
+      faults: { type: "string", default: "0" },
+      trace: { type: "string" },
+      replay: { type: "string" },
+      plant: { type: "string" },
+      seeds: { type: "string", default: "1" },
+      story: { type: "boolean", default: false },
+      shrink: { type: "string", default: "60" },
+    },
+  }).values;
 }

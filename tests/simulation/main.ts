@@ -23,12 +23,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { getErrorMessage } from "../../core/errors.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { type Ended, runAside } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
+import { runMain } from "../support/command_line.ts";
 import { ensurePeers } from "../support/peers/go.ts";
-import { UsageError } from "../torture/flags.ts";
 import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "../torture/judge.ts";
 import { readFlags, type SimulationFlags } from "./flags.ts";
 import { readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
@@ -94,8 +93,4 @@ function withoutNumbers(text: string): string {
   return text.replaceAll(/[0-9a-f]*[0-9][0-9a-f]*/g, "0");
 }
 
-main().then((code) => process.exit(code), (error: unknown) => {
-  const isUsage = error instanceof UsageError;
-  process.stderr.write(`simulate: ${error instanceof Error && !isUsage ? error.stack : getErrorMessage(error)}\n`);
-  process.exit(isUsage ? 2 : 1);
-});
+runMain("simulate", main);

@@ -7,6 +7,7 @@ import { registerHooks } from "node:module";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { runMain } from "../support/command_line.ts";
 import { createHistoryWriter, HISTORY_FILE, KEPT_MS } from "../torture/history.ts";
 import type { RevocationCounts } from "../torture/revoker.ts";
 import { applyPatches, findPlants } from "../torture/plants.ts";
@@ -92,7 +93,4 @@ function plant(name: string): void {
   });
 }
 
-main().then((code) => process.exit(code), (error: unknown) => {
-  process.stderr.write(`simulate: ${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(1);
-});
+runMain("simulate", main);

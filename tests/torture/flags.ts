@@ -1,5 +1,5 @@
 /** The command line of `deno task torture`. */
-import { parseArgs } from "node:util";
+import { parseFlags, UsageError, wholeNumber } from "../support/command_line.ts";
 import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 
 export interface TortureFlags {
@@ -25,9 +25,6 @@ export interface TortureFlags {
   /** The folder of an earlier run, whose history is judged again; nothing is run then. */
   readonly replay: string | undefined;
 }
-
-/** An error in the command line. */
-export class UsageError extends Error {}
 
 const KILLS = "200";
 /** The seconds of kills; the comparison after them takes some more, about two minutes in all. */
@@ -79,33 +76,23 @@ function parseFaults({ faults, servers }: ReturnType<typeof parse>): readonly Fa
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        kills: { type: "string" },
-        seconds: { type: "string" },
-        nodes: { type: "string", default: "24" },
-        servers: { type: "string", default: "1" },
-        seed: { type: "string", default: "20261125" },
-        faults: { type: "string", default: "kill" },
-        binary: { type: "boolean", default: false },
-        plant: { type: "string" },
-        "power-loss": { type: "boolean", default: false },
-        states: { type: "string", default: "2000" },
-        starts: { type: "string", default: "40" },
-        scene: { type: "string", multiple: true, default: [] },
-        keep: { type: "boolean", default: false },
-        replay: { type: "string" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
-}
-
-/** Parses the value of a flag; throws UsageError for all but whole numbers from `least` on. */
-export function wholeNumber(name: string, text: string, least = 0): number {
-  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
-  throw new UsageError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}`);
+  return parseFlags({
+    args: [...args],
+    options: {
+      kills: { type: "string" },
+      seconds: { type: "string" },
+      nodes: { type: "string", default: "24" },
+      servers: { type: "string", default: "1" },
+      seed: { type: "string", default: "20261125" },
+      faults: { type: "string", default: "kill" },
+      binary: { type: "boolean", default: false },
+      plant: { type: "string" },
+      "power-loss": { type: "boolean", default: false },
+      states: { type: "string", default: "2000" },
+      starts: { type: "string", default: "40" },
+      scene: { type: "string", multiple: true, default: [] },
+      keep: { type: "boolean", default: false },
+      replay: { type: "string" },
+    },
+  }).values;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readFlags, UsageError } from "./flags.ts";
+import { UsageError } from "../support/command_line.ts";
+import { readFlags } from "./flags.ts";
 
 for (
   const { args, kills, leastKills, seconds } of [

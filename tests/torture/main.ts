@@ -32,7 +32,7 @@
  */
 import { join } from "node:path";
 import process from "node:process";
-import { getErrorMessage } from "../../core/errors.ts";
+import { runMain } from "../support/command_line.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { run } from "../../scripts/processes.ts";
@@ -41,7 +41,7 @@ import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ensurePeers } from "../support/peers/go.ts";
 import { findHaproxy } from "./balancer.ts";
 import { ensureEarlierBuild } from "./earlier_build.ts";
-import { readFlags, UsageError } from "./flags.ts";
+import { readFlags } from "./flags.ts";
 import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "./judge.ts";
 import { runPlants } from "./plant_runs.ts";
 
@@ -75,8 +75,4 @@ async function judgeAgain(folder: string): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-main().then((code) => process.exit(code), (error: unknown) => {
-  const isUsage = error instanceof UsageError;
-  process.stderr.write(`torture: ${error instanceof Error && !isUsage ? error.stack : getErrorMessage(error)}\n`);
-  process.exit(isUsage ? 2 : 1);
-});
+runMain("torture", main);

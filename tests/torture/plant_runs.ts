@@ -9,7 +9,6 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
 import { readBuildFacts } from "../../scripts/build/facts.ts";
@@ -50,17 +49,20 @@ export async function runPlants(names: string): Promise<number> {
 
 async function runFinder(folder: string, finder: Finder, plant: Plant | undefined): Promise<Outcome> {
   const scratch = await mkdtemp(join(folder, "p-"));
+  const isTorture = finder.task === "torture";
   const env = {
-    ...(finder.task === "torture"
-      ? { TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []) }
-      : plant === undefined
-      ? {}
-      : { NODE_OPTIONS: `--import=${PLANT_ON_NODE}`, TLSBOOT_PLANT: plant.name }),
+    ...isTorture ? { TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []) } : {},
     // The folders that finders keep go with ours.
     TMPDIR: scratch,
   };
+  // A simulation runs the code of servers in its own process.
+  const planted = plant === undefined || isTorture ? [] : ["--plant", plant.name];
   const startedMs = performance.now();
-  const { code, output } = await runAside(process.execPath, ["task", "-q", finder.task, ...finder.flags], env);
+  const { code, output } = await runAside(
+    process.execPath,
+    ["task", "-q", finder.task, ...finder.flags, ...planted],
+    env,
+  );
   const seconds = (performance.now() - startedMs) / 1000;
   await rm(scratch, { recursive: true, force: true });
   const lines = output.trimEnd().split("\n");
@@ -73,8 +75,6 @@ async function runFinder(folder: string, finder: Finder, plant: Plant | undefine
   return { isAsExpected: code === 1 && found !== undefined, seconds, account: found ?? end };
 }
 
-/** What plants a bug in a finder that runs the code of servers in its own process. */
-const PLANT_ON_NODE = pathToFileURL(join(process.cwd(), "tests", "torture", "plant_on_node.ts")).href;
 /** The lines of a run that explain why it was not as expected. */
 const END_LINES = 6;
 

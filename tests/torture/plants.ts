@@ -3,7 +3,7 @@
  * build applies (`plant_runs.ts`), so the product has no switch for it. `deno task torture --plant NAME` builds tlsboot with
  * one and runs its finder, which must report it.
  */
-import { UsageError } from "./flags.ts";
+import { UsageError } from "../support/command_line.ts";
 
 /** A text of a source file that occurs once in it, and what the bug makes of it. */
 export interface Patch {

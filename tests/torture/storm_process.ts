@@ -7,7 +7,7 @@ import { mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { runProgram } from "../support/child.ts";
+import { findCommit, runMain } from "../support/command_line.ts";
 import { earlierBuildPath } from "./earlier_build.ts";
 import { findMissingFaults, formatFaults } from "./faults.ts";
 import { readFlags, type TortureFlags } from "./flags.ts";
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   const verdict = await judgeHistory(folder);
   const broken = [...report.violations, ...listVerdictFaults(verdict)];
   const unproved = untried(report, verdict, flags);
-  process.stdout.write(`${formatSummary(report, verdict, flags, await findCommit(), { broken, unproved })}\n`);
+  process.stdout.write(`${formatSummary(report, verdict, flags, { broken, unproved })}\n`);
   const problems = broken.length > 0 ? broken : unproved;
   const account = problems.map((line) => `  ${line}\n`);
   if (account.length === 0) {
@@ -81,21 +81,10 @@ function untried(
   return missing.map((what) => `nothing is proved: ${what}; allow more --seconds, --kills or --nodes`);
 }
 
-/** Finds the commit of the sources under test, with a plus where they have been changed since. */
-async function findCommit(): Promise<string> {
-  const git = async (...args: readonly string[]): Promise<string | undefined> => {
-    const { code, stdout } = await runProgram("git", args).catch(() => ({ code: 1, stdout: "" }));
-    return code === 0 ? stdout.trim() : undefined;
-  };
-  const [commit, changes] = [await git("rev-parse", "--short=12", "HEAD"), await git("status", "--porcelain")];
-  return commit === undefined ? "unknown" : `${commit}${changes === "" ? "" : "+"}`;
-}
-
 function formatSummary(
   report: StormReport,
   verdict: Verdict,
   { nodes, servers, seed, faults }: TortureFlags,
-  commit: string,
   { broken, unproved }: { readonly broken: readonly string[]; readonly unproved: readonly string[] },
 ): string {
   const outcome = broken.length > 0
@@ -104,7 +93,7 @@ function formatSummary(
     ? "not proved"
     : "nothing lost";
   return [
-    `torture: seed ${seed}, commit ${commit}`,
+    `torture: seed ${seed}, commit ${findCommit()}`,
     `${formatFaults(report.faults, faults)} (${report.killedStarting} kills of a starting server) ` +
     `in ${report.seconds.toFixed(0)} s`,
     `${report.certificates} certificates, ${report.writes} writes and ${report.deletions} deletions acknowledged`,
@@ -120,7 +109,4 @@ function formatSummary(
   ].join("; ");
 }
 
-main().then((code) => process.exit(code), (error: unknown) => {
-  process.stderr.write(`torture: ${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(1);
-});
+runMain("torture", main);

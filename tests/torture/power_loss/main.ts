@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { runProgram } from "../../support/child.ts";
+import { findCommit, runMain } from "../../support/command_line.ts";
 import { readFlags } from "../flags.ts";
 import { runPowerLoss } from "./run.ts";
 
@@ -20,7 +20,6 @@ async function main(): Promise<number> {
   const onProgress = (line: string): void => void process.stdout.write(`  ${line}\n`);
   const report = await runPowerLoss({ folder, seed, states, starts, scenes, onProgress });
   const seconds = Math.round((performance.now() - started) / 1000);
-  const commit = (await runProgram("git", ["rev-parse", "--short=12", "HEAD"])).stdout.trim() || "unknown";
   const isProved = report.promises > 0 && report.states > 0 && (starts === 0 || report.starts > 0);
   const outcome = report.faults.length > 0
     ? `${report.faults.length} faults`
@@ -28,7 +27,7 @@ async function main(): Promise<number> {
     ? "nothing lost"
     : "not proved";
   process.stdout.write(
-    `power loss: ${outcome}: seed ${seed}, commit ${commit}, ${report.records} changes, ${report.syncs} syncs, ` +
+    `power loss: ${outcome}: seed ${seed}, commit ${findCommit()}, ${report.records} changes, ${report.syncs} syncs, ` +
       `${report.promises} promises, ${report.states} states, ${report.starts} starts, ${seconds} s\n`,
   );
   if (report.faults.length === 0 && isProved) {
@@ -39,7 +38,4 @@ async function main(): Promise<number> {
   return 1;
 }
 
-main().then((code) => process.exit(code), (error: unknown) => {
-  process.stderr.write(`power loss: ${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(1);
-});
+runMain("power loss", main);

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import process from "node:process";
+import { runMain } from "../../support/command_line.ts";
 import { createSystemClock } from "../../../cli/system.ts";
 import { openRotatingFile } from "../../../cli/instance/rotating_file.ts";
 import { createFilePort } from "../../../client/files.ts";
@@ -11,7 +12,7 @@ import { createMemoryLogger } from "../../support/memory_logger.ts";
 
 const root = process.argv[2] ?? "";
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const files = createFilePort();
   const folder = join(root, "new", "folders");
   await files.makeDirectory(folder, 0o700);
@@ -25,9 +26,7 @@ async function main(): Promise<void> {
   const deps = { clock: createSystemClock(), logger: createMemoryLogger() };
   await using log = openRotatingFile({ path: join(root, "audit.log"), ...limits }, deps);
   for (let line = 0; line < 3; line++) log.append(`${line}`.repeat(900));
+  return 0;
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error}\n`);
-  process.exit(1);
-});
+runMain("write files", main);
