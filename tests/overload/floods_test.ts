@@ -7,7 +7,6 @@ import { type OverloadedServer, startOverloadedServer, TOKENS } from "../support
 import {
   FRAME,
   frame,
-  literal,
   openHeadersFrame,
   openRaw,
   PREFACE,
@@ -16,8 +15,8 @@ import {
   resetFrame,
   until,
 } from "../support/raw_http2.ts";
-
-const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+import { CSRS } from "./asking.ts";
+import { CONTINUATION, resetRequests } from "./floods.ts";
 
 /** More bytes than both kernels buffer for a connection that is not read. */
 const FAR_TOO_MUCH_BYTES = 16_777_216;
@@ -45,8 +44,7 @@ test("a flood of CONTINUATION frames ends its connection early", async () => {
   using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
   await attacker.write(openHeadersFrame(1));
-  const block = Buffer.concat(Array.from({ length: 16 }, (_, index) => literal(`x-${index}`, "y".repeat(1_000))));
-  await floodUntilClosed(attacker, () => frame(FRAME.continuation, 0, 1, block));
+  await floodUntilClosed(attacker, () => CONTINUATION);
   await assertServed(overloaded);
 });
 
@@ -88,14 +86,7 @@ test("rapid resets of an unauthenticated client end its connection", async () =>
   using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
   // The server checks the token of each stream, but the client does not want the answer.
-  await floodUntilClosed(attacker, (turn) =>
-    Buffer.concat(Array.from({ length: 100 }, (_, index) => {
-      const stream = (turn * 100 + index) * 2 + 1;
-      return Buffer.concat([
-        requestFrame(stream, "GET", CSRS, { authorization: "Bearer unknown" }),
-        resetFrame(stream),
-      ]);
-    })));
+  await floodUntilClosed(attacker, (turn) => resetRequests(turn, CSRS, { authorization: "Bearer unknown" }));
   await assertServed(overloaded);
 });
 
@@ -107,10 +98,7 @@ test("a user may cancel 900 watches at once on one connection, as informers do",
   await informer.write(requestFrame(1, "GET", "/version", headers));
   await until("it is known", () => informer.frames().some(({ type }) => type === FRAME.data));
   for (let turn = 0; turn < 9; turn++) {
-    await informer.write(Buffer.concat(Array.from({ length: 100 }, (_, index) => {
-      const stream = (turn * 100 + index) * 2 + 3;
-      return Buffer.concat([requestFrame(stream, "GET", `${CSRS}?watch=1`, headers), resetFrame(stream)]);
-    })));
+    await informer.write(resetRequests(turn, `${CSRS}?watch=1`, headers));
   }
   await informer.write(requestFrame(1_803, "GET", "/version", headers));
   await until(

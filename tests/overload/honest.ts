@@ -7,12 +7,13 @@
  */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
-import { Agent, request } from "node:https";
+import { Agent } from "node:https";
 import process from "node:process";
+import { runMain } from "../support/command_line.ts";
+import { ask as send, type Asked } from "../support/https_request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import type { Kind } from "./account.ts";
-import { bearer, CSRS } from "./asking.ts";
-import { createNodeRequest } from "./node_request.ts";
+import type { Kind } from "./observation.ts";
+import { bearer, createNodeRequest, CSRS } from "./asking.ts";
 
 const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500 };
 const LOOK_EVERY_MS = 50;
@@ -21,27 +22,26 @@ const ANSWERED_WITHIN_MS = 20_000;
 /** The longest time from a request to its certificate. */
 const ISSUED_WITHIN_MS = 60_000;
 
-interface Asked {
-  readonly path: string;
-  readonly agent: Agent;
-  readonly token?: string;
-  /** The JSON body of a POST request; other requests have none. */
-  readonly body?: object;
+/** An answer; the code is 0 when there was none. */
+interface Answered {
+  readonly code: number;
+  readonly text: string;
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<never> {
   const [port = "", kubeconfig = "", token = ""] = process.argv.slice(2);
   const text = await readFile(kubeconfig, "utf8");
   const pem = (name: string) => Buffer.from(new RegExp(`${name}: "?([A-Za-z0-9+/=]+)`).exec(text)?.[1] ?? "", "base64");
   const ca = pem("certificate-authority-data");
   const cert = pem("client-certificate-data");
   const kept = new Agent({ keepAlive: true, maxSockets: 1, ca, cert, key: pem("client-key-data") });
-  const ask = (asked: Asked) => toAnswer(Number(port), asked);
+  const ask = (asked: Asked): Promise<Answered> =>
+    send({ ...asked, port, timeout: ANSWERED_WITHIN_MS }).catch(() => ({ code: 0, text: "" }));
   let nodes = 0;
 
-  await Promise.all([
+  return await Promise.race([
     every("admin", async () => (await ask({ path: `${CSRS}?limit=10`, agent: kept })).code),
-    every("probe", async () => (await ask({ path: "/readyz", agent: new Agent({ keepAlive: false, ca }) })).code),
+    every("probe", async () => (await ask({ path: "/readyz", ca })).code),
     every("node", async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
       try {
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   ]);
 }
 
-async function every(kind: Kind, act: () => Promise<number>): Promise<void> {
+async function every(kind: Kind, act: () => Promise<number>): Promise<never> {
   while (true) {
     const startedAt = performance.now();
     const code = await act();
@@ -65,7 +65,7 @@ async function every(kind: Kind, act: () => Promise<number>): Promise<void> {
 /** Requests a certificate and waits for it, without retrying a refusal; returns 200 once it is there. */
 async function bootstrap(
   name: string,
-  ask: (asked: Omit<Asked, "agent" | "token">) => Promise<{ readonly code: number; readonly text: string }>,
+  ask: (asked: Asked) => Promise<Answered>,
 ): Promise<number> {
   const created = await ask({ path: CSRS, body: await createNodeRequest(name) });
   if (created.code !== 201) return created.code;
@@ -78,30 +78,4 @@ async function bootstrap(
   return 0;
 }
 
-function toAnswer(
-  port: number,
-  { path, agent, token, body }: Asked,
-): Promise<{ readonly code: number; readonly text: string }> {
-  const { promise, resolve } = Promise.withResolvers<{ readonly code: number; readonly text: string }>();
-  const fail = () => resolve({ code: 0, text: "" });
-  const options = {
-    ...{ host: "127.0.0.1", port, path, agent, timeout: ANSWERED_WITHIN_MS },
-    method: body === undefined ? "GET" : "POST",
-    headers: token === undefined ? {} : bearer(token),
-  };
-  const sent = request(options, (answer) => {
-    let text = "";
-    answer.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
-    answer.on("end", () => resolve({ code: answer.statusCode ?? 0, text }));
-    answer.on("error", fail);
-  });
-  sent.on("timeout", () => sent.destroy());
-  sent.on("error", fail);
-  sent.end(body === undefined ? undefined : JSON.stringify(body));
-  return promise;
-}
-
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runMain("honest clients", main);

@@ -1,7 +1,44 @@
-/** The observations during one attack, and response times in it. */
-import type { Answer, Kind } from "./account.ts";
+/** The observations during one attack: every answer that an honest client received, memory, and the log. */
 import type { Attack, Tally } from "./attack.ts";
-import type { LogLines } from "./log_lines.ts";
+
+/** The kinds of honest requests: a list, a readiness probe, a certificate. */
+export const KINDS = ["admin", "probe", "node"] as const;
+
+export type Kind = (typeof KINDS)[number];
+
+/** One answer, as `honest.ts` prints it. */
+export interface Answer {
+  readonly kind: Kind;
+  /** 200 for the expected answer, 0 when there was none. */
+  readonly code: number;
+  /** The time of a certificate, from its request until it is issued. */
+  readonly ms: number;
+}
+
+/** The answers printed so far, each returned once. */
+export interface Account {
+  /** Takes the answers that have not been taken yet. */
+  take(): readonly Answer[];
+}
+
+/** Creates an account of a text that grows by lines. */
+export function createAccount(text: () => string): Account {
+  let read = 0;
+  return {
+    take() {
+      const all = text();
+      const end = all.lastIndexOf("\n") + 1;
+      const lines = all.slice(read, end).split("\n").filter((line) => line !== "");
+      read = Math.max(read, end);
+      return lines.map((line) => JSON.parse(line) as Answer);
+    },
+  };
+}
+
+/** The kinds of which there is no answer. */
+export function missingKinds(answers: readonly Answer[]): readonly Kind[] {
+  return KINDS.filter((kind) => !answers.some((answer) => answer.kind === kind));
+}
 
 export interface Observation {
   readonly attack: Pick<Attack, "name" | "unit" | "least">;
@@ -39,4 +76,33 @@ export function summarizeTimes(answers: readonly Answer[], kind: Kind): Times {
 /** The most memory that the server had in any of them. */
 export function findPeak(observations: readonly Observation[]): number {
   return Math.max(...observations.map(({ rss }) => rss.peak));
+}
+
+/** The number of lines of each message. */
+export type LogLines = Readonly<Record<string, number>>;
+
+/** Lines that are not of the log, such as the messages of `up` to a person. */
+export const NO_MESSAGE = "(no message)";
+
+/** Counts the lines of a piece of a log in JSON. */
+export function countLines(text: string): LogLines {
+  const counts: Record<string, number> = {};
+  for (const line of text.split("\n").filter((line) => line.trim() !== "")) {
+    const message = parseMessage(line);
+    counts[message] = (counts[message] ?? 0) + 1;
+  }
+  return counts;
+}
+
+export function sumLines(lines: LogLines): number {
+  return Object.values(lines).reduce((sum, count) => sum + count, 0);
+}
+
+function parseMessage(line: string): string {
+  try {
+    const { message } = JSON.parse(line) as { readonly message?: unknown };
+    return typeof message === "string" ? message : NO_MESSAGE;
+  } catch {
+    return NO_MESSAGE;
+  }
 }

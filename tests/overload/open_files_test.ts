@@ -1,24 +1,12 @@
 /** A process with a low limit of open files and more connections than that: it serves, writes, and logs it once. */
 import assert from "node:assert/strict";
-import { request } from "node:https";
 import { test } from "node:test";
 import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
+import { ask } from "../support/https_request.ts";
 import { openRaw, type RawConnection, until } from "../support/raw_http2.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const OPEN_FILES = 200;
-
-function probe(port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const options = { host: "127.0.0.1", port, path: "/readyz", rejectUnauthorized: false, agent: false as const };
-    const sent = request(options, (answer) => {
-      answer.resume();
-      answer.on("end", () => resolve(answer.statusCode ?? 0));
-    });
-    sent.on("error", reject);
-    sent.end();
-  });
-}
 
 test("tlsboot up with 200 open files is ready and writes while 400 unauthenticated clients connect", async () => {
   await using folder = await createTempFolder();
@@ -28,7 +16,7 @@ test("tlsboot up with 200 open files is ready and writes while 400 unauthenticat
   const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
   const connections: RawConnection[] = [];
   for (let index = 0; index < 400; index++) connections.push(await openRaw(Number(port), "h2"));
-  assert.equal(await probe(Number(port)), 200);
+  assert.equal((await ask({ port, path: "/readyz", rejectUnauthorized: false })).code, 200);
   const created = await runTlsboot(["token", "create", "--data-dir", data], { cwd: folder.path });
   assert.equal(created.code, 0, created.stderr);
   await until("the surplus connections are closed", () => connections.filter((one) => one.isClosed()).length > 200);

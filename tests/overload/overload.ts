@@ -1,10 +1,10 @@
 /** Runs one attack on a server, and observes both meanwhile. */
 import { readFile, writeFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
+import { bytesIn } from "../bench/processes.ts";
 import type { Child } from "../support/child.ts";
-import { type Account, type Answer, missingKinds } from "./account.ts";
+import { type Account, type Answer, countLines, missingKinds, type Observation } from "./observation.ts";
 import { type Attack, createTally, lacking } from "./attack.ts";
-import { countLines } from "./log_lines.ts";
-import type { Observation } from "./observation.ts";
 
 /** The instance that is attacked. */
 export interface Instance {
@@ -41,7 +41,7 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
   // From here on, connections end because of the test itself.
   const counted = { ...tally };
   const answers = [...account.take(), ...await answersOfEachKind(instance)];
-  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  await setTimeout(REST_MS);
   answers.push(...account.take());
   return {
     attack,
@@ -59,7 +59,7 @@ async function answersOfEachKind({ honest, account }: Instance): Promise<readonl
   for (const until = performance.now() + ANSWERED_WITHIN_MS; performance.now() < until && !honest.hasEnded();) {
     answers.push(...account.take());
     if (missingKinds(answers).length === 0) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await setTimeout(50);
   }
   return answers;
 }
@@ -70,8 +70,7 @@ async function forgetPeak(pid: number): Promise<void> {
 }
 
 async function readMemory(pid: number, line: "VmRSS" | "VmHWM"): Promise<number> {
-  const text = await readFile(`/proc/${pid}/status`, "utf8");
-  return Math.round(Number(new RegExp(`${line}:\\s+(\\d+)`).exec(text)?.[1]) / 1024);
+  return Math.round(bytesIn(await readFile(`/proc/${pid}/status`, "utf8"), line) / 2 ** 20);
 }
 
 function linesFrom(running: Child): () => string {

@@ -1,10 +1,8 @@
 /** Formats the observations as a table, as data that can be kept, and in docs/engineering/measurements.md. */
 import { formatMachine, type Machine } from "../bench/machine.ts";
 import { formatTable } from "../bench/table.ts";
-import { KINDS } from "./account.ts";
 import { formatTally } from "./attack.ts";
-import { sumLines } from "./log_lines.ts";
-import { type Observation, summarizeTimes, type Times } from "./observation.ts";
+import { KINDS, type Observation, sumLines, summarizeTimes, type Times } from "./observation.ts";
 
 export interface Report {
   readonly machine: Machine;
@@ -39,23 +37,6 @@ export function formatReport({ machine, settings, rounds }: Report): string {
     }),
   );
   return `${table}\n${wrapped(`${formatMachine({ ...machine, versions })}, ${settings}`)}\n`;
-}
-
-/** Formats the report as data, with times instead of every answer. */
-export function formatJson({ machine, settings, rounds }: Report): string {
-  const data = rounds.map((round) =>
-    round.map(({ attack, answers, ...seen }) => ({
-      attack: attack.name,
-      unit: attack.unit,
-      ...seen,
-      honest: Object.fromEntries(KINDS.map((kind) => {
-        const own = answers.filter((answer) => answer.kind === kind);
-        const failed = own.filter(({ code }) => code !== 200).length;
-        return [kind, { answers: own.length, failed, ...summarizeTimes(own, kind) }];
-      })),
-    }))
-  );
-  return `${JSON.stringify({ machine, settings, rounds: data }, null, 2)}\n`;
 }
 
 /** Creates one row for each attack, over all rounds except for memory. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTally } from "./attack.ts";
 import type { Observation } from "./observation.ts";
-import { formatJson, formatReport, type Report, writtenInto } from "./report.ts";
+import { formatReport, type Report, writtenInto } from "./report.ts";
 
 function seen(name: string, ms: number, peak: number, lines: number): Observation {
   return {
@@ -47,13 +47,6 @@ test("formatReport() has a row for each attack, with memory of each time and tim
     "2026-01-02T03:04:05Z, 2 cores (a processor), 24 GiB, Linux 6, tlsboot abc1234, Node v24, Deno v2, load 0.1, the sources,\n" +
       "scale 1, 10 s each, seed 1\n",
   );
-});
-
-test("formatJson() keeps the counts, without the single answers", () => {
-  const { rounds } = JSON.parse(formatJson(REPORT));
-  assert.deepEqual(rounds[1][1].rss, { before: 150, peak: 210, after: 160 });
-  assert.deepEqual(rounds[0][1].honest.probe, { answers: 1, failed: 1, p50: 30, p99: 30, longest: 30 });
-  assert.deepEqual([rounds[0][1].attack, rounds[0][1].tally.sent], ["a flood", 1_000]);
 });
 
 test("writtenInto() replaces the text between the marks, and nothing else", () => {

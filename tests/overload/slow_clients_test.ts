@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { GUARD_LIMITS } from "../../server/connections/connection_guard.ts";
 import { startOverloadedServer, TOKENS } from "../support/overloaded_server.ts";
 import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
+import { WHOAMI } from "./asking.ts";
 
-const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
 
 function hasFrame(client: RawConnection, wanted: number): boolean {

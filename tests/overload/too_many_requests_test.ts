@@ -1,18 +1,18 @@
 /** A server with one seat for each level, over real TLS sockets: a request without a seat is refused as by Kubernetes. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
-import { Agent, request } from "node:https";
 import { test } from "node:test";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { startServer } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
+import { ask as askHttp1, type Asked, type Reply } from "../support/https_request.ts";
 import { createImpatientClock } from "../support/impatient_clock.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { memoryServerOptions } from "../support/memory_server.ts";
+import { CSRS } from "./asking.ts";
 
-const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
 const TOKENS = `flood-token,flood,1,system:monitoring
 other-token,other,2,system:monitoring
@@ -26,21 +26,8 @@ const ALL_MAY_READ = {
 /** A quarter of the request timeout (apiserver `pkg/server/options/server_run_options.go`, 60 s). */
 const WAIT_MS = 15_000;
 
-interface Sent {
-  readonly path: string;
-  readonly token?: string;
-  /** The body of a POST; a GET has none. */
-  readonly body?: object;
-}
-
-interface Reply {
-  readonly code: number;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly text: string;
-}
-
 /** Sends a request over a new connection. */
-type Ask = (question: Sent) => Promise<Reply>;
+type Ask = (question: Pick<Asked, "path" | "token" | "body">) => Promise<Reply>;
 
 /** A server whose seat for users is occupied until `free` is called. */
 interface FullServer extends AsyncDisposable {
@@ -74,8 +61,8 @@ async function startFull(): Promise<FullServer> {
   }));
   const { port } = server;
   const ask = {
-    "HTTP/1.1": (question: Sent) => askHttp1(port, ca.caPem, question),
-    "HTTP/2": (question: Sent) => askHttp2(port, ca.caPem, question),
+    "HTTP/1.1": (question: Asked) => askHttp1({ ...question, port, ca: ca.caPem }),
+    "HTTP/2": (question: Asked) => askHttp2({ ...question, port, ca: ca.caPem }),
   };
   const bound = await ask["HTTP/1.1"]({ path: BINDINGS, token: "admin-token", body: ALL_MAY_READ });
   assert.equal(bound.code, 201, bound.text);
@@ -110,35 +97,14 @@ function listingLate(storage: Storage, before: (prefix: string) => Promise<void>
   });
 }
 
-function createHeaders({ token, body }: Sent): Record<string, string> {
-  return {
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    ...(body === undefined ? {} : { "content-type": "application/json" }),
-  };
-}
-
-function askHttp1(port: number, ca: string, question: Sent): Promise<Reply> {
-  const { path, body } = question;
+function askHttp2({ path, token, port, ca }: Asked): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const agent = new Agent({ keepAlive: false });
-    const method = body === undefined ? "GET" : "POST";
-    const options = { host: "127.0.0.1", port, ca, agent, path, method, headers: createHeaders(question) };
-    const sent = request(options, (answer) => {
-      let text = "";
-      answer.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
-      answer.on("end", () => resolve({ code: answer.statusCode ?? 0, headers: answer.headers, text }));
-      answer.on("error", reject);
-    });
-    sent.on("error", reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
-  });
-}
-
-function askHttp2(port: number, ca: string, question: Sent): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const session = connectHttp2(`https://127.0.0.1:${port}`, { ca });
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: ca! });
     session.on("error", reject);
-    const stream = session.request({ ":path": question.path, ...createHeaders(question) });
+    const stream = session.request({
+      ":path": path!,
+      ...token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
     let [headers, text]: [Reply["headers"], string] = [{}, ""];
     stream.on("response", (received) => headers = received);
     stream.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
@@ -168,7 +134,7 @@ for (const protocol of ["HTTP/1.1", "HTTP/2"] as const) {
     const ask = full.ask[protocol];
     for (const path of ["/healthz", "/readyz", "/livez"]) {
       for (const token of [undefined, "flood-token"]) {
-        const { code, text } = await ask({ path, ...(token === undefined ? {} : { token }) });
+        const { code, text } = await ask({ path, token });
         assert.deepEqual([path, token, code, text], [path, token, 200, "ok"]);
       }
     }

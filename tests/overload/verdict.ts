@@ -1,7 +1,6 @@
 /** The promises of the server under attack, compared with the observations. */
-import { KINDS, missingKinds } from "./account.ts";
 import { lacking } from "./attack.ts";
-import { findPeak, type Observation, summarizeTimes } from "./observation.ts";
+import { findPeak, KINDS, missingKinds, type Observation, summarizeTimes } from "./observation.ts";
 
 /**
  * No kind of honest request may take longer than this under an attack, all rounds together, but for one in a hundred: of

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Answer } from "./account.ts";
 import { createTally } from "./attack.ts";
-import type { Observation } from "./observation.ts";
+import type { Answer, Observation } from "./observation.ts";
 import { findFaults, MAX_HONEST_P99_MS, maxRssMb } from "./verdict.ts";
 
 const ANSWERS: readonly Answer[] = [

@@ -1,23 +1,9 @@
 /** Waits until the signal of the attack fires. */
+import { setTimeout } from "node:timers/promises";
 
 /** Waits for a time, or until the signal ends the wait. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done, { once: true });
-  });
-}
-
-/** Waits until the signal fires. */
-export function until(over: AbortSignal): Promise<void> {
-  if (over.aborted) return Promise.resolve();
-  return new Promise((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal }).catch(() => {});
 }
 
 /** Waits until a condition holds; false when it did not in time, or when the signal fired. */

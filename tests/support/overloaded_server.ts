@@ -1,11 +1,11 @@
 /** A server over real sockets whose time a test moves, for attacks, and an honest client of it. */
-import { Agent, request } from "node:https";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import type { GuardLimits } from "../../server/connections/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { eventually } from "./eventually.ts";
 import { createFakeClock, type FakeClock } from "./fake_clock.ts";
+import { ask } from "./https_request.ts";
 import { createIssuingCa, issueServing } from "./issuing_ca.ts";
 import { memoryServerOptions } from "./memory_server.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
@@ -63,18 +63,7 @@ export async function startOverloadedServer(
         if (!isSo()) await clock.advance(10_000);
         return isSo() ? true : undefined;
       }).then(() => {}),
-    ask: (path, token) =>
-      new Promise((resolve, reject) => {
-        const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-        const agent = new Agent({ keepAlive: false });
-        const sent = request({ host: "127.0.0.1", port: server.port, path, headers, agent, ca: ca.caPem }, (answer) => {
-          answer.resume();
-          answer.on("end", () => resolve(answer.statusCode ?? 0));
-          answer.on("error", reject);
-        });
-        sent.on("error", reject);
-        sent.end();
-      }),
+    ask: async (path, token) => (await ask({ port: server.port, ca: ca.caPem, path, token })).code,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await storage[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createAccount, missingKinds } from "./account.ts";
+import { countLines, createAccount, missingKinds, NO_MESSAGE, sumLines } from "./observation.ts";
 
 const ADMIN = { kind: "admin", code: 200, ms: 3 } as const;
 const PROBE = { kind: "probe", code: 0, ms: 20_000 } as const;
@@ -21,4 +21,13 @@ test("missingKinds() names the kinds without an answer", () => {
   assert.deepEqual(missingKinds([]), ["admin", "probe", "node"]);
   assert.deepEqual(missingKinds([ADMIN, ADMIN]), ["probe", "node"]);
   assert.deepEqual(missingKinds([ADMIN, PROBE, NODE]), []);
+});
+
+test("countLines() counts by message, and counts other lines apart", () => {
+  const line = (message: string) => `${JSON.stringify({ level: "INFO", message })}\n`;
+  const lines = countLines(
+    `${line("request refused")}not JSON\n\n${line("CSR approved")}${line("request refused")}{}\n`,
+  );
+  assert.deepEqual(lines, { "request refused": 2, "CSR approved": 1, [NO_MESSAGE]: 2 });
+  assert.equal(sumLines(lines), 5);
 });
