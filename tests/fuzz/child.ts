@@ -1,35 +1,31 @@
 /** The process that fuzzes one target, and prints a report as JSON: child.ts TARGET JOURNAL SEED SECONDS INPUTS [FILE]. */
-import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { fuzz, type Report, runInput } from "./fuzzer.ts";
+import { runMain } from "../support/command_line.ts";
+import { type Finding, fuzz, type Report, runInput } from "./fuzzer.ts";
 import { openJournal } from "./journal.ts";
 import type { Bytes, Target } from "./target.ts";
 import { TARGETS } from "./targets.ts";
 
-/** A report on its way to the parent. */
-export type WireReport = Omit<Report, "finding"> & {
-  readonly finding: { readonly kind: string; readonly message: string; readonly hex: string } | undefined;
-};
+/** A report as the parent reads it; the input of a finding is the last one of the journal. */
+export type WireReport = Omit<Report, "finding"> & { readonly finding: Omit<Finding, "input"> | undefined };
 
-async function main(
-  [name = "", journalPath = "", seed = "", seconds = "", inputs = "", file]: readonly string[],
-): Promise<void> {
+async function main(): Promise<number> {
+  const [name = "", journalPath = "", seed = "", seconds = "", inputs = "", file] = process.argv.slice(2);
   const open = TARGETS[name];
   if (open === undefined) throw new Error(`no target "${name}"`);
   const target = await open();
   using journal = openJournal(journalPath);
-  const write = (count: number, input: Bytes) => journal.write(count, input);
+  const onInput = (count: number, input: Bytes) => journal.write(count, input);
   const report = file === undefined
-    ? await fuzz(target, { seed: Number(seed), seconds: Number(seconds), inputs: Number(inputs), onInput: write })
-    : await runOnce(target, new Uint8Array(readFileSync(file)), write);
+    ? await fuzz(target, { seed: Number(seed), seconds: Number(seconds), inputs: Number(inputs), onInput })
+    : await runOnce(target, new Uint8Array(readFileSync(file)), onInput);
   await target.close?.();
-  const { finding } = report;
-  const wire: WireReport = {
-    ...report,
-    finding: finding && { ...finding, hex: Buffer.from(finding.input).toString("hex") },
-  };
+  const { finding, ...rest } = report;
+  if (finding !== undefined) onInput(report.inputs, finding.input);
+  const wire: WireReport = { ...rest, finding: finding && { kind: finding.kind, message: finding.message } };
   process.stdout.write(JSON.stringify(wire));
+  return 0;
 }
 
 async function runOnce(target: Target, input: Bytes, onInput: (count: number, input: Bytes) => void): Promise<Report> {
@@ -38,8 +34,5 @@ async function runOnce(target: Target, input: Bytes, onInput: (count: number, in
   return { inputs: 1, seconds: ms / 1000, slowestMs: ms, slowestBytes: input.length, finding };
 }
 
-// A server may keep the process alive for something that is of no use any more.
-main(process.argv.slice(2)).then(() => process.exit(0), (error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(1);
-});
+// A server may keep the process alive for something that is of no use any more: the end is forced.
+runMain("fuzz", main);

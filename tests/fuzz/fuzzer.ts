@@ -2,9 +2,8 @@
 import process from "node:process";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { below, oneIn, pick } from "./dice.ts";
-import { minimize } from "./minimize.ts";
 import { findSteepGrowth } from "../support/growth.ts";
-import { inflate, mutate, type Pool, pump, pumpEach, type Sized } from "./mutate.ts";
+import { inflate, minimize, mutate, type Pool, pump, pumpEach, type Sized } from "./mutate.ts";
 import type { Bytes, Target } from "./target.ts";
 
 /** A fault and the input that shows it. */
@@ -131,8 +130,7 @@ export async function runInput(target: Target, input: Bytes): Promise<InputResul
     try {
       label = await target.run(input);
     } catch (error) {
-      const message = error instanceof Error ? error.stack ?? error.message : String(error);
-      return { label: "", ms: 0, finding: { kind: "wrong", message, input } };
+      return { label: "", ms: 0, finding: toFinding(error, input) };
     }
     const { user, system } = process.cpuUsage(used);
     ms = Math.min(ms, performance.now() - startedAt, attempt === 0 ? Infinity : (user + system) / 1000);
@@ -159,9 +157,13 @@ async function findGrowth(
     const message = await findSteepGrowth({ input, read: target.run, limit });
     return message === undefined ? undefined : { kind: "slow", message, input: last };
   } catch (error) {
-    const message = error instanceof Error ? error.stack ?? error.message : String(error);
-    return { kind: "wrong", message, input: last };
+    return toFinding(error, last);
   }
+}
+
+function toFinding(error: unknown, input: Bytes): Finding {
+  const message = error instanceof Error ? error.stack ?? error.message : String(error);
+  return { kind: "wrong", message, input };
 }
 
 function findMemoryFault(input: Bytes, count: number, before: number): Finding | undefined {

@@ -11,8 +11,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { createHash } from "node:crypto";
+import { parseFlags, runMain, UsageError, wholeNumber } from "../support/command_line.ts";
 import type { Finding, Report } from "./fuzzer.ts";
 import { supervise } from "./supervise.ts";
 import type { Bytes } from "./target.ts";
@@ -25,7 +25,7 @@ const SEED = "20261125";
 const SHOWN_BYTES = 400;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = parseFlags({
     options: {
       seconds: { type: "string", default: SECONDS },
       inputs: { type: "string", default: "1000000000" },
@@ -36,10 +36,12 @@ async function main(): Promise<number> {
   });
   const names = values.target.length === 0 ? Object.keys(TARGETS) : values.target;
   const unknown = names.find((name) => TARGETS[name] === undefined);
-  if (unknown !== undefined) throw new Error(`no target "${unknown}"; there are: ${Object.keys(TARGETS).join(", ")}`);
+  if (unknown !== undefined) {
+    throw new UsageError(`no target "${unknown}"; there are: ${Object.keys(TARGETS).join(", ")}`);
+  }
   const [seed, total] = [wholeNumber("seed", values.seed), wholeNumber("seconds", values.seconds)];
   const inputs = wholeNumber("inputs", values.inputs);
-  if (values.replay !== undefined && names.length !== 1) throw new Error("--replay needs one --target");
+  if (values.replay !== undefined && names.length !== 1) throw new UsageError("--replay needs one --target");
   const input = values.replay === undefined ? {} : { input: readInput(values.replay) };
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-fuzz-"));
   let findings = 0;
@@ -58,15 +60,10 @@ async function main(): Promise<number> {
   return findings === 0 ? 0 : 1;
 }
 
-function wholeNumber(name: string, text: string): number {
-  if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new Error(`--${name} must be a whole number, not ${JSON.stringify(text)}`);
-}
-
 function readInput(replay: string): Bytes {
   if (existsSync(replay)) return new Uint8Array(readFileSync(replay));
   if (/^(?:[0-9a-f]{2})*$/i.test(replay)) return new Uint8Array(Buffer.from(replay, "hex"));
-  throw new Error(`--replay is neither a file nor hexadecimal: ${JSON.stringify(replay.slice(0, 80))}`);
+  throw new UsageError(`--replay is neither a file nor hexadecimal: ${JSON.stringify(replay.slice(0, 80))}`);
 }
 
 function formatLine(target: string, { inputs, seconds, slowestMs, slowestBytes }: Report): string {
@@ -92,7 +89,4 @@ async function describe(target: string, seed: number, { kind, message, input }: 
   ].join("\n");
 }
 
-main().then((code) => process.exit(code), (error: unknown) => {
-  process.stderr.write(`fuzz: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runMain("fuzz", main);

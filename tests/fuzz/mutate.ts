@@ -1,6 +1,7 @@
 /** New inputs from old ones: bytes are flipped, cut, doubled, crossed; pieces are repeated up to the limit. */
 import { Buffer } from "node:buffer";
 import type { Random } from "../../core/ports.ts";
+import { shrink } from "../support/shrink.ts";
 import { below, mostlySmall, oneIn, pick } from "./dice.ts";
 import { type Bytes, encodeText } from "./target.ts";
 
@@ -156,6 +157,15 @@ function repeatNumbered(part: Bytes, times: number): Bytes {
   const parts: Bytes[] = [];
   for (let i = 0; i < times; i++) parts.push(head, encodeText(String(i)), tail);
   return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Makes an input smaller, as long as it fails as the first one did; `isOver` reports whether the time is over. */
+export function minimize(
+  input: Bytes,
+  isSame: (input: Bytes) => Promise<boolean>,
+  isOver: () => boolean,
+): Promise<Bytes> {
+  return shrink(input, (whole, at, size) => join(whole.subarray(0, at), whole.subarray(at + size)), isSame, isOver);
 }
 
 export function join(...parts: readonly Uint8Array[]): Bytes {

@@ -8,6 +8,16 @@ export function describeRefusal(error: unknown, meant: readonly number[] = []): 
   return toOutcome(statusRefusal(error, meant));
 }
 
+/** The outcome of a decoder that throws a refusal. */
+export function attempt(decode: () => unknown): string {
+  try {
+    decode();
+    return "ok";
+  } catch (error) {
+    return describeRefusal(error);
+  }
+}
+
 /** The outcome of a decoder that answers with a value. */
 export function resultOutcome(result: Result<unknown, string>): string {
   return result.ok ? "ok" : toOutcome(result.error);

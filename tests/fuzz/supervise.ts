@@ -1,13 +1,12 @@
 /** Runs a target in a separate process, so that an input that hangs or kills it is recorded and minimized. */
-import { spawn } from "node:child_process";
-import { Buffer } from "node:buffer";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { start } from "../support/child.ts";
 import type { WireReport } from "./child.ts";
-import type { Finding, Report } from "./fuzzer.ts";
+import type { Report } from "./fuzzer.ts";
 import { readJournal } from "./journal.ts";
-import { minimize } from "./minimize.ts";
+import { minimize } from "./mutate.ts";
 import type { Bytes } from "./target.ts";
 
 /** The target to run, and the folder for its files. */
@@ -51,21 +50,10 @@ async function runChild({ target, seed, seconds, inputs, input, folder }: Run): 
   const file = join(folder, `${target}.input`);
   if (input !== undefined) await writeFile(file, input);
   await writeFile(journal, "");
-  const flags = ["run", "-A", "--no-check", `--v8-flags=--expose-gc,--max-old-space-size=${HEAP_MIB}`];
-  const child = spawn(process.execPath, [
-    ...flags,
-    CHILD,
-    target,
-    journal,
-    `${seed}`,
-    `${seconds}`,
-    `${inputs}`,
-    ...(input === undefined ? [] : [file]),
-  ], { stdio: ["ignore", "pipe", "pipe"] });
-  const output: Buffer[] = [];
-  const errors: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => errors.push(chunk));
+  await using child = start(process.execPath, [
+    ...["run", "-A", "--no-check", `--v8-flags=--expose-gc,--max-old-space-size=${HEAP_MIB}`],
+    ...[CHILD, target, journal, `${seed}`, `${seconds}`, `${inputs}`, ...input === undefined ? [] : [file]],
+  ]);
   let hung = false;
   let seen = { count: -1, at: performance.now() };
   const watch = setInterval(() => {
@@ -77,27 +65,22 @@ async function runChild({ target, seed, seconds, inputs, input, folder }: Run): 
       child.kill("SIGKILL");
     }
   }, POLL_MS);
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
+  const { code, stdout, stderr } = await child.finished();
   clearInterval(watch);
   await rm(file, { force: true });
-  const last = readJournal(journal);
-  if (code === 0 && !hung) return fromWire(JSON.parse(Buffer.concat(output).toString()) as WireReport);
-  const finding: Finding = {
-    kind: hung ? "hang" : "crash",
-    message: hung ? `no end after ${HANG_MS / 1000} s` : `${Buffer.concat(errors).toString().slice(-2000)}`,
-    input: last?.input ?? new Uint8Array(0),
-  };
-  return { inputs: last?.count ?? 0, seconds: 0, slowestMs: 0, slowestBytes: 0, finding };
-}
-
-function fromWire({ finding, ...report }: WireReport): Report {
-  if (finding === undefined) return { ...report, finding };
-  const kind = finding.kind as Finding["kind"];
+  const last = readJournal(journal) ?? { count: 0, input: new Uint8Array(0) };
+  if (code === 0 && !hung) {
+    const { finding, ...report } = JSON.parse(stdout) as WireReport;
+    return { ...report, finding: finding && { ...finding, input: last.input } };
+  }
+  const [kind, message] = hung
+    ? ["hang", `no end after ${HANG_MS / 1000} s`] as const
+    : ["crash", stderr.slice(-2000)] as const;
   return {
-    ...report,
-    finding: { kind, message: finding.message, input: new Uint8Array(Buffer.from(finding.hex, "hex")) },
+    inputs: last.count,
+    seconds: 0,
+    slowestMs: 0,
+    slowestBytes: 0,
+    finding: { kind, message, input: last.input },
   };
 }

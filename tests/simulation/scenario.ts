@@ -1,6 +1,7 @@
 /** What a run simulates, as data that a file keeps: the same scenario is the same run. */
 import { readFileSync } from "node:fs";
 import { createSeededRandom } from "../support/seeded_random.ts";
+import { shrinkList } from "../support/shrink.ts";
 import { describeFault, type FaultStep, planFaults } from "./fault_plan.ts";
 import type { RunSettings, SimulationFlags } from "./flags.ts";
 
@@ -74,12 +75,7 @@ export async function shrinkScenario(
     return true;
   };
   // Faults first, in halves and then in smaller parts, as each costs a sentence.
-  for (let size = Math.ceil(best.faults.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = 0; at < best.faults.length;) {
-      const faults = [...best.faults.slice(0, at), ...best.faults.slice(at + size)];
-      if (!await attempt({ ...best, faults })) at += size;
-    }
-  }
+  await shrinkList(best.faults, (faults) => attempt({ ...best, faults }));
   for (const name of ["nodes", "clients", "revokers", "servers"] as const) {
     const used = Math.max(
       name === "nodes" ? 0 : name === "servers" ? (best.servers > 1 ? 2 : 1) : 0,

@@ -1,6 +1,6 @@
 /** Requests in their wire form: seeds and words for the targets that read requests. */
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
-import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
+import { formatCollectionPath } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";
 import { type Bytes, decodeText, encodeText } from "../target.ts";
 import { fromBase64, getVector, JSON_WORDS } from "./seeds.ts";
@@ -98,7 +98,7 @@ export function requestSeeds(headers: readonly string[]): readonly Bytes[] {
   };
   for (const kind of ALL_KINDS) {
     const { json, yaml, protobuf } = getVector(kind);
-    const collection = toCollectionPath(kind);
+    const collection = formatCollectionPath(kind, NAMESPACE);
     const item = `${collection}/x`;
     const body = encodeText(creatable(json));
     add("POST", collection, "application/json", body);
@@ -120,14 +120,8 @@ export function requestSeeds(headers: readonly string[]): readonly Bytes[] {
     "application/json",
     encodeText('{"propagationPolicy":"Orphan"}'),
   );
-  add("POST", toCollectionPath(ALL_KINDS[0]!), "application/json", new Uint8Array(0));
+  add("POST", formatCollectionPath(ALL_KINDS[0]!, NAMESPACE), "application/json", new Uint8Array(0));
   return seeds;
-}
-
-/** Path of a kind's collection. */
-export function toCollectionPath(kind: Kind): string {
-  const root = kind.group === "" ? "/api" : "/apis";
-  return `${root}/${formatApiVersion(kind)}${kind.namespaced ? `/namespaces/${NAMESPACE}` : ""}/${kind.plural}`;
 }
 
 /** The vector as a client would create it, under the name `x`. */

@@ -6,18 +6,18 @@ import { parseJson } from "../../../core/kube/codec/json_parser.ts";
 import { encodeEnvelope, encodeMessage } from "../../../core/kube/codec/protobuf.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
-
 import { type Vector, VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
+import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../../../core/kube/schema.ts";
+import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { join } from "../mutate.ts";
 import { type Bytes, encodeText } from "../target.ts";
 
-/** The vector of a kind: one of upstream, or for a kind of tlsboot its content from below in our own encodings. */
+/** The vector of a kind: one of upstream, or for a kind of tlsboot an object with every field in our own encodings. */
 export function getVector(kind: Kind): Vector {
-  const own = OWN_CONTENTS[kind.plural];
-  if (own === undefined) return VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural]!;
-  const { object } = decodeObject(kind.schema, { metadata: { name: "n", labels: { a: "b" } }, ...own });
+  if (kind.group !== TLSBOOT_GROUP) return VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural]!;
+  const metadata = { name: "n", labels: { a: "b" } };
+  const { object } = decodeObject(kind.schema, { ...fullMessage(kind.schema), ...VALID[kind.plural], metadata });
   const written = encodeObject(kind, object);
   const body = encodeEnvelope(formatApiVersion(kind), kind.kind, encodeMessage(kind.schema, object));
   return {
@@ -27,53 +27,43 @@ export function getVector(kind: Kind): Vector {
   };
 }
 
-const TIME = "2026-01-01T00:00:00Z";
-const OWN_CONTENTS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
-  issuedcertificates: {
-    spec: {
-      sequence: 2,
-      previousHash: "ab",
-      serialNumber: "0c",
-      subject: "CN=a",
-      dnsNames: ["a", "b"],
-      isCA: true,
-      notBefore: TIME,
-      notAfter: TIME,
-      issuedAt: TIME,
-      requester: { username: "u", groups: ["g"], tokenID: "abcdef", address: "192.0.2.1" },
-      approval: { username: "u", reason: "R", time: TIME },
-      removed: { from: 1, hash: "cd", time: TIME },
-    },
-    status: {
-      revocation: { name: "user:u", reason: "unspecified", time: TIME },
-      seal: { time: TIME, issuerFingerprint: "ef", algorithm: "x", signature: "AQ==" },
-    },
-  },
-  requestrecords: {
-    spec: { requestUID: "1", address: "192.0.2.1", userAgent: "x/1" },
-    status: { decision: { type: "Approved", username: "u", groups: ["g"], time: TIME } },
-  },
-  revocations: {
-    spec: { token: "abcdef", includeCertificates: true, reason: "keyCompromise", message: "m" },
-    status: { revokedBy: "u", revokedByGroups: ["g"], time: TIME },
-  },
-  carotations: {
-    spec: {
-      step: "Switch",
-      isLeaked: true,
-      oldCA: "a",
-      newCA: "b",
-      crossSignedCA: "c",
-      renewBy: TIME,
-      leftBehind: ["n"],
-    },
-    status: { servers: [{ name: "s", step: "Trust", message: "m", time: TIME }], beganAt: TIME, switchedAt: TIME },
-  },
-  trustreports: {
-    spec: { trusted: ["ab"] },
-    status: { username: "u", reportedAt: TIME, issuer: "cd", serialNumber: "0e", lastSeen: TIME },
-  },
+/** What is valid only without some of its fields: a revocation has one target. */
+const VALID: Readonly<Record<string, object>> = {
+  revocations: { spec: { token: "abcdef", includeCertificates: true, reason: "keyCompromise", message: "m" } },
 };
+
+function fullMessage({ fields }: MessageSchema): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, field.enum?.[0] ?? fullValue(field.type)]),
+  );
+}
+
+function fullValue(type: FieldType): unknown {
+  switch (type.kind) {
+    case "string":
+    case "quantity":
+      return "1";
+    case "bytes":
+      return "AQ==";
+    case "int32":
+    case "int64":
+    case "intOrString":
+      return 1;
+    case "bool":
+      return true;
+    case "time":
+    case "microTime":
+      return "2026-01-01T00:00:00Z";
+    case "json":
+      return {};
+    case "message":
+      return fullMessage(type.message());
+    case "list":
+      return [fullValue(type.of)];
+    case "map":
+      return { a: fullValue(type.of) };
+  }
+}
 
 /** The object of a kind's vector, as it is stored. */
 export function vectorObject(kind: Kind): KubeObject {

@@ -5,14 +5,10 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import { connect, type TLSSocket } from "node:tls";
-import { createSystemClock } from "../../../cli/system.ts";
-import { parseTokenFile } from "../../../core/bootstrap/token_file.ts";
 import { StatusError } from "../../../core/kube/status.ts";
-import { startServer } from "../../../server/server.ts";
-import { createMemoryStorage } from "../../../server/storage/memory/memory_storage.ts";
-import { createIssuingCa, issueServing } from "../../support/issuing_ca.ts";
-import { createMemoryLogger, type MemoryLogger } from "../../support/memory_logger.ts";
-import { memoryServerOptions } from "../../support/memory_server.ts";
+import type { MemoryLogger } from "../../support/memory_logger.ts";
+import { startOverloadedServer, TOKENS } from "../../support/overloaded_server.ts";
+import { FRAME, frame, PREFACE, requestFrame, resetFrame } from "../../support/raw_http2.ts";
 import { join } from "../mutate.ts";
 import { assertHolds } from "../oracle.ts";
 import { type Bytes, encodeText, type Target } from "../target.ts";
@@ -20,8 +16,6 @@ import { REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
 import { readAnswers } from "../inputs/answers.ts";
 import { assertWellFormed } from "./api.ts";
 
-/** Belongs to this target's own server. */
-const TOKEN = "fuzz-token";
 const H2 = 2;
 /** An answer or the end of the connection must come within this time after the last byte. */
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -32,26 +26,12 @@ const MEMORY_BYTES = 512 * 2 ** 20;
 const CUT_PATH = /failed to create RequestInfo/;
 
 export async function http(): Promise<Target> {
-  const clock = createSystemClock();
-  const ca = await createIssuingCa(clock.now());
-  const { certificatePem, keyPem } = await issueServing(ca);
-  const tokens = parseTokenFile(`${TOKEN},admin,1,"system:masters"\n`, "tokens");
-  if (!tokens.ok) throw new Error(tokens.error);
-  const logger = createMemoryLogger();
-  const storage = createMemoryStorage({ clock });
-  const server = await startServer(memoryServerOptions(clock, {
-    storage,
-    logger,
-    serving: { certificatePem, privateKeyPem: keyPem },
-    clientCaPem: ca.caPem,
-    tokenFile: tokens.value,
-    bootstrapTokens: true,
-  }));
-  const client: Client = { port: server.port, ca: ca.caPem };
+  const overloaded = await startOverloadedServer();
+  const { logger, port } = overloaded;
   const before = process.memoryUsage().rss;
   return {
     name: "http",
-    seeds: [...requestSeeds([`Authorization: Bearer ${TOKEN}`]), ...http2Seeds()],
+    seeds: [...requestSeeds([`Authorization: Bearer ${TOKENS.admin}`]), ...http2Seeds()],
     words: [
       ...REQUEST_WORDS,
       "\u0000\u0000\u0000\u0004\u0001\u0000\u0000\u0000\u0000",
@@ -61,7 +41,7 @@ export async function http(): Promise<Target> {
     graceMs: 2 * ANSWER_TIMEOUT_MS,
     async run(input) {
       const logged = logger.entries.length;
-      const { bytes, end } = await exchange(client, input);
+      const { bytes, end } = await exchange(port, input);
       assertHolds(end !== "silent", `no answer and no end within ${ANSWER_TIMEOUT_MS} ms`);
       assertForeseen(logger, logged);
       if (input[0] === H2) return `h2 ${end} ${bytes.length > 0}`;
@@ -76,21 +56,11 @@ export async function http(): Promise<Target> {
       return `${answers.map(({ code }) => code).slice(0, 3)} ${end}`;
     },
     async close() {
-      const { bytes } = await exchange(
-        client,
-        encodeText("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
-      );
-      assertHolds(readAnswers(bytes)[0]?.body === "ok", "the server is not well at the end");
+      assertHolds(await overloaded.ask("/healthz") === 200, "the server is not well at the end");
       assertHolds(process.memoryUsage().rss - before < MEMORY_BYTES, "the server keeps too much memory");
-      await server[Symbol.asyncDispose]();
-      await storage[Symbol.asyncDispose]();
+      await overloaded[Symbol.asyncDispose]();
     },
   };
-}
-
-interface Client {
-  readonly port: number;
-  readonly ca: string;
 }
 
 interface Received {
@@ -100,7 +70,7 @@ interface Received {
 }
 
 /** Sends everything, ends its side, and returns what the server sends. */
-function exchange({ port, ca }: Client, input: Bytes): Promise<Received> {
+function exchange(port: number, input: Bytes): Promise<Received> {
   const isH2 = input[0] === H2;
   const sent = isH2 ? input.subarray(1) : input;
   return new Promise((resolve) => {
@@ -108,9 +78,7 @@ function exchange({ port, ca }: Client, input: Bytes): Promise<Received> {
     const socket: TLSSocket = connect({
       host: "127.0.0.1",
       port,
-      ca,
-      servername: "localhost",
-      checkServerIdentity: () => undefined,
+      rejectUnauthorized: false,
       ALPNProtocols: [isH2 ? "h2" : "http/1.1"],
     }, () => void socket.end(sent));
     let quiet: ReturnType<typeof setTimeout> | undefined;
@@ -150,41 +118,12 @@ function isMeant(logger: MemoryLogger, from: number): boolean {
 
 /** The preface, settings, and a request without compression. */
 function http2Seeds(): readonly Bytes[] {
-  const frame = (type: number, flags: number, stream: number, payload: Bytes) => {
-    const head = Buffer.alloc(9);
-    head.writeUIntBE(payload.length, 0, 3);
-    head[3] = type;
-    head[4] = flags;
-    head.writeUInt32BE(stream, 5);
-    return join(head, payload);
-  };
-  const literal = (name: string, value: string) =>
-    join(Uint8Array.of(0, name.length), encodeText(name), Uint8Array.of(value.length), encodeText(value));
-  const preface = join(
-    Uint8Array.of(H2),
-    encodeText("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    frame(4, 0, 0, new Uint8Array(0)),
-  );
-  const head = (method: string, path: string) =>
-    join(
-      literal(":method", method),
-      literal(":path", path),
-      literal(":scheme", "https"),
-      literal(":authority", "localhost"),
-      literal("authorization", `Bearer ${TOKEN}`),
-    );
-  return [
-    join(preface, frame(1, 5, 1, head("GET", "/healthz"))),
-    join(
-      preface,
-      frame(1, 4, 1, head("POST", "/api/v1/namespaces/default/configmaps")),
-      frame(0, 1, 1, encodeText('{"metadata":{"name":"h"}}')),
-    ),
-    join(
-      preface,
-      frame(1, 5, 1, head("GET", "/api")),
-      frame(3, 0, 1, Uint8Array.of(0, 0, 0, 8)),
-      frame(6, 0, 0, new Uint8Array(8)),
-    ),
+  const headers = { authorization: `Bearer ${TOKENS.admin}` };
+  const path = "/api/v1/namespaces/default/configmaps";
+  const seeds = [
+    [requestFrame(1, "GET", "/healthz", headers)],
+    [requestFrame(1, "POST", path, headers, true), frame(FRAME.data, 1, 1, encodeText('{"metadata":{"name":"h"}}'))],
+    [requestFrame(1, "GET", "/api", headers), resetFrame(1), frame(FRAME.ping, 0, 0, new Uint8Array(8))],
   ];
+  return seeds.map((frames) => join(Uint8Array.of(H2), PREFACE, ...frames));
 }

@@ -1,6 +1,6 @@
 /** The parts of a request's head: its target, the options in its query, Accept and Content-Type. */
 import { Buffer } from "node:buffer";
-import { assertHolds, describeRefusal } from "../oracle.ts";
+import { assertHolds, attempt, describeRefusal } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { encodeText, type Target } from "../target.ts";
 import { parseDuration } from "../../../core/lib/duration.ts";
@@ -209,15 +209,6 @@ export const contentType: Target = {
     return [() => parseBodyMediaType(header), () => parsePatchType(header)].map(attempt).join(" ");
   },
 };
-
-function attempt(decode: () => unknown): string {
-  try {
-    decode();
-    return "ok";
-  } catch (error) {
-    return describeRefusal(error);
-  }
-}
 
 function assertFinite(duration: Result<number, string>): void {
   assertHolds(!duration.ok || Number.isFinite(duration.value), "a duration is no number");

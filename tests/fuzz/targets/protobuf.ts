@@ -10,7 +10,7 @@ import {
 } from "../../../core/kube/codec/protobuf.ts";
 import { ALL_KINDS, getListSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
-import { assertSame, describeRefusal } from "../oracle.ts";
+import { assertSame, attempt } from "../oracle.ts";
 import { inflateProtobuf, restructureProtobuf } from "../structure/protobuf.ts";
 import type { Bytes, Target } from "../target.ts";
 import { behindKind, forKind, fromBase64, getVector, kindAndBody } from "../inputs/seeds.ts";
@@ -80,13 +80,4 @@ function checkMessage(kind: Kind, body: Bytes): void {
   const again = decodeMessage(kind.schema, written);
   assertSame(again, object, "decoded again");
   assertSame(Array.from(encodeMessage(kind.schema, again)), Array.from(written), "encoded again");
-}
-
-function attempt(decode: () => unknown): string {
-  try {
-    decode();
-    return "ok";
-  } catch (error) {
-    return describeRefusal(error);
-  }
 }

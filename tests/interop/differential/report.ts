@@ -1,6 +1,7 @@
 /** Findings as a person reads them: in groups with one cause, and as entries of the corpus. */
 import { stringify } from "yaml";
 import { parseRequestInfo } from "../../../server/http/request_info.ts";
+import { formatDifferences } from "../comparison/compare.ts";
 import type { Exchange } from "../comparison/corpus.ts";
 import type { Finding, Played } from "./play.ts";
 import { FIXTURES, type Scene } from "./scenes.ts";
@@ -56,23 +57,10 @@ export function computeAgreement({ compared, findings }: Played): number {
   return compared === 0 ? 100 : 100 * (compared - findings.length) / compared;
 }
 
-const MAX_VALUE = 1_000;
-
 /** The places where the answers of a finding differ. */
-export function formatDifferences({ exchange, statuses, differences }: Finding): string {
-  const show = (value: unknown) => {
-    const text = value === undefined ? "(nothing)" : JSON.stringify(value);
-    return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
-  };
-  return [
-    `${exchange.send} as ${exchange.as} (${statuses.join(" / ")})`,
-    ...differences.slice(0, 6).flatMap((one) => [
-      `  ${one.path}`,
-      `    kube-apiserver: ${show(one["kube-apiserver"])}`,
-      `    tlsboot:        ${show(one.tlsboot)}`,
-    ]),
-    ...(differences.length > 6 ? [`  and ${differences.length - 6} places more`] : []),
-  ].join("\n");
+export function formatFinding({ exchange, statuses, differences }: Finding): string {
+  const head = `${exchange.send} as ${exchange.as} (${statuses.join(" / ")})`;
+  return [head, ...formatDifferences(differences, 6)].join("\n");
 }
 
 /** Scenes as a file of the corpus. */

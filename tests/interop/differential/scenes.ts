@@ -3,7 +3,7 @@ import type { Kind } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../../fuzz/dice.ts";
 import { createSeededRandom } from "../../support/seeded_random.ts";
-import type { Exchange, Identity, RequestFixture } from "../comparison/corpus.ts";
+import { type Exchange, type Identity, PLAIN, type RequestFixture } from "../comparison/corpus.ts";
 import { SERVED_KINDS, type ServedKind } from "../comparison/served_kinds.ts";
 import { deletionBody, objectBody, PATCH_TYPES, patchBody, type SentBody } from "./bodies.ts";
 import { anyAccept, anyQuery } from "./parameters.ts";
@@ -54,19 +54,6 @@ interface Place {
   readonly namespace: string;
 }
 
-const BASE: Exchange = {
-  id: "",
-  as: "admin",
-  send: "",
-  headers: {},
-  body: undefined,
-  keep: {},
-  stream: undefined,
-  project: undefined,
-  until: undefined,
-  variables: {},
-};
-
 function anyIdentity(random: Random): Identity {
   return oneIn(random, 8) ? pick(random, ["alice", "anonymous", "token", "badtoken", "bootstrap", "node"]) : "admin";
 }
@@ -88,7 +75,7 @@ function placeOfNode(node: string, random: Random): Place {
 function createSetup(node: string | undefined): readonly Exchange[] {
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: "${scene}-ns" } };
   const setup: Exchange[] = [
-    { ...BASE, id: "a namespace", send: "POST /api/v1/namespaces", body: { form: "json", value: namespace } },
+    { ...PLAIN, id: "a namespace", send: "POST /api/v1/namespaces", body: { form: "json", value: namespace } },
   ];
   if (node === undefined) return setup;
   const paths = [
@@ -99,8 +86,8 @@ function createSetup(node: string | undefined): readonly Exchange[] {
   return [
     ...setup,
     ...paths.flatMap((path): readonly Exchange[] => [
-      { ...BASE, id: `no finalizers on ${path}`, ...withoutFinalizers(`${path}/${node}`) },
-      { ...BASE, id: `nothing at ${path}`, send: `DELETE ${path}/${node}` },
+      { ...PLAIN, id: `no finalizers on ${path}`, ...withoutFinalizers(`${path}/${node}`) },
+      { ...PLAIN, id: `nothing at ${path}`, send: `DELETE ${path}/${node}` },
     ]),
   ];
 }
@@ -175,7 +162,7 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
   adorn(object, verb, random);
   const { body, contentType } = bodyFor(verb, object, kind, random);
   return {
-    ...BASE,
+    ...PLAIN,
     send: `${METHODS[verb] ?? "GET"} ${path}${query}`,
     headers: headersFor(contentType, random),
     body,
@@ -269,7 +256,7 @@ function oddStep({ served, names, namespace }: Place, random: Random): Exchange 
     ? objectBody(createSample(kind, "${scene}-a", kind.namespaced ? namespace : undefined, random), kind, random)
     : { body: undefined, contentType: undefined };
   return {
-    ...BASE,
+    ...PLAIN,
     send: `${method} ${path}${query}`,
     headers: headersFor(contentType, random),
     body,

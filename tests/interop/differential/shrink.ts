@@ -1,7 +1,8 @@
 /** Shrinks a finding: removes exchanges, then parts of them, as long as the same difference shows. */
 import type { Exchange } from "../comparison/corpus.ts";
+import { shrinkList } from "../../support/shrink.ts";
 import type { Finding, Stage } from "./play.ts";
-import { toLikeness } from "./report.ts";
+import { formatEntries, formatFinding, groupFindings, toLikeness, toSignature } from "./report.ts";
 
 /**
  * The smallest scene in which the same difference shows. Undefined when it does not show again: then it was chance.
@@ -30,21 +31,29 @@ export async function shrink(stage: Stage, finding: Finding): Promise<Finding | 
   return best;
 }
 
-/** Tries to remove all, halves, quarters and so on down to single elements. */
-export async function shrinkList<T>(
-  list: readonly T[],
-  isSame: (shorter: readonly T[]) => Promise<boolean>,
-): Promise<readonly T[]> {
-  let best = list;
-  for (let size = best.length; size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = 0; at < best.length;) {
-      const shorter = best.toSpliced(at, size);
-      if (await isSame(shorter)) best = shorter;
-      else at += size;
-    }
+/**
+ * Explains findings: how often each difference showed, and for the most frequent ones the smallest scene that shows it, as
+ * entries of the corpus.
+ */
+export async function explain(
+  stage: Stage,
+  findings: readonly Finding[],
+): Promise<{ readonly text: string; readonly smallest: readonly Finding[] }> {
+  const lines = groupFindings(findings, toSignature).map((group) => `${group.findings.length} × ${group.signature}`);
+  const smallest: Finding[] = [];
+  for (const { findings: [first, ...more] } of groupFindings(findings, toLikeness).slice(0, SHOWN)) {
+    if (first === undefined) continue;
+    const shrunk = await shrink(stage, first);
+    if (shrunk !== undefined) smallest.push(shrunk);
+    const scenes = [first, ...more].slice(0, 5).map(({ scene }) => scene.index).join(", ");
+    lines.push("", `${more.length + 1} times, in scenes ${scenes}:`, formatFinding(shrunk ?? first), "");
+    lines.push(shrunk === undefined ? "It did not show again." : formatEntries(shrunk.scene, "differential"));
   }
-  return best;
+  return { text: lines.join("\n"), smallest };
 }
+
+/** The number of differences that are made smaller; each takes a few seconds. */
+const SHOWN = 10;
 
 /** Generates the same exchange without one of its parts, the large parts first. */
 function simplerThan(exchange: Exchange): readonly Exchange[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { shrinkList } from "./shrink.ts";
+import { shrinkList } from "../../support/shrink.ts";
 
 for (
   const { needed, of } of [

@@ -1,0 +1,33 @@
+/** Makes something that fails smaller, as long as it fails in the same way. */
+
+/**
+ * Removes all, halves, quarters and so on down to single parts.
+ *
+ * @param without a copy without `size` parts from a place on
+ * @param isSame whether a shorter one fails as the first one did
+ * @param isOver whether the time is over
+ */
+export async function shrink<T extends { readonly length: number }>(
+  whole: T,
+  without: (whole: T, at: number, size: number) => T,
+  isSame: (shorter: T) => Promise<boolean>,
+  isOver: () => boolean = () => false,
+): Promise<T> {
+  let best = whole;
+  for (let size = best.length; size >= 1 && !isOver(); size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = 0; at < best.length && !isOver();) {
+      const shorter = without(best, at, size);
+      if (await isSame(shorter)) best = shorter;
+      else at += size;
+    }
+  }
+  return best;
+}
+
+/** Shrinks a list. */
+export function shrinkList<T>(
+  list: readonly T[],
+  isSame: (shorter: readonly T[]) => Promise<boolean>,
+): Promise<readonly T[]> {
+  return shrink(list, (whole, at, size) => whole.toSpliced(at, size), isSame);
+}
