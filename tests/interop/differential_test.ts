@@ -8,15 +8,9 @@ import process from "node:process";
 import { test } from "node:test";
 import { isFullRun } from "../support/full_run.ts";
 import { startPair } from "./comparison/sides.ts";
-import { type Finding, Stage } from "./differential/play.ts";
-import {
-  computeAgreement,
-  formatDifferences,
-  formatEntries,
-  groupFindings,
-  toSignature,
-} from "./differential/report.ts";
-import { shrink } from "./differential/shrink.ts";
+import { Stage } from "./differential/play.ts";
+import { computeAgreement } from "./differential/report.ts";
+import { explain } from "./differential/shrink.ts";
 
 /** Seeds whose exchanges are answered alike, all of them. */
 const FIXED_SEEDS = [2, 3];
@@ -26,8 +20,6 @@ const EXCHANGES = 2_500;
 const NEW_SEEDS = isFullRun ? [randomInt(1_000_000_000)] : [];
 /** The part of the exchanges of a new seed, in percent, that is answered alike. */
 const AIM = 99.8;
-/** The number of groups that are made smaller for the report; each takes a few seconds. */
-const SHOWN = 5;
 
 interface Outcome {
   /** The number of exchanges of a hundred that must agree. */
@@ -49,7 +41,7 @@ function played(): Promise<ReadonlyMap<number, Outcome>> {
       const agreement = computeAgreement({ compared, findings: again });
       outcomes.set(seed, {
         agreement,
-        report: `seed ${seed}: ${agreement.toFixed(2)} %\n${await describe(stage, again)}`,
+        report: `seed ${seed}: ${agreement.toFixed(2)} %\n${(await explain(stage, again)).text}`,
       });
     }
     return outcomes;
@@ -70,16 +62,4 @@ for (const seed of NEW_SEEDS) {
     process.stdout.write(`${report}\n`);
     assert.ok(agreement >= AIM, report);
   });
-}
-
-/** Describes the groups, and for the largest ones the entries of the corpus that show them. */
-async function describe(stage: Stage, findings: readonly Finding[]): Promise<string> {
-  const groups = groupFindings(findings, toSignature);
-  const lines = groups.map(({ signature, findings }) => `${findings.length} × ${signature}`);
-  for (const { findings: [first] } of groups.slice(0, SHOWN)) {
-    if (first === undefined) continue;
-    const smallest = await shrink(stage, first) ?? first;
-    lines.push("", formatDifferences(smallest), "", formatEntries(smallest.scene, "differential"));
-  }
-  return lines.join("\n");
 }

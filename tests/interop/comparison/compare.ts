@@ -25,3 +25,21 @@ export function findDifferences(real: unknown, ours: unknown, path: string): rea
   }
   return [{ path, "kube-apiserver": real, tlsboot: ours }];
 }
+
+const MAX_VALUE = 1_500;
+
+/** Formats differences for a person, at most so many. */
+export function formatDifferences(differences: readonly Difference[], most = Infinity): readonly string[] {
+  const show = (value: unknown): string => {
+    const text = value === undefined ? "(nothing)" : JSON.stringify(value);
+    return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
+  };
+  return [
+    ...differences.slice(0, most).flatMap((one) => [
+      `  ${one.path}`,
+      `    kube-apiserver: ${show(one["kube-apiserver"])}`,
+      `    tlsboot:        ${show(one.tlsboot)}`,
+    ]),
+    ...differences.length > most ? [`  and ${differences.length - most} places more`] : [],
+  ];
+}

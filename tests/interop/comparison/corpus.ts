@@ -38,6 +38,20 @@ export interface Exchange {
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
+/** A request of the administrator with nothing special in it. */
+export const PLAIN: Exchange = {
+  id: "",
+  as: "admin",
+  send: "",
+  headers: {},
+  body: undefined,
+  keep: {},
+  stream: undefined,
+  project: undefined,
+  until: undefined,
+  variables: {},
+};
+
 /** The body of a request. */
 export type Body =
   | { readonly form: "json" | "protobuf"; readonly value: unknown }
@@ -91,11 +105,10 @@ export const CORPUS = join("tests", "interop", "corpus");
 /** The files of the folder that hold no exchanges. */
 const OTHER_FILES: readonly string[] = ["differences.yaml", "grid.yaml", "identical.yaml"];
 
-/** Reads the files whose name contains the filter, by name. Throws on anything that is not understood. */
-export async function readCorpus(filters: readonly string[]): Promise<readonly CorpusFile[]> {
+/** Reads all files. Throws on anything that is not understood. */
+export async function readCorpus(): Promise<readonly CorpusFile[]> {
   const names = (await readdir(CORPUS)).filter((name) => name.endsWith(".yaml") && !OTHER_FILES.includes(name)).sort();
-  const wanted = names.filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)));
-  return await Promise.all(wanted.map(async (name) => {
+  return await Promise.all(names.map(async (name) => {
     return parseCorpusFile(name.slice(0, -".yaml".length), await readFile(join(CORPUS, name), "utf8"));
   }));
 }

@@ -162,19 +162,3 @@ function createCells(
 function toForm(mediaType: string): string {
   return mediaType.replace("application/vnd.kubernetes.", "").replace("application/", "");
 }
-
-/** The grid as text: under each resource what was proven, and how often. */
-export function formatGrid(grid: Grid, served: readonly ServedResource[]): string {
-  const rows = served.map(({ name }) => {
-    const row = grid.get(name);
-    const groups = Object.entries(COLUMNS).flatMap(([group, columns]) => {
-      const cells = columns.flatMap((column) => {
-        const count = row?.get(`${group} ${column}`) ?? 0;
-        return count === 0 ? [] : [`${column} ${count}`];
-      });
-      return cells.length === 0 ? [] : [`  ${group}: ${cells.join(", ")}`];
-    });
-    return [name, ...groups].join("\n");
-  });
-  return `${rows.join("\n")}\n`;
-}

@@ -1,6 +1,8 @@
-/** Cuts documents that describe a server down to the parts that both servers have. */
+/** Cuts bodies down to what both servers must have in common: what both serve, in an order that is no chance. */
 import { projectDiscovery } from "./project_discovery.ts";
 import { projectOpenapi } from "./project_openapi.ts";
+import { projectOrder } from "./project_order.ts";
+import { projectRules } from "./project_roles.ts";
 import { SERVED_CHECKS } from "./served_kinds.ts";
 
 const PROJECTIONS: Readonly<Record<string, (body: unknown) => unknown>> = {
@@ -8,9 +10,11 @@ const PROJECTIONS: Readonly<Record<string, (body: unknown) => unknown>> = {
   discovery: projectDiscovery,
   groups: projectDiscovery,
   checks: projectChecks,
+  order: projectOrder,
+  rules: projectRules,
 };
 
-/** Cuts one document down. Throws an Error for a kind of document that it does not know. */
+/** Cuts one body down; `kind` is that of the exchange. Throws an Error for an unknown kind. */
 export function project(kind: string, body: unknown): unknown {
   const cut = PROJECTIONS[kind];
   if (cut === undefined) throw new Error(`no projection is called ${kind}; known are ${Object.keys(PROJECTIONS)}`);

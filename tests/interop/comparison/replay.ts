@@ -12,8 +12,8 @@ import { type Blanker, createBlanker } from "./blank.ts";
 import { type Difference, findDifferences } from "./compare.ts";
 import type { CorpusFile, Exchange } from "./corpus.ts";
 import { isMeant, type MeantDifference } from "./meant.ts";
-import { projectBody } from "./projections.ts";
-import { send, type Sent } from "./send.ts";
+import { project } from "./project.ts";
+import { administer, send, type Sent } from "./send.ts";
 import { BOOTSTRAP_TOKEN, type Pair, type Side } from "./sides.ts";
 import { fillText, fillValue, type Variables } from "./variables.ts";
 
@@ -47,17 +47,6 @@ const UNTIL_TRIES = 600;
 /** The number of times that an authorizer is asked whether it knows the newest roles and bindings; a few are enough. */
 const GRANT_TRIES = 1_000;
 
-/** A request of the administrator that is not compared. */
-const ADMINISTRATION = {
-  as: "admin" as const,
-  headers: {},
-  keep: {},
-  stream: undefined,
-  project: undefined,
-  until: undefined,
-  variables: {},
-};
-
 const COMPARED_HEADERS: readonly string[] = [
   "content-type",
   "cache-control",
@@ -76,14 +65,10 @@ export async function replayCorpus(
   pair: Pair,
   files: readonly CorpusFile[],
   meant: readonly MeantDifference[],
-  onFile: (name: string) => void = () => {},
 ): Promise<Replayed> {
   await preparePair(pair);
   const verdicts: Verdict[] = [];
-  for (const file of files) {
-    onFile(file.name);
-    verdicts.push(...await replayFile(pair, file, meant));
-  }
+  for (const file of files) verdicts.push(...await replayFile(pair, file, meant));
   const used = new Set(
     verdicts.flatMap(({ exchange, differences }) =>
       differences.flatMap((difference) => meant.filter((entry) => isMeant(entry, exchange.id, difference)))
@@ -171,18 +156,6 @@ const REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
  */
 async function untilGrantsKnown(side: Side): Promise<void> {
   const name = "comparison:known";
-  const ask = async (words: string, value?: unknown) => {
-    const body = value === undefined ? undefined : { form: "json", value } as const;
-    const { answer } = await send(
-      side,
-      { ...ADMINISTRATION, id: name, send: words, body },
-      {},
-      () => Promise.resolve(),
-    );
-    const text = Buffer.from(answer.body).toString("utf8");
-    if (answer.status >= 300) throw new Error(`${words}: ${side.name}: ${answer.status} ${text}`);
-    return JSON.parse(text) as { readonly status?: { readonly allowed?: boolean } };
-  };
   const metadata = { name };
   const subjects = [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }];
   const roleRef = (kind: string) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name });
@@ -194,14 +167,20 @@ async function untilGrantsKnown(side: Side): Promise<void> {
     [`${IN_DEFAULT}/roles`, { rules: [{ apiGroups: [""], resources: [inDefault.resource], verbs: ["get"] }] }],
     [`${IN_DEFAULT}/rolebindings`, { roleRef: roleRef("Role"), subjects }],
   ] as const;
-  for (const [path, grant] of grants) await ask(`POST ${path}`, { metadata, ...grant });
+  for (const [path, grant] of grants) await administer(side, `POST ${path}`, { metadata, ...grant });
   for (const attributes of [{ nonResourceAttributes: everywhere }, { resourceAttributes: inDefault }]) {
     const review = { spec: { user: name, ...attributes } };
-    for (let triesLeft = GRANT_TRIES; (await ask(`POST ${REVIEWS}`, review)).status?.allowed !== true; triesLeft--) {
+    const isKnown = async () => {
+      const answer = await administer(side, `POST ${REVIEWS}`, review) as {
+        readonly status: { readonly allowed: boolean };
+      };
+      return answer.status.allowed;
+    };
+    for (let triesLeft = GRANT_TRIES; !await isKnown(); triesLeft--) {
       if (triesLeft === 0) throw new Error(`${side.name} does not learn of new roles`);
     }
   }
-  for (const [path] of grants) await ask(`DELETE ${path}/${name}`);
+  for (const [path] of grants) await administer(side, `DELETE ${path}/${name}`);
 }
 
 type SeenById = Map<string, { readonly exchange: Exchange; readonly seen: Seen }>;
@@ -221,7 +200,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
   const base = sentGenerateName(exchange, variables);
   if (base !== undefined) session.blanker.expectGenerated(base);
   const written = checkWritten(session, exchange, raw, read.value);
-  const projected = exchange.project === undefined ? read.value : projectBody(exchange.project, read.value);
+  const projected = exchange.project === undefined ? read.value : project(exchange.project, read.value);
   const blanked = session.blanker.blank({
     status: raw.status,
     headers: Object.fromEntries(
@@ -382,50 +361,26 @@ async function buildCertificates({ requests, certificates }: CorpusFile): Promis
  * request certificates.
  */
 export async function preparePair(pair: Pair): Promise<void> {
-  const exchanges: readonly Exchange[] = [
-    {
-      ...ADMINISTRATION,
-      id: "prepare: bootstrap token",
-      send: "POST /api/v1/namespaces/kube-system/secrets",
-      body: {
-        form: "json",
-        value: {
-          apiVersion: "v1",
-          kind: "Secret",
-          metadata: { name: `bootstrap-token-${BOOTSTRAP_TOKEN.id}` },
-          type: "bootstrap.kubernetes.io/token",
-          stringData: {
-            "token-id": BOOTSTRAP_TOKEN.id,
-            "token-secret": BOOTSTRAP_TOKEN.secret,
-            "usage-bootstrap-authentication": "true",
-            "usage-bootstrap-signing": "true",
-            "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
-          },
-        },
-      },
-    },
-    {
-      ...ADMINISTRATION,
-      id: "prepare: bootstrap binding",
-      send: "POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-      body: {
-        form: "json",
-        value: {
-          apiVersion: "rbac.authorization.k8s.io/v1",
-          kind: "ClusterRoleBinding",
-          metadata: { name: "comparison:kubelet-bootstrap" },
-          roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:node-bootstrapper" },
-          subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "system:bootstrappers" }],
-        },
-      },
-    },
-  ];
   for (const side of pair.sides) {
-    for (const exchange of exchanges) {
-      const { answer: { status, body } } = await send(side, exchange, {}, () => Promise.resolve());
-      if (status !== 201) {
-        throw new Error(`${exchange.id}: ${side.name}: ${status} ${Buffer.from(body).toString("utf8")}`);
-      }
-    }
+    await administer(side, "POST /api/v1/namespaces/kube-system/secrets", {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: `bootstrap-token-${BOOTSTRAP_TOKEN.id}` },
+      type: "bootstrap.kubernetes.io/token",
+      stringData: {
+        "token-id": BOOTSTRAP_TOKEN.id,
+        "token-secret": BOOTSTRAP_TOKEN.secret,
+        "usage-bootstrap-authentication": "true",
+        "usage-bootstrap-signing": "true",
+        "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
+      },
+    });
+    await administer(side, "POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRoleBinding",
+      metadata: { name: "comparison:kubelet-bootstrap" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:node-bootstrapper" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "system:bootstrappers" }],
+    });
   }
 }

@@ -1,7 +1,6 @@
 /** The report of a comparison: every difference, then how many exchanges were identical. */
+import { formatDifferences } from "./compare.ts";
 import type { Replayed, Verdict } from "./replay.ts";
-
-const MAX_VALUE = 1_500;
 
 /** Words of a report; ends with `identical N of M`. */
 export function formatReport({ verdicts, unused }: Replayed): string {
@@ -31,18 +30,5 @@ export function countIdentical(verdicts: readonly Verdict[]): number {
 }
 
 function formatVerdict({ exchange, status, unmeant }: Verdict): readonly string[] {
-  return [
-    `${exchange.id}`,
-    `  ${exchange.send} as ${exchange.as} (${status})`,
-    ...unmeant.flatMap((one) => [
-      `  ${one.path}`,
-      `    kube-apiserver: ${show(one["kube-apiserver"])}`,
-      `    tlsboot:        ${show(one.tlsboot)}`,
-    ]),
-  ];
-}
-
-function show(value: unknown): string {
-  const text = value === undefined ? "(nothing)" : JSON.stringify(value);
-  return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
+  return [exchange.id, `  ${exchange.send} as ${exchange.as} (${status})`, ...formatDifferences(unmeant)];
 }

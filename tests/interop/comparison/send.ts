@@ -8,7 +8,7 @@ import { canonicalObject } from "../../../core/kube/codec/decode.ts";
 import { ALL_KINDS, deleteOptionsSchema, getListSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { RawAnswer } from "./answer.ts";
-import type { Body, Exchange, Stream } from "./corpus.ts";
+import { type Body, type Exchange, PLAIN, type Stream } from "./corpus.ts";
 import type { Side } from "./sides.ts";
 import { fillText, fillValue, type Variables } from "./variables.ts";
 
@@ -48,6 +48,15 @@ export async function send(
   } finally {
     response.destroy();
   }
+}
+
+/** Sends a request of the administrator that is not compared, and returns the JSON of its answer. */
+export async function administer(side: Side, words: string, value?: unknown): Promise<unknown> {
+  const body = value === undefined ? undefined : { form: "json", value } as const;
+  const { answer } = await send(side, { ...PLAIN, id: words, send: words, body }, {}, () => Promise.resolve());
+  const text = Buffer.from(answer.body).toString("utf8");
+  if (answer.status >= 300) throw new Error(`${words}: ${side.name}: ${answer.status} ${text}`);
+  return JSON.parse(text);
 }
 
 function toSentRequest(

@@ -1,14 +1,12 @@
 /** The kinds that tlsboot itself lists: the rows of the grid. */
-import { Buffer } from "node:buffer";
 import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import type { Exchange } from "./corpus.ts";
 import type { ServedResource } from "./grid.ts";
-import { send } from "./send.ts";
+import { administer } from "./send.ts";
 import type { Side } from "./sides.ts";
 
 /** Reads the resources of every group and version of Kubernetes from discovery. */
 export async function readServed(side: Side): Promise<readonly ServedResource[]> {
-  const groups = await get(side, "/apis") as { readonly groups: readonly Group[] };
+  const groups = await administer(side, "GET /apis") as { readonly groups: readonly Group[] };
   const paths = [
     "/api/v1",
     ...groups.groups.filter(({ name }) => name !== TLSBOOT_GROUP).flatMap(({ versions }) =>
@@ -17,7 +15,7 @@ export async function readServed(side: Side): Promise<readonly ServedResource[]>
   ];
   const rows: ServedResource[] = [];
   for (const path of paths) {
-    const { groupVersion, resources } = await get(side, path) as ResourceList;
+    const { groupVersion, resources } = await administer(side, `GET ${path}`) as ResourceList;
     const group = groupVersion.includes("/") ? groupVersion.split("/")[0]! : "";
     for (const { name, verbs } of resources) rows.push({ name: group === "" ? name : `${name}.${group}`, verbs });
   }
@@ -32,21 +30,4 @@ interface Group {
 interface ResourceList {
   readonly groupVersion: string;
   readonly resources: readonly { readonly name: string; readonly verbs: readonly string[] }[];
-}
-
-async function get(side: Side, path: string): Promise<unknown> {
-  const exchange: Exchange = {
-    id: `discovery ${path}`,
-    as: "admin",
-    send: `GET ${path}`,
-    headers: { Accept: "application/json" },
-    body: undefined,
-    keep: {},
-    stream: undefined,
-    project: undefined,
-    until: undefined,
-    variables: {},
-  };
-  const { answer } = await send(side, exchange, {}, () => Promise.resolve());
-  return JSON.parse(Buffer.from(answer.body).toString("utf8"));
 }

@@ -1,7 +1,7 @@
 /** The two servers that get the same exchanges: a real kube-apiserver and `tlsboot serve`, with one PKI and the same users. */
 import { readFile, writeFile } from "node:fs/promises";
 import { Agent } from "node:https";
-import { type Child, runProgram, spawnTlsboot } from "../../support/child.ts";
+import { runProgram, spawnTlsboot } from "../../support/child.ts";
 import { createTempFolder } from "../../support/temp.ts";
 import { type ControlPlane, startControlPlane } from "../../support/interop/control_plane.ts";
 import { IDENTITIES, type Identity } from "./corpus.ts";
@@ -30,8 +30,6 @@ export interface Pair extends AsyncDisposable {
   /** When the first of them was started: no time of theirs is before it. */
   readonly startedAt: Date;
   readonly sides: readonly [Side, Side];
-  /** Returns the output of our server, to explain a failure. */
-  log(): string;
 }
 
 /** The bootstrap token that both servers get as a Secret. */
@@ -44,41 +42,34 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   alice: "/O=developers/CN=alice",
 };
 
-/** Starts a second kube-apiserver in place of tlsboot: differences between those two are no faults. */
-export async function startTwins(): Promise<Pair> {
-  const plane = await startControlPlane({ controllers: false });
-  const dispose = async (twin?: ControlPlane) => {
-    await twin?.[Symbol.asyncDispose]();
-    await plane[Symbol.asyncDispose]();
-  };
-  try {
-    await writeClientCertificates(plane);
-    const twin = await startControlPlane({ controllers: false, sharedWith: plane });
-    const agents = await createAgents(plane);
-    const side = (name: SideName, { server }: ControlPlane): Side => {
-      const own = agents();
-      return { name, port: Number(new URL(server).port), getCredential: (identity) => own[identity] };
-    };
-    return {
-      startedAt: plane.startedAt,
-      sides: [side("kube-apiserver", plane), side("tlsboot", twin)],
-      log: () => twin.apiserverLog(),
-      [Symbol.asyncDispose]: () => dispose(twin),
-    };
-  } catch (error) {
-    await dispose();
-    throw error;
-  }
-}
-
 /**
- * Starts `tlsboot serve` and a new control plane. It cannot be a shared one: kube-apiserver caches how a user may
- * impersonate another, so that its answer depends on earlier requests.
+ * Starts a new control plane and `tlsboot serve`. It cannot be a shared one: kube-apiserver caches how a user may
+ * impersonate another, so that its answer depends on earlier requests. A second kube-apiserver takes the place of tlsboot
+ * when `isSelf`: differences between those two are no faults.
  */
-export async function startPair(): Promise<Pair> {
+export async function startPair(isSelf = false): Promise<Pair> {
   await using stack = new AsyncDisposableStack();
   const plane = stack.use(await startControlPlane({ controllers: false }));
   await writeClientCertificates(plane);
+  const port = await (isSelf ? startTwin : startServe)(plane, stack);
+  const agents = await createAgents(plane);
+  const side = (name: SideName, at: number): Side => {
+    const own = agents();
+    return { name, port: at, getCredential: (identity) => own[identity] };
+  };
+  const owned = stack.move();
+  return {
+    startedAt: plane.startedAt,
+    sides: [side("kube-apiserver", portOf(plane)), side("tlsboot", port)],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function startTwin(plane: ControlPlane, stack: AsyncDisposableStack): Promise<number> {
+  return portOf(stack.use(await startControlPlane({ controllers: false, sharedWith: plane })));
+}
+
+async function startServe(plane: ControlPlane, stack: AsyncDisposableStack): Promise<number> {
   const folder = stack.use(await createTempFolder());
   const serve = stack.use(spawnTlsboot([
     ...["serve", "--data-dir", folder.join("data"), "--secure-port", "0"],
@@ -88,24 +79,12 @@ export async function startPair(): Promise<Pair> {
     ...["--service-account-key-file", plane.folder.join("sa.pub")],
     ...["--service-account-signing-key-file", plane.folder.join("sa.key")],
   ], { cwd: folder.path }));
-  const port = await readPort(serve);
-  const agents = await createAgents(plane);
-  const side = (name: SideName, at: number): Side => {
-    const own = agents();
-    return { name, port: at, getCredential: (identity) => own[identity] };
-  };
-  const owned = stack.move();
-  return {
-    startedAt: plane.startedAt,
-    sides: [side("kube-apiserver", Number(new URL(plane.server).port)), side("tlsboot", port)],
-    log: () => serve.stderr(),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-async function readPort(serve: Child): Promise<number> {
   const [, port = ""] = await serve.waitFor(/serves https:\/\/\S+:(\d+)/);
   return Number(port);
+}
+
+function portOf({ server }: ControlPlane): number {
+  return Number(new URL(server).port);
 }
 
 async function writeClientCertificates({ folder }: ControlPlane): Promise<void> {
