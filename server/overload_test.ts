@@ -85,7 +85,12 @@ test("createApp() serves probes, administrators, nodes and in-process clients wh
   const { app, answer, as } = await createFull();
   const flood = Array.from({ length: 50 }, () => app.send("GET", CSRS, as("flood-token")));
   await settle();
-  assert.equal((await app.send("GET", "/livez", as("flood-token"))).code, 200);
+  for (const path of ["/healthz", "/readyz", "/livez"]) {
+    for (const sent of [as("flood-token"), { user: undefined }]) {
+      const { code, text } = await app.send("GET", path, sent);
+      assert.deepEqual([path, code, text], [path, 200, "ok"]);
+    }
+  }
   assert.equal((await app.send("GET", "/version", as("admin-token"))).code, 200);
   assert.equal((await app.send("GET", "/api/v1/nodes/a", as("node-token"))).code, 404);
   assert.equal((await app.send("GET", "/version", { user: ADMIN })).code, 200);
