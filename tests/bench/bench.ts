@@ -8,10 +8,8 @@ export interface Bench {
   readonly options: Options;
   /** The Node that ours runs on. */
   readonly node: string;
-  /** The requested forms of the program. */
-  readonly programs: () => Promise<readonly Program[]>;
-  /** The released file, whatever the requested forms; built on first use, which takes a while. */
-  readonly file: () => Promise<Program>;
+  /** The released file; built on first use, which takes a while. */
+  readonly program: () => Promise<Program>;
   /** Prints a line of progress on stderr. */
   readonly progress: (text: string) => void;
   /** Reads the facts of the machine; called at the end, because the load is one of them. */

@@ -40,16 +40,13 @@ interface CapacityReport {
   readonly acts: readonly Act[];
 }
 
-export async function runCapacity({ options, programs, progress, machine }: Bench): Promise<Section> {
-  const reports: CapacityReport[] = [];
-  for (const program of await programs()) reports.push(...findSetups(program).map(({ name }) => createReport(name)));
+export async function runCapacity({ options, program, progress, machine }: Bench): Promise<Section> {
+  const setups = findSetups(await program());
+  const reports = setups.map(({ name }) => createReport(name));
   for (let round = 1; round <= options.rounds; round++) {
-    let index = 0;
-    for (const program of await programs()) {
-      for (const setup of findSetups(program)) {
-        progress(`round ${round}/${options.rounds}: ${setup.name}`);
-        await measureInto(reports[index++]!, setup, options.scale);
-      }
+    for (const [index, setup] of setups.entries()) {
+      progress(`round ${round}/${options.rounds}: ${setup.name}`);
+      await measureInto(reports[index]!, setup, options.scale);
     }
   }
   return {
@@ -83,9 +80,9 @@ function createReport(setup: string): CapacityReport {
 
 function findSetups(program: Program): readonly Setup[] {
   return [
-    { name: `tlsboot, ${program.form}, SQLite`, start: () => startOurInstance(program) },
-    { name: `tlsboot, ${program.form}, etcd`, start: () => startOurServers(program, 1) },
-    { name: `${SHARING} × tlsboot, ${program.form}, etcd`, start: () => startOurServers(program, SHARING) },
+    { name: "tlsboot, SQLite", start: () => startOurInstance(program) },
+    { name: "tlsboot, etcd", start: () => startOurServers(program, 1) },
+    { name: `${SHARING} × tlsboot, etcd`, start: () => startOurServers(program, SHARING) },
     { name: "kube-apiserver, etcd", start: () => startPeerInstance(LIFTED) },
   ];
 }

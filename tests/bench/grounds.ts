@@ -45,13 +45,10 @@ export function onEtcd(servers: number): Grounds {
 
 /** A scenario whose lines say how many servers there are, and have only aims beside the peer: the others are for SQLite. */
 export function withServers(servers: number, scenario: Scenario): Scenario {
-  const toLine = (line: Line): Line => ({
+  const toLine = ({ what, aim, ...line }: Line): Line => ({
     ...line,
-    what: `${line.what}, ${servers} ${servers === 1 ? "server" : "servers"}`,
-    findAim(form) {
-      const aim = line.findAim(form);
-      return aim?.isBesidePeer === true ? aim : undefined;
-    },
+    what: `${what}, ${servers} ${servers === 1 ? "server" : "servers"}`,
+    aim: aim?.isBesidePeer === true ? aim : undefined,
   });
   const lines = Object.fromEntries(Object.entries(scenario.lines).map(([key, line]) => [key, toLine(line)]));
   return { ...scenario, lines };

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withServers } from "./grounds.ts";
-import { aheadOfPeer, type Aim, always, atLeastTimes, atMost, atMostTimes, type Scenario } from "./scenario.ts";
+import { aheadOfPeer, type Aim, atLeastTimes, atMost, atMostTimes, type Scenario } from "./scenario.ts";
 
 test("withServers() adds the number of servers to each line, and keeps only the aims beside the peer", () => {
-  const createLine = (what: string, aim: Aim | undefined) =>
-    ({ what, unit: "s", peer: "peer", findAim: always(aim) }) as const;
+  const createLine = (what: string, aim: Aim | undefined) => ({ what, unit: "s", peer: "peer", aim }) as const;
   const readings = () => Promise.resolve({});
   const scenario: Scenario = {
     lines: {
@@ -19,9 +18,7 @@ test("withServers() adds the number of servers to each line, and keeps only the 
     theirs: readings,
   };
   const listAims = (servers: number) =>
-    Object.values(withServers(servers, scenario).lines).map((
-      { what, findAim },
-    ) => [what, findAim("file")?.text]);
+    Object.values(withServers(servers, scenario).lines).map(({ what, aim }) => [what, aim?.text]);
   assert.deepEqual(listAims(3), [
     ["nodes, 3 servers", "a half"],
     ["certificates, 3 servers", "ahead"],

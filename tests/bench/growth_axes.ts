@@ -1,10 +1,20 @@
 /** What grows: nodes that join, stored requests, watchers, and nodes that renew their Leases. */
 import { type Grounds, onEtcd } from "./grounds.ts";
-import type { GrowthPoint } from "./growth.ts";
 import { create, list, storm, watch } from "./load.ts";
 import { type BenchInstance, since } from "./instance.ts";
 import { openNodeTraffic } from "./node_traffic.ts";
 import { readUsage } from "./processes.ts";
+
+/** One count of one side. */
+export interface GrowthPoint {
+  readonly count: number;
+  /** The milliseconds of one node, request or event. */
+  readonly milliseconds: number;
+  readonly megabytes: number;
+  readonly cpuSeconds: number;
+  /** How often a client had no answer and retried. */
+  readonly retries: number;
+}
 
 export interface Axis {
   readonly key: string;
@@ -34,17 +44,13 @@ export const AXES: readonly Axis[] = [
     items: "nodes at once",
     counts: [100, 1000, 5000],
     costs: { bootstrap: "bootstrap of a node" },
-    async measure(startInstance, counts, progress) {
-      const bootstrap: GrowthPoint[] = [];
-      for (const count of counts) {
-        progress(`${count} nodes`);
-        await using instance = await startInstance();
-        bootstrap.push(
-          await measurePoint(instance, count, count, () => storm(instance.bootstrapKubeconfigs, count)),
-        );
-      }
-      return { bootstrap };
-    },
+    measure: async (...how) => ({
+      bootstrap: await measureEach(
+        ...how,
+        "nodes",
+        (instance, count) => measurePoint(instance, count, count, () => storm(instance.bootstrapKubeconfigs, count)),
+      ),
+    }),
   },
   {
     key: "stored",
@@ -79,20 +85,17 @@ export const AXES: readonly Axis[] = [
     items: "watchers",
     counts: [10, 1000, 5000],
     costs: { event: "a write seen by all watchers, for each of them" },
-    async measure(startInstance, counts, progress) {
-      const event: GrowthPoint[] = [];
-      for (const count of counts) {
-        progress(`${count} watchers`);
-        await using instance = await startInstance();
-        event.push(
-          await measurePoint(instance, count, count, async () => {
+    measure: async (...how) => ({
+      event: await measureEach(
+        ...how,
+        "watchers",
+        (instance, count) =>
+          measurePoint(instance, count, count, async () => {
             const { last, retries } = await watch(instance.bootstrapKubeconfigs, count, WRITES);
             return { seconds: last.p50, retries };
           }),
-        );
-      }
-      return { event };
-    },
+      ),
+    }),
   },
   {
     key: "leases",
@@ -100,26 +103,37 @@ export const AXES: readonly Axis[] = [
     counts: [100, 1000, 10_000],
     grounds: onEtcd(3),
     costs: { renewal: "renewal of a Lease, three servers on etcd" },
-    async measure(startInstance, counts, progress) {
-      const renewal: GrowthPoint[] = [];
-      for (const count of counts) {
-        progress(`${count} nodes`);
-        await using instance = await startInstance();
+    measure: async (...how) => ({
+      renewal: await measureEach(...how, "nodes", async (instance, count) => {
         await using traffic = await openNodeTraffic(instance.adminKubeconfigs, count);
         // Cold code is not what a day costs.
         await traffic.renewLeases(MIN_RENEWALS);
         const renewals = Math.max(count, MIN_RENEWALS);
-        renewal.push(
-          await measurePoint(instance, count, renewals, async () => ({
-            seconds: await traffic.renewLeases(renewals),
-            retries: 0,
-          })),
-        );
-      }
-      return { renewal };
-    },
+        return await measurePoint(instance, count, renewals, async () => ({
+          seconds: await traffic.renewLeases(renewals),
+          retries: 0,
+        }));
+      }),
+    }),
   },
 ];
+
+/** Measures each count on an instance of its own. */
+async function measureEach(
+  startInstance: () => Promise<BenchInstance>,
+  counts: readonly number[],
+  progress: (text: string) => void,
+  items: string,
+  measureCount: (instance: BenchInstance, count: number) => Promise<GrowthPoint>,
+): Promise<readonly GrowthPoint[]> {
+  const points: GrowthPoint[] = [];
+  for (const count of counts) {
+    progress(`${count} ${items}`);
+    await using instance = await startInstance();
+    points.push(await measureCount(instance, count));
+  }
+  return points;
+}
 
 /** Measures the cost of one of many items. */
 async function measurePoint(

@@ -1,14 +1,13 @@
 /** `deno task bench growth`: cost and memory as nodes, stored requests, watchers and Leases grow. */
 import type { Bench } from "./bench.ts";
 import { AS_SHIPPED } from "./grounds.ts";
-import { bendsUpward, type GrowthPoint, risesAtTheEnd } from "./growth.ts";
-import { AXES, type Axis } from "./growth_axes.ts";
+import { AXES, type Axis, type GrowthPoint } from "./growth_axes.ts";
 import { rotate } from "./measure.ts";
 import { LIFTED } from "./peer_instance.ts";
 import { formatCount, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
-import { findMedian } from "./stats.ts";
+import { bendsUpward, findMedian, risesAtTheEnd } from "./stats.ts";
 import { drawPlot } from "./svg.ts";
 
 /** One cost of one side. */
@@ -31,13 +30,9 @@ export async function runGrowth(bench: Bench): Promise<Section> {
   const { words, rounds, scale } = options;
   const axes = AXES.filter(({ key, items }) => words.every((word) => `${key} ${items}`.includes(word)));
   if (axes.length === 0) throw new Error(`nothing that grows has "${words.join(" ")}" in it`);
-  const programs = await bench.programs();
+  const program = await bench.program();
   const sides: readonly Side[] = [
-    ...programs.map((program): Side => ({
-      name: `tlsboot, ${program.form}`,
-      isOurs: true,
-      start: ({ grounds = AS_SHIPPED }) => grounds.ours(program),
-    })),
+    { name: "tlsboot", isOurs: true, start: ({ grounds = AS_SHIPPED }) => grounds.ours(program) },
     {
       name: "control plane, limits lifted",
       isOurs: false,

@@ -10,55 +10,16 @@ interface Facts {
   readonly retries: number;
 }
 
-/** Seconds that single acts took. */
-export interface Times {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
-
 /** Nodes that bootstrapped, or had a certificate from cfssl. */
-export interface StormFacts extends Facts, Times {
+export interface StormFacts extends Facts {
   readonly nodes: number;
   readonly seconds: number;
 }
 
-export interface CreateFacts extends Facts, Times {
-  readonly requests: number;
-  readonly clients: number;
-  readonly seconds: number;
-  readonly rate: number;
-}
-
-/** The whole list, in each form. */
+/** The whole list, in each form; times are seconds. */
 export interface ListFacts extends Facts {
   readonly requests: number;
-  readonly forms: Readonly<Record<"json" | "table" | "protobuf", Times & { readonly bytes: number }>>;
-}
-
-/** The whole list in pages; times are of a page. */
-export interface PageFacts extends Facts, Times {
-  readonly requests: number;
-  readonly pages: number;
-  readonly seconds: number;
-}
-
-export interface WatchFacts extends Facts {
-  readonly watchers: number;
-  readonly opened: number;
-  readonly last: Times;
-  readonly acknowledged: Times;
-}
-
-export interface CleanFacts extends Facts {
-  readonly seconds: number;
-}
-
-export interface IdleFacts extends Facts {
-  readonly connections: number;
-  readonly opened: number;
-  /** The number of connections that still answered at the end. */
-  readonly alive: number;
+  readonly forms: Readonly<Record<"json" | "table" | "protobuf", { readonly p50: number; readonly bytes: number }>>;
 }
 
 /** The kubeconfig of each server that clients are spread over. */
@@ -84,7 +45,11 @@ export async function storm(
 }
 
 /** Creates requests for a signer that does not exist. */
-export function create(kubeconfigs: Kubeconfigs, requests: number, clients: number): Promise<CreateFacts> {
+export function create(
+  kubeconfigs: Kubeconfigs,
+  requests: number,
+  clients: number,
+): Promise<Facts & { readonly seconds: number; readonly rate: number }> {
   return load("create", kubeconfigs, [`-requests=${requests}`, `-clients=${clients}`]);
 }
 
@@ -94,18 +59,25 @@ export function list(kubeconfigs: Kubeconfigs, rounds: number): Promise<ListFact
 }
 
 /** Reads the whole list in pages, from the first server. */
-export function page(kubeconfigs: Kubeconfigs, limit: number): Promise<PageFacts> {
+export function page(
+  kubeconfigs: Kubeconfigs,
+  limit: number,
+): Promise<Facts & { readonly requests: number; readonly seconds: number }> {
   return load("page", kubeconfigs, [`-limit=${limit}`]);
 }
 
 /** Watchers that all see each of a few writes. */
-export function watch(kubeconfigs: Kubeconfigs, watchers: number, writes: number): Promise<WatchFacts> {
+export function watch(
+  kubeconfigs: Kubeconfigs,
+  watchers: number,
+  writes: number,
+): Promise<Facts & { readonly last: { readonly p50: number } }> {
   checkOpenFiles(watchers);
   return load("watch", kubeconfigs, [`-watchers=${watchers}`, `-writes=${writes}`]);
 }
 
 /** Deletes all requests, as administrator. */
-export function clean(kubeconfigs: Kubeconfigs): Promise<CleanFacts> {
+export function clean(kubeconfigs: Kubeconfigs): Promise<Facts> {
   return load("clean", kubeconfigs, []);
 }
 
@@ -119,7 +91,7 @@ export async function whileIdle<Result>(
   kubeconfigs: Kubeconfigs,
   connections: number,
   act: () => Promise<Result>,
-): Promise<readonly [Result, IdleFacts]> {
+): Promise<readonly [Result, Facts]> {
   checkOpenFiles(connections);
   const flags = [`-connections=${connections}`];
   await using running = start(peerPath("load"), toWords("idle", kubeconfigs, flags));
@@ -129,7 +101,7 @@ export async function whileIdle<Result>(
   process.kill(running.pid, "SIGTERM");
   const { code, stdout, stderr } = await running.finished();
   if (code !== 0) throw new Error(`idle connections were lost: ${stderr.slice(-4000)}`);
-  return [result, JSON.parse(stdout) as IdleFacts];
+  return [result, JSON.parse(stdout) as Facts];
 }
 
 async function load<Report extends Facts>(

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 import process from "node:process";
+import { findCommit } from "../support/command_line.ts";
 import { CFSSL, ETCD, KUBERNETES } from "../support/peers/go.ts";
 
 /** The machine and the versions of a measurement. */
@@ -28,7 +29,7 @@ export function readMachine(node: string): Machine {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()}`,
     versions: {
-      tlsboot: readCommit(),
+      tlsboot: findCommit(),
       Node: execFileSync(node, ["--version"], { encoding: "utf8" }).trim(),
       Deno: `v${process.versions["deno"] ?? "none"}`,
       Kubernetes: KUBERNETES,
@@ -50,13 +51,4 @@ export function formatMachine(machine: Machine): string {
     ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
     `load ${load.toFixed(1)}`,
   ].join(", ");
-}
-
-/** Reads the commit of the checkout, marked when the checkout has changes. */
-function readCommit(): string {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim();
-  } catch {
-    return "unknown";
-  }
 }

@@ -1,18 +1,17 @@
-/** Several rounds of a scenario: every form of ours and the peer in turn, so that a busy machine slows all of them. */
+/** Several rounds of a scenario: ours and the peer in turn, so that a busy machine slows both of them. */
 import type { Program } from "./program.ts";
 import type { Line, Reading, Scenario } from "./scenario.ts";
 
-/** The readings of one line in one form. */
+/** The readings of one line. */
 export interface Measured {
   readonly line: Line;
-  readonly form: Program["form"];
   readonly ours: readonly Reading[];
   readonly theirs: readonly Reading[];
 }
 
 export interface MeasureOptions {
   readonly rounds: number;
-  readonly programs: readonly Program[];
+  readonly program: Program;
   /** Receives a line about the step that begins. */
   readonly progress: (text: string) => void;
 }
@@ -25,30 +24,21 @@ interface Side {
 
 /** Acts a scenario. A run that fails fails the benchmark; a slow one never does. */
 export async function measure(scenario: Scenario, options: MeasureOptions): Promise<readonly Measured[]> {
-  const programs = options.programs.filter(({ form }) => scenario.forms?.includes(form) ?? true);
-  if (programs.length === 0) return [];
-  const ours = programs.map((program): Side => ({
-    name: program.form,
-    readings: [],
-    act: () => scenario.ours(program),
-  }));
-  const peer: Side = { name: "peer", readings: [], act: () => scenario.theirs() };
-  const sides = [...ours, peer];
+  const { program, progress } = options;
+  const ours: Side = { name: "tlsboot", readings: [], act: () => scenario.ours(program) };
+  const peer: Side = { name: "peer", readings: [], act: () => scenario.theirs(program) };
   const rounds = options.rounds * (scenario.runsPerRound ?? 1);
   for (let round = 0; round < rounds; round++) {
-    for (const side of rotate(sides, round)) {
-      options.progress(`round ${round + 1} of ${rounds}, ${side.name}`);
+    for (const side of rotate([ours, peer], round)) {
+      progress(`round ${round + 1} of ${rounds}, ${side.name}`);
       side.readings.push(await side.act());
     }
   }
-  return programs.flatMap(({ form }, index) =>
-    Object.entries(scenario.lines).map(([key, line]) => ({
-      line,
-      form,
-      ours: findReadings(ours[index], key),
-      theirs: findReadings(peer, key),
-    }))
-  );
+  return Object.entries(scenario.lines).map(([key, line]) => ({
+    line,
+    ours: findReadings(ours, key),
+    theirs: findReadings(peer, key),
+  }));
 }
 
 /** Rotates the order of the sides, so that none of them always runs on the warmer machine. */
@@ -57,8 +47,8 @@ export function rotate<Item>(items: readonly Item[], by: number): readonly Item[
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-function findReadings(side: Side | undefined, key: string): readonly Reading[] {
-  return side?.readings.flatMap((readings) => readings[key] ?? []) ?? [];
+function findReadings({ readings }: Side, key: string): readonly Reading[] {
+  return readings.flatMap((one) => one[key] ?? []);
 }
 
 export async function measureSeconds(action: () => Promise<unknown>): Promise<number> {

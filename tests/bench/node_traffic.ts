@@ -1,8 +1,5 @@
 /** The usual traffic of nodes: each renews its Lease, and now and then patches its status. */
-import { createApiClient } from "../../client/objects/api.ts";
-import { createConnector, readCluster } from "../../client/transport/connect.ts";
-import { createFilePort } from "../../client/files.ts";
-import { createSystemClock } from "../../cli/system.ts";
+import { connectWith } from "../support/instance_process.ts";
 
 /** The number of connections that stay open, where there are as many nodes. */
 const CLIENTS = 16;
@@ -20,17 +17,14 @@ export interface NodeTraffic extends AsyncDisposable {
 
 /** Creates nodes, as administrator, over connections to each of the servers in turn. */
 export async function openNodeTraffic(kubeconfigs: readonly string[], nodeCount = NODES): Promise<NodeTraffic> {
-  const [files, clock] = [createFilePort(), createSystemClock()];
-  const connect = createConnector({ files, clock, userAgent: "tlsboot-bench" });
   const signal = new AbortController().signal;
   const clients = await Promise.all(Array.from({ length: Math.min(CLIENTS, nodeCount) }, async (_, index) => {
-    const transport = await connect(await readCluster(kubeconfigs[index % kubeconfigs.length]!, files));
-    const api = createApiClient(transport, { clock });
+    const connected = await connectWith(kubeconfigs[index % kubeconfigs.length]!);
     const nodes = Array.from(
       { length: Math.ceil((nodeCount - index) / CLIENTS) },
       (_, number) => `bench-${index}-${number}`,
     );
-    return { transport, api, nodes, leases: new Map<string, Lease>() };
+    return { ...connected, nodes, leases: new Map<string, Lease>() };
   }));
 
   /** Drives all connections at once, each with one act after the other, until the count is reached. */
@@ -63,7 +57,7 @@ export async function openNodeTraffic(kubeconfigs: readonly string[], nodeCount 
     patchStatuses: (count) =>
       drive(count, async ({ api }, name) => void await api.requestJson(statusPatch(name), signal)),
     async [Symbol.asyncDispose]() {
-      for (const { transport } of clients) await transport[Symbol.asyncDispose]();
+      for (const client of clients) await client[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,7 +1,6 @@
 /** The command line of the benchmarks. */
-import { parseArgs } from "node:util";
+import { parseFlags, positiveNumber, UsageError, wholeNumber } from "../support/command_line.ts";
 import { type Command, COMMANDS } from "./section.ts";
-import type { Program } from "./program.ts";
 
 /** The parts to measure, and how. */
 export interface Options {
@@ -9,15 +8,10 @@ export interface Options {
   /** Selects only the lines with all of these words; all lines when there are none. */
   readonly words: readonly string[];
   readonly rounds: number;
-  readonly forms: readonly Program["form"][];
   /** 1 for the counts of the design. */
   readonly scale: number;
-  /** How many seconds `idle` measures the servers. */
-  readonly seconds: number;
   /** How many minutes the load of `steady` lasts. */
   readonly minutes: number;
-  /** The file for the numbers as JSON; undefined for none. */
-  readonly json: string | undefined;
   /** Whether the command rewrites docs/engineering/benchmarks.md. */
   readonly writes: boolean;
 }
@@ -48,11 +42,9 @@ Usage:
 
 Options:
   --rounds N         the number of rounds; the median is reported (3 for table, etcd and capacity, otherwise 1)
-  --form FORM        file, sources or both (both for table, otherwise file)
-  --scale X          scales the numbers of nodes and requests, for a quick trial; the targets do not apply then
-  --seconds N        how long idle measures (60)
+  --scale X          scales the numbers of nodes and requests, and the minute of idle, for a quick trial; the targets do
+                     not apply then
   --minutes N        how long steady lasts (10)
-  --json FILE        also writes the numbers as JSON
   --write            also writes docs/engineering/benchmarks.md, docs/engineering/bench/*.json and docs/engineering/bench/*.svg
   -h, --help         prints this text
 
@@ -60,69 +52,29 @@ The table is printed on stdout, progress on stderr. The exit code is 1 when a pe
 a node gets no certificate, but not when a number is bad; it is 2 for an invalid command line.
 `;
 
-/** An error in the command line. */
-export class UsageError extends Error {}
-
-/** Reads a command line; undefined when help is requested. Throws UsageError. */
+/** Reads a command line; undefined when help is requested. Throws `UsageError`. */
 export function parseOptions(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parsed(args);
+  const { values, positionals } = parseFlags({
+    args: [...args],
+    options: {
+      rounds: { type: "string" },
+      scale: { type: "string", default: "1" },
+      minutes: { type: "string", default: "10" },
+      write: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h" },
+    },
+    allowPositionals: true,
+  });
   if (values.help === true) return undefined;
   const named = COMMANDS.find((command) => command === positionals[0]);
   const command = named ?? "table";
-  if (command === "profile" && values.write === true) {
-    throw new UsageError("--write does not store a profile: use --json");
-  }
+  if (command === "profile" && values.write) throw new UsageError("--write does not store a profile");
   return {
     command,
     words: named === undefined ? positionals : positionals.slice(1),
-    rounds: wholeNumber("--rounds", values.rounds, ROUNDS[command]),
-    forms: parseForms(values.form ?? (command === "table" ? "both" : "file")),
-    scale: positiveNumber("--scale", values.scale, 1),
-    seconds: positiveNumber("--seconds", values.seconds, 60),
-    minutes: positiveNumber("--minutes", values.minutes, 10),
-    json: values.json,
-    writes: values.write === true,
+    rounds: wholeNumber("rounds", values.rounds ?? `${ROUNDS[command]}`, 1),
+    scale: positiveNumber("scale", values.scale),
+    minutes: positiveNumber("minutes", values.minutes),
+    writes: values.write,
   };
-}
-
-function parsed(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        rounds: { type: "string" },
-        form: { type: "string" },
-        scale: { type: "string" },
-        seconds: { type: "string" },
-        minutes: { type: "string" },
-        json: { type: "string" },
-        write: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-      allowPositionals: true,
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
-}
-
-function parseForms(text: string): readonly Program["form"][] {
-  if (text === "both") return ["sources", "file"];
-  if (text === "sources" || text === "file") return [text];
-  throw new UsageError(`--form must be file, sources or both, not ${text}`);
-}
-
-function wholeNumber(flag: string, text: string | undefined, fallback: number): number {
-  const value = positiveNumber(flag, text, fallback);
-  if (!Number.isInteger(value)) throw new UsageError(`${flag} must be a whole number from 1, not ${text}`);
-  return value;
-}
-
-function positiveNumber(flag: string, text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback;
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value) || value <= 0) {
-    throw new UsageError(`${flag} must be a number above 0, not ${text}`);
-  }
-  return value;
 }

@@ -1,4 +1,5 @@
 /** `tlsboot up --auto-approve` in an empty folder, until it is reached. */
+import { waitUntilUp } from "../support/interop/instance.ts";
 import { createTempFolder } from "../support/temp.ts";
 import type { Program } from "./program.ts";
 import type { BenchInstance } from "./instance.ts";
@@ -18,20 +19,15 @@ export async function startOurInstance(
   flags: readonly string[] = [],
   prepare: (data: string) => Promise<void> | undefined = () => undefined,
 ): Promise<OurInstance> {
-  const folder = await createTempFolder();
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await createTempFolder());
   const data = folder.join("data");
   await prepare(data);
-  const running = program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data, ...flags]);
-  const stop = async (): Promise<void> => {
-    await running[Symbol.asyncDispose]();
-    await folder[Symbol.asyncDispose]();
-  };
-  try {
-    await running.waitFor(/tlsboot is up at https:[^]*Next, in another terminal/);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const running = stack.use(
+    program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data, ...flags]),
+  );
+  await waitUntilUp(running);
+  const owned = stack.move();
   return {
     folder,
     data,
@@ -43,6 +39,6 @@ export async function startOurInstance(
       running.kill("SIGTERM");
       await running.finished();
     },
-    [Symbol.asyncDispose]: stop,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -1,10 +1,9 @@
 /** Several `tlsboot up --auto-approve` on one etcd; each has its own folder, with the CA of the first one. */
-import { cp, mkdir } from "node:fs/promises";
 import { startEtcd } from "../support/interop/etcd.ts";
-import { type OurInstance, startOurInstance } from "./our_instance.ts";
+import { copyCa } from "../support/interop/servers.ts";
+import { startOurInstance } from "./our_instance.ts";
 import type { Program } from "./program.ts";
-import type { BenchInstance } from "./instance.ts";
-import { startTogether } from "./together.ts";
+import { type BenchInstance, startTogether } from "./instance.ts";
 
 /** Starts an etcd of one member and `count` servers on it: one, then the others at the same time. */
 export async function startOurServers(program: Program, count: number): Promise<BenchInstance> {
@@ -12,7 +11,7 @@ export async function startOurServers(program: Program, count: number): Promise<
   const etcd = stack.use(await startEtcd());
   const flags = ["--etcd-servers", etcd.urls.join(",")];
   const first = stack.use(await startOurInstance(program, flags));
-  const startOther = () => startOurInstance(program, flags, (data) => takeCa(first, data));
+  const startOther = () => startOurInstance(program, flags, (data) => copyCa(first.data, data));
   const instances = [first, ...await startTogether(stack, count - 1, startOther)];
   const owned = stack.move();
   return {
@@ -23,10 +22,4 @@ export async function startOurServers(program: Program, count: number): Promise<
     etcdPids: etcd.pids(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-async function takeCa(from: OurInstance, data: string): Promise<void> {
-  await mkdir(data, { mode: 0o700 });
-  const filter = (path: string): boolean => !/apiserver/.test(path);
-  await cp(`${from.data}/pki`, `${data}/pki`, { recursive: true, filter });
 }

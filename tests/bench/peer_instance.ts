@@ -1,10 +1,9 @@
 /** Real control planes on one etcd, from an empty folder, with the two bindings that let nodes bootstrap by themselves. */
 import { readFile } from "node:fs/promises";
-import { request } from "node:https";
+import { ask } from "../support/https_request.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
-import type { BenchInstance } from "./instance.ts";
-import { startTogether } from "./together.ts";
+import { type BenchInstance, startTogether } from "./instance.ts";
 
 /** Flags that lift the default limit of kube-controller-manager, 20 requests to the API a second. */
 export const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
@@ -52,24 +51,14 @@ async function bindBootstrappers(plane: ControlPlane, name: string, role: string
     readFile(plane.folder.join("admin.key"), "utf8"),
   ]);
   const apiGroup = "rbac.authorization.k8s.io";
-  const body = JSON.stringify({
+  const path = `/apis/${apiGroup}/v1/clusterrolebindings`;
+  const body = {
     apiVersion: `${apiGroup}/v1`,
     kind: "ClusterRoleBinding",
     metadata: { name },
     roleRef: { apiGroup, kind: "ClusterRole", name: role },
     subjects: [{ apiGroup, kind: "Group", name: "system:bootstrappers" }],
-  });
-  const status = await new Promise<number>((resolve, reject) => {
-    const post = request(
-      `${plane.server}/apis/${apiGroup}/v1/clusterrolebindings`,
-      { method: "POST", headers: { "content-type": "application/json" }, ca, cert, key },
-      (response) => {
-        response.resume();
-        resolve(response.statusCode ?? 0);
-      },
-    );
-    post.once("error", reject);
-    post.end(body);
-  });
-  if (status !== 201) throw new Error(`cannot bind ${role} on the real control plane: it answered ${status}`);
+  };
+  const { code } = await ask({ port: new URL(plane.server).port, path, body, ca, cert, key });
+  if (code !== 201) throw new Error(`cannot bind ${role} on the real control plane: it answered ${code}`);
 }

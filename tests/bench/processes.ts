@@ -1,5 +1,5 @@
 /** The usage of running processes as Linux reports it in /proc: CPU time and resident memory, children included. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 export interface Usage {
   /** The CPU seconds on all cores, in user and kernel mode, since their start. */
@@ -15,11 +15,6 @@ const TICKS_PER_SECOND = 100;
 /** Fields of /proc/PID/stat behind the command's name: utime and stime are the 14th and 15th of all. */
 const USER_TICKS = 11;
 const SYSTEM_TICKS = 12;
-
-/** Fails where there is no /proc. */
-export function checkProc(): void {
-  if (!existsSync("/proc/self/stat")) throw new Error("the benchmarks read /proc: run them on Linux");
-}
 
 /** More than the number of files that a program opens besides its connections. */
 const OTHER_FILES = 500;

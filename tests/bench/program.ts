@@ -1,11 +1,10 @@
-/** The forms of tlsboot that are measured, both on the same Node. */
+/** The program under measurement: the released file, or the sources on the same Node. */
 import { join } from "node:path";
 import process from "node:process";
 import { type Child, type Finished, NODE_FLAGS, start } from "../support/child.ts";
 import { ensureReleasedFile } from "../../scripts/build/run.ts";
 
 export interface Program {
-  readonly form: "sources" | "file";
   /** Runs a command to its end; throws with its output unless it exits 0. */
   run(args: readonly string[]): Promise<Finished>;
   start(args: readonly string[]): Child;
@@ -13,7 +12,7 @@ export interface Program {
 
 /** The sources of the checkout; with more flags of Node. */
 export function sourcesOn(node: string, flags: readonly string[] = []): Program {
-  return createProgram("sources", node, [...flags, ...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
+  return createProgram(node, [...flags, ...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
 }
 
 /** The sources under Node's profiler, which writes into a folder when the program ends by itself. */
@@ -23,15 +22,14 @@ export function profiledSourcesOn(node: string, folder: string): Program {
 
 /** The released file, built into a folder. */
 export async function releasedFile(folder: string): Promise<Program> {
-  return createProgram("file", await ensureReleasedFile("host", folder), []);
+  return createProgram(await ensureReleasedFile("host", folder), []);
 }
 
 /** Without the CAs of the machine: Node would read them beside the only one that tlsboot trusts. */
 const OWN_CAS_ONLY = { NODE_EXTRA_CA_CERTS: "", SSL_CERT_FILE: "" };
 
-function createProgram(form: Program["form"], command: string, before: readonly string[]): Program {
+function createProgram(command: string, before: readonly string[]): Program {
   return {
-    form,
     run: (args) => mustEnd(command, [...before, ...args], OWN_CAS_ONLY),
     start: (args) => start(command, [...before, ...args], { env: OWN_CAS_ONLY }),
   };

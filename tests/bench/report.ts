@@ -26,7 +26,6 @@ export interface SideReport extends Partial<UsageReport> {
 /** One line of the table. */
 export interface LineReport {
   readonly what: string;
-  readonly form: string;
   readonly unit: Unit;
   readonly peer: string;
   readonly ours: SideReport;
@@ -37,12 +36,11 @@ export interface LineReport {
   readonly isMet?: boolean;
 }
 
-export function createLineReport({ line, form, ours, theirs }: Measured): LineReport {
+export function createLineReport({ line, ours, theirs }: Measured): LineReport {
   const [mine, peers] = [toSideReport(ours), toSideReport(theirs)];
-  const aim = line.findAim(form);
+  const { aim } = line;
   return {
     what: line.what,
-    form,
     unit: line.unit,
     peer: line.peer,
     ours: mine,
@@ -66,7 +64,7 @@ export const LINES_HEAD: readonly string[] = toHead(USED.map(([, title]) => titl
 export const ETCD_LINES_HEAD: readonly string[] = toHead(USED.flatMap(([, title]) => [title, "of etcd"]));
 
 function toHead(used: readonly string[]): readonly string[] {
-  return ["what", "form", "ours", "peer", "ours/peer", "aim", "", ...used, "the peer is"];
+  return ["what", "ours", "peer", "ours/peer", "aim", "", ...used, "the peer is"];
 }
 
 /** A line as the cells of a row. */
@@ -89,7 +87,6 @@ export function toEtcdRow(line: LineReport): readonly string[] {
 function toCells(line: LineReport, used: readonly string[]): readonly string[] {
   return [
     line.what,
-    line.form,
     formatSide(line.ours, line.unit),
     formatSide(line.theirs, line.unit),
     `${line.ratio.toFixed(2)} ×`,

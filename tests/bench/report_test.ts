@@ -43,22 +43,22 @@ test("toRow() has a cell for each column, ours before the peer's", () => {
   const row = toRow(createLineReport(measured(atMost(1, "1 s"))));
   assert.equal(row.length, LINES_HEAD.length);
   assert.deepEqual(row, [
-    ...["storm", "file", "2.00 s (1.00–3.00), 1.50 MB", "10.0 s (10.0–10.0), 3 retries", "0.20 ×", "1 s", "missed"],
+    ...["storm", "2.00 s (1.00–3.00), 1.50 MB", "10.0 s (10.0–10.0), 3 retries", "0.20 ×", "1 s", "missed"],
     ...["0.50 / –", "90 / –", "100 / –", "a peer"],
   ]);
   const without = toRow(createLineReport(measured(undefined)));
-  assert.deepEqual(without.slice(5, 7), ["–", ""]);
+  assert.deepEqual(without.slice(4, 6), ["–", ""]);
 });
 
 test("toEtcdRow() has etcd's part beside each total", () => {
   const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
   const etcd = { cpuSeconds: 0.2, residentBytes: 30e6, peakBytes: 40e6 };
-  const { line, form } = measured(undefined);
-  const report = createLineReport({ line, form, ours: [{ value: 1, usage, etcd }], theirs: [{ value: 1, usage }] });
+  const { line } = measured(undefined);
+  const report = createLineReport({ line, ours: [{ value: 1, usage, etcd }], theirs: [{ value: 1, usage }] });
   const row = toEtcdRow(report);
   assert.equal(row.length, ETCD_LINES_HEAD.length);
-  assert.deepEqual(row.slice(7, 13), ["0.50 / 0.50", "0.20 / –", "90 / 90", "30 / –", "100 / 100", "40 / –"]);
-  assert.deepEqual(toRow(report).slice(7, 10), ["0.50 / 0.50", "90 / 90", "100 / 100"]);
+  assert.deepEqual(row.slice(6, 12), ["0.50 / 0.50", "0.20 / –", "90 / 90", "30 / –", "100 / 100", "40 / –"]);
+  assert.deepEqual(toRow(report).slice(6, 9), ["0.50 / 0.50", "90 / 90", "100 / 100"]);
 });
 
 test("formatNumber() keeps three digits that count", () => {
@@ -76,8 +76,7 @@ test("formatCount() distinguishes one from many", () => {
 function measured(aim: Aim | undefined): Measured {
   const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
   return {
-    line: { what: "storm", unit: "s", peer: "a peer", findAim: () => aim },
-    form: "file",
+    line: { what: "storm", unit: "s", peer: "a peer", aim },
     ours: [3, 1, 2].map((value) => ({ value, bytes: 1.5e6, usage })),
     theirs: [{ value: 10, retries: 2 }, { value: 10, retries: 1 }],
   };

@@ -36,7 +36,7 @@ export interface Line {
   readonly unit: Unit;
   readonly peer: string;
   /** Undefined when the design has none. */
-  findAim(form: Program["form"]): Aim | undefined;
+  readonly aim?: Aim | undefined;
 }
 
 /** Readings by the key of their line. */
@@ -46,10 +46,9 @@ export interface Scenario<Key extends string = string> {
   readonly lines: Readonly<Record<Key, Line>>;
   /** The number of runs in one round, for short scenarios. */
   readonly runsPerRound?: number;
-  /** Forms that it can be acted in; all when undefined. */
-  readonly forms?: readonly Program["form"][];
   ours(program: Program): Promise<Readings<Key>>;
-  theirs(): Promise<Readings<Key>>;
+  /** Runs the peer; where that takes a client, it is the same program. */
+  theirs(program: Program): Promise<Readings<Key>>;
 }
 
 /** Creates an aim that is an upper limit, in the unit of the line. */
@@ -70,9 +69,4 @@ export function atLeastTimes(ratio: number, text = `${ratio} ×`): Aim {
 /** Creates the aim to exceed the peer's number. */
 export function aheadOfPeer(text: string): Aim {
   return { text, isBesidePeer: true, isMet: (ours, theirs) => ours > theirs };
-}
-
-/** Returns the same aim for every form. */
-export function always(aim: Aim | undefined): Line["findAim"] {
-  return () => aim;
 }

@@ -13,7 +13,7 @@ export interface Section {
   readonly command: Command;
   readonly title: string;
   readonly machine: Machine;
-  /** The settings of the measurement: rounds, forms, durations. */
+  /** The settings of the measurement: rounds and durations. */
   readonly settings: string;
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -30,7 +30,7 @@ export interface Picture {
 }
 
 /** The part of a section that is kept as data: a picture is a separate file. */
-export type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
+type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
 
 /** Formats the section as text for the terminal. */
 export function formatSection({ head, rows, settings, machine }: Section): string {
@@ -38,11 +38,11 @@ export function formatSection({ head, rows, settings, machine }: Section): strin
 }
 
 /** Returns the section as data, without its pictures. */
-export function keep(section: Section): KeptSection {
+function keep(section: Section): KeptSection {
   return { ...section, pictures: section.pictures.map(({ name, title }) => ({ name, title })) };
 }
 
-export function formatPage(sections: readonly KeptSection[]): string {
+function formatPage(sections: readonly KeptSection[]): string {
   const parts = sections.map(({ title, machine, settings, head, rows, pictures }) =>
     [
       `## ${title}\n`,
@@ -68,17 +68,12 @@ export async function writeSection(root: string, section: Section): Promise<void
   const folder = join(root, "docs", "engineering", "bench");
   await mkdir(folder, { recursive: true });
   for (const { name, svg } of section.pictures) await writeFile(join(folder, `${name}.svg`), svg);
-  await writeFile(join(folder, `${section.command}.json`), formatJson(section));
+  await writeFile(join(folder, `${section.command}.json`), `${JSON.stringify(keep(section), null, 2)}\n`);
   const kept = await Promise.all(COMMANDS.map((command) => findKept(join(folder, `${command}.json`))));
   await writeFile(
     join(root, "docs", "engineering", "benchmarks.md"),
     formatPage(kept.filter((one) => one !== undefined)),
   );
-}
-
-/** A section as the text of a JSON file. */
-export function formatJson(section: Section): string {
-  return `${JSON.stringify(keep(section), null, 2)}\n`;
 }
 
 async function findKept(path: string): Promise<KeptSection | undefined> {

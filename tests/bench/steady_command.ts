@@ -6,7 +6,7 @@ import type { Program } from "./program.ts";
 import { formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
-import { growthAtTheEnd, type Sample } from "./steady.ts";
+import { growthAtTheEnd, type Sample } from "./stats.ts";
 import { drawPlot } from "./svg.ts";
 
 const NODES = 200;
@@ -15,7 +15,6 @@ const SAMPLE_MS = 1000;
 const AIM = 1.1;
 
 interface SteadyReport {
-  readonly form: string;
   readonly nodes: number;
   readonly storms: number;
   readonly cpuSeconds: number;
@@ -27,14 +26,12 @@ interface SteadyReport {
   readonly peakMegabytes: number;
 }
 
-export async function runSteady({ options, programs, progress, machine }: Bench): Promise<Section> {
+export async function runSteady({ options, program, progress, machine }: Bench): Promise<Section> {
   const { minutes, scale } = options;
   const nodes = Math.max(1, Math.round(NODES * scale));
-  const reports: SteadyReport[] = [];
-  for (const program of await programs()) {
-    progress(`steady, ${program.form}: ${minutes} min`);
-    reports.push(await stormFor(program, minutes * 60_000, nodes, progress));
-  }
+  progress(`steady: ${minutes} min`);
+  const report = await stormFor(await program(), minutes * 60_000, nodes, progress);
+  const { storms, cpuSeconds, retries, growth, peakMegabytes } = report;
   const title = `Memory over ${minutes} minutes of storms and cleaning`;
   return {
     command: "steady",
@@ -44,7 +41,6 @@ export async function runSteady({ options, programs, progress, machine }: Bench)
       `${nodes} nodes at once and then all requests deleted, over and over, for ${minutes} minutes. The history ` +
       "of the last five minutes is kept, up to 256 MiB, so memory grows until then.",
     head: [
-      "form",
       "storms",
       "nodes",
       "CPU ms per node",
@@ -54,8 +50,7 @@ export async function runSteady({ options, programs, progress, machine }: Bench)
       "aim",
       "",
     ],
-    rows: reports.map(({ form, storms, cpuSeconds, retries, growth, peakMegabytes }) => [
-      form,
+    rows: [[
       String(storms),
       String(storms * nodes),
       formatNumber((cpuSeconds * 1000) / (storms * nodes)),
@@ -64,7 +59,7 @@ export async function runSteady({ options, programs, progress, machine }: Bench)
       `${growth.toFixed(2)} ×`,
       `under ${AIM} ×`,
       formatMet(growth <= AIM),
-    ]),
+    ]],
     pictures: [{
       name: "steady",
       title,
@@ -73,13 +68,13 @@ export async function runSteady({ options, programs, progress, machine }: Bench)
         xLabel: "minutes",
         yLabel: "resident memory, MB",
         xScale: "linear",
-        series: reports.map(({ form, samples }) => ({
-          name: `tlsboot, ${form}`,
-          points: samples.map(({ atMs, residentBytes }) => ({ x: atMs / 60_000, y: residentBytes / 1e6 })),
-        })),
+        series: [{
+          name: "tlsboot",
+          points: report.samples.map(({ atMs, residentBytes }) => ({ x: atMs / 60_000, y: residentBytes / 1e6 })),
+        }],
       }),
     }],
-    data: reports,
+    data: report,
   };
 }
 
@@ -115,7 +110,6 @@ async function stormFor(
   }
   const after = look();
   return {
-    form: program.form,
     nodes,
     storms,
     cpuSeconds: after.cpuSeconds - before.cpuSeconds,

@@ -16,8 +16,7 @@ import type { Section } from "./section.ts";
 
 /** Measures the table, each side as it ships. */
 export async function runTable(bench: Bench): Promise<Section> {
-  const { node, file, options: { scale } } = bench;
-  const lines = await measureLines(bench, createScenarios({ node, client: file, scale }));
+  const lines = await measureLines(bench, createScenarios(bench.node, bench.options.scale));
   return {
     command: "table",
     title: "Beside a control plane",
@@ -32,8 +31,7 @@ export async function runTable(bench: Bench): Promise<Section> {
 
 /** Measures its lines with etcd below both sides. */
 export async function runEtcd(bench: Bench): Promise<Section> {
-  const { file, options: { scale } } = bench;
-  const lines = await measureLines(bench, createEtcdScenarios({ client: file, scale }));
+  const lines = await measureLines(bench, createEtcdScenarios(bench.options.scale));
   return {
     command: "etcd",
     title: "Beside a control plane, both on etcd",
@@ -52,13 +50,13 @@ async function measureLines(bench: Bench, scenarios: readonly Scenario[]): Promi
   const { options: { words, rounds }, progress } = bench;
   const chosen = scenarios.filter((scenario) => isWanted(scenario, words));
   if (chosen.length === 0) throw new Error(`no line of the table has "${words.join(" ")}" in it`);
-  const programs = await bench.programs();
+  const program = await bench.program();
   const lines: LineReport[] = [];
   for (const scenario of chosen) {
     const [first] = Object.values(scenario.lines);
     const measured = await measure(scenario, {
       rounds,
-      programs,
+      program,
       progress: (text) => progress(`${first?.what}, ${text}`),
     });
     lines.push(...measured.map(createLineReport));

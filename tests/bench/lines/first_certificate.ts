@@ -6,23 +6,19 @@ import type { Program } from "../program.ts";
 import { atMost, type Reading, type Scenario } from "../scenario.ts";
 import { type BenchInstance, usedBy } from "../instance.ts";
 
-/** The peer's nodes bootstrap with `client` for every form of ours. */
-export function firstCertificateScenario(grounds: Grounds, client: () => Promise<Program>): Scenario<"first"> {
+/** The nodes of both sides bootstrap with the same program. */
+export function firstCertificateScenario(grounds: Grounds): Scenario<"first"> {
   return {
     lines: {
       first: {
         what: "empty folder to first certificate",
         unit: "s",
         peer: "control plane",
-        findAim: (form) => form === "file" ? atMost(0.7, "0.7 s") : atMost(1.2, "1.2 s"),
+        aim: atMost(0.7, "0.7 s"),
       },
     },
     ours: async (program) => ({ first: await firstCertificate(() => grounds.ours(program), program) }),
-    async theirs() {
-      // Built before the clock starts.
-      const program = await client();
-      return { first: await firstCertificate(() => grounds.theirs([]), program) };
-    },
+    theirs: async (program) => ({ first: await firstCertificate(() => grounds.theirs([]), program) }),
   };
 }
 

@@ -2,13 +2,13 @@
 import { writeFile } from "node:fs/promises";
 import { peerPath } from "../../support/peers/go.ts";
 import { start } from "../../support/child.ts";
-import { createTempFolder, findFreePort } from "../../support/temp.ts";
+import { createTempFolder, findServerPort } from "../../support/temp.ts";
 import type { Grounds } from "../grounds.ts";
 import { signWithCfssl, storm } from "../load.ts";
 import { startOurInstance } from "../our_instance.ts";
 import { LIFTED } from "../peer_instance.ts";
 import { mustEnd } from "../program.ts";
-import { aheadOfPeer, type Aim, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
+import { aheadOfPeer, type Aim, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
 
 type Key = "one" | "four";
@@ -38,7 +38,7 @@ export function nodeSigningScenario(grounds: Grounds, certificates: number): Sce
 }
 
 function createLines(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>> {
-  const line = (what: string): Line => ({ what, unit: "/s", peer, findAim: always(aim) });
+  const line = (what: string): Line => ({ what, unit: "/s", peer, aim: aim });
   return { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") };
 }
 
@@ -64,7 +64,8 @@ async function readBoth(started: BenchInstance, measureRate: MeasureRate): Promi
 
 /** Plain HTTP, as it starts by itself, with a P-256 CA by openssl. */
 async function startCfssl(): Promise<BenchInstance> {
-  const folder = await createTempFolder();
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await createTempFolder());
   const [key, certificate, config] = [folder.join("ca.key"), folder.join("ca.crt"), folder.join("config.json")];
   await mustEnd("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"],
@@ -72,31 +73,23 @@ async function startCfssl(): Promise<BenchInstance> {
   ]);
   const profile = { usages: ["digital signature", "client auth"], expiry: "8760h" };
   await writeFile(config, JSON.stringify({ signing: { default: profile } }));
-  const port = await findFreePort();
-  const running = start(peerPath("cfssl"), [
+  const port = await findServerPort();
+  const running = stack.use(start(peerPath("cfssl"), [
     ...["serve", "-address=127.0.0.1", `-port=${port}`, "-loglevel=1"],
     ...[`-ca=${certificate}`, `-ca-key=${key}`, `-config=${config}`],
-  ]);
-  const stop = async (): Promise<void> => {
-    await running[Symbol.asyncDispose]();
-    await folder[Symbol.asyncDispose]();
+  ]));
+  await running.waitFor(/Now listening/);
+  const kubeconfig = folder.join("kubeconfig");
+  await writeFile(kubeconfig, JSON.stringify(createKubeconfig(`http://127.0.0.1:${port}`)));
+  const owned = stack.move();
+  return {
+    folder,
+    bootstrapKubeconfigs: [kubeconfig],
+    adminKubeconfigs: [kubeconfig],
+    pids: [running.pid],
+    etcdPids: [],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  try {
-    await running.waitFor(/Now listening/);
-    const kubeconfig = folder.join("kubeconfig");
-    await writeFile(kubeconfig, JSON.stringify(createKubeconfig(`http://127.0.0.1:${port}`)));
-    return {
-      folder,
-      bootstrapKubeconfigs: [kubeconfig],
-      adminKubeconfigs: [kubeconfig],
-      pids: [running.pid],
-      etcdPids: [],
-      [Symbol.asyncDispose]: stop,
-    };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
 }
 
 /** The address in the form in which the load program takes it. */

@@ -1,7 +1,6 @@
 /** All scenarios of the two tables, in their order. `docs/engineering/measurements.md` says what each line means. */
 import { AS_SHIPPED, type Grounds, onEtcd, withServers } from "../grounds.ts";
 import { LIFTED } from "../peer_instance.ts";
-import type { Program } from "../program.ts";
 import { atMost, atMostTimes, type Scenario } from "../scenario.ts";
 import { firstCertificateScenario } from "./first_certificate.ts";
 import { httpSigningScenario, nodeSigningScenario } from "./http_signing.ts";
@@ -12,24 +11,16 @@ import { storedScenario } from "./stored.ts";
 import { stormScenario } from "./storm.ts";
 import { uiPageScenario } from "./ui_page.ts";
 
-export interface Subjects {
-  readonly node: string;
-  /** The form that bootstraps the peer's nodes. */
-  readonly client: () => Promise<Program>;
-  /** 1 is the table; less is for trying whether everything works. */
-  readonly scale: number;
-}
-
 /** Servers on an etcd: one, and as many as an instance has that is to lose one. */
 const ON_ETCD = [1, 3] as const;
 
-/** Creates the scenarios of the first table, with each side as it ships. */
-export function createScenarios({ node, client, scale }: Subjects): readonly Scenario[] {
+/** Creates the scenarios of the first table, with each side as it ships; a scale below 1 is for a trial. */
+export function createScenarios(node: string, scale: number): readonly Scenario[] {
   const scaled = toScaled(scale);
   return [
     versionScenario(node),
     getScenario(node),
-    firstCertificateScenario(AS_SHIPPED, client),
+    firstCertificateScenario(AS_SHIPPED),
     stormScenario({
       grounds: AS_SHIPPED,
       nodes: scaled(200),
@@ -39,8 +30,8 @@ export function createScenarios({ node, client, scale }: Subjects): readonly Sce
     }),
     ...liftedStorms(AS_SHIPPED, scaled),
     storedScenario({ grounds: AS_SHIPPED, ...countStored(scaled) }),
-    recordsScenario(scaled(100_000), client),
-    uiPageScenario(scaled(10_000), client),
+    recordsScenario(scaled(100_000)),
+    uiPageScenario(scaled(10_000)),
     oneThreadScenario(node, scaled(5000)),
     revocationScenario(node, scaled(200)),
     httpSigningScenario(scaled(2000)),
@@ -51,12 +42,12 @@ export function createScenarios({ node, client, scale }: Subjects): readonly Sce
  * Creates the scenarios that depend on storage, on etcd. The peer's limits are lifted, because they would be measured
  * otherwise.
  */
-export function createEtcdScenarios({ client, scale }: Omit<Subjects, "node">): readonly Scenario[] {
+export function createEtcdScenarios(scale: number): readonly Scenario[] {
   const scaled = toScaled(scale);
   return ON_ETCD.flatMap((servers) => {
     const grounds = onEtcd(servers);
     return [
-      firstCertificateScenario(grounds, client),
+      firstCertificateScenario(grounds),
       ...liftedStorms(grounds, scaled),
       storedScenario({ grounds, ...countStored(scaled) }),
       nodeSigningScenario(grounds, scaled(2000)),

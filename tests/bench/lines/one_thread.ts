@@ -27,10 +27,9 @@ export function oneThreadScenario(node: string, certificates: number): Scenario<
         what: "verify a P-256 CSR and issue, one thread",
         unit: "ms",
         peer: "OpenSSL's verify and sign alone",
-        findAim: () => atMostTimes(3, "within 3 ×"),
+        aim: atMostTimes(3, "within 3 ×"),
       },
     },
-    forms: ["sources"],
     ours: async () => ({ sign: await runOneThread(node, "core", certificates) }),
     theirs: async () => ({ sign: await runOneThread(node, "openssl", certificates) }),
   };
@@ -52,14 +51,13 @@ export function revocationScenario(node: string, thousands: number): Scenario<"a
         what: "authenticate a certificate 1000 times with 10000 revocations, one thread",
         unit: "ms",
         peer: "without revocations",
-        findAim: () => ({
+        aim: {
           text: "10 ms more",
           isBesidePeer: true,
           isMet: (ours, theirs) => ours - theirs < MORE_MS,
-        }),
+        },
       },
     },
-    forms: ["sources"],
     ours: async () => ({ authenticate: await run("revocations") }),
     theirs: async () => ({ authenticate: await run("authentication") }),
   };

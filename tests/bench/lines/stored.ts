@@ -5,7 +5,6 @@ import { LIFTED } from "../peer_instance.ts";
 import type { Usage } from "../processes.ts";
 import {
   type Aim,
-  always,
   atLeastTimes,
   atMost,
   atMostTimes,
@@ -43,7 +42,7 @@ export function storedScenario({ grounds, requests, connections }: StoredOptions
     what,
     unit,
     peer: "control plane, limits lifted",
-    findAim: always(aim),
+    aim: aim,
   });
   const { aims } = grounds;
   const protobuf = aims.protobuf === undefined ? undefined : atMostTimes(aims.protobuf);

@@ -1,7 +1,7 @@
 /** Nodes that bootstrap at the same instant. */
 import type { Grounds } from "../grounds.ts";
 import { storm } from "../load.ts";
-import { type Aim, always, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
+import { type Aim, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
 
 /** How a storm is measured. */
@@ -21,8 +21,8 @@ export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: St
   const what = `${nodes} nodes at once`;
   return {
     lines: {
-      storm: { what, unit: "s", peer, findAim: always(aim) },
-      peak: { what: `peak memory, ${what}`, unit: "MB", peer, findAim: always(atMostTimes(1 / 3, "a third")) },
+      storm: { what, unit: "s", peer, aim: aim },
+      peak: { what: `peak memory, ${what}`, unit: "MB", peer, aim: atMostTimes(1 / 3, "a third") },
     },
     ours: (program) => readStorm(() => grounds.ours(program), nodes),
     theirs: () => readStorm(() => grounds.theirs(controllerFlags), nodes),

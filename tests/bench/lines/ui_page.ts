@@ -1,22 +1,19 @@
 /** Measures the first page of a long list of requests in `tlsboot ui`, beside the API's list of them. */
-import { createConnector, readCluster } from "../../../client/transport/connect.ts";
-import { createFilePort } from "../../../client/files.ts";
-import { createSystemClock } from "../../../cli/system.ts";
 import { findLink, openLink } from "../../support/ui_client.ts";
 import { create } from "../load.ts";
 import type { BenchInstance } from "../instance.ts";
 import { startOurInstance } from "../our_instance.ts";
 import type { Program } from "../program.ts";
-import { always, atMost, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
+import { atMost, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
 import { findMedian } from "../stats.ts";
-import { readPage } from "./records.ts";
+import { openTransport, readPage } from "./records.ts";
 
 const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const CLIENTS = 16;
 const ROUNDS = 5;
 
 /** The peer is the same server, without the page: a client that reads the whole list as JSON. */
-export function uiPageScenario(requests: number, client: () => Promise<Program>): Scenario<"first" | "again"> {
+export function uiPageScenario(requests: number): Scenario<"first" | "again"> {
   const peer = "list by the API";
   return {
     lines: {
@@ -24,29 +21,26 @@ export function uiPageScenario(requests: number, client: () => Promise<Program>)
         what: `first page of ${requests} requests in ui, once`,
         unit: "ms",
         peer,
-        findAim: always(atMost(1000, "1000 ms")),
+        aim: atMost(1000, "1000 ms"),
       },
       again: {
         what: `first page of ${requests} requests in ui, again`,
         unit: "ms",
         peer,
-        findAim: always(atMostTimes(0.5, "a half")),
+        aim: atMostTimes(0.5, "a half"),
       },
     },
     ours: (program) => readUi(program, requests),
-    theirs: async () => await readApi(await client(), requests),
+    theirs: (program) => readApi(program, requests),
   };
 }
 
 async function startFull(program: Program, requests: number): Promise<BenchInstance> {
-  const instance = await startOurInstance(program);
-  try {
-    await create(instance.bootstrapKubeconfigs, requests, CLIENTS);
-    return instance;
-  } catch (error) {
-    await instance[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using stack = new AsyncDisposableStack();
+  const instance = stack.use(await startOurInstance(program));
+  await create(instance.bootstrapKubeconfigs, requests, CLIENTS);
+  stack.move();
+  return instance;
 }
 
 /** The first answer waits until the page knows all requests; later ones have them in memory. */
@@ -65,9 +59,7 @@ async function readUi(program: Program, requests: number): Promise<Readings<"fir
 
 async function readApi(program: Program, requests: number): Promise<Readings<"first" | "again">> {
   await using instance = await startFull(program, requests);
-  const cluster = await readCluster(instance.adminKubeconfigs[0]!, createFilePort());
-  const connect = createConnector({ files: createFilePort(), clock: createSystemClock(), userAgent: "tlsboot-bench" });
-  await using transport = await connect(cluster);
+  await using transport = await openTransport(instance);
   return await readTimes(async () => {
     const page = await readPage(transport, PATH);
     if (page.count !== requests) throw new Error(`the list holds ${page.count} requests, not ${requests}`);

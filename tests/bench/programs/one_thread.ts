@@ -19,15 +19,14 @@ import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
 } from "../../../core/kube/certificates_v1.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { encodePem } from "../../../core/pki/pem.ts";
-import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { formatRecordName } from "../../../core/register/record.ts";
 import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
 import { createRevocation } from "../../../core/revocation/revocation.ts";
 import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
 import { DEFAULT_ISSUER } from "../../../core/service_accounts/issuer_documents.ts";
 import { createAuthenticator } from "../../../server/authn/authenticator.ts";
+import { runMain } from "../../support/command_line.ts";
+import { createNodeRequest } from "../../overload/asking.ts";
+import { createRecords } from "../../support/issued_records.ts";
 import { createMemoryLogger } from "../../support/memory_logger.ts";
 import { createClientCa, verifiedPeer } from "../../support/test_peers.ts";
 import { readUsage } from "../processes.ts";
@@ -41,7 +40,7 @@ const SERIAL_BYTES = 16;
 /** About what a certificate without its signature has. */
 const SIGNED_BYTES = 400;
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const [what = "", text] = process.argv.slice(2);
   const count = Number(text);
   const prepare = WORKS[what];
@@ -56,6 +55,7 @@ async function main(): Promise<void> {
   const value = (performance.now() - startedAt) / count;
   const reading: Reading = { value, usage: since(before, readUsage([process.pid])) };
   process.stdout.write(`${JSON.stringify(reading)}\n`);
+  return 0;
 }
 
 /** Creates requests with a key of their own each, which are verified once. */
@@ -71,7 +71,7 @@ async function prepareCore(count: number): Promise<(index: number) => Promise<vo
   const profile = BUILTIN_SIGNERS.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER);
   if (profile === undefined) throw new Error("there is no profile for kubelets");
   const requests: CertificateSigningRequest[] = [];
-  for (let index = 0; index < count; index++) requests.push(await newRequest(index));
+  for (let index = 0; index < count; index++) requests.push(await createNodeRequest(`n${index}`));
   return async (index) => {
     const csr = requests[index];
     const facts = parseRequest(csr?.spec.request ?? null);
@@ -88,25 +88,6 @@ async function prepareCore(count: number): Promise<(index: number) => Promise<vo
     });
     if (!plan.ok) throw new Error(`request ${index} is refused: ${plan.error.message}`);
     encodeIssued(await issueCertificate(plan.value, authority, randomBytes(SERIAL_BYTES)), authority, undefined);
-  };
-}
-
-async function newRequest(index: number): Promise<CertificateSigningRequest> {
-  const commonName = `system:node:n${index}`;
-  const key = await generatePrivateKey("ecdsa-p256");
-  const der = createCertificationRequest({ subject: { commonName, organizations: ["system:nodes"] } }, key);
-  return {
-    apiVersion: "certificates.k8s.io/v1",
-    kind: "CertificateSigningRequest",
-    metadata: { name: `n${index}` },
-    spec: {
-      request: btoa(encodePem("CERTIFICATE REQUEST", der)),
-      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-      usages: ["digital signature", "client auth"],
-      username: "bench",
-      groups: [],
-    },
-    status: {},
   };
 }
 
@@ -132,8 +113,9 @@ async function prepareAuthentication(revocations: number): Promise<(index: numbe
   });
   const records = new RecordedCertificates();
   const index = new RevocationIndex(records.findByFingerprint);
+  const edits = Array.from({ length: revocations }, (_, index) => ({ serialNumber: (index + 1).toString(16) }));
+  for (const record of createRecords(edits)) records.put(record);
   for (let number = 1; number <= revocations; number++) {
-    records.put(createTestRecord(number));
     const kind = (["serial", "node", "user", "group"] as const)[number % 4]!;
     index.put(createRevocation({ kind, value: kind === "serial" ? number.toString(16) : `revoked-${number}` }, {
       reason: "keyCompromise",
@@ -154,22 +136,6 @@ async function prepareAuthentication(revocations: number): Promise<(index: numbe
   };
 }
 
-function createTestRecord(sequence: number): IssuedCertificate {
-  const fingerprint = sequence.toString(16).padStart(64, "0");
-  return {
-    metadata: { name: formatRecordName(sequence) },
-    spec: {
-      sequence,
-      fingerprint,
-      serialNumber: sequence.toString(16),
-      notBefore: null,
-      notAfter: null,
-      issuedAt: null,
-    },
-    status: {},
-  };
-}
-
 const REVOCATIONS = 10_000;
 /** The kinds of work by their names on the command line; each prepares a number of runs. */
 const WORKS: Readonly<Record<string, (count: number) => Promise<(index: number) => Promise<void>>>> = {
@@ -179,7 +145,4 @@ const WORKS: Readonly<Record<string, (count: number) => Promise<(index: number) 
   authentication: () => prepareAuthentication(0),
 };
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runMain("one thread", main);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startTogether } from "./together.ts";
+import { startTogether } from "./instance.ts";
 
 test("startTogether() hands started instances to its stack, even when another one fails", async () => {
   const ended: string[] = [];
