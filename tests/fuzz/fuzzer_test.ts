@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { fuzz, runInput } from "./fuzzer.ts";
 import { inflate, minimize, mutate } from "./mutate.ts";
-import { restructureDer } from "./structure/der.ts";
+import { DER } from "./structure/der.ts";
 import { restructureJson } from "./structure/json.ts";
-import { restructureProtobuf } from "./structure/protobuf.ts";
+import { PROTOBUF } from "./structure/protobuf.ts";
 import { type Bytes, decodeText, encodeText, type Target } from "./target.ts";
 
 const WORDS = ["<", ">", "N"];
@@ -103,8 +103,8 @@ test("mutate() and inflate() respect the limit", () => {
 for (
   const { name, restructure, input } of [
     { name: "restructureJson()", restructure: restructureJson, input: encodeText('{"a":[1,{"b":null}],"c":"d"}') },
-    { name: "restructureDer()", restructure: restructureDer, input: Uint8Array.of(0x30, 6, 2, 1, 5, 0x31, 1, 0) },
-    { name: "restructureProtobuf()", restructure: restructureProtobuf, input: Uint8Array.of(8, 1, 0x12, 2, 8, 5) },
+    { name: "DER.restructure()", restructure: DER.restructure, input: Uint8Array.of(0x30, 6, 2, 1, 5, 0x31, 1, 0) },
+    { name: "PROTOBUF.restructure()", restructure: PROTOBUF.restructure, input: Uint8Array.of(8, 1, 0x12, 2, 8, 5) },
   ]
 ) {
   test(`${name} changes inputs of its own grammar, and no others`, () => {

@@ -1,11 +1,11 @@
 /** HAProxy before several API servers, set up by the text of docs/guides/etcd.md: whole connections go to a server that is ready. */
-import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
+import { findProgram } from "../support/peers/debian.ts";
 
 /** The options of a load balancer. */
 export interface BalancerOptions {
@@ -24,22 +24,15 @@ export interface Balancer extends AsyncDisposable {
   stderr(): string;
 }
 
-/** Debian's folder is not on every user's PATH. */
-const PROGRAMS = ["haproxy", "/usr/sbin/haproxy"];
 const PAGE = join("docs", "guides", "etcd.md");
 /** Columns of `show stat`: the name of a server and the connections that it has had. */
 const NAME_COLUMN = 1;
 const TOTAL_COLUMN = 7;
 
-/** Finds the executable of HAProxy; undefined where it is not installed. */
-export function findHaproxy(): string | undefined {
-  return PROGRAMS.find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
-}
-
 /** Starts one that listens on loopback. An Error where HAProxy is not installed, or ends. */
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const { folder, servers } = options;
-  const program = findHaproxy();
+  const program = findProgram("haproxy");
   if (program === undefined) {
     throw new Error("several servers need HAProxy before them: install it with `deno task debian-packages`");
   }

@@ -1,9 +1,9 @@
 /**
- * Clients that write and read a few ConfigMaps in every way that the API has, and clients that approve requests for
- * certificates by hand, all of them the same few objects. Whether the answers agree is judged by the history; here an answer
+ * Clients that write and read a few ConfigMaps in every way that the API has, clients that approve requests for
+ * certificates by hand, and one that deletes requests, all of them the same few objects. Whether the answers agree is judged by the history; here an answer
  * is wrong only when no client may get it.
  */
-import { type ApiClient, type ApiRequest, createApiClient, withQuery } from "../../client/objects/api.ts";
+import { type ApiClient, type ApiRequest, createApiClient, listAll, withQuery } from "../../client/objects/api.ts";
 import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../core/csr/phase.ts";
@@ -12,7 +12,7 @@ import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "..
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
-import type { Random } from "../../core/ports.ts";
+import { pick } from "../support/dice.ts";
 import { toManualDecision } from "./ledger.ts";
 import { isTransient, type StormClientOptions } from "./watcher.ts";
 
@@ -42,6 +42,10 @@ const UNREADABLE = [404, 410, 504];
 const REQUESTS = ["by-hand-0", "by-hand-1"];
 const PENDING_MS = 1_000;
 
+/** The longest pause between two passes of the cleaner, which deletes one in this many of the requests that it may delete. */
+const CLEANING_PAUSE_MS = 1_000;
+const CLEANED_SHARE = 3;
+
 /** Returns the path of the ConfigMaps of a namespace. */
 export function toConfigMapsPath(namespace: string): string {
   return `/api/v1/namespaces/${namespace}/configmaps`;
@@ -62,19 +66,19 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
   await repeat(options, LOST_RACES, signal, async (api) => {
     if (!hasNamespaces) await createNamespaces(api, signal);
     hasNamespaces = true;
-    const name = pick(NAMES, random);
-    const collection = toConfigMapsPath(pick(NAMESPACES, random));
+    const name = pick(random, NAMES);
+    const collection = toConfigMapsPath(pick(random, NAMESPACES));
     const path = `${collection}/${name}`;
     const { uid = "", resourceVersion = "" } = known.get(path)?.metadata ?? {};
-    const guards = pick([{}, { resourceVersion }, { uid }, { uid, resourceVersion }], random);
+    const guards = pick(random, [{}, { resourceVersion }, { uid }, { uid, resourceVersion }]);
     const guard = uid === "" ? {} : guards;
     const data = { write: `${client}-${++writes}`, filler: "x".repeat(Math.floor(random.float() * MAX_FILLER)) };
-    const labels = { color: pick(COLORS, random) };
+    const labels = { color: pick(random, COLORS) };
     const create = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, labels }, data };
     const change = { ...create, metadata: { ...create.metadata, ...guard } };
     const write = async (method: ApiRequest["method"], to: string, body: object, contentType = "application/json") =>
       void known.set(path, await api.requestObject({ method, path: to, body, contentType }, signal));
-    await pick([
+    await pick(random, [
       () => write("POST", collection, create),
       () => write("PUT", path, change),
       () => write("PUT", path, change),
@@ -91,7 +95,7 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
         const preconditions = { apiVersion: "v1", kind: "DeleteOptions", preconditions: guard };
         await api.requestJson({ method: "DELETE", path, body: preconditions }, signal);
       },
-    ], random)();
+    ])();
     if (random.float() < READ_BACK) await elsewhere.requestObject({ method: "GET", path }, signal);
   });
 }
@@ -118,36 +122,36 @@ export async function runReader(
 ): Promise<void> {
   const { random, oldest, newest } = options;
   await repeat(options, UNREADABLE, signal, async (api) => {
-    const name = pick(NAMES, random);
+    const name = pick(random, NAMES);
     // Most old revisions are recent ones, but some are so old that a compaction may have taken them.
     const span = random.float() < OLD_READS ? newest() - oldest : RECENT;
     const some = `${Math.max(oldest, newest() - Math.floor(random.float() * span))}`;
-    const revision = pick<Readonly<Record<string, string>>>([
+    const revision = pick<Readonly<Record<string, string>>>(random, [
       {},
       { resourceVersion: "0" },
       { resourceVersion: `${newest()}`, resourceVersionMatch: "NotOlderThan" },
       { resourceVersion: some, resourceVersionMatch: "NotOlderThan" },
       { resourceVersion: some, resourceVersionMatch: "Exact" },
-    ], random);
-    const selector = pick<Readonly<Record<string, string>>>([
+    ]);
+    const selector = pick<Readonly<Record<string, string>>>(random, [
       {},
       { labelSelector: SELECTED },
       { fieldSelector: `metadata.name=${name}` },
-    ], random);
-    const limit = pick(["", "1", "2", "4"], random);
-    await pick([
+    ]);
+    const limit = pick(random, ["", "1", "2", "4"]);
+    await pick(random, [
       async () => {
         const { resourceVersion } = revision;
         const query = resourceVersion === undefined ? {} : { resourceVersion };
-        const path = `${toConfigMapsPath(pick(NAMESPACES, random))}/${name}`;
+        const path = `${toConfigMapsPath(pick(random, NAMESPACES))}/${name}`;
         await api.requestObject({ method: "GET", path: withQuery(path, query) }, signal);
       },
       () => {
-        const collection = pick([CONFIG_MAPS_PATH, ...NAMESPACES.map(toConfigMapsPath)], random);
+        const collection = pick(random, [CONFIG_MAPS_PATH, ...NAMESPACES.map(toConfigMapsPath)]);
         const query = { ...selector, ...revision, ...(limit === "" ? {} : { limit }) };
         return readPages(options, api, collection, query, signal);
       },
-    ], random)();
+    ])();
   });
 }
 
@@ -177,7 +181,7 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
   const { clock, random } = options;
   const key = await generatePrivateKey("ecdsa-p256");
   await repeat(options, LOST_RACES, signal, async (api) => {
-    const name = pick(REQUESTS, random);
+    const name = pick(random, REQUESTS);
     const path = `${REQUESTS_PATH}/${name}`;
     const create = async (): Promise<CertificateSigningRequest> => {
       const body = buildCsr({
@@ -203,10 +207,30 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
       const decided = decision(csr, toManualDecision(uid));
       if (!decided.ok) return;
       // The uid alone says which request it is about, and the revision does too.
-      const body = pick([decided.value, { ...decided.value, metadata: { ...metadata, uid } }], random);
+      const body = pick(random, [decided.value, { ...decided.value, metadata: { ...metadata, uid } }]);
       await api.requestObject({ method: "PUT", path: `${path}/approval`, body }, signal);
     };
-    await pick([() => decide(withApproval), () => decide(withApproval), () => decide(withDenial), replace], random)();
+    await pick(random, [() => decide(withApproval), () => decide(withApproval), () => decide(withDenial), replace])();
+  });
+}
+
+/** Deletes requests whose certificates are on their node's disk, until the signal fires: what is deleted must not come back. */
+export async function runCleaner(
+  options: StormClientOptions & {
+    /** The certificates that nodes have stored, as requests have them. */
+    readonly stored: ReadonlySet<string>;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, stored } = options;
+  await repeat(options, LOST_RACES, signal, async (api) => {
+    await clock.sleep(random.float() * CLEANING_PAUSE_MS, signal);
+    const { items } = await listAll<CertificateSigningRequest>(api, REQUESTS_PATH, {}, signal);
+    for (const { metadata: { name, uid = "" }, status } of items) {
+      if (!stored.has(status?.certificate ?? "") || random.float() * CLEANED_SHARE > 1) continue;
+      const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } };
+      await api.requestJson({ method: "DELETE", path: `${REQUESTS_PATH}/${name}`, body }, signal);
+    }
   });
 }
 
@@ -231,8 +255,4 @@ async function repeat(
     }
     await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
   }
-}
-
-function pick<T>(values: readonly T[], random: Random): T {
-  return values[Math.floor(random.float() * values.length)]!;
 }

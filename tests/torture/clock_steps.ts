@@ -1,6 +1,7 @@
 /** The clocks of servers and clients, which are set an hour forth and back: together, as those of one machine, or one alone. */
 import { join } from "node:path";
 import type { Clock, Random } from "../../core/ports.ts";
+import { pick } from "../support/dice.ts";
 import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
 
 /** A clock that can be set, as the system's can. */
@@ -54,8 +55,7 @@ export async function createClocks(folder: string, servers: number, clients: Set
   return {
     envs: clocks.map(({ env }) => env),
     async step(random) {
-      const others = HOURS.filter((hours) => hours !== present);
-      await setAll(others[Math.floor(random.float() * others.length)]!);
+      await setAll(pick(random, HOURS.filter((hours) => hours !== present)));
     },
     async stray(server, random) {
       const clock = clocks[server]!;

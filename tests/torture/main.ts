@@ -34,12 +34,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { runMain } from "../support/command_line.ts";
 import { NODE_FLAGS } from "../support/child.ts";
-import { ensureDebianPackages } from "../support/peers/debian.ts";
+import { ensureDebianPackages, findProgram } from "../support/peers/debian.ts";
 import { run } from "../../scripts/processes.ts";
 import { ensureReleasedFile } from "../../scripts/build/run.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ensurePeers } from "../support/peers/go.ts";
-import { findHaproxy } from "./balancer.ts";
 import { ensureEarlierBuild } from "./earlier_build.ts";
 import { readFlags } from "./flags.ts";
 import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "./judge.ts";
@@ -53,7 +52,7 @@ async function main(): Promise<number> {
   if (plant !== undefined) return await runPlants(plant);
   if (servers > 1) {
     await ensurePeers(process.cwd(), ["etcd"]);
-    if (findHaproxy() === undefined) await ensureDebianPackages(["haproxy"]);
+    if (findProgram("haproxy") === undefined) await ensureDebianPackages(["haproxy"]);
   }
   if (faults.includes("upgrade")) await ensureEarlierBuild();
   if (faults.includes("clock")) await ensureDebianPackages(["libfaketime"]);

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { createRecord, formatRecordName, hashRecord } from "../../core/register/record.ts";
+import { createRecords, type RecordEdit } from "../support/issued_records.ts";
 import { createSigningCa, issueClientCertificate } from "../support/signing_ca.ts";
 import { hoursFromNow, NOW } from "../support/test_authority.ts";
 import type { Shown } from "./ledger.ts";
@@ -17,24 +17,12 @@ async function createRequest(name: string): Promise<Shown> {
 }
 
 /** Creates a register of the certificates of requests. */
-function createRecords(requests: readonly Shown[], serialNumber?: string): IssuedCertificate[] {
-  const records: IssuedCertificate[] = [];
-  for (const request of requests) {
-    const previous = records.at(-1)?.spec;
-    const spec = createRecord({
-      fingerprint: listIssued([request])[0]!.fingerprint,
-      ...(serialNumber === undefined ? {} : { serialNumber }),
-      request: { name: request.metadata.name!, uid: request.metadata.uid! },
-      notBefore: null,
-      notAfter: null,
-    }, {
-      sequence: records.length + 1,
-      ...(previous === undefined ? {} : { previousHash: hashRecord(previous) }),
-      issuedAt: NOW,
-    });
-    records.push({ metadata: { name: formatRecordName(spec.sequence) }, spec, status: {} });
-  }
-  return records;
+function createRegister(requests: readonly Shown[], edit: RecordEdit = {}): readonly IssuedCertificate[] {
+  return createRecords(requests.map((request) => ({
+    fingerprint: listIssued([request])[0]!.fingerprint,
+    request: { name: request.metadata.name!, uid: request.metadata.uid! },
+    ...edit,
+  })));
 }
 
 const [a, b, c] = await Promise.all(["a", "b", "c"].map(createRequest)) as [Shown, Shown, Shown];
@@ -71,7 +59,7 @@ for (
   ]
 ) {
   test(`findRegisterFaults() and findStoredFaults() find ${name}`, () => {
-    const records = createRecords(recorded);
+    const records = createRegister(recorded);
     assert.deepEqual(findRegisterFaults(records, { issued: listIssued(requests), requests }), want);
     const stored = [
       ...records.map((record) => [`/registry/tlsboot/issuedcertificates/${record.metadata.name}`, record] as const),
@@ -88,20 +76,23 @@ test("findRegisterFaults() finds the missing record of a request that is gone", 
 
 test("findRegisterFaults() finds a serial number with two records", () => {
   const requests = [a, b];
-  assert.deepEqual(findRegisterFaults(createRecords(requests, "0abc"), { issued: listIssued(requests), requests }), [
-    "serial number 0abc has the records 0000000001 and 0000000002",
-  ]);
+  assert.deepEqual(
+    findRegisterFaults(createRegister(requests, { serialNumber: "0abc" }), { issued: listIssued(requests), requests }),
+    [
+      "serial number 0abc has the records 0000000001 and 0000000002",
+    ],
+  );
 });
 
 test("RegisterAudit finds a broken chain, a lost record, and one that was written again", async () => {
   const audit = new RegisterAudit();
-  const records = createRecords([a, b, c]);
+  const records = createRegister([a, b, c]);
   assert.deepEqual(await audit.compare(records.slice(0, 2), [ca.certificate]), []);
   assert.deepEqual(await audit.compare(records, [ca.certificate]), []);
   assert.equal(audit.records, 3);
   const lost = "record 0000000003 was shown, and is lost";
   assert.deepEqual(await audit.compare(records.slice(0, 2), [ca.certificate]), [lost]);
-  const others = createRecords([a, b, { ...c, metadata: pending.metadata }]);
+  const others = createRegister([a, b, { ...c, metadata: pending.metadata }]);
   assert.deepEqual(await audit.compare(others, [ca.certificate]), ["record 0000000003 was shown with another content"]);
   const [fault] = await new RegisterAudit().compare([records[0]!, records[2]!], [ca.certificate]);
   assert.match(fault ?? "", /^record 0000000002 is missing/);

@@ -17,6 +17,7 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
+import { pick } from "../support/dice.ts";
 import { beginLife, isSkewed, type Life, type NodeOptions, requestUsername } from "./node.ts";
 import { isTransient } from "./watcher.ts";
 
@@ -111,11 +112,12 @@ const TOO_MANY_REQUESTS = 429;
 export function createRevoker(options: RevokerOptions): Revoker {
   const { clock, random, connect, cluster, graceMs, calmSinceMs, files, pace, hasServiceAccounts, onFault } = options;
   const { clientCertificate: _certificate, clientKey: _key, ...anonymous } = cluster;
+  const kinds = [...VICTIMS, ...hasServiceAccounts ? ACCOUNTS : []];
   const stolen: Stolen[] = [];
   const counts = { revocations: 0, refusals: 0, endedWatches: 0 };
 
   async function revokeNext(api: ApiClient, number: number, signal: AbortSignal): Promise<void> {
-    const victim = await createVictim(api, pickVictim(), number, signal);
+    const victim = await createVictim(api, pick(random, kinds), number, signal);
     const { target, open, life } = victim;
     const earlier = await open();
     const openedMs = clock.elapsedMs();
@@ -153,11 +155,6 @@ export function createRevoker(options: RevokerOptions): Revoker {
     if (watch !== undefined) {
       void assertEnds(watch, `the watch with ${what}`, { openedMs, acknowledgedMs, withinMs }, signal);
     }
-  }
-
-  function pickVictim(): VictimKind {
-    const kinds = [...VICTIMS, ...hasServiceAccounts ? ACCOUNTS : []];
-    return kinds[Math.floor(random.float() * kinds.length)]!;
   }
 
   async function createVictim(api: ApiClient, kind: VictimKind, number: number, signal: AbortSignal): Promise<Victim> {

@@ -1,5 +1,5 @@
 /** The server under torture: the real program on one folder and one port, started and killed again and again. */
-import { copyFile, cp, mkdir, readdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { type Child, start, tlsbootCommand } from "../support/child.ts";
 import { HERE, type Place } from "../support/interop/network_namespace.ts";
+import { copyCa } from "../support/interop/servers.ts";
 import { findStoredFaults } from "./register_audit.ts";
 
 /** The longest time of a start on a machine that does other work too. */
@@ -57,12 +58,7 @@ export interface TorturedServer extends AsyncDisposable {
 export async function startTogether([first, ...others]: readonly [TorturedServer, ...TorturedServer[]]): Promise<void> {
   first.start();
   await first.up();
-  for (const { dataDir } of others) {
-    await mkdir(dataDir, { mode: 0o700 });
-    // An instance has one CA; serving certificates are each server's own.
-    const filter = (path: string): boolean => !/apiserver/.test(path);
-    await cp(join(first.dataDir, "pki"), join(dataDir, "pki"), { recursive: true, filter });
-  }
+  for (const { dataDir } of others) await copyCa(first.dataDir, dataDir);
   for (const server of others) server.start();
   await Promise.all(others.map((server) => server.up()));
 }

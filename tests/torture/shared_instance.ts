@@ -1,6 +1,7 @@
 /** Several servers on an etcd of three members behind a load balancer: one server and one member suffer a fault at a time. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pick } from "../support/dice.ts";
 import { type Etcd, type EtcdMember, startEtcd } from "../support/interop/etcd.ts";
 import { createNetwork, type Network, type Place } from "../support/interop/network_namespace.ts";
 import { findServerPort } from "../support/temp.ts";
@@ -50,21 +51,24 @@ export async function createSharedInstance(
   const { folder, faults, clock } = options;
   await writeFile(join(folder, POLICY_FILE), TERMS_POLICY);
   const clocks = faults.has("clock") ? await createClocks(folder, servers, clock) : undefined;
-  const network = faults.has("partition") ? await createNetwork(servers + MEMBERS) : undefined;
-  let etcd: Etcd | undefined;
-  try {
-    etcd = await startEtcd({
+  await using stack = new AsyncDisposableStack();
+  const network = faults.has("partition") ? stack.use(await createNetwork(servers + MEMBERS)) : undefined;
+  const etcd = stack.use(
+    await startEtcd({
       members: MEMBERS,
       ...(network === undefined ? {} : { places: network.places.slice(servers) }),
-    });
-    const ports: number[] = [];
-    while (ports.length < servers) ports.push(await findServerPort());
-    return new SharedInstance(options, { etcd, clocks, network, ports, port: await findServerPort() });
-  } catch (error) {
-    await etcd?.[Symbol.asyncDispose]();
-    await network?.[Symbol.asyncDispose]();
-    throw error;
-  }
+    }),
+  );
+  const ports: number[] = [];
+  while (ports.length < servers) ports.push(await findServerPort());
+  return new SharedInstance(options, {
+    etcd,
+    clocks,
+    network,
+    ports,
+    port: await findServerPort(),
+    owned: stack.move(),
+  });
 }
 
 interface SharedParts {
@@ -76,6 +80,8 @@ interface SharedParts {
   readonly ports: readonly number[];
   /** The port of the load balancer. */
   readonly port: number;
+  /** What ends etcd, and then the network. */
+  readonly owned: AsyncDisposable;
 }
 
 class SharedInstance implements TorturedInstance {
@@ -137,8 +143,8 @@ class SharedInstance implements TorturedInstance {
   async inflict(fault: FaultKind): Promise<void> {
     const { pause, random, faults } = this.#options;
     await pause(random.float() * LONGEST_RUN_MS);
-    const server = this.#draw(this.#servers);
-    const member = this.#draw(this.#etcd.members);
+    const server = pick(this.#options.random, this.#servers);
+    const member = pick(this.#options.random, this.#etcd.members);
     switch (fault) {
       case "kill":
         await Promise.all([server.kill(), member.kill()]);
@@ -216,7 +222,7 @@ class SharedInstance implements TorturedInstance {
     await pause(random.float() * LONGEST_ABSENCE_MS);
     if (faults.has("compact")) await this.#compact();
     if (!faults.has("kill") || random.float() < 0.5) return;
-    const other = this.#draw(this.#servers.filter((server) => server !== held));
+    const other = pick(random, this.#servers.filter((server) => server !== held));
     await other.kill();
     faults.count("kill");
     await pause(random.float() * LONGEST_ABSENCE_MS);
@@ -255,7 +261,7 @@ class SharedInstance implements TorturedInstance {
       members.map((one) => [own, one]),
       members.filter((one) => one !== cut).map((one) => [cut, one]),
     ];
-    const pairs = this.#draw(cuts);
+    const pairs = pick(random, cuts);
     for (const pair of pairs) await network.part(...pair);
     await faults.last("partition", async () => {
       for (const pair of pairs) await network.join(...pair);
@@ -265,7 +271,7 @@ class SharedInstance implements TorturedInstance {
   /** Compacts etcd up to the present, or a little less. A member that is down or parted does not answer. */
   async #compact(): Promise<void> {
     const { random, faults, pause, clock, onCompaction } = this.#options;
-    const member = this.#draw(this.#etcd.members);
+    const member = pick(random, this.#etcd.members);
     const kept = Math.floor(random.float() * KEPT_REVISIONS);
     async function compact(): Promise<void> {
       const revision = Math.max(1, await member.revision() - kept);
@@ -280,10 +286,6 @@ class SharedInstance implements TorturedInstance {
       }
     }
     await Promise.race([compact().catch(() => undefined), pause(LONGEST_RUN_MS)]);
-  }
-
-  #draw<T>(candidates: readonly T[]): T {
-    return candidates[Math.floor(this.#options.random.float() * candidates.length)]!;
   }
 
   async settle(): Promise<void> {
@@ -328,7 +330,6 @@ class SharedInstance implements TorturedInstance {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.#servers) await server[Symbol.asyncDispose]();
     await this.#balancer?.[Symbol.asyncDispose]();
-    await this.#etcd[Symbol.asyncDispose]();
-    await this.#parts.network?.[Symbol.asyncDispose]();
+    await this.#parts.owned[Symbol.asyncDispose]();
   }
 }

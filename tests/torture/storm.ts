@@ -9,21 +9,22 @@ import { getErrorMessage } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import type { Logger, Random } from "../../core/ports.ts";
+import type { Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import {
   CONFIG_MAPS_PATH,
   NAMESPACES,
   REQUESTS_PATH,
   runApprover,
+  runCleaner,
   runReader,
   runWriter,
   SELECTED,
   toConfigMapsPath,
 } from "./clients.ts";
-import { createTortureCleaner } from "./cleaner.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { createSettableClock, type SettableClock } from "./clock_steps.ts";
 import { type FaultCounts, type FaultKind, Faults, findMissingFaults, formatFaults } from "./faults.ts";
@@ -35,7 +36,7 @@ import { findRegisterFaults, RegisterAudit } from "./register_audit.ts";
 import { createRevoker, type RevocationCounts, type Revoker } from "./revoker.ts";
 import { createSharedInstance } from "./shared_instance.ts";
 import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
-import { isTransient, startWatcher, type Watcher } from "./watcher.ts";
+import { isTransient, startWatcher, type StormClientOptions, type Watcher } from "./watcher.ts";
 
 export interface StormOptions {
   readonly folder: string;
@@ -95,7 +96,6 @@ const FAULTS_PER_LINE = 10;
 const SETTLE_WITHIN_MS = 90_000;
 /** The additional time for each node, which gets its last pair then. */
 const SETTLE_PER_NODE_MS = 300;
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT };
 
 /** Runs a storm to its end, or to the first broken promise. */
 export async function runStorm(options: StormOptions): Promise<StormReport> {
@@ -242,7 +242,7 @@ class Storm {
 
   async #startClients(instance: TorturedInstance, cluster: ResolvedCluster) {
     const { signal } = this.#stop;
-    const rest = { cluster, clock: this.#clock, logger: SILENT };
+    const rest = { cluster, clock: this.#clock };
     const observe = (name: string) => ({ name, connect: this.#observe(this.#connect, name) });
     // Each has its own random numbers, so that the speed of the others does not change what one does.
     const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
@@ -257,25 +257,23 @@ class Storm {
       tasks.set(name, running);
     }
     const busy = AbortSignal.any([signal, this.#calm.signal]);
-    for (let index = 0; index < WRITERS; index++) {
-      const client = { ...rest, ...observe(`writer-${index}`), random: createRandom(100 + index), onFault };
-      tasks.set(client.name, runWriter(client, busy));
-    }
+    const start = (
+      kind: string,
+      count: number,
+      seed: number,
+      run: (client: StormClientOptions) => Promise<void>,
+    ): void => {
+      for (let index = 0; index < count; index++) {
+        const client = { ...rest, ...observe(`${kind}-${index}`), random: createRandom(seed + index), onFault };
+        tasks.set(client.name, run(client));
+      }
+    };
     const newest = () => this.#ledger.newest;
-    for (let index = 0; index < READERS; index++) {
-      const client = { ...rest, ...observe(`reader-${index}`), random: createRandom(400 + index), onFault };
-      tasks.set(client.name, runReader({ ...client, oldest: begunAt, newest }, busy));
-    }
-    for (let index = 0; index < APPROVERS; index++) {
-      const client = { ...rest, ...observe(`approver-${index}`), random: createRandom(500 + index), onFault };
-      tasks.set(client.name, runApprover(client, busy));
-    }
-    const cleaner = createTortureCleaner({
-      ...rest,
-      ...observe("cleaner"),
-      onFault,
-      random: createRandom(200),
-    });
+    const stored = new Set<string>();
+    start("writer", WRITERS, 100, (client) => runWriter(client, busy));
+    start("cleaner", 1, 200, (client) => runCleaner({ ...client, stored }, signal));
+    start("reader", READERS, 400, (client) => runReader({ ...client, oldest: begunAt, newest }, busy));
+    start("approver", APPROVERS, 500, (client) => runApprover(client, busy));
     const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
       startNode({
         ...rest,
@@ -285,7 +283,7 @@ class Storm {
         bootstrapKubeconfig: instance.bootstrapKubeconfig,
         random: createRandom(1_000 + index),
         onFault,
-        onStored: (certificatePem) => cleaner.retire(certificatePem),
+        onStored: (certificatePem) => void stored.add(encodeBase64(new TextEncoder().encode(certificatePem))),
       }, signal));
     this.#revoker = createRevoker({
       ...rest,
@@ -301,7 +299,7 @@ class Storm {
       random: createRandom(300),
       onFault,
     });
-    tasks.set("cleaner", cleaner.run(signal)).set("revoker", this.#revoker.run(signal));
+    tasks.set("revoker", this.#revoker.run(signal));
     for (const [index, node] of nodes.entries()) tasks.set(`node${index}`, node.running);
     return { tasks, nodes };
   }

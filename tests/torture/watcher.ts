@@ -33,8 +33,6 @@ export interface Watcher {
   position(): number;
   /** Returns the number of connections that it has had. */
   connections(): number;
-  /** Returns the number of events. */
-  events(): number;
 }
 
 /** The longest pause before it connects again. */
@@ -55,7 +53,6 @@ export function startWatcher(
   const { name, path, labelSelector, streams, clock, random, onFault, isOwnFault } = options;
   let position = from;
   let connections = 0;
-  let events = 0;
   let isExpired = false;
 
   async function follow(api: ApiClient): Promise<void> {
@@ -82,7 +79,6 @@ export function startWatcher(
         if (event.initialEventsEnd) isInitial = isExpired = false;
         continue;
       }
-      events++;
       if (!isInitial) position = Math.max(position, Number(event.object.metadata.resourceVersion));
     }
   }
@@ -104,7 +100,7 @@ export function startWatcher(
     }
   }
 
-  const watcher: Watcher = { position: () => position, connections: () => connections, events: () => events };
+  const watcher: Watcher = { position: () => position, connections: () => connections };
   return { watcher, running: run() };
 }
 

@@ -1,15 +1,12 @@
 /** Changes DER as DER: values are removed, repeated, moved or retagged, and every length around them stays right. */
-import { Buffer } from "node:buffer";
 import { encodeValue } from "../../../core/pki/der_writer.ts";
-import type { Random } from "../../../core/ports.ts";
-import { below, oneIn, pick } from "../dice.ts";
+import { below, oneIn, pick } from "../../support/dice.ts";
 import type { Bytes } from "../target.ts";
+import { type Branch, copyTree, createStructure } from "./tree.ts";
 
-interface Node {
+interface Node extends Branch<Node> {
   tag: number;
-  content: Bytes;
-  /** Undefined for a value whose content is not read as values. */
-  children: Node[] | undefined;
+  readonly content: Bytes;
 }
 
 const TAGS = [
@@ -49,46 +46,32 @@ const CONTENTS: readonly (readonly number[])[] = [
   [127, 0, 0, 1],
 ];
 
-/** The input with one value changed; undefined when it is no DER. */
-export function restructureDer(input: Bytes, random: Random): Bytes | undefined {
-  const roots = readAll(input, 0);
-  if (roots === undefined || roots.length === 0) return undefined;
-  const root: Node = { tag: 0, content: input, children: roots };
-  for (let steps = 1 + below(random, 3); steps > 0; steps--) change(root, random);
-  return new Uint8Array(Buffer.concat((root.children ?? []).map(write)));
-}
+export const DER: ReturnType<typeof createStructure> = createStructure<Node>({
+  read: (input) => readAll(input, 0),
+  write,
+  enclose: (node) => ({ ...node, content: write(node), children: undefined }),
+  copy: numbered,
+  changes: [
+    ({ list, index, other }) => void (list[index] = other),
+    ({ node }, random) => void (node.tag = pick(random, TAGS)),
+    ({ node, list, index }, random) => void (list[index] = toLeaf(node.tag, pick(random, CONTENTS))),
+    ({ node, list, index }, random) => {
+      list[index] = { tag: pick(random, TAGS), content: node.content, children: [copyTree(node)] };
+    },
+    ({ node, list, index }, random) => {
+      const content = write(node).slice(node.content.length > 127 ? 4 : 2);
+      if (content.length > 0) content[below(random, content.length)] = below(random, 256);
+      list[index] = toLeaf(node.tag, content);
+    },
+    ({ list, index }, random) => {
+      list.splice(index, 0, toLeaf(pick(random, TAGS), random.bytes(below(random, 9))));
+      if (oneIn(random, 2)) list.reverse();
+    },
+  ],
+});
 
-/**
- * The input with one value repeated up to a size, each with another end; or enclosed in itself. Undefined
- * when it is no DER.
- */
-export function inflateDer(input: Bytes, random: Random, size: number): Bytes | undefined {
-  const roots = readAll(input, 0);
-  if (roots === undefined || roots.length === 0) return undefined;
-  const lists: Node[][] = [];
-  const collect = (list: Node[]): void => {
-    lists.push(list);
-    for (const { children } of list) if (children !== undefined && children.length > 0) collect(children);
-  };
-  collect(roots);
-  const list = pick(random, lists);
-  const index = below(random, list.length);
-  const node = list[index]!;
-  const length = write(node).length + 4;
-  const times = Math.max(1, Math.floor((size - input.length) / length));
-  if (oneIn(random, 4)) {
-    // Deep enough for any stack; every layer costs its length again while it is made.
-    let inner = node;
-    for (let depth = Math.min(times, 5000); depth > 0; depth--) {
-      inner = { ...node, content: write(inner), children: undefined };
-    }
-    list[index] = inner;
-  } else {
-    const isNumbered = oneIn(random, 2);
-    const copies = Array.from({ length: times }, (_, at) => isNumbered ? numbered(node, at) : node);
-    list.splice(index, 0, ...copies.slice(0, 50_000));
-  }
-  return new Uint8Array(Buffer.concat(roots.map(write))).subarray(0, size);
+function toLeaf(tag: number, content: Iterable<number>): Node {
+  return { tag, content: Uint8Array.from(content), children: undefined };
 }
 
 /** Returns the node with a number at the end of its first value. */
@@ -98,59 +81,6 @@ function numbered(node: Node, number: number): Node {
   }
   const digits = [number >> 14, (number >> 7) & 0x7f, number & 0x7f].map((digit, at) => digit | (at < 2 ? 0x80 : 0));
   return { ...node, content: new Uint8Array([...node.content, ...digits]) };
-}
-
-function change(root: Node, random: Random): void {
-  const places: { readonly list: Node[]; readonly index: number }[] = [];
-  const collect = (list: Node[]): void =>
-    list.forEach((node, index) => {
-      places.push({ list, index });
-      if (node.children !== undefined) collect(node.children);
-    });
-  collect(root.children ?? []);
-  if (places.length === 0) return;
-  const { list, index } = pick(random, places);
-  const node = list[index]!;
-  const other = pick(random, places);
-  switch (below(random, 8)) {
-    case 0:
-      list.splice(index, 1);
-      break;
-    case 1:
-      for (let times = 1 + below(random, 3); times > 0; times--) list.splice(index, 0, copyNode(node));
-      break;
-    case 2:
-      list[index] = copyNode(other.list[other.index]!);
-      break;
-    case 3:
-      node.tag = pick(random, TAGS);
-      break;
-    case 4:
-      node.children = undefined;
-      node.content = Uint8Array.from(pick(random, CONTENTS));
-      break;
-    case 5:
-      list[index] = { tag: pick(random, TAGS), content: node.content, children: [copyNode(node)] };
-      break;
-    case 6: {
-      const content = Uint8Array.from(write(node).subarray(node.content.length > 127 ? 4 : 2));
-      if (content.length > 0) content[below(random, content.length)] = below(random, 256);
-      node.children = undefined;
-      node.content = content;
-      break;
-    }
-    default:
-      list.splice(index, 0, {
-        tag: pick(random, TAGS),
-        content: new Uint8Array(random.bytes(below(random, 9))),
-        children: undefined,
-      });
-      if (oneIn(random, 2)) list.reverse();
-  }
-}
-
-function copyNode(node: Node): Node {
-  return { ...node, children: node.children?.map(copyNode) };
 }
 
 function write(node: Node): Bytes {

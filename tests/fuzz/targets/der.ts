@@ -18,7 +18,7 @@ import {
   parseAlternativeNames,
 } from "../../../core/pki/subject_alternative_names.ts";
 import { assertSame, resultOutcome } from "../oracle.ts";
-import { inflateDer, restructureDer } from "../structure/der.ts";
+import { DER } from "../structure/der.ts";
 import { type Bytes, type Target } from "../target.ts";
 import { makeCertificates } from "../inputs/certificates.ts";
 import { fromBase64 } from "../inputs/seeds.ts";
@@ -47,8 +47,7 @@ export const request: Target = {
   seeds: REQUESTS,
   words: WORDS,
   maxBytes: MAX_BYTES,
-  restructure: restructureDer,
-  inflate: inflateDer,
+  ...DER,
   run(input) {
     const parsed = parseCertificationRequest(input);
     if (!parsed.ok) return resultOutcome(parsed);
@@ -65,8 +64,7 @@ export async function certificate(): Promise<Target> {
     seeds: await makeCertificates(),
     words: WORDS,
     maxBytes: MAX_BYTES,
-    restructure: restructureDer,
-    inflate: inflateDer,
+    ...DER,
     run(input) {
       const parsed = parseCertificate(input);
       const several = parseCertificates(input);
@@ -83,8 +81,7 @@ export const names: Target = {
   seeds: namesOfSeeds(),
   words: [...WORDS, "http://", "%", "[::1]", ":80", "@", "xn--", "\u0086\u0003a:b", "\u0082\u0001a"],
   maxBytes: MAX_BYTES,
-  restructure: restructureDer,
-  inflate: inflateDer,
+  ...DER,
   run(input) {
     const alternative = toResult(() => parseAlternativeNames(input));
     if (alternative.ok) assertSameNames(alternative.value);

@@ -11,7 +11,7 @@ import {
 import { ALL_KINDS, getListSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, attempt } from "../oracle.ts";
-import { inflateProtobuf, restructureProtobuf } from "../structure/protobuf.ts";
+import { PROTOBUF } from "../structure/protobuf.ts";
 import type { Bytes, Target } from "../target.ts";
 import { behindKind, forKind, fromBase64, getVector, kindAndBody } from "../inputs/seeds.ts";
 
@@ -32,8 +32,8 @@ export const protobuf: Target = {
   seeds: ALL_KINDS.map((kind) => forKind(kind, new Uint8Array(decodeEnvelope(getProtobufVector(kind)).raw))),
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
-  restructure: behindKind(restructureProtobuf),
-  inflate: behindKind(inflateProtobuf),
+  restructure: behindKind(PROTOBUF.restructure),
+  inflate: behindKind(PROTOBUF.inflate),
   run(input) {
     const { kind, body } = kindAndBody(input);
     const list = attempt(() => decodeMessage(getListSchema(kind), body));
@@ -51,7 +51,7 @@ export const envelope: Target = {
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   restructure: (input, random) => {
-    const changed = restructureProtobuf(input.slice(4), random);
+    const changed = PROTOBUF.restructure(input.slice(4), random);
     return changed && new Uint8Array([...input.subarray(0, 4), ...changed]);
   },
   run(input) {

@@ -13,12 +13,8 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import type { Random } from "../../../core/ports.ts";
+import { below } from "../../support/dice.ts";
 import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
-
-/** Picks a whole number from 0 to `limit`, without it. */
-export function below(random: Random, limit: number): number {
-  return Math.floor(random.float() * limit);
-}
 
 /** How much of the changes that were not synced is there: `zeros` is the new size without the content. */
 export interface Luck {
@@ -129,11 +125,6 @@ export class Disk {
         return this.#keep(this.#node(record.inode), this.#syncs.get(record.sync) ?? 0);
       case "mark":
     }
-  }
-
-  /** Reports whether anything is not synced. */
-  isDirty(): boolean {
-    return [...this.#inodes.values()].some(({ pending }) => pending.length > 0);
   }
 
   /** Returns what is on the disk when the power fails now. */

@@ -2,19 +2,15 @@
  * `deno task torture --power-loss`: what real programs write is recorded, and the power fails at many places of the record.
  * The exit code is 1 when something that was acknowledged is lost or torn, or nothing was tried; then the folder is kept.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { findCommit, runMain } from "../../support/command_line.ts";
+import { createTempFolder } from "../../support/temp.ts";
 import { readFlags } from "../flags.ts";
 import { runPowerLoss } from "./run.ts";
 
 async function main(): Promise<number> {
   const { seed, states, starts, scenes } = readFlags(process.argv.slice(2));
-  const path = await mkdtemp(join(tmpdir(), "tlsboot-power-loss-"));
-  const dispose = () => rm(path, { recursive: true, force: true });
-  const folder = { path, join: (...parts: readonly string[]) => join(path, ...parts), [Symbol.asyncDispose]: dispose };
+  const folder = await createTempFolder("tlsboot-power-loss-");
   process.stdout.write(`power loss: seed ${seed}, ${states} states and ${starts} starts of each scene\n`);
   const started = performance.now();
   const onProgress = (line: string): void => void process.stdout.write(`  ${line}\n`);
@@ -31,10 +27,10 @@ async function main(): Promise<number> {
       `${report.promises} promises, ${report.states} states, ${report.starts} starts, ${seconds} s\n`,
   );
   if (report.faults.length === 0 && isProved) {
-    await dispose();
+    await folder[Symbol.asyncDispose]();
     return 0;
   }
-  process.stdout.write(`  the folder is kept: ${path}\n`);
+  process.stdout.write(`  the folder is kept: ${folder.path}\n`);
   return 1;
 }
 

@@ -4,10 +4,11 @@ import { statSync } from "node:fs";
 import { mkdir, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Random } from "../../../core/ports.ts";
+import { below } from "../../support/dice.ts";
 import { createRecordedDisk, type DiskRecord, type RecordedDisk } from "../../support/interop/recorded_disk.ts";
 import { createSeededRandom } from "../../support/seeded_random.ts";
-import type { TempFolder } from "../../support/temp.ts";
-import { below, CHANCE, Disk, EXTREMES, type Luck, type Tree, writeTree } from "./disk.ts";
+import { type TempFolder, toTempFolder } from "../../support/temp.ts";
+import { CHANCE, Disk, EXTREMES, type Luck, type Tree, writeTree } from "./disk.ts";
 import { findCrashFaults } from "./judge.ts";
 import { PowerLossLedger } from "./ledger.ts";
 import { type Scene, SCENES } from "./scenes.ts";
@@ -58,7 +59,7 @@ export async function runPowerLoss(options: PowerLossOptions): Promise<PowerLoss
 /** Records a scene and judges states of it. */
 export async function runScene(scene: Scene, options: PowerLossOptions): Promise<PowerLossReport> {
   const { folder, seed, onProgress } = options;
-  const place = subfolder(folder, scene.name);
+  const place = toTempFolder(folder.join(scene.name));
   await mkdir(place.path);
   const recorded = await createRecordedDisk(place);
   await scene.run(recorded, place);
@@ -188,9 +189,4 @@ async function readTree(root: string): Promise<Tree> {
     else tree.leaves.set(path, { kind: "file", bytes: await readFile(full), mode: 0 });
   }
   return tree;
-}
-
-function subfolder(folder: TempFolder, name: string): TempFolder {
-  const path = folder.join(name);
-  return { path, join: (...parts) => join(path, ...parts), [Symbol.asyncDispose]: () => Promise.resolve() };
 }

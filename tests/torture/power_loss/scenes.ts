@@ -4,10 +4,6 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { createApiClient } from "../../../client/objects/api.ts";
-import { createConnector, readCluster } from "../../../client/transport/connect.ts";
-import { createFilePort } from "../../../client/files.ts";
-import { createSystemClock } from "../../../cli/system.ts";
 import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
@@ -22,6 +18,7 @@ import {
   spawnTlsbootToEnd,
 } from "../../support/child.ts";
 import { sharedKey } from "../../support/csr_builder.ts";
+import { connectWith } from "../../support/instance_process.ts";
 import { waitUntilUp } from "../../support/interop/instance.ts";
 import type { RecordedDisk } from "../../support/interop/recorded_disk.ts";
 import { findServerPort, type TempFolder } from "../../support/temp.ts";
@@ -109,28 +106,21 @@ interface ObjectClient extends AsyncDisposable {
 }
 
 async function connect(dataDir: string): Promise<ObjectClient> {
-  const [clock, files] = [createSystemClock(), createFilePort()];
-  const cluster = await readCluster(join(dataDir, "admin.kubeconfig"), files);
-  const transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
-  const api = createApiClient(transport, { clock });
+  const { api, ...connected } = await connectWith(join(dataDir, "admin.kubeconfig"));
   const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
   return {
+    ...connected,
     async write(method, name, value = "", bytes = 0) {
       const path = method === "POST" ? CONFIG_MAPS : `${CONFIG_MAPS}/${name}`;
       const data = { value, padding: "x".repeat(bytes) };
-      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "default" }, data };
-      const body = method === "DELETE" ? undefined : new TextEncoder().encode(JSON.stringify(object));
-      const headers = { "content-type": "application/json" };
-      const answer = await transport.send({ method, path, headers, ...(body === undefined ? {} : { body }) }, soon());
-      for await (const _ of answer.body);
-      if (answer.status >= 300) throw new Error(`${method} of ${name} was answered ${answer.status}`);
+      const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "default" }, data };
+      await api.requestJson({ method, path, ...method === "DELETE" ? {} : { body } }, soon());
     },
     async values() {
       const { items } = await api.requestList<KubeObject>({ method: "GET", path: CONFIG_MAPS }, soon());
       const written = items.filter(({ metadata }) => WRITTEN.test(metadata.name ?? ""));
       return new Map(written.map((object) => [object.metadata.name ?? "", readValue(object)]));
     },
-    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }
 
@@ -237,15 +227,18 @@ async function runCommands(disk: RecordedDisk, folder: TempFolder): Promise<void
   await settle(disk, ["rotated"], ["ca", "init", "--data-dir", join(root, "rotated")]);
   await writeFile(folder.join("empty.jsonl"), "");
   const rotate = (step: string, ...more: readonly string[]) => {
-    const pki = join(root, "rotated", "pki");
-    const ca = ["--cluster-signing-cert-file", join(pki, "ca.crt"), "--cluster-signing-key-file", join(pki, "ca.key")];
-    return settle(disk, ["rotated"], ["ca", "rotate", step, ...ca, ...more]);
+    return settle(disk, ["rotated"], ["ca", "rotate", step, ...rotatedCa(root), ...more]);
   };
   await rotate("begin");
   await rotate("switch");
   await rotate("abort");
   await rotate("switch");
   await rotate("finish", "--issued-log", folder.join("empty.jsonl"));
+}
+
+function rotatedCa(root: string): readonly string[] {
+  const pki = join(root, "rotated", "pki");
+  return ["--cluster-signing-cert-file", join(pki, "ca.crt"), "--cluster-signing-key-file", join(pki, "ca.key")];
 }
 
 async function writeRequest(folder: TempFolder): Promise<void> {
@@ -279,8 +272,7 @@ async function restartCommands(root: string, _ledger: PowerLossLedger, folder: T
   // The stick is another disk: it is there, and may be empty.
   await mkdir(join(root, "stick"), { recursive: true });
   await expect([0, 3], offlineArguments(root));
-  const pki = join(root, "rotated", "pki");
-  const ca = ["--cluster-signing-cert-file", join(pki, "ca.crt"), "--cluster-signing-key-file", join(pki, "ca.key")];
+  const ca = rotatedCa(root);
   await expect([0, 1], ["ca", "init", "--data-dir", join(root, "rotated")]);
   // 1: none was begun, or it is finished.
   await expect([0, 1], ["ca", "rotate", "status", ...ca]);
