@@ -1,11 +1,14 @@
 /** One request over HTTPS to a server on loopback, over a new connection unless an agent is given. */
+import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { request, type RequestOptions } from "node:https";
 
-/** A request; one with a body is a POST of JSON. */
+/** A request. One with a body is a POST of JSON, unless it says otherwise. */
 export interface Asked extends RequestOptions {
+  readonly headers?: Readonly<Record<string, string>>;
   readonly token?: string | undefined;
-  readonly body?: object | undefined;
+  /** An object is written as JSON. */
+  readonly body?: object | string | undefined;
 }
 
 export interface Reply {
@@ -15,23 +18,28 @@ export interface Reply {
 }
 
 /** Sends a request. Rejects when there is no whole answer. */
-export function ask({ token, body, ...options }: Asked): Promise<Reply> {
+export function ask({ token, body, headers, ...options }: Asked): Promise<Reply> {
+  const text = typeof body === "object" ? JSON.stringify(body) : body;
   return new Promise((resolve, reject) => {
     const sent = request({
       ...{ host: "127.0.0.1", method: body === undefined ? "GET" : "POST", agent: false },
       ...options,
       headers: {
         ...token === undefined ? {} : { authorization: `Bearer ${token}` },
-        ...body === undefined ? {} : { "content-type": "application/json" },
+        // Node leaves the length out of a DELETE, and its body would be taken for the next request.
+        ...text === undefined
+          ? {}
+          : { "content-type": "application/json", "content-length": `${Buffer.byteLength(text)}` },
+        ...headers,
       },
     }, (answer) => {
-      let text = "";
-      answer.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
-      answer.on("end", () => resolve({ code: answer.statusCode ?? 0, headers: answer.headers, text }));
+      let read = "";
+      answer.setEncoding("utf8").on("data", (chunk: string) => read += chunk);
+      answer.on("end", () => resolve({ code: answer.statusCode ?? 0, headers: answer.headers, text: read }));
       answer.on("error", reject);
     });
     sent.on("timeout", () => sent.destroy(new Error("the server does not answer")));
     sent.on("error", reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
+    sent.end(text);
   });
 }

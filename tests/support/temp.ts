@@ -18,8 +18,12 @@ export interface TempFolder extends AsyncDisposable {
   join(...parts: readonly string[]): string;
 }
 
-export async function createTempFolder(): Promise<TempFolder> {
-  const path = await mkdtemp(join(tmpdir(), "tlsboot-"));
+export async function createTempFolder(prefix = "tlsboot-"): Promise<TempFolder> {
+  return toTempFolder(await mkdtemp(join(tmpdir(), prefix)));
+}
+
+/** A folder that exists already. */
+export function toTempFolder(path: string): TempFolder {
   return {
     path,
     join: (...parts) => join(path, ...parts),

@@ -1,9 +1,9 @@
 /** The two servers that get the same exchanges: a real kube-apiserver and `tlsboot serve`, with one PKI and the same users. */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { Agent } from "node:https";
-import { runProgram, spawnTlsboot } from "../../support/child.ts";
+import { spawnTlsboot } from "../../support/child.ts";
 import { createTempFolder } from "../../support/temp.ts";
-import { type ControlPlane, startControlPlane } from "../../support/interop/control_plane.ts";
+import { type ControlPlane, startControlPlane, writeCertificate } from "../../support/interop/control_plane.ts";
 import { IDENTITIES, type Identity } from "./corpus.ts";
 
 /** The names of the two servers, as reports and the file of meant differences write them. */
@@ -50,7 +50,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
 export async function startPair(isSelf = false): Promise<Pair> {
   await using stack = new AsyncDisposableStack();
   const plane = stack.use(await startControlPlane({ controllers: false }));
-  await writeClientCertificates(plane);
+  for (const [name, subject] of Object.entries(SUBJECTS)) await writeCertificate(plane.folder, name, subject);
   const port = await (isSelf ? startTwin : startServe)(plane, stack);
   const agents = await createAgents(plane);
   const side = (name: SideName, at: number): Side => {
@@ -85,22 +85,6 @@ async function startServe(plane: ControlPlane, stack: AsyncDisposableStack): Pro
 
 function portOf({ server }: ControlPlane): number {
   return Number(new URL(server).port);
-}
-
-async function writeClientCertificates({ folder }: ControlPlane): Promise<void> {
-  const openssl = async (...args: string[]) => {
-    const { code, stderr } = await runProgram("openssl", args, { cwd: folder.path });
-    if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
-  };
-  await writeFile(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n");
-  for (const [name, subject] of Object.entries(SUBJECTS)) {
-    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    await openssl("req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
-    await openssl(
-      ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
-      ...["-out", `${name}.crt`, "-days", "20", "-extfile", "client.ext"],
-    );
-  }
 }
 
 async function createAgents({ folder }: ControlPlane): Promise<() => Readonly<Record<Identity, Credential>>> {

@@ -5,9 +5,9 @@
  */
 import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
-import { request } from "node:https";
 import { peerPath } from "../peers/go.ts";
 import { type Child, runProgram, start } from "../child.ts";
+import { ask } from "../https_request.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
@@ -155,14 +155,32 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
   }
 }
 
-async function writePki(folder: TempFolder): Promise<void> {
-  const openssl = async (...args: string[]) => {
-    const { code, stderr } = await runProgram("openssl", args, { cwd: folder.path });
-    if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
-  };
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+const CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
+async function openssl(folder: TempFolder, ...args: readonly string[]): Promise<void> {
+  const { code, stderr } = await runProgram("openssl", args, { cwd: folder.path });
+  if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
+}
+
+/** Creates `<name>.key` and `<name>.crt`, by the CA in the folder of a control plane and with the extensions of a file there. */
+export async function writeCertificate(
+  folder: TempFolder,
+  name: string,
+  subject: string,
+  extensions = "client.ext",
+): Promise<void> {
+  await openssl(folder, "req", ...CURVE, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
   await openssl(
-    ...["req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "30"],
+    folder,
+    ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
+    ...["-out", `${name}.crt`, "-days", "20", "-extfile", extensions],
+  );
+}
+
+async function writePki(folder: TempFolder): Promise<void> {
+  await openssl(
+    folder,
+    ...["req", "-x509", ...CURVE, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "30"],
     ...["-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"],
   );
   await writeFile(
@@ -170,18 +188,8 @@ async function writePki(folder: TempFolder): Promise<void> {
     "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n",
   );
   await writeFile(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n");
-  for (
-    const [name, subject, extensions] of [
-      ["server", "/CN=kube-apiserver", "server.ext"],
-      ["admin", "/O=system:masters/CN=admin", "client.ext"],
-    ] as const
-  ) {
-    await openssl("req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
-    await openssl(
-      ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
-      ...["-out", `${name}.crt`, "-days", "20", "-extfile", extensions],
-    );
-  }
+  await writeCertificate(folder, "server", "/CN=kube-apiserver", "server.ext");
+  await writeCertificate(folder, "admin", "/O=system:masters/CN=admin");
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   await writeFile(folder.join("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }), { mode: 0o600 });
   await writeFile(folder.join("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
@@ -225,15 +233,8 @@ async function waitReady(server: string, folder: TempFolder, apiserver: Child): 
   const deadline = Date.now() + 90_000;
   for (const path of ["/readyz", "/api/v1/namespaces/default"]) {
     for (;;) {
-      const status = await new Promise<number>((resolve) => {
-        const probe = request(server + path, { ca, cert, key, agent: false }, (response) => {
-          response.resume();
-          resolve(response.statusCode ?? 0);
-        });
-        probe.once("error", () => resolve(0));
-        probe.end();
-      });
-      if (status === 200) break;
+      const { code } = await ask({ port: new URL(server).port, path, ca, cert, key }).catch(() => ({ code: 0 }));
+      if (code === 200) break;
       if (apiserver.hasEnded() || Date.now() > deadline) {
         throw new Error(`kube-apiserver is not ready\n${apiserver.stderr().slice(-4000)}`);
       }

@@ -1,12 +1,12 @@
 /** Programs that read a CRL, as its judges: openssl, a Go program, zlint, nginx and HAProxy. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import { request } from "node:https";
 import { findPemBlock } from "../../../core/pki/pem.ts";
 import { runProgram, start } from "../child.ts";
 import { eventually } from "../eventually.ts";
+import { ask } from "../https_request.ts";
+import { findProgram } from "../peers/debian.ts";
 import { peerPath } from "../peers/go.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 
@@ -82,7 +82,7 @@ export async function startNginx(setting: CrlSetting): Promise<CrlServer> {
     }`;
   const path = folder.join("nginx.conf");
   await writeFile(path, configuration);
-  return await startServer(setting, port, findProgram("nginx"), ["-c", path, "-e", "stderr"]);
+  return await startServer(setting, port, mustFind("nginx"), ["-c", path, "-e", "stderr"]);
 }
 
 /** Starts HAProxy with the CRL as `crl-file`. */
@@ -101,7 +101,7 @@ export async function startHaproxy(setting: CrlSetting): Promise<CrlServer> {
     "",
   ];
   await writeFile(path, [...lines, ...frontend].join("\n"));
-  return await startServer(setting, port, findProgram("haproxy"), ["-db", "-f", path]);
+  return await startServer(setting, port, mustFind("haproxy"), ["-db", "-f", path]);
 }
 
 async function startServer(
@@ -134,21 +134,12 @@ function connect(
   cert: string | undefined,
   key: string | undefined,
 ): Promise<CrlVerdict> {
-  return new Promise((resolve) => {
-    const options = { host: "127.0.0.1", port, ca, cert, key, agent: false, servername: "localhost" } as const;
-    const sent = request(options, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (chunk) => text += chunk);
-      response.on("end", () => resolve(response.statusCode === 200 && text === "welcome" ? undefined : text));
-    });
-    sent.on("error", (error) => resolve(`${error}`));
-    sent.end();
-  });
+  return ask({ port, ca, cert, key, servername: "localhost" })
+    .then(({ code, text }) => code === 200 && text === "welcome" ? undefined : text, (error) => `${error}`);
 }
 
-/** Debian's folder of servers is not on every user's PATH. */
-function findProgram(name: string): string {
-  const found = [name, `/usr/sbin/${name}`].find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
+function mustFind(name: string): string {
+  const found = findProgram(name);
   if (found === undefined) throw new Error(`${name} judges CRLs: install it with \`deno task debian-packages\``);
   return found;
 }

@@ -33,7 +33,12 @@ export async function startServers(
 /** A data directory that has an instance's CA and nothing else. */
 export async function copyAuthority(instance: RunningInstance, name: string): Promise<string> {
   const dataDir = instance.folder.join(name);
-  await mkdir(dataDir, { mode: 0o700 });
-  await cp(`${instance.dataDir}/pki`, `${dataDir}/pki`, { recursive: true, filter: (path) => !/apiserver/.test(path) });
+  await copyCa(instance.dataDir, dataDir);
   return dataDir;
+}
+
+/** Creates a data directory with the CA and the keys of another one. Serving certificates are each server's own. */
+export async function copyCa(from: string, to: string): Promise<void> {
+  await mkdir(to, { mode: 0o700 });
+  await cp(`${from}/pki`, `${to}/pki`, { recursive: true, filter: (path) => !/apiserver/.test(path) });
 }

@@ -11,6 +11,11 @@ export async function ensureDebianPackages(names: readonly string[]): Promise<vo
   await mustRun("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
 }
 
+/** Finds a program of a package; undefined where it is missing. Debian's folder of servers is not on every user's PATH. */
+export function findProgram(name: string): string | undefined {
+  return [name, `/usr/sbin/${name}`].find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
+}
+
 function isInstalled(name: string): boolean {
   const { status, stdout } = spawnSync("dpkg-query", ["-W", "-f", "${Status}", name], { encoding: "utf8" });
   return status === 0 && stdout.endsWith(" installed");
