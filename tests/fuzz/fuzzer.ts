@@ -47,14 +47,11 @@ const PUMPED_SEED_BYTES = 200;
 /** One in this many inputs is a piece of another one that is repeated, and measured at growing sizes. */
 const PUMP_EVERY = 2;
 
-/** Names that every object inherits, inserted into the inputs of all targets: no table may find them. */
-const INHERITED_NAMES = ["constructor", "__proto__", "toString", "valueOf", "hasOwnProperty"];
-
 /** Runs the seeds, then inputs made from them. */
 export async function fuzz(target: Target, { seed, seconds, inputs: most, onInput }: FuzzOptions): Promise<Report> {
   const random = createSeededRandom(seed);
   const inputs: Bytes[] = [...target.seeds];
-  const pool: Pool = { random, inputs, words: [...target.words, ...INHERITED_NAMES] };
+  const pool: Pool = { random, inputs, words: target.words };
   const pumps = pumpEach(target.seeds.filter(({ length }) => length <= PUMPED_SEED_BYTES));
   const outcomes = new Set<string>();
   const startedAt = performance.now();

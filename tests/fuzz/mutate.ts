@@ -9,7 +9,7 @@ export interface Pool {
   readonly random: Random;
   /** Inputs that are worth building on. */
   readonly inputs: readonly Bytes[];
-  /** Words of the input's grammar, inserted by mutations. */
+  /** Words of the input's grammar, inserted by mutations beside those of all grammars. */
   readonly words: readonly string[];
 }
 
@@ -27,6 +27,16 @@ const ODD_NUMBERS = [
   "99999999999999999999999",
 ];
 const SMALL = 4096;
+
+/** Names that every object inherits: no table may find them. */
+const INHERITED_NAMES = ["constructor", "__proto__", "toString", "valueOf", "hasOwnProperty"];
+/** Words of many grammars, inserted into the inputs of all targets. */
+const COMMON_WORDS: readonly string[] = [
+  ...INHERITED_NAMES,
+  ...["\n", "\r\n", "\r", " ", "\t", "\u0000", "\ufeff", "\u0085", "\u2028", "é"],
+  ...Array.from(",;:=!/\\\"'`#?&%*+-_.~@<>()[]{}"),
+  ...["==", "!=", "//", "..", "[[", "%00", "%ff", "%2f", "null", "true", "0", "-0", "-1", "1e9", "9223372036854775808"],
+];
 
 /** An input like another, changed in a few places. */
 export function mutate(pool: Pool, input: Bytes, maxBytes: number): Bytes {
@@ -117,7 +127,7 @@ function mutateOnce(pool: Pool, input: Bytes): Bytes {
 }
 
 function word({ random, words }: Pool): Bytes {
-  return encodeText(words.length === 0 ? String.fromCharCode(below(random, 128)) : pick(random, words));
+  return encodeText(pick(random, words.length === 0 || oneIn(random, 2) ? COMMON_WORDS : words));
 }
 
 /** A word, some words, or a part of the input. */

@@ -8,7 +8,7 @@ export interface Target {
   readonly name: string;
   /** Real inputs, from which all others are made. */
   readonly seeds: readonly Bytes[];
-  /** Pieces of the grammar, inserted and repeated. */
+  /** Pieces of its grammar alone, inserted and repeated. */
   readonly words: readonly string[];
   /** The most that a client can send. */
   readonly maxBytes: number;

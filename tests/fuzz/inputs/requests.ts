@@ -19,12 +19,7 @@ const PATCHES: readonly (readonly [string, string])[] = [
 ];
 
 export const REQUEST_WORDS: readonly string[] = [
-  "\r\n",
-  "\n",
-  "\r",
   "\r\n\r\n",
-  " ",
-  ":",
   "HTTP/1.1",
   "HTTP/1.0",
   "HTTP/9.9",
@@ -81,9 +76,6 @@ export const REQUEST_WORDS: readonly string[] = [
   "/approval",
   "/finalize",
   "/..",
-  "%2f",
-  "%00",
-  "%ff",
   "\u00ff",
   ...JSON_WORDS,
 ];

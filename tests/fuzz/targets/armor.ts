@@ -34,11 +34,7 @@ export const armor: Target = {
     "Name: %c3",
     "> ",
     "- -----",
-    "\ufeff",
-    "\r\n",
     "AAAA",
-    "=",
-    ":",
   ],
   maxBytes: 3 * 2 ** 20,
   run(input) {

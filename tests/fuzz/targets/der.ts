@@ -29,7 +29,6 @@ const REQUESTS = [
   ...ML_DSA_VECTORS.map(({ request }) => request),
 ].map(fromBase64);
 const WORDS = [
-  "\u0000",
   "0\u0000",
   "1\u0000",
   "\u0005\u0000",
@@ -79,7 +78,7 @@ export async function certificate(): Promise<Target> {
 export const names: Target = {
   name: "names",
   seeds: namesOfSeeds(),
-  words: [...WORDS, "http://", "%", "[::1]", ":80", "@", "xn--", "\u0086\u0003a:b", "\u0082\u0001a"],
+  words: [...WORDS, "http://", "[::1]", ":80", "xn--", "\u0086\u0003a:b", "\u0082\u0001a"],
   maxBytes: MAX_BYTES,
   ...DER,
   run(input) {

@@ -57,15 +57,7 @@ export async function offline(): Promise<Target> {
       await answer({ kind: "signed", chain: chain.value }),
       await answer({ kind: "refused", reason: "it is not one of ours" }),
     ].map(encodeText),
-    words: [
-      "# end\n",
-      "# certificate request\n",
-      "Checksum: ",
-      "Lifetime: 1h0m0s\n",
-      "CA: not known yet\n",
-      "Proof: ",
-      "\r\n",
-    ],
+    words: ["# end\n", "# certificate request\n", "Checksum: ", "Lifetime: 1h0m0s\n", "CA: not known yet\n", "Proof: "],
     maxBytes: 2 ** 20,
     run(input) {
       const text = decodeText(input);

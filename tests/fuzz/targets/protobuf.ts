@@ -15,16 +15,7 @@ import { PROTOBUF } from "../structure/protobuf.ts";
 import type { Bytes, Target } from "../target.ts";
 import { behindKind, forKind, fromBase64, getVector, kindAndBody } from "../inputs/seeds.ts";
 
-const WORDS = [
-  "\n",
-  "\n\u0000",
-  "\u0012\u0000",
-  "\u001a\u0002\n\u0000",
-  "k8s\u0000",
-  "\u0010\u0001",
-  "\u0013",
-  "\u0014",
-];
+const WORDS = ["\n\u0000", "\u0012\u0000", "\u001a\u0002\n\u0000", "k8s\u0000", "\u0010\u0001", "\u0013", "\u0014"];
 
 /** `protobuf`: a message of a kind and of its list. */
 export const protobuf: Target = {

@@ -10,27 +10,7 @@ export const labels: Target = {
   name: "labels",
   seeds: ["a=b", "a==b,c!=d", "x in (a,b),y notin (c)", "!a,b", "a>1,b<2", "example.com/role=x", "a in (),b in (,)"]
     .map(encodeText),
-  words: [
-    "=",
-    "==",
-    "!=",
-    "!",
-    " in (",
-    " notin (",
-    ")",
-    ",",
-    ">",
-    "<",
-    "aN=b,",
-    "aN,",
-    "a,",
-    " ",
-    "/",
-    "example.com/",
-    "x".repeat(64),
-    "\u0000",
-    "é",
-  ],
+  words: [" in (", " notin (", "aN=b,", "aN,", "a,", "example.com/", "x".repeat(64)],
   maxBytes: MAX_BYTES,
   run(input) {
     const parsed = parseLabelSelector(decodeText(input));
@@ -44,7 +24,7 @@ export const fields: Target = {
   seeds: ["metadata.name=a", "spec.signerName!=b,metadata.name==c", "a=\\,\\=\\\\", "", ",", "=", "a=b,a=c"].map(
     encodeText,
   ),
-  words: ["=", "==", "!=", ",", "\\", "\\,", "\\=", "\\\\", "aN=b,", "a=b,", "metadata.name", "é", "\u0000"],
+  words: ["\\,", "\\=", "\\\\", "aN=b,", "a=b,", "metadata.name"],
   maxBytes: MAX_BYTES,
   run(input) {
     const parsed = parseFieldSelector(decodeText(input));

@@ -39,18 +39,7 @@ export async function jwt(): Promise<Target> {
     seeds: [token, ...headers.map((one) => `${encode(one)}.${payload}.${signature}`), `${header}.e30.`, "a.b.c"].map(
       encodeText,
     ),
-    words: [
-      header,
-      payload,
-      signature,
-      ...headers.map(encode),
-      encode("{}"),
-      encode('{"iss":"i","iss":"j"}'),
-      ".",
-      "=",
-      "_",
-      "-",
-    ],
+    words: [header, payload, signature, ...headers.map(encode), encode("{}"), encode('{"iss":"i","iss":"j"}')],
     maxBytes: 128 * 1024,
     run(input) {
       const parsed = parseJwt(decodeText(input));
