@@ -1,14 +1,16 @@
 /** Attacks that begin and do not end: a transfer in one of the directions stands still. */
 import { Buffer } from "node:buffer";
+import { Agent } from "node:https";
+import { ask } from "../support/https_request.ts";
 import { FRAME, frame, requestFrame } from "../support/raw_http2.ts";
 import { scaled, type Target } from "./attack.ts";
-import { bearer, CSRS, LARGE, WHOAMI } from "./asking.ts";
+import { bearer, createNodeRequest, CSRS, LARGE, WHOAMI } from "./asking.ts";
 import { type AttackConnection, open, openUnread } from "./connection.ts";
-import { createRequests } from "./csr_flood.ts";
 import { pause, repeat, waitUntil } from "./waiting.ts";
 
 const STREAMS = 100;
 const TAKEN_WITHIN_MS = 30_000;
+const CREATORS = 40;
 const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
 
 /** Requests whose headers arrive byte by byte; `sent` counts bytes. */
@@ -79,6 +81,19 @@ export async function unreadWatches(count: number, changes: number, target: Targ
   await waitUntil(() => target.tally.answered >= streams, target.deadline, TAKEN_WITHIN_MS);
   await createRequests(scaled(changes, target.scale), target);
   await pause(target.ms, target.deadline);
+}
+
+/** Creates certificate signing requests over a few connections; one that is refused is sent again. */
+async function createRequests(count: number, { port, token, tally, deadline, random }: Target): Promise<void> {
+  const csr = await createNodeRequest("flood");
+  const agent = new Agent({ keepAlive: true });
+  await repeat(count, CREATORS, deadline, async () => {
+    const body = { ...csr, metadata: { name: `flood-${Math.floor(random() * 1e15).toString(36)}` } };
+    const { code, text } = await ask({ port, path: CSRS, token, body, agent, rejectUnauthorized: false });
+    if (code !== 201) throw new Error(text);
+    tally.created++;
+  });
+  agent.destroy();
 }
 
 /** Opens `count` streams without a window for answers, a hundred on a connection; resolves when the server has them. */
