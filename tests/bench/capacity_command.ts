@@ -4,6 +4,7 @@ import { storm } from "./load.ts";
 import { openNodeTraffic } from "./node_traffic.ts";
 import { startOurServers } from "./our_servers.ts";
 import { startOurInstance } from "./our_instance.ts";
+import { runRounds } from "./measure.ts";
 import { LIFTED, startPeerInstance } from "./peer_instance.ts";
 import type { Program } from "./program.ts";
 import { formatNumber, formatRetries } from "./report.ts";
@@ -16,11 +17,6 @@ const COUNTS = { renewals: 6_000, patches: 2_000, joins: 300 };
 /** Servers that share an etcd. */
 const SHARING = 3;
 
-interface Setup {
-  readonly name: string;
-  start(): Promise<BenchInstance>;
-}
-
 /** CPU milliseconds of one act. */
 interface Cost {
   readonly servers: number;
@@ -30,31 +26,23 @@ interface Cost {
   readonly retries: number;
 }
 
-interface Act {
-  readonly name: string;
-  readonly costs: Cost[];
-}
+const ACTS = ["renew a Lease", "patch a status", "join"];
 
-interface CapacityReport {
-  readonly setup: string;
-  readonly acts: readonly Act[];
-}
-
-export async function runCapacity({ options, program, progress, machine }: Bench): Promise<Section> {
-  const setups = findSetups(await program());
-  const reports = setups.map(({ name }) => createReport(name));
-  for (let round = 1; round <= options.rounds; round++) {
-    for (const [index, setup] of setups.entries()) {
-      progress(`round ${round}/${options.rounds}: ${setup.name}`);
-      await measureInto(reports[index]!, setup, options.scale);
-    }
-  }
+export async function runCapacity(
+  { options: { rounds, scale }, program, progress, machine }: Bench,
+): Promise<Section> {
+  const setups = listSetups(await program()).map(([name, start]) => ({ name, run: () => measureActs(start, scale) }));
+  const runs = await runRounds(setups, rounds, progress);
+  const reports = setups.map(({ name }, setup) => ({
+    setup: name,
+    acts: ACTS.map((act, index) => ({ name: act, costs: runs[setup]!.map((costs) => costs[index]!) })),
+  }));
   return {
     command: "capacity",
     title: "What a node costs",
     machine: machine(),
     settings: `CPU milliseconds for each act, of all servers together and of etcd, from /proc; the median of ` +
-      `${options.rounds} rounds. 16 connections that stay open, JSON, as administrator; a join is a whole bootstrap ` +
+      `${rounds} rounds. 16 connections that stay open, JSON, as administrator; a join is a whole bootstrap ` +
       "over a TLS connection of its own, approved and signed.",
     head: ["servers", "act", "servers' CPU ms", "etcd's CPU ms", "acts/s here", "retries"],
     rows: reports.flatMap(({ setup, acts }) =>
@@ -74,35 +62,29 @@ function medianCost(costs: readonly Cost[], key: keyof Cost): number {
   return findMedian(costs.map((cost) => cost[key]));
 }
 
-function createReport(setup: string): CapacityReport {
-  return { setup, acts: ["renew a Lease", "patch a status", "join"].map((name) => ({ name, costs: [] })) };
-}
-
-function findSetups(program: Program): readonly Setup[] {
+function listSetups(program: Program): readonly (readonly [string, () => Promise<BenchInstance>])[] {
   return [
-    { name: "tlsboot, SQLite", start: () => startOurInstance(program) },
-    { name: "tlsboot, etcd", start: () => startOurServers(program, 1) },
-    { name: `${SHARING} × tlsboot, etcd`, start: () => startOurServers(program, SHARING) },
-    { name: "kube-apiserver, etcd", start: () => startPeerInstance(LIFTED) },
+    ["tlsboot, SQLite", () => startOurInstance(program)],
+    ["tlsboot, etcd", () => startOurServers(program, 1)],
+    [`${SHARING} × tlsboot, etcd`, () => startOurServers(program, SHARING)],
+    ["kube-apiserver, etcd", () => startPeerInstance(LIFTED)],
   ];
 }
 
-async function measureInto({ acts }: CapacityReport, setup: Setup, scale: number): Promise<void> {
-  await using instance = await setup.start();
+/** Measures the acts in the order of `ACTS`. */
+async function measureActs(start: () => Promise<BenchInstance>, scale: number): Promise<readonly Cost[]> {
+  await using instance = await start();
   await using traffic = await openNodeTraffic(instance.adminKubeconfigs);
   const toCount = (count: number): number => Math.max(1, Math.round(count * scale));
   const [renewals, patches, joins] = [toCount(COUNTS.renewals), toCount(COUNTS.patches), toCount(COUNTS.joins)];
-  const drives: readonly [number, () => Promise<number>][] = [
-    [renewals, () => answered(traffic.renewLeases(renewals))],
-    [patches, () => answered(traffic.patchStatuses(patches))],
-    [joins, async () => (await storm(instance.bootstrapKubeconfigs, joins)).retries],
-  ];
   // Cold code is not what a day costs.
   await traffic.renewLeases(toCount(WARMING));
   await traffic.patchStatuses(toCount(WARMING));
-  for (const [index, [count, drive]] of drives.entries()) {
-    acts[index]!.costs.push(await measureCost(instance, count, drive));
-  }
+  return [
+    await measureCost(instance, renewals, () => answered(traffic.renewLeases(renewals))),
+    await measureCost(instance, patches, () => answered(traffic.patchStatuses(patches))),
+    await measureCost(instance, joins, async () => (await storm(instance.bootstrapKubeconfigs, joins)).retries),
+  ];
 }
 
 const WARMING = 1_000;

@@ -2,7 +2,7 @@
 import type { Bench } from "./bench.ts";
 import { AS_SHIPPED } from "./grounds.ts";
 import { AXES, type Axis, type GrowthPoint } from "./growth_axes.ts";
-import { rotate } from "./measure.ts";
+import { runRounds } from "./measure.ts";
 import { LIFTED } from "./peer_instance.ts";
 import { formatCount, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
@@ -67,17 +67,14 @@ async function measureAxis(
   rounds: number,
   progress: (text: string) => void,
 ): Promise<readonly Track[]> {
-  const results = new Map<Side, Readonly<Record<string, readonly GrowthPoint[]>>[]>(sides.map((side) => [side, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (const side of rotate(sides, round)) {
-      const report = (text: string): void =>
-        progress(`${axis.key}, round ${round + 1} of ${rounds}, ${side.name}: ${text}`);
-      results.get(side)?.push(await axis.measure(() => side.start(axis), counts, report));
-    }
-  }
+  const turns = sides.map(({ name, start }) => ({
+    name,
+    run: () => axis.measure(() => start(axis), counts, (text) => progress(`${axis.key}, ${name}: ${text}`)),
+  }));
+  const results = await runRounds(turns, rounds, (text) => progress(`${axis.key}, ${text}`));
   return Object.entries(axis.costs).flatMap(([key, cost]) =>
     sides.map(({ name, isOurs }, index) => {
-      const runs = (results.get(sides[index] as Side) ?? []).map((run) => run[key] ?? []);
+      const runs = results[index]!.map((run) => run[key] ?? []);
       return { axis: axis.key, cost, side: name, isOurs, points: counts.map((_, at) => medianPoint(runs, at)) };
     })
   );

@@ -16,39 +16,50 @@ export interface MeasureOptions {
   readonly progress: (text: string) => void;
 }
 
-interface Side {
+/** What takes its turn in a round. */
+export interface Side<Result> {
   readonly name: string;
-  readonly readings: Record<string, Reading>[];
-  act(): Promise<Readonly<Record<string, Reading>>>;
+  run(): Promise<Result>;
+}
+
+/** Runs every side in every round, each first in turn. Returns the results of each side. */
+export async function runRounds<Result>(
+  sides: readonly Side<Result>[],
+  rounds: number,
+  progress: (text: string) => void,
+): Promise<readonly (readonly Result[])[]> {
+  const results = sides.map((): Result[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const index of rotate([...sides.keys()], round)) {
+      const { name, run } = sides[index]!;
+      progress(`round ${round + 1} of ${rounds}, ${name}`);
+      results[index]!.push(await run());
+    }
+  }
+  return results;
 }
 
 /** Acts a scenario. A run that fails fails the benchmark; a slow one never does. */
-export async function measure(scenario: Scenario, options: MeasureOptions): Promise<readonly Measured[]> {
-  const { program, progress } = options;
-  const ours: Side = { name: "tlsboot", readings: [], act: () => scenario.ours(program) };
-  const peer: Side = { name: "peer", readings: [], act: () => scenario.theirs(program) };
-  const rounds = options.rounds * (scenario.runsPerRound ?? 1);
-  for (let round = 0; round < rounds; round++) {
-    for (const side of rotate([ours, peer], round)) {
-      progress(`round ${round + 1} of ${rounds}, ${side.name}`);
-      side.readings.push(await side.act());
-    }
-  }
+export async function measure(
+  scenario: Scenario,
+  { rounds, program, progress }: MeasureOptions,
+): Promise<readonly Measured[]> {
+  const sides = [
+    { name: "tlsboot", run: () => scenario.ours(program) },
+    { name: "peer", run: () => scenario.theirs(program) },
+  ];
+  const [ours = [], theirs = []] = await runRounds(sides, rounds * (scenario.runsPerRound ?? 1), progress);
   return Object.entries(scenario.lines).map(([key, line]) => ({
     line,
-    ours: findReadings(ours, key),
-    theirs: findReadings(peer, key),
+    ours: ours.flatMap((one) => one[key] ?? []),
+    theirs: theirs.flatMap((one) => one[key] ?? []),
   }));
 }
 
 /** Rotates the order of the sides, so that none of them always runs on the warmer machine. */
-export function rotate<Item>(items: readonly Item[], by: number): readonly Item[] {
+function rotate<Item>(items: readonly Item[], by: number): readonly Item[] {
   const start = by % items.length;
   return [...items.slice(start), ...items.slice(0, start)];
-}
-
-function findReadings({ readings }: Side, key: string): readonly Reading[] {
-  return readings.flatMap((one) => one[key] ?? []);
 }
 
 export async function measureSeconds(action: () => Promise<unknown>): Promise<number> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { measure, rotate } from "./measure.ts";
+import { measure, runRounds } from "./measure.ts";
 import type { Program } from "./program.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -11,9 +11,11 @@ const PROGRAM: Program = {
   },
 };
 
-test("rotate() begins with another element each time", () => {
-  const items = ["a", "b", "c"];
-  assert.deepEqual([0, 1, 2, 3].map((by) => rotate(items, by).join("")), ["abc", "bca", "cab", "abc"]);
+test("runRounds() begins with another side each time", async () => {
+  const begun: string[] = [];
+  const sides = ["a", "b", "c"].map((name) => ({ name, run: () => Promise.resolve(begun.push(name)) }));
+  assert.deepEqual(await runRounds(sides, 4, () => {}), [[1, 6, 8, 10], [2, 4, 9, 11], [3, 5, 7, 12]]);
+  assert.equal(begun.join(""), "abcbcacababc");
 });
 
 test("measure() runs both sides in every round, each first in turn, and sorts readings by line", async () => {
