@@ -59,6 +59,7 @@ const RULES: readonly Rule[] = [
       "tests/support/memory_object_store.ts": "a fake watch, until its signal",
       "tests/support/rotation/kubelet.ts": "a program that is started again until the test ends",
       "tests/support/rotation/watch.ts": "a program that is started again until the test ends",
+      "tests/support/shrink.ts": "each round is shorter, or further on",
       "tests/support/storage_writer.ts": "a program that writes until it is killed",
       "tests/support/temp.ts": "a range of ports has a free one",
       "tests/support/test_app.ts": "it reads a stream to its end",

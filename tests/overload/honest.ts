@@ -13,7 +13,7 @@ import { runMain } from "../support/command_line.ts";
 import { ask as send, type Asked } from "../support/https_request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Kind } from "./observation.ts";
-import { bearer, createNodeRequest, CSRS } from "./asking.ts";
+import { createNodeRequest, CSRS } from "./asking.ts";
 
 const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500 };
 const LOOK_EVERY_MS = 50;

@@ -24,7 +24,7 @@ export async function shrink<T extends { readonly length: number }>(
   return best;
 }
 
-/** Shrinks a list. */
+/** Makes a list shorter, as long as it fails as the first one did. */
 export function shrinkList<T>(
   list: readonly T[],
   isSame: (shorter: readonly T[]) => Promise<boolean>,

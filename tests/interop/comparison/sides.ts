@@ -60,13 +60,13 @@ export async function startPair(isSelf = false): Promise<Pair> {
   const owned = stack.move();
   return {
     startedAt: plane.startedAt,
-    sides: [side("kube-apiserver", portOf(plane)), side("tlsboot", port)],
+    sides: [side("kube-apiserver", getPort(plane)), side("tlsboot", port)],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
 async function startTwin(plane: ControlPlane, stack: AsyncDisposableStack): Promise<number> {
-  return portOf(stack.use(await startControlPlane({ controllers: false, sharedWith: plane })));
+  return getPort(stack.use(await startControlPlane({ controllers: false, sharedWith: plane })));
 }
 
 async function startServe(plane: ControlPlane, stack: AsyncDisposableStack): Promise<number> {
@@ -83,7 +83,7 @@ async function startServe(plane: ControlPlane, stack: AsyncDisposableStack): Pro
   return Number(port);
 }
 
-function portOf({ server }: ControlPlane): number {
+function getPort({ server }: ControlPlane): number {
   return Number(new URL(server).port);
 }
 
