@@ -24,10 +24,10 @@ export async function createApiClient(
   { server, caPath }: { readonly server: string; readonly caPath: string },
   token: string,
 ): Promise<ApiClient> {
-  const [ca, { port }] = [await readFile(caPath, "utf8"), new URL(server)];
+  const [ca, { hostname: host, port }] = [await readFile(caPath, "utf8"), new URL(server)];
   return (method, path, { headers, body, isAnonymous = false } = {}) =>
     ask({
-      ...{ port, method, path, ca, body },
+      ...{ host, port, method, path, ca, body },
       token: isAnonymous ? undefined : token,
       headers: { "user-agent": "tlsboot-interop", ...headers },
     });
