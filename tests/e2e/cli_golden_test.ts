@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { EXIT_MEANING } from "../../cli/exit_code.ts";
+import { GLOBAL_FLAGS } from "../../cli/framework/command.ts";
 import { flagName } from "../../cli/framework/flags.ts";
 import { run } from "../../cli/run.ts";
 import { renderManual } from "../../scripts/docs/manual.ts";
@@ -175,13 +176,22 @@ test("every command describes itself, with examples that begin with the program"
   }
 });
 
-test("a flag name is a switch everywhere or nowhere, so that --name=true is unambiguous", () => {
-  const kinds = new Map<string, boolean>();
-  for (const command of COMMAND_TABLE.commands) {
-    for (const [key, flag] of Object.entries(command.flags)) {
-      const isSwitch = flag.placeholder === undefined;
-      assert.equal(kinds.get(key) ?? isSwitch, isSwitch, `--${flagName(key)} of ${command.path.join(" ")}`);
-      kinds.set(key, isSwitch);
+test("a flag is a switch in every command or in none, and a letter stands for one flag", () => {
+  const kinds = new Map<string, string>();
+  for (const set of [GLOBAL_FLAGS, ...COMMAND_TABLE.commands.map(({ flags }) => flags)]) {
+    for (const [key, { placeholder, short }] of Object.entries(set)) {
+      const facts = [[flagName(key), placeholder === undefined ? "switch" : "value"]];
+      if (short !== undefined) facts.push([`-${short}`, flagName(key)]);
+      for (const [name = "", kind = ""] of facts) {
+        assert.equal(kinds.get(name) ?? kind, kind, name);
+        kinds.set(name, kind);
+      }
     }
+  }
+});
+
+test("every command loads", async () => {
+  for (const { path, load } of COMMAND_TABLE.commands) {
+    assert.equal(typeof (await load()).run, "function", path.join(" "));
   }
 });

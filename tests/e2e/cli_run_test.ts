@@ -403,6 +403,18 @@ test("faults of file, environment and flags are reported together", async () => 
   );
 });
 
+test("a --config file has the flags of the running command, also those that others take on the command line only", async () => {
+  await using folder = await createTempFolder();
+  const config = "apiVersion: tlsboot/v1alpha1\nkind: Config\nkubeconfig: cluster.kubeconfig\n";
+  await writeFile(folder.join("role.yaml"), config);
+  const tlsboot = createRunner(folder.path);
+  for (const role of ["signer", "approver"]) {
+    const { code, stderr } = await tlsboot(`${role} --config role.yaml --print-rbac`);
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" }, role);
+  }
+  assert.match((await tlsboot("bootstrap --config role.yaml")).stderr, /--kubeconfig is for the command line only/);
+});
+
 for (
   const { line, env, faults } of [
     {

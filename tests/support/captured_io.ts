@@ -17,6 +17,7 @@ export interface CapturedIoOptions {
   readonly columns?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  readonly execPath?: string;
   readonly versions?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -40,7 +41,7 @@ export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
     stderr: stream("stderr"),
     env: options.env ?? {},
     cwd: options.cwd ?? "/nowhere",
-    execPath: "/usr/bin/tlsboot",
+    execPath: options.execPath ?? "/usr/bin/tlsboot",
     versions: options.versions ?? { node: "24.0.0", openssl: "3.5.0" },
     clock: options.clock ?? createFakeClock(),
     random: options.random ?? createSeededRandom(),

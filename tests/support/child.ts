@@ -7,8 +7,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import type { Io } from "../../cli/io.ts";
 import { AppError } from "../../core/errors.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { type CapturedIoOptions, createCapturedIo } from "./captured_io.ts";
 
 /** The result of a finished program. */
 export interface Finished {
@@ -78,7 +79,20 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
  */
 export function startTlsboot(args: readonly string[], options: StartOptions = {}): Running {
   const isChild = ["TLSBOOT_TEST_BINARY", "TLSBOOT_TEST_NODE"].some((name) => process.env[name] !== undefined);
-  return isChild ? spawnTlsboot(args, options) : startInProcess(args, options);
+  return isChild ? spawnTlsboot(args, options) : startCaptured(args, createWorld(options));
+}
+
+/** The surroundings that a child would have, for tlsboot in the process of the test. */
+function createWorld(options: StartOptions): CapturedIoOptions {
+  return {
+    cwd: process.cwd(),
+    ...options,
+    env: { ...process.env, NO_COLOR: "1", ...options.env } as Record<string, string>,
+    execPath: process.execPath,
+    versions: process.versions as Readonly<Record<string, string>>,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+  };
 }
 
 /** Runs tlsboot to its end, where `startTlsboot` starts it. */
@@ -99,10 +113,28 @@ export async function spawnTlsbootToEnd(args: readonly string[], options: StartO
   return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
-function startInProcess(args: readonly string[], options: StartOptions): Running {
+/** Runs tlsboot to its end, in the process of the test and on a terminal, on which `stdin` is typed. */
+export async function runOnTerminal(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  await using running = startCaptured(args, { ...createWorld(options), isTerminal: true });
+  return await awaitEnd(running, ["tlsboot", ...args]);
+}
+
+/**
+ * Starts tlsboot in the process of the test, with surroundings that the test decides about. The program is loaded only for
+ * tests that run it.
+ */
+export function startCaptured(args: readonly string[], options: CapturedIoOptions, signal?: AbortSignal): Running {
   const output = createOutput(["tlsboot", ...args].join(" "));
   const interruption = new AbortController();
-  const finished = run(args, options, output, interruption.signal).then(output.end);
+  const io = createCapturedIo(options);
+  const stream = (name: "stdout" | "stderr") => ({ ...io[name], write: (text: string) => output.write(name, text) });
+  const finished = import("../../cli/run.ts").then(({ run }) =>
+    run(
+      args,
+      { ...io, stdout: stream("stdout"), stderr: stream("stderr") },
+      AbortSignal.any([interruption.signal, ...(signal === undefined ? [] : [signal])]),
+    )
+  ).then(output.end);
   return {
     ...output.reader,
     kill(signal) {
@@ -117,34 +149,6 @@ function startInProcess(args: readonly string[], options: StartOptions): Running
       await finished;
     },
   };
-}
-
-/** Runs tlsboot with the clock and randomness of the system. The program is loaded only for tests that run it. */
-async function run(args: readonly string[], options: StartOptions, output: Output, signal: AbortSignal) {
-  const [program, system, captured] = await Promise.all([
-    import("../../cli/run.ts"),
-    import("../../cli/system.ts"),
-    import("./captured_io.ts"),
-  ]);
-  const stream = (name: "stdout" | "stderr") => ({
-    write: (text: string) => output.write(name, text),
-    isTerminal: false,
-    columns: undefined,
-  });
-  const io: Io = {
-    ...captured.createCapturedIo({
-      stdin: options.stdin ?? "",
-      env: { ...process.env, NO_COLOR: "1", ...options.env } as Record<string, string>,
-      cwd: options.cwd ?? process.cwd(),
-      clock: system.createSystemClock(),
-      random: system.createSystemRandom(),
-    }),
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    execPath: process.execPath,
-    versions: process.versions,
-  };
-  return await program.run(args, io, signal);
 }
 
 /** Runs any program to its end. */

@@ -8,11 +8,36 @@ import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { type Child, type Finished, type Running, runTlsboot, spawnTlsboot, startTlsboot } from "./child.ts";
+import {
+  type Child,
+  type Finished,
+  type Running,
+  runOnTerminal,
+  runTlsboot,
+  spawnTlsboot,
+  startTlsboot,
+} from "./child.ts";
 import { createTempFolder, type TempFolder } from "./temp.ts";
 
-/** A running instance. Disposing it ends it. */
-export interface Instance<P extends Running = Running> extends AsyncDisposable {
+/** Commands of tlsboot in a folder, where `data` is the data directory. */
+export interface Commands {
+  /** Runs a command to its end. */
+  tlsboot(...args: readonly string[]): Promise<Finished>;
+  /** Runs a command that must end with 0. */
+  succeed(...args: readonly string[]): Promise<Finished>;
+  /** Runs a command that must end with another code, and returns everything that it printed. */
+  fail(code: number, ...args: readonly string[]): Promise<string>;
+  /** Runs a command on a terminal, on which a text is typed. */
+  typeAt(typed: string, ...args: readonly string[]): Promise<Finished>;
+  /** Starts a command. */
+  start(...args: readonly string[]): Running;
+}
+
+/** A folder in which commands run. */
+export interface Workplace extends TempFolder, Commands {}
+
+/** A running instance, and commands for it. Disposing it ends it. */
+export interface Instance<P extends Running = Running> extends Commands, AsyncDisposable {
   readonly running: P;
   readonly url: string;
   readonly port: number;
@@ -25,12 +50,6 @@ export interface Instance<P extends Running = Running> extends AsyncDisposable {
 /** An instance that several tests share, with a folder of its own. */
 export interface SharedInstance extends Omit<Instance, keyof AsyncDisposable> {
   readonly folder: TempFolder;
-  /** Runs a command to its end, in the folder and for this instance. */
-  tlsboot(...args: readonly string[]): Promise<Finished>;
-  /** Runs a command that must end with 0. */
-  succeed(...args: readonly string[]): Promise<Finished>;
-  /** Starts a command in the folder and for this instance. */
-  start(...args: readonly string[]): Running;
   /** Keeps something until the tests have ended; it is disposed before the instance. */
   use<T extends AsyncDisposable>(thing: T): T;
 }
@@ -53,15 +72,8 @@ export function describeInstance(
   declare: (instance: SharedInstance) => void,
 ): void {
   describe(title, () => {
-    const place = () => ({ cwd: shared.folder.path, env: { TLSBOOT_DATA_DIR: "data" } });
     const shared = {
-      tlsboot: (...args) => runTlsboot(args, place()),
-      async succeed(...args) {
-        const done = await runTlsboot(args, place());
-        assert.equal(done.code, 0, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
-        return done;
-      },
-      start: (...args) => startTlsboot(args, place()),
+      ...createCommands(() => shared.folder.path),
       use: (thing) => stack.use(thing),
     } as SharedInstance;
     const stack = new AsyncDisposableStack();
@@ -74,6 +86,41 @@ export function describeInstance(
     after(() => stack.disposeAsync());
     declare(shared);
   });
+}
+
+function createCommands(findCwd: () => string): Commands {
+  const place = () => ({ cwd: findCwd(), env: { TLSBOOT_DATA_DIR: "data" } });
+  const expect = async (code: number, args: readonly string[]): Promise<Finished> => {
+    const done = await runTlsboot(args, place());
+    assert.equal(done.code, code, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
+    return done;
+  };
+  return {
+    tlsboot: (...args) => runTlsboot(args, place()),
+    succeed: (...args) => expect(0, args),
+    async fail(code, ...args) {
+      const { stdout, stderr } = await expect(code, args);
+      return stdout + stderr;
+    },
+    typeAt: (stdin, ...args) => runOnTerminal(args, { ...place(), stdin }),
+    start: (...args) => startTlsboot(args, place()),
+  };
+}
+
+/** Creates a folder in which commands run. */
+export async function createWorkplace(): Promise<Workplace> {
+  const folder = await createTempFolder();
+  return { ...folder, ...createCommands(() => folder.path) };
+}
+
+/** The command line that gets a machine its certificate by the file of `up`, with its files in a folder of its name. */
+export function bootstrapLine(node: string, ...more: readonly string[]): readonly string[] {
+  return ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...machineFlags(node), ...more];
+}
+
+/** The name of a machine and its files, in a folder of that name. */
+export function machineFlags(node: string): readonly string[] {
+  return ["--hostname-override", node, "--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`];
 }
 
 /** Starts an instance below a folder, in the process of the test (see `startTlsboot`), and waits until it serves. */
@@ -108,6 +155,7 @@ async function startWith<P extends Running>(
   try {
     const [, url = "", number = "0"] = await running.waitFor(STARTED);
     return {
+      ...createCommands(() => folder.path),
       running,
       url,
       port: Number(number),
