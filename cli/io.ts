@@ -56,6 +56,8 @@ export interface Io {
   readonly random: Random;
   /** The iterations of PBKDF2 in a new encrypted key; absent for the default. Only tests set it. */
   readonly keyIterations?: number;
+  /** The work factor of scrypt, as a power of two, in a new backup under a passphrase; absent for age's. Only tests set it. */
+  readonly backupWorkFactor?: number;
   /** The heap of the process; absent on runtimes without access to it, and in most tests. */
   readonly heap?: Heap;
 }

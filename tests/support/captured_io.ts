@@ -24,8 +24,7 @@ export interface CapturedIoOptions {
 }
 
 /**
- * Creates an Io without a terminal, with an empty environment and its clock at 2026-01-01. A passphrase of a key takes little
- * work.
+ * Creates an Io without a terminal, with an empty environment and its clock at 2026-01-01. A passphrase takes little work.
  */
 export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
   const written = { stdout: "", stderr: "" };
@@ -46,6 +45,7 @@ export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
     clock: options.clock ?? createFakeClock(),
     random: options.random ?? createSeededRandom(),
     keyIterations: 1_000,
+    backupWorkFactor: 10,
     stdoutText: () => written.stdout,
     stderrText: () => written.stderr,
   };

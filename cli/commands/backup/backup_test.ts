@@ -13,7 +13,7 @@ import { CompactedError } from "../../../server/storage/storage.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
 import { createArchive } from "./archive.ts";
-import { type BackupOpener, decryptBackup, encryptBackup } from "./encryption.ts";
+import { type BackupOpener, type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
 import { type EtcdTarget, restoreBackup } from "./restore_backup.ts";
 import { readDataFiles } from "./files.ts";
 import { readBackup } from "./read_backup.ts";
@@ -121,6 +121,12 @@ describe("a backup", () => {
     }
     // Changes in padding, and in fields of the manifest about itself, are not detected.
     assert.ok(harmless < whole.length / 7 / 2);
+  });
+
+  test("encryptBackup() stretches a passphrase by the work factor of age", async () => {
+    const recipients: BackupRecipients = { kind: "passphrase", passphrase: new Secret("x") };
+    const sealed = await collect(await encryptBackup(split(new Uint8Array()), recipients));
+    assert.match(Buffer.from(sealed).toString("latin1"), /^age-encryption\.org\/v1\n-> scrypt \S+ 18\n/);
   });
 
   test("decryptBackup() refuses a sealed file that is cut or changed anywhere, and a wrong key", async () => {

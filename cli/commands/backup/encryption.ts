@@ -6,7 +6,7 @@ import { backupInvalid } from "./read_backup.ts";
 
 /** The passphrase or the public keys that a backup is encrypted for. */
 export type BackupRecipients =
-  | { readonly kind: "passphrase"; readonly passphrase: Secret<string> }
+  | { readonly kind: "passphrase"; readonly passphrase: Secret<string>; readonly workFactor?: number | undefined }
   /** At least one public key, `age1…`. */
   | { readonly kind: "keys"; readonly recipients: readonly string[] };
 
@@ -22,8 +22,10 @@ export async function encryptBackup(
   recipients: BackupRecipients,
 ): Promise<AsyncIterable<Uint8Array>> {
   const encrypter = new Encrypter();
-  if (recipients.kind === "passphrase") encrypter.setPassphrase(recipients.passphrase.reveal());
-  else {
+  if (recipients.kind === "passphrase") {
+    encrypter.setPassphrase(recipients.passphrase.reveal());
+    if (recipients.workFactor !== undefined) encrypter.setScryptWorkFactor(recipients.workFactor);
+  } else {
     for (const recipient of recipients.recipients) {
       try {
         encrypter.addRecipient(recipient);

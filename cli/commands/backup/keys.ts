@@ -29,7 +29,7 @@ export async function readRecipients(
   }
   if (settings.recipient.length === 0) {
     const source = createPassphrases(settings.passphraseFile, io, createFilePort(), signal, WORDS);
-    return { kind: "passphrase", passphrase: await source.getForCreating(name) };
+    return { kind: "passphrase", passphrase: await source.getForCreating(name), workFactor: io.backupWorkFactor };
   }
   if (settings.passphraseFile === undefined) return { kind: "keys", recipients: settings.recipient };
   throw new UsageError("--recipient and --passphrase-file exclude each other", "give one of them");
