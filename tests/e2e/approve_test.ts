@@ -118,10 +118,8 @@ describeInstance("tlsboot approve", {}, (instance) => {
   test("tlsboot approve does not take a request that is only called like a machine for the machine", async () => {
     await request("csr-m3", "m3");
     await request("m3", "evil");
-    const { code, stderr } = await tlsboot("approve", "m3");
-    assert.equal(code, 1);
     assert.match(
-      stderr,
+      await instance.refuse(1, "approve", "m3"),
       /"m3" means more than one request:\n.* csr\/m3: system:node:evil .*\n.* csr\/csr-m3: system:node:m3 /,
     );
     assert.equal((await tlsboot("approve", "node/m3")).stdout, `${QUALIFIED}/csr-m3 approved\n`);
@@ -130,39 +128,35 @@ describeInstance("tlsboot approve", {}, (instance) => {
 
   test("tlsboot describe csr and get csr take the name of a machine, which csr/NAME is not", async () => {
     await request("csr-m8", "m8");
-    const described = await tlsboot("describe", "csr", "m8");
-    assert.equal(described.code, 0);
+    const described = await instance.succeed("describe", "csr", "m8");
     assert.match(described.stdout, /^Name: +csr-m8\n/);
     assert.equal((await tlsboot("get", "csr", "m8", "-o", "name")).stdout, `${QUALIFIED}/csr-m8\n`);
     for (const args of [["describe", "csr", "m9"], ["get", "csr", "m9"], ["get", "csr", "csr/m8"]]) {
-      const { code, stderr } = await tlsboot(...args);
-      assert.equal(code, 1);
-      assert.match(stderr, /certificatesigningrequests\.certificates\.k8s\.io "m\d" not found/);
+      assert.match(
+        await instance.refuse(1, ...args),
+        /certificatesigningrequests\.certificates\.k8s\.io "m\d" not found/,
+      );
     }
   });
 
   test("tlsboot approve reports a name that nothing has", async () => {
-    const { code, stderr } = await tlsboot("approve", "m9");
-    assert.equal(code, 1);
     assert.match(
-      stderr,
+      await instance.refuse(1, "approve", "m9"),
       /cannot find "m9": no request has that name, and no machine of that name asks\n.*tlsboot get csr/,
     );
   });
 
   for (
-    const { name, args, fault } of [
-      { name: "no target", args: [], fault: /name a request or a machine, or give --expect/ },
-      { name: "a name beside --expect", args: ["m1", "--expect", "m2"], fault: /together with --expect/ },
-      { name: "--for without --expect", args: ["m1", "--for", "5m"], fault: /--for has no effect without --expect/ },
-      { name: "--yes beside --expect", args: ["--expect", "m1", "--yes"], fault: /--yes has no effect with --expect/ },
-      { name: "no machine", args: ["--expect", "a_b"], fault: /--expect: "a_b" is neither a file nor a machine: / },
-    ]
+    const [line, want] of [
+      ["", /name a request or a machine, or give --expect/],
+      ["m1 --expect m2", /together with --expect/],
+      ["m1 --for 5m", /--for has no effect without --expect/],
+      ["--expect m1 --yes", /--yes has no effect with --expect/],
+      ["--expect a_b", /--expect: "a_b" is neither a file nor a machine: /],
+    ] as const
   ) {
-    test(`tlsboot approve refuses ${name}`, async () => {
-      const { code, stderr } = await tlsboot("approve", ...args);
-      assert.equal(code, 2);
-      assert.match(stderr, fault);
+    test(`tlsboot approve ${line} is wrong usage`, async () => {
+      assert.match(await instance.refuse(2, ...`approve ${line}`.trim().split(" ")), want);
     });
   }
 

@@ -119,11 +119,15 @@ describeInstance("tlsboot approver", {
     };
     await writeFile(instance.folder.join("nodes.json"), JSON.stringify(nodes));
     const offline = ["--nodes", "nodes.json", "--policy", "kubelet-serving-trusting", "--kubeconfig", "none"];
-    const pem = await tlsboot(
-      ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:c"],
-      ...offline,
-    );
-    assert.equal(pem.code, 0, `${pem.stdout}${pem.stderr}`);
+    const pem = await instance.succeed(...[
+      "approver",
+      "explain",
+      "c.csr",
+      "--signer-name",
+      "kubernetes.io/kubelet-serving",
+      "--user",
+      "system:node:c",
+    ], ...offline);
     assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
     assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
     assert.equal((await tlsboot("approver", "explain", "c.json", ...offline)).code, 0);
@@ -160,17 +164,15 @@ describeInstance("tlsboot approver", {
   ) {
     test(`tlsboot approver explain refuses ${name}`, async () => {
       await writeFile(instance.folder.join("bad.txt"), text);
-      const { code, stdout, stderr } = await tlsboot("approver", "explain", "bad.txt", ...args);
-      assert.equal(code, 1);
-      assert.equal(stdout, "");
-      assert.match(stderr, fault);
+      assert.match(await instance.refuse(1, "approver", "explain", "bad.txt", ...args), fault);
     });
   }
 
   test("tlsboot approver explain reports a name that is neither a file nor a request", async () => {
-    const { code, stderr } = await tlsboot("approver", "explain", "nothing");
-    assert.equal(code, 1);
-    assert.match(stderr, /"nothing" is neither a file nor a request: /);
+    assert.match(
+      await instance.refuse(1, "approver", "explain", "nothing"),
+      /"nothing" is neither a file nor a request: /,
+    );
   });
 
   test("tlsboot approver clear deletes the pending requests of one requester, and nothing else", async () => {
@@ -291,9 +293,7 @@ cases:
         /no such file or folder/,
       ]] as const
     ) {
-      const { code, stderr } = await tlsboot("approver", "test", name);
-      assert.equal(code, 1);
-      assert.match(stderr, fault);
+      assert.match(await instance.refuse(1, "approver", "test", name), fault);
     }
   });
 
@@ -360,12 +360,12 @@ cases:
   });
 
   test("tlsboot approver --print-rbac needs neither kubeconfig nor inventory; an inventory without a policy is refused", async () => {
-    const printed = await tlsboot("approver", "--print-rbac", "--policy", "kubelet-serving");
-    assert.equal(printed.code, 0, printed.stderr);
+    await instance.succeed("approver", "--print-rbac", "--policy", "kubelet-serving");
     for (const args of [["approver", "--kubeconfig", admin()], ["up", "--data-dir", "other"]]) {
-      const { code, stderr } = await tlsboot(...args, "--inventory", "inventory.yaml");
-      assert.equal(code, 2);
-      assert.match(stderr, /--inventory has no effect without --policy/);
+      assert.match(
+        await instance.refuse(2, ...args, "--inventory", "inventory.yaml"),
+        /--inventory has no effect without --policy/,
+      );
     }
     assert.match((await tlsboot("approver")).stderr, /--kubeconfig is required/);
   });
@@ -377,12 +377,16 @@ cases:
         "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",
       );
       await writeFile(instance.folder.join("faulty.yaml"), inventory("{name: g, dns: ['*.example']}"));
-      const { code, stdout, stderr } = await runTlsboot(
-        [...command, "--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"],
-        { cwd: instance.folder.path },
+      const stderr = await instance.refuse(
+        2,
+        ...command,
+        "--policy",
+        "policy.yaml",
+        "--policy",
+        "kubelet-servin",
+        "--inventory",
+        "faulty.yaml",
       );
-      assert.equal(code, 2);
-      assert.equal(stdout, "");
       assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
       assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
       assert.match(
@@ -394,19 +398,10 @@ cases:
   }
 
   test("tlsboot up --policy kubelet-serving needs the inventory", async () => {
-    const { code, stderr } = await runTlsboot([
-      "up",
-      "--secure-port",
-      "0",
-      "--data-dir",
-      "other",
-      "--policy",
-      "kubelet-serving",
-    ], {
-      cwd: instance.folder.path,
-    });
-    assert.equal(code, 2);
-    assert.match(stderr, /--inventory is missing: policy "kubelet-serving" uses it to prove/);
+    assert.match(
+      await instance.refuse(2, "up", "--secure-port", "0", "--data-dir", "other", "--policy", "kubelet-serving"),
+      /--inventory is missing: policy "kubelet-serving" uses it to prove/,
+    );
   });
 
   test("tlsboot approver test checks who holds a name, and rules that pass on", async () => {
@@ -440,8 +435,7 @@ cases:
   - { name: outside, request: { dns: [example.org] }, expect: { verdict: deny, rule: domain } }
 `,
     );
-    const { code, stdout, stderr } = await tlsboot("approver", "test", "claims/one.yaml");
-    assert.equal(code, 0, stdout + stderr);
+    const { stdout } = await instance.succeed("approver", "test", "claims/one.yaml");
     assert.match(stdout, /4 passed/);
   });
 });

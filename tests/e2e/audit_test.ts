@@ -2,9 +2,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runTlsboot } from "../support/child.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 
 const quiet = new AbortController().signal;
 const POLICY = `apiVersion: audit.k8s.io/v1
@@ -17,7 +15,7 @@ rules:
 `;
 
 test("serve logs the requests that the policy selects, and rotates and compresses a full log", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const policy = folder.join("policy.yaml");
   await writeFile(policy, POLICY);
   const log = folder.join("audit/audit.log");
@@ -51,7 +49,7 @@ test("serve logs the requests that the policy selects, and rotates and compresse
 });
 
 test("an invalid policy ends the start with every fault, before anything is created", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const policy = folder.join("policy.yaml");
   await writeFile(policy, POLICY.replace("omitStages", "omitStage").replace("None", "Non"));
   const data = ["--data-dir", folder.join("data"), "--secure-port", "0"];
@@ -68,7 +66,7 @@ test("an invalid policy ends the start with every fault, before anything is crea
       [["--audit-log-mode", "batch"], 2, /want one of blocking, blocking-strict/],
     ] as const
   ) {
-    const got = await runTlsboot(["serve", ...data, ...flags], { cwd: folder.path });
+    const got = await folder.tlsboot("serve", ...data, ...flags);
     assert.match(got.stderr, fault);
     assert.equal(got.code, code, flags.join(" "));
     assert.ok(!(await readdir(folder.path)).includes("data"));

@@ -5,26 +5,16 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 
 const { signal } = new AbortController();
 
 test("bootstrap takes over a new CA, reports it, renews early and once by it, and gives the old one up", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
-  const tlsboot = async (...args: readonly string[]): Promise<Finished> => {
-    const finished = await runTlsboot(args, { cwd: folder.path });
-    assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);
-    return finished;
-  };
-  const rotate = (...args: readonly string[]) => tlsboot("ca", "rotate", ...args, "--data-dir", folder.join("data"));
-  const machine = (name: string) => [
-    ...["bootstrap", "--bootstrap-kubeconfig", folder.join("data/bootstrap.kubeconfig"), "--hostname-override", name],
-    ...["--kubeconfig", folder.join(`${name}/kubeconfig`), "--cert-dir", folder.join(`${name}/pki`)],
-  ];
+  const { succeed } = folder;
+  const rotate = (...args: readonly string[]) => succeed("ca", "rotate", ...args);
   const readIssuer = async (name: string): Promise<string> =>
     new X509Certificate(await readFile(folder.join(`${name}/pki/kubelet-client-current.pem`))).issuer;
   const readReport = async (name: string): Promise<readonly string[] | undefined> => {
@@ -38,9 +28,9 @@ test("bootstrap takes over a new CA, reports it, renews early and once by it, an
     return bundle.ok ? bundle.value[0]?.sha256Fingerprint ?? "" : bundle.error;
   };
 
-  await using rotating = startTlsboot([...machine("n1"), "--rotate-certificates"], { cwd: folder.path });
+  await using rotating = folder.start(...bootstrapLine("n1", "--rotate-certificates"));
   await rotating.waitFor(/kubeconfig: n1\/kubeconfig/);
-  await tlsboot(...machine("n2"));
+  await succeed(...bootstrapLine("n2"));
   const before = [await readFile(folder.join("n2/kubeconfig"), "utf8"), await readIssuer("n1")];
   const oldCa = await readFingerprint("ca.crt");
   // No user may report anything until a CA is replaced.
@@ -48,7 +38,7 @@ test("bootstrap takes over a new CA, reports it, renews early and once by it, an
 
   await rotate("begin", "--common-name", "second");
   await rotating.waitFor(/n1\/kubeconfig: 2 CAs are trusted now \(1 new, 0 removed\)/);
-  const taken = await tlsboot(...machine("n2"));
+  const taken = await succeed(...bootstrapLine("n2"));
   assert.match(taken.stdout, /^n2\/kubeconfig: 2 CAs are trusted now \(1 new, 0 removed\)\nnothing to do: /);
   const both = [oldCa, await readFingerprint("next-ca.crt")].sort();
   assert.deepEqual(await readReport("n2"), both);
@@ -58,14 +48,17 @@ test("bootstrap takes over a new CA, reports it, renews early and once by it, an
   await rotating.waitFor(/certificate renewed, valid until/);
   assert.equal(await readIssuer("n1"), "CN=second");
   assert.notEqual(before[1], "CN=second");
-  assert.match((await tlsboot(...machine("n2"))).stdout, /^certificate renewed, valid until \S+\n$/);
+  assert.match(await folder.answer(...bootstrapLine("n2")), /^certificate renewed, valid until \S+\n$/);
   assert.equal(await readIssuer("n2"), "CN=second");
-  assert.match((await tlsboot(...machine("n2"))).stdout, /^nothing to do: /);
+  assert.match(await folder.answer(...bootstrapLine("n2")), /^nothing to do: /);
 
   await rotate("finish");
   await rotating.waitFor(/n1\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)/);
   // The CA that signed the new serving certificate is enough for a machine that missed the end.
-  assert.match((await tlsboot(...machine("n2"))).stdout, /^n2\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)\n/);
+  assert.match(
+    await folder.answer(...bootstrapLine("n2")),
+    /^n2\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)\n/,
+  );
   const after = await readFile(folder.join("n2/kubeconfig"), "utf8");
   const value = /(certificate-authority-data: )\S+/;
   assert.equal(after.replace(value, "$1"), before[0]?.replace(value, "$1"));

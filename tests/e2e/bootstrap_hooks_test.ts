@@ -2,16 +2,14 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { start, startTlsboot } from "../support/child.ts";
-import { describeInstance, startInstance } from "../support/instance_process.ts";
-import { createTempFolder } from "../support/temp.ts";
-
-function bootstrapArgs(node: string, ...more: readonly string[]): readonly string[] {
-  return [
-    ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", node],
-    ...["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`, ...more],
-  ];
-}
+import { start } from "../support/child.ts";
+import {
+  bootstrapLine,
+  createWorkplace,
+  describeInstance,
+  machineFlags,
+  startInstance,
+} from "../support/instance_process.ts";
 
 const RECORD =
   'echo "$TLSBOOT_CHANGED $TLSBOOT_NODE_NAME $TLSBOOT_CERTIFICATE_FILE $TLSBOOT_NOT_AFTER" >> record; echo recorded';
@@ -22,21 +20,19 @@ describeInstance("tlsboot bootstrap with hooks", { args: ["--auto-approve"] }, (
   test("tlsboot bootstrap --exec runs once for each change, after the files are there", async () => {
     const { folder } = instance;
     const command = `test -s n1/kubeconfig && ${RECORD}`;
-    const first = await tlsboot(...bootstrapArgs("n1", "--exec", command));
-    assert.equal(first.code, 0, first.stderr);
+    const first = await instance.succeed(...bootstrapLine("n1", "--exec", command));
     assert.match(first.stderr, /^recorded$/m);
     assert.ok(!first.stdout.includes("recorded"), "stdout holds the answer only");
     const link = folder.join("n1/pki/kubelet-client-current.pem");
     assert.match(await readFile(folder.join("record"), "utf8"), new RegExp(`^client n1 ${link} \\S+Z\n$`));
-    const again = await tlsboot(...bootstrapArgs("n1", "--exec", command));
-    assert.equal(again.code, 0, again.stderr);
+    await instance.succeed(...bootstrapLine("n1", "--exec", command));
     assert.equal((await readFile(folder.join("record"), "utf8")).split("\n").length, 2, "nothing changed, nothing run");
   });
 
   test("tlsboot bootstrap reports a hook that fails, and keeps the certificate", async () => {
     await writeFile(instance.folder.join("odd.pid"), "-1\n");
     const hooks = ["--exec", "echo oh dear; exit 7", "--signal", "HUP:none.pid,USR1:odd.pid"];
-    const { code, stdout, stderr } = await tlsboot(...bootstrapArgs("n2", ...hooks));
+    const { code, stdout, stderr } = await tlsboot(...bootstrapLine("n2", ...hooks));
     assert.equal(code, 1);
     assert.match(stdout, /^certificate of n2 issued/);
     assert.match(stderr, /^oh dear$/m);
@@ -46,13 +42,12 @@ describeInstance("tlsboot bootstrap with hooks", { args: ["--auto-approve"] }, (
     );
     assert.match(stderr, /cannot send SIGUSR1 to the process in ".*odd\.pid": it holds no process id; /);
     assert.match(stderr, /cannot run "echo oh dear; exit 7": exit code 7\ntlsboot: hint: /);
-    const after = await tlsboot("bootstrap", "--status", ...bootstrapArgs("n2").slice(3));
-    assert.equal(after.code, 0, after.stdout);
+    await instance.succeed("bootstrap", "--status", ...machineFlags("n2"));
   });
 });
 
 test("tlsboot bootstrap --rotate-certificates continues after a hook that fails, and signals at each renewal", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   // The child counts its signals until it is killed.
   const script = "trap 'echo got a signal' HUP; echo ready; while true; do sleep 0.1; done";
@@ -60,7 +55,7 @@ test("tlsboot bootstrap --rotate-certificates continues after a hook that fails,
   await server.waitFor(/ready/);
   await writeFile(folder.join("server.pid"), `${server.pid}\n`);
   const hooks = ["--signal", "HUP:server.pid", "--exec", "exit 1"];
-  await using running = startTlsboot(bootstrapArgs("n3", "--rotate-certificates", ...hooks), { cwd: folder.path });
+  await using running = folder.start(...bootstrapLine("n3", "--rotate-certificates", ...hooks));
   await running.waitFor(/(?:[\s\S]*certificate renewed, valid until ){2}/);
   await running.waitFor(/the certificate is stored, but what should follow failed/);
   await server.waitFor(/(?:[\s\S]*got a signal){2}/);

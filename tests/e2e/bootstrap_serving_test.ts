@@ -5,24 +5,22 @@ import { dirname } from "node:path";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
-import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import type { Finished, Running } from "../support/child.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
-import { describeInstance, startInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import {
+  bootstrapLine,
+  type Commands,
+  createWorkplace,
+  describeInstance,
+  machineFlags,
+  startInstance,
+} from "../support/instance_process.ts";
+import type { TempFolder } from "../support/temp.ts";
 
-function paths(node: string): readonly string[] {
-  return ["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`, "--hostname-override", node];
-}
-
-function bootstrapArgs(node: string, ...more: readonly string[]): readonly string[] {
-  return ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...paths(node), ...more];
-}
-
-async function approveServing(folder: TempFolder, running: Running, index = 0): Promise<void> {
+async function approveServing(folder: Pick<Commands, "succeed">, running: Running, index = 0): Promise<void> {
   await running.waitFor(new RegExp(`(?:[\\s\\S]*serving request \\S+ made){${index + 1}}`));
   const name = [...running.stderr().matchAll(/serving request (\S+) made/g)][index]?.[1] ?? "";
-  const { code, stderr } = await runTlsboot(["approve", name, "--data-dir", "data"], { cwd: folder.path });
-  assert.equal(code, 0, stderr);
+  await folder.succeed("approve", name, "--data-dir", "data");
 }
 
 async function readServing(
@@ -36,10 +34,10 @@ async function readServing(
 }
 
 test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived ones for real", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
-  const args = bootstrapArgs("n1", "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
-  await using running = startTlsboot(args, { cwd: folder.path });
+  const args = bootstrapLine("n1", "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
+  await using running = folder.start(...args);
   await approveServing(folder, running);
   await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
   const first = await readServing(folder);
@@ -52,14 +50,13 @@ test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived
 describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (instance) => {
   const { tlsboot } = instance;
   const status = (node: string, ...more: readonly string[]) =>
-    tlsboot("bootstrap", "--status", ...paths(node), ...more);
+    tlsboot("bootstrap", "--status", ...machineFlags(node), ...more);
 
   /** Bootstraps a node that has a certificate for another key already, so that a person has to approve its request. */
   async function bootstrapAndApprove(node: string): Promise<Finished> {
-    await using running = instance.start(...bootstrapArgs(node));
+    await using running = instance.start(...bootstrapLine(node));
     const [, name = ""] = await running.waitFor(/request (\S+) made/);
-    const { code, stderr } = await tlsboot("approve", name, "--yes");
-    assert.equal(code, 0, stderr);
+    await instance.succeed("approve", name, "--yes");
     return await running.finished();
   }
 
@@ -73,8 +70,8 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
       /Serving certificate: .*\n {2}State: +missing\n {2}Next: +run: tlsboot bootstrap .*--serving\n/,
     );
     const names = ["--serving-dns", "n1.example,n1", "--serving-ip", "192.0.2.1"];
-    await using running = instance.start(...bootstrapArgs("n1", "--serving", "--duration", "10m", ...names));
-    await approveServing(folder, running);
+    await using running = instance.start(...bootstrapLine("n1", "--serving", "--duration", "10m", ...names));
+    await approveServing(instance, running);
     const { code, stdout, stderr } = await running.finished();
     assert.equal(code, 0, stderr);
     assert.match(stdout, /\nserving certificate of n1, n1\.example, 192\.0\.2\.1 issued, valid until [\dT:-]+Z\n/);
@@ -96,8 +93,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
     assert.equal(other.code, 3);
     assert.match(other.stdout, /State: +for other names: it is not for system:node:n1, n1, 192\.0\.2\.2\n/);
 
-    const again = await tlsboot(...bootstrapArgs("n1", "--serving", ...names));
-    assert.equal(again.code, 0, again.stderr);
+    const again = await instance.succeed(...bootstrapLine("n1", "--serving", ...names));
     assert.match(
       again.stdout,
       /^nothing to do: n1\/kubeconfig .*\nnothing to do: n1\/pki\/kubelet-server-current\.pem /,
@@ -106,7 +102,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
   });
 
   test("tlsboot bootstrap --serving waits for approval and continues with its own request", async () => {
-    const args = bootstrapArgs("n2", "--serving", "--serving-ip", "192.0.2.3");
+    const args = bootstrapLine("n2", "--serving", "--serving-ip", "192.0.2.3");
     await using first = instance.start(...args);
     const [, name = ""] = await first.waitFor(/serving request (\S+) made/);
     first.kill("SIGINT");
@@ -115,10 +111,8 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
       (await status("n2", "--serving")).stdout,
       /Next: +its request is waiting; continue with: tlsboot bootstrap /,
     );
-    const approved = await tlsboot("approve", name);
-    assert.equal(approved.code, 0, approved.stderr);
-    const { code, stderr } = await tlsboot(...args);
-    assert.equal(code, 0, stderr);
+    await instance.succeed("approve", name);
+    const { stderr } = await instance.succeed(...args);
     assert.match(stderr, new RegExp(`serving request ${name} taken up again`));
   });
 
@@ -144,16 +138,14 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
     assert.equal(expired.code, 3);
     assert.match(expired.stdout, /State: +expired\n/);
     assert.match(expired.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
-    const alone = await tlsboot("bootstrap", ...paths("n3"), "--rotate-certificates");
-    assert.equal(alone.code, 1);
-    assert.match(alone.stderr, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
+    const alone = await instance.refuse(1, "bootstrap", ...machineFlags("n3"), "--rotate-certificates");
+    assert.match(alone, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
     assert.match(
-      alone.stderr,
+      alone,
       /hint: on the server, .* run here what it prints: tlsboot token create --node n3 --print-join-command$/m,
     );
 
-    const back = await tlsboot(...bootstrapArgs("n3"));
-    assert.equal(back.code, 0, back.stderr);
+    const back = await instance.succeed(...bootstrapLine("n3"));
     assert.match(
       back.stderr,
       /the kubeconfig cannot be used: the client certificate of kubeconfig ".*" expired at /,
@@ -164,8 +156,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
 
   test("tlsboot bootstrap replaces broken files, and refuses those of another node", async () => {
     const { folder } = instance;
-    const first = await tlsboot(...bootstrapArgs("n4"));
-    assert.equal(first.code, 0, first.stderr);
+    await instance.succeed(...bootstrapLine("n4"));
     const link = folder.join("n4/pki/kubelet-client-current.pem");
     await rm(await readlink(link));
     const dangling = await status("n4");
@@ -186,10 +177,8 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
     assert.equal(third.code, 0, third.stderr);
     assert.equal((await status("n4")).code, 0);
 
-    const other = await tlsboot(...bootstrapArgs("n4"), "--hostname-override", "other");
-    assert.equal(other.code, 1);
     assert.match(
-      other.stderr,
+      await instance.refuse(1, ...bootstrapLine("n4"), "--hostname-override", "other"),
       /error: cannot use ".*kubeconfig" for "system:node:other": its certificate is for "system:node:n4"\n/,
     );
   });

@@ -5,10 +5,11 @@ import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import type { Clock } from "../../core/ports.ts";
-import { runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
+import { runTlsboot } from "../support/child.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { type Instance, startInstance } from "../support/instance_process.ts";
+import { runInShell } from "../support/shell.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** Runs a command with the system's clock shifted by some hours. */
@@ -82,7 +83,7 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
     // The command in the hint fixes it, with the bootstrap kubeconfig of the new instance.
     await cp(`${successor.data}/bootstrap.kubeconfig`, folder.join("data/bootstrap.kubeconfig"));
     const [, command = ""] = /hint: (rm -f .*)/.exec(stderr) ?? [];
-    const done = await runInShell(folder, command);
+    const done = await runInShell(command, { cwd: folder.path });
     assert.equal(done.code, 0, done.stderr);
     assert.equal((await run(folder, STATUS)).code, 0);
     await rm(folder.join("n1"), { recursive: true });
@@ -134,13 +135,6 @@ async function newKubeconfig(folder: TempFolder, instance: Instance): Promise<st
   return "new.kubeconfig";
 }
 
-/** Runs a printed command without changing it. */
-function runInShell(folder: TempFolder, command: string): ReturnType<typeof runProgram> {
-  const [program, args] = tlsbootCommand([]);
-  const words = [program, ...args].map((word) => `'${word}'`).join(" ");
-  return runProgram("sh", ["-c", `tlsboot() { ${words} "$@"; }\n${command}`], { cwd: folder.path });
-}
-
 test("tlsboot bootstrap --status prints a command that continues with a pending request and works unchanged", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
@@ -155,7 +149,7 @@ test("tlsboot bootstrap --status prints a command that continues with a pending 
   const approved = await runTlsboot(["approve", name, "--data-dir", instance.data]);
   assert.equal(approved.code, 0, approved.stderr);
   // From another folder than the first run, which had relative paths.
-  const { code, stdout, stderr } = await runInShell(folder, `cd / && ${command}`);
+  const { code, stdout, stderr } = await runInShell(`cd / && ${command}`, { cwd: folder.path });
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^certificate of n1 issued, /);
   assert.match(stderr, new RegExp(`request ${name} taken up again`));
@@ -174,6 +168,6 @@ test("tlsboot bootstrap --status warns of a folder that was copied", async () =>
     /\nWarning: +"copy\/pki" looks like a copy: its certificate is "\S+\/n1\/pki\/kubelet-client-[\d-]+\.pem"/,
   );
   const [, fix = ""] = /Fix: +(ln .*)/.exec(stdout) ?? [];
-  assert.equal((await runInShell(folder, fix)).code, 0);
+  assert.equal((await runInShell(fix, { cwd: folder.path })).code, 0);
   assert.doesNotMatch((await run(folder, args)).stdout, /looks like a copy/);
 });

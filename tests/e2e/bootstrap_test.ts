@@ -2,34 +2,31 @@ import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { type Finished, type Running, runTlsboot, spawnTlsboot, startTlsboot } from "../support/child.ts";
+import { type Finished, type Running, runTlsboot, spawnTlsboot } from "../support/child.ts";
 import { startHttpProxy } from "../support/http_proxy.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
-import { connectWith, describeInstance, type Instance, startInstance, whoIs } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import {
+  bootstrapLine,
+  connectWith,
+  createWorkplace,
+  describeInstance,
+  machineFlags,
+  startInstance,
+  whoIs,
+} from "../support/instance_process.ts";
+import type { TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-function bootstrapArgs(folder: TempFolder, node: string, kubeconfig = "data/bootstrap.kubeconfig"): string[] {
-  return [
-    ...["bootstrap", "--bootstrap-kubeconfig", folder.join(kubeconfig), "--hostname-override", node],
-    ...["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")],
-  ];
-}
-
-function startBootstrap(folder: TempFolder, node: string, ...more: readonly string[]): Running {
-  return startTlsboot([...bootstrapArgs(folder, node), ...more], { cwd: folder.path });
+/** The command line with another bootstrap kubeconfig. */
+function bootstrapBy(kubeconfig: string, node: string, ...more: readonly string[]): readonly string[] {
+  return ["bootstrap", "--bootstrap-kubeconfig", kubeconfig, ...machineFlags(node), ...more];
 }
 
 async function getRequestName(running: Running): Promise<string> {
   const [, name = ""] = await running.waitFor(/request (\S+) (?:made|taken up again);/);
   return name;
-}
-
-async function decide({ data }: Pick<Instance, "data">, verb: "approve" | "deny", name: string): Promise<void> {
-  const { code, stderr } = await runTlsboot([verb, name, "--data-dir", data]);
-  assert.equal(code, 0, stderr);
 }
 
 /** Writes the bootstrap kubeconfig with a change. */
@@ -44,8 +41,8 @@ async function editedKubeconfig(folder: TempFolder, name: string, edit: (text: s
 describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) => {
   test("tlsboot bootstrap gets a certificate once it is approved, and then has nothing to do", async () => {
     const { folder } = instance;
-    await using running = startBootstrap(folder, "n1");
-    await decide(instance, "approve", await getRequestName(running));
+    await using running = instance.start(...bootstrapLine("n1"));
+    await instance.succeed("approve", await getRequestName(running));
     const { code, stdout } = await running.finished();
     assert.equal(code, 0);
     assert.match(
@@ -55,8 +52,7 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
     assert.equal((await stat(folder.join("n1/kubeconfig"))).mode & 0o777, 0o600);
     assert.deepEqual((await readdir(folder.join("n1/pki"))).length, 2);
     assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
-    const again = await instance.tlsboot(...bootstrapArgs(folder, "n1"));
-    assert.equal(again.code, 0);
+    const again = await instance.succeed(...bootstrapLine("n1"));
     assert.match(again.stdout, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until [\dT:-]+Z\n$/);
   });
 
@@ -66,21 +62,21 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
     const count = async () =>
       (await admin.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet)).items.length;
     const before = await count();
-    await using first = spawnTlsboot(bootstrapArgs(folder, "killed"), { cwd: folder.path });
+    await using first = spawnTlsboot(bootstrapLine("killed"), { cwd: folder.path });
     const name = await getRequestName(first);
     first.kill("SIGKILL");
     await first.finished();
-    await using second = startBootstrap(folder, "killed");
+    await using second = instance.start(...bootstrapLine("killed"));
     assert.equal(await getRequestName(second), name);
     assert.match(second.stderr(), /taken up again/);
-    await decide(instance, "approve", name);
+    await instance.succeed("approve", name);
     assert.equal((await second.finished()).code, 0);
     assert.equal(await count(), before + 1);
   });
 
   test("tlsboot bootstrap reports a request that has failed, and an unreachable server", async () => {
     const { folder } = instance;
-    await using running = startBootstrap(folder, "failed");
+    await using running = instance.start(...bootstrapLine("failed"));
     const name = await getRequestName(running);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await admin.api.requestJson({
@@ -98,13 +94,13 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
       "away.kubeconfig",
       (text) => text.replace(/server: .*/, "server: https://127.0.0.1:1"),
     );
-    await using waiting = startTlsboot([...bootstrapArgs(folder, "away", away), "--wait", "1s"], { cwd: folder.path });
+    await using waiting = instance.start(...bootstrapBy(away, "away", "--wait", "1s"));
     await waiting.waitFor(/waiting for https:\/\/127\.0\.0\.1:1/);
   });
 });
 
 test("tlsboot bootstrap reaches a server through the proxy of the environment or of the kubeconfig", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   // Only the proxy can resolve this name.
   const name = "api.example.test";
   await using instance = await startInstance(folder, ["--advertise-address", name, "--auto-approve"]);
@@ -119,14 +115,14 @@ test("tlsboot bootstrap reaches a server through the proxy of the environment or
     assert.ok(head.includes(`Proxy-Authorization: Basic ${btoa("anna:s3cret")}\r\n`));
   };
   const options = { cwd: folder.path };
-  check(await runTlsboot(bootstrapArgs(folder, "n1"), { ...options, env: { HTTPS_PROXY: url, NO_PROXY: "" } }), "n1");
+  check(await runTlsboot(bootstrapLine("n1"), { ...options, env: { HTTPS_PROXY: url, NO_PROXY: "" } }), "n1");
   assert.doesNotMatch(await readFile(folder.join("n1/kubeconfig"), "utf8"), /proxy-url/);
   const own = await editedKubeconfig(
     folder,
     "proxy.kubeconfig",
     (text) => text.replace(/^( +)server: .*$/m, (line, indent) => `${line}\n${indent}proxy-url: ${url}`),
   );
-  check(await runTlsboot(bootstrapArgs(folder, "n2", own), { ...options, env: { NO_PROXY: "*" } }), "n2");
+  check(await runTlsboot(bootstrapBy(own, "n2"), { ...options, env: { NO_PROXY: "*" } }), "n2");
   assert.match(await readFile(folder.join("n2/kubeconfig"), "utf8"), /proxy-url: /);
   const refused = await runTlsboot(["get", "csr", "--data-dir", instance.data], {
     ...options,
@@ -138,18 +134,15 @@ test("tlsboot bootstrap reaches a server through the proxy of the environment or
 });
 
 test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and 1 for others", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   const fails = async (node: string, kubeconfig: string, more: readonly string[], code: number, message: RegExp) => {
-    const finished = await runTlsboot([...bootstrapArgs(folder, node, kubeconfig), ...more], { cwd: folder.path });
-    assert.equal(finished.code, code, finished.stderr);
-    assert.equal(finished.stdout, "");
-    assert.match(finished.stderr, message);
+    assert.match(await folder.refuse(code, ...bootstrapBy(kubeconfig, node, ...more)), message);
   };
   const own = "data/bootstrap.kubeconfig";
 
-  await using denied = startBootstrap(folder, "denied");
-  await decide(instance, "deny", await getRequestName(denied));
+  await using denied = folder.start(...bootstrapLine("denied"));
+  await folder.succeed("deny", await getRequestName(denied));
   const outcome = await denied.finished();
   assert.equal(outcome.code, 3);
   assert.match(
@@ -212,9 +205,9 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
 });
 
 test("tlsboot bootstrap --rotate-certificates renews automatically", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
-  await using running = startBootstrap(folder, "n1", "--rotate-certificates", "--duration", "1h");
+  await using running = folder.start(...bootstrapLine("n1", "--rotate-certificates", "--duration", "1h"));
   await running.waitFor(/certificate of n1 issued/);
   const cut = "tlsboot: warning: the signer grants a lifetime of 5m20s, not the requested 1h0m0s\n";
   await running.waitFor(new RegExp(cut));
@@ -227,7 +220,7 @@ test("tlsboot bootstrap --rotate-certificates renews automatically", async () =>
 });
 
 test("signer and approver alone work for a remote API, while they are leaders", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder, [], "serve");
   const admin = `${instance.data}/admin.kubeconfig`;
   await using connected = await connectWith(admin);
@@ -240,8 +233,8 @@ test("signer and approver alone work for a remote API, while they are leaders", 
     "--cluster-signing-key-file",
     `${instance.data}/pki/ca.key`,
   ];
-  await using signer = startTlsboot(signerArgs, { cwd: folder.path });
-  await using approver = startTlsboot(["approver", "--kubeconfig", admin], { cwd: folder.path });
+  await using signer = folder.start(...signerArgs);
+  await using approver = folder.start("approver", "--kubeconfig", admin);
   await Promise.all([signer.waitFor(/lead/i), approver.waitFor(/lead/i)]);
   for (
     const [name, role] of [["rule", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"], [
@@ -259,17 +252,14 @@ test("signer and approver alone work for a remote API, while they are leaders", 
       },
     }, quiet);
   }
-  const made = await runTlsboot(["token", "create", "abcdef.0123456789abcdef", "--data-dir", instance.data], {
-    cwd: folder.path,
-  });
-  assert.equal(made.code, 0, made.stderr);
+  await folder.succeed("token", "create", "abcdef.0123456789abcdef", "--data-dir", instance.data);
   const out = folder.join("bootstrap.kubeconfig");
   const written = await runTlsboot(
     ["kubeconfig", "bootstrap", "--data-dir", instance.data, "--server", instance.url, "--token", "-", "--out", out],
     { cwd: folder.path, stdin: "abcdef.0123456789abcdef\n" },
   );
   assert.equal(written.code, 0, written.stderr);
-  await using running = startTlsboot(bootstrapArgs(folder, "n1", "bootstrap.kubeconfig"), { cwd: folder.path });
+  await using running = folder.start(...bootstrapBy("bootstrap.kubeconfig", "n1"));
   await running.waitFor(/certificate of n1 issued/);
   const leases = await connected.api.requestList<KubeObject>({
     method: "GET",
@@ -279,10 +269,10 @@ test("signer and approver alone work for a remote API, while they are leaders", 
 });
 
 test("no log, output or audit line holds a token or a private key", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const audit = folder.join("audit.log");
   await using instance = await startInstance(folder, ["--auto-approve", "--debug", "--audit-log-path", audit]);
-  await using running = startBootstrap(folder, "n1", "--debug");
+  await using running = folder.start(...bootstrapLine("n1", "--debug"));
   await running.waitFor(/certificate of n1 issued/);
   const bootstrapped = await running.finished();
   const kubeconfig = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");

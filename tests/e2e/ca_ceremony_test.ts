@@ -8,17 +8,12 @@ import type { Io } from "../../cli/io.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
+import { expecting } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CEREMONY =
   "ca ceremony --out ceremony --shares 3 --threshold 2 --intermediate-csr ca.csr --permit-dns example.org";
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 interface RunOptions {
   readonly at?: string;
@@ -28,10 +23,12 @@ interface RunOptions {
   readonly endsAt?: string;
 }
 
+type Line = readonly [line: string, options?: RunOptions];
+
 /** Runs commands in a folder; an argument in quotes may contain spaces. */
-function createRunner(folder: TempFolder): (line: string, options?: RunOptions) => Promise<Ran> {
+function runnerIn(folder: TempFolder) {
   const random = createSeededRandom();
-  return async (line, { at = "2026-06-01T00:00:00Z", endsAt, ...options } = {}) => {
+  const start = async (...[line, { at = "2026-06-01T00:00:00Z", endsAt, ...options } = {}]: Line) => {
     const captured = createCapturedIo({ cwd: folder.path, random, clock: createFakeClock(at), ...options });
     let hasEnded = false;
     const stderr = {
@@ -49,19 +46,14 @@ function createRunner(folder: TempFolder): (line: string, options?: RunOptions) 
     const code = await run(args, io, quiet);
     return { code, stdout: captured.stdoutText(), stderr: captured.stderrText() };
   };
+  return Object.assign(start, expecting(start));
 }
 
-async function done(ran: Promise<Ran>): Promise<Ran> {
-  const { code, stdout, stderr } = await ran;
-  assert.equal(code, 0, stderr);
-  return { code, stdout, stderr };
-}
-
-async function prepare(): Promise<TempFolder & { readonly tlsboot: ReturnType<typeof createRunner> }> {
+async function prepare(): Promise<TempFolder & { readonly tlsboot: ReturnType<typeof runnerIn> }> {
   const folder = await createTempFolder();
   await writeFile(folder.join("program"), "the executable");
-  const tlsboot = createRunner(folder);
-  await done(tlsboot("ca request --data-dir server --out ca.csr"));
+  const tlsboot = runnerIn(folder);
+  await tlsboot.succeed("ca request --data-dir server --out ca.csr");
   return { ...folder, tlsboot };
 }
 
@@ -75,7 +67,7 @@ async function readCertificates(folder: TempFolder, name: string): Promise<reado
 test("tlsboot ca ceremony makes a root under shares and signs the server's request, which ca init imports", async () => {
   await using folder = await prepare();
   const { tlsboot } = folder;
-  const made = await done(tlsboot(`${CEREMONY} --present "Ada Lovelace" --present "Bob <b>"`));
+  const made = await tlsboot.succeed(`${CEREMONY} --present "Ada Lovelace" --present "Bob <b>"`);
   assert.match(made.stdout, /^root: ceremony\/root\/root\.crt\nroot key: ceremony\/root\/root\.key\nshare: /);
   const [intermediate, root] = await readCertificates(folder, "ceremony/online/ca.crt");
   assert.ok(intermediate && root);
@@ -106,10 +98,12 @@ test("tlsboot ca ceremony makes a root under shares and signs the server's reque
   const passphrase = await read(folder, "ceremony/shares/share-1-of-3.txt");
   for (const group of passphrase.match(/[0-9A-Z]{4}-[0-9A-Z]{4}/g) ?? []) assert.ok(!`${text}${page}`.includes(group));
 
-  await done(tlsboot("ca init --data-dir server --import-cert ceremony/online/ca.crt --import-key server/pki/ca.key"));
-  const shown = await done(tlsboot("ca show --data-dir server"));
+  await tlsboot.succeed(
+    "ca init --data-dir server --import-cert ceremony/online/ca.crt --import-key server/pki/ca.key",
+  );
+  const shown = await tlsboot.succeed("ca show --data-dir server");
   assert.match(shown.stdout, /Issued by: +CN=tlsboot root CA, a root/);
-  const again = await done(tlsboot(CEREMONY));
+  const again = await tlsboot.succeed(CEREMONY);
   assert.match(again.stderr, /The ceremony in ceremony is complete; nothing was changed/);
   assert.equal(await read(folder, "ceremony/protocol.txt"), text);
 });
@@ -129,7 +123,7 @@ test("tlsboot ca ceremony continues after each interruption, and the protocol sa
     }
     previous = now;
   }
-  const last = await done(tlsboot(`${CEREMONY} --present Bob`, { at: "2026-06-05T00:00:00Z" }));
+  const last = await tlsboot.succeed(`${CEREMONY} --present Bob`, { at: "2026-06-05T00:00:00Z" });
   assert.ok(!last.stderr.includes("The root CA"), "a step is reported once");
   const text = await read(folder, "ceremony/protocol.txt");
   assert.match(text, /^Begun: +2026-06-01T00:00:00Z\n/m);
@@ -160,7 +154,7 @@ test("tlsboot ca ceremony continues with the shares that their holders took away
   const missing = await tlsboot(CEREMONY);
   assert.match(missing.stderr, /there is no passphrase\ntlsboot: hint: .*--ca-passphrase-share/);
   const shares = [1, 3].map((number) => `--ca-passphrase-share safe/share-${number}-of-3.txt`).join(" ");
-  await done(tlsboot(`${CEREMONY} ${shares}`));
+  await tlsboot.succeed(`${CEREMONY} ${shares}`);
   await assert.rejects(stat(folder.join("ceremony/shares")));
 });
 
@@ -170,11 +164,11 @@ test("tlsboot ca ceremony signs another intermediate CA with the root of an earl
   await writeFile(folder.join("root.pass"), "root passphrase\n", { mode: 0o600 });
   await writeFile(folder.join("online.pass"), "another one\n", { mode: 0o600 });
   const passphrases = "--ca-passphrase-file root.pass --intermediate-passphrase-file online.pass";
-  await done(tlsboot(`ca ceremony --out first ${passphrases}`));
+  await tlsboot.succeed(`ca ceremony --out first ${passphrases}`);
   assert.match(await read(folder, "first/online/ca.key"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
   const root = "--root-cert first/root/root.crt --root-key first/root/root.key";
   const typed = { isTerminal: true, stdin: "root passphrase\nonline one\nonline one\n", at: "2031-01-01T00:00:00Z" };
-  const second = await done(tlsboot(`ca ceremony --out second ${root}`, typed));
+  const second = await tlsboot.succeed(`ca ceremony --out second ${root}`, typed);
   assert.match(
     second.stderr,
     /Passphrase of first\/root\/root\.key: \n[^]*Passphrase of the new key of the intermediate CA: \n/,
@@ -220,7 +214,7 @@ test("tlsboot ca ceremony refuses bad input before it writes anything", async ()
   const given = await tlsboot(`${CEREMONY} --ca-passphrase-share x`);
   assert.match(given.stderr, /--shares makes a random passphrase/);
   await rm(folder.join("ceremony"), { recursive: true });
-  await done(tlsboot(CEREMONY));
+  await tlsboot.succeed(CEREMONY);
   await unlink(folder.join("ceremony/ceremony.json"));
   const foreign = await tlsboot(CEREMONY);
   assert.match(foreign.stderr, /cannot begin a ceremony: "ceremony\/root" exists/);
@@ -232,9 +226,9 @@ test("tlsboot ca request keeps the key, makes another request for it, and refuse
   const key = await read(folder, "server/pki/ca.key");
   const exists = await tlsboot("ca request --data-dir server --out ca.csr");
   assert.match(exists.stderr, /ca\.csr/);
-  await done(tlsboot("ca request --data-dir server --out again.csr --common-name other"));
+  await tlsboot.succeed("ca request --data-dir server --out again.csr --common-name other");
   assert.equal(await read(folder, "server/pki/ca.key"), key);
-  await done(tlsboot("ca init --data-dir full"));
+  await tlsboot.succeed("ca init --data-dir full");
   assert.match(
     (await tlsboot("ca request --data-dir full --out full.csr")).stderr,
     /cannot create a CA: ".*ca\.crt" exists/,

@@ -4,14 +4,12 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
-import { runTlsboot } from "../support/child.ts";
 import { writeIntruder } from "../support/intruder.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
+import type { TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
-const BOOTSTRAP = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
 const CA_FLAGS = ["--cluster-signing-cert-file", "chain.crt", "--cluster-signing-key-file", "chain.key"];
 
 async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
@@ -27,17 +25,14 @@ async function subjectsIn(path: string): Promise<readonly string[]> {
 }
 
 test("up with an intermediate CA sends it behind every certificate, and accepts only certificates that it issued", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
   await writeCa(folder, intermediate);
   await using instance = await startInstance(folder, ["--auto-approve"]);
   assert.deepEqual(await subjectsIn(`${instance.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
 
-  const bootstrapped = await runTlsboot([...BOOTSTRAP, "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"], {
-    cwd: folder.path,
-  });
-  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  await folder.succeed(...bootstrapLine("n1"));
   const pair = folder.join("n1/pki/kubelet-client-current.pem");
   assert.deepEqual(await subjectsIn(pair), ["system:node:n1", "intermediate"]);
   for (const kubeconfig of [folder.join("n1/kubeconfig"), `${instance.data}/admin.kubeconfig`]) {
@@ -51,25 +46,22 @@ test("up with an intermediate CA sends it behind every certificate, and accepts 
 });
 
 test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, and for custom signers", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const intermediate = await createIntermediateCa(await createSigningCa({ commonName: "root" }));
   await writeFile(folder.join("chain.crt"), encodeTrust(intermediate));
   await writeFile(folder.join("chain.key"), intermediate.keyPem, { mode: 0o600 });
-  const refused = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0", ...CA_FLAGS], {
-    cwd: folder.path,
-  });
-  assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /error reading CA cert file "csr-controller::.*": expected 1 certificate, found 2\n/);
-  assert.match(refused.stderr, /hint: .*--cluster-signing-chain/);
+  const refused = await folder.refuse(1, "up", "--data-dir", "data", "--secure-port", "0", ...CA_FLAGS);
+  assert.match(refused, /error reading CA cert file "csr-controller::.*": expected 1 certificate, found 2\n/);
+  assert.match(refused, /hint: .*--cluster-signing-chain/);
 
   const profile = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\nsignerName: example.com/web\n" +
     "usages: { allowed: [server auth] }\nlifetime: { max: 24h }\n";
   await writeFile(folder.join("web.yaml"), profile);
   const signer = ["signer", "--kubeconfig", "none", ...CA_FLAGS];
-  const upstream = await runTlsboot(signer, { cwd: folder.path });
+  const upstream = await folder.tlsboot(...signer);
   assert.match(upstream.stderr, /expected 1 certificate, found 2/);
   // The CA is read before the kubeconfig, which does not exist.
-  const custom = await runTlsboot([...signer, "--profile", "web.yaml"], { cwd: folder.path });
+  const custom = await folder.tlsboot(...signer, "--profile", "web.yaml");
   assert.match(custom.stderr, /^tlsboot: error: cannot read kubeconfig/);
 
   await using _instance = await startInstance(folder, [
@@ -77,9 +69,7 @@ test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, 
     "--cluster-signing-chain",
     ...CA_FLAGS,
   ]);
-  const node = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
-  const bootstrapped = await runTlsboot([...BOOTSTRAP, ...node], { cwd: folder.path });
-  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  await folder.succeed(...bootstrapLine("n1"));
   const pair = folder.join("n1/pki/kubelet-client-current.pem");
   assert.deepEqual(await subjectsIn(pair), ["system:node:n1", "intermediate"]);
 });

@@ -9,19 +9,12 @@ import { X509Crl } from "@peculiar/x509";
 import { isCrlOf, parseCrl } from "../../core/pki/crl.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock, parsePemBlocks } from "../../core/pki/pem.ts";
-import { runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { startInstance } from "../support/instance_process.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createWorkplace, startInstance } from "../support/instance_process.ts";
+import type { TempFolder } from "../support/temp.ts";
 
-const CRL = ["ca", "crl", "--data-dir", "data"];
+const CRL = ["ca", "crl"];
 const FILES = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
-
-async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
-  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
-  return stdout;
-}
 
 async function readCa(folder: TempFolder, name = "ca"): Promise<CertificateFacts> {
   const found = findPemBlock(await readFile(folder.join("data", "pki", `${name}.crt`), "utf8"));
@@ -42,21 +35,21 @@ function readCrl(pem: string, ca: CertificateFacts): { readonly number: bigint; 
 }
 
 test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and makes it when none runs", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   let running: { readonly number: bigint };
   {
     await using instance = await startInstance(folder, ["--anonymous-auth=false"]);
     const ca = await readCa(folder);
-    running = readCrl(await tlsboot(folder, ...CRL), ca);
-    assert.equal(await tlsboot(folder, ...CRL), await readFile(`${instance.data}/pki/ca.crl`, "utf8"));
-    assert.equal(await tlsboot(folder, ...CRL, "ca", "-o", "der", "--out", "ca.crl"), "ca.crl\n");
+    running = readCrl(await folder.answer(...CRL), ca);
+    assert.equal(await folder.answer(...CRL), await readFile(`${instance.data}/pki/ca.crl`, "utf8"));
+    assert.equal(await folder.answer(...CRL, "ca", "-o", "der", "--out", "ca.crl"), "ca.crl\n");
     const der = new Uint8Array(await readFile(folder.join("ca.crl")));
     assert.equal((await stat(folder.join("ca.crl"))).mode & 0o777, 0o644);
     assert.deepEqual(new X509Crl(der).entries, []);
-    const remote = await tlsboot(folder, "ca", "crl", "--kubeconfig", "data/admin.kubeconfig", "--data-dir", "nowhere");
+    const remote = await folder.answer("ca", "crl", "--kubeconfig", "data/admin.kubeconfig", "--data-dir", "nowhere");
     assert.equal(readCrl(remote, ca).number, running.number);
   }
-  const alone = readCrl(await tlsboot(folder, ...CRL), await readCa(folder));
+  const alone = readCrl(await folder.answer(...CRL), await readCa(folder));
   assert.ok(alone.number > running.number);
   assert.equal(
     readCrl(await readFile(folder.join("data/pki/ca.crl"), "utf8"), await readCa(folder)).number,
@@ -65,15 +58,15 @@ test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and ma
 });
 
 test("the date in the CRL is the time of the revocation from the first CRL on, and the CRL names the certificate", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, []);
-  await tlsboot(folder, "kubeconfig", "user", "alice", "--data-dir", "data");
-  await tlsboot(folder, "revoke", "user/alice", "--data-dir", "data", "--yes", "--reason", "keyCompromise");
+  await folder.answer("kubeconfig", "user", "alice");
+  await folder.answer("revoke", "user/alice", "--yes", "--reason", "keyCompromise");
   const { status: { time } } = JSON.parse(
-    await tlsboot(folder, "get", "revocations", "user:alice", "--data-dir", "data", "-o", "json"),
+    await folder.answer("get", "revocations", "user:alice", "-o", "json"),
   );
   const readDates = async () => {
-    const [block] = parsePemBlocks(await tlsboot(folder, ...CRL));
+    const [block] = parsePemBlocks(await folder.answer(...CRL));
     const { entries, thisUpdate } = new X509Crl(block?.bytes ?? new Uint8Array());
     return { dates: entries.map(({ revocationDate }) => revocationDate), thisUpdate };
   };
@@ -83,8 +76,8 @@ test("the date in the CRL is the time of the revocation from the first CRL on, a
   });
   assert.deepEqual(first.dates, [new Date(time)]);
   assert.ok(first.thisUpdate < new Date(time), "the list is backdated for clients whose clock is behind");
-  await tlsboot(folder, "kubeconfig", "user", "bob", "--data-dir", "data");
-  await tlsboot(folder, "revoke", "user/bob", "--data-dir", "data", "--yes");
+  await folder.answer("kubeconfig", "user", "bob");
+  await folder.answer("revoke", "user/bob", "--yes");
   const second = await eventually("bob is in the CRL", async () => {
     const read = await readDates();
     return read.dates.length === 2 ? read : undefined;
@@ -99,16 +92,15 @@ test("the date in the CRL is the time of the revocation from the first CRL on, a
 });
 
 test("tlsboot ca crl prints the CRLs of a split set one after another, and skips a CA whose key is elsewhere", async () => {
-  await using folder = await createTempFolder();
-  await tlsboot(folder, "ca", "init", "--split", "--data-dir", "data");
+  await using folder = await createWorkplace();
+  await folder.answer("ca", "init", "--split");
   {
     await using _instance = await startInstance(folder, []);
-    const labels = parsePemBlocks(await tlsboot(folder, ...CRL, "kubelet-client-ca")).map(({ label }) => label);
+    const labels = parsePemBlocks(await folder.answer(...CRL, "kubelet-client-ca")).map(({ label }) => label);
     assert.deepEqual(labels, ["X509 CRL"]);
   }
   await rm(folder.join("data/pki/kubelet-serving-ca.key"));
-  const { code, stdout, stderr } = await runTlsboot(CRL, { cwd: folder.path });
-  assert.equal(code, 0, stderr);
+  const { stdout, stderr } = await folder.succeed(...CRL);
   assert.match(stderr, /no CRL of data\/pki\/kubelet-serving-ca\.crt: its key is not here/);
   const names = ["ca", "client-ca", "kubelet-client-ca", "custom-ca"];
   const blocks = parsePemBlocks(stdout);
@@ -120,25 +112,23 @@ test("tlsboot ca crl prints the CRLs of a split set one after another, and skips
 });
 
 test("tlsboot ca crl keeps the CRL of a CA in files: it adds serial numbers once, and its number grows", async () => {
-  await using folder = await createTempFolder();
-  await tlsboot(folder, "ca", "init", "--data-dir", "data");
+  await using folder = await createWorkplace();
+  await folder.answer("ca", "init");
   const ca = await readCa(folder);
   const line = ["ca", "crl", ...FILES, "--out", "ca.crl"];
-  assert.equal(await tlsboot(folder, ...line), "ca.crl: 0 revoked, 0 of them now\n");
+  assert.equal(await folder.answer(...line), "ca.crl: 0 revoked, 0 of them now\n");
   const first = readCrl(await readFile(folder.join("ca.crl"), "utf8"), ca);
   const add = ["--revoke", "0A:1B=keyCompromise", "--revoke", "7f02,0a1b=keyCompromise"];
-  assert.equal(await tlsboot(folder, ...line, ...add), "ca.crl: 2 revoked, 2 of them now\n");
+  assert.equal(await folder.answer(...line, ...add), "ca.crl: 2 revoked, 2 of them now\n");
   const more = ["--revoke", "7f02=superseded", "--revoke", "03"];
-  assert.equal(await tlsboot(folder, ...line, ...more), "ca.crl: 3 revoked, 1 of them now\n");
+  assert.equal(await folder.answer(...line, ...more), "ca.crl: 3 revoked, 1 of them now\n");
   const last = readCrl(await readFile(folder.join("ca.crl"), "utf8"), ca);
   assert.deepEqual(last.serials, ["0a1b", "7f02", "03"]);
   assert.ok(last.number > first.number);
 
-  await tlsboot(folder, "ca", "init", "--data-dir", "other");
+  await folder.answer("ca", "init", "--data-dir", "other");
   const other = line.map((word) => word.replace("data/", "other/"));
-  const refused = await runTlsboot(other, { cwd: folder.path });
-  assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /cannot add to ".*ca\.crl": it is not a CRL of this CA/);
+  assert.match(await folder.refuse(1, ...other), /cannot add to ".*ca\.crl": it is not a CRL of this CA/);
   assert.deepEqual(readCrl(await readFile(folder.join("ca.crl"), "utf8"), ca), last);
 });
 
@@ -175,10 +165,10 @@ for (
   ]
 ) {
   test(`tlsboot ca crl reports ${name}`, async () => {
-    await using folder = await createTempFolder();
+    await using folder = await createWorkplace();
     await mkdir(folder.join("empty"));
-    await tlsboot(folder, "ca", "init", "--data-dir", "data");
-    const refused = await runTlsboot(args, { cwd: folder.path });
+    await folder.answer("ca", "init");
+    const refused = await folder.tlsboot(...args);
     assert.deepEqual([refused.code, refused.stdout], [code, ""], refused.stderr);
     assert.match(refused.stderr, want);
   });

@@ -28,10 +28,7 @@ const IMPORT = "ca init --import-cert given.crt --import-key given.key";
 test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect show the constraints", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
-  const made = await tlsboot(
-    "ca init --permit-dns Example.org --permit-dns .lab.example --permit-ip 10.0.0.0/8,fd00::1",
-  );
-  assert.equal(made.code, 0, made.stderr);
+  await tlsboot.succeed("ca init --permit-dns Example.org --permit-dns .lab.example --permit-ip 10.0.0.0/8,fd00::1");
   const text = "DNS names example.org and below, below lab.example; IP addresses 10.0.0.0/8, fd00::1/128; " +
     "other kinds of names freely";
   assert.ok((await tlsboot("ca show")).stdout.includes(`May issue for:   ${text}\n`));
@@ -65,8 +62,7 @@ test("tlsboot ca init --split makes a CA for each purpose, and ca show shows the
   const names = ["ca", "client-ca", "custom-ca", "kubelet-client-ca", "kubelet-serving-ca"];
   const files = names.flatMap((name) => [`${name}.crt`, `${name}.key`]);
   assert.deepEqual((await readdir(folder.join("tlsboot-data/pki"))).sort(), files);
-  const shown = await tlsboot("ca show");
-  assert.equal(shown.code, 0);
+  const shown = await tlsboot.succeed("ca show");
   assert.equal(shown.stdout.match(/^For:/gm)?.length, 5);
   assert.equal(shown.stdout.match(/example\.org and below/g)?.length, 5);
   const json = JSON.parse((await tlsboot("ca show -o json")).stdout);
@@ -80,9 +76,7 @@ test("tlsboot ca init --split makes a CA for each purpose, and ca show shows the
   ]);
   const before = await Promise.all(files.map((file) => readFile(folder.join(`tlsboot-data/pki/${file}`), "utf8")));
   for (const again of ["ca init", "ca init --split"]) {
-    const { code, stderr } = await tlsboot(again);
-    assert.equal(code, 1);
-    assert.match(stderr, /an existing CA is never overwritten/);
+    assert.match(await tlsboot.refuse(1, again), /an existing CA is never overwritten/);
   }
   const after = await Promise.all(files.map((file) => readFile(folder.join(`tlsboot-data/pki/${file}`), "utf8")));
   assert.deepEqual(after, before);
@@ -96,12 +90,11 @@ test("tlsboot ca init --split continues after an interruption, and nothing else 
   const kept = await readFile(at("client-ca.crt"), "utf8");
   const key = await readFile(at("kubelet-client-ca.key"), "utf8");
   for (const name of ["ca.crt", "ca.key", "kubelet-client-ca.crt"]) await rm(at(name));
-  const plain = await tlsboot("ca init");
-  assert.equal(plain.code, 1);
-  assert.match(plain.stderr, /client-ca\.crt" exists\ntlsboot: hint: finish .*: tlsboot ca init --split/);
-  const up = await tlsboot("serve --secure-port 0");
-  assert.equal(up.code, 1);
-  assert.match(up.stderr, /tlsboot ca init --split/);
+  assert.match(
+    await tlsboot.refuse(1, "ca init"),
+    /client-ca\.crt" exists\ntlsboot: hint: finish .*: tlsboot ca init --split/,
+  );
+  assert.match(await tlsboot.refuse(1, "serve --secure-port 0"), /tlsboot ca init --split/);
   assert.equal((await tlsboot("ca init --split")).code, 0);
   assert.equal(await readFile(at("client-ca.crt"), "utf8"), kept);
   assert.equal(await readFile(at("kubelet-client-ca.key"), "utf8"), key);
@@ -113,10 +106,8 @@ test("a split instance with a CA missing is refused, never served by another CA"
   await tlsboot("ca init --split");
   await rm(folder.join("tlsboot-data/pki/client-ca.crt"));
   for (const line of ["ca show", "kubeconfig admin", "serve --secure-port 0", "up --secure-port 0"]) {
-    const { code, stderr } = await tlsboot(line);
-    assert.equal(code, 1, line);
     assert.match(
-      stderr,
+      await tlsboot.refuse(1, line),
       /cannot use the CAs in .* but not .*client-ca\.crt\ntlsboot: hint: put back the missing files/,
     );
   }
@@ -146,9 +137,7 @@ issued by: CN=upper, issued by CN=root
   assert.match(shown, /Issued by: +CN=upper, from .*\nIssued by: +CN=root, a root, from /);
   assert.match(shown, /May issue for: +DNS names example\.org and below.* \(so says CN=upper\)\nCAs below it: +none\n/);
   assert.equal((await tlsboot("ca show", { clock: createFakeClock("2036-01-01T00:00:00Z") })).code, 3);
-  const again = await tlsboot(IMPORT);
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /never overwritten/);
+  assert.match(await tlsboot.refuse(1, IMPORT), /never overwritten/);
 });
 
 interface Refusal {
@@ -251,8 +240,6 @@ test("tlsboot ca init refuses one of the two import flags, missing files, and fl
       [IMPORT, 1, /given\.crt": file does not exist\ntlsboot: hint: check the path of --import-cert/],
     ] as const
   ) {
-    const ran = await tlsboot(line);
-    assert.equal(ran.code, code, line);
-    assert.match(ran.stderr, want);
+    assert.match(await tlsboot.refuse(code, line), want);
   }
 });

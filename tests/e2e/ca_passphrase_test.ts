@@ -10,7 +10,7 @@ import { createSeededRandom } from "../support/seeded_random.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { createRunner, type Runner } from "../support/run_captured.ts";
+import { createRunner, expecting, type Runner } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const PASSPHRASE = "correct horse battery";
@@ -24,11 +24,12 @@ async function folderWithPassphrase(text = `${PASSPHRASE}\n`): Promise<TempFolde
 
 function runnerIn(cwd: string): Runner {
   const run = createRunner(cwd, { clock: createFakeClock("2026-06-01T00:00:00Z") });
-  return async (line, options) => {
-    const ran = await run(line, options);
+  const check = async (...line: Parameters<Runner>) => {
+    const ran = await run(...line);
     assert.ok(!`${ran.stdout}${ran.stderr}`.includes(PASSPHRASE), "the passphrase was printed");
     return ran;
   };
+  return Object.assign(check, expecting(check));
 }
 
 const keyAt = (folder: TempFolder) => readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
@@ -41,16 +42,15 @@ test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands t
   assert.match((await tlsboot("ca show")).stdout, /Private key: +tlsboot-data\/pki\/ca\.key, under a passphrase\n/);
   assert.equal(JSON.parse((await tlsboot("ca show -o json")).stdout).isKeyEncrypted, true);
 
-  const without = await tlsboot("kubeconfig admin");
-  assert.equal(without.code, 1);
   assert.match(
-    without.stderr,
+    await tlsboot.refuse(1, "kubeconfig admin"),
     /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: give a file that contains it with --ca-passphrase-file, or its shares with --ca-passphrase-share, or run the command on a terminal\n/,
   );
   await writeFile(folder.join("other"), "wrong\n", { mode: 0o600 });
-  const wrong = await tlsboot("kubeconfig admin --ca-passphrase-file other");
-  assert.equal(wrong.code, 1);
-  assert.match(wrong.stderr, /cannot open the key ".*ca\.key": the passphrase does not fit\ntlsboot: hint: give the/);
+  assert.match(
+    await tlsboot.refuse(1, "kubeconfig admin --ca-passphrase-file other"),
+    /cannot open the key ".*ca\.key": the passphrase does not fit\ntlsboot: hint: give the/,
+  );
   assert.equal((await tlsboot(`kubeconfig admin ${FILE}`)).code, 0);
 });
 
@@ -67,23 +67,24 @@ test("a passphrase is prompted for on a terminal, twice for a new key", async ()
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const typed = (stdin: string) => ({ isTerminal: true, stdin });
-  const differing = await tlsboot("ca init --encrypt-key", typed(`${PASSPHRASE}\nother\n`));
-  assert.equal(differing.code, 1);
-  assert.match(differing.stderr, /the two passphrases are not the same/);
+  assert.match(
+    await tlsboot.refuse(1, "ca init --encrypt-key", typed(`${PASSPHRASE}\nother\n`)),
+    /the two passphrases are not the same/,
+  );
   assert.deepEqual(await filesIn(folder), []);
-  const made = await tlsboot("ca init --encrypt-key", typed(`${PASSPHRASE}\n${PASSPHRASE}\n`));
-  assert.equal(made.code, 0, made.stderr);
+  const made = await tlsboot.succeed("ca init --encrypt-key", typed(`${PASSPHRASE}\n${PASSPHRASE}\n`));
   assert.match(made.stderr, /^Passphrase of the new key: \nThe same again: \n/);
-  const admin = await tlsboot("kubeconfig admin", typed(`${PASSPHRASE}\n`));
-  assert.equal(admin.code, 0, admin.stderr);
+  const admin = await tlsboot.succeed("kubeconfig admin", typed(`${PASSPHRASE}\n`));
   assert.match(admin.stderr, /^Passphrase of tlsboot-data\/pki\/ca\.key: \n⠋ deriving the key from the passphrase/);
   assert.ok(admin.stderr.endsWith("\r\x1b[2K"), admin.stderr);
-  const given = await tlsboot("kubeconfig admin --force", typed("\n"));
-  assert.equal(given.code, 1);
-  assert.match(given.stderr, /cannot use the passphrase from the terminal: it is empty/);
-  const refused = await tlsboot("ca init --encrypt-key --data-dir other");
-  assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /cannot encrypt the key ".*": there is no passphrase/);
+  assert.match(
+    await tlsboot.refuse(1, "kubeconfig admin --force", typed("\n")),
+    /cannot use the passphrase from the terminal: it is empty/,
+  );
+  assert.match(
+    await tlsboot.refuse(1, "ca init --encrypt-key --data-dir other"),
+    /cannot encrypt the key ".*": there is no passphrase/,
+  );
 });
 
 async function filesIn(folder: TempFolder): Promise<readonly string[]> {
@@ -145,9 +146,10 @@ test("tlsboot ca init --import-key keeps an encrypted key as it is, and encrypts
   await writeFile(folder.join("plain.key"), ca.keyPem, { mode: 0o600 });
   await writeFile(folder.join("encrypted.key"), encrypted, { mode: 0o600 });
   const take = (key: string, dir: string) => `ca init --import-cert ca.crt --import-key ${key} --data-dir ${dir}`;
-  const missing = await tlsboot(take("encrypted.key", "a"));
-  assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /cannot open the key ".*encrypted\.key": there is no passphrase/);
+  assert.match(
+    await tlsboot.refuse(1, take("encrypted.key", "a")),
+    /cannot open the key ".*encrypted\.key": there is no passphrase/,
+  );
   assert.equal((await tlsboot(`${take("encrypted.key", "a")} ${FILE}`)).code, 0);
   assert.equal(await readFile(folder.join("a/pki/ca.key"), "utf8"), encrypted);
   assert.equal((await tlsboot(`${take("plain.key", "b")} ${FILE}`)).code, 0);
@@ -186,9 +188,7 @@ test("the signer opens an encrypted key, and reports a fault at the start", asyn
   const pki = "tlsboot-data/pki";
   const line =
     `signer --kubeconfig none --cluster-signing-cert-file ${pki}/ca.crt --cluster-signing-key-file ${pki}/ca.key`;
-  const missing = await tlsboot(line);
-  assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /there is no passphrase/);
+  assert.match(await tlsboot.refuse(1, line), /there is no passphrase/);
   const opened = await tlsboot(`${line} ${FILE}`);
   assert.match(opened.stderr, /cannot read kubeconfig/);
 });

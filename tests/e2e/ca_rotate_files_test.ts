@@ -2,38 +2,25 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createWorkplace, type Workplace } from "../support/instance_process.ts";
 
 const CA = ["--cluster-signing-cert-file", "pki/ca.crt", "--cluster-signing-key-file", "pki/ca.key"];
 
-function run(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() });
-}
-
-/** Runs a command that must end with an exit code, and returns what it printed. */
-async function expect(folder: TempFolder, code: number, ...args: readonly string[]): Promise<string> {
-  const done = await run(folder, ...args);
-  assert.equal(done.code, code, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
-  return done.stdout + done.stderr;
-}
-
-const rotate = (folder: TempFolder, code: number, ...args: readonly string[]): Promise<string> =>
-  expect(folder, code, "ca", "rotate", ...args, ...CA);
+const rotate = (folder: Workplace, code: number, ...args: readonly string[]): Promise<string> =>
+  folder.fail(code, "ca", "rotate", ...args, ...CA);
 
 /** Makes `pki/ca.crt` and `pki/ca.key` in a folder. */
-async function createPki(): Promise<TempFolder> {
-  const folder = await createTempFolder();
-  await expect(folder, 0, "ca", "init", "--data-dir", ".");
+async function createPki(): Promise<Workplace> {
+  const folder = await createWorkplace();
+  await folder.succeed("ca", "init", "--data-dir", ".");
   return folder;
 }
 
-const readPki = (folder: TempFolder, name: string): Promise<string> => readFile(folder.join("pki", name), "utf8");
+const readPki = (folder: Workplace, name: string): Promise<string> => readFile(folder.join("pki", name), "utf8");
 
 test("ca rotate in files: shares of the passphrase open the key, and the next command names them", async () => {
-  await using folder = await createTempFolder();
-  await expect(folder, 0, ..."ca init --data-dir . --shares 3 --threshold 2 --shares-out shares".split(" "));
+  await using folder = await createWorkplace();
+  await folder.succeed(..."ca init --data-dir . --shares 3 --threshold 2 --shares-out shares".split(" "));
   const shares = [1, 3].flatMap((number) => ["--ca-passphrase-share", `shares/share-${number}-of-3.txt`]);
   assert.match(await rotate(folder, 0, "begin", ...shares), /the new CA "CN=tlsboot-ca-2" is in pki\/next-ca\.crt/);
   assert.match(await readPki(folder, "next-ca.key"), /BEGIN ENCRYPTED PRIVATE KEY/);
@@ -85,8 +72,8 @@ test("ca rotate in files: begin, switch and finish exchange the files, each can 
   assert.match(await rotate(folder, 0, "begin"), /CN=tlsboot-ca-3/);
 });
 
-async function readFingerprint(folder: TempFolder, name: string): Promise<string> {
-  const shown = await expect(folder, 0, "inspect", `pki/${name}`, "-o", "json");
+async function readFingerprint(folder: Workplace, name: string): Promise<string> {
+  const shown = await folder.answer("inspect", `pki/${name}`, "-o", "json");
   const [found = ""] = shown.match(/"sha256(?:Fingerprint)?": "([0-9A-Fa-f:]{64,})"/)?.slice(1) ?? [];
   return found.replaceAll(":", "").toLowerCase();
 }
@@ -108,7 +95,7 @@ test("ca rotate in files: abort goes back, also after switch, and leaves the old
 test("ca rotate in files: a CA that ends too early, the same CA, half a pair and a name are refused, and nothing is written", async () => {
   await using folder = await createPki();
   await mkdir(folder.join("short"));
-  await expect(folder, 0, "ca", "init", "--data-dir", "short", "--duration", "48h");
+  await folder.succeed("ca", "init", "--data-dir", "short", "--duration", "48h");
   const before = await readdir(folder.join("pki"));
   const short = ["--cert-file", "short/pki/ca.crt", "--key-file", "short/pki/ca.key"];
   assert.match(await rotate(folder, 1, "begin", ...short), /it ends at .*, before the present CA/);
@@ -120,7 +107,7 @@ test("ca rotate in files: a CA that ends too early, the same CA, half a pair and
     /"client-ca" and --cluster-signing-cert-file both name a CA/,
   );
   assert.match(
-    await expect(folder, 2, "ca", "rotate", "begin", "--cluster-signing-cert-file", "pki/ca.crt"),
+    await folder.fail(2, "ca", "rotate", "begin", "--cluster-signing-cert-file", "pki/ca.crt"),
     /--cluster-signing-key-file is missing/,
   );
   assert.match(await rotate(folder, 2, "status", "--wait", "1m"), /--wait is for the CA of a server/);
@@ -128,10 +115,10 @@ test("ca rotate in files: a CA that ends too early, the same CA, half a pair and
 });
 
 test("ca rotate in files: a key under a passphrase stays under it", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await writeFile(folder.join("passphrase"), "a long passphrase\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "passphrase"];
-  await expect(folder, 0, "ca", "init", "--data-dir", ".", ...passphrase);
+  await folder.succeed("ca", "init", "--data-dir", ".", ...passphrase);
   await rotate(folder, 0, "begin", ...passphrase);
   assert.match(await readPki(folder, "next-ca.key"), /BEGIN ENCRYPTED PRIVATE KEY/);
   assert.match(await rotate(folder, 1, "switch"), /passphrase/);

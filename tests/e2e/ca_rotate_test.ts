@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
@@ -10,40 +9,24 @@ import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { buildCsr } from "../support/csr_builder.ts";
-import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
+import {
+  bootstrapLine,
+  connectWith,
+  createWorkplace,
+  machineFlags,
+  startInstance,
+  type Workplace,
+} from "../support/instance_process.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
-const NODE = ["--hostname-override", "n1", "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
 const FETCH = [
   ...["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving"],
   ...["--kubeconfig", "n1/kubeconfig", "--out", "n1/ca.crt"],
 ];
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-
-function createOptions({ path }: TempFolder): CapturedIoOptions {
-  return {
-    cwd: path,
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    env: { TLSBOOT_DATA_DIR: "data", NO_COLOR: "1" },
-  };
-}
-
-function run(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, createOptions(folder));
-}
-
-async function succeed(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
-  const done = await run(folder, ...args);
-  assert.equal(done.code, 0, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
-  return done;
-}
 
 /** Waits until a rotation would begin after what was made: a kubeconfig of the second in which it begins counts as new. */
 async function untilNextSecond(): Promise<void> {
@@ -52,36 +35,29 @@ async function untilNextSecond(): Promise<void> {
   await eventually("the next second", () => Promise.resolve(second() > start || undefined));
 }
 
-/** Runs a command that must not succeed, and returns what it printed. */
-async function fail(folder: TempFolder, code: number, ...args: readonly string[]): Promise<string> {
-  const done = await run(folder, ...args);
-  assert.equal(done.code, code, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
-  return done.stdout + done.stderr;
-}
-
 /** Reads the state of each machine and user, by name. */
-async function readStates(folder: TempFolder): Promise<Readonly<Record<string, unknown>>> {
-  const { stdout } = await run(folder, "ca", "rotate", "status", "ca", "-o", "json");
+async function readStates(folder: Workplace): Promise<Readonly<Record<string, unknown>>> {
+  const { stdout } = await folder.tlsboot("ca", "rotate", "status", "ca", "-o", "json");
   const facts: unknown = JSON.parse(stdout);
   assert.ok(isRecord(facts) && Array.isArray(facts["machines"]));
   return Object.fromEntries(facts["machines"].map(({ name, state }: Record<string, unknown>) => [name, state]));
 }
 
 /** Runs the commands that status prints for machines and users, as they are printed. */
-async function runPrintedCommands(folder: TempFolder, names: readonly string[]): Promise<void> {
-  const { stdout } = await run(folder, "ca", "rotate", "status", "ca", "-o", "json");
+async function runPrintedCommands(folder: Workplace, names: readonly string[]): Promise<void> {
+  const { stdout } = await folder.tlsboot("ca", "rotate", "status", "ca", "-o", "json");
   const { machines } = JSON.parse(stdout) as { machines: readonly { name: string; command?: string }[] };
   for (const name of names) {
     const { command = "" } = machines.find((one) => one.name === name) ?? {};
     assert.match(command, /^tlsboot /, name);
-    await succeed(folder, ...command.split(" ").slice(1));
+    await folder.succeed(...command.split(" ").slice(1));
   }
 }
 
 /** Fetches the trust bundle as the node until it has both CAs, which the node then reports. */
-async function waitForTrust(folder: TempFolder): Promise<void> {
+async function waitForTrust(folder: Workplace): Promise<void> {
   await eventually("n1 trusts both CAs", async () => {
-    await succeed(folder, ...FETCH);
+    await folder.succeed(...FETCH);
     return (await readStates(folder))["n1"] === "ready" ? true : undefined;
   });
 }
@@ -121,14 +97,14 @@ async function copyWithoutCa(from: string, to: string): Promise<string> {
 }
 
 test("ca rotate begin, status, switch and finish replace the CA under a node and an administrator", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder, ["--auto-approve"]);
-  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  await folder.succeed(...bootstrapLine("n1"));
   const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
-  await succeed(folder, "kubeconfig", "user", "alice", "--group", "dev");
+  await folder.succeed("kubeconfig", "user", "alice", "--group", "dev");
   await untilNextSecond();
 
-  const begun = await succeed(folder, "ca", "rotate", "begin");
+  const begun = await folder.succeed("ca", "rotate", "begin");
   assert.match(begun.stdout, /^Servers: +1 of 1 have adopted Trust$/m);
   assert.match(begun.stderr, /^next: tlsboot ca rotate status --wait 1h, and then: tlsboot ca rotate switch$/m);
   assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca", "tlsboot-ca-2"]);
@@ -138,36 +114,36 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   });
   await runPrintedCommands(folder, ["alice"]);
   assert.match(
-    await fail(folder, 3, "ca", "rotate", "status"),
+    await folder.fail(3, "ca", "rotate", "status"),
     /^n1 +node +not seen since .+ tlsboot bootstrap --kubeconfig/m,
   );
-  assert.match(await fail(folder, 1, "ca", "rotate", "finish"), /the new CA does not sign yet/);
+  assert.match(await folder.fail(1, "ca", "rotate", "finish"), /the new CA does not sign yet/);
   assert.match(
-    (await succeed(folder, "ca", "show")).stdout,
+    (await folder.succeed("ca", "show")).stdout,
     /^Next CA: +CN=tlsboot-ca-2, until .*, trusted too; see: /m,
   );
-  const again = await succeed(folder, "ca", "rotate", "begin", "--common-name", "tlsboot-ca-2");
+  const again = await folder.succeed("ca", "rotate", "begin", "--common-name", "tlsboot-ca-2");
   assert.match(again.stderr, /^nothing to do: the rotation of ca began at .*/);
 
   // The node learns to trust the new CA, and reports it.
   await waitForTrust(folder);
-  assert.equal((await succeed(folder, "ca", "rotate", "status", "--wait", "1m")).code, 0);
+  assert.equal((await folder.succeed("ca", "rotate", "status", "--wait", "1m")).code, 0);
 
-  const switched = await succeed(folder, "ca", "rotate", "switch", "--over", "10m");
+  const switched = await folder.succeed("ca", "rotate", "switch", "--over", "10m");
   assert.match(switched.stdout, /^Servers: +1 of 1 have adopted Switch$/m);
-  assert.match((await succeed(folder, "ca", "rotate", "switch")).stderr, /^nothing to do: .*the new CA signs/m);
+  assert.match((await folder.succeed("ca", "rotate", "switch")).stderr, /^nothing to do: .*the new CA signs/m);
   assert.equal((await readStates(folder))["n1"], "renewalDue");
   // A client that trusts the old CA only still reaches the server.
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 
-  const refused = await fail(folder, 3, "ca", "rotate", "finish");
+  const refused = await folder.fail(3, "ca", "rotate", "finish");
   assert.match(refused, /nothing is changed: 2 machines and users would lose access/);
   assert.match(refused, /^n1 +node +trusts both, renewal due +tlsboot bootstrap --kubeconfig /m);
-  const unknown = await fail(folder, 1, "ca", "rotate", "finish", "--leave-behind", "n11");
+  const unknown = await folder.fail(1, "ca", "rotate", "finish", "--leave-behind", "n11");
   assert.match(unknown, /there is no machine, user or server "n11"[^]*did you mean "n1"\?/);
 
   // The command that status prints for a node, with its files.
-  const renewed = await succeed(folder, "bootstrap", ...NODE);
+  const renewed = await folder.succeed("bootstrap", ...machineFlags("n1"));
   assert.match(renewed.stdout, /^n1\/kubeconfig: 2 CAs are trusted now/m);
   await runPrintedCommands(folder, ["alice"]);
   assert.deepEqual(await readStates(folder), {
@@ -177,7 +153,7 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   });
 
   assert.ok(await isAccepted(oldAdmin));
-  const finished = await succeed(folder, "ca", "rotate", "finish");
+  const finished = await folder.succeed("ca", "rotate", "finish");
   assert.match(
     finished.stderr,
     /^next: destroy the old key on every server, in its data directory: shred -u pki\/retired-ca-\*\.key$/m,
@@ -185,47 +161,47 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   assert.equal(await isAccepted(oldAdmin), false);
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
   assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca-2"]);
-  assert.match((await succeed(folder, "ca", "rotate", "finish")).stderr, /^nothing to do: /m);
-  assert.match((await succeed(folder, "ca", "rotate", "status")).stderr, /no rotation is in progress/);
-  assert.match(await fail(folder, 1, "ca", "rotate", "abort"), /cannot abort the rotation of ca: it is finished/);
+  assert.match((await folder.succeed("ca", "rotate", "finish")).stderr, /^nothing to do: /m);
+  assert.match((await folder.succeed("ca", "rotate", "status")).stderr, /no rotation is in progress/);
+  assert.match(await folder.fail(1, "ca", "rotate", "abort"), /cannot abort the rotation of ca: it is finished/);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const secret = "/api/v1/namespaces/kube-system/secrets/tlsboot-ca-rotation-ca";
   await assert.rejects(admin.api.requestJson({ method: "GET", path: secret }, quiet), { code: "not_found" });
 });
 
 test("ca rotate abort goes back before the switch, and in two steps after it", async () => {
-  await using folder = await createTempFolder();
-  await succeed(folder, "ca", "init");
-  await succeed(folder, "kubeconfig", "admin", "--user", "ops", "--out", "ops.kubeconfig");
+  await using folder = await createWorkplace();
+  await folder.succeed("ca", "init");
+  await folder.succeed("kubeconfig", "admin", "--user", "ops", "--out", "ops.kubeconfig");
   await untilNextSecond();
   await using instance = await startInstance(folder, ["--auto-approve"]);
   const before = await readFile(`${instance.data}/pki/ca.crt`, "utf8");
-  await succeed(folder, "ca", "rotate", "begin");
+  await folder.succeed("ca", "rotate", "begin");
   await runPrintedCommands(folder, ["ops"]);
   assert.deepEqual(await readCaNames(folder.join("ops.kubeconfig")), ["tlsboot-ca", "tlsboot-ca-2"]);
-  const ended = await succeed(folder, "ca", "rotate", "abort");
+  const ended = await folder.succeed("ca", "rotate", "abort");
   assert.match(ended.stdout, /^the rotation of ca is deleted: the old CA signs, and the new one is trusted no more$/m);
   assert.deepEqual(await readPublishedNames(instance.data), ["tlsboot-ca"]);
-  assert.match((await succeed(folder, "ca", "rotate", "abort")).stderr, /^nothing to do/);
+  assert.match((await folder.succeed("ca", "rotate", "abort")).stderr, /^nothing to do/);
   await waitForOldCa(instance.data);
 
   await leaveSecret(instance.data);
-  await succeed(folder, "ca", "rotate", "begin", "--common-name", "another");
-  await succeed(folder, "ca", "rotate", "switch");
-  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
-  const back = await succeed(folder, "ca", "rotate", "abort", "--over", "10m");
+  await folder.succeed("ca", "rotate", "begin", "--common-name", "another");
+  await folder.succeed("ca", "rotate", "switch");
+  await folder.succeed(...bootstrapLine("n1"));
+  const back = await folder.succeed("ca", "rotate", "abort", "--over", "10m");
   assert.match(back.stdout, /^Rotation: +ca, is being taken back/m);
   assert.equal(await readFile(`${instance.data}/pki/ca.crt`, "utf8"), before);
-  assert.match(await fail(folder, 1, "ca", "rotate", "begin"), /and is being taken back$/m);
-  const sooner = await succeed(folder, "ca", "rotate", "abort", "--over", "5m");
+  assert.match(await folder.fail(1, "ca", "rotate", "begin"), /and is being taken back$/m);
+  const sooner = await folder.succeed("ca", "rotate", "abort", "--over", "5m");
   assert.notEqual(findRenewal(sooner.stdout), findRenewal(back.stdout));
-  const held = await fail(folder, 3, "ca", "rotate", "abort");
+  const held = await folder.fail(3, "ca", "rotate", "abort");
   assert.match(held, /^n1 +node +trusts both, renewal due/m);
   assert.match(
-    await fail(folder, 1, "ca", "rotate", "--now"),
+    await folder.fail(1, "ca", "rotate", "--now"),
     /^the rotation of ca is being taken back.*\nits new CA is the one that stays: CN=another, [^]*--yes is missing/m,
   );
-  assert.match((await succeed(folder, "ca", "rotate", "abort", "--leave-behind", "n1")).stdout, /is deleted/);
+  assert.match((await folder.succeed("ca", "rotate", "abort", "--leave-behind", "n1")).stdout, /is deleted/);
   await waitForOldCa(instance.data);
   assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
 });
@@ -257,7 +233,7 @@ async function leaveSecret(data: string): Promise<void> {
 }
 
 test("ca rotate begin refuses a CA that cannot replace the present one, and changes nothing", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder, ["--auto-approve"]);
   const begin = ["ca", "rotate", "begin"];
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -269,22 +245,22 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
     usages: ["digital signature", "server auth"],
   };
   await admin.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(serving) }, quiet);
-  await succeed(folder, "approve", "csr/n2-serving", "--yes");
+  await folder.succeed("approve", "csr/n2-serving", "--yes");
   const permitted = ["--permit-dns", "localhost", "--permit-dns", "example.org"];
   await eventually("the certificate of n2", async () => {
-    const { stdout } = await succeed(folder, "get", "certificates", "--name", "n2.internal", "-o", "name");
+    const { stdout } = await folder.succeed("get", "certificates", "--name", "n2.internal", "-o", "name");
     return stdout === "" ? undefined : true;
   });
-  const excluded = await fail(folder, 1, ...begin, ...permitted, "--permit-ip", "127.0.0.1", "--permit-ip", "::1");
+  const excluded = await folder.fail(1, ...begin, ...permitted, "--permit-ip", "127.0.0.1", "--permit-ip", "::1");
   assert.match(excluded, /name constraints exclude names that are in use/);
   assert.match(excluded, /system:node:n2.*: DNS name "n2\.internal" is not permitted by any constraint/);
   assert.match(excluded, /or revoke the certificates that are no longer needed/);
-  const ownAddress = await fail(folder, 1, ...begin, "--permit-ip", "10.0.0.0/8");
+  const ownAddress = await folder.fail(1, ...begin, "--permit-ip", "10.0.0.0/8");
   assert.match(ownAddress, /the server: IP address "127\.0\.0\.1"/);
   assert.doesNotMatch(ownAddress, /revoke/);
-  assert.match(await fail(folder, 1, ...begin, "--duration", "48h"), /it ends at .* before the present CA, which ends/);
-  assert.match(await fail(folder, 2, ...begin, "client-ca"), /there is no CA "client-ca"/);
-  assert.match(await fail(folder, 2, ...begin, "--key-file", "x.key"), /--key-file needs --cert-file/);
+  assert.match(await folder.fail(1, ...begin, "--duration", "48h"), /it ends at .* before the present CA, which ends/);
+  assert.match(await folder.fail(2, ...begin, "client-ca"), /there is no CA "client-ca"/);
+  assert.match(await folder.fail(2, ...begin, "--key-file", "x.key"), /--key-file needs --cert-file/);
 
   const [root, other] = [await createSigningCa({ commonName: "root" }), await createSigningCa()];
   const intermediate = await createIntermediateCa(root);
@@ -293,35 +269,31 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
   await writeFile(folder.join("short.key"), intermediate.keyPem, { mode: 0o600 });
   await writeFile(folder.join("other.key"), other.keyPem, { mode: 0o600 });
   const take = (certificate: string, key: string) => [...begin, "--cert-file", certificate, "--key-file", key];
-  assert.match(await fail(folder, 1, ...take("short.crt", "other.key")), /private key does not match public key/);
-  assert.match(await fail(folder, 1, ...take("short.crt", "short.key")), /it ends at .* before the present CA/);
-  assert.match(await fail(folder, 1, ...take("data/pki/ca.crt", "data/pki/ca.key")), /it is the present CA/);
-  assert.match(await fail(folder, 1, ...take("data/pki/apiserver.crt", "data/pki/apiserver.key")), /is not a CA/);
-  assert.match((await succeed(folder, "ca", "rotate", "status")).stderr, /no rotation is in progress/);
+  assert.match(await folder.fail(1, ...take("short.crt", "other.key")), /private key does not match public key/);
+  assert.match(await folder.fail(1, ...take("short.crt", "short.key")), /it ends at .* before the present CA/);
+  assert.match(await folder.fail(1, ...take("data/pki/ca.crt", "data/pki/ca.key")), /it is the present CA/);
+  assert.match(await folder.fail(1, ...take("data/pki/apiserver.crt", "data/pki/apiserver.key")), /is not a CA/);
+  assert.match((await folder.succeed("ca", "rotate", "status")).stderr, /no rotation is in progress/);
   assert.deepEqual((await readdir(`${instance.data}/pki`)).filter((name) => /next|old|retired/.test(name)), []);
 
-  await succeed(folder, ...begin);
-  assert.match(await fail(folder, 1, ...begin, "--common-name", "x"), /is in progress since .*, with another name/);
-  assert.match(await fail(folder, 1, ...take("short.crt", "short.key")), /is in progress since .*, with another CA/);
+  await folder.succeed(...begin);
+  assert.match(await folder.fail(1, ...begin, "--common-name", "x"), /is in progress since .*, with another name/);
+  assert.match(await folder.fail(1, ...take("short.crt", "short.key")), /is in progress since .*, with another CA/);
 });
 
 test("ca rotate --now refuses the certificates of a leaked key at once, and each machine joins again with its file", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const nodes = ["n1", "n2"].map((name) => `  - name: ${name}\n`).join("");
   await writeFile(folder.join("inventory.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`);
   await using instance = await startInstance(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
-  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  await folder.succeed(...bootstrapLine("n1"));
   const oldNode = await copyNode(folder);
   const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
   assert.ok(await isAccepted(oldNode));
   const now = ["ca", "rotate", "--now", "--inventory", "inventory.yaml", "--out", "joins"];
-  assert.match(await fail(folder, 1, ...now), /are refused from now on, and --yes is missing/);
-  assert.match(await fail(folder, 2, ...now.slice(0, 5), "--yes"), /--inventory and --out go together/);
-  const declined = await runCaptured(now, {
-    ...createOptions(folder),
-    stdin: "n\n",
-    isTerminal: true,
-  });
+  assert.match(await folder.fail(1, ...now), /are refused from now on, and --yes is missing/);
+  assert.match(await folder.fail(2, ...now.slice(0, 5), "--yes"), /--inventory and --out go together/);
+  const declined = await folder.typeAt("n\n", ...now);
   assert.equal(declined.code, 3, declined.stderr);
   assert.match(
     declined.stderr,
@@ -331,7 +303,7 @@ test("ca rotate --now refuses the certificates of a leaked key at once, and each
   assert.ok(await isAccepted(oldAdmin));
   // The old key may be lost, too.
   await rm(`${instance.data}/pki/ca.key`);
-  const done = await succeed(folder, ...now, "--yes");
+  const done = await folder.succeed(...now, "--yes");
   assert.match(done.stdout, /^joins\/n1\.kubeconfig\njoins\/n2\.kubeconfig\n/);
   assert.equal(await isAccepted(oldNode), false);
   assert.equal(await isAccepted(oldAdmin), false);
@@ -339,21 +311,21 @@ test("ca rotate --now refuses the certificates of a leaked key at once, and each
   for (const kubeconfig of ["data/admin.kubeconfig", "joins/n1.kubeconfig"]) {
     assert.deepEqual(await readCaNames(folder.join(kubeconfig)), ["tlsboot-ca-2"]);
   }
-  const again = await succeed(folder, ...now, "--yes");
+  const again = await folder.succeed(...now, "--yes");
   assert.match(again.stderr, /^nothing to do: the rotation of ca finished at [^]*n1: kept the join file/);
 
-  const join = ["bootstrap", "--bootstrap-kubeconfig", "joins/n1.kubeconfig", ...NODE];
+  const join = ["bootstrap", "--bootstrap-kubeconfig", "joins/n1.kubeconfig", ...machineFlags("n1")];
   assert.match(
-    await fail(folder, 3, ...join, "--wait", "5s"),
+    await folder.fail(3, ...join, "--wait", "5s"),
     /hint: mv n1\/kubeconfig n1\/kubeconfig\.old && mv .* && tlsboot bootstrap/,
   );
   await rm(folder.join("n1"), { recursive: true });
-  await succeed(folder, ...join);
+  await folder.succeed(...join);
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 });
 
 /** Copies the kubeconfig of the node without the CA of the server. Its pair stays where the files of the node are. */
-async function copyNode(folder: TempFolder): Promise<string> {
+async function copyNode(folder: Workplace): Promise<string> {
   const text = await readFile(folder.join("n1/kubeconfig"), "utf8");
   const pair = folder.join("n1-old.pem");
   await writeFile(pair, await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8"), { mode: 0o600 });
@@ -366,48 +338,48 @@ async function copyNode(folder: TempFolder): Promise<string> {
 }
 
 test("ca rotate keeps the new key under the passphrase of the old one", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await writeFile(folder.join("passphrase"), "open sesame\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "passphrase"];
-  await succeed(folder, "ca", "init", ...passphrase);
+  await folder.succeed("ca", "init", ...passphrase);
   // The new key also travels under a key of service account tokens that is elsewhere.
-  await succeed(folder, "ca", "init", "--data-dir", "other");
+  await folder.succeed("ca", "init", "--data-dir", "other");
   const tokenKey = ["--service-account-signing-key-file", "other/pki/ca.key"];
   await using instance = await startInstance(folder, ["--auto-approve", ...passphrase, ...tokenKey]);
-  assert.match(await fail(folder, 1, "ca", "rotate", "begin"), /there is no passphrase/);
-  await succeed(folder, "ca", "rotate", "begin", ...passphrase, ...tokenKey);
+  assert.match(await folder.fail(1, "ca", "rotate", "begin"), /there is no passphrase/);
+  await folder.succeed("ca", "rotate", "begin", ...passphrase, ...tokenKey);
   assert.match(await readFile(`${instance.data}/pki/next-ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
-  await succeed(folder, "ca", "rotate", "switch");
-  await succeed(folder, "ca", "rotate", "finish");
+  await folder.succeed("ca", "rotate", "switch");
+  await folder.succeed("ca", "rotate", "finish");
   assert.match(await readFile(`${instance.data}/pki/ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
-  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  await folder.succeed(...bootstrapLine("n1"));
 });
 
 test("ca rotate takes the new key of a program, which must be another one", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const [held, next] = [await createSigningCa(), await createSigningCa()];
   const program = await writeKeyProgram(folder, held.keyPem, "none", next.keyPem);
   const command = ["--signing-key-command", program];
-  await succeed(folder, "ca", "init", ...command);
+  await folder.succeed("ca", "init", ...command);
   await using instance = await startInstance(folder, ["--auto-approve", ...command]);
-  await succeed(folder, "ca", "rotate", "begin", ...command);
-  await succeed(folder, "ca", "rotate", "switch");
-  await succeed(folder, "ca", "rotate", "finish");
+  await folder.succeed("ca", "rotate", "begin", ...command);
+  await folder.succeed("ca", "rotate", "switch");
+  await folder.succeed("ca", "rotate", "finish");
   assert.deepEqual((await readdir(`${instance.data}/pki`)).filter((name) => name.endsWith("ca.key")), []);
-  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
-  assert.match(await fail(folder, 1, "ca", "rotate", "begin", ...command), /it has the key of the present CA/);
+  await folder.succeed(...bootstrapLine("n1"));
+  assert.match(await folder.fail(1, "ca", "rotate", "begin", ...command), /it has the key of the present CA/);
 });
 
 test("ca rotate replaces one CA of a split installation, which nodes need not trust", async () => {
-  await using folder = await createTempFolder();
-  await succeed(folder, "ca", "init", "--split");
+  await using folder = await createWorkplace();
+  await folder.succeed("ca", "init", "--split");
   await using instance = await startInstance(folder, ["--auto-approve"]);
-  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
-  await succeed(folder, "ca", "rotate", "begin", "client-ca");
-  await succeed(folder, "ca", "rotate", "switch", "client-ca");
-  const { stdout } = await succeed(folder, "ca", "rotate", "status", "client-ca", "-o", "wide");
+  await folder.succeed(...bootstrapLine("n1"));
+  await folder.succeed("ca", "rotate", "begin", "client-ca");
+  await folder.succeed("ca", "rotate", "switch", "client-ca");
+  const { stdout } = await folder.succeed("ca", "rotate", "status", "client-ca", "-o", "wide");
   assert.match(stdout, /^Ready: +1 of 1 machines and users$/m);
-  await succeed(folder, "ca", "rotate", "finish", "client-ca");
+  await folder.succeed("ca", "rotate", "finish", "client-ca");
   assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 });

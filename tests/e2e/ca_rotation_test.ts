@@ -19,16 +19,17 @@ import {
   type TestRotation,
   waitUntilAdopted,
 } from "../support/ca_rotation.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import {
+  bootstrapLine,
   type Connected,
   connectWith,
-  readIdentity,
+  createWorkplace,
   spawnInstance,
   startInstance,
+  whoIs,
 } from "../support/instance_process.ts";
-import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
+import { findServerPort, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 
@@ -44,20 +45,6 @@ function parseCas(pem: string): readonly CertificateFacts[] {
   const bundle = parseCaBundle(pem);
   assert.ok(bundle.ok);
   return bundle.value;
-}
-
-async function bootstrap(folder: TempFolder, node: string): Promise<void> {
-  const done = await runTlsboot([
-    ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", node],
-    ...["--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`],
-  ], { cwd: folder.path });
-  assert.equal(done.code, 0, done.stderr);
-}
-
-/** Reports the user that a kubeconfig identifies, or 401. */
-async function whoIs(folder: TempFolder, kubeconfig: string): Promise<string> {
-  const identity = await readIdentity(folder.join(kubeconfig));
-  return identity === "401" ? identity : identity.username;
 }
 
 /** Reports whether the chain that the server presents is valid for a client that trusts some CAs. */
@@ -133,9 +120,9 @@ async function listPki(folder: TempFolder): Promise<readonly string[]> {
 }
 
 test("Trust, Switch and back: both CAs are trusted and published, and each step changes which one signs", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
-  await bootstrap(folder, "n1");
+  await folder.succeed(...bootstrapLine("n1"));
   const rotation = await withAdmin(folder, (api) => beginRotation(api, folder.join("data")));
   await withAdmin(folder, (api) => waitUntilAdopted(api));
   await assertPublished(folder, 2);
@@ -143,7 +130,7 @@ test("Trust, Switch and back: both CAs are trusted and published, and each step 
   assert.equal(await read(folder, "data/pki/next-ca.crt"), rotation.newCa);
   assert.deepEqual(await listPki(folder), ["ca.crl", "ca.crt", "ca.key", "next-ca.crl", "next-ca.crt", "next-ca.key"]);
   assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, false]);
-  assert.equal(await whoIs(folder, "n1/kubeconfig"), "system:node:n1");
+  assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
 
   // The new CA signs, and clients that trust only one of both are served.
   const window = { renewFrom: "2026-01-01T00:00:00Z", renewBy: "2026-01-01T01:00:00Z" };
@@ -155,8 +142,8 @@ test("Trust, Switch and back: both CAs are trusted and published, and each step 
   assert.deepEqual(await listPki(folder), ["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"]);
   assert.equal(await read(folder, "data/pki/ca.crt"), rotation.newCa);
   assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, true]);
-  await bootstrap(folder, "n2");
-  assert.deepEqual([await whoIs(folder, "n1/kubeconfig"), await whoIs(folder, "n2/kubeconfig")], [
+  await folder.succeed(...bootstrapLine("n2"));
+  assert.deepEqual([await whoIs(folder.join("n1/kubeconfig")), await whoIs(folder.join("n2/kubeconfig"))], [
     "system:node:n1",
     "system:node:n2",
   ]);
@@ -183,10 +170,10 @@ test("Trust, Switch and back: both CAs are trusted and published, and each step 
   });
   assert.equal(await read(folder, "data/pki/ca.crt"), rotation.oldCa);
   assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, false]);
-  assert.equal(await whoIs(folder, "n2/kubeconfig"), "system:node:n2");
+  assert.equal(await whoIs(folder.join("n2/kubeconfig")), "system:node:n2");
   await withAdmin(folder, (api) => deleteRotation(api));
   await assertPublished(folder, 1);
-  assert.equal(await whoIs(folder, "n2/kubeconfig"), "401");
+  assert.equal(await whoIs(folder.join("n2/kubeconfig")), "401");
   assert.match(
     (await listPki(folder)).join(),
     /^ca.crl,ca.crt,ca.key,retired-ca-[0-9a-f]{8}.crt,retired-ca-[0-9a-f]{8}.key$/,
@@ -194,12 +181,12 @@ test("Trust, Switch and back: both CAs are trusted and published, and each step 
 });
 
 test("a server that is killed between and in the steps continues, and once it has finished trusts the old CA nowhere", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const args = ["--auto-approve", "--secure-port", String(await findServerPort())];
   let rotation: TestRotation;
   {
     await using instance = await spawnInstance(folder, args);
-    await bootstrap(folder, "n1");
+    await folder.succeed(...bootstrapLine("n1"));
     rotation = await withAdmin(folder, (api) => beginRotation(api, folder.join("data")));
     await withAdmin(folder, (api) => waitUntilAdopted(api));
     await withAdmin(folder, (api) => changeRotation(api, { step: "Switch" }));
@@ -229,34 +216,23 @@ test("a server that is killed between and in the steps continues, and once it ha
   const written = (await listPki(folder)).filter((name) => !/^retired-|\.\d+\.tmp$/.test(name));
   assert.deepEqual(written, ["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"]);
   assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, true]);
-  await bootstrap(folder, "n3");
+  await folder.succeed(...bootstrapLine("n3"));
 
   // Open watches of certificates of the old CA end at once.
-  await using watching = startTlsboot(["get", "nodes", "-w", "--kubeconfig", "n1/kubeconfig"], { cwd: folder.path });
-  assert.equal(await whoIs(folder, "n1/kubeconfig"), "system:node:n1");
+  await using watching = folder.start("get", "nodes", "-w", "--kubeconfig", "n1/kubeconfig");
+  assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
   await finishRotation(folder.join("data/admin.kubeconfig"));
   await watching.finished();
-  assert.deepEqual([await whoIs(folder, "n3/kubeconfig")], ["system:node:n3"]);
+  assert.deepEqual([await whoIs(folder.join("n3/kubeconfig"))], ["system:node:n3"]);
   assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [false, true]);
   await assertPublished(folder, 1);
   assert.equal((await listPki(folder)).some((name) => /^(old|next)-/.test(name)), false);
   const cas = (await listPki(folder)).filter((name) => name.endsWith(".crt"));
-  const verified = await runTlsboot(
-    ["verify", "certificates", ...cas.flatMap((name) => ["--ca-file", `data/pki/${name}`])],
-    { cwd: folder.path, env: { TLSBOOT_DATA_DIR: "data" } },
-  );
-  assert.equal(verified.code, 0, verified.stderr);
-  assert.match(verified.stdout, /sealed/);
+  const files = cas.flatMap((name) => ["--ca-file", `data/pki/${name}`]);
+  assert.match(await folder.answer("verify", "certificates", ...files), /sealed/);
 
   // What the old CA has signed, and the old CA itself, are untrusted and in no list of what expires.
-  const get = async (...flags: readonly string[]) => {
-    const { code, stdout, stderr } = await runTlsboot(["get", "certificates", ...flags], {
-      cwd: folder.path,
-      env: { TLSBOOT_DATA_DIR: "data" },
-    });
-    assert.equal(code, 0, stderr);
-    return stdout;
-  };
+  const get = (...flags: readonly string[]) => folder.answer("get", "certificates", ...flags);
   const csv = parseCsv(await get("-o", "csv"));
   assert.ok(csv.ok);
   const [heading = [], ...lines] = csv.value;
@@ -276,11 +252,11 @@ test("a server that is killed between and in the steps continues, and once it ha
 });
 
 test("each CA of a split instance is replaced alone: kubelets', administrators' and the server's", async () => {
-  await using folder = await createTempFolder();
-  assert.equal((await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path })).code, 0);
+  await using folder = await createWorkplace();
+  await folder.succeed("ca", "init", "--split");
   await using _instance = await startInstance(folder, ["--auto-approve"]);
   let newest = "n1";
-  await bootstrap(folder, newest);
+  await folder.succeed(...bootstrapLine(newest));
   for (const name of ["kubelet-client-ca", "client-ca", "ca"]) {
     const { oldCa, newCa } = await withAdmin(folder, (api) => beginRotation(api, folder.join("data"), name));
     await withAdmin(folder, (api) => waitUntilAdopted(api, 1, name));
@@ -290,17 +266,17 @@ test("each CA of a split instance is replaced alone: kubelets', administrators' 
     });
     assert.equal(await readFile(folder.join(`data/pki/${name}.crt`), "utf8"), newCa);
     assert.equal(await readFile(folder.join(`data/pki/old-${name}.crt`), "utf8"), oldCa);
-    assert.equal(await whoIs(folder, `${newest}/kubeconfig`), `system:node:${newest}`);
+    assert.equal(await whoIs(folder.join(`${newest}/kubeconfig`)), `system:node:${newest}`);
     if (name === "kubelet-client-ca") {
       newest = "n2";
-      await bootstrap(folder, newest);
+      await folder.succeed(...bootstrapLine(newest));
       assert.ok(await isIssuedBy(folder, `${newest}/pki/kubelet-client-current.pem`, `data/pki/${name}.crt`));
-      assert.equal(await whoIs(folder, `${newest}/kubeconfig`), `system:node:${newest}`);
+      assert.equal(await whoIs(folder.join(`${newest}/kubeconfig`)), `system:node:${newest}`);
     }
     await finishRotation(folder.join("data/admin.kubeconfig"), 1, name);
-    if (name === "kubelet-client-ca") assert.equal(await whoIs(folder, "n1/kubeconfig"), "401");
+    if (name === "kubelet-client-ca") assert.equal(await whoIs(folder.join("n1/kubeconfig")), "401");
     // The kubeconfig of the node trusts the old CA of the server only.
-    if (name !== "ca") assert.equal(await whoIs(folder, `${newest}/kubeconfig`), `system:node:${newest}`);
+    if (name !== "ca") assert.equal(await whoIs(folder.join(`${newest}/kubeconfig`)), `system:node:${newest}`);
   }
   assert.ok(await isIssuedBy(folder, "data/pki/apiserver.crt", "data/pki/ca.crt"));
   const crls = (await readdir(folder.join("data/pki"))).filter((name) => name.endsWith(".crl")).sort();
@@ -313,11 +289,11 @@ test("each CA of a split instance is replaced alone: kubelets', administrators' 
 });
 
 test("a server without the new key reports why, serves both kinds of clients, and adopts the step when it can", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
   const key = folder.join("data/pki/sa.key");
-  const [kept, other] = [await readFile(key, "utf8"), folder.join("other")];
-  assert.equal((await runTlsboot(["ca", "init", "--data-dir", other], { cwd: folder.path })).code, 0);
+  const kept = await readFile(key, "utf8");
+  await folder.succeed("ca", "init", "--data-dir", "other");
   await withAdmin(folder, async (api) => {
     await beginRotation(api, folder.join("data"));
     await waitUntilAdopted(api);

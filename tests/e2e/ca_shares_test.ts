@@ -3,16 +3,10 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, createRunner } from "../support/run_captured.ts";
+import { createRunner } from "../support/run_captured.ts";
 
 const INIT = "ca init --shares 3 --threshold 2 --shares-out shares";
 const share = (number: number, folder = "shares") => `--ca-passphrase-share ${folder}/share-${number}-of-3.txt`;
-
-async function done(run: Promise<CapturedRun>): Promise<CapturedRun> {
-  const ran = await run;
-  assert.equal(ran.code, 0, ran.stderr);
-  return ran;
-}
 
 /** The groups of a share as a holder reads them from the page. */
 async function readGroups(folder: TempFolder, number: number): Promise<readonly string[]> {
@@ -23,7 +17,7 @@ async function readGroups(folder: TempFolder, number: number): Promise<readonly 
 test("tlsboot ca init --shares makes a key that every two of three shares open, and no one else", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
-  const made = await done(tlsboot(INIT));
+  const made = await tlsboot.succeed(INIT);
   assert.match(made.stdout, /share: shares\/share-3-of-3\.txt\n$/);
   assert.match(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY/);
   const pages = await readdir(folder.join("shares"));
@@ -34,12 +28,12 @@ test("tlsboot ca init --shares makes a key that every two of three shares open, 
     /<th>Needed<\/th><td>2 of the 3 shares<\/td>/,
   );
   for (const [a, b] of [[1, 2], [3, 1], [2, 3]] as const) {
-    await done(tlsboot(`kubeconfig admin --force ${share(a)} ${share(b)}`));
+    await tlsboot.succeed(`kubeconfig admin --force ${share(a)} ${share(b)}`);
   }
-  const combined = await done(tlsboot(`ca shares combine --out passphrase ${share(1)} ${share(3)}`));
+  const combined = await tlsboot.succeed(`ca shares combine --out passphrase ${share(1)} ${share(3)}`);
   assert.equal(combined.stdout, "");
   assert.equal((await stat(folder.join("passphrase"))).mode & 0o777, 0o600);
-  await done(tlsboot("kubeconfig admin --force --ca-passphrase-file passphrase"));
+  await tlsboot.succeed("kubeconfig admin --force --ca-passphrase-file passphrase");
   const passphrase = (await readFile(folder.join("passphrase"), "utf8")).trim();
   assert.ok(!`${made.stdout}${made.stderr}`.includes(passphrase));
 });
@@ -47,24 +41,22 @@ test("tlsboot ca init --shares makes a key that every two of three shares open, 
 test("tlsboot ca init --shares continues an interrupted run with the shares that it wrote", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
-  await done(tlsboot(INIT));
+  await tlsboot.succeed(INIT);
   const page = await readFile(folder.join("shares/share-1-of-3.txt"), "utf8");
   await unlink(folder.join("tlsboot-data/pki/ca.crt"));
-  await done(tlsboot(INIT));
+  await tlsboot.succeed(INIT);
   await unlink(folder.join("tlsboot-data/pki/ca.crt"));
   await unlink(folder.join("tlsboot-data/pki/ca.key"));
-  await done(tlsboot(INIT));
+  await tlsboot.succeed(INIT);
   assert.equal(await readFile(folder.join("shares/share-1-of-3.txt"), "utf8"), page);
-  await done(tlsboot(`kubeconfig admin ${share(1)} ${share(2)}`));
-  const again = await tlsboot(INIT);
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /cannot create a CA: ".*ca\.crt" exists/);
+  await tlsboot.succeed(`kubeconfig admin ${share(1)} ${share(2)}`);
+  assert.match(await tlsboot.refuse(1, INIT), /cannot create a CA: ".*ca\.crt" exists/);
 });
 
 test("tlsboot ca init --shares writes nothing over shares or keys that exist", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
-  await done(tlsboot(INIT));
+  await tlsboot.succeed(INIT);
   await unlink(folder.join("tlsboot-data/pki/ca.crt"));
   const otherFolder = await tlsboot("ca init --shares 3 --threshold 2 --shares-out other");
   assert.match(otherFolder.stderr, /cannot make shares: the key "tlsboot-data\/pki\/ca\.key" exists/);
@@ -82,9 +74,7 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
       ["ca init --data-dir z --ca-passphrase-file x --ca-passphrase-share y", /both give the passphrase/],
     ] as const
   ) {
-    const { code, stderr } = await tlsboot(line);
-    assert.equal(code, 2, line);
-    assert.match(stderr, want);
+    assert.match(await tlsboot.refuse(2, line), want);
   }
 });
 
@@ -93,26 +83,22 @@ test("tlsboot ca shares create splits a passphrase that opens the key, and no ot
   const tlsboot = createRunner(folder.path);
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   await writeFile(folder.join("wrong"), "battery horse\n", { mode: 0o600 });
-  await done(tlsboot("ca init --ca-passphrase-file pass"));
+  await tlsboot.succeed("ca init --ca-passphrase-file pass");
   const create = "ca shares create --threshold 2 --shares 3 --out shares";
-  const wrong = await tlsboot(`${create} --ca-passphrase-file wrong`);
-  assert.equal(wrong.code, 1);
-  assert.match(wrong.stderr, /the passphrase does not fit/);
+  assert.match(await tlsboot.refuse(1, `${create} --ca-passphrase-file wrong`), /the passphrase does not fit/);
   await assert.rejects(stat(folder.join("shares")));
-  await done(tlsboot(`${create} --ca-passphrase-file pass`));
+  await tlsboot.succeed(`${create} --ca-passphrase-file pass`);
   const again = await tlsboot(`${create} --ca-passphrase-file pass`);
   assert.match(again.stderr, /cannot write a share: "shares\/share-1-of-3\.txt" exists/);
-  const checked = await done(tlsboot("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt"));
+  const checked = await tlsboot.succeed("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt");
   assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
   // A new set from the old one: for other holders.
-  await done(
-    tlsboot(`ca shares create --threshold 3 --shares 5 --out more --ca-passphrase-share - ${share(1)}`, {
-      stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
-    }),
-  );
+  await tlsboot.succeed(`ca shares create --threshold 3 --shares 5 --out more --ca-passphrase-share - ${share(1)}`, {
+    stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
+  });
   const more = [1, 4, 5].map((number) => `more/share-${number}-of-5.txt`).join(" ");
-  assert.match((await done(tlsboot(`ca shares check ${more}`))).stdout, /the shares open tlsboot-data\/pki\/ca\.key\n/);
-  await done(tlsboot("ca init --data-dir plain"));
+  assert.match(await tlsboot.answer(`ca shares check ${more}`), /the shares open tlsboot-data\/pki\/ca\.key\n/);
+  await tlsboot.succeed("ca init --data-dir plain");
   const plain = await tlsboot(`${create} --data-dir plain`);
   assert.match(plain.stderr, /the key "plain\/pki\/ca\.key" is not encrypted\ntlsboot: hint: encrypt it/);
 });
@@ -120,10 +106,10 @@ test("tlsboot ca shares create splits a passphrase that opens the key, and no ot
 test("shares that are mistyped, mixed, repeated or too few are named", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
-  await done(tlsboot(INIT));
+  await tlsboot.succeed(INIT);
   await rename(folder.join("shares"), folder.join("first"));
   await mkdir(folder.join("elsewhere"));
-  await done(tlsboot(`${INIT} --data-dir elsewhere`));
+  await tlsboot.succeed(`${INIT} --data-dir elsewhere`);
   const path = folder.join("first/share-2-of-3.txt");
   const page = await readFile(path, "utf8");
   await writeFile(folder.join("first/open.txt"), page, { mode: 0o644 });
@@ -171,14 +157,13 @@ test("shares that are mistyped, mixed, repeated or too few are named", async () 
 test("shares are typed group by group on a terminal, and a mistyped group is asked for again at once", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
-  await done(tlsboot(INIT));
+  await tlsboot.succeed(INIT);
   const [first, second] = [await readGroups(folder, 1), await readGroups(folder, 2)];
   const typed = [first[0]?.toLowerCase(), "2222-2222x", ...first.slice(1), first.join(" "), second.join(" "), ""];
-  const admin = await tlsboot("kubeconfig admin --ca-passphrase-share -", {
+  const admin = await tlsboot.succeed("kubeconfig admin --ca-passphrase-share -", {
     isTerminal: true,
     stdin: typed.join("\n"),
   });
-  assert.equal(admin.code, 0, admin.stderr);
   assert.match(
     admin.stderr,
     /^Share 1, group 1: \nShare 1, group 2 of 8: \nType group 2 again: it has 9 characters, want 8\.\nShare 1, group 2 of 8: \n/,
@@ -188,11 +173,10 @@ test("shares are typed group by group on a terminal, and a mistyped group is ask
   assert.match(admin.stderr, /This is share 2 of 3 of the set .{6}\.\n⠋ deriving the key from the passphrase/);
   for (const group of [...first, ...second]) assert.ok(!admin.stderr.includes(group));
   // A share at the prompt for the passphrase is taken for what it is.
-  const pasted = await tlsboot("kubeconfig admin --force", {
+  await tlsboot.succeed("kubeconfig admin --force", {
     isTerminal: true,
     stdin: `${second.join(" ")}\n${first.join("\n")}\n`,
   });
-  assert.equal(pasted.code, 0, pasted.stderr);
   const ended = await tlsboot("kubeconfig admin --force --ca-passphrase-share -", { stdin: `${first.join(" ")}\n` });
   assert.match(ended.stderr, /cannot combine the shares: 2 of the 3 shares .* are needed, and 1 is given/);
 });

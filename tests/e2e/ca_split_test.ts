@@ -11,17 +11,13 @@ import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import { createPlainKeys } from "../support/ca_keys.ts";
-import { runTlsboot } from "../support/child.ts";
 import { fromBase64 } from "../support/csr_builder.ts";
 import { writeIntruder } from "../support/intruder.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
+import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 import { requestAndApprove } from "../support/node_requests.ts";
-import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-const BOOTSTRAP = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
-const NODE = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
 
 async function readLeaf(pem: string): Promise<CertificateFacts> {
   const chain = parseCertificateChain(pem);
@@ -30,14 +26,15 @@ async function readLeaf(pem: string): Promise<CertificateFacts> {
 }
 
 test("up over a split CA needs a folder as --crl-url, because each CA has its own CRL", async () => {
-  await using folder = await createTempFolder();
-  assert.equal((await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path })).code, 0);
+  await using folder = await createWorkplace();
+  await folder.succeed("ca", "init", "--split");
   const line = ["up", "--data-dir", "data", "--secure-port", "0", "--crl-url", "http://pki.example.com/ca.crl"];
-  const refused = await runTlsboot(line, { cwd: folder.path });
-  assert.equal(refused.code, 2, refused.stderr);
-  assert.match(refused.stderr, /--crl-url: "http:\/\/pki\.example\.com\/ca\.crl" is one URL, and each of the CAs /);
+  assert.match(
+    await folder.refuse(2, ...line),
+    /--crl-url: "http:\/\/pki\.example\.com\/ca\.crl" is one URL, and each of the CAs /,
+  );
   await using instance = await startInstance(folder, ["--auto-approve", "--crl-url", "http://pki.example.com/"]);
-  assert.equal((await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path })).code, 0);
+  await folder.succeed(...bootstrapLine("n1"));
   const names = async (path: string, url: string): Promise<boolean> => {
     const pem = parsePemBlocks(await readFile(path, "utf8")).find(({ label }) => label === "CERTIFICATE");
     return Buffer.from(pem?.bytes ?? []).includes(url);
@@ -48,9 +45,8 @@ test("up over a split CA needs a folder as --crl-url, because each CA has its ow
 });
 
 test("up over a split CA uses each CA for its purpose alone", async () => {
-  await using folder = await createTempFolder();
-  const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
-  assert.equal(init.code, 0, init.stderr);
+  await using folder = await createWorkplace();
+  await folder.succeed("ca", "init", "--split", "--data-dir", "data");
   await using instance = await startInstance(folder, ["--auto-approve"]);
   const read = (purpose: CaPurpose) =>
     readAuthority(authorityPaths(instance.data, purpose), createFilePort(), createPlainKeys());
@@ -71,8 +67,7 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
     assert.equal(config.value.clusters[0]?.cluster.certificateAuthorityData, serving.certificatePem);
     if (name === "admin") isFrom(await readLeaf(config.value.users[0]?.user.clientCertificateData ?? ""), client);
   }
-  const bootstrapped = await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path });
-  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  await folder.succeed(...bootstrapLine("n1"));
   isFrom(await readLeaf(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8")), kubeletClient);
 
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -109,28 +104,20 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
       code: "unauthorized",
     });
   }
-  const issued = await runTlsboot(
-    ["kubeconfig", "admin", "--data-dir", "data", "--server", instance.url, "--out", "k"],
-    {
-      cwd: folder.path,
-    },
-  );
-  assert.equal(issued.code, 0, issued.stderr);
+  await folder.succeed("kubeconfig", "admin", "--data-dir", "data", "--server", instance.url, "--out", "k");
   await using second = await connectWith(folder.join("k"));
   await second.api.requestJson({ method: "GET", path: "/api/v1/namespaces/kube-system/secrets" }, quiet);
 });
 
 test("up over a constrained CA serves under the names it may, and issues for no others", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
-  const init = await runTlsboot(["ca", "init", "--data-dir", "data", ...flags], { cwd: folder.path });
-  assert.equal(init.code, 0, init.stderr);
+  await folder.succeed("ca", "init", "--data-dir", "data", ...flags);
   await using instance = await startInstance(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
   assert.match(instance.running.stderr(), /name constraints exclude names from the serving certificate.*localhost/);
   const leaf = await readLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8"));
   assert.deepEqual([leaf.dnsNames, leaf.ipAddresses], [["api.example.org"], ["127.0.0.1"]]);
-  const bootstrapped = await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path });
-  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  await folder.succeed(...bootstrapLine("n1"));
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const request = {
     signerName: "kubernetes.io/kubelet-serving",
@@ -154,12 +141,9 @@ test("up over a constrained CA serves under the names it may, and issues for no 
 });
 
 test("up refuses to serve under a name that its CA may not certify, with a hint", async () => {
-  await using folder = await createTempFolder();
-  const init = await runTlsboot(["ca", "init", "--data-dir", "data", "--permit-ip", "10.0.0.0/8"], {
-    cwd: folder.path,
-  });
-  assert.equal(init.code, 0, init.stderr);
-  const { code, stderr } = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0"], { cwd: folder.path });
+  await using folder = await createWorkplace();
+  await folder.succeed("ca", "init", "--data-dir", "data", "--permit-ip", "10.0.0.0/8");
+  const { code, stderr } = await folder.tlsboot("up", "--data-dir", "data", "--secure-port", "0");
   // The exit code is the same as for a wrong flag.
   assert.equal(code, 2);
   assert.match(stderr, /cannot serve as "127\.0\.0\.1": the CA's name constraints forbid it: IP address/);

@@ -40,17 +40,17 @@ test("tlsboot ca trust --print prints the CA, from the data directory, a file, a
 });
 
 for (
-  const [args, code, want] of [
-    [["install", "--server", "https://127.0.0.1:1"], 2, /--server needs --ca-cert-hash/],
-    [["install", "--ca-cert-hash", NO_HASH], 2, /--ca-cert-hash needs --server/],
-    [["install", "--store", "debain"], 2, /did you mean debian\?/],
-    [["install", "--store", "java"], 1, /this machine does not have it/],
-    [["--print"], 1, /name the CA with --certificate-authority/],
+  const [line, code, want] of [
+    ["install --server https://127.0.0.1:1", 2, /--server needs --ca-cert-hash/],
+    [`install --ca-cert-hash ${NO_HASH}`, 2, /--ca-cert-hash needs --server/],
+    ["install --store debain", 2, /did you mean debian\?/],
+    ["install --store java", 1, /this machine does not have it/],
+    ["--print", 1, /name the CA with --certificate-authority/],
   ] as const
 ) {
-  test(`tlsboot ca trust ${args.join(" ")} says what is wrong`, async () => {
+  test(`tlsboot ca trust ${line} says what is wrong`, async () => {
     await using folder = await createTempFolder();
-    const run = await trust(folder, ...args);
+    const run = await trust(folder, ...line.split(" "));
     assert.equal(run.code, code, run.stderr);
     assert.match(run.stderr, want);
   });

@@ -59,9 +59,10 @@ test("tlsboot help accepts all words of a command, and names an unknown one", as
       ["help get csr n1", 'unknown command "n1" for "tlsboot get csr"'],
     ] as const
   ) {
-    const { code, stdout, stderr } = await tlsboot(line);
-    assert.deepEqual([code, stdout], [2, ""]);
-    assert.match(stderr, new RegExp(`^tlsboot: error: ${fault}\ntlsboot: hint: see: tlsboot .*--help\n$`));
+    assert.match(
+      await tlsboot.refuse(2, line),
+      new RegExp(`^tlsboot: error: ${fault}\ntlsboot: hint: see: tlsboot .*--help\n$`),
+    );
   }
 });
 
@@ -83,9 +84,7 @@ test("tlsboot ca init makes a CA for ten years that ca show shows, and never a s
   assert.match((await tlsboot("ca show")).stdout, /Validity: +from 2025-12-31T23:55:00Z to .* valid for 10y more/);
 
   const before = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
-  const again = await tlsboot("ca init");
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /exists\ntlsboot: hint: an existing CA is never overwritten/);
+  assert.match(await tlsboot.refuse(1, "ca init"), /exists\ntlsboot: hint: an existing CA is never overwritten/);
   assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), before);
 });
 
@@ -119,12 +118,9 @@ test("tlsboot kubeconfig admin writes a file for its owner only, and not twice w
   });
   const path = folder.join("tlsboot-data/admin.kubeconfig");
   assert.equal(await readMode(path), "600");
-  const again = await tlsboot("kubeconfig admin");
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /it exists\ntlsboot: hint: replace it with --force/);
+  assert.match(await tlsboot.refuse(1, "kubeconfig admin"), /it exists\ntlsboot: hint: replace it with --force/);
   assert.equal((await tlsboot("kubeconfig admin --force")).code, 0);
-  const seen = await tlsboot("inspect tlsboot-data/admin.kubeconfig");
-  assert.equal(seen.code, 0);
+  const seen = await tlsboot.succeed("inspect tlsboot-data/admin.kubeconfig");
   assert.match(seen.stdout, /Client certificate: +"CN=kubernetes-admin,O=system:masters" from .* valid for 365d more/);
 });
 
@@ -132,8 +128,7 @@ test("tlsboot kubeconfig admin reports a CA that ends before the requested lifet
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
-  const { code, stderr } = await tlsboot("kubeconfig admin --duration 4000d");
-  assert.equal(code, 0, stderr);
+  const { stderr } = await tlsboot.succeed("kubeconfig admin --duration 4000d");
   assert.match(
     stderr,
     /warning: the certificate ends with its CA at [\dT:-]+Z, before the requested 4000d/,
@@ -158,15 +153,14 @@ test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by forc
   const line = "kubeconfig admin --embed-certs=false --out -";
   assert.equal((await tlsboot(line)).code, 0);
   const key = await readFile(folder.join("tlsboot-data/pki/kubernetes-admin.key"), "utf8");
-  const again = await tlsboot(line);
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /kubernetes-admin\.key" exists\ntlsboot: hint: replace it with --force/);
+  assert.match(await tlsboot.refuse(1, line), /kubernetes-admin\.key" exists\ntlsboot: hint: replace it with --force/);
   assert.equal(await readFile(folder.join("tlsboot-data/pki/kubernetes-admin.key"), "utf8"), key);
   assert.equal((await tlsboot(`${line} --force`)).code, 0);
   const ca = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
-  const refused = await tlsboot(`${line} --force --user ca`);
-  assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /cannot use "ca" as --user: pki\/ca\.key is the instance's own/);
+  assert.match(
+    await tlsboot.refuse(2, `${line} --force --user ca`),
+    /cannot use "ca" as --user: pki\/ca\.key is the instance's own/,
+  );
   assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), ca);
 });
 
@@ -175,25 +169,23 @@ test("tlsboot kubeconfig admin refuses a CA key that others can read", async () 
   const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   await chmod(folder.join("tlsboot-data/pki/ca.key"), 0o644);
-  const refused = await tlsboot("kubeconfig admin");
-  assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /its mode 0644 lets other users access it\ntlsboot: hint: chmod 600 /);
+  assert.match(
+    await tlsboot.refuse(1, "kubeconfig admin"),
+    /its mode 0644 lets other users access it\ntlsboot: hint: chmod 600 /,
+  );
 });
 
 test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
-  const made = await tlsboot("--debug kubeconfig bootstrap --token - --server https://10.0.0.1:6443", {
+  const made = await tlsboot.succeed("--debug kubeconfig bootstrap --token - --server https://10.0.0.1:6443", {
     stdin: `${TOKEN}\n`,
   });
-  assert.equal(made.code, 0);
   assert.doesNotMatch(made.stdout + made.stderr, /0123456789abcdef/);
   assert.doesNotMatch(made.stderr, /which only this machine reaches/);
-  const nowhere = await tlsboot("kubeconfig bootstrap --token - --out local.kubeconfig", { stdin: TOKEN });
-  assert.equal(nowhere.code, 2);
   assert.match(
-    nowhere.stderr,
+    await tlsboot.refuse(2, "kubeconfig bootstrap --token - --out local.kubeconfig", { stdin: TOKEN }),
     /needs the address of the server\n.*give it as the machine reaches it, such as --server /,
   );
   await tlsboot("kubeconfig admin --server https://10.0.0.9:6443");
@@ -214,8 +206,7 @@ test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints i
 
 test("tlsboot token create --print makes the Secret that kubeadm would make", async () => {
   const tlsboot = createRunner("/nowhere");
-  const { code, stdout, stderr } = await tlsboot(`token create --print --ttl 1h --description lab ${TOKEN}`);
-  assert.equal(code, 0);
+  const { stdout, stderr } = await tlsboot.succeed(`token create --print --ttl 1h --description lab ${TOKEN}`);
   assert.equal(stderr, "");
   const encode = (text: string): string => btoa(text);
   assert.equal(
@@ -255,8 +246,7 @@ test("tlsboot inspect recognizes certificates, keys and requests, PEM and DER, a
   const body = certificate.split("\n").filter((line) => !line.startsWith("-----")).join("");
   await writeFile(folder.join("ca.der"), Uint8Array.from(atob(body), (char) => char.charCodeAt(0)));
   await writeFile(folder.join("broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-  const seen = await tlsboot("inspect both.pem ca.der broken.pem");
-  assert.equal(seen.code, 0);
+  const seen = await tlsboot.succeed("inspect both.pem ca.der broken.pem");
   assert.match(seen.stdout, /^both\.pem: CA certificate "CN=tlsboot-ca"\n/);
   assert.match(seen.stdout, /both\.pem: private key ECDSA P-256\n {2}Belongs: +to certificate "CN=tlsboot-ca"\n/);
   assert.match(seen.stdout, /ca\.der: CA certificate/);
@@ -289,16 +279,14 @@ test("tlsboot inspect compares keys with certificates across files, and checks t
   const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
   for (const name of ["alice", "bob"]) {
-    const made = await tlsboot(`kubeconfig admin --user ${name} --out ${name}.kubeconfig`);
-    assert.equal(made.code, 0, made.stderr);
+    await tlsboot.succeed(`kubeconfig admin --user ${name} --out ${name}.kubeconfig`);
     const config = parseKubeconfig(await readFile(folder.join(`${name}.kubeconfig`), "utf8"), name);
     assert.ok(config.ok);
     const { clientCertificateData = "", clientKeyData } = config.value.users[0]?.user ?? {};
     await writeFile(folder.join(`${name}.crt`), clientCertificateData);
     await writeFile(folder.join(`${name}.key`), clientKeyData?.reveal() ?? "", { mode: 0o600 });
   }
-  const fits = await tlsboot("inspect alice.crt alice.key");
-  assert.equal(fits.code, 0);
+  const fits = await tlsboot.succeed("inspect alice.crt alice.key");
   assert.match(
     fits.stdout,
     /alice\.key: private key .*\n {2}Belongs: +to certificate "CN=alice\S*" in alice\.crt\n {2}File mode: +600\n/,
@@ -326,8 +314,7 @@ test("tlsboot inspect compares keys with certificates across files, and checks t
   const facts = JSON.parse((await tlsboot("inspect alice.crt alice.key -o json")).stdout);
   assert.deepEqual([facts[1].belongsToCertificate, facts[1].fileMode, facts[1].isPrivate], [true, "644", false]);
 
-  const whole = await tlsboot("inspect tlsboot-data/pki");
-  assert.equal(whole.code, 0, whole.stderr);
+  const whole = await tlsboot.succeed("inspect tlsboot-data/pki");
   assert.match(
     whole.stdout,
     /^tlsboot-data\/pki\/ca\.crt: CA certificate[^]*ca\.key: private key[^]*in tlsboot-data\/pki\/ca\.crt\n/,
@@ -379,8 +366,7 @@ test("settings come from the configuration file, and --debug shows the origin of
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndataDir: elsewhere\n");
   const tlsboot = createRunner(folder.path);
-  const made = await tlsboot("ca init --config c.yaml --debug --common-name lab");
-  assert.equal(made.code, 0);
+  const made = await tlsboot.succeed("ca init --config c.yaml --debug --common-name lab");
   assert.match(made.stderr, /debug: --data-dir: "elsewhere" \(config file "c\.yaml": dataDir\)\n/);
   assert.match(made.stderr, /debug: --common-name: "lab" \(--common-name\)\n/);
   assert.match(made.stderr, /debug: --duration: 315360000000 \(default\)\n/);

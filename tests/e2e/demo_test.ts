@@ -19,7 +19,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { findLink, openLink } from "../support/ui_client.ts";
 
 /** How long a machine waits for a certificate that it cannot get. */
-const SHORT_WAIT_SECONDS = 3;
+const SHORT_WAIT_SECONDS = 1;
 
 test("tlsboot demo runs the whole story in plain text of 80 columns, and replaces the files of an earlier demo", async () => {
   await using folder = await createTempFolder();

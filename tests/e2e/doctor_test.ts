@@ -4,13 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { chmod, copyFile, cp, mkdir, readFile, rename, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
-import { Decrypter, Encrypter, generateIdentity, identityToRecipient } from "age-encryption";
 import { issueClientPair, issuePair } from "../../cli/authority/issue_pair.ts";
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
@@ -20,22 +16,20 @@ import { encodePem } from "../../core/pki/pem.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Finding } from "../../core/doctor/finding.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { type Child, runTlsboot, spawnTlsboot, start } from "../support/child.ts";
+import { type Child, runTlsboot, start, startTlsboot } from "../support/child.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { type Instance, spawnInstance } from "../support/instance_process.ts";
 import { alternativeNames, encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
+import { runInShell } from "../support/shell.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const HOUR_MS = 3_600_000;
 const YEAR_MS = 365 * 24 * HOUR_MS;
 const random = createSystemRandom();
-const PASSPHRASE = "correct horse battery staple";
 
 let folder: TempFolder;
 /** A program of its own: doctor names the program that has the port of a server. */
 let instance: Instance<Child>;
-/** The public key for which fixes make backups. */
-let recipient: string;
 /** Ends the folder, the instance, and the programs that cases started and that their fixes should have ended. */
 const stack = new AsyncDisposableStack();
 
@@ -125,36 +119,17 @@ async function writeChain(
   await writeFile(folder.join(`${name}/root.crt`), pem(root));
 }
 
-/**
- * Runs a printed command unchanged in a shell, for which the test runs tlsboot: the shell prints each call, a word a line
- * and an empty line, and reads the exit code.
- */
-async function runInShell(command: string): Promise<void> {
-  const script = `
-    exec 3>&1 4<&0 >/dev/null </dev/null
-    tlsboot() {
-      case $1 in backup) set -- "$@" --recipient ${recipient};; restore) set -- "$@" --passphrase-file passphrase;; esac
-      printf '%s\\n' "$@" "" >&3; read -r code <&4; return "$code"
-    }
-    # A test must not set the clock of this computer, so this sets that of the machine under test.
-    date() { for word; do case $word in --set=*) echo "$word" >new_time;; esac; done; }
-    ${command}`;
-  const shell = spawn("sh", ["-c", script], { cwd: folder.path });
-  const ended = once(shell, "close");
-  let stderr = "";
-  shell.stderr.on("data", (chunk: Buffer) => stderr += chunk.toString());
-  let words: string[] = [];
-  for await (const word of createInterface(shell.stdout)) {
-    if (word !== "") {
-      words.push(word);
-      continue;
-    }
-    const done = await runTlsboot(words, { cwd: folder.path });
-    stderr += done.stderr;
-    shell.stdin.write(`${done.code}\n`);
-    words = [];
-  }
-  const [code] = await ended;
+/** Runs a printed command unchanged in a shell. The passphrase of a backup, which would be typed, is in a file. */
+async function runFix(command: string): Promise<void> {
+  // A test must not set the clock of this computer, so this sets that of the machine under test.
+  const setClock = 'date() { for word; do case $word in --set=*) echo "$word" >new_time;; esac; done; }\n';
+  const { code, stderr } = await runInShell(setClock + command, {
+    cwd: folder.path,
+    run: (line, options) => {
+      const file = ["backup", "restore"].includes(line[0] ?? "") ? ["--passphrase-file", "passphrase"] : [];
+      return runTlsboot([...line, ...file], options);
+    },
+  });
   assert.equal(code, 0, `${command}\n${stderr}`);
   const set = await readFile(folder.join("new_time"), "utf8").catch(() => undefined);
   if (set === undefined) return;
@@ -178,16 +153,6 @@ async function findProblems(targets: readonly string[]): Promise<readonly Findin
   const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout);
   assert.equal(code, findings.some(({ severity }) => severity === "error") ? 1 : 0, stderr);
   return findings.filter(({ severity }) => severity === "error" || severity === "warning");
-}
-
-/** Encrypts a backup that was made for a key with the passphrase, by little work: tlsboot's own takes a second each time. */
-async function sealCheaply(path: string, identity: string): Promise<Uint8Array> {
-  const decrypter = new Decrypter();
-  decrypter.addIdentity(identity);
-  const encrypter = new Encrypter();
-  encrypter.setPassphrase(PASSPHRASE);
-  encrypter.setScryptWorkFactor(10);
-  return await encrypter.encrypt(await decrypter.decrypt(await readFile(path)));
 }
 
 /** Copies the backup to the place where doctor looks for one, and returns its path. */
@@ -432,7 +397,7 @@ const CASES: readonly Case[] = [
   {
     name: "a server that may open few files",
     target: ["data"],
-    breakIt: () => runInShell(`prlimit --pid ${instance.running.pid} --nofile=512:`),
+    breakIt: () => runFix(`prlimit --pid ${instance.running.pid} --nofile=512:`),
     check: "open-files",
     severity: "warning",
     message: /^the server \(process \d+\) has \d+ files open and may open 512; /,
@@ -537,7 +502,7 @@ const CASES: readonly Case[] = [
     target: ["moved/pki"],
     breakIt: async () => {
       await cp(folder.join("n1"), folder.join("old"), { recursive: true, verbatimSymlinks: true });
-      await runInShell(`ln -sfn "$PWD/old/pki/$(basename "$(readlink old/pki/kubelet-client-current.pem)")" \\
+      await runFix(`ln -sfn "$PWD/old/pki/$(basename "$(readlink old/pki/kubelet-client-current.pem)")" \\
         old/pki/kubelet-client-current.pem`);
       await rename(folder.join("old"), folder.join("moved"));
       await edit("moved/kubeconfig", (text) => text.replaceAll("/n1/pki/", "/moved/pki/"));
@@ -643,20 +608,16 @@ describe("tlsboot doctor", () => {
     instance = stack.use(await spawnInstance(folder, ["--auto-approve"]));
     await renewToken();
     await runWell(["bootstrap", "--bootstrap-kubeconfig", "n1.kubeconfig", ...N1_FILES, "--hostname-override", "n1"]);
-    const identity = await generateIdentity();
-    recipient = await identityToRecipient(identity);
-    await writeFile(folder.join("passphrase"), `${PASSPHRASE}\n`, { mode: 0o600 });
-    await runWell(["backup", "backup.age", "--data-dir", "data", "--recipient", recipient]);
+    await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
     await mkdir(folder.join("kept"));
-    await writeFile(folder.join("kept/tlsboot.backup"), await sealCheaply(folder.join("backup.age"), identity));
-    await rm(folder.join("backup.age"));
+    await runWell(["backup", "kept/tlsboot.backup", "--data-dir", "data", "--passphrase-file", "passphrase"]);
     await runWell([
       ...["restore", "kept/tlsboot.backup", "--data-dir", "stopped", "--passphrase-file", "passphrase"],
     ]);
     // An instance and a machine of a CA that ends soon.
     await runWell(["ca", "init", "--data-dir", "short", "--duration", "4000h"]);
     const short = ["up", "--data-dir", "short", "--secure-port", "0", "--auto-approve"];
-    await stack.use(spawnTlsboot(short, { cwd: folder.path })).waitFor(/is up at/);
+    await stack.use(startTlsboot(short, { cwd: folder.path })).waitFor(/is up at/);
     await runWell([
       ...["bootstrap", "--bootstrap-kubeconfig", "short/bootstrap.kubeconfig", "--hostname-override", "s1"],
       ...["--kubeconfig", "s1/kubeconfig", "--cert-dir", "s1/pki"],
@@ -683,7 +644,7 @@ describe("tlsboot doctor", () => {
       );
       assert.match(first?.message ?? "", message);
       assert.match(first?.fix ?? "", fix);
-      await runInShell(first?.fix ?? "");
+      await runFix(first?.fix ?? "");
       assert.deepEqual(await findProblems(target), []);
     });
   }
@@ -697,7 +658,7 @@ describe("tlsboot doctor", () => {
     await edit("n1/kubeconfig", replaceCa);
     await edit("n1.kubeconfig", replaceCa);
     const [problem] = await findProblems(["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"]);
-    await assert.rejects(runInShell(problem?.fix ?? ""), /unknown authority/);
+    await assert.rejects(runFix(problem?.fix ?? ""), /unknown authority/);
     assert.equal(await readFile(folder.join("n1/kubeconfig"), "utf8"), replaceCa(good));
     assert.equal(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8"), pair);
     await writeFile(folder.join("n1/kubeconfig"), good);

@@ -147,8 +147,9 @@ describeInstance("tlsboot up --auto-approve --inventory", {
   });
 
   test("tlsboot up refuses an inventory that nothing uses", async () => {
-    const { code, stderr } = await tlsboot("up", "--data-dir", "other", "--inventory", "inventory.yaml");
-    assert.equal(code, 2);
-    assert.match(stderr, /--inventory has no effect without --policy\n.*up also takes it with --auto-approve/);
+    assert.match(
+      await instance.refuse(2, "up", "--data-dir", "other", "--inventory", "inventory.yaml"),
+      /--inventory has no effect without --policy\n.*up also takes it with --auto-approve/,
+    );
   });
 });

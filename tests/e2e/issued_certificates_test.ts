@@ -9,9 +9,14 @@ import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
-import { type Connected, connectWith, spawnInstance, startInstance } from "../support/instance_process.ts";
+import {
+  type Connected,
+  connectWith,
+  createWorkplace,
+  spawnInstance,
+  startInstance,
+} from "../support/instance_process.ts";
 import { requestAndApprove } from "../support/node_requests.ts";
-import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -42,7 +47,7 @@ async function readRegister({ api }: Connected, data: string) {
 }
 
 test("up records and counts every certificate, also of deleted requests, through a restart and a kill", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
     await using instance = await startInstance(folder);
@@ -86,7 +91,7 @@ test("up records and counts every certificate, also of deleted requests, through
 });
 
 test("up moves the list of an earlier build into the register", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const now = Math.floor(Date.now() / 1000);
   const lines = [
     JSON.stringify({ format: 1, writtenAt: now * 1000 }),
@@ -107,7 +112,7 @@ test("up moves the list of an earlier build into the register", async () => {
 });
 
 test("a user may read the register and nothing else", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await writeFile(folder.join("tokens.csv"), "auditor-token,auditor,,\nother-token,other,,\n", { mode: 0o600 });
   await using instance = await startInstance(folder, ["--token-auth-file", folder.join("tokens.csv")]);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);

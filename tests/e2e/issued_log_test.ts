@@ -9,27 +9,20 @@ import { type CertificateFacts, parseCertificate } from "../../core/pki/certific
 import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { fromBase64, sharedKey } from "../support/csr_builder.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
+import { connectWith, createWorkplace, startInstance, type Workplace } from "../support/instance_process.ts";
 import { requestAndApprove } from "../support/node_requests.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import type { TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const SIGN = ["sign", "alice.csr", "--signer-name", "kubernetes.io/kube-apiserver-client", "--data-dir", "data"];
 
-async function setUp(): Promise<TempFolder> {
-  const folder = await createTempFolder();
+async function setUp(): Promise<Workplace> {
+  const folder = await createWorkplace();
   const der = createCertificationRequest({ subject: { commonName: "alice" } }, await sharedKey());
   await writeFile(folder.join("alice.csr"), encodePem("CERTIFICATE REQUEST", der));
-  await tlsboot(folder, "ca", "init", "--data-dir", "data");
+  await folder.answer("ca", "init", "--data-dir", "data");
   return folder;
-}
-
-async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
-  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
-  return stdout;
 }
 
 async function readCa(folder: TempFolder): Promise<CertificateFacts> {
@@ -57,8 +50,8 @@ function getSerial(pem: string): string {
 
 test("sign and kubeconfig admin record what they sign in issued.jsonl of the data directory", async () => {
   await using folder = await setUp();
-  const signed = await tlsboot(folder, ...SIGN);
-  await tlsboot(folder, "kubeconfig", "admin", "--data-dir", "data", "--user", "ops", "--out", "ops.kubeconfig");
+  const signed = await folder.answer(...SIGN);
+  await folder.answer("kubeconfig", "admin", "--data-dir", "data", "--user", "ops", "--out", "ops.kubeconfig");
   const config = parseKubeconfig(await readFile(folder.join("ops.kubeconfig"), "utf8"), "ops");
   assert.ok(config.ok);
   const admin = config.value.users[0]?.user.clientCertificateData ?? "";
@@ -85,18 +78,18 @@ test("sign and kubeconfig admin record what they sign in issued.jsonl of the dat
 
 test("sign records in the file of --issued-log, and without it nothing of another CA than that of --data-dir", async () => {
   await using folder = await setUp();
-  await tlsboot(folder, ...SIGN, "--issued-log", "mine.jsonl");
+  await folder.answer(...SIGN, "--issued-log", "mine.jsonl");
   assert.equal((await readLog(folder, "mine.jsonl")).length, 1);
   const ca = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
-  await tlsboot(folder, ...SIGN, ...ca);
+  await folder.answer(...SIGN, ...ca);
   await assert.rejects(stat(folder.join("data/issued.jsonl")), { code: "ENOENT" });
-  await tlsboot(folder, ...SIGN, ...ca, "--issued-log", "mine.jsonl");
+  await folder.answer(...SIGN, ...ca, "--issued-log", "mine.jsonl");
   assert.equal((await readLog(folder, "mine.jsonl")).length, 2);
 });
 
 test("sign runs at the same time without a lost or a torn record", async () => {
   await using folder = await setUp();
-  const signed = await Promise.all(Array.from({ length: 6 }, () => tlsboot(folder, ...SIGN)));
+  const signed = await Promise.all(Array.from({ length: 6 }, () => folder.answer(...SIGN)));
   const serials = (await readLog(folder)).map(({ serialNumber }) => serialNumber);
   assert.deepEqual([...serials].sort(), signed.map(getSerial).sort());
 });
@@ -104,31 +97,28 @@ test("sign runs at the same time without a lost or a torn record", async () => {
 test("sign gives no certificate out when it cannot be recorded, and mends a last line that is torn", async () => {
   await using folder = await setUp();
   await symlink("/dev/full", folder.join("full.jsonl"));
-  const full = await runTlsboot([...SIGN, "--issued-log", "full.jsonl"], { cwd: folder.path });
+  const full = await folder.tlsboot(...SIGN, "--issued-log", "full.jsonl");
   assert.deepEqual([full.code, full.stdout], [1, ""]);
   assert.match(full.stderr, /error: cannot record a certificate in issued log ".*full\.jsonl": .*no space left/i);
   assert.match(full.stderr, /hint: free some space: a certificate that cannot be recorded is not given out/);
 
   const admin = ["kubeconfig", "admin", "--data-dir", "data", "--out", "a.kubeconfig", "--issued-log", "full.jsonl"];
-  assert.equal((await runTlsboot(admin, { cwd: folder.path })).code, 1);
+  await folder.fail(1, ...admin);
   await assert.rejects(stat(folder.join("a.kubeconfig")), { code: "ENOENT" });
 
-  await tlsboot(folder, ...SIGN);
+  await folder.answer(...SIGN);
   await appendFile(folder.join("data/issued.jsonl"), '{"spec":{"sequence":2,"prev');
-  const repaired = await runTlsboot(SIGN, { cwd: folder.path });
-  assert.equal(repaired.code, 0);
+  const repaired = await folder.succeed(...SIGN);
   assert.match(repaired.stderr, /warning: the last line of ".*issued\.jsonl" was incomplete and is cut off/);
   assert.equal((await readLog(folder)).length, 2);
 
   await appendFile(folder.join("data/issued.jsonl"), "something else\n");
-  const strange = await runTlsboot(SIGN, { cwd: folder.path });
-  assert.deepEqual([strange.code, strange.stdout], [1, ""]);
-  assert.match(strange.stderr, /cannot append to issued log .*its last line is not a record/);
+  assert.match(await folder.refuse(1, ...SIGN), /cannot append to issued log .*its last line is not a record/);
 });
 
 test("up takes the records of issued.jsonl into its register, once", async () => {
   await using folder = await setUp();
-  const signed = await tlsboot(folder, ...SIGN);
+  const signed = await folder.answer(...SIGN);
   for (const _ of ["first", "second"]) {
     await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -141,14 +131,14 @@ test("up takes the records of issued.jsonl into its register, once", async () =>
 });
 
 test("signer records each certificate before the request gets it, with the requester and the approval", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder, [], "serve");
   const kubeconfig = `${instance.data}/admin.kubeconfig`;
   const line = [
     ...["signer", "--kubeconfig", kubeconfig, "--issued-log", "issued.log", "--leader-elect=false"],
     ...["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"],
   ];
-  await using _signer = startTlsboot(line, { cwd: folder.path });
+  await using _signer = folder.start(...line);
   await using admin = await connectWith(kubeconfig);
   const { metadata, status } = await requestAndApprove(admin.api, {
     name: "alice",
@@ -168,8 +158,7 @@ test("signer does not start with a log that it cannot write", async () => {
     ...["signer", "--kubeconfig", "none", "--issued-log", "nowhere/issued.log"],
     ...["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"],
   ];
-  const { code, stderr } = await runTlsboot(line, { cwd: folder.path });
-  assert.equal(code, 1);
+  const stderr = await folder.refuse(1, ...line);
   assert.match(stderr, /cannot record a certificate in issued log ".*nowhere\/issued\.log": .*no such file/);
   assert.match(stderr, /hint: create its folder, or name another file with --issued-log/);
 });

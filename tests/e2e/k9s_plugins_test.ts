@@ -4,19 +4,17 @@
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
-import { delimiter } from "node:path";
-import process from "node:process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
 import { readKubeconfig } from "../../client/transport/connect.ts";
 import { isRecord } from "../../core/lib/record.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
 import { readYaml } from "../../core/lib/yaml/document.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { type Finished, runProgram, tlsbootCommand } from "../support/child.ts";
+import type { Finished } from "../support/child.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
+import { runInShell } from "../support/shell.ts";
 
 interface Plugin {
   readonly shortCut: string;
@@ -57,13 +55,6 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
     plugins = readPlugins(await readFile("packaging/k9s/plugins.yaml", "utf8"));
     // The token that the requests name.
     await instance.succeed("token", "create", "abcdef.0123456789abcdef");
-    const [program, args] = tlsbootCommand([]);
-    await mkdir(folder.join("bin"));
-    await writeFile(
-      folder.join("bin/tlsboot"),
-      `#!/bin/sh\nexec ${[program, ...args].map(shellWord).join(" ")} "$@"\n`,
-    );
-    await chmod(folder.join("bin/tlsboot"), 0o755);
     const config = await readKubeconfig(`${data}/admin.kubeconfig`, createFilePort());
     const text = encodeKubeconfig({
       ...config,
@@ -101,11 +92,10 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
         (all, plain?: string, braced?: string) => known.get((plain ?? braced ?? "").toUpperCase()) ?? all,
       )
     );
-    const env = {
-      PATH: `${instance.folder.join("bin")}${delimiter}${process.env["PATH"]}`,
-      HOME: instance.folder.path,
-    };
-    return runProgram(command, replaced, { cwd: instance.folder.path, env, stdin });
+    assert.equal(command, "sh");
+    const [, script = "", ...words] = replaced;
+    const { path } = instance.folder;
+    return runInShell(script, { cwd: path, env: { HOME: path }, stdin, args: words });
   }
 
   async function readConditions(name: string): Promise<string> {

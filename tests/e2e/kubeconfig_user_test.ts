@@ -43,11 +43,18 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" },
       subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "alice" }],
     });
-    const exists = await tlsboot("kubeconfig", "user", "alice");
-    assert.equal(exists.code, 1);
-    assert.match(exists.stderr, /alice\.kubeconfig": it exists\ntlsboot: hint: replace it with --force/);
-    const again = await tlsboot("kubeconfig", "user", "alice", "--force", "--server", "https://api.example.com:6443");
-    assert.equal(again.code, 0, again.stderr);
+    assert.match(
+      await instance.refuse(1, "kubeconfig", "user", "alice"),
+      /alice\.kubeconfig": it exists\ntlsboot: hint: replace it with --force/,
+    );
+    const again = await instance.succeed(
+      "kubeconfig",
+      "user",
+      "alice",
+      "--force",
+      "--server",
+      "https://api.example.com:6443",
+    );
     assert.match(again.stderr, /\nalice may, in the namespace default:\n {2}get, list, watch: .* and \d+ more\n$/);
     const config = parseKubeconfig(
       await readFile(instance.folder.join("alice.kubeconfig"), "utf8"),
@@ -59,8 +66,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
   });
 
   test("tlsboot kubeconfig user reports a shorter lifetime, and prints commands that a shell parses correctly", async () => {
-    const { code, stderr } = await tlsboot("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
-    assert.equal(code, 0, stderr);
+    const { stderr } = await instance.succeed("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
     assert.match(stderr, /\nthe signer grants a lifetime of 1y, not the requested 20000h0m0s\n/);
     assert.match(stderr, /: kubectl --kubeconfig 'Jürgen Müller\.kubeconfig' auth whoami\n/);
     assert.match(stderr, / user 'Jürgen Müller' --role viewer --force --data-dir \S+\n/);
@@ -68,10 +74,8 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
 
   test("tlsboot kubeconfig user --no-approve leaves the approval to another user", async () => {
     const line = ["kubeconfig", "user", "bob@example.com", "--no-approve", "--out", "bob"];
-    const asked = await tlsboot(...line);
-    assert.deepEqual([asked.code, asked.stdout], [0, ""]);
-    const [, name = ""] =
-      /approve it with: tlsboot approve (bob-example-com-\S+)\nthen run the same/.exec(asked.stderr) ?? [];
+    const asked = await instance.refuse(0, ...line);
+    const [, name = ""] = /approve it with: tlsboot approve (bob-example-com-\S+)\nthen run the same/.exec(asked) ?? [];
     assert.deepEqual((await readdir(instance.folder.path)).filter((file) => file.startsWith("bob")), ["bob.key.new"]);
     assert.equal((await tlsboot("approve", name)).code, 0);
     const { code, stdout, stderr } = await tlsboot(...line);
@@ -94,13 +98,11 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
       subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "asker" }],
     });
     const line = ["kubeconfig", "user", "carol", "--kubeconfig", "asker.kubeconfig"];
-    const waited = await tlsboot(...line, "--timeout", "100ms");
-    assert.equal(waited.code, 3);
+    const waited = await instance.refuse(3, ...line, "--timeout", "100ms");
     const [, name = ""] = /not approved by this command: you may not; waiting for: tlsboot approve (\S+)\n/
-      .exec(waited.stderr) ?? [];
+      .exec(waited) ?? [];
     await tlsboot("approve", name);
-    const { code, stderr } = await tlsboot(...line);
-    assert.equal(code, 0, stderr);
+    const { stderr } = await instance.succeed(...line);
     assert.match(stderr, / user carol --role viewer --force --kubeconfig asker\.kubeconfig/);
     assert.equal((await whoIs("carol.kubeconfig")).username, "carol");
   });
@@ -109,34 +111,27 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
     const asked = await tlsboot("kubeconfig", "user", "mallory", "--no-approve");
     const [, name = ""] = /tlsboot approve (\S+)/.exec(asked.stderr) ?? [];
     await tlsboot("deny", name, "--reason", "Policy", "--message", "Nobody knows her.");
-    const { code, stderr } = await tlsboot("kubeconfig", "user", "mallory");
-    assert.equal(code, 3);
-    assert.match(stderr, /is already Denied; waiting[^]*is denied, reason: Policy, message: Nobody knows her\./);
+    assert.match(
+      await instance.refuse(3, "kubeconfig", "user", "mallory"),
+      /is already Denied; waiting[^]*is denied, reason: Policy, message: Nobody knows her\./,
+    );
   });
 
   for (
-    const { args, code = 2, want } of [
-      { args: [], want: /needs/ },
-      { args: ["a/b"], want: /cannot use "a\/b" as the name of a person/ },
-      { args: ["system:node:n1"], want: /Kubernetes' own\n.*tlsboot request/ },
-      {
-        args: ["eve", "--group", "dev", "--group", "system:masters"],
-        want: /system:masters group is not allowed\n.*kubeconfig admin/,
-      },
-      {
-        args: ["eve", "--ttl", "9m"],
-        want: /--ttl: "9m" found, want a duration from 10m to 596523h/,
-      },
-      { args: ["eve", "--server", "http://x"], want: /as --server: want https/ },
-      { args: ["there"], code: 1, want: /there\.kubeconfig": it exists/ },
-    ]
+    const [line, code, want] of [
+      ["", 2, /needs/],
+      ["a/b", 2, /cannot use "a\/b" as the name of a person/],
+      ["system:node:n1", 2, /Kubernetes' own\n.*tlsboot request/],
+      ["eve --group dev --group system:masters", 2, /system:masters group is not allowed\n.*kubeconfig admin/],
+      ["eve --ttl 9m", 2, /--ttl: "9m" found, want a duration from 10m to 596523h/],
+      ["eve --server http://x", 2, /as --server: want https/],
+      ["there", 1, /there\.kubeconfig": it exists/],
+    ] as const
   ) {
-    test(`tlsboot kubeconfig user ${args.join(" ")} is refused before anything is made`, async () => {
+    test(`tlsboot kubeconfig user ${line} is refused before anything is made`, async () => {
       await writeFile(instance.folder.join("there.kubeconfig"), "mine");
       const before = await readdir(instance.folder.path);
-      const refused = await tlsboot("kubeconfig", "user", ...args);
-      assert.deepEqual([refused.code, refused.stdout], [code, ""]);
-      assert.match(refused.stderr, want);
+      assert.match(await instance.refuse(code, ...`kubeconfig user ${line}`.trim().split(" ")), want);
       assert.deepEqual(await readdir(instance.folder.path), before);
       assert.equal(await readFile(instance.folder.join("there.kubeconfig"), "utf8"), "mine");
     });
@@ -148,8 +143,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
     const older = btoa(caPem + (await createIssuingCa(new Date())).caPem);
     const text = admin.replace(/(certificate-authority-data: )\S+/, `$1${older}`);
     await writeFile(instance.folder.join("older.kubeconfig"), text, { mode: 0o600 });
-    const { code, stderr } = await tlsboot("kubeconfig", "user", "erin", "--kubeconfig", "older.kubeconfig");
-    assert.equal(code, 0, stderr);
+    await instance.succeed("kubeconfig", "user", "erin", "--kubeconfig", "older.kubeconfig");
     const written = parseKubeconfig(await readFile(instance.folder.join("erin.kubeconfig"), "utf8"), "erin.kubeconfig");
     assert.equal(written.ok && written.value.clusters[0]?.cluster.certificateAuthorityData, caPem);
   });

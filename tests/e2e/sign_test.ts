@@ -3,13 +3,12 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
 import { sharedKey } from "../support/csr_builder.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { runTlsboot } from "../support/child.ts";
+import { createWorkplace, type Workplace } from "../support/instance_process.ts";
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
@@ -21,12 +20,12 @@ lifetime: { max: 24h, min: 1h }
 const API_CLIENT = "kubernetes.io/kube-apiserver-client";
 
 describe("tlsboot sign", () => {
-  let folder: TempFolder;
+  let folder: Workplace;
 
   before(async () => {
-    folder = await createTempFolder();
-    for (const dataDir of ["tlsboot-data", "other"]) {
-      assert.equal((await tlsboot("ca", "init", "--data-dir", dataDir)).code, 0);
+    folder = await createWorkplace();
+    for (const dataDir of ["data", "other"]) {
+      await folder.succeed("ca", "init", "--data-dir", dataDir);
     }
     await writeFile(folder.join("web.yaml"), PROFILE);
     await writeFile(folder.join("good.csr"), await createRequest({ subject: {}, dnsNames: ["a.web.example.com"] }));
@@ -55,16 +54,6 @@ describe("tlsboot sign", () => {
     return encodePem("CERTIFICATE REQUEST", await requestDer(options));
   }
 
-  async function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
-    const stdin = await readFile(folder.join("good.csr"), "utf8").catch(() => "");
-    return await runCaptured(args, {
-      cwd: folder.path,
-      clock: createSystemClock(),
-      random: createSystemRandom(),
-      stdin,
-    });
-  }
-
   /** Returns the extended key usages, parsed by our own code because Deno's node:crypto reports other values. */
   function getPurposes(certificate: X509Certificate): readonly string[] {
     const facts = parseCertificate(new Uint8Array(certificate.raw));
@@ -76,35 +65,51 @@ describe("tlsboot sign", () => {
   }
 
   test("tlsboot sign prints a certificate that a profile allows, signed by the CA of the data directory", async () => {
-    const { code, stdout, stderr } = await tlsboot("sign", "good.csr", "--profile", "web.yaml", "--duration", "2h");
+    const { code, stdout, stderr } = await folder.tlsboot(
+      "sign",
+      "good.csr",
+      "--profile",
+      "web.yaml",
+      "--duration",
+      "2h",
+    );
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     const certificate = new X509Certificate(stdout);
     assert.equal(certificate.subjectAltName, "DNS:a.web.example.com");
     assert.deepEqual(getPurposes(certificate), ["1.3.6.1.5.5.7.3.1"]);
-    const issuer = await readIssuer("tlsboot-data");
+    const issuer = await readIssuer("data");
     assert.ok(certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
     assert.equal(Date.parse(certificate.validTo) - Date.parse(certificate.validFrom), 2 * 3_600_000 + 300_000);
   });
 
   test("tlsboot sign signs for Kubernetes' signers with their usages, also DER and stdin", async () => {
     const ca = ["--cluster-signing-cert-file", "other/pki/ca.crt", "--cluster-signing-key-file", "other/pki/ca.key"];
-    const { code, stdout, stderr } = await tlsboot("sign", "alice.csr", "--signer-name", API_CLIENT, ...ca);
+    const { code, stdout, stderr } = await folder.tlsboot("sign", "alice.csr", "--signer-name", API_CLIENT, ...ca);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     const certificate = new X509Certificate(stdout);
     assert.equal(certificate.subject, "CN=alice");
     assert.deepEqual(getPurposes(certificate), ["1.3.6.1.5.5.7.3.2"]);
     assert.ok(certificate.checkIssued(await readIssuer("other")));
-    const piped = await tlsboot("sign", "-", "--profile", "web.yaml");
+    const stdin = await readFile(folder.join("good.csr"), "utf8");
+    const place = { cwd: folder.path, env: { TLSBOOT_DATA_DIR: "data" }, stdin };
+    const piped = await runTlsboot(["sign", "-", "--profile", "web.yaml"], place);
     assert.equal(new X509Certificate(piped.stdout).subjectAltName, "DNS:a.web.example.com");
     await writeFile(folder.join("good.der"), await requestDer({ subject: {}, dnsNames: ["a.web.example.com"] }));
-    assert.equal((await tlsboot("sign", "good.der", "--profile", "web.yaml")).code, 0);
+    assert.equal((await folder.tlsboot("sign", "good.der", "--profile", "web.yaml")).code, 0);
   });
 
   test("tlsboot sign names the CRL of --crl-url, and adds the name of the CA's file to a folder", async () => {
     for (
       const [url, want] of [["http://pki.example.com/a.crl", "a.crl"], ["http://pki.example.com/", "ca.crl"]] as const
     ) {
-      const { code, stdout, stderr } = await tlsboot("sign", "good.csr", "--profile", "web.yaml", "--crl-url", url);
+      const { code, stdout, stderr } = await folder.tlsboot(
+        "sign",
+        "good.csr",
+        "--profile",
+        "web.yaml",
+        "--crl-url",
+        url,
+      );
       assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
       assert.ok(Buffer.from(new X509Certificate(stdout).raw).includes(`http://pki.example.com/${want}`));
     }
@@ -112,19 +117,17 @@ describe("tlsboot sign", () => {
 
   test("tlsboot sign issues client certificates by a profile only with a CA that the instance's server does not trust", async () => {
     const line = ["sign", "good.csr", "--profile", "web.yaml", "--usage", "client-auth"];
-    const own = await tlsboot(...line);
-    assert.deepEqual({ code: own.code, stdout: own.stdout }, { code: 3, stdout: "" });
-    assert.match(own.stderr, /client auth is not allowed: the API trusts this CA for clients/);
+    assert.match(await folder.refuse(3, ...line), /client auth is not allowed: the API trusts this CA for clients/);
     const files = (name: string) => [
       ...["--cluster-signing-cert-file", `${name}/pki/ca.crt`, "--cluster-signing-key-file", `${name}/pki/ca.key`],
     ];
-    assert.equal((await tlsboot(...line, ...files("tlsboot-data"))).code, 3);
-    assert.equal((await tlsboot(...line, ...files("other"))).code, 0);
+    assert.equal((await folder.tlsboot(...line, ...files("data"))).code, 3);
+    assert.equal((await folder.tlsboot(...line, ...files("other"))).code, 0);
   });
 
   test("tlsboot sign writes certificates into a folder, reports refusals, and overwrites only with --force", async () => {
     const line = ["sign", "good.csr", "bad.csr", "nowhere.csr", "--profile", "web.yaml", "--out", "out"];
-    const first = await tlsboot(...line);
+    const first = await folder.tlsboot(...line);
     assert.equal(first.code, 1);
     assert.equal(first.stdout, "out/good.crt\n");
     assert.match(first.stderr, /cannot sign "bad\.csr": DNS subjectAltName is not allowed: a\.db\.example\.com/);
@@ -133,129 +136,66 @@ describe("tlsboot sign", () => {
     assert.equal((await stat(folder.join("out/good.crt"))).mode & 0o777, 0o644);
 
     const before = await readFile(folder.join("out/good.crt"), "utf8");
-    const second = await tlsboot(...line);
-    assert.deepEqual({ code: second.code, stdout: second.stdout }, { code: 1, stdout: "" });
-    assert.match(second.stderr, /out\/good\.crt": it exists/);
+    assert.match(await folder.refuse(1, ...line), /out\/good\.crt": it exists/);
     assert.equal(await readFile(folder.join("out/good.crt"), "utf8"), before);
-    const refused = await tlsboot("sign", "good.csr", "bad.csr", "--profile", "web.yaml", "--out", "out", "--force");
+    const refused = await folder.tlsboot(
+      "sign",
+      "good.csr",
+      "bad.csr",
+      "--profile",
+      "web.yaml",
+      "--out",
+      "out",
+      "--force",
+    );
     assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code: 3, stdout: "out/good.crt\n" });
     assert.notEqual(await readFile(folder.join("out/good.crt"), "utf8"), before);
   });
 
   for (
-    const { name, args, code, want } of [
-      { name: "no file", args: ["--profile", "web.yaml"], code: 2, want: /FILE/ },
-      {
-        name: "the URL of a CRL that is none",
-        args: ["good.csr", "--profile", "web.yaml", "--crl-url", "pki.example.com/ca.crl"],
-        code: 2,
-        want:
-          /--crl-url: "pki\.example\.com\/ca\.crl" found, want an http, https or ldap URL of at most 1024 characters/,
-      },
-      {
-        name: "a URL of a CRL that is too long",
-        args: ["good.csr", "--profile", "web.yaml", "--crl-url", `http://pki.example.com/${"a".repeat(1_024)}`],
-        code: 2,
-        want: /want an http, https or ldap URL of at most 1024 characters/,
-      },
-      {
-        name: "no rules",
-        args: ["good.csr"],
-        code: 2,
-        want: /no rules are named: neither --signer-name nor --profile/,
-      },
-      { name: "an unknown signer", args: ["good.csr", "--signer-name", "a.b/c"], code: 2, want: /has no profile/ },
-      {
-        name: "an unknown usage",
-        args: ["good.csr", "--profile", "web.yaml", "--usage", "servr-auth"],
-        code: 2,
-        want: /--usage: "servr-auth" found, want one of/,
-      },
-      {
-        name: "a usage that the profile refuses",
-        args: ["good.csr", "--profile", "web.yaml", "--usage", "code-signing"],
-        code: 3,
-        want: /usage is not allowed: code signing/,
-      },
-      {
-        name: "a lifetime that is too short",
-        args: ["good.csr", "--profile", "web.yaml", "--duration", "10m"],
-        code: 3,
-        want: /lifetime is too short: 10m0s, at least 1h0m0s expected/,
-      },
-      {
-        name: "a lifetime that Kubernetes' signers do not issue",
-        args: ["alice.csr", "--signer-name", API_CLIENT, "--duration", "5m"],
-        code: 2,
-        want: /--duration: at least 10m expected/,
-      },
-      { name: "superusers", args: ["root.csr", "--signer-name", API_CLIENT], code: 3, want: /system:masters group/ },
-      {
-        name: "a forged signature",
-        args: ["forged.der", "--signer-name", API_CLIENT],
-        code: 3,
-        want: /x509: ECDSA verification failure/,
-      },
-      { name: "an empty file", args: ["empty.csr", "--profile", "web.yaml"], code: 1, want: /the file is empty/ },
-      { name: "noise", args: ["noise.csr", "--profile", "web.yaml"], code: 1, want: /cannot sign "noise\.csr": / },
-      {
-        name: "a key",
-        args: ["key.csr", "--profile", "web.yaml"],
-        code: 1,
-        want: /it holds a PRIVATE KEY, not a CERTIFICATE REQUEST/,
-      },
-      { name: "two requests", args: ["two.csr", "--profile", "web.yaml"], code: 1, want: /more than one PEM block/ },
-      { name: "half a request", args: ["half.csr", "--profile", "web.yaml"], code: 1, want: /a PEM block is damaged/ },
-      {
-        name: "a folder",
-        args: ["other", "--profile", "web.yaml"],
-        code: 1,
-        want: /no file in it is called NAME\.request\.pem/,
-      },
-      {
-        name: "no CA",
-        args: ["good.csr", "--profile", "web.yaml", "--data-dir", "none"],
-        code: 1,
-        want: /ca\.crt": file does not exist/,
-      },
-      {
-        name: "half a CA",
-        args: ["good.csr", "--profile", "web.yaml", "--cluster-signing-cert-file", "other/pki/ca.crt"],
-        code: 2,
-        want: /--cluster-signing-key-file is missing/,
-      },
-      {
-        name: "a pair that does not fit",
-        args: [
-          ...["good.csr", "--profile", "web.yaml", "--cluster-signing-cert-file", "other/pki/ca.crt"],
-          ...["--cluster-signing-key-file", "tlsboot-data/pki/ca.key"],
-        ],
-        code: 1,
-        want: /private key does not match public key/,
-      },
-      {
-        name: "two requests for one file",
-        args: ["good.csr", "./good.der", "--profile", "web.yaml", "--out", "both"],
-        code: 2,
-        want: /two requests would be written to/,
-      },
-      {
-        name: "the request itself as its target",
-        args: ["good.csr", "--profile", "web.yaml", "--out", "good.csr", "--force"],
-        code: 2,
-        want: /is a request that is to be signed/,
-      },
-    ] as readonly {
-      readonly name: string;
-      readonly args: readonly string[];
-      readonly code: number;
-      readonly want: RegExp;
-    }[]
+    const [line, code, want] of [
+      ["--profile web.yaml", 2, /FILE/],
+      [
+        "good.csr --profile web.yaml --crl-url pki.example.com/ca.crl",
+        2,
+        /--crl-url: "pki\.example\.com\/ca\.crl" found, want an http, https or ldap URL of at most 1024 characters/,
+      ],
+      [
+        `good.csr --profile web.yaml --crl-url http://pki.example.com/${"a".repeat(1_024)}`,
+        2,
+        /want an http, https or ldap URL of at most 1024 characters/,
+      ],
+      ["good.csr", 2, /no rules are named: neither --signer-name nor --profile/],
+      ["good.csr --signer-name a.b/c", 2, /has no profile/],
+      ["good.csr --profile web.yaml --usage servr-auth", 2, /--usage: "servr-auth" found, want one of/],
+      ["good.csr --profile web.yaml --usage code-signing", 3, /usage is not allowed: code signing/],
+      ["good.csr --profile web.yaml --duration 10m", 3, /lifetime is too short: 10m0s, at least 1h0m0s expected/],
+      [`alice.csr --signer-name ${API_CLIENT} --duration 5m`, 2, /--duration: at least 10m expected/],
+      [`root.csr --signer-name ${API_CLIENT}`, 3, /system:masters group/],
+      [`forged.der --signer-name ${API_CLIENT}`, 3, /x509: ECDSA verification failure/],
+      ["empty.csr --profile web.yaml", 1, /the file is empty/],
+      ["noise.csr --profile web.yaml", 1, /cannot sign "noise\.csr": /],
+      ["key.csr --profile web.yaml", 1, /it holds a PRIVATE KEY, not a CERTIFICATE REQUEST/],
+      ["two.csr --profile web.yaml", 1, /more than one PEM block/],
+      ["half.csr --profile web.yaml", 1, /a PEM block is damaged/],
+      ["other --profile web.yaml", 1, /no file in it is called NAME\.request\.pem/],
+      ["good.csr --profile web.yaml --data-dir none", 1, /ca\.crt": file does not exist/],
+      [
+        "good.csr --profile web.yaml --cluster-signing-cert-file other/pki/ca.crt",
+        2,
+        /--cluster-signing-key-file is missing/,
+      ],
+      [
+        "good.csr --profile web.yaml --cluster-signing-cert-file other/pki/ca.crt --cluster-signing-key-file data/pki/ca.key",
+        1,
+        /private key does not match public key/,
+      ],
+      ["good.csr ./good.der --profile web.yaml --out both", 2, /two requests would be written to/],
+      ["good.csr --profile web.yaml --out good.csr --force", 2, /is a request that is to be signed/],
+    ] as const
   ) {
-    test(`tlsboot sign ends with ${code} for ${name}, and signs nothing`, async () => {
-      const refused = await tlsboot("sign", ...args);
-      assert.match(refused.stderr, want);
-      assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code, stdout: "" });
+    test(`tlsboot sign ${line} is refused, and nothing is signed`, async () => {
+      assert.match(await folder.refuse(code, "sign", ...line.split(" ")), want);
     });
   }
 });

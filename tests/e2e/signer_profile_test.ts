@@ -6,12 +6,10 @@ import { test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { runTlsboot } from "../support/child.ts";
 import { type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
+import { connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 import { requestAndApprove } from "../support/node_requests.ts";
-import { createTempFolder } from "../support/temp.ts";
 
 const createProfile = (max: string, usages = "server auth") =>
   `apiVersion: tlsboot/v1alpha1
@@ -42,7 +40,7 @@ function getLifeInHours(certificate: X509Certificate): number {
 }
 
 test("tlsboot up signs and refuses by a profile, and loads a changed one without a restart", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const file = folder.join("web.yaml");
   await writeFile(file, createProfile("24h", "server auth, client auth"));
   await using instance = await startInstance(folder, ["--profile", file]);
@@ -63,8 +61,7 @@ test("tlsboot up signs and refuses by a profile, and loads a changed one without
     "client auth is not allowed: the API trusts this CA for clients",
   );
 
-  const described = await runTlsboot(["describe", "csr", "b", "--data-dir", instance.data, "--profile", file]);
-  assert.equal(described.code, 0, described.stderr);
+  const described = await folder.succeed("describe", "csr", "b", "--profile", file);
   assert.match(described.stdout, /\n {2}ok +the subject is empty\n/);
   assert.match(
     described.stdout,
@@ -81,9 +78,8 @@ test("tlsboot up signs and refuses by a profile, and loads a changed one without
 });
 
 test("tlsboot up signs by a profile with the CA of custom signers, where there is one for each purpose", async () => {
-  await using folder = await createTempFolder();
-  const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
-  assert.equal(init.code, 0, init.stderr);
+  await using folder = await createWorkplace();
+  await folder.succeed("ca", "init", "--split", "--data-dir", "data");
   await writeFile(folder.join("web.yaml"), createProfile("24h", "server auth, client auth"));
   await using instance = await startInstance(folder, ["--profile", "web.yaml"]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -95,7 +91,7 @@ test("tlsboot up signs by a profile with the CA of custom signers, where there i
 });
 
 test("tlsboot up puts the intermediates of the CA that flags name behind certificates by a profile, or none", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const lower = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "lower");
   await writeFile(folder.join("ca.crt"), lower.certificatePem);
   await writeFile(folder.join("ca.key"), lower.keyPem, { mode: 0o600 });
@@ -116,94 +112,58 @@ test("tlsboot up puts the intermediates of the CA that flags name behind certifi
   await writeFile(folder.join("web.yaml"), `${createProfile("24h")}chain: false\n`);
   await instance.running.waitFor(/profile reloaded/);
   assert.deepEqual(await subjects("c"), [""]);
-  const described = await runTlsboot(["describe", "csr", "c", "--data-dir", instance.data, "--profile", "web.yaml"], {
-    cwd: folder.path,
-  });
+  const described = await folder.tlsboot("describe", "csr", "c", "--profile", "web.yaml");
   assert.match(described.stdout, /\n {2}note +A certificate is issued without the intermediate CAs\.\n/);
 });
 
 test("tlsboot signer --check describes a profile in sentences, and reports every fault with its position", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const [good, bad] = [folder.join("good.yaml"), folder.join("bad.yaml")];
   await writeFile(good, createProfile("24h"));
   await writeFile(bad, createProfile("24h").replace("allowed: [server auth]", "allow: [server auth]"));
-  const said = await runTlsboot(["signer", "--check", good]);
-  assert.equal(said.code, 0, said.stderr);
+  const said = await folder.succeed("signer", "--check", good);
   assert.match(
     said.stdout,
     /^Signer example\.com\/web demands that\n {2}the subject is empty\n {2}the DNS names are \*/,
   );
   assert.match(said.stdout, /\nThe intermediate CAs follow each certificate, when there are any\.\n$/);
-  const refused = await runTlsboot(["signer", "--check", bad]);
-  assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code: 2, stdout: "" });
-  assert.match(refused.stderr, /usages\.allow: unknown key; did you mean allowed\?[^]*usages\.allowed: missing/);
+  assert.match(
+    await folder.refuse(2, "signer", "--check", bad),
+    /usages\.allow: unknown key; did you mean allowed\?[^]*usages\.allowed: missing/,
+  );
 });
 
 for (
-  const { name, args, want, code = 2 } of [
-    { name: "nothing", args: [], want: "--kubeconfig is required" },
-    {
-      name: "a name without a profile",
-      args: ["--signer-name", "example.com/web"],
-      want: '--signer-name: "example.com/web" is not a signer of Kubernetes and has no profile',
-    },
-    {
-      name: "a mistyped name",
-      args: ["--signer-name", "kubernetes.io/kubelet-servin"],
-      want: "did you mean kubernetes.io/kubelet-serving?",
-    },
-    {
-      name: "a profile for another name",
-      args: ["--profile", "web.yaml", "--signer-name", "kubernetes.io/kubelet-serving"],
-      want: "which --signer-name does not name",
-    },
-    {
-      name: "two profiles for one name",
-      args: ["--profile", "web.yaml,web.yaml"],
-      want: '--profile: two profiles are for signer "example.com/web"',
-    },
-    {
-      name: "no signer for pods",
-      args: ["--pod-certificates"],
-      want: "--pod-certificates: no signer is named",
-    },
-    {
-      name: "a signer of Kubernetes for pods",
-      args: ["--pod-certificates", "--signer-name", "kubernetes.io/kubelet-serving"],
-      want: '--signer-name: "kubernetes.io/kubelet-serving" has no profile for pods',
-    },
-    {
-      name: "a profile for pods that names none",
-      args: ["--pod-certificates", "--profile", "web.yaml"],
-      want: "pods: missing; it says which pods may have certificates",
-    },
-    {
-      name: "a file that is not there",
-      args: ["--profile", "nowhere.yaml"],
-      want: 'nowhere.yaml": no such file',
-      code: 1,
-    },
-    { name: "a folder", args: ["--profile", "."], want: "cannot read", code: 1 },
-    {
-      name: "no CA for it",
-      args: [
-        ...["--profile", "web.yaml", "--kubeconfig", "k"],
-        ...["--cluster-signing-kubelet-serving-cert-file", "a", "--cluster-signing-kubelet-serving-key-file", "b"],
-      ],
-      want: 'no CA to sign with for "example.com/web"',
-    },
-  ] as readonly {
-    readonly name: string;
-    readonly args: readonly string[];
-    readonly want: string;
-    readonly code?: number;
-  }[]
+  const [line, code, want] of [
+    ["", 2, "--kubeconfig is required"],
+    [
+      "--signer-name example.com/web",
+      2,
+      '--signer-name: "example.com/web" is not a signer of Kubernetes and has no profile',
+    ],
+    ["--signer-name kubernetes.io/kubelet-servin", 2, "did you mean kubernetes.io/kubelet-serving?"],
+    ["--profile web.yaml --signer-name kubernetes.io/kubelet-serving", 2, "which --signer-name does not name"],
+    ["--profile web.yaml,web.yaml", 2, '--profile: two profiles are for signer "example.com/web"'],
+    ["--pod-certificates", 2, "--pod-certificates: no signer is named"],
+    [
+      "--pod-certificates --signer-name kubernetes.io/kubelet-serving",
+      2,
+      '--signer-name: "kubernetes.io/kubelet-serving" has no profile for pods',
+    ],
+    ["--pod-certificates --profile web.yaml", 2, "pods: missing; it says which pods may have certificates"],
+    ["--profile nowhere.yaml", 1, 'nowhere.yaml": no such file'],
+    ["--profile .", 1, "cannot read"],
+    [
+      "--profile web.yaml --kubeconfig k --cluster-signing-kubelet-serving-cert-file a --cluster-signing-kubelet-serving-key-file b",
+      2,
+      'no CA to sign with for "example.com/web"',
+    ],
+  ] as const
 ) {
-  test(`tlsboot signer refuses to start with ${name}`, async () => {
-    await using folder = await createTempFolder();
+  test(`tlsboot signer ${line} does not start`, async () => {
+    await using folder = await createWorkplace();
     await writeFile(folder.join("web.yaml"), createProfile("24h"));
-    const refused = await runTlsboot(["signer", ...args], { cwd: folder.path });
-    assert.ok(refused.stderr.includes(want), refused.stderr);
-    assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code, stdout: "" });
+    const stderr = await folder.refuse(code, ...`signer ${line}`.trim().split(" "));
+    assert.ok(stderr.includes(want), stderr);
   });
 }

@@ -4,8 +4,7 @@ import { cp, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { test } from "node:test";
 import { type Finished, runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, describeInstance, startInstance, whoIs } from "../support/instance_process.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { connectWith, createWorkplace, describeInstance, startInstance, whoIs } from "../support/instance_process.ts";
 
 const quiet = new AbortController().signal;
 const INVENTORY = `apiVersion: tlsboot/v1alpha1
@@ -120,9 +119,10 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       "--cert-dir",
       instance.folder.join("n6", "pki"),
     ];
-    const refused = await runTlsboot([...words, ...files, "--hostname-override", "n6"], { cwd: instance.folder.path });
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /the token is for the client certificate of node "n5" alone/);
+    assert.match(
+      await instance.refuse(1, ...words, ...files, "--hostname-override", "n6"),
+      /the token is for the client certificate of node "n5" alone/,
+    );
   });
 
   test("a token for a known key is of no use to any other machine", async () => {
@@ -163,10 +163,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       "--cert-dir",
       instance.folder.join("n8", "pki"),
     ];
-    const refused = await runTlsboot([...words, ...files, "--hostname-override", "n8", "--wait", "5s"], {
-      cwd: instance.folder.path,
-    });
-    assert.equal(refused.code, 1);
+    await instance.fail(1, ...words, ...files, "--hostname-override", "n8", "--wait", "5s");
     const token = await eventually("the refusal is on record", async () => {
       const found = (await listTokens()).find(({ node }) => node === "n8");
       return found?.["lastRefusal"] === undefined ? undefined : found;
@@ -208,30 +205,21 @@ describeInstance("tokens for one machine each", {}, (instance) => {
   });
 
   for (
-    const { name, args, want } of [
-      { name: "--approve without a node", args: ["token", "create", "--approve"], want: /--approve needs --node/ },
-      { name: "a malformed node", args: ["token", "create", "--node", "N_1"], want: /invalid node name/ },
-      {
-        name: "no uses",
-        args: ["token", "create", "--uses", "0"],
-        want: /want a number from 1 to 1000|a number from 1/,
-      },
-      { name: "a malformed network", args: ["token", "create", "--cidr", "10.0.0.1/8"], want: /want a network/ },
-      { name: "--out alone", args: ["token", "create", "--out", "x"], want: /--out needs --for-inventory/ },
-      {
-        name: "a known key that is missing",
-        args: ["token", "create", "--public-key", "nothing.pub"],
-        want: /cannot use the public key in ".*nothing\.pub": file does not exist\n.*hint: print it on the machine/,
-      },
-      {
-        name: "a known key for two",
-        args: ["token", "create", "--public-key", "nothing.pub", "--uses", "2"],
-        want: /a known key is one key/,
-      },
-    ]
+    const [line, want] of [
+      ["token create --approve", /--approve needs --node/],
+      ["token create --node N_1", /invalid node name/],
+      ["token create --uses 0", /want a number from 1 to 1000|a number from 1/],
+      ["token create --cidr 10.0.0.1/8", /want a network/],
+      ["token create --out x", /--out needs --for-inventory/],
+      [
+        "token create --public-key nothing.pub",
+        /cannot use the public key in ".*nothing\.pub": file does not exist\n.*hint: print it on the machine/,
+      ],
+      ["token create --public-key nothing.pub --uses 2", /a known key is one key/],
+    ] as const
   ) {
-    test(`tlsboot ${args[0]} ${args[1]} refuses ${name}`, async () => {
-      const { code, stderr } = await operate(...args);
+    test(`tlsboot ${line} is refused`, async () => {
+      const { code, stderr } = await operate(...line.split(" "));
       assert.notEqual(code, 0);
       assert.match(stderr, want);
     });
@@ -248,7 +236,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
   });
 
   test("a token for a node that the inventory of the server does not know is refused", async () => {
-    await using place = await createTempFolder();
+    await using place = await createWorkplace();
     await writeFile(place.join("machines.yaml"), INVENTORY);
     await using server = await startInstance(place, [
       "--auto-approve",

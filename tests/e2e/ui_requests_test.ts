@@ -182,8 +182,7 @@ describeInstance("tlsboot ui: requests", {
 
   test("ui: a user sees what their rights allow, and reads what is missing", async () => {
     const request = await create("guarded");
-    const user = await instance.tlsboot("kubeconfig", "user", "viewer");
-    assert.equal(user.code, 0, user.stderr);
+    await instance.succeed("kubeconfig", "user", "viewer");
     const kubeconfig = instance.folder.join("viewer.kubeconfig");
     await using nothing = await startUi(["--kubeconfig", kubeconfig], { cwd: instance.folder.path });
     const blind = await openLink(nothing);
@@ -301,11 +300,10 @@ describeInstance("tlsboot ui: requests", {
   });
 
   test("tlsboot ui says what is missing: an API, a kubeconfig, a free port", async () => {
-    const gone = await instance.tlsboot("ui", "--data-dir", "none");
-    assert.equal(gone.code, 1);
-    assert.match(gone.stderr, /cannot read kubeconfig/);
-    const taken = await instance.tlsboot("ui", "--port", String(instance.port));
-    assert.equal(taken.code, 1);
-    assert.match(taken.stderr, /cannot listen on 127\.0\.0\.1:\d+: another program does\n.*hint: choose another port/);
+    assert.match(await instance.refuse(1, "ui", "--data-dir", "none"), /cannot read kubeconfig/);
+    assert.match(
+      await instance.refuse(1, "ui", "--port", String(instance.port)),
+      /cannot listen on 127\.0\.0\.1:\d+: another program does\n.*hint: choose another port/,
+    );
   });
 });

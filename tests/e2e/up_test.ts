@@ -4,14 +4,13 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { runTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createFilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
 import { listReachableHosts } from "../../core/bootstrap/node_addresses.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, spawnInstance, startInstance } from "../support/instance_process.ts";
-import { createTempFolder, findServerPort } from "../support/temp.ts";
+import { connectWith, createWorkplace, spawnInstance, startInstance } from "../support/instance_process.ts";
+import { findServerPort } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -29,7 +28,7 @@ async function readToken(kubeconfig: string): Promise<string> {
 }
 
 test("tlsboot up creates its files, for their owner only, and prints the next commands", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   const at = (name: string) => `${instance.data}/${name}`;
   for (
@@ -88,7 +87,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
 });
 
 test("tlsboot up a second time keeps CA, data and token; a deleted binding stays deleted", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const port = String(await findServerPort());
   const first = await startInstance(folder, ["--secure-port", port]);
   const admin = `${first.data}/admin.kubeconfig`;
@@ -122,32 +121,30 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
 });
 
 test("tlsboot up --shared-token=false makes no shared token, and deletes those that it made before", async () => {
-  await using folder = await createTempFolder();
-  const readTokens = async (data: string): Promise<readonly string[]> => {
-    const listed = await runTlsboot(["token", "list", "--data-dir", data, "-o", "json"]);
-    return JSON.parse(listed.stdout).map(({ id, description }: { id: string; description: string }) =>
-      `${id} ${description}`
-    );
+  await using folder = await createWorkplace();
+  const readTokens = async (): Promise<readonly string[]> => {
+    return JSON.parse(await folder.answer("token", "list", "-o", "json")).map((
+      { id, description }: { id: string; description: string },
+    ) => `${id} ${description}`);
   };
   let old: string;
   {
     await using first = await startInstance(folder);
     old = await readToken(`${first.data}/bootstrap.kubeconfig`);
-    assert.equal((await readTokens(first.data)).length, 1);
-    const own = ["token", "create", "abcdef.0123456789abcdef", "--node", "n1", "--data-dir", first.data];
-    assert.equal((await runTlsboot(own)).code, 0);
+    assert.equal((await readTokens()).length, 1);
+    await folder.succeed("token", "create", "abcdef.0123456789abcdef", "--node", "n1");
     // Another address makes another token, and leaves the first one.
     await first.end("SIGINT");
   }
   {
     await using second = await startInstance(folder, ["--advertise-address", "localhost"]);
-    assert.equal((await readTokens(second.data)).length, 3);
+    assert.equal((await readTokens()).length, 3);
     await second.end("SIGINT");
   }
   const port = ["--secure-port", String(await findServerPort())];
   {
     await using third = await startInstance(folder, ["--shared-token=false", ...port]);
-    assert.deepEqual(await readTokens(third.data), ["abcdef "]);
+    assert.deepEqual(await readTokens(), ["abcdef "]);
     await assert.rejects(stat(`${third.data}/bootstrap.kubeconfig`), /ENOENT/);
     assert.match(third.running.stderr(), /shared token deleted.*"tokenId":"[a-z0-9]{6}"/);
     assert.match(third.running.stderr(), /bootstrap kubeconfig removed/);
@@ -160,31 +157,28 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
     );
     assert.doesNotMatch(out, /bootstrap\.kubeconfig/);
     // A file of the user's own is kept.
-    const kubeconfig = ["kubeconfig", "bootstrap", "--token", "abcdef.0123456789abcdef", "--server", third.url];
-    assert.equal((await runTlsboot([...kubeconfig, "--data-dir", third.data])).code, 0);
+    await folder.succeed("kubeconfig", "bootstrap", "--token", "abcdef.0123456789abcdef", "--server", third.url);
     await third.end("SIGINT");
   }
   await using fourth = await startInstance(folder, ["--shared-token=false", ...port]);
-  assert.deepEqual(await readTokens(fourth.data), ["abcdef "]);
+  assert.deepEqual(await readTokens(), ["abcdef "]);
   assert.equal(await readToken(`${fourth.data}/bootstrap.kubeconfig`), "abcdef.0123456789abcdef");
   assert.match(fourth.running.stderr(), /bootstrap kubeconfig kept: tlsboot up did not make its token/);
 });
 
 test("a second tlsboot up on the same folder is refused while the first runs", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
-  const { code, stdout, stderr } = await runTlsboot(["up", "--data-dir", instance.data, "--secure-port", "0"], {
-    cwd: folder.path,
-  });
-  assert.equal(code, 1);
-  assert.equal(stdout, "");
-  assert.match(stderr, /tlsboot: error: cannot open .*tlsboot\.db.*\ntlsboot: hint: .+\n$/);
+  assert.match(
+    await folder.refuse(1, "up", "--data-dir", instance.data, "--secure-port", "0"),
+    /tlsboot: error: cannot open .*tlsboot\.db.*\ntlsboot: hint: .+\n$/,
+  );
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
 });
 
 test("an interruption ends tlsboot up, also with a watch open", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const watch = await connected.api.open({ method: "GET", path: `${CSRS}?watch=1` }, quiet);
@@ -198,7 +192,7 @@ test("an interruption ends tlsboot up, also with a watch open", async () => {
 });
 
 test("kill -9 loses nothing that was acknowledged, and a watch continues from its revision", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const port = String(await findServerPort());
   const names = Array.from({ length: 30 }, (_, index) => `n-${String(index).padStart(2, "0")}`);
   const acknowledged: string[] = [];
@@ -241,7 +235,7 @@ test("kill -9 loses nothing that was acknowledged, and a watch continues from it
 });
 
 test("tlsboot up replaces its own token when it has expired", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const port = String(await findServerPort());
   const first = await startInstance(folder, ["--secure-port", port]);
   const bootstrap = `${first.data}/bootstrap.kubeconfig`;
@@ -266,15 +260,13 @@ test("tlsboot up replaces its own token when it has expired", async () => {
 });
 
 test("faults that keep an instance from starting are reported with their exit code and a hint", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   const at = (name: string) => folder.join(name);
   const fails = async (args: readonly string[], code: number, message: RegExp) => {
-    const finished = await runTlsboot(["up", "--secure-port", "0", ...args], { cwd: folder.path });
-    assert.equal(finished.code, code, finished.stderr);
-    assert.equal(finished.stdout, "");
-    assert.match(finished.stderr, message);
-    assert.match(finished.stderr, /\ntlsboot: hint: .+\n$/);
+    const finished = await folder.refuse(code, "up", "--secure-port", "0", ...args);
+    assert.match(finished, message);
+    assert.match(finished, /\ntlsboot: hint: .+\n$/);
   };
   const copyCa = async (name: string, mode: number) => {
     await mkdir(at(`${name}/pki`), { recursive: true, mode: 0o700 });
@@ -333,7 +325,7 @@ test("faults that keep an instance from starting are reported with their exit co
 });
 
 test("tlsboot up that cannot start does not change the serving certificate, even when names have changed", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   await using first = await startInstance(folder);
   await first.end("SIGTERM");
   const before = await readFile(`${first.data}/pki/apiserver.crt`, "utf8");
@@ -349,16 +341,14 @@ test("tlsboot up that cannot start does not change the serving certificate, even
     ] as const
   ) {
     const line = ["up", "--data-dir", first.data, "--tls-san", "more.example.com", ...args];
-    const { code, stderr } = await runTlsboot(line, { cwd: folder.path });
-    assert.equal(code, 1);
-    assert.match(stderr, want);
+    assert.match(await folder.refuse(1, ...line), want);
     assert.equal(await readFile(`${first.data}/pki/apiserver.crt`, "utf8"), before);
   }
   await new Promise<void>((resolve) => taken.close(() => resolve()));
 });
 
 test("tlsboot up on the network names an address of this host, and how to choose another one", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const hosts = listReachableHosts(await readInterfaces(createFilePort()));
   await using instance = await startInstance(folder, ["--bind-address", "0.0.0.0"]);
   const out = instance.running.stdout();
@@ -370,9 +360,10 @@ test("tlsboot up on the network names an address of this host, and how to choose
   assert.equal(new URL(instance.url).hostname, host);
   assert.ok(out.includes("\n  tlsboot token create --print-join-command --data-dir data\n"), out);
   assert.ok(out.includes(`\nMachines reach it at ${host}, an address of this host. `), out);
-  const made = await runTlsboot(["token", "create", "--print-join-command", "--data-dir", instance.data]);
+  const made = await folder.tlsboot("token", "create", "--print-join-command");
   assert.match(made.stdout, new RegExp(`^tlsboot bootstrap --server https://${host.replaceAll(".", "\\.")}:`));
-  const refused = await runTlsboot(["up", "--data-dir", folder.join("other"), "--advertise-address", "::"]);
-  assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /"::" is no address that a client can connect to\n/);
+  assert.match(
+    await folder.refuse(2, "up", "--data-dir", folder.join("other"), "--advertise-address", "::"),
+    /"::" is no address that a client can connect to\n/,
+  );
 });

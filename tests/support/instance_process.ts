@@ -1,5 +1,4 @@
 /** `tlsboot up` and `tlsboot serve` for tests, and calls to their API from the test. */
-import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import { after, before, describe } from "node:test";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
@@ -17,16 +16,13 @@ import {
   spawnTlsboot,
   startTlsboot,
 } from "./child.ts";
+import { type Expecting, expecting } from "./run_captured.ts";
 import { createTempFolder, type TempFolder } from "./temp.ts";
 
 /** Commands of tlsboot in a folder, where `data` is the data directory. */
-export interface Commands {
+export interface Commands extends Expecting<readonly string[]> {
   /** Runs a command to its end. */
   tlsboot(...args: readonly string[]): Promise<Finished>;
-  /** Runs a command that must end with 0. */
-  succeed(...args: readonly string[]): Promise<Finished>;
-  /** Runs a command that must end with another code, and returns everything that it printed. */
-  fail(code: number, ...args: readonly string[]): Promise<string>;
   /** Runs a command on a terminal, on which a text is typed. */
   typeAt(typed: string, ...args: readonly string[]): Promise<Finished>;
   /** Starts a command. */
@@ -90,18 +86,10 @@ export function describeInstance(
 
 function createCommands(findCwd: () => string): Commands {
   const place = () => ({ cwd: findCwd(), env: { TLSBOOT_DATA_DIR: "data" } });
-  const expect = async (code: number, args: readonly string[]): Promise<Finished> => {
-    const done = await runTlsboot(args, place());
-    assert.equal(done.code, code, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
-    return done;
-  };
+  const tlsboot = (...args: readonly string[]) => runTlsboot(args, place());
   return {
-    tlsboot: (...args) => runTlsboot(args, place()),
-    succeed: (...args) => expect(0, args),
-    async fail(code, ...args) {
-      const { stdout, stderr } = await expect(code, args);
-      return stdout + stderr;
-    },
+    tlsboot,
+    ...expecting(tlsboot),
     typeAt: (stdin, ...args) => runOnTerminal(args, { ...place(), stdin }),
     start: (...args) => startTlsboot(args, place()),
   };
