@@ -1,4 +1,5 @@
 /** A program that holds a CA key, for `--signing-key-command`: honest, or broken in one of many ways. */
+import { createPublicKey } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import type { TempFolder } from "./temp.ts";
@@ -14,9 +15,18 @@ export type Breakage =
   | "waits for four others"
   | "prints no public key";
 
+/** How the program answers a request for a signature, in sh, where it needs no key. */
+const KEYLESS: Partial<Readonly<Record<Breakage, string>>> = {
+  "exits with 3 when it signs": 'printf "the token\\nis not there\\n" >&2; exit 3',
+  "prints nothing for a signature": "exit 0",
+  "prints too much": "exec head -c 100000 /dev/zero",
+  "never ends": "exec tail -f /dev/null",
+};
+
 /**
  * Writes the program and its key; answers the program's path. Each run adds a line to the file `runs`. With a next key, it
- * uses the one of the certificate, and the next one for a certificate `next-…` that does not exist yet.
+ * uses the first one for the certificate that it sees first, and the next one for others and for a certificate `next-…`
+ * that does not exist yet. It is a script, and starts another program for signatures only.
  */
 export async function writeKeyProgram(
   folder: TempFolder,
@@ -24,40 +34,24 @@ export async function writeKeyProgram(
   breakage: Breakage = "none",
   nextKeyPem: string = keyPem,
 ): Promise<string> {
-  await writeFile(folder.join("held.key"), keyPem, { mode: 0o600 });
-  await writeFile(folder.join("next.key"), nextKeyPem, { mode: 0o600 });
+  for (const [name, pem] of [["held", keyPem], ["next", nextKeyPem]] as const) {
+    await writeFile(folder.join(`${name}.key`), pem, { mode: 0o600 });
+    await writeFile(folder.join(`${name}.pub`), createPublicKey(pem).export({ format: "pem", type: "spki" }));
+  }
   const source = `
-const { createPrivateKey, createPublicKey, sign, X509Certificate } = require("node:crypto");
-const { appendFileSync, existsSync, readFileSync } = require("node:fs");
-const held = createPrivateKey(readFileSync(${JSON.stringify(folder.join("held.key"))}));
-const next = createPrivateKey(readFileSync(${JSON.stringify(folder.join("next.key"))}));
-const file = process.env.TLSBOOT_CA_CERTIFICATE;
-const isNext = existsSync(file)
-  ? new X509Certificate(readFileSync(file)).publicKey.equals(createPublicKey(next))
-  : file.includes("next-");
-const key = isNext ? next : held;
-const [verb, algorithm] = process.argv.slice(2);
+const { createPrivateKey, sign } = require("node:crypto");
+const { appendFileSync, readFileSync } = require("node:fs");
+const [runs, path, algorithm] = process.argv.slice(2);
+const key = createPrivateKey(readFileSync(path));
 const breakage = ${JSON.stringify(breakage)};
-appendFileSync(${JSON.stringify(folder.join("runs"))}, verb + " " + process.env.TLSBOOT_CA_CERTIFICATE + "\\n");
-if (verb === "public-key") {
-  if (breakage === "prints no public key") console.log("hello");
-  else process.stdout.write(createPublicKey(key).export({ format: "pem", type: "spki" }));
-} else if (breakage === "waits for four others") {
-  const runs = () => readFileSync(${JSON.stringify(folder.join("runs"))}, "utf8").split("\\n");
+if (breakage === "waits for four others") {
   const look = setInterval(() => {
-    if (runs().filter((line) => line.startsWith("sign")).length < 5) return;
+    if (readFileSync(runs, "utf8").split("\\n").filter((line) => line.startsWith("sign")).length < 5) return;
     clearInterval(look);
     process.stdout.write(sign("sha256", readFileSync(0), key));
-    appendFileSync(${JSON.stringify(folder.join("runs"))}, "end\\n");
+    appendFileSync(runs, "end\\n");
   }, 20);
-} else if (breakage === "never ends") {
-  setInterval(() => {}, 1000);
-} else if (breakage === "exits with 3 when it signs") {
-  console.error("the token\\nis not there");
-  process.exit(3);
-} else if (breakage === "prints too much") {
-  process.stdout.write(Buffer.alloc(100_000));
-} else if (breakage !== "prints nothing for a signature") {
+} else {
   const data = readFileSync(0);
   const isRaw = algorithm === "Ed25519" || algorithm.startsWith("ML-DSA-");
   const hash = isRaw ? null : { "ECDSA-SHA384": "sha384", "ECDSA-SHA512": "sha512" }[algorithm];
@@ -69,7 +63,22 @@ if (verb === "public-key") {
   await writeFile(folder.join("program.cjs"), source);
   const runtime = process.versions["deno"] === undefined ? "" : "run -A --no-check --quiet ";
   const path = folder.join("hsm program");
-  const script = `#!/bin/sh\nexec "${process.execPath}" ${runtime}"${folder.join("program.cjs")}" "$@"\n`;
+  const script = `#!/bin/sh
+at="${folder.path}"
+file=$TLSBOOT_CA_CERTIFICATE
+echo "$1 $file" >>"$at/runs"
+if test -e "$file"; then
+  test -e "$at/first.crt" || cp "$file" "$at/first.crt"
+  if cmp -s "$file" "$at/first.crt"; then key=held; else key=next; fi
+else
+  case $file in *next-*) key=next;; *) key=held;; esac
+fi
+if test "$1" = public-key; then
+  ${breakage === "prints no public key" ? "echo hello" : 'cat "$at/$key.pub"'}
+  exit
+fi
+${KEYLESS[breakage] ?? `exec "${process.execPath}" ${runtime}"$at/program.cjs" "$at/runs" "$at/$key.key" "$2"`}
+`;
   await writeFile(path, script, { mode: 0o700 });
   return path;
 }
