@@ -2,22 +2,17 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
-import { run } from "../../cli/run.ts";
-import { createSystemClock } from "../../cli/system.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
+import { startCaptured } from "../support/child.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { toBase64 } from "../support/csr_builder.ts";
-import { eventually } from "../support/eventually.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createImpatientClock } from "../support/impatient_clock.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
-import { runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
-const clock = createSystemClock();
 const QUALIFIED = "certificatesigningrequest.certificates.k8s.io";
 
 describeInstance("tlsboot approve", {}, (instance) => {
@@ -97,15 +92,14 @@ describeInstance("tlsboot approve", {}, (instance) => {
       );
       assert.equal(await readConditions("csr-w1-again"), "");
     }
-    const options = { cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" }, isTerminal: true };
     for (const stdin of ["", "\n", "n\n", "maybe\n"]) {
-      const { code, stdout, stderr } = await runCaptured(["approve", "w1"], { ...options, stdin });
+      const { code, stdout, stderr } = await instance.typeAt(stdin, "approve", "w1");
       assert.deepEqual([code, stdout], [3, ""]);
       assert.match(stderr, warning);
       assert.match(stderr, /Approve it all the same\? \[y\/N\] csr-w1-again is not approved\n$/);
     }
     assert.equal(await readConditions("csr-w1-again"), "");
-    const asked = await runCaptured(["approve", "w1"], { ...options, stdin: "y\n" });
+    const asked = await instance.typeAt("y\n", "approve", "w1");
     assert.deepEqual([asked.code, asked.stdout], [0, `${QUALIFIED}/csr-w1-again approved\n`]);
     await request("csr-w1-third", "w1");
     const confirmed = await tlsboot("approve", "w1", "--yes");
@@ -192,19 +186,19 @@ describeInstance("tlsboot approve", {}, (instance) => {
     const time = createFakeClock(new Date());
     // The command looks every 100 ms whether the signer has signed what it approved.
     const clock = createImpatientClock(time, 100, 100);
-    const io = createCapturedIo({ cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-    const ending = run(["approve", "--expect", "inventory.yaml", "--for", "1m"], io, quiet);
-    await eventually("f1 is approved, and f2 is contested", () => {
-      return Promise.resolve(/\(f1\)/.test(io.stdoutText()) && /not approved/.test(io.stderrText()) || undefined);
-    });
+    const place = { cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } };
+    const ending = startCaptured(["approve", "--expect", "inventory.yaml", "--for", "1m"], place);
+    await ending.waitFor(/\(f1\)/);
+    await ending.waitFor(/not approved/);
     await time.advance(60_000);
-    assert.equal(await ending, 3);
+    const { code, stdout, stderr } = await ending.finished();
+    assert.equal(code, 3);
     assert.equal(
-      io.stdoutText(),
+      stdout,
       `${QUALIFIED}/csr-f1 approved (f1)\n1 of 3 expected machines arrived\n` +
         "f2: requests with different keys claim it: csr-f2-a, csr-f2-b\nf3: did not arrive\n",
     );
-    assert.match(io.stderrText(), /^not approved: csr-f2-a, csr-f2-b\. They claim the name f2 with different keys; /m);
+    assert.match(stderr, /^not approved: csr-f2-a, csr-f2-b\. They claim the name f2 with different keys; /m);
     for (const name of ["csr-f2-a", "csr-f2-b"]) assert.equal(await readConditions(name), "");
   });
 

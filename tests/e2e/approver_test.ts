@@ -2,18 +2,15 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createSystemClock } from "../../cli/system.ts";
 import { runTlsboot } from "../support/child.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
-import { connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
+import { bootstrapLine, connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { runCaptured } from "../support/run_captured.ts";
 import { eventually } from "../support/eventually.ts";
 
 const quiet = new AbortController().signal;
-const clock = createSystemClock();
 
 function inventory(...nodes: readonly string[]): string {
   return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes.map((node) => `  - ${node}\n`).join("")}`;
@@ -304,12 +301,8 @@ cases:
       `  - {name: ${name}, match: {signerNames: [kubernetes.io/*]${more}}, then: deny}\n`;
     await writeFile(own.join("stop.yaml"), head + rule("nobody", ", users: [nobody]"));
     await using other = await startInstance(own, ["--auto-approve", "--policy", "stop.yaml"]);
-    const bootstrapped = await runCaptured([
-      ...["bootstrap", "--bootstrap-kubeconfig", `${other.data}/bootstrap.kubeconfig`, "--hostname-override", "n1"],
-      ...["--cert-dir", own.join("pki"), "--kubeconfig", own.join("n1.kubeconfig")],
-    ], { cwd: own.path, clock });
-    assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
-    await using thief = await connectWith(own.join("n1.kubeconfig"));
+    await other.succeed(...bootstrapLine("n1"));
+    await using thief = await connectWith(own.join("n1/kubeconfig"));
     const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
     const conditions = async (name: string): Promise<string> =>
       await eventually(`a decision about "${name}"`, async () => {
@@ -329,10 +322,7 @@ cases:
     await writeFile(own.join("stop.yaml"), head + rule("stolen", `, users: ["system:node:n1"]`));
     await other.running.waitFor(/policy or inventory reloaded/);
     assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
-    const explained = await runCaptured(
-      ["approver", "explain", "before", "--kubeconfig", `${other.data}/admin.kubeconfig`, "--policy", "stop.yaml"],
-      { cwd: own.path, clock },
-    );
+    const explained = await other.tlsboot("approver", "explain", "before", "--policy", "stop.yaml");
     assert.equal(explained.code, 3);
     assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);
   });
@@ -377,16 +367,8 @@ cases:
         "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",
       );
       await writeFile(instance.folder.join("faulty.yaml"), inventory("{name: g, dns: ['*.example']}"));
-      const stderr = await instance.refuse(
-        2,
-        ...command,
-        "--policy",
-        "policy.yaml",
-        "--policy",
-        "kubelet-servin",
-        "--inventory",
-        "faulty.yaml",
-      );
+      const flags = ["--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"];
+      const stderr = await instance.refuse(2, ...command, ...flags);
       assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
       assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
       assert.match(

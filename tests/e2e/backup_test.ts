@@ -6,7 +6,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { createSystemClock } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
 import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -15,8 +15,7 @@ import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts
 import { runTlsboot, spawnTlsboot, start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
-import { runCaptured } from "../support/run_captured.ts";
-import { type Connected, connectWith, startInstance } from "../support/instance_process.ts";
+import { type Connected, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -108,18 +107,16 @@ async function firstLine(response: unknown): Promise<string> {
 }
 
 test("backup works on a folder without a server, reports its contents, verifies it, and reports each fault", async () => {
-  await using folder = await createTempFolder();
+  await using folder = await createWorkplace();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
     await using instance = await startInstance(folder, [], "serve");
     await instance.end("SIGTERM");
   }
-  const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
-  const run = (...args: readonly string[]) => runCaptured(args, options);
-  const onTerminal = (...args: readonly string[]) => runCaptured(args, { ...options, isTerminal: true });
+  const { tlsboot: run, typeAt } = folder;
   const { seal, open } = await keyFile(folder);
   assert.equal((await run("backup", "key.backup", "--data-dir", "data", ...seal)).code, 0);
-  const made = await onTerminal("backup", "a.backup", "--data-dir", "data", ...secret);
+  const made = await typeAt("", "backup", "a.backup", "--data-dir", "data", ...secret);
   assert.equal(made.code, 0, made.stderr);
   assert.match(
     made.stderr,
@@ -129,10 +126,10 @@ test("backup works on a folder without a server, reports its contents, verifies 
   const again = await run("backup", "a.backup", "--data-dir", "data", ...secret);
   assert.equal(again.code, 1);
   assert.match(again.stderr, /the file exists[^]*--force/);
-  const verified = await onTerminal("backup", "key.backup", "--verify", ...open);
+  const verified = await typeAt("", "backup", "key.backup", "--verify", ...open);
   assert.match(verified.stdout, /^good: made .* objects/);
   assert.match(verified.stderr, /checking the backup[^]*\[2K$/);
-  const restored = await onTerminal("restore", "a.backup", "--data-dir", "restored", ...secret);
+  const restored = await typeAt("", "restore", "a.backup", "--data-dir", "restored", ...secret);
   assert.equal(restored.code, 0, restored.stderr);
   assert.match(
     restored.stderr,

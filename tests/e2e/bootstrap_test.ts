@@ -14,6 +14,7 @@ import {
   startInstance,
   whoIs,
 } from "../support/instance_process.ts";
+import { grant } from "../support/node_requests.ts";
 import type { TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -224,34 +225,18 @@ test("signer and approver alone work for a remote API, while they are leaders", 
   await using instance = await startInstance(folder, [], "serve");
   const admin = `${instance.data}/admin.kubeconfig`;
   await using connected = await connectWith(admin);
-  const signerArgs = [
-    "signer",
-    "--kubeconfig",
-    admin,
-    "--cluster-signing-cert-file",
-    `${instance.data}/pki/ca.crt`,
-    "--cluster-signing-key-file",
-    `${instance.data}/pki/ca.key`,
-  ];
-  await using signer = folder.start(...signerArgs);
+  const ca = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
+  await using signer = folder.start("signer", "--kubeconfig", admin, ...ca);
   await using approver = folder.start("approver", "--kubeconfig", admin);
   await Promise.all([signer.waitFor(/lead/i), approver.waitFor(/lead/i)]);
-  for (
-    const [name, role] of [["rule", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"], [
-      "ask",
-      "system:node-bootstrapper",
-    ]] as const
-  ) {
-    await connected.api.requestJson({
-      method: "POST",
-      path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-      body: {
-        metadata: { name },
-        subjects: [{ kind: "Group", name: "system:bootstrappers", apiGroup: "rbac.authorization.k8s.io" }],
-        roleRef: { kind: "ClusterRole", name: role, apiGroup: "rbac.authorization.k8s.io" },
-      },
-    }, quiet);
-  }
+  const bootstrappers = { kind: "Group", name: "system:bootstrappers" } as const;
+  await grant(
+    connected.api,
+    "rule",
+    bootstrappers,
+    "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+  );
+  await grant(connected.api, "ask", bootstrappers, "system:node-bootstrapper");
   await folder.succeed("token", "create", "abcdef.0123456789abcdef", "--data-dir", instance.data);
   const out = folder.join("bootstrap.kubeconfig");
   const written = await runTlsboot(
@@ -266,26 +251,4 @@ test("signer and approver alone work for a remote API, while they are leaders", 
     path: "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
   }, quiet);
   assert.deepEqual(leases.items.map(({ metadata }) => metadata.name).sort(), ["tlsboot-approver", "tlsboot-signer"]);
-});
-
-test("no log, output or audit line holds a token or a private key", async () => {
-  await using folder = await createWorkplace();
-  const audit = folder.join("audit.log");
-  await using instance = await startInstance(folder, ["--auto-approve", "--debug", "--audit-log-path", audit]);
-  await using running = folder.start(...bootstrapLine("n1", "--debug"));
-  await running.waitFor(/certificate of n1 issued/);
-  const bootstrapped = await running.finished();
-  const kubeconfig = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");
-  const secret = /token: [a-z0-9]{6}\.([a-z0-9]{16})/.exec(kubeconfig)?.[1] ?? "";
-  assert.equal(secret.length, 16);
-  const lines = await readFile(audit, "utf8");
-  assert.match(lines, /"username":"system:bootstrap:[a-z0-9]{6}"/);
-  assert.equal((await stat(audit)).mode & 0o777, 0o600);
-  const texts = [instance.running.stdout(), instance.running.stderr(), bootstrapped.stdout, bootstrapped.stderr, lines];
-  for (const text of texts) {
-    assert.ok(text.length > 0);
-    assert.ok(!text.includes(secret));
-    assert.ok(!text.includes("PRIVATE KEY"));
-    assert.doesNotMatch(text, /Bearer [a-z0-9]/);
-  }
 });

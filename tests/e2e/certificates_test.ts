@@ -4,30 +4,21 @@ import { Buffer } from "node:buffer";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { run } from "../../cli/run.ts";
-import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
+import { createSystemClock } from "../../cli/system.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { parseCsv } from "../../core/lib/csv.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
+import type { Finished } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
-import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
-import { connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
+import { connectWith, createWorkplace, describeInstance, startInstance } from "../support/instance_process.ts";
 import { createRecords } from "../support/issued_records.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { grant } from "../support/node_requests.ts";
+import type { TempFolder } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
 const clock = createSystemClock();
-
-function tlsbootIn(place: TempFolder, args: readonly string[]): Promise<CapturedRun> {
-  const env = { TLSBOOT_DATA_DIR: "data" };
-  return runCaptured(args, { cwd: place.path, clock, random: createSystemRandom(), env });
-}
 
 /** Opens the database of an instance that does not run, and creates the instance at first. */
 async function editStorage(place: TempFolder, edit: (storage: Storage) => Promise<void>): Promise<void> {
@@ -40,9 +31,9 @@ async function verifyWhileRunning(
   place: TempFolder,
   flags: readonly string[] = [],
   serverFlags: readonly string[] = [],
-): Promise<CapturedRun> {
+): Promise<Finished> {
   await using running = await startInstance(place, serverFlags);
-  const verified = await tlsbootIn(place, ["verify", "certificates", ...flags]);
+  const verified = await running.tlsboot("verify", "certificates", ...flags);
   assert.equal((await running.end("SIGTERM")).code, 0);
   return verified;
 }
@@ -171,16 +162,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
   });
 
   test("a user who may only read the register sees it, and a user who may not learns how it is allowed", async () => {
-    const rbac = "/apis/rbac.authorization.k8s.io/v1";
-    await asAdmin(async (api) => {
-      const roleRef = {
-        apiGroup: "rbac.authorization.k8s.io",
-        kind: "ClusterRole",
-        name: "tlsboot:certificate-viewer",
-      };
-      const body = { metadata: { name: "auditors" }, roleRef, subjects: [{ kind: "Group", name: "dev" }] };
-      await api.requestJson({ method: "POST", path: `${rbac}/clusterrolebindings`, body }, quiet);
-    });
+    await asAdmin((api) => grant(api, "auditors", { kind: "Group", name: "dev" }, "tlsboot:certificate-viewer"));
     const seen = await succeed("get", "certificates", "--kubeconfig", "alice.kubeconfig", "-o", "name");
     assert.ok(seen.split("\n").length > 3);
     const stderr = await instance.refuse(1, "get", "certificates", "--kubeconfig", "bob.kubeconfig");
@@ -192,14 +174,13 @@ describeInstance("the register of issued certificates", {}, (instance) => {
   });
 
   test("tlsboot get certificates -w prints what is issued from then on", async () => {
-    const interruption = new AbortController();
-    const io = createCapturedIo({ cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-    const watching = run(["get", "certificates", "-w", "-o", "name", "--subject", "erin"], io, interruption.signal);
+    await using watching = instance.start("get", "certificates", "-w", "-o", "name", "--subject", "erin");
     await succeed("kubeconfig", "user", "erin");
-    await eventually("the certificate is printed", () => Promise.resolve(io.stdoutText() || undefined));
-    interruption.abort(new Error("interrupted"));
-    assert.equal(await watching, 130);
-    assert.match(io.stdoutText(), /^issuedcertificate\.tlsboot\/\d{10}\n$/);
+    await watching.waitFor(/issued/);
+    watching.kill("SIGINT");
+    const { code, stdout } = await watching.finished();
+    assert.equal(code, 130);
+    assert.match(stdout, /^issuedcertificate\.tlsboot\/\d{10}\n$/);
   });
 
   test("shells complete serial numbers, names and tokens from the API, and nothing without a server", async () => {
@@ -215,49 +196,36 @@ describeInstance("the register of issued certificates", {}, (instance) => {
   });
 
   test("the log of tlsboot sign is listed, described and verified without a server, and an edited line is named", async () => {
-    await using place = await createTempFolder();
-    const succeedIn = async (...args: readonly string[]): Promise<string> => {
-      const { code, stdout, stderr } = await tlsbootIn(place, args);
-      assert.equal(code, 0, stderr);
-      return stdout;
-    };
-    await succeedIn("ca", "init");
+    await using place = await createWorkplace();
+    await place.answer("ca", "init");
     const { spec } = await buildCsr({ commonName: "carol", organizations: [] });
     await writeFile(place.join("carol.csr"), Buffer.from(spec.request ?? "", "base64"));
     const sign = ["sign", "carol.csr", "--signer-name", "kubernetes.io/kube-apiserver-client", "--issued-log", "log"];
-    for (const out of ["1.crt", "2.crt"]) await succeedIn(...sign, "--usage", "client auth", "--out", out);
+    for (const out of ["1.crt", "2.crt"]) await place.answer(...sign, "--usage", "client auth", "--out", out);
     const log = ["--issued-log", "log"];
     assert.match(
-      await succeedIn("get", "certs", ...log),
+      await place.answer("get", "certs", ...log),
       /\n[0-9a-f]{12} +CN=carol .* replaced .*\n[0-9a-f]{12} +CN=carol .* valid /,
     );
-    assert.match(await succeedIn("describe", "certificate", "2", ...log), /\nReplaces: +[0-9a-f]{12}, /);
+    assert.match(await place.answer("describe", "certificate", "2", ...log), /\nReplaces: +[0-9a-f]{12}, /);
     const verify = ["verify", "certificates", "log", "--ca-file", "data/pki/ca.crt"];
-    assert.match(await succeedIn(...verify), /^2 records are right, sealed up to 0000000002 at /);
+    assert.match(await place.answer(...verify), /^2 records are right, sealed up to 0000000002 at /);
     const text = await readFile(place.join("log"), "utf8");
     await writeFile(place.join("log"), text.replace("carol", "mallory"));
-    const { code, stderr } = await tlsbootIn(place, verify);
-    assert.equal(code, 1);
     assert.match(
-      stderr,
+      await place.refuse(1, ...verify),
       /wrong at record 0000000001 \(serial number [0-9a-f]+, CN=mallory\): the record does not match its seal/,
     );
   });
 
   test("another API server does not serve the register, and the message names what does", async () => {
-    await using place = await createTempFolder();
+    await using place = await createWorkplace();
     await using api = await startFakeApi();
     // The answer of kube-apiserver to a path that it does not have.
     api.intercept = () => ({ status: 404, body: "404 page not found\n" });
-    const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
-    await writeFile(
-      place.join("other.kubeconfig"),
-      encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
-    );
-    const { code, stderr } = await tlsbootIn(place, ["get", "certificates", "--kubeconfig", "other.kubeconfig"]);
-    assert.equal(code, 1);
+    await writeFile(place.join("other.kubeconfig"), api.kubeconfig);
     assert.equal(
-      stderr,
+      await place.refuse(1, "get", "certificates", "--kubeconfig", "other.kubeconfig"),
       "tlsboot: error: cannot read the register: the server does not serve tlsboot/v1alpha1\n" +
         "tlsboot: hint: it is another API server, such as kube-apiserver: start the signer with --issued-log FILE, and " +
         "read that file with: tlsboot get certificates --issued-log FILE\n",
@@ -265,7 +233,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
   });
 
   test("the register has several pages, and verify certificates names the record that was edited by hand", async () => {
-    await using place = await createTempFolder();
+    await using place = await createWorkplace();
     const keyOf = (record: IssuedCertificate) => `/registry/tlsboot/issuedcertificates/${getName(record)}`;
     await editStorage(place, async (storage) => {
       const records = createRecords(Array.from({ length: 603 }, () => ({})));
@@ -303,7 +271,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
   });
 
   test("each seal is in the audit log, and verify certificates finds that the sealed end of the register was cut off", async () => {
-    await using place = await createTempFolder();
+    await using place = await createWorkplace();
     const audit = ["--audit-log-path", place.join("audit.log")];
     assert.equal((await verifyWhileRunning(place, [], audit)).code, 0);
     const events = (await readFile(place.join("audit.log"), "utf8")).trimEnd().split("\n").map((line) =>
@@ -331,7 +299,6 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     const cut = await verifyWhileRunning(place, ["--expect", expected]);
     assert.equal(cut.code, 1, cut.stdout);
     assert.match(cut.stderr, new RegExp(`the register is wrong at record ${objectRef.name}`));
-    const misused = await tlsbootIn(place, ["verify", "certificates", "--expect", "7"]);
-    assert.deepEqual([misused.code, misused.stdout], [2, ""]);
+    await place.refuse(2, "verify", "certificates", "--expect", "7");
   });
 });

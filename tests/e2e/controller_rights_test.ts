@@ -5,8 +5,8 @@ import { createFakeClock } from "../support/fake_clock.ts";
 import { createImpatientClock } from "../support/impatient_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
+import { grant } from "../support/node_requests.ts";
 
-const quiet = new AbortController().signal;
 const CA = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
 
 describeInstance("controllers without permissions", {}, (instance) => {
@@ -53,7 +53,6 @@ describeInstance("controllers without permissions", {}, (instance) => {
   }
 
   test("tlsboot signer with permissions for one signer of several works, and names the missing ones", async () => {
-    const rbac = "/apis/rbac.authorization.k8s.io/v1";
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const group = "certificates.k8s.io";
     const rules = [
@@ -61,13 +60,7 @@ describeInstance("controllers without permissions", {}, (instance) => {
       { verbs: ["update"], apiGroups: [group], resources: ["certificatesigningrequests/status"] },
       { verbs: ["sign"], apiGroups: [group], resources: ["signers"], resourceNames: ["kubernetes.io/kubelet-serving"] },
     ];
-    const post = (path: string, body: object) => admin.api.requestJson({ method: "POST", path, body }, quiet);
-    await post(`${rbac}/clusterroles`, { metadata: { name: "june" }, rules });
-    await post(`${rbac}/clusterrolebindings`, {
-      metadata: { name: "june" },
-      subjects: [{ kind: "User", name: "june" }],
-      roleRef: { kind: "ClusterRole", name: "june", apiGroup: "rbac.authorization.k8s.io" },
-    });
+    await grant(admin.api, "june", { kind: "User", name: "june" }, rules);
     await using signer = instance.start("signer", "--kubeconfig", "june.kubeconfig", "--leader-elect=false", ...CA);
     await signer.waitFor(/working for an API server/);
     assert.match(signer.stderr(), /some rights are missing.*kubernetes\.io\/kube-apiserver-client\b/);

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { withApproval } from "../../core/approval/conditions.ts";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition } from "../../core/csr/phase.ts";
@@ -11,7 +10,6 @@ import { type Finished, runTlsboot } from "../support/child.ts";
 import { readBarcodesFromSvgPages } from "../support/qr_scanner.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import type { TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -43,18 +41,6 @@ describeInstance("bundles of requests", {
     const { stderr } = await succeed("csr", "export", "--data-dir", "data");
     [exporter = ""] = /sha256:[0-9a-f]{64}/.exec(stderr) ?? [];
   });
-
-  /** Runs a command on a terminal on which a line is typed. */
-  function typeAt(typed: string, ...args: readonly string[]): Promise<CapturedRun> {
-    return runCaptured(args, {
-      cwd: instance.folder.path,
-      clock: createSystemClock(),
-      random: createSystemRandom(),
-      env: { NO_COLOR: "1" },
-      stdin: typed,
-      isTerminal: true,
-    });
-  }
 
   /** Creates a request at the server, and approves it. The command would wait a second for a signer each time. */
   async function request(name: string, edit: CsrOptions = {}): Promise<void> {
@@ -297,10 +283,10 @@ lifetime: { max: 24h }
     await request("asked");
     await exportTo("asked.tlsb", "asked");
     const args = ["sign", "asked.tlsb", "--data-dir", "ca", "--out", "asked.signed"];
-    const no = await typeAt("n\n", ...args);
+    const no = await instance.typeAt("n\n", ...args);
     assert.equal(no.code, 3);
     assert.match(no.stderr, /Sign it\? \[y\/N\] nothing is signed\n$/);
-    assert.equal((await typeAt("y\n", ...args)).code, 0);
+    assert.equal((await instance.typeAt("y\n", ...args)).code, 0);
     assert.equal((await importFrom("asked.signed")).code, 0);
   });
 

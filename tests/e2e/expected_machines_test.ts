@@ -2,16 +2,13 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createSystemClock } from "../../cli/system.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
+import { connectWith, createWorkplace, describeInstance, startInstance } from "../support/instance_process.ts";
 import { submitAs, submitFirstRequest, untilHeld, untilIssued } from "../support/node_requests.ts";
-import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
-const clock = createSystemClock();
 
 function inventory(...nodes: readonly string[]): string {
   const names = nodes.map((name) => `  - name: ${name}\n`).join("");
@@ -104,34 +101,29 @@ describeInstance("tlsboot up --auto-approve --inventory", {
       const csr = await buildCsr({ name: keyAlgorithm, groups: ["system:bootstrappers:tlsboot"], keyAlgorithm });
       await submitAs(`${other.data}/admin.kubeconfig`, csr, quiet);
       await eventually(`${keyAlgorithm} is issued`, async () => {
-        const { stdout } = await runCaptured(["get", "csr", keyAlgorithm, "--data-dir", other.data], {
-          cwd: own.path,
-          clock,
-        });
+        const { stdout } = await other.tlsboot("get", "csr", keyAlgorithm);
         return / issued$/m.test(stdout) || undefined;
       });
     }
   });
 
   test("tlsboot up knows the certificates of nodes from the register, after a restart, until they are revoked", async () => {
-    await using own = await createTempFolder();
+    await using own = await createWorkplace();
     const args = ["--auto-approve", "--secure-port", String(await findServerPort())];
-    const command = (...line: readonly string[]) =>
-      runCaptured([...line, "--data-dir", own.join("data")], { cwd: own.path, clock });
     const submit = async (name: string, edit: CsrOptions = {}) => {
       const csr = await buildCsr({ name, groups: ["system:bootstrappers:tlsboot"], ...edit });
       await submitAs(own.join("data/admin.kubeconfig"), csr, quiet);
     };
     const untilConditions = (name: string, text: string) =>
       eventually(`"${name}" is ${text}`, async () => {
-        const { stdout, stderr } = await command("get", "csr", name);
+        const { stdout, stderr } = await own.tlsboot("get", "csr", name);
         return `${stdout}${stderr}`.includes(text) || undefined;
       });
     {
       await using first = await startInstance(own, args);
       await submit("first");
       await untilConditions("first", " issued\n");
-      assert.equal((await command("delete", "csr", "first")).code, 0);
+      await own.succeed("delete", "csr", "first");
       assert.equal((await first.end("SIGTERM")).code, 0);
     }
     await using second = await startInstance(own, args);
@@ -139,10 +131,9 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     await untilConditions("again", "n1 already has a certificate until");
     await second.running.waitFor(/CSR held for a person.*"again"|"again".*CSR held for a person/);
     const columns = ["--subject", "CN=system:node:n1", "-o", "jsonpath={.items[*].spec.serialNumber}"];
-    const { stdout: serial, stderr } = await command("get", "certificates", ...columns);
+    const { stdout: serial, stderr } = await own.tlsboot("get", "certificates", ...columns);
     assert.match(serial, /^[0-9a-f]+$/, stderr);
-    const revoked = await command("revoke", serial, "--reason", "superseded", "--yes");
-    assert.equal(revoked.code, 0, revoked.stderr);
+    await own.succeed("revoke", serial, "--reason", "superseded", "--yes");
     await untilConditions("again", " issued\n");
   });
 

@@ -16,7 +16,7 @@ import {
   spawnInstance,
   startInstance,
 } from "../support/instance_process.ts";
-import { requestAndApprove } from "../support/node_requests.ts";
+import { grant, requestAndApprove } from "../support/node_requests.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -116,13 +116,7 @@ test("a user may read the register and nothing else", async () => {
   await writeFile(folder.join("tokens.csv"), "auditor-token,auditor,,\nother-token,other,,\n", { mode: 0o600 });
   await using instance = await startInstance(folder, ["--token-auth-file", folder.join("tokens.csv")]);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-  const binding = {
-    metadata: { name: "auditor" },
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "tlsboot:certificate-viewer" },
-    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "auditor" }],
-  };
-  const bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-  await admin.api.requestJson({ method: "POST", path: bindings, body: binding }, quiet);
+  await grant(admin.api, "auditor", { kind: "User", name: "auditor" }, "tlsboot:certificate-viewer");
   const ca = await readFile(`${instance.data}/pki/ca.crt`);
   const send = async (token: string, method: string, path: string): Promise<number | undefined> => {
     const headers = { authorization: `Bearer ${token}` };

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { createSystemRandom } from "../../cli/system.ts";
 import { encodeOfflineRequest, parseOfflineRequest } from "../../core/offline/request_file.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { type CapturedRun, createRunner } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const DAY_MS = 86_400_000;
@@ -36,16 +36,9 @@ interface Place extends AsyncDisposable {
 async function createPlace(): Promise<Place> {
   const folder = await createTempFolder();
   const clock = createFakeClock(new Date());
-  const random = createSystemRandom();
-  const tlsboot = (args: string, stdin?: string) =>
-    runCaptured(args.split(" "), {
-      cwd: folder.path,
-      clock,
-      random,
-      isTerminal: stdin !== undefined,
-      stdin: stdin ?? "",
-    });
-  for (const ca of ["ca", "other"]) assert.equal((await tlsboot(`ca init --data-dir ${ca}`)).code, 0);
+  const run = createRunner(folder.path, { clock, random: createSystemRandom() });
+  const tlsboot = (line: string, stdin?: string) => run(line, stdin === undefined ? {} : { isTerminal: true, stdin });
+  for (const ca of ["ca", "other"]) await run.succeed(`ca init --data-dir ${ca}`);
   await writeFile(folder.join("inventory.yaml"), INVENTORY);
   await writeFile(folder.join("web.yaml"), PROFILE);
   await mkdir(folder.join("stick"));

@@ -2,32 +2,23 @@
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";
-import { run } from "../../cli/run.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Running, runTlsboot, startCaptured, startTlsboot } from "../support/child.ts";
 import { createFakeClock, type FakeClock, until } from "../support/fake_clock.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { runCaptured } from "../support/run_captured.ts";
 
-const quiet = new AbortController().signal;
 const STARTED = "1970-01-01T00:02:11Z";
 const BOOTSTRAP = "bootstrap --bootstrap-kubeconfig none --kubeconfig n1/kubeconfig --cert-dir n1/pki";
 
 /** Begins a command, which waits by a fake clock. */
-function begin(folder: TempFolder, clock: FakeClock, line: string): {
-  readonly code: Promise<number>;
-  readonly stderr: () => string;
-} {
-  const io = createCapturedIo({ cwd: folder.path, clock });
-  return { code: run(line.split(" "), io, quiet), stderr: io.stderrText };
+function begin(folder: TempFolder, clock: FakeClock, line: string): Running {
+  return startCaptured(line.split(" "), { cwd: folder.path, clock });
 }
 
 /** Waits until the command sleeps; fails when it ends before. */
-async function untilAsleep(clock: FakeClock, command: ReturnType<typeof begin>): Promise<void> {
-  let hasEnded = false;
-  void command.code.then(() => hasEnded = true);
-  await until(() => clock.sleepers > 0 || hasEnded);
-  assert.ok(!hasEnded, command.stderr());
+async function untilAsleep(clock: FakeClock, command: Running): Promise<void> {
+  await until(() => clock.sleepers > 0 || command.hasEnded());
+  assert.ok(!command.hasEnded(), command.stderr());
 }
 
 for (const line of [BOOTSTRAP, "request --kubeconfig none --signer-name example.com/web --subject CN=web --out web"]) {
@@ -35,18 +26,17 @@ for (const line of [BOOTSTRAP, "request --kubeconfig none --signer-name example.
     await using folder = await createTempFolder();
     const clock = createFakeClock(STARTED);
     const command = begin(folder, clock, line);
-    const { code, stderr } = command;
     await untilAsleep(clock, command);
     await clock.advance(30_000);
     assert.equal(
-      stderr(),
+      command.stderr(),
       "this machine's clock says 1970-01-01T00:02:11Z, and this program is of 2024-01-01T00:00:00Z; waiting until it is set\n",
     );
     clock.set(Date.parse("2026-06-01T00:00:00Z"));
     await clock.advance(1_000);
-    assert.equal(await code, 1);
+    assert.equal((await command.finished()).code, 1);
     assert.match(
-      stderr(),
+      command.stderr(),
       /^this machine's clock was set: 2026-06-01T00:0.*Z\ntlsboot: error: .*cannot read kubeconfig/m,
     );
   });
@@ -56,12 +46,11 @@ test("tlsboot bootstrap stops waiting for the clock after --wait", async () => {
   await using folder = await createTempFolder();
   const clock = createFakeClock(STARTED);
   const command = begin(folder, clock, `${BOOTSTRAP} --wait 2m`);
-  const { code, stderr } = command;
   await untilAsleep(clock, command);
   await clock.advance(121_000);
-  assert.equal(await code, 1);
+  assert.equal((await command.finished()).code, 1);
   assert.match(
-    stderr(),
+    command.stderr(),
     /cannot request a certificate: this machine's clock says 1970-.*\ntlsboot: hint: set the clock, by NTP or/,
   );
 });

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Finished } from "../support/child.ts";
@@ -11,10 +10,9 @@ import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
 import { connectWith, describeInstance, whoIs } from "../support/instance_process.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { grant } from "../support/node_requests.ts";
 
 const quiet = new AbortController().signal;
-const clock = createSystemClock();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
@@ -24,19 +22,6 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
   before(async () => {
     [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
   });
-
-  /** Runs a command on a terminal on which a line is typed. */
-  function typeAt(typed: string, ...args: readonly string[]): Promise<CapturedRun> {
-    const env = { TLSBOOT_DATA_DIR: "data", NO_COLOR: "1" };
-    return runCaptured(args, {
-      cwd: instance.folder.path,
-      clock,
-      random: createSystemRandom(),
-      env,
-      stdin: typed,
-      isTerminal: true,
-    });
-  }
 
   async function createToken(...flags: readonly string[]): Promise<string> {
     return (await succeed("token", "create", ...flags)).stdout.trim();
@@ -64,20 +49,17 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     await succeed("kubeconfig", "user", "alice", "--group", "dev");
     await succeed("kubeconfig", "user", "bob", "--group", "dev");
     await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
-    const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
-    const binding = { metadata: { name: "dev" }, roleRef, subjects: [{ kind: "Group", name: "dev" }] };
-    const path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-    await admin.api.requestJson({ method: "POST", path, body: binding }, quiet);
+    await grant(admin.api, "dev", { kind: "Group", name: "dev" }, "cluster-admin");
     await using watching = instance.start("get", "csr", "-w", "--kubeconfig", "alice.kubeconfig");
     await watching.waitFor(/^NAME /m);
-    const { stdout, stderr } = await succeed(
+    const { stdout, stderr } = await succeed(...[
       "revoke",
       "user/alice",
       "--reason",
       "keyCompromise",
       "--message",
       "stolen",
-    );
+    ]);
     assert.equal(stdout, "user/alice revoked: 1 certificate affected\n");
     assert.match(
       stderr,
@@ -213,14 +195,14 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
 
   test("on a terminal the command shows what it revokes, and asks", async () => {
     await succeed("kubeconfig", "user", "dora");
-    const no = await typeAt("n\n", "revoke", "user/dora");
+    const no = await instance.typeAt("n\n", "revoke", "user/dora");
     assert.deepEqual([no.code, no.stdout], [3, ""]);
     assert.match(
       no.stderr,
       /^user\/dora: 1 certificate will stop working, and no new one is issued for the user\n {2}[0-9a-f]{12} {2}CN=dora, until \S+\nRevoke it\? \[y\/N\] nothing is revoked\n$/,
     );
     assert.equal(await readUser("dora.kubeconfig"), "dora");
-    assert.equal((await typeAt("y\n", "revoke", "user/dora")).code, 0);
+    assert.equal((await instance.typeAt("y\n", "revoke", "user/dora")).code, 0);
     assert.equal(await readUser("dora.kubeconfig"), "401");
   });
 
@@ -274,11 +256,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
       if (path === CSRS) return { status: 200, body: { metadata: {}, items: [] } };
       return { status: path.includes("selfsubjectreviews") ? 404 : 200, body: { metadata: {}, status: {} } };
     };
-    const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
-    await writeFile(
-      instance.folder.join("other.kubeconfig"),
-      encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
-    );
+    await writeFile(instance.folder.join("other.kubeconfig"), api.kubeconfig);
     const targets = ["csr/pending", "token/abcdef", "node/n1"];
     const { code, stdout, stderr } = await tlsboot("revoke", "--kubeconfig", "other.kubeconfig", ...targets);
     assert.equal(code, 1);

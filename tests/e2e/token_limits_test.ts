@@ -22,14 +22,12 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     return await runTlsboot([...args, "--data-dir", "data"], { cwd: instance.folder.path, env });
   }
 
+  /** The files of a machine, in a folder of its name. */
+  const filesOf = (machine: string) => ["--kubeconfig", `${machine}/kubeconfig`, "--cert-dir", `${machine}/pki`];
+
   /** Runs a command of a machine, whose files are in a folder of its name. */
   async function join(machine: string, file: string, ...args: readonly string[]): Promise<Finished> {
-    const files = [
-      "--kubeconfig",
-      instance.folder.join(machine, "kubeconfig"),
-      "--cert-dir",
-      instance.folder.join(machine, "pki"),
-    ];
+    const files = filesOf(machine);
     return await runTlsboot(["bootstrap", "--join", file, ...files, "--wait", "30s", ...args], {
       cwd: instance.folder.path,
     });
@@ -113,12 +111,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     const [line = ""] = made.stdout.split("\n");
     assert.match(line, / --hostname-override n5$/);
     const words = (line.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
-    const files = [
-      "--kubeconfig",
-      instance.folder.join("n6", "kubeconfig"),
-      "--cert-dir",
-      instance.folder.join("n6", "pki"),
-    ];
+    const files = filesOf("n6");
     assert.match(
       await instance.refuse(1, ...words, ...files, "--hostname-override", "n6"),
       /the token is for the client certificate of node "n5" alone/,
@@ -157,12 +150,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
   test("a token is refused outside of its networks", async () => {
     const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "--print-join-command");
     const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
-    const files = [
-      "--kubeconfig",
-      instance.folder.join("n8", "kubeconfig"),
-      "--cert-dir",
-      instance.folder.join("n8", "pki"),
-    ];
+    const files = filesOf("n8");
     await instance.fail(1, ...words, ...files, "--hostname-override", "n8", "--wait", "5s");
     const token = await eventually("the refusal is on record", async () => {
       const found = (await listTokens()).find(({ node }) => node === "n8");

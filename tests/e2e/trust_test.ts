@@ -3,11 +3,9 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { createTestAuthority } from "../support/test_authority.ts";
-import { type CapturedIo, createCapturedIo } from "../support/captured_io.ts";
+import { type Running, startCaptured } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { failure, type FakeApi, startFakeApi } from "../support/fake_api.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
@@ -27,35 +25,14 @@ function publish(api: FakeApi, name: string, trustBundle: string, signerName = "
   api.put({ apiVersion: "certificates.k8s.io/v1", kind: "ClusterTrustBundle", metadata: { name }, spec } as never);
 }
 
-async function connectTo(api: FakeApi, folder: TempFolder): Promise<void> {
-  const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
-  await writeFile(folder.join("kubeconfig"), encodeKubeconfigEntry("fake", { cluster, userName: "u", user: {} }));
-}
-
 function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
   return runCaptured([...args, "--kubeconfig", "kubeconfig"], { cwd: folder.path, clock });
 }
 
-interface Watching extends AsyncDisposable {
-  readonly io: CapturedIo;
-  /** The exit code, once the command has ended. */
-  readonly ended: Promise<number>;
-}
-
 /** Runs `trust fetch bundle --out out.pem --watch` until it is disposed. */
-function watch(folder: TempFolder, ...more: readonly string[]): Watching {
-  const io = createCapturedIo({ cwd: folder.path, clock });
-  const end = new AbortController();
+function watch(folder: TempFolder, ...more: readonly string[]): Running {
   const line = ["trust", "fetch", "bundle", "--out", "out.pem", "--watch", "--kubeconfig", "kubeconfig", ...more];
-  const ended = run(line, io, end.signal);
-  return {
-    io,
-    ended,
-    async [Symbol.asyncDispose]() {
-      end.abort();
-      await ended;
-    },
-  };
+  return startCaptured(line, { cwd: folder.path, clock });
 }
 
 /** Waits until the file has some content. */
@@ -66,14 +43,10 @@ async function untilFile(folder: TempFolder, want: string): Promise<void> {
   );
 }
 
-async function untilLogged({ io }: Watching, pattern: RegExp): Promise<void> {
-  await eventually(`${pattern}`, () => Promise.resolve(pattern.test(io.stderrText()) || undefined));
-}
-
 test("trust list counts the certificates of each bundle, and -o prints whole objects", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
-  await connectTo(api, folder);
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   assert.deepEqual(await tlsboot(folder, "trust", "list"), { code: 0, stdout: "", stderr: "No resources found\n" });
   const pem = await createCaPem("one");
   publish(api, "example.com:pods:v1", pem + await createCaPem("two"));
@@ -98,7 +71,7 @@ test("trust list counts the certificates of each bundle, and -o prints whole obj
 test("trust fetch --out - prints the certificates, and nothing else", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
-  await connectTo(api, folder);
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   const pem = await createCaPem("one");
   publish(api, "bundle", `# the CA\n${pem}`);
   const line = ["trust", "fetch", "bundle", "--out", "-"];
@@ -111,7 +84,7 @@ test("trust fetch --out - prints the certificates, and nothing else", async () =
 test("trust fetch writes a file for everyone, runs --exec, and touches nothing when nothing has changed", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
-  await connectTo(api, folder);
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   const pem = await createCaPem("one");
   publish(api, "bundle", `# the CA\n${pem}`);
   const line = ["trust", "fetch", "bundle", "--out", "out.pem", "--exec", 'echo "$TLSBOOT_TRUST_BUNDLE_FILE" >> ran'];
@@ -181,7 +154,7 @@ for (
   test(`trust fetch explains ${name}, and keeps the file`, async () => {
     await using folder = await createTempFolder();
     await using api = await startFakeApi();
-    await connectTo(api, folder);
+    await writeFile(folder.join("kubeconfig"), api.kubeconfig);
     publish(api, "empty", "");
     if (intercept !== undefined) api.intercept = intercept;
     const lastGood = await createCaPem("last");
@@ -198,7 +171,7 @@ for (
 test("trust fetch replaces no file that does not hold certificates alone", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
-  await connectTo(api, folder);
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   const pem = await createCaPem("one");
   publish(api, "bundle", pem);
   const key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
@@ -222,32 +195,33 @@ for (const answer of [failure(403, "Forbidden", "forbidden"), failure(404, "NotF
   test(`trust fetch --watch ends at its start with the answer ${answer.status}`, async () => {
     await using folder = await createTempFolder();
     await using api = await startFakeApi();
-    await connectTo(api, folder);
+    await writeFile(folder.join("kubeconfig"), api.kubeconfig);
     api.intercept = () => answer;
     await using watching = watch(folder);
-    assert.equal(await watching.ended, 1);
-    assert.match(watching.io.stderrText(), /tlsboot: hint: (it takes the verbs|Kubernetes serves them)/);
+    const { code, stderr } = await watching.finished();
+    assert.equal(code, 1);
+    assert.match(stderr, /tlsboot: hint: (it takes the verbs|Kubernetes serves them)/);
   });
 }
 
 test("trust fetch --watch follows each change, through cut watches, and keeps the file of a bundle that is gone", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
-  await connectTo(api, folder);
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   await using watching = watch(folder, "--exec", "echo ran >> ran; exit 3");
-  await untilLogged(watching, /cannot write the bundle, keeping the file as it is.*there is no ClusterTrustBundle/);
+  await watching.waitFor(/cannot write the bundle, keeping the file as it is.*there is no ClusterTrustBundle/);
   const pems = await Promise.all(["one", "two", "three", "four"].map(createCaPem));
   const [one = "", two = "", three = "", four = ""] = pems;
   publish(api, "bundle", one);
   await untilFile(folder, one);
-  await untilLogged(watching, /the bundle is stored, but the command failed.*exit code 3/);
+  await watching.waitFor(/the bundle is stored, but the command failed.*exit code 3/);
 
   api.endWatches("cut");
   publish(api, "bundle", two);
   await untilFile(folder, two);
 
   api.remove("bundle");
-  await untilLogged(watching, /(?:[^]*there is no ClusterTrustBundle){2}/);
+  await watching.waitFor(/(?:[^]*there is no ClusterTrustBundle){2}/);
   assert.equal(await readFile(folder.join("out.pem"), "utf8"), two);
   publish(api, "bundle", two);
   publish(api, "bundle", three);
@@ -256,7 +230,7 @@ test("trust fetch --watch follows each change, through cut watches, and keeps th
   // The API refuses the credentials for a moment, and history is lost.
   api.intercept = () => failure(401, "Unauthorized", "Unauthorized");
   api.endWatches("clean");
-  await untilLogged(watching, /cannot read the bundles, reading the kubeconfig again/);
+  await watching.waitFor(/cannot read the bundles, reading the kubeconfig again/);
   publish(api, "bundle", four);
   api.compact();
   api.intercept = undefined;
@@ -270,13 +244,13 @@ test("trust fetch --watch follows each change, through cut watches, and keeps th
 test("trust fetch --watch starts before the API does, and writes when a folder that was missing is there", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
-  await connectTo(api, folder);
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   publish(api, "bundle", await createCaPem("one"));
   api.intercept = () => "destroy";
   await using watching = watch(folder, "--out", "folder/out.pem");
-  await untilLogged(watching, /watch failed, trying again/);
+  await watching.waitFor(/watch failed, trying again/);
   api.intercept = undefined;
-  await untilLogged(watching, /cannot write the bundle, keeping the file as it is.*the folder does not exist/);
+  await watching.waitFor(/cannot write the bundle, keeping the file as it is.*the folder does not exist/);
   await mkdir(folder.join("folder"));
   await eventually("the file", async () => (await stat(folder.join("folder/out.pem")).catch(() => undefined)) && true);
   await rm(folder.join("folder"), { recursive: true });
@@ -291,7 +265,7 @@ test("trust fetch reports the CAs of the API server to the cluster, once a progr
     reports.push([path, (body as { spec: unknown }).spec]);
     return { status: 201, body };
   };
-  await connectTo(api, folder);
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   const pem = await createCaPem("one");
   publish(api, "pods", pem);
   publish(api, "kubernetes.io:kube-apiserver-serving:a", pem, "kubernetes.io/kube-apiserver-serving");

@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
-import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { listAll } from "../../client/objects/api.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { buildCsr, condition, sharedKey, toBase64 } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { startFakeApi } from "../support/fake_api.ts";
+import { failure, startFakeApi } from "../support/fake_api.ts";
 import { type Connected, connectWith, describeInstance, readIdentity } from "../support/instance_process.ts";
 import { openLink, startUi, type UiClient } from "../support/ui_client.ts";
 
@@ -259,7 +258,6 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
 
   test("ui: beside another API server, pages show what requests say, and what is missing in one line", async () => {
     await using api = await startFakeApi();
-    const { caPem } = api.ca;
     const subject = { commonName: "system:node:n7", organizations: ["system:nodes"] };
     const certificate = toBase64(await api.ca.issue({ subject, publicKeyDer: (await sharedKey()).publicKeyDer() }));
     const at = "2026-02-01T00:00:00Z";
@@ -273,22 +271,11 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     api.intercept = ({ path }) => {
       if (path.startsWith("/apis/certificates.k8s.io/v1/certificatesigningrequests")) return undefined;
       const isForbidden = path.startsWith("/api/v1") || path.startsWith("/apis/coordination");
-      if (!isForbidden) return { status: 404, body: "404 page not found\n" };
-      const status = {
-        kind: "Status",
-        apiVersion: "v1",
-        metadata: {},
-        status: "Failure",
-        reason: "Forbidden",
-        code: 403,
-      };
-      return { status: 403, body: { ...status, message: "nothing of this is for u" } };
+      return isForbidden
+        ? failure(403, "Forbidden", "nothing of this is for u")
+        : { status: 404, body: "404 page not found\n" };
     };
-    const cluster = { server: api.server, certificateAuthorityData: caPem };
-    await writeFile(
-      instance.folder.join("other.kubeconfig"),
-      encodeKubeconfigEntry("other", { cluster, userName: "u", user: {} }),
-    );
+    await writeFile(instance.folder.join("other.kubeconfig"), api.kubeconfig);
     await using other = await startUi(["--kubeconfig", "other.kubeconfig"], { cwd: instance.folder.path });
     const person = await openLink(other);
     const machines = await read("/machines", 200, person);

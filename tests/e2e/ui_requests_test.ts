@@ -10,6 +10,7 @@ import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertShown, HOSTILE } from "../support/hostile_text.ts";
 import { type Connected, connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
+import { grant } from "../support/node_requests.ts";
 import { findSecrets, type Known } from "../support/secret_search.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { findLink, openLink, startUi, type UiClient } from "../support/ui_client.ts";
@@ -187,23 +188,12 @@ describeInstance("tlsboot ui: requests", {
     await using nothing = await startUi(["--kubeconfig", kubeconfig], { cwd: instance.folder.path });
     const blind = await openLink(nothing);
     assert.match((await blind.send("/requests", 403)).body, /User &quot;viewer&quot; cannot watch resource/);
-    for (
-      const [name, rules] of [["see", {
-        resources: ["certificatesigningrequests"],
-        verbs: ["get", "list", "watch"],
-      }]] as const
-    ) {
-      const rbac = "/apis/rbac.authorization.k8s.io/v1";
-      const api = "rbac.authorization.k8s.io";
-      const role = { metadata: { name }, rules: [{ apiGroups: ["certificates.k8s.io"], ...rules }] };
-      await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterroles`, body: role }, quiet);
-      const binding = {
-        metadata: { name },
-        subjects: [{ kind: "User", name: "viewer", apiGroup: api }],
-        roleRef: { kind: "ClusterRole", name, apiGroup: api },
-      };
-      await admin.api.requestJson({ method: "POST", path: `${rbac}/clusterrolebindings`, body: binding }, quiet);
-    }
+    const rules = [{
+      apiGroups: ["certificates.k8s.io"],
+      resources: ["certificatesigningrequests"],
+      verbs: ["get", "list", "watch"],
+    }];
+    await grant(admin.api, "see", { kind: "User", name: "viewer" }, rules);
     await using some = await startUi(["--kubeconfig", kubeconfig], { cwd: instance.folder.path });
     const viewer = await openLink(some);
     assert.match((await viewer.send("/requests", 200)).body, /with the rights of viewer/);

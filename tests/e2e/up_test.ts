@@ -166,17 +166,6 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
   assert.match(fourth.running.stderr(), /bootstrap kubeconfig kept: tlsboot up did not make its token/);
 });
 
-test("a second tlsboot up on the same folder is refused while the first runs", async () => {
-  await using folder = await createWorkplace();
-  await using instance = await startInstance(folder);
-  assert.match(
-    await folder.refuse(1, "up", "--data-dir", instance.data, "--secure-port", "0"),
-    /tlsboot: error: cannot open .*tlsboot\.db.*\ntlsboot: hint: .+\n$/,
-  );
-  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-  assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
-});
-
 test("an interruption ends tlsboot up, also with a watch open", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
@@ -259,7 +248,7 @@ test("tlsboot up replaces its own token when it has expired", async () => {
   assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /APIVersions/);
 });
 
-test("faults that keep an instance from starting are reported with their exit code and a hint", async () => {
+test("faults that keep an instance from starting, such as another one on its folder, are reported with a hint", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   const at = (name: string) => folder.join(name);
@@ -287,6 +276,9 @@ test("faults that keep an instance from starting are reported with their exit co
     "this is no database, and it is long enough to look like one\n".repeat(100),
   );
 
+  await fails(["--data-dir", instance.data], 1, /tlsboot: error: cannot open .*tlsboot\.db.*/);
+  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
+  assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
   await fails(
     ["--data-dir", "d1", "--token-auth-file", "tokens.csv"],
     1,

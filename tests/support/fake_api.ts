@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { TLSSocket } from "node:tls";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createIssuingCa, issueServing, type IssuingCa, type TestCertificate } from "./issuing_ca.ts";
 
@@ -39,6 +40,8 @@ export interface FakeApiOptions {
 export interface FakeApi extends AsyncDisposable {
   readonly server: string;
   readonly ca: IssuingCa;
+  /** A kubeconfig that reaches it, for a user without credentials. */
+  readonly kubeconfig: string;
   /** `METHOD path?query` of every request. */
   readonly requests: string[];
   readonly received: FakeRequest[];
@@ -189,6 +192,11 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
 
   const api: FakeApi = {
     server: `https://127.0.0.1:${port}`,
+    kubeconfig: encodeKubeconfigEntry("fake", {
+      cluster: { server: `https://127.0.0.1:${port}`, certificateAuthorityData: ca.caPem },
+      userName: "u",
+      user: {},
+    }),
     ca,
     requests: [],
     received: [],

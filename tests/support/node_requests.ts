@@ -42,6 +42,25 @@ export async function submitAs(kubeconfig: string, csr: CertificateSigningReques
   await api.requestJson({ method: "POST", path: CSRS, body: csr }, signal);
 }
 
+/** Gives a user or a group a cluster role. Rules make the role first, with the name of the binding. */
+export async function grant(
+  api: ApiClient,
+  name: string,
+  subject: { readonly kind: "User" | "Group"; readonly name: string },
+  role: string | readonly object[],
+): Promise<void> {
+  const { signal } = new AbortController();
+  const post = (kind: string, body: object) =>
+    api.requestJson({ method: "POST", path: `/apis/rbac.authorization.k8s.io/v1/${kind}`, body }, signal);
+  if (typeof role !== "string") await post("clusterroles", { metadata: { name }, rules: role });
+  const apiGroup = "rbac.authorization.k8s.io";
+  await post("clusterrolebindings", {
+    metadata: { name },
+    subjects: [{ ...subject, apiGroup }],
+    roleRef: { kind: "ClusterRole", name: typeof role === "string" ? role : name, apiGroup },
+  });
+}
+
 /** Waits until a request has its certificate. */
 export async function untilIssued({ tlsboot }: Pick<SharedInstance, "tlsboot">, name: string): Promise<void> {
   await eventually(`"${name}" is issued`, async () => {
