@@ -135,11 +135,10 @@ test("tlsboot token create --print-join-command creates no token when cluster-in
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
   await admin.api.requestJson({ method: "DELETE", path }, new AbortController().signal);
-  const args = ["token", "create", "aaaaaa.0123456789abcdef", "--print-join-command", "--data-dir", instance.data];
-  const { code, stdout, stderr } = await runTlsboot(args);
-  assert.equal(code, 1);
-  assert.equal(stdout, "");
-  assert.match(stderr, /error: cannot print a join command: the cluster publishes no cluster-info\n/);
-  const listed = await runTlsboot(["token", "list", "--data-dir", instance.data]);
-  assert.doesNotMatch(listed.stdout, /aaaaaa/);
+  const args = ["token", "create", "aaaaaa.0123456789abcdef", "--print-join-command"];
+  assert.match(
+    await instance.refuse(1, ...args),
+    /error: cannot print a join command: the cluster publishes no cluster-info\n/,
+  );
+  assert.doesNotMatch(await instance.answer("token", "list"), /aaaaaa/);
 });

@@ -137,58 +137,52 @@ test("tlsboot bootstrap reaches a server through the proxy of the environment or
 test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and 1 for others", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
-  const fails = async (node: string, kubeconfig: string, more: readonly string[], code: number, message: RegExp) => {
-    assert.match(await folder.refuse(code, ...bootstrapBy(kubeconfig, node, ...more)), message);
-  };
   const own = "data/bootstrap.kubeconfig";
 
   await using denied = folder.start(...bootstrapLine("denied"));
   await folder.succeed("deny", await getRequestName(denied));
   const outcome = await denied.finished();
   assert.equal(outcome.code, 3);
-  assert.match(
-    outcome.stderr,
-    /error: certificate signing request is denied, reason: \w+, message: /,
-  );
+  assert.match(outcome.stderr, /error: certificate signing request is denied, reason: \w+, message: /);
   assert.match(outcome.stderr, /hint: to request it again, delete it first: tlsboot delete csr \S+\n$/);
-
-  await fails(
-    "late",
-    own,
-    ["--wait", "1s"],
-    3,
-    /error: cannot get a certificate for "\S+": timed out waiting for the condition\n.*hint: approve it, then run the command again/,
-  );
 
   const unknownToken = await editedKubeconfig(
     folder,
     "token.kubeconfig",
     (text) => text.replace(/token: .*/, "token: abcdef.0123456789abcdef"),
   );
-  await fails("token", unknownToken, ["--wait", "20s"], 1, /error: .*Unauthorized/);
-
-  const other = await createIssuingCa(new Date(), "another-ca");
-  const otherCa = Buffer.from(other.caPem).toString("base64");
+  const otherCa = Buffer.from((await createIssuingCa(new Date(), "another-ca")).caPem).toString("base64");
   const wrongCa = await editedKubeconfig(
     folder,
     "ca.kubeconfig",
     (text) => text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${otherCa}`),
   );
-  await fails(
-    "ca",
-    wrongCa,
-    ["--wait", "20s"],
-    1,
-    /error: cannot trust "https:\/\/127\.0\.0\.1:\d+": its serving certificate is signed by an unknown authority/,
-  );
-
-  await fails(
-    "none",
-    "nowhere.kubeconfig",
-    [],
-    1,
-    /error: unable to load bootstrap kubeconfig: cannot read kubeconfig ".*nowhere\.kubeconfig": file does not exist\n/,
-  );
+  for (
+    const [node, kubeconfig, wait, code, want] of [
+      [
+        "late",
+        own,
+        "1s",
+        3,
+        /error: cannot get a certificate for "\S+": timed out .*\n.*hint: approve it, then run the/,
+      ],
+      ["token", unknownToken, "20s", 1, /error: .*Unauthorized/],
+      [
+        "ca",
+        wrongCa,
+        "20s",
+        1,
+        /error: cannot trust "https:\S+": its serving certificate is signed by an unknown auth/,
+      ],
+      [
+        "none",
+        "nowhere",
+        "20s",
+        1,
+        /error: unable to load bootstrap kubeconfig: cannot read .*nowhere": file does not exi/,
+      ],
+    ] as const
+  ) assert.match(await folder.refuse(code, ...bootstrapBy(kubeconfig, node, "--wait", wait)), want);
 
   // Deleting the binding revokes the permission to create requests.
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -196,11 +190,8 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
   await admin.api.requestJson({ method: "DELETE", path: binding }, quiet);
   await using bootstrapper = await connectWith(folder.join(own));
   await assert.rejects(bootstrapper.api.requestJson({ method: "GET", path: CSRS }, quiet), /is forbidden/);
-  await fails(
-    "revoked",
-    own,
-    ["--wait", "20s"],
-    1,
+  assert.match(
+    await folder.refuse(1, ...bootstrapBy(own, "revoked", "--wait", "20s")),
     /is forbidden: User "system:bootstrap:[a-z0-9]{6}" cannot create resource "certificatesigningrequests"/,
   );
 });
