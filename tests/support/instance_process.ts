@@ -25,7 +25,7 @@ export interface Commands extends Expecting<readonly string[]> {
   tlsboot(...args: readonly string[]): Promise<Finished>;
   /** Runs a command on a terminal, on which a text is typed. */
   typeAt(typed: string, ...args: readonly string[]): Promise<Finished>;
-  /** Starts a command. */
+  /** Starts a command and does not wait for its end. */
   start(...args: readonly string[]): Running;
 }
 
