@@ -5,15 +5,15 @@ import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import type { Clock } from "../../core/ports.ts";
-import { runTlsboot } from "../support/child.ts";
+import { type Finished, runTlsboot } from "../support/child.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { type Instance, startInstance } from "../support/instance_process.ts";
 import { runInShell } from "../support/shell.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** Runs a command with the system's clock shifted by some hours. */
-function run(folder: TempFolder, args: readonly string[], hoursOff = 0): Promise<CapturedRun> {
+function run(folder: TempFolder, args: readonly string[], hoursOff = 0): Promise<Finished> {
   const system = createSystemClock();
   const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + hoursOff * 3_600_000) };
   return runCaptured(args, { cwd: folder.path, clock, random: createSystemRandom() });
@@ -51,7 +51,7 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
   assert.match(ready.stdout, /^Node: +n1\nReady: +yes\n/);
   assert.match(ready.stdout, /\nServer: +https:\S+\n {2}State: +accepts this machine as system:node:n1\n$/);
 
-  const isRefused = async (want: RegExp, hoursOff = 0): Promise<CapturedRun> => {
+  const isRefused = async (want: RegExp, hoursOff = 0): Promise<Finished> => {
     const status = await run(folder, STATUS, hoursOff);
     assert.equal(status.code, 3, status.stdout);
     assert.match(status.stdout, /\nReady: +no\n/);

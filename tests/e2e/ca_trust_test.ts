@@ -3,14 +3,15 @@ import { X509Certificate } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import type { Finished } from "../support/child.ts";
 import { startInstance } from "../support/instance_process.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const NO_HASH = `sha256:${"0".repeat(64)}`;
 
 /** Runs the command on a machine that has no store. */
-function trust(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
+function trust(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
   return runCaptured(["ca", "trust", ...args], {
     cwd: folder.path,
     clock: createSystemClock(),

@@ -16,8 +16,8 @@ import { encodePem } from "../../core/pki/pem.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Finding } from "../../core/doctor/finding.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { type Child, runTlsboot, start, startTlsboot } from "../support/child.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { type Child, type Finished, runTlsboot, start, startTlsboot } from "../support/child.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { type Instance, spawnInstance } from "../support/instance_process.ts";
 import { alternativeNames, encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
 import { runInShell } from "../support/shell.ts";
@@ -37,7 +37,7 @@ const stack = new AsyncDisposableStack();
 let clockAheadMs = 0;
 
 /** Runs the program in this process, with the clock of the machine under test. */
-function run(args: readonly string[]): Promise<CapturedRun> {
+function run(args: readonly string[]): Promise<Finished> {
   const system = createSystemClock();
   const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + clockAheadMs) };
   return runCaptured(args, { cwd: folder.path, clock, random });

@@ -5,8 +5,9 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { test } from "node:test";
 import { createSystemRandom } from "../../cli/system.ts";
 import { encodeOfflineRequest, parseOfflineRequest } from "../../core/offline/request_file.ts";
+import type { Finished } from "../support/child.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
-import { type CapturedRun, createRunner } from "../support/run_captured.ts";
+import { createRunner } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const DAY_MS = 86_400_000;
@@ -26,9 +27,9 @@ lifetime: { max: 720h, min: 1h }
 interface Place extends AsyncDisposable {
   readonly folder: TempFolder;
   readonly clock: FakeClock;
-  tlsboot(args: string, stdin?: string): Promise<CapturedRun>;
+  tlsboot(args: string, stdin?: string): Promise<Finished>;
   /** Runs the command of a machine. */
-  machine(name: string, more?: string): Promise<CapturedRun>;
+  machine(name: string, more?: string): Promise<Finished>;
   read(path: string): Promise<string>;
 }
 
@@ -59,7 +60,7 @@ async function readCertificate(place: Place, machine = "n1"): Promise<X509Certif
   return new X509Certificate(await place.read(`${machine}/pki/kubelet-client-current.pem`));
 }
 
-function assertRun(run: CapturedRun, code: number, stdout: RegExp, stderr = /^/): void {
+function assertRun(run: Finished, code: number, stdout: RegExp, stderr = /^/): void {
   assert.equal(run.code, code, `${run.stdout}${run.stderr}`);
   assert.match(run.stdout, stdout);
   assert.match(run.stderr, stderr);
@@ -330,7 +331,7 @@ test("offline: an answer that was not taken up in time is not signed again, and 
 test("offline: a new CA reaches a machine with its next certificate, because the old one vouches for it", async () => {
   await using place = await createPlace();
   const { tlsboot, machine, clock } = place;
-  const rotate = (step: string): Promise<CapturedRun> =>
+  const rotate = (step: string): Promise<Finished> =>
     tlsboot(
       `ca rotate ${step} --cluster-signing-cert-file ca/pki/ca.crt --cluster-signing-key-file ca/pki/ca.key ` +
         `--issued-log ${place.folder.join("ca/issued.jsonl")}`,

@@ -9,19 +9,20 @@ import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
 import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { sharedKey } from "../support/csr_builder.ts";
+import type { Finished } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { runCaptured } from "../support/run_captured.ts";
 
 const WEB = ["--profile", "web.yaml"];
 const NAMED = ["--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"];
 
 interface Tried {
   readonly folder: TempFolder;
-  readonly tlsboot: (args: readonly string[], more?: CapturedIoOptions) => Promise<CapturedRun>;
+  readonly tlsboot: (args: readonly string[], more?: CapturedIoOptions) => Promise<Finished>;
 }
 
 /** Creates a folder with a profile and requests, and a function that runs the program in it. */
@@ -56,7 +57,7 @@ async function createRequest(options: RequestOptions): Promise<string> {
 
 /** Returns the common names of the issuer and of the certificates behind the leaf. */
 function readChain(
-  { code, stdout, stderr }: CapturedRun,
+  { code, stdout, stderr }: Finished,
 ): { readonly issuer: string | undefined; readonly behind: string[] } {
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const chain = parseCertificateChain(stdout);

@@ -5,10 +5,10 @@ import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { createTestAuthority } from "../support/test_authority.ts";
-import { type Running, startCaptured } from "../support/child.ts";
+import { type Finished, type Running, startCaptured } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { failure, type FakeApi, startFakeApi } from "../support/fake_api.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const clock = createSystemClock();
@@ -25,7 +25,7 @@ function publish(api: FakeApi, name: string, trustBundle: string, signerName = "
   api.put({ apiVersion: "certificates.k8s.io/v1", kind: "ClusterTrustBundle", metadata: { name }, spec } as never);
 }
 
-function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
+function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
   return runCaptured([...args, "--kubeconfig", "kubeconfig"], { cwd: folder.path, clock });
 }
 
