@@ -89,6 +89,14 @@ const RULES: readonly Rule[] = [
     allowed: { "tests/support/properties.ts": "it sets the seed" },
   },
   {
+    name: "no server is given a port that was free a moment ago",
+    scope: "all",
+    hint: /findFreePort/,
+    breaks: (node) => ts.isIdentifier(node) && node.text === "findFreePort",
+    advice: "take port 0 and read the reported port; findServerPort() is for a server that restarts on its port",
+    allowed: {},
+  },
+  {
     name: "set-up belongs to a describe, because files share a process",
     scope: "tests",
     hint: /^(?:before|after)(?:Each)?\(/m,

@@ -1,8 +1,7 @@
-/** Temporary folders and free ports. */
+/** Temporary folders and ports. */
 import { randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -31,34 +30,27 @@ export function toTempFolder(path: string): TempFolder {
   };
 }
 
-/** A port of 127.0.0.1 that was free a moment ago, for a server that stays. */
-export async function findFreePort(): Promise<number> {
-  const port = await probe(0);
-  if (port === undefined) throw new Error("127.0.0.1 has no free port");
-  return port;
-}
-
 const given = new Set<number>();
 
-/** Finds a port for a server that restarts: no client is given this port meanwhile, and no second caller. */
+/**
+ * Finds a port for a server that restarts, or that cannot report which port it was given: no client is given this port
+ * meanwhile, and no second caller.
+ */
 export async function findServerPort(): Promise<number> {
   while (true) {
     const port = LOWEST_SERVER_PORT + randomInt(SERVER_PORTS);
-    if (given.has(port) || await probe(port) === undefined) continue;
+    if (given.has(port) || !await isFree(port)) continue;
     given.add(port);
     return port;
   }
 }
 
-/** The port that was listened on, undefined when it is taken. */
-async function probe(port: number): Promise<number | undefined> {
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  const isFree = await new Promise<boolean>((resolve) => {
+  const isListening = await new Promise<boolean>((resolve) => {
     server.once("error", () => resolve(false));
     server.listen(port, "127.0.0.1", () => resolve(true));
   });
-  if (!isFree) return undefined;
-  const address = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return address.port;
+  if (isListening) await new Promise<void>((resolve) => server.close(() => resolve()));
+  return isListening;
 }
