@@ -73,8 +73,6 @@ const RULES: readonly Rule[] = [
     advice: "tests/bench measures; a test counts steps or events",
     allowed: {
       "tests/fuzz/fuzzer_test.ts": "its input is slow on purpose",
-      "tests/interop/etcd_servers_test.ts": "the promise is a second, and what kubectl takes does not count",
-      "tests/interop/revocation_test.ts": "the promise is a second, and what kubectl takes does not count",
       "tests/security/input_test.ts": "the full run measures what the server computes while it is attacked",
     },
   },

@@ -32,7 +32,7 @@ async function letIn(instances: readonly RunningInstance[], user: string): Promi
   }));
 }
 
-test("a stolen laptop: kubectl get --watch ends within a second at both servers of an etcd, and others are not affected", async () => {
+test("a stolen laptop: kubectl get --watch ends at both servers of an etcd before a later write, and others are not affected", async () => {
   await using etcd = await startEtcd();
   await using servers = await startServers([etcd.urls, etcd.urls]);
   const [one, two] = servers.instances as [RunningInstance, RunningInstance];
@@ -42,8 +42,6 @@ test("a stolen laptop: kubectl get --watch ends within a second at both servers 
   try {
     for (const watch of watches) await watch.waitFor(/configmap\/first/);
     const [hers, his] = [watches.slice(0, 2), watches.slice(2)];
-    const ends = hers.map((watch) => watch.finished().then(() => performance.now()));
-    // Posted with kubectl, which takes less time to end than tlsboot, so that the second begins early.
     const revocation = {
       apiVersion: "tlsboot/v1alpha1",
       kind: "Revocation",
@@ -53,17 +51,15 @@ test("a stolen laptop: kubectl get --watch ends within a second at both servers 
     const file = one.folder.join("revocation.json");
     await writeFile(file, JSON.stringify(revocation));
     await one.kubectl.run("create", "-f", file);
-    const acknowledged = performance.now();
     for (const kubectl of alice) {
       const refused = await kubectl.try("get", "configmaps", "-n", "default");
       assert.equal(refused.code, 1);
       assert.match(refused.stderr, /You must be logged in to the server \(Unauthorized\)/);
     }
-    for (const end of await Promise.all(ends)) {
-      assert.ok(end - acknowledged < 1_000, `the watch lasted ${end - acknowledged} ms`);
-    }
     await one.kubectl.run("create", "configmap", "second", "-n", "default");
     for (const watch of his) await watch.waitFor(/configmap\/second/);
+    await eventually("her watches end", async () => hers.every((watch) => watch.hasEnded()) || undefined);
+    for (const watch of hers) assert.doesNotMatch(watch.stdout(), /configmap\/second/);
 
     assert.match(await two.kubectl.run("get", "revocations"), /^user:alice +keyCompromise +\S+ +\S+$/m);
     const events = await two.kubectl.run("get", "events", "-n", "default");
