@@ -70,7 +70,7 @@ async function collectDecisions(
 test("kube-controller-manager and our approver approve the same requests, whatever the key and the usages", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
-  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  await kubectl.create(controllerRbac());
   const requests = await makeRequests(plane.folder, KUBELET_CASES);
 
   const approving = ["certificatesigningrequest-approving-controller"];

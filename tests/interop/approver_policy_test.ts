@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
@@ -49,8 +49,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   await using _second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
   // The inventory lacks the second machine, so a person lets it in.
   await instance.running.waitFor(/CSR held for a person.*machine second is not in the inventory/);
-  const letIn = await spawnTlsbootToEnd(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
-  assert.equal(letIn.code, 0, letIn.stderr);
+  await succeedTlsboot(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
   const foreign = await findServingRequest(kubectl, "second");
   await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   await using trusting = spawnTlsboot(
@@ -78,7 +77,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
 test("kube-apiserver with our signer and two approvers with a policy, least privilege: the leader dies, the other brings a kubelet up", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
-  await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
+  await kubectl.create(controllerRbac("kubelet-serving"));
   const inventory = await writeInventory(plane.folder, "whole");
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
   await using _signer = spawnTlsboot([
@@ -134,8 +133,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   assert.match(described.stdout, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
   assert.match(described.stdout, /\n {2}Warning +NameClaimed +\S+ +tlsboot-approver +Left pending: n1 already has /);
   assert.match(described.stdout, /\nVerdict: +left pending: n1 already has a certificate until /);
-  const approved = await spawnTlsbootToEnd(["approve", "n1", "--yes", ...asAdmin]);
-  assert.equal(approved.code, 0, approved.stderr);
+  await succeedTlsboot(["approve", "n1", "--yes", ...asAdmin]);
   assert.equal((await another.finished()).code, 0);
   // The approver never needed a right that it does not have.
   assert.doesNotMatch(follower.stderr() + leader.stderr(), /forbidden|access_denied/);
@@ -144,7 +142,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
 test("kube-apiserver with our approver: a rule that denies stops a stolen node, and a person's decision names the person", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
-  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  await kubectl.create(controllerRbac());
   const policy = plane.folder.join("stop.yaml");
   const stop = (user: string) =>
     writeFile(
@@ -170,7 +168,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
   const ask = async (name: string) => {
     const csr = await buildCsr({ name });
     const { username: _username, groups: _groups, ...spec } = csr.spec;
-    await thief.given({ stdin: JSON.stringify({ ...csr, spec, status: {} }) }).run("create", "-f", "-");
+    await thief.create(JSON.stringify({ ...csr, spec, status: {} }));
     await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.conditions[0].type}", "--timeout=30s");
     return await kubectl.run(
       ...["get", "csr", name, "--output=jsonpath={.status.conditions[0].type}: {.status.conditions[0].message}"],
@@ -182,9 +180,8 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
   assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
 
   const other = await buildCsr({ name: "other", signerName: "example.com/web" });
-  await kubectl.given({ stdin: JSON.stringify(other) }).run("create", "-f", "-");
-  const denied = await spawnTlsbootToEnd(["deny", "other", "--kubeconfig", plane.adminKubeconfig]);
-  assert.equal(denied.code, 0, denied.stderr);
+  await kubectl.create(JSON.stringify(other));
+  await succeedTlsboot(["deny", "other", "--kubeconfig", plane.adminKubeconfig]);
   const admin = (await kubectl.run("auth", "whoami", "--output=jsonpath={.status.userInfo.username}")).trim();
   assert.equal(
     await kubectl.run(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, stat, statfs, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runProgram } from "../support/child.ts";
+import { runProgram, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startInstance } from "../support/interop/instance.ts";
@@ -11,8 +11,7 @@ import { mountSmallDisk } from "../support/interop/small_disk.ts";
 /** A key pair as an operator makes one. */
 async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string; readonly path: string }> {
   const path = folder.join("key.txt");
-  const made = await runProgram("age-keygen", ["-o", path]);
-  assert.equal(made.code, 0, made.stderr);
+  await succeedProgram("age-keygen", ["-o", path]);
   const [, recipient = ""] = /public key: (age1\S+)/.exec(await readFile(path, "utf8")) ?? [];
   return { recipient, path };
 }
@@ -24,18 +23,15 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
   const second = folder.join("second");
   {
     await using instance = await startInstance({ dataDir: folder.join("first") });
-    await instance.kubectl.given({ stdin: await csrManifest("kept") }).run("create", "-f", "-");
+    await instance.kubectl.create(await csrManifest("kept"));
     await instance.kubectl.run("certificate", "approve", "kept");
     await instance.kubectl.run("wait", "csr/kept", "--for=jsonpath={.status.certificate}", "--timeout=30s");
-    const made = await instance.tlsboot("backup", backup, "--data-dir", instance.dataDir, "--recipient", recipient);
-    assert.equal(made.code, 0, made.stderr);
-    await instance.kubectl.given({ stdin: await csrManifest("lost") }).run("create", "-f", "-");
+    await instance.succeed("backup", backup, "--data-dir", instance.dataDir, "--recipient", recipient);
+    await instance.kubectl.create(await csrManifest("lost"));
 
-    const opened = await runProgram("age", ["-d", "-i", path, "-o", folder.join("plain.tar"), backup]);
-    assert.equal(opened.code, 0, opened.stderr);
+    await succeedProgram("age", ["-d", "-i", path, "-o", folder.join("plain.tar"), backup]);
     await mkdir(folder.join("plain"));
-    const unpacked = await runProgram("tar", ["-xf", folder.join("plain.tar"), "-C", folder.join("plain")]);
-    assert.equal(unpacked.code, 0, unpacked.stderr);
+    await succeedProgram("tar", ["-xf", folder.join("plain.tar"), "-C", folder.join("plain")]);
     const key = "pki/ca.key";
     assert.equal(
       await readFile(folder.join(`plain/files/${key}`), "utf8"),
@@ -45,17 +41,15 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
 
     // The other way round: age seals the same archive, and we open it.
     const sealed = folder.join("sealed.backup");
-    const again = await runProgram("age", ["-r", recipient, "-o", sealed, folder.join("plain.tar")]);
-    assert.equal(again.code, 0, again.stderr);
-    const restored = await instance.tlsboot("restore", sealed, "--data-dir", second, "--identity", path);
-    assert.equal(restored.code, 0, restored.stderr);
+    await succeedProgram("age", ["-r", recipient, "-o", sealed, folder.join("plain.tar")]);
+    await instance.succeed("restore", sealed, "--data-dir", second, "--identity", path);
   }
   await using instance = await startInstance({ dataDir: second });
   assert.equal(
     (await instance.kubectl.run("get", "csr", "--output=name")).trim(),
     "certificatesigningrequest.certificates.k8s.io/kept",
   );
-  await instance.kubectl.given({ stdin: await csrManifest("next") }).run("create", "-f", "-");
+  await instance.kubectl.create(await csrManifest("next"));
   await instance.kubectl.run("certificate", "approve", "next");
   await instance.kubectl.run("wait", "csr/next", "--for=jsonpath={.status.certificate}", "--timeout=30s");
 });
@@ -93,7 +87,7 @@ test("readiness turns red before the disk is full, and green again; a full disk 
   const { stderr } = await instance.kubectl.try("get", "--raw", "/readyz/storage-space");
   assert.match(stderr, /the disk of the data directory has [01] MB left, less than 2/);
   assert.equal(await instance.kubectl.run("get", "--raw", "/livez"), "ok");
-  await instance.kubectl.given({ stdin: await csrManifest("still") }).run("create", "-f", "-");
+  await instance.kubectl.create(await csrManifest("still"));
 
   await disk.fill();
   // The last page of the file has room for some more lines.

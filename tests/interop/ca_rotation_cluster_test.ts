@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { type Child, runProgram, spawnTlsboot } from "../support/child.ts";
+import { type Child, runProgram, spawnTlsboot, succeedProgram } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { readGuide } from "../support/guide.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
@@ -36,11 +36,10 @@ async function writeKubernetesFolder(folder: TempFolder, server: string): Promis
     ["kubeconfig", "admin", "--kubeconfig-dir", folder.join("kubernetes")],
   ];
   for (const phase of phases) {
-    const { code, stderr } = await runProgram(peerPath("kubeadm"), [
+    await succeedProgram(peerPath("kubeadm"), [
       ...["init", "phase", ...phase, "--cert-dir", pki, "--apiserver-advertise-address", "10.1.2.3"],
       ...["--kubernetes-version", "v1.37.2"],
     ]);
-    assert.equal(code, 0, stderr);
   }
   const conf = folder.join("kubernetes/admin.conf");
   const text = await readFile(conf, "utf8");
@@ -99,7 +98,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
   // As kubeadm init does for the administrator in admin.conf.
   const group = "kubeadm:cluster-admins";
   await admin.run("create", "clusterrolebinding", group, "--clusterrole=cluster-admin", `--group=${group}`);
-  await admin.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  await admin.create(controllerRbac());
   let controllers = startControllers(plane);
   await using stack = new AsyncDisposableStack();
   stack.defer(() => controllers[Symbol.asyncDispose]());

@@ -9,7 +9,7 @@ import {
   type TestRotation,
   waitUntilAdopted,
 } from "../support/ca_rotation.ts";
-import { runProgram } from "../support/child.ts";
+import { runProgram, succeedProgram } from "../support/child.ts";
 import { connectWith } from "../support/instance_process.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
@@ -68,13 +68,12 @@ test("three servers on one etcd adopt each step; kubectl with the old CA works u
   for (const instance of [a, b]) await withOld(instance).run("get", "ns", "default");
   await b.kubectl.run("create", "cm", "after-the-switch", "-n", "default");
   await watch.waitFor(/after-the-switch/);
-  const bootstrapped = await b.tlsboot(
+  await b.succeed(
     ...["bootstrap", "--bootstrap-kubeconfig", b.bootstrapKubeconfig, "--hostname-override", "n1"],
     ...["--kubeconfig", b.folder.join("n1.kubeconfig"), "--cert-dir", b.folder.join("n1")],
   );
-  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
   const leaf = b.folder.join("n1/kubelet-client-current.pem");
-  assert.equal((await runProgram("openssl", ["verify", "-CAfile", newFile, leaf])).code, 0);
+  await succeedProgram("openssl", ["verify", "-CAfile", newFile, leaf]);
 
   await finishRotation(a.adminKubeconfig, 3);
   await watch.finished();

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTlsTransport } from "../../client/transport/tls_transport.ts";
-import { ROOT, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
+import { ROOT, runProgram, spawnTlsboot, succeedTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
@@ -23,8 +23,7 @@ const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
 
 /** Runs tlsboot in a folder; it must succeed. */
 async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await spawnTlsbootToEnd(args, { cwd: folder.path });
-  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+  await succeedTlsboot(args, { cwd: folder.path });
 }
 
 async function makeIntermediate(folder: TempFolder): Promise<void> {
@@ -122,14 +121,14 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
 test("kube-apiserver takes the chain that the signer sends with --cluster-signing-chain", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
-  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  await kubectl.create(controllerRbac());
   await makeIntermediate(plane.folder);
   await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token"), "--cluster-signing-chain"],
     ...["--cluster-signing-cert-file", plane.folder.join("chain.pem")],
     ...["--cluster-signing-key-file", plane.folder.join("intermediate.key")],
   ]);
-  await kubectl.given({ stdin: await csrManifest("robot") }).run("create", "-f", "-");
+  await kubectl.create(await csrManifest("robot"));
   await kubectl.run("certificate", "approve", "robot");
   await kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=60s");
   const base64 = await kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");

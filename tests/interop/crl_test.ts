@@ -18,7 +18,7 @@ import {
   startHaproxy,
   startNginx,
 } from "../support/interop/crl_judges.ts";
-import { runProgram } from "../support/child.ts";
+import { succeedProgram } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
@@ -135,8 +135,7 @@ test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL o
   // The same list as the server has it for everyone, in DER.
   const der = folder.join("served.crl");
   const url = `${instance.server}/pki/ca.crl`;
-  const { code, stderr } = await runProgram("curl", ["-sS", "--fail", "--cacert", instance.caPath, "-o", der, url]);
-  assert.equal(code, 0, stderr);
+  await succeedProgram("curl", ["-sS", "--fail", "--cacert", instance.caPath, "-o", der, url]);
   assert.equal(
     await openssl(["crl", "-inform", "der", "-in", der, "-noout", "-fingerprint"]),
     await openssl(["crl", "-in", crl, "-noout", "-fingerprint"]),
@@ -144,8 +143,7 @@ test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL o
 });
 
 async function tlsboot(instance: RunningInstance, ...args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await instance.tlsboot(...args);
-  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+  await instance.succeed(...args);
 }
 
 /** Gets the client certificate of a node, whose file is also that of its key. */

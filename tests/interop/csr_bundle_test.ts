@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { runProgram, spawnTlsbootToEnd, tlsbootCommand } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd, succeedTlsboot, tlsbootCommand } from "../support/child.ts";
 import { connectWith } from "../support/instance_process.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -55,8 +55,7 @@ describe("the requests of a real cluster", () => {
   before(async () => {
     plane = await sharedControlPlane();
     kubectl = plane.kubectl;
-    const manifest = await spawnTlsbootToEnd(["csr", "import", "--print-rbac"]);
-    assert.equal(manifest.code, 0, manifest.stderr);
+    const manifest = await succeedTlsboot(["csr", "import", "--print-rbac"]);
     await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
     const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
     kubeconfig = await plane.kubeconfigWithToken("importer", token);
@@ -64,9 +63,9 @@ describe("the requests of a real cluster", () => {
   after(() => plane[Symbol.asyncDispose]());
 
   test("requests of a real cluster are signed without a network, and imported with the rights of --print-rbac", async () => {
-    await kubectl.given({ stdin: await csrManifest("alice") }).run("create", "-f", "-");
+    await kubectl.create(await csrManifest("alice"));
     const wrong = await csrManifest("wrong", { spec: { usages: ["digital signature", "server auth"] } });
-    await kubectl.given({ stdin: wrong }).run("create", "-f", "-");
+    await kubectl.create(wrong);
     await kubectl.run("certificate", "approve", "alice", "wrong");
     const exported = await exportTo("requests.tlsb");
     assert.equal(exported.code, 0, exported.stderr);

@@ -75,7 +75,7 @@ async function grant(
     subjects: groups.map((group) => ({ apiGroup, kind: "Group", name: group })),
   };
   const stdin = JSON.stringify({ apiVersion: "v1", kind: "List", items: [role, binding] });
-  await target.given({ stdin }).run("create", "-f", "-");
+  await target.create(stdin);
 }
 
 const APPROVER = "certificatesigningrequests/approval";
@@ -160,7 +160,7 @@ const CASES: readonly Case[] = [
     name: "a request that has waited for more than a day",
     breakIt: async () => {
       const stdin = await csrManifest("waiting");
-      await kubectl.given({ stdin }).run("create", "-f", "-");
+      await kubectl.create(stdin);
     },
     // The bootstrap token of `up` lasts for a day.
     aheadMs: 25 * HOUR_MS,
@@ -172,7 +172,7 @@ const CASES: readonly Case[] = [
     name: "a request for a signer that does not run",
     breakIt: async () => {
       const stdin = await csrManifest("odd", { spec: { signerName: "example.com/odd" } });
-      await kubectl.given({ stdin }).run("create", "-f", "-");
+      await kubectl.create(stdin);
     },
     check: "signers",
     message: /^request "odd" is for a signer that does not run in the server: /,
@@ -344,7 +344,7 @@ describe("tlsboot doctor --cluster", () => {
 
     // kube-apiserver does not publish which signers run; an approved request without a certificate shows it.
     const stdin = await csrManifest("odd", { spec: { signerName: "example.com/odd" } });
-    await admin.given({ stdin }).run("create", "-f", "-");
+    await admin.create(stdin);
     await admin.run("certificate", "approve", "odd");
     const later = await findAll(plane.folder.path, plane.adminKubeconfig, 60_000);
     const signer = later.find(({ check, severity }) => check === "signers" && severity === "warning");

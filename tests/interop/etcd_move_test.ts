@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { peerPath } from "../support/peers/go.ts";
-import { type Finished, spawnTlsbootToEnd, start } from "../support/child.ts";
+import { type Finished, spawnTlsbootToEnd, start, succeedTlsboot } from "../support/child.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
@@ -25,8 +25,7 @@ let seal: readonly string[];
 let open: readonly string[];
 
 async function must(...args: readonly string[]): Promise<Finished> {
-  const finished = await spawnTlsbootToEnd(args);
-  assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);
+  const finished = await succeedTlsboot(args);
   return finished;
 }
 
@@ -65,7 +64,7 @@ async function renew(node: Kubectl, name: string): Promise<void> {
     usages: ["digital signature", "client auth"],
   };
   const manifest = await csrManifest(name, { subject: "/O=system:nodes/CN=system:node:n1", spec });
-  await node.given({ stdin: manifest }).run("create", "-f", "-");
+  await node.create(manifest);
   await eventually(
     "the renewal is signed",
     async () => (await node.run("get", "csr", name, "--output=jsonpath={.status.certificate}")) !== "" || undefined,
@@ -217,7 +216,7 @@ describe("moves into an etcd", () => {
     await must("restore", backup, ...data, ...open, "--force");
     const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));
     const sign = async (name: string, patience: string) => {
-      await kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
+      await kubectl.create(await csrManifest(name));
       await kubectl.run("certificate", "approve", name);
       await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
     };

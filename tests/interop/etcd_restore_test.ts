@@ -9,7 +9,7 @@ import { writeBackup } from "../../cli/commands/backup/write_backup.ts";
 import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
-import { type Finished, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
+import { type Finished, spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { spawnInstance } from "../support/instance_process.ts";
@@ -48,8 +48,7 @@ function restore(backup: string, prefix: string, root: string, ...more: readonly
 }
 
 async function must(args: readonly string[]): Promise<Finished> {
-  const finished = await spawnTlsbootToEnd(args);
-  assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);
+  const finished = await succeedTlsboot(args);
   return finished;
 }
 

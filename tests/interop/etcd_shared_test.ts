@@ -27,8 +27,7 @@ const SERVING_BUNDLES = `--field-selector=spec.signerName=${KUBE_APISERVER_SERVI
 /** The user of a token as a server reviews it; empty when the token is not valid. */
 async function findTokenUser(kubectl: Kubectl, token: string): Promise<string> {
   const review = JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } });
-  return await kubectl.given({ stdin: review })
-    .run("create", "-f", "-", "--output=jsonpath={.status.user.username}");
+  return await kubectl.create(review, "--output=jsonpath={.status.user.username}");
 }
 
 /** Everything that a namespace may hold: kinds that both serve, and kinds that kube-apiserver alone does. */
@@ -197,7 +196,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     });
     const nodes = ["n1", "n2"].map((name) => ({ apiVersion: "v1", kind: "Node", metadata: { name } }));
     const objects = [...nodes, createPod("web-1")].map((object) => JSON.stringify(object)).join("\n---\n");
-    await theirs.given({ stdin: objects }).run("create", "-f", "-");
+    await theirs.create(objects);
     const getUid = (kubectl: Kubectl, name: string) => kubectl.run("get", name, "--output=jsonpath={.metadata.uid}");
     const spec = {
       signerName: "example.com/pods",
@@ -243,7 +242,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   });
 
   test("what kube-apiserver stores is recorded soon, and it does not see the register", async () => {
-    await theirs.given({ stdin: await csrManifest("foreign") }).run("create", "-f", "-");
+    await theirs.create(await csrManifest("foreign"));
     await theirs.run("certificate", "approve", "foreign");
     await theirs.run("wait", "csr/foreign", "--for=jsonpath={.status.certificate}", "--timeout=60s");
     const certificate = await theirs.run("get", "csr", "foreign", "-o", "jsonpath={.status.certificate}");
@@ -264,7 +263,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   });
 
   test("a deleted namespace takes all its objects with it, for every client and every set of controllers", async () => {
-    const furnish = (namespace: string) => theirs.given({ stdin: furniture(namespace) }).run("create", "-f", "-");
+    const furnish = (namespace: string) => theirs.create(furniture(namespace));
     const serveAccount = (namespace: string) =>
       ours.run("wait", "--for=create", "-n", namespace, "serviceaccount/default");
     const assertNothingLeft = async (namespaces: readonly string[]) => {

@@ -13,7 +13,7 @@ import { after, before, describe, test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { PolicyRule } from "../../core/kube/rbac_v1.ts";
-import { type Child, ROOT, runProgram, spawnTlsboot, spawnTlsbootToEnd, start } from "../support/child.ts";
+import { type Child, ROOT, spawnTlsboot, start, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -91,8 +91,7 @@ async function printRbac(role: typeof ROLES[number]) {
     await kubectl.run("get", "configmap", "tlsboot-pod-signer-files", `--namespace=${NAMESPACE}`, "--output=json"),
   );
   await writeFile(profile, map.data["profile.yaml"]);
-  const { code, stdout, stderr } = await spawnTlsbootToEnd([command ?? "", "--print-rbac", ...flags]);
-  assert.equal(code, 0, stderr);
+  const { stdout } = await succeedTlsboot([command ?? "", "--print-rbac", ...flags]);
   return parseAllDocuments(stdout).map((document) =>
     document.toJS() as KubeObject & { kind: string; rules?: readonly PolicyRule[] }
   );
@@ -187,14 +186,13 @@ async function requestPodCertificate(key: string, certificate: string): Promise<
     },
   ];
   const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
-  await kubectl.given({ stdin: list }).run("create", "-f", "-");
+  await kubectl.create(list);
   const kubeconfig = plane.folder.join("n1.kubeconfig");
   const config = JSON.parse(await readFile(plane.adminKubeconfig, "utf8"));
   config.users[0].user = { "client-certificate": certificate, "client-key": key };
   await writeFile(kubeconfig, JSON.stringify(config));
   const flags = [`-kubeconfig=${kubeconfig}`, "-node=n1", "-pods=1"];
-  const { code, stdout, stderr } = await runProgram(peerPath("podcertificates"), flags);
-  assert.equal(code, 0, `${stdout}${stderr}`);
+  const { stdout } = await succeedProgram(peerPath("podcertificates"), flags);
   return stdout;
 }
 
@@ -275,7 +273,7 @@ describe("the pods of packaging/kustomize", () => {
         signerName: "kubernetes.io/kube-apiserver-client-kubelet",
       },
     });
-    await machine.given({ stdin: manifest }).run("create", "-f", "-");
+    await machine.create(manifest);
     await writeFile(certificate, await waitForCertificate(kubectl, "n1"));
     await openssl(["verify", "-CAfile", plane.caPath, "-purpose", "sslclient", certificate]);
 

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { type Finished, runProgram } from "../support/child.ts";
+import { type Finished, runProgram, succeedProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { findServerPort } from "../support/temp.ts";
 import { NODE, startClusters } from "../support/interop/kubeadm_places.ts";
@@ -63,8 +63,7 @@ test("docs/guides/kubeadm.md: after its commands the printed line makes a machin
   const line = await prepare(instance);
   await using machine = await startMachine(instance.folder.path, NODE);
   const anyMachine = `--node-name ${NODE} --cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
-  const { code, stdout, stderr } = await runProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
-  assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
+  await succeedProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
   await instance.kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
   await instance.kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
   assert.deepEqual(whatIsThere(), before);
@@ -82,8 +81,7 @@ test("kubeadm join makes a Ready node with a token for this node alone, which it
   assert.match(line, new RegExp(`^kubeadm join .* --node-name ${NODE}$`));
   await using machine = await startMachine(instance.folder.path, NODE);
   const anyMachine = `--cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
-  const { code, stdout, stderr } = await runProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
-  assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
+  await succeedProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
   await instance.kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
   await instance.kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
   const listed = await readAnswer(instance, "token", "list", "--data-dir", instance.dataDir);
@@ -92,8 +90,7 @@ test("kubeadm join makes a Ready node with a token for this node alone, which it
 });
 
 async function readAnswer(instance: RunningInstance, ...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await instance.tlsboot(...args);
-  assert.equal(code, 0, stderr);
+  const { stdout } = await instance.succeed(...args);
   return stdout.trim();
 }
 
@@ -123,8 +120,7 @@ async function prepare({ server, folder, dataDir }: RunningInstance): Promise<st
   const { blocks } = await readGuide("kubeadm");
   assert.equal(blocks.length, 1);
   const script = ["set -e", `kubeadm() { '${peerPath("kubeadm")}' "$@"; }`, ...blocks].join("\n");
-  const typed = await runProgram("bash", ["-c", script.replaceAll("tlsboot-data", dataDir)], { cwd: folder.path });
-  assert.equal(typed.code, 0, typed.stderr);
+  const typed = await succeedProgram("bash", ["-c", script.replaceAll("tlsboot-data", dataDir)], { cwd: folder.path });
   const [line] = typed.stdout.match(/^kubeadm join .*$/m) ?? [];
   assert.ok(line !== undefined, typed.stdout);
   return line;

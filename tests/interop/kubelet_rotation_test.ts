@@ -27,7 +27,7 @@ const RENEWED_WITHIN_S = 90;
 test("kube-apiserver with our signer and our approver with a policy: a kubelet renews both certificates and stays Ready", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
-  await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
+  await kubectl.create(controllerRbac("kubelet-serving"));
   await using signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
     ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],

@@ -5,7 +5,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { runProgram, spawnTlsbootToEnd } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd, succeedProgram } from "../support/child.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { findServerPort } from "../support/temp.ts";
 import { createApiClient } from "../support/interop/api_client.ts";
@@ -28,20 +28,15 @@ interface Checked {
 
 /** Reads a page as Prometheus does; fails where it would not. */
 async function check(page: string): Promise<Checked> {
-  const { code, stdout, stderr } = await runProgram(peerPath("promcheck"), [], { stdin: page });
-  assert.equal(code, 0, stderr);
+  const { stdout } = await succeedProgram(peerPath("promcheck"), [], { stdin: page });
   const { families, problems } = JSON.parse(stdout) as { families: readonly Family[]; problems: readonly string[] };
   return { families: new Map(families.map((family) => [family.name, family])), problems };
 }
 
 /** One certificate that is issued, one that waits, a refusal, a watch: so that every family has a series. */
 async function exercise(kubectl: Kubectl): Promise<void> {
-  await kubectl.given({ stdin: await csrManifest("issued", { spec: { expirationSeconds: 3600 } }) }).run(
-    "create",
-    "-f",
-    "-",
-  );
-  await kubectl.given({ stdin: await csrManifest("waiting") }).run("create", "-f", "-");
+  await kubectl.create(await csrManifest("issued", { spec: { expirationSeconds: 3600 } }));
+  await kubectl.create(await csrManifest("waiting"));
   await kubectl.run("certificate", "approve", "issued");
   await kubectl.run("wait", "csr/issued", "--for=jsonpath={.status.certificate}", "--timeout=30s");
   await kubectl.try("get", "csr", "missing");
@@ -60,8 +55,7 @@ async function theirFamilies(): Promise<ReadonlyMap<string, Family>> {
   await exercise(kubectl);
   const apiserver = await check(await kubectl.run("get", "--raw", "/metrics"));
   const certificate = ["--cacert", "/dev/null", "--insecure", "--silent", "--show-error", "--fail"];
-  const { code, stdout, stderr } = await runProgram("curl", [...certificate, `https://127.0.0.1:${port}/metrics`]);
-  assert.equal(code, 0, stderr);
+  const { stdout } = await succeedProgram("curl", [...certificate, `https://127.0.0.1:${port}/metrics`]);
   return new Map([...(await check(stdout)).families, ...apiserver.families]);
 }
 

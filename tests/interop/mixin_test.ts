@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { parse } from "yaml";
-import { ROOT, runProgram } from "../support/child.ts";
+import { ROOT, runProgram, succeedProgram } from "../support/child.ts";
 import { assertGolden } from "../support/golden.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { peerPath } from "../support/peers/go.ts";
@@ -23,8 +23,7 @@ interface Rule {
 let promtool: string;
 
 async function must(program: string, args: readonly string[], stdin?: string): Promise<string> {
-  const { code, stdout, stderr } = await runProgram(program, args, stdin === undefined ? {} : { stdin });
-  assert.equal(code, 0, `${args.join(" ")}: ${stdout}${stderr}`);
+  const { stdout } = await succeedProgram(program, args, stdin === undefined ? {} : { stdin });
   return stdout;
 }
 

@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { cpuSecondsIn } from "../bench/processes.ts";
-import { type Child, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
+import { type Child, spawnTlsboot, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
@@ -194,7 +194,7 @@ test("tlsboot up with the same signer: a request that an administrator makes is 
   ]);
   await kubectl.run("create", "namespace", "work");
   for (const namespace of ["work", "default"]) {
-    await kubectl.given({ stdin: await requestManifest(namespace) }).run("create", "-f", "-");
+    await kubectl.create(await requestManifest(namespace));
   }
   const request = ["podcertificaterequests/by-hand", "--timeout=30s"];
   await kubectl.run("wait", ...request, "--for=condition=Issued", "--namespace=work");
@@ -230,8 +230,7 @@ async function requestManifest(namespace: string): Promise<string> {
 async function grantRights(): Promise<string> {
   const profile = plane.folder.join("pods.yaml");
   await writeFile(profile, PROFILE);
-  const manifest = await spawnTlsbootToEnd(["signer", "--pod-certificates", "--print-rbac", "--profile", profile]);
-  assert.equal(manifest.code, 0, manifest.stderr);
+  const manifest = await succeedTlsboot(["signer", "--pod-certificates", "--print-rbac", "--profile", profile]);
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
   return await plane.kubeconfigWithToken("pod-signer", token.trim());
@@ -253,7 +252,7 @@ async function makePodCa(folder: TempFolder): Promise<void> {
 async function createNode(name: string): Promise<string> {
   const { folder } = plane;
   const node = { apiVersion: "v1", kind: "Node", metadata: { name } };
-  await kubectl.given({ stdin: JSON.stringify(node) }).run("create", "-f", "-");
+  await kubectl.create(JSON.stringify(node));
   const at = (suffix: string) => folder.join(`${name}.${suffix}`);
   await openssl(["genpkey", "-algorithm", "ED25519", "-out", at("key")]);
   const subject = `/O=system:nodes/CN=system:node:${name}`;
@@ -270,15 +269,14 @@ async function createNode(name: string): Promise<string> {
 
 /** Runs kubelet's manager of pod certificates until all are settled. */
 async function runKubelet(args: readonly string[]): Promise<readonly Line[]> {
-  const { code, stdout, stderr } = await runProgram(peerPath("podcertificates"), args);
-  assert.equal(code, 0, `${stdout}${stderr}`);
+  const { stdout, stderr } = await succeedProgram(peerPath("podcertificates"), args);
   if (MANY > PER_POD) process.stderr.write(stderr.match(/settled .*\n/)?.[0] ?? "");
   return stdout.trim().split("\n").map((line) => JSON.parse(line) as Line);
 }
 
 async function createPods(items: readonly unknown[]): Promise<void> {
   const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
-  await kubectl.given({ stdin: list }).run("create", "-f", "-");
+  await kubectl.create(list);
 }
 
 /** A pod of service account `shop` on the node, with these projected certificates. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
-import { runProgram, spawnTlsbootToEnd, type StartOptions } from "../support/child.ts";
+import { spawnTlsbootToEnd, type StartOptions, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
@@ -12,15 +12,13 @@ const ALGORITHMS = ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as const;
 
 /** Runs OpenSSL 3.5; it must succeed. */
 async function openssl(args: readonly string[], stdin = ""): Promise<string> {
-  const { code, stdout, stderr } = await runProgram(await ensureNewOpenssl(), args, { stdin });
-  assert.equal(code, 0, `openssl ${args.join(" ")}: ${stdout}${stderr}`);
+  const { stdout } = await succeedProgram(await ensureNewOpenssl(), args, { stdin });
   return stdout;
 }
 
 /** Runs tlsboot; it must succeed. */
 async function run(args: readonly string[], options: StartOptions = {}): Promise<void> {
-  const { code, stdout, stderr } = await spawnTlsbootToEnd(args, options);
-  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+  await succeedTlsboot(args, options);
 }
 
 /** Bootstraps a machine that is named after the algorithm of its key; answers the path of its pair. */
@@ -79,7 +77,7 @@ test("a request that OpenSSL makes gets a certificate over the API, but none for
     "-",
   );
   assert.match(wrong.stderr, /spec\.usages: Invalid value: .*an ML-DSA key must not have the usage "key encipherment"/);
-  await kubectl.given({ stdin: await manifest(["digital signature", "client auth"]) }).run("create", "-f", "-");
+  await kubectl.create(await manifest(["digital signature", "client auth"]));
   await kubectl.run("certificate", "approve", "ann");
   await kubectl.run("wait", "csr/ann", "--for=jsonpath={.status.certificate}", "--timeout=30s");
   const certificate = Buffer.from(

@@ -11,7 +11,7 @@ import { parse, parseAllDocuments, stringify } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { runProgram, spawnTlsbootToEnd, start } from "../support/child.ts";
+import { runProgram, start, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
@@ -107,8 +107,7 @@ if (RUNS_ALL) {
     const files = objects.find(({ kind }) => kind === "ConfigMap") as KubeObject & { data: Record<string, string> };
     await writeFile(folder.join("inventory.yaml"), files.data["inventory.yaml"] ?? "");
     const args = (values.approver.args as readonly string[]).map((arg) => arg.replace("/etc/tlsboot", folder.path));
-    const { code, stdout, stderr } = await spawnTlsbootToEnd(["approver", "--print-rbac", ...args]);
-    assert.equal(code, 0, stderr);
+    const { stdout } = await succeedTlsboot(["approver", "--print-rbac", ...args]);
     assert.deepEqual(
       objects.filter(({ kind = "" }) => /Role|ServiceAccount/.test(kind)),
       parseAllDocuments(stdout).map((document) => document.toJS()),
@@ -132,8 +131,7 @@ if (RUNS_ALL) {
 /** Renders the chart with Helm's own engine; answers the text of each template. */
 async function renderChart(values: object): Promise<ReadonlyMap<string, string>> {
   const args = ["packaging/helm/tlsboot", "kube-system", JSON.stringify(values)];
-  const { code, stdout, stderr } = await runProgram(peerPath("helm-render"), args);
-  assert.equal(code, 0, stderr);
+  const { stdout } = await succeedProgram(peerPath("helm-render"), args);
   const files = Object.entries(JSON.parse(stdout) as Record<string, string>);
   return new Map(
     files.filter(([path]) => path.endsWith(".yaml")).map((
@@ -153,7 +151,7 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   await kubectl.run("create", "configmap", "map", "-n", "state");
   await kubectl.run("create", "secret", "generic", "hidden", "-n", "state");
   const node = { apiVersion: "v1", kind: "Node", metadata: { name: "state-node" }, spec: { unschedulable: true } };
-  await kubectl.given({ stdin: JSON.stringify(node) }).run("create", "-f", "-");
+  await kubectl.create(JSON.stringify(node));
   await kubectl.run("wait", "--for=create", "-n", "state", "serviceaccount/default");
   await kubectl.run("wait", "--for=create", "-n", "state", "configmap/kube-root-ca.crt");
   const [port, telemetry] = [await findServerPort(), await findServerPort()];
@@ -211,7 +209,7 @@ async function playKwok({ home }: Place, folder: TempFolder) {
     ...["--manage-all-nodes=true", "--node-lease-duration-seconds=40"],
   ], { cwd: home });
   const node = JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "kwok-node" } });
-  await kubectl.given({ stdin: node }).run("create", "-f", "-");
+  await kubectl.create(node);
   await kubectl.run("wait", "node/kwok-node", "--for=condition=Ready", "--timeout=50s");
   await kubectl.run("wait", "-n", "kube-node-lease", "lease/kwok-node", "--for=create", "--timeout=50s");
   const conditions = await kubectl.run("get", "node", "kwok-node", "-o=jsonpath={.status.conditions[*].type}");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { type Child, ROOT, runProgram, spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
+import { type Child, ROOT, spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { readGuide, toScript } from "../support/guide.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
@@ -24,7 +24,7 @@ const SHORT_LIFE = "30s";
 
 /** kubectl as administrator, after the bindings were made. */
 async function prepare({ kubectl }: ControlPlane, ...policies: readonly string[]): Promise<Kubectl> {
-  await kubectl.given({ stdin: controllerRbac(...policies) }).run("create", "-f", "-");
+  await kubectl.create(controllerRbac(...policies));
   return kubectl;
 }
 
@@ -116,8 +116,7 @@ for (const version of KUBE_APISERVER_VERSIONS) {
     assert.match(leases, /tlsboot-approver[^]*tlsboot-signer/);
     if (isNewest) return;
     await assertTooOld(plane);
-    const again = await spawnTlsbootToEnd(await bootstrapWithCaInside(plane, "n1"));
-    assert.equal(again.code, 0, again.stderr);
+    const again = await succeedTlsboot(await bootstrapWithCaInside(plane, "n1"));
     assert.match(again.stdout, /^nothing to do: /);
     assert.doesNotMatch(again.stderr, /bundle/, "this release has no trust bundles");
   });
@@ -127,8 +126,7 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers();
   const kubectl = await prepare(plane);
-  const automatic = await spawnTlsbootToEnd(await bootstrapArguments(plane, "n1"));
-  assert.equal(automatic.code, 0, automatic.stderr);
+  await succeedTlsboot(await bootstrapArguments(plane, "n1"));
   await assertBootstrapped(plane, kubectl, "n1");
 
   const nodeclient = "interop:system:certificates.k8s.io:certificatesigningrequests:nodeclient";
@@ -137,8 +135,7 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await using client = spawnTlsboot(await bootstrapArguments(plane, "n2"));
   const name = await waitForCsr(kubectl);
   // The user of the bootstrap kubeconfig is none that nodes use, which is a warning.
-  const approved = await spawnTlsbootToEnd(["approve", name, "--yes", "--kubeconfig", plane.adminKubeconfig]);
-  assert.equal(approved.code, 0, approved.stderr);
+  await succeedTlsboot(["approve", name, "--yes", "--kubeconfig", plane.adminKubeconfig]);
   const manual = await client.finished();
   assert.equal(manual.code, 0, manual.stderr);
   await assertBootstrapped(plane, kubectl, "n2");
@@ -167,11 +164,10 @@ test("kube-apiserver with our controllers: our client rotates as the node itself
   await kubelet.running.finished();
   await assertNodePair(plane.caPath, kubelet.currentPair, "n3");
 
-  const { code, stdout, stderr } = await runProgram(peerPath("certmanager"), [
+  await succeedProgram(peerPath("certmanager"), [
     ...[`-bootstrap-kubeconfig=${bootstrap}`, `-cert-dir=${plane.folder.join("manager")}`],
     ...["-node=n2", "-certificates=3", "-timeout=60s"],
   ]);
-  assert.equal(code, 0, `${stdout}${stderr}`);
   await assertNodePair(plane.caPath, plane.folder.join("manager", "kubelet-client-current.pem"), "n2");
   assert.match(await kubectl.run("get", "csr"), /system:node:n2/);
 });

@@ -20,7 +20,7 @@ import { sharedInstance } from "../support/interop/shared.ts";
 /** Requests certificates with kubectl, approves them, and returns them as PEM once they are issued. */
 async function issue(kubectl: Kubectl, ...names: readonly string[]): Promise<readonly string[]> {
   const manifests = await Promise.all(names.map((name) => csrManifest(name)));
-  await kubectl.given({ stdin: manifests.join("\n") }).run("create", "-f", "-");
+  await kubectl.create(manifests.join("\n"));
   await kubectl.run("certificate", "approve", ...names);
   return await eventually("the certificates are issued", async () => {
     const template = '{range .items[*]}{.metadata.name} {.status.certificate}{"\\n"}{end}';

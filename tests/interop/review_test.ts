@@ -29,11 +29,7 @@ for (const [name, startCluster] of CLUSTERS) {
         options,
       );
       const spec = { request, signerName, usages, expirationSeconds };
-      await cluster.kubectl.given({ stdin: JSON.stringify({ apiVersion, kind, metadata, spec }) }).run(
-        "create",
-        "-f",
-        "-",
-      );
+      await cluster.kubectl.create(JSON.stringify({ apiVersion, kind, metadata, spec }));
     }
 
     test("tlsboot review asks on a terminal, and the signer issues what is approved", async () => {

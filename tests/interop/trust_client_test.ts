@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -11,7 +11,7 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 /** Bootstraps a machine, and returns the command line that did it. */
 async function bootstrapOnce(plane: ControlPlane): Promise<readonly string[]> {
   const { kubectl } = plane;
-  await kubectl.given({ stdin: await readFile("docs/rbac/bootstrap.yaml", "utf8") }).run("create", "-f", "-");
+  await kubectl.create(await readFile("docs/rbac/bootstrap.yaml", "utf8"));
   await kubectl.run(
     ...["create", "clusterrolebinding", "interop:autoapprove", "--group=system:bootstrappers"],
     "--clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient",
@@ -25,8 +25,7 @@ async function bootstrapOnce(plane: ControlPlane): Promise<readonly string[]> {
     ...["--kubeconfig", plane.folder.join("n1/kubeconfig"), "--cert-dir", plane.folder.join("n1/pki")],
     ...["--hostname-override", "n1"],
   ];
-  const { code, stderr } = await spawnTlsbootToEnd(args);
-  assert.equal(code, 0, stderr);
+  await succeedTlsboot(args);
   return args;
 }
 

@@ -40,7 +40,7 @@ describe("ui at kube-apiserver", () => {
       return await readMain(page);
     };
     const node = { apiVersion: "v1", kind: "Node", metadata: { name: "w1" } };
-    await kubectl.given({ stdin: JSON.stringify(node) }).run("create", "-f", "-");
+    await kubectl.create(JSON.stringify(node));
     const issued = await eventually("the controllers have signed", async () => {
       const text = await kubectl.run("get", "csr", "bert-mouse", "-o", "jsonpath={.status.certificate}");
       return text === "" ? undefined : new X509Certificate(Buffer.from(text, "base64"));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startBrowser } from "../support/browser.ts";
-import { runProgram } from "../support/child.ts";
+import { succeedProgram } from "../support/child.ts";
 import { isFullRun } from "../support/full_run.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { logIn } from "../support/interop/ui.ts";
@@ -20,8 +20,7 @@ async function load(
   ...flags: readonly string[]
 ): Promise<void> {
   const args = [mode, `-kubeconfig=${bootstrapKubeconfig}`, "-timeout=5m", ...flags];
-  const { code, stderr } = await runProgram(peerPath("load"), args);
-  assert.equal(code, 0, stderr);
+  await succeedProgram(peerPath("load"), args);
 }
 
 test(`ui: of ${REQUESTS} requests a page shows a hundred, and the rest is found; a storm of ${MACHINES} machines leaves it usable`, async () => {

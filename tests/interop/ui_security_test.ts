@@ -129,7 +129,7 @@ async function serve(answer: (path: string) => string): Promise<AsyncDisposable 
 describe("attacks on the page", () => {
   before(async () => {
     instance = await startInstance();
-    await instance.kubectl.given({ stdin: await csrManifest("jane") }).run("create", "-f", "-");
+    await instance.kubectl.create(await csrManifest("jane"));
     browser = await startBrowser({ hosts: { [EVIL]: "127.0.0.1" } });
     ui = await startPage();
   });

@@ -75,7 +75,7 @@ describe("ui at up", () => {
   }
 
   flow("pictures of the pages are taken for the documents", async ({ ui, cluster }, page) => {
-    await cluster.kubectl.given({ stdin: await csrManifest("jane") }).run("create", "-f", "-");
+    await cluster.kubectl.create(await csrManifest("jane"));
     await submitAs(instance.adminKubeconfig, await servingRequest("web-01"), new AbortController().signal);
     await using _waiting = await startJoin(instance, "nas");
     await page.goto(`${ui.origin}/requests?q=node+nas`);
@@ -103,13 +103,11 @@ describe("ui at up", () => {
   ) => {
     // Something to show on each of them.
     const data = ["--data-dir", instance.dataDir];
-    await instance.kubectl.given({ stdin: await csrManifest("june") }).run("create", "-f", "-");
+    await instance.kubectl.create(await csrManifest("june"));
     await using joining = await startJoin(instance, "db-01");
-    const approved = await instance.tlsboot("approve", "db-01", ...data);
-    assert.equal(approved.code, 0, approved.stderr);
+    await instance.succeed("approve", "db-01", ...data);
     assert.equal((await joining.finished()).code, 0, joining.stderr());
-    const revoked = await instance.tlsboot("revoke", "user/mallory", ...data, "--reason", "keyCompromise", "--yes");
-    assert.equal(revoked.code, 0, revoked.stderr);
+    await instance.succeed("revoke", "user/mallory", ...data, "--reason", "keyCompromise", "--yes");
     const paths = await findPaths(page, ui.origin);
     problems.length = 0;
     for (const path of paths) {

@@ -15,7 +15,7 @@ import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
-import { spawnTlsbootToEnd } from "../support/child.ts";
+import { succeedTlsboot } from "../support/child.ts";
 import { toBase64 } from "../support/csr_builder.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -96,8 +96,7 @@ const WELCOME: readonly SigningCase[] = [
 
 /** Runs tlsboot in a folder; it must succeed. */
 async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await spawnTlsbootToEnd(args, { cwd: folder.path });
-  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+  await succeedTlsboot(args, { cwd: folder.path });
 }
 
 /** Signs a file for each request and answers the certificates by name. */

@@ -8,7 +8,7 @@ import { copyFile, cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
-import { ROOT, runProgram, start } from "../support/child.ts";
+import { ROOT, runProgram, start, succeedProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
@@ -30,8 +30,7 @@ function toFileName(revision: number): string {
 /** Packages the file that `deno task build` has made. */
 async function makePackage(dist: string, revision: number): Promise<void> {
   const args = ["run", "-A", "scripts/package/debian.ts", "--dist", folder.join(dist), "--revision", String(revision)];
-  const { code, stderr } = await runProgram(process.execPath, args);
-  assert.equal(code, 0, stderr);
+  await succeedProgram(process.execPath, args);
 }
 
 /** Starts units. What they wrote is a part of the failure. */

@@ -5,7 +5,7 @@ import { mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { ROOT, runProgram, start } from "../support/child.ts";
+import { ROOT, start, succeedProgram } from "../support/child.ts";
 import { parseGuide } from "../support/guide.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -13,8 +13,7 @@ const { version, exports } = JSON.parse(readFileSync("deno.json", "utf8"));
 
 test("deno publish takes the sources of the five rooms, and neither tests nor pages", async () => {
   const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
-  const { code, stdout, stderr } = await runProgram(process.execPath, args);
-  assert.equal(code, 0, stderr);
+  const { stdout, stderr } = await succeedProgram(process.execPath, args);
   const output = stdout + stderr;
   assert.match(output, new RegExp(`Simulating publish of @tlsboot/tlsboot@${version} with files:`));
   const files = [...output.matchAll(/^ +file:\/\/(\S+) /gm)].map(([, file = ""]) => file.slice(ROOT.length + 1));
@@ -37,8 +36,7 @@ test("deno compile embeds one script, which runs on Deno", async () => {
   await symlink(process.execPath, folder.join("bin", "deno"));
   // Deno takes any program in the place of denort, which it would have to download.
   const env = { PATH: `${folder.join("bin")}:${process.env["PATH"]}`, DENORT_BIN: "/bin/true" };
-  const built = await runProgram("sh", ["-ec", lines], { env });
-  assert.equal(built.code, 0, built.stderr);
+  const built = await succeedProgram("sh", ["-ec", lines], { env });
   assert.match(built.stderr, /Embedded Files\s+tlsboot-deno\s+└── tlsboot\.mjs \([\d.]+MB\)\s+Files:/);
   await using server = start(process.execPath, [
     ...["run", "-A", folder.join("tlsboot.mjs"), "up", "--secure-port", "0", "--data-dir", folder.join("data")],

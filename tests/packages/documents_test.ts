@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
-import { runProgram, spawnTlsbootToEnd } from "../support/child.ts";
+import { runProgram, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { createSbomJudge } from "../support/packages/sbom_judge.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -17,8 +17,7 @@ describe("documents in the program", () => {
   before(async () => {
     await ensureDebianPackages(["groff-base", "mandoc"]);
     folder = await createTempFolder();
-    const { code, stderr } = await spawnTlsbootToEnd(["docs", "man", folder.join("man")]);
-    assert.equal(code, 0, stderr);
+    await succeedTlsboot(["docs", "man", folder.join("man")]);
     pages = (await readdir(folder.join("man"))).map((name) => folder.join("man", name));
   });
   after(() => folder[Symbol.asyncDispose]());

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { ensureNode, hostPlatform } from "../../scripts/build/node_runtime.ts";
-import { ROOT, runProgram, start } from "../support/child.ts";
+import { ROOT, runProgram, start, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { ENTRIES, installInto, writePrograms } from "../support/packages/consumer.ts";
 
@@ -17,14 +17,13 @@ let folder: TempFolder;
 let programs: readonly string[] = [];
 
 async function pack(name: string): Promise<void> {
-  const { code, stderr } = await runProgram(process.execPath, [
+  await succeedProgram(process.execPath, [
     "run",
     "-A",
     "scripts/package/npm.ts",
     "--out",
     folder.join(name),
   ]);
-  assert.equal(code, 0, stderr);
 }
 
 /** The last of a release line that is still installed widely. */
@@ -123,8 +122,7 @@ describe("the npm package", () => {
   test("on Deno every entry exports its names, and its example runs", async () => {
     for (const program of programs) {
       const args = ["run", "-A", "--no-check", "--node-modules-dir=manual", program];
-      const { code, stderr } = await runProgram(process.execPath, args, { cwd: folder.path });
-      assert.equal(code, 0, `${program}: ${stderr}`);
+      await succeedProgram(process.execPath, args, { cwd: folder.path });
     }
   });
 
@@ -151,8 +149,7 @@ describe("the npm package", () => {
 
   test("deno check finds every type too", async () => {
     const args = ["check", "--node-modules-dir=manual", ...programs];
-    const { code, stderr } = await runProgram(process.execPath, args, { cwd: folder.path });
-    assert.equal(code, 0, stderr);
+    await succeedProgram(process.execPath, args, { cwd: folder.path });
   });
 
   test("the package brings the program", async () => {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { ROOT, runProgram } from "../support/child.ts";
+import { ROOT, succeedProgram } from "../support/child.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -27,8 +27,7 @@ function toFileName(revision: number): string {
 
 async function makePackage(dist: string, revision: number): Promise<void> {
   const args = ["run", "-A", "scripts/package/rpm.ts", "--dist", folder.join(dist), "--revision", String(revision)];
-  const { code, stderr } = await runProgram(process.execPath, args);
-  assert.equal(code, 0, stderr);
+  await succeedProgram(process.execPath, args);
 }
 
 describe("the RPM package", () => {

@@ -2,6 +2,7 @@
  * Programs that tests run: tlsboot in the process of the test, or as a child process, and its peers as children. A child
  * is ended by its own pid only.
  */
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
@@ -113,6 +114,16 @@ export async function spawnTlsbootToEnd(args: readonly string[], options: StartO
   return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
+/** Runs tlsboot as a child process to its end, which must be a success. */
+export async function succeedTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  return assertSuccess(await spawnTlsbootToEnd(args, options), ["tlsboot", ...args]);
+}
+
+function assertSuccess(finished: Finished, words: readonly string[]): Finished {
+  assert.equal(finished.code, 0, `${words.join(" ")}: ${finished.stdout}${finished.stderr}`);
+  return finished;
+}
+
 /** Runs tlsboot to its end, in the process of the test and on a terminal, on which `stdin` is typed. */
 export async function runOnTerminal(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
   await using running = startCaptured(args, { ...createWorld(options), isTerminal: true });
@@ -159,6 +170,15 @@ export async function runProgram(
 ): Promise<Finished> {
   await using running = start(command, args, options);
   return await awaitEnd(running, [command, ...args]);
+}
+
+/** Runs any program to its end, which must be a success. */
+export async function succeedProgram(
+  command: string,
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<Finished> {
+  return assertSuccess(await runProgram(command, args, options), [command, ...args]);
 }
 
 /** A program that should end and does not fails its test, instead of holding up the whole run. */

@@ -49,8 +49,8 @@ export function steady(all: ReadonlyMap<string, string>): Record<string, string>
 /** Writes and changes objects of every kind that are called after `suffix`. */
 export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<void> {
   const objects = SAMPLE_OBJECTS.replaceAll("SUFFIX", suffix);
-  await kubectl.given({ stdin: objects }).run("create", "-f", "-");
-  await kubectl.given({ stdin: await csrManifest(`sample-${suffix}`) }).run("create", "-f", "-");
+  await kubectl.create(objects);
+  await kubectl.create(await csrManifest(`sample-${suffix}`));
   await kubectl.run("certificate", "approve", `sample-${suffix}`);
   await kubectl.run("annotate", "configmap", "-n", `sample-${suffix}`, "sample", "note=änderung");
   await kubectl.run("delete", "secret", "-n", `sample-${suffix}`, "gone");

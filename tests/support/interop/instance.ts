@@ -1,6 +1,6 @@
 /** `tlsboot up` from its sources, in a folder of its own, with a home for the caches of peers. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { type Child, type Finished, spawnTlsboot, spawnTlsbootToEnd } from "../child.ts";
+import { type Child, type Finished, spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../child.ts";
 import { createTempFolder, type TempFolder } from "../temp.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
 
@@ -26,6 +26,8 @@ export interface RunningInstance extends AsyncDisposable {
   readonly kubectl: Kubectl;
   /** Runs another tlsboot command to its end, in the temporary folder. */
   tlsboot(...args: readonly string[]): Promise<Finished>;
+  /** Runs one that must be a success. */
+  succeed(...args: readonly string[]): Promise<Finished>;
   /** Starts one, in the temporary folder. */
   spawnTlsboot(...args: readonly string[]): Child;
   /** Returns the same running instance with a temporary folder of its own. Disposing it removes that folder and ends nothing. */
@@ -54,6 +56,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Runn
           bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
           kubectl: createKubectl(own, adminKubeconfig, { release: options.kubectlRelease }),
           tlsboot: (...args) => spawnTlsbootToEnd(args, start),
+          succeed: (...args) => succeedTlsboot(args, start),
           spawnTlsboot: (...args) => spawnTlsboot(args, start),
           async withOwnFolder() {
             const other = await createTempFolder();

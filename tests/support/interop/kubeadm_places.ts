@@ -39,7 +39,7 @@ export async function startClusters(): Promise<Clusters> {
   for (const namespace of ["kube-public", "kube-system"]) {
     await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
   }
-  await theirKubectl.given({ stdin: await ownToken(instance) }).run("create", "-f", "-");
+  await theirKubectl.create(await ownToken(instance));
   const theirs = await createPlace(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
   stack.use(theirs.machine);
   const ours = await createPlace(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);

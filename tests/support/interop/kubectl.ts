@@ -11,6 +11,8 @@ export interface Kubectl {
   try(...args: readonly string[]): Promise<Finished>;
   /** Runs, must succeed, answers stdout. */
   run(...args: readonly string[]): Promise<string>;
+  /** Creates the objects of a manifest, in JSON or YAML; must succeed, answers stdout. */
+  create(manifest: string, ...args: readonly string[]): Promise<string>;
   start(...args: readonly string[]): Child;
   /** Returns the same kubectl with something on stdin (`-f -`) or in the environment. */
   given(more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>> }): Kubectl;
@@ -46,6 +48,7 @@ export function createKubectl(
       clearTimeout(timer);
     }
   };
+  const given: Kubectl["given"] = (other) => createKubectl(folder, kubeconfig, { ...other, release });
   return {
     try: (...args) => finish(args),
     async run(...args) {
@@ -53,8 +56,9 @@ export function createKubectl(
       assert.equal(code, 0, `kubectl ${args.join(" ")}: ${stdout}${stderr}`);
       return stdout;
     },
+    create: (manifest, ...args) => given({ stdin: manifest }).run("create", "-f", "-", ...args),
     start: (...args) => start(program, args, options),
-    given: (other) => createKubectl(folder, kubeconfig, { ...other, release }),
+    given,
     as: (other) => createKubectl(folder, other, { release }),
   };
 }

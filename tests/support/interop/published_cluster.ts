@@ -21,7 +21,7 @@ export async function startPublishedCluster(controllerFlags: readonly string[] =
       await kubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
     }
     await publishClusterInfo(plane, kubectl);
-    await kubectl.given({ stdin: await readFile("docs/rbac/bootstrap.yaml", "utf8") }).run("create", "-f", "-");
+    await kubectl.create(await readFile("docs/rbac/bootstrap.yaml", "utf8"));
     await kubectl.run(
       ...["create", "clusterrolebinding", "interop:autoapprove", "--group=system:bootstrappers"],
       "--clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient",

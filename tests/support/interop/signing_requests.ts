@@ -39,7 +39,7 @@ export async function createRequests(
   ...flags: readonly string[]
 ): Promise<void> {
   const stdin = JSON.stringify({ apiVersion: "v1", kind: "List", items: requests.map(createManifest) });
-  await kubectl.given({ stdin }).run("create", "-f", "-", ...flags);
+  await kubectl.create(stdin, ...flags);
 }
 
 /** Creates the requests that the API accepts, approves them, and stores the rest as approved. */

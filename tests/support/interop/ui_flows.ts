@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { Page } from "puppeteer-core";
 import type { TestBrowser, WatchedPage } from "../browser.ts";
-import { spawnTlsbootToEnd } from "../child.ts";
+import { succeedTlsboot } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { submitFirstRequest } from "../node_requests.ts";
 import { type RunningUi, startUi } from "../ui_client.ts";
@@ -35,8 +35,7 @@ export async function letIn(
   role?: string,
 ): Promise<string> {
   const args = ["kubeconfig", "user", name, "--kubeconfig", adminKubeconfig];
-  const { code, stderr } = await spawnTlsbootToEnd(args, { cwd: folder.path });
-  assert.equal(code, 0, stderr);
+  await succeedTlsboot(args, { cwd: folder.path });
   if (role !== undefined) {
     await kubectl.run("create", "clusterrolebinding", name, `--clusterrole=${role}`, `--user=${name}`);
   }
@@ -61,7 +60,7 @@ export async function startWorld(
 }
 
 async function ask({ cluster: { kubectl } }: UiWorld, name: string): Promise<void> {
-  await kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
+  await kubectl.create(await csrManifest(name));
 }
 
 /** Reads the text of a page's main part. */
@@ -219,7 +218,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
         metadata: { name: `bootstrap-token-${id}`, namespace: "kube-system" },
         stringData: { "token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true" },
       };
-      await kubectl.given({ stdin: JSON.stringify(secret) }).run("create", "-f", "-");
+      await kubectl.create(JSON.stringify(secret));
       await page.goto(`${ui.origin}/tokens`);
       await follow(page, hands.press(page, link(id)));
       assert.doesNotMatch(await page.content(), /0123456789abcdef/);

@@ -32,7 +32,7 @@ export async function approveWebRequest(
   } = {},
 ): Promise<void> {
   const manifest = await csrManifest(name, { subject, spec: { signerName: WEB_SIGNER, usages } });
-  await kubectl.given({ stdin: manifest }).run("create", "-f", "-");
+  await kubectl.create(manifest);
   await kubectl.run("certificate", "approve", name);
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ROOT, runProgram } from "../child.ts";
+import { ROOT, succeedProgram } from "../child.ts";
 
 /** The entries of the library, with the file of the checkout and its list of exported names. */
 export const ENTRIES = [
@@ -23,8 +23,7 @@ const EXAMPLES: readonly string[] = ["sign_without_a_server.ts", "bootstrap_a_ma
 export async function installInto(folder: string, tarball: string): Promise<void> {
   await writeFile(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
   const options = ["--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts", "--prefer-offline"];
-  const { code, stderr } = await runProgram("npm", ["install", ...options, tarball], { cwd: folder });
-  assert.equal(code, 0, stderr);
+  await succeedProgram("npm", ["install", ...options, tarball], { cwd: folder });
 }
 
 /** Writes the example at the top of each entry as a program, and one that uses every exported name; answers their names. */

@@ -1,9 +1,8 @@
 /** CycloneDX's own schema as the judge of bills of materials. */
-import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureNode } from "../../../scripts/build/node_runtime.ts";
-import { ROOT, runProgram } from "../child.ts";
+import { ROOT, runProgram, succeedProgram } from "../child.ts";
 
 /** Says what is wrong with a document; the empty text if nothing is. */
 export type SbomJudge = (document: string) => Promise<string>;
@@ -12,8 +11,7 @@ export type SbomJudge = (document: string) => Promise<string>;
 export async function createSbomJudge(folder: string): Promise<SbomJudge> {
   await cp(join(ROOT, "tests", "packages", "judges", "sbom"), folder, { recursive: true });
   const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"];
-  const installed = await runProgram("npm", ["ci", ...options], { cwd: folder });
-  assert.equal(installed.code, 0, installed.stderr);
+  await succeedProgram("npm", ["ci", ...options], { cwd: folder });
   const node = await ensureNode();
   return async (stdin) => (await runProgram(node, ["judge.mjs"], { cwd: folder, stdin })).stdout;
 }
