@@ -1,21 +1,18 @@
 /**
- * kubectl's CSR commands and the classic walkthrough of TLS bootstrapping, word for word, against `up --token-auth-file`; a
- * real kube-apiserver 1.37.2 vouches for the table of commands itself.
+ * The classic walkthrough of TLS bootstrapping with kubectl, word for word, against `up --token-auth-file`, and commands that
+ * wait for its signer. `kubectl_comparison_test.ts` compares every other command with kube-apiserver.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
-import { THEMES } from "../support/interop/csr_commands/all.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { createKubectl, type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
-import { runSteps } from "../support/interop/kubectl_steps.ts";
 import { assertNodePair, readMode } from "../support/interop/openssl.ts";
-import { sharedControlPlane } from "../support/interop/shared.ts";
-import { KIND } from "../support/interop/theme.ts";
 import { KUBERNETES_RELEASES } from "../support/peers/go.ts";
 
 const TOKEN = "02b50b05283e98dd0fd71db496ef01e8";
+const KIND = "certificatesigningrequest.certificates.k8s.io";
 const BINDING = "kubelet-bootstrap";
 const GRANT = [
   ...["create", "clusterrolebinding", BINDING],
@@ -40,11 +37,6 @@ describe("kubectl against up", () => {
   });
   after(() => instance[Symbol.asyncDispose]());
 
-  // The last theme removes all requests.
-  for (const { name, steps } of THEMES) {
-    test(name, async () => runSteps(kubectl, await steps()));
-  }
-
   for (const release of KUBERNETES_RELEASES) testWalkthrough(release);
 
   test("walkthrough revokes a group: without its binding the next request is 403", async () => {
@@ -68,7 +60,7 @@ describe("kubectl against up", () => {
   });
 
   test("kubectl get csr NAME --watch prints each change once", async () => {
-    await kubectl.given({ stdin: await csrManifest("w1") }).run("create", "-f", "-");
+    await kubectl.create(await csrManifest("w1"));
     await using watch = kubectl.start("get", "csr", "w1", "--watch", "--no-headers");
     await watch.waitFor(/Pending\n/);
     await kubectl.run("label", "csr", "w1", "a=b");
@@ -83,7 +75,7 @@ describe("kubectl against up", () => {
       ...["get", "csr", "--watch", "--output-watch-events"],
       '--output=jsonpath={.type} {.object.metadata.name}{"\\n"}',
     );
-    await kubectl.given({ stdin: await csrManifest("w2") }).run("create", "-f", "-");
+    await kubectl.create(await csrManifest("w2"));
     await watch.waitFor(/^ADDED w2$/m);
     await kubectl.run("delete", "csr", "w2");
     await watch.waitFor(/^DELETED w2$/m);
@@ -91,7 +83,7 @@ describe("kubectl against up", () => {
 
   test("kubectl wait returns at creation, at approval and at deletion", async () => {
     await using created = kubectl.start("wait", "csr/w3", "--for=create", "--timeout=30s");
-    await kubectl.given({ stdin: await csrManifest("w3") }).run("create", "-f", "-");
+    await kubectl.create(await csrManifest("w3"));
     assert.deepEqual(await created.finished(), { code: 0, stdout: `${KIND}/w3 condition met\n`, stderr: "" });
 
     await using approved = kubectl.start("wait", "csr/w3", "--for=condition=Approved", "--timeout=30s");
@@ -103,7 +95,7 @@ describe("kubectl against up", () => {
   });
 
   test("kubectl delete --cascade=orphan returns although nothing collects garbage", async () => {
-    await kubectl.given({ stdin: await csrManifest("w4") }).run("create", "-f", "-");
+    await kubectl.create(await csrManifest("w4"));
     assert.equal(await kubectl.run("delete", "csr", "w4", "--cascade=orphan"), `${KIND} "w4" deleted\n`);
   });
 });
@@ -147,10 +139,7 @@ function testWalkthrough(release: string): void {
     assert.match(described, new RegExp(`Common Name: +system:node:${node}`));
     assert.match(described, /Organization: +system:nodes/);
 
-    assert.equal(
-      await kubectl.run("certificate", "approve", name),
-      `certificatesigningrequest.certificates.k8s.io/${name} approved\n`,
-    );
+    assert.equal(await kubectl.run("certificate", "approve", name), `${KIND}/${name} approved\n`);
     const { code, stderr } = await client.finished();
     assert.equal(code, 0, stderr);
     assert.match(await kubectl.run("get", "csr", name), / Approved,Issued\n$/);
@@ -174,10 +163,7 @@ function testWalkthrough(release: string): void {
     await using _grant = await grant(kubectl);
     await using client = startClient(node);
     const name = await waitForCsr(kubectl);
-    assert.equal(
-      await kubectl.run("certificate", "deny", name),
-      `certificatesigningrequest.certificates.k8s.io/${name} denied\n`,
-    );
+    assert.equal(await kubectl.run("certificate", "deny", name), `${KIND}/${name} denied\n`);
     const { code, stderr } = await client.finished();
     assert.equal(code, 3, stderr);
     assert.match(stderr, /denied/);
@@ -186,9 +172,3 @@ function testWalkthrough(release: string): void {
     assert.match(await kubectl.run("get", "csr", name), / Denied\n$/);
   });
 }
-
-test("kubectl against kube-apiserver: the same table holds", async () => {
-  await using plane = await sharedControlPlane();
-  await using _controllers = plane.startCertificateControllers();
-  for (const { steps } of THEMES) await runSteps(plane.kubectl, await steps());
-});

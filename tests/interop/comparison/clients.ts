@@ -5,7 +5,7 @@ import type { ProvenClient } from "./compatibility.ts";
 export const PROVEN_CLIENTS: readonly ProvenClient[] = [
   {
     client: "kubectl",
-    shown: "every command of a CSR's life, approval and denial, watches, waits",
+    shown: "from a token to a kubeconfig by approval, a denial, watches, waits",
     test: "kubectl_csr_commands_test.ts",
   },
   {

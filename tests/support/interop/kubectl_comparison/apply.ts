@@ -180,6 +180,12 @@ spec: {request: "\${csr:changing-web}", signerName: example.com/changing, usages
       "{apiVersion: v1, kind: ConfigMap, metadata: {name: map, namespace: changing, uid: 00000000-0000-4000-8000-000000000000}}",
     "forced.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: forced, namespace: changing}}",
     "patch.yaml": "data: {from: file}\n",
+    "csr.yaml": `
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: changing-web, labels: {colour: red}}
+spec: {request: "\${csr:changing-web}", signerName: example.com/changing, usages: [client auth]}
+`,
   },
   steps: [
     "create -f objects.yaml",
@@ -221,6 +227,13 @@ spec: {request: "\${csr:changing-web}", signerName: example.com/changing, usages
     `patch csr changing-web --subresource=approval --type=merge -p '{"status":{"conditions":[]}}'`,
     `patch csr changing-web --subresource=status --type=merge -p '{"status":{"certificate":"bm8="}}'`,
     `patch csr changing-web --type=merge -p '{"spec":{"signerName":"example.com/other"}}'`,
+    "diff -f csr.yaml",
+    "apply -f csr.yaml",
+    "apply -f csr.yaml",
+    "replace -f csr.yaml",
+    `patch csr changing-web --type=json -p '[{"op":"replace","path":"/metadata/labels/colour","value":"grey"}]'`,
+    `patch csr changing-web -p '{"metadata":{"labels":{"shape":"round"}}}'`,
+    `patch csr changing-web --type=merge -p '{"metadata":{"labels":{"colour":"not allowed"}}}'`,
     "label cm map -n changing a=b",
     "label cm map -n changing a=c",
     "label cm map -n changing a=c --overwrite",

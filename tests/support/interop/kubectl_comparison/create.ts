@@ -93,7 +93,7 @@ export const generators: Script = {
 /** Creates objects from files, with and without validation. */
 export const creating: Script = {
   title: "create: files, dry runs, validation",
-  generated: ["creating-", "creating-csr-"],
+  generated: ["creating-csr-"],
   files: {
     "good.yaml": csr("creating-good", "signerName: example.com/c, usages: [client auth]"),
     "two.yaml": `${csr("creating-two", "signerName: example.com/c, usages: [client auth]")}
@@ -104,9 +104,10 @@ metadata: {name: creating-two, namespace: default}
 `,
     "unknown.yaml": csr("creating-unknown", "signerName: example.com/c, usages: [client auth], colour: red, size: 1"),
     "generate.yaml": `
-apiVersion: v1
-kind: ConfigMap
-metadata: {generateName: creating-, namespace: default}
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {generateName: creating-csr-}
+spec: {request: "\${csr:creating}", signerName: example.com/c, usages: [client auth]}
 `,
     "bad.yaml": csr("creating-bad", "signerName: unqualified, usages: [client auth, frying], expirationSeconds: 5"),
     "usages.yaml": csr("creating-usages", "signerName: example.com/c"),

@@ -139,7 +139,9 @@ export const waiting: Script = {
     "wait csr/waiting-web --for=delete --timeout=10s",
     "wait csr -l theme=nobody --for=condition=Approved --timeout=1s",
     "wait ns/default --for=jsonpath={.status.phase}=Active --timeout=5s",
-    "delete csr waiting-two",
+    "delete csr waiting-two --dry-run=server",
+    "delete csr waiting-two --force --grace-period=0",
+    "delete csr waiting-two --ignore-not-found",
   ],
 };
 

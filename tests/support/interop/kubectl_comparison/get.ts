@@ -131,6 +131,8 @@ export const outputs: Script = {
     ...KINDS.flatMap((kind) => [`get ${kind}`, `get ${kind} -o wide`, `get ${kind} -o yaml --show-managed-fields`]),
     "get cm,secret,sa -n forms",
     "get cm,secret -n forms -o name",
+    "get csr.v1.certificates.k8s.io forms-web -o name",
+    "get csr --field-selector=spec.signerName=example.com/forms -o name",
     "get all -n forms",
     "get cm/first secret/token -n forms",
     "get cm first second -n forms -o json",
