@@ -1,8 +1,32 @@
-/** The Kubernetes project's own conformance tests that need no pods, from an unmodified e2e.test, against `up`. */
+/** The Kubernetes project's own tests that need no pods, from an unmodified e2e.test, against `up`. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type ConformanceReport, READY_NODE, runConformance, WITHOUT_PODS } from "../support/interop/conformance.ts";
+import { runProgram } from "../support/child.ts";
 import { startInstance } from "../support/interop/instance.ts";
+import { peerPath } from "../support/peers/go.ts";
+
+/** The conformance tests that need no pods. */
+const CONFORMANCE: readonly string[] = [
+  "should support CSR API operations",
+  "certificates.k8s.io/v1 ClusterTrustBundles",
+  "should support PodCertificateRequest API operations",
+  "SubjectReview should support",
+  "AggregatedDiscovery should support (aggregated discovery interface \\[|raw aggregated discovery endpoint)",
+  "Discovery should (locate|validate)",
+  "Namespaces should (apply|patch)",
+  "Watchers should",
+  "server version should find",
+  "Events API should",
+  "ConfigMap should run through",
+  "lease API should be available",
+  "Secrets should patch a secret",
+  "should be immutable if",
+  "ServiceAccounts should (run through|update|guarantee|create a serviceAccountToken)",
+];
+
+/** A person gets a certificate by a CSR, and has the rights that RBAC grants its name: a test beside the conformance. */
+const CLIENT = "should support building a client with a CSR";
 
 /**
  * These want the document of discovery to have every group of a whole Kubernetes (apps, batch, autoscaling …). Nothing
@@ -15,21 +39,50 @@ const WANT_A_WHOLE_KUBERNETES: readonly RegExp[] = [
 ];
 const MISSING_GROUP = /admissionregistration\.k8s\.io/;
 
-test("conformance tests that need no pods pass, except those that expect groups that are not served", async () => {
-  await using instance = await startInstance();
-  await instance.kubectl.given({ stdin: READY_NODE }).run("create", "-f", "-");
-  // Admission taints each new node; a node controller would take the taint away.
-  await instance.kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
-  const report = await runConformance(instance.folder, instance.adminKubeconfig, WITHOUT_PODS);
-  const unexpected = report.failed.filter(({ name, message }) =>
-    !WANT_A_WHOLE_KUBERNETES.some((pattern) => pattern.test(name)) || !MISSING_GROUP.test(message)
-  );
-  assert.deepEqual(unexpected, [], explain(report));
-  assert.equal(report.failed.length, WANT_A_WHOLE_KUBERNETES.length, explain(report));
-  assert.equal(report.passed.length, 27, explain(report));
+/** The node that the setup of the suite waits for: one that could run something. */
+const READY_NODE = JSON.stringify({
+  apiVersion: "v1",
+  kind: "Node",
+  metadata: { name: "conformance" },
+  status: { conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }] },
 });
 
-function explain({ passed, failed, output }: ConformanceReport): string {
-  const lines = failed.map(({ name, message }) => `failed: ${name}: ${message}`);
-  return [`${passed.length} passed`, ...passed, ...lines, output.slice(-20_000)].join("\n");
+/** A test, or a node of the suite itself, in the report that Ginkgo writes. */
+interface SpecReport {
+  readonly State: string;
+  readonly LeafNodeType: string;
+  readonly ContainerHierarchyTexts: readonly string[] | null;
+  readonly LeafNodeText: string;
+  readonly Failure?: { readonly Message: string };
+}
+
+test("conformance tests that need no pods pass, except those that expect groups that are not served", async () => {
+  await using instance = await startInstance();
+  const { folder, kubectl } = instance;
+  await kubectl.create(READY_NODE);
+  // Admission taints each new node; a node controller would take the taint away.
+  await kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
+  const report = folder.join("report.json");
+  const { stdout } = await runProgram(peerPath("e2e.test"), [
+    ...[`--kubeconfig=${instance.adminKubeconfig}`, "--provider=skeleton", "--disable-log-dump"],
+    ...["--minStartupPods=0", "--allowed-not-ready-nodes=-1", "--ginkgo.no-color", "--ginkgo.v"],
+    ...[`--ginkgo.json-report=${report}`, `--ginkgo.focus=${[...CONFORMANCE, CLIENT].join("|")}`],
+  ], { cwd: folder.path, env: { HOME: folder.join("home"), KUBECONFIG: "" } });
+  const suites = JSON.parse(await readFile(report, "utf8")) as readonly { readonly SpecReports: SpecReport[] }[];
+  const ran = suites.flatMap(({ SpecReports }) => SpecReports).filter(({ State }) => State !== "skipped");
+  const passed = ran.filter(({ State, LeafNodeType }) => State === "passed" && LeafNodeType === "It").map(toName);
+  const failed = ran.filter(({ State }) => State !== "passed");
+  const explanation = [...passed, ...failed.map((one) => `failed: ${toName(one)}: ${one.Failure?.Message}`), stdout];
+  const unexpected = failed.filter((one) =>
+    !WANT_A_WHOLE_KUBERNETES.some((pattern) => pattern.test(toName(one))) ||
+    !MISSING_GROUP.test(one.Failure?.Message ?? "")
+  );
+  assert.deepEqual(unexpected.map(toName), [], explanation.join("\n").slice(-20_000));
+  assert.equal(failed.length, WANT_A_WHOLE_KUBERNETES.length, explanation.join("\n"));
+  assert.equal(passed.filter((name) => name.includes(CLIENT)).length, 1, explanation.join("\n"));
+  assert.equal(passed.length, 1 + 27, explanation.join("\n"));
+});
+
+function toName({ ContainerHierarchyTexts, LeafNodeText }: SpecReport): string {
+  return [...ContainerHierarchyTexts ?? [], LeafNodeText].join(" ");
 }
