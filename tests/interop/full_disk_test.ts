@@ -1,12 +1,10 @@
 /** A full disk: a clear answer for each write, nothing that was acknowledged is lost, and the server recovers once there is space. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
-import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
@@ -95,29 +93,4 @@ test("up that starts on a full disk reports it and ends with 1, and starts once 
   assert.equal(again.code, 1);
   assert.equal(again.stdout, "");
   assert.match(again.stderr, /^tlsboot: error: cannot open storage .*disk is full\ntlsboot: hint: free some space/m);
-});
-
-test("bootstrap with a full disk reports it, and a second run succeeds once there is space", async () => {
-  await using instance = await startInstance({ args: ["--auto-approve"] });
-  await using disk = await mountSmallDisk(instance.folder.join("disk"), 64);
-  const args = [
-    ...[
-      "bootstrap",
-      "--bootstrap-kubeconfig",
-      instance.bootstrapKubeconfig,
-      "--kubeconfig",
-      `${disk.path}/n1/kubeconfig`,
-    ],
-    ...["--cert-dir", `${disk.path}/n1/pki`, "--hostname-override", "n1"],
-  ];
-  await disk.fill();
-  const full = await spawnTlsbootToEnd(args);
-  assert.equal(full.code, 1);
-  assert.match(full.stderr, /^tlsboot: error: cannot .*(no space left on device|ENOSPC)/im);
-  assert.equal(existsSync(`${disk.path}/n1/kubeconfig`), false);
-
-  await disk.free();
-  const { code, stderr } = await spawnTlsbootToEnd(args);
-  assert.equal(code, 0, stderr);
-  await assertNodePair(instance.caPath, `${disk.path}/n1/pki/kubelet-client-current.pem`, "n1");
 });
