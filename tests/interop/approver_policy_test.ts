@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
@@ -80,20 +80,14 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await kubectl.create(controllerRbac("kubelet-serving"));
   const inventory = await writeInventory(plane.folder, "whole");
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
-  await using _signer = spawnTlsboot([
-    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
-    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
-  ]);
-  const approver = [
-    ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token")],
-    ...["--policy", "kubelet-serving", "--inventory", inventory],
-  ];
-  await using leader = spawnTlsboot(approver);
+  await using _signer = await startSigner(plane);
+  const policy = ["--policy", "kubelet-serving", "--inventory", inventory];
+  await using leader = await startApprover(plane, ...policy);
   const holder = () =>
     kubectl.run("get", "lease/tlsboot-approver", "--namespace=kube-system", "--output=jsonpath={.spec.holderIdentity}");
   await kubectl.run("wait", "lease/tlsboot-approver", "--namespace=kube-system", "--for=create", "--timeout=30s");
   const first = await holder();
-  await using follower = spawnTlsboot(approver);
+  await using follower = await startApprover(plane, ...policy);
   const { code, stderr } = await spawnTlsbootToEnd([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
     ...["--kubeconfig", plane.folder.join("n1", "kubeconfig"), "--cert-dir", plane.folder.join("n1", "pki")],
@@ -153,10 +147,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
   await stop("unused");
   const asAdmin = ["--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
   await using approver = spawnTlsboot(["approver", ...asAdmin, "--policy", policy]);
-  await using _signer = spawnTlsboot([
-    ...["signer", ...asAdmin, "--cluster-signing-cert-file", plane.caPath],
-    ...["--cluster-signing-key-file", plane.caKeyPath],
-  ]);
+  await using _signer = spawnTlsboot(["signer", ...asAdmin, ...plane.caFlags]);
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
   const { code, stderr } = await spawnTlsbootToEnd([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],

@@ -1,43 +1,44 @@
 /** @kubernetes/client-node, which speaks JSON only, receives the same answers from `up` as from a kube-apiserver. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
-import { tellStory, WHO, withoutWho } from "../support/interop/client_node.ts";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
+import { succeedProgram } from "../support/child.ts";
 import { createRequest } from "../support/interop/csr_manifest.ts";
-import type { RunningInstance } from "../support/interop/instance.ts";
+import { formatKubeconfig } from "../support/interop/kubectl.ts";
 import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
+import { npmPeerPath } from "../support/peers/npm.ts";
+
+/** The results of the program, by step; peers/client-node/story.mjs describes the steps. */
+type Story = Readonly<Record<string, unknown>>;
+
+/** The step that reviews its own identity, and differs from user to user. */
+const WHO = "self review";
+
+/** Runs the package as a user has it, beside its packages on Node 24, with a kubeconfig and the same request. */
+async function play(kubeconfig: string): Promise<{ readonly who: unknown; readonly story: Story }> {
+  const program = join(npmPeerPath("client-node"), "story.mjs");
+  const { stdout } = await succeedProgram(await ensureNode(), [program, kubeconfig, await createRequest("/CN=story")]);
+  const { [WHO]: who, ...story } = JSON.parse(stdout) as Story;
+  return { who, story };
+}
 
 test("client-node gets the same answers from up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
   await using instance = await sharedInstance();
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers();
-  const request = await createRequest("/CN=story");
-  const ours = await tellStory(instance.adminKubeconfig, request);
-  const theirs = await tellStory(plane.adminKubeconfig, request);
-  assert.ok(Object.keys(ours).length >= 25, Object.keys(ours).join(", "));
-  assert.deepEqual(withoutWho(ours), withoutWho(theirs));
-  assert.equal(ours[WHO], "kubernetes-admin of system:masters, system:authenticated");
-});
+  const ours = await play(instance.adminKubeconfig);
+  const theirs = await play(plane.adminKubeconfig);
+  assert.ok(Object.keys(ours.story).length >= 24, Object.keys(ours.story).join(", "));
+  assert.deepEqual(ours.story, theirs.story);
+  assert.equal(ours.who, "kubernetes-admin of system:masters, system:authenticated");
 
-test("client-node gets the same answers with a bearer token as with a client certificate", async () => {
-  await using instance = await sharedInstance();
-  const request = await createRequest("/CN=story");
-  const withToken = await tellStory(await tokenKubeconfig(instance, "admin-token"), request);
-  const withCertificate = await tellStory(instance.adminKubeconfig, request);
-  assert.deepEqual(withoutWho(withToken), withoutWho(withCertificate));
-  assert.equal(withToken[WHO], "admin of system:masters, system:authenticated");
-});
-
-async function tokenKubeconfig(instance: RunningInstance, token: string): Promise<string> {
+  // With a bearer token instead of a client certificate.
   const path = instance.folder.join("token.kubeconfig");
-  const config = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "instance", cluster: { server: instance.server, "certificate-authority": instance.caPath } }],
-    users: [{ name: "token", user: { token } }],
-    contexts: [{ name: "instance", context: { cluster: "instance", user: "token" } }],
-    "current-context": "instance",
-  };
-  await writeFile(path, JSON.stringify(config), { mode: 0o600 });
-  return path;
-}
+  const cluster = { server: instance.server, "certificate-authority": instance.caPath };
+  await writeFile(path, formatKubeconfig(cluster, { token: "admin-token" }), { mode: 0o600 });
+  const withToken = await play(path);
+  assert.deepEqual(withToken.story, ours.story);
+  assert.equal(withToken.who, "admin of system:masters, system:authenticated");
+});

@@ -43,7 +43,7 @@ const signTo = (file: string, from: string, ...args: readonly string[]) =>
   save(
     file,
     withoutNetwork(
-      ...["sign", from, "--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+      ...["sign", from, ...plane.caFlags],
       ...["--issued-log", "ca.jsonl", ...args],
     ),
   );

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { formatKubeconfig, type Kubectl } from "../support/interop/kubectl.ts";
 import { startServers } from "../support/interop/servers.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
@@ -12,18 +12,7 @@ import { type RunningInstance, startInstance } from "../support/interop/instance
 async function kubeconfigWithToken(instance: RunningInstance, token: string): Promise<Kubectl> {
   const path = instance.folder.join(`${token.slice(0, 6)}.kubeconfig`);
   const cluster = { server: instance.server, "certificate-authority": instance.caPath };
-  await writeFile(
-    path,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "instance", cluster }],
-      users: [{ name: "token", user: { token } }],
-      contexts: [{ name: "it", context: { cluster: "instance", user: "token" } }],
-      "current-context": "it",
-    }),
-    { mode: 0o600 },
-  );
+  await writeFile(path, formatKubeconfig(cluster, { token }), { mode: 0o600 });
   return instance.kubectl.as(path);
 }
 

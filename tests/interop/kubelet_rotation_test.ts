@@ -5,10 +5,9 @@ import { readFile, readlink } from "node:fs/promises";
 import { test } from "node:test";
 import { connect } from "node:tls";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { spawnTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
-import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
@@ -28,15 +27,9 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.create(controllerRbac("kubelet-serving"));
-  await using signer = spawnTlsboot([
-    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
-    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
-    ...["--cluster-signing-duration", LIFE],
-  ]);
-  await using approver = spawnTlsboot([
-    ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token")],
-    ...["--policy", "kubelet-serving", "--inventory", await writeInventory(plane.folder, NODE)],
-  ]);
+  await using signer = await startSigner(plane, "--cluster-signing-duration", LIFE);
+  const policy = ["--policy", "kubelet-serving", "--inventory", await writeInventory(plane.folder, NODE)];
+  await using approver = await startApprover(plane, ...policy);
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
   await using kubelet = await startWholeKubelet(plane.folder, NODE, bootstrap);
   const [client, serving] = ["client", "server"].map((kind) => `${kubelet.certDir}/kubelet-${kind}-current.pem`);

@@ -50,7 +50,7 @@ test("a stock kubelet starts with the certificate and the kubeconfig that came b
     ...["--hostname-override", NODE],
   ];
   const sign = [
-    ...["sign", stick, "--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+    ...["sign", stick, ...plane.caFlags],
     ...["--issued-log", plane.folder.join("issued.jsonl"), "--server", plane.server, "--yes"],
     ...["--cluster-signing-duration", "600h"],
   ];

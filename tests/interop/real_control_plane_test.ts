@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { type Child, ROOT, spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { ROOT, spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { readGuide, toScript } from "../support/guide.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
-import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
@@ -26,18 +26,6 @@ const SHORT_LIFE = "30s";
 async function prepare({ kubectl }: ControlPlane, ...policies: readonly string[]): Promise<Kubectl> {
   await kubectl.create(controllerRbac(...policies));
   return kubectl;
-}
-
-async function startSigner(plane: ControlPlane, ...more: readonly string[]): Promise<Child> {
-  return spawnTlsboot([
-    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
-    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath, ...more],
-  ]);
-}
-
-async function startApprover(plane: ControlPlane, ...more: readonly string[]): Promise<Child> {
-  const kubeconfig = await plane.kubeconfigWithToken("approver", "approver-token");
-  return spawnTlsboot(["approver", "--kubeconfig", kubeconfig, ...more]);
 }
 
 async function bootstrapArguments(plane: ControlPlane, node: string): Promise<readonly string[]> {
@@ -76,11 +64,10 @@ pods: { namespace: { allowed: [web] } }
 async function assertTooOld(plane: ControlPlane): Promise<void> {
   const profile = plane.folder.join("pods.yaml");
   await writeFile(profile, POD_PROFILE);
-  const authority = ["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath];
   for (
     const [kind, command] of [
       ["ClusterTrustBundles", ["trust", "list"]],
-      ["PodCertificateRequests", ["signer", "--pod-certificates", "--profile", profile, ...authority]],
+      ["PodCertificateRequests", ["signer", "--pod-certificates", "--profile", profile, ...plane.caFlags]],
     ] as const
   ) {
     const { code, stderr } = await spawnTlsbootToEnd([...command, "--kubeconfig", plane.adminKubeconfig]);

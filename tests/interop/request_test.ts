@@ -144,7 +144,7 @@ test("kube-apiserver with a custom signer: tlsboot request gets the certificate 
   await killAt(spawnTlsboot(line), /approved \(KubectlApprove\); waiting for the certificate/);
   await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", plane.adminKubeconfig, "--profile", plane.folder.join("web.yaml")],
-    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+    ...plane.caFlags,
   ]);
   await succeedTlsboot(line);
   const certificate = plane.folder.join("shop", "tls.crt");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Child, spawnTlsboot } from "../support/child.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { formatKubeconfig, type Kubectl } from "../support/interop/kubectl.ts";
 import type { RunningInstance } from "../support/interop/instance.ts";
 import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
 import { approveWebRequest, waitForCertificate, writeWebProfile } from "../support/interop/web_signer.ts";
@@ -65,18 +65,8 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
 async function writeAccountKubeconfig({ folder, kubectl, server, caPath }: RunningInstance, account: string) {
   await writeFile(folder.join("token"), await kubectl.run("create", "token", account, "--namespace=kube-system"));
   const path = folder.join("signer.kubeconfig");
-  await writeFile(
-    path,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "c", cluster: { server, "certificate-authority": caPath } }],
-      users: [{ name: account, user: { tokenFile: "token" } }],
-      contexts: [{ name: "c", context: { cluster: "c", user: account } }],
-      "current-context": "c",
-    }),
-    { mode: 0o600 },
-  );
+  const cluster = { server, "certificate-authority": caPath };
+  await writeFile(path, formatKubeconfig(cluster, { tokenFile: "token" }), { mode: 0o600 });
   return path;
 }
 

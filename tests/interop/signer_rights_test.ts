@@ -45,7 +45,7 @@ describe("a signer with the rights of --print-rbac", () => {
 
     await using signer = spawnTlsboot([
       ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
-      ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+      ...plane.caFlags,
     ]);
     await approveWebRequest(kubectl, "web-1");
     const text = await openssl(["x509", "-noout", "-text"], await waitForCertificate(kubectl, "web-1"));
@@ -94,7 +94,7 @@ describe("a signer with the rights of --print-rbac", () => {
     const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
     await using signer = spawnTlsboot([
       ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
-      ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+      ...plane.caFlags,
     ]);
     await approveWebRequest(kubectl, "web-2", { usages: ["client auth"] });
     const why = "client auth is not allowed: it is unknown whether the API trusts this CA for clients";

@@ -11,10 +11,10 @@ import { Secret } from "../../core/lib/brand.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
-import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
@@ -131,13 +131,8 @@ test("beside a kube-apiserver our approver enforces node and key, and token crea
     "--role=tokens",
     "--group=tlsboot-approvers",
   );
-  await using _signer = spawnTlsboot([
-    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
-    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
-  ]);
-  await using _approver = spawnTlsboot([
-    ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token"), "--token-limits"],
-  ]);
+  await using _signer = await startSigner(plane);
+  await using _approver = await startApprover(plane, "--token-limits");
   const made = await succeedTlsboot([
     ...[
       "token",

@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { peerPath } from "../../support/peers/go.ts";
 import { start } from "../../support/child.ts";
+import { formatKubeconfig } from "../../support/interop/kubectl.ts";
 import { createTempFolder, findServerPort } from "../../support/temp.ts";
 import type { Grounds } from "../grounds.ts";
 import { signWithCfssl, storm } from "../load.ts";
@@ -80,7 +81,7 @@ async function startCfssl(): Promise<BenchInstance> {
   ]));
   await running.waitFor(/Now listening/);
   const kubeconfig = folder.join("kubeconfig");
-  await writeFile(kubeconfig, JSON.stringify(createKubeconfig(`http://127.0.0.1:${port}`)));
+  await writeFile(kubeconfig, formatKubeconfig({ server: `http://127.0.0.1:${port}` }, {}));
   const owned = stack.move();
   return {
     folder,
@@ -89,16 +90,5 @@ async function startCfssl(): Promise<BenchInstance> {
     pids: [running.pid],
     etcdPids: [],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-/** The address in the form in which the load program takes it. */
-function createKubeconfig(server: string): unknown {
-  return {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "cfssl", cluster: { server } }],
-    contexts: [{ name: "cfssl", context: { cluster: "cfssl", user: "" } }],
-    "current-context": "cfssl",
   };
 }

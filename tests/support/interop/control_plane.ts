@@ -10,7 +10,7 @@ import { type Child, runProgram, start } from "../child.ts";
 import { ask } from "../https_request.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
-import { createKubectl, type Kubectl } from "./kubectl.ts";
+import { createKubectl, formatKubeconfig, type Kubectl } from "./kubectl.ts";
 
 export interface ControlPlane extends AsyncDisposable {
   readonly folder: TempFolder;
@@ -18,6 +18,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly server: string;
   readonly caPath: string;
   readonly caKeyPath: string;
+  /** Flags of commands that sign with the CA. */
+  readonly caFlags: readonly string[];
   /** Authenticates by client certificate, group system:masters. */
   readonly adminKubeconfig: string;
   /** Stock kubectl as this administrator. */
@@ -118,6 +120,10 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       server,
       caPath: own.join("ca.crt"),
       caKeyPath: own.join("ca.key"),
+      caFlags: [
+        `--cluster-signing-cert-file=${own.join("ca.crt")}`,
+        `--cluster-signing-key-file=${own.join("ca.key")}`,
+      ],
       adminKubeconfig: own.join("admin.kubeconfig"),
       kubectl: createKubectl(own, own.join("admin.kubeconfig")),
       kubeconfigWithToken: (name, token) => writeKubeconfig(own, server, name, { token }),
@@ -132,8 +138,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
           ...flags,
         ]),
       startCertificateControllers(...flags) {
-        const ca = [`--cluster-signing-cert-file=${this.caPath}`, `--cluster-signing-key-file=${this.caKeyPath}`];
-        return this.startControllers(CONTROLLERS, [...ca, ...flags]);
+        return this.startControllers(CONTROLLERS, [...this.caFlags, ...flags]);
       },
       putStored: (key, value) => etcd.members[0]!.put(key, value),
       apiserverLog: () => apiserver.stderr(),
@@ -210,18 +215,8 @@ async function writeKubeconfig(
     "client-certificate": folder.join(`${credential.certificate}.crt`),
     "client-key": folder.join(`${credential.certificate}.key`),
   };
-  await writeFile(
-    path,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "test", cluster: { server, "certificate-authority": folder.join("ca.crt") } }],
-      users: [{ name, user }],
-      contexts: [{ name, context: { cluster: "test", user: name } }],
-      "current-context": name,
-    }),
-    { mode: 0o600 },
-  );
+  const cluster = { server, "certificate-authority": folder.join("ca.crt") };
+  await writeFile(path, formatKubeconfig(cluster, user, name), { mode: 0o600 });
   return path;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The least that our controllers and a bootstrapping node need of a real kube-apiserver, as manifests. The approver's part
- * is what `tlsboot approver --print-rbac` prints.
+ * Our controllers beside a real kube-apiserver, and the least that they and a bootstrapping node need there, as manifests.
+ * The approver's part is what `tlsboot approver --print-rbac` prints.
  */
 import { createApproverManifest, createApproverRbac } from "../../../core/approval/rbac.ts";
 import { BUILTIN_POLICIES } from "../../../core/approval/builtin_policies.ts";
@@ -8,6 +8,8 @@ import { collectPolicyNeeds } from "../../../core/approval/needs.ts";
 import type { PolicyRule } from "../../../core/kube/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { signerClusterRole } from "../../../core/signing/rbac.ts";
+import { type Child, spawnTlsboot } from "../child.ts";
+import type { ControlPlane } from "./control_plane.ts";
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -50,6 +52,18 @@ export function controllerRbac(...policies: readonly string[]): string {
       binding("ClusterRole", `${nodes}:selfnodeclient`, "system:nodes"),
     ],
   });
+}
+
+/** Starts `tlsboot signer` with these rights and the CA of the cluster; the caller ends it. */
+export async function startSigner(plane: ControlPlane, ...flags: readonly string[]): Promise<Child> {
+  const kubeconfig = await plane.kubeconfigWithToken("signer", "signer-token");
+  return spawnTlsboot(["signer", "--kubeconfig", kubeconfig, ...plane.caFlags, ...flags]);
+}
+
+/** Starts `tlsboot approver` with these rights; the caller ends it. */
+export async function startApprover(plane: ControlPlane, ...flags: readonly string[]): Promise<Child> {
+  const kubeconfig = await plane.kubeconfigWithToken("approver", "approver-token");
+  return spawnTlsboot(["approver", "--kubeconfig", kubeconfig, ...flags]);
 }
 
 function approver(names: readonly string[]): readonly unknown[] {

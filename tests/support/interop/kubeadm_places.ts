@@ -10,7 +10,7 @@ import type { SecretObject } from "../../../core/kube/core_v1.ts";
 import { findServerPort } from "../temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import type { Place } from "./kubectl_comparison/comparison.ts";
-import { createKubectl } from "./kubectl.ts";
+import { createKubectl, formatKubeconfig } from "./kubectl.ts";
 import { type Machine, startMachine } from "./machine.ts";
 import { type RunningInstance, startInstance } from "./instance.ts";
 
@@ -62,7 +62,9 @@ async function createPlace(
   await mkdir(home);
   const kubectl = createKubectl(folder, adminKubeconfig);
   await writeFile(`${home}/admin.kubeconfig`, await kubectl.run("config", "view", "--flatten"), { mode: 0o600 });
-  await writeFile(`${home}/bootstrap.kubeconfig`, bootstrapKubeconfig(url, caPath), { mode: 0o600 });
+  const cluster = { server: url, "certificate-authority": caPath };
+  const bootstrap = formatKubeconfig(cluster, { token: BOOTSTRAPPER });
+  await writeFile(`${home}/bootstrap.kubeconfig`, bootstrap, { mode: 0o600 });
   const machine = await startMachine(home, NODE);
   const ca = await readFile(caPath, "utf8");
   const values = {
@@ -85,17 +87,6 @@ async function ownToken({ kubectl }: RunningInstance): Promise<string> {
   const { items: [own] } = JSON.parse(text) as { readonly items: readonly SecretObject[] };
   const metadata = { name: own?.metadata.name, namespace: own?.metadata.namespace };
   return JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, type: own?.type, data: own?.data });
-}
-
-function bootstrapKubeconfig(server: string, caPath: string): string {
-  return JSON.stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "test", cluster: { server, "certificate-authority": caPath } }],
-    users: [{ name: "bootstrap", user: { token: BOOTSTRAPPER } }],
-    contexts: [{ name: "test", context: { cluster: "test", user: "bootstrap" } }],
-    "current-context": "test",
-  });
 }
 
 /** Hashes a public key as `--discovery-token-ca-cert-hash` expects it. */

@@ -63,6 +63,18 @@ export function createKubectl(
   };
 }
 
+/** A kubeconfig with one cluster and one user, in JSON. */
+export function formatKubeconfig(cluster: object, user: object, name = "test"): string {
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "test", cluster }],
+    users: [{ name, user }],
+    contexts: [{ name, context: { cluster: "test", user: name } }],
+    "current-context": name,
+  });
+}
+
 /** Waits, by kubectl's own watch, for a CSR that a pattern of its name finds; answers the name. */
 export async function waitForCsr(kubectl: Kubectl, pattern = /\S+/): Promise<string> {
   await using watch = kubectl.start("get", "csr", "--watch", "--output=name");

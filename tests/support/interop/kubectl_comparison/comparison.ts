@@ -2,6 +2,7 @@
  * The same commands of stock programs against a real control plane and tlsboot: exit codes and both streams must be the
  * same. Scripts are tables of commands that are replayed at both places at once, step by step.
  */
+import { Buffer } from "node:buffer";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -9,12 +10,12 @@ import { isPeer, peerPath } from "../../peers/go.ts";
 import { type Finished, runProgram, start } from "../../child.ts";
 import { sortManagersInYaml } from "../../../interop/comparison/managers.ts";
 import { createTempFolder } from "../../temp.ts";
-import type { Identity } from "../../../interop/comparison/corpus.ts";
+import { IDENTITIES, type Identity } from "../../../interop/comparison/corpus.ts";
 import type { Pair, Side } from "../../../interop/comparison/sides.ts";
 import { createRequest } from "../csr_manifest.ts";
+import { formatKubeconfig } from "../kubectl.ts";
 import { createTextBlanker, cutDescriptions, keepLines } from "./blank.ts";
 import { formatDiff } from "./diff.ts";
-import { writeKubeconfigs } from "./kubeconfig.ts";
 
 /** A command that ends by itself; a bare text is one without anything else. */
 export interface Command {
@@ -95,10 +96,25 @@ export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Pr
   const createPlace = async (side: Side): Promise<Place> => {
     const home = folder.join(side.name);
     await mkdir(home);
-    await writeKubeconfigs(side, home);
+    for (const identity of IDENTITIES) {
+      await writeFile(join(home, `${identity}.kubeconfig`), createKubeconfig(side, identity), { mode: 0o600 });
+    }
     return { server: `127.0.0.1:${side.port}`, home };
   };
   return await compareScripts([await createPlace(theirs), await createPlace(ours)], scripts, pair.startedAt);
+}
+
+/** Creates the kubeconfig of a user that both servers know, the same on both sides but for the port. */
+function createKubeconfig(side: Side, identity: Identity): string {
+  const { agent, authorization } = side.getCredential(identity);
+  const { ca, cert, key } = agent.options;
+  const encode = (pem: unknown) => Buffer.from(String(pem)).toString("base64");
+  const user = {
+    ...(cert === undefined ? {} : { "client-certificate-data": encode(cert), "client-key-data": encode(key) }),
+    ...(authorization === undefined ? {} : { token: authorization.replace("Bearer ", "") }),
+  };
+  const cluster = { server: `https://127.0.0.1:${side.port}`, "certificate-authority-data": encode(ca) };
+  return formatKubeconfig(cluster, user, identity);
 }
 
 /** Replays scripts one after the other: first the place of kube-apiserver, then ours. No time is before `startedAt`. */
