@@ -1,18 +1,28 @@
 /**
- * The cases of our checks of paths, before openssl and before Go's x509, which client-go verifies with: the expected
- * verdicts are not ours alone.
+ * The cases of our checks of paths, and leaves of a new CA that the old one has signed, before openssl and before Go's x509,
+ * which client-go verifies with: the expected verdicts are not ours alone.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { test } from "node:test";
+import type { Authority } from "../../core/pki/authority.ts";
+import { crossSign } from "../../core/pki/cross_sign.ts";
+import { issueCertificate } from "../../core/pki/issue.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { buildChainCases, type ChainCase } from "../support/chain_cases.ts";
 import type { Verdict } from "../support/chain_drafts.ts";
 import { runProgram, succeedProgram } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
+import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What a server shows to a client, and the verdicts about it. */
+type Case = Pick<ChainCase, "name" | "chain" | "roots" | "host" | "go" | "openssl">;
 
 /** The cases in which openssl's command decides otherwise than Go, which we follow. */
 const DIFFERENT: Readonly<Record<string, Verdict>> = {
@@ -29,40 +39,103 @@ const DIFFERENT: Readonly<Record<string, Verdict>> = {
   "host: an IPv4 address within IPv6": "refuse",
 };
 
-test("openssl verify gives the verdict of each case", async () => {
-  await using folder = await createTempFolder();
-  const cases = await buildChainCases(new Date());
-  const differences: string[] = [];
-  for (const one of cases) {
-    const want = DIFFERENT[one.name] ?? one.openssl;
-    const found = await verify(folder, one);
-    if (found !== want) differences.push(`${one.name}: ${found}`);
+async function issueServerLeaf(ca: Authority): Promise<Bytes> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const now = Date.now();
+  const plan = {
+    subject: { commonName: "kube-apiserver" },
+    publicKeyDer: key.publicKeyDer(),
+    dnsNames: ["server.example.org"],
+    ipAddresses: [],
+    emailAddresses: [],
+    uris: [],
+    notBefore: new Date(now - 60_000),
+    notAfter: new Date(now + 3_600_000),
+    usages: ["digital signature", "server auth"],
+    isCa: false,
+  };
+  return await issueCertificate(plan, ca, Uint8Array.of(9));
+}
+
+/** A leaf of the new CA with the cross-signed certificate is for clients of either root, and alone for those of the new one. */
+async function buildCrossSigned(): Promise<readonly Case[]> {
+  const cases: Case[] = [];
+  for (const commonName of ["kubernetes-2", "kubernetes"]) {
+    const root = await createSigningCa({ commonName: "root" });
+    for (
+      const oldCa of [
+        await createSigningCa({ commonName: "kubernetes", keyAlgorithm: "rsa-2048" }),
+        await createIntermediateCa(root, "kubernetes", { maxPathLength: 1 }),
+      ]
+    ) {
+      const newCa = await createSigningCa({ commonName });
+      const notBefore = new Date(Date.now() - 60_000);
+      const cross = await crossSign(newCa.certificate, oldCa, { notBefore, serial: Uint8Array.of(7) });
+      assert.ok(cross.ok);
+      const leaf = await issueServerLeaf(newCa);
+      const shown = [leaf, cross.value.der, ...oldCa.intermediates.map(({ der }) => der)];
+      const oldRoot = (oldCa.issuers.at(-1) ?? oldCa.certificate).der;
+      const newRoot = newCa.certificate.der;
+      const ca = `${commonName}, ${oldCa.issuers.length === 0 ? "root" : "intermediate"}`;
+      const add = (name: string, chain: readonly Bytes[], roots: readonly Bytes[], want: Verdict) =>
+        cases.push({ name: `${ca}: ${name}`, chain, roots, host: "server.example.org", go: want, openssl: want });
+      add("old root", shown, [oldRoot], "accept");
+      add("new root", shown, [newRoot], "accept");
+      add("both", shown, [oldRoot, newRoot], "accept");
+      add("leaf alone, new root", [leaf], [newRoot], "accept");
+      add("leaf alone, old root", [leaf], [oldRoot], "refuse");
+    }
   }
-  assert.deepEqual(differences, []);
-});
+  return cases;
+}
 
-test("a Go client gives the verdict of each case", async () => {
-  const cases = await buildChainCases(new Date());
-  const base64 = (der: Uint8Array): string => Buffer.from(der).toString("base64");
-  const questions = cases.map(({ chain, roots, host }) =>
-    JSON.stringify({ chain: chain.map(base64), roots: roots.map(base64), host })
-  );
-  const { stdout } = await succeedProgram(peerPath("chainjudge"), [], { stdin: questions.join("\n") });
-  const answers = stdout.trim().split("\n");
-  assert.equal(answers.length, cases.length);
-  const differences = cases.flatMap(({ name, go }, index) =>
-    answers[index]?.startsWith(go) === true ? [] : [`${name}: ${answers[index]}`]
-  );
-  assert.deepEqual(differences, []);
-});
+const SETS = [
+  {
+    title: "each case of a path",
+    build: (): Promise<readonly Case[]> => buildChainCases(new Date()),
+    flags: ["-partial_chain", "-auth_level", "2"],
+  },
+  { title: "a leaf of a new CA that the old one has signed", build: buildCrossSigned, flags: ["-x509_strict"] },
+];
 
-async function verify(folder: TempFolder, { chain, roots, host }: ChainCase): Promise<Verdict> {
+for (const { title, build, flags } of SETS) {
+  test(`openssl verify gives the verdict of ${title}`, async () => {
+    await using folder = await createTempFolder();
+    const differences: string[] = [];
+    for (const one of await build()) {
+      const found = await verify(folder, one, flags);
+      if (found !== (DIFFERENT[one.name] ?? one.openssl)) differences.push(`${one.name}: ${found}`);
+    }
+    assert.deepEqual(differences, []);
+  });
+
+  test(`a Go client gives the verdict of ${title}`, async () => {
+    const cases = await build();
+    const base64 = (der: Uint8Array): string => Buffer.from(der).toString("base64");
+    const questions = cases.map(({ chain, roots, host }) =>
+      JSON.stringify({ chain: chain.map(base64), roots: roots.map(base64), host })
+    );
+    const { stdout } = await succeedProgram(peerPath("chainjudge"), [], { stdin: questions.join("\n") });
+    const answers = stdout.trim().split("\n");
+    assert.equal(answers.length, cases.length);
+    const differences = cases.flatMap(({ name, go }, index) =>
+      answers[index]?.startsWith(go) === true ? [] : [`${name}: ${answers[index]}`]
+    );
+    assert.deepEqual(differences, []);
+  });
+}
+
+async function verify(
+  folder: TempFolder,
+  { chain, roots, host }: Case,
+  flags: readonly string[],
+): Promise<Verdict> {
   const [leaf, ...behind] = chain.map((der) => encodePem("CERTIFICATE", der));
   const files = { leaf: leaf ?? "", behind: behind.join(""), roots: "" };
   files.roots = roots.map((der) => encodePem("CERTIFICATE", der)).join("");
   for (const [name, text] of Object.entries(files)) await writeFile(folder.join(`${name}.pem`), text);
   const { code, stdout, stderr } = await runProgram("openssl", [
-    ...["verify", "-CAfile", folder.join("roots.pem"), "-partial_chain", "-auth_level", "2", "-purpose", "sslserver"],
+    ...["verify", "-CAfile", folder.join("roots.pem"), ...flags, "-purpose", "sslserver"],
     ...(behind.length === 0 ? [] : ["-untrusted", folder.join("behind.pem")]),
     ...[isIP(host) > 0 ? "-verify_ip" : "-verify_hostname", host, folder.join("leaf.pem")],
   ]);

@@ -135,7 +135,6 @@ export const GROUPS: readonly Group[] = [
       "chains",
       "zlint",
       "ca",
-      "cross_sign",
       "certmanager",
       "post_quantum",
       "pod_certificates",
