@@ -4,6 +4,7 @@
  * in `tests/support/peers/debian_programs.ts`; then its script here.
  */
 import type { Script } from "./kubectl_comparison/comparison.ts";
+import { NO_QUOTAS } from "./kubectl_comparison/get.ts";
 
 /** A program and its commands. */
 export interface Program {
@@ -11,12 +12,6 @@ export interface Program {
   /** It is there after `deno task peers` and `deno task debian-packages`, and takes seconds: `deno task interop` runs it. */
   readonly isQuick: boolean;
 }
-
-/** The differing lines in the description of a namespace: quotas and limits are not served. */
-const NO_QUOTAS = {
-  reason: "there are no resources resourcequotas and limitranges",
-  difference: /^(?: .*\n)+- No resource quota\.\n- \n- No LimitRange resource\.\n-\s*$/,
-};
 
 /** Our server warns about a request for a signer that does not run in it. */
 const NO_SIGNER = {

@@ -1,10 +1,10 @@
-/** kubectl get in every form of output, with every selector and every kind. */
+/** kubectl get and describe in every form of output, with every selector and every kind. */
 import type { Script } from "./comparison.ts";
 
 const OBJECTS = `
 apiVersion: v1
 kind: Namespace
-metadata: {name: forms}
+metadata: {name: forms, labels: {team: a}, annotations: {example.com/why: because}}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -30,22 +30,26 @@ data: {b: "1", a: "2"}
 apiVersion: v1
 kind: Secret
 metadata: {name: token, namespace: forms, labels: {tier: front}}
-type: Opaque
+type: example.com/odd
 stringData: {password: hunter2}
 ---
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: robot, namespace: forms}
+secrets: [{name: token}, {name: gone}]
+imagePullSecrets: [{name: gone}]
 ---
 apiVersion: coordination.k8s.io/v1
 kind: Lease
 metadata: {name: leader, namespace: forms}
-spec: {holderIdentity: me, leaseDurationSeconds: 15}
+spec: {holderIdentity: me, leaseDurationSeconds: 15, renewTime: "2026-01-01T00:00:00.123456Z"}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: reader, namespace: forms}
-rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]
+rules:
+- {apiGroups: ["", certificates.k8s.io], resources: [configmaps, certificatesigningrequests/status], resourceNames: [a, b], verbs: [get, list]}
+- {apiGroups: [""], resources: [secrets], verbs: ["*"]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -56,7 +60,7 @@ subjects: [{kind: ServiceAccount, name: robot, namespace: forms}, {kind: User, n
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: forms-reader}
-rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]
+rules: [{nonResourceURLs: [/healthz, "/healthz/*"], verbs: [get]}, {apiGroups: [""], resources: [nodes], verbs: [get]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -66,7 +70,7 @@ subjects: [{kind: Group, name: staff, apiGroup: rbac.authorization.k8s.io}]
 ---
 apiVersion: certificates.k8s.io/v1
 kind: CertificateSigningRequest
-metadata: {name: forms-web}
+metadata: {name: forms-web, labels: {a: b}}
 spec:
   request: \${csr:forms-web}
   signerName: example.com/forms
@@ -81,9 +85,7 @@ reason: Painted
 message: the map was painted
 type: Warning
 count: 3
-firstTimestamp: "2026-01-01T00:00:00Z"
-lastTimestamp: "2026-01-02T00:00:00Z"
-source: {component: painter}
+source: {component: painter, host: h}
 `;
 
 const NODE = `
@@ -117,8 +119,14 @@ const KINDS = [
   "nodes",
 ];
 
+/** The differing lines in the description of a namespace: quotas and limits are not served. */
+export const NO_QUOTAS = {
+  reason: "there are no resources resourcequotas and limitranges",
+  difference: /^(?: .*\n)+- No resource quota\.\n- \n- No LimitRange resource\.\n-\s*$/,
+};
+
 export const outputs: Script = {
-  title: "get: every kind, every output",
+  title: "get and describe: every kind, every output",
   files: {
     "objects.yaml": OBJECTS,
     "node.yaml": NODE,
@@ -168,6 +176,32 @@ export const outputs: Script = {
     "get -f objects.yaml",
     "get -f objects.yaml -o name",
     "get --raw /api/v1/namespaces/forms/configmaps/second?pretty=true",
+    { run: "describe ns forms", meant: NO_QUOTAS },
+    "describe cm first -n forms",
+    "describe secret token -n forms",
+    "describe sa robot -n forms",
+    "describe lease leader -n forms",
+    "describe role reader -n forms",
+    "describe rolebinding readers -n forms",
+    "describe clusterrole forms-reader",
+    "describe clusterrolebinding forms-readers",
+    "describe csr forms-web",
+    "certificate approve forms-web",
+    "describe csr forms-web",
+    "describe csr/forms-web --show-events=false",
+    "describe csr -l a=b",
+    "describe events -n forms",
+    "describe cm -n forms",
+    "describe cm fir -n forms",
+    "describe cm,secret -n forms -l none=here",
+    "describe cm/first secret/token -n forms",
+    "describe cm nobody -n forms",
+    "describe clusterrole system:node-bootstrapper",
+    "describe clusterrolebinding system:basic-user",
+    // It lists the pods of a node, of which there are none, and reads its lease.
+    "describe node forms-node",
+    "describe nodes",
+    "describe nodes nobody",
   ],
 };
 
