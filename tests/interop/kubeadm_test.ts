@@ -57,20 +57,23 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   assert.deepEqual(whatIsThere(), before);
 });
 
-test("docs/guides/kubeadm.md: after its commands the printed line makes a machine a Ready node", async () => {
+/** Joins a machine by a printed line, and waits until it is a Ready node. */
+async function assertJoins({ folder, kubectl }: RunningInstance, line: string): Promise<void> {
   const before = whatIsThere();
-  await using instance = await startInstance();
-  const line = await prepare(instance);
-  await using machine = await startMachine(instance.folder.path, NODE);
-  const anyMachine = `--node-name ${NODE} --cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
+  await using machine = await startMachine(folder.path, NODE);
+  const anyMachine = `--cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
   await succeedProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
-  await instance.kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
-  await instance.kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
+  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
   assert.deepEqual(whatIsThere(), before);
+}
+
+test("docs/guides/kubeadm.md: after its commands the printed line makes a machine a Ready node", async () => {
+  await using instance = await startInstance();
+  await assertJoins(instance, `${await prepare(instance)} --node-name ${NODE}`);
 });
 
 test("kubeadm join makes a Ready node with a token for this node alone, which its certificate then uses up", async () => {
-  const before = whatIsThere();
   await using instance = await startInstance();
   await prepare(instance);
   const made = await readAnswer(
@@ -79,14 +82,9 @@ test("kubeadm join makes a Ready node with a token for this node alone, which it
   );
   const line = made.split("\n")[1] ?? "";
   assert.match(line, new RegExp(`^kubeadm join .* --node-name ${NODE}$`));
-  await using machine = await startMachine(instance.folder.path, NODE);
-  const anyMachine = `--cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
-  await succeedProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
-  await instance.kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
-  await instance.kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  await assertJoins(instance, line);
   const listed = await readAnswer(instance, "token", "list", "--data-dir", instance.dataDir);
   assert.match(listed, new RegExp(` node +${NODE} +<anywhere> +used 1/1 `));
-  assert.deepEqual(whatIsThere(), before);
 });
 
 async function readAnswer(instance: RunningInstance, ...args: readonly string[]): Promise<string> {

@@ -9,26 +9,18 @@ import { waitForCsr } from "../support/interop/kubectl.ts";
 import { assertNodePair, readMode } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-test("kubelet gets its certificate by automatic approval, and its kubeconfig works", async () => {
-  await using instance = await startInstance({ args: ["--auto-approve"] });
-  await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
-  await kubelet.running.finished();
-  await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
-  assert.equal(await readMode(kubelet.kubeconfig), 0o600);
-  assert.equal((await readdir(kubelet.certDir)).some((name) => name.endsWith(".tmp")), false);
-  const node = instance.kubectl.as(kubelet.kubeconfig);
-  assert.match(await node.run("auth", "whoami"), /Username +system:node:n1\n/);
-  assert.match(
-    await instance.kubectl.run("get", "csr", "--no-headers"),
-    /^node-csr-\S{43} .* system:bootstrap:[a-z0-9]{6} .* Approved,Issued\n$/,
-  );
-});
-
-test("kubelet that lost its key is held with --auto-approve, and gets its certificate when a person approves the machine", async () => {
+test("kubelet gets its certificate by automatic approval; once it lost its key it is held until a person approves the machine", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   {
     await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
     await kubelet.running.finished();
+    await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
+    assert.equal(await readMode(kubelet.kubeconfig), 0o600);
+    assert.equal((await readdir(kubelet.certDir)).some((name) => name.endsWith(".tmp")), false);
+    assert.match(
+      await instance.kubectl.run("get", "csr", "--no-headers"),
+      /^node-csr-\S{43} .* system:bootstrap:[a-z0-9]{6} .* Approved,Issued\n$/,
+    );
     await rm(instance.folder.join("kubelet-n1"), { recursive: true });
   }
   await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
@@ -43,27 +35,25 @@ test("kubelet that lost its key is held with --auto-approve, and gets its certif
   await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
 });
 
-test("kubelet waits for kubectl certificate approve, and then gets its certificate", async () => {
+test("kubelet waits for kubectl: it gets its certificate after approve, and ends with the reason after deny", async () => {
   await using instance = await startInstance();
-  await using kubelet = await startKubelet(instance.folder, "n2", instance.bootstrapKubeconfig);
-  const name = await waitForCsr(instance.kubectl, /node-csr-\S+/);
-  assert.equal(existsSync(kubelet.kubeconfig), false);
-  await instance.kubectl.run("certificate", "approve", name);
-  await kubelet.running.finished();
+  const decide = async (node: string, decision: "approve" | "deny") => {
+    await using kubelet = await startKubelet(instance.folder, node, instance.bootstrapKubeconfig);
+    const name = await waitForCsr(instance.kubectl, /node-csr-\S+/);
+    assert.equal(existsSync(kubelet.kubeconfig), false);
+    await instance.kubectl.run("certificate", decision, name);
+    const { code, stderr } = await kubelet.running.finished();
+    await instance.kubectl.run("delete", "csr", name);
+    return { kubelet, code, stderr };
+  };
+  const { kubelet } = await decide("n2", "approve");
   await assertNodePair(instance.caPath, kubelet.currentPair, "n2");
   assert.match(await instance.kubectl.as(kubelet.kubeconfig).run("auth", "whoami"), /Username +system:node:n2\n/);
-});
-
-test("kubelet ends with the reason after kubectl certificate deny", async () => {
-  await using instance = await startInstance();
-  await using kubelet = await startKubelet(instance.folder, "n3", instance.bootstrapKubeconfig);
-  const name = await waitForCsr(instance.kubectl, /node-csr-\S+/);
-  await instance.kubectl.run("certificate", "deny", name);
-  const { code, stderr } = await kubelet.running.finished();
-  assert.notEqual(code, 0);
+  const denied = await decide("n3", "deny");
+  assert.notEqual(denied.code, 0);
   assert.match(
-    stderr,
+    denied.stderr,
     /certificate signing request is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./,
   );
-  assert.equal(existsSync(kubelet.kubeconfig), false);
+  assert.equal(existsSync(denied.kubelet.kubeconfig), false);
 });
