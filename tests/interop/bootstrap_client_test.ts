@@ -11,34 +11,26 @@ import {
   succeedProgram,
   succeedTlsboot,
 } from "../support/child.ts";
+import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } from "../support/interop/openssl.ts";
-import { type PublishedCluster, startPublishedCluster } from "../support/interop/published_cluster.ts";
+import { startPublishedCluster } from "../support/interop/published_cluster.ts";
 import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 /** Backdated by five minutes, so that a client with rotation renews at once. */
 const SHORT_LIFE = "--cluster-signing-duration=60s";
 
 /** The line that `token create --print-join-command` prints, as words behind `tlsboot`, without paths. */
-async function joinWords(plane: PublishedCluster): Promise<readonly string[]> {
+async function joinWords(plane: ControlPlane): Promise<readonly string[]> {
   const { stdout } = await succeedTlsboot([
-    ...[
-      "token",
-      "create",
-      "--print-join-command",
-      "--ttl",
-      "1h",
-      "--server",
-      plane.server,
-      "--kubeconfig",
-      plane.adminKubeconfig,
-    ],
+    ...["token", "create", "--print-join-command", "--ttl", "1h"],
+    ...["--server", plane.server, "--kubeconfig", plane.adminKubeconfig],
   ]);
   return stdout.split("\n")[0]?.split(" --kubeconfig ")[0]?.split(" ").slice(1) ?? [];
 }
 
-function paths(plane: PublishedCluster, node: string): readonly string[] {
+function paths(plane: ControlPlane, node: string): readonly string[] {
   return ["--kubeconfig", plane.folder.join(node, "kubeconfig"), "--cert-dir", plane.folder.join(node, "pki")]
     .concat("--hostname-override", node);
 }
@@ -55,7 +47,7 @@ async function assertServingPair(caPath: string, pairPath: string, node: string)
   assert.equal(await readMode(pairPath), 0o600);
 }
 
-async function status(plane: PublishedCluster, node: string): Promise<Finished> {
+async function status(plane: ControlPlane, node: string): Promise<Finished> {
   return await spawnTlsbootToEnd(["bootstrap", "--status", ...paths(plane, node)]);
 }
 

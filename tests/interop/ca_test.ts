@@ -22,9 +22,7 @@ const quiet = new AbortController().signal;
 const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
 
 /** Runs tlsboot in a folder; it must succeed. */
-async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<void> {
-  await succeedTlsboot(args, { cwd: folder.path });
-}
+const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
 
 async function makeIntermediate(folder: TempFolder): Promise<void> {
   await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });

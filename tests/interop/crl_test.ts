@@ -112,14 +112,14 @@ test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL o
     serverCertificate: `${instance.dataDir}/pki/apiserver.crt`,
     serverKey: `${instance.dataDir}/pki/apiserver.key`,
   };
-  await tlsboot(instance, "ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
+  await instance.succeed("ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
   for (const { certificate } of [revoked, good]) assert.equal(await judgeByOpenssl(setting, certificate), undefined);
 
   const serial = new X509Certificate(await readFile(revoked.certificate)).serialNumber;
   const line = ["revoke", serial, "--data-dir", instance.dataDir, "--reason", "keyCompromise", "--yes"];
-  await tlsboot(instance, ...line);
+  await instance.succeed(...line);
   await eventually("the server to list it", async () => {
-    await tlsboot(instance, "ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
+    await instance.succeed("ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
     return await judgeByOpenssl(setting, revoked.certificate);
   });
   assert.match(await judgeByGo(setting, revoked.certificate) ?? "", /revoked at .* reason 1/);
@@ -142,14 +142,9 @@ test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL o
   );
 });
 
-async function tlsboot(instance: RunningInstance, ...args: readonly string[]): Promise<void> {
-  await instance.succeed(...args);
-}
-
 /** Gets the client certificate of a node, whose file is also that of its key. */
 async function joinNode(instance: RunningInstance, name: string): Promise<ClientPair> {
-  await tlsboot(
-    instance,
+  await instance.succeed(
     ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--hostname-override", name],
     ...["--kubeconfig", `${name}/kubeconfig`, "--cert-dir", `${name}/pki`],
   );
@@ -163,7 +158,7 @@ test("each server on one etcd lists what was revoked at another, in CRLs whose n
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
   const { certificate } = await joinNode(a, "n1");
   const serial = new X509Certificate(await readFile(certificate)).serialNumber;
-  await tlsboot(a, "revoke", serial, "--data-dir", a.dataDir, "--yes");
+  await a.succeed("revoke", serial, "--data-dir", a.dataDir, "--yes");
   const numbers = new Set<string>();
   for (const { dataDir, caPath } of [a, b]) {
     const crl = `${dataDir}/pki/ca.crl`;

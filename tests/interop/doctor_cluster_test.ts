@@ -42,12 +42,6 @@ async function findProblems(aheadMs = 0): Promise<readonly Finding[]> {
   return findings.filter(({ check, severity }) => severity !== "ok" && check !== "clock");
 }
 
-async function runInShell(line: string): Promise<string> {
-  const { code, stdout, stderr } = await shell.run(line);
-  assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
-  return stdout;
-}
-
 /** Creates a role and a binding of the same name. */
 async function grant(
   name: string,
@@ -180,7 +174,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "a bootstrap token that never expires",
-    breakIt: () => runInShell("tlsboot token create --ttl 0 --data-dir ../data"),
+    breakIt: () => shell.succeed("tlsboot token create --ttl 0 --data-dir ../data"),
     check: "tokens",
     message: /^the bootstrap token [a-z0-9]{6} never ends: /,
     fix: /^tlsboot token delete [a-z0-9]{6} --kubeconfig \S+$/,
@@ -199,7 +193,7 @@ const CASES: readonly Case[] = [
   {
     name: "cluster-info with the CA of another server",
     breakIt: async () => {
-      await runInShell("tlsboot ca init --data-dir foreign");
+      await shell.succeed("tlsboot ca init --data-dir foreign");
       const info = JSON.parse(
         await kubectl.run("--namespace=kube-public", "get", "configmap", "cluster-info", "-o", "json"),
       );
@@ -216,11 +210,11 @@ const CASES: readonly Case[] = [
   },
   {
     name: "a CA that is being replaced",
-    breakIt: () => runInShell("tlsboot ca rotate begin --data-dir ../data"),
+    breakIt: () => shell.succeed("tlsboot ca rotate begin --data-dir ../data"),
     check: "ca-replacement",
     message: /^CA "ca" is being replaced since \S+, and the step is Trust$/,
     fix: /^finish the replacement: tlsboot ca rotate status ca --kubeconfig \S+$/,
-    onAdvice: () => runInShell("tlsboot ca rotate abort --data-dir ../data"),
+    onAdvice: () => shell.succeed("tlsboot ca rotate abort --data-dir ../data"),
   },
 ];
 
@@ -273,7 +267,7 @@ describe("tlsboot doctor --cluster", () => {
       assert.deepEqual(problems.map((one) => `${one.severity} ${one.check}`), [`${severity} ${check}`]);
       assert.match(problems[0]?.message ?? "", message);
       assert.match(problems[0]?.fix ?? problems[0]?.advice ?? "", fix);
-      if (onAdvice === undefined) await runInShell(problems[0]?.fix ?? "");
+      if (onAdvice === undefined) await shell.succeed(problems[0]?.fix ?? "");
       else await onAdvice();
       assert.deepEqual(await findProblems(aheadMs), []);
     });
@@ -284,7 +278,7 @@ describe("tlsboot doctor --cluster", () => {
     assert.equal(names?.check, "server-access");
     assert.match(names?.message ?? "", /other\.example/);
 
-    await runInShell("tlsboot ca init --data-dir other");
+    await shell.succeed("tlsboot ca init --data-dir other");
     const ca = (await readFile(folder.join("work/other/pki/ca.crt"))).toString("base64");
     const [untrusted] = await findWith((text) =>
       text.replace(/certificate-authority-data: \S+/, `certificate-authority-data: ${ca}`)
@@ -298,8 +292,8 @@ describe("tlsboot doctor --cluster", () => {
   });
 
   test("tlsboot doctor --cluster finds a user who is no longer let in", async () => {
-    await runInShell("tlsboot kubeconfig user mallory --ttl 8h --data-dir ../data --out mallory.kubeconfig");
-    await runInShell("tlsboot revoke user/mallory --data-dir ../data --yes");
+    await shell.succeed("tlsboot kubeconfig user mallory --ttl 8h --data-dir ../data --out mallory.kubeconfig");
+    await shell.succeed("tlsboot revoke user/mallory --data-dir ../data --yes");
     const findings = await findAll(folder.join("work"), folder.join("work/mallory.kubeconfig"));
     const [access] = findings.filter(({ severity }) => severity === "error");
     assert.equal(access?.check, "server-access");
@@ -307,7 +301,7 @@ describe("tlsboot doctor --cluster", () => {
   });
 
   test("tlsboot doctor --cluster names the rights that a user lacks", async () => {
-    await runInShell("tlsboot kubeconfig user eve --ttl 8h --data-dir ../data --out eve.kubeconfig");
+    await shell.succeed("tlsboot kubeconfig user eve --ttl 8h --data-dir ../data --out eve.kubeconfig");
     const findings = await findAll(folder.join("work"), folder.join("work/eve.kubeconfig"));
     const skipped = findings.filter(({ severity }) => severity === "skipped").map(({ message }) => message).join("\n");
     assert.match(skipped, /the user lacks the right to list clusterroles\.rbac\.authorization\.k8s\.io, and to list /);
@@ -338,8 +332,7 @@ describe("tlsboot doctor --cluster", () => {
       found?.message ?? "",
       /^Group "helpers" can approve requests for kubernetes\.io\/\*, and so become an adm/,
     );
-    const { code, stderr } = await shell.run(`cd ${plane.folder.path} && ${found?.fix}`);
-    assert.equal(code, 0, stderr);
+    await shell.succeed(`cd ${plane.folder.path} && ${found?.fix}`);
     assert.deepEqual(await find(), []);
 
     // kube-apiserver does not publish which signers run; an approved request without a certificate shows it.

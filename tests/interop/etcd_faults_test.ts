@@ -93,12 +93,10 @@ test("a full etcd accepts no writes, the server reports it and still reads, and 
   await kubectl.run("delete", "cm", "--all");
   assert.match(await readyz(kubectl), /\[-\]etcd failed/);
   const member = etcd.members[0]!;
-  await call(member.url, "kv/compaction", { revision: await member.revision(), physical: true });
-  await call(member.url, "maintenance/defragment", {});
-  const { alarms } = await call(member.url, "maintenance/alarm", { action: "GET" }) as {
-    readonly alarms: readonly object[];
-  };
-  for (const alarm of alarms) await call(member.url, "maintenance/alarm", { action: "DEACTIVATE", ...alarm });
+  await member.call("kv/compaction", { revision: await member.revision(), physical: true });
+  await member.call("maintenance/defragment", {});
+  const { alarms } = await member.call<{ readonly alarms: readonly object[] }>("maintenance/alarm", { action: "GET" });
+  for (const alarm of alarms) await member.call("maintenance/alarm", { action: "DEACTIVATE", ...alarm });
   await waitReady(kubectl);
   await kubectl.run("create", "cm", "after");
 });
@@ -106,21 +104,14 @@ test("a full etcd accepts no writes, the server reports it and still reads, and 
 test("a revision that another server returned can be read at a server whose keys have not changed", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const { header } = await call(etcd.urls[0]!, "kv/put", { key: btoa("/elsewhere"), value: "" }) as {
-    readonly header: { readonly revision: string };
-  };
-  for (const query of [`resourceVersion=${header.revision}`, `resourceVersion=${header.revision}&limit=1`]) {
+  const [member] = etcd.members;
+  await member!.put("/elsewhere", "");
+  const revision = await member!.revision();
+  for (const query of [`resourceVersion=${revision}`, `resourceVersion=${revision}&limit=1`]) {
     const path = `/apis/certificates.k8s.io/v1/certificatesigningrequests?${query}`;
     assert.match(await instance.kubectl.run("get", "--raw", path), /"CertificateSigningRequestList"/);
   }
 });
-
-/** A call by etcd's JSON gateway. */
-async function call(url: string, path: string, body: object): Promise<unknown> {
-  const response = await fetch(`${url}/v3/${path}`, { method: "POST", body: JSON.stringify(body) });
-  assert.equal(response.status, 200, path);
-  return await response.json();
-}
 
 test("a watch from a revision that etcd has compacted ends with 410, one from a later revision continues", async () => {
   await using etcd = await startEtcd();

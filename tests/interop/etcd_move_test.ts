@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { peerPath } from "../support/peers/go.ts";
-import { type Finished, spawnTlsbootToEnd, start, succeedTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd, start, succeedTlsboot } from "../support/child.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
@@ -24,10 +24,7 @@ let keys: TempFolder;
 let seal: readonly string[];
 let open: readonly string[];
 
-async function must(...args: readonly string[]): Promise<Finished> {
-  const finished = await succeedTlsboot(args);
-  return finished;
-}
+const must = (...args: readonly string[]) => succeedTlsboot(args);
 
 async function refused(want: RegExp, ...args: readonly string[]): Promise<void> {
   const { code, stderr } = await spawnTlsbootToEnd(args);

@@ -9,7 +9,7 @@ import { writeBackup } from "../../cli/commands/backup/write_backup.ts";
 import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
-import { type Finished, spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { spawnInstance } from "../support/instance_process.ts";
@@ -45,11 +45,6 @@ function flags(prefix: string): readonly string[] {
 
 function restore(backup: string, prefix: string, root: string, ...more: readonly string[]): readonly string[] {
   return ["restore", backup, "--data-dir", folder.join(root), ...flags(prefix), ...open, ...more];
-}
-
-async function must(args: readonly string[]): Promise<Finished> {
-  const finished = await succeedTlsboot(args);
-  return finished;
 }
 
 async function refused(args: readonly string[], want: RegExp): Promise<void> {
@@ -118,7 +113,7 @@ describe("restores into an etcd", () => {
           ["backup", folder.join("half.backup"), "--data-dir", folder.join("visitor"), ...flags(prefix), ...seal],
           /a restore of the backup of \S+ is not finished/,
         );
-        await must(command);
+        await succeedTlsboot(command);
       } else await refused(command, /something is below "\S+" in etcd already/);
       assert.equal((await keysBelow(prefix)).length, count);
       assert.deepEqual((await readdir(folder.join(root))).sort(), ["etcd.yaml", "format"]);
@@ -130,25 +125,25 @@ describe("restores into an etcd", () => {
   test("a restore that died with only the marker remaining resumes without force, another backup does not", async () => {
     const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
     const command = restore(backup, "last", "last");
-    await must(command);
+    await succeedTlsboot(command);
     await putMarkerBack("last");
     await serveIsRefused("last");
     await refused(
       restore(other, "last", "elsewhere"),
       /a restore of the backup of then is not finished\n.*that backup/,
     );
-    await must(command);
+    await succeedTlsboot(command);
     assert.equal((await keysBelow("last")).length, 5);
     assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
     await putMarkerBack("last");
-    const { stdout } = await must([...command, "--force", "--force-etcd"]);
+    const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
     assert.doesNotMatch(stdout, /what was/, "it has put aside what it has restored itself");
     assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
   });
 
   test("a restore that another program writes into ends, and --force-etcd puts aside all existing keys", async () => {
     const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
-    await must(command);
+    await succeedTlsboot(command);
     await putMarkerBack("spoiled");
     // Empty, which is nothing that the backup has either.
     await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
@@ -160,7 +155,7 @@ describe("restores into an etcd", () => {
     );
     await refused([...command, "--force"], /another program wrote/);
     await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
-    const { stdout } = await must([...command, "--force", "--force-etcd"]);
+    const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
     const [, aside = ""] = /what was in etcd before is there below \/(\S+)\/\n/.exec(stdout) ?? [];
     assert.equal((await keysBelow(aside)).length, 6);
     assert.equal((await keysBelow("spoiled")).length, 5);
@@ -168,7 +163,7 @@ describe("restores into an etcd", () => {
 
   test("--force-etcd moves existing keys below another prefix, also after an interruption, and loses none", async () => {
     const [first, second] = [await makeBackup("first", 40), await makeBackup("second", 3)];
-    await must(restore(first, "taken", "taken"));
+    await succeedTlsboot(restore(first, "taken", "taken"));
     await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
     const before = await etcd.members[0]!.read("/taken/");
     const isTaken = /something is below "\/taken" in etcd already\n.*--force-etcd/;
@@ -177,7 +172,7 @@ describe("restores into an etcd", () => {
     // That is for the folder, which is there.
     await refused(restore(second, "taken", "taken", "--force"), isTaken);
     assert.deepEqual(await etcd.members[0]!.read("/taken/"), before);
-    const { stdout } = await must(restore(second, "taken", "taken-2", "--force-etcd"));
+    const { stdout } = await succeedTlsboot(restore(second, "taken", "taken-2", "--force-etcd"));
     const [, aside = ""] = /what was in etcd before is there below (\S+)\/\n/.exec(stdout) ?? [];
     assert.deepEqual(
       [...await etcd.members[0]!.read(`${aside}/`)].map(([key, value]) => [key.replace(aside, "/taken"), value]),
@@ -191,20 +186,20 @@ describe("restores into an etcd", () => {
     await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
     await serveIsRefused("taken");
     await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: continue with --force-etcd/);
-    await must(restore(first, "taken", "taken-3", "--force-etcd"));
+    await succeedTlsboot(restore(first, "taken", "taken-3", "--force-etcd"));
     assert.equal((await keysBelow("taken.replaced-then")).length, 3);
     assert.equal((await keysBelow("taken")).length, 40);
   });
 
   test("a backup reports the parts of an etcd that are not in it, and holds nothing that it cannot read", async () => {
-    await must(restore(await makeBackup("reported", 3), "reported", "reported"));
+    await succeedTlsboot(restore(await makeBackup("reported", 3), "reported", "reported"));
     const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("reported"), ...flags("reported")]];
     const backup = ["backup", folder.join("reported-2.backup"), ...instance, ...seal];
     await member.put("/reported/pods/default/a", "x");
     await member.put("/reported/example.com/widgets/b", "{}");
     const strange = { kind: "ConfigMap", apiVersion: "v1", metadata: { name: "odd", namespace: "default" }, news: 1 };
     await member.put("/reported/configmaps/default/odd", JSON.stringify(strange));
-    const { stdout, stderr } = await must(backup);
+    const { stdout, stderr } = await succeedTlsboot(backup);
     assert.match(stdout, /: 4 objects of etcd at revision \d+ and 1 files, /);
     assert.match(stderr, /warning: not in it, .*: example\.com\/widgets \(1\), pods \(1\)\n/);
     assert.match(
@@ -236,7 +231,7 @@ describe("restores into an etcd", () => {
       /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
     );
     await instance.end("SIGTERM");
-    await must(restore(backup, "busy", "busy", "--force-etcd"));
+    await succeedTlsboot(restore(backup, "busy", "busy", "--force-etcd"));
   });
 
   test("a backup pairs no folder with the objects of another instance", async () => {
@@ -244,7 +239,7 @@ describe("restores into an etcd", () => {
     await using instance = await spawnInstance(home, flags("paired"));
     await instance.end("SIGTERM");
     const foreign = home.join("foreign");
-    await must(["ca", "init", "--data-dir", foreign]);
+    await succeedTlsboot(["ca", "init", "--data-dir", foreign]);
     const back = (
       name: string,
       root: string,
@@ -254,10 +249,10 @@ describe("restores into an etcd", () => {
       back("no", foreign, "paired"),
       /the objects in etcd are of an instance with another CA\n.*hint: name the folder/,
     );
-    await must(back("own", home.join("data"), "paired"));
+    await succeedTlsboot(back("own", home.join("data"), "paired"));
     // Without a record of the owner there is nothing to compare.
-    await must(restore(await makeBackup("unowned", 3), "unowned", "unowned"));
-    await must(back("any", foreign, "unowned"));
+    await succeedTlsboot(restore(await makeBackup("unowned", 3), "unowned", "unowned"));
+    await succeedTlsboot(back("any", foreign, "unowned"));
   });
 
   test("a prefix of / is all of an etcd, as for kube-apiserver, and keys put aside are not below it", async () => {
@@ -266,9 +261,9 @@ describe("restores into an etcd", () => {
     const into = (backup: string, root: string, ...more: readonly string[]) =>
       ["restore", backup, "--data-dir", folder.join(root), "--etcd-servers", member.url, "--etcd-prefix", "/"]
         .concat(open, more);
-    await must(into(await makeBackup("whole", 3), "whole"));
+    await succeedTlsboot(into(await makeBackup("whole", 3), "whole"));
     assert.deepEqual([...(await member.read("/")).keys()], [0, 1, 2].map((n) => `/configmaps/default/whole-${n}`));
-    const { stdout } = await must(into(await makeBackup("next", 1), "next", "--force-etcd"));
+    const { stdout } = await succeedTlsboot(into(await makeBackup("next", 1), "next", "--force-etcd"));
     const [, aside = ""] = /what was in etcd before is there below (replaced-\S+)\/\n/.exec(stdout) ?? [];
     assert.deepEqual([...(await member.read("/")).keys()], ["/configmaps/default/next-0"]);
     assert.equal((await member.read(`${aside}/configmaps/`)).size, 3);

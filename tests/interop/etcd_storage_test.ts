@@ -3,7 +3,6 @@
  * several stores and through the death of a member.
  */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
@@ -25,15 +24,10 @@ import { eventually } from "../support/eventually.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 
 /** Deletes everything, and forgets that there was anything, so that each test starts with a history of its own. */
-async function empty(url: string): Promise<void> {
-  const call = async (path: string, body: object) => {
-    const response = await fetch(`${url}/v3/kv/${path}`, { method: "POST", body: JSON.stringify(body) });
-    if (!response.ok) throw new Error(`etcd ${path}: ${response.status} ${await response.text()}`);
-    return await response.json() as { readonly header: { readonly revision: string } };
-  };
-  const encode = (text: string) => Buffer.from(text).toString("base64");
-  const { header } = await call("deleterange", { key: encode("/"), range_end: encode("0") });
-  await call("compaction", { revision: header.revision }).catch(() => undefined);
+async function empty(etcd: Etcd): Promise<void> {
+  const [member] = etcd.members;
+  await member!.call("kv/deleterange", { key: btoa("/"), range_end: btoa("0") });
+  await member!.compact(await member!.revision()).catch(() => undefined);
 }
 
 async function openStore({ urls }: Etcd, clock: Clock = createSystemClock()): Promise<Storage> {
@@ -52,7 +46,7 @@ for (const release of ["etcd", "etcd-3.5"] as const) {
   after(() => etcd[Symbol.asyncDispose]());
 
   const openEtcd: OpenStorage = async (clock) => {
-    await empty(etcd.urls[0]!);
+    await empty(etcd);
     const storage = await openStore(etcd, clock);
     return { storage, [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose]() };
   };

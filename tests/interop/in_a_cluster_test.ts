@@ -215,8 +215,7 @@ describe("the pods of packaging/kustomize", () => {
     const { blocks: [ca = "", podCa = "", ...rest] } = await readGuide("in_a_cluster");
     assert.deepEqual(rest, []);
     const files = `cp '${plane.caPath}' '${plane.caKeyPath}' .`;
-    const typed = await shell.run(`set -e; export KUBECONFIG='${plane.adminKubeconfig}'; ${files}\n${ca}${podCa}`);
-    assert.equal(typed.code, 0, typed.stderr);
+    await shell.succeed(`set -e; export KUBECONFIG='${plane.adminKubeconfig}'; ${files}\n${ca}${podCa}`);
     for (const role of ROLES) {
       const folder = join(ROOT, KUSTOMIZE, role);
       const strict = ["apply", "--kustomize", folder, "--validate=strict"];

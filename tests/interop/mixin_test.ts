@@ -23,8 +23,7 @@ interface Rule {
 let promtool: string;
 
 async function must(program: string, args: readonly string[], stdin?: string): Promise<string> {
-  const { stdout } = await succeedProgram(program, args, stdin === undefined ? {} : { stdin });
-  return stdout;
+  return (await succeedProgram(program, args, stdin === undefined ? {} : { stdin })).stdout;
 }
 
 /** A case in which an alert fires; values are Prometheus' notation for one each minute. */

@@ -13,11 +13,7 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const port = await findServerPort();
-  const run = async (line: string): Promise<string> => {
-    const { code, stdout, stderr } = await shell.run(`set -e\n${line}`);
-    assert.equal(code, 0, `${line}: ${stdout}${stderr}`);
-    return stdout;
-  };
+  const run = (line: string): Promise<string> => shell.succeed(`set -e\n${line}`);
   const untilTrue = (what: string, line: string): Promise<true> =>
     eventually(what, async () => (await shell.run(line)).code === 0 || undefined);
   const whoami = (kubeconfig: string) => `kubectl auth whoami -o name --kubeconfig ${kubeconfig}`;

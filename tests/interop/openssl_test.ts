@@ -1,14 +1,42 @@
 /** OpenSSL verifies every certificate and key that tlsboot writes, zlint the certificates, and OpenSSL speaks TLS with it. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { readFile, writeFile } from "node:fs/promises";
+import { lstat, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { runProgram, spawnTlsbootToEnd, start, succeedProgram } from "../support/child.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "../support/interop/openssl.ts";
-import { findPemBlocks } from "../support/interop/pem_files.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { assertLints } from "../support/interop/zlint.ts";
+
+/** One PEM block and where it came from. */
+interface FoundPem {
+  readonly path: string;
+  readonly label: string;
+  readonly pem: string;
+}
+
+/** Finds every block that a folder holds, in PEM files and in kubeconfigs; links are followed once, where they point to. */
+async function findPemBlocks(folder: string): Promise<readonly FoundPem[]> {
+  const found: FoundPem[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (!(await lstat(path)).isFile()) continue;
+    const text = await readFile(path, "latin1");
+    found.push(...parseBlocks(path, text));
+    for (const [, base64 = ""] of text.matchAll(/-data: ([A-Za-z0-9+/=]+)/g)) {
+      found.push(...parseBlocks(path, Buffer.from(base64, "base64").toString("latin1")));
+    }
+  }
+  return found;
+}
+
+function parseBlocks(path: string, text: string): readonly FoundPem[] {
+  // The database carries requests and certificates as base64 of PEM, never as PEM itself.
+  return [...text.matchAll(/-----BEGIN ([A-Z ]+)-----\n[A-Za-z0-9+/=\n]+-----END \1-----\n/g)]
+    .map(([pem, label = ""]) => ({ path, label, pem }));
+}
 
 test("openssl and zlint accept everything that up and bootstrap write: chains, keys, and the key of each certificate", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
@@ -67,13 +95,7 @@ describe("openssl and a server", () => {
     const address = instance.server.replace("https://", "");
     const connect = (...args: string[]) =>
       runProgram("openssl", [
-        "s_client",
-        "-connect",
-        address,
-        "-CAfile",
-        instance.caPath,
-        "-verify_return_error",
-        ...args,
+        ...["s_client", "-connect", address, "-CAfile", instance.caPath, "-verify_return_error", ...args],
       ]);
     for (const version of ["-tls1_2", "-tls1_3"]) {
       const { code, stdout, stderr } = await connect(version, "-verify_hostname", "localhost");

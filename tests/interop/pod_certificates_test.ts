@@ -73,8 +73,7 @@ describe("beside a kube-apiserver", () => {
     const script = toScript([`export KUBECONFIG='${plane.adminKubeconfig}'`, ...blocks], 0)
       .replaceAll("https://10.0.0.1:6443", plane.server)
       .replace("kubectl apply -f shop.yaml", `kubectl apply -f shop.yaml; ${kubelet}`);
-    const { code, stdout, stderr } = await shell.run(script);
-    assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
+    const stdout = await shell.succeed(script);
     assert.match(stdout, /"pod":"web\/shop","state":"issued"/);
     assert.match(stdout, /^example\.com:pods:[0-9a-f]{24} +example\.com\/pods/m);
     assert.match(stdout, /^[0-9a-f]+ .*example\.com\/pods/m);

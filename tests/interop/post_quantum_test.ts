@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
-import { spawnTlsbootToEnd, type StartOptions, succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
@@ -16,15 +16,10 @@ async function openssl(args: readonly string[], stdin = ""): Promise<string> {
   return stdout;
 }
 
-/** Runs tlsboot; it must succeed. */
-async function run(args: readonly string[], options: StartOptions = {}): Promise<void> {
-  await succeedTlsboot(args, options);
-}
-
 /** Bootstraps a machine that is named after the algorithm of its key; answers the path of its pair. */
 async function bootstrap({ folder, bootstrapKubeconfig }: RunningInstance, algorithm: string): Promise<string> {
   const [kubeconfig, certDir] = [folder.join(`${algorithm}.kubeconfig`), folder.join(algorithm)];
-  await run([
+  await succeedTlsboot([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--kubeconfig", kubeconfig, "--cert-dir", certDir],
     ...["--hostname-override", algorithm, "--key-algorithm", algorithm, GATE],
   ]);
@@ -102,8 +97,8 @@ test("a CA of each parameter set, its key under a passphrase, signs a request th
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   for (const algorithm of ALGORITHMS) {
     const data = ["--data-dir", algorithm, ...passphrase];
-    await run(["ca", "init", ...data, "--key-algorithm", algorithm, GATE], start);
-    await run([...sign, ...data, "--out", `${algorithm}.crt`, GATE], start);
+    await succeedTlsboot(["ca", "init", ...data, "--key-algorithm", algorithm, GATE], start);
+    await succeedTlsboot([...sign, ...data, "--out", `${algorithm}.crt`, GATE], start);
     const [ca, key] = [folder.join(`${algorithm}/pki/ca.crt`), folder.join(`${algorithm}/pki/ca.key`)];
     await openssl(["verify", "-x509_strict", "-CAfile", ca, folder.join(`${algorithm}.crt`)]);
     assert.equal(
@@ -129,14 +124,14 @@ test("a server whose CA and own key are of ML-DSA serves and authenticates, and 
   await using folder = await createTempFolder();
   const start = { cwd: folder.path };
   const dataDir = folder.join("quantum");
-  await run(["ca", "init", "--data-dir", dataDir, "--key-algorithm", "ml-dsa-65", GATE]);
+  await succeedTlsboot(["ca", "init", "--data-dir", dataDir, "--key-algorithm", "ml-dsa-65", GATE]);
   const [key, certificate] = [folder.join("server.key"), folder.join("server.crt")];
   await openssl([
     ...["req", "-new", "-newkey", "ML-DSA-87", "-noenc", "-keyout", key, "-out", folder.join("server.csr")],
     ...["-subj", "/", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
   ]);
   await writeFile(folder.join("server.yaml"), SERVER_PROFILE);
-  await run(
+  await succeedTlsboot(
     ["sign", "server.csr", "--data-dir", dataDir, "--profile", "server.yaml", "--out", certificate, GATE],
     start,
   );
@@ -146,6 +141,6 @@ test("a server whose CA and own key are of ML-DSA serves and authenticates, and 
   const pair = await bootstrap(instance, "ml-dsa-44");
   assert.match(await whoami(instance, pair), /"username":"system:node:ml-dsa-44"/);
   const crl = folder.join("ca.crl");
-  await run(["ca", "crl", "--data-dir", dataDir, "--out", crl]);
+  await succeedTlsboot(["ca", "crl", "--data-dir", dataDir, "--out", crl]);
   await openssl(["verify", "-x509_strict", "-crl_check", "-CRLfile", crl, "-CAfile", instance.caPath, pair]);
 });

@@ -13,11 +13,10 @@ test("every command that the demo prints works against up in an empty folder, an
   await using folder = await createTempFolder();
   await using stage = await createTempFolder();
   const stageShell = await createShell(stage);
-  const shown = await stageShell.run("tlsboot demo --nodes 1");
-  assert.equal(shown.code, 0, shown.stderr);
+  const shown = await stageShell.succeed("tlsboot demo --nodes 1");
   // A long command is printed with line breaks that a shell takes as spaces.
-  const commands = [...shown.stdout.matchAll(/^ +\$ ((?:.*\\\n)*.*)$/gm)].map(([, command = ""]) => command);
-  assert.ok(commands.length >= 24, shown.stdout);
+  const commands = [...shown.matchAll(/^ +\$ ((?:.*\\\n)*.*)$/gm)].map(([, command = ""]) => command);
+  assert.ok(commands.length >= 24, shown);
 
   const shell = await createShell(folder);
   const work = folder.join("work/tlsboot-demo");
@@ -65,7 +64,7 @@ test("every command that the demo prints works against up in an empty folder, an
     }
     if (isRefusal) {
       const refusal = stderr.trim().replace(/^Error from server \(Forbidden\): error when creating "\S+": /, "");
-      const text = shown.stdout.replace(/\n +/g, " ");
+      const text = shown.replace(/\n +/g, " ");
       assert.ok(text.includes(refusal), `the demo shows another refusal than ${refusal}`);
     }
   }
@@ -75,7 +74,7 @@ test("every command that the demo prints works against up in an empty folder, an
   const states = (await kubectl.run("get", "csr", "--no-headers")).match(/\S+(?=\n)/g);
   assert.ok(states?.every((state) => state === "Approved,Issued"), states?.join());
   await stack.disposeAsync();
-  await assertFolderIsServed(stageShell, shown.stdout);
+  await assertFolderIsServed(stageShell, shown);
 });
 
 /** The folder that the demo has written can be served by `up`, and the kubeconfigs of its nodes still work. */
@@ -84,11 +83,8 @@ async function assertFolderIsServed(shell: Shell, shown: string): Promise<void> 
   await using running = shell.start(up);
   await waitUntilUp(running);
   for (const node of ["node-1", "sleeper"]) {
-    const { code, stdout, stderr } = await shell.run(
-      `kubectl --kubeconfig tlsboot-demo/nodes/${node}/kubeconfig auth whoami`,
-    );
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, new RegExp(`Username +system:node:${node}\n`));
+    const who = await shell.succeed(`kubectl --kubeconfig tlsboot-demo/nodes/${node}/kubeconfig auth whoami`);
+    assert.match(who, new RegExp(`Username +system:node:${node}\n`));
   }
   const listed = await shell.run("kubectl --kubeconfig tlsboot-demo/admin.kubeconfig get csr --no-headers");
   // The machine, a renewal, the sleeper's second request, and the machine that was set up again. The sleeper's first
@@ -110,8 +106,7 @@ test("every command that up prints works: bootstrap, get, approve, and the bindi
   const name = await waitForCsr(createKubectl(folder, folder.join("work/lab/data/admin.kubeconfig")));
   const listed = await shell.run(get);
   assert.match(listed.stdout, new RegExp(`^${name} .* pending$`, "m"), listed.stderr);
-  const approved = await shell.run(approve.replace("NAME", name));
-  assert.equal(approved.code, 0, approved.stderr);
+  await shell.succeed(approve.replace("NAME", name));
   const { code, stderr } = await first.finished();
   assert.equal(code, 0, stderr);
   await assertNodePair(
@@ -120,8 +115,6 @@ test("every command that up prints works: bootstrap, get, approve, and the bindi
     "n1",
   );
 
-  const bound = await shell.run(bind);
-  assert.equal(bound.code, 0, bound.stderr);
-  const second = await shell.run(bootstrap.replaceAll("n1", "n2"));
-  assert.equal(second.code, 0, second.stderr);
+  await shell.succeed(bind);
+  await shell.succeed(bootstrap.replaceAll("n1", "n2"));
 });

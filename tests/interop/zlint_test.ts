@@ -95,9 +95,7 @@ const WELCOME: readonly SigningCase[] = [
 ];
 
 /** Runs tlsboot in a folder; it must succeed. */
-async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<void> {
-  await succeedTlsboot(args, { cwd: folder.path });
-}
+const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
 
 /** Signs a file for each request and answers the certificates by name. */
 async function sign(

@@ -9,12 +9,9 @@ export interface ContainerRuntime extends AsyncDisposable {
 /** Starts one and waits until it listens. A path of a socket may have 107 bytes, so the folder must not be deep. */
 export async function startContainerRuntime(folder: string): Promise<ContainerRuntime> {
   const socket = `${folder}/cri.sock`;
-  const running = start(peerPath("criserver"), ["-socket", socket]);
-  try {
-    await running.waitFor(/^listening$/m);
-  } catch (error) {
-    await running[Symbol.asyncDispose]();
-    throw error;
-  }
-  return { socket, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+  await using stack = new AsyncDisposableStack();
+  const running = stack.use(start(peerPath("criserver"), ["-socket", socket]));
+  await running.waitFor(/^listening$/m);
+  const owned = stack.move();
+  return { socket, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -14,6 +14,8 @@ export interface EtcdMember {
   restart(): void;
   /** Resolves once it knows a leader. */
   healthy(): Promise<void>;
+  /** Makes a call by the JSON gateway, such as `kv/range`; without TLS. */
+  call<T>(path: string, body: object): Promise<T>;
   /** The newest revision of the whole etcd; without TLS. */
   revision(): Promise<number>;
   /** The keys that begin with a prefix, and their values; without TLS. */
@@ -46,6 +48,12 @@ export interface EtcdOptions {
   readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
   /** Set where `flags` give it certificates. */
   readonly isTls?: boolean;
+}
+
+/** A key of the JSON gateway, in base64. */
+interface KeyValue {
+  readonly key: string;
+  readonly value?: string;
 }
 
 interface MemberPlan {
@@ -119,25 +127,27 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
       },
       restart: () => launch(plan),
       healthy: () => waitHealthy(plan.metrics, running.get(plan.name)!),
+      async call(path, body) {
+        const answer = await fetch(`${plan.client}/v3/${path}`, { method: "POST", body: JSON.stringify(body) });
+        if (!answer.ok) throw new Error(`etcd ${path}: ${answer.status} ${await answer.text()}`);
+        return await answer.json();
+      },
       async revision() {
-        const body = JSON.stringify({ key: btoa("/"), count_only: true });
-        const answer = await fetch(`${plan.client}/v3/kv/range`, { method: "POST", body });
-        const { header } = await answer.json() as { readonly header: { readonly revision: string } };
+        const range = { key: btoa("/"), count_only: true };
+        const { header } = await this.call<{ readonly header: { readonly revision: string } }>("kv/range", range);
         return Number(header.revision);
       },
       async read(prefix) {
         const end = `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
-        const { kvs = [] } = await askGateway(`${plan.client}/v3/kv/range`, {
-          key: btoa(prefix),
-          range_end: btoa(end),
-        });
+        const range = { key: btoa(prefix), range_end: btoa(end) };
+        const { kvs = [] } = await this.call<{ readonly kvs?: readonly KeyValue[] }>("kv/range", range);
         return new Map(kvs.map(({ key, value = "" }) => [atob(key), Buffer.from(value, "base64")]));
       },
       async compact(revision) {
-        await askGateway(`${plan.client}/v3/kv/compaction`, { revision: `${revision}` });
+        await this.call("kv/compaction", { revision: `${revision}` });
       },
       async put(key, value) {
-        await askGateway(`${plan.client}/v3/kv/put`, { key: btoa(key), value: toBase64(value) });
+        await this.call("kv/put", { key: btoa(key), value: toBase64(value) });
       },
       async restore(prefix, values) {
         const found = await this.read(prefix);
@@ -148,7 +158,7 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
             .map(([key, value]) => ({ request_put: { key: btoa(key), value: toBase64(value) } })),
         ];
         for (let at = 0; at < changes.length; at += MOST_CHANGES) {
-          await askGateway(`${plan.client}/v3/kv/txn`, { success: changes.slice(at, at + MOST_CHANGES) });
+          await this.call("kv/txn", { success: changes.slice(at, at + MOST_CHANGES) });
         }
       },
       signal: (signal) => running.get(plan.name)!.kill(signal),
@@ -173,13 +183,6 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
 
 function toBase64(value: string | Uint8Array): string {
   return Buffer.from(value as Uint8Array).toString("base64");
-}
-
-/** Sends a request to etcd's JSON gateway. */
-async function askGateway(url: string, body: object) {
-  const answer = await fetch(url, { method: "POST", body: JSON.stringify(body) });
-  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
-  return await answer.json() as { readonly kvs?: readonly { readonly key: string; readonly value?: string }[] };
 }
 
 async function waitHealthy(url: string, member: Child): Promise<void> {

@@ -36,48 +36,36 @@ export interface RunningInstance extends AsyncDisposable {
 
 /** Starts one on a free port and waits until it reports where it listens. */
 export async function startInstance(options: InstanceOptions = {}): Promise<RunningInstance> {
-  const folder = await createTempFolder();
-  try {
-    await mkdir(folder.join("home"));
-    const dataDir = options.dataDir ?? folder.join("data");
-    const running = spawnTlsboot(await upArguments(folder, dataDir, options), { cwd: folder.path });
-    try {
-      const server = await waitUntilUp(running);
-      const adminKubeconfig = `${dataDir}/admin.kubeconfig`;
-      const inFolder = (own: TempFolder, dispose: () => Promise<void>): RunningInstance => {
-        const start = { cwd: own.path, env: { HOME: own.join("home") } };
-        return {
-          folder: own,
-          running,
-          server,
-          dataDir,
-          caPath: `${dataDir}/pki/ca.crt`,
-          adminKubeconfig,
-          bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
-          kubectl: createKubectl(own, adminKubeconfig, { release: options.kubectlRelease }),
-          tlsboot: (...args) => spawnTlsbootToEnd(args, start),
-          succeed: (...args) => succeedTlsboot(args, start),
-          spawnTlsboot: (...args) => spawnTlsboot(args, start),
-          async withOwnFolder() {
-            const other = await createTempFolder();
-            await mkdir(other.join("home"));
-            return inFolder(other, async () => await other[Symbol.asyncDispose]());
-          },
-          [Symbol.asyncDispose]: dispose,
-        };
-      };
-      return inFolder(folder, async () => {
-        await running[Symbol.asyncDispose]();
-        await folder[Symbol.asyncDispose]();
-      });
-    } catch (error) {
-      await running[Symbol.asyncDispose]();
-      throw error;
-    }
-  } catch (error) {
-    await folder[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await createTempFolder());
+  await mkdir(folder.join("home"));
+  const dataDir = options.dataDir ?? folder.join("data");
+  const running = stack.use(spawnTlsboot(await upArguments(folder, dataDir, options), { cwd: folder.path }));
+  const server = await waitUntilUp(running);
+  const adminKubeconfig = `${dataDir}/admin.kubeconfig`;
+  const inFolder = (own: TempFolder, owned: AsyncDisposable): RunningInstance => {
+    const start = { cwd: own.path, env: { HOME: own.join("home") } };
+    return {
+      folder: own,
+      running,
+      server,
+      dataDir,
+      caPath: `${dataDir}/pki/ca.crt`,
+      adminKubeconfig,
+      bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
+      kubectl: createKubectl(own, adminKubeconfig, { release: options.kubectlRelease }),
+      tlsboot: (...args) => spawnTlsbootToEnd(args, start),
+      succeed: (...args) => succeedTlsboot(args, start),
+      spawnTlsboot: (...args) => spawnTlsboot(args, start),
+      async withOwnFolder() {
+        const other = await createTempFolder();
+        await mkdir(other.join("home"));
+        return inFolder(other, other);
+      },
+      [Symbol.asyncDispose]: async () => await owned[Symbol.asyncDispose](),
+    };
+  };
+  return inFolder(folder, stack.move());
 }
 
 /** Waits for the greeting of `up`; answers the URL in it. */

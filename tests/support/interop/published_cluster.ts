@@ -1,36 +1,30 @@
 /** A real cluster that publishes `cluster-info`, as kubeadm's do, with the rights that `docs/rbac/bootstrap.yaml` gives. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
-import { createKubectl, type Kubectl } from "./kubectl.ts";
-
-/** A control plane with stock kubectl as its administrator. */
-export type PublishedCluster = ControlPlane & { readonly kubectl: Kubectl };
+import type { Kubectl } from "./kubectl.ts";
 
 /** kube-controller-manager signs `cluster-info` for tokens, beside what it does with certificates. */
 const CONTROLLERS = ["approving", "signing", "cleaner"].map((name) => `certificatesigningrequest-${name}-controller`)
   .concat("bootstrap-signer-controller", "token-cleaner-controller");
 
 /** Starts one. First requests of token holders are approved by themselves. */
-export async function startPublishedCluster(controllerFlags: readonly string[] = []): Promise<PublishedCluster> {
+export async function startPublishedCluster(controllerFlags: readonly string[] = []): Promise<ControlPlane> {
   const flags = [`--controllers=${CONTROLLERS.join(",")}`, ...controllerFlags];
-  const plane = await startControlPlane({ controllers: true, controllerFlags: flags });
-  try {
-    await mkdir(plane.folder.join("home"));
-    const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
-    for (const namespace of ["kube-system", "kube-public"]) {
-      await kubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
-    }
-    await publishClusterInfo(plane, kubectl);
-    await kubectl.create(await readFile("docs/rbac/bootstrap.yaml", "utf8"));
-    await kubectl.run(
-      ...["create", "clusterrolebinding", "interop:autoapprove", "--group=system:bootstrappers"],
-      "--clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient",
-    );
-    return { ...plane, kubectl };
-  } catch (error) {
-    await plane[Symbol.asyncDispose]();
-    throw error;
+  await using stack = new AsyncDisposableStack();
+  const plane = stack.use(await startControlPlane({ controllers: true, controllerFlags: flags }));
+  const { kubectl } = plane;
+  for (const namespace of ["kube-system", "kube-public"]) {
+    await kubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
   }
+  await publishClusterInfo(plane, kubectl);
+  await kubectl.create(await readFile("docs/rbac/bootstrap.yaml", "utf8"));
+  await kubectl.run(
+    ...["create", "clusterrolebinding", "interop:autoapprove", "--group=system:bootstrappers"],
+    "--clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+  );
+  // The caller ends it.
+  stack.move();
+  return plane;
 }
 
 /** Publishes the cluster with kubectl alone, so that no code of tlsboot is involved. */

@@ -12,22 +12,16 @@ export async function startServers(
   membersOfEach: readonly (readonly string[])[],
   options: InstanceOptions = {},
 ): Promise<RunningServers> {
+  await using stack = new AsyncDisposableStack();
   const instances: RunningInstance[] = [];
-  const dispose = async (): Promise<void> => {
-    for (const instance of instances.toReversed()) await instance[Symbol.asyncDispose]();
-  };
-  try {
-    for (const members of membersOfEach) {
-      const args = [...(options.args ?? []), "--etcd-servers", members.join(",")];
-      const [first] = instances;
-      const dataDir = first === undefined ? {} : { dataDir: await copyAuthority(first, `server-${instances.length}`) };
-      instances.push(await startInstance({ ...options, args, ...dataDir }));
-    }
-  } catch (error) {
-    await dispose();
-    throw error;
+  for (const members of membersOfEach) {
+    const args = [...(options.args ?? []), "--etcd-servers", members.join(",")];
+    const [first] = instances;
+    const dataDir = first === undefined ? {} : { dataDir: await copyAuthority(first, `server-${instances.length}`) };
+    instances.push(stack.use(await startInstance({ ...options, args, ...dataDir })));
   }
-  return { instances, [Symbol.asyncDispose]: dispose };
+  const owned = stack.move();
+  return { instances, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** A data directory that has an instance's CA and nothing else. */

@@ -2,13 +2,15 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { peerPath } from "../peers/go.ts";
-import { type Child, runProgram, start, tlsbootCommand } from "../child.ts";
+import { type Child, type Finished, runProgram, start, succeedProgram, tlsbootCommand } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 import { kubeletConfig } from "./kubelet.ts";
 
 /** A shell in a folder, with `tlsboot`, `kubectl` and `kubelet` on its PATH. */
 export interface Shell {
-  run(line: string): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
+  run(line: string): Promise<Finished>;
+  /** Runs a line that must be a success, and answers what it printed. */
+  succeed(line: string): Promise<string>;
   /** Starts a command that stays; the shell is replaced by the program, so that ending it ends the program. */
   start(line: string): Child;
 }
@@ -32,6 +34,7 @@ export async function createShell(folder: TempFolder): Promise<Shell> {
   };
   return {
     run: (line) => runProgram("bash", ["-c", line], options),
+    succeed: async (line) => (await succeedProgram("bash", ["-c", line], options)).stdout,
     start: (line) => start("bash", ["-c", `exec ${line}`], options),
   };
 }
