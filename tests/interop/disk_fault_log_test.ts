@@ -7,16 +7,12 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { createConnector, readCluster } from "../../client/transport/connect.ts";
-import { createFilePort } from "../../client/files.ts";
-import { createSystemClock } from "../../cli/system.ts";
 import { type Child, spawnTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type Fault, FAULTS, type FaultyDisk, tryEachCall } from "../support/interop/faulty_disk.ts";
-import { assertClearEnd } from "../support/interop/faulty_instance.ts";
+import { assertClearEnd, connect } from "../support/interop/faulty_instance.ts";
 
-const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
 rules:
@@ -27,8 +23,6 @@ rules:
 `;
 /** The length of a line of which a megabyte holds just one. */
 const LINE_BYTES = 600_000;
-/** The longest time that one request may take to be answered. */
-const ANSWERED_WITHIN_MS = 180_000;
 const LOST = /^apiserver_audit_error_total\{plugin="log"\} (\d+)/m;
 /** A fault after which a half-written line cannot be taken back either. */
 const BEYOND_MENDING: Fault = {
@@ -42,8 +36,9 @@ const SYNCED = (fault: Fault): boolean => fault.kinds === "s";
 
 interface AuditedInstance extends AsyncDisposable {
   readonly running: Child;
-  /** The status of a request that is one line, and what the log has lost by then. */
-  write(name: string): Promise<number>;
+  /** Sends a request that is one line. */
+  write(name: string): Promise<void>;
+  /** What the log has lost. */
   lost(): Promise<number>;
 }
 
@@ -60,31 +55,15 @@ async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<Audi
   const options = disk === undefined ? {} : { env: disk.env };
   const running = spawnTlsboot(await startArguments(folder), options);
   await running.waitFor(/serves https:/);
-  const files = createFilePort();
-  const cluster = await readCluster(folder.join("data", "admin.kubeconfig"), files);
-  const transport = await createConnector({ files, clock: createSystemClock(), userAgent: "test" })(cluster);
-  const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
-  const text = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
-    let all = "";
-    for await (const chunk of body) all += new TextDecoder().decode(chunk);
-    return all;
-  };
+  const client = await connect(folder.join("data"));
   return {
     running,
     async write(name) {
-      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(LINE_BYTES) } };
-      const body = new TextEncoder().encode(JSON.stringify(object));
-      const headers = { "content-type": "application/json" };
-      const answer = await transport.send({ method: "POST", path: `${CONFIG_MAPS}?dryRun=All`, headers, body }, soon());
-      await text(answer.body);
-      return answer.status;
+      assert.equal(await client.create(name, LINE_BYTES, "?dryRun=All"), undefined, name);
     },
-    async lost() {
-      const answer = await transport.send({ method: "GET", path: "/metrics", headers: {} }, soon());
-      return Number(LOST.exec(await text(answer.body))?.[1] ?? 0);
-    },
+    lost: async () => Number(LOST.exec((await client.read("/metrics")).text)?.[1] ?? 0),
     async [Symbol.asyncDispose]() {
-      await transport[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
       await running[Symbol.asyncDispose]();
     },
   };
@@ -120,11 +99,11 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
   await using instance = await startAudited(folder, disk);
   const faults = [...FAULTS.filter((fault) => !SYNCED(fault)), BEYOND_MENDING];
   let [lost, losses] = [0, 0];
-  for (const name of ["first", "second"]) assert.equal(await instance.write(name), 201);
+  for (const name of ["first", "second"]) await instance.write(name);
   await tidied(folder);
   await tryEachCall(disk, `${folder.path}/log/audit`, async ({ fault, call, what }) => {
     const name = `c${faults.indexOf(fault)}-${call}`;
-    assert.equal(await instance.write(name), 201, what);
+    await instance.write(name);
     await tidied(folder, disk);
     const hits = await disk.hits();
     const lostNow = await instance.lost();
@@ -135,7 +114,7 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
     lost = lostNow;
     await disk.disarm();
     // A rest that could not be taken back goes with the next line.
-    assert.equal(await instance.write(`${name}-after`), 201);
+    await instance.write(`${name}-after`);
     // While a file is being compressed it is there twice, or for a moment under no name that was listed.
     const wanted = [`${name}-after`, ...(isLost ? [] : [name])];
     await eventually(`${wanted} in the log after ${what}: ${hits}`, async () => {
@@ -144,7 +123,7 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
     });
     if (isLost) assert.ok(!(await readLog(folder)).includes(name), `${what}: ${hits}`);
     // The second of two lines is put into a new file for certain, and what was not tidied is.
-    assert.equal(await instance.write(`${name}-again`), 201);
+    await instance.write(`${name}-again`);
     assert.equal(await instance.lost(), lost, `after ${what}`);
     await tidied(folder);
     await readLog(folder);

@@ -2,12 +2,10 @@
 import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { test } from "node:test";
-import { peerPath } from "../support/peers/go.ts";
-import { start } from "../support/child.ts";
-import { eventually } from "../support/eventually.ts";
 import { readGuide } from "../support/guide.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { GUIDE_ETCD_SERVERS, startApiserver } from "../support/interop/apiserver.ts";
+import { startControllerManager } from "../support/interop/control_plane.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
@@ -67,11 +65,6 @@ test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two
   const place = await findServerPort();
   await using beside = await startApiserver({ dataDir: work("first") }, urls, place);
   const there = ["--server", `https://127.0.0.1:${place}`];
-  await eventually(
-    "kube-apiserver is ready",
-    async () => (await kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
-    60_000,
-  );
   await kubectl.run(...there, "create", "cm", "theirs");
   assert.match(await kubectl.run("get", "cm", "--output=name"), /configmap\/ours\nconfigmap\/theirs/);
   // So is the token of a service account, whichever server has issued it.
@@ -93,18 +86,13 @@ test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two
 
   // Where the servers are is all that the clients know.
   await using _instead = await startApiserver({ dataDir: work("first") }, urls, port);
-  await using _signer = start(peerPath("kube-controller-manager"), [
-    `--kubeconfig=${work("first/admin.kubeconfig")}`,
-    `--cluster-signing-cert-file=${work("first/pki/ca.crt")}`,
-    `--cluster-signing-key-file=${work("first/pki/ca.key")}`,
-    "--controllers=certificatesigningrequest-approving-controller,certificatesigningrequest-signing-controller",
-    "--leader-elect=false",
-    "--secure-port=0",
-  ]);
-  await eventually(
-    "kube-apiserver is ready in its place",
-    async () => (await kubectl.try("get", "--raw", "/readyz")).code === 0 || undefined,
-    60_000,
+  await using _signer = startControllerManager(
+    work("first/admin.kubeconfig"),
+    ["certificatesigningrequest-approving-controller", "certificatesigningrequest-signing-controller"],
+    [
+      `--cluster-signing-cert-file=${work("first/pki/ca.crt")}`,
+      `--cluster-signing-key-file=${work("first/pki/ca.key")}`,
+    ],
   );
   assert.match(await node.run("auth", "whoami"), /system:node:n1/);
   await bootstrap("n2");

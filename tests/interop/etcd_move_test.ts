@@ -4,21 +4,19 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { peerPath } from "../support/peers/go.ts";
-import { spawnTlsbootToEnd, start, succeedTlsboot } from "../support/child.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { verifyRecords } from "../../core/register/verify.ts";
+import { spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { startApiserver } from "../support/interop/apiserver.ts";
+import { startControllerManager } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { everything, steady, withoutVersions, writeSamples } from "../support/interop/everything.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { readRegister } from "../support/interop/register.ts";
 
 let keys: TempFolder;
 let seal: readonly string[];
@@ -43,15 +41,11 @@ async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
 }
 
-/** Reads the register, which must be whole, and of which the CA must have sealed what was there before the last stop. */
-async function readRegister({ kubectl, caPath }: RunningInstance, before = 0) {
-  const { items } = JSON.parse(await kubectl.run("get", "issuedcertificates", "--output=json"));
-  const ca = parseCaBundle(await readFile(caPath, "utf8"));
-  assert.ok(ca.ok);
-  const { fault, sealedUpTo } = await verifyRecords(items, { cas: ca.value });
-  assert.equal(fault, undefined);
+/** Reads the register, of which the CA must have sealed what was there before the last stop. */
+async function readRecords({ kubectl, caPath }: RunningInstance, before = 0) {
+  const { items, sealedUpTo } = await readRegister(kubectl, caPath);
   assert.ok(Number(sealedUpTo?.name ?? 0) >= before, sealedUpTo?.name);
-  return (items as readonly IssuedCertificate[]).map(({ spec }) => spec);
+  return items.map(({ spec }) => spec);
 }
 
 /** Requests the next certificate of a node with its current one. */
@@ -100,14 +94,14 @@ describe("moves into an etcd", () => {
     const port = ["--secure-port", String(await findServerPort())];
     const n1 = folder.join("n1/kubeconfig");
     let state: Record<string, string>;
-    let register: Awaited<ReturnType<typeof readRegister>>;
+    let register: Awaited<ReturnType<typeof readRecords>>;
     {
       await using instance = await startInstance({ dataDir, args: [...port, "--auto-approve"] });
       const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
       await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
       await writeSamples(instance.kubectl, "moved");
       state = await readState(instance.kubectl);
-      register = await readRegister(instance);
+      register = await readRecords(instance);
       await refused(/its objects are in its database\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
       await stop(instance);
     }
@@ -137,7 +131,7 @@ describe("moves into an etcd", () => {
     {
       await using instance = await startInstance({ dataDir, args: [...port, ...inEtcd] });
       assert.deepEqual(await readState(instance.kubectl), state);
-      assert.deepEqual(await readRegister(instance, register.length), register);
+      assert.deepEqual(await readRecords(instance, register.length), register);
       const node = instance.kubectl.as(n1);
       assert.match(await node.run("auth", "whoami"), /system:node:n1/);
       await renew(node, "renewed-in-etcd");
@@ -147,11 +141,6 @@ describe("moves into an etcd", () => {
         ...[`--etcd-cafile=${at("ca.crt")}`, `--etcd-certfile=${at("etcd.crt")}`, `--etcd-keyfile=${at("etcd.key")}`],
       ]);
       const there = ["--server", `https://127.0.0.1:${place}`];
-      await eventually(
-        "kube-apiserver is ready",
-        async () => (await instance.kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
-        60_000,
-      );
       // Leases are renewed meanwhile, so that the list as a whole may be newer.
       const listMaps = async (...server: readonly string[]) => {
         const raw = await instance.kubectl.run(...server, "get", "--raw", "/api/v1/namespaces/sample-moved/configmaps");
@@ -164,7 +153,7 @@ describe("moves into an etcd", () => {
       await apiserver.finished();
 
       state = await readState(instance.kubectl);
-      register = await readRegister(instance);
+      register = await readRecords(instance);
       assert.deepEqual(register.at(-1)?.request?.name, "renewed-in-etcd");
       const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
       assert.match(online.stdout, /objects of etcd at revision \d+ and/);
@@ -192,7 +181,7 @@ describe("moves into an etcd", () => {
 
     await using instance = await startInstance({ dataDir, args: port });
     assert.deepEqual(await readState(instance.kubectl), state);
-    assert.deepEqual(await readRegister(instance, register.length), register);
+    assert.deepEqual(await readRecords(instance, register.length), register);
     const node = instance.kubectl.as(n1);
     assert.match(await node.run("auth", "whoami"), /system:node:n1/);
     await renew(node, "renewed-at-home");
@@ -220,14 +209,11 @@ describe("moves into an etcd", () => {
     let instance = await spawnInstance(folder, port, "serve");
     try {
       const pki = folder.join("data/pki");
-      await using signer = start(peerPath("kube-controller-manager"), [
-        `--kubeconfig=${folder.join("data/admin.kubeconfig")}`,
-        `--cluster-signing-cert-file=${pki}/ca.crt`,
-        `--cluster-signing-key-file=${pki}/ca.key`,
-        "--controllers=certificatesigningrequest-signing-controller",
-        "--leader-elect=false",
-        "--secure-port=0",
-      ]);
+      await using signer = startControllerManager(
+        folder.join("data/admin.kubeconfig"),
+        ["certificatesigningrequest-signing-controller"],
+        [`--cluster-signing-cert-file=${pki}/ca.crt`, `--cluster-signing-key-file=${pki}/ca.key`],
+      );
       await sign("before", "60s");
       const { metadata } = JSON.parse(await kubectl.run("get", "csr", "before", "--output=json"));
       assert.ok(Number(metadata.resourceVersion) > 1_000_000_000);

@@ -8,10 +8,6 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { parseCertificate } from "../../core/pki/certificate.ts";
-import { findPemBlock } from "../../core/pki/pem.ts";
-import { verifyRecords } from "../../core/register/verify.ts";
 import { eventually } from "../support/eventually.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -21,6 +17,7 @@ import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { COLLECTIONS, everything, steady, writeSamples } from "../support/interop/everything.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { parseCertificates, readRegister } from "../support/interop/register.ts";
 
 const SERVING_BUNDLES = `--field-selector=spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}`;
 
@@ -59,12 +56,6 @@ function furniture(namespace: string): string {
 async function listKeys(etcd: Etcd, namespace: string): Promise<readonly string[]> {
   const keys = [...(await etcd.members[0]!.read("/registry/")).keys()];
   return keys.filter((key) => key.split("/").includes(namespace));
-}
-
-function readCertificate(pem: string) {
-  const parsed = parseCertificate(findPemBlock(pem)!.block.bytes);
-  assert.ok(parsed.ok);
-  return parsed.value;
 }
 
 type Found = Readonly<Record<string, string>>;
@@ -246,13 +237,9 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await theirs.run("certificate", "approve", "foreign");
     await theirs.run("wait", "csr/foreign", "--for=jsonpath={.status.certificate}", "--timeout=60s");
     const certificate = await theirs.run("get", "csr", "foreign", "-o", "jsonpath={.status.certificate}");
-    const { sha256Fingerprint } = readCertificate(Buffer.from(certificate, "base64").toString());
+    const { sha256Fingerprint } = parseCertificates(Buffer.from(certificate, "base64").toString())[0]!;
     const record = await eventually("the certificate is recorded", async () => {
-      const { items } = JSON.parse(await ours.run("get", "issuedcertificates", "-o", "json")) as {
-        readonly items: readonly IssuedCertificate[];
-      };
-      const report = await verifyRecords(items, { cas: [readCertificate(await readFile(instance.caPath, "utf8"))] });
-      assert.equal(report.fault, undefined);
+      const { items } = await readRegister(ours, instance.caPath);
       return items.find(({ spec }) => spec.fingerprint === sha256Fingerprint);
     });
     assert.equal(record.spec.subject, "CN=foreign");

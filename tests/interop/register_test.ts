@@ -1,19 +1,14 @@
 /** The register of issued certificates under stock kubectl, and with three servers on one etcd. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { parseCertificate } from "../../core/pki/certificate.ts";
-import { findPemBlock } from "../../core/pki/pem.ts";
-import { verifyRecords } from "../../core/register/verify.ts";
-import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { peerPath } from "../support/peers/go.ts";
+import { startControllerManager } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import type { RunningInstance } from "../support/interop/instance.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
+import { parseCertificates, readRegister } from "../support/interop/register.ts";
 import { startServers } from "../support/interop/servers.ts";
 import { sharedInstance } from "../support/interop/shared.ts";
 
@@ -36,29 +31,13 @@ async function issue(kubectl: Kubectl, ...names: readonly string[]): Promise<rea
   });
 }
 
-function readCertificate(pem: string) {
-  const parsed = parseCertificate(findPemBlock(pem)!.block.bytes);
-  assert.ok(parsed.ok);
-  return parsed.value;
-}
-
-/** Reads the register with kubectl and checks it with the CA of an instance. */
-async function readRegister(kubectl: Kubectl, { caPath }: RunningInstance): Promise<readonly IssuedCertificate[]> {
-  const { items } = JSON.parse(await kubectl.run("get", "issuedcertificates", "-o", "json")) as {
-    readonly items: readonly IssuedCertificate[];
-  };
-  const report = await verifyRecords(items, { cas: [readCertificate(await readFile(caPath, "utf8"))] });
-  assert.equal(report.fault, undefined);
-  return items;
-}
-
 test("stock kubectl lists, watches and explains the register, and a user may have the right to that alone", async () => {
   await using instance = await sharedInstance();
   const { kubectl } = instance;
   await using watch = kubectl.start("get", "issuedcertificates", "--watch");
   await watch.waitFor(/CN=tlsboot-ca/);
   const [pem] = await issue(kubectl, "alice");
-  const { serialNumber } = readCertificate(pem!);
+  const { serialNumber } = parseCertificates(pem!)[0]!;
   await watch.waitFor(new RegExp(`${serialNumber}\\s+CN=alice`));
 
   const table = await kubectl.run("get", "ic", "-o", "wide");
@@ -98,13 +77,8 @@ test("kube-controller-manager's controllers watch our group like any other, and 
   const { kubectl } = instance;
   const list = async () => (await kubectl.run("get", "ic,requestrecords,revocations", "-o", "name")).trim().split("\n");
   const before = await list();
-  await using controllers = start(peerPath("kube-controller-manager"), [
-    `--kubeconfig=${instance.adminKubeconfig}`,
-    "--controllers=garbage-collector-controller,namespace-controller",
-    "--leader-elect=false",
-    "--secure-port=0",
-    "-v=4",
-  ]);
+  const names = ["garbage-collector-controller", "namespace-controller"];
+  await using controllers = startControllerManager(instance.adminKubeconfig, names, ["-v=4"]);
   await controllers.waitFor(/using a shared informer.*tlsboot\/v1alpha1, Resource=revocations/);
   await controllers.waitFor(/Garbage collector: all resource monitors have synced/);
   await kubectl.run("create", "namespace", "short");
@@ -135,11 +109,11 @@ test("three servers on an etcd keep one chain, also when the one that signs is k
   await leader.running.finished();
   pems.push(...await late);
 
-  const records = await readRegister(next.kubectl, next);
+  const { items: records } = await readRegister(next.kubectl, next.caPath);
   const recorded = records.filter(({ spec }) => spec.source === "CertificateSigningRequest");
   assert.deepEqual(
     recorded.map(({ spec }) => spec.fingerprint).toSorted(),
-    pems.map((pem) => readCertificate(pem).sha256Fingerprint).toSorted(),
+    pems.map((pem) => parseCertificates(pem)[0]!.sha256Fingerprint).toSorted(),
   );
   assert.ok(recorded.every(({ spec }) => spec.approval?.username === "kubernetes-admin"));
   // All servers have one CA, and each its own serving certificate.

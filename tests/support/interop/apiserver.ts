@@ -2,14 +2,18 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { peerPath } from "../peers/go.ts";
-import { type Child, start } from "../child.ts";
+import { type Child, runProgram, start } from "../child.ts";
+import { eventually } from "../eventually.ts";
 import { readGuide } from "../guide.ts";
 import type { RunningInstance } from "./instance.ts";
 
 /** The servers of etcd in docs/guides/etcd.md. */
 export const GUIDE_ETCD_SERVERS = "https://etcd-0:2379,https://etcd-1:2379,https://etcd-2:2379";
 
-/** Types the commands of docs/guides/etcd.md in the folder above the data directory, where its certificates are too. */
+/**
+ * Types the commands of docs/guides/etcd.md in the folder above the data directory, where its certificates are too, and
+ * waits until the server is ready.
+ */
 export async function startApiserver(
   { dataDir }: Pick<RunningInstance, "dataDir">,
   etcdUrls: string,
@@ -25,5 +29,15 @@ export async function startApiserver(
     .replace("--secure-port=6443", `--secure-port=${port}`);
   // On loopback nothing else can be advertised.
   const more = ["--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", ...flags];
-  return start("bash", ["-c", ["set -e", `${typed} ${more.join(" ")}`].join("\n")], { cwd: dirname(dataDir) });
+  await using stack = new AsyncDisposableStack();
+  const line = `set -e\n${typed} ${more.join(" ")}`;
+  const running = stack.use(start("bash", ["-c", line], { cwd: dirname(dataDir) }));
+  const probe = ["--silent", "--fail", "--cacert", `${dataDir}/pki/ca.crt`, `https://127.0.0.1:${port}/readyz`];
+  await eventually("kube-apiserver is ready", async () => {
+    assert.equal(running.hasEnded(), false, running.stderr().slice(-4_000));
+    return (await runProgram("curl", probe)).code === 0 || undefined;
+  });
+  // The caller ends it.
+  stack.move();
+  return running;
 }

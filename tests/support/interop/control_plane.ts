@@ -128,13 +128,8 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       kubectl: createKubectl(own, own.join("admin.kubeconfig")),
       kubeconfigWithToken: (name, token) => writeKubeconfig(own, server, name, { token }),
       startControllers: (controllers, flags) =>
-        start(peerPath("kube-controller-manager"), [
-          `--kubeconfig=${own.join("admin.kubeconfig")}`,
-          `--controllers=${controllers.join(",")}`,
-          `--service-account-private-key-file=${own.join("sa.key")}`,
-          "--use-service-account-credentials=true",
-          "--leader-elect=false",
-          "--secure-port=0",
+        startControllerManager(own.join("admin.kubeconfig"), controllers, [
+          ...[`--service-account-private-key-file=${own.join("sa.key")}`, "--use-service-account-credentials=true"],
           ...flags,
         ]),
       startCertificateControllers(...flags) {
@@ -158,6 +153,18 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
     await stop();
     throw error;
   }
+}
+
+/** Starts kube-controller-manager with these controllers; the caller ends it. */
+export function startControllerManager(
+  kubeconfig: string,
+  controllers: readonly string[],
+  flags: readonly string[],
+): Child {
+  const alone = ["--leader-elect=false", "--secure-port=0"];
+  return start(peerPath("kube-controller-manager"), [
+    ...[`--kubeconfig=${kubeconfig}`, `--controllers=${controllers.join(",")}`, ...alone, ...flags],
+  ]);
 }
 
 const CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];

@@ -25,11 +25,13 @@ export interface Refusal {
 /** A client that writes objects and reads them again. */
 export interface Client extends AsyncDisposable {
   /** Undefined when it was acknowledged, else the refusal. */
-  create(name: string, bytes: number): Promise<Refusal | undefined>;
+  create(name: string, bytes: number, query?: string): Promise<Refusal | undefined>;
   names(): Promise<ReadonlySet<string>>;
   /** Returns the newest revision of the storage. */
   revision(): Promise<string>;
   isReady(): Promise<boolean>;
+  /** Reads a page such as `/metrics`. */
+  read(path: string): Promise<{ readonly status: number; readonly text: string }>;
 }
 
 export async function connect(dataDir: string): Promise<Client> {
@@ -39,18 +41,22 @@ export async function connect(dataDir: string): Promise<Client> {
   const transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
   const api = createApiClient(transport, { clock });
   const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
+  const exchange = async (request: Parameters<typeof transport.send>[0]) => {
+    const { status, body } = await transport.send(request, soon());
+    let text = "";
+    for await (const chunk of body) text += new TextDecoder().decode(chunk);
+    return { status, text };
+  };
   return {
-    async create(name, bytes) {
+    async create(name, bytes, query = "") {
       const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(bytes) } };
       const body = new TextEncoder().encode(JSON.stringify(object));
       // Without the retries that clients make by themselves.
       const headers = { "content-type": "application/json" };
-      const answer = await transport.send({ method: "POST", path: CONFIG_MAPS, headers, body }, soon());
-      let text = "";
-      for await (const chunk of answer.body) text += new TextDecoder().decode(chunk);
-      if (answer.status === 201) return undefined;
+      const { status, text } = await exchange({ method: "POST", path: CONFIG_MAPS + query, headers, body });
+      if (status === 201) return undefined;
       const { kind, code, message } = JSON.parse(text);
-      assert.deepEqual([kind, code], ["Status", answer.status]);
+      assert.deepEqual([kind, code], ["Status", status]);
       return { code, message };
     },
     async names() {
@@ -61,9 +67,8 @@ export async function connect(dataDir: string): Promise<Client> {
       const { metadata } = await api.requestList<ConfigMap>({ method: "GET", path: CONFIG_MAPS }, soon());
       return metadata.resourceVersion ?? "";
     },
-    async isReady() {
-      return (await transport.send({ method: "GET", path: "/readyz", headers: {} }, soon())).status === 200;
-    },
+    isReady: async () => (await exchange({ method: "GET", path: "/readyz", headers: {} })).status === 200,
+    read: (path) => exchange({ method: "GET", path, headers: {} }),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }

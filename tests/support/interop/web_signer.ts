@@ -4,7 +4,7 @@ import type { TempFolder } from "../temp.ts";
 import { csrManifest } from "./csr_manifest.ts";
 import type { Kubectl } from "./kubectl.ts";
 
-export const WEB_SIGNER = "example.com/web";
+const WEB_SIGNER = "example.com/web";
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
