@@ -52,16 +52,10 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   await succeedTlsboot(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
   const foreign = await findServingRequest(kubectl, "second");
   await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
-  await using trusting = spawnTlsboot(
-    [
-      "approver",
-      "--kubeconfig",
-      instance.adminKubeconfig,
-      "--policy",
-      "kubelet-serving-trusting",
-      "--leader-elect=false",
-    ],
-  );
+  await using trusting = spawnTlsboot([
+    ...["approver", "--kubeconfig", instance.adminKubeconfig, "--policy", "kubelet-serving-trusting"],
+    "--leader-elect=false",
+  ]);
   await trusting.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   assert.match(await kubectl.run("get", "csr", foreign, "--no-headers"), / Pending\n$/);
 
@@ -93,7 +87,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
     ...["--kubeconfig", plane.folder.join("n1", "kubeconfig"), "--cert-dir", plane.folder.join("n1", "pki")],
   ]);
   assert.equal(code, 0, stderr);
-  assert.match(leader.stderr(), /CSR approved/);
+  await leader.waitFor(/CSR approved/);
   assert.doesNotMatch(follower.stderr(), /CSR approved/);
 
   leader.kill("SIGKILL");
@@ -105,7 +99,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
   await kubectl.run("wait", "node/whole", "--for=condition=Ready", "--timeout=60s");
   await assertNodePair(plane.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, "whole");
-  assert.match(follower.stderr(), /CSR approved.*kubelet-serving/);
+  await follower.waitFor(/CSR approved.*kubelet-serving/);
   assert.match(
     await kubectl.run("get", "events", "--namespace=default", "--output=jsonpath={.items[*].reason}"),
     /PolicyApproved/,

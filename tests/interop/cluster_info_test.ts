@@ -112,7 +112,8 @@ test("up signs cluster-info as kube-controller-manager does, and drops the signa
   await using instance = await startInstance();
   const theirs = plane.kubectl;
   // `up` has a built-in token, which it creates again when it is deleted.
-  const [own = ""] = Object.keys(await readSignatures(instance.kubectl));
+  const first = await untilSigned("up, for its own token", instance.kubectl, (some) => Object.keys(some).length === 1);
+  const [own = ""] = Object.keys(first);
   let before: Signatures = {};
   for (const { change, make, signed, isRenewal = false } of STEPS) {
     await Promise.all([make(theirs), make(instance.kubectl)]);

@@ -51,9 +51,11 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
     await third.waitFor(LEADS);
     for (let number = 1; number <= count; number++) await waitForCertificate(kubectl, `web-${number}`);
 
+    // A signature is logged once it is stored.
+    await third.waitFor(/(?:[^]*"message":"CSR signed"){3}/);
     const signed = signers.flatMap(signedBy);
     assert.deepEqual(signed, [...new Set(signed)], "no request is signed twice");
-    assert.ok(signedBy(second).length >= 3 && signedBy(third).length >= 3);
+    assert.ok(signedBy(second).length >= 3);
     // The API refuses to replace a certificate; no signer tried.
     for (const signer of signers) assert.doesNotMatch(signer.stderr(), /error updating signature/);
   } finally {
