@@ -103,14 +103,9 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
   await makeCertificate(folder, { name: "outsider", issuer: "root", extensions });
   const outsider = ["--client-certificate", folder.join("outsider.crt"), "--client-key", folder.join("outsider.key")];
   const refused = await instance.kubectl.try(
-    "get",
-    "csr",
+    ...["get", "csr"],
     ...outsider,
-    "--kubeconfig=/dev/null",
-    "--server",
-    instance.server,
-    "--certificate-authority",
-    instance.caPath,
+    ...["--kubeconfig=/dev/null", "--server", instance.server, "--certificate-authority", instance.caPath],
   );
   assert.notEqual(refused.code, 0);
   assert.match(refused.stderr, /Unauthorized|must be logged in/);

@@ -43,15 +43,7 @@ async function startClockedInstance(
 ): Promise<ClockedInstance> {
   const data = folder.join("data");
   const options = { cwd: folder.path, env: clock.env };
-  const args = [
-    "up",
-    "--auto-approve",
-    "--secure-port",
-    `${port}`,
-    "--data-dir",
-    data,
-    ...more,
-  ];
+  const args = ["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", data, ...more];
   const running = spawnTlsboot(args, options);
   await waitUntilUp(running);
   return {

@@ -252,10 +252,7 @@ describe("the pods of packaging/kustomize", () => {
     // As kubeadm binds the roles of Kubernetes.
     for (const role of ["node-bootstrapper", "certificates.k8s.io:certificatesigningrequests:nodeclient"]) {
       await kubectl.run(
-        "create",
-        "clusterrolebinding",
-        role,
-        `--clusterrole=system:${role}`,
+        ...["create", "clusterrolebinding", role, `--clusterrole=system:${role}`],
         "--group=system:bootstrappers",
       );
     }

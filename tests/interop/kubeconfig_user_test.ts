@@ -59,12 +59,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     assert.equal((await alice.try("auth", "can-i", "list", "configmaps")).stdout, "no\n");
     assert.match(stderr, /\n {2}tlsboot kubeconfig user alice --role viewer --force --group dev /);
     await kubectl.run(
-      "create",
-      "rolebinding",
-      "alice-view",
-      "--namespace=default",
-      "--clusterrole=view",
-      "--user=alice",
+      ...["create", "rolebinding", "alice-view", "--namespace=default", "--clusterrole=view", "--user=alice"],
     );
     // kube-apiserver learns of a binding by a watch of its own.
     for (let tries = 0; (await alice.try("auth", "can-i", "list", "configmaps")).code !== 0; tries++) {

@@ -126,10 +126,7 @@ async function untilReady(kubectl: Kubectl): Promise<void> {
 /** Waits until the kubelet has renewed its lease after a time. */
 async function untilLease(kubectl: Kubectl, since: Date): Promise<void> {
   const get = [
-    "get",
-    `lease/${NODE}`,
-    "--namespace=kube-node-lease",
-    "--ignore-not-found",
+    ...["get", `lease/${NODE}`, "--namespace=kube-node-lease", "--ignore-not-found"],
     "--output=jsonpath={.spec.renewTime}",
   ];
   await eventually(

@@ -156,13 +156,8 @@ test("a CA box without a network makes a root under shares, also when it is kill
   const shares = [2, 3].flatMap((number) => ["--ca-passphrase-share", at(`ceremony/shares/share-${number}-of-3.txt`)]);
   await succeed("ca", "shares", "combine", "--out", at("root.pass"), ...shares);
   const plain = [
-    "pkey",
-    "-in",
-    at("ceremony/root/root.key"),
-    "-passin",
-    `file:${at("root.pass")}`,
-    "-out",
-    at("root.key"),
+    ...["pkey", "-in", at("ceremony/root/root.key"), "-passin", `file:${at("root.pass")}`],
+    ...["-out", at("root.key")],
   ];
   await openssl(plain);
   await assertKeyMatches(root, at("root.key"));

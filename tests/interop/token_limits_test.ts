@@ -123,29 +123,12 @@ test("beside a kube-apiserver our approver enforces node and key, and token crea
   await kubectl.create(controllerRbac());
   await kubectl.run("create", "role", "tokens", "-n", "kube-system", "--verb=get,update", "--resource=secrets");
   await kubectl.run(
-    "create",
-    "rolebinding",
-    "tokens",
-    "-n",
-    "kube-system",
-    "--role=tokens",
-    "--group=tlsboot-approvers",
+    ...["create", "rolebinding", "tokens", "-n", "kube-system", "--role=tokens", "--group=tlsboot-approvers"],
   );
   await using _signer = await startSigner(plane);
   await using _approver = await startApprover(plane, "--token-limits");
-  const made = await succeedTlsboot([
-    ...[
-      "token",
-      "create",
-      "--node",
-      "n1",
-      "--approve",
-      "--cidr",
-      "192.0.2.0/24",
-      "--kubeconfig",
-      plane.adminKubeconfig,
-    ],
-  ]);
+  const limits = ["--node", "n1", "--approve", "--cidr", "192.0.2.0/24"];
+  const made = await succeedTlsboot(["token", "create", ...limits, "--kubeconfig", plane.adminKubeconfig]);
   assert.match(made.stderr, /v1\.37\.2 does not enforce --cidr: it accepts the token from any address/);
   assert.match(made.stderr, /does not enforce the node and the number of keys.* run tlsboot approver --token-limits/);
   const bootstrap = await plane.kubeconfigWithToken("n1", made.stdout.trim());

@@ -17,13 +17,7 @@ let folder: TempFolder;
 let programs: readonly string[] = [];
 
 async function pack(name: string): Promise<void> {
-  await succeedProgram(process.execPath, [
-    "run",
-    "-A",
-    "scripts/package/npm.ts",
-    "--out",
-    folder.join(name),
-  ]);
+  await succeedProgram(process.execPath, ["run", "-A", "scripts/package/npm.ts", "--out", folder.join(name)]);
 }
 
 /** The last of a release line that is still installed widely. */

@@ -104,13 +104,9 @@ async function startMembers(options: EtcdOptions): Promise<Etcd> {
     void running.set(
       name,
       start(...wrap(program, [
-        `--name=${name}`,
-        `--data-dir=${folder.join(name)}`,
-        `--listen-client-urls=${client}`,
-        `--advertise-client-urls=${client}`,
-        `--listen-metrics-urls=${metrics}`,
-        `--listen-peer-urls=${peer}`,
-        `--initial-advertise-peer-urls=${peer}`,
+        ...[`--name=${name}`, `--data-dir=${folder.join(name)}`, `--listen-client-urls=${client}`],
+        ...[`--advertise-client-urls=${client}`, `--listen-metrics-urls=${metrics}`],
+        ...[`--listen-peer-urls=${peer}`, `--initial-advertise-peer-urls=${peer}`],
         `--initial-cluster=${cluster}`,
         ...flags,
       ])),
