@@ -1,4 +1,4 @@
-/** Temporary folders and ports. */
+/** Temporary folders, and ports for servers that restart. */
 import { randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
