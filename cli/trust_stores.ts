@@ -12,7 +12,7 @@ import { AppError, getErrorMessage } from "../core/errors.ts";
 import { isRecord } from "../core/lib/record.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { encodePem } from "../core/pki/pem.ts";
-import type { TrustStoreName } from "./commands/ca/trust_flags.ts";
+import type { TrustStoreName } from "./commands/trust/store_flags.ts";
 import type { Io } from "./io.ts";
 
 /** A store on this machine. */

@@ -156,7 +156,7 @@ export function createApprover(deps: ApproverDeps): Approver {
 
   async function reportTooMany(csr: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
     const requester = getRequester(csr);
-    const clear = `tlsboot approver clear ${shellWord(requester)}`;
+    const clear = `tlsboot delete csr --pending --requester ${shellWord(requester)}`;
     logger.warn("a requester has too many pending requests, further ones are not checked", {
       requester,
       pending: maxPending,

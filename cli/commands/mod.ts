@@ -1,16 +1,11 @@
 /** The command table: all commands in the order of help. */
 import { type CommandFamily, type CommandTable, withAction } from "../framework/command.ts";
-import {
-  approverClearCommand,
-  approverCommand,
-  approverExplainCommand,
-  approverTestCommand,
-} from "./approver/flags.ts";
+import { approverCommand } from "./approver/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
 import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
 import { caCeremonyCommand, caRequestCommand } from "./ca/ceremony_flags.ts";
-import { caSharesCheckCommand, caSharesCombineCommand, caSharesCreateCommand } from "./ca/shares_flags.ts";
+import { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import {
   caRotateAbortCommand,
@@ -20,8 +15,6 @@ import {
   caRotateStatusCommand,
   caRotateSwitchCommand,
 } from "./ca/rotate_flags.ts";
-import { caTrustCommand, caTrustInstallCommand, caTrustUninstallCommand } from "./ca/trust_flags.ts";
-import { exportCsrCommand, importCsrCommand } from "./bundle/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import {
   approveCommand,
@@ -32,18 +25,21 @@ import {
   reviewCommand,
 } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
-import { docsGuideCommand, docsLicensesCommand, docsManCommand, docsMixinCommand } from "./docs/flags.ts";
+import { guideCommand, manCommand, mixinCommand } from "./docs/flags.ts";
 import { doctorCommand } from "./doctor/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
 import { joinPackCommand } from "./join/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
+import { exportCsrCommand, importCsrCommand } from "./offline/flags.ts";
+import { policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
 import { requestCommand } from "./request/flags.ts";
 import { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./revocation/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
 import { signCommand } from "./sign/flags.ts";
 import { signerCommand } from "./signer/flags.ts";
 import { tokenCreateCommand, tokenDeleteCommand, tokenListCommand } from "./token/flags.ts";
-import { trustFetchCommand, trustListCommand } from "./trust/flags.ts";
+import { getTrustBundlesCommand, trustFetchCommand } from "./trust/flags.ts";
+import { trustInstallCommand, trustShowCommand, trustUninstallCommand } from "./trust/store_flags.ts";
 import { uiCommand } from "./ui/flags.ts";
 import { upCommand } from "./up/flags.ts";
 import { upgradeCommand } from "./upgrade/flags.ts";
@@ -52,28 +48,35 @@ import { versionCommand } from "./version/flags.ts";
 /** The words that group commands. Their order does not matter, because help follows the order of the commands. */
 const FAMILIES: readonly CommandFamily[] = [
   {
+    word: "token",
+    summary: "Create, list and delete bootstrap tokens",
+    description: "Create, list and delete bootstrap tokens, with which a machine requests its first certificate.",
+    group: "Machine Commands",
+  },
+  {
+    word: "join",
+    summary: "Pack what a machine needs to join",
+    description: "Pack what a machine needs to join: a token for it alone, the CA, and the files to install.",
+    group: "Machine Commands",
+  },
+  {
     word: "get",
-    summary: "Display requests, certificates and revocations",
-    description: "Display certificate signing requests, the certificates that were issued, and what is revoked.",
-    group: "Certificate Signing Request Commands",
+    summary: "Display requests, certificates, revocations and trust bundles",
+    description:
+      "Display certificate signing requests, the certificates that were issued, what is revoked, and trust bundles.",
+    group: "Request Commands",
   },
   {
     word: "describe",
     summary: "Show the details of a request or a certificate",
     description: "Show the details of a certificate signing request, or of a certificate that was issued.",
-    group: "Certificate Signing Request Commands",
+    group: "Request Commands",
   },
   {
     word: "delete",
     summary: "Delete certificate signing requests",
     description: "Delete certificate signing requests.",
-    group: "Certificate Signing Request Commands",
-  },
-  {
-    word: "csr",
-    summary: "Carry requests to a CA that has no network, and its answers back",
-    description: "Carry requests to a CA that has no network, and its answers back.",
-    group: "Certificate Signing Request Commands",
+    group: "Request Commands",
   },
   {
     word: "verify",
@@ -83,41 +86,35 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "trust",
-    summary: "List trust bundles, or write one into a file",
-    description: "List trust bundles, or write one into a file for programs that are not in the cluster.",
-    group: "Certificate Commands",
+    summary: "Let this machine trust the CA, or keep a trust bundle in a file",
+    description: "Let the programs of this machine trust the CA, or keep a trust bundle in a file.",
+    group: "Trust Commands",
   },
   {
     word: "ca",
-    summary: "Make or show the certificate authority, and its revocation list",
+    summary: "Make, show and replace the certificate authority",
     description:
-      "Make or show the certificate authority in --data-dir, get the list of its revoked certificates, and " +
+      "Make, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, and " +
       "split the passphrase of its key.",
-    group: "Key and File Commands",
+    group: "CA Commands",
   },
   {
-    word: "token",
-    summary: "Create, list and delete bootstrap tokens",
-    description: "Create, list and delete bootstrap tokens, with which a machine requests its first certificate.",
-    group: "Key and File Commands",
+    word: "offline",
+    summary: "Carry requests to a CA that has no network, and its answers back",
+    description: "Carry requests to a CA that has no network, and its answers back.",
+    group: "Offline Commands",
   },
   {
-    word: "join",
-    summary: "Pack what a machine needs to join",
-    description: "Pack what a machine needs to join: a token for it alone, the CA, and the files to install.",
-    group: "Key and File Commands",
+    word: "policy",
+    summary: "Explain and test the rules of approval",
+    description: "Explain how the rules of approval decide about a request, and test policies.",
+    group: "Policy Commands",
   },
   {
     word: "kubeconfig",
     summary: "Write kubeconfig files",
     description: "Write kubeconfig files, which name the API server, the CA to trust, and the credentials of a user.",
-    group: "Key and File Commands",
-  },
-  {
-    word: "docs",
-    summary: "Print guides, manual pages and licences",
-    description: "Print guides, manual pages, and the licences of everything inside the file.",
-    group: "Other Commands",
+    group: "File Commands",
   },
 ];
 
@@ -128,68 +125,96 @@ export const COMMAND_TABLE: CommandTable = {
 
  A certificates.k8s.io API, a signer, an approver and a kubelet-style client in one file.`,
   families: FAMILIES,
+  firstDay: [
+    "demo",
+    "up",
+    "token create",
+    "bootstrap",
+    "get csr",
+    "approve",
+    "request",
+    "get certificates",
+    "revoke",
+    "ui",
+    "doctor",
+    "guide",
+  ],
+  formerNames: {
+    "approver clear": "delete csr --pending --requester",
+    "approver explain": "policy explain",
+    "approver test": "policy test",
+    "ca shares create": "ca shares split",
+    "ca trust": "trust show",
+    "ca trust install": "trust install",
+    "ca trust uninstall": "trust uninstall",
+    "csr export": "offline export",
+    "csr import": "offline import",
+    "docs guide": "guide",
+    "docs licenses": "version --licenses",
+    "docs man": "man",
+    "docs mixin": "mixin",
+    "trust list": "get trustbundles",
+  },
   commands: [
     withAction(demoCommand, () => import("./demo/run.ts")),
     withAction(upCommand, () => import("./up/run.ts")),
     withAction(serveCommand, () => import("./serve/run.ts")),
     withAction(signerCommand, () => import("./signer/run.ts")),
     withAction(approverCommand, () => import("./approver/run.ts")),
-    withAction(approverExplainCommand, () => import("./approver/explain.ts")),
-    withAction(approverTestCommand, () => import("./approver/fixtures.ts")),
-    withAction(approverClearCommand, () => import("./approver/clear.ts")),
+    withAction(uiCommand, () => import("./ui/run.ts")),
     withAction(bootstrapCommand, () => import("./bootstrap/run.ts")),
+    withAction(tokenCreateCommand, () => import("./token/create.ts")),
+    withAction(tokenListCommand, () => import("./token/list.ts")),
+    withAction(tokenDeleteCommand, () => import("./token/delete.ts")),
+    withAction(joinPackCommand, () => import("./join/pack.ts")),
+    withAction(kubeconfigBootstrapCommand, () => import("./kubeconfig/bootstrap.ts")),
+    withAction(doctorCommand, () => import("./doctor/run.ts")),
     withAction(getCsrCommand, () => import("./csr/get.ts")),
     withAction(describeCsrCommand, () => import("./csr/describe.ts")),
-    withAction(reviewCommand, () => import("./csr/review.ts")),
     withAction(approveCommand, async () => (await import("./csr/decide.ts")).approveAction),
+    withAction(reviewCommand, () => import("./csr/review.ts")),
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
-    withAction(uiCommand, () => import("./ui/run.ts")),
     withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
-    withAction(exportCsrCommand, () => import("./bundle/export.ts")),
-    withAction(importCsrCommand, () => import("./bundle/import.ts")),
+    withAction(requestCommand, () => import("./request/run.ts")),
+    withAction(signCommand, () => import("./sign/run.ts")),
     withAction(getCertificatesCommand, () => import("./certificates/get.ts")),
     withAction(describeCertificateCommand, () => import("./certificates/describe.ts")),
     withAction(verifyCertificatesCommand, () => import("./certificates/verify.ts")),
     withAction(revokeCommand, () => import("./revocation/revoke.ts")),
     withAction(unrevokeCommand, () => import("./revocation/unrevoke.ts")),
     withAction(getRevocationsCommand, () => import("./revocation/get.ts")),
-    withAction(trustListCommand, () => import("./trust/list.ts")),
+    withAction(trustShowCommand, async () => (await import("./trust/stores.ts")).showAction),
+    withAction(trustInstallCommand, async () => (await import("./trust/stores.ts")).installAction),
+    withAction(trustUninstallCommand, async () => (await import("./trust/stores.ts")).uninstallAction),
     withAction(trustFetchCommand, () => import("./trust/fetch.ts")),
-    withAction(requestCommand, () => import("./request/run.ts")),
-    withAction(signCommand, () => import("./sign/run.ts")),
+    withAction(getTrustBundlesCommand, () => import("./trust/list.ts")),
     withAction(caInitCommand, () => import("./ca/init.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
+    withAction(caRequestCommand, () => import("./ca/request.ts")),
+    withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
+    withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
+    withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
+    withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
     withAction(caRotateCommand, () => import("./ca/rotate_now.ts")),
     withAction(caRotateBeginCommand, () => import("./ca/rotate_begin.ts")),
     withAction(caRotateStatusCommand, () => import("./ca/rotate_status.ts")),
     withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate_steps.ts")).switchAction),
     withAction(caRotateFinishCommand, async () => (await import("./ca/rotate_steps.ts")).finishAction),
     withAction(caRotateAbortCommand, async () => (await import("./ca/rotate_steps.ts")).abortAction),
-    withAction(caTrustCommand, async () => (await import("./ca/trust.ts")).showAction),
-    withAction(caTrustInstallCommand, async () => (await import("./ca/trust.ts")).installAction),
-    withAction(caTrustUninstallCommand, async () => (await import("./ca/trust.ts")).uninstallAction),
-    withAction(caRequestCommand, () => import("./ca/request.ts")),
-    withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
-    withAction(caSharesCreateCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
-    withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
-    withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
+    withAction(exportCsrCommand, () => import("./offline/export.ts")),
+    withAction(importCsrCommand, () => import("./offline/import.ts")),
+    withAction(policyExplainCommand, () => import("./policy/explain.ts")),
+    withAction(policyTestCommand, () => import("./policy/test.ts")),
     withAction(backupCommand, () => import("./backup/backup.ts")),
     withAction(restoreCommand, () => import("./backup/restore.ts")),
-    withAction(tokenCreateCommand, () => import("./token/create.ts")),
-    withAction(tokenListCommand, () => import("./token/list.ts")),
-    withAction(tokenDeleteCommand, () => import("./token/delete.ts")),
-    withAction(joinPackCommand, () => import("./join/pack.ts")),
     withAction(kubeconfigAdminCommand, () => import("./kubeconfig/admin.ts")),
-    withAction(kubeconfigBootstrapCommand, () => import("./kubeconfig/bootstrap.ts")),
     withAction(kubeconfigUserCommand, () => import("./kubeconfig/user.ts")),
     withAction(inspectCommand, () => import("./inspect/run.ts")),
-    withAction(doctorCommand, () => import("./doctor/run.ts")),
+    withAction(guideCommand, () => import("./docs/guide.ts")),
+    withAction(manCommand, () => import("./docs/man.ts")),
+    withAction(mixinCommand, () => import("./docs/mixin.ts")),
     withAction(completionCommand, () => import("./completion/run.ts")),
-    withAction(docsGuideCommand, () => import("./docs/guide.ts")),
-    withAction(docsMixinCommand, () => import("./docs/mixin.ts")),
-    withAction(docsManCommand, () => import("./docs/man.ts")),
-    withAction(docsLicensesCommand, () => import("./docs/licenses.ts")),
     withAction(upgradeCommand, () => import("./upgrade/run.ts")),
     withAction(versionCommand, () => import("./version/run.ts")),
   ],

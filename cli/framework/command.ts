@@ -13,13 +13,16 @@ import {
 
 /** The headings of the program's help, in the order of the help. */
 export const COMMAND_GROUPS = [
-  "Starting Commands",
-  "Role Commands",
-  "Certificate Signing Request Commands",
+  "Running Commands",
+  "Machine Commands",
+  "Request Commands",
   "Certificate Commands",
-  "Key and File Commands",
-  "Settings Commands",
-  "Other Commands",
+  "Trust Commands",
+  "CA Commands",
+  "Offline Commands",
+  "Policy Commands",
+  "File Commands",
+  "Program Commands",
 ] as const;
 
 /** One of the headings of the program's help. */
@@ -134,6 +137,10 @@ export interface CommandTable {
   /** The first paragraph of the program's help. */
   readonly description: string;
   readonly families: readonly CommandFamily[];
+  /** The commands that the program's help shows: those that a new user needs. */
+  readonly firstDay: readonly string[];
+  /** What commands were called before, with what does the same now. */
+  readonly formerNames: Readonly<Record<string, string>>;
   readonly commands: readonly Command[];
 }
 

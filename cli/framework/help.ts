@@ -4,6 +4,7 @@ import {
   type Command,
   COMMAND_GROUPS,
   type CommandFamily,
+  type CommandGroup,
   type CommandTable,
   findSubcommands,
   getCommandName,
@@ -40,13 +41,23 @@ const MAX_WIDTH = 120;
 /** The width of a tab, by which kubectl indents the descriptions of flags. */
 const TAB = " ".repeat(8);
 
-/** Renders the help text for a terminal of a width in characters, with a line break at its end. */
-export function renderHelp(table: CommandTable, topic: HelpTopic, columns: number = DEFAULT_WIDTH): string {
+/**
+ * Renders the help text for a terminal of a width in characters, with a line break at its end. `isAll` lists all commands of
+ * the program, not only those of the first day, and all flags of a command, not only those that people use.
+ */
+export function renderHelp(
+  table: CommandTable,
+  topic: HelpTopic,
+  columns: number = DEFAULT_WIDTH,
+  isAll: boolean = false,
+): string {
   const width = Math.max(MIN_WIDTH, Math.min(columns, MAX_WIDTH));
   const sections = topic.kind === "command"
-    ? commandSections(table, topic.command, width)
+    ? commandSections(table, topic.command, width, isAll)
     : topic.kind === "family"
     ? familySections(table, topic.family, width)
+    : isAll
+    ? allSections(table, width)
     : programSections(table, width);
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
@@ -73,24 +84,55 @@ export function flagText(flag: Flag<unknown>): string {
   return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
 }
 
-function programSections(table: CommandTable, width: number): string[] {
-  const groups = COMMAND_GROUPS.map((group) => {
-    const entries = table.commands
-      .filter((command) => command.group === group)
-      .map(({ path, summary }) => [path.join(" "), summary] as const);
-    return entries.length === 0 ? "" : `${group}:\n${list(entries, width)}`;
+/** Lists every command, a line for each noun: `token create|list|delete`. */
+function allSections(table: CommandTable, width: number): string[] {
+  const groups = COMMAND_GROUPS.map((group) => `${group}:\n${list(listNouns(table, group), width)}`);
+  return [...groups, wrapText(`Use "${table.program} COMMAND --help" for more about a command.`, width)];
+}
+
+/** The first words that are verbs, so that what follows is no list of them. */
+const VERBS = ["", "get", "describe", "delete", "verify"];
+
+function listNouns({ commands, families }: CommandTable, group: CommandGroup): readonly (readonly [string, string])[] {
+  const nouns = new Map<string, string[]>();
+  for (const { path } of commands.filter((command) => command.group === group)) {
+    const noun = path.slice(0, -1).join(" ");
+    const [last = ""] = path.slice(-1);
+    const isNoun = commands.some((other) =>
+      other.path.length > path.length && other.path.join(" ").startsWith(path.join(" "))
+    );
+    if (isNoun) nouns.set(path.join(" "), []);
+    else if (VERBS.includes(noun)) nouns.set(path.join(" "), []);
+    else nouns.set(noun, [...nouns.get(noun) ?? [], last]);
+  }
+  const summaries = new Map([
+    ...families.map(({ word, summary }) => [word, summary] as const),
+    ...commands.map(toEntry),
+  ]);
+  return [...nouns].map(([noun, words]) => {
+    const [first = noun] = words.map((word) => `${noun} ${word}`);
+    const name = words.length > 1 ? `${noun} ${words.join("|")}` : first;
+    return [name, summaries.get(words.length > 1 ? noun : first) ?? summaries.get(first) ?? ""];
   });
+}
+
+function toEntry({ path, summary }: Command): readonly [string, string] {
+  return [path.join(" "), summary];
+}
+
+function programSections(table: CommandTable, width: number): string[] {
+  const entries = table.commands.map(toEntry).filter(([name]) => table.firstDay.includes(name));
   const notes = [
     "Settings can also be given in the --config file. Flags of programs that keep running, and flags that say where the " +
     `server is, can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
       environmentName("dataDir")
     }), which counts more than the file; docs/reference/cli.md says which.`,
     `Servers are reached through the proxy of HTTPS_PROXY, except for those in NO_PROXY, as with kubectl.`,
-    `Use "${table.program} COMMAND --help" for more about a command.`,
+    `Use "${table.program} COMMAND --help" for more about a command, and "${table.program} help --all" for all commands.`,
   ];
   return [
     wrapText(table.description, width),
-    ...groups,
+    `The First Day:\n${list(entries, width)}`,
     globalFlags(width),
     `Usage:\n  ${table.program} COMMAND [flags]`,
     notes.map((note) => wrapText(note, width)).join("\n"),
@@ -112,7 +154,10 @@ function subcommandsSection(table: CommandTable, word: string, width: number): s
   return `Available Commands:\n${list(commands.map(({ path, summary }) => [path.slice(1).join(" "), summary]), width)}`;
 }
 
-function commandSections(table: CommandTable, command: Command, width: number): string[] {
+function commandSections(table: CommandTable, command: Command, width: number, isAll: boolean): string[] {
+  const groups = groupFlags(command.flags);
+  const shown = isAll ? groups : groups.slice(0, 1);
+  const all = `Use "${table.program} help ${command.path.join(" ")} --all" for all options.`;
   const examples = command.examples.map(({ comment, command: line }) =>
     // Commands are not broken, so that they can be copied.
     [...wrapWords(comment, width, "  # "), `  ${line}`].join("\n")
@@ -123,9 +168,10 @@ function commandSections(table: CommandTable, command: Command, width: number): 
     command.path.length === 1 ? subcommandsSection(table, command.path[0] ?? "", width) : "",
     examples.length === 0 ? "" : `Examples:\n${examples.join("\n\n")}`,
     args.length === 0 ? "" : `Arguments:\n${list(args, width)}`,
-    ...groupFlags(command.flags).map(({ group, entries }) =>
+    ...shown.map(({ group, entries }) =>
       flagsSection(group === undefined ? "Options" : `${group} Options`, entries, width)
     ),
+    shown.length < groups.length ? wrapText(all, width) : "",
     globalFlags(width),
     `Exit Codes:\n${list(getExitCodes(command).map(([code, meaning]) => [String(code), meaning]), width)}`,
     `Usage:\n  ${usageLine(table, command)}`,

@@ -29,7 +29,9 @@ export function parseCommandLine(
   const { words, typed } = splitWords(toCommandWords(argv, table), table);
   const topic = findTopic(words, table);
   const isHelp = typed.some(({ name }) => name === "help");
-  if (isHelp) return { kind: "help", text: renderHelp(table, topic, columns?.()) };
+  const isAll = typed.some(({ name }) => name === "all");
+  checkFormerName(words, table);
+  if (isHelp) return { kind: "help", text: renderHelp(table, topic, columns?.(), isAll) };
   const path = getTopicPath(topic);
   const args = words.slice(path.length);
   const at: Place = { name: [table.program, ...path].join(" "), topic, table };
@@ -174,6 +176,20 @@ function checkArguments({ args: known }: Command, args: readonly string[], at: P
   if (commands.length === 0) throw new UsageError(`too many arguments for "${at.name}"`, seeHelp(at));
   const message = `"${at.name}" takes no arguments but its commands ${commands.join(", ")}`;
   throw new UsageError(message, suggest(args[0] ?? "", commands, at));
+}
+
+/** Refuses what a command was called before, and names the present command. */
+function checkFormerName(words: readonly string[], { program, commands, formerNames }: CommandTable): void {
+  const isKnown = (path: readonly string[]): boolean =>
+    commands.some((command) => getSpellings(command).some((spelling) => spelling.join(" ") === path.join(" ")));
+  for (let length = words.length; length > 0; length--) {
+    const path = words.slice(0, length);
+    if (isKnown(path)) return;
+    const present = formerNames[path.join(" ")];
+    if (present !== undefined) {
+      throw new UsageError(`unknown command "${path.join(" ")}" for "${program}"`, `it is now: ${program} ${present}`);
+    }
+  }
 }
 
 function unknownCommand(word: string, at: Place): UsageError {

@@ -65,7 +65,7 @@ export const backupCommand = defineCommand({
 
  The file is an age file (age-encryption.org): age can open it, and tar can unpack it. It is read back before it gets
  its name.`,
-  group: "Key and File Commands",
+  group: "File Commands",
   args: [argument("FILE", "file of the backup", { completion: { kind: "file" } })],
   flags: BACKUP_FLAGS,
   examples: [
@@ -114,7 +114,7 @@ export const restoreCommand = defineCommand({
  etcd's; without it, they go into a database. There must be no keys below --etcd-prefix: --force does not change that,
  but --force-etcd moves them aside. Until everything is written no tlsboot server starts on the etcd; after an
  interruption the same command continues.`,
-  group: "Key and File Commands",
+  group: "File Commands",
   args: [argument("FILE", "file that tlsboot backup wrote", { completion: { kind: "file" } })],
   flags: RESTORE_FLAGS,
   examples: [

@@ -194,7 +194,7 @@ export const bootstrapCommand = defineCommand({
 
  --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
  is reported; a run without --rotate-certificates ends with 1.`,
-  group: "Role Commands",
+  group: "Machine Commands",
   args: [],
   flags: BOOTSTRAP_FLAGS,
   examples: [

@@ -73,7 +73,7 @@ export const caCeremonyCommand = defineCommand({
  key is lost.
 
  Nothing is ever overwritten. A ceremony that was interrupted continues with the same command; the protocol says so.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [],
   flags: CEREMONY_FLAGS,
   examples: [
@@ -117,7 +117,7 @@ export const caRequestCommand = defineCommand({
 
  The key is encrypted when --ca-passphrase-file or --ca-passphrase-share gives a passphrase. Run again, the command makes
  another request for the same key.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [],
   flags: REQUEST_FLAGS,
   examples: [

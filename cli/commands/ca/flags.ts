@@ -120,7 +120,7 @@ export const caInitCommand = defineCommand({
 
  An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. An imported key that
  is encrypted keeps its passphrase.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [],
   flags: CA_INIT_FLAGS,
   examples: [
@@ -161,7 +161,7 @@ export const caShowCommand = defineCommand({
  it may issue for.
 
  The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [],
   flags: CA_SHOW_FLAGS,
   examples: [
@@ -227,7 +227,7 @@ export const caCrlCommand = defineCommand({
 
  NAME is the name of a CA's file, such as ca or client-ca. Without one, the CRLs of all CAs are printed one after another,
  which nginx (ssl_crl), HAProxy (crl-file) and openssl (-CRLfile) read from one file.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [argument("NAME", "The CA, by the name of its file", {
     optional: true,
     completion: { kind: "suggestions", suggestions: ["ca", ...SPLIT_PURPOSES.map((purpose) => `${purpose}-ca`)] },

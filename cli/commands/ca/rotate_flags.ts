@@ -130,7 +130,7 @@ export const caRotateCommand = defineCommand({
  --inventory, people by a new kubeconfig. The command runs where the data directory of a server is, and does not need the
  old key. It asks for confirmation. Repeated within an hour it does not replace the CA again, but writes the join files
  that are missing.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: ROTATE_FLAGS,
   examples: [
@@ -166,7 +166,7 @@ export const caRotateBeginCommand = defineCommand({
  The new CA must not end before the old one, nor exclude names of certificates that are in use. Its key travels to the
  other servers in a Secret, encrypted under the key of service account tokens, and under the passphrase of the old key if
  it has one.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: BEGIN_FLAGS,
   examples: [
@@ -214,7 +214,7 @@ export const caRotateStatusCommand = defineCommand({
  command that makes it so; commands for a machine that trusts only the old CA are run there.
 
  Without NAME it shows every rotation that is in progress.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: STATUS_FLAGS,
   examples: [
@@ -249,7 +249,7 @@ export const caRotateSwitchCommand = defineCommand({
  Every server gets a certificate of the new CA, and shows it with the cross-signed one, so that clients that trust the
  old CA only still accept it. Machines with tlsboot bootstrap --rotate-certificates renew by themselves, spread over
  --over.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: SWITCH_FLAGS,
   examples: [
@@ -283,7 +283,7 @@ export const caRotateFinishCommand = defineCommand({
 
  The command refuses while a machine or a user would lose access, and lists them with the command for each. --leave-behind
  names those that may, such as machines that are gone. There is no way back from this step.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: FINISH_FLAGS,
   examples: [
@@ -315,7 +315,7 @@ export const caRotateAbortCommand = defineCommand({
  Before switch, the rotation is deleted, and the new CA is trusted nowhere. After switch, the old CA signs again and nodes
  renew back, spread over --over; when no certificate of the new CA is in use any more, run the command again to delete the
  rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that was begun with --now, has no way back.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: ABORT_FLAGS,
   examples: [{ comment: "Go back", command: "tlsboot ca rotate abort" }],

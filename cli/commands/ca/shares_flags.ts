@@ -29,8 +29,8 @@ const CREATE_FLAGS = {
 export type CaSharesCreateFlags = typeof CREATE_FLAGS;
 
 /** The command that splits the passphrase of a CA key. */
-export const caSharesCreateCommand = defineCommand({
-  path: ["ca", "shares", "create"],
+export const caSharesSplitCommand = defineCommand({
+  path: ["ca", "shares", "split"],
   environment: "strict",
   summary: "Split the passphrase of a CA key into shares on paper",
   description:
@@ -44,7 +44,7 @@ export const caSharesCreateCommand = defineCommand({
  passphrase ends it.
 
  The shares are Shamir's, over GF(256), in Crockford's alphabet with a checksum in every group.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [],
   flags: CREATE_FLAGS,
   examples: [
@@ -78,7 +78,7 @@ export const caSharesCheckCommand = defineCommand({
 
  Without arguments, the shares are typed on the terminal; input ends after the last share that is needed, or with Ctrl-D.
  Without --key-file, the encrypted CA keys in --data-dir are opened; where there are none, the shares alone are checked.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [argument("SHARE", "A file with a share, or - for those that are typed", {
     optional: true,
     variadic: true,
@@ -111,7 +111,7 @@ export const caSharesCombineCommand = defineCommand({
   description:
     `Get the passphrase back from its shares, for a program that asks for a passphrase, such as openssl. The commands of
  tlsboot take the shares themselves, with --ca-passphrase-share.`,
-  group: "Key and File Commands",
+  group: "CA Commands",
   args: [],
   flags: COMBINE_FLAGS,
   examples: [

@@ -16,7 +16,7 @@ export const completionCommand = defineCommand({
   description: `Output shell completion code for the specified shell (bash, zsh, fish, or powershell).
 
  The shell evaluates the code; bash needs its package bash-completion.`,
-  group: "Settings Commands",
+  group: "Program Commands",
   args: [
     argument("SHELL", "bash, zsh, fish or powershell", {
       completion: { kind: "choices", choices: SHELLS },

@@ -1,20 +1,34 @@
-/** Deletes certificate signing requests by their names or short names. */
+/** Deletes certificate signing requests by their names or short names, or the pending ones of a requester. */
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { isSettled } from "../../../core/approval/recognizers.ts";
 import { isAppError } from "../../../core/errors.ts";
-import type { DeleteCsrFlags } from "./flags.ts";
-import { findByShortName } from "./targets.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { getName } from "../../../core/kube/meta.ts";
 import { connect } from "../../api/connection.ts";
-import type { ExitCode } from "../../exit_code.ts";
+import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { csrPath, parseCsrNames } from "../../api/csrs.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import type { DeleteCsrFlags } from "./flags.ts";
+import { findByShortName } from "./targets.ts";
+
+/** The number of deletions at the same time. */
+const CONCURRENCY = 16;
 
 /** The action of the command `tlsboot delete csr`. */
 export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const names = parseCsrNames(input.args);
-  await using connection = await connect(input.settings, io);
+  const { args, settings, isDebug } = input;
+  const { requester, pending } = settings;
+  if ((requester !== undefined) !== pending) throw new UsageError("--pending and --requester need each other");
+  if (pending && args.length > 0) throw new UsageError("a name cannot be given together with --pending");
+  if (!pending && args.length === 0) throw new UsageError("name a request, or give --pending and --requester");
+  const names = parseCsrNames(args);
+  await using connection = await connect(settings, io);
   const { api } = connection;
+  if (requester !== undefined) return await deletePending(api, requester, io, signal);
   const remove = async (name: string): Promise<void> => {
     const body = { propagationPolicy: "Background" };
     await api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
@@ -29,5 +43,34 @@ export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSig
       if (whole === undefined) throw error;
       await remove(whole);
     }
-  }, { io, isDebug: input.isDebug, signal });
+  }, { io, isDebug, signal });
+}
+
+/** Deletes every pending request of a requester. */
+async function deletePending(api: ApiClient, requester: string, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { items } = await listCsrs(api, {}, signal);
+  const remaining = items.filter((csr) => csr.spec.username === requester && !isSettled(csr)).values();
+  let deleted = 0;
+  const work = async (): Promise<void> => {
+    for (const csr of remaining) if (await removeUnchanged(api, csr, signal)) deleted += 1;
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  io.stdout.write(line`${deleted} pending ${deleted === 1 ? "request" : "requests"} of "${requester}" deleted\n`);
+  return EXIT.done;
+}
+
+/** Deletes a request if it is still the object that was listed; false when it is gone or has changed since. */
+async function removeUnchanged(api: ApiClient, csr: CertificateSigningRequest, signal: AbortSignal): Promise<boolean> {
+  const { uid, resourceVersion } = csr.metadata;
+  const preconditions = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+  try {
+    await api.requestJson({ method: "DELETE", path: csrPath(getName(csr)), body: { preconditions } }, signal);
+    return true;
+  } catch (error) {
+    if (isAppError(error, "not_found", "conflict")) return false;
+    throw error;
+  }
 }

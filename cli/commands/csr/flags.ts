@@ -39,7 +39,7 @@ export const getCsrCommand = defineCommand({
  STATE is pending, approved (without a certificate yet), issued, denied or failed. EXPIRES is the rest of the certificate's lifetime. On a terminal the table has colours, is cut to the width, and shows short names, which every command accepts; elsewhere nothing is cut. -o kubectl prints the same as kubectl get csr.
 
  On stderr it names the pending requests that the approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
-  group: "Certificate Signing Request Commands",
+  group: "Request Commands",
   args: [
     argument("NAME", "The requests or machines to show; all without a name", {
       optional: true,
@@ -87,7 +87,7 @@ export const describeCsrCommand = defineCommand({
   description: `Show the details of a certificate signing request.
 
  Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity beside the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
-  group: "Certificate Signing Request Commands",
+  group: "Request Commands",
   args: [
     argument("NAME", "The requests or machines to describe; all without a name", {
       optional: true,
@@ -140,7 +140,7 @@ export const reviewCommand = defineCommand({
  An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
  quits. A request that changes while you look at it is not decided, but shown again. NAME is the name of a request or of the
  machine that asks, as for tlsboot approve.`,
-  group: "Certificate Signing Request Commands",
+  group: "Request Commands",
   args: [
     argument("NAME", "The requests or machines to review; all pending ones without a name", {
       optional: true,
@@ -214,7 +214,7 @@ export const approveCommand = defineCommand({
 
  The condition names the user and the tool that decided. When no signer has issued a certificate after a second, this is
  reported on stderr.`,
-  group: "Certificate Signing Request Commands",
+  group: "Request Commands",
   args: [
     argument("NAME", "The requests or machines to approve", {
       optional: true,
@@ -248,14 +248,25 @@ export const denyCommand = defineCommand({
   description: `Deny certificate signing requests.
 
  No certificate is issued for a denied request. A denial cannot be taken back: the client has to send a new request. The condition names the user and the tool that decided. NAME is the name of a request or of the machine that asks, as for tlsboot approve.`,
-  group: "Certificate Signing Request Commands",
+  group: "Request Commands",
   args: [argument("NAME", "The requests or machines to deny", { variadic: true, completion: REQUEST_NAMES })],
   flags: DECIDE_FLAGS,
   examples: [{ comment: "Deny a request", command: "tlsboot deny csr-sqgzp --message 'Unknown machine.'" }],
   exitCodes: { 0: "every request is denied", 1: "failed for one or more requests" },
 });
 
-const DELETE_CSR_FLAGS = { ...API_FLAGS } as const;
+const DELETE_CSR_FLAGS = {
+  ...API_FLAGS,
+  pending: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Instead of names: all pending requests of --requester.",
+  }),
+  requester: textFlag({
+    isCommandLineOnly: true,
+    placeholder: "NAME",
+    summary: "With --pending: the user name in the requests, such as system:node:n1.",
+  }),
+} as const;
 
 /** The type of the flags of `delete csr`. */
 export type DeleteCsrFlags = typeof DELETE_CSR_FLAGS;
@@ -267,10 +278,21 @@ export const deleteCsrCommand = defineCommand({
   summary: "Delete certificate signing requests",
   description: `Delete certificate signing requests.
 
- Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, also when the request is deleted.`,
-  group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "The requests to delete", { variadic: true, completion: REQUEST_NAMES })],
+ Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, also when the request is deleted.
+
+ An approver ignores a requester after a hundred of its requests stayed pending, and reports that in its log and in an
+ Event. --pending with --requester deletes them all, so that the approver handles new ones again; what is decided is kept.`,
+  group: "Request Commands",
+  args: [
+    argument("NAME", "The requests to delete", { optional: true, variadic: true, completion: REQUEST_NAMES }),
+  ],
   flags: DELETE_CSR_FLAGS,
-  examples: [{ comment: "Delete a request", command: "tlsboot delete csr n1" }],
+  examples: [
+    { comment: "Delete a request", command: "tlsboot delete csr n1" },
+    {
+      comment: "Let a node send requests again",
+      command: "tlsboot delete csr --pending --requester system:node:n1",
+    },
+  ],
   exitCodes: { 1: "failed for one or more requests" },
 });

@@ -44,7 +44,7 @@ export const demoCommand = defineCommand({
  refused, a certificate renewed, another one expires and is recovered, and the files of a machine are stolen and revoked.
  Everything is real; the files are kept, so that you can look at them and run the commands that are shown. Those are
  kubectl's where it is on the PATH, else tlsboot's own.`,
-  group: "Starting Commands",
+  group: "Running Commands",
   args: [],
   flags: DEMO_FLAGS,
   examples: [

@@ -7,14 +7,14 @@ const DOCS_MAN_FLAGS = {} as const;
 export type DocsManFlags = typeof DOCS_MAN_FLAGS;
 
 /** The command that prints a manual page, or writes all of them. */
-export const docsManCommand = defineCommand({
-  path: ["docs", "man"],
+export const manCommand = defineCommand({
+  path: ["man"],
   summary: "Print a manual page, or write them all into a folder",
   description: `Print the manual page of tlsboot or of one of its commands, or write all pages into a folder.
 
  The argument is a command, whose page is printed, or a folder: an existing one, or a path with a slash in it, which is
  created. Existing pages are replaced.`,
-  group: "Other Commands",
+  group: "Program Commands",
   args: [argument("DIR|COMMAND", "A folder, or the words of a command", {
     optional: true,
     variadic: true,
@@ -25,26 +25,6 @@ export const docsManCommand = defineCommand({
     { comment: "Read about a command", command: "tlsboot docs man token create | man -l -" },
     { comment: "Install the pages", command: "tlsboot docs man /usr/local/share/man/man1" },
   ],
-  exitCodes: {},
-});
-
-const DOCS_LICENSES_FLAGS = {} as const;
-
-/** The type of the flags of `docs licenses`. */
-export type DocsLicensesFlags = typeof DOCS_LICENSES_FLAGS;
-
-/** The command that prints the licence texts of everything inside the file. */
-export const docsLicensesCommand = defineCommand({
-  path: ["docs", "licenses"],
-  summary: "Print the licence texts of everything inside",
-  description: `Print the licence texts of everything inside the single file.
-
- The licence of tlsboot, those of its packages, and that of Node with everything that Node is built from. For programs
- there is the software bill of materials: tlsboot version --sbom.`,
-  group: "Other Commands",
-  args: [],
-  flags: DOCS_LICENSES_FLAGS,
-  examples: [{ comment: "Read them", command: "tlsboot docs licenses | less" }],
   exitCodes: {},
 });
 
@@ -91,14 +71,14 @@ const DOCS_GUIDE_FLAGS = {} as const;
 export type DocsGuideFlags = typeof DOCS_GUIDE_FLAGS;
 
 /** The command that prints a guide, or lists them. */
-export const docsGuideCommand = defineCommand({
-  path: ["docs", "guide"],
+export const guideCommand = defineCommand({
+  path: ["guide"],
   summary: "Print a guide, or list the guides",
   description: `Print a guide, or list the guides without a name.
 
  A guide leads through one task, command by command. All guides are inside the file, so they need no network. A word that
  is no name of a guide lists the guides in which it is.`,
-  group: "Other Commands",
+  group: "Program Commands",
   args: [argument("NAME", "The name of a guide, such as homelab, or a word to search for", {
     optional: true,
     completion: { kind: "choices", choices: GUIDE_NAMES },
@@ -127,15 +107,15 @@ const DOCS_MIXIN_FLAGS = {} as const;
 export type DocsMixinFlags = typeof DOCS_MIXIN_FLAGS;
 
 /** The command that prints a file of the mixin, or lists them. */
-export const docsMixinCommand = defineCommand({
-  path: ["docs", "mixin"],
+export const mixinCommand = defineCommand({
+  path: ["mixin"],
   summary: "Print alerts for Prometheus, a dashboard for Grafana, or their sources",
   description: `Print alerts for Prometheus, a dashboard for Grafana, or their sources. Without a name, list the files.
 
  tlsboot.rules.yaml and tlsboot.dashboard.json are ready for use. They are rendered from a monitoring mixin in Jsonnet,
  the other files, for those who build their alerts from mixins. What to do about each alert is in the guide: tlsboot docs
  guide monitoring.`,
-  group: "Other Commands",
+  group: "Program Commands",
   args: [argument("NAME", "The name of a file, such as tlsboot.rules.yaml", {
     optional: true,
     completion: { kind: "choices", choices: MIXIN_NAMES },

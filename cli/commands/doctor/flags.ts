@@ -65,7 +65,7 @@ export const doctorCommand = defineCommand({
  kubeconfig names is asked whether it accepts the certificate in it; a server that does not answer is a warning.
 
  Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
-  group: "Key and File Commands",
+  group: "Machine Commands",
   args: [
     argument("TARGET", "folders of certificates, data directories, kubeconfigs, PEM files, policies and profiles", {
       optional: true,

@@ -15,7 +15,7 @@ export const inspectCommand = defineCommand({
 
  In a folder, every file of a known type is inspected. For each private key it shows the certificate in any of the files
  that the key belongs to, and whether other users may read it. Private keys and tokens are recognized, but never shown.`,
-  group: "Key and File Commands",
+  group: "File Commands",
   args: [
     argument("FILE", "PEM or DER files, kubeconfigs, or folders of them; - is stdin", {
       variadic: true,

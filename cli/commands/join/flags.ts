@@ -27,7 +27,7 @@ export const joinPackCommand = defineCommand({
 
  Creates a bootstrap token for the node alone and writes a pack: the join file, which is a bootstrap kubeconfig for a stock
  kubelet too, the CA, a systemd unit that keeps the certificate fresh, and snippets for cloud-init and Ignition.`,
-  group: "Key and File Commands",
+  group: "Machine Commands",
   args: [argument("NODE", "The name of the machine's node")],
   flags: JOIN_PACK_FLAGS,
   examples: [

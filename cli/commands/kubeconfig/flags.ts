@@ -46,7 +46,7 @@ export const kubeconfigAdminCommand = defineCommand({
   description: `Write an administrator's kubeconfig.
 
  Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, until the certificate ends or is revoked (tlsboot revoke).`,
-  group: "Key and File Commands",
+  group: "File Commands",
   args: [],
   flags: KUBECONFIG_ADMIN_FLAGS,
   examples: [
@@ -81,7 +81,7 @@ export const kubeconfigBootstrapCommand = defineCommand({
   description: `Write a bootstrap kubeconfig, with which a machine requests its first certificate.
 
  The same result as kubectl config set-cluster, set-credentials and set-context.`,
-  group: "Key and File Commands",
+  group: "Machine Commands",
   args: [],
   flags: KUBECONFIG_BOOTSTRAP_FLAGS,
   examples: [
@@ -148,7 +148,7 @@ export const kubeconfigUserCommand = defineCommand({
  With --role it first shows what the role allows, and creates the ClusterRole tlsboot:ROLE when it is missing and its binding to the person. Kubernetes lets no one give more than they may do themselves. To take the role away, delete the binding tlsboot:ROLE:NAME.
 
  The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
-  group: "Key and File Commands",
+  group: "File Commands",
   args: [argument("NAME", "The person's user name")],
   flags: KUBECONFIG_USER_FLAGS,
   examples: [

@@ -172,7 +172,7 @@ export const requestCommand = defineCommand({
 
  With --offline there is no API. The first run writes the request into a folder, such as a USB stick; tlsboot sign answers
  it there, beside the CA; another run takes up the answer. Later runs renew the certificate when it is time.`,
-  group: "Certificate Signing Request Commands",
+  group: "Request Commands",
   args: [argument("NAME", "The name of a web server, at a server that runs with --web-domain", { optional: true })],
   flags: REQUEST_FLAGS,
   examples: [

@@ -12,7 +12,7 @@ export const serveCommand = defineCommand({
 
  Keeps its data in --data-dir and makes a CA and a serving certificate there when there are none. Run tlsboot signer
  and tlsboot approver, or your own controllers, beside it.`,
-  group: "Role Commands",
+  group: "Running Commands",
   args: [],
   flags: SERVER_FLAGS,
   examples: [

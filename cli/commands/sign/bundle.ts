@@ -31,8 +31,8 @@ import { readPolicies } from "../../instance/policy_files.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { planRequest } from "../../sign_request.ts";
-import { writeQrPages } from "../bundle/qr.ts";
-import { openBundleText } from "../bundle/read_bundle.ts";
+import { writeQrPages } from "../offline/qr.ts";
+import { openBundleText } from "../offline/read_bundle.ts";
 import { type BundleDecision, describeExportedRequest } from "./bundle_text.ts";
 import type { SignFlags } from "./flags.ts";
 import {

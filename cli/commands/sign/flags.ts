@@ -102,7 +102,7 @@ export const signCommand = defineCommand({
  The CA is the one in --data-dir, or the signer's if there is one for each purpose, or another one that flags name. With
  a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
  certificates. The command does not know the CAs in a server's --client-ca-file.`,
-  group: "Certificate Signing Request Commands",
+  group: "Request Commands",
   args: [
     argument("FILE", "Requests, PEM or DER, or one bundle or folder; - is stdin", {
       variadic: true,

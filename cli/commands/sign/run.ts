@@ -15,7 +15,7 @@ import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
-import { isBundleText, readBundleText } from "../bundle/read_bundle.ts";
+import { isBundleText, readBundleText } from "../offline/read_bundle.ts";
 import { signBundle } from "./bundle.ts";
 import type { SignFlags } from "./flags.ts";
 import { signFolder } from "./folder.ts";

@@ -61,7 +61,7 @@ export const signerCommand = defineCommand({
 
  At the start it asks the API for the permissions of its user. It ends with the missing ones when it could sign nothing,
  and warns about others that are missing; --print-rbac prints all of them.`,
-  group: "Role Commands",
+  group: "Running Commands",
   args: [],
   flags: SIGNER_FLAGS,
   examples: [

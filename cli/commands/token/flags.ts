@@ -108,7 +108,7 @@ export const tokenCreateCommand = defineCommand({
  may try again, any other is refused and reported. When the certificate has been used for the first time, the token is
  used up. The server of tlsboot enforces this; beside a kube-apiserver, tlsboot approver --token-limits enforces what it
  can, and the command says what is not enforced.`,
-  group: "Key and File Commands",
+  group: "Machine Commands",
   args: [argument("TOKEN", "The token, id and secret; a new one without it", { optional: true })],
   flags: TOKEN_CREATE_FLAGS,
   examples: [
@@ -155,7 +155,7 @@ export const tokenListCommand = defineCommand({
  The kind is shared for a token of any number of machines, keys for one of a number of keys, node for one of a node, and
  key for one of a known key. USES counts the keys whose certificate has been used, the keys to which the token is bound,
  and the keys that it allows. LAST USE is exact to a minute.`,
-  group: "Key and File Commands",
+  group: "Machine Commands",
   args: [],
   flags: TOKEN_LIST_FLAGS,
   examples: [
@@ -177,7 +177,7 @@ export const tokenDeleteCommand = defineCommand({
   description: `Delete bootstrap tokens.
 
  Certificates that were requested with them stay valid; tlsboot revoke token/ID revokes them too.`,
-  group: "Key and File Commands",
+  group: "Machine Commands",
   args: [argument("TOKEN", "Ids or whole tokens", {
     variadic: true,
     completion: { kind: "objects", objects: "tokens" },

@@ -7,20 +7,20 @@ import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
-const TRUST_LIST_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
+const GET_TRUST_BUNDLES_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
 /** The type of the flags of `trust list`. */
-export type TrustListFlags = typeof TRUST_LIST_FLAGS;
+export type GetTrustBundlesFlags = typeof GET_TRUST_BUNDLES_FLAGS;
 
 /** The command that lists trust bundles. */
-export const trustListCommand = defineCommand({
-  path: ["trust", "list"],
+export const getTrustBundlesCommand = defineCommand({
+  path: ["get", "trustbundles"],
   summary: "List trust bundles",
   description: `List trust bundles, the ClusterTrustBundles of a cluster.
 
  A trust bundle holds the certificates of the CAs that vouch for what a signer issues. CERTIFICATES is their number, and
  EXPIRES is when the first of them expires.`,
-  group: "Certificate Commands",
+  group: "Trust Commands",
   args: [
     argument("NAME", "Bundles to show; all without a name", {
       optional: true,
@@ -28,7 +28,7 @@ export const trustListCommand = defineCommand({
       completion: { kind: "objects", objects: "trustBundles" },
     }),
   ],
-  flags: TRUST_LIST_FLAGS,
+  flags: GET_TRUST_BUNDLES_FLAGS,
   examples: [
     { comment: "List all trust bundles", command: "tlsboot trust list" },
     {
@@ -94,7 +94,7 @@ export const trustFetchCommand = defineCommand({
 
  When the bundle holds the CAs of the API server, the file is written and --exec has not failed, the user of the
  kubeconfig reports these CAs to the cluster, which shows who is ready when a CA is being replaced.`,
-  group: "Certificate Commands",
+  group: "Trust Commands",
   args: [
     argument("NAME", "The bundle", { optional: true, completion: { kind: "objects", objects: "trustBundles" } }),
   ],

@@ -9,7 +9,7 @@ import { explainTrustBundleFailure, parseTrustBundleName } from "../../api/trust
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
-import type { TrustListFlags } from "./flags.ts";
+import type { GetTrustBundlesFlags } from "./flags.ts";
 
 const TABLE: OwnTable = {
   columns: [{ name: "Name", minWidth: 20 }, { name: "Signer", minWidth: 12 }, { name: "Certificates" }, {
@@ -23,7 +23,7 @@ const TABLE: OwnTable = {
 };
 
 /** The action of the command `tlsboot trust list`. */
-export async function run(input: Input<TrustListFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<GetTrustBundlesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const names = input.args.map(parseTrustBundleName);
   try {
     return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, io, signal);

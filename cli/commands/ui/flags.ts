@@ -37,7 +37,7 @@ export const uiCommand = defineCommand({
  The page talks to the API with the kubeconfig of this command: it shows what its user may see, and what is done on the
  page is recorded in the audit log as done by that user. No other machine reaches it; from another one, use it through
  ssh -L PORT:127.0.0.1:PORT with the same --port on both sides.`,
-  group: "Certificate Signing Request Commands",
+  group: "Running Commands",
   args: [],
   flags: UI_FLAGS,
   examples: [

@@ -51,7 +51,7 @@ export const upCommand = defineCommand({
  requests with tlsboot approve or kubectl certificate approve, or start it with --auto-approve for kubelet client
  certificates, with --web-domain for web servers, and with --policy for others: tlsboot approver --help describes what
  each policy grants.`,
-  group: "Starting Commands",
+  group: "Running Commands",
   args: [],
   flags: UP_FLAGS,
   examples: [

@@ -34,7 +34,7 @@ export const upgradeCommand = defineCommand({
  It checks the signature of the release and the hash of the file for this machine, copies the file beside the installed one and starts it for a test. Only then does it replace the installed file, in one step, and restart the systemd services that run it. When one of them does not start, or ends within ten seconds, the earlier file is put back and the services are restarted with it.
 
  The earlier file stays beside the new one, as tlsboot.previous. A file in /usr/bin belongs to a package, which apt or rpm upgrades.`,
-  group: "Other Commands",
+  group: "Program Commands",
   args: [
     argument("FOLDER", "Folder with SHA256SUMS, SHA256SUMS.minisig and the files of a release", {
       completion: { kind: "directory" },

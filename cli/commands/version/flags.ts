@@ -10,6 +10,11 @@ const VERSION_FLAGS = {
       "Print the software bill of materials instead: all components with version, licence and hash, as CycloneDX JSON.",
     isCommandLineOnly: true,
   }),
+  licenses: switchFlag({
+    summary:
+      "Print the licence texts of everything inside instead: of tlsboot, of its packages, and of Node and its parts.",
+    isCommandLineOnly: true,
+  }),
   verify: switchFlag({
     summary: "Check this file instead: its hash is in SHA256SUMS of a release, whose minisign signature is genuine.",
     isCommandLineOnly: true,
@@ -39,12 +44,13 @@ export const versionCommand = defineCommand({
  Also prints the commit that the program was built from, the runtime inside and its OpenSSL.
 
  --verify detects a damaged file. A forged one could print anything: check a file with minisign before it runs.`,
-  group: "Other Commands",
+  group: "Program Commands",
   args: [],
   flags: VERSION_FLAGS,
   examples: [
     { comment: "Print the version for a script", command: "tlsboot version -o json" },
     { comment: "Write the bill of materials for a scanner", command: "tlsboot version --sbom > tlsboot.cdx.json" },
+    { comment: "Read the licences", command: "tlsboot version --licenses | less" },
     {
       comment: "Check the installed file against a stick",
       command: "tlsboot version --verify --release /media/stick --release-key minisign.pub",

@@ -1,4 +1,4 @@
-/** Prints the version or the bill of materials, or checks the program's own file. */
+/** Prints the version, the bill of materials or the licences, or checks the program's own file. */
 import type { VersionFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -11,6 +11,10 @@ import { getVersionFacts, type VersionFacts } from "../../version.ts";
 /** The action of the command `tlsboot version`. */
 export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<ExitCode> {
   if (settings.sbom) return await printSbom(settings.output, io);
+  if (settings.licenses) {
+    io.stdout.write((await import("../../sbom/licenses.ts")).renderLicenses());
+    return EXIT.done;
+  }
   if (settings.verify) return await (await import("./verify.ts")).verifyOwnFile(settings, io);
   const facts = getVersionFacts(io.versions);
   if (settings.output === undefined) {

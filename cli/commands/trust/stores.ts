@@ -21,20 +21,15 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { findTrustStores, toEntryName, type TrustStore } from "../../trust_stores.ts";
 import { USER_AGENT } from "../../version.ts";
-import {
-  type CaTrustFlags,
-  type CaTrustInstallFlags,
-  type CaTrustUninstallFlags,
-  TRUST_STORES,
-} from "./trust_flags.ts";
+import { TRUST_STORES, type TrustInstallFlags, type TrustShowFlags, type TrustUninstallFlags } from "./store_flags.ts";
 
-type SourceSettings = Omit<Settings<CaTrustFlags>, "print">;
+type SourceSettings = Omit<Settings<TrustShowFlags>, "print">;
 
 const DISCOVERY_SECONDS = 30;
 
 /** The action of the command `tlsboot ca trust`. */
-export const showAction: Action<CaTrustFlags> = {
-  async run({ settings }: Input<CaTrustFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export const showAction: Action<TrustShowFlags> = {
+  async run({ settings }: Input<TrustShowFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const certificates = await readCas(settings, io, signal);
     if (settings.print) {
       io.stdout.write(certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join(""));
@@ -57,8 +52,8 @@ export const showAction: Action<CaTrustFlags> = {
 };
 
 /** The action of the command `tlsboot ca trust install`. */
-export const installAction: Action<CaTrustInstallFlags> = {
-  async run({ settings, isDebug }: Input<CaTrustInstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export const installAction: Action<TrustInstallFlags> = {
+  async run({ settings, isDebug }: Input<TrustInstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, io);
     const certificates = await readCas(settings, io, signal);
     for (const certificate of certificates) io.stdout.write(line`${describeCa(certificate)}\n`);
@@ -72,8 +67,8 @@ export const installAction: Action<CaTrustInstallFlags> = {
 };
 
 /** The action of the command `tlsboot ca trust uninstall`. */
-export const uninstallAction: Action<CaTrustUninstallFlags> = {
-  async run({ settings, isDebug }: Input<CaTrustUninstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export const uninstallAction: Action<TrustUninstallFlags> = {
+  async run({ settings, isDebug }: Input<TrustUninstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, io);
     const wanted = settings.all ? undefined : (await readCas(settings, io, signal)).map(toEntryName);
     const code = await changeEach(stores, async (store) => {

@@ -36,25 +36,25 @@ const STORE_FLAG = listFlag({
   summary: "Stores to change: debian, rhel, firefox, nss, java. Without it, all that this machine has.",
 });
 
-const CA_TRUST_FLAGS = {
+const TRUST_SHOW_FLAGS = {
   ...CA_SOURCE_FLAGS,
   print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
 } as const;
 
 /** The type of the flags of `ca trust`. */
-export type CaTrustFlags = typeof CA_TRUST_FLAGS;
+export type TrustShowFlags = typeof TRUST_SHOW_FLAGS;
 
 /** The command that prints the CA, or the stores that trust it. */
-export const caTrustCommand = defineCommand({
-  path: ["ca", "trust"],
+export const trustShowCommand = defineCommand({
+  path: ["trust", "show"],
   summary: "Show where this machine trusts the CA, or print the CA",
   description: `Show where this machine trusts the CA, or print the CA.
 
  Lists the stores of trusted CAs on this machine, and whether each has the CA. With --print the CA is printed as PEM, to be
  put into any other store, such as that of a phone.`,
-  group: "Key and File Commands",
+  group: "Trust Commands",
   args: [],
-  flags: CA_TRUST_FLAGS,
+  flags: TRUST_SHOW_FLAGS,
   examples: [
     { comment: "Show the stores of this machine", command: "tlsboot ca trust" },
     { comment: "Write the CA into a file for a phone", command: "tlsboot ca trust --print > home-ca.crt" },
@@ -62,23 +62,23 @@ export const caTrustCommand = defineCommand({
   exitCodes: {},
 });
 
-const CA_TRUST_INSTALL_FLAGS = { ...CA_SOURCE_FLAGS, store: STORE_FLAG } as const;
+const TRUST_INSTALL_FLAGS = { ...CA_SOURCE_FLAGS, store: STORE_FLAG } as const;
 
 /** The type of the flags of `ca trust install`. */
-export type CaTrustInstallFlags = typeof CA_TRUST_INSTALL_FLAGS;
+export type TrustInstallFlags = typeof TRUST_INSTALL_FLAGS;
 
 /** The command that lets this machine trust the CA. */
-export const caTrustInstallCommand = defineCommand({
-  path: ["ca", "trust", "install"],
+export const trustInstallCommand = defineCommand({
+  path: ["trust", "install"],
   summary: "Let the programs and browsers of this machine trust the CA",
   description: `Let the programs and browsers of this machine trust the CA.
 
  Puts the CA into the stores of trusted CAs: Debian's and RHEL's for the whole system (curl, wget, Python, Go), the policies
  of Firefox, the databases of Chromium and of Firefox' profiles (nss), and Java's. The stores of the system need root, and
  nss is that of the user who runs the command. A holder of the CA's key can then answer for every web site.`,
-  group: "Key and File Commands",
+  group: "Trust Commands",
   args: [],
-  flags: CA_TRUST_INSTALL_FLAGS,
+  flags: TRUST_INSTALL_FLAGS,
   examples: [
     { comment: "On the machine of the server", command: "sudo tlsboot ca trust install" },
     {
@@ -90,23 +90,23 @@ export const caTrustInstallCommand = defineCommand({
   exitCodes: { 1: "failed in one of the stores" },
 });
 
-const CA_TRUST_UNINSTALL_FLAGS = {
+const TRUST_UNINSTALL_FLAGS = {
   ...CA_SOURCE_FLAGS,
   store: STORE_FLAG,
   all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
 } as const;
 
 /** The type of the flags of `ca trust uninstall`. */
-export type CaTrustUninstallFlags = typeof CA_TRUST_UNINSTALL_FLAGS;
+export type TrustUninstallFlags = typeof TRUST_UNINSTALL_FLAGS;
 
 /** The command that takes the CA out of the stores. */
-export const caTrustUninstallCommand = defineCommand({
-  path: ["ca", "trust", "uninstall"],
+export const trustUninstallCommand = defineCommand({
+  path: ["trust", "uninstall"],
   summary: "Take the CA out of the stores of this machine",
   description: `Take the CA out of the stores of this machine, as ca trust install put it there.`,
-  group: "Key and File Commands",
+  group: "Trust Commands",
   args: [],
-  flags: CA_TRUST_UNINSTALL_FLAGS,
+  flags: TRUST_UNINSTALL_FLAGS,
   examples: [
     { comment: "Remove the CA in --data-dir", command: "sudo tlsboot ca trust uninstall" },
     { comment: "Remove every CA that tlsboot has installed", command: "sudo tlsboot ca trust uninstall --all" },

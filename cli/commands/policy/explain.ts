@@ -14,7 +14,7 @@ import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { toRuleViews, toVerdictView } from "../../../core/review/rule_views.ts";
-import type { ApproverExplainFlags } from "./flags.ts";
+import type { PolicyExplainFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -28,7 +28,7 @@ import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace } from "./trace_text.ts";
 
 /** The action of the command `tlsboot approver explain`. */
-export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;
   const given = await readFlagSettings(settings, io.cwd);
@@ -51,7 +51,7 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
 /** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
 async function readFile(
   named: string,
-  { user, group, signerName, usage, expiration }: Settings<ApproverExplainFlags>,
+  { user, group, signerName, usage, expiration }: Settings<PolicyExplainFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest | undefined> {

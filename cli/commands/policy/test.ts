@@ -5,7 +5,7 @@ import { createFilePort } from "../../../client/files.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { POLICY_TEST_KIND } from "../../../core/approval/policy_fixture.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import type { ApproverFixturesFlags } from "./flags.ts";
+import type { PolicyTestFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
@@ -18,7 +18,7 @@ const FORMATS = { tap: formatTap, junit: formatJunit } as const;
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
 /** The action of the command `tlsboot approver test`. */
-export async function run(input: Input<ApproverFixturesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<PolicyTestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const [folder = ""] = input.args;
   const files = createFilePort();
   const results: CaseResult[] = [];

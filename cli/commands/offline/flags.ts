@@ -29,7 +29,7 @@ export type ExportFlags = typeof EXPORT_FLAGS;
 
 /** The command that exports approved requests for a CA without a network. */
 export const exportCsrCommand = defineCommand({
-  path: ["csr", "export"],
+  path: ["offline", "export"],
   environment: "strict",
   summary: "Export approved requests for a CA that has no network",
   description: `Export approved requests for a CA that has no network, as one text that survives a mail.
@@ -40,7 +40,7 @@ export const exportCsrCommand = defineCommand({
 
  A key of this installation signs each export. The CA signs only for keys that its operator has named: the first export
  prints the flag with which its operator does that.`,
-  group: "Certificate Signing Request Commands",
+  group: "Offline Commands",
   args: [
     argument("NAME", "Requests to export; all approved ones without a name", {
       optional: true,
@@ -90,7 +90,7 @@ export type ImportFlags = typeof IMPORT_FLAGS;
 
 /** The command that imports the answers of a CA. */
 export const importCsrCommand = defineCommand({
-  path: ["csr", "import"],
+  path: ["offline", "import"],
   summary: "Import the certificates of a CA that has no network",
   description: `Import the answers of a CA that has no network into the requests that were exported.
 
@@ -99,7 +99,7 @@ export const importCsrCommand = defineCommand({
  installation, and signed by a CA that it trusts; each certificate must be for the key and the names of its request.
 
  Every answer is imported once. An import that was interrupted is completed by running it again.`,
-  group: "Certificate Signing Request Commands",
+  group: "Offline Commands",
   args: [argument("FILE", "Answers of the CA; - is stdin", { optional: true, completion: { kind: "file" } })],
   flags: IMPORT_FLAGS,
   examples: [

@@ -1,0 +1,89 @@
+/** The commands `tlsboot policy explain` and `policy test`: flags, help and examples. */
+import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { POLICY_FLAGS } from "../../flags/controller.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { choiceFlag, durationFlag, fileFlag, listFlag, textFlag } from "../../framework/flags.ts";
+
+const POLICY_EXPLAIN_FLAGS = {
+  ...API_FLAGS,
+  ...POLICY_FLAGS,
+  nodes: fileFlag({
+    summary:
+      "File with the nodes, as kubectl get nodes -o yaml prints them. Together with a request from a file, no API is " +
+      "needed. Without it, the nodes of the API.",
+  }),
+  user: textFlag({ placeholder: "NAME", summary: "Requester of a request from a file that does not name one." }),
+  group: listFlag({ summary: "Groups of --user. system:nodes for a node when none is given." }),
+  signerName: textFlag({ placeholder: "NAME", summary: "Signer of a request from a PEM file." }),
+  usage: listFlag({
+    default: ["digital signature", "server auth"],
+    summary: "Usages of a request from a PEM file.",
+  }),
+  expiration: durationFlag({ summary: "Requested lifetime of a request from a PEM file." }),
+  output: STRUCTURED_OUTPUT,
+} as const;
+
+/** The type of the flags of `approver explain`. */
+export type PolicyExplainFlags = typeof POLICY_EXPLAIN_FLAGS;
+
+/** The command that explains the verdict about a request. */
+export const policyExplainCommand = defineCommand({
+  path: ["policy", "explain"],
+  summary: "Explain how each rule judges a request",
+  description: `Explain how each rule judges a request, and why.
+
+ Shows every rule that was evaluated: whether it applies to the request, what it found, what is wrong and how to fix it.
+ One verdict follows, which determines the exit code. Rules that deny are evaluated first, then the two kubelet client
+ rules, then the policies in order. It uses the policies and the inventory that the approver has published, or those of
+ --policy and --inventory. When there are no policies, the verdict of each built-in policy follows. Nothing is written.
+
+ The request is one of the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
+  group: "Policy Commands",
+  args: [argument("CSR|FILE", "The request; - for stdin", { completion: { kind: "file" } })],
+  flags: POLICY_EXPLAIN_FLAGS,
+  examples: [
+    {
+      comment: "See why a request stays pending",
+      command: "tlsboot approver explain csr-x7k2p",
+    },
+    {
+      comment: "See what another policy would do",
+      command: "tlsboot approver explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
+    },
+    {
+      comment: "Check a request before it is sent, without an API",
+      command:
+        "tlsboot approver explain n1.csr --signer-name kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
+    },
+  ],
+  exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },
+});
+
+const POLICY_TEST_FLAGS = {
+  output: choiceFlag({
+    short: "o",
+    choices: ["tap", "junit"],
+    summary: "Output format: the Test Anything Protocol, or JUnit XML. Without it, text.",
+  }),
+} as const;
+
+/** The type of the flags of `approver test`. */
+export type PolicyTestFlags = typeof POLICY_TEST_FLAGS;
+
+/** The command that tests policies against fixtures. */
+export const policyTestCommand = defineCommand({
+  path: ["policy", "test"],
+  summary: "Test policies against fixtures",
+  description: `Test policies against fixtures.
+
+ Reads every file of kind PolicyTest below the folder: requests with their requesters and nodes, and the verdict and rule
+ that is expected for each. Needs no API. A case that fails is shown with every rule, what it found and why.`,
+  group: "Policy Commands",
+  args: [argument("DIR", "Folder with fixtures, or one file", { completion: { kind: "directory" } })],
+  flags: POLICY_TEST_FLAGS,
+  examples: [
+    { comment: "Test all policies in a folder", command: "tlsboot approver test policies/" },
+    { comment: "Do so in CI", command: "tlsboot approver test policies/ -o junit >policies.xml" },
+  ],
+  exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },
+});
