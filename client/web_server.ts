@@ -249,7 +249,7 @@ async function request(
 }
 
 const PENDING_HINT =
-  "another machine may hold the name; at the server, tlsboot approver explain says why with the name of the " +
+  "another machine may hold the name; at the server, tlsboot policy explain says why with the name of the " +
   "request, and tlsboot approve gives the name to this machine; then run the command again";
 
 /** Adds what to do about credentials that the server refuses. */

@@ -36,7 +36,7 @@ test("docs/reference/policies.md: the tests of the custom policy pass", async ()
     await writeFile(folder.join(file), found ?? "");
   }
   const io = createCapturedIo({ cwd: folder.path });
-  const code = await run(["approver", "test", "."], io, new AbortController().signal);
+  const code = await run(["policy", "test", "."], io, new AbortController().signal);
   assert.equal(code, 0, `${io.stdoutText()}${io.stderrText()}`);
   assert.match(io.stdoutText(), /\n2 passed, 0 failed\n$/);
 });

@@ -34,14 +34,20 @@ test("tlsboot signer --pod-certificates --print-rbac grants requests for pods an
   await writeFile(folder.join("pods.yaml"), POD_PROFILE);
   const printed = await printRbac("--pod-certificates", "--profile", folder.join("pods.yaml"));
   assert.match(printed, /resources:\n {2}- podcertificaterequests\n {2}verbs:\n {2}- list\n {2}- watch\n-/);
-  assert.match(printed, /resourceNames:\n {2}- example\.com\/pods\n {2}resources:\n {2}- signers\n {2}verbs:\n {2}- sign\n {2}- attest\n/);
+  assert.match(
+    printed,
+    /resourceNames:\n {2}- example\.com\/pods\n {2}resources:\n {2}- signers\n {2}verbs:\n {2}- sign\n {2}- attest\n/,
+  );
   assert.match(printed, /name: tlsboot-pod-signer\.example\.com\.pods\n/);
   assert.doesNotMatch(printed, /certificatesigningrequests|approval|secrets/);
   const profile = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\nsignerName: example.com/web\n" +
     "usages: { allowed: [server auth] }\nlifetime: { max: 24h }\n";
   await writeFile(folder.join("web.yaml"), profile);
   const web = await printRbac("--profile", folder.join("web.yaml"));
-  assert.match(web, /resourceNames:\n {2}- example\.com\/web\n {2}resources:\n {2}- signers\n {2}verbs:\n {2}- sign\n-/);
+  assert.match(
+    web,
+    /resourceNames:\n {2}- example\.com\/web\n {2}resources:\n {2}- signers\n {2}verbs:\n {2}- sign\n-/,
+  );
   assert.doesNotMatch(web, /approval|secrets|delete|"\*"/);
 });
 

@@ -1,5 +1,5 @@
 /**
- * Explains the verdict about one request, for `approver explain` and `describe csr`. The verdict is the approver's own,
+ * Explains the verdict about one request, for `policy explain` and `describe csr`. The verdict is the approver's own,
  * from the API as it is now or from files alone; nothing is written.
  */
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";

@@ -32,7 +32,6 @@ import { explainRequest, gatherSources } from "./explain_request.ts";
 
 const NOW = "2026-03-02T10:30:00Z";
 const SIGNAL = new AbortController().signal;
-const TOKEN = "system:bootstrap:abcdef";
 const SERVER = { dns: ["api.lan"], ips: ["10.0.0.100"] };
 
 /** What exists, apart from the request and the policies. */

@@ -58,7 +58,7 @@ export async function readTrustBundles(
 
 /** Creates the error of a selection that selects nothing. */
 export function createNoBundleError(selection: TrustBundleSelection): AppError {
-  const hint = "see those that exist with: tlsboot trust list";
+  const hint = "see those that exist with: tlsboot get trustbundles";
   if (selection.kind === "name") {
     return new AppError("not_found", `there is no ClusterTrustBundle "${selection.name}"`, { hint });
   }

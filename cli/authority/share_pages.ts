@@ -116,8 +116,7 @@ export async function prepareShares(
   if (found !== undefined) return found.slice(0, threshold);
   if (await files.lstat(keyPath) !== undefined) {
     throw new AppError("file_exists", `cannot make shares: the key "${displayPath(keyPath, io.cwd)}" exists`, {
-      hint:
-        "an existing key is never overwritten: move it away, or split its passphrase with: tlsboot ca shares create",
+      hint: "an existing key is never overwritten: move it away, or split its passphrase with: tlsboot ca shares split",
     });
   }
   await writeSharePages(createRandomPassphrase(random), { folder, keyName, threshold, count }, deps);

@@ -40,9 +40,9 @@ export function openTrustedExporters(issuedLog: string, files: FilePort): Truste
         `cannot sign the requests of ${server}, exported at ${createdAt}: the key ${exporter} signed them, which ${other}`,
         {
           hint: named === undefined
-            ? "ask the operator of that server for the key, as its first tlsboot csr export printed it; if it is the same: " +
+            ? "ask the operator of that server for the key, as its first tlsboot offline export printed it; if it is the same: " +
               `--trust-exporter ${exporter}`
-            : "compare the key with the one that tlsboot csr export printed",
+            : "compare the key with the one that tlsboot offline export printed",
         },
       );
     },

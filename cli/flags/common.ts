@@ -53,7 +53,7 @@ export const CA_KEY_FLAGS = {
     placeholder: "FILE",
     completion: { kind: "file" },
     summary:
-      "File with a share of the passphrase, from tlsboot ca shares create; given for each share that is needed. " +
+      "File with a share of the passphrase, from tlsboot ca shares split; given for each share that is needed. " +
       "- prompts for the shares that are typed from paper.",
   }),
   signingKeyCommand: fileFlag({

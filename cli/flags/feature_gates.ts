@@ -21,7 +21,7 @@ export const FEATURE_GATES_FLAG = parsedListFlag({
 });
 
 /** The hint for keys that the closed gate refuses. */
-const GATE_HINT = "kube-apiserver 1.37 and older clients do not know ML-DSA; see: tlsboot docs guide post_quantum";
+const GATE_HINT = "kube-apiserver 1.37 and older clients do not know ML-DSA; see: tlsboot guide post_quantum";
 
 function parseFeatureGate(text: string): Result<FeatureGate, string> {
   const [name, value = ""] = text.split("=", 2);

@@ -17,7 +17,7 @@ for (
     { words: ["get", "csr", "-o", "js"], want: ["json", "jsonpath="] },
     { words: ["request", "--signer-name", "kubernetes.io/kubelet-s"], want: ["kubernetes.io/kubelet-serving"] },
     { words: ["completion", "z"], want: ["zsh"] },
-    { words: ["docs", "guide", "home"], want: ["homelab"] },
+    { words: ["guide", "home"], want: ["homelab"] },
     { words: ["approve", "--de"], want: ["--debug"] },
   ]
 ) {

@@ -20,8 +20,31 @@ for (const width of [40, 60, 80, 120]) {
 
 test("renderHelp() of up groups the options, common ones first", () => {
   const up = COMMAND_TABLE.commands.find(({ path }) => path.join(" ") === "up") as Command;
-  const titles = [...renderHelp(COMMAND_TABLE, { kind: "command", command: up }).matchAll(/^(.+) Options:$/gm)];
-  assert.deepEqual(titles.map(([, title]) => title), [...FLAG_GROUPS, "Global"]);
+  const listTitles = (isAll: boolean) =>
+    [...renderHelp(COMMAND_TABLE, { kind: "command", command: up }, 80, isAll).matchAll(/^(.+) Options:$/gm)]
+      .map(([, title]) => title);
+  assert.deepEqual(listTitles(true), [...FLAG_GROUPS, "Global"]);
+  assert.deepEqual(listTitles(false), ["Common", "Global"]);
+});
+
+test("renderHelp() of all commands names each of them, in at most 75 lines", () => {
+  const text = renderHelp(COMMAND_TABLE, { kind: "program" }, 80, true);
+  assert.ok(text.split("\n").length <= 75);
+  const names = [...text.matchAll(/^  (?=\S)(.+?)(?:  .*)?$/gm)].flatMap(([, name = ""]) => {
+    const words = name.split(" ");
+    const last = words.pop() ?? "";
+    return last.split("|").map((word) => [...words, word].join(" "));
+  });
+  const paths = COMMAND_TABLE.commands.map(({ path }) => path.join(" ")).filter((name) => name !== "ca rotate");
+  assert.deepEqual(names.sort(), paths.sort());
+});
+
+test("the commands of the first day exist, and so does what former names lead to", () => {
+  const names = COMMAND_TABLE.commands.map(({ path }) => path.join(" "));
+  const present = Object.values(COMMAND_TABLE.formerNames).map((line) => line.split(" --")[0] ?? "");
+  for (const name of [...COMMAND_TABLE.firstDay, ...present]) assert.ok(names.includes(name), name);
+  for (const former of Object.keys(COMMAND_TABLE.formerNames)) assert.ok(!names.includes(former), former);
+  assert.equal(COMMAND_TABLE.firstDay.length, 12);
 });
 
 test("renderHelp() of a command with common options only does not group them", () => {

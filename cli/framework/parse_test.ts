@@ -5,14 +5,16 @@ import { type FlagSet, switchFlag, textFlag } from "./flags.ts";
 import { parseCommandLine } from "./parse.ts";
 import { UsageError } from "./usage_error.ts";
 
-const base = { summary: "S", description: "D.", group: "Other Commands", examples: [], exitCodes: {} } as const;
+const base = { summary: "S", description: "D.", group: "Program Commands", examples: [], exitCodes: {} } as const;
 const table: CommandTable = {
   program: "tlsboot",
   description: "Program.",
   families: [
-    { word: "get", summary: "G", description: "G.", group: "Other Commands" },
-    { word: "token", summary: "T", description: "T.", group: "Other Commands" },
+    { word: "get", summary: "G", description: "G.", group: "Program Commands" },
+    { word: "token", summary: "T", description: "T.", group: "Program Commands" },
   ],
+  firstDay: ["token create"],
+  formerNames: { "token make": "token create", list: "token list" },
   commands: [
     createCommand({
       ...base,
@@ -93,6 +95,12 @@ for (
 
 for (
   const { line, message, hint } of [
+    {
+      line: "token make --ttl 1h",
+      message: 'unknown command "token make" for "tlsboot"',
+      hint: "it is now: tlsboot token create",
+    },
+    { line: "list all", message: 'unknown command "list" for "tlsboot"', hint: "it is now: tlsboot token list" },
     { line: "gte csr", message: 'unknown command "gte" for "tlsboot"', hint: "did you mean get? see: tlsboot --help" },
     {
       line: "token creat",

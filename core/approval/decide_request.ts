@@ -1,5 +1,5 @@
 /**
- * The verdict on a request. The running approver, `approver explain`, `approver test`, `describe csr`, the page and `sign` all
+ * The verdict on a request. The running approver, `policy explain`, `policy test`, `describe csr`, the page and `sign` all
  * decide here: the stages apply in the order of `STAGES`, and the first one with a verdict decides.
  *
  * Nothing here reads anything. A stage lists what it needs to know about a request, the caller finds it out

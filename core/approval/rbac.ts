@@ -144,7 +144,7 @@ function settingsRole(): ManifestPart<Role> {
   const { namespace, name } = PUBLISHED_SETTINGS;
   const configMaps = { apiGroups: [""], resources: ["configmaps"] };
   return {
-    comment: "It publishes its policies and its inventory, for tlsboot approver explain and describe csr.",
+    comment: "It publishes its policies and its inventory, for tlsboot policy explain and describe csr.",
     object: {
       metadata: { name: `${APPROVER_ROLE}-settings`, namespace },
       rules: [

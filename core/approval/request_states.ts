@@ -169,7 +169,7 @@ function reportHold({ kind, fault, fix }: Hold): StepReport {
 }
 
 function reportPending(name: string, message: string): StepReport {
-  const explain = `tlsboot approver explain ${shellWord(name)}`;
+  const explain = `tlsboot policy explain ${shellWord(name)}`;
   const note = `Left pending: ${message}. Ask why with: ${explain}`;
   return { log: "CSR left pending", event: { type: "Normal", reason: "PolicyLeftPending", note } };
 }

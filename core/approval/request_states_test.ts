@@ -50,7 +50,7 @@ function format(step: ApprovalStep): string {
   return `${known}${next === "" ? "" : `, ${next}`}; ${report}`;
 }
 
-const EXPLAIN = "Ask why with: tlsboot approver explain 'csr 1'";
+const EXPLAIN = "Ask why with: tlsboot policy explain 'csr 1'";
 const LEFT = (message: string) => `CSR left pending / Normal PolicyLeftPending: Left pending: ${message}. ${EXPLAIN}`;
 const DRY = "Dry run, nothing was written.";
 

@@ -235,7 +235,7 @@ export function checkAuthorities(
           ? `${describeStored(shortest)} in "${file}" ended at ${when}`
           : `${describeStored(shortest)} in "${file}" ends at ${when}, in ${formatPeriod(leftMs)}: less than a year`,
         fix: renewal,
-        advice: "replace the CA where its key is: tlsboot docs guide new_ca",
+        advice: "replace the CA where its key is: tlsboot guide new_ca",
       });
     }
     const ca = chain[0];

@@ -166,7 +166,7 @@ export function toProblems(findings: readonly Finding[]): readonly Problem[] {
       subject: SUBJECTS[check] ?? check,
       severity,
       message,
-      fix: fix ?? advice ?? "see: tlsboot docs guide broken_machine",
+      fix: fix ?? advice ?? "see: tlsboot guide broken_machine",
     }));
   return [...list("error", "fault"), ...list("warning", "warning")];
 }

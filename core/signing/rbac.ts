@@ -91,16 +91,16 @@ export function createSignerManifest(
   ];
 }
 
-/** The name of the service account, the role and the binding of `tlsboot csr export` and `csr import`. */
+/** The name of the service account, the role and the binding of `tlsboot offline export` and `offline import`. */
 const IMPORTER = { serviceAccount: "tlsboot-csr-import", role: "tlsboot:csr-import" } as const;
 
-/** Creates the manifest of the permissions of `tlsboot csr export` and `csr import` for these signers. */
+/** Creates the manifest of the permissions of `tlsboot offline export` and `offline import` for these signers. */
 export function createImporterManifest(signerNames: readonly string[]): readonly ManifestPart[] {
   const { serviceAccount, role } = IMPORTER;
   const account: KubeObject = { metadata: { name: serviceAccount, namespace: NAMESPACE } };
   return [
     manifestPart(serviceAccountKind, {
-      comment: "What `tlsboot csr export` and `tlsboot csr import` need at a Kubernetes API server.",
+      comment: "What `tlsboot offline export` and `tlsboot offline import` need at a Kubernetes API server.",
       object: account,
     }),
     manifestPart(clusterRoleKind, {

@@ -27,7 +27,7 @@ const FORM = {
   target: "node24",
   // Node 24 has `using`. esbuild's substitute throws the error of an earlier iteration of a loop again.
   supported: { using: true },
-  // `tlsboot docs licenses` prints the licences.
+  // `tlsboot version --licenses` prints the licences.
   legalComments: "none",
   charset: "ascii",
   logLevel: "warning",

@@ -44,11 +44,11 @@ describeInstance("tlsboot approver", {
     });
   });
 
-  test("tlsboot approver explain and describe csr show why a request stays pending, and how to fix it", async () => {
+  test("tlsboot policy explain and describe csr show why a request stays pending, and how to fix it", async () => {
     await submitAs(admin(), await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
     await instance.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
     const { code, stdout } = await tlsboot(
-      ...["approver", "explain", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
+      ...["policy", "explain", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
     );
     assert.equal(code, 3);
     assert.match(stdout, /^Request: {6}serving-b\nStatus: {7}Pending\n/);
@@ -63,12 +63,12 @@ describeInstance("tlsboot approver", {
     );
     assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": [^\n]*\n$/);
     // Without flags, the verdict is by the policies that the approver has published.
-    const published = await tlsboot("approver", "explain", "serving-b");
+    const published = await tlsboot("policy", "explain", "serving-b");
     assert.equal(published.code, 3);
     const origin = /\nPolicies: +kubelet-serving, inventory of 1 \((?:published by the approver|from the flags)\)\n/;
     for (const text of [stdout, published.stdout]) assert.match(text, origin);
     assert.equal(published.stdout.replace(origin, "\n"), stdout.replace(origin, "\n"));
-    const shipped = await tlsboot("approver", "explain", "serving-b", "-o", "json");
+    const shipped = await tlsboot("policy", "explain", "serving-b", "-o", "json");
     assert.equal(shipped.code, 3);
     interface Facts {
       readonly verdict: string;
@@ -93,7 +93,7 @@ describeInstance("tlsboot approver", {
     test(`tlsboot never advises to give another node's name ${name} to the requesting node`, async () => {
       const csr = `advice-${name.replace(".", "-")}`;
       await submitAs(admin(), await servingRequest("b", { name: csr, dnsNames: [name] }), quiet);
-      for (const command of [["approver", "explain"], ["describe", "csr"]]) {
+      for (const command of [["policy", "explain"], ["describe", "csr"]]) {
         const { stdout } = await tlsboot(
           ...[...command, csr, "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
         );
@@ -104,7 +104,7 @@ describeInstance("tlsboot approver", {
     });
   }
 
-  test("tlsboot approver explain answers from files alone", async () => {
+  test("tlsboot policy explain answers from files alone", async () => {
     const csr = await servingRequest("c", { ipAddresses: ["10.0.0.3"] });
     await writeFile(instance.folder.join("c.csr"), fromBase64(csr.spec.request ?? ""));
     await writeFile(instance.folder.join("c.json"), JSON.stringify(csr));
@@ -127,9 +127,9 @@ describeInstance("tlsboot approver", {
     ], ...offline);
     assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
     assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
-    assert.equal((await tlsboot("approver", "explain", "c.json", ...offline)).code, 0);
+    assert.equal((await tlsboot("policy", "explain", "c.json", ...offline)).code, 0);
     const asAnother = await tlsboot(
-      ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
+      ...["policy", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
       ...offline,
     );
     assert.equal(asAnother.code, 3);
@@ -159,28 +159,31 @@ describeInstance("tlsboot approver", {
       },
     ]
   ) {
-    test(`tlsboot approver explain refuses ${name}`, async () => {
+    test(`tlsboot policy explain refuses ${name}`, async () => {
       await writeFile(instance.folder.join("bad.txt"), text);
-      assert.match(await instance.refuse(1, "approver", "explain", "bad.txt", ...args), fault);
+      assert.match(await instance.refuse(1, "policy", "explain", "bad.txt", ...args), fault);
     });
   }
 
-  test("tlsboot approver explain reports a name that is neither a file nor a request", async () => {
+  test("tlsboot policy explain reports a name that is neither a file nor a request", async () => {
     assert.match(
-      await instance.refuse(1, "approver", "explain", "nothing"),
+      await instance.refuse(1, "policy", "explain", "nothing"),
       /"nothing" is neither a file nor a request: /,
     );
   });
 
-  test("tlsboot approver clear deletes the pending requests of one requester, and nothing else", async () => {
+  test("tlsboot delete csr --pending --requester deletes the pending requests of one requester, and nothing else", async () => {
     for (const name of ["x", "y"]) await submitAs(admin(), await servingRequest("e", { name }), quiet);
     await submitAs(admin(), await servingRequest("f"), quiet);
-    const { code, stdout } = await tlsboot("approver", "clear", "system:node:e");
+    const { code, stdout } = await tlsboot("delete", "csr", "--pending", "--requester", "system:node:e");
     assert.equal(code, 0);
     assert.equal(stdout, '2 pending requests of "system:node:e" deleted\n');
     assert.equal((await tlsboot("get", "csr", "x")).code, 1);
     assert.equal((await tlsboot("get", "csr", "serving-f")).code, 0);
-    assert.equal((await tlsboot("approver", "clear", "nobody")).stdout, '0 pending requests of "nobody" deleted\n');
+    assert.equal(
+      (await tlsboot("delete", "csr", "--pending", "--requester", "nobody")).stdout,
+      '0 pending requests of "nobody" deleted\n',
+    );
   });
 
   test("tlsboot up reads inventory and policy anew: a faulty one changes nothing, a good one decides at once", async () => {
@@ -215,8 +218,8 @@ describeInstance("tlsboot approver", {
     assert.match(stdout, /Normal +WouldApprove .* Dry run, nothing was written\. Approved by rule/);
   });
 
-  test("tlsboot approver test passes the fixtures of the shipped policies", async () => {
-    const { code, stdout } = await runTlsboot(["approver", "test", "tests/policies"]);
+  test("tlsboot policy test passes the fixtures of the shipped policies", async () => {
+    const { code, stdout } = await runTlsboot(["policy", "test", "tests/policies"]);
     assert.equal(code, 0, stdout);
     assert.match(stdout, /\n\n\d\d passed, 0 failed\n$/);
   });
@@ -255,16 +258,16 @@ cases:
       },
     ]
   ) {
-    test(`tlsboot approver test ${format.join(" ")} reports each failure and its reason`, async () => {
+    test(`tlsboot policy test ${format.join(" ")} reports each failure and its reason`, async () => {
       await mkdir(instance.folder.join("fixtures"), { recursive: true });
       await writeFile(instance.folder.join("fixtures/one.yaml"), FIXTURE);
-      const { code, stdout } = await tlsboot("approver", "test", "fixtures", ...format);
+      const { code, stdout } = await tlsboot("policy", "test", "fixtures", ...format);
       assert.equal(code, 1);
       assert.match(stdout, wanted);
     });
   }
 
-  test("tlsboot approver test reports every fault of its files, and a folder without any", async () => {
+  test("tlsboot policy test reports every fault of its files, and a folder without any", async () => {
     await mkdir(instance.folder.join("faulty"), { recursive: true });
     await mkdir(instance.folder.join("empty"), { recursive: true });
     await writeFile(
@@ -275,7 +278,7 @@ cases:
       instance.folder.join("faulty/two.yaml"),
       FIXTURE.replace("kubelet-serving-trusting", "missing.yaml"),
     );
-    const faulty = await tlsboot("approver", "test", "faulty");
+    const faulty = await tlsboot("policy", "test", "faulty");
     assert.equal(faulty.code, 2);
     assert.equal(faulty.stdout, "");
     assert.match(faulty.stderr, /faulty\/one\.yaml: cases\[0\]\.expekt: unknown key; did you mean expect\?/);
@@ -290,7 +293,7 @@ cases:
         /no such file or folder/,
       ]] as const
     ) {
-      assert.match(await instance.refuse(1, "approver", "test", name), fault);
+      assert.match(await instance.refuse(1, "policy", "test", name), fault);
     }
   });
 
@@ -322,7 +325,7 @@ cases:
     await writeFile(own.join("stop.yaml"), head + rule("stolen", `, users: ["system:node:n1"]`));
     await other.running.waitFor(/policy or inventory reloaded/);
     assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
-    const explained = await other.tlsboot("approver", "explain", "before", "--policy", "stop.yaml");
+    const explained = await other.tlsboot("policy", "explain", "before", "--policy", "stop.yaml");
     assert.equal(explained.code, 3);
     assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);
   });
@@ -386,7 +389,7 @@ cases:
     );
   });
 
-  test("tlsboot approver test checks who holds a name, and rules that pass on", async () => {
+  test("tlsboot policy test checks who holds a name, and rules that pass on", async () => {
     await mkdir(instance.folder.join("claims"));
     const match = `{ signerNames: [example.com/web] }`;
     const subject = `subject: { commonNames: ["\${dns}"] }`;
@@ -417,7 +420,7 @@ cases:
   - { name: outside, request: { dns: [example.org] }, expect: { verdict: deny, rule: domain } }
 `,
     );
-    const { stdout } = await instance.succeed("approver", "test", "claims/one.yaml");
+    const { stdout } = await instance.succeed("policy", "test", "claims/one.yaml");
     assert.match(stdout, /4 passed/);
   });
 });

@@ -78,13 +78,13 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
   }
 });
 
-test("tlsboot ca shares create splits a passphrase that opens the key, and no other", async () => {
+test("tlsboot ca shares split splits a passphrase that opens the key, and no other", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   await writeFile(folder.join("wrong"), "battery horse\n", { mode: 0o600 });
   await tlsboot.succeed("ca init --ca-passphrase-file pass");
-  const create = "ca shares create --threshold 2 --shares 3 --out shares";
+  const create = "ca shares split --threshold 2 --shares 3 --out shares";
   assert.match(await tlsboot.refuse(1, `${create} --ca-passphrase-file wrong`), /the passphrase does not fit/);
   await assert.rejects(stat(folder.join("shares")));
   await tlsboot.succeed(`${create} --ca-passphrase-file pass`);
@@ -93,7 +93,7 @@ test("tlsboot ca shares create splits a passphrase that opens the key, and no ot
   const checked = await tlsboot.succeed("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt");
   assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
   // A new set from the old one: for other holders.
-  await tlsboot.succeed(`ca shares create --threshold 3 --shares 5 --out more --ca-passphrase-share - ${share(1)}`, {
+  await tlsboot.succeed(`ca shares split --threshold 3 --shares 5 --out more --ca-passphrase-share - ${share(1)}`, {
     stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
   });
   const more = [1, 4, 5].map((number) => `more/share-${number}-of-5.txt`).join(" ");

@@ -12,7 +12,7 @@ const NO_HASH = `sha256:${"0".repeat(64)}`;
 
 /** Runs the command on a machine that has no store. */
 function trust(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
-  return runCaptured(["ca", "trust", ...args], {
+  return runCaptured(["trust", "show", ...args], {
     cwd: folder.path,
     clock: createSystemClock(),
     random: createSystemRandom(),
@@ -20,7 +20,7 @@ function trust(folder: TempFolder, ...args: readonly string[]): Promise<Finished
   });
 }
 
-test("tlsboot ca trust --print prints the CA, from the data directory, a file, and a server by its hash", async () => {
+test("tlsboot trust show --print prints the CA, from the data directory, a file, and a server by its hash", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
   const own = await trust(folder, "--print");
@@ -49,7 +49,7 @@ for (
     ["--print", 1, /name the CA with --certificate-authority/],
   ] as const
 ) {
-  test(`tlsboot ca trust ${line} says what is wrong`, async () => {
+  test(`tlsboot trust show ${line} says what is wrong`, async () => {
     await using folder = await createTempFolder();
     const run = await trust(folder, ...line.split(" "));
     assert.equal(run.code, code, run.stderr);
@@ -57,7 +57,7 @@ for (
   });
 }
 
-test("tlsboot ca trust install says that root is needed when keytool may not write, whatever it prints first", async () => {
+test("tlsboot trust install says that root is needed when keytool may not write, whatever it prints first", async () => {
   await using folder = await createTempFolder();
   const { code, stderr } = await runCaptured(["ca", "init", "--data-dir", "data"], {
     cwd: folder.path,

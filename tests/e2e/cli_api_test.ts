@@ -114,13 +114,13 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match(rows[0] ?? "", /^node-csr-terma +system:node:\S+ +example\.com\S*… .* \x1b\[33mpending\x1b\[0m$/);
     // deno-lint-ignore no-control-regex -- colours take no place
     for (const row of rows) assert.ok(row.replace(/\x1b\[\d+m/g, "").length <= 80, row);
-    assert.equal((await tlsboot("approver", "explain", "node-csr-terma")).code, 3);
+    assert.equal((await tlsboot("policy", "explain", "node-csr-terma")).code, 3);
     for (const args of [["get", "csr", "-o", "name"], ["describe", "csr"], ["approve"], ["delete", "csr"]]) {
       const { stdout } = await instance.succeed(...args, "node-csr-terma");
       assert.ok(stdout.includes(first), args.join(" "));
     }
     assert.match(
-      (await tlsboot("csr", "export", "node-csr-termb")).stderr,
+      (await tlsboot("offline", "export", "node-csr-termb")).stderr,
       /cannot export "node-csr-termb": it is not approved/,
     );
     assert.equal((await tlsboot("revoke", "csr/node-csr-termb", "--yes")).code, 0);

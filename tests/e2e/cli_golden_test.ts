@@ -23,11 +23,19 @@ for (const path of pages) {
   const name = ["tlsboot", ...path].join(" ");
   test(`help of "${name}" goes to stdout and matches the golden file`, async () => {
     const io = createCapturedIo();
-    assert.equal(await run([...path, "--help"], io, signal), 0);
+    assert.equal(await run(["help", ...path, "--all"], io, signal), 0);
     assert.equal(io.stderrText(), "");
     await assertGolden(`tests/golden/help/${name.replaceAll(" ", "_")}.txt`, io.stdoutText());
   });
 }
+
+test("help of the program and of up shows what a new user needs, and matches the golden files", async () => {
+  for (const [name, words] of [["first_day", []], ["up_common", ["up"]]] as const) {
+    const io = createCapturedIo();
+    assert.equal(await run([...words, "--help"], io, signal), 0);
+    await assertGolden(`tests/golden/help/${name}.txt`, io.stdoutText());
+  }
+});
 
 test("tlsboot alone prints its help", async () => {
   const [alone, asked] = [createCapturedIo(), createCapturedIo()];
@@ -57,7 +65,7 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "token" },
   { line: "ca --debug" },
   { line: "kubeconfig" },
-  { line: "approver explian" },
+  { line: "policy explian" },
   { line: "token crate" },
   { line: "get csr --wacth" },
   { line: "get csr -o xml" },
@@ -92,7 +100,7 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "revoke token/not-an-id" },
   { line: "revoke node/n1" },
   { line: "unrevoke csr/n1" },
-  { line: "trust list a/b" },
+  { line: "get trustbundles a/b" },
   { line: "trust fetch" },
   { line: "trust fetch --out ca.pem" },
   { line: "trust fetch --out ca.pem -l a=b" },

@@ -38,7 +38,7 @@ describeInstance("bundles of requests", {
 
   before(async () => {
     await request("first");
-    const { stderr } = await succeed("csr", "export", "--data-dir", "data");
+    const { stderr } = await succeed("offline", "export", "--data-dir", "data");
     [exporter = ""] = /sha256:[0-9a-f]{64}/.exec(stderr) ?? [];
   });
 
@@ -69,7 +69,7 @@ describeInstance("bundles of requests", {
   }
 
   async function exportTo(file: string, ...args: readonly string[]): Promise<string> {
-    const { stdout } = await succeed("csr", "export", "--data-dir", "data", ...args);
+    const { stdout } = await succeed("offline", "export", "--data-dir", "data", ...args);
     await writeFile(instance.folder.join(file), stdout);
     return stdout;
   }
@@ -82,7 +82,7 @@ describeInstance("bundles of requests", {
   }
 
   const importFrom = (file: string, ...args: readonly string[]) =>
-    tlsboot("csr", "import", file, "--data-dir", "data", ...args);
+    tlsboot("offline", "import", file, "--data-dir", "data", ...args);
 
   test("a key is trusted once it was named, and no other one is taken for it", async () => {
     await exportTo("first.tlsb", "first");
@@ -234,7 +234,7 @@ lifetime: { max: 24h }
     await request("bob");
     await exportTo("bob.tlsb", "bob");
     assert.equal((await sign("bob.tlsb", "bob.signed")).code, 0);
-    await succeed("csr", "export", "bob", "--data-dir", "data", "--bundle-key", "other.key");
+    await succeed("offline", "export", "bob", "--data-dir", "data", "--bundle-key", "other.key");
     const foreign = await importFrom("bob.signed", "--bundle-key", "other.key");
     assert.equal(foreign.code, 3);
     assert.match(foreign.stderr, /it answers an export of another installation, of https:\/\/127\.0\.0\.1:\d+ on 20/);
@@ -275,7 +275,7 @@ lifetime: { max: 24h }
     assert.equal(exchanged.code, 1);
     assert.match(
       exchanged.stderr,
-      /cannot read answers from "cut\.tlsb": it holds requests, as tlsboot csr export writes/,
+      /cannot read answers from "cut\.tlsb": it holds requests, as tlsboot offline export writes/,
     );
   });
 
@@ -321,12 +321,16 @@ lifetime: { max: 24h }
     assert.equal((await importFrom("done.signed")).code, 0);
     for (
       const [args, code, want] of [
-        [["csr", "export", "--data-dir", "data", "no-such"], 1, /cannot export "no-such": there is no such request/],
-        [["csr", "export", "--data-dir", "data", "done"], 1, /cannot export "done": it has its certificate/],
-        [["csr", "export", "--data-dir", "data", "-l", "a=b"], 3, /nothing to export/],
-        [["csr", "import", "--data-dir", "data"], 2, /name the file with the answers/],
-        [["csr", "import", "no-such", "--data-dir", "data"], 1, /cannot read "no-such": no such file/],
-        [["csr", "import", "done.signed", "--signer-name", "a.b\/c"], 2, /no effect without --print-rbac/],
+        [
+          ["offline", "export", "--data-dir", "data", "no-such"],
+          1,
+          /cannot export "no-such": there is no such request/,
+        ],
+        [["offline", "export", "--data-dir", "data", "done"], 1, /cannot export "done": it has its certificate/],
+        [["offline", "export", "--data-dir", "data", "-l", "a=b"], 3, /nothing to export/],
+        [["offline", "import", "--data-dir", "data"], 2, /name the file with the answers/],
+        [["offline", "import", "no-such", "--data-dir", "data"], 1, /cannot read "no-such": no such file/],
+        [["offline", "import", "done.signed", "--signer-name", "a.b\/c"], 2, /no effect without --print-rbac/],
         [["sign", "done.tlsb", "--data-dir", "ca", "--usage", "client auth"], 2, /--usage: not for a bundle/],
         [["sign", csr, "--data-dir", "ca", "--trust-exporter", exporter], 2, /only for a folder or a bundle/],
       ] as const

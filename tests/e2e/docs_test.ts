@@ -18,11 +18,11 @@ const RUN = process.versions["deno"] === undefined
   ? NODE_FLAGS
   : ["run", "-A", "--no-check", "--quiet", "--config", join(ROOT, "deno.json")];
 
-test("tlsboot docs man prints the page of a command, by its words or its name", async () => {
+test("tlsboot man prints the page of a command, by its words or its name", async () => {
   const [words, name, program] = await Promise.all([
-    runTlsboot(["docs", "man", "token", "create"]),
-    runTlsboot(["docs", "man", "tlsboot-token-create"]),
-    runTlsboot(["docs", "man"]),
+    runTlsboot(["man", "token", "create"]),
+    runTlsboot(["man", "tlsboot-token-create"]),
+    runTlsboot(["man"]),
   ]);
   assert.deepEqual({ code: words.code, stderr: words.stderr }, { code: 0, stderr: "" });
   assert.match(words.stdout, /^\.TH "TLSBOOT\\-TOKEN\\-CREATE" "1" /m);
@@ -30,10 +30,10 @@ test("tlsboot docs man prints the page of a command, by its words or its name", 
   assert.match(program.stdout, /^\.TH "TLSBOOT" "1" /m);
 });
 
-test("tlsboot docs man writes a page for each command into a folder, and again over them", async () => {
+test("tlsboot man writes a page for each command into a folder, and again over them", async () => {
   await using folder = await createTempFolder();
   for (const directory of ["./share/man1", folder.join("share", "man1")]) {
-    const { code, stdout } = await runTlsboot(["docs", "man", directory], { cwd: folder.path });
+    const { code, stdout } = await runTlsboot(["man", directory], { cwd: folder.path });
     assert.deepEqual({ code, stdout }, { code: 0, stdout: "" });
   }
   const pages = await readdir(folder.join("share", "man1"));
@@ -42,16 +42,16 @@ test("tlsboot docs man writes a page for each command into a folder, and again o
   assert.match(await readFile(folder.join("share", "man1", "tlsboot-up.1"), "utf8"), /^\.SH NAME$/m);
 });
 
-test("tlsboot docs man creates no folder for a mistyped command", async () => {
+test("tlsboot man creates no folder for a mistyped command", async () => {
   await using folder = await createTempFolder();
-  const { code, stderr } = await runTlsboot(["docs", "man", "bootstap"], { cwd: folder.path });
+  const { code, stderr } = await runTlsboot(["man", "bootstap"], { cwd: folder.path });
   assert.equal(code, 2);
   assert.match(stderr, /no command and no folder is named "bootstap"\n.*did you mean bootstrap\?/);
   assert.deepEqual(await readdir(folder.path), []);
 });
 
-test("tlsboot docs guide lists the guides with their titles", async () => {
-  const { code, stdout, stderr } = await runTlsboot(["docs", "guide"]);
+test("tlsboot guide lists the guides with their titles", async () => {
+  const { code, stdout, stderr } = await runTlsboot(["guide"]);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const lines = stdout.trimEnd().split("\n");
   assert.match(lines[0] ?? "", /^NAME +TITLE$/);
@@ -59,22 +59,22 @@ test("tlsboot docs guide lists the guides with their titles", async () => {
   assert.match(stdout, /^homelab +\S/m);
 });
 
-test("tlsboot docs guide prints a guide, with the commands that print the guides it links to", async () => {
+test("tlsboot guide prints a guide, with the commands that print the guides it links to", async () => {
   const [guide, hyphens] = await Promise.all([
-    runTlsboot(["docs", "guide", "air_gap"]),
-    runTlsboot(["docs", "guide", "air-gap"]),
+    runTlsboot(["guide", "air_gap"]),
+    runTlsboot(["guide", "air-gap"]),
   ]);
   assert.deepEqual({ code: guide.code, stderr: guide.stderr }, { code: 0, stderr: "" });
   assert.deepEqual(hyphens, guide);
   assert.match(guide.stdout, /^# /);
-  assert.match(guide.stdout, /tlsboot docs guide custom_signer/);
+  assert.match(guide.stdout, /tlsboot guide custom_signer/);
   assert.doesNotMatch(guide.stdout, /<!--|\]\(/);
 });
 
-test("tlsboot docs guide finds guides by a word, those with it in the title first", async () => {
+test("tlsboot guide finds guides by a word, those with it in the title first", async () => {
   const words = { nas: "web_server", rotate: "new_ca", Stolen: "stolen_machine", HTTPS_PROXY: "broken_machine" };
   for (const [word, want] of Object.entries(words)) {
-    const { code, stdout } = await runCaptured(["docs", "guide", word], {});
+    const { code, stdout } = await runCaptured(["guide", word], {});
     assert.equal(code, 0, word);
     assert.match(stdout, new RegExp(`^NAME +TITLE\n(?:.*\n)*${want} `), word);
   }
@@ -82,17 +82,17 @@ test("tlsboot docs guide finds guides by a word, those with it in the title firs
 
 test("no guide in the terminal has markup of pictures, comments or links, or names a page without its path", async () => {
   for (const name of GUIDE_NAMES) {
-    const { stdout } = await runCaptured(["docs", "guide", name], {});
+    const { stdout } = await runCaptured(["guide", name], {});
     assert.doesNotMatch(stdout, /^!|<!--|-->|\]\(/m, name);
     assert.doesNotMatch(stdout, /(?<!\/)\b(?:cli|policies|metrics|measurements|building|profiles)\.md/, name);
   }
 });
 
-test("tlsboot docs guide suggests the nearest name for an unknown one", async () => {
-  const { code, stdout, stderr } = await runTlsboot(["docs", "guide", "homelib"]);
+test("tlsboot guide suggests the nearest name for an unknown one", async () => {
+  const { code, stdout, stderr } = await runTlsboot(["guide", "homelib"]);
   assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
   assert.match(stderr, /no guide is named "homelib"\n.*did you mean homelab\?/);
-  assert.match((await runTlsboot(["docs", "guide", "zzzzzzzz"])).stderr, /hint: list them with: tlsboot docs guide/);
+  assert.match((await runTlsboot(["guide", "zzzzzzzz"])).stderr, /hint: list them with: tlsboot guide/);
 });
 
 test("the guides inside the program are those of docs/guides; otherwise run deno task docs", async () => {
@@ -101,17 +101,17 @@ test("the guides inside the program are those of docs/guides; otherwise run deno
   assert.deepEqual(Object.keys(guides), [...GUIDE_NAMES]);
 });
 
-test("tlsboot docs mixin lists the files of packaging/mixin, and prints each as it stands", async () => {
+test("tlsboot mixin lists the files of packaging/mixin, and prints each as it stands", async () => {
   const mixin = await readMixin(ROOT);
   assert.deepEqual(MIXIN, mixin, "run deno task docs");
   assert.deepEqual(Object.keys(mixin), [...MIXIN_NAMES]);
-  const list = await runTlsboot(["docs", "mixin"]);
+  const list = await runTlsboot(["mixin"]);
   assert.deepEqual(list, { code: 0, stdout: MIXIN_NAMES.map((name) => `${name}\n`).join(""), stderr: "" });
   const name = "tlsboot.rules.yaml";
-  assert.deepEqual(await runTlsboot(["docs", "mixin", name]), { code: 0, stdout: mixin[name], stderr: "" });
+  assert.deepEqual(await runTlsboot(["mixin", name]), { code: 0, stdout: mixin[name], stderr: "" });
 });
 
-test("tlsboot docs mixin and docs guide refuse names that only JavaScript knows", async () => {
+test("tlsboot mixin and guide refuse names that only JavaScript knows", async () => {
   for (const [kind, words] of [["mixin", "file of the mixin"], ["guide", "guide"]] as const) {
     const { code, stdout, stderr } = await runTlsboot(["docs", kind, "constructor"]);
     assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
@@ -134,8 +134,8 @@ test("docs/guides/library.md: each example runs as it stands, and prints what it
   }
 });
 
-test("tlsboot docs licenses has the texts of everything inside", async () => {
-  const { code, stdout } = await runTlsboot(["docs", "licenses"]);
+test("tlsboot version --licenses has the texts of everything inside", async () => {
+  const { code, stdout } = await runTlsboot(["version", "--licenses"]);
   assert.equal(code, 0);
   assert.match(stdout, /^hono \d[^]*^Node\.js 24[^]*OpenSSL, located at/m);
 });

@@ -46,7 +46,7 @@ describeInstance("tlsboot up --auto-approve --inventory", {
       /Left pending: machine n3 is not in the inventory\. If it is one of yours, add it to the inventory, /,
     );
     assert.match(page, /\nVerdict: +left pending: machine n3 is not in the inventory\n/);
-    const explained = await tlsboot("approver", "explain", "first-n3");
+    const explained = await tlsboot("policy", "explain", "first-n3");
     assert.equal(explained.code, 3);
     assert.match(explained.stdout, /\nPolicies: +inventory-only, inventory of 3 \(published by the approver\)\n/);
     assert.match(explained.stdout, /\n {4}no +machine +n3\n +why +machine n3 is not in the inventory\n/);
@@ -66,7 +66,7 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     const listed = await tlsboot("get", "csr");
     assert.match(listed.stderr, new RegExp(`^again-n4: ${claim.source}$`, "m"));
     assert.equal(listed.stdout.match(/again-n4/g)?.length, 1);
-    const explained = await tlsboot("approver", "explain", "again-n4");
+    const explained = await tlsboot("policy", "explain", "again-n4");
     assert.equal(explained.code, 3);
     assert.match(
       explained.stdout,

@@ -60,7 +60,7 @@ describeInstance("subjects with more than a name and groups", { args: ["--auto-a
       const page = await untilHeld(instance, `first-${name}`, "UnusualSubject");
       const why = `the subject has "${shown}" beyond common name and organization, which no kubelet requests`;
       assert.ok(page.includes(`Left pending: ${why}. Find out which program made it;`), page);
-      const explained = await tlsboot("approver", "explain", `first-${name}`);
+      const explained = await tlsboot("policy", "explain", `first-${name}`);
       assert.equal(explained.code, 3);
       assert.ok(explained.stdout.includes(`left pending: ${why}`), explained.stdout);
       await succeed("approve", `first-${name}`, "--yes");

@@ -1,4 +1,4 @@
-/** `tlsboot trust list` and `trust fetch`, at an API that each test makes answer or fail. */
+/** `tlsboot get trustbundles` and `trust fetch`, at an API that each test makes answer or fail. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
@@ -43,28 +43,32 @@ async function untilFile(folder: TempFolder, want: string): Promise<void> {
   );
 }
 
-test("trust list counts the certificates of each bundle, and -o prints whole objects", async () => {
+test("get trustbundles counts the certificates of each bundle, and -o prints whole objects", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
   await writeFile(folder.join("kubeconfig"), api.kubeconfig);
-  assert.deepEqual(await tlsboot(folder, "trust", "list"), { code: 0, stdout: "", stderr: "No resources found\n" });
+  assert.deepEqual(await tlsboot(folder, "get", "trustbundles"), {
+    code: 0,
+    stdout: "",
+    stderr: "No resources found\n",
+  });
   const pem = await createCaPem("one");
   publish(api, "example.com:pods:v1", pem + await createCaPem("two"));
   api.put({ metadata: { name: "no-signer" }, spec: { trustBundle: "" } } as never);
-  const table = await tlsboot(folder, "trust", "list");
+  const table = await tlsboot(folder, "get", "trustbundles");
   assert.equal(
     table.stdout,
     "NAME                  SIGNER             CERTIFICATES   EXPIRES\n" +
       "example.com:pods:v1   example.com/pods   2              2026-11-26T12:00:00Z\n" +
       "no-signer             <none>             0              <unknown>\n",
   );
-  assert.equal((await tlsboot(folder, "trust", "list", "no-signer")).stdout.split("\n").length, 3);
-  const names = await tlsboot(folder, "trust", "list", "-o", "name");
+  assert.equal((await tlsboot(folder, "get", "trustbundles", "no-signer")).stdout.split("\n").length, 3);
+  const names = await tlsboot(folder, "get", "trustbundles", "-o", "name");
   assert.equal(names.stdout.split("\n")[0], "clustertrustbundle.certificates.k8s.io/example.com:pods:v1");
   const env = { TLSBOOT_KUBECONFIG: "kubeconfig" };
   const completed = await runCaptured(["complete", "--", "trust", "fetch", "exa"], { cwd: folder.path, clock, env });
   assert.match(completed.stdout, /^example\.com:pods:v1\texample\.com\/pods\n/);
-  const one = await tlsboot(folder, "trust", "list", names.stdout.split("\n")[0] ?? "", "-o", "json");
+  const one = await tlsboot(folder, "get", "trustbundles", names.stdout.split("\n")[0] ?? "", "-o", "json");
   assert.equal(JSON.parse(one.stdout).spec.signerName, "example.com/pods");
 });
 
@@ -119,14 +123,14 @@ for (
       name: "a bundle that does not exist",
       args: ["nothing"],
       error: /^there is no ClusterTrustBundle "nothing"$/,
-      hint: /^see those that exist with: tlsboot trust list$/,
+      hint: /^see those that exist with: tlsboot get trustbundles$/,
     },
     {
       name: "a signer without bundles",
       args: ["--signer-name", "example.com/web", "-l", "env=prod"],
       intercept: () => ({ status: 200, body: { metadata: {}, items: [] } }),
       error: /^there is no ClusterTrustBundle of the signer "example\.com\/web" with the labels "env=prod"$/,
-      hint: /^see those that exist with: tlsboot trust list$/,
+      hint: /^see those that exist with: tlsboot get trustbundles$/,
     },
     {
       name: "a bundle without certificates",

@@ -284,7 +284,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(machines, /valid n7/);
     assert.match(await read("/certificates", 200, person), /valid .* node n7 kubelet client/);
     assert.match(await read("/revocations", 200, person), /kube-apiserver reads no list of revoked certificates/);
-    assert.match(await read("/ca", 200, person), /the API server .*tlsboot docs guide new_ca/);
+    assert.match(await read("/ca", 200, person), /the API server .*tlsboot guide new_ca/);
     assert.match(
       await read("/activity", 200, person),
       /the request was approved for node n7 \(kubelet client\): Manual/,

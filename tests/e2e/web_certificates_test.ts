@@ -141,7 +141,7 @@ describeInstance("certificates of web servers", {
     assert.equal(alias.code, 3, alias.stderr);
     const [, pending = ""] = /request (\S+) made at tlsboot\.local\/web/.exec(alias.stderr) ?? [];
     assert.match(
-      (await tlsboot("approver", "explain", pending)).stdout,
+      (await tlsboot("policy", "explain", pending)).stdout,
       /pay\.home\.lan belongs to another machine: tlsboot:web:shop\.home\.lan/,
     );
 

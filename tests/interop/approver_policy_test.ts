@@ -59,7 +59,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   await trusting.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   assert.match(await kubectl.run("get", "csr", foreign, "--no-headers"), / Pending\n$/);
 
-  const explain = ["approver", "explain", foreign, "--kubeconfig", instance.adminKubeconfig];
+  const explain = ["policy", "explain", foreign, "--kubeconfig", instance.adminKubeconfig];
   const strict = await spawnTlsbootToEnd([...explain, "--policy", "kubelet-serving", "--inventory", inventory]);
   assert.equal(strict.code, 3, strict.stderr);
   assert.match(strict.stdout, /why +.*belongs to node first, by the inventory/);

@@ -31,7 +31,7 @@ function tlsboot(...args: readonly string[]) {
 }
 
 const exportTo = (file: string, ...args: readonly string[]) =>
-  save(file, tlsboot("csr", "export", "--kubeconfig", kubeconfig, "--bundle-key", "bundle.key", ...args));
+  save(file, tlsboot("offline", "export", "--kubeconfig", kubeconfig, "--bundle-key", "bundle.key", ...args));
 
 async function save(file: string, done: ReturnType<typeof tlsboot>) {
   const finished = await done;
@@ -49,13 +49,13 @@ const signTo = (file: string, from: string, ...args: readonly string[]) =>
   );
 
 const importFrom = (file: string) =>
-  tlsboot("csr", "import", file, "--kubeconfig", kubeconfig, "--bundle-key", "bundle.key");
+  tlsboot("offline", "import", file, "--kubeconfig", kubeconfig, "--bundle-key", "bundle.key");
 
 describe("the requests of a real cluster", () => {
   before(async () => {
     plane = await sharedControlPlane();
     kubectl = plane.kubectl;
-    const manifest = await succeedTlsboot(["csr", "import", "--print-rbac"]);
+    const manifest = await succeedTlsboot(["offline", "import", "--print-rbac"]);
     await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
     const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
     kubeconfig = await plane.kubeconfigWithToken("importer", token);

@@ -327,7 +327,7 @@ test("requests_by_mail: a server without a signer, and a CA that gets its reques
     ],
     values: {
       "tlsboot serve --data-dir": "start_serve tlsboot serve --secure-port $PORT --data-dir",
-      "tlsboot csr export > requests.tlsb": "tlsboot csr export > requests.tlsb 2> exported; cat exported",
+      "tlsboot offline export > requests.tlsb": "tlsboot offline export > requests.tlsb 2> exported; cat exported",
       "sha256:1234…cdef": "$(grep -o 'sha256:[0-9a-f]*' exported)",
     },
   });

@@ -231,7 +231,7 @@ describe("the mixin", () => {
     );
     await assertGolden(
       RULES,
-      `# Rendered from ${FOLDER}; do not edit. \`tlsboot docs guide monitoring\` explains each alert.\n${rules}`,
+      `# Rendered from ${FOLDER}; do not edit. \`tlsboot guide monitoring\` explains each alert.\n${rules}`,
     );
     await assertGolden(
       DASHBOARD,

@@ -66,7 +66,7 @@ async function assertTooOld(plane: ControlPlane): Promise<void> {
   await writeFile(profile, POD_PROFILE);
   for (
     const [kind, command] of [
-      ["ClusterTrustBundles", ["trust", "list"]],
+      ["ClusterTrustBundles", ["get", "trustbundles"]],
       ["PodCertificateRequests", ["signer", "--pod-certificates", "--profile", profile, ...plane.caFlags]],
     ] as const
   ) {
@@ -183,7 +183,7 @@ test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine withou
     join.replace("--print-join-command", "--print-join-command --server https://10.0.0.1:6443 | tee join"),
     elsewhere,
     // The approver with the policy decides about what the machine requests.
-    policy.replace("tlsboot approver explain", `${serving}\nwait $boot\ntlsboot approver explain`),
+    policy.replace("tlsboot policy explain", `${serving}\nwait $boot\ntlsboot policy explain`),
     "openssl verify -CAfile ca.crt joined/pki/kubelet-client-current.pem n2/pki/kubelet-server-current.pem",
     "kubectl auth whoami --kubeconfig n2/kubeconfig",
   ], 0);

@@ -1,4 +1,4 @@
-/** `tlsboot trust list` and `trust fetch` at our server and at Kubernetes' own, judged by kubectl and openssl. */
+/** `tlsboot get trustbundles` and `trust fetch` at our server and at Kubernetes' own, judged by kubectl and openssl. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
@@ -38,7 +38,7 @@ for (const [name, start] of CLUSTERS) {
       createBundle("v3", "test", `${await createTestAuthority().then((ca) => ca.certificatePem)}`),
     );
 
-    const listed = await spawnTlsbootToEnd(["trust", "list", "--kubeconfig", adminKubeconfig, "-l", "env=prod"]);
+    const listed = await spawnTlsbootToEnd(["get", "trustbundles", "--kubeconfig", adminKubeconfig, "-l", "env=prod"]);
     assert.match(
       listed.stdout,
       /^NAME +SIGNER +CERTIFICATES +EXPIRES\nexample\.com:pods:v1 +example\.com\/pods +2 +2026-/,

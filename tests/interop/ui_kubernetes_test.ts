@@ -57,7 +57,7 @@ describe("ui at kube-apiserver", () => {
       assert.ok(certificate.includes(fact), `${fact}\n${certificate}`);
     }
     assert.match(await read("/revocations"), /kube-apiserver reads no list of revoked certificates/);
-    assert.match(await read("/ca"), /CN=kubernetes[^]*clients of the API[^]*tlsboot docs guide new_ca/);
+    assert.match(await read("/ca"), /CN=kubernetes[^]*clients of the API[^]*tlsboot guide new_ca/);
     assert.match(await read("/activity"), /the request was denied for/);
   });
 });

@@ -51,21 +51,21 @@ test("web_server: three commands make a page that curl and Chromium trust, and e
   );
   const [install = "", page = "", ...rest] = (await readGuide("web_server")).blocks;
   const checks = `
-echo "stores: $(tlsboot ca trust)"
+echo "stores: $(tlsboot trust show)"
 grep -c "$(sed -n 2p nas.home.lan/ca.crt)" /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem /etc/ssl/certs/ca-certificates.crt
 cat /etc/firefox/policies/policies.json
 keytool -list -cacerts -storepass changeit 2>/dev/null | grep -o '^tlsboot-[0-9a-f]*'
 keytool -list -keystore nas.p12 -storetype PKCS12 -storepass "$(cat password)" | grep PrivateKeyEntry
 mkdir db; certutil -N -d sql:db --empty-password; pk12util -i nas.p12 -d sql:db -K '' -W "$(cat password)"
-tlsboot ca trust install > again; tlsboot ca trust --print | openssl x509 -noout -subject
+tlsboot trust install > again; tlsboot trust show --print | openssl x509 -noout -subject
 hash=$(tlsboot ca show | grep -o 'sha256:[0-9a-f]*' | head -1)
-tlsboot ca trust --print --server https://127.0.0.1:${api} --ca-cert-hash $hash | cmp - home-ca.crt
-! tlsboot ca trust --print --server https://127.0.0.1:${api} --ca-cert-hash sha256:${"0".repeat(64)} 2> wrong
+tlsboot trust show --print --server https://127.0.0.1:${api} --ca-cert-hash $hash | cmp - home-ca.crt
+! tlsboot trust show --print --server https://127.0.0.1:${api} --ca-cert-hash sha256:${"0".repeat(64)} 2> wrong
 grep -q 'which was not given' wrong
 echo READY; eventually '[ -e go ]'
-tlsboot ca trust uninstall
+tlsboot trust uninstall
 ! curl --head https://nas.home.lan/ 2> untrusted; cat untrusted
-tlsboot ca trust; cat /etc/firefox/policies/policies.json; nginx -c $PWD/nginx.conf -p $PWD -s stop; echo DONE`;
+tlsboot trust show; cat /etc/firefox/policies/policies.json; nginx -c $PWD/nginx.conf -p $PWD -s stop; echo DONE`;
   const script = toScript([install, `nginx -c $PWD/nginx.conf -p $PWD`, page, ...rest, checks], api);
   await writeFile(folder.join("work", "script.sh"), `${NAMESPACE}\n${script}`);
   await using typed = start("unshare", ["--mount", "bash", "script.sh"], {

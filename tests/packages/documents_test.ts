@@ -17,7 +17,7 @@ describe("documents in the program", () => {
   before(async () => {
     await ensureDebianPackages(["groff-base", "mandoc"]);
     folder = await createTempFolder();
-    await succeedTlsboot(["docs", "man", folder.join("man")]);
+    await succeedTlsboot(["man", folder.join("man")]);
     pages = (await readdir(folder.join("man"))).map((name) => folder.join("man", name));
   });
   after(() => folder[Symbol.asyncDispose]());

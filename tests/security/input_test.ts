@@ -343,7 +343,7 @@ describeJudgedInstance("hostile input", [alice, reader], (instance) => {
         {
           file: "policy",
           head: "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy",
-          args: ["approver", "explain", "--policy", "./policy", "none"],
+          args: ["policy", "explain", "--policy", "./policy", "none"],
         },
         {
           file: "kubeconfig",

@@ -41,7 +41,7 @@ export const approverCommand = defineCommand({
  Rules with then: deny are evaluated before all others, also before the two rules for kubelet client certificates. A
  request for a node that has a valid certificate from another key stays pending, unless a policy allows it (reissue).
 
- It publishes its policies and its inventory in the ConfigMap kube-system/tlsboot-approver, for tlsboot approver explain
+ It publishes its policies and its inventory in the ConfigMap kube-system/tlsboot-approver, for tlsboot policy explain
  and describe csr.
 
  At the start it asks the API for the permissions of its user. It ends with the missing ones when it could approve

@@ -38,7 +38,7 @@ export const CA_IN_FILES_FLAGS = {
   clusterSigningCertFile: fileFlag({
     summary:
       "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. The " +
-      "new CA is kept beside it; see tlsboot docs guide new_ca.",
+      "new CA is kept beside it; see tlsboot guide new_ca.",
   }),
   clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
   issuedLog: fileFlag({

@@ -23,7 +23,7 @@ import { line } from "../../output/escape.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import type { CaSharesCheckFlags, CaSharesCombineFlags, CaSharesCreateFlags } from "./shares_flags.ts";
 
-/** The action of `tlsboot ca shares create`. */
+/** The action of `tlsboot ca shares split`. */
 export const createSharesAction: Action<CaSharesCreateFlags> = {
   async run({ settings }: Input<CaSharesCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const counts = readShareCounts(settings);

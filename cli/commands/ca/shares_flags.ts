@@ -1,4 +1,4 @@
-/** The commands `tlsboot ca shares create`, `check` and `combine`: flags, help and examples. */
+/** The commands `tlsboot ca shares split`, `check` and `combine`: flags, help and examples. */
 import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { directoryFlag, fileFlag, integerFlag } from "../../framework/flags.ts";
@@ -25,7 +25,7 @@ const CREATE_FLAGS = {
   out: directoryFlag({ isRequired: true, summary: "Folder for the pages; each is a text and an HTML document." }),
 } as const;
 
-/** The type of the flags of `ca shares create`. */
+/** The type of the flags of `ca shares split`. */
 export type CaSharesCreateFlags = typeof CREATE_FLAGS;
 
 /** The command that splits the passphrase of a CA key. */
@@ -50,11 +50,11 @@ export const caSharesSplitCommand = defineCommand({
   examples: [
     {
       comment: "Give a share each to three people, two of whom can open the CA key in ./tlsboot-data",
-      command: "tlsboot ca shares create --threshold 2 --shares 3 --out shares",
+      command: "tlsboot ca shares split --threshold 2 --shares 3 --out shares",
     },
     {
       comment: "Replace a set of shares by one for five people",
-      command: "tlsboot ca shares create --threshold 3 --shares 5 --out shares-2027 --ca-passphrase-share -",
+      command: "tlsboot ca shares split --threshold 3 --shares 5 --out shares-2027 --ca-passphrase-share -",
     },
   ],
   exitCodes: { 0: "the pages are written" },

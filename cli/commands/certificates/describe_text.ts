@@ -130,7 +130,7 @@ function revocationLines({ record, status }: RecordRow): string[] {
   if (status === "expired") return ["Revocation:\t<none>; it has expired"];
   if (status === "untrusted") return ["Revocation:\t<none>; its CA was replaced"];
   const { source, isCA = false } = record.spec;
-  if (isCA || source === "ca") return ["Revocation:\t<none>; a CA is replaced instead: tlsboot docs guide new_ca"];
+  if (isCA || source === "ca") return ["Revocation:\t<none>; a CA is replaced instead: tlsboot guide new_ca"];
   if (source === "serving") {
     return ["Revocation:\t<none>; the server makes a new certificate when it starts without the files of this one"];
   }

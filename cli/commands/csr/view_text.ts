@@ -131,7 +131,7 @@ export function ruleLines(view: RequestView): readonly string[] {
     line`Verdict:\t${verdict.text}`,
     ...changes.map((change) => line`  To change it:\t${change}`),
     ...view.otherPolicies.map((policy) =>
-      line`Other policies:\tsee tlsboot approver explain ${shellWord(name)} --policy ${policy}`
+      line`Other policies:\tsee tlsboot policy explain ${shellWord(name)} --policy ${policy}`
     ),
   ];
 }

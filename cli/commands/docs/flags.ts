@@ -3,7 +3,7 @@ import { argument, defineCommand } from "../../framework/command.ts";
 
 const DOCS_MAN_FLAGS = {} as const;
 
-/** The type of the flags of `docs man`. */
+/** The type of the flags of `man`. */
 export type DocsManFlags = typeof DOCS_MAN_FLAGS;
 
 /** The command that prints a manual page, or writes all of them. */
@@ -22,14 +22,14 @@ export const manCommand = defineCommand({
   })],
   flags: DOCS_MAN_FLAGS,
   examples: [
-    { comment: "Read about a command", command: "tlsboot docs man token create | man -l -" },
-    { comment: "Install the pages", command: "tlsboot docs man /usr/local/share/man/man1" },
+    { comment: "Read about a command", command: "tlsboot man token create | man -l -" },
+    { comment: "Install the pages", command: "tlsboot man /usr/local/share/man/man1" },
   ],
   exitCodes: {},
 });
 
 /**
- * The names of the built-in guides, which are the arguments of `docs guide`. A test compares them with the folder
+ * The names of the built-in guides, which are the arguments of `guide`. A test compares them with the folder
  * `docs/guides`.
  */
 export const GUIDE_NAMES = [
@@ -67,7 +67,7 @@ export const GUIDE_NAMES = [
 
 const DOCS_GUIDE_FLAGS = {} as const;
 
-/** The type of the flags of `docs guide`. */
+/** The type of the flags of `guide`. */
 export type DocsGuideFlags = typeof DOCS_GUIDE_FLAGS;
 
 /** The command that prints a guide, or lists them. */
@@ -85,13 +85,13 @@ export const guideCommand = defineCommand({
   })],
   flags: DOCS_GUIDE_FLAGS,
   examples: [
-    { comment: "List the guides", command: "tlsboot docs guide" },
-    { comment: "Read one", command: "tlsboot docs guide homelab | less" },
+    { comment: "List the guides", command: "tlsboot guide" },
+    { comment: "Read one", command: "tlsboot guide homelab | less" },
   ],
   exitCodes: {},
 });
 
-/** The names of the files of the mixin, which are the arguments of `docs mixin`; those of `packaging/mixin`. */
+/** The names of the files of the mixin, which are the arguments of `mixin`; those of `packaging/mixin`. */
 export const MIXIN_NAMES = [
   "alerts.libsonnet",
   "config.libsonnet",
@@ -103,7 +103,7 @@ export const MIXIN_NAMES = [
 
 const DOCS_MIXIN_FLAGS = {} as const;
 
-/** The type of the flags of `docs mixin`. */
+/** The type of the flags of `mixin`. */
 export type DocsMixinFlags = typeof DOCS_MIXIN_FLAGS;
 
 /** The command that prints a file of the mixin, or lists them. */
@@ -124,11 +124,11 @@ export const mixinCommand = defineCommand({
   examples: [
     {
       comment: "Install the alerts",
-      command: "tlsboot docs mixin tlsboot.rules.yaml > /etc/prometheus/tlsboot.rules.yaml",
+      command: "tlsboot mixin tlsboot.rules.yaml > /etc/prometheus/tlsboot.rules.yaml",
     },
     {
       comment: "Save the dashboard, to import it",
-      command: "tlsboot docs mixin tlsboot.dashboard.json > tlsboot.json",
+      command: "tlsboot mixin tlsboot.dashboard.json > tlsboot.json",
     },
   ],
   exitCodes: {},

@@ -7,7 +7,7 @@ import { findText } from "./find_text.ts";
 import type { DocsGuideFlags } from "./flags.ts";
 import { GUIDES } from "./guide_texts.ts";
 
-/** The action of the command `tlsboot docs guide`. */
+/** The action of the command `tlsboot guide`. */
 export function run({ args: [name] }: Input<DocsGuideFlags>, io: Io): Promise<ExitCode> {
   io.stdout.write(name === undefined ? formatList(Object.keys(GUIDES)) : findGuides(name));
   return Promise.resolve(EXIT.done);
@@ -27,7 +27,7 @@ function findGuides(name: string): string {
   const key = name.replaceAll("-", "_").replace(/\.md$/, "");
   const found = Object.hasOwn(GUIDES, key) ? [] : searchGuides(name);
   if (found.length > 0) return formatList(found);
-  return formatGuide(findText({ texts: GUIDES, what: "guide", list: "tlsboot docs guide" }, key, name));
+  return formatGuide(findText({ texts: GUIDES, what: "guide", list: "tlsboot guide" }, key, name));
 }
 
 /** A word in more guides than these says little about any of them. */
@@ -59,7 +59,7 @@ function formatLink(label: string, target: string): string {
   const [path = ""] = target.split("#");
   const name = path.replace(/\.md$/, "");
   if (Object.hasOwn(GUIDES, name)) {
-    return label === path ? `\`tlsboot docs guide ${name}\`` : `${label} (\`tlsboot docs guide ${name}\`)`;
+    return label === path ? `\`tlsboot guide ${name}\`` : `${label} (\`tlsboot guide ${name}\`)`;
   }
   if (path === "" || /^[a-z]+:/.test(path)) return label;
   if (path === "../reference/cli.md") return "`tlsboot COMMAND --help`";

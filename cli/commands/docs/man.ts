@@ -16,7 +16,7 @@ import { TLSBOOT_VERSION } from "../../../core/version.ts";
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
-/** The action of the command `tlsboot docs man`. */
+/** The action of the command `tlsboot man`. */
 export async function run({ args, table }: Input<DocsManFlags>, io: Io): Promise<ExitCode> {
   const topics = manTopics(table);
   const topic = topics.find((item) => isNamed(item, args.join(" "), table));

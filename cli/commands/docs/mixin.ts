@@ -6,9 +6,9 @@ import { findText } from "./find_text.ts";
 import { type DocsMixinFlags, MIXIN_NAMES } from "./flags.ts";
 import { MIXIN } from "./mixin_texts.ts";
 
-const MIXIN_TEXTS = { texts: MIXIN, what: "file of the mixin", list: "tlsboot docs mixin" };
+const MIXIN_TEXTS = { texts: MIXIN, what: "file of the mixin", list: "tlsboot mixin" };
 
-/** The action of the command `tlsboot docs mixin`. */
+/** The action of the command `tlsboot mixin`. */
 export function run({ args: [name] }: Input<DocsMixinFlags>, io: Io): Promise<ExitCode> {
   io.stdout.write(name === undefined ? `${MIXIN_NAMES.join("\n")}\n` : findText(MIXIN_TEXTS, name));
   return Promise.resolve(EXIT.done);

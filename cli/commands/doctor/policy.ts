@@ -24,7 +24,7 @@ export async function examinePolicy(path: string, kind: RuleFileKind, deps: Exam
     const faults = parsed.error.map((fault) => ({
       severity: "error" as const,
       message: `"${file}" cannot be used: ${fault}`,
-      advice: `correct the file; see: tlsboot docs guide beside_a_cluster`,
+      advice: `correct the file; see: tlsboot guide beside_a_cluster`,
     }));
     return { ...NOTHING_EXAMINED, findings: reportCheck(check, faults, "") };
   }

@@ -24,7 +24,7 @@ import { writeQrPages } from "./qr.ts";
 
 const ID_BYTES = 16;
 
-/** The action of the command `tlsboot csr export`. */
+/** The action of the command `tlsboot offline export`. */
 export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { args, settings } = input;
   const names = parseCsrNames(args);

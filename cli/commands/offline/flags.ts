@@ -1,4 +1,4 @@
-/** The commands `tlsboot csr export` and `csr import`: flags, help and examples. */
+/** The commands `tlsboot offline export` and `offline import`: flags, help and examples. */
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { QR_FLAG } from "../../flags/bundle.ts";
 import { API_FLAGS } from "../../flags/common.ts";
@@ -24,7 +24,7 @@ const EXPORT_FLAGS = {
   qr: QR_FLAG,
 } as const;
 
-/** The type of the flags of `csr export`. */
+/** The type of the flags of `offline export`. */
 export type ExportFlags = typeof EXPORT_FLAGS;
 
 /** The command that exports approved requests for a CA without a network. */
@@ -35,7 +35,7 @@ export const exportCsrCommand = defineCommand({
   description: `Export approved requests for a CA that has no network, as one text that survives a mail.
 
  Without a name, every request is exported that is approved and has no certificate yet. Nothing is changed at the server,
- so the same requests can be exported again. tlsboot sign on the machine of the CA answers them, and tlsboot csr import
+ so the same requests can be exported again. tlsboot sign on the machine of the CA answers them, and tlsboot offline import
  brings the certificates back.
 
  A key of this installation signs each export. The CA signs only for keys that its operator has named: the first export
@@ -50,10 +50,10 @@ export const exportCsrCommand = defineCommand({
   ],
   flags: EXPORT_FLAGS,
   examples: [
-    { comment: "Export all approved requests", command: "tlsboot csr export > requests.tlsb" },
+    { comment: "Export all approved requests", command: "tlsboot offline export > requests.tlsb" },
     {
       comment: "Export those of one signer, and print them as QR codes",
-      command: "tlsboot csr export --signer-name kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
+      command: "tlsboot offline export --signer-name kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
     },
   ],
   exitCodes: { 3: "no approved request is without a certificate" },
@@ -85,7 +85,7 @@ const IMPORT_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `csr import`. */
+/** The type of the flags of `offline import`. */
 export type ImportFlags = typeof IMPORT_FLAGS;
 
 /** The command that imports the answers of a CA. */
@@ -103,15 +103,15 @@ export const importCsrCommand = defineCommand({
   args: [argument("FILE", "Answers of the CA; - is stdin", { optional: true, completion: { kind: "file" } })],
   flags: IMPORT_FLAGS,
   examples: [
-    { comment: "Import the answers", command: "tlsboot csr import signed.tlsb" },
+    { comment: "Import the answers", command: "tlsboot offline import signed.tlsb" },
     {
       comment: "From a CA that the API server does not know",
       command:
-        "tlsboot csr import signed.tlsb --trust-signer sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7",
+        "tlsboot offline import signed.tlsb --trust-signer sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7",
     },
     {
       comment: "Give a user the permissions for both ends, and no more",
-      command: "tlsboot csr import --print-rbac | kubectl apply -f -",
+      command: "tlsboot offline import --print-rbac | kubectl apply -f -",
     },
   ],
   exitCodes: {

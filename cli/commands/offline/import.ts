@@ -34,7 +34,7 @@ const PARALLEL = 8;
 /** A request changes at most a few times while it waits for its certificate. */
 const MAX_CONFLICTS = 10;
 
-/** The action of the command `tlsboot csr import`. */
+/** The action of the command `tlsboot offline import`. */
 export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { args: [file], settings, isDebug } = input;
   if (settings.printRbac) {
@@ -42,7 +42,7 @@ export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal
     io.stdout.write(formatYamlManifest(createImporterManifest(names)));
     return EXIT.done;
   }
-  if (file === undefined) throw new UsageError("name the file with the answers", "see: tlsboot csr import --help");
+  if (file === undefined) throw new UsageError("name the file with the answers", "see: tlsboot offline import --help");
   if (settings.signerName.length > 0) throw new UsageError("--signer-name has no effect without --print-rbac");
   const opened = parseAnswerBundle(openBundleText("answers", await readBundleText(file, io, signal), file));
   if (!opened.ok) {

@@ -17,7 +17,7 @@ const MAX_NAMES = 6;
 
 const WORDS: Readonly<Record<BundleKind, { readonly title: string; readonly reader: string }>> = {
   requests: { title: "Certificate requests", reader: "tlsboot sign FILE, beside the CA" },
-  answers: { title: "Certificates", reader: "tlsboot csr import FILE" },
+  answers: { title: "Certificates", reader: "tlsboot offline import FILE" },
 };
 
 /** The bundle to print, and the export that it is or answers. */

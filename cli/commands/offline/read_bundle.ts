@@ -19,7 +19,7 @@ const MAX_BYTES = 128 * 1_048_576;
 const MAX_FAULTS = 20;
 
 const WORDS: Readonly<Record<BundleKind, { readonly what: string; readonly from: string }>> = {
-  requests: { what: "requests", from: "tlsboot csr export" },
+  requests: { what: "requests", from: "tlsboot offline export" },
   answers: { what: "answers", from: "tlsboot sign" },
 };
 

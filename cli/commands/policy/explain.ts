@@ -27,7 +27,7 @@ import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from 
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace } from "./trace_text.ts";
 
-/** The action of the command `tlsboot approver explain`. */
+/** The action of the command `tlsboot policy explain`. */
 export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;

@@ -23,7 +23,7 @@ const POLICY_EXPLAIN_FLAGS = {
   output: STRUCTURED_OUTPUT,
 } as const;
 
-/** The type of the flags of `approver explain`. */
+/** The type of the flags of `policy explain`. */
 export type PolicyExplainFlags = typeof POLICY_EXPLAIN_FLAGS;
 
 /** The command that explains the verdict about a request. */
@@ -44,16 +44,16 @@ export const policyExplainCommand = defineCommand({
   examples: [
     {
       comment: "See why a request stays pending",
-      command: "tlsboot approver explain csr-x7k2p",
+      command: "tlsboot policy explain csr-x7k2p",
     },
     {
       comment: "See what another policy would do",
-      command: "tlsboot approver explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
+      command: "tlsboot policy explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
     },
     {
       comment: "Check a request before it is sent, without an API",
       command:
-        "tlsboot approver explain n1.csr --signer-name kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
+        "tlsboot policy explain n1.csr --signer-name kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
     },
   ],
   exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },
@@ -67,7 +67,7 @@ const POLICY_TEST_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `approver test`. */
+/** The type of the flags of `policy test`. */
 export type PolicyTestFlags = typeof POLICY_TEST_FLAGS;
 
 /** The command that tests policies against fixtures. */
@@ -82,8 +82,8 @@ export const policyTestCommand = defineCommand({
   args: [argument("DIR", "Folder with fixtures, or one file", { completion: { kind: "directory" } })],
   flags: POLICY_TEST_FLAGS,
   examples: [
-    { comment: "Test all policies in a folder", command: "tlsboot approver test policies/" },
-    { comment: "Do so in CI", command: "tlsboot approver test policies/ -o junit >policies.xml" },
+    { comment: "Test all policies in a folder", command: "tlsboot policy test policies/" },
+    { comment: "Do so in CI", command: "tlsboot policy test policies/ -o junit >policies.xml" },
   ],
   exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },
 });

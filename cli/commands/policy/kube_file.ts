@@ -1,4 +1,4 @@
-/** Parses Kubernetes objects and requests in files, for `approver explain` and `approver test`. */
+/** Parses Kubernetes objects and requests in files, for `policy explain` and `policy test`. */
 import { decodeObject } from "../../../core/kube/codec/mod.ts";
 import { parseYaml } from "../../../core/kube/codec/yaml.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";

@@ -17,7 +17,7 @@ import { formatTrace } from "./trace_text.ts";
 const FORMATS = { tap: formatTap, junit: formatJunit } as const;
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
-/** The action of the command `tlsboot approver test`. */
+/** The action of the command `tlsboot policy test`. */
 export async function run(input: Input<PolicyTestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const [folder = ""] = input.args;
   const files = createFilePort();

@@ -139,7 +139,7 @@ function parseRequests(bundle: OpenBundle, file: string): RequestBundle {
   const parsed = parseRequestBundle(bundle);
   if (parsed.ok) return parsed.value;
   throw new AppError("invalid", `cannot sign "${file}": ${parsed.error}`, {
-    hint: "send the file again, as tlsboot csr export wrote it",
+    hint: "send the file again, as tlsboot offline export wrote it",
   });
 }
 

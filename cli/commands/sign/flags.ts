@@ -54,7 +54,7 @@ const SIGN_FLAGS = {
   trustExporter: parsedFlag({
     isCommandLineOnly: true,
     placeholder: "PIN",
-    summary: "For a bundle: trust the key that signed it from now on, as tlsboot csr export printed it.",
+    summary: "For a bundle: trust the key that signed it from now on, as tlsboot offline export printed it.",
     parse: parsePublicKeyPin,
   }),
   qr: { ...QR_FLAG, summary: "For a bundle: also write the answers as QR codes, as an HTML document in this folder." },
@@ -94,7 +94,7 @@ export const signCommand = defineCommand({
  that the rules of the signer allow with --yes. Each request is signed once and recorded; the answer to one that is signed
  already is written again.
 
- For a bundle, which tlsboot csr export wrote, it prints the answers for tlsboot csr import. A saved mail with the bundle
+ For a bundle, which tlsboot offline export wrote, it prints the answers for tlsboot offline import. A saved mail with the bundle
  will do, or the lines that a scanner typed from its QR codes. It shows each request and what the rules say, and asks on a
  terminal whether to sign them. A bundle is only signed when its key is trusted: --trust-exporter is needed once for each
  server. Each request is signed once and recorded; a bundle that was answered gets the same answer again.

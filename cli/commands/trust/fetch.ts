@@ -94,7 +94,7 @@ function parseSelection({ args: [name], settings }: Input<TrustFetchFlags>): Tru
   }
   throw new UsageError(
     selector === undefined ? "name a bundle, or give --signer-name" : "--selector needs --signer-name",
-    "see those that exist with: tlsboot trust list",
+    "see those that exist with: tlsboot get trustbundles",
   );
 }
 

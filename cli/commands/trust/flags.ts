@@ -1,4 +1,4 @@
-/** The commands `tlsboot trust list` and `trust fetch`: flags, help and examples. */
+/** The commands `tlsboot get trustbundles` and `trust fetch`: flags, help and examples. */
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { validateSignerName } from "../../../core/csr/signer_name.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
@@ -9,7 +9,7 @@ import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flag
 
 const GET_TRUST_BUNDLES_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
-/** The type of the flags of `trust list`. */
+/** The type of the flags of `get trustbundles`. */
 export type GetTrustBundlesFlags = typeof GET_TRUST_BUNDLES_FLAGS;
 
 /** The command that lists trust bundles. */
@@ -30,10 +30,10 @@ export const getTrustBundlesCommand = defineCommand({
   ],
   flags: GET_TRUST_BUNDLES_FLAGS,
   examples: [
-    { comment: "List all trust bundles", command: "tlsboot trust list" },
+    { comment: "List all trust bundles", command: "tlsboot get trustbundles" },
     {
       comment: "List those of a signer",
-      command: "tlsboot trust list --field-selector spec.signerName=example.com/pods",
+      command: "tlsboot get trustbundles --field-selector spec.signerName=example.com/pods",
     },
   ],
   exitCodes: {},

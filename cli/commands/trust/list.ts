@@ -22,7 +22,7 @@ const TABLE: OwnTable = {
   },
 };
 
-/** The action of the command `tlsboot trust list`. */
+/** The action of the command `tlsboot get trustbundles`. */
 export async function run(input: Input<GetTrustBundlesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const names = input.args.map(parseTrustBundleName);
   try {

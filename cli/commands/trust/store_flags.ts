@@ -1,4 +1,4 @@
-/** The commands `tlsboot ca trust …`: flags, help and examples. */
+/** The commands `tlsboot trust show …`: flags, help and examples. */
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { DATA_DIR_FLAG } from "../../flags/common.ts";
 import { parseServerUrl } from "../../flags/request.ts";
@@ -41,7 +41,7 @@ const TRUST_SHOW_FLAGS = {
   print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
 } as const;
 
-/** The type of the flags of `ca trust`. */
+/** The type of the flags of `trust show`. */
 export type TrustShowFlags = typeof TRUST_SHOW_FLAGS;
 
 /** The command that prints the CA, or the stores that trust it. */
@@ -56,15 +56,15 @@ export const trustShowCommand = defineCommand({
   args: [],
   flags: TRUST_SHOW_FLAGS,
   examples: [
-    { comment: "Show the stores of this machine", command: "tlsboot ca trust" },
-    { comment: "Write the CA into a file for a phone", command: "tlsboot ca trust --print > home-ca.crt" },
+    { comment: "Show the stores of this machine", command: "tlsboot trust show" },
+    { comment: "Write the CA into a file for a phone", command: "tlsboot trust show --print > home-ca.crt" },
   ],
   exitCodes: {},
 });
 
 const TRUST_INSTALL_FLAGS = { ...CA_SOURCE_FLAGS, store: STORE_FLAG } as const;
 
-/** The type of the flags of `ca trust install`. */
+/** The type of the flags of `trust install`. */
 export type TrustInstallFlags = typeof TRUST_INSTALL_FLAGS;
 
 /** The command that lets this machine trust the CA. */
@@ -80,12 +80,12 @@ export const trustInstallCommand = defineCommand({
   args: [],
   flags: TRUST_INSTALL_FLAGS,
   examples: [
-    { comment: "On the machine of the server", command: "sudo tlsboot ca trust install" },
+    { comment: "On the machine of the server", command: "sudo tlsboot trust install" },
     {
       comment: "On another machine, by the line that tlsboot up prints",
-      command: "sudo tlsboot ca trust install --server https://192.168.1.2:6443 --ca-cert-hash sha256:...",
+      command: "sudo tlsboot trust install --server https://192.168.1.2:6443 --ca-cert-hash sha256:...",
     },
-    { comment: "For the browsers of this user alone", command: "tlsboot ca trust install --store nss" },
+    { comment: "For the browsers of this user alone", command: "tlsboot trust install --store nss" },
   ],
   exitCodes: { 1: "failed in one of the stores" },
 });
@@ -96,20 +96,20 @@ const TRUST_UNINSTALL_FLAGS = {
   all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
 } as const;
 
-/** The type of the flags of `ca trust uninstall`. */
+/** The type of the flags of `trust uninstall`. */
 export type TrustUninstallFlags = typeof TRUST_UNINSTALL_FLAGS;
 
 /** The command that takes the CA out of the stores. */
 export const trustUninstallCommand = defineCommand({
   path: ["trust", "uninstall"],
   summary: "Take the CA out of the stores of this machine",
-  description: `Take the CA out of the stores of this machine, as ca trust install put it there.`,
+  description: `Take the CA out of the stores of this machine, as trust install put it there.`,
   group: "Trust Commands",
   args: [],
   flags: TRUST_UNINSTALL_FLAGS,
   examples: [
-    { comment: "Remove the CA in --data-dir", command: "sudo tlsboot ca trust uninstall" },
-    { comment: "Remove every CA that tlsboot has installed", command: "sudo tlsboot ca trust uninstall --all" },
+    { comment: "Remove the CA in --data-dir", command: "sudo tlsboot trust uninstall" },
+    { comment: "Remove every CA that tlsboot has installed", command: "sudo tlsboot trust uninstall --all" },
   ],
   exitCodes: { 1: "failed in one of the stores" },
 });

@@ -27,7 +27,7 @@ type SourceSettings = Omit<Settings<TrustShowFlags>, "print">;
 
 const DISCOVERY_SECONDS = 30;
 
-/** The action of the command `tlsboot ca trust`. */
+/** The action of the command `tlsboot trust show`. */
 export const showAction: Action<TrustShowFlags> = {
   async run({ settings }: Input<TrustShowFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const certificates = await readCas(settings, io, signal);
@@ -51,7 +51,7 @@ export const showAction: Action<TrustShowFlags> = {
   },
 };
 
-/** The action of the command `tlsboot ca trust install`. */
+/** The action of the command `tlsboot trust install`. */
 export const installAction: Action<TrustInstallFlags> = {
   async run({ settings, isDebug }: Input<TrustInstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, io);
@@ -66,7 +66,7 @@ export const installAction: Action<TrustInstallFlags> = {
   },
 };
 
-/** The action of the command `tlsboot ca trust uninstall`. */
+/** The action of the command `tlsboot trust uninstall`. */
 export const uninstallAction: Action<TrustUninstallFlags> = {
   async run({ settings, isDebug }: Input<TrustUninstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, io);
@@ -129,7 +129,7 @@ async function chooseStores(names: readonly string[], io: Io): Promise<readonly 
     if (all.some((store) => store.name === name)) continue;
     if (TRUST_STORES.some((known) => known === name)) {
       throw new AppError("not_found", `cannot change the store ${name}: this machine does not have it`, {
-        hint: "tlsboot ca trust lists the stores of this machine; --print prints the CA for others",
+        hint: "tlsboot trust show lists the stores of this machine; --print prints the CA for others",
       });
     }
     const nearest = findNearest(name, TRUST_STORES);

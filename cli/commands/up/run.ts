@@ -110,7 +110,7 @@ function formatGreeting(
   const policy = settings.policy.length === 0
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
-  tlsboot approver explain NAME${dataDir}`;
+  tlsboot policy explain NAME${dataDir}`;
   const { certificate } = instance.authorities.serving;
   const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
   const joining = settings.sharedToken
@@ -158,6 +158,6 @@ async function formatWebGreeting(
   tlsboot request nas.${domain} ${credentials}
 
   # on the machine of a browser, trust this CA
-  sudo tlsboot ca trust install ${server}
+  sudo tlsboot trust install ${server}
 `;
 }

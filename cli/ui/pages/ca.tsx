@@ -263,7 +263,7 @@ function Beginning(
   if (!isServed) {
     return (
       <p>
-        The guide of new CAs has the steps beside such a server: <code>tlsboot docs guide new_ca</code>.
+        The guide of new CAs has the steps beside such a server: <code>tlsboot guide new_ca</code>.
       </p>
     );
   }

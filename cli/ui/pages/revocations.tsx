@@ -362,7 +362,7 @@ function Elsewhere(): UiElement {
       kube-apiserver reads no list of revoked certificates and accepts a client certificate until it expires. Pending
       {" "}
       <a href="/requests?state=pending">requests</a> can be denied and <a href="/tokens">tokens</a>{" "}
-      deleted; what helps for the rest says <code>tlsboot docs guide beside_a_cluster</code>.
+      deleted; what helps for the rest says <code>tlsboot guide beside_a_cluster</code>.
     </p>
   );
 }
