@@ -30,7 +30,7 @@ test("renderHelp() of up groups the options, common ones first", () => {
 test("renderHelp() of all commands names each of them, in at most 75 lines", () => {
   const text = renderHelp(COMMAND_TABLE, { kind: "program" }, 80, true);
   assert.ok(text.split("\n").length <= 75);
-  const names = [...text.matchAll(/^  (?=\S)(.+?)(?:  .*)?$/gm)].flatMap(([, name = ""]) => {
+  const names = [...text.matchAll(/^ {2}(?=\S)(.+?)(?: {2}.*)?$/gm)].flatMap(([, name = ""]) => {
     const words = name.split(" ");
     const last = words.pop() ?? "";
     return last.split("|").map((word) => [...words, word].join(" "));
