@@ -36,7 +36,7 @@ test("manTopics() has each page once, the program's first", () => {
   const names = pages.map(({ name }) => name);
   assert.equal(names[0], "tlsboot");
   assert.equal(new Set(names).size, names.length);
-  for (const name of ["tlsboot-approver", "tlsboot-approver-test", "tlsboot-get", "tlsboot-get-csr"]) {
+  for (const name of ["tlsboot-approver", "tlsboot-policy-test", "tlsboot-get", "tlsboot-get-csr"]) {
     assert.ok(names.includes(name), name);
   }
 });

@@ -117,7 +117,7 @@ describeInstance("tlsboot approver", {
     await writeFile(instance.folder.join("nodes.json"), JSON.stringify(nodes));
     const offline = ["--nodes", "nodes.json", "--policy", "kubelet-serving-trusting", "--kubeconfig", "none"];
     const pem = await instance.succeed(...[
-      "approver",
+      "policy",
       "explain",
       "c.csr",
       "--signer-name",

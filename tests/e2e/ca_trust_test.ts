@@ -12,7 +12,7 @@ const NO_HASH = `sha256:${"0".repeat(64)}`;
 
 /** Runs the command on a machine that has no store. */
 function trust(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
-  return runCaptured(["trust", "show", ...args], {
+  return runCaptured(["trust", ...args], {
     cwd: folder.path,
     clock: createSystemClock(),
     random: createSystemRandom(),
@@ -23,19 +23,19 @@ function trust(folder: TempFolder, ...args: readonly string[]): Promise<Finished
 test("tlsboot trust show --print prints the CA, from the data directory, a file, and a server by its hash", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
-  const own = await trust(folder, "--print");
+  const own = await trust(folder, "show", "--print");
   assert.equal(own.code, 0, own.stderr);
   assert.equal(own.stdout, await readFile(folder.join("data", "pki", "ca.crt"), "utf8"));
   await writeFile(folder.join("copy.crt"), own.stdout);
-  assert.equal((await trust(folder, "--print", "--certificate-authority", "copy.crt")).stdout, own.stdout);
+  assert.equal((await trust(folder, "show", "--print", "--certificate-authority", "copy.crt")).stdout, own.stdout);
 
   const { publicKey } = new X509Certificate(own.stdout);
   const der = publicKey.export({ type: "spki", format: "der" });
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(der)));
   const pin = `sha256:${hash.toHex?.() ?? Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-  const remote = await trust(folder, "--print", "--server", instance.url, "--ca-cert-hash", pin);
+  const remote = await trust(folder, "show", "--print", "--server", instance.url, "--ca-cert-hash", pin);
   assert.deepEqual({ code: remote.code, stdout: remote.stdout }, { code: 0, stdout: own.stdout }, remote.stderr);
-  const wrong = await trust(folder, "--print", "--server", instance.url, "--ca-cert-hash", NO_HASH);
+  const wrong = await trust(folder, "show", "--print", "--server", instance.url, "--ca-cert-hash", NO_HASH);
   assert.equal(wrong.code, 1);
   assert.match(wrong.stderr, /cannot trust cluster-info .* which was not given/);
 });
@@ -46,10 +46,10 @@ for (
     [`install --ca-cert-hash ${NO_HASH}`, 2, /--ca-cert-hash needs --server/],
     ["install --store debain", 2, /did you mean debian\?/],
     ["install --store java", 1, /this machine does not have it/],
-    ["--print", 1, /name the CA with --certificate-authority/],
+    ["show --print", 1, /name the CA with --certificate-authority/],
   ] as const
 ) {
-  test(`tlsboot trust show ${line} says what is wrong`, async () => {
+  test(`tlsboot trust ${line} says what is wrong`, async () => {
     await using folder = await createTempFolder();
     const run = await trust(folder, ...line.split(" "));
     assert.equal(run.code, code, run.stderr);

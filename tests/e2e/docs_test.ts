@@ -113,7 +113,7 @@ test("tlsboot mixin lists the files of packaging/mixin, and prints each as it st
 
 test("tlsboot mixin and guide refuse names that only JavaScript knows", async () => {
   for (const [kind, words] of [["mixin", "file of the mixin"], ["guide", "guide"]] as const) {
-    const { code, stdout, stderr } = await runTlsboot(["docs", kind, "constructor"]);
+    const { code, stdout, stderr } = await runTlsboot([kind, "constructor"]);
     assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
     assert.match(stderr, new RegExp(`no ${words} is named "constructor"\n`));
   }

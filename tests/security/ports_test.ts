@@ -155,7 +155,7 @@ const AT_WORK = {
       ...["approver", "--kubeconfig", "data/admin.kubeconfig", "--leader-elect=false", "--debug"],
       ...["--policy", "kubelet-serving-trusting"],
     ],
-    isUp: /"CSR is about no policy"/,
+    isUp: /"CSR stays pending"/,
   },
   request: {
     args: [
