@@ -6,7 +6,7 @@ import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
-import { CompactedError, type Storage } from "../storage/storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import { RegisterIndex } from "../register/index.ts";
 import { IssuedCertificates } from "./issued_certificates.ts";
 import { createMetricsRegistry } from "./registry.ts";
@@ -106,49 +106,4 @@ test("followRequests() counts whether a requested duration was honored", async (
   const prefix = "apiserver_certificates_registry_csr";
   assert.equal(await valueOf(`${prefix}_requested_duration_total`, '"other"'), 2);
   assert.equal(await valueOf(`${prefix}_honored_duration_total`, '"other"'), 1);
-});
-
-/** A storage with some of its methods replaced. */
-function withMethods(storage: Storage, methods: Partial<Storage>): Storage {
-  return new Proxy(storage, {
-    get(target, name) {
-      const member: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name);
-      return typeof member === "function" ? member.bind(target) : member;
-    },
-  });
-}
-
-test("followRequests() tries again when the storage cannot be read after its watch was lost", async () => {
-  const { put, follow, valueOf, storage } = await setUp();
-  await using _ = storage;
-  let lose: () => void = () => {};
-  let failures = 0;
-  const retries: (() => void)[] = [];
-  const later = globalThis.setTimeout;
-  using _following = await follow(withMethods(storage, {
-    list: (prefix, options) => failures-- > 0 ? Promise.reject(new Error("not yet")) : storage.list(prefix, options),
-    watch(prefix, after, onEvents, onLost) {
-      const watch = storage.watch(prefix, after, onEvents, onLost);
-      lose = () => {
-        watch.stop();
-        onLost?.(new CompactedError(1, 2));
-      };
-      return watch;
-    },
-  }));
-  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-  try {
-    globalThis.setTimeout = ((retry: () => void) => retries.push(retry)) as unknown as typeof setTimeout;
-    failures = 2;
-    lose();
-    await turn();
-    retries.shift()?.();
-    await turn();
-    await put("missed", {});
-    retries.shift()?.();
-    await turn();
-  } finally {
-    globalThis.setTimeout = later;
-  }
-  assert.equal(await valueOf("tlsboot_waiting_requests", '"approval"', '"0s"'), 1);
 });

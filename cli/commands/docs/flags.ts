@@ -113,8 +113,8 @@ export const mixinCommand = defineCommand({
   description: `Print alerts for Prometheus, a dashboard for Grafana, or their sources. Without a name, list the files.
 
  tlsboot.rules.yaml and tlsboot.dashboard.json are ready for use. They are rendered from a monitoring mixin in Jsonnet,
- the other files, for those who build their alerts from mixins. What to do about each alert is in the guide: tlsboot docs
- guide monitoring.`,
+ the other files, for those who build their alerts from mixins. What to do about each alert is in the guide: tlsboot guide
+ monitoring.`,
   group: "Program Commands",
   args: [argument("NAME", "The name of a file, such as tlsboot.rules.yaml", {
     optional: true,
