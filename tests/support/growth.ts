@@ -28,7 +28,9 @@ const HARMLESS_MS = 10;
 const MEASURE_MS = 3;
 /** The number of measurements of a size before it counts as too slow: noise only ever adds time. */
 const ROUNDS = 6;
-/** The duration beside which noise is short, so that two rounds are enough. */
+/** The number of measurements before a size counts as fast enough, because noise in the smaller sizes hides growth. */
+const LEAST_ROUNDS = 3;
+/** The duration beside which noise is short, so that the least number of rounds is enough. */
 const LONG_MS = 200;
 
 /** Asserts that a reader takes about linear time at every size up to its limit. */
@@ -61,9 +63,10 @@ async function measureDoublings<Input>({ input, read }: Growth<Input>, largest: 
   const times = inputs.map(() => Infinity);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(read, one));
+    if (round + 1 < LEAST_ROUNDS) continue;
     const [quarter = 0, half = 0, whole = 0] = times;
     if (whole < MAX_RATIO * half || half < MAX_RATIO * quarter) return undefined;
-    if (round > 0 && whole > LONG_MS) break;
+    if (whole > LONG_MS) break;
   }
   const list = times.map((ms) => `${ms.toFixed(3)} ms`).join(", ");
   return `${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`;
