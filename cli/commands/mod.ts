@@ -10,20 +10,13 @@ import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesC
 import {
   caRotateAbortCommand,
   caRotateBeginCommand,
-  caRotateCommand,
   caRotateFinishCommand,
+  caRotateNowCommand,
   caRotateStatusCommand,
   caRotateSwitchCommand,
 } from "./ca/rotate_flags.ts";
 import { completionCommand } from "./completion/flags.ts";
-import {
-  approveCommand,
-  deleteCsrCommand,
-  denyCommand,
-  describeCsrCommand,
-  getCsrCommand,
-  reviewCommand,
-} from "./csr/flags.ts";
+import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
 import { guideCommand, manCommand, mixinCommand } from "./docs/flags.ts";
 import { doctorCommand } from "./doctor/flags.ts";
@@ -153,6 +146,7 @@ export const COMMAND_TABLE: CommandTable = {
     "docs licenses": "version --licenses",
     "docs man": "man",
     "docs mixin": "mixin",
+    review: "approve -i",
     "trust list": "get trustbundles",
   },
   commands: [
@@ -172,7 +166,6 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(getCsrCommand, () => import("./csr/get.ts")),
     withAction(describeCsrCommand, () => import("./csr/describe.ts")),
     withAction(approveCommand, async () => (await import("./csr/decide.ts")).approveAction),
-    withAction(reviewCommand, () => import("./csr/review.ts")),
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
     withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
     withAction(requestCommand, () => import("./request/run.ts")),
@@ -196,12 +189,12 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
     withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
     withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
-    withAction(caRotateCommand, () => import("./ca/rotate_now.ts")),
     withAction(caRotateBeginCommand, () => import("./ca/rotate_begin.ts")),
     withAction(caRotateStatusCommand, () => import("./ca/rotate_status.ts")),
     withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate_steps.ts")).switchAction),
     withAction(caRotateFinishCommand, async () => (await import("./ca/rotate_steps.ts")).finishAction),
     withAction(caRotateAbortCommand, async () => (await import("./ca/rotate_steps.ts")).abortAction),
+    withAction(caRotateNowCommand, () => import("./ca/rotate_now.ts")),
     withAction(exportCsrCommand, () => import("./offline/export.ts")),
     withAction(importCsrCommand, () => import("./offline/import.ts")),
     withAction(policyExplainCommand, () => import("./policy/explain.ts")),

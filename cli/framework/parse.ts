@@ -35,7 +35,11 @@ export function parseCommandLine(
   const path = getTopicPath(topic);
   const args = words.slice(path.length);
   const at: Place = { name: [table.program, ...path].join(" "), topic, table };
-  if (topic.kind !== "command" && args.length > 0) throw unknownCommand(args[0] ?? "", at);
+  if (topic.kind !== "command" && args.length > 0) {
+    const below = table.commands.filter((command) => command.path.join(" ").startsWith(`${words.join(" ")} `));
+    if (below.length > 0) throw needsCommand(words, below, table);
+    throw unknownCommand(args[0] ?? "", at);
+  }
   const raw = collectRawFlags(typed, at);
   switch (topic.kind) {
     case "program":
@@ -176,6 +180,12 @@ function checkArguments({ args: known }: Command, args: readonly string[], at: P
   if (commands.length === 0) throw new UsageError(`too many arguments for "${at.name}"`, seeHelp(at));
   const message = `"${at.name}" takes no arguments but its commands ${commands.join(", ")}`;
   throw new UsageError(message, suggest(args[0] ?? "", commands, at));
+}
+
+function needsCommand(words: readonly string[], below: readonly Command[], { program }: CommandTable): UsageError {
+  const name = [program, ...words].join(" ");
+  const next = below.map(({ path }) => path.slice(words.length).join(" "));
+  return new UsageError(`"${name}" needs a command: ${next.join(", ")}`, `see: ${name} ${next[0]} --help`);
 }
 
 /** Refuses what a command was called before, and names the present command. */

@@ -79,7 +79,7 @@ export function findBeginFault(
     message: `the present CA cannot certify it: ${crossSignFault}`,
     hint: isAlike
       ? "give the new CA another name with --common-name"
-      : "replace it at once with --now, after which every machine has to join again",
+      : "replace it at once with tlsboot ca rotate now, after which every machine has to join again",
   };
 }
 

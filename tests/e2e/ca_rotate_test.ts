@@ -198,7 +198,7 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   const held = await folder.fail(3, "ca", "rotate", "abort");
   assert.match(held, /^n1 +node +trusts both, renewal due/m);
   assert.match(
-    await folder.fail(1, "ca", "rotate", "--now"),
+    await folder.fail(1, "ca", "rotate", "now"),
     /^the rotation of ca is being taken back.*\nits new CA is the one that stays: CN=another, [^]*--yes is missing/m,
   );
   assert.match((await folder.succeed("ca", "rotate", "abort", "--leave-behind", "n1")).stdout, /is deleted/);
@@ -281,7 +281,7 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
   assert.match(await folder.fail(1, ...take("short.crt", "short.key")), /is in progress since .*, with another CA/);
 });
 
-test("ca rotate --now refuses the certificates of a leaked key at once, and each machine joins again with its file", async () => {
+test("ca rotate now refuses the certificates of a leaked key at once, and each machine joins again with its file", async () => {
   await using folder = await createWorkplace();
   const nodes = ["n1", "n2"].map((name) => `  - name: ${name}\n`).join("");
   await writeFile(folder.join("inventory.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`);
@@ -290,7 +290,7 @@ test("ca rotate --now refuses the certificates of a leaked key at once, and each
   const oldNode = await copyNode(folder);
   const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
   assert.ok(await isAccepted(oldNode));
-  const now = ["ca", "rotate", "--now", "--inventory", "inventory.yaml", "--out", "joins"];
+  const now = ["ca", "rotate", "now", "--inventory", "inventory.yaml", "--out", "joins"];
   assert.match(await folder.fail(1, ...now), /are refused from now on, and --yes is missing/);
   assert.match(await folder.fail(2, ...now.slice(0, 5), "--yes"), /--inventory and --out go together/);
   const declined = await folder.typeAt("n\n", ...now);

@@ -148,7 +148,7 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
     assert.ok((await readConditions("csr-k2")).startsWith(`Denied ${reason} (denied by user`));
     const { stdout } = await press("tlsboot-review", "csr-k3", { stdin: "y\n\n" });
     assert.match(stdout, /\napproved: csr-k3\n/);
-    assert.match(await readConditions("csr-k3"), /^Approved .* with tlsboot review\.;$/);
+    assert.match(await readConditions("csr-k3"), /^Approved .* with tlsboot approve -i\.;$/);
     const revoked = await press("tlsboot-revoke", "csr-k3");
     assert.match(revoked.stdout, / revoked: 1 certificate affected/);
     assert.equal(existsSync(instance.folder.join("pwned")), false);

@@ -1,4 +1,4 @@
-/** `tlsboot review`: its questions and answers in a pipe and on a terminal, and what it does when a request changes. */
+/** `tlsboot approve -i`: its questions and answers in a pipe and on a terminal, and what it does when a request changes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
@@ -16,7 +16,7 @@ const clock = createSystemClock();
 const OTHER_KEY: CsrOptions = { keyAlgorithm: "ecdsa-p384" };
 const PROMPT = "approve? [y]es / [n]o / [s]kip / [w]hy / [q]uit: ";
 
-describeInstance("tlsboot review", {}, (instance) => {
+describeInstance("tlsboot approve -i", {}, (instance) => {
   const { tlsboot } = instance;
 
   /** Sends the request of a machine with a token of the instance. */
@@ -29,11 +29,11 @@ describeInstance("tlsboot review", {}, (instance) => {
     return (await tlsboot("get", "csr", name, "-o", `jsonpath=${template}`)).stdout;
   }
 
-  test("tlsboot review asks about each pending request in a pipe, and keeps the reason of a denial", async () => {
+  test("tlsboot approve -i asks about each pending request in a pipe, and keeps the reason of a denial", async () => {
     for (const [index, name] of ["p1", "p2", "p3", "p4"].entries()) {
       await request(`csr-${name}`, name, index === 3 ? OTHER_KEY : {});
     }
-    const { code, stdout, stderr } = await runTlsboot(["review"], {
+    const { code, stdout, stderr } = await runTlsboot(["approve", "-i"], {
       cwd: instance.folder.path,
       env: { TLSBOOT_DATA_DIR: "data" },
       stdin: "w\ny\nwhat?\nn\nNot a machine of ours.\ns\nq\n",
@@ -57,20 +57,20 @@ describeInstance("tlsboot review", {}, (instance) => {
     assert.match(stdout, /: s\nRequest 4 of 4: csr-p4, [^]*: q\n1 approved, 1 denied, 1 skipped, 1 not reviewed\n$/);
     assert.match(
       await readConditions("csr-p1"),
-      /^Approved TlsbootApprove This CSR was approved by user "kubernetes-admin" with tlsboot review\.;$/,
+      /^Approved TlsbootApprove This CSR was approved by user "kubernetes-admin" with tlsboot approve -i\.;$/,
     );
     assert.match(
       await readConditions("csr-p2"),
-      /^Denied TlsbootDeny Not a machine of ours\. \(denied by user "kubernetes-admin" with tlsboot review\);$/,
+      /^Denied TlsbootDeny Not a machine of ours\. \(denied by user "kubernetes-admin" with tlsboot approve -i\);$/,
     );
     assert.equal(await readConditions("csr-p3") + await readConditions("csr-p4"), "");
     await tlsboot("deny", "csr/csr-p3", "csr/csr-p4");
   });
 
-  test("tlsboot review ends at the end of its input without a decision, and a denial needs no reason", async () => {
+  test("tlsboot approve -i ends at the end of its input without a decision, and a denial needs no reason", async () => {
     await request("csr-e1", "e1");
     const review = (stdin: string) =>
-      runTlsboot(["review", "e1"], { cwd: instance.folder.path, env: { TLSBOOT_DATA_DIR: "data" }, stdin });
+      runTlsboot(["approve", "-i", "e1"], { cwd: instance.folder.path, env: { TLSBOOT_DATA_DIR: "data" }, stdin });
     const ended = await review("");
     assert.equal(ended.code, 0);
     assert.ok(ended.stdout.endsWith(`${PROMPT}\n1 not reviewed\n`), ended.stdout);
@@ -82,10 +82,10 @@ describeInstance("tlsboot review", {}, (instance) => {
     assert.equal(again.stderr, "csr-e1 is not pending: Denied\nNo pending requests\n");
   });
 
-  test("tlsboot review NAME asks about every request of a machine, and warns that two keys claim it", async () => {
+  test("tlsboot approve -i NAME asks about every request of a machine, and warns that two keys claim it", async () => {
     await request("csr-m1-a", "m1");
     await request("csr-m1-b", "m1", OTHER_KEY);
-    const { code, stdout } = await runCaptured(["review", "m1"], {
+    const { code, stdout } = await runCaptured(["approve", "-i", "m1"], {
       cwd: instance.folder.path,
       clock,
       env: { TLSBOOT_DATA_DIR: "data" },
@@ -101,7 +101,7 @@ describeInstance("tlsboot review", {}, (instance) => {
     await tlsboot("deny", "csr/csr-m1-a");
   });
 
-  test("tlsboot review shows a request again that changed before the answer, and skips one that another decided", async () => {
+  test("tlsboot approve -i shows a request again that changed before the answer, and skips one that another decided", async () => {
     await request("csr-c1", "c1");
     await request("csr-c2", "c2");
     const io = createCapturedIo({ cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
@@ -118,7 +118,7 @@ describeInstance("tlsboot review", {}, (instance) => {
         return "y";
       },
     ];
-    const code = await run(["review", "csr/csr-c1", "csr/csr-c2"], {
+    const code = await run(["approve", "-i", "csr/csr-c1", "csr/csr-c2"], {
       ...io,
       stdin: { ...io.stdin, readLine: () => changes.shift()?.() ?? Promise.resolve(undefined) },
     }, quiet);
@@ -131,10 +131,10 @@ describeInstance("tlsboot review", {}, (instance) => {
     assert.match(io.stderrText(), /\ncsr-c2 is not pending any more: Denied\n$/);
   });
 
-  test("tlsboot review colours and wraps on a terminal, and does neither with NO_COLOR or TERM=dumb alone", async () => {
+  test("tlsboot approve -i colours and wraps on a terminal, and does neither with NO_COLOR or TERM=dumb alone", async () => {
     await request("csr-t1", "t1");
     const review = (env: Readonly<Record<string, string>>, columns: number) =>
-      runCaptured(["review", "t1"], {
+      runCaptured(["approve", "-i", "t1"], {
         cwd: instance.folder.path,
         clock,
         env: { TLSBOOT_DATA_DIR: "data", ...env },
@@ -159,9 +159,9 @@ describeInstance("tlsboot review", {}, (instance) => {
     await tlsboot("deny", "csr/csr-t1");
   });
 
-  test("tlsboot review --watch goes on with new requests, in their order", async () => {
+  test("tlsboot approve -i --watch goes on with new requests, in their order", async () => {
     await request("csr-w1", "w1");
-    await using reviewing = startTlsboot(["review", "--watch"], {
+    await using reviewing = startTlsboot(["approve", "-i", "--watch"], {
       cwd: instance.folder.path,
       env: { TLSBOOT_DATA_DIR: "data" },
       stdin: "s\nn\nno\nq\n",
@@ -199,9 +199,11 @@ describeInstance("tlsboot review", {}, (instance) => {
 
   for (
     const [args, want] of [
-      [["review", "n1", "--watch"], /a name cannot be given together with --watch/],
-      [["review", "n1", "-l", "team=blue"], /a name cannot be given together with a selector/],
-      [["review", "--policy", "nope"], /nope/],
+      [["approve", "-i", "n1", "--watch"], /a name cannot be given together with --watch/],
+      [["approve", "-i", "n1", "-l", "team=blue"], /a name cannot be given together with a selector/],
+      [["approve", "-i", "--policy", "nope"], /nope/],
+      [["approve", "-i", "--yes"], /--yes has no effect with -i/],
+      [["approve", "n1", "--field-selector", "a=b"], /--field-selector has no effect without -i/],
     ] as const
   ) {
     test(`tlsboot ${args.join(" ")} is refused`, async () => {

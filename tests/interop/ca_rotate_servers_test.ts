@@ -47,7 +47,7 @@ test("ca rotate replaces the CA on both servers, and on one that was down", asyn
   for (const one of [a, b, c]) assert.match(await one.kubectl.run("get", "--raw", "/healthz"), /^ok/);
 });
 
-test("ca rotate --now is obeyed by both servers, also in the middle of a rotation that was planned", async () => {
+test("ca rotate now is obeyed by both servers, also in the middle of a rotation that was planned", async () => {
   await using etcd = await startEtcd();
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
@@ -57,7 +57,7 @@ test("ca rotate --now is obeyed by both servers, also in the middle of a rotatio
   const inventory = a.folder.join("inventory.yaml");
   await writeFile(inventory, "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: n1\n");
   const out = ["--inventory", inventory, "--out", a.folder.join("joins")];
-  assert.match(await rotate(a, 0, "--now", "--yes", ...out), /^Servers: +2 of 2 have adopted Finish$/m);
+  assert.match(await rotate(a, 0, "now", "--yes", ...out), /^Servers: +2 of 2 have adopted Finish$/m);
   for (const one of [a, b]) {
     const refused = await one.kubectl.as(old).try("get", "csr", "--server", one.server);
     assert.match(refused.stderr, /You must be logged in to the server/);

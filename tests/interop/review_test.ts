@@ -1,4 +1,4 @@
-/** `tlsboot review` on a real terminal, at our server and at Kubernetes' own, with requests that kubectl sends. */
+/** `tlsboot approve -i` on a real terminal, at our server and at Kubernetes' own, with requests that kubectl sends. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { start, tlsbootCommand } from "../support/child.ts";
@@ -32,13 +32,13 @@ for (const [name, startCluster] of CLUSTERS) {
       await cluster.kubectl.create(JSON.stringify({ apiVersion, kind, metadata, spec }));
     }
 
-    test("tlsboot review asks on a terminal, and the signer issues what is approved", async () => {
+    test("tlsboot approve -i asks on a terminal, and the signer issues what is approved", async () => {
       await submit(personRequest("alice", ["developers"]));
       await submit({ ...personRequest("mallory", []), keyAlgorithm: "ecdsa-p384" });
       await cluster.kubectl.run(
         ...["create", "clusterrolebinding", "mallory", "--clusterrole=cluster-admin", "--user=mallory"],
       );
-      const [command, args] = tlsbootCommand(["review", "--kubeconfig", cluster.adminKubeconfig]);
+      const [command, args] = tlsbootCommand(["approve", "-i", "--kubeconfig", cluster.adminKubeconfig]);
       const words = [command, ...args].map(shellWord).join(" ");
       await using terminal = start("script", ["--quiet", "--return", "--flush", "--command", words, "/dev/null"], {
         cwd: cluster.folder.path,
@@ -64,7 +64,7 @@ for (const [name, startCluster] of CLUSTERS) {
       await cluster.kubectl.run("wait", "csr/alice", "--for=jsonpath={.status.certificate}", "--timeout=30s");
       assert.match(
         await cluster.kubectl.run("get", "csr", "mallory", "-o", "jsonpath={.status.conditions[0].message}"),
-        /^Not for mallory\. \(denied by user "(kubernetes-)?admin" with tlsboot review\)$/,
+        /^Not for mallory\. \(denied by user "(kubernetes-)?admin" with tlsboot approve -i\)$/,
       );
     });
   });

@@ -63,7 +63,7 @@ const COMMANDS: readonly Asking[] = [
   { args: ["get", "csr", "-w", "-o", "name"], isEndless: true, isFormat: true },
   { args: ["describe", "csr", "one"] },
   { args: ["describe", "csr"] },
-  { args: ["review"] },
+  { args: ["approve", "-i"] },
   { args: ["approve", "one"] },
   { args: ["deny", "one", "--reason", FORGING, "--message", HOSTILE] },
   { args: ["delete", "csr", "one"] },

@@ -9,7 +9,7 @@ import { createTempFolder } from "./temp.ts";
 
 /**
  * Runs a script unchanged in a shell. For each call of tlsboot the shell prints its folder and its words, a word a line, and
- * an empty line; it reads the exit code, and then what the command printed. Only `tlsboot review` reads stdin, to its end.
+ * an empty line; it reads the exit code, and then what the command printed. Only `tlsboot approve -i` reads stdin, to its end.
  */
 export async function runInShell(
   script: string,

@@ -90,13 +90,9 @@ export const NEXT_CA_FLAGS = {
   ...CA_KEY_FLAGS,
 } as const;
 
-const ROTATE_FLAGS = {
+const ROTATE_NOW_FLAGS = {
   ...API_FILE_FLAGS,
   ...NEXT_CA_FLAGS,
-  now: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Replace the CA at once, because its key has leaked: all its certificates are refused from now on.",
-  }),
   inventory: fileFlag({
     isCommandLineOnly: true,
     summary: "Machines that get a new token, a file of kind Inventory, as in tlsboot token create --for-inventory.",
@@ -110,34 +106,28 @@ const ROTATE_FLAGS = {
   timeout: TIMEOUT_FLAG,
 } as const;
 
-/** The type of the flags of `ca rotate`. */
-export type CaRotateFlags = typeof ROTATE_FLAGS;
+/** The type of the flags of `ca rotate now`. */
+export type CaRotateNowFlags = typeof ROTATE_NOW_FLAGS;
 
 /** The command that replaces a CA at once. */
-export const caRotateCommand = defineCommand({
-  path: ["ca", "rotate"],
+export const caRotateNowCommand = defineCommand({
+  path: ["ca", "rotate", "now"],
   environment: "strict",
-  summary: "Replace a CA, step by step or at once",
-  description: `Replace a CA of a running installation.
+  summary: "Replace a CA at once, because its key has leaked",
+  description: `Replace a CA of a running installation at once, because its key has leaked.
 
- Step by step, without an interruption, use its commands: begin makes the new CA and lets everyone trust both; status
- shows which machines do; switch lets the new CA sign and nodes renew; finish ends the trust in the old one; abort goes
- back. Every command can be repeated. status waits only with --wait; the others wait for all servers of the installation,
- as long as --timeout says.
-
- --now is for a key that has leaked. Every server refuses the certificates of the old CA at once, so all machines and
+ Every server refuses the certificates of the old CA at once, so all machines and
  people lose access and join again: machines by the join files that are written into --out for the machines of
  --inventory, people by a new kubeconfig. The command runs where the data directory of a server is, and does not need the
  old key. It asks for confirmation. Repeated within an hour it does not replace the CA again, but writes the join files
  that are missing.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
-  flags: ROTATE_FLAGS,
+  flags: ROTATE_NOW_FLAGS,
   examples: [
-    { comment: "Begin to replace the CA", command: "tlsboot ca rotate begin" },
     {
       comment: "The key of the CA has leaked: replace it, with a join file for each machine",
-      command: "tlsboot ca rotate --now --inventory inventory.yaml --out joins",
+      command: "tlsboot ca rotate now --inventory inventory.yaml --out joins",
     },
   ],
   exitCodes: {
@@ -155,8 +145,13 @@ export type CaRotateBeginFlags = typeof BEGIN_FLAGS;
 export const caRotateBeginCommand = defineCommand({
   path: ["ca", "rotate", "begin"],
   environment: "strict",
-  summary: "Make a new CA, and let everyone trust both",
+  summary: "Replace a CA: make a new one, and let everyone trust both",
   description: `Make a new CA, or take one, and let everyone trust both. The old CA goes on signing.
+
+ A CA is replaced without an interruption in steps: begin makes the new CA and lets everyone trust both; status shows which
+ machines do; switch lets the new CA sign and nodes renew; finish ends the trust in the old one; abort goes back. Every
+ command can be repeated. status waits only with --wait; the others wait for all servers of the installation, as long as
+ --timeout says. When a key has leaked, tlsboot ca rotate now replaces its CA at once.
 
  The command runs where the data directory of a server is, because it needs the key of the old CA: the new CA is also
  signed by the old one, so that clients that trust the old one only accept the server later. All servers of the

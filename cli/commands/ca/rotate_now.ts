@@ -6,7 +6,6 @@ import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts"
 import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
-import { findNearest } from "../../../core/lib/nearest.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
@@ -44,24 +43,14 @@ import {
   startCaRotation,
   type StartOptions,
 } from "./next_ca.ts";
-import type { CaRotateFlags } from "./rotate_flags.ts";
+import type { CaRotateNowFlags } from "./rotate_flags.ts";
 
-const COMMANDS = ["begin", "status", "switch", "finish", "abort"];
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;
 
-/** The action of the command `tlsboot ca rotate --now`. */
-export async function run(input: Input<CaRotateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+/** The action of the command `tlsboot ca rotate now`. */
+export async function run(input: Input<CaRotateNowFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = "ca"] } = input;
-  if (!settings.now) {
-    const nearest = findNearest(name, COMMANDS);
-    throw new UsageError(
-      `"tlsboot ca rotate" needs a command: ${COMMANDS.join(", ")}`,
-      nearest !== undefined
-        ? `did you mean ${nearest}?`
-        : "for a key that has leaked, replace the CA at once with: tlsboot ca rotate --now",
-    );
-  }
   if ((settings.inventory === undefined) !== (settings.out === undefined)) {
     throw new UsageError("--inventory and --out go together", "give both, or neither");
   }
@@ -107,7 +96,7 @@ async function findRecent({ ca, api, io }: StartOptions, signal: AbortSignal): P
 
 /** Shows what will happen, and asks on a terminal. AppError `invalid` without a terminal and without `--yes`. */
 async function mayReplace(
-  { ca, settings, api, io }: StartOptions & { readonly settings: Settings<CaRotateFlags> },
+  { ca, settings, api, io }: StartOptions & { readonly settings: Settings<CaRotateNowFlags> },
   machines: number,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -196,7 +185,7 @@ async function finishIfFollowed(
 async function writeFiles(
   rotation: CaRotation | undefined,
   machines: readonly NodeName[],
-  wait: RotationWait & { readonly settings: Settings<CaRotateFlags> },
+  wait: RotationWait & { readonly settings: Settings<CaRotateNowFlags> },
   files: FilePort,
   signal: AbortSignal,
 ): Promise<void> {
@@ -248,7 +237,7 @@ function trustsOld({ caPem }: JoinTarget, { spec }: CaRotation): boolean {
 /** Throws AppError `file_exists` for a join file of an earlier time, which would be of no use. */
 async function assertNoJoinFiles(
   machines: readonly NodeName[],
-  { out }: Settings<CaRotateFlags>,
+  { out }: Settings<CaRotateNowFlags>,
   files: FilePort,
   io: Io,
 ): Promise<void> {

@@ -238,7 +238,7 @@ function findBlocking(
   leftBehind: readonly string[],
   io: Io,
 ): Blocking | undefined {
-  // After --now nothing is left to lose.
+  // After `ca rotate now` nothing is left to lose.
   const isOver = rotation.spec.isLeaked === true;
   const losing = isOver ? [] : rows.filter((row) => row.losesAccess && !leftBehind.some((name) => isNamed(row, name)));
   const { pending, down } = sortServers(rotation, io.clock.now());

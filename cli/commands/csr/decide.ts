@@ -10,6 +10,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { capitalize } from "../../../core/review/words.ts";
 import { approveExpected, readExpected } from "./expect.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
 import type { ApproveFlags, DECIDE_FLAGS } from "./flags.ts";
 import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../api/connection.ts";
@@ -31,8 +32,9 @@ type DecideFlags = typeof DECIDE_FLAGS;
 export const approveAction: Action<ApproveFlags> = {
   async run(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const { settings } = input;
-    const isExpecting = settings.expect.length > 0;
     checkTargets(input);
+    if (settings.interactive) return await (await import("./review.ts")).review(input, io, signal);
+    const isExpecting = settings.expect.length > 0;
     const expected = isExpecting ? await readExpected(settings.expect, io.cwd) : [];
     await using connection = await connect(settings, io);
     const { api } = connection;
@@ -91,13 +93,20 @@ async function acceptsWarnings(
 }
 
 function checkTargets({ args, settings, origins }: Input<ApproveFlags>): void {
+  if (settings.interactive) {
+    const [other] = listTypedFlags(origins, ["expect", "for", "yes", "reason", "message"]);
+    if (other !== undefined) throw new UsageError(`${other} has no effect with -i`);
+    return;
+  }
+  const [needless] = listTypedFlags(origins, ["policy", "inventory", "profile", "watch", "fieldSelector", "selector"]);
+  if (needless !== undefined) throw new UsageError(`${needless} has no effect without -i`);
   if (settings.expect.length > 0) {
     if (args.length > 0) throw new UsageError("a name cannot be given together with --expect");
     if (settings.yes) throw new UsageError("--yes has no effect with --expect");
     return;
   }
   if (origins["for"] !== "default") throw new UsageError("--for has no effect without --expect");
-  if (args.length === 0) throw new UsageError("name a request or a machine, or give --expect");
+  if (args.length === 0) throw new UsageError("name a request or a machine, or look at each with -i");
   parseTargets(args);
 }
 

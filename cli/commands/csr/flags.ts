@@ -106,60 +106,6 @@ export const describeCsrCommand = defineCommand({
   exitCodes: {},
 });
 
-const REVIEW_FLAGS = {
-  ...API_FLAGS,
-  ...POLICY_FLAGS,
-  profile: DESCRIBE_CSR_FLAGS.profile,
-  watch: switchFlag({
-    short: "w",
-    isCommandLineOnly: true,
-    summary: "Wait for further requests, and review each as it arrives.",
-  }),
-  fieldSelector: LIST_FLAGS.fieldSelector,
-  selector: LIST_FLAGS.selector,
-} as const;
-
-/** The type of the flags of `review`. */
-export type ReviewFlags = typeof REVIEW_FLAGS;
-
-/** The command that asks about each pending request. */
-export const reviewCommand = defineCommand({
-  path: ["review"],
-  summary: "Show pending requests one by one, and approve or deny each",
-  description: `Show pending requests one by one, and approve or deny each.
-
- For each request it prints a sentence with the requester and the request, warnings, the facts, the rights of the certificate's
- holder and the verdict of the approval rules, as tlsboot describe csr does at length. Then it asks what to do:
-
-   y  approve the request
-   n  deny it, with a reason that is kept in the request
-   s  skip it
-   w  show why the rules decide as they do, and everything else that is known
-   q  quit
-
- An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
- quits. A request that changes while you look at it is not decided, but shown again. NAME is the name of a request or of the
- machine that asks, as for tlsboot approve.`,
-  group: "Request Commands",
-  args: [
-    argument("NAME", "The requests or machines to review; all pending ones without a name", {
-      optional: true,
-      variadic: true,
-      completion: REQUEST_NAMES,
-    }),
-  ],
-  flags: REVIEW_FLAGS,
-  examples: [
-    { comment: "Review all pending requests, the oldest first", command: "tlsboot review" },
-    { comment: "Review what the machine n1 asks for", command: "tlsboot review n1" },
-    {
-      comment: "Review serving certificates as they are requested",
-      command: "tlsboot review --watch --field-selector spec.signerName=kubernetes.io/kubelet-serving",
-    },
-  ],
-  exitCodes: { 1: "a decision about one or more requests failed" },
-});
-
 /** The flags of both commands. The message always names the user, as the server knows them, and the tool. */
 export const DECIDE_FLAGS = {
   ...API_FLAGS,
@@ -175,6 +121,20 @@ export const DECIDE_FLAGS = {
 
 const APPROVE_FLAGS = {
   ...DECIDE_FLAGS,
+  ...POLICY_FLAGS,
+  interactive: switchFlag({
+    short: "i",
+    isCommandLineOnly: true,
+    summary: "Show pending requests one by one, and ask about each. The options that follow choose and explain them.",
+  }),
+  profile: DESCRIBE_CSR_FLAGS.profile,
+  watch: switchFlag({
+    short: "w",
+    isCommandLineOnly: true,
+    summary: "With -i: wait for further requests, and ask about each as it arrives.",
+  }),
+  fieldSelector: LIST_FLAGS.fieldSelector,
+  selector: LIST_FLAGS.selector,
   expect: listFlag({
     isCommandLineOnly: true,
     placeholder: "FILE|NAMES",
@@ -209,6 +169,12 @@ export const approveCommand = defineCommand({
  The warnings that tlsboot describe csr shows are shown here too, for example that the machine has a valid certificate with
  another key. A request with a warning is approved when you confirm it on the terminal, or with --yes.
 
+ With -i it shows each pending request, or those of NAME, with a sentence, warnings, the facts, the rights of the
+ certificate's holder and the verdict of the approval rules. Then it asks what to do: y approves, n denies with a reason
+ that is kept in the request, s skips, w shows why the rules decide as they do and everything else that is known, q quits.
+ An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
+ quits. A request that changes while you look at it is not decided, but shown again.
+
  With --expect it approves machines as they arrive, also those that ask already. It approves no renewal, no second key for
  a name that has a valid certificate, and nothing while requests with different keys claim one name.
 
@@ -227,6 +193,11 @@ export const approveCommand = defineCommand({
     { comment: "Approve the machine n1", command: "tlsboot approve n1" },
     { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
     { comment: "Approve a request in spite of its warnings", command: "tlsboot approve csr-sqgzp --yes" },
+    { comment: "Look at all pending requests, the oldest first", command: "tlsboot approve -i" },
+    {
+      comment: "Look at serving certificates as they are requested",
+      command: "tlsboot approve -i --watch --field-selector spec.signerName=kubernetes.io/kubelet-serving",
+    },
     { comment: "Approve three machines as they arrive", command: "tlsboot approve --expect n1,n2,n3 --for 15m" },
     { comment: "Approve the machines of an inventory", command: "tlsboot approve --expect inventory.yaml --for 1h" },
     {

@@ -26,12 +26,12 @@ import { line } from "../../output/escape.ts";
 import { createStyle } from "../../output/style.ts";
 import { reportUnsigned } from "./decide.ts";
 import { readProfiles } from "./describe.ts";
-import type { ReviewFlags } from "./flags.ts";
+import type { ApproveFlags } from "./flags.ts";
 import { formatReview, formatWhy } from "./review_text.ts";
 import { listMeantRequests, parseTargets } from "./targets.ts";
 
 /** The name of the command in the conditions of requests. */
-const TOOL = "tlsboot review";
+const TOOL = "tlsboot approve -i";
 
 const QUESTION = "approve? [y]es / [n]o / [s]kip / [w]hy / [q]uit: ";
 const ANSWERS = "answer y to approve, n to deny, s to skip, w to see why the rules decide as they do, or q to quit";
@@ -40,8 +40,8 @@ const REASON_QUESTION = "reason of the denial, which is kept in the request (may
 /** Text is broken into lines only on terminals of at least so many columns. */
 const MIN_WIDTH = 40;
 
-/** The action of the command `tlsboot review`. */
-export async function run(input: Input<ReviewFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+/** Asks about pending requests, for `tlsboot approve -i`. */
+export async function review(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args } = input;
   checkArguments(input);
   const profiles = await readProfiles(settings.profile, io.cwd);
@@ -54,7 +54,7 @@ export async function run(input: Input<ReviewFlags>, io: Io, signal: AbortSignal
   return await session.finish(signal);
 }
 
-function checkArguments({ args, settings }: Input<ReviewFlags>): void {
+function checkArguments({ args, settings }: Input<ApproveFlags>): void {
   parseTargets(args);
   if (args.length === 0) return;
   if (settings.watch) throw new UsageError("a name cannot be given together with --watch");
