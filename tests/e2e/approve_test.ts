@@ -142,7 +142,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
 
   for (
     const [line, want] of [
-      ["", /name a request or a machine, or give --expect/],
+      ["", /name a request or a machine, or look at each with -i/],
       ["m1 --expect m2", /together with --expect/],
       ["m1 --for 5m", /--for has no effect without --expect/],
       ["--expect m1 --yes", /--yes has no effect with --expect/],

@@ -24,7 +24,7 @@ export async function runInShell(
   const prelude = `
     exec 3>&1 4<&0 <"${folder.join("stdin")}" >"${folder.join("stdout")}" 2>"${folder.join("stderr")}"
     tlsboot() {
-      if test "$1" = review; then cat; fi >"${folder.join("typed")}"
+      if test "$1 $2" = "approve -i"; then cat; fi >"${folder.join("typed")}"
       printf '%s\\n' "$PWD" "$@" "" >&3
       read -r code <&4
       cat "${folder.join("answer")}"
