@@ -17,6 +17,8 @@ export interface Growth<Input> {
 export const STEP = 16;
 /** Time for twice the input over time for the input: 2 for a linear reader, 4 for a quadratic one, 8 for a cubic one. */
 const MAX_RATIO = 3;
+/** The ratio that passes a size at once. */
+const LINEAR_RATIO = 2.2;
 /** The least size of the first measurement. A cubic reader of a large input is found long before the limit. */
 const FIRST_SIZE = 256;
 /**
@@ -28,7 +30,7 @@ const HARMLESS_MS = 10;
 const MEASURE_MS = 3;
 /** The number of measurements of a size before it counts as too slow: noise only ever adds time. */
 const ROUNDS = 6;
-/** The number of measurements before a size counts as fast enough, because noise in the smaller sizes hides growth. */
+/** The number of measurements before a ratio in between passes a size, because noise in the smaller sizes hides growth. */
 const LEAST_ROUNDS = 3;
 /** The duration beside which noise is short, so that the least number of rounds is enough. */
 const LONG_MS = 200;
@@ -63,10 +65,11 @@ async function measureDoublings<Input>({ input, read }: Growth<Input>, largest: 
   const times = inputs.map(() => Infinity);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(read, one));
-    if (round + 1 < LEAST_ROUNDS) continue;
     const [quarter = 0, half = 0, whole = 0] = times;
-    if (whole < MAX_RATIO * half || half < MAX_RATIO * quarter) return undefined;
-    if (whole > LONG_MS) break;
+    const isEarly = round + 1 < LEAST_ROUNDS;
+    const ratio = isEarly ? LINEAR_RATIO : MAX_RATIO;
+    if (whole < ratio * half || half < ratio * quarter) return undefined;
+    if (!isEarly && whole > LONG_MS) break;
   }
   const list = times.map((ms) => `${ms.toFixed(3)} ms`).join(", ");
   return `${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`;
