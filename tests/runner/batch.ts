@@ -143,14 +143,15 @@ export function runUntilSilent(
     });
     let output = "";
     let isSilent = false;
-    const kill = (): void => {
-      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    const kill = (signal: "SIGKILL" | "SIGTERM"): void => {
+      if (child.pid !== undefined) process.kill(-child.pid, signal);
     };
-    // An interrupted run leaves no programs behind.
-    process.once("exit", kill);
+    // An interrupted run leaves no programs behind. A runner among them ends its own groups before it ends.
+    const interrupt = (): void => kill("SIGTERM");
+    process.once("exit", interrupt);
     const onSilence = (): void => {
       isSilent = true;
-      kill();
+      kill("SIGKILL");
     };
     let timer = setTimeout(onSilence, silentMs);
     for (const stream of [child.stdout, child.stderr]) {
@@ -164,7 +165,7 @@ export function runUntilSilent(
     child.once("error", reject);
     child.once("close", (code) => {
       clearTimeout(timer);
-      process.off("exit", kill);
+      process.off("exit", interrupt);
       resolve({ code: code ?? 1, output, isSilent });
     });
   });
