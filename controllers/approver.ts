@@ -1,6 +1,6 @@
 /**
  * The approving controller. `core/approval/decide_request.ts` decides, by the evidence that `evidence.ts` finds; this file asks
- * for the verdict, writes it, reports it, and keeps the state of what is not decided (`core/approval/request_states.ts`).
+ * for the verdict, writes it, reports it, and keeps the state of undecided requests (`core/approval/request_states.ts`).
  */
 import { withApproval, withDenial } from "../core/approval/conditions.ts";
 import { listLocks, type Question, type Verdict } from "../core/approval/decide_request.ts";
@@ -38,6 +38,7 @@ export interface Approver extends Reconciler<CertificateSigningRequest> {
 
 /** The dependencies of the approving controller. */
 export interface ApproverDeps {
+  /** Writes decisions, which must count as evidence at once, before their changes arrive. */
   readonly store: Pick<CsrStore, "update">;
   readonly sources: Omit<EvidenceSources, "hasRoom" | "findExcess">;
   /** The present settings; they may change while the approver runs. */
@@ -90,8 +91,14 @@ export function createApprover(deps: ApproverDeps): Approver {
       return { kind: "retry", error: new Error(`unable to parse csr "${name}": ${request.error}`) };
     }
     const ask = (): Question => ({ csr, request: request.value, ...settings.current() });
-    const decide = (): Promise<Outcome> => decideAndWrite(name, ask(), signal);
-    return await listLocks(ask()).reduceRight((next, lock) => () => mutex.runExclusive(lock, next), decide)();
+    const locks = listLocks(ask());
+    const decide = async (): Promise<Outcome> => {
+      const question = ask();
+      // The rules may have changed while other requests were decided.
+      if (listLocks(question).join() !== locks.join()) return { kind: "requeueAfter", ms: 0 };
+      return await decideAndWrite(name, question, signal);
+    };
+    return await locks.reduceRight((next, lock) => () => mutex.runExclusive(lock, next), decide)();
   }
 
   async function decideAndWrite(name: string, question: Question, signal: AbortSignal): Promise<Outcome> {
@@ -113,18 +120,19 @@ export function createApprover(deps: ApproverDeps): Approver {
     );
     if (isFirstToWait) await reportTooMany(csr, signal);
     if (verdict.binding !== undefined && !isDryRun) {
+      if (secrets === undefined) throw new Error("tokens are read, and cannot be bound");
       const { secret, key } = verdict.binding;
       const metadata = { ...secret.metadata, annotations: withBoundKey(secret, key) };
       // Another request of the same token may have been decided at the same moment: then this one is decided again.
-      await secrets?.update({ ...secret, metadata }, signal);
+      await secrets.update({ ...secret, metadata }, signal);
     }
     const place = { name, state: states.get(name), address: verdict.hold === undefined ? undefined : await address() };
     const step = planApprovalStep(place, verdict, isDryRun);
     switch (step.kind) {
       case "retry": {
-        const isStarting = nodes?.isStarting() === true || certificates?.isStarting() === true;
-        if (isStarting) return { kind: "requeueAfter", ms: LIST_WAIT_MS };
-        return { kind: "retry", error: new AppError("unreachable", step.message) };
+        if (!isListing(verdict)) return { kind: "retry", error: new AppError("unreachable", step.message) };
+        logger.debug("CSR waits for evidence", toLogFields(csr, verdict));
+        return { kind: "requeueAfter", ms: LIST_WAIT_MS };
       }
       case "decide": {
         const decided = (step.decision.kind === "approve" ? withApproval : withDenial)(csr, step.decision);
@@ -136,12 +144,18 @@ export function createApprover(deps: ApproverDeps): Approver {
       case "keep": {
         requeue.fire(states.set(name, getRequester(csr), step.state));
         if (step.report !== undefined) {
-          if (verdict.hold !== undefined) deps.onHeld?.(verdict.hold.kind);
+          if (verdict.stage === "hold" && verdict.hold !== undefined) deps.onHeld?.(verdict.hold.kind);
           await report(csr, verdict, step.report, signal);
         } else logger.debug("CSR stays pending", toLogFields(csr, verdict));
         return toOutcome(step.recheck);
       }
     }
+  }
+
+  /** Reports whether what a stage uses is being listed for the first time. */
+  function isListing({ stage }: Verdict): boolean {
+    if (stage === "hold") return certificates?.isStarting() === true;
+    return (stage === "denials" || stage === "policies") && nodes?.isStarting() === true;
   }
 
   async function report(

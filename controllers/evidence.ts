@@ -77,7 +77,7 @@ async function findAnswer(
   const { username = "" } = csr.spec;
   switch (need.kind) {
     case "revocation":
-      return { revocation: toLookup((await sources.findRevoked?.(csr, signal))?.message) };
+      return { revocation: await findRevocation(sources, csr, signal) };
     case "token":
       return { token: await sources.readToken?.(findTokenId(username) ?? "", signal) ?? NONE };
     case "permission":
@@ -109,6 +109,19 @@ const NONE = { kind: "none" } as const;
 
 function toLookup<T>(value: T | undefined): Lookup<T> {
   return value === undefined ? NONE : { kind: "found", value };
+}
+
+async function findRevocation(
+  { findRevoked }: EvidenceSources,
+  csr: CertificateSigningRequest,
+  signal: AbortSignal,
+): Promise<Lookup<string>> {
+  try {
+    return toLookup((await findRevoked?.(csr, signal))?.message);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { kind: "failed", message: `cannot find out what is revoked: ${getErrorMessage(error)}` };
+  }
 }
 
 async function review(
@@ -196,7 +209,7 @@ export function createCsrIndex(
 export interface NodeWatch {
   /** Returns the names by node; `failed` until every node has been listed once. */
   reported(): Lookup<ReadonlyMap<string, NodeNames>>;
-  /** True while the first list is in progress and has not failed. */
+  /** True while nodes are needed, and their first list is in progress and has not failed. */
   isStarting(): boolean;
   /** Yields when names or addresses of a node have changed, but not for heartbeats. */
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<ReportingNode>>;
@@ -262,7 +275,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
       isSynced
         ? { kind: "found", value: known }
         : { kind: "failed", message: failure ?? "the nodes have not been listed yet" },
-    isStarting: () => !isSynced && failure === undefined,
+    isStarting: () => isNeeded() && !isSynced && failure === undefined,
     changes,
   };
 }

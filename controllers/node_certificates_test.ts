@@ -136,7 +136,10 @@ test("createApprover() denies further requests for a claimed name, until those t
   const denied =
     "3 requests for node n1 from 10.0.0.9 are held for a person already: request it again when they are decided";
   assert.deepEqual([list("Approved"), list("Denied"), world.getMessage("a4")], [[], ["a4"], denied]);
-  assert.equal(events.filter((event) => event === `Warning TooManyHeldRequests: ${denied}`).length, 1);
+  assert.ok(
+    !events.some((event) => event.includes("TooManyHeldRequests")),
+    "machines that share a token share its Events",
+  );
   await world.delete("a2");
   await check(await buildCsr({ ...OTHER, name: "a5" }));
   assert.deepEqual(list("Denied"), ["a4"], "the address is of a request whose address is not known");

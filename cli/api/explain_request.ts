@@ -204,7 +204,7 @@ async function readRevocations(api: ApiClient, signal: AbortSignal): Promise<Rev
       return (await listAll<T>(api, path, {}, signal)).items;
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof AppError)) throw error;
+      if (!isAppError(error, "not_found", "access_denied")) throw error;
       return undefined;
     }
   };

@@ -215,6 +215,7 @@ async function runApprover(world: World, { csr, others, records, secret }: Objec
   const approver = createTestApprover({
     store,
     logger,
+    secrets: { update: (one) => Promise.resolve(one) },
     policies: world.policies,
     inventory: world.hasInventory ? INVENTORY : undefined,
     sources: {

@@ -82,7 +82,7 @@ export function createRequestViews(
       ]);
       const sources = withoutOwnApproval(csr, await shared.sources(signal));
       const explained = facts === undefined ? undefined : await explainRequest(csr, facts, chosen, sources, signal);
-      const revoked = isSettled(csr) ? undefined : await sources.findRevoked?.(csr, signal);
+      const revoked = isSettled(csr) ? undefined : await sources.findRevoked?.(csr, signal).catch(ignoreAppError);
       return createRequestView({
         csr,
         now: io.clock.now(),

@@ -47,7 +47,7 @@ export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdi
     ? familyBody(table, topic.family)
     : programBody(table);
   const lines = [
-    `.\\" Made by ${table.program} docs man from its command table.`,
+    `.\\" Made by ${table.program} man from its command table.`,
     // mandoc parses the date, which must not have escapes.
     `.TH ${title} "1" "${edition.date}" ${source} "tlsboot Manual"`,
     // Names and variables must not be hyphenated, nor lines justified.

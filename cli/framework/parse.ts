@@ -35,11 +35,7 @@ export function parseCommandLine(
   const path = getTopicPath(topic);
   const args = words.slice(path.length);
   const at: Place = { name: [table.program, ...path].join(" "), topic, table };
-  if (topic.kind !== "command" && args.length > 0) {
-    const below = table.commands.filter((command) => command.path.join(" ").startsWith(`${words.join(" ")} `));
-    if (below.length > 0) throw needsCommand(words, below, table);
-    throw unknownCommand(args[0] ?? "", at);
-  }
+  if (topic.kind !== "command" && args.length > 0) throw wrongWords(words, at);
   const raw = collectRawFlags(typed, at);
   switch (topic.kind) {
     case "program":
@@ -75,6 +71,7 @@ function toCommandWords(argv: readonly string[], table: CommandTable): readonly 
   if (first === "--version" || first === "-V") return ["version", ...rest];
   if (first !== "help") return argv;
   const words = rest.filter((word) => !word.startsWith("-"));
+  checkFormerName(words, table);
   const isKnown = (count: number): boolean =>
     table.commands.some((command) =>
       getSpellings(command).some((path) =>
@@ -182,10 +179,22 @@ function checkArguments({ args: known }: Command, args: readonly string[], at: P
   throw new UsageError(message, suggest(args[0] ?? "", commands, at));
 }
 
-function needsCommand(words: readonly string[], below: readonly Command[], { program }: CommandTable): UsageError {
-  const name = [program, ...words].join(" ");
-  const next = below.map(({ path }) => path.slice(words.length).join(" "));
-  return new UsageError(`"${name}" needs a command: ${next.join(", ")}`, `see: ${name} ${next[0]} --help`);
+/** Describes the first word of a line that is no command: it is unknown, or another word has to follow. */
+function wrongWords(words: readonly string[], { topic, table }: Place): UsageError {
+  const findBelow = (length: number): readonly Command[] =>
+    table.commands.filter(({ path }) =>
+      path.length > length && words.slice(0, length).every((word, at) => word === path[at])
+    );
+  let length = 0;
+  while (length < words.length && findBelow(length + 1).length > 0) length++;
+  const name = [table.program, ...words.slice(0, length)].join(" ");
+  const next = findBelow(length).map(({ path }) => path.slice(length).join(" "));
+  const parent = { name: [table.program, ...words.slice(0, 1)].join(" "), topic, table };
+  if (length === words.length) {
+    return new UsageError(`"${name}" needs a command: ${next.join(", ")}`, seeHelp(parent));
+  }
+  if (length < 2) return unknownCommand(words[length] ?? "", { name, topic, table });
+  return new UsageError(`unknown command "${words[length]}" for "${name}"`, suggest(words[length] ?? "", next, parent));
 }
 
 /** Refuses what a command was called before, and names the present command. */
@@ -195,10 +204,12 @@ function checkFormerName(words: readonly string[], { program, commands, formerNa
   for (let length = words.length; length > 0; length--) {
     const path = words.slice(0, length);
     if (isKnown(path)) return;
-    const present = formerNames[path.join(" ")];
-    if (present !== undefined) {
-      throw new UsageError(`unknown command "${path.join(" ")}" for "${program}"`, `it is now: ${program} ${present}`);
-    }
+    const former = path.join(" ");
+    if (!Object.hasOwn(formerNames, former)) continue;
+    throw new UsageError(
+      `unknown command "${former}" for "${program}"`,
+      `it is now: ${program} ${formerNames[former]}`,
+    );
   }
 }
 

@@ -100,6 +100,8 @@ for (
       message: 'unknown command "token make" for "tlsboot"',
       hint: "it is now: tlsboot token create",
     },
+    { line: "help token make", message: 'unknown command "token make" for "tlsboot"' },
+    { line: "constructor", message: 'unknown command "constructor" for "tlsboot"', hint: "see: tlsboot --help" },
     { line: "list all", message: 'unknown command "list" for "tlsboot"', hint: "it is now: tlsboot token list" },
     { line: "gte csr", message: 'unknown command "gte" for "tlsboot"', hint: "did you mean get? see: tlsboot --help" },
     {

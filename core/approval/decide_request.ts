@@ -95,7 +95,7 @@ interface Step extends Effects {
 
 interface Stage {
   readonly name: StageName;
-  /** Lists what the stage needs. It may need more once it knows that. */
+  /** Lists what the stage needs. The list may grow as more becomes known. */
   needs(question: Question, known: Known): readonly Need[];
   decide(question: Question, known: Known): Step;
 }
@@ -160,17 +160,17 @@ export async function decideWith(
   }
 }
 
-/** Lists what is decided for one request at a time: the names, the requester, and the node, always in this order. */
+/** Lists what is decided for one request at a time: the requester, the node, and names, always in this order. */
 export function listLocks({ csr, request, policies }: Question): readonly string[] {
   const rules = findRulesAbout(policies, csr);
   const node = findRequestedNode(csr, request);
   return [
-    // Two requesters must not both be the first to hold a name.
-    ...(rules.some(({ require: { names } }) => names?.unclaimed === true) ? ["names"] : []),
-    // Counts and rates include the previous decision.
-    ...(rules.length === 0 ? [] : [`requester ${csr.spec.username ?? ""}`]),
+    // A rate includes the previous decision.
+    ...(rules.some(({ require: { rate } }) => rate !== undefined) ? [`requester ${csr.spec.username ?? ""}`] : []),
     // Two requests with different keys must not both be approved.
     ...(node === undefined ? [] : [`node ${node}`]),
+    // Two requesters must not both be the first to hold a name.
+    ...(rules.some(({ require: { names } }) => names?.unclaimed === true) ? ["names"] : []),
   ];
 }
 
@@ -349,12 +349,12 @@ function listPolicyNeeds(question: Question, known: Known): readonly Need[] {
 
 function decideByPolicies(question: Question, known: Known): Step {
   const { csr, policies, request } = question;
-  const verdict = evaluatePolicies(policies, toInput(question, known));
-  const { trace } = verdict;
   if (known.room === false) {
     const message = "its requester has too many pending requests";
-    return { isWaiting: true, verdict: { kind: "pending", policy: undefined, rule: undefined, trace, message } };
+    return { isWaiting: true, verdict: { kind: "pending", policy: undefined, rule: undefined, trace: [], message } };
   }
+  const verdict = evaluatePolicies(policies, toInput(question, known));
+  const { trace } = verdict;
   const hold = findNameHold(verdict);
   if (hold !== undefined) return holdOrDeny({ trace, verdict }, hold, listClaimedNames(request), known);
   // When no policy applies, the reason of the kubelet client rules is more useful.

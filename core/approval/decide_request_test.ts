@@ -414,10 +414,11 @@ test("decideRequest() lists what it needs when it knows nothing", async () => {
 });
 
 test("listLocks() names what is decided for one request at a time, always in one order", async () => {
-  const policies = [createPolicy(UNCLAIMED, { then: "approve" })];
+  const rated = { require: { rate: { max: 1, perMs: 1_000 } } };
+  const policies = [createPolicy(UNCLAIMED, rated, { ...FOR_WEB, ...rated })];
   assert.deepEqual(listLocks(await ask([], {})), ["node n1"]);
-  assert.deepEqual(listLocks(await ask([createPolicy(STOLEN)], {})), ["node n1"]);
+  assert.deepEqual(listLocks(await ask([createPolicy({ then: "approve" })], {})), ["node n1"]);
   assert.deepEqual(listLocks(await ask(policies, {})), ["requester system:bootstrap:abcdef", "node n1"]);
-  assert.deepEqual(listLocks(await ask(policies, SHOP)), ["names", "requester system:bootstrap:abcdef"]);
+  assert.deepEqual(listLocks(await ask(policies, SHOP)), ["requester system:bootstrap:abcdef", "names"]);
   assert.deepEqual(listLocks(await ask([], SHOP)), []);
 });

@@ -9,10 +9,10 @@ export interface PastApproval {
   readonly at: Date;
 }
 
-/** The reason of the Approved condition of a policy begins with it; the names of the policy and the rule follow. */
+/** When a policy approves, the reason of the condition is this word and the names of the policy and the rule. */
 export const POLICY_APPROVED = "PolicyApproved";
 
-/** Formats the reason of the Approved condition, which only who may approve can write: `PolicyApproved:web/known`. */
+/** Formats the reason of the Approved condition, which only an approver can write: `PolicyApproved:web/known`. */
 export function formatApprovedReason({ policy, rule }: { readonly policy: string; readonly rule: string }): string {
   return `${POLICY_APPROVED}:${policy}/${rule}`;
 }

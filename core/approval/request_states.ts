@@ -10,7 +10,7 @@ import type { Hold } from "./node_claims.ts";
 /** The state of one request. */
 export type RequestState =
   /** The requester has too many pending requests, so the policies are not evaluated for this one. */
-  | { readonly kind: "waiting" }
+  | { readonly kind: "waiting"; readonly refusals: number }
   /** The requester has fewer pending requests again, and this one is checked next. */
   | { readonly kind: "released" }
   /** No rule leaves it to a person. It does not count as pending. `refusals` counts the checks that lacked a permission. */
@@ -40,7 +40,7 @@ export interface VerdictEvent {
 export interface StepReport {
   readonly log: string;
   readonly isWarning?: boolean;
-  /** Absent where kube-controller-manager and kube-apiserver write none. */
+  /** Absent for decisions that are no policy's. */
   readonly event?: VerdictEvent;
 }
 
@@ -104,23 +104,25 @@ export function planApprovalStep(
       };
     }
     case "pending": {
-      const { hold, rule, isWaiting } = verdict;
-      if (isWaiting === true) {
-        return { kind: "keep", state: { kind: "waiting" }, report: undefined, recheck: { kind: "onChange" } };
-      }
+      const { hold, rule, isWaiting, stage } = verdict;
       if (hold !== undefined) {
         const before = state?.kind === "held" ? state : undefined;
         const checks = before?.checks ?? 0;
         return {
           kind: "keep",
           state: { kind: "held", reported: message, names: hold.names, address, checks: checks + 1 },
-          report: before?.reported === message ? undefined : reportHold(hold),
+          report: before?.reported === message
+            ? undefined
+            : stage === "hold"
+            ? reportHold(hold)
+            : reportPending(name, message),
           recheck: { kind: "backoff", checks, maxMs: LONGEST_HELD_RECHECK_MS },
         };
       }
-      const before = state?.kind === "pending" || state?.kind === "unmatched" ? state : undefined;
+      const before = state !== undefined && "refusals" in state ? state : undefined;
       const recheck = planRecheck(verdict, before?.refusals ?? 0);
       const refusals = recheck.kind === "backoff" ? recheck.checks + 1 : before?.refusals ?? 0;
+      if (isWaiting === true) return { kind: "keep", state: { kind: "waiting", refusals }, report: undefined, recheck };
       if (rule === undefined) {
         return { kind: "keep", state: { kind: "unmatched", refusals }, report: undefined, recheck };
       }
@@ -149,7 +151,8 @@ function reportDecision(
 ): StepReport {
   const isApproval = kind === "approve";
   const log = isApproval ? "CSR approved" : "CSR denied";
-  if (stage === "revocation" || stage === "token" || stage === "kubelet client") return { log };
+  if (stage === "token" && !isApproval) return { log, isWarning: true };
+  if (stage !== "denials" && stage !== "policies") return { log };
   // The reason of an Event is one word.
   const [word = ""] = reason.split(":");
   return { log, event: { type: isApproval ? "Normal" : "Warning", reason: word, note } };
@@ -217,7 +220,7 @@ export class RequestStates {
       return { kind: "check" };
     }
     const isFirst = !this.#groups.has(toGroup("waiting", requester));
-    this.#put(name, requester, { kind: "waiting" });
+    this.#put(name, requester, { kind: "waiting", refusals: state?.kind === "waiting" ? state.refusals : 0 });
     return { kind: "wait", isFirst };
   }
 

@@ -25,6 +25,7 @@ function pending(reported: string, refusals = 0): RequestState {
 
 const HELD: Verdict = {
   ...ABOUT,
+  stage: "hold",
   kind: "pending",
   message: "why",
   hold: { kind: "NameClaimed", saw: "", fault: "it is taken", fix: "wait", names: ["x"] },
@@ -72,6 +73,27 @@ for (
       want: "approve; CSR approved",
     },
     { name: "too many pending requests", verdict: { ...UNMATCHED, isWaiting: true }, want: "waiting; silent" },
+    {
+      name: "too many pending requests, and a refused permission of the kubelet client rules",
+      state: { kind: "waiting", refusals: 2 },
+      verdict: { ...undecided("why", "permission"), rule: undefined, kind: "pending", isWaiting: true },
+      want: "waiting, backoff 2; silent",
+    },
+    {
+      name: "the denial of a token",
+      verdict: { ...DENY, stage: "token" },
+      want: "deny; CSR denied",
+    },
+    {
+      name: "the denial of one held request too many",
+      verdict: { ...DENY, stage: "hold" },
+      want: "deny; CSR denied",
+    },
+    {
+      name: "a name that a policy holds",
+      verdict: { ...HELD, stage: "policies" },
+      want: `held, backoff 0; ${LEFT("why")}`,
+    },
     {
       name: "a refused permission that no policy asks for",
       state: { kind: "unmatched", refusals: 2 },

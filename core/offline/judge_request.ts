@@ -1,5 +1,5 @@
 /**
- * Judges an offline request as the approver judges a CSR, from what a CA without a network has: its own records, the policies
+ * Decides an offline request as the approver decides a CSR, from what a CA without a network has: its own records, the policies
  * and the inventory.
  */
 import { decideWith, type Known, type Verdict } from "../approval/decide_request.ts";

@@ -144,6 +144,9 @@ test("offline: without a terminal only --yes or a rule signs, and a first machin
     0,
     /serving certificate of n1, 10\.0\.0\.11 issued/,
   );
+  const log = (await place.read("ca/issued.jsonl")).trim().split("\n");
+  // Rates count what the records name as the rule.
+  assert.equal(JSON.parse(log.at(-1) ?? "").spec.approval.reason, "PolicyApproved:kubelet-serving/kubelet-serving");
 
   const before = await readCertificate(place);
   await clock.advance(300 * DAY_MS);

@@ -125,7 +125,9 @@ const APPROVE_FLAGS = {
   interactive: switchFlag({
     short: "i",
     isCommandLineOnly: true,
-    summary: "Show pending requests one by one, and ask about each. The options that follow choose and explain them.",
+    summary:
+      "Show pending requests one by one, and ask about each. --policy, --inventory, --profile, --watch and the selectors " +
+      "need it.",
   }),
   profile: DESCRIBE_CSR_FLAGS.profile,
   watch: switchFlag({

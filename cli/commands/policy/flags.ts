@@ -29,8 +29,8 @@ export type PolicyExplainFlags = typeof POLICY_EXPLAIN_FLAGS;
 /** The command that explains the verdict about a request. */
 export const policyExplainCommand = defineCommand({
   path: ["policy", "explain"],
-  summary: "Explain how each rule judges a request",
-  description: `Explain how each rule judges a request, and why.
+  summary: "Show what each rule decides about a request, and why",
+  description: `Show what each rule decides about a request, and why.
 
  Shows every rule that was evaluated: whether it applies to the request, what it found, what is wrong and how to fix it.
  One verdict follows, which determines the exit code. Rules that deny are evaluated first, then the two kubelet client

@@ -3,7 +3,6 @@ import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { userInfo } from "node:os";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
-import { POLICY_APPROVED } from "../../../core/approval/past_approvals.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/tlsboot_v1alpha1.ts";
@@ -92,7 +91,7 @@ export async function decideOfflineRequest(
       ? approved("OfflineApproved", "approved on a terminal")
       : { kind: "left", reason: "not signed; the next run asks again" };
   }
-  if (verdict?.kind === "approve") return approved(POLICY_APPROVED, verdict.message, {});
+  if (verdict?.kind === "approve") return approved(verdict.reason, verdict.message, {});
   const why = verdict === undefined ? "there is no terminal to ask on" : `no rule approves it: ${verdict.message}`;
   return { kind: "left", reason: `${why}; sign it on a terminal, or with --yes` };
 }
