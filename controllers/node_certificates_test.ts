@@ -146,9 +146,9 @@ test("createApprover() denies further requests for a claimed name, until those t
 });
 
 test("createApprover() approves one of two requests for the same name", async () => {
-  const { check, list } = createWorld();
-  await Promise.all([check(await buildCsr()), check(await buildCsr(OTHER))]);
-  assert.deepEqual(list("Approved"), ["csr-1"]);
+  const { check, list, counted } = createWorld();
+  await Promise.all([await buildCsr(), await buildCsr(OTHER)].map(check));
+  assert.deepEqual([list("Approved"), list("Denied"), counted], [["csr-1"], [], ["NameClaimed"]]);
 });
 
 test("createNodeCertificates() keeps a certificate when its request is deleted, but not an approval without one", async () => {
