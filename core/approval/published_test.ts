@@ -48,17 +48,17 @@ test("parsePublishedSettings() accepts an approver without policies", () => {
   assert.deepEqual(parsePublishedSettings(data), { ok: true, value });
 });
 
-test("formatPublishedSettings() lists the signers that run beside the approver, and who checks tokens", () => {
+test("formatPublishedSettings() lists the signers that run with the approver, and who checks tokens", () => {
   const settings = { policies: [], policyTexts: new Map(), inventoryText: undefined };
-  const beside = { signers: ["example.com/web", "example.com/db"], tokenLimits: "at creation" } as const;
-  const data = formatPublishedSettings(settings, beside);
+  const runtime = { signers: ["example.com/web", "example.com/db"], tokenLimits: "at creation" } as const;
+  const data = formatPublishedSettings(settings, runtime);
   assert.deepEqual(data, {
     policies: "",
     signers: "example.com/web\nexample.com/db\n",
     "tokens.limits": "at creation",
   });
   const parsed = parsePublishedSettings(data);
-  assert.deepEqual(parsed, { ok: true, value: { policies: [], inventory: undefined, ...beside } });
+  assert.deepEqual(parsed, { ok: true, value: { policies: [], inventory: undefined, ...runtime } });
 });
 
 test("formatPublishedSettings() leaves out an inventory that is too large, which the reader reports", () => {

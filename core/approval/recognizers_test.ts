@@ -3,9 +3,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { createAccessReviewSpec, isSettled, RECOGNIZERS } from "./recognizers.ts";
 
 const own: CsrOptions = { username: "system:node:n1" };
+
+function listRecognized(csr: CertificateSigningRequest): readonly string[] {
+  const facts = parseRequest(csr.spec.request);
+  assert.ok(facts.ok);
+  return RECOGNIZERS.filter(({ recognizes }) => recognizes(csr, facts.value)).map(({ permission }) => permission);
+}
 
 for (
   const { name, edit, want } of [
@@ -35,13 +42,15 @@ for (
   ]
 ) {
   test(`RECOGNIZERS recognize by ${want.join(" and ") || "nothing"}: ${name}`, async () => {
-    const csr = await buildCsr(edit);
-    const facts = parseRequest(csr.spec.request);
-    assert.ok(facts.ok);
-    const recognized = RECOGNIZERS.filter(({ recognizes }) => recognizes(csr, facts.value));
-    assert.deepEqual(recognized.map(({ permission }) => permission), want);
+    assert.deepEqual(listRecognized(await buildCsr(edit)), want);
   });
 }
+
+test("RECOGNIZERS recognize by nothing: a request without usages", async () => {
+  const csr = await buildCsr(own);
+  const { usages: _usages, ...spec } = csr.spec;
+  assert.deepEqual(listRecognized({ ...csr, spec }), []);
+});
 
 test("isSettled() reports a decision or a certificate", async () => {
   for (

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import "reflect-metadata";
 import { X509Certificate as OracleCertificate, X509Crl } from "@peculiar/x509";
+import { isFullRun } from "../../tests/support/full_run.ts";
 import { listElements } from "../../tests/support/odd_certificate.ts";
 import fc from "../../tests/support/properties.ts";
 import {
@@ -58,33 +59,36 @@ const ALGORITHMS = ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "ed25519"] as const;
 
 test("createCrl() writes lists that @peculiar/x509 and our own reader read alike, for any key", async () => {
   const roots = await Promise.all(ALGORITHMS.map((algorithm) => createTestAuthority(algorithm)));
-  await fc.assert(fc.asyncProperty(plans, fc.constantFrom(...roots), async (edit, root) => {
-    const issuer = new OracleCertificate(root.certificate.der);
-    const plan = planCrl(edit);
-    const der = await createCrl(plan, root, NO_PAUSE);
-    const facts = unwrap(parseCrl(der));
-    const oracle = new X509Crl(der);
+  await fc.assert(
+    fc.asyncProperty(plans, fc.constantFrom(...roots), async (edit, root) => {
+      const issuer = new OracleCertificate(root.certificate.der);
+      const plan = planCrl(edit);
+      const der = await createCrl(plan, root, NO_PAUSE);
+      const facts = unwrap(parseCrl(der));
+      const oracle = new X509Crl(der);
 
-    assert.ok(isCrlOf(facts, root.certificate));
-    assert.ok(await oracle.verify({ publicKey: issuer.publicKey }));
-    assert.equal(oracle.issuer, issuer.subject);
-    assert.equal(facts.number, plan.number);
-    assert.deepEqual([facts.thisUpdate, facts.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
-    assert.deepEqual([oracle.thisUpdate, oracle.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
-    assert.deepEqual(oracle.entries.map(readEntry), plan.entries.map(toRead));
-    const entries = unwrap(parseCrlEntries(facts)).map((entry) => ({
-      ...entry,
-      serialNumber: BigInt(`0x${entry.serialNumber}`),
-    }));
-    assert.deepEqual(
-      entries,
-      plan.entries.map(({ serialNumber, revokedAt, reason }) => ({
-        serialNumber: BigInt(`0x${serialNumber}`),
-        revokedAt,
-        reason,
-      })),
-    );
-  }));
+      assert.ok(isCrlOf(facts, root.certificate));
+      assert.ok(await oracle.verify({ publicKey: issuer.publicKey }));
+      assert.equal(oracle.issuer, issuer.subject);
+      assert.equal(facts.number, plan.number);
+      assert.deepEqual([facts.thisUpdate, facts.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
+      assert.deepEqual([oracle.thisUpdate, oracle.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
+      assert.deepEqual(oracle.entries.map(readEntry), plan.entries.map(toRead));
+      const entries = unwrap(parseCrlEntries(facts)).map((entry) => ({
+        ...entry,
+        serialNumber: BigInt(`0x${entry.serialNumber}`),
+      }));
+      assert.deepEqual(
+        entries,
+        plan.entries.map(({ serialNumber, revokedAt, reason }) => ({
+          serialNumber: BigInt(`0x${serialNumber}`),
+          revokedAt,
+          reason,
+        })),
+      );
+    }),
+    isFullRun ? { numRuns: 400 } : {},
+  );
 });
 
 /** Reads an entry of the other reader, as `toRead` writes ours. */
