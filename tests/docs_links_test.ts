@@ -49,16 +49,19 @@ test("every path that a page names exists, and every page that a program or a te
   assert.deepEqual(named.filter(({ named }) => !existsSync(named)), []);
 });
 
+/** The fewest files of each story, in the order of the page. */
+const MIN_FILES = [20, 4, 20, 20];
+
 test("docs/engineering/a-request-file-by-file.md: each story lists existing files, each once", () => {
   const [page] = readSources(["docs/engineering/a-request-file-by-file.md"]);
   const stories = (page?.text ?? "").split(/^## /m).slice(1);
-  assert.equal(stories.length, 4);
-  for (const story of stories) {
+  assert.equal(stories.length, MIN_FILES.length);
+  for (const [at, story] of stories.entries()) {
     const entries = [...story.matchAll(/^(\d+)\. `([\w/.-]+\.ts)`: \S/gm)].map(([, number, file = ""]) => ({
       number,
       file,
     }));
-    assert.ok(entries.length >= 4, "a story has its files");
+    assert.ok(entries.length >= MIN_FILES[at]!, `story ${at + 1} has ${entries.length} files`);
     assert.deepEqual(entries.map(({ number }) => Number(number)), entries.map((_, index) => index + 1));
     assert.equal(new Set(entries.map(({ file }) => file)).size, entries.length, "a file is listed twice");
     assert.deepEqual(entries.map(({ file }) => file).filter((file) => !existsSync(file)), []);

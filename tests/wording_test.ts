@@ -78,7 +78,7 @@ function show(lines: readonly Line[]): string {
 /** Returns the doc comments of a source without their frame. */
 function findDocComments({ path, text }: SourceText): readonly Line[] {
   return [...text.matchAll(/^[ \t]*\/\*\*(?!\/)([^]*?)\*\//gm)].map((match) => ({
-    place: path,
+    place: `${path}:${text.slice(0, match.index).split("\n").length}`,
     text: (match[1] ?? "").replace(/\n\s*\* ?/g, "\n").trim(),
   }));
 }

@@ -164,7 +164,7 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
         own,
         "1s",
         3,
-        /error: cannot get a certificate for "\S+": timed out .*\n.*hint: approve it, then run the/,
+        /error: cannot get a certificate for "\S+": timed out waiting for the condition\n.*hint: approve it, then run the command again/,
       ],
       ["token", unknownToken, "20s", 1, /error: .*Unauthorized/],
       [
@@ -172,14 +172,14 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
         wrongCa,
         "20s",
         1,
-        /error: cannot trust "https:\S+": its serving certificate is signed by an unknown auth/,
+        /error: cannot trust "https:\/\/127\.0\.0\.1:\d+": its serving certificate is signed by an unknown authority/,
       ],
       [
         "none",
-        "nowhere",
+        "nowhere.kubeconfig",
         "20s",
         1,
-        /error: unable to load bootstrap kubeconfig: cannot read .*nowhere": file does not exi/,
+        /error: unable to load bootstrap kubeconfig: cannot read kubeconfig ".*nowhere\.kubeconfig": file does not exist\n/,
       ],
     ] as const
   ) assert.match(await folder.refuse(code, ...bootstrapBy(kubeconfig, node, "--wait", wait)), want);
