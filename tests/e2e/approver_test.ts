@@ -116,15 +116,8 @@ describeInstance("tlsboot approver", {
     };
     await writeFile(instance.folder.join("nodes.json"), JSON.stringify(nodes));
     const offline = ["--nodes", "nodes.json", "--policy", "kubelet-serving-trusting", "--kubeconfig", "none"];
-    const pem = await instance.succeed(...[
-      "policy",
-      "explain",
-      "c.csr",
-      "--signer-name",
-      "kubernetes.io/kubelet-serving",
-      "--user",
-      "system:node:c",
-    ], ...offline);
+    const request = ["c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:c"];
+    const pem = await instance.succeed("policy", "explain", ...request, ...offline);
     assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
     assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
     assert.equal((await tlsboot("policy", "explain", "c.json", ...offline)).code, 0);

@@ -48,13 +48,8 @@ describeInstance("commands of the API", {}, (instance) => {
     await submit({ name: "table-1", signerName: "example.com/table", expirationSeconds: 3600 });
     await submit({ name: "table-long-name", signerName: "example.com/table", commonName: "web", dnsNames });
     const list = async (...flags: readonly string[]) => {
-      const { stdout } = await instance.succeed(...[
-        "get",
-        "csr",
-        "--field-selector",
-        "spec.signerName=example.com/table",
-        ...flags,
-      ]);
+      const selected = ["--field-selector", "spec.signerName=example.com/table"];
+      const { stdout } = await instance.succeed("get", "csr", ...selected, ...flags);
       return stdout.replace(/\b\d+s(?= )/g, "5s");
     };
     assert.equal(

@@ -101,7 +101,7 @@ test("the guides inside the program are those of docs/guides; otherwise run deno
   assert.deepEqual(Object.keys(guides), [...GUIDE_NAMES]);
 });
 
-test("tlsboot mixin lists the files of packaging/mixin, and prints each as it stands", async () => {
+test("tlsboot mixin lists the files of packaging/mixin, and prints each unchanged", async () => {
   const mixin = await readMixin(ROOT);
   assert.deepEqual(MIXIN, mixin, "run deno task docs");
   assert.deepEqual(Object.keys(mixin), [...MIXIN_NAMES]);

@@ -48,14 +48,8 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
       await instance.refuse(1, "kubeconfig", "user", "alice"),
       /alice\.kubeconfig": it exists\ntlsboot: hint: replace it with --force/,
     );
-    const again = await instance.succeed(...[
-      "kubeconfig",
-      "user",
-      "alice",
-      "--force",
-      "--server",
-      "https://api.example.com:6443",
-    ]);
+    const replacement = ["--force", "--server", "https://api.example.com:6443"];
+    const again = await instance.succeed("kubeconfig", "user", "alice", ...replacement);
     assert.match(again.stderr, /\nalice may, in the namespace default:\n {2}get, list, watch: .* and \d+ more\n$/);
     const config = parseKubeconfig(
       await readFile(instance.folder.join("alice.kubeconfig"), "utf8"),

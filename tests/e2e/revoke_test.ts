@@ -52,14 +52,8 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     await grant(admin.api, "dev", { kind: "Group", name: "dev" }, "cluster-admin");
     await using watching = instance.start("get", "csr", "-w", "--kubeconfig", "alice.kubeconfig");
     await watching.waitFor(/^NAME /m);
-    const { stdout, stderr } = await succeed(...[
-      "revoke",
-      "user/alice",
-      "--reason",
-      "keyCompromise",
-      "--message",
-      "stolen",
-    ]);
+    const why = ["--reason", "keyCompromise", "--message", "stolen"];
+    const { stdout, stderr } = await succeed("revoke", "user/alice", ...why);
     assert.equal(stdout, "user/alice revoked: 1 certificate affected\n");
     assert.match(
       stderr,

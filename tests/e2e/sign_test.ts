@@ -65,14 +65,8 @@ describe("tlsboot sign", () => {
   }
 
   test("tlsboot sign prints a certificate that a profile allows, signed by the CA of the data directory", async () => {
-    const { code, stdout, stderr } = await folder.tlsboot(...[
-      "sign",
-      "good.csr",
-      "--profile",
-      "web.yaml",
-      "--duration",
-      "2h",
-    ]);
+    const line = ["sign", "good.csr", "--profile", "web.yaml", "--duration", "2h"];
+    const { code, stdout, stderr } = await folder.tlsboot(...line);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     const certificate = new X509Certificate(stdout);
     assert.equal(certificate.subjectAltName, "DNS:a.web.example.com");
@@ -102,14 +96,8 @@ describe("tlsboot sign", () => {
     for (
       const [url, want] of [["http://pki.example.com/a.crl", "a.crl"], ["http://pki.example.com/", "ca.crl"]] as const
     ) {
-      const { code, stdout, stderr } = await folder.tlsboot(...[
-        "sign",
-        "good.csr",
-        "--profile",
-        "web.yaml",
-        "--crl-url",
-        url,
-      ]);
+      const line = ["sign", "good.csr", "--profile", "web.yaml", "--crl-url", url];
+      const { code, stdout, stderr } = await folder.tlsboot(...line);
       assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
       assert.ok(Buffer.from(new X509Certificate(stdout).raw).includes(`http://pki.example.com/${want}`));
     }
@@ -138,16 +126,8 @@ describe("tlsboot sign", () => {
     const before = await readFile(folder.join("out/good.crt"), "utf8");
     assert.match(await folder.refuse(1, ...line), /out\/good\.crt": it exists/);
     assert.equal(await readFile(folder.join("out/good.crt"), "utf8"), before);
-    const refused = await folder.tlsboot(...[
-      "sign",
-      "good.csr",
-      "bad.csr",
-      "--profile",
-      "web.yaml",
-      "--out",
-      "out",
-      "--force",
-    ]);
+    const again = ["sign", "good.csr", "bad.csr", "--profile", "web.yaml", "--out", "out", "--force"];
+    const refused = await folder.tlsboot(...again);
     assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code: 3, stdout: "out/good.crt\n" });
     assert.notEqual(await readFile(folder.join("out/good.crt"), "utf8"), before);
   });

@@ -50,15 +50,8 @@ describeInstance("limits of requests", {
   });
 
   test("tlsboot request and approve report a signer that no controller serves", async () => {
-    const request = await instance.succeed(...[
-      "request",
-      "--signer-name",
-      "example.com/web",
-      "--dns",
-      "web.example",
-      "--name",
-      "web-1",
-    ], ...["--out", "web", "--no-wait"]);
+    const names = ["--signer-name", "example.com/web", "--dns", "web.example", "--name", "web-1"];
+    const request = await instance.succeed("request", ...names, "--out", "web", "--no-wait");
     assert.match(request.stderr, /Warning: no signer for "example\.com\/web" runs in this server: .*tlsboot signer /);
     const described = await tlsboot("describe", "csr", "web-1");
     assert.match(

@@ -215,13 +215,8 @@ describeInstance("certificates of web servers", {
   });
 
   test("--print-systemd-unit gets the certificate first, and the unit has no token", async () => {
-    const { stdout } = await succeed(...[
-      "request",
-      "unit.home.lan",
-      "--exec",
-      "systemctl --version",
-      "--print-systemd-unit",
-    ]);
+    const unit = ["--exec", "systemctl --version", "--print-systemd-unit"];
+    const { stdout } = await succeed("request", "unit.home.lan", ...unit);
     assert.match(
       stdout,
       /^ExecStart=\/usr\/\S*bin\/tlsboot request unit\.home\.lan --out \S+ --exec "systemctl --version" --rotate-certificates$/m,

@@ -9,7 +9,7 @@ export interface Pool {
   readonly random: Random;
   /** Inputs that are worth building on. */
   readonly inputs: readonly Bytes[];
-  /** Words of the input's grammar, inserted by mutations beside those of all grammars. */
+  /** Words of the input's grammar. Mutations insert them, and the words of all grammars too. */
   readonly words: readonly string[];
 }
 
@@ -169,7 +169,7 @@ function repeatNumbered(part: Bytes, times: number): Bytes {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Makes an input smaller, as long as it fails as the first one did; `isOver` reports whether the time is over. */
+/** Makes an input smaller, as long as it fails as the first one did; `isOver` reports whether the time has run out. */
 export function minimize(
   input: Bytes,
   isSame: (input: Bytes) => Promise<boolean>,

@@ -57,7 +57,7 @@ async function issueServerLeaf(ca: Authority): Promise<Bytes> {
   return await issueCertificate(plan, ca, Uint8Array.of(9));
 }
 
-/** A leaf of the new CA with the cross-signed certificate is for clients of either root, and alone for those of the new one. */
+/** Leaves of a new CA: clients of the old root accept them only with the cross-signed certificate. */
 async function buildCrossSigned(): Promise<readonly Case[]> {
   const cases: Case[] = [];
   for (const commonName of ["kubernetes-2", "kubernetes"]) {

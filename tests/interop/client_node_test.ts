@@ -16,7 +16,7 @@ type Story = Readonly<Record<string, unknown>>;
 /** The step that reviews its own identity, and differs from user to user. */
 const WHO = "self review";
 
-/** Runs the package as a user has it, beside its packages on Node 24, with a kubeconfig and a PKCS#10 request. */
+/** Runs the package as a user does, with its dependencies on Node 24, a kubeconfig and a PKCS#10 request. */
 async function play(kubeconfig: string, request: string): Promise<{ readonly who: unknown; readonly story: Story }> {
   const program = join(npmPeerPath("client-node"), "story.mjs");
   const { stdout } = await succeedProgram(await ensureNode(), [program, kubeconfig, request]);

@@ -25,7 +25,7 @@ const CONFORMANCE: readonly string[] = [
   "ServiceAccounts should (run through|update|guarantee|create a serviceAccountToken)",
 ];
 
-/** A person gets a certificate by a CSR, and has the rights that RBAC grants its name: a test beside the conformance. */
+/** A person gets a certificate by a CSR, and has the rights that RBAC grants its name. Not part of conformance. */
 const CLIENT = "should support building a client with a CSR";
 
 /**

@@ -1,4 +1,4 @@
-/** `tlsboot get trustbundles` and `trust fetch` at our server and at Kubernetes' own, judged by kubectl and openssl. */
+/** `tlsboot get trustbundles` and `trust fetch` at our server and at Kubernetes' own, with kubectl and openssl. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";

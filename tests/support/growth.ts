@@ -32,7 +32,7 @@ const MEASURE_MS = 3;
 const ROUNDS = 6;
 /** The number of measurements before a ratio in between passes a size, because noise in the smaller sizes hides growth. */
 const LEAST_ROUNDS = 3;
-/** The duration beside which noise is short, so that the least number of rounds is enough. */
+/** From this duration on, noise is short in comparison, so that the least number of rounds is enough. */
 const LONG_MS = 200;
 
 /** Asserts that a reader takes about linear time at every size up to its limit. */

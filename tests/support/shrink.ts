@@ -5,7 +5,7 @@
  *
  * @param without a copy without `size` parts from a place on
  * @param isSame whether a shorter one fails as the first one did
- * @param isOver whether the time is over
+ * @param isOver whether the time has run out
  */
 export async function shrink<T extends { readonly length: number }>(
   whole: T,

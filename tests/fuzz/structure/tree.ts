@@ -25,7 +25,7 @@ export interface Grammar<Node extends Branch<Node>> {
   readonly enclose: (node: Node) => Node;
   /** One of many copies of a value. */
   readonly copy?: (node: Node, number: number) => Node;
-  /** Changes beside those of every tree: to remove a value, and to repeat it. */
+  /** Changes in addition to those of every tree, which remove a value or repeat it. */
   readonly changes: readonly ((place: Place<Node>, random: Random) => void)[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * Our controllers beside a real kube-apiserver, and the least that they and a bootstrapping node need there, as manifests.
+ * The least rights that our controllers and a bootstrapping node need at a real kube-apiserver, as manifests.
  * The approver's part is what `tlsboot approver --print-rbac` prints.
  */
 import { createApproverManifest, createApproverRbac } from "../../../core/approval/rbac.ts";
