@@ -8,7 +8,7 @@ import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import { encodePem } from "../core/pki/pem.ts";
 import { createCertificationRequest } from "../core/pki/pkcs10.ts";
 import { publicKeyPin } from "../core/pki/public_key_pin.ts";
-import { createFakeClock } from "../tests/support/fake_clock.ts";
+import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { buildCsr, type CsrOptions } from "../tests/support/csr_builder.ts";
 import { ADMIN, type Answer, createTestApp, createUser, type TestApp } from "../tests/support/test_app.ts";
 import { createClientCa, verifiedPeer } from "../tests/support/test_peers.ts";
@@ -69,11 +69,6 @@ function submit(app: TestApp, body: object, query = ""): Promise<Answer> {
 async function readUse(app: TestApp) {
   const answer = await app.send("GET", TOKEN_PATH);
   return readTokenUse(JSON.parse(answer.text) as SecretObject);
-}
-
-/** Waits for writes that no answer waits for. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 test("the first request of a token binds it to a key; the key may try again, and no other may", async () => {
@@ -165,7 +160,7 @@ test("refusals are reported: in an Event, a metric, the log and the token, once 
   await using app = await createWorld({ node: "n1" as NodeName });
   await submit(app, await createBody(keyA));
   for (let attempt = 0; attempt < 3; attempt++) await submit(app, await createBody(keyB));
-  await settle();
+  await settle(20);
   const events = await app.send("GET", "/api/v1/namespaces/kube-system/events");
   assert.equal(events.names().length, 1);
   assert.equal(events.at("items/0/reason"), "BootstrapTokenRefused");
@@ -182,7 +177,7 @@ test("refusals are reported: in an Event, a metric, the log and the token, once 
   assert.match(lastRefusal?.reason ?? "", /another key/);
   await app.clock.advance(61_000);
   await submit(app, await createBody(keyB));
-  await settle();
+  await settle(20);
   assert.equal((await app.send("GET", "/api/v1/namespaces/kube-system/events")).names().length, 2);
 });
 
@@ -191,44 +186,44 @@ test("the newest refusal within a minute is reported at its end, and a minute wi
   const countEvents = async () => (await app.send("GET", "/api/v1/namespaces/kube-system/events")).names().length;
   await submit(app, await createBody(keyA));
   await submit(app, await createBody(keyA, "x1"));
-  await settle();
+  await settle(20);
   for (const node of ["x2", "x3"]) {
     await app.clock.advance(3_000);
     await submit(app, await createBody(keyA, node));
   }
-  await settle();
+  await settle(20);
   assert.match((await readUse(app)).lastRefusal?.reason ?? "", /x1/);
   await app.clock.advance(60_000);
-  await settle();
+  await settle(20);
   const { lastRefusal } = await readUse(app);
   assert.match(lastRefusal?.reason ?? "", /x3/);
   assert.deepEqual(lastRefusal?.at, new Date(NOW.getTime() + 6_000), "the time of the attempt");
   assert.equal(await countEvents(), 2);
   const { text } = await app.send("GET", TOKEN_PATH);
   await app.clock.advance(600_000);
-  await settle();
+  await settle(20);
   assert.equal((await app.send("GET", TOKEN_PATH)).text, text);
   await submit(app, await createBody(keyA, "x4"));
-  await settle();
+  await settle(20);
   assert.match((await readUse(app)).lastRefusal?.reason ?? "", /x4/);
 });
 
 test("the use of a token without limits is recorded too, once a minute", async () => {
   await using app = await createWorld({});
   await app.send("GET", "/version", asHolder);
-  await settle();
+  await settle(20);
   const first = await app.send("GET", TOKEN_PATH);
   assert.deepEqual((await readUse(app)).lastUse, { at: NOW, address: ADDRESS });
   await app.clock.advance(30_000);
   await app.send("GET", "/version", asHolder);
-  await settle();
+  await settle(20);
   assert.equal(
     (await app.send("GET", TOKEN_PATH)).at("metadata/resourceVersion"),
     first.at("metadata/resourceVersion"),
   );
   await app.clock.advance(31_000);
   await app.send("GET", "/version", asHolder);
-  await settle();
+  await settle(20);
   assert.equal((await readUse(app)).lastUse?.at.getTime(), NOW.getTime() + 61_000);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseTokenFile } from "../core/bootstrap/token_file.ts";
-import { createFakeClock } from "../tests/support/fake_clock.ts";
+import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
 import { Exchange } from "./http/exchange.ts";
 import { LARGE_BODY_BYTES } from "./http/limits.ts";
@@ -56,17 +56,12 @@ interface Sent {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Waits until the sent requests have reached their queue. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-}
-
 test("createApp() answers 429 with kube-apiserver's text to a request that has waited for 15 s", async () => {
   const { app, answer, as } = await createFull();
   const first = app.send("GET", CSRS, as("flood-token"));
-  await settle();
+  await settle(20);
   const second = app.send("GET", "/version", as("flood-token"));
-  await settle();
+  await settle(20);
   await app.clock.advance(15_000);
   const { code, headers, text } = await second;
   assert.equal(code, 429);
@@ -84,7 +79,7 @@ test("createApp() answers 429 with kube-apiserver's text to a request that has w
 test("createApp() serves probes, administrators, nodes and in-process clients while a flood waits", async () => {
   const { app, answer, as } = await createFull();
   const flood = Array.from({ length: 50 }, () => app.send("GET", CSRS, as("flood-token")));
-  await settle();
+  await settle(20);
   for (const path of ["/healthz", "/readyz", "/livez"]) {
     for (const sent of [as("flood-token"), { user: undefined }]) {
       const { code, text } = await app.send("GET", path, sent);
@@ -103,7 +98,7 @@ test("createApp() limits every request to a minute, and a watch only to its own 
   const { app, as } = await createFull();
   const slow = app.send("GET", CSRS, as("node-token"));
   const watch = await app.open("GET", "/api/v1/nodes?watch=1&resourceVersion=1", as("admin-token"));
-  await settle();
+  await settle(20);
   await app.clock.advance(60_000);
   const { code, text } = await slow;
   assert.equal(code, 504);
@@ -126,7 +121,7 @@ test("createApp() lets an endless body occupy neither a seat nor the budget of o
     } as RequestInit),
     { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [], signal: client.signal },
   );
-  await settle();
+  await settle(20);
   const me = await app.send("POST", WHOAMI, { ...as("flood-token"), body: {} });
   assert.equal(me.code, 201);
   await app.clock.advance(60_000);
@@ -159,15 +154,15 @@ function post(
 test("createApp() ends the wait for a seat when the request times out", async () => {
   const { app, answer, as } = await createFull();
   const slow = post(app, WHOAMI);
-  await settle();
+  await settle(20);
   await app.clock.advance(50_000);
   const busy = app.send("GET", CSRS, as("flood-token"));
-  await settle();
+  await settle(20);
   slow.end({});
-  await settle();
+  await settle(20);
   await app.clock.advance(10_000);
   assert.equal((await slow.answer).status, 504);
-  await settle();
+  await settle(20);
   answer();
   await busy;
   const { text } = await app.send("GET", "/metrics");
@@ -178,11 +173,11 @@ test("createApp() ends the wait for a seat when the request times out", async ()
 test("createApp() ignores a body that ends after the timeout", async () => {
   const { app } = await createFull();
   const slow = post(app, "/api/v1/namespaces/default/configmaps");
-  await settle();
+  await settle(20);
   await app.clock.advance(60_000);
   assert.equal((await slow.answer).status, 504);
   slow.end({ metadata: { name: "late" } });
-  await settle();
+  await settle(20);
   assert.equal((await app.send("GET", "/api/v1/namespaces/default/configmaps/late")).code, 404);
   await app[Symbol.asyncDispose]();
 });
