@@ -143,11 +143,15 @@ export function runUntilSilent(
     });
     let output = "";
     let isSilent = false;
-    const kill = (signal: "SIGKILL" | "SIGTERM"): void => {
+    const kill = (signal: "SIGKILL" | "SIGTERM" | "SIGCONT"): void => {
       if (child.pid !== undefined) process.kill(-child.pid, signal);
     };
-    // An interrupted run leaves no programs behind. A runner among them ends its own groups before it ends.
-    const interrupt = (): void => kill("SIGTERM");
+    // An interrupted run asks its programs to end. A runner among them passes this on to its own groups, and a program
+    // that a test has stopped gets SIGTERM only when it continues.
+    const interrupt = (): void => {
+      kill("SIGTERM");
+      kill("SIGCONT");
+    };
     process.once("exit", interrupt);
     const onSilence = (): void => {
       isSilent = true;

@@ -16,7 +16,7 @@ function sameRuntime(): Runtime {
 async function run(tests: string, silentMs: number): Promise<BatchResult> {
   await using folder = await createTempFolder();
   const file = folder.join("some_test.ts");
-  await writeFile(file, `import { describe, test } from "node:test";\n${tests}`);
+  await writeFile(file, `import { after, before, describe, test } from "node:test";\n${tests}`);
   const batch = { runtime: sameRuntime(), files: [relative(process.cwd(), file)] };
   const [result] = await runBatches([batch], { folder: folder.path, lanes: 1, silentMs, onEnd: () => {} });
   assert.ok(result !== undefined);
@@ -27,6 +27,53 @@ test("runBatches() counts the tests of a batch and its processor time", async ()
   const { outcome, cpuSeconds, seconds } = await run(`test("one", () => {}); test("two", () => {});`, 120_000);
   assert.deepEqual(outcome, { passed: 2, failures: [], skipped: [] });
   assert.ok(cpuSeconds > 0 && seconds > 0);
+});
+
+test("runBatches() fails a batch with an unhandled rejection that belongs to no test", async () => {
+  const { outcome } = await run(
+    `
+async function failLater() {
+  await new Promise((resolve) => setImmediate(resolve));
+  throw new Error("nothing awaits this");
+}
+failLater();
+test("one", () => new Promise((resolve) => setTimeout(resolve, 200)));
+`,
+    120_000,
+  );
+  assert.notEqual(outcome.failures.length, 0);
+});
+
+test("runBatches() names the test that fails in a describe with hooks, and fails no other", async () => {
+  const { outcome } = await run(
+    `
+let isReady = false;
+describe("outer", () => {
+  before(async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    isReady = true;
+  });
+  after(() => {
+    isReady = false;
+  });
+  test("passes", () => {
+    if (!isReady) throw new Error("its hook has not run");
+  });
+  test("fails", async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    throw new Error(isReady ? "after its hook" : "before its hook");
+  });
+});
+test("has no hook", () => {
+  if (isReady) throw new Error("the hook of a describe has run");
+});
+`,
+    120_000,
+  );
+  assert.equal(outcome.passed, 2);
+  assert.equal(outcome.failures.length, 1);
+  assert.match(outcome.failures[0]?.name ?? "", /outer.*fails$/);
+  assert.match(outcome.failures[0]?.text ?? "", /after its hook/);
 });
 
 test("runBatches() kills a batch whose test never yields, with its programs, and names the test", async () => {
