@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { parseAllDocuments } from "yaml";
 import { run } from "../cli/run.ts";
 import { createSignerObjectNames } from "../core/signing/rbac.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
@@ -40,15 +41,52 @@ test("tlsboot signer --pod-certificates --print-rbac grants requests for pods an
   );
   assert.match(printed, /name: tlsboot-pod-signer\.example\.com\.pods\n/);
   assert.doesNotMatch(printed, /certificatesigningrequests|approval|secrets/);
+});
+
+test("tlsboot signer --profile --print-rbac grants what a custom signer needs, and nothing else", async () => {
+  await using folder = await createTempFolder();
   const profile = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\nsignerName: example.com/web\n" +
     "usages: { allowed: [server auth] }\nlifetime: { max: 24h }\n";
   await writeFile(folder.join("web.yaml"), profile);
-  const web = await printRbac("--profile", folder.join("web.yaml"));
-  assert.match(
-    web,
-    /resourceNames:\n {2}- example\.com\/web\n {2}resources:\n {2}- signers\n {2}verbs:\n {2}- sign\n-/,
+  const printed = await printRbac("--profile", folder.join("web.yaml"));
+  const objects = parseAllDocuments(printed).map((document) => document.toJS());
+  const [certificates, leases] = ["certificates.k8s.io", "coordination.k8s.io"].map((group) => ({
+    apiGroups: [group],
+  }));
+  assert.deepEqual(
+    objects.filter(({ rules }) => rules !== undefined).map(({ kind, metadata, rules }) => [
+      kind,
+      metadata.namespace,
+      rules,
+    ]),
+    [
+      ["ClusterRole", undefined, [
+        { ...certificates, resources: ["certificatesigningrequests"], verbs: ["get", "list", "watch"] },
+        { ...certificates, resources: ["certificatesigningrequests/status"], verbs: ["update"] },
+        { ...certificates, resources: ["signers"], resourceNames: ["example.com/web"], verbs: ["sign"] },
+      ]],
+      ["Role", "kube-system", [{
+        apiGroups: [""],
+        resources: ["configmaps"],
+        resourceNames: ["extension-apiserver-authentication"],
+        verbs: ["get"],
+      }]],
+      ["Role", "kube-system", [
+        // RBAC cannot restrict create to a name.
+        { ...leases, resources: ["leases"], verbs: ["create"] },
+        {
+          ...leases,
+          resources: ["leases"],
+          resourceNames: ["tlsboot-signer.example.com.web"],
+          verbs: ["get", "update"],
+        },
+      ]],
+    ],
   );
-  assert.doesNotMatch(web, /approval|secrets|delete|"\*"/);
+  // Every role is bound to the account of this signer alone.
+  const bound = objects.filter(({ subjects }) => subjects !== undefined).map(({ subjects }) => subjects);
+  const subject = { kind: "ServiceAccount", name: "tlsboot-signer.example.com.web", namespace: "kube-system" };
+  assert.deepEqual(bound, [[subject], [subject], [subject]]);
 });
 
 test("signerObjectNames() differ by signers, whatever the order, and are never too long", () => {
