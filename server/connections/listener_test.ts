@@ -16,8 +16,10 @@ import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/suppo
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { REAUTHENTICATION_INTERVAL_MS } from "../authn/reauthentication.ts";
 import { type Server, type ServerOptions, startServer } from "../server.ts";
+import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { openSqliteStorage } from "../storage/sqlite/sqlite_storage.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 
@@ -26,6 +28,12 @@ const clock = createSystemClock();
 const NOW = clock.now();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const LARGE_MAPS = "/api/v1/namespaces/large/configmaps";
+const BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+const BINDING_OF_TESTER = {
+  metadata: { name: "tester" },
+  subjects: [{ kind: "User", name: "tester", apiGroup: "rbac.authorization.k8s.io" }],
+  roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
+};
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
 let ca: IssuingCa;
@@ -37,23 +45,8 @@ describe("a listener", () => {
     ca = await createIssuingCa(NOW);
     serving = await servingPair(ca);
     server = await start();
-    const transport = server.transportFor(ADMIN, "test");
-    const quiet = new AbortController().signal;
-    const send = async (path: string, body: object) => {
-      const answer = await transport.send({
-        method: "POST",
-        path,
-        headers: { "content-type": "application/json" },
-        body: new TextEncoder().encode(JSON.stringify(body)),
-      }, quiet);
-      for await (const _ of answer.body) { /* read to the end */ }
-      assert.equal(answer.status, 201);
-    };
-    await send("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
-      metadata: { name: "tester" },
-      subjects: [{ kind: "User", name: "tester", apiGroup: "rbac.authorization.k8s.io" }],
-      roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
-    });
+    const send = createSender(server);
+    await send(BINDINGS, BINDING_OF_TESTER);
     await send("/api/v1/namespaces", { metadata: { name: "large" } });
     await send(LARGE_MAPS, { metadata: { name: "large" }, data: { a: "x".repeat(400_000) } });
     const csr = await buildCsr();
@@ -63,6 +56,22 @@ describe("a listener", () => {
   });
 
   after(() => server[Symbol.asyncDispose]());
+
+  /** Returns a function that creates an object as an administrator. */
+  function createSender(target: Server): (path: string, body: object) => Promise<void> {
+    const transport = target.transportFor(ADMIN, "test");
+    const quiet = new AbortController().signal;
+    return async (path, body) => {
+      const answer = await transport.send({
+        method: "POST",
+        path,
+        headers: { "content-type": "application/json" },
+        body: new TextEncoder().encode(JSON.stringify(body)),
+      }, quiet);
+      for await (const _ of answer.body) { /* read to the end */ }
+      assert.equal(answer.status, 201);
+    };
+  }
 
   async function servingPair(authority: IssuingCa) {
     const { certificatePem, keyPem } = await issueServing(authority);
@@ -353,6 +362,39 @@ describe("a listener", () => {
     own.setClientCa(next.caPem);
     await fake.advance(REAUTHENTICATION_INTERVAL_MS);
     await ended;
+    await closeSession(session);
+  });
+
+  test("a request that waits for a seat in vain is answered 429 with its headers over HTTP/2", async () => {
+    const fake = createFakeClock(NOW);
+    const [taken, freed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await using storage = createMemoryStorage({ clock: fake });
+    const list = storage.list.bind(storage);
+    const waitMs = 15_000;
+    await using own = await start({
+      clock: createImpatientClock(fake, waitMs, waitMs),
+      storage,
+      maxRequestsInflight: 1,
+    });
+    await createSender(own)(BINDINGS, BINDING_OF_TESTER);
+    // From now on a list keeps its seat until the test frees it.
+    storage.list = async (prefix, options) => {
+      taken.resolve();
+      await freed.promise;
+      return await list(prefix, options);
+    };
+    const session = await openSession(own.port, await createClient(ca));
+    const seated = http2(session, CSRS);
+    await taken.promise;
+    const { code, headers, body } = await http2(session, "/version");
+    assert.equal(code, 429);
+    assert.deepEqual(
+      ["retry-after", "content-type", "x-content-type-options", "cache-control"].map((name) => headers[name]),
+      ["1", "text/plain; charset=utf-8", "nosniff", "no-cache, private"],
+    );
+    assert.equal(body.toString(), "Too many requests, please try again later.\n");
+    freed.resolve();
+    assert.equal((await seated).code, 200);
     await closeSession(session);
   });
 
