@@ -8,8 +8,9 @@ import { type Finished, runTlsboot, type StartOptions } from "./child.ts";
 import { createTempFolder } from "./temp.ts";
 
 /**
- * Runs a script unchanged in a shell. For each call of tlsboot the shell prints its folder and its words, a word a line, and
- * an empty line; it reads the exit code, and then what the command printed. Only `tlsboot approve -i` reads stdin, to its end.
+ * Runs a script unchanged in a shell. For each call of tlsboot the shell prints the number of its words, its folder and its
+ * words, each on a line; it reads the exit code, and then what the command printed. Only `tlsboot approve -i` reads stdin,
+ * to its end.
  */
 export async function runInShell(
   script: string,
@@ -25,7 +26,7 @@ export async function runInShell(
     exec 3>&1 4<&0 <"${folder.join("stdin")}" >"${folder.join("stdout")}" 2>"${folder.join("stderr")}"
     tlsboot() {
       if test "$1 $2" = "approve -i"; then cat; fi >"${folder.join("typed")}"
-      printf '%s\\n' "$PWD" "$@" "" >&3
+      printf '%s\\n' "$#" "$PWD" "$@" >&3
       read -r code <&4
       cat "${folder.join("answer")}"
       cat "${folder.join("messages")}" >&2
@@ -38,17 +39,21 @@ export async function runInShell(
     env: { ...process.env, ...env },
   });
   const ended = once(shell, "close");
-  let words: string[] = [];
-  for await (const word of createInterface(shell.stdout)) {
-    words.push(word);
-    if (word !== "") continue;
-    const [place = "", ...line] = words.slice(0, -1);
-    const done = await run(line, { cwd: place, stdin: await read("typed"), ...(env === undefined ? {} : { env }) });
-    await writeFile(folder.join("answer"), done.stdout);
-    await writeFile(folder.join("messages"), done.stderr);
-    shell.stdin.write(`${done.code}\n`);
-    words = [];
+  let lines: string[] = [];
+  try {
+    for await (const text of createInterface(shell.stdout)) {
+      lines.push(text);
+      const [count, place = "", ...words] = lines;
+      if (lines.length < 2 + Number(count)) continue;
+      const done = await run(words, { cwd: place, stdin: await read("typed"), ...(env === undefined ? {} : { env }) });
+      await writeFile(folder.join("answer"), done.stdout);
+      await writeFile(folder.join("messages"), done.stderr);
+      shell.stdin.write(`${done.code}\n`);
+      lines = [];
+    }
+    const [code] = await ended;
+    return { code, stdout: await read("stdout"), stderr: await read("stderr") };
+  } finally {
+    shell.kill();
   }
-  const [code] = await ended;
-  return { code, stdout: await read("stdout"), stderr: await read("stderr") };
 }
