@@ -8,7 +8,7 @@ import type { TLSSocket } from "node:tls";
 import type { ConnectionGuard, Endings, GuardedConnection } from "./connection_guard.ts";
 
 /** The time from the end of a connection to the forced end of its socket. */
-const CLOSE_GRACE_MS = 2_000;
+export const CLOSE_GRACE_MS = 2_000;
 
 type Sleep = (ms: number) => Promise<void>;
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { GUARD_LIMITS } from "../../server/connections/connection_guard.ts";
+import { CLOSE_GRACE_MS } from "../../server/connections/open_connections.ts";
 import { startOverloadedServer, TOKENS } from "../support/overloaded_server.ts";
 import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
 import { WHOAMI } from "./asking.ts";
@@ -26,7 +27,7 @@ for (
     socket.write(Uint8Array.from(bytes));
     socket.resume();
     assert.equal(await overloaded.ask("/livez"), 200);
-    await overloaded.passUntil("the connection is closed", () => socket.closed);
+    await overloaded.passUntil("the connection is closed", GUARD_LIMITS.unauthenticatedTimeoutMs, () => socket.closed);
   });
 }
 
@@ -63,16 +64,22 @@ for (const protocol of ["h2", "http/1.1"] as const) {
     }
     // Both users share one seat.
     assert.equal(await overloaded.ask("/version", TOKENS.honest), 200);
-    await overloaded.passUntil("a stream is ended", () =>
+    await overloaded.passUntil("a stream is ended", GUARD_LIMITS.requestTimeoutMs, () =>
       attacker.isClosed() ||
       protocol === "h2" && [FRAME.reset, FRAME.goaway].some((type) => hasFrame(attacker, type)));
   });
 }
 
 for (
-  const { who, token } of [
-    { who: "an unauthenticated client", token: "unknown" },
-    { who: "a user", token: TOKENS.honest },
+  const { who, token, goawayMs, endMs } of [
+    // A refused client gets its GOAWAY with the answer.
+    {
+      who: "an unauthenticated client",
+      token: "unknown",
+      goawayMs: 0,
+      endMs: GUARD_LIMITS.unauthenticatedTimeoutMs + CLOSE_GRACE_MS,
+    },
+    { who: "a user", token: TOKENS.honest, goawayMs: GUARD_LIMITS.idleTimeoutMs, endMs: CLOSE_GRACE_MS },
   ]
 ) {
   test(`the listener destroys the connection of ${who} that ignores a GOAWAY`, async () => {
@@ -81,8 +88,8 @@ for (
     await stubborn.write(PREFACE);
     await stubborn.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${token}` }));
     await until("the client is answered", () => hasFrame(stubborn, FRAME.data));
-    await overloaded.passUntil("the client gets a GOAWAY", () => hasFrame(stubborn, FRAME.goaway));
-    await overloaded.passUntil("it is cut off", () => {
+    await overloaded.passUntil("the client gets a GOAWAY", goawayMs, () => hasFrame(stubborn, FRAME.goaway));
+    await overloaded.passUntil("it is cut off", endMs, () => {
       // The client notices the end when it writes.
       if (!stubborn.isClosed()) stubborn.socket.write(PING);
       return stubborn.isClosed();
@@ -96,7 +103,7 @@ test("the listener closes an idle authenticated connection gracefully", async ()
   await idle.write(PREFACE);
   await idle.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${TOKENS.honest}` }));
   await until("the client is answered", () => hasFrame(idle, FRAME.data));
-  await overloaded.passUntil("the connection is closed", () => idle.isClosed());
+  await overloaded.passUntil("the connection is closed", GUARD_LIMITS.idleTimeoutMs, () => idle.isClosed());
   const codes = idle.frames().filter(({ type }) => type === FRAME.goaway).map(({ payload }) => payload.readUInt32BE(4));
   assert.deepEqual(codes, [0]);
 });
@@ -111,6 +118,7 @@ test("the listener ends an answer that the client does not read", async () => {
   await until("the answer has begun", () => hasFrame(reader, FRAME.headers));
   await overloaded.passUntil(
     "the stream is ended",
+    GUARD_LIMITS.requestTimeoutMs,
     () => reader.frames().some(({ type, stream }) => type === FRAME.reset && stream === 1),
   );
 });

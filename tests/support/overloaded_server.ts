@@ -19,14 +19,22 @@ ${TOKENS.attacker},attacker,3,"system:bootstrappers"
 ${TOKENS.honest},honest,4,"system:bootstrappers"
 `;
 
+/** The time between two sweeps of the listener. */
+const SWEEP_MS = 1_000;
+/** The real time in which the server reacts once enough time has passed. */
+const REACTION_MS = 20_000;
+
 /** A server that tests attack. */
 export interface OverloadedServer extends AsyncDisposable {
   readonly server: Server;
   readonly port: number;
   readonly logger: MemoryLogger;
   readonly clock: FakeClock;
-  /** Lets time pass, ten seconds for each look, until the server has reacted. */
-  passUntil(what: string, isSo: () => boolean): Promise<void>;
+  /**
+   * Lets time pass, ten seconds for each look, until the server has reacted to a limit of time. No more passes than the
+   * limit and one sweep of the listener, which ends what has timed out.
+   */
+  passUntil(what: string, limitMs: number, isSo: () => boolean): Promise<void>;
   /** Sends a request of an honest client over a new connection; returns the status code. */
   ask(path: string, token?: string): Promise<number>;
 }
@@ -58,11 +66,13 @@ export async function startOverloadedServer(
     port: server.port,
     logger,
     clock,
-    passUntil: (what, isSo) =>
-      eventually(what, async () => {
-        if (!isSo()) await clock.advance(10_000);
+    async passUntil(what, limitMs, isSo) {
+      const end = clock.elapsedMs() + limitMs + SWEEP_MS;
+      await eventually(what, async () => {
+        if (!isSo()) await clock.advance(Math.min(10_000, end - clock.elapsedMs()));
         return isSo() ? true : undefined;
-      }).then(() => {}),
+      }, REACTION_MS);
+    },
     ask: async (path, token) => (await ask({ port: server.port, ca: ca.caPem, path, token })).code,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
