@@ -7,6 +7,9 @@ import { eventually } from "../support/eventually.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type BatchResult, deno, node, runBatches, type Runtime } from "./batch.ts";
 
+/** What `announce.ts` changes, Deno does otherwise: it also reports the suite of a failed test. */
+const NODE_ONLY = { skip: "Deno" in globalThis && "Deno does not import announce.ts" };
+
 /** The runtime of this test. */
 function sameRuntime(): Runtime {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env as Record<string, string>;
@@ -29,7 +32,7 @@ test("runBatches() counts the tests of a batch and its processor time", async ()
   assert.ok(cpuSeconds > 0 && seconds > 0);
 });
 
-test("runBatches() fails a batch with an unhandled rejection that belongs to no test", async () => {
+test("runBatches() fails a batch with an unhandled rejection that belongs to no test", NODE_ONLY, async () => {
   const { outcome } = await run(
     `
 async function failLater() {
@@ -44,7 +47,7 @@ test("one", () => new Promise((resolve) => setTimeout(resolve, 200)));
   assert.notEqual(outcome.failures.length, 0);
 });
 
-test("runBatches() names the test that fails in a describe with hooks, and fails no other", async () => {
+test("runBatches() names the test that fails in a describe with hooks, and fails no other", NODE_ONLY, async () => {
   const { outcome } = await run(
     `
 let isReady = false;
