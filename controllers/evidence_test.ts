@@ -53,8 +53,13 @@ test("createNodeWatch() reports no names before the first listing, and why it fa
   const first = iterate();
   await clock.advance(5_000);
   assert.deepEqual(nodes.calls, []);
-  assert.deepEqual([watch.reported().kind, watch.isStarting()], ["failed", true]);
+  assert.deepEqual(
+    [watch.reported().kind, watch.isStarting()],
+    ["failed", false],
+    "nothing waits for what no one needs",
+  );
   isNeeded = true;
+  assert.ok(watch.isStarting());
   const refused = assert.rejects(first, /forbidden/);
   await clock.advance(1_000);
   await refused;
