@@ -233,6 +233,7 @@ export {
   type StageName,
   type TokenBinding,
   type Verdict,
+  type VerdictEffects,
 } from "./approval/decide_request.ts";
 export type { Hold } from "./approval/node_claims.ts";
 export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/evaluate_policies.ts";
@@ -265,6 +266,7 @@ export {
   describeProfile,
   type ProfileLifetime,
   type ProfileRule,
+  type RequestPart,
   type SigningProfile,
 } from "./signing/profile.ts";
 export { createCustomProfile } from "./signing/custom_profile.ts";

@@ -77,9 +77,10 @@ export interface TokenBinding {
 }
 
 /** The verdict on a request. */
-export type Verdict = PolicyVerdict & Effects & { readonly stage: StageName };
+export type Verdict = PolicyVerdict & VerdictEffects & { readonly stage: StageName };
 
-interface Effects {
+/** What follows from a verdict besides the decision. */
+export interface VerdictEffects {
   readonly binding?: TokenBinding;
   /** Why a pending request is held for a person, and the names by which held requests are counted. */
   readonly hold?: Hold & { readonly names: readonly string[] };
@@ -88,7 +89,7 @@ interface Effects {
 }
 
 /** What a stage has found. Without a verdict the next stage follows. */
-interface Step extends Effects {
+interface Step extends VerdictEffects {
   readonly trace?: readonly RuleTrace[];
   readonly verdict?: PolicyVerdict;
 }
@@ -128,7 +129,7 @@ export function decideRequest(
   known: Known,
 ): Verdict | { readonly kind: "needs"; readonly needs: readonly Need[] } {
   const traces = new Map<StageName, readonly RuleTrace[]>();
-  let effects: Effects = {};
+  let effects: VerdictEffects = {};
   for (const { name, needs, decide } of STAGES) {
     const missing = needs(question, known).filter((need) => !isKnown(need, known));
     if (missing.length > 0) return { kind: "needs", needs: missing };
