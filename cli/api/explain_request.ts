@@ -139,21 +139,22 @@ export async function gatherSources(
   const reported = nodes === undefined ? await listReportedByNodes(connection.api, signal) : found(nodes);
   const certificates = createCertificateLookup(connection.api, items, io.clock, signal);
   const claims = createClaimLookup(connection.api, items, signal);
-  return createSources(connection, { requests: items, reported, certificates, claims }, io);
+  const readToken = createTokenReader(connection.api);
+  return createSources(connection, { requests: items, reported, certificates, claims, readToken }, io);
 }
 
 /** Creates sources from lists that were read before. */
 export function createSources(
   { api, transport, serverNames }: ApiHandle,
-  { requests, reported, certificates, claims }: {
+  { requests, reported, certificates, claims, readToken }: {
     readonly requests: readonly CertificateSigningRequest[];
     readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
     readonly certificates: EvidenceSources["certificates"];
     readonly claims: NonNullable<EvidenceSources["claims"]>;
+    readonly readToken: ReadToken;
   },
   io: Pick<Io, "clock">,
 ): EvidenceSources {
-  const readToken = createTokenReader(api);
   return {
     reviewer: createAccessReviewer(transport, io),
     findRevoked: createRevocationSearch(api, readToken),
@@ -167,9 +168,13 @@ export function createSources(
   };
 }
 
-/** Creates a reader of bootstrap tokens, which fails for a user who may not read them. */
-function createTokenReader(api: ApiClient): NonNullable<EvidenceSources["readToken"]> {
-  return async (id, signal) => {
+/** Reads the bootstrap token with an id from the API. */
+export type ReadToken = NonNullable<EvidenceSources["readToken"]>;
+
+/** Creates a reader of bootstrap tokens, each read once. It fails for a user who may not read them. */
+export function createTokenReader(api: ApiClient): ReadToken {
+  const known = new Map<string, ReturnType<ReadToken>>();
+  const read: ReadToken = async (id, signal) => {
     try {
       const value = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
       return { kind: "found", value };
@@ -180,12 +185,17 @@ function createTokenReader(api: ApiClient): NonNullable<EvidenceSources["readTok
       return { kind: "failed", message: `bootstrap token "${id}" cannot be read: ${error.message}` };
     }
   };
+  return (id, signal) => {
+    const token = known.get(id) ?? read(id, signal);
+    known.set(id, token);
+    return token;
+  };
 }
 
 /** Creates a search for what is revoked. It finds nothing where the API has no revocations, or the user may not read them. */
 function createRevocationSearch(
   api: ApiClient,
-  readToken: NonNullable<EvidenceSources["readToken"]>,
+  readToken: ReadToken,
 ): NonNullable<EvidenceSources["findRevoked"]> {
   let read: Promise<RevocationIndex | undefined> | undefined;
   return async (csr, signal) => {
@@ -218,14 +228,16 @@ async function readRevocations(api: ApiClient, signal: AbortSignal): Promise<Rev
   return index;
 }
 
-/** Creates sources for a user who may not read other requests and nodes: permissions can still be checked. */
+/** Creates sources for a user who may not read other requests and nodes. Permissions and revocations are still checked. */
 export function createReviewerOnlySources(
-  { transport }: ApiHandle,
+  { api, transport }: ApiHandle,
+  readToken: ReadToken,
   io: Pick<Io, "clock">,
   { message }: AppError,
 ): EvidenceSources {
   return {
     reviewer: createAccessReviewer(transport, io),
+    findRevoked: createRevocationSearch(api, readToken),
     listApproved: () => [],
     certificates: () => ({ kind: "failed", message }),
     reported: () => ({ kind: "failed", message }),

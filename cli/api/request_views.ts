@@ -9,13 +9,12 @@ import type { Lookup } from "../../core/approval/ownership.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
 import { findTokenId } from "../../core/bootstrap/token_secret.ts";
 import { parseRequest } from "../../core/csr/request.ts";
-import { AppError, isAppError } from "../../core/errors.ts";
+import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP } from "../../core/kube/user.ts";
@@ -30,14 +29,15 @@ import { listCsrs } from "./csrs.ts";
 import {
   createReviewerOnlySources,
   createSources,
+  createTokenReader,
   explainRequest,
   listReportedByNodes,
+  type ReadToken,
   withoutOwnApproval,
 } from "./explain_request.ts";
 import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from "./holds.ts";
 import type { ChosenSettings } from "./published_settings.ts";
 import { findRequestRecords } from "./request_records.ts";
-import { tokenPath } from "./tokens.ts";
 
 /** Creates the views of requests, over one connection. */
 export interface RequestViews {
@@ -73,7 +73,7 @@ export function createRequestViews(
         findRecord(connection.api, csr, signal),
         shared.requests(signal).catch(ignoreAppError),
         shared.records(csr.spec.signerName, signal).catch(ignoreAppError),
-        findToken(connection.api, csr, signal),
+        shared.token(csr, signal),
         shared.reported(signal),
         // Without an await here: while the list of promises is not complete, no one would catch their errors.
         facts === undefined
@@ -106,6 +106,7 @@ class SharedLists {
   readonly #connection: ApiHandle;
   readonly #io: Pick<Io, "clock">;
   readonly #records = new Map<string, Promise<readonly IssuedCertificate[]>>();
+  readonly #readToken: ReadToken;
   #requests: Promise<readonly CertificateSigningRequest[]> | undefined;
   #reported: Promise<Lookup<ReadonlyMap<string, NodeNames>>> | undefined;
   #sources: Promise<EvidenceSources> | undefined;
@@ -113,6 +114,7 @@ class SharedLists {
   constructor(connection: ApiHandle, io: Pick<Io, "clock">) {
     this.#connection = connection;
     this.#io = io;
+    this.#readToken = createTokenReader(connection.api);
   }
 
   requests(signal: AbortSignal): Promise<readonly CertificateSigningRequest[]> {
@@ -123,6 +125,15 @@ class SharedLists {
     const known = this.#records.get(signerName) ?? listRecordsOfSigner(this.#connection.api, signerName, signal);
     this.#records.set(signerName, known);
     return known;
+  }
+
+  /** Finds what is shown of the requester's token; undefined when the user may not read it. */
+  async token({ spec }: CertificateSigningRequest, signal: AbortSignal): Promise<TokenView | undefined> {
+    const id = findTokenId(spec.username ?? "");
+    if (id === undefined) return undefined;
+    const token = await this.#readToken(id, signal);
+    if (token.kind === "failed") return undefined;
+    return toTokenView(id, token.kind === "found" ? token.value : undefined);
   }
 
   reported(signal: AbortSignal): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
@@ -142,11 +153,15 @@ class SharedLists {
       const certificates = createCertificateLookup(api, requests, this.#io.clock, signal, readRecords);
       const reported = await this.reported(signal);
       const claims = createClaimLookup(api, requests, signal);
-      return createSources(this.#connection, { requests, reported, certificates, claims }, this.#io);
+      return createSources(
+        this.#connection,
+        { requests, reported, certificates, claims, readToken: this.#readToken },
+        this.#io,
+      );
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
-      return createReviewerOnlySources(this.#connection, this.#io, error);
+      return createReviewerOnlySources(this.#connection, this.#readToken, this.#io, error);
     }
   }
 }
@@ -165,22 +180,6 @@ async function findRecord(
   const [record] = await findRequestRecords(api, [getName(csr)], signal) ?? [];
   const { requestUID = "" } = record?.spec ?? {};
   return requestUID === "" || requestUID === csr.metadata.uid ? record : undefined;
-}
-
-/** Finds what is shown of the requester's token; undefined when the user may not read it. */
-async function findToken(
-  api: ApiClient,
-  { spec }: CertificateSigningRequest,
-  signal: AbortSignal,
-): Promise<TokenView | undefined> {
-  const id = findTokenId(spec.username ?? "");
-  if (id === undefined) return undefined;
-  try {
-    return toTokenView(id, await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal));
-  } catch (error) {
-    signal.throwIfAborted();
-    return isAppError(error, "not_found") ? toTokenView(id, undefined) : ignoreAppError(error);
-  }
 }
 
 /** Asks whether roles grant everything to the requested user; undefined when that cannot be asked, or is no question. */
