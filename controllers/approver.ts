@@ -38,8 +38,9 @@ export interface Approver extends Reconciler<CertificateSigningRequest> {
 
 /** The dependencies of the approving controller. */
 export interface ApproverDeps {
-  /** Writes decisions, which must count as evidence at once, before their changes arrive. */
   readonly store: Pick<CsrStore, "update">;
+  /** Counts a decision as evidence, before its change arrives. */
+  readonly onDecided: (csr: CertificateSigningRequest) => void;
   readonly sources: Omit<EvidenceSources, "hasRoom" | "findExcess">;
   /** The present settings; they may change while the approver runs. */
   readonly settings: {
@@ -103,7 +104,8 @@ export function createApprover(deps: ApproverDeps): Approver {
 
   async function decideAndWrite(name: string, question: Question, signal: AbortSignal): Promise<Outcome> {
     const { csr } = question;
-    const address = once(() => deps.findAddress?.(csr) ?? Promise.resolve(undefined));
+    let address: Promise<string | undefined> | undefined;
+    const findAddress = () => address ??= deps.findAddress?.(csr) ?? Promise.resolve(undefined);
     let isFirstToWait = false;
     const verdict = await decideFrom(
       {
@@ -113,7 +115,7 @@ export function createApprover(deps: ApproverDeps): Approver {
           isFirstToWait = admission.kind === "wait" && admission.isFirst;
           return admission.kind === "check";
         },
-        findExcess: async (_csr, names) => states.findExcess(name, names, await address()),
+        findExcess: async (_csr, names) => states.findExcess(name, names, await findAddress()),
       },
       question,
       signal,
@@ -126,7 +128,7 @@ export function createApprover(deps: ApproverDeps): Approver {
       // Another request of the same token may have been decided at the same moment: then this one is decided again.
       await secrets.update({ ...secret, metadata }, signal);
     }
-    const place = { name, state: states.get(name), address: verdict.hold === undefined ? undefined : await address() };
+    const place = { name, state: states.get(name), address: await address };
     const step = planApprovalStep(place, verdict, isDryRun);
     switch (step.kind) {
       case "retry": {
@@ -137,7 +139,7 @@ export function createApprover(deps: ApproverDeps): Approver {
       case "decide": {
         const decided = (step.decision.kind === "approve" ? withApproval : withDenial)(csr, step.decision);
         if (!decided.ok) return DONE;
-        await store.update(decided.value, signal, "approval");
+        deps.onDecided(await store.update(decided.value, signal, "approval"));
         await report(csr, verdict, step.report, signal);
         return DONE;
       }
@@ -206,11 +208,6 @@ export function createApprover(deps: ApproverDeps): Approver {
 
 function getRequester({ spec }: CertificateSigningRequest): string {
   return spec.username ?? "";
-}
-
-function once<T>(read: () => Promise<T>): () => Promise<T> {
-  let value: Promise<T> | undefined;
-  return () => value ??= read();
 }
 
 function toOutcome(recheck: Recheck): Outcome {

@@ -115,13 +115,8 @@ function run(options: InstanceOptions): Instance {
   const recorder = createVerdictEvents({ store: events, instance: "test", clock, random, logger });
   const nodeWatch = createNodeWatch({ nodes: () => nodes, isNeeded: () => true, clock });
   const approver = createApprover({
-    store: {
-      async update(csr, signal, subresource) {
-        const updated = await csrs.update(csr, signal, subresource);
-        index.put(updated);
-        return updated;
-      },
-    },
+    store: csrs,
+    onDecided: index.put,
     sources: {
       clock,
       reviewer,

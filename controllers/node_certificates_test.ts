@@ -35,13 +35,8 @@ function createWorld(
   const store = createMemoryObjectStore<CertificateSigningRequest>();
   let names: readonly string[] = [];
   const approver = createTestApprover({
-    store: {
-      async update(csr, signal, subresource) {
-        const updated = await store.update(csr, signal, subresource);
-        certificates.put(updated);
-        return updated;
-      },
-    },
+    store,
+    onDecided: certificates.put,
     sources: {
       clock,
       reviewer: { isAllowed: () => Promise.resolve(true) },

@@ -141,14 +141,8 @@ export async function runApprover(
     namespace: BOOTSTRAP_TOKEN_NAMESPACE,
   });
   const approver = createApprover({
-    // A request that was just approved counts before its change arrives.
-    store: {
-      async update(csr, until, subresource) {
-        const updated = await store.update(csr, until, subresource);
-        index.put(updated);
-        return updated;
-      },
-    },
+    store,
+    onDecided: index.put,
     sources: {
       clock,
       reviewer,

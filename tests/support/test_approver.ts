@@ -21,6 +21,7 @@ export function createTestApprover(
       record: (_csr, { type, reason, note }) => Promise.resolve(void events.push(`${type} ${reason}: ${note}`)),
     },
     logger: createMemoryLogger(),
+    onDecided: () => {},
     ...deps,
     sources: {
       clock: createFakeClock(),
