@@ -98,11 +98,7 @@ function listNouns({ commands, families }: CommandTable, group: CommandGroup): r
   for (const { path } of commands.filter((command) => command.group === group)) {
     const noun = path.slice(0, -1).join(" ");
     const [last = ""] = path.slice(-1);
-    const isNoun = commands.some((other) =>
-      other.path.length > path.length && other.path.join(" ").startsWith(`${path.join(" ")} `)
-    );
-    if (isNoun) nouns.set(path.join(" "), []);
-    else if (VERBS.includes(noun)) nouns.set(path.join(" "), []);
+    if (VERBS.includes(noun)) nouns.set(path.join(" "), []);
     else nouns.set(noun, [...nouns.get(noun) ?? [], last]);
   }
   const summaries = new Map([

@@ -187,14 +187,13 @@ function wrongWords(words: readonly string[], { topic, table }: Place): UsageErr
     );
   let length = 0;
   while (length < words.length && findBelow(length + 1).length > 0) length++;
+  const [word] = words.slice(length);
   const name = [table.program, ...words.slice(0, length)].join(" ");
-  const next = findBelow(length).map(({ path }) => path.slice(length).join(" "));
-  const parent = { name: [table.program, ...words.slice(0, 1)].join(" "), topic, table };
-  if (length === words.length) {
-    return new UsageError(`"${name}" needs a command: ${next.join(", ")}`, seeHelp(parent));
-  }
-  if (length < 2) return unknownCommand(words[length] ?? "", { name, topic, table });
-  return new UsageError(`unknown command "${words[length]}" for "${name}"`, suggest(words[length] ?? "", next, parent));
+  const at: Place = { name: [table.program, ...words.slice(0, Math.min(length, 1))].join(" "), topic, table };
+  const next = length === 0 ? listCommandWords(at) : findBelow(length).map(({ path }) => path.slice(length).join(" "));
+  return word === undefined
+    ? new UsageError(`"${name}" needs a command: ${next.join(", ")}`, seeHelp(at))
+    : new UsageError(`unknown command "${word}" for "${name}"`, suggest(word, next, at));
 }
 
 /** Refuses what a command was called before, and names the present command. */
@@ -211,10 +210,6 @@ function checkFormerName(words: readonly string[], { program, commands, formerNa
       `it is now: ${program} ${formerNames[former]}`,
     );
   }
-}
-
-function unknownCommand(word: string, at: Place): UsageError {
-  return new UsageError(`unknown command "${word}" for "${at.name}"`, suggest(word, listCommandWords(at), at));
 }
 
 function unknownFlag(rawName: string, at: Place): UsageError {
