@@ -343,7 +343,8 @@ function listPolicyNeeds(question: Question, known: Known): readonly Need[] {
   if (known.room === undefined) return [{ kind: "room" }];
   if (!known.room) return [];
   const needs = listRuleNeeds(rules, csr);
-  if (needs.some((need) => !isKnown(need, known))) return needs;
+  const canBeHeld = rules.some(({ require: { names } }) => names?.unclaimed === true);
+  if (!canBeHeld || needs.some((need) => !isKnown(need, known))) return needs;
   const hold = findNameHold(evaluatePolicies(policies, toInput(question, known)));
   return hold === undefined ? [] : [{ kind: "excess", names: listClaimedNames(request) }];
 }
@@ -404,7 +405,7 @@ function settle(
   return { trace, verdict: { kind, policy: ALWAYS, rule, trace, ...text } };
 }
 
-/** The step of a stage without policies that leaves a request undecided: for now, or for a person. */
+/** The step of a stage without policies that leaves a request undecided: until a fact can be read, or to a person. */
 function leave(rule: string, check: Check): Step {
   const kind = check.outcome === "unknown" ? "unknown" : "pending";
   const trace = createTrace(rule, check, kind);
