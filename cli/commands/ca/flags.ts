@@ -6,7 +6,7 @@ import { findDnsSubtreeFault } from "../../../core/pki/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SHARE_COUNT_FLAGS } from "./shares_flags.ts";
-import { etcdFlags } from "../../flags/etcd.ts";
+import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { SPLIT_PURPOSES } from "../../authority/layout.ts";
@@ -243,5 +243,6 @@ export const caCrlCommand = defineCommand({
     },
     { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
   ],
+  rules: ETCD_RULES,
   exitCodes: { 0: "the CRL is printed or written" },
 });
