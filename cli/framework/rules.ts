@@ -17,7 +17,7 @@ export type Rule<Item extends string = string> =
   | { readonly kind: "needs"; readonly items: readonly Item[]; readonly needed: readonly Item[] };
 
 /** Creates a rule: the items exclude each other. */
-export function oneOf<const Item extends string>(...items: readonly Item[]): Rule<Item> {
+export function atMostOneOf<const Item extends string>(...items: readonly Item[]): Rule<Item> {
   return { kind: "oneOf", items, isRequired: false };
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
 import {
+  atMostOneOf,
   checkRules,
   describeRule,
   exactlyOneOf,
@@ -9,7 +10,6 @@ import {
   getItems,
   listExcluded,
   needs,
-  oneOf,
   type Rule,
   together,
 } from "./rules.ts";
@@ -37,7 +37,7 @@ interface Case {
 
 const CASES: readonly Case[] = [
   {
-    rule: oneOf("a", "b", "NAME"),
+    rule: atMostOneOf("a", "b", "NAME"),
     text: "--a, --b and NAME exclude each other",
     right: [[], ["a"], ["NAME"]],
     wrong: { "--b and NAME exclude each other": ["b", "NAME"], "--a and --b exclude each other": ["a", "b"] },
@@ -78,12 +78,12 @@ for (const { rule, text, right, wrong } of CASES) {
 
 test("checkRules() counts no switch that is off, and no default", () => {
   const given = { args: [], settings: { a: false, b: "value" }, origins: { a: "--a", b: "default" } };
-  assert.ok(checkRules({ rules: [oneOf("a", "b"), needs(["a", "b"], "c")], args }, given).ok);
+  assert.ok(checkRules({ rules: [atMostOneOf("a", "b"), needs(["a", "b"], "c")], args }, given).ok);
 });
 
 test("checkRules() names the origin of a setting, and lets a file have keys of other commands unless nothing may be ignored", () => {
   const given = { args: [], settings: { a: "x", b: "y" }, origins: { a: 'config file "f": a', b: "TLSBOOT_B" } };
-  assert.deepEqual(checkRules({ rules: [oneOf("a", "b")], args }, given), {
+  assert.deepEqual(checkRules({ rules: [atMostOneOf("a", "b")], args }, given), {
     ok: false,
     error: ['config file "f": a and TLSBOOT_B exclude each other'],
   });
@@ -101,7 +101,7 @@ test("checkRules() reports every broken rule", () => {
 });
 
 test("listExcluded() lists what can no longer be typed", () => {
-  const rules = [oneOf("a", "b"), excludes("c", "d", "e"), together("a", "f")];
+  const rules = [atMostOneOf("a", "b"), excludes("c", "d", "e"), together("a", "f")];
   assert.deepEqual(listExcluded(rules, ["a"]), ["b"]);
   assert.deepEqual(listExcluded(rules, ["c"]), ["d", "e"]);
   assert.deepEqual(listExcluded(rules, ["e"]), ["c"]);

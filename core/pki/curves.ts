@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 /** The curves that Go's x509 knows. */
 export type CurveName = "P-224" | "P-256" | "P-384" | "P-521";
 
-/** Domain parameters. */
+/** The domain parameters that the equation of a curve needs. */
 export interface Curve {
   readonly name: CurveName;
   readonly oid: string;

@@ -1,5 +1,4 @@
 /** Verifies signatures with the acceptance and the words of Go's x509 `checkSignature`. */
-import process from "node:process";
 import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { SignatureAlgorithm } from "../ports.ts";
 import { type Bytes, DerReader, TAG } from "./der.ts";
@@ -140,7 +139,7 @@ function findEcdsaFault(signed: SignedBytes, hash: HashName): SignatureFault | u
 }
 
 function getRuntime(): "Deno" | "Node.js" {
-  return process.versions["deno"] === undefined ? "Node.js" : "Deno";
+  return "Deno" in globalThis ? "Deno" : "Node.js";
 }
 
 function importKey({ key, keepKey = false }: SignedBytes): KeyObject {

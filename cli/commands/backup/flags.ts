@@ -4,7 +4,7 @@ import { DATA_DIR_FLAG } from "../../flags/common.ts";
 import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../../framework/flags.ts";
-import { excludes, needs, oneOf } from "../../framework/rules.ts";
+import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 /** The flags that open a backup, for the commands that read one. */
 const OPENING_FLAGS = {
@@ -84,7 +84,7 @@ export const backupCommand = defineCommand({
   ],
   rules: [
     excludes("recipient", "passphraseFile", "verify"),
-    oneOf("identity", "passphraseFile"),
+    atMostOneOf("identity", "passphraseFile"),
     needs("identity", "verify"),
     ...ETCD_RULES,
   ],
@@ -141,6 +141,6 @@ export const restoreCommand = defineCommand({
       command: "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
     },
   ],
-  rules: [oneOf("identity", "passphraseFile"), needs("forceEtcd", "etcdServers"), ...ETCD_RULES],
+  rules: [atMostOneOf("identity", "passphraseFile"), needs("forceEtcd", "etcdServers"), ...ETCD_RULES],
   exitCodes: {},
 });

@@ -14,7 +14,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { excludes, oneOf } from "../../framework/rules.ts";
+import { atMostOneOf, excludes } from "../../framework/rules.ts";
 import type { ExpectedRecord } from "../../../core/register/verify.ts";
 import { RECORD_OUTPUT_FLAG } from "../../output/format.ts";
 
@@ -159,7 +159,7 @@ export const getCertificatesCommand = defineCommand({
   ],
   rules: [
     excludes("SERIAL", "watch", ...SELECTING_FLAGS),
-    oneOf("watch", "issuedLog"),
+    atMostOneOf("watch", "issuedLog"),
   ],
   exitCodes: { 1: "failed, or a certificate was not found" },
 });

@@ -7,7 +7,7 @@ import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { exactlyOneOf, excludes, needs, oneOf, together } from "../../framework/rules.ts";
+import { atMostOneOf, exactlyOneOf, excludes, needs, together } from "../../framework/rules.ts";
 import { REQUEST_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The names of the resource in kubectl. */
@@ -64,7 +64,7 @@ export const getCsrCommand = defineCommand({
       command: "tlsboot get csr n1 -o jsonpath='{.status.certificate}' | base64 -d > n1.crt",
     },
   ],
-  rules: [oneOf("pending", "NAME"), ...LIST_RULES],
+  rules: [atMostOneOf("pending", "NAME"), ...LIST_RULES],
   exitCodes: {},
 });
 
@@ -213,7 +213,7 @@ export const approveCommand = defineCommand({
     needs(["policy", "inventory", "profile", "watch", "fieldSelector", "selector"], "interactive"),
     excludes("interactive", "yes", "reason", "message", "expect"),
     excludes("NAME", "watch", "expect", "fieldSelector", "selector"),
-    oneOf("yes", "expect"),
+    atMostOneOf("yes", "expect"),
     needs("for", "expect"),
   ],
   exitCodes: {

@@ -4,7 +4,7 @@ import { DATA_DIR_FLAG } from "../../flags/common.ts";
 import { parseServerUrl } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag } from "../../framework/flags.ts";
-import { excludes, oneOf, together } from "../../framework/rules.ts";
+import { atMostOneOf, excludes, together } from "../../framework/rules.ts";
 
 /** The names of the stores, in the order in which they are changed. */
 export const TRUST_STORES = ["debian", "rhel", "firefox", "nss", "java"] as const;
@@ -31,7 +31,7 @@ const CA_SOURCE_FLAGS = {
 } as const;
 
 const CA_SOURCE_RULES = [
-  oneOf("server", "certificateAuthority"),
+  atMostOneOf("server", "certificateAuthority"),
   together("server", "caCertHash"),
 ] as const;
 
