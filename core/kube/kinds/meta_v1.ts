@@ -2,225 +2,114 @@
  * Messages of `meta/v1` that are no resource: lists, Status, deletion, watch events and selectors (apimachinery
  * `pkg/apis/meta/v1/types.go`).
  */
-import type { DeleteOptions } from "../meta.ts";
+import type { Condition, DeleteOptions, Status, StatusCause, StatusDetails } from "../meta.ts";
+import type { LabelSelector } from "../rbac_v1.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
-import { BOOL, INT32, INT64, list, map, message, RAW_EXTENSION, STRING, TIME } from "./fields.ts";
 import { METADATA } from "./object_meta.ts";
+import {
+  always,
+  atomic,
+  BOOL,
+  describeMessages,
+  INT32,
+  INT64,
+  list,
+  map,
+  named,
+  omitempty,
+  optional,
+  RAW_EXTENSION,
+  required,
+  STRING,
+  TIME,
+  UID,
+} from "./notation.ts";
+
+const { atomicMessage, message } = describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1");
+
+const shardInfo = message("ShardInfo", "The shard a list was restricted to.", {
+  selector: required(1, STRING, "The shard selector of the request."),
+});
 
 /** Resource version, continue token and remaining item count of a list. */
-export const listMetaSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta",
-  description: "Bookkeeping of a list.",
-  fields: {
-    selfLink: {
-      number: 1,
-      type: STRING,
-      presence: "omitempty",
-      description: "Former URL of the list; no longer filled.",
-    },
-    resourceVersion: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "Version of the store at which the list was read; a watch may start here.",
-    },
-    continue: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      description: "Token that asks for the next page; empty on the last one.",
-    },
-    remainingItemCount: {
-      number: 4,
-      type: INT64,
-      presence: "optional",
-      description: "How many items the following pages hold, where that is known.",
-    },
-    shardInfo: {
-      number: 5,
-      type: message(() => shardInfoSchema),
-      presence: "optional",
-      description: "Present when the list holds one shard of the collection.",
-    },
-  },
-};
+export const listMetaSchema: MessageSchema = message("ListMeta", "Bookkeeping of a list.", {
+  selfLink: omitempty(1, STRING, "Former URL of the list; no longer filled."),
+  resourceVersion: omitempty(2, STRING, "Version of the store at which the list was read; a watch may start here."),
+  continue: omitempty(3, STRING, "Token that asks for the next page; empty on the last one."),
+  remainingItemCount: optional(4, INT64, "How many items the following pages hold, where that is known."),
+  shardInfo: optional(5, shardInfo, "Present when the list holds one shard of the collection."),
+});
 
-const shardInfoSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo",
-  description: "The shard a list was restricted to.",
-  fields: {
-    selector: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "The shard selector of the request.",
-    },
-  },
-};
+const statusCause = message<StatusCause>("StatusCause", "One fault.", {
+  reason: omitempty(1, named("v1.CauseType"), "Machine-readable class of the fault."),
+  message: omitempty(2, STRING, "The fault in words."),
+  field: omitempty(3, STRING, "Path of the field at fault."),
+});
+
+const statusDetails = message<StatusDetails>("StatusDetails", "Which object a status is about, and why.", {
+  name: omitempty(1, STRING, "Name of the object."),
+  group: omitempty(2, STRING, "API group of the object."),
+  kind: omitempty(3, STRING, "Kind, or resource, of the object."),
+  uid: omitempty(6, UID, "Identifier of the object."),
+  causes: omitempty(4, atomic(statusCause), "Every single fault that was found."),
+  retryAfterSeconds: omitempty(5, INT32, "Seconds to wait before trying again."),
+});
 
 /** Outcome of a request that does not answer with an object. */
-export const statusSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
-  description: "Outcome of a request that does not answer with an object.",
-  fields: {
-    metadata: {
-      number: 1,
-      type: message(() => listMetaSchema),
-      presence: "always",
-      description: "Bookkeeping of the answer.",
-    },
-    status: { number: 2, type: STRING, presence: "omitempty", description: "Success or Failure." },
-    message: { number: 3, type: STRING, presence: "omitempty", description: "The outcome in words." },
-    reason: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      goType: "v1.StatusReason",
-      description: "Machine-readable class of the failure; may be empty.",
-    },
-    details: {
-      number: 5,
-      type: message(() => statusDetailsSchema),
-      presence: "optional",
-      description: "The object concerned and every single cause.",
-    },
-    code: { number: 6, type: INT32, presence: "omitempty", description: "HTTP status code." },
+export const statusSchema: MessageSchema = message<Omit<Status, "kind" | "apiVersion">>(
+  "Status",
+  "Outcome of a request that does not answer with an object.",
+  {
+    metadata: always(1, listMetaSchema, "Bookkeeping of the answer."),
+    status: omitempty(2, STRING, "Success or Failure."),
+    message: omitempty(3, STRING, "The outcome in words."),
+    reason: omitempty(4, named("v1.StatusReason"), "Machine-readable class of the failure; may be empty."),
+    details: optional(5, statusDetails, "The object concerned and every single cause."),
+    code: omitempty(6, INT32, "HTTP status code."),
   },
-};
+);
 
-const statusDetailsSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails",
-  description: "Which object a status is about, and why.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "omitempty", description: "Name of the object." },
-    group: { number: 2, type: STRING, presence: "omitempty", description: "API group of the object." },
-    kind: { number: 3, type: STRING, presence: "omitempty", description: "Kind, or resource, of the object." },
-    uid: {
-      number: 6,
-      type: STRING,
-      presence: "omitempty",
-      goType: "types.UID",
-      description: "Identifier of the object.",
-    },
-    causes: {
-      number: 4,
-      type: list(message(() => statusCauseSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Every single fault that was found.",
-    },
-    retryAfterSeconds: {
-      number: 5,
-      type: INT32,
-      presence: "omitempty",
-      description: "Seconds to wait before trying again.",
-    },
-  },
-};
-
-const statusCauseSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause",
-  description: "One fault.",
-  fields: {
-    reason: {
-      number: 1,
-      type: STRING,
-      presence: "omitempty",
-      goType: "v1.CauseType",
-      description: "Machine-readable class of the fault.",
-    },
-    message: { number: 2, type: STRING, presence: "omitempty", description: "The fault in words." },
-    field: { number: 3, type: STRING, presence: "omitempty", description: "Path of the field at fault." },
-  },
-};
+const preconditions = message("Preconditions", "What must hold of the stored object.", {
+  uid: optional(1, UID, "Identifier the object must have."),
+  resourceVersion: optional(2, STRING, "Version the object must have."),
+});
 
 /** The options of a request that deletes objects. */
-export const deleteOptionsSchema: MessageSchema<DeleteOptions> = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
-  description: "Options of a request that deletes objects.",
-  fields: {
-    gracePeriodSeconds: {
-      number: 1,
-      type: INT64,
-      presence: "optional",
-      description: "Seconds to wait before the deletion; zero deletes at once.",
-    },
-    preconditions: {
-      number: 2,
-      type: message(() => preconditionsSchema),
-      presence: "optional",
-      description: "What must hold for the object to be deleted.",
-    },
-    orphanDependents: { number: 3, type: BOOL, presence: "optional", description: "Older form of propagationPolicy." },
-    propagationPolicy: {
-      number: 4,
-      type: STRING,
-      presence: "optional",
-      goType: "v1.DeletionPropagation",
-      description: "What becomes of dependents: Orphan, Background or Foreground.",
-    },
-    dryRun: {
-      number: 5,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "All: go through every stage but delete nothing.",
-    },
-    ignoreStoreReadErrorWithClusterBreakingPotential: {
-      number: 6,
-      type: BOOL,
-      presence: "optional",
-      description: "Delete an object that cannot be read from the store.",
-    },
+export const deleteOptionsSchema: MessageSchema<DeleteOptions> = message<Omit<DeleteOptions, "kind" | "apiVersion">>(
+  "DeleteOptions",
+  "Options of a request that deletes objects.",
+  {
+    gracePeriodSeconds: optional(1, INT64, "Seconds to wait before the deletion; zero deletes at once."),
+    preconditions: optional(2, preconditions, "What must hold for the object to be deleted."),
+    orphanDependents: optional(3, BOOL, "Older form of propagationPolicy."),
+    propagationPolicy: optional(
+      4,
+      named("v1.DeletionPropagation"),
+      "What becomes of dependents: Orphan, Background or Foreground.",
+    ),
+    dryRun: omitempty(5, atomic(STRING), "All: go through every stage but delete nothing."),
+    ignoreStoreReadErrorWithClusterBreakingPotential: optional(
+      6,
+      BOOL,
+      "Delete an object that cannot be read from the store.",
+    ),
   },
-};
-
-const preconditionsSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions",
-  description: "What must hold of the stored object.",
-  fields: {
-    uid: {
-      number: 1,
-      type: STRING,
-      presence: "optional",
-      goType: "types.UID",
-      description: "Identifier the object must have.",
-    },
-    resourceVersion: { number: 2, type: STRING, presence: "optional", description: "Version the object must have." },
-  },
-};
+);
 
 /** An object reduced to its metadata. */
-export const partialObjectMetadataSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata",
-  description: "An object reduced to its metadata.",
-  fields: {
+export const partialObjectMetadataSchema: MessageSchema = message(
+  "PartialObjectMetadata",
+  "An object reduced to its metadata.",
+  {
     metadata: METADATA,
   },
-};
+);
 
 /** One change, as a watch reports it. */
-export const watchEventSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent",
-  description: "One change, as a watch reports it.",
-  fields: {
-    type: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR.",
-    },
-    object: {
-      number: 2,
-      type: RAW_EXTENSION,
-      presence: "always",
-      required: true,
-      description: "The object after the change, or before its deletion, or a Status.",
-    },
-  },
-};
+export const watchEventSchema: MessageSchema = message("WatchEvent", "One change, as a watch reports it.", {
+  type: required(1, STRING, "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
+  object: required(2, RAW_EXTENSION, "The object after the change, or before its deletion, or a Status."),
+});
 
 const known = new WeakMap<Kind, MessageSchema>();
 
@@ -232,19 +121,8 @@ export function getListSchema(kind: Kind): MessageSchema {
     name: `${kind.schema.name}List`,
     description: `A list of ${kind.kind} objects.`,
     fields: {
-      metadata: {
-        number: 1,
-        type: message(() => listMetaSchema),
-        presence: "always",
-        description: "Standard metadata of the list.",
-      },
-      items: {
-        number: 2,
-        type: list(message(() => kind.schema)),
-        presence: "always",
-        required: true,
-        description: "The objects.",
-      },
+      metadata: always(1, listMetaSchema, "Standard metadata of the list."),
+      items: required(2, list(kind.schema), "The objects."),
     },
   };
   known.set(kind, schema);
@@ -252,135 +130,61 @@ export function getListSchema(kind: Kind): MessageSchema {
 }
 
 /** A list of objects reduced to their metadata. */
-export const partialObjectMetadataListSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList",
-  description: "The metadata of several objects.",
-  fields: {
-    metadata: { number: 1, type: message(() => listMetaSchema), presence: "always" },
-    items: { number: 2, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
+export const partialObjectMetadataListSchema: MessageSchema = message(
+  "PartialObjectMetadataList",
+  "The metadata of several objects.",
+  {
+    metadata: always(1, listMetaSchema),
+    items: always(2, list(partialObjectMetadataSchema)),
   },
-};
+);
 
 /** The list in `v1beta1`, which numbers its two fields the other way round. */
-export const partialObjectMetadataListV1beta1Schema: MessageSchema = {
-  ...partialObjectMetadataListSchema,
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1beta1.PartialObjectMetadataList",
-  fields: {
-    items: { number: 1, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
-    metadata: { number: 2, type: message(() => listMetaSchema), presence: "always" },
-  },
-};
+export const partialObjectMetadataListV1beta1Schema: MessageSchema = describeMessages(
+  "io.k8s.apimachinery.pkg.apis.meta.v1beta1",
+).message("PartialObjectMetadataList", "The metadata of several objects.", {
+  items: always(1, list(partialObjectMetadataSchema)),
+  metadata: always(2, listMetaSchema),
+});
 
 /** One observation about an object. */
-export const conditionSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.Condition",
-  description: "One observation about an object.",
-  fields: {
-    type: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "What the condition is about, such as Ready or example.com/Ready.",
-    },
-    status: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.ConditionStatus",
-      description: "True, False or Unknown.",
-    },
-    observedGeneration: {
-      number: 3,
-      type: INT64,
-      presence: "omitempty",
-      description: "The metadata.generation of the object that was observed.",
-    },
-    lastTransitionTime: {
-      number: 4,
-      type: TIME,
-      presence: "always",
-      required: true,
-      description: "When the status last changed.",
-    },
-    reason: {
-      number: 5,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Short machine-readable cause.",
-    },
-    message: { number: 6, type: STRING, presence: "always", required: true, description: "The cause in words." },
-  },
-};
-
-/** A choice of objects by label; all conditions must hold. */
-export const labelSelectorSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector",
-  description: "A choice of objects by label; all conditions must hold.",
-  mapType: "atomic",
-  fields: {
-    matchLabels: {
-      number: 1,
-      type: map(STRING),
-      presence: "omitempty",
-      description: "Labels that must be present with these values.",
-    },
-    matchExpressions: {
-      number: 2,
-      type: list(message(() => labelSelectorRequirementSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Further conditions on labels.",
-    },
-  },
-};
+export const conditionSchema: MessageSchema = message<Condition>("Condition", "One observation about an object.", {
+  type: required(1, STRING, "What the condition is about, such as Ready or example.com/Ready."),
+  status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
+  observedGeneration: omitempty(3, INT64, "The metadata.generation of the object that was observed."),
+  lastTransitionTime: required(4, TIME, "When the status last changed."),
+  reason: required(5, STRING, "Short machine-readable cause."),
+  message: required(6, STRING, "The cause in words."),
+});
 
 /** One condition on a label. */
-export const labelSelectorRequirementSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement",
-  description: "One condition on a label.",
-  fields: {
-    key: { number: 1, type: STRING, presence: "always", required: true, description: "Label the condition is about." },
-    operator: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.LabelSelectorOperator",
-      description: "In, NotIn, Exists or DoesNotExist.",
-    },
-    values: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Values for In and NotIn; empty otherwise.",
-    },
+export const labelSelectorRequirementSchema: MessageSchema = message(
+  "LabelSelectorRequirement",
+  "One condition on a label.",
+  {
+    key: required(1, STRING, "Label the condition is about."),
+    operator: required(2, named("v1.LabelSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
+    values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
   },
-};
+);
+
+/** A choice of objects by label; all conditions must hold. */
+export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(
+  "LabelSelector",
+  "A choice of objects by label; all conditions must hold.",
+  {
+    matchLabels: omitempty(1, map(STRING), "Labels that must be present with these values."),
+    matchExpressions: omitempty(2, atomic(labelSelectorRequirementSchema), "Further conditions on labels."),
+  },
+);
 
 /** One condition on a field. */
-export const fieldSelectorRequirementSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.FieldSelectorRequirement",
-  description: "One condition on a field.",
-  fields: {
-    key: { number: 1, type: STRING, presence: "always", required: true, description: "Path of the field." },
-    operator: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.FieldSelectorOperator",
-      description: "In, NotIn, Exists or DoesNotExist.",
-    },
-    values: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Values for In and NotIn; empty otherwise.",
-    },
+export const fieldSelectorRequirementSchema: MessageSchema = message(
+  "FieldSelectorRequirement",
+  "One condition on a field.",
+  {
+    key: required(1, STRING, "Path of the field."),
+    operator: required(2, named("v1.FieldSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
+    values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
   },
-};
+);
