@@ -1,7 +1,8 @@
 /** The notation of a whole kind, whose names follow from its own. */
 import type { KubeObject } from "../meta.ts";
 import type { FieldSchema, Kind } from "../schema.ts";
-import { describeMessages, type Fields, type MessageNotation } from "./notation.ts";
+import { listMetaSchema } from "./meta_v1.ts";
+import { always, describeMessages, type Fields, list, type MessageNotation, required } from "./notation.ts";
 import { METADATA } from "./object_meta.ts";
 
 /** The names that do not follow from the name of a kind, and its scope. */
@@ -48,16 +49,26 @@ export function describeVersion(group: string, version: string, packageName: str
   const notation = describeMessages(packageName);
   return {
     ...notation,
-    kind: (name, names, description, fields) => ({
-      group,
-      version,
-      kind: name,
-      listKind: `${name}List`,
-      plural: `${name.toLowerCase()}s`,
-      singular: name.toLowerCase(),
-      categories: [],
-      ...names,
-      schema: notation.message<Pick<KubeObject, "metadata">>(name, description, { metadata: METADATA, ...fields }),
-    }),
+    kind: (name, names, description, fields) => {
+      const schema = notation.message<Pick<KubeObject, "metadata">>(name, description, {
+        metadata: METADATA,
+        ...fields,
+      });
+      return {
+        group,
+        version,
+        kind: name,
+        listKind: `${name}List`,
+        plural: `${name.toLowerCase()}s`,
+        singular: name.toLowerCase(),
+        categories: [],
+        ...names,
+        schema,
+        listSchema: notation.message(`${name}List`, `A list of ${name} objects.`, {
+          metadata: always(1, listMetaSchema, "Standard metadata of the list."),
+          items: required(2, list(schema), "The objects."),
+        }),
+      };
+    },
   };
 }

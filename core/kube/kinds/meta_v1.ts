@@ -4,7 +4,7 @@
  */
 import type { Condition, DeleteOptions, Status, StatusCause, StatusDetails } from "../meta.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { MessageSchema } from "../schema.ts";
 import { METADATA } from "./object_meta.ts";
 import {
   always,
@@ -110,24 +110,6 @@ export const watchEventSchema: MessageSchema = message("WatchEvent", "One change
   type: required(1, STRING, "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
   object: required(2, RAW_EXTENSION, "The object after the change, or before its deletion, or a Status."),
 });
-
-const known = new WeakMap<Kind, MessageSchema>();
-
-/** Returns the schema of the list of a kind, the same value at every call, so that codecs may cache by it. */
-export function getListSchema(kind: Kind): MessageSchema {
-  const found = known.get(kind);
-  if (found !== undefined) return found;
-  const schema: MessageSchema = {
-    name: `${kind.schema.name}List`,
-    description: `A list of ${kind.kind} objects.`,
-    fields: {
-      metadata: always(1, listMetaSchema, "Standard metadata of the list."),
-      items: required(2, list(kind.schema), "The objects."),
-    },
-  };
-  known.set(kind, schema);
-  return schema;
-}
 
 /** A list of objects reduced to their metadata. */
 export const partialObjectMetadataListSchema: MessageSchema = message(

@@ -27,45 +27,43 @@ export const INT_OR_STRING: FieldType = { kind: "intOrString" };
 /** A type with the rules of a field that has it: how it is merged, its values, its default, its name in Go. */
 export type RuledType = Omit<FieldSchema, "number" | "presence" | "required" | "description">;
 
-type Type = FieldType | MessageSchema;
-
 /** Describes a list whose elements have one type. */
-export function list(of: Type): FieldType {
-  return { kind: "list", of: toFieldType(of) };
+export function list(of: FieldType): FieldType {
+  return { kind: "list", of };
 }
 
 /** Describes a map from text to one type. */
-export function map(of: Type): FieldType {
-  return { kind: "map", of: toFieldType(of) };
+export function map(of: FieldType): FieldType {
+  return { kind: "map", of };
 }
 
 /** Describes a list that is owned and replaced as a whole. */
-export function atomic(of: Type): RuledType {
+export function atomic(of: FieldType): RuledType {
   return { type: list(of), listType: "atomic" };
 }
 
 /** Describes a list of distinct values, each of which has owners of its own. */
-export function set(of: Type): RuledType {
+export function set(of: FieldType): RuledType {
   return { type: list(of), listType: "set" };
 }
 
 /** Describes a list of messages that server-side apply identifies by their keys. */
-export function keyedBy(keys: readonly string[], of: Type): RuledType {
+export function keyedBy(keys: readonly string[], of: FieldType): RuledType {
   return { type: list(of), listType: "map", listMapKeys: keys };
 }
 
 /** Describes a list of messages with a key by which strategic merge patches and server-side apply merge them. */
-export function mergedBy(key: string, of: Type): RuledType {
+export function mergedBy(key: string, of: FieldType): RuledType {
   return { ...keyedBy([key], of), patchStrategy: "merge", patchMergeKey: key };
 }
 
 /** Describes a type that has a name in Go, such as `v1.KeyUsage`, which decoding errors print. */
-export function named(goType: string, type: Type | RuledType = STRING): RuledType {
+export function named(goType: string, type: FieldType | RuledType = STRING): RuledType {
   return { ...toRuledType(type), goType };
 }
 
 /** Describes a text, or texts, whose values OpenAPI names. */
-export function enumerated(values: readonly string[], type: Type | RuledType = STRING): RuledType {
+export function enumerated(values: readonly string[], type: FieldType | RuledType = STRING): RuledType {
   return { ...toRuledType(type), enum: values };
 }
 
@@ -73,7 +71,7 @@ export function enumerated(values: readonly string[], type: Type | RuledType = S
 export const UID: RuledType = named("types.UID");
 
 /** A line of a description. The sentence is missing only in messages that no OpenAPI document contains. */
-type DescribeField = (number: number, type: Type | RuledType, description?: string) => FieldSchema;
+type DescribeField = (number: number, type: FieldType | RuledType, description?: string) => FieldSchema;
 
 /** A field that is written even when it is zero. */
 export const always: DescribeField = field("always");
@@ -120,6 +118,7 @@ export interface MessageNotation {
 /** Returns the functions for the messages of a Go package, whose name begins theirs in OpenAPI. */
 export function describeMessages(packageName: string): MessageNotation {
   const message: DescribeMessage = (name, description, fields) => ({
+    kind: "message",
     name: `${packageName}.${name}`,
     description,
     fields,
@@ -130,10 +129,6 @@ export function describeMessages(packageName: string): MessageNotation {
   };
 }
 
-function toFieldType(type: Type): FieldType {
-  return "fields" in type ? { kind: "message", message: () => type } : type;
-}
-
-function toRuledType(type: Type | RuledType): RuledType {
-  return "type" in type ? type : { type: toFieldType(type) };
+function toRuledType(type: FieldType | RuledType): RuledType {
+  return "type" in type ? type : { type };
 }

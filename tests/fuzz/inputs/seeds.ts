@@ -57,7 +57,7 @@ function fullValue(type: FieldType): unknown {
     case "json":
       return {};
     case "message":
-      return fullMessage(type.message());
+      return fullMessage(type);
     case "list":
       return [fullValue(type.of)];
     case "map":
