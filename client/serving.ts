@@ -19,7 +19,7 @@ import {
   parseNodeCommonName,
 } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
-import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";

@@ -1,6 +1,6 @@
 /** The progress of a rotation as text: the two CAs, the servers, and the machines and users by their state. */
 import { formatTime, getName } from "../../core/kube/meta.ts";
-import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { formatName } from "../../core/pki/names.ts";
 import {

@@ -6,10 +6,15 @@ import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { caRotationKind, clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
-import type { CaRotation, CaRotationServer, CaRotationSpec, TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type {
+  CaRotation,
+  CaRotationServer,
+  CaRotationSpec,
+  TrustReport,
+} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";

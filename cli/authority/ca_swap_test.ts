@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CaRotationStep } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotationStep } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { planCaFiles } from "../../core/rotation/ca_files.ts";

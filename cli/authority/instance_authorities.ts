@@ -1,5 +1,5 @@
 /** The CAs of an instance: one for everything, or one for each purpose; and beside each the one that replaces it. */
-import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateChain, encodeTrust, getIntermediates } from "../../core/pki/authority_chain.ts";
 import { parseRotatedCas } from "../../core/rotation/ca_rotation.ts";

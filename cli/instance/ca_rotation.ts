@@ -6,7 +6,7 @@ import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
-import type { CaRotation, CaRotationServer } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationServer } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { planCaFiles } from "../../core/rotation/ca_files.ts";

@@ -1,6 +1,6 @@
 /** Follows the ClusterTrustBundles of a cluster over connections that are made anew when they fail. */
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { isRecord } from "../../core/lib/record.ts";

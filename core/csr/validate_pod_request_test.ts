@@ -8,7 +8,7 @@ import { ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
 import { buildPodRequest, buildStubRequest } from "../../tests/support/pod_request_builder.ts";
 import { REQUEST_VECTORS, verdictHere } from "../../tests/support/request_vectors.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
-import type { PodCertificateRequestSpec, PodCertificateRequestStatus } from "../kube/certificates_v1.ts";
+import type { PodCertificateRequestSpec, PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
 import { type Condition, formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";

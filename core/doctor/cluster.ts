@@ -1,9 +1,9 @@
 /** The checks of what a cluster publishes for its machines: `cluster-info`, and CAs that are being replaced. */
 import { CLUSTER_INFO_KUBECONFIG_KEY, encodeClusterInfo, namesOtherCa } from "../bootstrap/cluster_info.ts";
-import type { ConfigMap } from "../kube/core_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { getName } from "../kube/meta.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
-import type { CaRotation } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { Fault } from "./finding.ts";

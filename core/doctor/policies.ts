@@ -4,7 +4,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "../approval/policy.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { Fault } from "./finding.ts";

@@ -4,14 +4,14 @@
  * `plugin/pkg/admission/certificates/{approval,signing}` and of the approver `pkg/controller/certificates/approver/sarapprove.go`.
  */
 import { isBootstrapGroup } from "../bootstrap/token_secret.ts";
-import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
+import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../kube/kinds/authorization_v1.ts";
 import {
   CERTIFICATES_GROUP,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import {
   ANONYMOUS_USER,
   AUTHENTICATED_GROUP,

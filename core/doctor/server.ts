@@ -4,7 +4,7 @@ import type { Policy } from "../approval/policy.ts";
 import type { TokenFacts } from "../bootstrap/token_secret.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../csr/missing_signer.ts";
 import { findCondition, getCsrPhase } from "../csr/phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { Fault } from "./finding.ts";
 import { checkPolicyRules } from "./policies.ts";

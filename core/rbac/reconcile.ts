@@ -3,7 +3,8 @@
  * (component-helpers `auth/rbac/reconciliation`).
  */
 import type { ObjectMeta } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, LabelSelector, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
+import type { LabelSelector } from "../kube/kinds/meta_v1.ts";
 import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
 import { findUncoveredRules } from "./escalation.ts";
 

@@ -7,7 +7,7 @@ import { ElementBudget } from "../kube/codec/element_budget.ts";
 import { decodeEnvelope, decodeMessage, encodeMessage } from "../kube/codec/protobuf.ts";
 import { issuedCertificateKind } from "../kube/kinds/mod.ts";
 import type { ObjectSchema } from "../kube/schema.ts";
-import type { IssuedCertificate, IssuedCertificateSpec, Revocation } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { issueCertificate } from "../pki/issue.ts";

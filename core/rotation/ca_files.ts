@@ -2,7 +2,7 @@
  * The plan of a CA's files during a rotation. A CA has a pair of files that sign; beside it, `next-` has the CA that is
  * trusted and will sign, and `old-` the one that is trusted and signed before.
  */
-import type { CaRotationStep } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** A pair of files beside the CA that signs. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CaRotationStep } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { type CaSlots, planCaFiles } from "./ca_files.ts";
 
 const slots = (current: string, next?: string, old?: string): CaSlots => ({ current, next, old });

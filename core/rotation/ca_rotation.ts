@@ -8,7 +8,7 @@ import {
   type CaRotationStatus,
   type CaRotationStep,
   ROTATABLE_CAS,
-} from "../kube/tlsboot_v1alpha1.ts";
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, parseAuthorityChain } from "../pki/authority_chain.ts";

@@ -3,7 +3,7 @@
  * and which would lose access if that CA were no longer trusted. It is taken from the register, the reports of clients
  * and what the servers have seen of them.
  */
-import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
 import { createTestAuthority } from "../../tests/support/test_authority.ts";
-import type { CaRotation, CaRotationSpec, TrustReport } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationSpec, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { Census, type CensusRow, countStates, describeState, isNamed } from "./census.ts";
 
 const BEGAN = "2026-06-01T00:00:00Z";

@@ -3,7 +3,7 @@
  * has signed, and who would lose access when the rotation finishes.
  */
 import { formatTime } from "../kube/meta.ts";
-import type { CaRotationStep } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { RotatedCa } from "./file_rotation.ts";
 
 /** A place that holds certificates of CAs: a file, or an object of the cluster. */

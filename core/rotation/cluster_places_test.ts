@@ -1,7 +1,7 @@
 /** The verdicts of the census beside a cluster, for each kind of place and each step. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CaRotationStep } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { type ClusterPlace, judgePlaces } from "./cluster_places.ts";
 import type { RotatedCa } from "./file_rotation.ts";
 

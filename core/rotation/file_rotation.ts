@@ -4,7 +4,7 @@
  */
 import { caRotationKind } from "../kube/kinds/mod.ts";
 import { formatApiVersion } from "../kube/schema.ts";
-import { CA_ROTATION_STEPS, type CaRotation, type CaRotationStep } from "../kube/tlsboot_v1alpha1.ts";
+import { CA_ROTATION_STEPS, type CaRotation, type CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, encodeCertificates, encodeTrust } from "../pki/authority_chain.ts";

@@ -1,5 +1,5 @@
 /** The new CA of a rotation: what it has in common with the old one, and the faults for which a rotation does not begin. */
-import type { CaRotation, IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, chainNotAfter } from "../pki/authority_chain.ts";

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { createRecords } from "../../tests/support/issued_records.ts";
 import { createIntermediate, createTestAuthority, hoursFromNow, NOW } from "../../tests/support/test_authority.ts";
-import type { CaRotation } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { createAuthority } from "../pki/authority.ts";
 import { generatePrivateKey } from "../pki/keys.ts";
 import { NO_SUBTREES } from "../pki/name_constraints.ts";

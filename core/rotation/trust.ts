@@ -1,6 +1,6 @@
 /** The CAs that are trusted during a rotation, and what clients learn of the CA that retires. */
 import { formatTime } from "../kube/meta.ts";
-import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateChain } from "../pki/authority_chain.ts";
 import { parseRotatedCas } from "./ca_rotation.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
-import type { CaRotation, CaRotationSpec } from "../kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateChain } from "../pki/authority_chain.ts";
 import { crossSign } from "../pki/cross_sign.ts";
 import { encodePem } from "../pki/pem.ts";

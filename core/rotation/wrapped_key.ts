@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
-import type { SecretObject } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parsePrivateKey } from "../pki/keys.ts";

@@ -6,7 +6,7 @@ import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import { trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
-import type { CaRotation, TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TrustReport } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { eventually } from "../../tests/support/eventually.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp } from "../../tests/support/test_app.ts";

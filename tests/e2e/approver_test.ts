@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { bootstrapLine, connectWith, describeInstance, startInstance } from "../support/instance_process.ts";

@@ -4,7 +4,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
 import { isAppError } from "../../core/errors.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";

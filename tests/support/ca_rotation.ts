@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { isAppError } from "../../core/errors.ts";
-import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { crossSign } from "../../core/pki/cross_sign.ts";

@@ -7,7 +7,7 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import { caRotationKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
-import type { CaRotation, CaRotationSpec } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type Authority, createAuthority } from "../../../core/pki/authority.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import { crossSign } from "../../../core/pki/cross_sign.ts";

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { CaRotationStep } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotationStep } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CertificateChain, encodeTrust } from "../../../core/pki/authority_chain.ts";
 import { crossSign } from "../../../core/pki/cross_sign.ts";

@@ -7,7 +7,7 @@ import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";

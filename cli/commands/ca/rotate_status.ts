@@ -1,7 +1,7 @@
 /** Shows the progress of rotations: the servers, and which machines and users are ready. */
 import { AppError } from "../../../core/errors.ts";
 import { isInProgress } from "../../../core/rotation/ca_rotation.ts";
-import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CensusRow } from "../../../core/rotation/census.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { attemptUntil, findRotation, listRotations, readCensus } from "../../api/ca_rotations.ts";

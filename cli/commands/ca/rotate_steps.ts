@@ -1,7 +1,7 @@
 /** The steps of a rotation after its beginning: switch, finish and abort. */
 import { AppError } from "../../../core/errors.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import type { CaRotation, CaRotationServer } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationServer } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { type CensusRow, isAborting, isNamed } from "../../../core/rotation/census.ts";
 import {

@@ -1,6 +1,6 @@
 /** Lists the certificates of the register, page by page as they arrive where the order allows it. */
 import { decodeApiObject } from "../../../client/objects/api.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type GetCertificatesFlags, isRecordOrder } from "./flags.ts";
 import { RECORD_COLLECTION } from "../../api/records.ts";

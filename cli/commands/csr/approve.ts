@@ -1,6 +1,6 @@
 /** Approves requests as kubectl does, with the warnings that every other view shows. */
 import { isSettled } from "../../../core/approval/recognizers.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { capitalize } from "../../../core/review/words.ts";

@@ -2,7 +2,7 @@
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { connect } from "../../api/connection.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";

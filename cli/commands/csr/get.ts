@@ -2,7 +2,7 @@
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { listCsrs, parseCsrNames } from "../../api/csrs.ts";

@@ -7,7 +7,7 @@ import { createObjectStore } from "../../../client/objects/object_store.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/csr/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { RequestView } from "../../../core/review/request_view.ts";

@@ -16,7 +16,7 @@ import {
   SYSTEM_NAMESPACE,
 } from "../../../core/doctor/rights.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { ConfigMap } from "../../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import {
   caRotationKind,
   clusterRoleBindingKind,
@@ -26,9 +26,9 @@ import {
 } from "../../../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
-import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";

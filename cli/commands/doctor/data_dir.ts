@@ -1,6 +1,6 @@
 /** Examines a data directory: its secrets, its CAs, and the certificates that the server and the administrator use. */
 import { basename, dirname, join, relative } from "node:path";
-import { ROTATABLE_CAS } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";

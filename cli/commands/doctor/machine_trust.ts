@@ -4,7 +4,7 @@ import { reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import type { Finding } from "../../../core/doctor/finding.ts";
 import { checkTrust } from "../../../core/doctor/machine.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { decideTrust } from "../../../core/pki/trust_bundle.ts";

@@ -11,7 +11,7 @@ import {
   type ServerEvidence,
 } from "../../../core/doctor/server.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { SecretObject } from "../../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";
 import { listCsrs } from "../../api/csrs.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
 import { TOKEN_COLLECTION } from "../../api/tokens.ts";

@@ -8,7 +8,7 @@ import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/csr/phase.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";

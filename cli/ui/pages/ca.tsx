@@ -2,11 +2,11 @@
 import { createFilePort } from "../../../client/files.ts";
 import { readCa } from "../../../client/transport/connect.ts";
 import { isAppError } from "../../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
-import type { ConfigMap } from "../../../core/kube/core_v1.ts";
+import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import type { CaRotation, CaRotationServer } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationServer } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../../core/bootstrap/cluster_info.ts";
 import { parseJoinTarget } from "../../../core/bootstrap/join_command.ts";
 import { formatName } from "../../../core/pki/names.ts";

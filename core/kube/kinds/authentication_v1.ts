@@ -1,6 +1,5 @@
 /** The review kinds of `authentication.k8s.io/v1` (staging `k8s.io/api/authentication/v1/types.go`). */
-import type { BoundObjectReference, TokenRequest, TokenRequestSpec, TokenRequestStatus } from "../authentication_v1.ts";
-import type { SelfSubjectReview, TokenReview, UserInfoWire } from "../authorization_v1.ts";
+import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced, withoutList } from "./kind.ts";
 import {
@@ -20,6 +19,14 @@ import {
 
 const { kind, message } = describeVersion("authentication.k8s.io", "v1", "io.k8s.api.authentication.v1");
 
+/** UserInfo of `authentication.k8s.io/v1` in its JSON form. */
+export interface UserInfoWire {
+  readonly username?: string;
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
 const userInfo = message<UserInfoWire>("UserInfo", "A user.", {
   username: omitempty(1, STRING, "Name of the user."),
   uid: omitempty(2, STRING, "Identifier of the user."),
@@ -31,6 +38,11 @@ const selfSubjectReviewStatus = message("SelfSubjectReviewStatus", "The identity
   userInfo: always(1, userInfo, "The caller as the server sees it."),
 });
 
+/** A request to identify the caller; the result is in `status`. */
+export interface SelfSubjectReview extends KubeObject {
+  readonly status: { readonly userInfo?: UserInfoWire };
+}
+
 export const selfSubjectReviewKind: Kind = kind<SelfSubjectReview>(
   "SelfSubjectReview",
   withoutList(clusterWide()),
@@ -39,6 +51,14 @@ export const selfSubjectReviewKind: Kind = kind<SelfSubjectReview>(
     status: always(2, selfSubjectReviewStatus, "The answer; filled by the server."),
   },
 );
+
+/** The object with whose deletion a token ends. */
+export interface BoundObjectReference {
+  readonly kind?: string;
+  readonly apiVersion?: string;
+  readonly name?: string;
+  readonly uid?: string;
+}
 
 const boundObjectReference = message<BoundObjectReference>(
   "BoundObjectReference",
@@ -50,6 +70,15 @@ const boundObjectReference = message<BoundObjectReference>(
     uid: omitempty(4, STRING, "Uid of the object."),
   },
 );
+
+/** The properties that a client requests for a token. */
+export interface TokenRequestSpec {
+  /** Without any, the token is meant for the API server. */
+  readonly audiences?: readonly string[] | null;
+  readonly expirationSeconds?: number | null;
+  readonly boundObjectRef?: BoundObjectReference | null;
+  readonly attestations?: Readonly<Record<string, readonly string[]>>;
+}
 
 const tokenRequestSpec = message<TokenRequestSpec>("TokenRequestSpec", "The properties that a token should have.", {
   audiences: always(
@@ -66,10 +95,22 @@ const tokenRequestSpec = message<TokenRequestSpec>("TokenRequestSpec", "The prop
   ),
 });
 
+/** The issued token, which the server fills in. */
+export interface TokenRequestStatus {
+  readonly token: string;
+  readonly expirationTimestamp: string | null;
+}
+
 const tokenRequestStatus = message<TokenRequestStatus>("TokenRequestStatus", "The issued token.", {
   token: always(1, STRING, "The opaque bearer token."),
   expirationTimestamp: always(2, TIME, "The time at which it expires."),
 });
+
+/** A request for a token of a service account; the answer has the token in its status. */
+export interface TokenRequest extends KubeObject {
+  readonly spec: TokenRequestSpec;
+  readonly status: TokenRequestStatus;
+}
 
 /** Describes the kind `TokenRequest` of `authentication.k8s.io/v1`, which is posted to `serviceaccounts/token`. */
 export const tokenRequestKind: Kind = kind<TokenRequest>(
@@ -93,6 +134,17 @@ const tokenReviewStatus = message("TokenReviewStatus", "The user that a token be
   audiences: omitempty(4, atomic(STRING), "Those of the requested audiences that the token is meant for."),
   error: omitempty(3, STRING, "Why the token could not be checked."),
 });
+
+/** A request to authenticate a token; the result is in `status`. */
+export interface TokenReview extends KubeObject {
+  readonly spec: { readonly token?: string; readonly audiences?: readonly string[] };
+  readonly status: {
+    readonly authenticated?: boolean;
+    readonly user: UserInfoWire;
+    readonly audiences?: readonly string[];
+    readonly error?: string;
+  };
+}
 
 export const tokenReviewKind: Kind = kind<TokenReview>(
   "TokenReview",

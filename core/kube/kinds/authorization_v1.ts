@@ -1,19 +1,19 @@
 /** The review kinds of `authorization.k8s.io/v1` (staging `k8s.io/api/authorization/v1/types.go`). */
-import type {
-  NonResourceAttributesSpec,
-  NonResourceRule,
-  ResourceAttributesSpec,
-  ResourceRule,
-  SelfSubjectRulesReview,
-  SubjectAccessReview,
-  SubjectAccessReviewSpec,
-  SubjectAccessReviewStatus,
-  SubjectRulesReviewStatus,
-} from "../authorization_v1.ts";
+import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced, withoutList } from "./kind.ts";
 import { fieldSelectorRequirementSchema, labelSelectorRequirementSchema } from "./meta_v1.ts";
 import { always, atomic, BOOL, list, map, named, omitempty, optional, required, STRING } from "./notation.ts";
+
+/** Selectors of a list, as part of what is authorized. */
+export interface SelectorAttributes {
+  readonly rawSelector?: string;
+  readonly requirements?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
 
 const { kind, message } = describeVersion("authorization.k8s.io", "v1", "io.k8s.api.authorization.v1");
 
@@ -27,6 +27,19 @@ const labelSelectorAttributes = message("LabelSelectorAttributes", "A label sele
   requirements: omitempty(2, atomic(labelSelectorRequirementSchema), "The selector as conditions."),
 });
 
+/** Attributes of a resource request; every field may be empty. */
+export interface ResourceAttributesSpec {
+  readonly namespace?: string;
+  readonly verb?: string;
+  readonly group?: string;
+  readonly version?: string;
+  readonly resource?: string;
+  readonly subresource?: string;
+  readonly name?: string;
+  readonly fieldSelector?: SelectorAttributes;
+  readonly labelSelector?: SelectorAttributes;
+}
+
 const resourceAttributes = message<ResourceAttributesSpec>("ResourceAttributes", "A request for a resource.", {
   namespace: omitempty(1, STRING, "Namespace of the request; empty for cluster-wide ones or all namespaces."),
   verb: omitempty(2, STRING, "Verb, such as get or create; * means all."),
@@ -39,10 +52,26 @@ const resourceAttributes = message<ResourceAttributesSpec>("ResourceAttributes",
   labelSelector: optional(9, labelSelectorAttributes, "Label selector that limits the request."),
 });
 
+/** Attributes of a request for a path that is no resource. */
+export interface NonResourceAttributesSpec {
+  readonly path?: string;
+  readonly verb?: string;
+}
+
 const nonResourceAttributes = message<NonResourceAttributesSpec>("NonResourceAttributes", "A request for a path.", {
   path: omitempty(1, STRING, "The path."),
   verb: omitempty(2, STRING, "HTTP method in lower case."),
 });
+
+/** `spec` of the access reviews; the self form has no user. */
+export interface SubjectAccessReviewSpec {
+  readonly resourceAttributes?: ResourceAttributesSpec;
+  readonly nonResourceAttributes?: NonResourceAttributesSpec;
+  readonly user?: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+  readonly uid?: string;
+}
 
 const subjectAccessReviewSpec = message<SubjectAccessReviewSpec>(
   "SubjectAccessReviewSpec",
@@ -57,6 +86,14 @@ const subjectAccessReviewSpec = message<SubjectAccessReviewSpec>(
   },
 );
 
+/** `status` of the access reviews. */
+export interface SubjectAccessReviewStatus {
+  readonly allowed: boolean;
+  readonly denied?: boolean;
+  readonly reason?: string;
+  readonly evaluationError?: string;
+}
+
 const subjectAccessReviewStatus = message<SubjectAccessReviewStatus>(
   "SubjectAccessReviewStatus",
   "The answer to an access question.",
@@ -67,6 +104,12 @@ const subjectAccessReviewStatus = message<SubjectAccessReviewStatus>(
     evaluationError: omitempty(3, STRING, "Errors that occurred while the request was evaluated."),
   },
 );
+
+/** A SubjectAccessReview, a LocalSubjectAccessReview or a SelfSubjectAccessReview. */
+export interface SubjectAccessReview extends KubeObject {
+  readonly spec: SubjectAccessReviewSpec;
+  readonly status: SubjectAccessReviewStatus;
+}
 
 export const subjectAccessReviewKind: Kind = kind<SubjectAccessReview>(
   "SubjectAccessReview",
@@ -111,6 +154,14 @@ const selfSubjectRulesReviewSpec = message("SelfSubjectRulesReviewSpec", "The na
   namespace: omitempty(1, STRING, "The namespace; required."),
 });
 
+/** Verbs that are allowed on resources. */
+export interface ResourceRule {
+  readonly verbs: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+
 const resourceRule = message<ResourceRule>("ResourceRule", "Verbs allowed on resources.", {
   verbs: required(1, atomic(STRING), "Verbs that are allowed; * means all."),
   apiGroups: omitempty(2, atomic(STRING), "Groups of the resources; * means all."),
@@ -118,10 +169,24 @@ const resourceRule = message<ResourceRule>("ResourceRule", "Verbs allowed on res
   resourceNames: omitempty(4, atomic(STRING), "Names the rule is restricted to."),
 });
 
+/** Verbs that are allowed on paths. */
+export interface NonResourceRule {
+  readonly verbs: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+}
+
 const nonResourceRule = message<NonResourceRule>("NonResourceRule", "Verbs allowed on paths.", {
   verbs: required(1, atomic(STRING), "Verbs that are allowed; * means all."),
   nonResourceURLs: omitempty(2, atomic(STRING), "The paths, * as the last step."),
 });
+
+/** Everything a user may do in a namespace. */
+export interface SubjectRulesReviewStatus {
+  readonly resourceRules: readonly ResourceRule[];
+  readonly nonResourceRules: readonly NonResourceRule[];
+  readonly incomplete: boolean;
+  readonly evaluationError?: string;
+}
 
 const subjectRulesReviewStatus = message<SubjectRulesReviewStatus>(
   "SubjectRulesReviewStatus",
@@ -133,6 +198,12 @@ const subjectRulesReviewStatus = message<SubjectRulesReviewStatus>(
     evaluationError: omitempty(4, STRING, "Errors that occurred while the rules were collected."),
   },
 );
+
+/** A request to list everything that the caller may do in a namespace; the result is in `status`. */
+export interface SelfSubjectRulesReview extends KubeObject {
+  readonly spec: { readonly namespace?: string };
+  readonly status: SubjectRulesReviewStatus;
+}
 
 export const selfSubjectRulesReviewKind: Kind = kind<SelfSubjectRulesReview>(
   "SelfSubjectRulesReview",

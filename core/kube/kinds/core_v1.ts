@@ -1,13 +1,5 @@
 /** The kinds of the core group except nodes (staging `k8s.io/api/core/v1/types.go`). */
-import type {
-  ConfigMap,
-  Event,
-  Namespace,
-  NamespaceCondition,
-  ObjectReference,
-  SecretObject,
-  ServiceAccount,
-} from "../core_v1.ts";
+import type { KubeObject } from "../meta.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced } from "./kind.ts";
 import { METADATA } from "./object_meta.ts";
@@ -32,11 +24,29 @@ import {
 
 const { atomicMessage, kind, message } = describeVersion("", "v1", "io.k8s.api.core.v1");
 
+/** Values that are not confidential, under short keys. */
+export interface ConfigMap extends KubeObject {
+  readonly immutable?: boolean;
+  readonly data?: Readonly<Record<string, string>>;
+  /** The values are base64 text. */
+  readonly binaryData?: Readonly<Record<string, string>>;
+}
+
 export const configMapKind: Kind = kind<ConfigMap>("ConfigMap", namespaced("cm"), "Plain values under short keys.", {
   immutable: optional(4, BOOL, "True forbids any further change of the values."),
   data: omitempty(2, map(STRING), "Values as text."),
   binaryData: omitempty(3, map(BYTES), "Values as bytes, base64 in JSON."),
 });
+
+/** Confidential data; bootstrap tokens are Secrets of type `bootstrap.kubernetes.io/token`. */
+export interface SecretObject extends KubeObject {
+  readonly immutable?: boolean;
+  /** The values are base64 text. */
+  readonly data?: Readonly<Record<string, string>>;
+  /** Values as plain text, which the server moves into `data`. */
+  readonly stringData?: Readonly<Record<string, string>>;
+  readonly type?: string;
+}
 
 /** Describes the kind `Secret` of `v1` for all codecs. */
 export const secretKind: Kind = kind<SecretObject>("Secret", namespaced(), "Confidential values under short keys.", {
@@ -45,6 +55,17 @@ export const secretKind: Kind = kind<SecretObject>("Secret", namespaced(), "Conf
   stringData: omitempty(4, map(STRING), "Values as plain text; written only, the server moves them into data."),
   type: omitempty(3, named("v1.SecretType"), "Identifies for programs how to interpret the values."),
 });
+
+/** Points at an object, or at a part of it. */
+export interface ObjectReference {
+  readonly kind?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly uid?: string;
+  readonly apiVersion?: string;
+  readonly resourceVersion?: string;
+  readonly fieldPath?: string;
+}
 
 /** Points at another object, or a part of it. */
 export const objectReferenceSchema: MessageSchema = atomicMessage<ObjectReference>(
@@ -65,6 +86,13 @@ const localObjectReference = atomicMessage("LocalObjectReference", "Names an obj
   name: omitempty(1, { type: STRING, default: "" }, "Name of the object."),
 });
 
+/** An identity for programs that run in pods. */
+export interface ServiceAccount extends KubeObject {
+  readonly secrets?: readonly ObjectReference[];
+  readonly imagePullSecrets?: readonly { readonly name?: string }[];
+  readonly automountServiceAccountToken?: boolean;
+}
+
 export const serviceAccountKind: Kind = kind<ServiceAccount>(
   "ServiceAccount",
   namespaced("sa"),
@@ -84,6 +112,15 @@ const namespaceSpec = message("NamespaceSpec", "Desired behaviour of a namespace
   ),
 });
 
+/** One observation about the deletion of a Namespace. */
+export interface NamespaceCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly lastTransitionTime?: string | null;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
 const namespaceCondition = message<NamespaceCondition>("NamespaceCondition", "One observation about a namespace.", {
   type: required(1, named("v1.NamespaceConditionType"), "What the condition is about."),
   status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
@@ -96,6 +133,15 @@ const namespaceStatus = message("NamespaceStatus", "Observed state of a namespac
   phase: omitempty(1, enumerated(["Active", "Terminating"], named("v1.NamespacePhase")), "Active or Terminating."),
   conditions: omitempty(2, mergedBy("type", namespaceCondition), "Latest observations of its deletion."),
 });
+
+/** A scope for the names of other objects. */
+export interface Namespace extends KubeObject {
+  readonly spec: { readonly finalizers?: readonly string[] };
+  readonly status: {
+    readonly phase?: string;
+    readonly conditions?: readonly NamespaceCondition[];
+  };
+}
 
 export const namespaceKind: Kind = kind<Namespace>(
   "Namespace",
@@ -117,6 +163,24 @@ const eventSeries = message("EventSeries", "Describes how often an event has bee
   count: omitempty(1, INT32, "Occurrences so far."),
   lastObservedTime: always(2, MICRO_TIME, "When it was last seen."),
 });
+
+/** A report of something that happened to an object. */
+export interface Event extends KubeObject {
+  readonly involvedObject: ObjectReference;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly source: { readonly component?: string; readonly host?: string };
+  readonly firstTimestamp: string | null;
+  readonly lastTimestamp: string | null;
+  readonly count?: number;
+  readonly type?: string;
+  readonly eventTime: string | null;
+  readonly series?: { readonly count?: number; readonly lastObservedTime?: string | null };
+  readonly action?: string;
+  readonly related?: ObjectReference;
+  readonly reportingComponent: string;
+  readonly reportingInstance: string;
+}
 
 export const eventKind: Kind = kind<Event>(
   "Event",

@@ -3,7 +3,6 @@
  * `pkg/apis/meta/v1/types.go`).
  */
 import type { Condition, DeleteOptions, Status, StatusCause, StatusDetails } from "../meta.ts";
-import type { LabelSelector } from "../rbac_v1.ts";
 import type { MessageSchema } from "../schema.ts";
 import { METADATA } from "./object_meta.ts";
 import {
@@ -149,6 +148,16 @@ export const labelSelectorRequirementSchema: MessageSchema = message(
     values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
   },
 );
+
+/** A choice of objects by their labels (`meta/v1` LabelSelector). */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
 
 /** A choice of objects by label; all conditions must hold. */
 export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(

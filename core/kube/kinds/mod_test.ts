@@ -8,7 +8,7 @@ import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "..
 import { formatYaml } from "../../lib/yaml/format.ts";
 import { parseYaml } from "../codec/yaml.ts";
 import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
-import { TLSBOOT_GROUP } from "../tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../kinds/tlsboot_v1alpha1.ts";
 import { ALL_KINDS, findKind, issuedCertificateKind } from "./mod.ts";
 import { type Vector, VECTORS } from "./testdata/vectors.ts";
 

@@ -2,10 +2,21 @@
  * Pods, as far as admission reads them: they run elsewhere, and a kube-apiserver that shares the store writes them
  * (decision 38). The description is incomplete, so nothing may be encoded by it.
  */
-import type { Pod } from "../core_v1.ts";
+import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { describeVersion, namespaced } from "./kind.ts";
 import { always, describeMessages, list, map, omitempty, optional, STRING, TIME } from "./notation.ts";
+
+/** A volume of a pod. Its source is in `volumeSource` in protobuf and in the volume itself in JSON. */
+export interface PodVolume {
+  readonly volumeSource?: { readonly projected?: ProjectedVolume };
+  readonly projected?: ProjectedVolume;
+}
+
+/** A volume that combines several sources, among them certificates. */
+export interface ProjectedVolume {
+  readonly sources?: readonly { readonly podCertificate?: { readonly signerName?: string } }[];
+}
 
 const { kind, message } = describeVersion("", "v1", "io.k8s.api.core.v1");
 
@@ -44,6 +55,15 @@ const podSpec = message("PodSpec", "The node, the service account and the volume
   serviceAccountName: omitempty(8, STRING),
   nodeName: omitempty(10, STRING),
 });
+
+/** The parts of a Pod that decide whether its node may request a certificate for it. */
+export interface Pod extends KubeObject {
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly volumes?: readonly PodVolume[];
+  };
+}
 
 /** Describes the parts of the kind `Pod` of core `v1` that admission reads. */
 export const podKind: Kind = kind<Pod>("Pod", { ...namespaced("po"), categories: ["all"] }, "Containers on a node.", {

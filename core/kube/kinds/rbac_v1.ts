@@ -1,11 +1,23 @@
 /** Roles and their bindings in `rbac.authorization.k8s.io/v1` (staging `k8s.io/api/rbac/v1/types.go`). */
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "../rbac_v1.ts";
+import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced } from "./kind.ts";
-import { labelSelectorSchema } from "./meta_v1.ts";
+import { type LabelSelector, labelSelectorSchema } from "./meta_v1.ts";
 import { always, atomic, omitempty, optional, required, STRING } from "./notation.ts";
 
-const { atomicMessage, kind, message } = describeVersion("rbac.authorization.k8s.io", "v1", "io.k8s.api.rbac.v1");
+/** The API group of roles, of users and of groups. */
+export const RBAC_GROUP = "rbac.authorization.k8s.io";
+
+const { atomicMessage, kind, message } = describeVersion(RBAC_GROUP, "v1", "io.k8s.api.rbac.v1");
+
+/** Verbs that are allowed on resources or on paths. */
+export interface PolicyRule {
+  readonly verbs: readonly string[] | null;
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+}
 
 const policyRule = message<PolicyRule>("PolicyRule", "Verbs that are allowed on resources or paths.", {
   verbs: required(1, atomic(STRING), "Verbs that are allowed; * means all."),
@@ -14,6 +26,11 @@ const policyRule = message<PolicyRule>("PolicyRule", "Verbs that are allowed on 
   resourceNames: omitempty(4, atomic(STRING), "Restricts the rule to objects of these names."),
   nonResourceURLs: omitempty(5, atomic(STRING), "Paths that are allowed, * as the last step; cluster roles only."),
 });
+
+/** Rules that apply within one namespace. */
+export interface Role extends KubeObject {
+  readonly rules: readonly PolicyRule[] | null;
+}
 
 export const roleKind: Kind = kind<Role>("Role", namespaced(), "Rules within one namespace.", {
   rules: always(2, atomic(policyRule), "Rules that the role consists of."),
@@ -27,6 +44,12 @@ const aggregationRule = message("AggregationRule", "Which roles a cluster role i
   ),
 });
 
+/** Rules that apply to the whole cluster or in any namespace. */
+export interface ClusterRole extends KubeObject {
+  readonly rules: readonly PolicyRule[] | null;
+  readonly aggregationRule?: { readonly clusterRoleSelectors?: readonly LabelSelector[] };
+}
+
 export const clusterRoleKind: Kind = kind<ClusterRole>(
   "ClusterRole",
   clusterWide(),
@@ -37,6 +60,14 @@ export const clusterRoleKind: Kind = kind<ClusterRole>(
   },
 );
 
+/** A user, group or service account that is granted a role. */
+export interface Subject {
+  readonly kind: string;
+  readonly apiGroup?: string;
+  readonly name: string;
+  readonly namespace?: string;
+}
+
 const subject = atomicMessage<Subject>("Subject", "A user, group or service account.", {
   kind: required(1, STRING, "User, Group or ServiceAccount."),
   apiGroup: omitempty(2, STRING, "Group of the kind: empty for service accounts, else rbac.authorization.k8s.io."),
@@ -44,11 +75,24 @@ const subject = atomicMessage<Subject>("Subject", "A user, group or service acco
   namespace: omitempty(4, STRING, "Namespace of a service account."),
 });
 
+/** The role that a binding grants; immutable. */
+export interface RoleRef {
+  readonly apiGroup: string;
+  readonly kind: string;
+  readonly name: string;
+}
+
 const roleRef = atomicMessage<RoleRef>("RoleRef", "Names the role that is bound.", {
   apiGroup: always(1, STRING, "Group of the role."),
   kind: required(2, STRING, "Role or ClusterRole."),
   name: required(3, STRING, "Name of the role."),
 });
+
+/** Grants a Role or ClusterRole in one namespace. */
+export interface RoleBinding extends KubeObject {
+  readonly subjects?: readonly Subject[];
+  readonly roleRef: RoleRef;
+}
 
 export const roleBindingKind: Kind = kind<RoleBinding>(
   "RoleBinding",
@@ -59,6 +103,12 @@ export const roleBindingKind: Kind = kind<RoleBinding>(
     roleRef: required(3, roleRef, "The role; cannot change."),
   },
 );
+
+/** Grants a ClusterRole in the whole cluster. */
+export interface ClusterRoleBinding extends KubeObject {
+  readonly subjects?: readonly Subject[];
+  readonly roleRef: RoleRef;
+}
 
 export const clusterRoleBindingKind: Kind = kind<ClusterRoleBinding>(
   "ClusterRoleBinding",
