@@ -109,6 +109,7 @@ export type {
   DeleteOptions,
   KubeList,
   KubeObject,
+  LabelSelector,
   ListMeta,
   ManagedFieldsEntry,
   ObjectMeta,
@@ -151,7 +152,6 @@ export type {
   RoleRef,
   Subject,
 } from "./kube/kinds/rbac_v1.ts";
-export type { LabelSelector } from "./kube/kinds/meta_v1.ts";
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
 export type { FieldRequirement } from "./kube/selectors/fields.ts";
 export type { Lease, LeaseSpec } from "./kube/kinds/coordination_v1.ts";

@@ -1,7 +1,6 @@
 /** Aggregated discovery, `apidiscovery.k8s.io/v2` (staging `k8s.io/api/apidiscovery/v2/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { METADATA } from "./object_meta.ts";
-import { listMetaSchema } from "./meta_v1.ts";
+import { listMetaSchema, METADATA } from "./meta_v1.ts";
 import { always, describeMessages, list, omitempty, optional, STRING } from "./notation.ts";
 
 const { message } = describeMessages("io.k8s.api.apidiscovery.v2");

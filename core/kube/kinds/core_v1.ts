@@ -2,7 +2,7 @@
 import type { KubeObject } from "../meta.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced } from "./kind.ts";
-import { METADATA } from "./object_meta.ts";
+import { METADATA } from "./meta_v1.ts";
 import {
   always,
   atomic,

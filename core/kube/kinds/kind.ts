@@ -1,9 +1,8 @@
 /** The notation of a whole kind, whose names follow from its own. */
 import type { KubeObject } from "../meta.ts";
 import type { FieldSchema, Kind } from "../schema.ts";
-import { listMetaSchema } from "./meta_v1.ts";
+import { listMetaSchema, METADATA } from "./meta_v1.ts";
 import { always, describeMessages, type Fields, list, type MessageNotation, required } from "./notation.ts";
-import { METADATA } from "./object_meta.ts";
 
 /** The names that do not follow from the name of a kind, and its scope. */
 export type KindNames =

@@ -1,19 +1,13 @@
-/** Node with its spec and status (staging `k8s.io/api/core/v1/types.go`). */
+/** Node with its spec and status, and the machine in it (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion } from "./kind.ts";
-import {
-  attachedVolumeSchema,
-  containerImageSchema,
-  nodeFeaturesSchema,
-  nodeRuntimeHandlerSchema,
-  nodeSystemInfoSchema,
-} from "./node_system.ts";
 import {
   always,
   atomic,
   BOOL,
   enumerated,
   INT32,
+  INT64,
   map,
   mergedBy,
   named,
@@ -28,6 +22,61 @@ import {
 } from "./notation.ts";
 
 const { kind, message } = describeVersion("", "v1", "io.k8s.api.core.v1");
+
+const nodeSwapStatus = message("NodeSwapStatus", "Swap space of a machine.", {
+  capacity: optional(1, INT64, "Size in bytes."),
+});
+
+const nodeSystemInfo = message(
+  "NodeSystemInfo",
+  "Identity and software versions of a machine.",
+  {
+    machineID: required(1, STRING, "Content of /etc/machine-id or its like."),
+    systemUUID: required(2, STRING, "Identifier from the firmware."),
+    bootID: required(3, STRING, "Identifier of the current boot."),
+    kernelVersion: required(4, STRING, "Version of the kernel."),
+    osImage: required(5, STRING, "Name of the operating system release."),
+    containerRuntimeVersion: required(6, STRING, "Name and version of the container runtime."),
+    kubeletVersion: required(7, STRING, "Version of the kubelet."),
+    kubeProxyVersion: required(8, STRING, "Former version of kube-proxy."),
+    operatingSystem: required(9, STRING, "linux or windows."),
+    architecture: required(10, STRING, "Processor architecture in Go's spelling."),
+    swap: optional(11, nodeSwapStatus, "Swap space of the machine."),
+    runningInUserNamespace: optional(12, BOOL, "True when the kubelet runs in a user namespace."),
+  },
+);
+
+const containerImage = message("ContainerImage", "A container image on a node.", {
+  names: always(1, atomic(STRING), "Names the image is known by."),
+  sizeBytes: omitempty(2, INT64, "Size in bytes."),
+});
+
+const attachedVolume = message("AttachedVolume", "A volume attached to a node.", {
+  name: required(1, named("v1.UniqueVolumeName"), "Name of the volume."),
+  devicePath: required(2, STRING, "Device under which it appears."),
+});
+
+const nodeRuntimeHandlerFeatures = message("NodeRuntimeHandlerFeatures", "What a runtime handler can do.", {
+  recursiveReadOnlyMounts: optional(1, BOOL, "True when it knows recursive read-only mounts."),
+  userNamespaces: optional(2, BOOL, "True when it knows user namespaces."),
+});
+
+const nodeRuntimeHandler = message(
+  "NodeRuntimeHandler",
+  "A handler of the container runtime.",
+  {
+    name: always(1, STRING, "Name of the handler; empty for the default one."),
+    features: optional(2, nodeRuntimeHandlerFeatures, "What the handler can do."),
+  },
+);
+
+const nodeFeatures = message(
+  "NodeFeatures",
+  "Features of a container runtime apart from those of its handlers.",
+  {
+    supplementalGroupsPolicy: optional(1, BOOL, "True when it knows the policy for supplemental groups."),
+  },
+);
 
 const taint = message("Taint", "A mark that repels pods which do not tolerate it.", {
   key: required(1, STRING, "Key of the mark."),
@@ -115,13 +164,13 @@ const nodeStatus = message("NodeStatus", "What a node last reported.", {
   conditions: omitempty(4, mergedBy("type", nodeCondition), "Latest observations, such as Ready."),
   addresses: omitempty(5, mergedBy("type", nodeAddress), "Addresses under which the node is reached."),
   daemonEndpoints: always(6, nodeDaemonEndpoints, "Ports of the node's daemons."),
-  nodeInfo: always(7, nodeSystemInfoSchema, "Identity and software versions of the machine."),
-  images: omitempty(8, atomic(containerImageSchema), "Container images present on the node."),
+  nodeInfo: always(7, nodeSystemInfo, "Identity and software versions of the machine."),
+  images: omitempty(8, atomic(containerImage), "Container images present on the node."),
   volumesInUse: omitempty(9, named("[]v1.UniqueVolumeName", atomic(STRING)), "Attachable volumes in use."),
-  volumesAttached: omitempty(10, atomic(attachedVolumeSchema), "Volumes attached to the node."),
+  volumesAttached: omitempty(10, atomic(attachedVolume), "Volumes attached to the node."),
   config: optional(11, nodeConfigStatus, "State of the former dynamic configuration."),
-  runtimeHandlers: omitempty(12, atomic(nodeRuntimeHandlerSchema), "Handlers of the container runtime."),
-  features: optional(13, nodeFeaturesSchema, "What the container runtime can do."),
+  runtimeHandlers: omitempty(12, atomic(nodeRuntimeHandler), "Handlers of the container runtime."),
+  features: optional(13, nodeFeatures, "What the container runtime can do."),
   declaredFeatures: omitempty(14, atomic(STRING), "Features the kubelet declares."),
 });
 

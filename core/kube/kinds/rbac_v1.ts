@@ -1,8 +1,8 @@
 /** Roles and their bindings in `rbac.authorization.k8s.io/v1` (staging `k8s.io/api/rbac/v1/types.go`). */
-import type { KubeObject } from "../meta.ts";
+import type { KubeObject, LabelSelector } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced } from "./kind.ts";
-import { type LabelSelector, labelSelectorSchema } from "./meta_v1.ts";
+import { labelSelectorSchema } from "./meta_v1.ts";
 import { always, atomic, omitempty, optional, required, STRING } from "./notation.ts";
 
 /** The API group of roles, of users and of groups. */
