@@ -56,7 +56,7 @@ export interface FieldSchema extends MergeRules {
   readonly type: FieldType;
   readonly presence: Presence;
   /** One sentence for `kubectl explain`. */
-  readonly description?: string;
+  readonly description?: string | undefined;
   /** Listed under `required` in OpenAPI. */
   readonly required?: boolean;
   /** Values that OpenAPI names, of the text itself or of the texts in a list. */

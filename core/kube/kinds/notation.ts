@@ -94,7 +94,7 @@ function field(presence: Presence, more: Pick<FieldSchema, "required"> = {}): De
     ...toRuledType(type),
     presence,
     ...more,
-    ...(description === undefined ? {} : { description }),
+    description,
   });
 }
 
