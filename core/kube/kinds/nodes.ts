@@ -27,24 +27,20 @@ const nodeSwapStatus = message("NodeSwapStatus", "Swap space of a machine.", {
   capacity: optional(1, INT64, "Size in bytes."),
 });
 
-const nodeSystemInfo = message(
-  "NodeSystemInfo",
-  "Identity and software versions of a machine.",
-  {
-    machineID: required(1, STRING, "Content of /etc/machine-id or its like."),
-    systemUUID: required(2, STRING, "Identifier from the firmware."),
-    bootID: required(3, STRING, "Identifier of the current boot."),
-    kernelVersion: required(4, STRING, "Version of the kernel."),
-    osImage: required(5, STRING, "Name of the operating system release."),
-    containerRuntimeVersion: required(6, STRING, "Name and version of the container runtime."),
-    kubeletVersion: required(7, STRING, "Version of the kubelet."),
-    kubeProxyVersion: required(8, STRING, "Former version of kube-proxy."),
-    operatingSystem: required(9, STRING, "linux or windows."),
-    architecture: required(10, STRING, "Processor architecture in Go's spelling."),
-    swap: optional(11, nodeSwapStatus, "Swap space of the machine."),
-    runningInUserNamespace: optional(12, BOOL, "True when the kubelet runs in a user namespace."),
-  },
-);
+const nodeSystemInfo = message("NodeSystemInfo", "Identity and software versions of a machine.", {
+  machineID: required(1, STRING, "Content of /etc/machine-id or its like."),
+  systemUUID: required(2, STRING, "Identifier from the firmware."),
+  bootID: required(3, STRING, "Identifier of the current boot."),
+  kernelVersion: required(4, STRING, "Version of the kernel."),
+  osImage: required(5, STRING, "Name of the operating system release."),
+  containerRuntimeVersion: required(6, STRING, "Name and version of the container runtime."),
+  kubeletVersion: required(7, STRING, "Version of the kubelet."),
+  kubeProxyVersion: required(8, STRING, "Former version of kube-proxy."),
+  operatingSystem: required(9, STRING, "linux or windows."),
+  architecture: required(10, STRING, "Processor architecture in Go's spelling."),
+  swap: optional(11, nodeSwapStatus, "Swap space of the machine."),
+  runningInUserNamespace: optional(12, BOOL, "True when the kubelet runs in a user namespace."),
+});
 
 const containerImage = message("ContainerImage", "A container image on a node.", {
   names: always(1, atomic(STRING), "Names the image is known by."),
@@ -61,22 +57,14 @@ const nodeRuntimeHandlerFeatures = message("NodeRuntimeHandlerFeatures", "What a
   userNamespaces: optional(2, BOOL, "True when it knows user namespaces."),
 });
 
-const nodeRuntimeHandler = message(
-  "NodeRuntimeHandler",
-  "A handler of the container runtime.",
-  {
-    name: always(1, STRING, "Name of the handler; empty for the default one."),
-    features: optional(2, nodeRuntimeHandlerFeatures, "What the handler can do."),
-  },
-);
+const nodeRuntimeHandler = message("NodeRuntimeHandler", "A handler of the container runtime.", {
+  name: always(1, STRING, "Name of the handler; empty for the default one."),
+  features: optional(2, nodeRuntimeHandlerFeatures, "What the handler can do."),
+});
 
-const nodeFeatures = message(
-  "NodeFeatures",
-  "Features of a container runtime apart from those of its handlers.",
-  {
-    supplementalGroupsPolicy: optional(1, BOOL, "True when it knows the policy for supplemental groups."),
-  },
-);
+const nodeFeatures = message("NodeFeatures", "Features of a container runtime apart from those of its handlers.", {
+  supplementalGroupsPolicy: optional(1, BOOL, "True when it knows the policy for supplemental groups."),
+});
 
 const taint = message("Taint", "A mark that repels pods which do not tolerate it.", {
   key: required(1, STRING, "Key of the mark."),
