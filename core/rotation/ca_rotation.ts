@@ -1,6 +1,12 @@
-/** A CARotation as an object: the rules by which a new one and each change of it are checked, and what the server sets. */
+/**
+ * A CARotation as an object: the rules by which a new one and each change of it are checked, and what the server sets. A CA
+ * that only files hold, as `/etc/kubernetes/pki` of kubeadm, has the same object in a file.
+ */
+import { getErrorMessage } from "../errors.ts";
+import { decodeObject } from "../kube/codec/decode.ts";
 import { type FieldError, forbiddenField, invalid, invalidOmitted, notSupported } from "../kube/field_error.ts";
-import { formatTime, getName } from "../kube/meta.ts";
+import { caRotationKind } from "../kube/kinds/mod.ts";
+import { formatTime, getName, type KubeObject } from "../kube/meta.ts";
 import {
   CA_ROTATION_STEPS,
   type CaRotation,
@@ -10,11 +16,15 @@ import {
   ROTATABLE_CAS,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
+import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, parseAuthorityChain } from "../pki/authority_chain.ts";
 import { verifyCertificateSignature } from "../pki/certificate.ts";
 import { equalBytes } from "../pki/der.ts";
 import { publicKeysEqual } from "../pki/public_key.ts";
+
+/** One of the two CAs of a rotation. */
+export type RotatedCa = "old" | "new";
 
 /** The CAs of a rotation. */
 export interface RotatedCas {
@@ -127,4 +137,31 @@ export function planCaRotationStatus(
 /** Reports whether a rotation is in progress; a finished one is a record only. */
 export function isInProgress({ spec }: CaRotation): boolean {
   return spec.step !== "Finish";
+}
+
+/** Reports whether a rotation goes back to its old CA: it was aborted after the new one had begun to sign. */
+export function isAborting({ spec: { step, renewFrom }, status }: CaRotation): boolean {
+  // In a file, the time of the switch is kept instead: no node renews because of it.
+  return step === "Trust" && (renewFrom ?? status.switchedAt ?? null) !== null;
+}
+
+/** Parses the object in a file. The error describes what is wrong with it. */
+export function parseRotationFile(text: string): Result<CaRotation, string> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return err("it is not JSON");
+  }
+  if (!isRecord(value) || value["kind"] !== caRotationKind.kind) return err("it is not a CARotation");
+  let rotation: CaRotation;
+  try {
+    // The schema is that of the type.
+    rotation = decodeObject(caRotationKind.schema, value).object as KubeObject as CaRotation;
+  } catch (error) {
+    return err(getErrorMessage(error));
+  }
+  const cas = parseRotatedCas(rotation.spec);
+  const [fault] = [...validateRequest(rotation.spec), ...(cas.ok ? [] : [cas.error])];
+  return fault === undefined ? ok(rotation) : err(`${fault.field}: ${fault.message}`);
 }

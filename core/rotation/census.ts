@@ -9,6 +9,7 @@ import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/authority_chain.ts";
 import { readIdentity } from "../register/identity.ts";
+import { isAborting } from "./ca_rotation.ts";
 
 /** The state of a machine or a user during a rotation. */
 export type CensusState =
@@ -17,12 +18,18 @@ export type CensusState =
   | "renewalDue"
   | "oldCertificate"
   | "doesNotTrust"
-  | "notSeen";
+  | "notSeen"
+  /** No certificate of it is known. */
+  | "unknownCertificate"
+  /** It already refuses what the old CA signs. */
+  | "trustsNewOnly"
+  /** The rotation is finished, and it still trusts the old CA. */
+  | "trustsOld";
 
-/** One machine or user, or the holder of a certificate that is no client of the API. */
+/** One machine or user, the holder of a certificate that is no client of the API, or a place beside a cluster. */
 export interface CensusRow {
-  readonly kind: "node" | "user" | "certificate";
-  /** The name of the node or of the user, or the subject of the certificate. */
+  readonly kind: "node" | "user" | "certificate" | "place";
+  /** The name of the node or of the user, the subject of the certificate, or the path or the object of the place. */
   readonly name: string;
   readonly state: CensusState;
   /** Whether it would lose access, or its certificate all trust, if the retiring CA were no longer trusted. */
@@ -129,7 +136,7 @@ export class Census {
     const reports = new Map<string, TrustReport>();
     for (const report of this.#input.reports) reports.set(report.status.username, report);
     const rows = [...this.#holders.values()].map((holder) => this.#toRow(holder, reports.get(holder.username)));
-    return rows.sort((a, b) => ORDER[a.state] - ORDER[b.state] || compareNames(a.name, b.name));
+    return sortRows(rows);
   }
 
   #find(record: IssuedCertificate, isClient: boolean): Held {
@@ -222,6 +229,11 @@ export function isNamed({ kind, name }: Pick<CensusRow, "kind" | "name">, typed:
   return typed === name || typed === `${kind}/${name}` || (kind === "node" && typed === NODE_USER_PREFIX + name);
 }
 
+/** Sorts rows: those that are not ready first, and then by name. */
+export function sortRows(rows: readonly CensusRow[]): readonly CensusRow[] {
+  return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || compareNames(a.name, b.name));
+}
+
 /** Counts the rows in each state, in the order of the states. */
 export function countStates(rows: readonly CensusRow[]): ReadonlyMap<CensusState, number> {
   const counts = new Map<CensusState, number>((Object.keys(ORDER) as CensusState[]).map((state) => [state, 0]));
@@ -230,7 +242,7 @@ export function countStates(rows: readonly CensusRow[]): ReadonlyMap<CensusState
 }
 
 /** Describes the state of a row in words. */
-export function describeState({ state, certificateUntil, lastSeen }: CensusRow): string {
+export function describeState({ kind, state, certificateUntil, lastSeen }: CensusRow): string {
   switch (state) {
     case "ready":
       return "ready";
@@ -239,9 +251,15 @@ export function describeState({ state, certificateUntil, lastSeen }: CensusRow):
     case "oldCertificate":
       return `old certificate${certificateUntil === undefined ? "" : ` until ${formatTime(certificateUntil)}`}`;
     case "doesNotTrust":
-      return "has not reported that it trusts the new CA";
+      return kind === "place" ? "does not trust the new CA" : "has not reported that it trusts the new CA";
     case "notSeen":
       return `not seen since ${lastSeen === undefined ? "it got its certificate" : formatTime(lastSeen)}`;
+    case "unknownCertificate":
+      return "no certificate known";
+    case "trustsNewOnly":
+      return "trusts the new CA only";
+    case "trustsOld":
+      return "still trusts the old CA";
   }
 }
 
@@ -250,13 +268,16 @@ const ORDER: Readonly<Record<CensusState, number>> = {
   notSeen: 0,
   doesNotTrust: 1,
   oldCertificate: 2,
-  renewalDue: 3,
-  ready: 4,
+  unknownCertificate: 3,
+  trustsNewOnly: 4,
+  trustsOld: 5,
+  renewalDue: 6,
+  ready: 7,
 };
 
 /** Finds which CA retires: the old one, or after an abort the new one. */
 function findDirection(rotation: CaRotation): Direction {
-  const { step, oldCA, newCA, renewFrom } = rotation.spec;
+  const { step, oldCA, newCA } = rotation.spec;
   const isAborted = isAborting(rotation);
   const older = listFingerprints(oldCA);
   const newer = listFingerprints(newCA);
@@ -265,15 +286,10 @@ function findDirection(rotation: CaRotation): Direction {
     retiring: retiring[0] ?? "",
     staying: staying[0] ?? "",
     anchors: new Set(staying),
-    isRenewing: step !== "Trust" || (renewFrom ?? null) !== null,
+    isRenewing: step !== "Trust" || isAborted,
     // Until a rotation is finished everyone who trusts the new CA also trusts the old one.
     needsTrust: !isAborted && getName(rotation) === SERVING_CA,
   };
-}
-
-/** Reports whether a rotation goes back to its old CA: it was aborted after the new one had begun to sign. */
-export function isAborting({ spec: { step, renewFrom } }: CaRotation): boolean {
-  return step === "Trust" && (renewFrom ?? null) !== null;
 }
 
 function listFingerprints(pem: string): readonly string[] {

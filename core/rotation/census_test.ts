@@ -234,6 +234,9 @@ test("Census names each machine and user with the command that makes it ready, t
     ["notSeen", 5],
     ["doesNotTrust", 1],
     ["oldCertificate", 1],
+    ["unknownCertificate", 0],
+    ["trustsNewOnly", 0],
+    ["trustsOld", 0],
     ["renewalDue", 0],
     ["ready", 1],
   ]);

@@ -9,8 +9,7 @@ import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../p
 import type { NameConstraints } from "../pki/name_constraints.ts";
 import { publicKeysEqual } from "../pki/public_key.ts";
 import { findIssuersFault } from "../pki/serving_certificate.ts";
-import { isInProgress } from "./ca_rotation.ts";
-import { isAborting } from "./census.ts";
+import { isAborting, isInProgress } from "./ca_rotation.ts";
 
 /** The properties that a new CA takes over from the old one where the operator gives no others. */
 export interface InheritedProperties {
@@ -56,7 +55,7 @@ export function findBeginFault(
 ): BeginFault | undefined {
   const [newer, older] = [newCa.certificate, oldCa.certificate];
   if (newer.sha256Fingerprint === older.sha256Fingerprint) {
-    return { message: "it is the present CA", hint: "give another one, or leave --cert-file out to make one" };
+    return { message: "it is the present CA", hint: "give another one, or let a new one be made" };
   }
   if (publicKeysEqual(newer.publicKeyDer, older.publicKeyDer)) {
     return {
@@ -69,7 +68,7 @@ export function findBeginFault(
   if (newEnd < oldEnd) {
     return {
       message: `it ends at ${formatTime(newEnd)}, before the present CA, which ends at ${formatTime(oldEnd)}`,
-      hint: "give a CA that lasts longer, or a longer --duration",
+      hint: "give a CA that lasts longer, or a longer duration",
     };
   }
   const crossSignFault = isLeaked ? undefined : findCrossSignFault(newer, older);
@@ -78,7 +77,7 @@ export function findBeginFault(
   return {
     message: `the present CA cannot certify it: ${crossSignFault}`,
     hint: isAlike
-      ? "give the new CA another name with --common-name"
+      ? "give a CA with another name"
       : "replace it at once with tlsboot ca rotate now, after which every machine has to join again",
   };
 }
@@ -138,7 +137,6 @@ export class ExcludedCertificates {
 export interface RepeatedBegin {
   /** SHA-256 (hex) of the CA in the file that is given. */
   readonly fingerprint: string | undefined;
-  readonly commonName: string | undefined;
   /** The old key has leaked, which also overrules an abort. */
   readonly isLeaked: boolean;
 }
@@ -153,10 +151,9 @@ export function decideBegin(
   repeated: RepeatedBegin,
 ): Result<"begin" | "continue", string> {
   if (existing === undefined || newCa === undefined || !isInProgress(existing)) return ok("begin");
-  const { fingerprint, commonName, isLeaked } = repeated;
+  const { fingerprint, isLeaked } = repeated;
   const began = `a rotation to "${newCa.subject.commonName}" is in progress since ${existing.status.beganAt}`;
   if (isAborting(existing) && !isLeaked) return err(`${began}, and is being taken back`);
   if (fingerprint !== undefined && fingerprint !== newCa.sha256Fingerprint) return err(`${began}, with another CA`);
-  if (commonName !== undefined && commonName !== newCa.subject.commonName) return err(`${began}, with another name`);
   return ok("continue");
 }

@@ -335,10 +335,7 @@ test("offline: a new CA reaches a machine with its next certificate, because the
   await using place = await createPlace();
   const { tlsboot, machine, clock } = place;
   const rotate = (step: string): Promise<Finished> =>
-    tlsboot(
-      `ca rotate ${step} --cluster-signing-cert-file ca/pki/ca.crt --cluster-signing-key-file ca/pki/ca.key ` +
-        `--issued-log ${place.folder.join("ca/issued.jsonl")}`,
-    );
+    tlsboot(`ca rotate ${step} --ca-cert ca/pki/ca.crt --issued-log ${place.folder.join("ca/issued.jsonl")}`);
   const sign = `sign stick --data-dir ca --server ${SERVER} --policy inventory-only --inventory inventory.yaml`;
   const readCas = async (): Promise<readonly string[]> => {
     const [, base64 = ""] = /certificate-authority-data: (\S+)/.exec(await place.read("n1/kubeconfig")) ?? [];

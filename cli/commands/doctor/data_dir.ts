@@ -114,12 +114,10 @@ function rotateCaFile(file: FoundFile, files: readonly FoundFile[], deps: Examin
   const { path } = file;
   const [folder, name] = [dirname(path), basename(path, ".crt")];
   if (ROTATION_FILE.test(name)) return { isBeingReplaced: true };
-  const key = files.find((one) => one.path === join(folder, `${name}.key`));
-  if (key === undefined) return {};
+  if (!files.some((one) => one.path === join(folder, `${name}.key`))) return {};
   return {
     isBeingReplaced: files.some((one) => one.path === join(folder, `next-${name}.crt`)),
-    renewal: `tlsboot ca rotate begin --cluster-signing-cert-file ${shellWord(showPath(path, deps))} ` +
-      `--cluster-signing-key-file ${shellWord(key.shown)}${formatLifetime(file)}`,
+    renewal: `tlsboot ca rotate begin --ca-cert ${shellWord(showPath(path, deps))}${formatLifetime(file)}`,
   };
 }
 

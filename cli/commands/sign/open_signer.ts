@@ -17,7 +17,7 @@ import { readClientCas, readTrustPem } from "../../authority/instance_authoritie
 import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { type AuthorityPaths, authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
-import { getRotationPaths } from "../../authority/rotation_files.ts";
+import { getRotationPaths } from "../../authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";

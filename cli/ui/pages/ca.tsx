@@ -13,8 +13,9 @@ import { formatName } from "../../../core/pki/names.ts";
 import { listAuthorities, type PublishedCas, type TrustedAuthority } from "../../../core/review/authorities.ts";
 import { isInProgress } from "../../../core/rotation/ca_rotation.ts";
 import { type CensusRow, describeState } from "../../../core/rotation/census.ts";
-import { AUTHENTICATION_PATH, CLUSTER_INFO_PATH, readCensus, sortServers } from "../../api/ca_rotations.ts";
-import { describeCa, describeCounts, describeNext, describeStep, isRotationReady } from "../../api/ca_rotation_text.ts";
+import { formatRotateCommand, isEveryoneReady, sortServers } from "../../../core/rotation/steps.ts";
+import { AUTHENTICATION_PATH, CLUSTER_INFO_PATH, readCensus } from "../../api/ca_rotations.ts";
+import { describeCa, describeCounts, describeStep, listNextCommands } from "../../api/ca_rotation_text.ts";
 import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { formatFingerprint } from "../../output/certificate_text.ts";
 import type { CommandFlags } from "../../api/connection.ts";
@@ -181,6 +182,7 @@ function Rotation(
     ...down.map((server) => ({ server, state: "not seen for some minutes; it follows when it starts" })),
   ];
   const waiting = rows.filter(({ state }) => state !== "ready");
+  const isReady = adopted.length > 0 && adopted.length === servers.length && isEveryoneReady(rows);
   return (
     <section aria-labelledby={`rotation-${name}`}>
       <h3 id={`rotation-${name}`}>{`Replacement of ${name}`}</h3>
@@ -200,9 +202,7 @@ function Rotation(
             <Census rows={waiting} now={now} />
             <h4>Next step, in a terminal</h4>
             <Commands
-              lines={describeNext(rotation, isRotationReady(rotation, rows, now)).replace(/^next: /, "").split(
-                ", and then: ",
-              )}
+              lines={listNextCommands((verb) => formatRotateCommand(verb, name), rotation, isReady)}
               flags={flags}
             />
           </>

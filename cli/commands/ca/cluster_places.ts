@@ -1,6 +1,6 @@
 /** Reads the places of the census beside a cluster: files around the CA, objects of the cluster, the log of a signer. */
 import { readdir } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
@@ -10,99 +10,85 @@ import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig.
 import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../../core/kube/meta.ts";
+import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { parseCertificate, verifyCertificateSignature } from "../../../core/pki/certificate.ts";
 import { equalBytes } from "../../../core/pki/der.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
-import type { ClusterPlace } from "../../../core/rotation/cluster_places.ts";
-import type { FileRotation, RotatedCa } from "../../../core/rotation/file_rotation.ts";
-import { encodeTrust } from "../../../core/pki/authority_chain.ts";
+import { type CertificateChain, encodeTrust } from "../../../core/pki/authority_chain.ts";
+import type { RotatedCa, RotatedCas } from "../../../core/rotation/ca_rotation.ts";
+import type { ClusterPlace } from "../../../core/rotation/place_census.ts";
 import { listCsrs } from "../../api/csrs.ts";
 import { connect } from "../../api/connection.ts";
 import { readTrustBundles } from "../../api/trust_bundles.ts";
-import type { RotationPaths } from "../../authority/rotation_files.ts";
+import { getRotatedCas, type RotationPaths } from "../../authority/rotation_record.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { USER_AGENT } from "../../version.ts";
-import { readIssuedLog } from "../certificates/log_source.ts";
 
 /** The places where the census looks. */
 export interface PlaceSources {
-  readonly rotation: FileRotation;
+  readonly rotation: CaRotation;
   readonly paths: RotationPaths;
   readonly kubeconfig: string | undefined;
-  readonly issuedLog: string | undefined;
+  /** The records of an issued log; none without one. */
+  readonly records: AsyncIterable<IssuedCertificate>;
   readonly files: FilePort;
   readonly io: Io;
 }
 
+interface Sources extends PlaceSources {
+  readonly cas: RotatedCas;
+}
+
 /** The signer of the bundle that vouches for the API server itself. */
 const API_SERVER_SIGNER = "kubernetes.io/kube-apiserver-serving";
-const NODE_USER = "system:node:";
 
 /** Reads all places. Throws as the connection does, and as the issued log. */
-export async function readPlaces(sources: PlaceSources, signal: AbortSignal): Promise<readonly ClusterPlace[]> {
-  const holders = new Holders(sources.rotation);
-  if (sources.issuedLog !== undefined) await addLogged(holders, sources.issuedLog, sources, signal);
+export async function readPlaces(given: PlaceSources, signal: AbortSignal): Promise<readonly ClusterPlace[]> {
+  const sources = { ...given, cas: getRotatedCas(given.rotation) };
+  const holders = new Holders();
+  await addLogged(holders, sources);
   const cluster = sources.kubeconfig === undefined
     ? []
     : await readClusterPlaces(sources.kubeconfig, sources, holders, signal);
-  return [...await readFilePlaces(sources), ...cluster, ...holders.places()];
+  return [...await readFilePlaces(sources), ...cluster, ...[...holders].map(toPlace)];
 }
 
-/** The newest certificate of each node and user. */
-class Holders {
-  readonly #rotation: FileRotation;
-  readonly #newest = new Map<string, { readonly issuer: RotatedCa; readonly from: Date; readonly notAfter: Date }>();
-  readonly #names = new Set<string>();
-
-  constructor(rotation: FileRotation) {
-    this.#rotation = rotation;
-  }
-
-  /** Adds a node of which perhaps no certificate is known. */
-  addNode(name: string): void {
-    this.#names.add(`node/${name}`);
-  }
-
-  add(username: string, certificate: { issuer: RotatedCa; from: Date; notAfter: Date }): void {
-    const name = username.startsWith(NODE_USER) ? `node/${username.slice(NODE_USER.length)}` : `user/${username}`;
-    const known = this.#newest.get(name);
-    if (known === undefined || known.from < certificate.from) this.#newest.set(name, certificate);
-    this.#names.add(name);
-  }
-
-  addCertificate(username: string, certificate: CertificateFacts): void {
-    const issuer = findIssuer(certificate, this.#rotation);
-    if (issuer === undefined) return;
-    this.add(username, { issuer, from: certificate.notBefore, notAfter: certificate.notAfter });
-  }
-
-  places(): readonly ClusterPlace[] {
-    return [...this.#names].sort().map((name): ClusterPlace => {
-      const { issuer, notAfter } = this.#newest.get(name) ?? {};
-      const fix = name.startsWith("node/")
-        ? "renew its certificate: restart bootstrap --rotate-certificates, or let the kubelet bootstrap again"
-        : "make a new certificate or kubeconfig for the user";
-      return { kind: "certificate", name, issuer, ...(notAfter === undefined ? {} : { notAfter }), fix };
-    });
+/** The newest certificate of each user; undefined for a node of which none is known. */
+class Holders extends Map<string, HeldCertificate | undefined> {
+  add(username: string, certificate?: HeldCertificate): void {
+    const known = this.get(username);
+    const isNewer = certificate !== undefined && (known === undefined || known.from < certificate.from);
+    this.set(username, isNewer ? certificate : known);
   }
 }
 
-async function addLogged(
-  holders: Holders,
-  path: string,
-  { rotation: { oldCa, newCa }, io }: PlaceSources,
-  signal: AbortSignal,
-): Promise<void> {
-  for await (const { record: { spec } } of readIssuedLog(resolve(io.cwd, path), signal)) {
-    const { subject = "", issuerFingerprint, notBefore, notAfter, usages = [] } = spec;
-    const issuer = issuerFingerprint === oldCa.certificate.sha256Fingerprint
-      ? "old"
-      : issuerFingerprint === newCa.certificate.sha256Fingerprint
-      ? "new"
-      : undefined;
+interface HeldCertificate {
+  readonly issuer: RotatedCa;
+  readonly from: Date;
+  readonly notAfter: Date;
+}
+
+function toPlace([username, held]: readonly [string, HeldCertificate | undefined]): ClusterPlace {
+  const certificate = { issuer: held?.issuer, notAfter: held?.notAfter };
+  if (!username.startsWith(NODE_USER_PREFIX)) {
+    return { kind: "user", name: username, ...certificate, fix: "make a new certificate or kubeconfig for the user" };
+  }
+  const fix = "renew its certificate: restart bootstrap --rotate-certificates, or let the kubelet bootstrap again";
+  return { kind: "node", name: username.slice(NODE_USER_PREFIX.length), ...certificate, fix };
+}
+
+async function addLogged(holders: Holders, { cas: { oldCa, newCa }, records }: Sources): Promise<void> {
+  const issuers: Readonly<Record<string, RotatedCa>> = {
+    [oldCa.certificate.sha256Fingerprint]: "old",
+    [newCa.certificate.sha256Fingerprint]: "new",
+  };
+  for await (const { spec } of records) {
+    const { subject = "", issuerFingerprint = "", notBefore, notAfter, usages = [] } = spec;
+    const issuer = issuers[issuerFingerprint];
     const [, username] = /(?:^|,)CN=([^,]*)/.exec(subject) ?? [];
     if (issuer === undefined || username === undefined || !usages.includes("client auth")) continue;
     holders.add(username, { issuer, from: new Date(notBefore ?? 0), notAfter: new Date(notAfter ?? 0) });
@@ -110,17 +96,17 @@ async function addLogged(
 }
 
 /** Reads the certificates beside the CA, and the kubeconfigs one folder above, where kubeadm has them. */
-async function readFilePlaces({ rotation, paths, files, io }: PlaceSources): Promise<readonly ClusterPlace[]> {
+async function readFilePlaces({ cas, paths, files, io }: Sources): Promise<readonly ClusterPlace[]> {
   const folder = dirname(paths.signing.certificate);
   const places: ClusterPlace[] = [];
   const show = (path: string): string => displayPath(path, io.cwd);
   for (const name of await list(folder, /\.(?:crt|pem)$/)) {
     const path = join(folder, name);
     const [certificate] = parsePem(await files.readText(path) ?? "");
-    const issuer = certificate === undefined || certificate.isCa ? undefined : findIssuer(certificate, rotation);
+    const issuer = certificate === undefined || certificate.isCa ? undefined : findIssuer(certificate, cas);
     if (certificate === undefined || issuer === undefined) continue;
     const fix = `kubeadm certs renew ${name.replace(/\.[^.]*$/, "")}`;
-    places.push({ kind: "certificate", name: show(path), issuer, notAfter: certificate.notAfter, fix });
+    places.push({ kind: "place", name: show(path), issuer, notAfter: certificate.notAfter, fix });
   }
   for (const name of await list(dirname(folder), /\.conf$/)) {
     const path = join(dirname(folder), name);
@@ -128,17 +114,17 @@ async function readFilePlaces({ rotation, paths, files, io }: PlaceSources): Pro
     const cluster = config.ok ? resolveContext(config.value, dirname(path)) : config;
     if (!config.ok || !cluster.ok) continue;
     const { ca, clientCertificate } = cluster.value;
-    const trusted = findTrusted(await readPem(ca, files), rotation);
+    const trusted = findTrusted(await readPem(ca, files), cas);
     if (trusted.length === 0) continue; // the kubeconfig of another cluster
     const fix = `kubectl config set-cluster ${shellWord(findClusterName(config.value))} --kubeconfig ${
       shellWord(show(path))
     } --embed-certs --certificate-authority ${shellWord(show(paths.bundle))}`;
-    places.push({ kind: "trust", name: show(path), trusted, fix });
+    places.push({ kind: "place", name: show(path), trusted, fix });
     const [certificate] = parsePem(await readPem(clientCertificate, files));
-    const issuer = certificate === undefined ? undefined : findIssuer(certificate, rotation);
+    const issuer = certificate === undefined ? undefined : findIssuer(certificate, cas);
     if (certificate === undefined || issuer === undefined) continue;
     places.push({
-      ...{ kind: "certificate", name: `${show(path)} (certificate)`, issuer, notAfter: certificate.notAfter },
+      ...{ kind: "place", name: `${show(path)} (certificate)`, issuer, notAfter: certificate.notAfter },
       fix: name === "kubelet.conf"
         ? "restart the kubelet after its certificate was renewed"
         : `kubeadm certs renew ${basename(name)}`,
@@ -149,26 +135,27 @@ async function readFilePlaces({ rotation, paths, files, io }: PlaceSources): Pro
 
 async function readClusterPlaces(
   kubeconfig: string,
-  { rotation, paths, files, io }: PlaceSources,
+  sources: Sources,
   holders: Holders,
   signal: AbortSignal,
 ): Promise<readonly ClusterPlace[]> {
+  const { rotation, cas, paths, io } = sources;
   await using connection = await connect({ kubeconfig, dataDir: "" }, io);
   const { api, cluster } = connection;
   const bundle = displayPath(paths.bundle, io.cwd);
   const places: ClusterPlace[] = [];
   const addTrust = (name: string, pem: string | undefined, fix: string): void => {
-    if (pem !== undefined) places.push({ kind: "trust", name, trusted: findTrusted(pem, rotation), fix });
+    if (pem !== undefined) places.push({ kind: "place", name, trusted: findTrusted(pem, cas), fix });
   };
   const authentication = await findConfigMap(api, "kube-system", "extension-apiserver-authentication", signal);
-  places.push({
-    ...{ kind: "trust", name: "kube-apiserver, for clients", role: "clients" },
-    trusted: findTrusted(authentication?.data?.["client-ca-file"] ?? "", rotation),
-    fix: rotation.step === "Finish"
+  addTrust(
+    "kube-apiserver, for clients",
+    authentication?.data?.["client-ca-file"] ?? "",
+    rotation.spec.step === "Finish"
       ? "kubectl delete configmap extension-apiserver-authentication -n kube-system"
       : `start kube-apiserver with --client-ca-file ${bundle}`,
-  });
-  places.push(...await probeServer(cluster, { rotation, paths, io, files }, signal));
+  );
+  places.push(await probeServer(cluster, sources, signal));
   addTrust(
     "configmap kube-root-ca.crt",
     (await findConfigMap(api, "kube-system", "kube-root-ca.crt", signal))?.data?.["ca.crt"],
@@ -176,7 +163,8 @@ async function readClusterPlaces(
   );
   const info = (await findConfigMap(api, "kube-public", "cluster-info", signal))?.data?.["kubeconfig"];
   if (info !== undefined) {
-    const [first] = unwrap(parseKubeconfig(info, "cluster-info"))?.clusters ?? [];
+    const config = parseKubeconfig(info, "cluster-info");
+    const [first] = config.ok ? config.value.clusters : [];
     const sed = `s/\\(certificate-authority-data: \\).*/\\1'$(base64 -w0 ${shellWord(bundle)})'/`;
     addTrust(
       "configmap cluster-info",
@@ -193,11 +181,13 @@ async function readClusterPlaces(
     );
   }
   const { items: nodes } = await api.requestList<KubeObject>({ method: "GET", path: "/api/v1/nodes" }, signal);
-  for (const node of nodes) holders.addNode(getName(node));
+  for (const node of nodes) holders.add(NODE_USER_PREFIX + getName(node));
   for (const { spec, status } of (await listCsrs(api, {}, signal)).items) {
     const [certificate] = parsePem(status.certificate === undefined ? "" : atob(status.certificate));
-    if (certificate === undefined || !spec.usages?.includes("client auth")) continue;
-    holders.addCertificate(certificate.subject.commonName, certificate);
+    const issuer = certificate === undefined ? undefined : findIssuer(certificate, cas);
+    if (certificate === undefined || issuer === undefined || !spec.usages?.includes("client auth")) continue;
+    const { notBefore, notAfter } = certificate;
+    holders.add(certificate.subject.commonName, { issuer, from: notBefore, notAfter });
   }
   return places;
 }
@@ -205,11 +195,11 @@ async function readClusterPlaces(
 /** Finds out whether clients that trust one of the CAs alone accept the server. */
 async function probeServer(
   cluster: ResolvedCluster,
-  { rotation, paths, io, files }: Pick<PlaceSources, "rotation" | "paths" | "io" | "files">,
+  { rotation: { spec: { step } }, cas, paths, io, files }: Sources,
   signal: AbortSignal,
-): Promise<readonly ClusterPlace[]> {
+): Promise<ClusterPlace> {
   const connectTo = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
-  const isAccepted = async (ca: FileRotation["oldCa"]): Promise<boolean> => {
+  const isAccepted = async (ca: CertificateChain): Promise<boolean> => {
     await using transport = await connectTo({ ...cluster, ca: { kind: "pem", pem: encodeTrust(ca) } });
     try {
       const { body } = await transport.send({ method: "GET", path: "/version", headers: {} }, signal);
@@ -220,17 +210,14 @@ async function probeServer(
       throw error;
     }
   };
-  const [byOld, byNew] = [await isAccepted(rotation.oldCa), await isAccepted(rotation.newCa)];
-  const name = "kube-apiserver, its certificate";
+  const [byOld, byNew] = [await isAccepted(cas.oldCa), await isAccepted(cas.newCa)];
+  const place = { kind: "place", name: "kube-apiserver, its certificate" } as const;
   const renew = "kubeadm certs renew apiserver";
   const append = `cat ${shellWord(displayPath(paths.crossSigned, io.cwd))} >> apiserver.crt`;
-  if (rotation.step === "Trust") return [{ kind: "certificate", name, issuer: byNew ? "new" : "old", fix: renew }];
-  if (!byNew) return [{ kind: "certificate", name, issuer: "old", fix: `${renew} && ${append}` }];
-  if (rotation.step === "Finish") {
-    const trusted: readonly RotatedCa[] = byOld ? ["old", "new"] : ["new"];
-    return [{ kind: "trust", name, trusted, fix: `remove the cross-signed certificate from its chain: ${renew}` }];
-  }
-  return [{ kind: "trust", name, trusted: byOld ? ["old", "new"] : ["new"], fix: append }];
+  if (step === "Trust") return { ...place, issuer: byNew ? "new" : "old", fix: renew };
+  if (!byNew) return { ...place, issuer: "old", fix: `${renew} && ${append}` };
+  const fix = step === "Finish" ? `remove the cross-signed certificate from its chain: ${renew}` : append;
+  return { ...place, trusted: byOld ? ["old", "new"] : ["new"], fix };
 }
 
 async function findConfigMap(
@@ -259,7 +246,7 @@ async function findTrustBundles(api: ApiClient, signal: AbortSignal): Promise<re
   }
 }
 
-function findIssuer(certificate: CertificateFacts, { oldCa, newCa }: FileRotation): RotatedCa | undefined {
+function findIssuer(certificate: CertificateFacts, { oldCa, newCa }: RotatedCas): RotatedCa | undefined {
   for (const [name, { certificate: ca }] of [["new", newCa], ["old", oldCa]] as const) {
     const isOf = equalBytes(certificate.issuer.raw, ca.subject.raw) && verifyCertificateSignature(certificate, ca);
     if (isOf) return name;
@@ -267,7 +254,7 @@ function findIssuer(certificate: CertificateFacts, { oldCa, newCa }: FileRotatio
   return undefined;
 }
 
-function findTrusted(pem: string, { oldCa, newCa }: FileRotation): readonly RotatedCa[] {
+function findTrusted(pem: string, { oldCa, newCa }: RotatedCas): readonly RotatedCa[] {
   const found = new Set(parsePem(pem).map(({ sha256Fingerprint }) => sha256Fingerprint));
   return ([["old", oldCa], ["new", newCa]] as const)
     .filter(([, { certificate }]) => found.has(certificate.sha256Fingerprint)).map(([name]) => name);
@@ -292,8 +279,4 @@ function parsePem(pem: string): readonly CertificateFacts[] {
 async function list(folder: string, pattern: RegExp): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => []);
   return names.filter((name) => pattern.test(name)).sort();
-}
-
-function unwrap<T>(result: { readonly ok: true; readonly value: T } | { readonly ok: false }): T | undefined {
-  return result.ok ? result.value : undefined;
 }

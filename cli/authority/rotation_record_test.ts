@@ -1,20 +1,26 @@
 /** The files of a CA that is replaced: each step, killed at every change, and repeated. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import { encodeCertificates, encodeTrust } from "../../core/pki/authority_chain.ts";
 import { crossSign } from "../../core/pki/cross_sign.ts";
-import { decodeFileRotation, encodeFileRotation, type FileRotation } from "../../core/rotation/file_rotation.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createDyingFiles, Killed } from "../../tests/support/dying_files.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../tests/support/memory_files.ts";
 import { createTestAuthority, hoursFromNow, NOW, unwrap } from "../../tests/support/test_authority.ts";
 import type { NewCaFiles } from "./ca_swap.ts";
-import { getRotationPaths, readFileRotation, removeFileRotation, storeFileRotation } from "./rotation_files.ts";
+import {
+  getRotatedCas,
+  getRotationPaths,
+  readRotationRecord,
+  removeRotationRecord,
+  storeRotationRecord,
+} from "./rotation_record.ts";
 
 const PATHS = getRotationPaths({ certificate: "/pki/ca.crt", key: "/pki/ca.key" });
 const verify = (): Promise<void> => Promise.resolve();
 
 interface Begun {
-  readonly rotation: FileRotation;
+  readonly rotation: CaRotation;
   readonly oldKey: string;
   readonly newKey: string;
   readonly adopted: NewCaFiles;
@@ -28,8 +34,12 @@ async function begin(): Promise<Begun> {
   const [oldKey, newKey] = [oldCa.privateKey.toPem(), newCa.privateKey.toPem()];
   return {
     rotation: {
-      ...{ step: "Trust", oldCa, newCa, beganAt: "2026-11-25T12:00:00Z" },
-      crossSigned: { certificate: crossSigned, issuers: [] },
+      metadata: { name: "ca" },
+      spec: {
+        ...{ step: "Trust", oldCA: encodeTrust(oldCa), newCA: encodeTrust(newCa) },
+        crossSignedCA: encodeCertificates([crossSigned]),
+      },
+      status: { beganAt: "2026-11-25T12:00:00Z" },
     },
     ...{ oldKey, newKey, adopted: { certificatePem: encodeTrust(newCa), keyPem: newKey } },
     files: createMemoryFiles({ "/pki/ca.crt": encodeTrust(oldCa), "/pki/ca.key": oldKey }),
@@ -42,13 +52,13 @@ function listFiles({ entries }: MemoryFiles): Readonly<Record<string, string>> {
   return Object.fromEntries(texts.filter(([path]) => path !== PATHS.record).sort());
 }
 
-test("storeFileRotation() completes every step after a kill at any change, and no key is ever lost", async () => {
+test("storeRotationRecord() completes every step after a kill at any change, and no key is ever lost", async () => {
   const { rotation, oldKey, newKey, adopted, files } = await begin();
-  const [oldPem, newPem] = [encodeTrust(rotation.oldCa), encodeTrust(rotation.newCa)];
-  const retired = `/pki/retired-ca-${rotation.oldCa.certificate.sha256Fingerprint.slice(0, 8)}`;
+  const { oldCA: oldPem, newCA: newPem, crossSignedCA = "" } = rotation.spec;
+  const retired = `/pki/retired-ca-${getRotatedCas(rotation).oldCa.certificate.sha256Fingerprint.slice(0, 8)}`;
   const both = {
     "/pki/ca-bundle.crt": newPem + oldPem,
-    "/pki/ca-cross-signed.crt": encodeTrust(rotation.crossSigned),
+    "/pki/ca-cross-signed.crt": crossSignedCA,
   };
   const want = {
     Trust: {
@@ -68,8 +78,15 @@ test("storeFileRotation() completes every step after a kill at any change, and n
     for (let changes = 0;; changes++) {
       const dying = createDyingFiles(files, changes);
       const deps = { files: dying, verify };
-      const killed = await readFileRotation(PATHS, dying)
-        .then(() => storeFileRotation({ ...rotation, step }, PATHS, deps, index === 0 ? adopted : undefined))
+      const killed = await readRotationRecord(PATHS, dying)
+        .then(() =>
+          storeRotationRecord(
+            { ...rotation, spec: { ...rotation.spec, step } },
+            PATHS,
+            deps,
+            index === 0 ? adopted : undefined,
+          )
+        )
         .then(() => false, (error: unknown) => {
           assert.ok(error instanceof Killed, String(error));
           return true;
@@ -84,31 +101,32 @@ test("storeFileRotation() completes every step after a kill at any change, and n
   }
 });
 
-test("removeFileRotation() leaves the old CA alone, and a bundle of it", async () => {
+test("removeRotationRecord() leaves the old CA alone, and a bundle of it", async () => {
   const { rotation, oldKey, adopted, files } = await begin();
-  const oldPem = encodeTrust(rotation.oldCa);
-  await storeFileRotation(rotation, PATHS, { files, verify }, adopted);
-  await removeFileRotation(rotation, PATHS, { files, verify });
-  const retired = `/pki/retired-ca-${rotation.newCa.certificate.sha256Fingerprint.slice(0, 8)}`;
+  const oldPem = rotation.spec.oldCA;
+  await storeRotationRecord(rotation, PATHS, { files, verify }, adopted);
+  await removeRotationRecord(rotation, PATHS, { files, verify });
+  const retired = `/pki/retired-ca-${getRotatedCas(rotation).newCa.certificate.sha256Fingerprint.slice(0, 8)}`;
   assert.deepEqual(listFiles(files), {
     ...{ "/pki/ca-bundle.crt": oldPem, "/pki/ca.crt": oldPem, "/pki/ca.key": oldKey },
     ...{ [`${retired}.crt`]: adopted.certificatePem, [`${retired}.key`]: adopted.keyPem },
   });
 });
 
-test("storeFileRotation() changes no pair when the new CA is missing", async () => {
+test("storeRotationRecord() changes no pair when the new CA is missing", async () => {
   const { rotation, oldKey, files } = await begin();
   await assert.rejects(
-    storeFileRotation({ ...rotation, step: "Switch" }, PATHS, { files, verify }),
+    storeRotationRecord({ ...rotation, spec: { ...rotation.spec, step: "Switch" } }, PATHS, { files, verify }),
     /cannot find the new CA beside "\/pki\/ca.crt"/,
   );
   assert.equal(files.text("/pki/ca.key"), oldKey);
 });
 
-test("decodeFileRotation() reads what encodeFileRotation() writes, and names what is wrong", async () => {
-  const { rotation } = await begin();
-  const text = encodeFileRotation("ca", rotation);
-  assert.equal(encodeFileRotation("ca", unwrap(decodeFileRotation(text))), text);
+test("readRotationRecord() reads what storeRotationRecord() writes, also of an earlier build, and names what is wrong", async () => {
+  const { rotation, adopted, files } = await begin();
+  await storeRotationRecord(rotation, PATHS, { files, verify }, adopted);
+  assert.deepEqual(await readRotationRecord(PATHS, files), rotation);
+  const text = files.text(PATHS.record) ?? "";
   for (
     const [edit, fault] of [
       [(one: string) => one.slice(1), /not JSON/],
@@ -117,7 +135,7 @@ test("decodeFileRotation() reads what encodeFileRotation() writes, and names wha
       [(one: string) => one.replace(/"oldCA": "[^"]*"/, '"oldCA": ""'), /spec\.oldCA/],
     ] as const
   ) {
-    const decoded = decodeFileRotation(edit(text));
-    assert.match(decoded.ok ? "accepted" : decoded.error, fault);
+    await files.writeAtomic(PATHS.record, edit(text), 0o644);
+    await assert.rejects(readRotationRecord(PATHS, files), fault);
   }
 });
