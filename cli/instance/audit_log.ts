@@ -6,7 +6,7 @@ import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../../server/http/audit.ts";
 import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
-import { openRotatingFile } from "./rotating_file.ts";
+import { openLogFile } from "./log_file.ts";
 import type { InstanceDeps } from "./deps.ts";
 
 /** An open audit log; `audit` is undefined when there is none. */
@@ -84,7 +84,7 @@ function openSink(
 
 function openFile(path: string, settings: AuditSettings, deps: InstanceDeps) {
   try {
-    return openRotatingFile({
+    return openLogFile({
       path,
       maxBytes: (settings.auditLogMaxsize || 100) * MEGABYTE,
       maxAgeDays: settings.auditLogMaxage,

@@ -12,7 +12,7 @@ export interface Retention {
 }
 
 /** The names of the old files to remove and to compress. */
-export interface RotationPlan {
+export interface LogBackupPlan {
   readonly remove: readonly string[];
   readonly compress: readonly string[];
 }
@@ -28,7 +28,7 @@ export function formatBackupName(file: string, at: Date): string {
 }
 
 /** Decides which backups of a log in a folder to remove and to compress; other files are ignored. */
-export function planRotation(file: string, names: readonly string[], retention: Retention, now: Date): RotationPlan {
+export function planLogBackups(file: string, names: readonly string[], retention: Retention, now: Date): LogBackupPlan {
   const backups = names
     .flatMap((name) => {
       const at = findBackupTime(file, name);

@@ -12,16 +12,16 @@ import { createGzip } from "node:zlib";
 import { syncDirectory } from "../../client/files.ts";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { formatBackupName, planRotation, type Retention } from "./rotation_plan.ts";
+import { formatBackupName, planLogBackups, type Retention } from "./log_backups.ts";
 
 /** The path, the size and the retention of a log file. */
-export interface RotatingFileOptions extends Retention {
+export interface LogFileOptions extends Retention {
   readonly path: string;
   readonly maxBytes: number;
 }
 
 /** An open log file. Disposing it waits for compression to finish. */
-export interface RotatingFile extends AsyncDisposable {
+export interface LogFile extends AsyncDisposable {
   /**
    * Appends a line by a write to the operating system. Throws the system's error; then the part that was written is
    * removed, at the latest before the next line.
@@ -37,10 +37,10 @@ const NEWLINE = 0x0a;
 /**
  * Opens the file for appending, and creates it (0600) and its folder (0700) when missing. Throws the system's error.
  */
-export function openRotatingFile(
-  options: RotatingFileOptions,
+export function openLogFile(
+  options: LogFileOptions,
   { clock, logger }: { readonly clock: Pick<Clock, "now">; readonly logger: Logger },
-): RotatingFile {
+): LogFile {
   const { path, maxBytes } = options;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   let file = openForAppend(path);
@@ -88,7 +88,7 @@ export function openRotatingFile(
   async function cleanUp(): Promise<void> {
     try {
       const folder = dirname(path);
-      const plan = planRotation(basename(path), await readdir(folder), options, clock.now());
+      const plan = planLogBackups(basename(path), await readdir(folder), options, clock.now());
       for (const name of plan.remove) await rm(join(folder, name), { force: true });
       for (const name of plan.compress) await compress(join(folder, name));
     } catch (error) {

@@ -5,14 +5,14 @@ import { gunzipSync } from "node:zlib";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { openRotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
+import { type LogFileOptions, openLogFile } from "./log_file.ts";
 
-function open(path: string, options: Partial<RotatingFileOptions> = {}, logger = createMemoryLogger()) {
+function open(path: string, options: Partial<LogFileOptions> = {}, logger = createMemoryLogger()) {
   const deps = { clock: createFakeClock(), logger };
-  return openRotatingFile({ path, maxBytes: 20, maxAgeDays: 0, maxBackups: 0, compress: false, ...options }, deps);
+  return openLogFile({ path, maxBytes: 20, maxAgeDays: 0, maxBackups: 0, compress: false, ...options }, deps);
 }
 
-test("openRotatingFile() appends to an existing file, in a private folder and file", async () => {
+test("openLogFile() appends to an existing file, in a private folder and file", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("new/audit.log");
   for (const line of ["one", "two"]) {
@@ -31,7 +31,7 @@ for (
     { left: "a foreign file", kept: "a foreign file" },
   ]
 ) {
-  test(`openRotatingFile() appends to whole lines alone: ${left.slice(0, 30)}`, async () => {
+  test(`openLogFile() appends to whole lines alone: ${left.slice(0, 30)}`, async () => {
     await using folder = await createTempFolder();
     const path = folder.join("audit.log");
     await writeFile(path, left);
@@ -41,7 +41,7 @@ for (
   });
 }
 
-test("openRotatingFile() puts a full file aside before the line that does not fit, and loses none", async () => {
+test("openLogFile() puts a full file aside before the line that does not fit, and loses none", async () => {
   await using folder = await createTempFolder();
   const lines = Array.from({ length: 9 }, (_, index) => `line-${index}`);
   {
@@ -57,7 +57,7 @@ test("openRotatingFile() puts a full file aside before the line that does not fi
   assert.equal(texts.join(""), `${lines.join("\n")}\n`);
 });
 
-test("openRotatingFile() compresses its backups, and those of an earlier run", async () => {
+test("openLogFile() compresses its backups, and those of an earlier run", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log"), "old\n");
   await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log.gz.tmp"), "half");
@@ -70,7 +70,7 @@ test("openRotatingFile() compresses its backups, and those of an earlier run", a
   assert.deepEqual(texts.sort(), [`${"a".repeat(18)}\n`, "old\n"]);
 });
 
-test("openRotatingFile() writes a line longer than the limit to a separate file", async () => {
+test("openLogFile() writes a line longer than the limit to a separate file", async () => {
   await using folder = await createTempFolder();
   await using file = open(folder.join("audit.log"));
   file.append("x".repeat(100));
@@ -78,13 +78,13 @@ test("openRotatingFile() writes a line longer than the limit to a separate file"
   assert.equal(await readFile(folder.join("audit.log"), "utf8"), "y\n");
 });
 
-test("openRotatingFile() throws the error of the system", async () => {
+test("openLogFile() throws the error of the system", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("audit.log"));
   assert.throws(() => open(folder.join("audit.log")), /EISDIR/);
 });
 
-test("openRotatingFile() keeps writing to a full file that cannot be renamed, logs the failure once, and rotates later", async () => {
+test("openLogFile() keeps writing to a full file that cannot be renamed, logs the failure once, and rotates later", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("audit.log");
   const logger = createMemoryLogger();
@@ -101,7 +101,7 @@ test("openRotatingFile() keeps writing to a full file that cannot be renamed, lo
   assert.equal((await readdir(folder.path)).length, 2);
 });
 
-test("openRotatingFile() loses nothing when no name for a backup is possible", async () => {
+test("openLogFile() loses nothing when no name for a backup is possible", async () => {
   await using folder = await createTempFolder();
   // The name has the maximum length, so no name with a date is possible.
   const path = folder.join(`${"x".repeat(245)}.log`);
@@ -110,7 +110,7 @@ test("openRotatingFile() loses nothing when no name for a backup is possible", a
   assert.equal(await readFile(path, "utf8"), `${"a".repeat(15)}\n${"b".repeat(15)}\n`);
 });
 
-test("openRotatingFile() creates a new file when the full one was removed", async () => {
+test("openLogFile() creates a new file when the full one was removed", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("audit.log");
   await using file = open(path);
