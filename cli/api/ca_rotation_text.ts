@@ -3,15 +3,15 @@ import { formatTime, getName } from "../../core/kube/meta.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { formatName } from "../../core/pki/names.ts";
-import { type CensusRow, type CensusState, countStates, describeState } from "../../core/rotation/census.ts";
-import { isAborting } from "../../core/rotation/ca_rotation.ts";
+import { type CensusRow, type CensusState, countStates, describeState } from "../../core/ca_rotation/census.ts";
+import { isAborting } from "../../core/ca_rotation/rotation_rules.ts";
 import {
   isEveryoneReady,
   listNextVerbs,
   type ReplaceableCa,
   type ServerProgress,
   sortServers,
-} from "../../core/rotation/steps.ts";
+} from "../../core/ca_rotation/steps.ts";
 import { formatKey } from "../../core/pki/key_algorithm.ts";
 import { oneLine } from "../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";

@@ -8,9 +8,9 @@ import { formatApiVersion, formatCollectionPath, formatObjectPath } from "../../
 import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
-import { Census, type CensusRow } from "../../core/rotation/census.ts";
-import { listRetiredCas } from "../../core/rotation/trust.ts";
-import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/rotation/wrapped_key.ts";
+import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
+import { listRetiredCas } from "../../core/ca_rotation/trust.ts";
+import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
 import { isGroupMissing, listRecordPages } from "./records.ts";
 
 /** The path of the collection of CARotations. */

@@ -16,16 +16,16 @@ import { formatApiVersion, formatCollectionPath } from "../../core/kube/schema.t
 import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { isAborting, isInProgress } from "../../core/rotation/ca_rotation.ts";
+import { isAborting, isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import {
   applyChange,
   type CaRotationChange,
   formatRotateCommand,
   type ReplaceableCa,
   sortServers,
-} from "../../core/rotation/steps.ts";
-import { isTrustPublished } from "../../core/rotation/trust.ts";
-import { createWrappedKeySecret, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../core/rotation/wrapped_key.ts";
+} from "../../core/ca_rotation/steps.ts";
+import { isTrustPublished } from "../../core/ca_rotation/trust.ts";
+import { createWrappedKeySecret, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
 import { hasSplitAuthorities } from "../authority/files.ts";
 import { type CaPurpose, getCaName, SPLIT_PURPOSES } from "../authority/layout.ts";
 import { warn } from "../framework/report.ts";

@@ -38,7 +38,7 @@ import {
   type Replacements,
   toRow,
 } from "../../core/review/record_rows.ts";
-import { listRetiredCas } from "../../core/rotation/trust.ts";
+import { listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { isGroupMissing } from "../api/records.ts";
 import { describeToken, type ListedToken, TOKEN_SELECTOR } from "../api/tokens.ts";
 import type { UiWatch } from "./data.ts";

@@ -10,8 +10,8 @@ import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1al
 import { isAppError } from "../../core/errors.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { isInProgress } from "../../core/rotation/ca_rotation.ts";
-import { toTrustReportName } from "../../core/rotation/trust_report.ts";
+import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
+import { toTrustReportName } from "../../core/ca_rotation/trust_report.ts";
 import { findIssuer } from "../register/register.ts";
 import { caRotations } from "../registry/carotations.ts";
 import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";

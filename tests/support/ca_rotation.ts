@@ -10,7 +10,7 @@ import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { crossSign } from "../../core/pki/cross_sign.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
-import { createWrappedKeySecret, toWrappedKeyName, wrapKey } from "../../core/rotation/wrapped_key.ts";
+import { createWrappedKeySecret, toWrappedKeyName, wrapKey } from "../../core/ca_rotation/wrapped_key.ts";
 import { createSystemRandom } from "../../cli/system.ts";
 import { eventually } from "./eventually.ts";
 import { connectWith } from "./instance_process.ts";

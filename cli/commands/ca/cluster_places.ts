@@ -18,8 +18,8 @@ import { parseCertificate, verifyCertificateSignature } from "../../../core/pki/
 import { equalBytes } from "../../../core/pki/der.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import { type CertificateChain, encodeTrust } from "../../../core/pki/authority_chain.ts";
-import type { RotatedCa, RotatedCas } from "../../../core/rotation/ca_rotation.ts";
-import type { ClusterPlace } from "../../../core/rotation/place_census.ts";
+import type { RotatedCa, RotatedCas } from "../../../core/ca_rotation/rotation_rules.ts";
+import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
 import { listCsrs } from "../../api/csrs.ts";
 import { connect } from "../../api/connection.ts";
 import { readTrustBundles } from "../../api/trust_bundles.ts";

@@ -10,8 +10,13 @@ import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { SERIAL_BYTES } from "../../../core/pki/issue.ts";
 import { checkRuntimeHas, generatePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
-import { decideBegin, ExcludedCertificates, findBeginFault, inheritProperties } from "../../../core/rotation/new_ca.ts";
-import type { ReplaceableCa } from "../../../core/rotation/steps.ts";
+import {
+  decideBegin,
+  ExcludedCertificates,
+  findBeginFault,
+  inheritProperties,
+} from "../../../core/ca_rotation/new_ca.ts";
+import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { readAuthority, readChain } from "../../authority/files.ts";
 import { type CaKeys, createCaKeys } from "../../authority/keys.ts";

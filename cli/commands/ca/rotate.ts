@@ -4,8 +4,8 @@ import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { isInProgress } from "../../../core/rotation/ca_rotation.ts";
-import type { CensusRow } from "../../../core/rotation/census.ts";
+import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
+import type { CensusRow } from "../../../core/ca_rotation/census.ts";
 import {
   type Blocking,
   decideStep,
@@ -14,7 +14,7 @@ import {
   needsCensus,
   type ReplaceableCa,
   type RequestedStep,
-} from "../../../core/rotation/steps.ts";
+} from "../../../core/ca_rotation/steps.ts";
 import { getRotatedCas } from "../../authority/rotation_record.ts";
 import {
   describeCounts,

@@ -10,7 +10,7 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
-import type { ReplaceableCa } from "../../../core/rotation/steps.ts";
+import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { describeCa, describeStep } from "../../api/ca_rotation_text.ts";
 import { connect } from "../../api/connection.ts";
 import { retryUntil } from "../../api/server_ca.ts";

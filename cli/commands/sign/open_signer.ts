@@ -8,7 +8,7 @@ import type { Authority } from "../../../core/pki/authority.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { listTrustedCas } from "../../../core/rotation/trust.ts";
+import { listTrustedCas } from "../../../core/ca_rotation/trust.ts";
 import { decideClientTrust, findClientTrust } from "../../../core/signing/client_trust.ts";
 import type { ClientTrust } from "../../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";

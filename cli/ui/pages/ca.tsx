@@ -11,9 +11,9 @@ import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../../core/bootstr
 import { parseJoinTarget } from "../../../core/bootstrap/join_command.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { listAuthorities, type PublishedCas, type TrustedAuthority } from "../../../core/review/authorities.ts";
-import { isInProgress } from "../../../core/rotation/ca_rotation.ts";
-import { type CensusRow, describeState } from "../../../core/rotation/census.ts";
-import { formatRotateCommand, isEveryoneReady, sortServers } from "../../../core/rotation/steps.ts";
+import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
+import { type CensusRow, describeState } from "../../../core/ca_rotation/census.ts";
+import { formatRotateCommand, isEveryoneReady, sortServers } from "../../../core/ca_rotation/steps.ts";
 import { AUTHENTICATION_PATH, CLUSTER_INFO_PATH, readCensus } from "../../api/ca_rotations.ts";
 import { describeCa, describeCounts, describeStep, listNextCommands } from "../../api/ca_rotation_text.ts";
 import { formatKey } from "../../../core/pki/key_algorithm.ts";

@@ -3,7 +3,7 @@
  * retiring one has signed, and who would lose access without it.
  */
 import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { isAborting, type RotatedCa } from "./ca_rotation.ts";
+import { isAborting, type RotatedCa } from "./rotation_rules.ts";
 import { type CensusRow, type CensusState, isNamed, sortRows } from "./census.ts";
 
 interface Place {

@@ -2,7 +2,7 @@
 import { formatTime } from "../kube/meta.ts";
 import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateChain } from "../pki/authority_chain.ts";
-import { parseRotatedCas } from "./ca_rotation.ts";
+import { parseRotatedCas } from "./rotation_rules.ts";
 
 /** The annotations of the API server's trust bundle, by which clients renew certificates of a retiring CA early. */
 export const RETIRING_CA_ANNOTATION = "tlsboot/retiring-ca";

@@ -9,7 +9,7 @@ import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../p
 import type { NameConstraints } from "../pki/name_constraints.ts";
 import { publicKeysEqual } from "../pki/public_key.ts";
 import { findIssuersFault } from "../pki/serving_certificate.ts";
-import { isAborting, isInProgress } from "./ca_rotation.ts";
+import { isAborting, isInProgress } from "./rotation_rules.ts";
 
 /** The properties that a new CA takes over from the old one where the operator gives no others. */
 export interface InheritedProperties {

@@ -9,7 +9,7 @@ import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/authority_chain.ts";
 import { readIdentity } from "../register/identity.ts";
-import { isAborting } from "./ca_rotation.ts";
+import { isAborting } from "./rotation_rules.ts";
 
 /** The state of a machine or a user during a rotation. */
 export type CensusState =

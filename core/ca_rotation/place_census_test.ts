@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CaRotation, CaRotationStatus, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import type { RotatedCa } from "./ca_rotation.ts";
+import type { RotatedCa } from "./rotation_rules.ts";
 import { describeState } from "./census.ts";
 import { type ClusterPlace, takePlaceCensus } from "./place_census.ts";
 

@@ -2,8 +2,13 @@
  * The steps that an operator takes to replace a CA: the CA as a port, and what each step does, needs or refuses. The
  * commands of `tlsboot ca rotate` are written once over the port.
  */
-import type { CaRotation, CaRotationServer, CaRotationSpec, IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { isAborting } from "./ca_rotation.ts";
+import type {
+  CaRotation,
+  CaRotationServer,
+  CaRotationSpec,
+  IssuedCertificate,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { isAborting } from "./rotation_rules.ts";
 import { type CensusRow, isNamed } from "./census.ts";
 
 /** The commands that an operator runs. */
