@@ -62,8 +62,8 @@ export const policyExplainCommand = defineCommand({
 const POLICY_TEST_FLAGS = {
   output: choiceFlag({
     short: "o",
-    choices: ["tap", "junit"],
-    summary: "Output format: the Test Anything Protocol, or JUnit XML. Without it, text.",
+    choices: ["junit"],
+    summary: "Output format: JUnit XML. Without it, text.",
   }),
 } as const;
 
