@@ -1,12 +1,20 @@
-/** The check of approval policies: rules that can never decide about a request. */
+/** The checks of files of rules: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
+import { parseInventory } from "../approval/inventory.ts";
+import { parsePolicy } from "../approval/parse_policy.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "../approval/policy.ts";
+import { parsePolicyFixture } from "../approval/policy_fixture.ts";
+import { parseAuditPolicy } from "../audit/policy_file.ts";
+import type { Result } from "../lib/result.ts";
 import { shellWord } from "../lib/shell_word.ts";
+import { createCustomProfile } from "../signing/custom_profile.ts";
+import { describeProfile } from "../signing/profile.ts";
+import { parseProfile } from "../signing/profile_file.ts";
 import type { Fault } from "./finding.ts";
 
 /** The API's minimum of `expirationSeconds`. */
@@ -17,6 +25,79 @@ const KUBERNETES_SIGNERS: readonly string[] = [
   ...[KUBE_APISERVER_CLIENT_SIGNER, KUBE_APISERVER_CLIENT_KUBELET_SIGNER],
   ...[KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER],
 ];
+
+/** A file of rules that was checked. */
+export interface RuleFileReport {
+  /** The name of the check. */
+  readonly check: string;
+  readonly faults: readonly Fault[];
+  readonly okMessage: string;
+  /** What a profile demands and promises, in sentences. */
+  readonly sentences: readonly string[];
+}
+
+/** How the files of one kind are checked. */
+interface RuleFileKind {
+  readonly check: string;
+  readonly okMessage: string;
+  readonly parse: (text: string, file: string) => Result<Partial<RuleFileReport>, readonly string[]>;
+}
+
+/** The kinds of files of rules. */
+const RULE_FILE_KINDS: Readonly<Record<string, RuleFileKind>> = {
+  ApprovalPolicy: {
+    check: "policy",
+    okMessage: "every rule can apply to a request",
+    parse: (text, file) => map(parsePolicy(text), (policy) => ({ faults: checkPolicyRules(policy, { file, text }) })),
+  },
+  SigningProfile: {
+    check: "profile",
+    okMessage: "the profile can be used",
+    parse: (text) =>
+      map(parseProfile(text), (spec) => ({
+        sentences: describeProfile(createCustomProfile(spec.signerName ?? "without a name", spec)),
+      })),
+  },
+  PolicyTest: {
+    check: "policy-test",
+    okMessage: "the cases can be read; run them with: tlsboot policy test FILE",
+    parse: (text) => map(parsePolicyFixture(text), () => ({})),
+  },
+  Inventory: {
+    check: "inventory",
+    okMessage: "the inventory can be used",
+    parse: (text) => map(parseInventory(text), () => ({})),
+  },
+  Policy: {
+    check: "audit-policy",
+    okMessage: "the audit policy can be used",
+    parse: (text) => map(parseAuditPolicy(text), () => ({})),
+  },
+};
+
+/** Finds the kind of a file of rules in its text; undefined for any other file. */
+export function findRuleFileKind(text: string): string | undefined {
+  const kind = /(?:^|[{,])[ \t]*["']?kind["']?:[ \t]*["']?(\w+)/m.exec(text)?.[1] ?? "";
+  return Object.hasOwn(RULE_FILE_KINDS, kind) ? kind : undefined;
+}
+
+/** Checks the text of a file of rules; undefined for a file of another kind. */
+export function checkRuleFile(text: string, file: string): RuleFileReport | undefined {
+  const kind = RULE_FILE_KINDS[findRuleFileKind(text) ?? ""];
+  if (kind === undefined) return undefined;
+  const { check, okMessage } = kind;
+  const parsed = kind.parse(text, file);
+  if (parsed.ok) return { check, okMessage, faults: [], sentences: [], ...parsed.value };
+  const faults = parsed.error.map((fault): Fault => ({
+    severity: "error",
+    message: `"${file}" cannot be used: ${fault}`,
+  }));
+  return { check, okMessage, faults, sentences: [] };
+}
+
+function map<T, U>(result: Result<T, readonly string[]>, change: (value: T) => U): Result<U, readonly string[]> {
+  return result.ok ? { ok: true, value: change(result.value) } : result;
+}
 
 /** Reports rules that no request reaches or can satisfy. The fix removes a rule that no request reaches. */
 export function checkPolicyRules(

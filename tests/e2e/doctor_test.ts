@@ -432,20 +432,6 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot bootstrap --kubeconfig \S+ --cert-dir \S+ --hostname-override s1$/,
   },
   {
-    name: "a rule of a policy that no request reaches",
-    target: ["web-policy.yaml"],
-    breakIt: async () => {
-      const page = await readFile("docs/guides/broken_machine.md", "utf8");
-      const [, policy = ""] = /Save this as\n?[ ]?`web-policy\.yaml`:\n\n```yaml\n([^]*?)```/.exec(page) ?? [];
-      await writeFile(folder.join("web-policy.yaml"), policy);
-    },
-    check: "policy",
-    severity: "warning",
-    message:
-      /^rule "web" of policy "web" is never reached: rule "everything" decides about all its requests before it; /,
-    fix: /^sed -i 11,16d web-policy\.yaml$/,
-  },
-  {
     name: "an intermediate that is missing",
     target: ["missing"],
     breakIt: () => writeChain("missing", ["leaf"]),
@@ -714,6 +700,27 @@ describe("tlsboot doctor", () => {
     assert.equal(code, 1);
     assert.match(stdout, /^x509_read_errors 1$/m);
     assert.match(stdout, /^tlsboot_doctor_findings\{severity="error"\} 1$/m);
+  });
+
+  test("tlsboot policy check finds a rule that no request reaches, and its fix works unchanged", async () => {
+    const page = await readFile("docs/guides/broken_machine.md", "utf8");
+    const [, policy = ""] = /Save this as\n?[ ]?`web-policy\.yaml`:\n\n```yaml\n([^]*?)```/.exec(page) ?? [];
+    await writeFile(folder.join("web-policy.yaml"), policy);
+    assert.match(
+      (await run(["doctor", "web-policy.yaml"])).stderr,
+      /hint: check its rules with: tlsboot policy check web-policy\.yaml\n$/,
+    );
+    const { code, stdout } = await run(["policy", "check", "web-policy.yaml", "-o", "json"]);
+    assert.equal(code, 3);
+    const { findings: [found, ...others] }: { findings: readonly Finding[] } = JSON.parse(stdout);
+    assert.deepEqual([found?.check, found?.severity, others], ["policy", "warning", []]);
+    assert.match(
+      found?.message ?? "",
+      /^rule "web" of policy "web" is never reached: rule "everything" decides about all its requests before it; /,
+    );
+    assert.match(found?.fix ?? "", /^sed -i 11,16d web-policy\.yaml$/);
+    await runFix(found?.fix ?? "");
+    await runWell(["policy", "check", "web-policy.yaml"]);
   });
 
   test("tlsboot doctor --out replaces a textfile at once", async () => {

@@ -167,7 +167,7 @@ const LOCAL: readonly (readonly string[])[] = [
   ["sign", "csr.yaml", "--data-dir", "ca", "--signer-name", HOSTILE],
   ["policy", "explain", "csr.yaml", "--policy", "kubelet-serving"],
   ["policy", "explain", "csr.yaml", "--policy", "policy.yaml"],
-  ["signer", "--check", "policy.yaml"],
+  ["policy", "check", "policy.yaml"],
   ["kubeconfig", "admin", "--data-dir", "ca", "--user", HOSTILE, "--out", `admin\x1b[2J.kubeconfig`],
   ["kubeconfig", "user", HOSTILE],
   ["kubeconfig", "bootstrap", "--token", HOSTILE, "--server", HOSTILE],

@@ -67,7 +67,7 @@ export const doctorCommand = defineCommand({
  Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
   group: "Machine Commands",
   args: [
-    argument("TARGET", "folders of certificates, data directories, kubeconfigs, PEM files, policies and profiles", {
+    argument("TARGET", "folders of certificates, data directories, kubeconfigs and PEM files", {
       optional: true,
       variadic: true,
       completion: { kind: "file" },
@@ -77,7 +77,6 @@ export const doctorCommand = defineCommand({
   examples: [
     { comment: "Check the server in ./tlsboot-data, or this machine", command: "tlsboot doctor" },
     { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1/pki" },
-    { comment: "Check a policy for rules that can never apply", command: "tlsboot doctor web-policy.yaml" },
     {
       comment: "See who can approve and sign in a cluster",
       command: "tlsboot doctor --cluster --kubeconfig admin.kubeconfig",

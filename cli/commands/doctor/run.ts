@@ -10,6 +10,7 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Io } from "../../io.ts";
+import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
 import { USER_AGENT } from "../../version.ts";
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
@@ -18,8 +19,6 @@ import { readFound } from "./files.ts";
 import type { DoctorFlags } from "./flags.ts";
 import { examineKubeconfig } from "./kubeconfig.ts";
 import { examineMachineAt } from "./machine.ts";
-import { examinePolicy } from "./policy.ts";
-import { formatFindingJson, formatFindingTable } from "./print.ts";
 import { examineStored } from "./stored.ts";
 import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
 
@@ -110,8 +109,6 @@ async function examine(
       return await examineKubeconfig(target.path, deps, signal);
     case "CA folder":
       return await examineCaFolder(target.path, deps);
-    case "policy":
-      return await examinePolicy(target.path, target.ruleKind, deps);
     case "file": {
       const file = await readFound(target.path, deps);
       return await examineStored({

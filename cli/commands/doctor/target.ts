@@ -1,11 +1,11 @@
 /** Finds out what a TARGET of `tlsboot doctor` is, and which targets there are without one. */
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { findRuleFileKind } from "../../../core/doctor/policies.ts";
 import { AppError } from "../../../core/errors.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type ExamineDeps, showPath } from "./examine.ts";
 import { PEM_NAME, readFound } from "./files.ts";
-import { findRuleFileKind, type RuleFileKind } from "./policy.ts";
 import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 
 /** A target and what it is, with absolute paths. */
@@ -14,7 +14,6 @@ export type DoctorTarget =
   | { readonly kind: "CA folder"; readonly path: string }
   | { readonly kind: "machine" } & MachinePaths
   | { readonly kind: "kubeconfig"; readonly path: string }
-  | { readonly kind: "policy"; readonly path: string; readonly ruleKind: RuleFileKind }
   | { readonly kind: "file"; readonly path: string };
 
 /** The files of a machine that flags name, as absolute paths. */
@@ -32,18 +31,15 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
   const facts = await deps.files.stat(path);
   if (facts === undefined) {
     throw new AppError("not_found", `cannot check "${name}": there is no such file or folder`, {
-      hint: "name a data directory, a folder of certificates, a kubeconfig, a PEM file, a policy or a profile",
+      hint: "name a data directory, a folder of certificates, a kubeconfig or a PEM file",
     });
   }
   if (facts.kind !== "directory") {
     const file = await readFound(path, deps);
     if (file === undefined) {
-      const ruleKind = findRuleFileKind(await deps.files.readText(path) ?? "");
-      if (ruleKind !== undefined) return { kind: "policy", path, ruleKind };
-      throw new AppError(
-        "invalid",
-        `cannot check "${name}": no certificate, key, kubeconfig, policy or profile is in it`,
-      );
+      const isRules = findRuleFileKind(await deps.files.readText(path) ?? "") !== undefined;
+      const hint = isRules ? { hint: `check its rules with: tlsboot policy check ${shellWord(name)}` } : {};
+      throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`, hint);
     }
     if (file.kubeconfig === undefined) return { kind: "file", path };
     const certDir = named.certDir ?? findNamedFolder(file);

@@ -1,8 +1,8 @@
-/** The output formats of `tlsboot doctor`. */
-import { countFindings, type Finding } from "../../../core/doctor/finding.ts";
-import { line } from "../../output/escape.ts";
-import { formatJson } from "../../output/structured.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+/** The findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON. */
+import { countFindings, type Finding } from "../../core/doctor/finding.ts";
+import { line } from "./escape.ts";
+import { formatJson } from "./structured.ts";
+import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
 
 /** Formats the findings as a table with one part for each target. The fix is on a line of its own, to be copied. */
 export function formatFindingTable(findings: readonly Finding[]): string {
