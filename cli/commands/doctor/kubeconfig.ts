@@ -36,6 +36,7 @@ export async function askAs(
   { io, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
+  const access = { check: "server-access", target };
   let server: string;
   let answer: ServerAnswer;
   try {
@@ -44,10 +45,8 @@ export async function askAs(
     answer = await askServer(() => connect(cluster), io.clock, signal);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return [skipCheck({ check: "server-access", target }, error.message)];
+    return reportCheck(access, [{ severity: "error", message: error.message, fix: again }], "");
   }
-  const access = { check: "server-access", target };
-  if (answer.kind === "notAsked") return [skipCheck(access, `the server was not asked: ${answer.reason}`)];
   if (answer.kind === "unreachable" && isOwnServer) return [skipCheck(access, `it does not run: ${answer.reason}`)];
   const faults = findAccessFaults(answer, `the user of "${shown}"`, again);
   const clock = "clock" in answer ? answer.clock : undefined;
@@ -61,9 +60,10 @@ export async function askAs(
 
 function findAccessFaults(answer: ServerAnswer, user: string, again: string | undefined): readonly Fault[] {
   switch (answer.kind) {
-    case "notAsked":
     case "accepted":
       return [];
+    case "notAsked":
+      return [{ severity: "error", message: `the server was not asked: ${answer.reason}`, fix: again }];
     case "unreachable":
       return [{
         severity: "warning",

@@ -22,14 +22,10 @@ export interface Inspection {
   readonly lines: readonly (readonly [string, string])[];
   /** The facts for `-o json`; they always include `kind`. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** True when a certificate has expired or is not valid yet, or when a key does not belong to its certificate. */
-  readonly isUnusable: boolean;
   /** The certificate, if it is one. */
   readonly certificate?: CertificateFacts;
   /** The private key, if it is one. */
   readonly key?: PrivateKey;
-  /** True for secrets: private keys, and kubeconfigs that contain a key or a token. */
-  readonly isSecret?: boolean;
 }
 
 /** Describes a certificate for people and for `-o json`. */
@@ -38,7 +34,6 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): I
   const names = listNames(certificate);
   const extended = certificate.extendedKeyUsages.map(getExtendedUsageName);
   const usages = [...certificate.keyUsages, ...extended];
-  const state = getValidityState(certificate, now);
   const unable = listUnable(certificate);
   return {
     title: `${certificate.isCa ? "CA certificate" : "certificate"} "${nameCertificate(certificate)}"`,
@@ -67,7 +62,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): I
       ...(unable.length === 0 ? {} : { notVerifiedBy: unable }),
       notBefore: formatTime(certificate.notBefore),
       notAfter: formatTime(certificate.notAfter),
-      state,
+      state: getValidityState(certificate, now),
       isCa: certificate.isCa,
       keyUsages: certificate.keyUsages,
       extendedKeyUsages: extended,
@@ -75,7 +70,6 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): I
       ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
       sha256Fingerprint: certificate.sha256Fingerprint,
     },
-    isUnusable: state !== "valid",
     certificate,
   };
 }
@@ -107,7 +101,6 @@ export function describeRequestFacts(request: RequestFacts): Inspection {
       ...alternativeNames(request),
       requestedExtensions: extensions,
     },
-    isUnusable: false,
   };
 }
 
@@ -117,9 +110,7 @@ export function describeKey(key: PrivateKey): Inspection {
     title: `private key ${formatKey({ keyAlgorithm: key.algorithm, keyBits: key.bits })}`,
     lines: [],
     facts: { kind: "privateKey", keyAlgorithm: key.algorithm, keyBits: key.bits },
-    isUnusable: false,
     key,
-    isSecret: true,
   };
 }
 
@@ -142,16 +133,9 @@ export interface FoundIn {
   readonly finding: Inspection;
 }
 
-/**
- * Adds to each key the certificate that it belongs to. A key without one is a fault if there is also a leaf certificate
- * without a key, because the two were probably meant for each other.
- */
+/** Adds to each key the certificate that it belongs to. */
 export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
   const certificates = all.flatMap(({ file, finding: { certificate } }) => certificate ? [{ file, certificate }] : []);
-  const keys = all.flatMap(({ finding: { key } }) => key ? [key.publicKeyDer()] : []);
-  const hasLoneLeaf = certificates.some(({ certificate: { isCa, publicKeyDer } }) =>
-    !isCa && !keys.some((key) => publicKeysEqual(key, publicKeyDer))
-  );
   return all.map(({ file, finding }) => {
     const { key } = finding;
     if (key === undefined || certificates.length === 0) return { file, finding };
@@ -173,7 +157,6 @@ export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
           belongsToCertificate: owner !== undefined,
           ...(owner === undefined ? {} : { certificate: owner.certificate.sha256Fingerprint }),
         },
-        isUnusable: owner === undefined && hasLoneLeaf,
       },
     };
   });
@@ -185,7 +168,6 @@ export function describeUnreadable(kind: string, error: string): Inspection {
     title: `unreadable ${kind === "unknown" ? "block" : kind}`,
     lines: [["Error", error]],
     facts: { kind, error },
-    isUnusable: false,
   };
 }
 

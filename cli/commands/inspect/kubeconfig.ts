@@ -57,11 +57,6 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
       ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
       ...(tokenFile === undefined ? {} : { tokenFile }),
     },
-    isUnusable: keyFault !== undefined ||
-      (ca !== undefined && authorities.length === 0) ||
-      (clientCertificate !== undefined && identities.length === 0) ||
-      certificates.some(([, certificate]) => getValidityState(certificate, now) !== "valid"),
-    isSecret: token !== undefined || clientKey?.kind === "pem",
   }];
 }
 
