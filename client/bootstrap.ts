@@ -48,7 +48,7 @@ export interface BootstrapOptions {
   readonly expirationSeconds?: number;
   /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
-  /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
+  /** A command that continues the request; it is stored with the key, so that `doctor` can show it. */
   readonly resumeCommand?: string;
 }
 

@@ -52,7 +52,7 @@ export interface ServingBootstrapOptions {
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
   /** The CAs that are being replaced; a certificate of one of them is replaced too. */
   readonly retirement?: CaRetirement | undefined;
-  /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
+  /** A command that continues the request; it is stored with the key, so that `doctor` can show it. */
   readonly resumeCommand?: string;
 }
 

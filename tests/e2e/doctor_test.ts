@@ -563,8 +563,10 @@ const CASES: readonly Case[] = [
     target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
     breakIt: async () => {
       await renewToken();
-      const status = JSON.parse(await runWell(["bootstrap", "--status", ...N1_FILES, "-o", "json"]));
-      await runWell(["revoke", status.client.serialNumber, "--data-dir", "data", "--yes"]);
+      const [{ serialNumber }] = JSON.parse(
+        await runWell(["inspect", "n1/pki/kubelet-client-current.pem", "-o", "json"]),
+      );
+      await runWell(["revoke", serialNumber, "--data-dir", "data", "--yes"]);
     },
     check: "server-access",
     severity: "error",
@@ -689,7 +691,15 @@ describe("tlsboot doctor", () => {
 
   test("tlsboot doctor names the targets in a folder that is none, which is an error in a textfile, too", async () => {
     const machine = await run(["doctor", "n1", "-o", "json"]);
-    assert.deepEqual(machine, await run(["doctor", "n1/pki", "-o", "json"]), "a machine is found in its folder");
+    for (const name of ["n1/pki", "n1/kubeconfig", "n1/pki/kubelet-client-current.pem"]) {
+      assert.deepEqual(machine, await run(["doctor", name, "-o", "json"]), `a machine is found by ${name}`);
+    }
+    await cp(folder.join("n1"), folder.join("tlsboot-data/nodes/n9"), { recursive: true, verbatimSymlinks: true });
+    assert.match((await run(["doctor", "n9"])).stdout, /^tlsboot-data\/nodes\/n9\/pki\n/);
+    assert.match(
+      (await run(["doctor", "n8"])).stderr,
+      /cannot check "n8": there is no n8, and no tlsboot-data\/nodes\/n8, and no tlsboot-demo\/nodes\/n8\n/,
+    );
     await mkdir(folder.join("configs"));
     await copyFile(folder.join("data/admin.kubeconfig"), folder.join("configs/admin.yaml"));
     assert.match(

@@ -207,7 +207,7 @@ async function useCertificate(stage: Stage): Promise<void> {
   if (stage.options.programs.kubectl) {
     stage.command(`${stage.kubectl(machine.kubeconfigPath)} auth whoami`);
     stage.emit({ kind: "answer", text: `Username  ${username}\nGroups    [${groups.join(" ")}]` });
-  } else await stage.run(["bootstrap", "--status", ...stage.bootstrapWords(machine)], { only: /^Node|^Ready|accepts/ });
+  } else await stage.run(["doctor", stage.show(machine.certDir)], { only: /accepts/ });
 }
 
 /** Shows that the server refuses a request, with the reason. */

@@ -1,6 +1,6 @@
 /** Examines a cluster through its API, with the rights of a kubeconfig: who may become what, and what waits. */
 import { resolve } from "node:path";
-import { askServer } from "../../../client/machine_evidence.ts";
+import { askServer } from "../../../client/health/machine_evidence.ts";
 import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
 import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
 import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
@@ -33,7 +33,7 @@ import { shellWord } from "../../../core/lib/shell_word.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import type { AccessReviewer, Transport } from "../../../core/ports.ts";
-import { type Examined, type ExamineDeps, NOTHING_EXAMINED, showPath } from "./examine.ts";
+import { type Examined, type ExamineDeps, NOTHING_EXAMINED } from "../../../client/health/examine.ts";
 import { askAs } from "./kubeconfig.ts";
 import { examineServer } from "./server.ts";
 
@@ -55,19 +55,19 @@ interface Asked {
 
 /** Examines the cluster of a kubeconfig. */
 export async function examineCluster(name: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
-  const path = resolve(deps.io.cwd, name);
+  const path = resolve(deps.cwd, name);
   const cluster = await readCluster(path, deps.files);
   const target = `cluster ${cluster.server}`;
-  const access = await askAs({ path, shown: showPath(path, deps) }, { target }, deps, signal);
+  const access = await askAs({ path, shown: deps.show(path) }, { target }, deps, signal);
   const serving = await examineServing(target, cluster, deps);
   if (!access.some(({ check, severity }) => check === "server-access" && severity === "ok")) {
     return { ...NOTHING_EXAMINED, findings: [...access, ...serving] };
   }
   const tooLate = (): Error => new AppError("timeout", "no answer in time", { retryable: true });
-  await using limit = limitTime(deps.io.clock, READ_TIMEOUT_MS, tooLate, signal);
+  await using limit = limitTime(deps.clock, READ_TIMEOUT_MS, tooLate, signal);
   await using transport: Transport & AsyncDisposable = await deps.connect(cluster);
-  const kubeconfig = shellWord(showPath(path, deps));
-  const { clock } = deps.io;
+  const kubeconfig = shellWord(deps.show(path));
+  const { clock } = deps;
   const asked: Asked = {
     target,
     cluster,
@@ -91,12 +91,12 @@ export async function examineCluster(name: string, deps: ExamineDeps, signal: Ab
 async function examineServing(
   target: string,
   cluster: ResolvedCluster,
-  { io, files }: ExamineDeps,
+  { clock, env, files }: ExamineDeps,
 ): Promise<readonly Finding[]> {
   const { server, ca } = cluster;
   const presented = await findServingCertificate(new URL(server), {
     ...cluster,
-    proxy: chooseProxy(cluster, io.env),
+    proxy: chooseProxy(cluster, env),
     timeoutMs: CONNECT_TIMEOUT_MS,
   });
   if (presented === undefined) return [];
@@ -112,7 +112,7 @@ async function examineServing(
     return parsed.ok ? [toPair([parsed.value])] : [];
   });
   const leaf = toPair([presented]);
-  const now = io.clock.now();
+  const now = clock.now();
   return [
     ...reportCheck(
       { check: "serving-certificate", target },
@@ -209,7 +209,7 @@ async function examineRights(
 
 async function examineClusterInfo(
   { api, target, cluster, kubectl }: Asked,
-  { io, files, connect }: ExamineDeps,
+  { clock, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const check = { check: "cluster-info", target };
@@ -227,7 +227,7 @@ async function examineClusterInfo(
   const named: ResolvedCluster | undefined = server === undefined || publishedCa === undefined
     ? undefined
     : { server, ca: { kind: "pem", pem: publishedCa }, insecureSkipTlsVerify: false };
-  const answer = named === undefined ? undefined : await askServer(() => connect(named), io.clock, signal);
+  const answer = named === undefined ? undefined : await askServer(() => connect(named), clock, signal);
   return reportCheck(
     check,
     checkClusterInfo({ clusterInfo, server: cluster.server, caPem, answer }, kubectl),

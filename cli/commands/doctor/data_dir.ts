@@ -3,10 +3,11 @@ import { basename, dirname, join, relative } from "node:path";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
-import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
-import { examineDatabase, examineDisk, examineName, examinePort, examineServingNames } from "./host.ts";
+import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED } from "../../../client/health/examine.ts";
+import { examineDisk, examineName } from "../../../client/health/host.ts";
+import { examineDatabase, examinePort, examineServingNames } from "./host.ts";
 import { askAs } from "./kubeconfig.ts";
-import { type FoundFile, readFolder, type Renewal } from "./files.ts";
+import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
 import { examineServer } from "./server.ts";
 import { examineStored } from "./stored.ts";
 
@@ -24,12 +25,10 @@ export async function examineDataDir(
   signal: AbortSignal,
 ): Promise<Examined> {
   const dir = dataDirAt(root);
-  const word = shellWord(showPath(root, deps));
+  const word = shellWord(deps.show(root));
   const files = [...await readFolder(root, deps), ...await readFolder(dir.pki, deps)];
-  const renewServing = `rm -f ${shellWord(showPath(dir.servingCertificate, deps))} ${
-    shellWord(showPath(dir.servingKey, deps))
-  }`;
-  const target = showPath(root, deps);
+  const renewServing = `rm -f ${shellWord(deps.show(dir.servingCertificate))} ${shellWord(deps.show(dir.servingKey))}`;
+  const target = deps.show(root);
   const admin = files.find(({ path }) => path === dir.adminKubeconfig);
   const again = admin === undefined ? "" : renewAdmin(admin, word);
   const server = admin?.kubeconfig?.clusters[0]?.cluster.server;
@@ -117,7 +116,8 @@ function rotateCaFile(file: FoundFile, files: readonly FoundFile[], deps: Examin
   if (!files.some((one) => one.path === join(folder, `${name}.key`))) return {};
   return {
     isBeingReplaced: files.some((one) => one.path === join(folder, `next-${name}.crt`)),
-    renewal: `tlsboot ca rotate begin --ca-cert ${shellWord(showPath(path, deps))}${formatLifetime(file)}`,
+    renewal: `tlsboot ca rotate begin --cluster-signing-cert-file ${shellWord(deps.show(path))} ` +
+      `--cluster-signing-key-file ${shellWord(key.shown)}${formatLifetime(file)}`,
   };
 }
 
@@ -142,7 +142,7 @@ export async function examineCaFolder(root: string, deps: ExamineDeps): Promise<
     const name = KUBEADM_CERTIFICATES.get(relative(folder, path));
     return name === undefined
       ? {}
-      : { renewal: `kubeadm certs renew ${name} --cert-dir ${shellWord(showPath(folder, deps))}` };
+      : { renewal: `kubeadm certs renew ${name} --cert-dir ${shellWord(deps.show(folder))}` };
   };
-  return await examineStored({ target: showPath(root, deps), files, folders, extraSecrets: [], renew }, deps);
+  return await examineStored({ target: deps.show(root), files, folders, extraSecrets: [], renew }, deps);
 }

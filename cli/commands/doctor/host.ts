@@ -1,8 +1,6 @@
 /** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
-import { lookup } from "node:dns/promises";
 import { open, readdir, stat } from "node:fs/promises";
-import { isIP } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { readInterfaces } from "../../../client/host_facts.ts";
@@ -13,27 +11,20 @@ import {
   type BackupEvidence,
   checkBackups,
   checkDatabase,
-  checkDisk,
   checkOpenFiles,
   checkPort,
-  checkServerName,
   checkServingNames,
   findNewest,
   isWholeArchive,
 } from "../../../core/doctor/host.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
-import { readFreeBytes } from "../../instance/storage_space.ts";
 import type { DataDir } from "../../instance/data_dir.ts";
-import { type ExamineDeps, showPath } from "./examine.ts";
-import type { FoundFile } from "./files.ts";
+import { type ExamineDeps } from "../../../client/health/examine.ts";
+import type { FoundFile } from "../../../client/health/files.ts";
 import { findListener, readOpenFiles } from "./processes.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;
-/** Files of interrupted writes (`client/files.ts`). */
-const LEFTOVER = /^\..+\.\d+\.tmp$/;
-/** A file of this age is not being written any more. */
-const LEFTOVER_AGE_MS = 3_600_000;
 /** Names of files that may be backups. */
 const BACKUP_NAME = /\.(?:backup|age)$|^tlsboot.*\.tar\.age$/;
 const AGE_HEADER = "age-encryption.org/v1\n-> ";
@@ -43,37 +34,6 @@ const AGE_HEADER_BYTES = 16_384;
 /** A checkpoint of a running server may change pages while they are read, so a fault must be there each time. */
 const DATABASE_ATTEMPTS = 3;
 const DATABASE_PAUSE_MS = 100;
-
-/** Checks the free space of the disk that a folder is on. */
-export async function examineDisk(folder: string, target: string, deps: ExamineDeps): Promise<readonly Finding[]> {
-  if (await deps.files.stat(folder) === undefined) return [];
-  const now = deps.io.clock.now().getTime();
-  const leftovers: string[] = [];
-  for (const name of await readdir(folder).catch(() => [])) {
-    const path = join(folder, name);
-    if (!LEFTOVER.test(name)) continue;
-    if (now - (await stat(path)).mtimeMs > LEFTOVER_AGE_MS) leftovers.push(showPath(path, deps));
-  }
-  const freeBytes = await readFreeBytes(folder);
-  const faults = checkDisk({ path: showPath(folder, deps), freeBytes, leftovers });
-  return reportCheck({ check: "disk", target }, faults, "the disk has space");
-}
-
-/** Checks that the name in a server's URL can be resolved. */
-export async function examineName(
-  server: string,
-  { target, fix }: { readonly target: string; readonly fix?: (url: URL) => string | undefined },
-): Promise<readonly Finding[]> {
-  const url = URL.parse(server);
-  const host = withoutBrackets(url?.hostname ?? "");
-  if (url === null || isIP(host) !== 0) return [];
-  const isResolved = await lookup(host).then(() => true, () => false);
-  return reportCheck(
-    { check: "dns", target },
-    checkServerName({ host, isResolved, fix: isResolved ? undefined : fix?.(url) }),
-    `the server's name "${host}" can be resolved`,
-  );
-}
 
 /** Checks that a server's certificate is for the host in its URL, and that this computer still has that address. */
 export async function examineServingNames(
@@ -139,7 +99,7 @@ export async function examineDatabase(
   { target, named }: { readonly target: string; readonly named: readonly string[] },
   deps: ExamineDeps,
 ): Promise<readonly Finding[]> {
-  const dataDir = showPath(dir.root, deps);
+  const dataDir = deps.show(dir.root);
   const backups = await findBackups(dir.root, named, deps);
   const database = { check: "database", target };
   const backup = { check: "backup", target };
@@ -149,7 +109,7 @@ export async function examineDatabase(
       ? reportCheck(
         database,
         checkDatabase({
-          path: showPath(dir.database, deps),
+          path: deps.show(dir.database),
           fault: await findDatabaseFault(dir.database),
           dataDir,
           backups,
@@ -161,7 +121,7 @@ export async function examineDatabase(
       ? [skipCheck(backup, "no backup was found beside the data directory; name one with --backup")]
       : reportCheck(
         backup,
-        checkBackups(backups, dataDir, deps.io.clock.now()),
+        checkBackups(backups, dataDir, deps.clock.now()),
         `the newest backup, "${findNewest(backups)?.path}", has the size of a whole one and is not older than a week`,
       )),
   ];
@@ -189,8 +149,8 @@ async function findBackups(
   named: readonly string[],
   deps: ExamineDeps,
 ): Promise<readonly BackupEvidence[]> {
-  const paths = new Set(named.map((path) => resolve(deps.io.cwd, path)));
-  for (const folder of [dirname(root), deps.io.cwd]) {
+  const paths = new Set(named.map((path) => resolve(deps.cwd, path)));
+  for (const folder of [dirname(root), deps.cwd]) {
     for (const name of await readdir(folder).catch(() => [])) {
       if (BACKUP_NAME.test(name)) paths.add(join(folder, name));
     }
@@ -202,7 +162,7 @@ async function findBackups(
     const { mtime: madeAt, size } = await stat(path);
     const end = AGE_HEADER_END.exec(head);
     const isWhole = end !== null && isWholeArchive(size - end.index - end[0].length);
-    return [{ path: showPath(path, deps), madeAt, hasPassphrase, isWhole }];
+    return [{ path: deps.show(path), madeAt, hasPassphrase, isWhole }];
   }));
   return found.flat();
 }

@@ -1,18 +1,18 @@
 /** Examines a kubeconfig that is not a kubelet's: its certificates, and whether its server lets its user in. */
-import { askServer } from "../../../client/machine_evidence.ts";
+import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import { checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
-import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
-import { type FoundFile, readFound } from "./files.ts";
-import { examineName } from "./host.ts";
+import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED } from "../../../client/health/examine.ts";
+import { type FoundFile, readFound } from "../../../client/health/files.ts";
+import { examineName } from "../../../client/health/host.ts";
 import { examineStored } from "./stored.ts";
 
 /** Examines the kubeconfig at an absolute path. */
 export async function examineKubeconfig(path: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
   const file = await readFound(path, deps);
-  const target = showPath(path, deps);
+  const target = deps.show(path);
   const files = file === undefined ? [] : [file];
   const stored = await examineStored({ target, files, folders: [], extraSecrets: [], renew: () => ({}) }, deps);
   const asked = file === undefined ? [] : await askAs(file, { target }, deps, signal);
@@ -33,7 +33,7 @@ export interface AskOptions {
 export async function askAs(
   { path, shown }: Pick<FoundFile, "path" | "shown">,
   { target, again, isOwnServer = false }: AskOptions,
-  { io, files, connect }: ExamineDeps,
+  { clock, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const access = { check: "server-access", target };
@@ -42,19 +42,19 @@ export async function askAs(
   try {
     const cluster = await readCluster(path, files);
     server = cluster.server;
-    answer = await askServer(() => connect(cluster), io.clock, signal);
+    answer = await askServer(() => connect(cluster), clock, signal);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return reportCheck(access, [{ severity: "error", message: error.message, fix: again }], "");
   }
   if (answer.kind === "unreachable" && isOwnServer) return [skipCheck(access, `it does not run: ${answer.reason}`)];
   const faults = findAccessFaults(answer, `the user of "${shown}"`, again);
-  const clock = "clock" in answer ? answer.clock : undefined;
+  const reading = "clock" in answer ? answer.clock : undefined;
   return [
     ...reportCheck(access, faults, `${server} lets the user of "${shown}" in`),
-    ...(clock === undefined
+    ...(reading === undefined
       ? []
-      : reportCheck({ check: "clock", target }, checkClock(clock), "the clock agrees with the server's")),
+      : reportCheck({ check: "clock", target }, checkClock(reading), "the clock agrees with the server's")),
   ];
 }
 

@@ -10,12 +10,14 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { displayPath } from "../../output/display_path.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
 import { USER_AGENT } from "../../version.ts";
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
-import { type Examined, type ExamineDeps, joinExamined, showPath } from "./examine.ts";
-import { readFound } from "./files.ts";
+import { type Examined, type ExamineDeps, joinExamined } from "../../../client/health/examine.ts";
+import { readFound } from "../../../client/health/files.ts";
 import type { DoctorFlags } from "./flags.ts";
 import { examineKubeconfig } from "./kubeconfig.ts";
 import { examineMachineAt } from "./machine.ts";
@@ -32,10 +34,12 @@ export async function run(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const files = createFilePort();
+  const { clock, random, env, cwd } = io;
   const deps: ExamineDeps = {
-    io,
-    files,
-    connect: createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT }),
+    ...{ files, clock, random, env, cwd },
+    connect: createConnector({ files, clock, env, userAgent: USER_AGENT }),
+    logger: createLogger({ stderr: io.stderr, clock, level: "error" }),
+    show: (path) => displayPath(path, cwd),
   };
   const names = listNames(args, settings, args.length === 0 && !settings.cluster ? await findTargets(deps) : args);
   const named = { kubeconfig: absolute(settings.kubeconfig, io), certDir: absolute(settings.certDir, io) };
@@ -47,7 +51,7 @@ export async function run(
   // A textfile is written in any case, because it counts the targets that could not be read.
   if (all.length === 0 && settings.output !== "textfile") return code;
   const examined = joinExamined(all);
-  const text = format(settings, examined, { uncheckedTargets: names.length - all.length, io });
+  const text = format(settings, examined, { uncheckedTargets: names.length - all.length, now: clock.now() });
   if (settings.out === undefined) io.stdout.write(text);
   else await files.writeAtomic(resolve(io.cwd, settings.out), text, OUT_MODE);
   if (code !== EXIT.done) return code;
@@ -59,7 +63,7 @@ export async function run(
 function format(
   { output }: Settings<DoctorFlags>,
   { findings, certificates, unreadable }: Examined,
-  { uncheckedTargets, io }: { readonly uncheckedTargets: number; readonly io: Io },
+  { uncheckedTargets, now }: { readonly uncheckedTargets: number; readonly now: Date },
 ): string {
   switch (output) {
     case "table":
@@ -72,7 +76,7 @@ function format(
         certificates,
         unreadableFiles: unreadable.length,
         uncheckedTargets,
-        now: io.clock.now(),
+        now,
       });
   }
 }
@@ -91,7 +95,7 @@ function listNames(
   return [kubeconfig];
 }
 
-function absolute(path: string | undefined, { cwd }: Io): string | undefined {
+function absolute(path: string | undefined, { cwd }: Pick<Io, "cwd">): string | undefined {
   return path === undefined ? undefined : resolve(cwd, path);
 }
 
@@ -104,7 +108,7 @@ async function examine(
     case "data directory":
       return await examineDataDir(target.path, { backups: settings.backup }, deps, signal);
     case "machine":
-      return await examineMachineAt(target, absolute(settings.bootstrapKubeconfig, deps.io), deps, signal);
+      return await examineMachineAt(target, absolute(settings.bootstrapKubeconfig, deps), deps, signal);
     case "kubeconfig":
       return await examineKubeconfig(target.path, deps, signal);
     case "CA folder":
@@ -112,7 +116,7 @@ async function examine(
     case "file": {
       const file = await readFound(target.path, deps);
       return await examineStored({
-        target: showPath(target.path, deps),
+        target: deps.show(target.path),
         files: file === undefined ? [] : [file],
         folders: [],
         extraSecrets: [],

@@ -15,18 +15,18 @@ import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";
 import { listCsrs } from "../../api/csrs.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
 import { TOKEN_COLLECTION } from "../../api/tokens.ts";
-import type { ExamineDeps } from "./examine.ts";
+import type { ExamineDeps } from "../../../client/health/examine.ts";
 
 /** Examines the server of a kubeconfig, which is known to answer. */
 export async function examineServer(
   kubeconfig: string,
   { target, flags }: { readonly target: string; readonly flags: string },
-  { io, files, connect }: ExamineDeps,
+  { clock, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   try {
     await using transport = await connect(await readCluster(kubeconfig, files));
-    const api = createApiClient(transport, { clock: io.clock });
+    const api = createApiClient(transport, { clock: clock });
     const requests = await readAllowed(async () => (await listCsrs(api, {}, signal)).items);
     const selectors = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` };
     const secrets = await readAllowed(async () =>
@@ -39,7 +39,7 @@ export async function examineServer(
       policies,
       tokens: secrets.items.flatMap((secret) => listTokenFacts(secret) ?? []),
       flags,
-      now: io.clock.now(),
+      now: clock.now(),
     };
     const report = (
       name: string,

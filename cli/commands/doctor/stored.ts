@@ -10,7 +10,7 @@ import {
 import { type Finding, reportCheck } from "../../../core/doctor/finding.ts";
 import { checkSecretFiles, checkSecretFolders } from "../../../core/doctor/secrets.ts";
 import { isSelfSigned } from "../../../core/pki/authority_chain.ts";
-import type { Examined, ExamineDeps } from "./examine.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import {
   checkReadable,
   type FoundFile,
@@ -21,7 +21,7 @@ import {
   toKeys,
   toPairs,
   toSeen,
-} from "./files.ts";
+} from "../../../client/health/files.ts";
 
 /** The files of one target. */
 export interface StoredFiles {
@@ -39,7 +39,7 @@ export async function examineStored(
   { target, files, folders, extraSecrets, renew }: StoredFiles,
   deps: ExamineDeps,
 ): Promise<Examined> {
-  const now = deps.io.clock.now();
+  const now = deps.clock.now();
   const pairs = toPairs(files, renew);
   const parts = await Promise.all(
     files.filter(({ kubeconfig }) => kubeconfig !== undefined).map((file) =>

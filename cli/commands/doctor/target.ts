@@ -1,11 +1,11 @@
 /** Finds out what a TARGET of `tlsboot doctor` is, and which targets there are without one. */
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { findRuleFileKind } from "../../../core/doctor/policies.ts";
 import { AppError } from "../../../core/errors.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { type ExamineDeps, showPath } from "./examine.ts";
-import { PEM_NAME, readFound } from "./files.ts";
+import { type ExamineDeps } from "../../../client/health/examine.ts";
+import { PEM_NAME, readFound } from "../../../client/health/files.ts";
 import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 
 /** A target and what it is, with absolute paths. */
@@ -25,23 +25,23 @@ export interface NamedFiles {
 /** Names of the files in a folder that a kubelet or `tlsboot bootstrap` keeps its pairs in. */
 const MACHINE_FILE = /^kubelet-client(?:-.*)?\.pem$|^kubelet-client\.key\.tmp$|^kubelet\.crt$/;
 
+/** The link to the pair of a machine that is in use. */
+const CURRENT_PAIR = /\/kubelet-(?:client|server)-current\.pem$/;
+
 /** Recognizes a target. Throws AppError `not_found` and `invalid`. */
 export async function recognizeTarget(name: string, named: NamedFiles, deps: ExamineDeps): Promise<DoctorTarget> {
-  const path = resolve(deps.io.cwd, name);
+  const path = await findNamed(name, deps);
   const facts = await deps.files.stat(path);
-  if (facts === undefined) {
-    throw new AppError("not_found", `cannot check "${name}": there is no such file or folder`, {
-      hint: "name a data directory, a folder of certificates, a kubeconfig or a PEM file",
-    });
-  }
-  if (facts.kind !== "directory") {
+  if (facts?.kind !== "directory") {
     const file = await readFound(path, deps);
     if (file === undefined) {
       const isRules = findRuleFileKind(await deps.files.readText(path) ?? "") !== undefined;
       const hint = isRules ? { hint: `check its rules with: tlsboot policy check ${shellWord(name)}` } : {};
       throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`, hint);
     }
-    if (file.kubeconfig === undefined) return { kind: "file", path };
+    if (file.kubeconfig === undefined) {
+      return CURRENT_PAIR.test(path) ? await recognizeTarget(dirname(path), named, deps) : { kind: "file", path };
+    }
     const certDir = named.certDir ?? findNamedFolder(file);
     return certDir === undefined ? { kind: "kubeconfig", path } : { kind: "machine", kubeconfigPath: path, certDir };
   }
@@ -67,6 +67,19 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
   });
 }
 
+/** Where the files of the machines are that join on the computer of the server, as in the README and the demo. */
+const NODE_FOLDERS = ["tlsboot-data/nodes", "tlsboot-demo/nodes"];
+
+/** Finds what a user names: a path, or else the name of a machine. Throws AppError `not_found`. */
+async function findNamed(name: string, { files, cwd, show }: ExamineDeps): Promise<string> {
+  const paths = [name, ...(name.includes("/") ? [] : NODE_FOLDERS.map((folder) => join(folder, name)))]
+    .map((path) => resolve(cwd, path));
+  for (const path of paths) if (await files.stat(path) !== undefined) return path;
+  throw new AppError("not_found", `cannot check "${name}": there is no ${paths.map(show).join(", and no ")}`, {
+    hint: "name a data directory, a machine's folder, a folder of certificates, a kubeconfig or a PEM file",
+  });
+}
+
 /** Suggests what is in a folder that is no target itself: folders with certificates or keys, or else kubeconfigs. */
 async function suggestTargets(
   path: string,
@@ -81,7 +94,7 @@ async function suggestTargets(
     found = files.flatMap((file) => file?.kubeconfig === undefined ? [] : [file.path]);
   }
   if (found.length === 0) return undefined;
-  return `name what is in it: tlsboot doctor ${found.map((one) => shellWord(showPath(one, deps))).join(" ")}`;
+  return `name what is in it: tlsboot doctor ${found.map((one) => shellWord(deps.show(one))).join(" ")}`;
 }
 
 const KUBELET_FOLDER = "/var/lib/kubelet/pki";
@@ -89,7 +102,7 @@ const KUBELET_FOLDER = "/var/lib/kubelet/pki";
 /** Finds the targets of a run without arguments. Throws AppError `not_found` when there are none. */
 export async function findTargets(deps: ExamineDeps): Promise<readonly string[]> {
   const found = [];
-  if (await deps.files.stat(resolve(deps.io.cwd, "tlsboot-data")) !== undefined) found.push("./tlsboot-data");
+  if (await deps.files.stat(resolve(deps.cwd, "tlsboot-data")) !== undefined) found.push("./tlsboot-data");
   const names = await readdir(KUBELET_FOLDER).catch(() => []);
   if (names.some((name) => MACHINE_FILE.test(name))) found.push(KUBELET_FOLDER);
   if (found.length > 0) return found;

@@ -1,21 +1,21 @@
-/** Reads the certificates, keys and kubeconfigs of folders and files for the checks of `tlsboot doctor`. */
+/** Reads the certificates, keys and kubeconfigs of folders and files for the checks of `core/doctor`. */
 import { type Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
-import { inspectFolder } from "../../../client/machine_evidence.ts";
-import { findModeFault } from "../../../client/private_file.ts";
-import { findErrorCode, getErrorMessage } from "../../../core/errors.ts";
-import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
-import { joinPath } from "../../../core/kube/file_path.ts";
-import type { StoredKey, StoredPair } from "../../../core/doctor/certificates.ts";
-import type { Fault } from "../../../core/doctor/finding.ts";
-import type { SecretFile, SecretFolder } from "../../../core/doctor/secrets.ts";
-import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
-import { parsePrivateKey } from "../../../core/pki/keys.ts";
-import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
-import type { SeenCertificate } from "../../../core/doctor/textfile.ts";
-import { type ExamineDeps, showPath } from "./examine.ts";
+import { inspectFolder } from "./machine_evidence.ts";
+import { findModeFault } from "../private_file.ts";
+import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
+import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { joinPath } from "../../core/kube/file_path.ts";
+import type { StoredKey, StoredPair } from "../../core/doctor/certificates.ts";
+import type { Fault } from "../../core/doctor/finding.ts";
+import type { SecretFile, SecretFolder } from "../../core/doctor/secrets.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { parsePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem, parsePemBlocks } from "../../core/pki/pem.ts";
+import type { SeenCertificate } from "../../core/doctor/textfile.ts";
+import type { ExamineDeps } from "./examine.ts";
 
 /** Certificates, keys and kubeconfigs are much smaller; databases and logs are larger or have other names. */
 const MAX_BYTES = 1024 * 1024;
@@ -62,7 +62,7 @@ export async function readFolder(folder: string, deps: ExamineDeps): Promise<rea
 
 /** Reads one file; undefined when it holds nothing that is known. */
 export async function readFound(path: string, deps: ExamineDeps): Promise<FoundFile | undefined> {
-  const shown = showPath(path, deps);
+  const shown = deps.show(path);
   const nothing = { path, shown, certificates: [], blocks: [], blockCount: 0, keys: [], isSecret: false };
   try {
     const facts = await stat(path);
@@ -226,14 +226,14 @@ export function toSeen(found: readonly FoundFile[]): readonly SeenCertificate[] 
  * root, this user, or the owner of the folder, who can replace every file in it anyway.
  */
 export async function inspectSecret(path: string, deps: ExamineDeps): Promise<SecretFile> {
-  const shown = showPath(path, deps);
+  const shown = deps.show(path);
   const facts = await stat(path).catch(() => undefined);
   const folder = dirname(path);
   if (facts === undefined || !facts.isFile()) return { path: shown, fault: undefined, ownerOf: undefined };
   const owners = [0, ownProcess.geteuid?.(), (await stat(folder)).uid];
   const mode = facts.mode & 0o777;
   if (!owners.includes(facts.uid)) {
-    return { path: shown, fault: "it belongs to another user", ownerOf: showPath(folder, deps) };
+    return { path: shown, fault: "it belongs to another user", ownerOf: deps.show(folder) };
   }
   return { path: shown, fault: findModeFault({ mode, kind: "file", isOwnedByOther: false }), ownerOf: undefined };
 }
@@ -241,5 +241,5 @@ export async function inspectSecret(path: string, deps: ExamineDeps): Promise<Se
 /** Checks who may write to a folder; nothing when it does not exist. */
 export async function inspectSecretFolder(path: string, deps: ExamineDeps): Promise<readonly SecretFolder[]> {
   if (await deps.files.stat(path) === undefined) return [];
-  return [{ path: showPath(path, deps), writers: await inspectFolder(path, deps.files) }];
+  return [{ path: deps.show(path), writers: await inspectFolder(path, deps.files) }];
 }

@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap --status`, and `bootstrap` with an existing certificate: the problems that they report, and the fixes. */
+/** `tlsboot doctor` of a machine, and `bootstrap` with an existing certificate: the problems that they report, and the fixes. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ function run(folder: TempFolder, args: readonly string[], hoursOff = 0): Promise
 }
 
 const FILES = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
-const STATUS = ["bootstrap", "--status", ...FILES];
+const DOCTOR = ["doctor", "n1"];
 const AGAIN = [
   "bootstrap",
   ...["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...FILES, "--hostname-override", "n1"],
@@ -39,23 +39,24 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
   await writeFile(path, change(text));
 }
 
-test("tlsboot bootstrap --status asks the server and reports the obstacles that bootstrap would meet", async () => {
+test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same problems", async () => {
   await using folder = await createTempFolder();
   await using instance = await startWithNode(folder);
   const kubeconfig = folder.join("n1/kubeconfig");
   const good = await readFile(kubeconfig, "utf8");
 
-  const ready = await run(folder, STATUS);
+  const ready = await run(folder, DOCTOR);
   assert.equal(ready.code, 0, ready.stdout);
-  // Without --hostname-override the name is that of the certificate.
-  assert.match(ready.stdout, /^Node: +n1\nReady: +yes\n/);
-  assert.match(ready.stdout, /\nServer: +https:\S+\n {2}State: +accepts this machine as system:node:n1\n$/);
+  assert.match(
+    ready.stdout,
+    / ok +client-certificate +the client certificate of system:node:n1 is valid until \S+Z; its renewal is due between /,
+  );
+  assert.match(ready.stdout, / ok +server-access +the server accepts this machine as system:node:n1\n/);
 
   const isRefused = async (want: RegExp, hoursOff = 0): Promise<Finished> => {
-    const status = await run(folder, STATUS, hoursOff);
-    assert.equal(status.code, 3, status.stdout);
-    assert.match(status.stdout, /\nReady: +no\n/);
-    assert.match(status.stdout, new RegExp(`\nProblem: +${want.source}.*\n {2}Fix: +\\S`));
+    const examined = await run(folder, [...DOCTOR, "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig"], hoursOff);
+    assert.equal(examined.code, 1, examined.stdout);
+    assert.match(examined.stdout, new RegExp(` error +[a-z-]+ +${want.source}.*\n +(?:fix|next): \\S`));
     const again = await run(folder, AGAIN, hoursOff);
     assert.equal(again.code, 3, again.stderr);
     assert.equal(again.stdout, "");
@@ -85,7 +86,7 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
     const [, command = ""] = /hint: (rm -f .*)/.exec(stderr) ?? [];
     const done = await runInShell(command, { cwd: folder.path });
     assert.equal(done.code, 0, done.stderr);
-    assert.equal((await run(folder, STATUS)).code, 0);
+    assert.equal((await run(folder, DOCTOR)).code, 0);
     await rm(folder.join("n1"), { recursive: true });
   }
 
@@ -110,11 +111,11 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
   await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o600);
 
   await instance.end("SIGTERM");
-  const offline = await run(folder, STATUS);
+  const offline = await run(folder, DOCTOR);
   assert.equal(offline.code, 0, offline.stdout);
   assert.match(
     offline.stdout,
-    /State: +could not be reached\nWarning: .*cannot reach "https:\S+": connection refused\n/,
+    / warning +server-access +the server could not be asked .*: cannot reach "https:\S+": connection refused\n/,
   );
   const idle = await run(folder, AGAIN);
   assert.equal(idle.code, 0);
@@ -135,17 +136,17 @@ async function newKubeconfig(folder: TempFolder, instance: Instance): Promise<st
   return "new.kubeconfig";
 }
 
-test("tlsboot bootstrap --status prints a command that continues with a pending request and works unchanged", async () => {
+test("tlsboot doctor prints a command that continues with a pending request and works unchanged", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
   const late = await run(folder, [...AGAIN, "--wait", "1s"]);
   assert.equal(late.code, 3, late.stderr);
   const name = /request (\S+) made/.exec(late.stderr)?.[1] ?? "";
 
-  const waiting = await run(folder, STATUS);
-  assert.equal(waiting.code, 3);
-  assert.match(waiting.stdout, /^Node: +n1\n/);
-  const [, command = ""] = /Next: +its request is waiting; continue with: (tlsboot .*)/.exec(waiting.stdout) ?? [];
+  const waiting = await run(folder, DOCTOR);
+  assert.equal(waiting.code, 1);
+  assert.match(waiting.stdout, / error +kubeconfig +there is no kubeconfig "n1\/kubeconfig"\n/);
+  const [, command = ""] = / is missing: its request is waiting\n +fix: (tlsboot .*)/.exec(waiting.stdout) ?? [];
   const approved = await runTlsboot(["approve", name, "--data-dir", instance.data]);
   assert.equal(approved.code, 0, approved.stderr);
   // From another folder than the first run, which had relative paths.
@@ -153,21 +154,20 @@ test("tlsboot bootstrap --status prints a command that continues with a pending 
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^certificate of n1 issued, /);
   assert.match(stderr, new RegExp(`request ${name} taken up again`));
-  assert.equal((await run(folder, STATUS)).code, 0);
+  assert.equal((await run(folder, DOCTOR)).code, 0);
 });
 
-test("tlsboot bootstrap --status warns of a folder that was copied", async () => {
+test("tlsboot doctor warns of a folder that was copied", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startWithNode(folder);
   await cp(folder.join("n1"), folder.join("copy"), { recursive: true, verbatimSymlinks: true });
-  const args = ["bootstrap", "--status", "--kubeconfig", "copy/kubeconfig", "--cert-dir", "copy/pki"];
-  const { code, stdout } = await run(folder, args);
+  const { code, stdout } = await run(folder, ["doctor", "copy"]);
   assert.equal(code, 0, stdout);
   assert.match(
     stdout,
-    /\nWarning: +"copy\/pki" looks like a copy: its certificate is "\S+\/n1\/pki\/kubelet-client-[\d-]+\.pem"/,
+    /"copy\/pki" looks like a copy: its certificate is "\S+\/n1\/pki\/kubelet-client-[\d-]+\.pem"/,
   );
-  const [, fix = ""] = /Fix: +(ln .*)/.exec(stdout) ?? [];
+  const [, fix = ""] = /fix: (ln .*)/.exec(stdout) ?? [];
   assert.equal((await runInShell(fix, { cwd: folder.path })).code, 0);
-  assert.doesNotMatch((await run(folder, args)).stdout, /looks like a copy/);
+  assert.doesNotMatch((await run(folder, ["doctor", "copy"])).stdout, /looks like a copy/);
 });

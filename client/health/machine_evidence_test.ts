@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServerAnswer } from "../core/doctor/machine.ts";
-import { Secret } from "../core/lib/brand.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
-import { type FakeAnswer, startFakeApi } from "../tests/support/fake_api.ts";
-import { createFakeClock } from "../tests/support/fake_clock.ts";
-import { createMemoryFiles } from "../tests/support/memory_files.ts";
-import { findWaitingRequest } from "./certificate/kept_key.ts";
+import type { ServerAnswer } from "../../core/doctor/machine.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { type FakeAnswer, startFakeApi } from "../../tests/support/fake_api.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryFiles } from "../../tests/support/memory_files.ts";
+import { findWaitingRequest } from "../certificate/kept_key.ts";
 import { askServer, findStrayTarget, inspectFolder, listSecretFiles } from "./machine_evidence.ts";
-import { createTlsTransport } from "./transport/tls_transport.ts";
+import { createTlsTransport } from "../transport/tls_transport.ts";
 
 const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
 const quiet = new AbortController().signal;

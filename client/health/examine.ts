@@ -1,16 +1,22 @@
-/** What the examinations of `tlsboot doctor` share: their adapters, their results, and the certificates they read. */
-import type { FilePort } from "../../../client/files.ts";
-import type { Connect } from "../../../client/transport/connect.ts";
-import type { Finding } from "../../../core/doctor/finding.ts";
-import type { SeenCertificate } from "../../../core/doctor/textfile.ts";
-import type { Io } from "../../io.ts";
-import { displayPath } from "../../output/display_path.ts";
+/** What the examinations of machines and servers share: their adapters, and their results. */
+import type { Finding } from "../../core/doctor/finding.ts";
+import type { SeenCertificate } from "../../core/doctor/textfile.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import type { FilePort } from "../files.ts";
+import type { Connect } from "../transport/connect.ts";
 
 /** The adapters of an examination. Nothing is changed. */
 export interface ExamineDeps {
-  readonly io: Io;
   readonly files: FilePort;
   readonly connect: Connect;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The folder that names of files are relative to. */
+  readonly cwd: string;
+  /** Returns a path as messages show it. */
+  readonly show: (path: string) => string;
 }
 
 /** The results of one examination. */
@@ -31,9 +37,4 @@ export function joinExamined(all: readonly Examined[]): Examined {
     certificates: all.flatMap(({ certificates }) => certificates),
     unreadable: all.flatMap(({ unreadable }) => unreadable),
   };
-}
-
-/** Returns a path as messages show it. */
-export function showPath(path: string, { io }: Pick<ExamineDeps, "io">): string {
-  return displayPath(path, io.cwd);
 }
