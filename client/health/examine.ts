@@ -22,19 +22,7 @@ export interface ExamineDeps {
 /** The results of one examination. */
 export interface Examined {
   readonly findings: readonly Finding[];
-  readonly certificates: readonly SeenCertificate[];
+  readonly certificates?: readonly SeenCertificate[];
   /** The files that should hold certificates but could not be read. */
-  readonly unreadable: readonly string[];
-}
-
-/** An examination without results, to which others are added. */
-export const NOTHING_EXAMINED: Examined = { findings: [], certificates: [], unreadable: [] };
-
-/** Joins the results of several examinations. */
-export function joinExamined(all: readonly Examined[]): Examined {
-  return {
-    findings: all.flatMap(({ findings }) => findings),
-    certificates: all.flatMap(({ certificates }) => certificates),
-    unreadable: all.flatMap(({ unreadable }) => unreadable),
-  };
+  readonly unreadable?: readonly string[];
 }

@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { readdir, stat, statfs } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { type Finding, reportCheck } from "../../core/doctor/finding.ts";
+import { type Finding, reportOn } from "../../core/doctor/finding.ts";
 import { checkDisk, checkServerName } from "../../core/doctor/host.ts";
 import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { ExamineDeps } from "./examine.ts";
@@ -31,7 +31,7 @@ export async function examineDisk(folder: string, target: string, deps: ExamineD
   }
   const freeBytes = await readFreeBytes(folder);
   const faults = checkDisk({ path: deps.show(folder), freeBytes, leftovers });
-  return reportCheck({ check: "disk", target }, faults, "the disk has space");
+  return reportOn(target).check("disk", faults);
 }
 
 /** Checks that the name in a server's URL can be resolved. */
@@ -43,8 +43,8 @@ export async function examineName(
   const host = withoutBrackets(url?.hostname ?? "");
   if (url === null || isIP(host) !== 0) return [];
   const isResolved = await lookup(host).then(() => true, () => false);
-  return reportCheck(
-    { check: "dns", target },
+  return reportOn(target).check(
+    "dns",
     checkServerName({ host, isResolved, fix: isResolved ? undefined : fix?.(url) }),
     `the server's name "${host}" can be resolved`,
   );

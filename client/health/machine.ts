@@ -10,7 +10,7 @@ import {
   toRotationCertificate,
 } from "../../core/bootstrap/rotation.ts";
 import { checkAuthorities, checkChains, checkStrictly, type StoredPair } from "../../core/doctor/certificates.ts";
-import { type Finding, reportCheck, skipCheck } from "../../core/doctor/finding.ts";
+import { type Finding, reportOn } from "../../core/doctor/finding.ts";
 import {
   type BootstrapWords,
   checkMachine,
@@ -204,40 +204,30 @@ async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineD
   const parts = kubeconfig === undefined ? undefined : await readKubeconfigParts(kubeconfig, deps);
   const pairs = toPairs(files).filter(({ chain: [first] }) => first?.isCa === false);
   const trusted = parts?.trusted ?? [];
-  const report = (check: string, faults: Parameters<typeof reportCheck>[1], okMessage: string): readonly Finding[] =>
-    reportCheck({ check, target }, faults, okMessage);
+  const report = reportOn(target);
   const currentPath = join(certDir, `${CLIENT_STORE_PREFIX}-current.pem`);
   const unreadable = files.filter(({ error }) => error !== undefined);
   // The other checks report these files.
   const reported = [currentPath, join(certDir, `${SERVING_STORE_PREFIX}-current.pem`), kubeconfigPath];
   return {
     findings: [
-      ...report(
-        "readable",
-        checkReadable(unreadable.filter(({ path }) => !reported.includes(path))),
-        "the files with certificates and keys can be read",
-      ),
+      ...report.check("readable", checkReadable(unreadable.filter(({ path }) => !reported.includes(path)))),
       // The CA that signed the client certificate need not be the server's, so only the order can be checked.
-      ...report("chain", checkChains(pairs, [], pairs), "each certificate is followed by its issuers"),
-      ...report(
+      ...report.check("chain", checkChains(pairs, [], pairs)),
+      ...report.check(
         "ca-expiry",
         // During the replacement of a CA the kubeconfig trusts the old one, too.
         checkAuthorities(findLasting(trusted), [], now),
         "the CA that the kubeconfig trusts lasts for more than a year",
       ),
-      ...report(
-        "strict-verifiers",
-        checkStrictly([...trusted, ...pairs]),
-        "strict verifiers such as Python 3.13 accept the certificates",
-      ),
-      ...report(
+      ...report.check("strict-verifiers", checkStrictly([...trusted, ...pairs])),
+      ...report.check(
         "rotating-pair",
         checkRotatingPair({
           kubeconfig: deps.show(kubeconfigPath),
           link: currentPath,
           ...await readRotation(kubeconfig, kubeconfigPath, currentPath, deps),
         }),
-        "the kubeconfig names the certificate that is renewed",
       ),
     ],
     certificates: [...toSeen(files), ...parts?.seen ?? []],
@@ -284,7 +274,7 @@ async function examineTrust(
   { files, connect, clock, random, logger, show }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  const check = { check: "trusted-cas", target: show(certDir) };
+  const report = reportOn(show(certDir));
   const store = viewCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
   const tooLate = (): Error => new AppError("timeout", "no answer in time", { retryable: true });
   try {
@@ -295,17 +285,17 @@ async function examineTrust(
     const options = { ...SERVER_TRUST_SELECTORS, clock, random, logger };
     const bundles = await createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, options)
       .list(limit.signal);
-    if (bundles.length === 0) return [skipCheck(check, "the cluster publishes no CAs")];
+    if (bundles.length === 0) return report.skip("trusted-cas", "the cluster publishes no CAs");
     const decision = decideTrust(await readCa(cluster.ca, files), bundles.map(({ spec }) => spec.trustBundle));
     const { added, removed } = decision.kind === "changed" ? decision : { added: 0, removed: 0 };
     const retirement = findCaRetirement(bundles.map(({ metadata }) => metadata.annotations), nodeName);
     const isDue = retirement !== undefined && retirement.renewAt <= clock.now() &&
       isRetiring(client.found?.pair.leaf, retirement);
     const evidence = { kubeconfig: show(kubeconfigPath), added, removed, isRetiring: isDue };
-    return reportCheck(check, checkTrust(evidence, fix), "the kubeconfig trusts the CAs that the cluster publishes");
+    return report.check("trusted-cas", checkTrust(evidence, fix));
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
-    return [skipCheck(check, `the CAs of the cluster cannot be read: ${error.message}`)];
+    return report.skip("trusted-cas", `the CAs of the cluster cannot be read: ${error.message}`);
   }
 }

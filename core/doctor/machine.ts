@@ -8,7 +8,7 @@ import { formatTime } from "../kube/meta.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
-import { type Fault, type Finding, reportCheck, skipCheck } from "./finding.ts";
+import { type Fault, type Finding, reportOn } from "./finding.ts";
 import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./secrets.ts";
 
 /** The state of a stored pair. A `mismatched` pair has other names than the requested ones. */
@@ -104,21 +104,18 @@ export function checkMachine(
   const next = chooseNext(evidence, words);
   // A link that leads nowhere is the cause, and its fix keeps the certificate.
   const isLost = evidence.strayTarget !== undefined && client.state === "missing";
-  const report = (check: string, faults: readonly Fault[], okMessage: string) =>
-    reportCheck({ check, target }, faults, okMessage);
-  const reportUnlessLost = (...[check, faults, okMessage]: Parameters<typeof report>) =>
-    isLost
-      ? [skipCheck({ check, target }, "the link to the certificate leads nowhere")]
-      : report(check, faults, okMessage);
+  const report = reportOn(target);
+  const checkUnlessLost = (check: string, faults: readonly Fault[], okMessage: string) =>
+    isLost ? report.skip(check, "the link to the certificate leads nowhere") : report.check(check, faults, okMessage);
   return [
     ...(client.state === "missing" && !isLost
-      ? [skipCheck({ check: "copied-folder", target }, "there is no current certificate")]
-      : report("copied-folder", checkCopy(evidence, isLost), "the current certificate is in its folder")),
+      ? report.skip("copied-folder", "there is no current certificate")
+      : report.check("copied-folder", checkCopy(evidence, isLost))),
     // A broken pair is reported once, by its own check.
     ...(kubeconfig.isOfPair === true && client.state === "broken"
-      ? [skipCheck({ check: "kubeconfig", target }, "the client certificate that it names is broken")]
-      : reportUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, next), `"${kubeconfig.path}" can be used`)),
-    ...reportUnlessLost(
+      ? report.skip("kubeconfig", "the client certificate that it names is broken")
+      : checkUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, next), `"${kubeconfig.path}" can be used`)),
+    ...checkUnlessLost(
       "client-certificate",
       checkPair(
         "client certificate",
@@ -127,14 +124,14 @@ export function checkMachine(
       ),
       describeValid("client certificate", client),
     ),
-    ...(serving === undefined ? [] : report(
+    ...(serving === undefined ? [] : report.check(
       "serving-certificate",
       checkPair("serving certificate", serving, continueRequest(serving) ?? { fix: words.line(nodeName, "serving") }),
       describeValid("serving certificate", serving),
     )),
     ...(server.kind === "notAsked"
-      ? [skipCheck({ check: "server-access", target }, `the server was not asked: ${server.reason}`)]
-      : report(
+      ? report.skip("server-access", `the server was not asked: ${server.reason}`)
+      : report.check(
         "server-access",
         checkServer(evidence, next),
         "username" in server && server.username !== undefined
@@ -142,10 +139,10 @@ export function checkMachine(
           : "the server accepts this machine",
       )),
     ...("clock" in server && server.clock !== undefined
-      ? report("clock", checkClock(server.clock), "the clock agrees with the server's")
-      : [skipCheck({ check: "clock", target }, "the server did not report its time")]),
-    ...report("secret-files", checkSecretFiles(secrets), "the files with secrets are private"),
-    ...report("secret-folders", checkSecretFolders(folders), "only the owner may write to the folders"),
+      ? report.check("clock", checkClock(server.clock))
+      : report.skip("clock", "the server did not report its time")),
+    ...report.check("secret-files", checkSecretFiles(secrets)),
+    ...report.check("secret-folders", checkSecretFolders(folders)),
   ];
 }
 

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
-import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED } from "../../../client/health/examine.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import { examineDisk, examineName } from "../../../client/health/host.ts";
 import { examineDatabase, examinePort, examineServingNames } from "./host.ts";
 import { askAs } from "./kubeconfig.ts";
@@ -71,9 +71,10 @@ export async function examineDataDir(
     target,
     fix: ({ hostname }) => again.replace(hostname, address.includes(":") ? `[${address}]` : address),
   });
-  return joinExamined([stored, {
-    ...NOTHING_EXAMINED,
+  return {
+    ...stored,
     findings: [
+      ...stored.findings,
       // Another program on the port is the reason why the server does not answer.
       ...asked.filter(({ check }) => !port.isTaken || check !== "server-access"),
       ...port.findings,
@@ -87,7 +88,7 @@ export async function examineDataDir(
       ...await examineDisk(root, target, deps),
       ...await examineDatabase(dir, { target, named: backups }, deps),
     ],
-  }]);
+  };
 }
 
 /** The command that begins to replace a CA of a data directory. */

@@ -1,12 +1,12 @@
 /** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
-import { open, readdir, stat } from "node:fs/promises";
+import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { chooseAdvertisedHost, LOOPBACK } from "../../../core/bootstrap/node_addresses.ts";
 import { getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import { type Finding, reportOn } from "../../../core/doctor/finding.ts";
 import {
   type BackupEvidence,
   checkBackups,
@@ -16,12 +16,13 @@ import {
   checkServingNames,
   findNewest,
   isWholeArchive,
+  type OpenFilesEvidence,
+  type ProcessEvidence,
 } from "../../../core/doctor/host.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
 import type { DataDir } from "../../instance/data_dir.ts";
 import { type ExamineDeps } from "../../../client/health/examine.ts";
 import type { FoundFile } from "../../../client/health/files.ts";
-import { findListener, readOpenFiles } from "./processes.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;
@@ -58,7 +59,7 @@ export async function examineServingNames(
     isAnswered,
     renewal,
   });
-  return reportCheck({ check: "serving-names", target }, faults, `the serving certificate is for "${host}"`);
+  return reportOn(target).check("serving-names", faults, `the serving certificate is for "${host}"`);
 }
 
 /** The process on the port of a server on this computer, and the findings about both. */
@@ -81,16 +82,53 @@ export async function examinePort(
   const isOwn = listener?.command.split(" ").some((word) => OWN_PROGRAM.test(word)) === true;
   const faults = checkPort({ port, listener, isAnswered: isAnswered || isOwn });
   const files = isAnswered && listener !== undefined ? await readOpenFiles(listener.pid) : undefined;
+  const report = reportOn(target);
   return {
     isTaken: faults.length > 0,
     hasKeyProgram: isOwn && listener?.command.includes("--signing-key-command") === true,
     findings: [
-      ...reportCheck({ check: "port", target }, faults, `no other program uses port ${port}`),
-      ...(files === undefined
-        ? []
-        : reportCheck({ check: "open-files", target }, checkOpenFiles(files), "the server may open enough files")),
+      ...report.check("port", faults, `no other program uses port ${port}`),
+      ...(files === undefined ? [] : report.check("open-files", checkOpenFiles(files))),
     ],
   };
+}
+
+/** The state of a listening socket in `/proc/net/tcp` (kernel `include/net/tcp_states.h`). */
+const LISTENING = "0A";
+
+/**
+ * Finds the process that listens on a TCP port, in Linux' `/proc`; undefined when there is none, when it belongs to
+ * another user, and on other systems.
+ */
+async function findListener(port: number): Promise<ProcessEvidence | undefined> {
+  const inodes = new Set<string>();
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    const text = await readFile(table, "utf8").catch(() => "");
+    for (const row of text.split("\n").slice(1)) {
+      const [, local = "", , state, , , , , , inode = ""] = row.trim().split(/\s+/);
+      if (state === LISTENING && parseInt(local.split(":")[1] ?? "", 16) === port) inodes.add(`socket:[${inode}]`);
+    }
+  }
+  if (inodes.size === 0) return undefined;
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => "");
+      if (!inodes.has(target)) continue;
+      const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ").trim();
+      return { pid: Number(pid), command };
+    }
+  }
+  return undefined;
+}
+
+/** Reads how many files a process has open, and its limits; undefined when they cannot be read. */
+async function readOpenFiles(pid: number): Promise<OpenFilesEvidence | undefined> {
+  const limits = await readFile(`/proc/${pid}/limits`, "utf8").catch(() => "");
+  const [, soft = "", hard = ""] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
+  const open = await readdir(`/proc/${pid}/fd`).catch(() => undefined);
+  if (soft === "" || open === undefined) return undefined;
+  const parse = (text: string): number => text === "unlimited" ? Infinity : Number(text);
+  return { pid, open: open.length, softLimit: parse(soft), hardLimit: parse(hard) };
 }
 
 /** Checks the database and the backups of a data directory. */
@@ -101,26 +139,24 @@ export async function examineDatabase(
 ): Promise<readonly Finding[]> {
   const dataDir = deps.show(dir.root);
   const backups = await findBackups(dir.root, named, deps);
-  const database = { check: "database", target };
-  const backup = { check: "backup", target };
+  const report = reportOn(target);
   const hasDatabase = await deps.files.stat(dir.database) !== undefined;
   return [
     ...(hasDatabase
-      ? reportCheck(
-        database,
+      ? report.check(
+        "database",
         checkDatabase({
           path: deps.show(dir.database),
           fault: await findDatabaseFault(dir.database),
           dataDir,
           backups,
         }),
-        "the database passes its check",
       )
-      : [skipCheck(database, "the objects are not in a database here")]),
+      : report.skip("database", "the objects are not in a database here")),
     ...(backups.length === 0
-      ? [skipCheck(backup, "no backup was found beside the data directory; name one with --backup")]
-      : reportCheck(
-        backup,
+      ? report.skip("backup", "no backup was found beside the data directory; name one with --backup")
+      : report.check(
+        "backup",
         checkBackups(backups, dataDir, deps.clock.now()),
         `the newest backup, "${findNewest(backups)?.path}", has the size of a whole one and is not older than a week`,
       )),

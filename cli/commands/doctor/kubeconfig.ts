@@ -2,9 +2,9 @@
 import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
-import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import { type Fault, type Finding, reportOn } from "../../../core/doctor/finding.ts";
 import { checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
-import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED } from "../../../client/health/examine.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import { type FoundFile, readFound } from "../../../client/health/files.ts";
 import { examineName } from "../../../client/health/host.ts";
 import { examineStored } from "./stored.ts";
@@ -17,7 +17,7 @@ export async function examineKubeconfig(path: string, deps: ExamineDeps, signal:
   const stored = await examineStored({ target, files, folders: [], extraSecrets: [], renew: () => ({}) }, deps);
   const asked = file === undefined ? [] : await askAs(file, { target }, deps, signal);
   const name = await examineName(file?.kubeconfig?.clusters[0]?.cluster.server ?? "", { target });
-  return joinExamined([stored, { ...NOTHING_EXAMINED, findings: [...asked, ...name] }]);
+  return { ...stored, findings: [...stored.findings, ...asked, ...name] };
 }
 
 /** What is known about the server of a kubeconfig. */
@@ -36,7 +36,7 @@ export async function askAs(
   { clock, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  const access = { check: "server-access", target };
+  const report = reportOn(target);
   let server: string;
   let answer: ServerAnswer;
   try {
@@ -45,16 +45,16 @@ export async function askAs(
     answer = await askServer(() => connect(cluster), clock, signal);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return reportCheck(access, [{ severity: "error", message: error.message, fix: again }], "");
+    return report.check("server-access", [{ severity: "error", message: error.message, fix: again }]);
   }
-  if (answer.kind === "unreachable" && isOwnServer) return [skipCheck(access, `it does not run: ${answer.reason}`)];
+  if (answer.kind === "unreachable" && isOwnServer) {
+    return report.skip("server-access", `it does not run: ${answer.reason}`);
+  }
   const faults = findAccessFaults(answer, `the user of "${shown}"`, again);
   const reading = "clock" in answer ? answer.clock : undefined;
   return [
-    ...reportCheck(access, faults, `${server} lets the user of "${shown}" in`),
-    ...(reading === undefined
-      ? []
-      : reportCheck({ check: "clock", target }, checkClock(reading), "the clock agrees with the server's")),
+    ...report.check("server-access", faults, `${server} lets the user of "${shown}" in`),
+    ...(reading === undefined ? [] : report.check("clock", checkClock(reading))),
   ];
 }
 

@@ -9,7 +9,7 @@ import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { type Fault, reportCheck } from "../../../core/doctor/finding.ts";
+import { type Fault, reportOn } from "../../../core/doctor/finding.ts";
 import type { BootstrapWords } from "../../../core/doctor/machine.ts";
 import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
@@ -64,7 +64,7 @@ export async function examineMachineAt(
   const paths = { kubeconfigPath, certDir };
   const reading = await readMachine({ ...paths, nodeName: host.value, isNameGiven: false }, deps, signal);
   const beside = await findBootstrapKubeconfigs(kubeconfigPath, deps);
-  const bootstrapKubeconfig = given ?? beside[0];
+  const bootstrapKubeconfig = given === undefined ? beside[0] : resolve(deps.cwd, given);
   const credentials = bootstrapKubeconfig !== undefined
     ? ["--bootstrap-kubeconfig", bootstrapKubeconfig]
     // The pins of a CA that the server no longer has would not help.
@@ -83,9 +83,8 @@ export async function examineMachineAt(
   };
   const examined = await examineMachine(reading, words, deps, signal);
   const tokens = reading.server.kind === "accepted" ? await findLivingTokens(beside, deps, signal) : [];
-  const check = { check: "bootstrap-token", target: deps.show(certDir) };
-  const findings = [...examined.findings, ...reportCheck(check, tokens, "no bootstrap token is left on the machine")];
-  return { ...examined, findings };
+  const found = reportOn(deps.show(certDir)).check("bootstrap-token", tokens);
+  return { ...examined, findings: [...examined.findings, ...found] };
 }
 
 /**

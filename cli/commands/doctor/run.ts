@@ -16,7 +16,7 @@ import { formatFindingJson, formatFindingTable } from "../../output/findings.ts"
 import { USER_AGENT } from "../../version.ts";
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
-import { type Examined, type ExamineDeps, joinExamined } from "../../../client/health/examine.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import { readFound } from "../../../client/health/files.ts";
 import type { DoctorFlags } from "./flags.ts";
 import { examineKubeconfig } from "./kubeconfig.ts";
@@ -42,7 +42,8 @@ export async function run(
     show: (path) => displayPath(path, cwd),
   };
   const names = listNames(args, settings, args.length === 0 && !settings.cluster ? await findTargets(deps) : args);
-  const named = { kubeconfig: absolute(settings.kubeconfig, io), certDir: absolute(settings.certDir, io) };
+  const absolute = (path: string | undefined) => path === undefined ? undefined : resolve(cwd, path);
+  const named = { kubeconfig: absolute(settings.kubeconfig), certDir: absolute(settings.certDir) };
   const all: Examined[] = [];
   const code = await forEachName(names, async (name) => {
     if (settings.cluster) all.push(await examineCluster(name, deps, signal));
@@ -50,35 +51,24 @@ export async function run(
   }, { io, isDebug, signal });
   // A textfile is written in any case, because it counts the targets that could not be read.
   if (all.length === 0 && settings.output !== "textfile") return code;
-  const examined = joinExamined(all);
-  const text = format(settings, examined, { uncheckedTargets: names.length - all.length, now: clock.now() });
+  const findings = all.flatMap((one) => one.findings);
+  const text = settings.output === "table"
+    ? formatFindingTable(findings)
+    : settings.output === "json"
+    ? formatFindingJson(findings)
+    : formatTextfile({
+      findings,
+      certificates: all.flatMap(({ certificates = [] }) => certificates),
+      unreadableFiles: all.flatMap(({ unreadable = [] }) => unreadable).length,
+      uncheckedTargets: names.length - all.length,
+      now: clock.now(),
+    });
   if (settings.out === undefined) io.stdout.write(text);
   else await files.writeAtomic(resolve(io.cwd, settings.out), text, OUT_MODE);
   if (code !== EXIT.done) return code;
-  const { error, warning } = countFindings(examined.findings);
+  const { error, warning } = countFindings(findings);
   if (error > 0) return EXIT.failed;
   return settings.strict && warning > 0 ? EXIT.no : EXIT.done;
-}
-
-function format(
-  { output }: Settings<DoctorFlags>,
-  { findings, certificates, unreadable }: Examined,
-  { uncheckedTargets, now }: { readonly uncheckedTargets: number; readonly now: Date },
-): string {
-  switch (output) {
-    case "table":
-      return formatFindingTable(findings);
-    case "json":
-      return formatFindingJson(findings);
-    case "textfile":
-      return formatTextfile({
-        findings,
-        certificates,
-        unreadableFiles: unreadable.length,
-        uncheckedTargets,
-        now,
-      });
-  }
 }
 
 /** Lists what is examined: the targets, or the kubeconfig of the cluster. UsageError for both, or for neither. */
@@ -95,10 +85,6 @@ function listNames(
   return [kubeconfig];
 }
 
-function absolute(path: string | undefined, { cwd }: Pick<Io, "cwd">): string | undefined {
-  return path === undefined ? undefined : resolve(cwd, path);
-}
-
 async function examine(
   target: DoctorTarget,
   { settings, deps }: { readonly settings: Settings<DoctorFlags>; readonly deps: ExamineDeps },
@@ -108,7 +94,7 @@ async function examine(
     case "data directory":
       return await examineDataDir(target.path, { backups: settings.backup }, deps, signal);
     case "machine":
-      return await examineMachineAt(target, absolute(settings.bootstrapKubeconfig, deps), deps, signal);
+      return await examineMachineAt(target, settings.bootstrapKubeconfig, deps, signal);
     case "kubeconfig":
       return await examineKubeconfig(target.path, deps, signal);
     case "CA folder":

@@ -1,7 +1,7 @@
 /** Checks files of rules: policies, profiles, policy tests, inventories and audit policies. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import { countFindings, type Finding, reportCheck } from "../../../core/doctor/finding.ts";
+import { countFindings, type Finding, reportOn } from "../../../core/doctor/finding.ts";
 import { checkRuleFile } from "../../../core/doctor/policies.ts";
 import { AppError } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -26,7 +26,7 @@ export async function run(input: Input<PolicyCheckFlags>, io: Io, signal: AbortS
         hint: "want kind: ApprovalPolicy, SigningProfile, PolicyTest, Inventory, or Policy of audit.k8s.io/v1",
       });
     }
-    findings.push(...reportCheck({ check: report.check, target: file }, report.faults, report.okMessage));
+    findings.push(...reportOn(file).check(report.check, report.faults, report.okMessage));
     sentences.push(...report.sentences);
   }, { io, isDebug: input.isDebug, signal });
   if (findings.length === 0) return code;
