@@ -32,6 +32,7 @@ export interface Fault {
 
 /** What a check says when nothing is wrong, unless it says more. */
 const OK_MESSAGES: Readonly<Record<string, string>> = {
+  "audit-policy": "the audit policy can be used",
   "bootstrap-token": "no bootstrap token is left on the machine",
   "ca-expiry": "each CA lasts for more than a year and longer than what it signed",
   "ca-replacement": "no CA is being replaced",
@@ -42,10 +43,13 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   database: "the database passes its check",
   disk: "the disk has space",
   expiry: "no certificate has ended or is renewed too late",
+  inventory: "the inventory can be used",
   "key-pair": "each key belongs to its certificate",
   "open-files": "the server may open enough files",
   "pending-requests": "no request has waited for more than a day",
   policy: "every rule can apply to a request",
+  "policy-test": "the cases can be read; run them with: tlsboot policy test FILE",
+  profile: "the profile can be used",
   readable: "the files with certificates and keys can be read",
   "rotating-pair": "the kubeconfig names the certificate that is renewed",
   "secret-files": "the files with secrets are private",

@@ -15,7 +15,7 @@ import { shellWord } from "../lib/shell_word.ts";
 import { createCustomProfile } from "../signing/custom_profile.ts";
 import { describeProfile } from "../signing/profile.ts";
 import { parseProfile } from "../signing/profile_file.ts";
-import type { Fault } from "./finding.ts";
+import { type Fault, type Finding, reportOn } from "./finding.ts";
 
 /** The API's minimum of `expirationSeconds`. */
 const LEAST_LIFE_MS = 600_000;
@@ -26,77 +26,54 @@ const KUBERNETES_SIGNERS: readonly string[] = [
   ...[KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER],
 ];
 
+/** The kinds of files of rules. */
+const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inventory", "Policy"] as const;
+
 /** A file of rules that was checked. */
 export interface RuleFileReport {
-  /** The name of the check. */
-  readonly check: string;
-  readonly faults: readonly Fault[];
-  readonly okMessage: string;
+  readonly findings: readonly Finding[];
   /** What a profile demands and promises, in sentences. */
   readonly sentences: readonly string[];
 }
 
-/** How the files of one kind are checked. */
-interface RuleFileKind {
-  readonly check: string;
-  readonly okMessage: string;
-  readonly parse: (text: string, file: string) => Result<Partial<RuleFileReport>, readonly string[]>;
-}
-
-/** The kinds of files of rules. */
-const RULE_FILE_KINDS: Readonly<Record<string, RuleFileKind>> = {
-  ApprovalPolicy: {
-    check: "policy",
-    okMessage: "every rule can apply to a request",
-    parse: (text, file) => map(parsePolicy(text), (policy) => ({ faults: checkPolicyRules(policy, { file, text }) })),
-  },
-  SigningProfile: {
-    check: "profile",
-    okMessage: "the profile can be used",
-    parse: (text) =>
-      map(parseProfile(text), (spec) => ({
-        sentences: describeProfile(createCustomProfile(spec.signerName ?? "without a name", spec)),
-      })),
-  },
-  PolicyTest: {
-    check: "policy-test",
-    okMessage: "the cases can be read; run them with: tlsboot policy test FILE",
-    parse: (text) => map(parsePolicyFixture(text), () => ({})),
-  },
-  Inventory: {
-    check: "inventory",
-    okMessage: "the inventory can be used",
-    parse: (text) => map(parseInventory(text), () => ({})),
-  },
-  Policy: {
-    check: "audit-policy",
-    okMessage: "the audit policy can be used",
-    parse: (text) => map(parseAuditPolicy(text), () => ({})),
-  },
-};
-
 /** Finds the kind of a file of rules in its text; undefined for any other file. */
-export function findRuleFileKind(text: string): string | undefined {
-  const kind = /(?:^|[{,])[ \t]*["']?kind["']?:[ \t]*["']?(\w+)/m.exec(text)?.[1] ?? "";
-  return Object.hasOwn(RULE_FILE_KINDS, kind) ? kind : undefined;
+export function findRuleFileKind(text: string): typeof RULE_FILE_KINDS[number] | undefined {
+  const kind = /(?:^|[{,])[ \t]*["']?kind["']?:[ \t]*["']?(\w+)/m.exec(text)?.[1];
+  return RULE_FILE_KINDS.find((one) => one === kind);
 }
 
 /** Checks the text of a file of rules; undefined for a file of another kind. */
 export function checkRuleFile(text: string, file: string): RuleFileReport | undefined {
-  const kind = RULE_FILE_KINDS[findRuleFileKind(text) ?? ""];
-  if (kind === undefined) return undefined;
-  const { check, okMessage } = kind;
-  const parsed = kind.parse(text, file);
-  if (parsed.ok) return { check, okMessage, faults: [], sentences: [], ...parsed.value };
-  const faults = parsed.error.map((fault): Fault => ({
-    severity: "error",
-    message: `"${file}" cannot be used: ${fault}`,
-  }));
-  return { check, okMessage, faults, sentences: [] };
-}
-
-function map<T, U>(result: Result<T, readonly string[]>, change: (value: T) => U): Result<U, readonly string[]> {
-  return result.ok ? { ok: true, value: change(result.value) } : result;
+  const report = <T>(
+    check: string,
+    parsed: Result<T, readonly string[]>,
+    { find = () => [], describe = () => [] }: {
+      readonly find?: (value: T) => readonly Fault[];
+      readonly describe?: (value: T) => readonly string[];
+    } = {},
+  ): RuleFileReport => {
+    const faults = parsed.ok ? find(parsed.value) : parsed.error.map((fault): Fault => ({
+      severity: "error",
+      message: `"${file}" cannot be used: ${fault}`,
+    }));
+    return { findings: reportOn(file).check(check, faults), sentences: parsed.ok ? describe(parsed.value) : [] };
+  };
+  switch (findRuleFileKind(text)) {
+    case "ApprovalPolicy":
+      return report("policy", parsePolicy(text), { find: (policy) => checkPolicyRules(policy, { file, text }) });
+    case "SigningProfile":
+      return report("profile", parseProfile(text), {
+        describe: (spec) => describeProfile(createCustomProfile(spec.signerName ?? "without a name", spec)),
+      });
+    case "PolicyTest":
+      return report("policy-test", parsePolicyFixture(text));
+    case "Inventory":
+      return report("inventory", parseInventory(text));
+    case "Policy":
+      return report("audit-policy", parseAuditPolicy(text));
+    case undefined:
+      return undefined;
+  }
 }
 
 /** Reports rules that no request reaches or can satisfy. The fix removes a rule that no request reaches. */

@@ -1,7 +1,7 @@
 /** Checks files of rules: policies, profiles, policy tests, inventories and audit policies. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import { countFindings, type Finding, reportOn } from "../../../core/doctor/finding.ts";
+import { countFindings, type Finding } from "../../../core/doctor/finding.ts";
 import { checkRuleFile } from "../../../core/doctor/policies.ts";
 import { AppError } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -26,14 +26,13 @@ export async function run(input: Input<PolicyCheckFlags>, io: Io, signal: AbortS
         hint: "want kind: ApprovalPolicy, SigningProfile, PolicyTest, Inventory, or Policy of audit.k8s.io/v1",
       });
     }
-    findings.push(...reportOn(file).check(report.check, report.faults, report.okMessage));
+    findings.push(...report.findings);
     sentences.push(...report.sentences);
   }, { io, isDebug: input.isDebug, signal });
   if (findings.length === 0) return code;
-  if (input.settings.output === "json") io.stdout.write(formatFindingJson(findings));
-  else {io.stdout.write(
-      sentences.map((sentence) => `${escapeText(sentence)}\n`).join("") + formatFindingTable(findings),
-    );}
+  const described = sentences.map((sentence) => `${escapeText(sentence)}\n`).join("");
+  const isJson = input.settings.output === "json";
+  io.stdout.write(isJson ? formatFindingJson(findings) : described + formatFindingTable(findings));
   const { error, warning } = countFindings(findings);
   if (code !== EXIT.done || error > 0) return EXIT.failed;
   return warning > 0 ? EXIT.no : EXIT.done;
