@@ -218,7 +218,7 @@ async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineD
         "ca-expiry",
         // During the replacement of a CA the kubeconfig trusts the old one, too.
         checkAuthorities(findLasting(trusted), [], now),
-        "the CA that the kubeconfig trusts lasts for more than a year",
+        "the CA that the kubeconfig trusts is valid for more than a year",
       ),
       ...report.check("strict-verifiers", checkStrictly([...trusted, ...pairs])),
       ...report.check(

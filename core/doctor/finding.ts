@@ -34,7 +34,7 @@ export interface Fault {
 const OK_MESSAGES: Readonly<Record<string, string>> = {
   "audit-policy": "the audit policy can be used",
   "bootstrap-token": "no bootstrap token is left on the machine",
-  "ca-expiry": "each CA lasts for more than a year and longer than what it signed",
+  "ca-expiry": "each CA is valid for more than a year, and for longer than what it signed",
   "ca-replacement": "no CA is being replaced",
   chain: "each certificate is followed by its issuers",
   clock: "the clock agrees with the server's",
@@ -42,7 +42,7 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   "copied-folder": "the current certificate is in its folder",
   database: "the database passes its check",
   disk: "the disk has space",
-  expiry: "no certificate has ended or is renewed too late",
+  expiry: "no certificate has expired or is overdue for renewal",
   inventory: "the inventory can be used",
   "key-pair": "each key belongs to its certificate",
   "open-files": "the server may open enough files",
@@ -54,10 +54,10 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   "rotating-pair": "the kubeconfig names the certificate that is renewed",
   "secret-files": "the files with secrets are private",
   "secret-folders": "only the owner may write to the folders",
-  "serving-certificate": "the server's certificate has not ended and is not renewed too late",
+  "serving-certificate": "the server's certificate has not expired and is not overdue for renewal",
   signers: "each request has a signer",
   "strict-verifiers": "strict verifiers such as Python 3.13 accept the certificates",
-  tokens: "each bootstrap token has an end",
+  tokens: "each bootstrap token expires",
   "trusted-cas": "the kubeconfig trusts the CAs that the cluster publishes",
 };
 

@@ -80,7 +80,7 @@ export function checkTokens({ tokens, flags }: ServerEvidence): readonly Fault[]
     if (expiration.kind !== "never") return [];
     return [{
       severity: "warning",
-      message: `the bootstrap token ${id} never ends: whoever has it can request certificates`,
+      message: `the bootstrap token ${id} never expires: anyone who has it can request certificates`,
       fix: `tlsboot token delete ${shellWord(id)} ${flags}`,
     }];
   });

@@ -297,7 +297,7 @@ const CASES: readonly Case[] = [
     breakIt: () => runWell(["token", "create", "--data-dir", "data", "--ttl", "0"]),
     check: "tokens",
     severity: "warning",
-    message: /^the bootstrap token [a-z0-9]{6} never ends: /,
+    message: /^the bootstrap token [a-z0-9]{6} never expires: /,
     fix: /^tlsboot token delete [a-z0-9]{6} --data-dir data$/,
   },
   {
@@ -336,7 +336,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot restore tlsboot\.backup --data-dir stopped --force$/,
   },
   {
-    name: "a serving certificate that has ended",
+    name: "a serving certificate that has expired",
     target: ["stopped"],
     breakIt: async () => {
       const plan = { ...SERVING_PLAN, lifetimeMs: HOUR_MS };
@@ -347,7 +347,7 @@ const CASES: readonly Case[] = [
     },
     check: "expiry",
     severity: "error",
-    message: /^certificate "tlsboot" in "stopped\/pki\/apiserver\.crt" ended at /,
+    message: /^certificate "tlsboot" in "stopped\/pki\/apiserver\.crt" expired at /,
     fix: /^rm -f stopped\/pki\/apiserver\.crt stopped\/pki\/apiserver\.key$/,
   },
   {
@@ -368,7 +368,7 @@ const CASES: readonly Case[] = [
     check: "ca-expiry",
     severity: "warning",
     message:
-      /^CA "tlsboot-ca" in "stopped\/pki\/ca\.crt" ends at \S+, before certificate "tlsboot" in "stopped\/pki\/apis/,
+      /^CA "tlsboot-ca" in "stopped\/pki\/ca\.crt" expires at \S+, before certificate "tlsboot" in "stopped\/pki\/apis/,
     fix: /^rm -f stopped\/pki\/apiserver\.crt stopped\/pki\/apiserver\.key$/,
   },
   {
@@ -410,7 +410,7 @@ const CASES: readonly Case[] = [
     breakIt: () => Promise.resolve(),
     check: "ca-expiry",
     severity: "warning",
-    message: /^CA "tlsboot-ca" in "short\/pki\/ca\.crt" ends at \S+, in 166 days: less than a year$/,
+    message: /^CA "tlsboot-ca" in "short\/pki\/ca\.crt" expires at \S+, in 166 days: less than a year$/,
     fix: /^tlsboot ca rotate begin --data-dir short --duration 10y$/,
   },
   {
@@ -419,8 +419,8 @@ const CASES: readonly Case[] = [
     breakIt: () => runWell(["ca", "init", "--data-dir", "paper", "--duration", "4000h"]),
     check: "ca-expiry",
     severity: "warning",
-    message: /^CA "tlsboot-ca" in "paper\/pki\/ca\.crt" ends at \S+, in 166 days: less than a year$/,
-    fix: /^tlsboot ca rotate begin --ca-cert paper\/pki\/ca\.crt /,
+    message: /^CA "tlsboot-ca" in "paper\/pki\/ca\.crt" expires at \S+, in 166 days: less than a year$/,
+    fix: /^tlsboot ca rotate begin --cluster-signing-cert-file paper\/pki\/ca\.crt /,
   },
   {
     name: "a machine that has not followed the replacement of a CA",
@@ -574,7 +574,7 @@ const CASES: readonly Case[] = [
     fix: /^rm -f n1\/kubeconfig n1\/pki\/kubelet-client-current\.pem && tlsboot bootstrap --bootstrap-kubeconfig \S+/,
   },
   {
-    name: "a certificate of a machine that has ended",
+    name: "a certificate of a machine that has expired",
     target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
     breakIt: async () => {
       await renewToken();

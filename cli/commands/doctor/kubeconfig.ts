@@ -1,4 +1,4 @@
-/** Examines a kubeconfig that is not a kubelet's: its certificates, and whether its server lets its user in. */
+/** Examines a kubeconfig that is not a kubelet's: its certificates, and whether its server accepts its user. */
 import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -29,7 +29,7 @@ export interface AskOptions {
   readonly isOwnServer?: boolean;
 }
 
-/** Asks the server of a kubeconfig whether it lets its user in, and compares the clocks. */
+/** Asks the server of a kubeconfig whether it accepts its user, and compares the clocks. */
 export async function askAs(
   { path, shown }: Pick<FoundFile, "path" | "shown">,
   { target, again, isOwnServer = false }: AskOptions,
@@ -53,7 +53,7 @@ export async function askAs(
   const faults = findAccessFaults(answer, `the user of "${shown}"`, again);
   const reading = "clock" in answer ? answer.clock : undefined;
   return [
-    ...report.check("server-access", faults, `${server} lets the user of "${shown}" in`),
+    ...report.check("server-access", faults, `${server} accepts the user of "${shown}"`),
     ...(reading === undefined ? [] : report.check("clock", checkClock(reading))),
   ];
 }
@@ -67,7 +67,7 @@ function findAccessFaults(answer: ServerAnswer, user: string, again: string | un
     case "unreachable":
       return [{
         severity: "warning",
-        message: `the server could not be asked whether it lets ${user} in: ${answer.reason}`,
+        message: `the server could not be asked whether it accepts ${user}: ${answer.reason}`,
         advice: "check the network and the server, then ask again",
       }];
     case "untrusted":
@@ -75,7 +75,7 @@ function findAccessFaults(answer: ServerAnswer, user: string, again: string | un
     case "refused":
       return [{
         severity: "error",
-        message: `the server does not let ${user} in: ${answer.reason}`,
+        message: `the server does not accept ${user}: ${answer.reason}`,
         fix: again,
         advice: "get a new kubeconfig from an administrator: tlsboot kubeconfig user --help",
       }];
