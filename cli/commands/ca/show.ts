@@ -24,6 +24,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import {
   describeNameConstraints,
@@ -60,7 +61,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
     const texts = shown.map((one) => alignTabs(describeCa(one, split, now).join("\n"), DESCRIBE_TABS));
     io.stdout.write(`${texts.join("\n\n")}\n`);
   } else {
-    const [first, ...others] = shown.map(toFacts);
+    const [first, ...others] = shown.map((one) => toFacts(one, now));
     writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
   }
   return EXIT.done;
@@ -122,32 +123,24 @@ function constraintLine(one: CertificateFacts, certificate: CertificateFacts): r
   return [`May issue for:\t${describeNameConstraints(one.nameConstraints)}${whose}`];
 }
 
-function toFacts({ purpose, paths, chain, key, beside }: Shown): Readonly<Record<string, unknown>> {
+function toFacts({ purpose, paths, chain, key, beside }: Shown, now: Date): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,
     hasKey: key !== "not here",
     isKeyEncrypted: key === "encrypted",
-    ...certificateFacts(chain.certificate),
-    issuers: chain.issuers.map(certificateFacts),
-    ...(beside.next === undefined ? {} : { nextCA: certificateFacts(beside.next.certificate) }),
-    ...(beside.old === undefined ? {} : { oldCA: certificateFacts(beside.old.certificate) }),
+    ...certificateFacts(chain.certificate, now),
+    issuers: chain.issuers.map((issuer) => certificateFacts(issuer, now)),
+    ...(beside.next === undefined ? {} : { nextCA: certificateFacts(beside.next.certificate, now) }),
+    ...(beside.old === undefined ? {} : { oldCA: certificateFacts(beside.old.certificate, now) }),
   };
 }
 
-function certificateFacts(certificate: CertificateFacts): Readonly<Record<string, unknown>> {
+function certificateFacts(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
+  const { maxPathLength } = certificate;
   return {
-    subject: formatName(certificate.subject),
-    issuer: formatName(certificate.issuer),
-    serialNumber: certificate.serialNumber,
-    keyAlgorithm: certificate.keyAlgorithm,
-    keyBits: certificate.keyBits,
-    notBefore: formatTime(certificate.notBefore),
-    notAfter: formatTime(certificate.notAfter),
-    ...(certificate.maxPathLength === undefined ? {} : { maxPathLength: certificate.maxPathLength }),
-    extendedKeyUsages: certificate.extendedKeyUsages.map(getExtendedUsageName),
-    ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
-    sha256Fingerprint: certificate.sha256Fingerprint,
+    ...describeCertificate(certificate, now).facts,
+    ...(maxPathLength === undefined ? {} : { maxPathLength }),
     publicKeyPin: publicKeyPin(certificate),
   };
 }

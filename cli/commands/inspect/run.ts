@@ -23,7 +23,7 @@ import {
   type FoundIn,
   type Inspection,
   relateKeys,
-} from "./facts.ts";
+} from "../../output/pki_facts.ts";
 import { inspectKubeconfig } from "./kubeconfig.ts";
 
 /** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */

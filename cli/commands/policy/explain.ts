@@ -25,7 +25,7 @@ import { line, oneLine } from "../../output/escape.ts";
 import { type ChosenSettings, readFlagSettings } from "../../api/published_settings.ts";
 import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../api/explain_request.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
-import { formatTrace } from "./trace_text.ts";
+import { formatTrace } from "../../output/trace_text.ts";
 
 /** The action of the command `tlsboot policy explain`. */
 export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

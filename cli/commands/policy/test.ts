@@ -12,7 +12,7 @@ import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { type CaseResult, runFixture } from "./fixture_run.ts";
 import { toRuleViews } from "../../../core/review/rule_views.ts";
-import { formatTrace } from "./trace_text.ts";
+import { formatTrace } from "../../output/trace_text.ts";
 
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 

@@ -1,18 +1,18 @@
 /** Describes certificates, requests and keys. */
-import { verifyRequest } from "../../../core/csr/request.ts";
-import { formatTime } from "../../../core/kube/meta.ts";
-import type { CertificateFacts } from "../../../core/pki/certificate.ts";
-import { formatKey, isMlDsa } from "../../../core/pki/key_algorithm.ts";
-import { type PrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
-import { formatName } from "../../../core/pki/names.ts";
-import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
+import { verifyRequest } from "../../core/csr/request.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { formatKey, isMlDsa } from "../../core/pki/key_algorithm.ts";
+import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
+import { formatName } from "../../core/pki/names.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import {
   describeNameConstraints,
   formatFingerprint,
   formatValidity,
   getExtendedUsageName,
   getValidityState,
-} from "../../output/certificate_text.ts";
+} from "./certificate_text.ts";
 
 /** A certificate, request, key or kubeconfig that was found. */
 export interface Inspection {
