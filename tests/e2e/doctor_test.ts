@@ -698,7 +698,7 @@ describe("tlsboot doctor", () => {
     assert.match((await run(["doctor", "n9"])).stdout, /^tlsboot-data\/nodes\/n9\/pki\n/);
     assert.match(
       (await run(["doctor", "n8"])).stderr,
-      /cannot check "n8": there is no n8, and no tlsboot-data\/nodes\/n8, and no tlsboot-demo\/nodes\/n8\n/,
+      /"n8": there is no such file or folder here, in tlsboot-data\/nodes or in tlsboot-demo\/nodes\n/,
     );
     await mkdir(folder.join("configs"));
     await copyFile(folder.join("data/admin.kubeconfig"), folder.join("configs/admin.yaml"));

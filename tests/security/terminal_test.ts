@@ -177,7 +177,7 @@ const LOCAL: readonly (readonly string[])[] = [
   ["kubeconfig", "bootstrap", ...TOKEN, "--certificate-authority", "hostile.crt", "--out", "b\x1b[2J\u202e"],
   ["bootstrap", "--bootstrap-kubeconfig", HOSTILE, "--kubeconfig", "k", "--cert-dir", "c"],
   ["bootstrap", "--hostname-override", HOSTILE, "--bootstrap-kubeconfig", "b", "--kubeconfig", "k", "--cert-dir", "c"],
-  ["doctor", "broken.kubeconfig", "--cert-dir", "folder"],
+  ["doctor", "folder", "--kubeconfig", "broken.kubeconfig"],
   ["request", "--signer-name", HOSTILE, "--subject", `CN=${HOSTILE}`, "--out", "o"],
   ["request", "--signer-name", "a.b/c", "--dns", HOSTILE, "--out", "o"],
   ["serve", "--token-auth-file", "tokens.csv", "--data-dir", "served"],

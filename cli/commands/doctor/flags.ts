@@ -1,6 +1,6 @@
 /** The command `tlsboot doctor`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, directoryFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 
 const DOCTOR_FLAGS = {
   kubeconfig: fileFlag({
@@ -8,11 +8,6 @@ const DOCTOR_FLAGS = {
     summary:
       "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one beside the folder, " +
       "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig beside the folder.",
-  }),
-  certDir: directoryFlag({
-    isCommandLineOnly: true,
-    summary: "Folder of the certificates of the machine whose kubeconfig is checked. Without it, the one that the " +
-      "kubeconfig names.",
   }),
   bootstrapKubeconfig: fileFlag({
     isCommandLineOnly: true,

@@ -42,12 +42,10 @@ export async function run(
     show: (path) => displayPath(path, cwd),
   };
   const names = listNames(args, settings, args.length === 0 && !settings.cluster ? await findTargets(deps) : args);
-  const absolute = (path: string | undefined) => path === undefined ? undefined : resolve(cwd, path);
-  const named = { kubeconfig: absolute(settings.kubeconfig), certDir: absolute(settings.certDir) };
   const all: Examined[] = [];
   const code = await forEachName(names, async (name) => {
     if (settings.cluster) all.push(await examineCluster(name, deps, signal));
-    else all.push(await examine(await recognizeTarget(name, named, deps), { settings, deps }, signal));
+    else all.push(await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal));
   }, { io, isDebug, signal });
   // A textfile is written in any case, because it counts the targets that could not be read.
   if (all.length === 0 && settings.output !== "textfile") return code;

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { findRuleFileKind } from "../../../core/doctor/policies.ts";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type ExamineDeps } from "../../../client/health/examine.ts";
 import { PEM_NAME, readFound } from "../../../client/health/files.ts";
@@ -16,20 +16,18 @@ export type DoctorTarget =
   | { readonly kind: "kubeconfig"; readonly path: string }
   | { readonly kind: "file"; readonly path: string };
 
-/** The files of a machine that flags name, as absolute paths. */
-export interface NamedFiles {
-  readonly kubeconfig: string | undefined;
-  readonly certDir: string | undefined;
-}
-
 /** Names of the files in a folder that a kubelet or `tlsboot bootstrap` keeps its pairs in. */
 const MACHINE_FILE = /^kubelet-client(?:-.*)?\.pem$|^kubelet-client\.key\.tmp$|^kubelet\.crt$/;
 
 /** The link to the pair of a machine that is in use. */
 const CURRENT_PAIR = /\/kubelet-(?:client|server)-current\.pem$/;
 
-/** Recognizes a target. Throws AppError `not_found` and `invalid`. */
-export async function recognizeTarget(name: string, named: NamedFiles, deps: ExamineDeps): Promise<DoctorTarget> {
+/** Recognizes a target; `kubeconfig` is that of a machine's folder. Throws AppError `not_found`, `invalid` and `io`. */
+export async function recognizeTarget(
+  name: string,
+  kubeconfig: string | undefined,
+  deps: ExamineDeps,
+): Promise<DoctorTarget> {
   const path = await findNamed(name, deps);
   const facts = await deps.files.stat(path);
   if (facts?.kind !== "directory") {
@@ -40,12 +38,14 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
       throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`, hint);
     }
     if (file.kubeconfig === undefined) {
-      return CURRENT_PAIR.test(path) ? await recognizeTarget(dirname(path), named, deps) : { kind: "file", path };
+      return CURRENT_PAIR.test(path) ? await recognizeTarget(dirname(path), kubeconfig, deps) : { kind: "file", path };
     }
-    const certDir = named.certDir ?? findNamedFolder(file);
+    const certDir = findNamedFolder(file);
     return certDir === undefined ? { kind: "kubeconfig", path } : { kind: "machine", kubeconfigPath: path, certDir };
   }
-  const names = await readdir(path);
+  const names = await readdir(path).catch((cause: unknown) => {
+    throw new AppError("io", `cannot check "${name}": ${getErrorMessage(cause)}`, { cause });
+  });
   const pki = names.includes("pki") ? await readdir(join(path, "pki")).catch(() => []) : [];
   if (
     names.includes("tlsboot.db") || names.includes("etcd.yaml") || (pki.includes("ca.crt") && names.includes("format"))
@@ -54,7 +54,10 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
   }
   for (const [certDir, inside] of [[path, names], [join(path, "pki"), pki]] as const) {
     if (!inside.some((one) => MACHINE_FILE.test(one))) continue;
-    return { kind: "machine", kubeconfigPath: named.kubeconfig ?? await findMachineKubeconfig(certDir, deps), certDir };
+    const kubeconfigPath = kubeconfig === undefined
+      ? await findMachineKubeconfig(certDir, deps)
+      : resolve(deps.cwd, kubeconfig);
+    return { kind: "machine", kubeconfigPath, certDir };
   }
   if (names.some((one) => PEM_NAME.test(one))) return { kind: "CA folder", path };
   if (pki.includes("ca.crt")) {
@@ -71,11 +74,13 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
 const NODE_FOLDERS = ["tlsboot-data/nodes", "tlsboot-demo/nodes"];
 
 /** Finds what a user names: a path, or else the name of a machine. Throws AppError `not_found`. */
-async function findNamed(name: string, { files, cwd, show }: ExamineDeps): Promise<string> {
-  const paths = [name, ...(name.includes("/") ? [] : NODE_FOLDERS.map((folder) => join(folder, name)))]
-    .map((path) => resolve(cwd, path));
-  for (const path of paths) if (await files.stat(path) !== undefined) return path;
-  throw new AppError("not_found", `cannot check "${name}": there is no ${paths.map(show).join(", and no ")}`, {
+async function findNamed(name: string, { files, cwd }: ExamineDeps): Promise<string> {
+  const folders = name.includes("/") ? [] : NODE_FOLDERS;
+  for (const path of [name, ...folders.map((folder) => join(folder, name))]) {
+    if (await files.stat(resolve(cwd, path)) !== undefined) return resolve(cwd, path);
+  }
+  const places = folders.length === 0 ? "" : ` here, in ${folders.join(" or in ")}`;
+  throw new AppError("not_found", `cannot check "${name}": there is no such file or folder${places}`, {
     hint: "name a data directory, a machine's folder, a folder of certificates, a kubeconfig or a PEM file",
   });
 }
