@@ -1,8 +1,8 @@
 /** The notation of a whole kind, whose names follow from its own. */
 import type { KubeObject } from "../meta.ts";
-import type { FieldSchema, Kind } from "../schema.ts";
+import type { Kind } from "../schema.ts";
 import { listMetaSchema, METADATA } from "./meta_v1.ts";
-import { always, describeMessages, type Fields, list, type MessageNotation, required } from "./notation.ts";
+import { always, describeMessages, type Field, type Fields, list, type MessageNotation, required } from "./notation.ts";
 
 /** The names that do not follow from the name of a kind, and its scope. */
 export type KindNames =
@@ -24,9 +24,8 @@ export function withoutList(names: KindNames): KindNames {
   return { ...names, listKind: "" };
 }
 
-/** The fields of a kind after its metadata, or all of them. Without a TypeScript type their names are not checked. */
-type KindFields<T extends KubeObject> = keyof T extends keyof KubeObject ? Readonly<Record<string, FieldSchema>>
-  : Fields<Omit<T, keyof KubeObject>> & { readonly metadata?: FieldSchema };
+/** The fields of a kind after its metadata, or all of them. */
+type KindFields<T extends KubeObject> = Fields<Omit<T, keyof KubeObject>> & { readonly metadata?: Field<"always"> };
 
 /** The functions that describe the kinds and messages of one version of an API group. */
 export interface VersionNotation extends MessageNotation {
@@ -34,7 +33,7 @@ export interface VersionNotation extends MessageNotation {
     name: string,
     names: KindNames,
     description: string,
-    fields: KindFields<T>,
+    fields: KindFields<NoInfer<T>>,
   ) => Kind;
 }
 
@@ -48,11 +47,8 @@ export function describeVersion(group: string, version: string, packageName: str
   const notation = describeMessages(packageName);
   return {
     ...notation,
-    kind: (name, names, description, fields) => {
-      const schema = notation.message<Pick<KubeObject, "metadata">>(name, description, {
-        metadata: METADATA,
-        ...fields,
-      });
+    kind: (name, names, description, { metadata = METADATA, ...fields }) => {
+      const schema = notation.message<Pick<KubeObject, "metadata">>(name, description, { metadata, ...fields });
       return {
         group,
         version,

@@ -13,12 +13,13 @@ import type {
   StatusCause,
   StatusDetails,
 } from "../meta.ts";
-import type { FieldSchema, MessageSchema } from "../schema.ts";
+import type { MessageSchema } from "../schema.ts";
 import {
   always,
   atomic,
   BOOL,
   describeMessages,
+  type Field,
   INT32,
   INT64,
   JSON_VALUE,
@@ -107,7 +108,7 @@ export const objectMetaSchema: MessageSchema = message<ObjectMeta>(
 );
 
 /** The metadata field, which is the first field of every kind. */
-export const METADATA: FieldSchema = always(1, objectMetaSchema, "Standard metadata of the object.");
+export const METADATA: Field<"always"> = always(1, objectMetaSchema, "Standard metadata of the object.");
 
 const shardInfo = message("ShardInfo", "The shard a list was restricted to.", {
   selector: required(1, STRING, "The shard selector of the request."),

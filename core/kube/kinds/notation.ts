@@ -70,25 +70,32 @@ export function enumerated(values: readonly string[], type: FieldType | RuledTyp
 /** The identifier of an object. */
 export const UID: RuledType = named("types.UID");
 
+/** A field with a known presence. */
+export type Field<P extends Presence> = FieldSchema & { readonly presence: P };
+
 /** A line of a description. The sentence is missing only in messages that no OpenAPI document contains. */
-type DescribeField = (number: number, type: FieldType | RuledType, description?: string) => FieldSchema;
+type DescribeField<P extends Presence> = (
+  number: number,
+  type: FieldType | RuledType,
+  description?: string,
+) => Field<P>;
 
 /** A field that is written even when it is zero. */
-export const always: DescribeField = field("always");
+export const always: DescribeField<"always"> = field("always");
 
 /** A field that is written even when it is zero, and that OpenAPI lists as required. */
-export const required: DescribeField = field("always", { required: true });
+export const required: DescribeField<"always"> = field("always", { required: true });
 
 /** A field that JSON leaves out when it is zero. */
-export const omitempty: DescribeField = field("omitempty");
+export const omitempty: DescribeField<"omitempty"> = field("omitempty");
 
 /** A field that is a pointer in Go: absent and zero differ. */
-export const optional: DescribeField = field("optional");
+export const optional: DescribeField<"optional"> = field("optional");
 
 /** A field that is a pointer in Go without `omitempty`: JSON has `null` when it is absent. */
-export const nullable: DescribeField = field("nullable");
+export const nullable: DescribeField<"nullable"> = field("nullable");
 
-function field(presence: Presence, more: Pick<FieldSchema, "required"> = {}): DescribeField {
+function field<P extends Presence>(presence: P, more: Pick<FieldSchema, "required"> = {}): DescribeField<P> {
   return (number, type, description) => ({
     number,
     ...toRuledType(type),
@@ -98,14 +105,23 @@ function field(presence: Presence, more: Pick<FieldSchema, "required"> = {}): De
   });
 }
 
-/** The lines of a message: exactly one for each property of its TypeScript type. */
-export type Fields<T> = { readonly [K in keyof T]-?: FieldSchema };
+/**
+ * The lines of a message: exactly one for each property of its TypeScript type, which is optional when JSON may lack it.
+ * Without a type, any lines.
+ */
+export type Fields<T> = [keyof T] extends [never] ? Readonly<Record<string, FieldSchema>>
+  : { readonly [K in keyof T]-?: Field<PresenceOf<T, K>> };
+
+/** The presences that suit a property. One that is optional and may be null is optional for writers only. */
+type PresenceOf<T, K extends keyof T> = Partial<Pick<T, K>> extends Pick<T, K>
+  ? null extends T[K] ? Presence : "omitempty" | "optional"
+  : "always" | "nullable";
 
 /** Describes a message by its name in Go, a sentence, and its fields in the order of Go's JSON. */
-export type DescribeMessage = <T extends object>(
+export type DescribeMessage = <T extends object = object>(
   name: string,
   description: string,
-  fields: Fields<T>,
+  fields: Fields<NoInfer<T>>,
 ) => MessageSchema<T>;
 
 /** The functions that describe the messages of one Go package. */
