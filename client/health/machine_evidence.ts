@@ -3,7 +3,7 @@ import { dirname, resolve, sep } from "node:path";
 import type { ServerAnswer } from "../../core/doctor/machine.ts";
 import type { FolderWriters } from "../../core/doctor/secrets.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { SelfSubjectReview } from "../../core/kube/kinds/authorization_v1.ts";
+import type { SelfSubjectReview } from "../../core/kube/kinds/authentication_v1.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Clock } from "../../core/ports.ts";
 import { createApiClient } from "../objects/api.ts";

@@ -102,7 +102,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "rotation",
-    paths: ["core/rotation/", "server/rotation/", "cli/authority/", "cli/commands/ca/"],
+    paths: ["core/ca_rotation/", "cli/authority/", "cli/commands/ca/"],
     interop: ["ca_rotation", "ca_rotation_cluster", "ca_rotation_etcd", "ca_rotate_servers", "new_ca"],
   },
   {

@@ -117,8 +117,7 @@ function rotateCaFile(file: FoundFile, files: readonly FoundFile[], deps: Examin
   if (!files.some((one) => one.path === join(folder, `${name}.key`))) return {};
   return {
     isBeingReplaced: files.some((one) => one.path === join(folder, `next-${name}.crt`)),
-    renewal: `tlsboot ca rotate begin --cluster-signing-cert-file ${shellWord(deps.show(path))} ` +
-      `--cluster-signing-key-file ${shellWord(key.shown)}${formatLifetime(file)}`,
+    renewal: `tlsboot ca rotate begin --ca-cert ${shellWord(deps.show(path))}${formatLifetime(file)}`,
   };
 }
 
