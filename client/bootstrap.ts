@@ -352,7 +352,7 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
 export function createKubeconfigFinder(
   pathOrText: string,
   files: FilePort,
-  hint = "create one with: tlsboot kubeconfig bootstrap",
+  hint = "create one with: tlsboot token create -o kubeconfig --out FILE",
 ): FindBootstrapCluster {
   return async () => {
     try {

@@ -11,7 +11,7 @@ import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../co
 import { getName } from "../../core/kube/meta.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
-import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
+import { parseJoinTarget } from "../../core/bootstrap/join_material.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/rotation/wrapped_key.ts";

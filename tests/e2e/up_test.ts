@@ -157,7 +157,11 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
     );
     assert.doesNotMatch(out, /bootstrap\.kubeconfig/);
     // A file of the user's own is kept.
-    await folder.succeed("kubeconfig", "bootstrap", "--token", "abcdef.0123456789abcdef", "--server", third.url);
+    await folder.succeed("token", "delete", "abcdef");
+    await folder.succeed(
+      ...["token", "create", "abcdef.0123456789abcdef", "--node", "n1", "-o", "kubeconfig", "--server", third.url],
+      ...["--out", `${third.data}/bootstrap.kubeconfig`],
+    );
     await third.end("SIGINT");
   }
   await using fourth = await startInstance(folder, ["--shared-token=false", ...port]);

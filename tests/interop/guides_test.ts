@@ -172,7 +172,7 @@ test("only_my_machines: each machine joins with its file, a copy is refused, and
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
       // The machines of the test are on the host of the server.
       "token create --data-dir lab": "token create --data-dir lab --server https://127.0.0.1:$PORT",
-      "join pack n4": "join pack n4 --server https://127.0.0.1:$PORT",
+      "token create --node n4": "token create --node n4 --server https://127.0.0.1:$PORT",
       "tlsboot bootstrap --join n1.kubeconfig & boot=$!": joining.join("\n"),
       [`${pack} & boot=$!`]: `${pack}; kubectl --kubeconfig n4/kubeconfig auth whoami`,
     },
@@ -197,7 +197,7 @@ test("leaked_token: the token ends, its certificates are listed and revoked, and
     ],
     values: {
       abcdef: "${token%.*}",
-      "join pack n1 --approve": "join pack n1 --approve --server https://127.0.0.1:$PORT",
+      "token create --node n1": "token create --node n1 --server https://127.0.0.1:$PORT",
       "describe certificate SERIAL":
         "describe certificate $(tlsboot get certificates --token ${token%.*} -o name | head -1 | cut -d/ -f2)",
       "rm n1/kubeconfig":

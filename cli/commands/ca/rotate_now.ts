@@ -2,8 +2,8 @@
 import { join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { generateBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts";
-import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
+import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/bootstrap/token_secret.ts";
+import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/bootstrap/join_material.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
@@ -23,6 +23,7 @@ import {
   wrappedKeyPath,
 } from "../../api/ca_rotations.ts";
 import { connect } from "../../api/connection.ts";
+import { createTokens, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../api/new_tokens.ts";
 import { readChain } from "../../authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -31,9 +32,6 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { readMachines, writeJoinFiles } from "../token/join_files.ts";
-import { readJoinTarget } from "../token/new_token.ts";
-import { UP_TOKEN_GROUP } from "../token/flags.ts";
 import { describeCa, describeServers, describeStep, formatRotation } from "../../api/ca_rotation_text.ts";
 import {
   checkNextCaFlags,
@@ -200,23 +198,26 @@ async function writeFiles(
   if (missing.length === 0) return;
   await attemptUntil(
     wait,
-    async ({ api }) => {
-      const target = await readJoinTarget(api, { server: undefined, mayBeLoopback: true }, signal, io);
+    async (connection) => {
+      const target = await readJoinTarget(connection, { server: undefined, mayBeLoopback: true }, signal, io);
       if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
-      const made = missing.map((node) => ({
+      const now = io.clock.now();
+      const planned = missing.map((node) => ({
+        token: generateBootstrapToken(io.random),
         node,
-        created: {
-          token: generateBootstrapToken(io.random),
-          limits: { node, maxKeys: 1, networks: [], isApproval: true },
-          usages: BOOTSTRAP_TOKEN_USAGES,
-          settings: {
-            ttl: settings.ttl,
-            groups: [UP_TOKEN_GROUP],
-            description: `join again after the CA was replaced at ${formatTime(io.clock.now())}`,
-          },
-        },
+        limits: { node, maxKeys: 1, networks: [], isApproval: true },
+        usages: BOOTSTRAP_TOKEN_USAGES,
+        ttl: settings.ttl,
+        groups: [UP_TOKEN_GROUP],
+        description: `join again after the CA was replaced at ${formatTime(now)}`,
+        path: joinFilePath(folder, node),
       }));
-      await writeJoinFiles(made, { folder, target, api, files, io }, signal);
+      const render = (one: PlannedToken) =>
+        formatBootstrapKubeconfig(
+          { ...target, ...one, expiration: findExpiration(one, now) },
+          `${one.node}.kubeconfig`,
+        );
+      await createTokens(planned, render, { api: connection.api, files, io }, signal);
       return true;
     },
     () => "cluster-info still has the old CA",

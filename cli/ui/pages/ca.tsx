@@ -8,7 +8,7 @@ import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation, CaRotationServer } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../../core/bootstrap/cluster_info.ts";
-import { parseJoinTarget } from "../../../core/bootstrap/join_command.ts";
+import { parseJoinTarget } from "../../../core/bootstrap/join_material.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { listAuthorities, type PublishedCas, type TrustedAuthority } from "../../../core/review/authorities.ts";
 import { isInProgress } from "../../../core/rotation/ca_rotation.ts";
