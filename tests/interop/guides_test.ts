@@ -31,9 +31,12 @@ async function type(
   return await shell.succeed(script);
 }
 
-test("homelab: a machine gets its certificate with a token and the hash of the CA", async () => {
-  const out = await type(await readGuide("homelab"), {
+test("homelab: machines get their certificates with a token and the hash of the CA, as soon as they are in the list", async () => {
+  const guide = await readGuide("homelab");
+  const verified = "finish_boot; openssl verify -CAfile lab/pki/ca.crt printer/pki/kubelet-client-current.pem";
+  const out = await type({ ...guide, blocks: [...guide.blocks, verified] }, {
     values: {
+      "--cert-dir nas/pki & boot=$!": "--cert-dir nas/pki",
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
       "https://boot.home.arpa:6443": "https://127.0.0.1:$PORT",
       "abcdef.0123456789abcdef": "$(tlsboot token create --data-dir lab)",
@@ -41,6 +44,8 @@ test("homelab: a machine gets its certificate with a token and the hash of the C
     },
   });
   assert.match(out, /nas\/pki\/kubelet-client-current\.pem: OK/);
+  assert.match(out, /Warning: +machine printer is not in the inventory/);
+  assert.match(out, /printer\/pki\/kubelet-client-current\.pem: OK/);
 });
 
 test("browser: an approver opens the page by its link, approves a request there and sees the machine", async () => {
@@ -344,10 +349,13 @@ test("person: people and a program get in, with the rights that they are granted
 });
 
 test("class: the walkthrough with kubectl, and the one with curl and openssl", async () => {
-  const out = await type(await readGuide("class"));
+  const guide = await readGuide("class");
+  const verified = "finish_boot; openssl verify -CAfile tlsboot-data/pki/ca.crt n4/pki/kubelet-client-current.pem";
+  const out = await type({ ...guide, blocks: [...guide.blocks, verified] });
   assert.match(out, /Username +system:node:n2\n/);
   assert.match(out, /n2\/pki\/kubelet-client-current\.pem: OK/);
   assert.match(out, /"username": "system:node:n3"/);
+  assert.match(out, /n4\/pki\/kubelet-client-current\.pem: OK/);
 });
 
 test("backup: an instance is backed up with a passphrase and with a key, and restored", async () => {
