@@ -378,7 +378,7 @@ export function createMissingCredentialsFinder(kubeconfigPath: string, nodeName:
         `cannot request a certificate: "${kubeconfigPath}" has no valid one, and there are no bootstrap credentials`,
         {
           hint: "on the server, run the following command, and run here what it prints: " +
-            `tlsboot token create --node ${shellWord(nodeName)} --print-join-command`,
+            `tlsboot token create --node ${shellWord(nodeName)} -o command`,
         },
       ),
     );

@@ -159,7 +159,7 @@ function createUnsignedError(server: string, token: BootstrapToken): AppError {
   const what = `cannot trust cluster-info of "${server}": it has no signature for token "${token.id}", ` +
     "so the token is wrong, has expired or is used up";
   return new AppError("token_invalid", what, {
-    hint: "make another token, which is for signing, with: tlsboot token create --print-join-command",
+    hint: "make another token, which is for signing, with: tlsboot token create -o command",
   });
 }
 

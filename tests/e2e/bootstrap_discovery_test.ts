@@ -23,7 +23,7 @@ interface Join {
 }
 
 async function join({ answer, url, port }: SharedInstance): Promise<Join> {
-  const stdout = await answer("token", "create", "--print-join-command", "--ttl", "1h", "--server", url);
+  const stdout = await answer("token", "create", "-o", "command", "--ttl", "1h", "--server", url);
   const [line = "", kubeadm = ""] = stdout.split("\n");
   const [, token = "", hash = ""] = /--token (\S+) --ca-cert-hash (\S+) --kubeconfig /.exec(line) ?? [];
   assert.match(line, /^tlsboot bootstrap --server https:\/\/127\.0\.0\.1:\d+ --token /);
@@ -113,7 +113,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
     );
     for (
       const args of [
-        ["token", "create", "--print-join-command"],
+        ["token", "create", "-o", "command"],
         ["token", "create", "--for-inventory", "machines.yaml", "--out", "join"],
         ["token", "create", "-o", "kubeconfig"],
         ["token", "create", "--node", "n1", "-o", "pack", "--out", "n1.pack"],
@@ -125,7 +125,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
       );
     }
     assert.deepEqual([existsSync(folder.join("join")), existsSync(folder.join("n1.pack"))], [false, false]);
-    assert.equal((await tlsboot("token", "create", "--print-join-command", "--server", "https://x;reboot")).code, 2);
+    assert.equal((await tlsboot("token", "create", "-o", "command", "--server", "https://x;reboot")).code, 2);
     assert.deepEqual(await listIds(), before);
   });
 });

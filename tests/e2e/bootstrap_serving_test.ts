@@ -137,12 +137,12 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
     const expired = await status("n3");
     assert.equal(expired.code, 3);
     assert.match(expired.stdout, /State: +expired\n/);
-    assert.match(expired.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
+    assert.match(expired.stdout, /Next: +make a token with: tlsboot token create -o command/);
     const alone = await instance.refuse(1, "bootstrap", ...machineFlags("n3"), "--rotate-certificates");
     assert.match(alone, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
     assert.match(
       alone,
-      /hint: on the server, .* run here what it prints: tlsboot token create --node n3 --print-join-command$/m,
+      /hint: on the server, .* run here what it prints: tlsboot token create --node n3 -o command$/m,
     );
 
     const back = await instance.succeed(...bootstrapLine("n3"));

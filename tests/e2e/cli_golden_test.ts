@@ -116,7 +116,7 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "token create --groups masters" },
   { line: "token create secret" },
   { line: "token create -o yaml --print-join-command" },
-  { line: "token create --print-join-command --usages signing" },
+  { line: "token create -o command --usages signing" },
   { line: "token delete nope" },
   { line: "bootstrap" },
   { line: "bootstrap --kubeconfig k --cert-dir c" },

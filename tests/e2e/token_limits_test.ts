@@ -149,7 +149,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
   });
 
   test("a token is refused outside of its networks", async () => {
-    const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "--print-join-command");
+    const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "-o", "command");
     const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
     const files = filesOf("n8");
     await instance.fail(1, ...words, ...files, "--hostname-override", "n8", "--wait", "5s");

@@ -60,7 +60,7 @@ export function describeNextRequest(
 ): string {
   // A serving certificate is requested with the client certificate of the node.
   if (isServing || namesCredentials(settings)) return `run: ${commandLine(settings, machine, io.cwd)}`;
-  return "make a token with: tlsboot token create --print-join-command, and run the command it prints with " +
+  return "make a token with: tlsboot token create -o command, and run the command it prints with " +
     `--kubeconfig ${pathWord(machine.kubeconfigPath, io.cwd)} --cert-dir ${pathWord(machine.certDir, io.cwd)} ` +
     `--hostname-override ${machine.nodeName}`;
 }

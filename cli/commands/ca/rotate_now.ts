@@ -256,7 +256,7 @@ function reportNext(name: string, machines: number, isFinished: boolean, io: Io)
     ...(isFinished ? [] : [`start the servers that are down, and then: tlsboot ca rotate finish ${name}`]),
     machines > 0
       ? "take each join file to its machine: tlsboot bootstrap --join NODE.kubeconfig"
-      : "give each machine a token: tlsboot token create --node NODE --approve --print-join-command",
+      : "give each machine a token: tlsboot token create --node NODE --approve -o command",
     "give each person a kubeconfig: tlsboot kubeconfig user NAME --force",
     "programs that trust the old CA for other certificates, such as web servers, need the new one and new certificates",
     `destroy the old key on every server, in its data directory: shred -u pki/retired-${name}-*.key`,
