@@ -176,12 +176,7 @@ export async function createTokens(
   { api, files, io }: CreateTokensDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { path } of tokens) {
-    if (path === undefined || await files.lstat(path) === undefined) continue;
-    throw new AppError("file_exists", `cannot write "${path}": it exists`, {
-      hint: "remove it if its machine no longer needs it, or choose another path with --out",
-    });
-  }
+  await assertNoFiles(tokens.flatMap(({ path }) => path ?? []), files);
   for (const planned of tokens) {
     await postToken(api, planned, io, signal);
     try {
@@ -191,6 +186,16 @@ export async function createTokens(
       await api.requestJson({ method: "DELETE", path: tokenPath(planned.token.id) }, signal).catch(() => undefined);
       throw error;
     }
+  }
+}
+
+/** Throws AppError `file_exists` when one of the files exists, because none is ever replaced. */
+export async function assertNoFiles(paths: readonly string[], files: Pick<FilePort, "lstat">): Promise<void> {
+  for (const path of paths) {
+    if (await files.lstat(path) === undefined) continue;
+    throw new AppError("file_exists", `cannot write "${path}": it exists`, {
+      hint: "remove it if its machine no longer needs it, or choose another path with --out",
+    });
   }
 }
 

@@ -23,7 +23,14 @@ import {
   wrappedKeyPath,
 } from "../../api/ca_rotations.ts";
 import { connect } from "../../api/connection.ts";
-import { createTokens, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../api/new_tokens.ts";
+import {
+  assertNoFiles,
+  createTokens,
+  findExpiration,
+  type PlannedToken,
+  readJoinTarget,
+  readMachines,
+} from "../../api/new_tokens.ts";
 import { readChain } from "../../authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -65,7 +72,9 @@ export async function run(input: Input<CaRotateNowFlags>, io: Io, signal: AbortS
     if (existing?.spec.isLeaked === true) {
       io.stderr.write(line`nothing to do: the rotation of ${name} ${describeStep(existing)}\n`);
     } else {
-      await assertNoJoinFiles(machines, settings, files, io);
+      // A join file of an earlier time would be of no use.
+      const folder = resolve(io.cwd, settings.out ?? "");
+      await assertNoFiles(machines.map((node) => joinFilePath(folder, node)), files);
       if (existing !== undefined) reportTakenOver(existing, io);
       if (!await mayReplace(options, machines.length, signal)) return EXIT.no;
       if (existing === undefined) await startCaRotation(options, signal);
@@ -233,22 +242,6 @@ function trustsOld({ caPem }: JoinTarget, { spec }: CaRotation): boolean {
   const [bundle, old] = [parseCaBundle(caPem), parseAuthorityChain(spec.oldCA)];
   if (!bundle.ok || !old.ok) return false;
   return bundle.value.some(({ sha256Fingerprint }) => sha256Fingerprint === old.value.certificate.sha256Fingerprint);
-}
-
-/** Throws AppError `file_exists` for a join file of an earlier time, which would be of no use. */
-async function assertNoJoinFiles(
-  machines: readonly NodeName[],
-  { out }: Settings<CaRotateNowFlags>,
-  files: FilePort,
-  io: Io,
-): Promise<void> {
-  for (const node of machines) {
-    const path = joinFilePath(resolve(io.cwd, out ?? ""), node);
-    if (await files.lstat(path) === undefined) continue;
-    throw new AppError("file_exists", `cannot write the join file "${path}": it exists`, {
-      hint: "its token and its CA are of no use afterwards: remove it, or choose another folder with --out",
-    });
-  }
 }
 
 function reportNext(name: string, machines: number, isFinished: boolean, io: Io): void {
