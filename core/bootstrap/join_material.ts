@@ -8,9 +8,13 @@ import { formatYaml } from "../lib/yaml/format.ts";
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
 import { formatTime } from "../kube/meta.ts";
-import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
-import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME, type PublishedCluster } from "./cluster_info.ts";
+import {
+  CLUSTER_INFO_KUBECONFIG_KEY,
+  CLUSTER_INFO_NAME,
+  parseClusterInfo,
+  type PublishedCluster,
+} from "./cluster_info.ts";
 import { type NodeName, parseNodeName } from "./node_name.ts";
 import { type BootstrapToken, formatBootstrapToken } from "./token.ts";
 
@@ -61,19 +65,13 @@ export function isPlainWord(server: string): boolean {
 
 /** Reads the target from `cluster-info`, which the joining machine reads as well. */
 export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, string> {
-  const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
-  if (!config.ok) return config;
-  const cluster = config.value.clusters[0]?.cluster;
-  if (cluster === undefined || URL.parse(cluster.server)?.protocol !== "https:") {
-    return err(`${CLUSTER_INFO_NAME} names no server`);
-  }
-  if (!isPlainWord(cluster.server)) {
+  const cluster = parseClusterInfo(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "");
+  if (!cluster.ok) return err(`${CLUSTER_INFO_NAME} cannot be used: ${cluster.error}`);
+  const { server, caPem, authorities } = cluster.value;
+  if (!isPlainWord(server)) {
     return err(`the server in ${CLUSTER_INFO_NAME} has characters that have no place in a command`);
   }
-  const { certificateAuthorityData: caPem = "" } = cluster;
-  const bundle = parseCaBundle(caPem);
-  if (!bundle.ok) return err(`the CA in ${CLUSTER_INFO_NAME} cannot be read: ${bundle.error}`);
-  return ok({ server: cluster.server, caPem, pins: bundle.value.map(publicKeyPin), isPublished: true });
+  return ok({ server, caPem, pins: authorities.map(publicKeyPin), isPublished: true });
 }
 
 /**

@@ -17,6 +17,7 @@ import {
 import type { NodeName } from "./node_name.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
+const { caPem } = await createIssuingCa(NOW);
 const TOKEN = { id: "abcdef", secret: new Secret("0123456789abcdef") };
 
 function clusterInfo(kubeconfig: string): ConfigMap {
@@ -36,20 +37,20 @@ test("parseJoinTarget() has the server and the hash of each CA", async () => {
 
 for (
   const { name, kubeconfig, want } of [
-    { name: "nothing", kubeconfig: "", want: /names no server/ },
+    { name: "nothing", kubeconfig: "", want: /cluster-info cannot be used: its kubeconfig has 0 clusters, want one/ },
     ...["https://a$(id)", "https://a;id", "https://a/\nid", "https://a`id`:1", "https://a/$(id)", "https://a/b c"].map((
       server,
     ) => ({
       name: `a server that a shell would read: ${JSON.stringify(server)}`,
-      kubeconfig: encodeClusterInfo({ server, caPem: "" }),
-      want: /names no server|no place in a command/,
+      kubeconfig: encodeClusterInfo({ server, caPem }),
+      want: /is not an https URL|no place in a command/,
     })),
     ...["http://a", "https://a:99999", "https://999.1.1.1", "https://[::::]", "a:6443"].map((server) => ({
       name: `a server that is none: ${server}`,
       kubeconfig: encodeClusterInfo({ server, caPem: "" }),
-      want: /names no server/,
+      want: /is not an https URL/,
     })),
-    { name: "no CA", kubeconfig: encodeClusterInfo({ server: "https://a", caPem: "" }), want: /the CA in/ },
+    { name: "no CA", kubeconfig: encodeClusterInfo({ server: "https://a", caPem: "" }), want: /its CA cannot be read/ },
     { name: "something else", kubeconfig: "a: [", want: /cannot parse/ },
   ]
 ) {
@@ -80,7 +81,6 @@ for (
   });
 }
 
-const { caPem } = await createIssuingCa(NOW);
 const bundle = parseCaBundle(caPem);
 assert.ok(bundle.ok);
 const pins = bundle.value.map(publicKeyPin);

@@ -1,8 +1,12 @@
 /** The checks of what a cluster publishes for its machines: `cluster-info`, and CAs that are being replaced. */
-import { CLUSTER_INFO_KUBECONFIG_KEY, encodeClusterInfo, namesOtherCa } from "../bootstrap/cluster_info.ts";
+import {
+  CLUSTER_INFO_KUBECONFIG_KEY,
+  encodeClusterInfo,
+  namesOtherCa,
+  parsePublishedCluster,
+} from "../bootstrap/cluster_info.ts";
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { getName } from "../kube/meta.ts";
-import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import type { CaRotation } from "../kube/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { shellWord } from "../lib/shell_word.ts";
@@ -18,23 +22,13 @@ export interface ClusterInfoEvidence {
   readonly answer: ServerAnswer | undefined;
 }
 
-/** Returns the server and the CAs that `cluster-info` names. */
-export function parseClusterInfo({ data = {} }: ConfigMap): { readonly server?: string; readonly caPem?: string } {
-  const config = parseKubeconfig(data[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", "cluster-info");
-  const cluster = config.ok ? config.value.clusters[0]?.cluster : undefined;
-  return {
-    ...(cluster?.server === undefined ? {} : { server: cluster.server }),
-    ...(cluster?.certificateAuthorityData === undefined ? {} : { caPem: cluster.certificateAuthorityData }),
-  };
-}
-
 /** Checks that machines that join by `cluster-info` reach this server and trust it. */
 export function checkClusterInfo(
   { clusterInfo, server, caPem, answer }: ClusterInfoEvidence,
   kubectl: string,
 ): readonly Fault[] {
-  const published = parseClusterInfo(clusterInfo);
-  const message = published.server === undefined || published.caPem === undefined
+  const published = parsePublishedCluster(clusterInfo);
+  const message = published?.certificateAuthorityData === undefined
     ? "cluster-info names no server with its CA"
     : namesOtherCa(clusterInfo, caPem)
     ? "cluster-info has another CA than the kubeconfig"

@@ -6,8 +6,9 @@ import { type ApiClient, createApiClient, listAll } from "../../../client/object
 import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
 import { limitTime } from "../../../client/transport/time_limit.ts";
 import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
+import { parsePublishedCluster } from "../../../core/bootstrap/cluster_info.ts";
 import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/doctor/certificates.ts";
-import { checkClusterInfo, checkRotations, parseClusterInfo } from "../../../core/doctor/cluster.ts";
+import { checkClusterInfo, checkRotations } from "../../../core/doctor/cluster.ts";
 import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import {
   type CertificateRight,
@@ -223,10 +224,12 @@ async function examineClusterInfo(
     return [skipCheck(check, "the user lacks the right to get configmap cluster-info in kube-public")];
   }
   const caPem = await readCa(cluster.ca, files);
-  const { server, caPem: publishedCa } = parseClusterInfo(clusterInfo);
-  const named: ResolvedCluster | undefined = server === undefined || publishedCa === undefined
-    ? undefined
-    : { server, ca: { kind: "pem", pem: publishedCa }, insecureSkipTlsVerify: false };
+  const published = parsePublishedCluster(clusterInfo);
+  const named: ResolvedCluster | undefined = published?.certificateAuthorityData === undefined ? undefined : {
+    server: published.server,
+    ca: { kind: "pem", pem: published.certificateAuthorityData },
+    insecureSkipTlsVerify: false,
+  };
   const answer = named === undefined ? undefined : await askServer(() => connect(named), io.clock, signal);
   return reportCheck(
     check,
