@@ -10,7 +10,7 @@ import type { CaRotation, CaRotationServer, CaRotationSpec, TrustReport } from "
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
+import { CLUSTER_INFO_PATH } from "../../core/bootstrap/cluster_info.ts";
 import { parseJoinTarget } from "../../core/bootstrap/join_material.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
@@ -269,8 +269,6 @@ export async function waitForServers(name: string, wait: RotationWait, signal: A
 const PUBLISHED_WITHIN_MS = 15_000;
 /** The path of the ConfigMap with the CAs of clients that the servers accept. */
 export const AUTHENTICATION_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
-/** The path of the ConfigMap with the server and its CA for joining machines. */
-export const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 const API_SERVER_BUNDLES = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
 
 /**

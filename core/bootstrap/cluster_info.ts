@@ -15,6 +15,8 @@ import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kub
 export const CLUSTER_INFO_NAME = "cluster-info";
 /** The namespace of the config map, which unauthenticated clients may read. */
 export const CLUSTER_INFO_NAMESPACE = "kube-public";
+/** The path of the config map at an API server. */
+export const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 /** The key of the kubeconfig in it. */
 export const CLUSTER_INFO_KUBECONFIG_KEY = "kubeconfig";
 

@@ -6,7 +6,7 @@ import { type ApiClient, createApiClient, listAll } from "../../../client/object
 import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
 import { limitTime } from "../../../client/transport/time_limit.ts";
 import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
-import { parsePublishedCluster } from "../../../core/bootstrap/cluster_info.ts";
+import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/bootstrap/cluster_info.ts";
 import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/doctor/certificates.ts";
 import { checkClusterInfo, checkRotations } from "../../../core/doctor/cluster.ts";
 import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
@@ -41,7 +41,6 @@ import { examineServer } from "./server.ts";
 /** The time limit of all questions to the API. */
 const READ_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-const CLUSTER_INFO_PATH = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
 
 /** The connection of an examination, and the beginning of the commands that it prints. */
 interface Asked {
