@@ -7,7 +7,7 @@ import type { ApiClient } from "../../client/objects/api.ts";
 import { readCa } from "../../client/transport/connect.ts";
 import { parseInventory } from "../../core/approval/inventory.ts";
 import { encodeTokenLimits, isLimitedToken, type TokenLimits, withCreator } from "../../core/bootstrap/bound_token.ts";
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_PATH, isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { isPlainWord, type JoinTarget, parseJoinTarget } from "../../core/bootstrap/join_material.ts";
 import { listReachableHosts } from "../../core/bootstrap/node_addresses.ts";
 import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
@@ -19,7 +19,6 @@ import { findNearest } from "../../core/lib/nearest.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { readPublicKeyPin } from "../../core/pki/public_key_file.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
-import { describeServerUrl } from "../flags/request.ts";
 import { warn } from "../framework/report.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../instance/data_dir.ts";
@@ -284,9 +283,8 @@ export async function readJoinTarget(
   signal: AbortSignal,
   io: Io,
 ): Promise<JoinTarget> {
-  if (given !== undefined) checkJoinServer(given);
-  const path = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
-  const target = await api.requestObject<ConfigMap>({ method: "GET", path }, signal).then(readPublished, (error) => {
+  const request = { method: "GET", path: CLUSTER_INFO_PATH } as const;
+  const target = await api.requestObject<ConfigMap>(request, signal).then(readPublished, (error) => {
     if (!isAppError(error, "not_found")) throw error;
     if (mayBeUnpublished) return readOwnTarget(cluster);
     throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}`, error);
@@ -323,12 +321,6 @@ async function readOwnTarget({ server, ca }: ApiConnection["cluster"]): Promise<
     return { server, caPem, pins: bundle.value.map(publicKeyPin), isPublished: false };
   }
   throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}, and the kubeconfig of this command names no CA`);
-}
-
-/** Throws UsageError for a server that cannot be a word of a join command. */
-function checkJoinServer(server: string): void {
-  if (URL.parse(server)?.protocol === "https:" && isPlainWord(server)) return;
-  throw new UsageError(`cannot use "${server}" as --server: ${describeServerUrl(server)}`);
 }
 
 function unjoinable(why: string, cause?: unknown): AppError {

@@ -1,15 +1,16 @@
 /** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { KEY_TYPE, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { PERSON_ROLES } from "../../../core/rbac/person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, fileFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
 const KUBECONFIG_ADMIN_FLAGS = {
   dataDir: DATA_DIR_FLAG,
-  server: textFlag({
+  server: parsedFlag({
     placeholder: "URL",
+    parse: parseClusterUrl,
     summary:
       "Address of the API server, as the user of the file reaches it. Without it, the one in admin.kubeconfig in " +
       "--data-dir, which tlsboot up writes.",
@@ -77,8 +78,9 @@ const KUBECONFIG_USER_FLAGS = {
   }),
   out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
-  server: textFlag({
+  server: parsedFlag({
     placeholder: "URL",
+    parse: parseClusterUrl,
     summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
   }),
   keyType: KEY_TYPE,

@@ -3,6 +3,7 @@ import { parseTokenNetwork, parseTokenUses } from "../../../core/bootstrap/token
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { UP_TOKEN_GROUP } from "../../../core/bootstrap/token_secret.ts";
 import { API_FLAGS } from "../../flags/common.ts";
+import { parseClusterUrl } from "../../flags/request.ts";
 import { LIST_FLAGS, NO_HEADERS_FLAG } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
@@ -43,8 +44,9 @@ const TOKEN_CREATE_FLAGS = {
       "Create a token for each machine of this inventory, and write a kubeconfig or a pack for each into --out. " +
       "With --node, only for that one.",
   }),
-  server: textFlag({
+  server: parsedFlag({
     placeholder: "URL",
+    parse: parseClusterUrl,
     summary:
       "Address of the API server for the machine. Without it, the one in cluster-info, which must not be an address " +
       "of this host alone.",
