@@ -3,8 +3,14 @@ import { type CommandFamily, type CommandTable, withAction } from "../framework/
 import { approverCommand } from "./approver/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
-import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
-import { caCeremonyCommand, caRequestCommand } from "./ca/ceremony_flags.ts";
+import {
+  caCrlCommand,
+  caImportCommand,
+  caInitCommand,
+  caRequestCommand,
+  caShowCommand,
+  caSignCommand,
+} from "./ca/flags.ts";
 import { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import {
@@ -23,7 +29,7 @@ import { doctorCommand } from "./doctor/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./offline/flags.ts";
-import { policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
+import { policyCheckCommand, policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
 import { requestCommand } from "./request/flags.ts";
 import { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./revocation/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
@@ -80,8 +86,8 @@ const FAMILIES: readonly CommandFamily[] = [
     word: "ca",
     summary: "Make, show and replace the certificate authority",
     description:
-      "Make, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, and " +
-      "split the passphrase of its key.",
+      "Make, import, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, " +
+      "let it sign another CA, and split the passphrase of its key.",
     group: "CA Commands",
   },
   {
@@ -92,8 +98,8 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "policy",
-    summary: "Explain and test the rules of approval",
-    description: "Explain how the rules of approval decide about a request, and test policies.",
+    summary: "Explain, test and check the rules of approval and signing",
+    description: "Explain how the rules of approval decide about a request, and test and check policies and profiles.",
     group: "Policy Commands",
   },
   {
@@ -129,6 +135,7 @@ export const COMMAND_TABLE: CommandTable = {
     "approver clear": "delete csr --pending --requester",
     "approver explain": "policy explain",
     "approver test": "policy test",
+    "ca ceremony": "ca init, ca request, ca sign and ca shares; see tlsboot guide ca_on_paper",
     "ca shares create": "ca shares split",
     "ca trust": "trust show",
     "ca trust install": "trust install",
@@ -175,23 +182,25 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(trustFetchCommand, () => import("./trust/fetch.ts")),
     withAction(getTrustBundlesCommand, () => import("./trust/list.ts")),
     withAction(caInitCommand, () => import("./ca/init.ts")),
+    withAction(caImportCommand, () => import("./ca/import.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
     withAction(caRequestCommand, () => import("./ca/request.ts")),
-    withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
-    withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
+    withAction(caSignCommand, () => import("./ca/sign.ts")),
+    withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).splitSharesAction),
     withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
     withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
-    withAction(caRotateBeginCommand, () => import("./ca/rotate_begin.ts")),
-    withAction(caRotateStatusCommand, () => import("./ca/rotate_status.ts")),
-    withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate_steps.ts")).switchAction),
-    withAction(caRotateFinishCommand, async () => (await import("./ca/rotate_steps.ts")).finishAction),
-    withAction(caRotateAbortCommand, async () => (await import("./ca/rotate_steps.ts")).abortAction),
+    withAction(caRotateBeginCommand, async () => (await import("./ca/rotate.ts")).beginAction),
+    withAction(caRotateStatusCommand, async () => (await import("./ca/rotate.ts")).statusAction),
+    withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate.ts")).switchAction),
+    withAction(caRotateFinishCommand, async () => (await import("./ca/rotate.ts")).finishAction),
+    withAction(caRotateAbortCommand, async () => (await import("./ca/rotate.ts")).abortAction),
     withAction(caRotateNowCommand, () => import("./ca/rotate_now.ts")),
     withAction(exportCsrCommand, () => import("./offline/export.ts")),
     withAction(importCsrCommand, () => import("./offline/import.ts")),
     withAction(policyExplainCommand, () => import("./policy/explain.ts")),
     withAction(policyTestCommand, () => import("./policy/test.ts")),
+    withAction(policyCheckCommand, () => import("./policy/check.ts")),
     withAction(backupCommand, () => import("./backup/backup.ts")),
     withAction(restoreCommand, () => import("./backup/restore.ts")),
     withAction(kubeconfigAdminCommand, () => import("./kubeconfig/admin.ts")),

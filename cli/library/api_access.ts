@@ -2,7 +2,7 @@
 import process from "node:process";
 import { encodeBootstrapKubeconfig } from "../../core/bootstrap/join_material.ts";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";

@@ -5,7 +5,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { TarFile } from "../lib/tar.ts";
 import { formatYaml } from "../lib/yaml/format.ts";
-import type { ConfigMap } from "../kube/core_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
 import { formatTime } from "../kube/meta.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";

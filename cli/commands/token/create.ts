@@ -68,19 +68,12 @@ export async function run(input: CreateInput, io: Io, signal: AbortSignal): Prom
 }
 
 /** Returns the form. UsageError for flags that contradict each other. */
-function chooseFormat({ settings, args }: CreateInput): Format {
+function chooseFormat({ settings }: CreateInput): Format {
   const { output, printJoinCommand, forInventory, out, node, usages, groups } = settings;
   checkLists(usages, groups);
   const format = output ?? (printJoinCommand ? "command" : forInventory === undefined ? undefined : "kubeconfig");
-  if (printJoinCommand && format !== "command") {
-    throw new UsageError(`give -o ${format} or --print-join-command, which is -o command, not both`);
-  }
-  if (forInventory !== undefined) {
-    if (format !== "kubeconfig" && format !== "pack") {
-      throw new UsageError("--for-inventory writes a file for each machine: use -o kubeconfig or -o pack");
-    }
-    if (out === undefined) throw new UsageError("--for-inventory needs --out, the folder for the files");
-    if (args.length > 0) throw new UsageError("--for-inventory makes a new token for each machine: leave out TOKEN");
+  if (forInventory !== undefined && format !== "kubeconfig" && format !== "pack") {
+    throw new UsageError("--for-inventory writes a file for each machine: use -o kubeconfig or -o pack");
   }
   if (format === "pack" && (out === undefined || (node === undefined && forInventory === undefined))) {
     throw new UsageError("a pack is a file for one machine: -o pack needs --node and --out");

@@ -16,6 +16,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 const TOKEN_CREATE_FLAGS = {
   ...API_FLAGS,
@@ -126,6 +127,11 @@ export const tokenCreateCommand = defineCommand({
     },
     { comment: "Pack all that one machine needs", command: "tlsboot token create --node n1 -o pack --out n1.pack" },
     { comment: "Make the Secret for another cluster", command: "tlsboot token create -o yaml | kubectl apply -f -" },
+  ],
+  rules: [
+    atMostOneOf("output", "printJoinCommand"),
+    excludes("forInventory", "TOKEN", "printJoinCommand"),
+    needs("forInventory", "out"),
   ],
   exitCodes: {},
 });
