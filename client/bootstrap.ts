@@ -352,7 +352,7 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
 export function createKubeconfigFinder(
   pathOrText: string,
   files: FilePort,
-  hint = "create one with: tlsboot kubeconfig bootstrap",
+  hint = "create one with: tlsboot token create -o kubeconfig --out FILE",
 ): FindBootstrapCluster {
   return async () => {
     try {
@@ -378,7 +378,7 @@ export function createMissingCredentialsFinder(kubeconfigPath: string, nodeName:
         `cannot request a certificate: "${kubeconfigPath}" has no valid one, and there are no bootstrap credentials`,
         {
           hint: "on the server, run the following command, and run here what it prints: " +
-            `tlsboot token create --node ${shellWord(nodeName)} --print-join-command`,
+            `tlsboot token create --node ${shellWord(nodeName)} -o command`,
         },
       ),
     );

@@ -246,7 +246,7 @@ test("bootstrap() names the command that helps when there are no bootstrap crede
   const options = { ...f.options, findCluster: createMissingCredentialsFinder("/node/kubeconfig", "n1") };
   await assert.rejects(bootstrap(options, f.abort.signal), (error) => {
     assert.ok(isAppError(error, "credentials_missing"));
-    assert.match(error.hint ?? "", /tlsboot token create --node n1 --print-join-command$/);
+    assert.match(error.hint ?? "", /tlsboot token create --node n1 -o command$/);
     return true;
   });
 });

@@ -4,7 +4,7 @@
  * checked with the token and its CA with the hash, and it is read again over TLS verified with that CA. The token is
  * never sent.
  */
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../core/bootstrap/cluster_info.ts";
+import { CLUSTER_INFO_PATH } from "../core/bootstrap/cluster_info.ts";
 import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/bootstrap/discovery.ts";
 import { type BootstrapToken, formatBootstrapToken } from "../core/bootstrap/token.ts";
 import { Secret } from "../core/lib/brand.ts";
@@ -41,7 +41,6 @@ export type DiscoveryProgress =
 const WAIT_SECONDS = 300;
 /** The pause between tries, as kubeadm's `DiscoveryRetryInterval`. */
 const PAUSE_MS = 5_000;
-const PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 
 /**
  * Returns the cluster of `cluster-info`, with the token as credentials. AppError `token_invalid` when the token is
@@ -97,7 +96,7 @@ export async function discoverCa(
   const read = async (cluster: ResolvedCluster): Promise<PinnedCluster> => {
     await using transport = await connect(cluster);
     const api = createApiClient(transport, { clock });
-    const request = { method: "GET", path: PATH } as const;
+    const request = { method: "GET", path: CLUSTER_INFO_PATH } as const;
     const { data } = await api.requestObject<ConfigMap>(request, limit.signal).catch((error: unknown) => {
       if (!(error instanceof AppError) || error.code === "tls_untrusted") throw error;
       throw createReadError(server, error);
@@ -124,7 +123,7 @@ async function readSigned(
   while (true) {
     try {
       const verdict = checkClusterInfoSignature(
-        await api.requestObject<ConfigMap>({ method: "GET", path: PATH }, signal),
+        await api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal),
         token,
       );
       if (verdict.kind === "signed") return verdict.kubeconfig;
@@ -159,7 +158,7 @@ function createUnsignedError(server: string, token: BootstrapToken): AppError {
   const what = `cannot trust cluster-info of "${server}": it has no signature for token "${token.id}", ` +
     "so the token is wrong, has expired or is used up";
   return new AppError("token_invalid", what, {
-    hint: "make another token, which is for signing, with: tlsboot token create --print-join-command",
+    hint: "make another token, which is for signing, with: tlsboot token create -o command",
   });
 }
 

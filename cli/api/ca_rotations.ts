@@ -1,6 +1,5 @@
 /** CARotations in the API: how they are found, and the census of one. */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { caRotationKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
@@ -20,8 +19,6 @@ export const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
 
 /** The path of the ConfigMap with the CAs of clients that the servers accept. */
 export const AUTHENTICATION_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
-/** The path of the ConfigMap with the server and its CA for joining machines. */
-export const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 
 /** Returns the path of the rotation of a CA. */
 export function caRotationPath(name: string): string {

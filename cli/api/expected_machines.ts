@@ -1,4 +1,4 @@
-/** The state of machines that a person expects, at once: `approve --expect` waits for them, and the page shows a plan. */
+/** The state of the machines that a person expects, for the plan on the page. */
 import type { ApiClient } from "../../client/objects/api.ts";
 import { type ExpectedMachine, planExpectedMachine } from "../../core/approval/expected_machines.ts";
 import { parseInventory } from "../../core/approval/inventory.ts";
@@ -35,7 +35,7 @@ export function parseExpectedMachines(text: string): Result<readonly string[], r
   return names.length === 0 ? err(["no machine is named"]) : ok([...new Set(names)]);
 }
 
-/** Plans for each machine by the requests and certificates that the API has now, as `approve --expect` does. */
+/** Plans for each machine by the requests and certificates that the API has now. */
 export async function planExpectedMachines(
   api: ApiClient,
   nodes: readonly string[],

@@ -6,7 +6,8 @@ import { join, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import { parseJoinTarget } from "../../core/bootstrap/join_command.ts";
+import { CLUSTER_INFO_PATH } from "../../core/bootstrap/cluster_info.ts";
+import { parseJoinTarget } from "../../core/bootstrap/join_material.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
@@ -39,7 +40,6 @@ import { describeServers } from "./ca_rotation_text.ts";
 import {
   CA_ROTATION_COLLECTION,
   caRotationPath,
-  CLUSTER_INFO_PATH,
   deleteIfPresent,
   findRotation,
   listRotations,

@@ -27,8 +27,7 @@ import { demoCommand } from "./demo/flags.ts";
 import { guideCommand, manCommand, mixinCommand } from "./docs/flags.ts";
 import { doctorCommand } from "./doctor/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
-import { joinPackCommand } from "./join/flags.ts";
-import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
+import { kubeconfigAdminCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./offline/flags.ts";
 import { policyCheckCommand, policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
 import { requestCommand } from "./request/flags.ts";
@@ -50,12 +49,6 @@ const FAMILIES: readonly CommandFamily[] = [
     word: "token",
     summary: "Create, list and delete bootstrap tokens",
     description: "Create, list and delete bootstrap tokens, with which a machine requests its first certificate.",
-    group: "Machine Commands",
-  },
-  {
-    word: "join",
-    summary: "Pack what a machine needs to join",
-    description: "Pack what a machine needs to join: a token for it alone, the CA, and the files to install.",
     group: "Machine Commands",
   },
   {
@@ -153,6 +146,8 @@ export const COMMAND_TABLE: CommandTable = {
     "docs licenses": "version --licenses",
     "docs man": "man",
     "docs mixin": "mixin",
+    "join pack": "token create -o pack",
+    "kubeconfig bootstrap": "token create -o kubeconfig",
     review: "approve -i",
     "trust list": "get trustbundles",
   },
@@ -167,8 +162,6 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(tokenCreateCommand, () => import("./token/create.ts")),
     withAction(tokenListCommand, () => import("./token/list.ts")),
     withAction(tokenDeleteCommand, () => import("./token/delete.ts")),
-    withAction(joinPackCommand, () => import("./join/pack.ts")),
-    withAction(kubeconfigBootstrapCommand, () => import("./kubeconfig/bootstrap.ts")),
     withAction(doctorCommand, () => import("./doctor/run.ts")),
     withAction(getCsrCommand, () => import("./csr/get.ts")),
     withAction(describeCsrCommand, () => import("./csr/describe.ts")),

@@ -1,5 +1,6 @@
 /** Flags of the commands that request a certificate. */
 import { isIPv6 } from "node:net";
+import { isPlainWord } from "../../core/bootstrap/join_material.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
@@ -39,8 +40,13 @@ export function parseServerUrl(text: string): Result<string, string> {
   return isBare && url.protocol === "https:" ? ok(url.origin) : err(describeServerUrl(text));
 }
 
+/** Parses the URL of an API server for a file or a command: https, and nothing that a shell interprets. */
+export function parseClusterUrl(text: string): Result<string, string> {
+  return URL.parse(text)?.protocol === "https:" && isPlainWord(text) ? ok(text) : err(describeServerUrl(text));
+}
+
 /** Describes the address of a server that can be used instead of a wrong one. */
-export function describeServerUrl(text: string): string {
+function describeServerUrl(text: string): string {
   const [, host = "", port = ""] = /^(?:https:\/\/)?(.+):(\d+)\/?$/.exec(text) ?? [];
   return isIPv6(host)
     ? `want https://[${host}]:${port}, with brackets around an IPv6 address`

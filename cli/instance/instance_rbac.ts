@@ -7,7 +7,7 @@ import { READ_VERBS } from "../../server/registry/resource.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
-import { UP_TOKEN_GROUP } from "../commands/token/flags.ts";
+import { UP_TOKEN_GROUP } from "../../core/bootstrap/token_secret.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
 
 const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";

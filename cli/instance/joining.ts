@@ -9,25 +9,21 @@ import {
   planClusterInfo,
   type PublishedCluster,
 } from "../../core/bootstrap/cluster_info.ts";
-import {
-  type BootstrapToken,
-  formatBootstrapToken,
-  generateBootstrapToken,
-  parseBootstrapToken,
-} from "../../core/bootstrap/token.ts";
+import { encodeBootstrapKubeconfig } from "../../core/bootstrap/join_material.ts";
+import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
   createTokenSecret,
   decideTokenSecret,
   listTokenFacts,
   toTokenSecretName,
+  UP_TOKEN_GROUP,
 } from "../../core/bootstrap/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
-import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { type KubeconfigCluster, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { Secret } from "../../core/lib/brand.ts";
 import type { Clock, ObjectStore, Random } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import type { Server } from "../../server/server.ts";
@@ -35,7 +31,6 @@ import { USER_AGENT } from "../version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { UP_TOKEN_GROUP } from "../commands/token/flags.ts";
 import type { CertificateDeps } from "./serving.ts";
 
 /** The properties of a new bootstrap token. */
@@ -48,8 +43,6 @@ export interface NewToken {
 }
 
 const TOKEN_LIFETIME_MS = 24 * 3_600_000;
-const CLUSTER_NAME = "tlsboot";
-const USER_NAME = "tls-bootstrap-token-user";
 
 /**
  * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when
@@ -189,16 +182,6 @@ export async function createBootstrapToken(
   const secret = createTokenSecret({ token, expiration, usages: BOOTSTRAP_TOKEN_USAGES, groups, description });
   await secrets.create(secret, signal);
   return { token, expiration };
-}
-
-/** Encodes a kubeconfig that authenticates with a bootstrap token. */
-export function encodeBootstrapKubeconfig(cluster: PublishedCluster, token: BootstrapToken): string {
-  return encodeKubeconfig({
-    clusters: [{ name: CLUSTER_NAME, cluster: { server: cluster.server, certificateAuthorityData: cluster.caPem } }],
-    contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: USER_NAME } }],
-    users: [{ name: USER_NAME, user: { token: new Secret(formatBootstrapToken(token)) } }],
-    currentContext: CLUSTER_NAME,
-  });
 }
 
 /** Reads the token for this server, and whether the file has the present CAs; no token for another server. */

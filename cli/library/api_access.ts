@@ -1,5 +1,6 @@
 /** Access to an API: to a cluster with a kubeconfig, or to an instance in this process as its administrator. */
 import process from "node:process";
+import { encodeBootstrapKubeconfig } from "../../core/bootstrap/join_material.ts";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
@@ -20,7 +21,7 @@ import {
 } from "../../client/mod.ts";
 import type { Server } from "../../server/server.ts";
 import { createSecretStore } from "../instance/controllers.ts";
-import { createBootstrapToken, encodeBootstrapKubeconfig } from "../instance/joining.ts";
+import { createBootstrapToken } from "../instance/joining.ts";
 import { USER_AGENT } from "../version.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 

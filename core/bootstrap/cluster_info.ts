@@ -3,8 +3,11 @@
  * kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`).
  */
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
-import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
+import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../kube/kubeconfig.ts";
 import { encodeBase64 } from "../lib/base64.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { parseCaBundle } from "../pki/ca_bundle.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
 import { parsePemBlocks } from "../pki/pem.ts";
 import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kube/kinds/rbac_v1.ts";
 
@@ -12,6 +15,8 @@ import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kub
 export const CLUSTER_INFO_NAME = "cluster-info";
 /** The namespace of the config map, which unauthenticated clients may read. */
 export const CLUSTER_INFO_NAMESPACE = "kube-public";
+/** The path of the config map at an API server. */
+export const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 /** The key of the kubeconfig in it. */
 export const CLUSTER_INFO_KUBECONFIG_KEY = "kubeconfig";
 
@@ -83,9 +88,27 @@ function listCertificates(pem: string): readonly string[] {
   return parsePemBlocks(pem).map(({ bytes }) => encodeBase64(bytes));
 }
 
-function parsePublishedCluster(clusterInfo: ConfigMap) {
+/** Reads what `cluster-info` names, whether machines can use it or not; undefined when it names no cluster. */
+export function parsePublishedCluster(clusterInfo: ConfigMap): KubeconfigCluster | undefined {
   const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
   return config.ok ? config.value.clusters[0]?.cluster : undefined;
+}
+
+/** Parses a published kubeconfig, which must have one cluster, with its CAs. The error describes what is wrong with it. */
+export function parseClusterInfo(
+  kubeconfig: string,
+): Result<PublishedCluster & { readonly authorities: readonly CertificateFacts[] }, string> {
+  const config = parseKubeconfig(kubeconfig, CLUSTER_INFO_NAME);
+  if (!config.ok) return config;
+  const [entry, ...others] = config.value.clusters;
+  if (entry === undefined || others.length > 0) {
+    return err(`its kubeconfig has ${config.value.clusters.length} clusters, want one`);
+  }
+  const { server, certificateAuthorityData: caPem = "" } = entry.cluster;
+  if (URL.parse(server)?.protocol !== "https:") return err(`its server "${server}" is not an https URL`);
+  const bundle = parseCaBundle(caPem);
+  if (!bundle.ok) return err(`its CA cannot be read: ${bundle.error}`);
+  return ok({ server, caPem, authorities: bundle.value });
 }
 
 /** Encodes a kubeconfig with one unnamed cluster and without a user. */

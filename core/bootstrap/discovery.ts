@@ -3,12 +3,10 @@
  * `client/discover_cluster.ts` reads the config map.
  */
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
-import { parseKubeconfig } from "../kube/kubeconfig.ts";
-import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { encodePem } from "../pki/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME, type PublishedCluster } from "./cluster_info.ts";
+import { CLUSTER_INFO_KUBECONFIG_KEY, parseClusterInfo, type PublishedCluster } from "./cluster_info.ts";
 import { isSignedDetached, SIGNATURE_PREFIX } from "./cluster_info_signatures.ts";
 import type { BootstrapToken } from "./token.ts";
 
@@ -42,19 +40,12 @@ export interface PinnedCluster extends PublishedCluster {
 
 /** Parses the signed kubeconfig and requires a pinned key among its CAs. The error describes what was found instead. */
 export function checkPins(kubeconfig: string, pins: readonly PublicKeyPin[]): Result<PinnedCluster, string> {
-  const config = parseKubeconfig(kubeconfig, CLUSTER_INFO_NAME);
-  if (!config.ok) return config;
-  const [entry, ...others] = config.value.clusters;
-  if (entry === undefined || others.length > 0) {
-    return err(`its kubeconfig has ${config.value.clusters.length} clusters, want one`);
-  }
-  const { server, certificateAuthorityData: caPem = "" } = entry.cluster;
-  if (URL.parse(server)?.protocol !== "https:") return err(`its server "${server}" is not an https URL`);
-  const bundle = parseCaBundle(caPem);
-  if (!bundle.ok) return err(`its CA cannot be read: ${bundle.error}`);
-  const pinned = bundle.value.filter((certificate) => pins.includes(publicKeyPin(certificate)));
+  const cluster = parseClusterInfo(kubeconfig);
+  if (!cluster.ok) return cluster;
+  const { server, caPem, authorities } = cluster.value;
+  const pinned = authorities.filter((certificate) => pins.includes(publicKeyPin(certificate)));
   if (pinned.length === 0) {
-    return err(`its CA has the hash ${bundle.value.map(publicKeyPin).join(", ")}, which was not given`);
+    return err(`its CA has the hash ${authorities.map(publicKeyPin).join(", ")}, which was not given`);
   }
   return ok({ server, caPem, pinnedPem: pinned.map(({ der }) => encodePem("CERTIFICATE", der)).join("") });
 }

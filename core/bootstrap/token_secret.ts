@@ -19,6 +19,8 @@ export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
 export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
 /** The usages that a token may have. */
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
+/** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
+export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
 
 const NAME_PREFIX = "bootstrap-token-";
 const USAGE_PREFIX = "usage-bootstrap-";

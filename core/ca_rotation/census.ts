@@ -310,7 +310,7 @@ function findCommand(
   if (state === "ready") return undefined;
   const word = shellWord(name);
   if (kind === "node" && !isLeaked) return RUN_BOOTSTRAP;
-  if (kind === "node") return `tlsboot token create --node ${word} --approve --print-join-command`;
+  if (kind === "node") return `tlsboot token create --node ${word} --approve -o command`;
   if (kind === "certificate") return `tlsboot describe certificate ${old?.serialNumber ?? ""}`;
   // Without a path, `kubeconfig admin` would write the admin.kubeconfig of the data directory, which exists.
   if (isMaster) return `tlsboot kubeconfig admin --user ${word} --out ${shellWord(`${name}.kubeconfig`)} --force`;

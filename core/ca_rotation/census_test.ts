@@ -197,7 +197,7 @@ const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.co
 
 test("Census gives each machine a token after the key has leaked, because its certificate is of no use", () => {
   const [row] = take([client("n1")], [], createRotation({ isLeaked: true }));
-  assert.equal(row?.command, "tlsboot token create --node n1 --approve --print-join-command");
+  assert.equal(row?.command, "tlsboot token create --node n1 --approve -o command");
 });
 
 test("Census has a command also for a machine whose renewal is due, because its kubelet may not renew early", () => {

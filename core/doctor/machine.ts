@@ -231,7 +231,7 @@ function request({ nodeName }: MachineEvidence, { credentials }: BootstrapWords,
 }
 
 function describeFirstRequest({ kubeconfig, certDir, nodeName }: MachineEvidence): string {
-  return "make a token with: tlsboot token create --print-join-command, and run the command it prints with " +
+  return "make a token with: tlsboot token create -o command, and run the command it prints with " +
     `--kubeconfig ${shellWord(kubeconfig.path)} --cert-dir ${shellWord(certDir)} --hostname-override ${nodeName}`;
 }
 

@@ -1,13 +1,17 @@
 /** The checks of a server through its API: its requests, policies and tokens, and what it publishes for machines. */
 import type { Policy } from "../approval/policy.ts";
 import { isSettled } from "../approval/recognizers.ts";
-import { CLUSTER_INFO_KUBECONFIG_KEY, encodeClusterInfo, namesOtherCa } from "../bootstrap/cluster_info.ts";
+import {
+  CLUSTER_INFO_KUBECONFIG_KEY,
+  encodeClusterInfo,
+  namesOtherCa,
+  parsePublishedCluster,
+} from "../bootstrap/cluster_info.ts";
 import type { TokenFacts } from "../bootstrap/token_secret.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../csr/missing_signer.ts";
 import { findCondition, getCsrPhase } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
-import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import { getName } from "../kube/meta.ts";
 import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
@@ -95,23 +99,13 @@ export interface ClusterInfoEvidence {
   readonly answer: ServerAnswer | undefined;
 }
 
-/** Returns the server and the CAs that `cluster-info` names. */
-export function parseClusterInfo({ data = {} }: ConfigMap): { readonly server?: string; readonly caPem?: string } {
-  const config = parseKubeconfig(data[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", "cluster-info");
-  const cluster = config.ok ? config.value.clusters[0]?.cluster : undefined;
-  return {
-    ...(cluster?.server === undefined ? {} : { server: cluster.server }),
-    ...(cluster?.certificateAuthorityData === undefined ? {} : { caPem: cluster.certificateAuthorityData }),
-  };
-}
-
 /** Checks that machines that join by `cluster-info` reach this server and trust it. */
 export function checkClusterInfo(
   { clusterInfo, server, caPem, answer }: ClusterInfoEvidence,
   kubectl: string,
 ): readonly Fault[] {
-  const published = parseClusterInfo(clusterInfo);
-  const message = published.server === undefined || published.caPem === undefined
+  const published = parsePublishedCluster(clusterInfo);
+  const message = published?.certificateAuthorityData === undefined
     ? "cluster-info names no server with its CA"
     : namesOtherCa(clusterInfo, caPem)
     ? "cluster-info has another CA than the kubeconfig"

@@ -1,14 +1,10 @@
-/** `tlsboot approve` by the name of a machine, and `approve --expect`. */
+/** `tlsboot approve` by the name of a machine. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
-import { startCaptured } from "../support/child.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { toBase64 } from "../support/csr_builder.ts";
-import { createFakeClock } from "../support/fake_clock.ts";
-import { createImpatientClock } from "../support/impatient_clock.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 
@@ -140,79 +136,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     );
   });
 
-  for (
-    const [line, want] of [
-      ["", /name a request or a machine, or look at each with -i/],
-      ["m1 --expect m2", /NAME and --expect exclude each other/],
-      ["m1 --for 5m", /--for needs --expect/],
-      ["--expect m1 --yes", /--yes and --expect exclude each other/],
-      ["--expect a_b", /--expect: "a_b" is neither a file nor a machine: /],
-    ] as const
-  ) {
-    test(`tlsboot approve ${line} is wrong usage`, async () => {
-      assert.match(await instance.refuse(2, ...`approve ${line}`.trim().split(" ")), want);
-    });
-  }
-
-  test("tlsboot approve --expect approves machines that ask already or later, once each, and nothing else", async () => {
-    await request("csr-e1", "e1");
-    await request("csr-other", "e7");
-    await using running = instance.start("approve", "--expect", "e1,e2,e3", "--for", "60s");
-    await running.waitFor(new RegExp(`${QUALIFIED}/csr-e1 approved \\(e1\\)\n`));
-    await request("csr-e1-again", "e1");
-    await running.waitFor(
-      /not approved: csr-e1-again\. e1 has a certificate or an approved request with another key; /,
-    );
-    await request("csr-e2", "e2");
-    await running.waitFor(/csr-e2 approved \(e2\)\n/);
-    await request("csr-e3", "e3");
-    const { code } = await running.finished();
-    assert.equal(code, 0);
-    assert.match(running.stdout(), /csr-e3 approved \(e3\)\n3 of 3 expected machines arrived\n$/);
-    for (const name of ["csr-other", "csr-e1-again"]) assert.equal(await readConditions(name), "", name);
-    // What was approved counts, so the same command ends at once.
-    const again = await tlsboot("approve", "--expect", "e1,e2,e3");
-    assert.deepEqual([again.code, again.stdout], [0, "3 of 3 expected machines arrived\n"]);
-  });
-
-  test("tlsboot approve --expect FILE reports the machines that did not arrive, and names that are contested", async () => {
-    await writeFile(
-      instance.folder.join("inventory.yaml"),
-      "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: f1\n  - name: f2\n  - name: f3\n",
-    );
-    await request("csr-f1", "f1");
-    await request("csr-f2-a", "f2");
-    await request("csr-f2-b", "f2");
-    const time = createFakeClock(new Date());
-    // The command looks every 100 ms whether the signer has signed what it approved.
-    const clock = createImpatientClock(time, 100, 100);
-    const place = { cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } };
-    const ending = startCaptured(["approve", "--expect", "inventory.yaml", "--for", "1m"], place);
-    await ending.waitFor(/\(f1\)/);
-    await ending.waitFor(/not approved/);
-    await time.advance(60_000);
-    const { code, stdout, stderr } = await ending.finished();
-    assert.equal(code, 3);
-    assert.equal(
-      stdout,
-      `${QUALIFIED}/csr-f1 approved (f1)\n1 of 3 expected machines arrived\n` +
-        "f2: requests with different keys claim it: csr-f2-a, csr-f2-b\nf3: did not arrive\n",
-    );
-    assert.match(stderr, /^not approved: csr-f2-a, csr-f2-b\. They claim the name f2 with different keys; /m);
-    for (const name of ["csr-f2-a", "csr-f2-b"]) assert.equal(await readConditions(name), "");
-  });
-
-  test("tlsboot approve --expect does not approve a machine whose request was denied, and takes its next one", async () => {
-    await request("csr-g1", "g1");
-    assert.equal((await tlsboot("deny", "g1")).code, 0);
-    await request("csr-g0", "g0");
-    await using running = instance.start("approve", "--expect", "g0,g1", "--for", "60s");
-    // Then it has read the denied request, and the watch brings the next one.
-    await running.waitFor(/csr-g0 approved/);
-    await request("csr-g1-next", "g1");
-    const { code } = await running.finished();
-    assert.equal(code, 0);
-    assert.equal(await readConditions("csr-g1"), "Denied");
-    assert.equal(await readConditions("csr-g1-next"), "Approved");
+  test("tlsboot approve without a name is wrong usage", async () => {
+    assert.match(await instance.refuse(2, "approve"), /name a request or a machine, or look at each with -i/);
   });
 });

@@ -23,7 +23,7 @@ interface Join {
 }
 
 async function join({ answer, url, port }: SharedInstance): Promise<Join> {
-  const stdout = await answer("token", "create", "--print-join-command", "--ttl", "1h", "--server", url);
+  const stdout = await answer("token", "create", "-o", "command", "--ttl", "1h", "--server", url);
   const [line = "", kubeadm = ""] = stdout.split("\n");
   const [, token = "", hash = ""] = /--token (\S+) --ca-cert-hash (\S+) --kubeconfig /.exec(line) ?? [];
   assert.match(line, /^tlsboot bootstrap --server https:\/\/127\.0\.0\.1:\d+ --token /);
@@ -113,9 +113,10 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
     );
     for (
       const args of [
-        ["token", "create", "--print-join-command"],
+        ["token", "create", "-o", "command"],
         ["token", "create", "--for-inventory", "machines.yaml", "--out", "join"],
-        ["join", "pack", "n1", "--out", "n1.pack"],
+        ["token", "create", "-o", "kubeconfig"],
+        ["token", "create", "--node", "n1", "-o", "pack", "--out", "n1.pack"],
       ]
     ) {
       assert.match(
@@ -124,21 +125,37 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
       );
     }
     assert.deepEqual([existsSync(folder.join("join")), existsSync(folder.join("n1.pack"))], [false, false]);
-    assert.equal((await tlsboot("token", "create", "--print-join-command", "--server", "https://x;reboot")).code, 2);
+    assert.equal((await tlsboot("token", "create", "-o", "command", "--server", "https://x;reboot")).code, 2);
     assert.deepEqual(await listIds(), before);
   });
 });
 
-test("tlsboot token create --print-join-command creates no token when cluster-info is missing", async () => {
+test("without cluster-info a join command is refused, and a kubeconfig names the CA of the operator's own", async () => {
   await using folder = await createTempFolder();
-  await using instance = await startInstance(folder, []);
+  await using instance = await startInstance(folder, ["--auto-approve"]);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
   await admin.api.requestJson({ method: "DELETE", path }, new AbortController().signal);
-  const args = ["token", "create", "aaaaaa.0123456789abcdef", "--print-join-command"];
+  const args = ["token", "create", "aaaaaa.0123456789abcdef"];
   assert.match(
-    await instance.refuse(1, ...args),
-    /error: cannot print a join command: the cluster publishes no cluster-info\n/,
+    await instance.refuse(1, ...args, "-o", "command"),
+    /error: cannot let a machine join: the cluster publishes no cluster-info\n.*tlsboot token create -o kubeconfig\n/,
+  );
+  assert.match(
+    await instance.refuse(1, ...args, "-o", "kubeconfig", "--out", "n1.kubeconfig"),
+    /error: cannot let a machine join: https:\/\/127\.0\.0\.1:\d+ is an address of this machine alone: /,
   );
   assert.doesNotMatch(await instance.answer("token", "list"), /aaaaaa/);
+  const made = await instance.tlsboot(
+    ...[...args, "-o", "kubeconfig", "--server", instance.url, "--out", "n1.kubeconfig", "--debug"],
+  );
+  assert.equal(made.code, 0, made.stderr);
+  assert.equal(made.stdout, "n1.kubeconfig\n");
+  assert.doesNotMatch(made.stdout + made.stderr, /0123456789abcdef/);
+  const text = await readFile(folder.join("n1.kubeconfig"), "utf8");
+  assert.match(text, /^# This file lets machines join .*\n# On the machine: tlsboot bootstrap --boot.*\n# CA: sha256:/);
+  assert.match(text, /users:\n- name: kubelet-bootstrap\n {2}user:\n {4}token: aaaaaa\.0123456789abcdef\n/);
+  assert.match(await instance.answer("inspect", "n1.kubeconfig"), /Token: +bootstrap token aaaaaa\n/);
+  const joined = ["bootstrap", "--bootstrap-kubeconfig", "n1.kubeconfig", ...machineFlags("n1")];
+  assert.match(await instance.answer(...joined), /^certificate of n1 issued/);
 });

@@ -129,7 +129,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
     assert.match(alone, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
     assert.match(
       alone,
-      /hint: on the server, .* run here what it prints: tlsboot token create --node n3 --print-join-command$/m,
+      /hint: on the server, .* run here what it prints: tlsboot token create --node n3 -o command$/m,
     );
 
     const back = await instance.succeed(...bootstrapLine("n3"));

@@ -316,8 +316,9 @@ describeInstance("commands of the API", {}, (instance) => {
   });
 
   test("every command reports unknown credentials with a hint", async () => {
-    const token = ["--token", "abcdef.0000000000000000", "--out", "wrong.kubeconfig", "--server", instance.url];
-    assert.equal((await tlsboot("kubeconfig", "bootstrap", ...token)).code, 0);
+    const file = ["-o", "kubeconfig", "--out", "wrong.kubeconfig", "--server", instance.url];
+    assert.equal((await tlsboot("token", "create", "abcdef.0000000000000000", ...file)).code, 0);
+    assert.equal((await tlsboot("token", "delete", "abcdef")).code, 0);
     for (const line of [["get", "csr"], ["describe", "csr", "x"], ["approve", "x"], ["token", "list"]]) {
       assert.match(
         await instance.refuse(1, ...line, "--kubeconfig", "wrong.kubeconfig"),

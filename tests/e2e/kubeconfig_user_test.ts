@@ -117,7 +117,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
       ["system:node:n1", 2, /Kubernetes' own\n.*tlsboot request/],
       ["eve --group dev --group system:masters", 2, /system:masters group is not allowed\n.*kubeconfig admin/],
       ["eve --ttl 9m", 2, /--ttl: "9m" found, want a duration from 10m to 596523h/],
-      ["eve --server http://x", 2, /as --server: want https/],
+      ["eve --server http://x", 2, /--server: "http:\/\/x" found, want https/],
       ["there", 1, /there\.kubeconfig": it exists/],
     ] as const
   ) {

@@ -52,7 +52,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.equal((await stat(instance.folder.join("join/n1.kubeconfig"))).mode & 0o777, 0o600);
     const again = await operate("token", "create", "--for-inventory", "machines.yaml", "--out", "join");
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /cannot write the join file ".*n1\.kubeconfig": it exists/);
+    assert.match(again.stderr, /cannot write ".*n1\.kubeconfig": it exists/);
     assert.equal((await listTokens()).filter(({ kind }) => kind === "node").length, 3);
 
     for (const node of ["n1", "n2", "n3"]) {
@@ -126,7 +126,8 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(key.stdout, /^-----BEGIN PUBLIC KEY-----\n/);
     await writeFile(instance.folder.join("n7.pub"), key.stdout);
     const packed = await operate(
-      ...["join", "pack", "n7", "--public-key", "n7.pub", "--approve", "--ttl", "1h", "--out", "n7.pack"],
+      ...["token", "create", "--node", "n7", "--public-key", "n7.pub", "--approve", "--ttl", "1h"],
+      ...["-o", "pack", "--out", "n7.pack"],
     );
     assert.equal(packed.code, 0, packed.stderr);
     const stolen = await join("thief", "n7.pack");
@@ -142,7 +143,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
   });
 
   test("a token is refused outside of its networks", async () => {
-    const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "--print-join-command");
+    const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "-o", "command");
     const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
     const files = filesOf("n8");
     await instance.fail(1, ...words, ...files, "--hostname-override", "n8", "--wait", "5s");
@@ -154,20 +155,21 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(JSON.stringify(token["lastRefusal"]), /clients in 10\.99\.0\.0\/16, not from 127\.0\.0\.1/);
   });
 
-  test("a pack is a tar or a folder with everything for a machine", async () => {
+  test("a pack is a tar with everything for a machine, which joins with the unpacked files too", async () => {
     const names = ["README", "bootstrap-kubelet.conf", "ca.crt", "cloud-init.yaml", "ignition.json"]
       .concat("tlsboot-bootstrap.service");
-    assert.equal((await operate("join", "pack", "n9", "--out", "n9.pack")).code, 0);
-    await mkdir(instance.folder.join("unpacked"));
+    const pack = ["token", "create", "--node", "n10", "--approve", "-o", "pack", "--out", "n10.pack"];
+    const packed = await operate(...pack);
+    assert.equal(packed.code, 0, packed.stderr);
+    assert.equal((await stat(instance.folder.join("n10.pack"))).mode & 0o777, 0o600);
+    await mkdir(instance.folder.join("n10"));
     const unpacked = await runProgram("tar", [
       "xf",
-      instance.folder.join("n9.pack"),
+      instance.folder.join("n10.pack"),
       "-C",
-      instance.folder.join("unpacked"),
+      instance.folder.join("n10"),
     ]);
     assert.equal(unpacked.code, 0, unpacked.stderr);
-    assert.deepEqual((await readdir(instance.folder.join("unpacked"))).sort(), names);
-    assert.equal((await operate("join", "pack", "n10", "--approve", "--out", "n10/")).code, 0);
     assert.deepEqual((await readdir(instance.folder.join("n10"))).sort(), names);
     assert.equal((await stat(instance.folder.join("n10/ignition.json"))).mode & 0o777, 0o600);
     const config = JSON.parse(await readFile(instance.folder.join("n10/ignition.json"), "utf8"));
@@ -177,10 +179,10 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     const unit = await readFile(instance.folder.join("n10/tlsboot-bootstrap.service"), "utf8");
     assert.equal(config.systemd.units[0].contents, unit);
     assert.match(unit, /ExecStart=\/usr\/local\/bin\/tlsboot bootstrap --bootstrap-kubeconfig \/etc\/kubernetes\/boot/);
-    assert.match(unit, / --hostname-override n10 --rotate-certificates /);
-    const again = await operate("join", "pack", "n10", "--out", "n10/");
+    assert.match(unit, / --hostname-override n10 --rotate-certificates\n/);
+    const again = await operate(...pack);
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /it exists/);
+    assert.match(again.stderr, /cannot write ".*n10\.pack": it exists/);
     await cp(instance.folder.join("n10"), instance.folder.join("machine", "pack"), { recursive: true });
     const joined = await join("machine", instance.folder.join("machine", "pack"));
     assert.equal(joined.code, 0, joined.stderr);
@@ -192,7 +194,15 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       ["token create --node N_1", /invalid node name/],
       ["token create --uses 0", /want a number from 1 to 1000|a number from 1/],
       ["token create --cidr 10.0.0.1/8", /want a network/],
-      ["token create --out x", /--out needs --for-inventory/],
+      ["token create -o yaml --print-join-command", /--output and --print-join-command exclude each other/],
+      ["token create --for-inventory machines.yaml", /--for-inventory needs --out/],
+      ["token create --for-inventory machines.yaml --out x -o command", /use -o kubeconfig or -o pack/],
+      [
+        "token create --for-inventory machines.yaml --out x abcdef.0123456789abcdef",
+        /--for-inventory and TOKEN exclude each other/,
+      ],
+      ["token create -o pack --out x", /-o pack needs --node and --out/],
+      ["token create -o pack --node n1", /-o pack needs --node and --out/],
       [
         "token create --public-key nothing.pub",
         /cannot use the public key in ".*nothing\.pub": file does not exist\n.*hint: print it on the machine/,
@@ -236,7 +246,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       /cannot make a token for "n33": the inventory of the server's approver does not have it/,
     );
     assert.equal((await create("token", "create", "--node", "n3")).code, 0);
-    const packed = await create("join", "pack", "n4", "--out", "n4.pack");
+    const packed = await create("token", "create", "--node", "n4", "-o", "pack", "--out", "n4.pack");
     assert.equal(packed.code, 1);
     assert.match(packed.stderr, /cannot make a token for "n4"/);
   });

@@ -120,7 +120,7 @@ describeInstance("tlsboot ui: requests", {
       "certificatesigningrequests:nodeclient --group=system:bootstrappers:tlsboot";
     const { kubectl, tlsboot } = formatCommandFlags({ kubeconfig: undefined, dataDir: instance.data });
     assert.ok(page.body.includes(`kubectl${kubectl} ${grant}`), page.body);
-    assert.ok((await client.send("/tokens", 200)).body.includes(`token create${tlsboot} --print-join-command`));
+    assert.ok((await client.send("/tokens", 200)).body.includes(`token create${tlsboot} -o command`));
     const described = await instance.tlsboot("describe", "csr", "advised");
     assert.ok(described.stdout.includes(`kubectl ${grant}\n`), described.stdout);
     assert.ok(instance.running.stdout().includes(grant), "up prints the same");

@@ -157,7 +157,11 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
     );
     assert.doesNotMatch(out, /bootstrap\.kubeconfig/);
     // A file of the user's own is kept.
-    await folder.succeed("kubeconfig", "bootstrap", "--token", "abcdef.0123456789abcdef", "--server", third.url);
+    await folder.succeed("token", "delete", "abcdef");
+    await folder.succeed(
+      ...["token", "create", "abcdef.0123456789abcdef", "--node", "n1", "-o", "kubeconfig", "--server", third.url],
+      ...["--out", `${third.data}/bootstrap.kubeconfig`],
+    );
     await third.end("SIGINT");
   }
   await using fourth = await startInstance(folder, ["--shared-token=false", ...port]);
@@ -350,9 +354,9 @@ test("tlsboot up on the network names an address of this host, and how to choose
     return;
   }
   assert.equal(new URL(instance.url).hostname, host);
-  assert.ok(out.includes("\n  tlsboot token create --print-join-command --data-dir data\n"), out);
+  assert.ok(out.includes("\n  tlsboot token create -o command --data-dir data\n"), out);
   assert.ok(out.includes(`\nMachines reach it at ${host}, an address of this host. `), out);
-  const made = await folder.tlsboot("token", "create", "--print-join-command");
+  const made = await folder.tlsboot("token", "create", "-o", "command");
   assert.match(made.stdout, new RegExp(`^tlsboot bootstrap --server https://${host.replaceAll(".", "\\.")}:`));
   assert.match(
     await folder.refuse(2, "up", "--data-dir", folder.join("other"), "--advertise-address", "::"),

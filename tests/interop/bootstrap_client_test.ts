@@ -14,10 +14,10 @@ import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 /** Backdated by five minutes, so that a client with rotation renews at once. */
 const SHORT_LIFE = "--cluster-signing-duration=60s";
 
-/** The line that `token create --print-join-command` prints, as words behind `tlsboot`, without paths. */
+/** The line that `token create -o command` prints, as words behind `tlsboot`, without paths. */
 async function joinWords(plane: ControlPlane): Promise<readonly string[]> {
   const { stdout } = await succeedTlsboot([
-    ...["token", "create", "--print-join-command", "--ttl", "1h"],
+    ...["token", "create", "-o", "command", "--ttl", "1h"],
     ...["--server", plane.server, "--kubeconfig", plane.adminKubeconfig],
   ]);
   return stdout.split("\n")[0]?.split(" --kubeconfig ")[0]?.split(" ").slice(1) ?? [];

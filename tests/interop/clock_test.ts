@@ -210,7 +210,7 @@ test("a node that was off for fourteen months comes back by itself, and a clone 
   const refused = await bootstrapAgain(folder, clock, "clone");
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /the server does not accept the expired certificate: /);
-  assert.match(refused.stderr, /tlsboot token create --node n1 --print-join-command/);
+  assert.match(refused.stderr, /tlsboot token create --node n1 -o command/);
   await eventually("the operator hears of the clone", () => {
     return Promise.resolve(
       /a node with an expired certificate was refused/.test(instance.running.stderr()) || undefined,

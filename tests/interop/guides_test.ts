@@ -31,9 +31,12 @@ async function type(
   return await shell.succeed(script);
 }
 
-test("homelab: a machine gets its certificate with a token and the hash of the CA", async () => {
-  const out = await type(await readGuide("homelab"), {
+test("homelab: machines get their certificates with a token and the hash of the CA, as soon as they are in the list", async () => {
+  const guide = await readGuide("homelab");
+  const verified = "finish_boot; openssl verify -CAfile lab/pki/ca.crt printer/pki/kubelet-client-current.pem";
+  const out = await type({ ...guide, blocks: [...guide.blocks, verified] }, {
     values: {
+      "--cert-dir nas/pki & boot=$!": "--cert-dir nas/pki",
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
       "https://boot.home.arpa:6443": "https://127.0.0.1:$PORT",
       "abcdef.0123456789abcdef": "$(tlsboot token create --data-dir lab)",
@@ -41,6 +44,8 @@ test("homelab: a machine gets its certificate with a token and the hash of the C
     },
   });
   assert.match(out, /nas\/pki\/kubelet-client-current\.pem: OK/);
+  assert.match(out, /Warning: +machine printer is not in the inventory/);
+  assert.match(out, /printer\/pki\/kubelet-client-current\.pem: OK/);
 });
 
 test("browser: an approver opens the page by its link, approves a request there and sees the machine", async () => {
@@ -173,7 +178,7 @@ test("only_my_machines: each machine joins with its file, a copy is refused, and
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
       // The machines of the test are on the host of the server.
       "token create --data-dir lab": "token create --data-dir lab --server https://127.0.0.1:$PORT",
-      "join pack n4": "join pack n4 --server https://127.0.0.1:$PORT",
+      "token create --node n4": "token create --node n4 --server https://127.0.0.1:$PORT",
       "tlsboot bootstrap --join n1.kubeconfig & boot=$!": joining.join("\n"),
       [`${pack} & boot=$!`]: `${pack}; kubectl --kubeconfig n4/kubeconfig auth whoami`,
     },
@@ -198,7 +203,7 @@ test("leaked_token: the token ends, its certificates are listed and revoked, and
     ],
     values: {
       abcdef: "${token%.*}",
-      "join pack n1 --approve": "join pack n1 --approve --server https://127.0.0.1:$PORT",
+      "token create --node n1": "token create --node n1 --server https://127.0.0.1:$PORT",
       "describe certificate SERIAL":
         "describe certificate $(tlsboot get certificates --token ${token%.*} -o name | head -1 | cut -d/ -f2)",
       "rm n1/kubeconfig":
@@ -345,10 +350,13 @@ test("person: people and a program get in, with the rights that they are granted
 });
 
 test("class: the walkthrough with kubectl, and the one with curl and openssl", async () => {
-  const out = await type(await readGuide("class"));
+  const guide = await readGuide("class");
+  const verified = "finish_boot; openssl verify -CAfile tlsboot-data/pki/ca.crt n4/pki/kubelet-client-current.pem";
+  const out = await type({ ...guide, blocks: [...guide.blocks, verified] });
   assert.match(out, /Username +system:node:n2\n/);
   assert.match(out, /n2\/pki\/kubelet-client-current\.pem: OK/);
   assert.match(out, /"username": "system:node:n3"/);
+  assert.match(out, /n4\/pki\/kubelet-client-current\.pem: OK/);
 });
 
 test("backup: an instance is backed up with a passphrase and with a key, and restored", async () => {

@@ -180,8 +180,8 @@ test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine withou
   let script = toScript([
     "export KUBECONFIG=$PWD/admin.kubeconfig",
     roles.replace("tlsboot signer --", `${toApprover}tlsboot signer --`),
-    join.replace("--print-join-command", "--print-join-command --server https://10.0.0.1:6443 | tee join"),
-    elsewhere,
+    join.replace("-o command", "-o command --server https://10.0.0.1:6443 | tee join"),
+    `kubectl delete configmap cluster-info --namespace kube-public\n${elsewhere}`,
     // The approver with the policy decides about what the machine requests.
     policy.replace("tlsboot policy explain", `${serving}\nwait $boot\ntlsboot policy explain`),
     "openssl verify -CAfile ca.crt joined/pki/kubelet-client-current.pem n2/pki/kubelet-server-current.pem",

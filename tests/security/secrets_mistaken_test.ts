@@ -1,8 +1,10 @@
 /** Files with a secret that are mistaken for others: no command quotes them in its error. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { run } from "../../cli/run.ts";
+import { encodeBootstrapKubeconfig } from "../../core/bootstrap/join_material.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { buildRequest, fromBase64 } from "../support/csr_builder.ts";
@@ -46,7 +48,9 @@ const TAKING_FILES: readonly string[] = [
   "bootstrap --bootstrap-kubeconfig FILE --kubeconfig k --cert-dir c --hostname-override n1",
   "bootstrap --bootstrap-kubeconfig data/bootstrap.kubeconfig --kubeconfig FILE --cert-dir c --hostname-override n1",
   "kubeconfig admin --data-dir data --out FILE",
-  "kubeconfig bootstrap --server https://127.0.0.1:1 --certificate-authority FILE --token-file FILE --out out.kubeconfig",
+  "token create --kubeconfig FILE -o kubeconfig",
+  "token create --kubeconfig data/admin.kubeconfig --public-key FILE",
+  "token create --kubeconfig data/admin.kubeconfig --for-inventory FILE --out join",
   `bootstrap --server https://127.0.0.1:1 --token-file FILE --kubeconfig k --cert-dir c --ca-cert-hash ${NO_CA}`,
   "token list --kubeconfig FILE",
 ];
@@ -112,7 +116,9 @@ describe("a secret in a file that is mistaken for another", () => {
     await succeeds("ca init --data-dir data");
     await writeFile(folder.join("x.csr"), fromBase64(await buildRequest({ subject: { commonName: "a" } })));
     await succeeds("kubeconfig admin --data-dir data");
-    await succeeds("kubeconfig bootstrap --data-dir data --token zzzzzz.falsefalsefalse1");
+    const cluster = { server: "https://127.0.0.1:1", caPem: await readFile(folder.join("data/pki/ca.crt"), "utf8") };
+    const token = { id: "zzzzzz", secret: new Secret("falsefalsefalse1") };
+    await writeFile(folder.join("data/bootstrap.kubeconfig"), encodeBootstrapKubeconfig(cluster, token));
   });
   after(() => folder[Symbol.asyncDispose]());
 

@@ -99,7 +99,7 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
       "0".repeat(64)
     } ${bootstrap}`,
   );
-  await fails("kubeconfig bootstrap --data-dir data --out b2 --token -", { stdin: `${WRONG_TOKEN}x\n` });
+  await fails(`token create ${WRONG_TOKEN}x --data-dir data -o kubeconfig --out b2`);
   await fails("sign nothing.csr --data-dir data --ca-passphrase-file wrong-passphrase");
   await run.tlsboot("ca init --data-dir other --ca-passphrase-file -", { stdin: `${WRONG_PASSPHRASE}\n` });
   await write("key-as-config.yaml", privateKeyText(await readFile(at("n1/kubeconfig"), "utf8")));

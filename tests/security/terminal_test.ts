@@ -71,8 +71,9 @@ const COMMANDS: readonly Asking[] = [
   { args: ["token", "list", "-o", "json"], isFormat: true },
   { args: ["token", "list", "--show-secrets"], isFormat: true },
   { args: ["token", "create", "--description", HOSTILE] },
-  { args: ["token", "create", "--print-join-command"] },
-  { args: ["token", "create", "--print-join-command", "--server", "https://10.0.0.1:6443"], isFormat: true },
+  { args: ["token", "create", "-o", "command"] },
+  { args: ["token", "create", "-o", "command", "--server", "https://10.0.0.1:6443"], isFormat: true },
+  { args: ["token", "create", "-o", "kubeconfig", "--server", "https://10.0.0.1:6443"], isFormat: true },
   { args: ["token", "delete", "abcdef"] },
   { args: ["policy", "explain", "one", "--policy", "kubelet-serving-trusting"] },
   { args: ["delete", "csr", "--pending", "--requester", FORGING] },
@@ -140,8 +141,6 @@ async function runBefore(
   return run;
 }
 
-const TOKEN = ["--token", "abcdef.0123456789abcdef"];
-
 const LOCAL: readonly (readonly string[])[] = [
   [HOSTILE],
   ["get", HOSTILE],
@@ -170,11 +169,12 @@ const LOCAL: readonly (readonly string[])[] = [
   ["policy", "check", "policy.yaml"],
   ["kubeconfig", "admin", "--data-dir", "ca", "--user", HOSTILE, "--out", `admin\x1b[2J.kubeconfig`],
   ["kubeconfig", "user", HOSTILE],
-  ["kubeconfig", "bootstrap", "--token", HOSTILE, "--server", HOSTILE],
-  ["kubeconfig", "bootstrap", ...TOKEN, "--server", HOSTILE, "--out", "a\x1b[2J"],
-  ["kubeconfig", "bootstrap", ...TOKEN, "--data-dir", HOSTILE],
-  ["kubeconfig", "bootstrap", ...TOKEN, "--certificate-authority", "hostile.crt", "--cluster-name", FORGING],
-  ["kubeconfig", "bootstrap", ...TOKEN, "--certificate-authority", "hostile.crt", "--out", "b\x1b[2J\u202e"],
+  ["token", "create", HOSTILE, "-o", "yaml"],
+  ["token", "create", "-o", "yaml", "--description", FORGING, "--out", "b\x1b[2J\u202e"],
+  ["token", "create", "-o", "kubeconfig", "--data-dir", HOSTILE],
+  ["token", "create", "-o", "kubeconfig", "--server", HOSTILE],
+  ["token", "create", "--public-key", HOSTILE, "-o", "pack", "--node", "n1", "--out", "a"],
+  ["token", "create", "--for-inventory", HOSTILE, "--out", "a\x1b[2J"],
   ["bootstrap", "--bootstrap-kubeconfig", HOSTILE, "--kubeconfig", "k", "--cert-dir", "c"],
   ["bootstrap", "--hostname-override", HOSTILE, "--bootstrap-kubeconfig", "b", "--kubeconfig", "k", "--cert-dir", "c"],
   ["doctor", "folder", "--kubeconfig", "broken.kubeconfig"],

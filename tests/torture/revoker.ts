@@ -9,8 +9,7 @@ import { type ApiClient, createApiClient, withQuery } from "../../client/objects
 import type { FilePort } from "../../client/files.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
 import { formatBootstrapToken, generateBootstrapToken } from "../../core/bootstrap/token.ts";
-import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret } from "../../core/bootstrap/token_secret.ts";
-import { UP_TOKEN_GROUP } from "../../cli/commands/token/flags.ts";
+import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, UP_TOKEN_GROUP } from "../../core/bootstrap/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";

@@ -24,7 +24,7 @@ export const BOOTSTRAP_FLAGS = {
   join: fileFlag({
     isCommandLineOnly: true,
     summary:
-      "Join file or pack of this machine, of tlsboot token create --for-inventory or tlsboot join pack. It names " +
+      "Join file or pack of this machine, of tlsboot token create -o kubeconfig or -o pack with --node. It names " +
       "the server, the node and, unless flags do, kubelet's files for --kubeconfig and --cert-dir.",
   }),
   bootstrapKubeconfig: fileFlag({

@@ -2,16 +2,16 @@
 import { Buffer } from "node:buffer";
 import { dirname, join, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
-import { parseJoinFile } from "../../../core/bootstrap/join_file.ts";
-import { KUBELET_PATHS } from "../../../core/bootstrap/join_command.ts";
+import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/bootstrap/join_material.ts";
 import { AppError } from "../../../core/errors.ts";
 import { readTarFiles } from "../../../core/lib/tar.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
-import { PACK_JOIN_FILE } from "../join/layout.ts";
 import type { BootstrapFlags } from "./flags.ts";
+
+const MAKE_ONE = "make one with: tlsboot token create --node NODE -o pack --out FILE";
 
 /** The name of the installed join file, kubeadm's. */
 const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
@@ -38,13 +38,13 @@ export async function applyJoinFile(
   const content = await files.readText(path);
   if (content === undefined) {
     throw new AppError("not_found", `cannot read the join file "${path}": no such file`, {
-      hint: "make one with: tlsboot join pack NODE --out FILE",
+      hint: MAKE_ONE,
     });
   }
   const packed = isTar(content) ? readPack(content, path) : undefined;
   const machine = parseJoinFile(packed ?? content, path);
   if (!machine.ok) {
-    throw new AppError("config_invalid", machine.error, { hint: "make one with: tlsboot join pack NODE --out FILE" });
+    throw new AppError("config_invalid", machine.error, { hint: MAKE_ONE });
   }
   const { node, kubeconfig, certDir } = machine.value;
   const completed = {
@@ -76,6 +76,6 @@ function readPack(content: string, path: string): string {
   if (found !== undefined) return Buffer.from(found).toString("utf8");
   const why = files.ok ? `it has no ${PACK_JOIN_FILE}` : files.error;
   throw new AppError("config_invalid", `cannot use the pack "${path}": ${why}`, {
-    hint: "make one with: tlsboot join pack NODE --out FILE",
+    hint: MAKE_ONE,
   });
 }

@@ -1,16 +1,12 @@
-/** A systemd unit that renews a machine's certificates, in a sandbox without the rights that it does not need. */
-import { basename, dirname, resolve } from "node:path";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { BootstrapFlags } from "./flags.ts";
+/** The systemd unit that keeps the certificates of a machine fresh. */
+import { dirname, resolve } from "node:path";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
+import { formatSystemdUnit } from "../../output/systemd_unit.ts";
 import { commandWords } from "./command_words.ts";
+import type { BootstrapFlags } from "./flags.ts";
 import type { Machine } from "./machine.ts";
-
-const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
-/** The folders that ProtectHome hides. */
-const HOMES = /^\/(home|root|run\/user)(\/|$)/;
 
 /**
  * Formats the unit of a machine. UsageError for a token on the command line, because units must not contain secrets, and
@@ -38,127 +34,10 @@ export function systemdUnit(
   }, io);
 }
 
-/** A service that renews certificates. */
-export interface RenewalUnit {
-  /** The command that prints the unit. */
-  readonly writtenBy: string;
-  readonly description: string;
-  /** The words after the program name, with absolute paths. */
-  readonly words: readonly string[];
-  /** The folders that it writes. */
-  readonly folders: readonly string[];
-  /** Other files that it reads. */
-  readonly readPaths: readonly string[];
-  /** Whether it runs a command of the user, which may need any capability. */
-  readonly hasCommand: boolean;
-  readonly sendsSignals: boolean;
-}
-
-/** Formats a unit. UsageError for a program that the sandbox hides or a restart of the machine removes. */
-export function formatSystemdUnit(unit: RenewalUnit, io: Pick<Io, "execPath">): string {
-  const folders = [...new Set(unit.folders)];
-  const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
-  const command = [program, ...unit.words].map(quoteWord).join(" ");
-  const paths = [...folders, ...unit.readPaths];
-  const seesHomes = paths.some((path) => HOMES.test(path));
-  checkProgram(program, seesHomes);
-  return `# Written by ${unit.writtenBy}.
-[Unit]
-Description=${unit.description}
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-# The service has started when it has a certificate, which someone may have to approve. systemd-notify reports for it, and a
-# process that does not report for a minute is killed and started again.
-Type=notify
-NotifyAccess=all
-TimeoutStartSec=infinity
-WatchdogSec=60s
-# A folder that is missing is made first; ReadWritePaths= must not fail before that.
-ExecStartPre=+/bin/mkdir -p ${folders.map(quoteWord).join(" ")}
-ExecStart=${command}
-Restart=always
-RestartSec=10s
-# It was stopped; and wrong settings, with which another start would fail too.
-SuccessExitStatus=130
-RestartPreventExitStatus=2
-UMask=0077
-
-# Nothing but its own files, the network and the tables of its routes.
-ProtectSystem=strict
-ReadWritePaths=${folders.map((folder) => quote(`-${folder}`)).join(" ")}
-${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-NoNewPrivileges=yes
-${formatCapabilities(unit)}# Its memory holds keys, which must not get into a core dump.
-LimitCORE=0
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-# Not MemoryDenyWriteExecute: JavaScript is compiled while it runs.
-
-[Install]
-WantedBy=multi-user.target
-`;
-}
-
 function readPaths(
   { bootstrapKubeconfig, tokenFile, signal }: Settings<BootstrapFlags>,
   cwd: string,
 ): readonly string[] {
   return [bootstrapKubeconfig, tokenFile, ...signal.map(({ pidFile }) => pidFile)]
     .flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
-}
-
-/** Refuses a program that systemd cannot find: it would report 203/EXEC at each start of the unit. */
-function checkProgram(program: string, seesHomes: boolean): void {
-  const why = isTemporary(program)
-    ? "files there are removed when the machine restarts"
-    : HOMES.test(program) && !seesHomes
-    ? "the unit hides that folder from its program (ProtectHome=)"
-    : undefined;
-  if (why === undefined) return;
-  throw new UsageError(
-    `a unit cannot start "${program}": ${why}`,
-    `install it first: sudo install -m 755 ${shellWord(program)} ${INSTALLED_PROGRAM}; ` +
-      "then run the same command with the installed program",
-  );
-}
-
-function isTemporary(path: string): boolean {
-  return /^\/(var\/)?tmp(\/|$)/.test(path);
-}
-
-/** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */
-function formatCapabilities({ hasCommand, sendsSignals }: RenewalUnit): string {
-  if (hasCommand) return "# --exec runs within these limits too.\n";
-  return `CapabilityBoundingSet=${sendsSignals ? "CAP_KILL" : ""}\n`;
-}
-
-/** Quotes a word of a command line, where a dollar sign begins a variable (systemd.service(5)). */
-function quoteWord(word: string): string {
-  return quote(word.replaceAll("$", "$$$$"));
-}
-
-/** Quotes a word of a list (systemd.syntax(7)). */
-function quote(word: string): string {
-  if (/\p{Cc}/u.test(word)) {
-    throw new UsageError("a unit cannot contain control characters: choose other paths and names");
-  }
-  const escaped = word.replaceAll("%", "%%");
-  if (/^[A-Za-z0-9_@%+=:,./$[\]-]+$/.test(escaped)) return escaped;
-  return `"${escaped.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }

@@ -1,10 +1,10 @@
 /** Replaces a CA whose key has leaked: its certificates are refused at once, and machines get new tokens. */
 import { join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
+import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/bootstrap/join_material.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import { generateBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/bootstrap/token_secret.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -13,6 +13,14 @@ import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { describeCa, describeStep } from "../../api/ca_rotation_text.ts";
 import { connect } from "../../api/connection.ts";
+import {
+  assertNoFiles,
+  createTokens,
+  findExpiration,
+  type PlannedToken,
+  readJoinTarget,
+  readMachines,
+} from "../../api/new_tokens.ts";
 import { retryUntil } from "../../api/server_ca.ts";
 import { readChain } from "../../authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
@@ -22,9 +30,6 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { UP_TOKEN_GROUP } from "../token/flags.ts";
-import { readMachines, writeJoinFiles } from "../token/join_files.ts";
-import { readJoinTarget } from "../token/new_token.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { CaRotateNowFlags } from "./rotate_flags.ts";
@@ -52,7 +57,9 @@ export async function run(input: Input<CaRotateNowFlags>, io: Io, signal: AbortS
   if (existing?.spec.isLeaked === true) {
     rotation = existing.spec.step === "Finish" ? existing : await ca.advance(existing);
   } else {
-    await assertNoJoinFiles(machines, settings, files, io);
+    // A join file of an earlier time would be of no use.
+    const folder = resolve(io.cwd, settings.out ?? "");
+    await assertNoFiles(machines.map((node) => joinFilePath(folder, node)), files);
     if (existing !== undefined) reportTakenOver(ca, existing, io);
     if (!await mayReplace(ca, settings, machines.length, io, signal)) return EXIT.no;
     rotation = existing === undefined
@@ -139,19 +146,23 @@ async function writeFiles(
   const attempt = async (): Promise<true | undefined> => {
     // The server has replaced the administrator's kubeconfig; any other credential of the old CA is refused.
     await using connection = await connect({ dataDir, kubeconfig: undefined }, io);
-    const { api } = connection;
-    const target = await readJoinTarget(api, { server: undefined, mayBeLoopback: true }, signal, io);
+    const target = await readJoinTarget(connection, { server: undefined, mayBeLoopback: true }, signal, io);
     if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
-    const made = missing.map((node) => ({
+    const planned = missing.map((node) => ({
+      token: generateBootstrapToken(io.random),
       node,
-      created: {
-        token: generateBootstrapToken(io.random),
-        limits: { node, maxKeys: 1, networks: [], isApproval: true },
-        usages: BOOTSTRAP_TOKEN_USAGES,
-        settings: { ttl: TOKEN_TTL_MS, groups: [UP_TOKEN_GROUP], description },
-      },
+      limits: { node, maxKeys: 1, networks: [], isApproval: true },
+      usages: BOOTSTRAP_TOKEN_USAGES,
+      ttl: TOKEN_TTL_MS,
+      groups: [UP_TOKEN_GROUP],
+      description,
+      path: joinFilePath(folder, node),
     }));
-    await writeJoinFiles(made, { folder, target, api, files, io }, signal);
+    const render = (one: PlannedToken) => {
+      const expiration = findExpiration(one, io.clock.now());
+      return formatBootstrapKubeconfig({ ...target, ...one, expiration }, `${one.node}.kubeconfig`);
+    };
+    await createTokens(planned, render, { api: connection.api, files, io }, signal);
     return true;
   };
   await retryUntil({ io, timeoutMs: timeout }, attempt, () => "cluster-info still has the old CA", signal);
@@ -167,27 +178,11 @@ function trustsOld({ caPem }: JoinTarget, { spec }: CaRotation): boolean {
   return bundle.value.some(({ sha256Fingerprint }) => sha256Fingerprint === old.value.certificate.sha256Fingerprint);
 }
 
-/** Throws AppError `file_exists` for a join file of an earlier time, which would be of no use. */
-async function assertNoJoinFiles(
-  machines: readonly NodeName[],
-  { out = "" }: Settings<CaRotateNowFlags>,
-  files: FilePort,
-  io: Io,
-): Promise<void> {
-  for (const node of machines) {
-    const path = joinFilePath(resolve(io.cwd, out), node);
-    if (await files.lstat(path) === undefined) continue;
-    throw new AppError("file_exists", `cannot write the join file "${path}": it exists`, {
-      hint: "its token and its CA are of no use afterwards: remove it, or choose another folder with --out",
-    });
-  }
-}
-
 function reportNext(machines: number, io: Io): void {
   const lines = [
     machines > 0
       ? "take each join file to its machine: tlsboot bootstrap --join NODE.kubeconfig"
-      : "give each machine a token: tlsboot token create --node NODE --approve --print-join-command",
+      : "give each machine a token: tlsboot token create --node NODE --approve -o command",
     "give each person a kubeconfig: tlsboot kubeconfig user NAME --force",
     "programs that trust the old CA for other certificates, such as web servers, need the new one and new certificates",
   ];

@@ -1,11 +1,10 @@
 /** Approves requests as kubectl does, with the warnings that every other view shows. */
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { getName } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { capitalize } from "../../../core/review/words.ts";
 import { connect } from "../../api/connection.ts";
-import { createApproval, decideOne } from "../../api/decisions.ts";
+import { createApproval } from "../../api/decisions.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
 import { createRequestViews, type RequestViews } from "../../api/request_views.ts";
 import { canAsk, confirm } from "../../confirm.ts";
@@ -15,7 +14,6 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { decideEach, getDecisionText, reportUnsigned } from "./decide.ts";
-import { approveExpected, readExpected } from "./expect.ts";
 import type { ApproveFlags } from "./flags.ts";
 import { review } from "./review.ts";
 import { parseTargets } from "./targets.ts";
@@ -24,21 +22,11 @@ import { parseTargets } from "./targets.ts";
 export async function run(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args } = input;
   if (settings.interactive) return await review(input, io, signal);
-  const isExpecting = settings.expect.length > 0;
-  if (args.length === 0 && !isExpecting) throw new UsageError("name a request or a machine, or look at each with -i");
+  if (args.length === 0) throw new UsageError("name a request or a machine, or look at each with -i");
   parseTargets(args);
-  const expected = isExpecting ? await readExpected(settings.expect, io.cwd) : [];
   await using connection = await connect(settings, io);
   const { api } = connection;
   const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(settings));
-  if (isExpecting) {
-    const approve = (csr: CertificateSigningRequest, inner: AbortSignal) =>
-      decideOne(api, getName(csr), approval, io, inner, { uid: csr.metadata.uid });
-    const options = { connection, expected, forMs: settings.for, io, approve };
-    const { code, approved } = await approveExpected(options, signal);
-    await reportUnsigned(api, approved, io, signal);
-    return code;
-  }
   const context = { io, isDebug: input.isDebug, signal };
   const chosen = await readApproverSettings(api, signal);
   const views = createRequestViews(connection, { chosen, signers: chosen.signers }, io);

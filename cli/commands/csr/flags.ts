@@ -6,7 +6,7 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, exactlyOneOf, excludes, needs, together } from "../../framework/rules.ts";
 import { REQUEST_OUTPUT_FLAG } from "../../output/format.ts";
 
@@ -139,20 +139,6 @@ const APPROVE_FLAGS = {
   }),
   fieldSelector: LIST_FLAGS.fieldSelector,
   selector: LIST_FLAGS.selector,
-  expect: listFlag({
-    isCommandLineOnly: true,
-    placeholder: "FILE|NAMES",
-    completion: { kind: "file" },
-    summary:
-      "Wait for these machines, and approve the first client certificate of each as it asks, once, and nothing " +
-      "else: names, or a file of kind Inventory.",
-  }),
-  for: durationFlag({
-    isCommandLineOnly: true,
-    default: "15m0s",
-    min: "1s",
-    summary: "How long to wait for the machines of --expect.",
-  }),
   yes: switchFlag({ isCommandLineOnly: true, summary: "Approve requests with warnings without asking." }),
 } as const;
 
@@ -179,8 +165,8 @@ export const approveCommand = defineCommand({
  An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
  quits. A request that changes while you look at it is not decided, but shown again.
 
- With --expect it approves machines as they arrive, also those that ask already. It approves no renewal, no second key for
- a name that has a valid certificate, and nothing while requests with different keys claim one name.
+ To let the machines of a list in as they ask, start the server with tlsboot up --auto-approve --inventory FILE. The file
+ can change while it runs.
 
  The condition names the user and the tool that decided. When no signer has issued a certificate after a second, this is
  reported on stderr.`,
@@ -202,8 +188,6 @@ export const approveCommand = defineCommand({
       comment: "Look at serving certificates as they are requested",
       command: "tlsboot approve -i --watch --field-selector spec.signerName=kubernetes.io/kubelet-serving",
     },
-    { comment: "Approve three machines as they arrive", command: "tlsboot approve --expect n1,n2,n3 --for 15m" },
-    { comment: "Approve the machines of an inventory", command: "tlsboot approve --expect inventory.yaml --for 1h" },
     {
       comment: "Give a reason",
       command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
@@ -211,15 +195,13 @@ export const approveCommand = defineCommand({
   ],
   rules: [
     needs(["policy", "inventory", "profile", "watch", "fieldSelector", "selector"], "interactive"),
-    excludes("interactive", "yes", "reason", "message", "expect"),
-    excludes("NAME", "watch", "expect", "fieldSelector", "selector"),
-    atMostOneOf("yes", "expect"),
-    needs("for", "expect"),
+    excludes("interactive", "yes", "reason", "message"),
+    excludes("NAME", "watch", "fieldSelector", "selector"),
   ],
   exitCodes: {
-    0: "every request is approved, or every expected machine has arrived",
+    0: "every request is approved",
     1: "failed for one or more requests",
-    3: "a request with warnings was not approved, or expected machines did not arrive in time",
+    3: "a request with warnings was not approved",
   },
 });
 

@@ -7,7 +7,8 @@ import { chooseProxy, readCa, readCluster } from "../../../client/transport/conn
 import { limitTime } from "../../../client/transport/time_limit.ts";
 import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
 import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/doctor/certificates.ts";
-import { checkClusterInfo, checkRotations, parseClusterInfo } from "../../../core/doctor/server.ts";
+import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/bootstrap/cluster_info.ts";
+import { checkClusterInfo, checkRotations } from "../../../core/doctor/server.ts";
 import { type Finding, type Reporter, reportOn } from "../../../core/doctor/finding.ts";
 import {
   type CertificateRight,
@@ -38,7 +39,6 @@ import { examineServer, listReadable, reportListed } from "./server.ts";
 /** The time limit of all questions to the API. */
 const READ_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-const CLUSTER_INFO_PATH = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
 
 /** The connection of an examination, and the beginning of the commands that it prints. */
 interface Asked {
@@ -180,10 +180,12 @@ async function examineClusterInfo(
     return skip("the user lacks the right to get configmap cluster-info in kube-public");
   }
   const caPem = await readCa(cluster.ca, files);
-  const { server, caPem: publishedCa } = parseClusterInfo(clusterInfo);
-  const named: ResolvedCluster | undefined = server === undefined || publishedCa === undefined
-    ? undefined
-    : { server, ca: { kind: "pem", pem: publishedCa }, insecureSkipTlsVerify: false };
+  const published = parsePublishedCluster(clusterInfo);
+  const named: ResolvedCluster | undefined = published?.certificateAuthorityData === undefined ? undefined : {
+    server: published.server,
+    ca: { kind: "pem", pem: published.certificateAuthorityData },
+    insecureSkipTlsVerify: false,
+  };
   const answer = named === undefined ? undefined : await askServer(() => connect(named), clock, signal);
   return report.check(
     "cluster-info",

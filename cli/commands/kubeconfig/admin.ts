@@ -2,12 +2,19 @@
 import { join, resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
+import {
+  encodeKubeconfigEntry,
+  type KubeconfigCluster,
+  type KubeconfigUser,
+  parseKubeconfig,
+} from "../../../core/kube/kubeconfig.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
 import { findPemBlock } from "../../../core/pki/pem.ts";
 import { formatSettingDuration } from "../../../core/lib/duration.ts";
 import { hasSplitAuthorities, readAuthority } from "../../authority/files.ts";
+import { readTrustPem } from "../../authority/instance_authorities.ts";
 import { openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { authorityPaths } from "../../authority/layout.ts";
@@ -19,7 +26,9 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
-import { checkTarget, findAdvertisedServer, readClusterEntry, writeKubeconfig } from "./file.ts";
+import { line } from "../../output/escape.ts";
+
+type AdminSettings = Input<KubeconfigAdminFlags>["settings"];
 
 /** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
 const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
@@ -28,22 +37,17 @@ const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
 const DEFAULT_SERVER = "https://127.0.0.1:6443";
 
 /** The action of the command `tlsboot kubeconfig admin`. */
-export async function run(
-  { settings: given }: Input<KubeconfigAdminFlags>,
-  io: Io,
-  signal: AbortSignal,
-): Promise<ExitCode> {
-  const server = given.server ?? await findAdvertisedServer(given.dataDir, io) ?? DEFAULT_SERVER;
-  const settings = { ...given, server };
+export async function run({ settings }: Input<KubeconfigAdminFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const server = settings.server ?? await findAdvertisedServer(settings.dataDir, io) ?? DEFAULT_SERVER;
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
-  const defaultPath = join(settings.dataDir, "admin.kubeconfig");
   if (!settings.embedCerts && INSTANCE_PAIR_NAMES.test(settings.user)) {
     throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
   }
-  await checkTarget(settings, defaultPath, io);
+  const target = settings.out ?? join(settings.dataDir, "admin.kubeconfig");
+  if (target !== "-") await checkTarget(resolve(io.cwd, target), settings.force);
   const paths = pairPaths(resolve(io.cwd, settings.dataDir), settings.user);
   if (!settings.embedCerts) await checkPair(paths, settings.force);
-  const cluster = await readClusterEntry(settings, io);
+  const cluster = await readClusterEntry(settings, server, io);
   const [root, files] = [resolve(io.cwd, settings.dataDir), createFilePort()];
   const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
   const authority = await readAuthority(
@@ -68,8 +72,52 @@ export async function run(
   const user: KubeconfigUser = settings.embedCerts
     ? { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem }
     : await writePair(paths, pair);
-  await writeKubeconfig(settings, defaultPath, { cluster, userName: settings.user, user }, io);
+  const text = encodeKubeconfigEntry(settings.clusterName, { cluster, userName: settings.user, user });
+  if (target === "-") {
+    io.stdout.write(text);
+    return EXIT.done;
+  }
+  await files.writeAtomic(resolve(io.cwd, target), text, SECRET_MODE);
+  io.stdout.write(line`${target}\n`);
   return EXIT.done;
+}
+
+/** Creates the entry of the cluster, with its CA read from the file and checked. */
+async function readClusterEntry(settings: AdminSettings, server: string, io: Io): Promise<KubeconfigCluster> {
+  const path = resolve(io.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
+  const files = createFilePort();
+  let text = await files.readText(path);
+  // While the CA is being replaced, both are trusted.
+  if (text !== undefined && settings.certificateAuthority === undefined && settings.embedCerts) {
+    text = await readTrustPem(resolve(io.cwd, settings.dataDir), files);
+  }
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read CA bundle "${path}": file does not exist`, {
+      hint: "name the server's CA with --certificate-authority, or the folder that has it with --data-dir",
+    });
+  }
+  const bundle = parseCaBundle(text);
+  if (!bundle.ok) throw new AppError("ca_invalid", `cannot use CA bundle "${path}": ${bundle.error}`);
+  return {
+    server,
+    ...(settings.embedCerts ? { certificateAuthorityData: text } : { certificateAuthority: path }),
+  };
+}
+
+/** Finds the address of the server in admin.kubeconfig, which `up` and `serve` write; undefined without such a file. */
+async function findAdvertisedServer(dataDir: string, io: Io): Promise<string | undefined> {
+  const path = resolve(io.cwd, dataDir, "admin.kubeconfig");
+  const text = await createFilePort().readText(path);
+  const config = text === undefined ? undefined : parseKubeconfig(text, path);
+  return config?.ok === true ? config.value.clusters[0]?.cluster.server : undefined;
+}
+
+/** Throws AppError `file_exists` for an existing file, before anything is created. */
+async function checkTarget(path: string, isForced: boolean): Promise<void> {
+  if (isForced || await createFilePort().lstat(path) === undefined) return;
+  throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
+    hint: "replace it with --force, or choose another file with --out",
+  });
 }
 
 interface PairPaths {

@@ -1,16 +1,16 @@
-/** The commands `tlsboot kubeconfig admin`, `kubeconfig bootstrap` and `kubeconfig user`: flags, help and examples. */
+/** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { KEY_TYPE, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { PERSON_ROLES } from "../../../core/rbac/person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
-/** The flags for the file and its server. */
-const KUBECONFIG_FLAGS = {
+const KUBECONFIG_ADMIN_FLAGS = {
   dataDir: DATA_DIR_FLAG,
-  server: textFlag({
+  server: parsedFlag({
     placeholder: "URL",
+    parse: parseClusterUrl,
     summary:
       "Address of the API server, as the user of the file reaches it. Without it, the one in admin.kubeconfig in " +
       "--data-dir, which tlsboot up writes.",
@@ -23,10 +23,6 @@ const KUBECONFIG_FLAGS = {
     summary: "Put certificates and keys into the file; with =false, their absolute paths.",
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
-} as const;
-
-const KUBECONFIG_ADMIN_FLAGS = {
-  ...KUBECONFIG_FLAGS,
   ...CA_KEY_FLAGS,
   issuedLog: ISSUED_LOG_FLAG,
   out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
@@ -59,44 +55,6 @@ export const kubeconfigAdminCommand = defineCommand({
   exitCodes: { 1: "failed, or the file exists" },
 });
 
-const KUBECONFIG_BOOTSTRAP_FLAGS = {
-  ...KUBECONFIG_FLAGS,
-  out: fileFlag({ summary: "File to write; - is stdout. Without it, bootstrap.kubeconfig in --data-dir." }),
-  clusterName: textFlag({ default: "bootstrap", summary: "Name of the cluster and of the context in the file." }),
-  token: secretFlag({
-    placeholder: "TOKEN",
-    summary: "Bootstrap token, as tlsboot token create prints it; - reads it from stdin.",
-  }),
-  tokenFile: fileFlag({ summary: "File that holds the token; its path is written instead of the token." }),
-} as const;
-
-/** The type of the flags of `kubeconfig bootstrap`. */
-export type KubeconfigBootstrapFlags = typeof KUBECONFIG_BOOTSTRAP_FLAGS;
-
-/** The command that writes a bootstrap kubeconfig. */
-export const kubeconfigBootstrapCommand = defineCommand({
-  path: ["kubeconfig", "bootstrap"],
-  environment: "strict",
-  summary: "Write a bootstrap kubeconfig",
-  description: `Write a bootstrap kubeconfig, with which a machine requests its first certificate.
-
- The same result as kubectl config set-cluster, set-credentials and set-context.`,
-  group: "Machine Commands",
-  args: [],
-  flags: KUBECONFIG_BOOTSTRAP_FLAGS,
-  examples: [
-    {
-      comment: "Write one with a new token",
-      command: "tlsboot token create | tlsboot kubeconfig bootstrap --token - --out bootstrap.kubeconfig",
-    },
-    {
-      comment: "For a kubelet on another machine",
-      command: "tlsboot kubeconfig bootstrap --server https://10.0.0.1:6443 --token abcdef.0123456789abcdef",
-    },
-  ],
-  exitCodes: { 1: "failed, or the file exists" },
-});
-
 const KUBECONFIG_USER_FLAGS = {
   ...API_FLAGS,
   group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
@@ -120,8 +78,9 @@ const KUBECONFIG_USER_FLAGS = {
   }),
   out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
-  server: textFlag({
+  server: parsedFlag({
     placeholder: "URL",
+    parse: parseClusterUrl,
     summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
   }),
   keyType: KEY_TYPE,

@@ -6,6 +6,7 @@ import { createConnector } from "../../../client/transport/connect.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/kubeconfig_target.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
+import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
 import { validateSignerName } from "../../../core/csr/signer_name.ts";
@@ -29,7 +30,6 @@ import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
 import { USER_AGENT } from "../../version.ts";
 import { createApproval, decideOne } from "../../api/decisions.ts";
-import { checkServer, reportLoopback } from "./file.ts";
 import { type ApproveSubmitted, reportPending, requestWithSteps } from "../request/run.ts";
 import { reportRights } from "./rights_text.ts";
 import { grantRole } from "./role.ts";
@@ -85,7 +85,10 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   io.stdout.write(line`${shownPath}\n`);
   const until = formatTime(outcome.pair.leaf.notAfter);
   io.stderr.write(line`${name} has access until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
-  reportLoopback(cluster.server, io);
+  if (isLoopbackServer(cluster.server)) {
+    const { server } = cluster;
+    io.stderr.write(line`the file names ${server}, which only this machine reaches: give --server for another one\n`);
+  }
   const person = { pair: outcome.pair, caPem: cluster.certificateAuthorityData ?? "" };
   const rights = await askRights(connection.cluster, person, files, { path, io, signal });
   // The rights of a role are printed already, and a server may learn of its binding later.
@@ -93,7 +96,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   return EXIT.done;
 }
 
-function checkSettings(name: string, { group, server, role, signerName }: Settings): void {
+function checkSettings(name: string, { group, role, signerName }: Settings): void {
   if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
   if (name.startsWith("system:")) {
     throw new UsageError(
@@ -118,7 +121,6 @@ function checkSettings(name: string, { group, server, role, signerName }: Settin
       "bind a role to the person instead, or write an administrator's kubeconfig with: tlsboot kubeconfig admin",
     );
   }
-  if (server !== undefined) checkServer(server);
 }
 
 /**

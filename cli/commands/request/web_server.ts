@@ -28,7 +28,7 @@ import { USER_AGENT } from "../../version.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { createClusterFinder } from "../bootstrap/credentials.ts";
 import { allowsMlDsa } from "../../flags/feature_gates.ts";
-import { formatSystemdUnit } from "../bootstrap/systemd_unit.ts";
+import { formatSystemdUnit } from "../../output/systemd_unit.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import { followUp } from "./follow_up.ts";
 import type { RequestFlags } from "./flags.ts";

@@ -1,113 +1,120 @@
-/** Creates a bootstrap token at the API server, or prints it as a manifest, or writes a join file for each machine. */
-import { resolve } from "node:path";
+/** Creates bootstrap tokens and hands out what machines need to join with them. */
+import { Buffer } from "node:buffer";
+import { basename, dirname, join, resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import { formatJoinCommands } from "../../../core/bootstrap/join_command.ts";
-import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts";
+import {
+  createPackFiles,
+  formatBootstrapKubeconfig,
+  formatJoinCommands,
+  type JoinTarget,
+  KUBELET_PATHS,
+} from "../../../core/bootstrap/join_material.ts";
+import type { NodeName } from "../../../core/bootstrap/node_name.ts";
+import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup } from "../../../core/bootstrap/token_secret.ts";
 import {
   type BootstrapToken,
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
 } from "../../../core/bootstrap/token.ts";
-import type { TokenCreateFlags } from "./flags.ts";
+import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { connect } from "../../api/connection.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Input } from "../../framework/command.ts";
-import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
-import { formatSortedYaml } from "../../output/structured.ts";
-import { warn } from "../../framework/report.ts";
-import { readMachines, writeJoinFiles } from "./join_files.ts";
 import {
   assertKnownNodes,
   buildTokenSecret,
-  checkLists,
-  postToken,
+  createTokens,
+  findExpiration,
+  handOut,
+  type PlannedToken,
   readJoinTarget,
   readLimits,
+  readMachines,
   warnUnenforced,
-} from "./new_token.ts";
+} from "../../api/new_tokens.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { formatSortedYaml } from "../../output/structured.ts";
+import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../output/systemd_unit.ts";
+import type { TokenCreateFlags } from "./flags.ts";
+
+type CreateInput = Input<TokenCreateFlags>;
+/** The form of what is handed out; undefined for the token alone. */
+type Format = CreateInput["settings"]["output"];
 
 /** The action of the command `tlsboot token create`. */
-export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: CreateInput, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
-  const { ttl, usages, groups, node, print, printJoinCommand, forInventory } = settings;
-  checkLists(usages, groups);
-  if (printJoinCommand) checkJoinable(usages, print);
-  if (forInventory !== undefined || settings.out !== undefined) return await createForInventory(input, io, signal);
+  const format = chooseFormat(input);
   const files = createFilePort();
-  const limits = await readLimits(settings, node, { files, cwd: io.cwd });
-  const token = chooseToken(input.args[0], io);
-  if (ttl === 0) warn("this token never expires: anyone who finds it can use it forever", io);
-  const created = { token, limits, usages, settings };
-  if (print) {
-    io.stdout.write(formatSortedYaml(buildTokenSecret(created, io.clock.now())));
+  const planned = await planTokens(input, format, io);
+  if (settings.ttl === 0) warn("this token never expires: anyone who finds it can use it forever", io);
+  const [first] = planned;
+  if (format === "yaml" && first !== undefined) {
+    await handOut(formatSortedYaml(buildTokenSecret(first, io.clock.now())), first.path, { files, io });
     return EXIT.done;
   }
   await using connection = await connect(settings, io);
   const { api } = connection;
-  if (node !== undefined) await assertKnownNodes(api, [node], signal);
-  const target = printJoinCommand ? await readJoinTarget(api, settings, signal, io) : undefined;
-  await postToken(api, created, io, signal);
-  await warnUnenforced(api, limits, io, signal);
-  if (target === undefined) {
-    io.stdout.write(`${formatBootstrapToken(token)}\n`);
-    return EXIT.done;
-  }
-  const { tlsboot, kubeadm } = formatJoinCommands(target, token, node);
-  io.stdout.write(`${tlsboot}\n${kubeadm}\n`);
+  await assertKnownNodes(api, planned.flatMap(({ node }) => node ?? []), signal);
+  const target = format === undefined
+    ? undefined
+    : await readJoinTarget(connection, { ...settings, mayBeUnpublished: format !== "command" }, signal, io);
+  await createTokens(planned, (one) => render(one, format, target, io.clock.now()), { api, files, io }, signal);
+  if (first !== undefined) await warnUnenforced(api, first.limits, io, signal);
   return EXIT.done;
 }
 
-/** Creates a token and a join file for each machine of an inventory. */
-async function createForInventory(
-  { settings, args }: Input<TokenCreateFlags>,
-  io: Io,
-  signal: AbortSignal,
-): Promise<ExitCode> {
-  const { forInventory, out, node, usages, publicKey } = settings;
-  checkForInventory(settings, args);
+/** Returns the form. UsageError for flags that contradict each other. */
+function chooseFormat({ settings }: CreateInput): Format {
+  const { output, printJoinCommand, forInventory, out, node, usages, groups } = settings;
+  checkLists(usages, groups);
+  const format = output ?? (printJoinCommand ? "command" : forInventory === undefined ? undefined : "kubeconfig");
+  if (forInventory !== undefined && format !== "kubeconfig" && format !== "pack") {
+    throw new UsageError("--for-inventory writes a file for each machine: use -o kubeconfig or -o pack");
+  }
+  if (format === "pack" && (out === undefined || (node === undefined && forInventory === undefined))) {
+    throw new UsageError("a pack is a file for one machine: -o pack needs --node and --out");
+  }
+  if (format !== undefined && format !== "yaml" && usages.length < BOOTSTRAP_TOKEN_USAGES.length) {
+    throw new UsageError("joining needs a token for both usages, signing and authentication");
+  }
+  return format;
+}
+
+/** Throws UsageError for usages and groups that no token may have. */
+function checkLists(usages: readonly string[], groups: readonly string[]): void {
+  const usage = usages.find((item) => !BOOTSTRAP_TOKEN_USAGES.includes(item));
+  if (usage !== undefined) {
+    throw new UsageError(`cannot use "${usage}" as a usage: want ${BOOTSTRAP_TOKEN_USAGES.join(" or ")}`);
+  }
+  if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");
+  const group = groups.find((item) => !isBootstrapGroup(item));
+  if (group !== undefined) {
+    throw new UsageError(`cannot use "${group}" as a group: want system:bootstrappers:<name>, of a-z, 0-9, : and -`);
+  }
+}
+
+/** Plans one token, or one for each machine of an inventory. */
+async function planTokens({ settings, args }: CreateInput, format: Format, io: Io): Promise<readonly PlannedToken[]> {
+  const { node, forInventory, publicKey } = settings;
   const files = createFilePort();
-  const nodes = await readMachines(resolve(io.cwd, forInventory ?? ""), node, files);
-  const folder = resolve(io.cwd, out ?? "");
-  if (publicKey !== undefined && nodes.length > 1) {
+  const out = settings.out === undefined ? undefined : resolve(io.cwd, settings.out);
+  const plan = async (name: NodeName | undefined, path: string | undefined): Promise<PlannedToken> => ({
+    ...settings,
+    token: chooseToken(args[0], io),
+    node: name,
+    limits: await readLimits(settings, name, { files, cwd: io.cwd }),
+    path,
+  });
+  if (forInventory === undefined || out === undefined) return [await plan(node, out)];
+  const machines = await readMachines(resolve(io.cwd, forInventory), node, files);
+  if (publicKey !== undefined && machines.length > 1) {
     throw new UsageError("--public-key is the key of one machine: name it with --node");
   }
-  await using connection = await connect(settings, io);
-  const { api } = connection;
-  await assertKnownNodes(api, nodes, signal);
-  const target = await readJoinTarget(api, settings, signal, io);
-  const machines = await Promise.all(nodes.map(async (name) => ({
-    node: name,
-    created: {
-      token: generateBootstrapToken(io.random),
-      limits: await readLimits(settings, name, { files, cwd: io.cwd }),
-      usages,
-      settings,
-    },
-  })));
-  await writeJoinFiles(machines, { folder, target, api, files, io }, signal);
-  const [first] = machines;
-  if (first !== undefined) await warnUnenforced(api, first.created.limits, io, signal);
-  return EXIT.done;
-}
-
-function checkForInventory(settings: Settings<TokenCreateFlags>, args: readonly string[]): void {
-  const { forInventory, out, print, printJoinCommand, usages } = settings;
-  if (forInventory === undefined) throw new UsageError("--out needs --for-inventory, the file with the machines");
-  if (out === undefined) throw new UsageError("--for-inventory needs --out, the folder for the join files");
-  if (args.length > 0) throw new UsageError("--for-inventory makes a new token for each machine: leave out TOKEN");
-  if (print || printJoinCommand) {
-    throw new UsageError("--for-inventory writes files: leave out --print and --print-join-command");
-  }
-  checkJoinable(usages, false);
-}
-
-function checkJoinable(usages: readonly string[], isManifest: boolean): void {
-  if (isManifest) throw new UsageError("give --print or --print-join-command, not both");
-  if (usages.length === BOOTSTRAP_TOKEN_USAGES.length) return;
-  throw new UsageError("joining needs a token for both usages, signing and authentication");
+  return await Promise.all(machines.map((name) => plan(name, join(out, `${name}.${format}`))));
 }
 
 function chooseToken(text: string | undefined, io: Io): BootstrapToken {
@@ -115,4 +122,44 @@ function chooseToken(text: string | undefined, io: Io): BootstrapToken {
   const token = parseBootstrapToken(text);
   if (token.ok) return token.value;
   throw new UsageError(`cannot read the token: ${token.error}`);
+}
+
+function render(planned: PlannedToken, format: Format, target: JoinTarget | undefined, now: Date): string {
+  const { token, node, path } = planned;
+  if (target === undefined) return `${formatBootstrapToken(token)}\n`;
+  const material = { ...target, token, node, expiration: findExpiration(planned, now) };
+  if (format === "command") {
+    const { tlsboot, kubeadm } = formatJoinCommands(material);
+    return `${tlsboot}\n${kubeadm}\n`;
+  }
+  if (format !== "pack" || node === undefined) {
+    return formatBootstrapKubeconfig(material, path === undefined ? "FILE" : basename(path));
+  }
+  const packed = createPackFiles({ ...material, node }, formatUnit(node));
+  // Every file of a pack is text, so a pack is text too.
+  return Buffer.from(encodeTarFiles(packed, Math.floor(now.getTime() / 1000))).toString("utf8");
+}
+
+function formatUnit(node: NodeName): string {
+  const { bootstrapKubeconfig, kubeconfig, certDir } = KUBELET_PATHS;
+  return formatSystemdUnit({
+    writtenBy: "tlsboot token create -o pack",
+    description: `Certificates of Kubernetes node ${node}`,
+    words: [
+      ...[
+        "bootstrap",
+        "--bootstrap-kubeconfig",
+        bootstrapKubeconfig,
+        "--kubeconfig",
+        kubeconfig,
+        "--cert-dir",
+        certDir,
+      ],
+      ...["--hostname-override", node, "--rotate-certificates"],
+    ],
+    folders: [certDir, dirname(kubeconfig)],
+    readPaths: [bootstrapKubeconfig],
+    hasCommand: false,
+    sendsSignals: false,
+  }, { execPath: INSTALLED_PROGRAM });
 }

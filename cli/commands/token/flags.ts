@@ -1,27 +1,57 @@
 /** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
 import { parseTokenNetwork, parseTokenUses } from "../../../core/bootstrap/token.ts";
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { UP_TOKEN_GROUP } from "../../../core/bootstrap/token_secret.ts";
 import { API_FLAGS } from "../../flags/common.ts";
+import { parseClusterUrl } from "../../flags/request.ts";
 import { LIST_FLAGS, NO_HEADERS_FLAG } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
-  directoryFlag,
   durationFlag,
   fileFlag,
-  type Flag,
   listFlag,
   parsedFlag,
   parsedListFlag,
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
-/** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
-export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
-
-/** The flags of a new token, for every command that creates one. */
-export const NEW_TOKEN_FLAGS = {
+const TOKEN_CREATE_FLAGS = {
+  ...API_FLAGS,
+  output: choiceFlag({
+    short: "o",
+    isCommandLineOnly: true,
+    choices: ["command", "kubeconfig", "pack", "yaml"],
+    summary: "What is printed instead of the token, or written to --out. Each contains the token.",
+  }),
+  out: textFlag({
+    placeholder: "PATH",
+    isCommandLineOnly: true,
+    completion: { kind: "file" },
+    summary: "File to write; with --for-inventory, a folder. Existing files are never replaced.",
+  }),
+  printJoinCommand: switchFlag({ isCommandLineOnly: true, summary: "The same as -o command, as in kubeadm." }),
+  node: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "NAME",
+    summary: "Only node whose client certificate the token may request.",
+    parse: parseNodeName,
+  }),
+  forInventory: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Create a token for each machine of this inventory, and write a kubeconfig or a pack for each into --out. " +
+      "With --node, only for that one.",
+  }),
+  server: parsedFlag({
+    placeholder: "URL",
+    parse: parseClusterUrl,
+    summary:
+      "Address of the API server for the machine. Without it, the one in cluster-info, which must not be an address " +
+      "of this host alone.",
+  }),
   ttl: durationFlag({ default: "24h", summary: "Lifetime of the token; 0 makes one that never expires." }),
   description: textFlag({ summary: "Purpose of the token, for people." }),
   groups: listFlag({
@@ -48,46 +78,9 @@ export const NEW_TOKEN_FLAGS = {
     isCommandLineOnly: true,
     summary: "Approve the request of the token's node in advance. Only a user who may approve it can do so.",
   }),
-} as const;
-
-/** The flag with the address of the server in everything that a joining machine gets. */
-export const JOIN_SERVER_FLAG: Flag<string | undefined> = textFlag({
-  placeholder: "URL",
-  summary:
-    "Address of the API server for the machine. Without it, the one in cluster-info, which must not be an address " +
-    "of this host alone.",
-});
-
-const TOKEN_CREATE_FLAGS = {
-  ...API_FLAGS,
-  ...NEW_TOKEN_FLAGS,
-  server: JOIN_SERVER_FLAG,
-  node: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "NAME",
-    summary: "Only node whose client certificate the token may request.",
-    parse: parseNodeName,
-  }),
-  forInventory: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Create a token for each machine of this inventory, and write a join file for each into --out. With " +
-      "--node, only for that one.",
-  }),
-  out: directoryFlag({
-    isCommandLineOnly: true,
-    summary: "Folder for the join files of --for-inventory. Existing files are never replaced.",
-  }),
   usages: listFlag({
     default: ["signing", "authentication"],
     summary: "Uses of the token: signing, authentication.",
-  }),
-  print: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Print the Secret as YAML instead of creating it; needs no API server. The output contains the token.",
-  }),
-  printJoinCommand: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Print the commands with which a machine joins: tlsboot's and kubeadm's. They contain the token.",
   }),
 } as const;
 
@@ -99,10 +92,16 @@ export const tokenCreateCommand = defineCommand({
   path: ["token", "create"],
   environment: "strict",
   summary: "Create a bootstrap token",
-  description: `Create a bootstrap token and print it.
+  description: `Create a bootstrap token and print it, or all that a machine needs to join with it.
 
  A holder of the token can request the certificates that its groups may request. The token is stored as a Secret in
  kube-system, as kubeadm stores its own.
+
+ -o command prints the commands with which a machine joins, those of tlsboot and of kubeadm. -o kubeconfig makes a
+ bootstrap kubeconfig, also for a stock kubelet; with --node it is a join file, which names the node too. -o pack makes a
+ tar archive with the join file, the CA, a systemd unit that keeps the certificate fresh, and snippets for cloud-init and
+ Ignition; tar xf unpacks it. Where the cluster publishes no cluster-info, kubeconfig and pack get the server and the CA
+ of your own kubeconfig. -o yaml prints the Secret instead of creating it, and needs no API server.
 
  --node, --uses, --cidr and --public-key limit a token. Its first request binds it to the key of the request; the same key
  may try again, any other is refused and reported. When the certificate has been used for the first time, the token is
@@ -117,16 +116,22 @@ export const tokenCreateCommand = defineCommand({
       comment: "Create one for an hour, with a description",
       command: "tlsboot token create --ttl 1h --description 'rack 4'",
     },
-    { comment: "Create one and print what a new machine runs", command: "tlsboot token create --print-join-command" },
+    { comment: "Create one and print what a new machine runs", command: "tlsboot token create -o command" },
     {
-      comment: "Create one for one machine, which needs no other approval",
-      command: "tlsboot token create --node n1 --approve --ttl 30m",
+      comment: "Create a join file for one machine, whose request needs no other approval",
+      command: "tlsboot token create --node n1 --approve --ttl 30m -o kubeconfig --out n1.kubeconfig",
     },
     {
-      comment: "Create one for each machine of an inventory, with a file to copy to each",
+      comment: "Create a file for each machine of an inventory",
       command: "tlsboot token create --for-inventory machines.yaml --out join/ --approve --ttl 2h",
     },
-    { comment: "Make the Secret for another cluster", command: "tlsboot token create --print | kubectl apply -f -" },
+    { comment: "Pack all that one machine needs", command: "tlsboot token create --node n1 -o pack --out n1.pack" },
+    { comment: "Make the Secret for another cluster", command: "tlsboot token create -o yaml | kubectl apply -f -" },
+  ],
+  rules: [
+    atMostOneOf("output", "printJoinCommand"),
+    excludes("forInventory", "TOKEN", "printJoinCommand"),
+    needs("forInventory", "out"),
   ],
   exitCodes: {},
 });

@@ -78,7 +78,7 @@ Machines reach it at ${host}, an address of this host. To name another one, or a
 with --advertise-address. ${also(others)}`;
     return `
 To let another machine in, run there what this prints:
-  tlsboot token create ${sharedToken ? "" : "--node NAME "}--print-join-command${dataDir}
+  tlsboot token create ${sharedToken ? "" : "--node NAME "}-o command${dataDir}
 ${chosen}`;
   }
   if (others !== undefined) {

@@ -277,7 +277,7 @@ function MachineSteps(
         ? (
           <>
             <p>To give the name a new certificate, as after a new installation, make a token for it in a terminal:</p>
-            <Commands lines={[`tlsboot token create --node ${word} --print-join-command`]} flags={flags} />
+            <Commands lines={[`tlsboot token create --node ${word} -o command`]} flags={flags} />
           </>
         )
         : ""}

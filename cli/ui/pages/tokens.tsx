@@ -44,7 +44,7 @@ export const tokensPage: UiPage = {
             A machine proves with a token that it may request its first certificate. This page shows their ids; the
             secrets are shown once, by the command that makes a token:
           </p>
-          <Commands lines={["tlsboot token create --print-join-command"]} flags={context.flags} />
+          <Commands lines={["tlsboot token create -o command"]} flags={context.flags} />
           <MissingNotes notes={[missing]} />
           <div id="token-list" data-swap>
             <DataTable
