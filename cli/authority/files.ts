@@ -141,9 +141,8 @@ export async function createSplitAuthorities(
 export async function writeImportedAuthority(
   dataDir: string,
   authority: { readonly chain: CertificateChain; readonly keyPem: string | undefined },
-  deps: AuthorityDeps,
+  files: FilePort,
 ): Promise<void> {
-  const { files } = deps;
   const paths = authorityPaths(dataDir);
   await assertNoCa(dataDir, files);
   await assertNoneBegun(dataDir, files);
@@ -151,9 +150,9 @@ export async function writeImportedAuthority(
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
   const { keyPem } = authority;
   if (keyPem !== undefined && await files.readText(paths.key) !== keyPem) {
-    await deps.files.createExclusive(paths.key, keyPem, SECRET_MODE);
+    await files.createExclusive(paths.key, keyPem, SECRET_MODE);
   }
-  await deps.files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
+  await files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
 }
 
 /** Creates a CA at two paths. A key without a certificate, from an interrupted run, is reused. */

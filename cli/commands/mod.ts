@@ -3,7 +3,7 @@ import { type CommandFamily, type CommandTable, withAction } from "../framework/
 import { approverCommand } from "./approver/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
-import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
+import { caCrlCommand, caImportCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
 import { caCeremonyCommand, caRequestCommand } from "./ca/ceremony_flags.ts";
 import { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
@@ -182,6 +182,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(trustFetchCommand, () => import("./trust/fetch.ts")),
     withAction(getTrustBundlesCommand, () => import("./trust/list.ts")),
     withAction(caInitCommand, () => import("./ca/init.ts")),
+    withAction(caImportCommand, () => import("./ca/import.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
     withAction(caRequestCommand, () => import("./ca/request.ts")),

@@ -64,7 +64,7 @@ async function readCertificates(folder: TempFolder, name: string): Promise<reado
   return blocks.map((block) => new X509Certificate(block));
 }
 
-test("tlsboot ca ceremony makes a root under shares and signs the server's request, which ca init imports", async () => {
+test("tlsboot ca ceremony makes a root under shares and signs the server's request, which ca import imports", async () => {
   await using folder = await prepare();
   const { tlsboot } = folder;
   const made = await tlsboot.succeed(`${CEREMONY} --present "Ada Lovelace" --present "Bob <b>"`);
@@ -98,9 +98,7 @@ test("tlsboot ca ceremony makes a root under shares and signs the server's reque
   const passphrase = await read(folder, "ceremony/shares/share-1-of-3.txt");
   for (const group of passphrase.match(/[0-9A-Z]{4}-[0-9A-Z]{4}/g) ?? []) assert.ok(!`${text}${page}`.includes(group));
 
-  await tlsboot.succeed(
-    "ca init --data-dir server --import-cert ceremony/online/ca.crt --import-key server/pki/ca.key",
-  );
+  await tlsboot.succeed("ca import --data-dir server --ca-cert ceremony/online/ca.crt");
   const shown = await tlsboot.succeed("ca show --data-dir server");
   assert.match(shown.stdout, /Issued by: +CN=tlsboot root CA, a root/);
   const again = await tlsboot.succeed(CEREMONY);

@@ -23,7 +23,7 @@ async function writeGiven(folder: TempFolder, certificatePem: string, keyPem: st
   await writeFile(folder.join("given.key"), keyPem, { mode: 0o600 });
 }
 
-const IMPORT = "ca init --import-cert given.crt --import-key given.key";
+const IMPORT = "ca import --ca-cert given.crt --ca-key given.key";
 
 test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect show the constraints", async () => {
   await using folder = await createTempFolder();
@@ -113,7 +113,7 @@ test("a split instance with a CA missing is refused, never served by another CA"
   }
 });
 
-test("tlsboot ca init --import-cert imports a chain with its key, and describes it", async () => {
+test("tlsboot ca import imports a chain with its key, and describes it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const nameConstraints = { permitted: { ...NO_SUBTREES, dnsNames: ["example.org"] }, excluded: NO_SUBTREES };
@@ -213,7 +213,7 @@ async function lone(): Promise<{ readonly certificate: string; readonly key: str
 }
 
 for (const { name, given, time, want } of REFUSALS) {
-  test(`tlsboot ca init --import-cert refuses ${name} and writes nothing`, async () => {
+  test(`tlsboot ca import refuses ${name} and writes nothing`, async () => {
     await using folder = await createTempFolder();
     const { certificate, key, mode } = await given();
     await writeGiven(folder, certificate, key);
@@ -227,17 +227,15 @@ for (const { name, given, time, want } of REFUSALS) {
   });
 }
 
-test("tlsboot ca init refuses one of the two import flags, missing files, and flags of a new CA beside them", async () => {
+test("tlsboot ca import refuses missing files, and ca init names no other CA", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   for (
     const [line, code, want] of [
-      ["ca init --import-cert a.crt", 2, /go together/],
-      ["ca init --import-key a.key", 2, /go together/],
-      [`${IMPORT} --common-name x`, 2, /--common-name is for a new CA/],
-      [`${IMPORT} --permit-ip 10.0.0.0/8`, 2, /--permit-ip is for a new CA/],
-      [`${IMPORT} --split`, 2, /--split is for a new CA/],
-      [IMPORT, 1, /given\.crt": file does not exist\ntlsboot: hint: check the path of --import-cert/],
+      ["ca init --import-cert a.crt", 2, /unknown flag "--import-cert"/],
+      ["ca import --ca-key a.key", 2, /--ca-cert/],
+      [`${IMPORT} --common-name x`, 2, /unknown flag "--common-name"/],
+      [IMPORT, 1, /given\.crt": file does not exist\ntlsboot: hint: check the path of --ca-cert/],
     ] as const
   ) {
     assert.match(await tlsboot.refuse(code, line), want);

@@ -162,10 +162,7 @@ test("a CA box without a network makes a root under shares, also when it is kill
   await openssl(plain);
   await assertKeyMatches(root, at("root.key"));
 
-  await succeed(
-    ...["ca", "init", "--data-dir", at("site"), "--import-cert", chain],
-    ...["--import-key", at("site/pki/ca.key")],
-  );
+  await succeed("ca", "import", "--data-dir", at("site"), "--ca-cert", chain);
   const machine = [
     ...["bootstrap", "--offline", at("stick"), "--kubeconfig", at("n1/kubeconfig"), "--cert-dir", at("n1/pki")],
     ...["--hostname-override", NODE],

@@ -154,7 +154,7 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   await makeCertificate(folder, { name: "intermediate", issuer: "root", extensions });
   const files = await caFiles(folder, "intermediate.crt", "root.crt");
   await writeFile(folder.join("chain.pem"), [...files.values()].join(""));
-  await tlsboot(folder, "ca", "init", "--import-cert", "chain.pem", "--import-key", "intermediate.key");
+  await tlsboot(folder, "ca", "import", "--ca-cert", "chain.pem", "--ca-key", "intermediate.key");
   // With a CA that the API trusts, only the two client signers make what may be a client's certificate.
   await assertLints(folder, await sign(folder, WELCOME.filter(({ signerName }) => signerName !== LEGACY)));
 

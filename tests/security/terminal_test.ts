@@ -163,7 +163,7 @@ const LOCAL: readonly (readonly string[])[] = [
   ["ca", "show", "--data-dir", HOSTILE],
   ["ca", "init", "--data-dir", "ca", "--common-name", `ca ${HOSTILE}`],
   ["ca", "init", "--data-dir", `own ${HOSTILE}`],
-  ["ca", "init", "--data-dir", "taken", "--import-cert", "hostile_ca.crt", "--import-key", "hostile_ca.key"],
+  ["ca", "import", "--data-dir", "taken", "--ca-cert", "hostile_ca.crt", "--ca-key", "hostile_ca.key"],
   ["sign", "csr.yaml", "--data-dir", "ca", "--signer-name", HOSTILE],
   ["policy", "explain", "csr.yaml", "--policy", "kubelet-serving"],
   ["policy", "explain", "csr.yaml", "--policy", "policy.yaml"],

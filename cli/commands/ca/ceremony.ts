@@ -270,7 +270,7 @@ function printPaths({ plan, paths, io }: Ceremony, hasProgram: boolean): void {
   ];
   for (const [name = "", path = ""] of rows) io.stdout.write(line`${name}: ${shown(path)}\n`);
   io.stderr.write(
-    line`Print ${shown(paths.html)} and sign it. On the server: tlsboot ca init --import-cert ca.crt --import-key ` +
-      `${plan.csr === undefined ? "ca.key" : "PATH-OF-ITS-KEY"}\n`,
+    line`Print ${shown(paths.html)} and sign it. On the server: tlsboot ca import --ca-cert ca.crt` +
+      `${plan.csr === undefined ? " --ca-key ca.key" : ""}\n`,
   );
 }

@@ -65,7 +65,7 @@ export const caCeremonyCommand = defineCommand({
 
  root/ has the root and its key, which never leaves the safe: its key is under a passphrase, or with --shares under one
  that no one sees, whose shares are pages in shares/. online/ is what is carried to the server: ca.crt, the chain that tlsboot
- ca init --import-cert takes, and ca.key, under a passphrase of its own, unless the server made the request that
+ ca import takes, and ca.key, under a passphrase of its own, unless the server made the request that
  --intermediate-csr signs. protocol.txt and protocol.html say what was done when, by which program, before whom, with the
  fingerprints.
 
@@ -112,8 +112,7 @@ export const caRequestCommand = defineCommand({
     `Make the key of an intermediate CA in --data-dir, and a request (PKCS#10) for its certificate, which another CA signs:
  tlsboot ca ceremony --intermediate-csr, or any other. The key never leaves the data directory.
 
- The certificate that comes back is imported with: tlsboot ca init --import-cert CHAIN --import-key pki/ca.key of the data
- directory.
+ The certificate that comes back is imported with: tlsboot ca import --ca-cert CHAIN.
 
  The key is encrypted when --ca-passphrase-file or --ca-passphrase-share gives a passphrase. Run again, the command makes
  another request for the same key.`,
@@ -124,7 +123,7 @@ export const caRequestCommand = defineCommand({
     { comment: "Request a CA for the server in ./tlsboot-data", command: "tlsboot ca request --out ca.csr" },
     {
       comment: "Import what the ceremony made of it",
-      command: "tlsboot ca init --import-cert online/ca.crt --import-key tlsboot-data/pki/ca.key",
+      command: "tlsboot ca import --ca-cert online/ca.crt",
     },
   ],
   exitCodes: { 0: "the request is written", 1: "failed, or there is a CA already" },

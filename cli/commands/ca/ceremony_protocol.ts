@@ -84,8 +84,8 @@ export function describeCeremony(record: CeremonyRecord, result: CeremonyResult)
             : []),
           `Carry online/ca.crt${
             result.hasOnlineKey ? " and online/ca.key" : ""
-          } to the server, and import it there with tlsboot ca init --import-cert ca.crt --import-key ${
-            result.hasOnlineKey ? "ca.key" : "and the path of its key"
+          } to the server, and import it there with tlsboot ca import --ca-cert ca.crt${
+            result.hasOnlineKey ? " --ca-key ca.key" : ""
           }.`,
           `Plan the next ceremony before ${
             formatTime(intermediate.notAfter).slice(0, 10)

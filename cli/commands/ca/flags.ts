@@ -1,4 +1,4 @@
-/** The commands `tlsboot ca init`, `ca show` and `ca crl`: flags, help and examples. */
+/** The commands `tlsboot ca init`, `ca import`, `ca show` and `ca crl`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
@@ -74,36 +74,17 @@ const CA_INIT_FLAGS = {
     summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
       "kubelets as servers, custom signers.",
   }),
-  importCert: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Import this CA instead of making one: PEM, the CA first, then each issuer up to the root; with " +
-      "--import-key, or with --signing-key-command.",
-  }),
-  importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
 } as const;
 
 /** The type of the flags of `ca init`. */
 export type CaInitFlags = typeof CA_INIT_FLAGS;
 
-/** The settings of a new CA; they cannot be combined with an imported one. */
-export const NEW_CA_SETTINGS = [
-  "commonName",
-  "duration",
-  "keyAlgorithm",
-  "permitDns",
-  "permitIp",
-  "split",
-  "shares",
-  "threshold",
-  "sharesOut",
-] as const;
-
-/** The command that makes or imports a CA. */
+/** The command that makes a CA. */
 export const caInitCommand = defineCommand({
   path: ["ca", "init"],
   environment: "strict",
-  summary: "Make or import a certificate authority",
-  description: `Make a certificate authority, or import an existing one.
+  summary: "Make a certificate authority",
+  description: `Make a certificate authority.
 
  Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.
 
@@ -115,11 +96,7 @@ export const caInitCommand = defineCommand({
  --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for
  its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
 
- --import-cert is checked: that it is a CA and may sign, path lengths, dates, order and signatures of the chain up to
- its root, strength, and that the key belongs to it. The intermediates are sent behind each certificate that it issues.
-
- An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. An imported key that
- is encrypted keeps its passphrase.`,
+ An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads.`,
   group: "CA Commands",
   args: [],
   flags: CA_INIT_FLAGS,
@@ -139,9 +116,54 @@ export const caInitCommand = defineCommand({
       command: "tlsboot ca init --shares 3 --threshold 2 --shares-out shares",
     },
     { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
+  ],
+  exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
+});
+
+const CA_IMPORT_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  caCert: fileFlag({
+    isRequired: true,
+    summary: "CA to import: PEM, the CA first, then each issuer up to the root.",
+  }),
+  caKey: fileFlag({
+    summary: "Key of --ca-cert, PEM, readable by its owner only. Without it, pki/ca.key in --data-dir, which tlsboot " +
+      "ca request makes.",
+  }),
+  featureGates: FEATURE_GATES_FLAG,
+  encryptKey: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Encrypt the key with a passphrase that is typed twice. A key that is encrypted keeps its passphrase.",
+  }),
+  ...CA_KEY_FLAGS,
+} as const;
+
+/** The type of the flags of `ca import`. */
+export type CaImportFlags = typeof CA_IMPORT_FLAGS;
+
+/** The command that imports a CA. */
+export const caImportCommand = defineCommand({
+  path: ["ca", "import"],
+  environment: "strict",
+  summary: "Import a certificate authority from files",
+  description: `Import a certificate authority from files, such as an intermediate CA of your organization.
+
+ It is checked before anything is written: that it is a CA and may sign, path lengths, dates, order and signatures of the
+ chain up to its root, strength, and that the key belongs to it. The intermediates are sent behind each certificate that
+ it issues.
+
+ Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.`,
+  group: "CA Commands",
+  args: [],
+  flags: CA_IMPORT_FLAGS,
+  examples: [
     {
       comment: "Import an intermediate CA of your organization",
-      command: "tlsboot ca init --import-cert chain.pem --import-key intermediate.key",
+      command: "tlsboot ca import --ca-cert chain.pem --ca-key intermediate.key",
+    },
+    {
+      comment: "Import the certificate for the key that tlsboot ca request made",
+      command: "tlsboot ca import --ca-cert ca.crt",
     },
   ],
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
