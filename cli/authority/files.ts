@@ -17,6 +17,7 @@ import type { NameConstraints } from "../../core/pki/name_constraints.ts";
 import type { CaKey, Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import type { CaKeys } from "./keys.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
 import { isSwapOpen } from "./ca_swap.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
@@ -26,7 +27,7 @@ export interface NewAuthority {
   readonly commonName: string;
   readonly keyAlgorithm: KeyAlgorithm;
   readonly lifetimeMs: number;
-  readonly nameConstraints?: NameConstraints;
+  readonly nameConstraints?: NameConstraints | undefined;
   /** Encrypts the key, and prompts for a passphrase when no file is given. */
   readonly isEncrypted?: boolean;
 }
@@ -55,6 +56,23 @@ export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys
     hint: "a program was stopped while it replaced this CA: the next start of the server completes that, and so does " +
       "the command tlsboot ca rotate that was stopped, run again",
   });
+}
+
+/**
+ * Reads a CA in two files that are no part of a data directory. Without a key file, a program must hold the key. Throws
+ * UsageError when there is neither, and as {@link readAuthority}.
+ */
+export async function readNamedAuthority(
+  certificate: string,
+  keyFile: string | undefined,
+  files: FilePort,
+  keys: CaKeys,
+): Promise<Authority> {
+  if (keyFile === undefined && !keys.hasProgram) {
+    throw new UsageError("--ca-key is missing", "give the key of --ca-cert");
+  }
+  const source = keys.getNamedSource(certificate, keyFile);
+  return await readAuthority({ certificate, key: source.name }, files, { ...keys, getSource: () => source });
 }
 
 async function readState(source: CaKeySource): Promise<string> {
@@ -164,12 +182,11 @@ export async function createAuthorityFiles(
   const { files, clock, random } = deps;
   const key = deps.keys.hasProgram ? await openProgram(paths, deps.keys) : await ensureKey(paths.key, options, deps);
   const now = clock.now().getTime();
-  const { commonName, nameConstraints } = options;
   const authority = await createAuthority({
-    commonName,
+    commonName: options.commonName,
     notBefore: new Date(now - BACKDATE_MS),
     notAfter: new Date(now + options.lifetimeMs),
-    ...(nameConstraints === undefined ? {} : { nameConstraints }),
+    nameConstraints: options.nameConstraints,
     key,
     serial: random.bytes(SERIAL_BYTES),
   });

@@ -81,7 +81,7 @@ export async function writeSharePages(
  * Finds the complete set of shares that an interrupted run wrote into a folder; undefined when there is none. Throws
  * AppError `file_exists` for an incomplete set, which opens nothing, and for one of other counts.
  */
-export async function findSharePages(
+async function findSharePages(
   folder: string,
   { threshold, count }: ShareCounts,
   { files, io }: Omit<SharePageDeps, "random">,

@@ -3,8 +3,14 @@ import { type CommandFamily, type CommandTable, withAction } from "../framework/
 import { approverCommand } from "./approver/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
-import { caCrlCommand, caImportCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
-import { caCeremonyCommand, caRequestCommand } from "./ca/ceremony_flags.ts";
+import {
+  caCrlCommand,
+  caImportCommand,
+  caInitCommand,
+  caRequestCommand,
+  caShowCommand,
+  caSignCommand,
+} from "./ca/flags.ts";
 import { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import {
@@ -87,8 +93,8 @@ const FAMILIES: readonly CommandFamily[] = [
     word: "ca",
     summary: "Make, show and replace the certificate authority",
     description:
-      "Make, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, and " +
-      "split the passphrase of its key.",
+      "Make, import, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, " +
+      "let it sign another CA, and split the passphrase of its key.",
     group: "CA Commands",
   },
   {
@@ -136,6 +142,7 @@ export const COMMAND_TABLE: CommandTable = {
     "approver clear": "delete csr --pending --requester",
     "approver explain": "policy explain",
     "approver test": "policy test",
+    "ca ceremony": "ca init, ca request, ca sign and ca shares; see tlsboot guide ca_on_paper",
     "ca shares create": "ca shares split",
     "ca trust": "trust show",
     "ca trust install": "trust install",
@@ -186,7 +193,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
     withAction(caRequestCommand, () => import("./ca/request.ts")),
-    withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
+    withAction(caSignCommand, () => import("./ca/sign.ts")),
     withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
     withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
     withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),

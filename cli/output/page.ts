@@ -4,11 +4,9 @@ import { wrapWords } from "./wrap.ts";
 
 /** A part of a page. */
 export type PageBlock =
-  | { readonly kind: "heading"; readonly text: string }
   | { readonly kind: "text"; readonly text: string }
-  /** Names and values, such as `Needed: 2 of 3`. A value of several lines continues below its first one. */
+  /** Names and values, such as `Needed: 2 of 3`. */
   | { readonly kind: "facts"; readonly rows: readonly (readonly [name: string, value: string])[] }
-  | { readonly kind: "list"; readonly items: readonly string[] }
   /** Lines that are typed or compared character by character. */
   | { readonly kind: "code"; readonly lines: readonly string[] }
   /** Empty lines, each for something that is written by hand. */
@@ -31,23 +29,12 @@ export function renderPageText({ title, blocks }: Page): string {
 
 function renderBlock(block: PageBlock): string {
   switch (block.kind) {
-    case "heading":
-      return `${clean(block.text)}\n${"-".repeat(clean(block.text).length)}`;
     case "text":
       return wrapWords(clean(block.text), WIDTH).join("\n");
     case "facts": {
       const width = Math.max(...block.rows.map(([name]) => name.length)) + 3;
-      return block.rows.flatMap(([name, value]) =>
-        value.split("\n").map((text, index) => `${(index === 0 ? `${name}:` : "").padEnd(width)}${clean(text)}`)
-      ).join("\n");
+      return block.rows.map(([name, value]) => `${`${name}:`.padEnd(width)}${clean(value)}`).join("\n");
     }
-    case "list":
-      return block.items.flatMap((item, index) => {
-        const mark = `${String(index + 1).padStart(2)}. `;
-        return wrapWords(clean(item), WIDTH, " ".repeat(mark.length)).map((text, at) =>
-          at === 0 ? mark + text.trimStart() : text
-        );
-      }).join("\n");
     case "code":
       return block.lines.map((text) => clean(text)).join("\n");
     case "blanks":
@@ -61,12 +48,12 @@ function clean(text: string): string {
 }
 
 const STYLE = "body{font:12pt/1.4 sans-serif;max-width:44em;margin:2em auto;padding:0 1em}" +
-  "h1{font-size:16pt;border-bottom:2px solid}h2{font-size:13pt;margin-top:1.5em}" +
+  "h1{font-size:16pt;border-bottom:2px solid}" +
   "th{text-align:left;vertical-align:top;padding-right:1.5em;white-space:nowrap}" +
   "td{white-space:pre-wrap;overflow-wrap:anywhere}" +
   "pre{font:14pt/1.7 monospace;border:1px solid;padding:.5em 1em;white-space:pre-wrap;overflow-wrap:anywhere}" +
   ".blank{display:flex;gap:1em;margin-top:2.2em}.blank i{flex:1;border-bottom:1px solid}" +
-  "tr,li,pre,.blank{break-inside:avoid}@page{margin:2cm}";
+  "tr,pre,.blank{break-inside:avoid}@page{margin:2cm}";
 
 /** Renders a page as one HTML document without scripts, fonts or images, which any browser prints without a network. */
 export function renderPageHtml({ title, blocks }: Page): string {
@@ -82,18 +69,12 @@ export function renderPageHtml({ title, blocks }: Page): string {
 
 function renderHtmlBlock(block: PageBlock): string {
   switch (block.kind) {
-    case "heading":
-      return `<h2>${html(block.text)}</h2>`;
     case "text":
       return `<p>${html(block.text)}</p>`;
     case "facts": {
-      const rows = block.rows.map(([name, value]) =>
-        `<tr><th>${html(name)}</th><td>${value.split("\n").map(html).join("\n")}</td></tr>`
-      );
+      const rows = block.rows.map(([name, value]) => `<tr><th>${html(name)}</th><td>${html(value)}</td></tr>`);
       return `<table>${rows.join("\n")}</table>`;
     }
-    case "list":
-      return `<ol>${block.items.map((item) => `<li>${html(item)}</li>`).join("\n")}</ol>`;
     case "code":
       return `<pre>${block.lines.map(html).join("\n")}</pre>`;
     case "blanks":

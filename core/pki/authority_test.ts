@@ -11,6 +11,7 @@ import { AppError } from "../errors.ts";
 import type { CaKey } from "../ports.ts";
 import { issueIntermediate, joinAuthority, parseAuthority } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
+import { permitNames } from "./name_constraints.ts";
 import { encodeBitString, encodeOid, encodeSequence } from "./der_writer.ts";
 import { publicKeyPin } from "./public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
@@ -90,11 +91,23 @@ test("issueIntermediate() issues a CA below the root", async () => {
   const root = await createTestAuthority();
   const [notBefore, notAfter] = [hoursFromNow(-1), hoursFromNow(1)];
   const options = { commonName: "below", notBefore, notAfter, serial: Uint8Array.of(5) };
-  const { isCa, subject, issuer } = await issueIntermediate(
-    { ...options, publicKeyDer: root.certificate.publicKeyDer },
-    root,
-  );
+  const plan = { ...options, publicKeyDer: root.certificate.publicKeyDer };
+  const below = unwrap(await issueIntermediate(plan, root));
+  const { isCa, subject, issuer, nameConstraints } = below.certificate;
   assert.deepEqual([isCa, subject.commonName, issuer.commonName], [true, "below", "kubernetes"]);
+  assert.deepEqual([nameConstraints, below.issuers], [undefined, [root.certificate]]);
+  const narrow = permitNames(["example.org"], []);
+  const permitted = unwrap(await issueIntermediate({ ...plan, nameConstraints: narrow }, root));
+  assert.deepEqual(permitted.certificate.nameConstraints?.permitted.dnsNames, ["example.org"]);
+  const refusal = async (edit: Partial<typeof plan>, ca = root): Promise<string> => {
+    const signed = await issueIntermediate({ ...plan, ...edit }, ca);
+    return signed.ok ? "signed" : signed.error;
+  };
+  assert.match(await refusal({ commonName: "kubernetes" }), /the name of the CA that signs it, "kubernetes"/);
+  assert.match(
+    await refusal({ notAfter: new Date("2400-01-01") }),
+    /^it would end at 2400-.*, after the CA that signs/,
+  );
 });
 
 test("parseAuthority() never throws over a damaged key", async () => {

@@ -47,7 +47,7 @@ export interface CertificatePlan extends AlternativeNames {
   /** The path length, allowed only with `isCa`. */
   readonly maxPathLength?: number;
   /** Only with `isCa`; written as a critical extension. */
-  readonly nameConstraints?: NameConstraints;
+  readonly nameConstraints?: NameConstraints | undefined;
   /** Additional extensions, which come last. */
   readonly extensions?: readonly PlannedExtension[];
 }

@@ -4,6 +4,7 @@ import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { NO_SUBTREES } from "../../core/pki/name_constraints.ts";
+import { formatFingerprint } from "../../cli/output/certificate_text.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import {
   createIntermediateCa,
@@ -129,6 +130,8 @@ key: tlsboot-data/pki/ca.key
 subject: CN=lower
 issued by: CN=upper, issued by CN=root
 "CN=upper" may issue for: DNS names example.org and below; other kinds of names freely
+valid until: 2035-01-01T00:00:00Z
+SHA-256: ${formatFingerprint(lower.certificate.sha256Fingerprint)}
 `,
     stderr: "",
   });

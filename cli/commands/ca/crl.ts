@@ -23,7 +23,7 @@ import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import { connect, withAccept } from "../../api/connection.ts";
-import { hasSplitAuthorities, readAuthority, readChain } from "../../authority/files.ts";
+import { hasSplitAuthorities, readAuthority, readChain, readNamedAuthority } from "../../authority/files.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { authorityPaths, type CaPurpose, getCrlName, getCrlPath, SPLIT_PURPOSES } from "../../authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -66,13 +66,13 @@ export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal)
     throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");
   }
   const context = { settings, io, files: createFilePort(), dir: dataDirAt(resolve(io.cwd, settings.dataDir)), signal };
-  if (settings.clusterSigningCertFile !== undefined) {
-    await keepFileCrl(settings.clusterSigningCertFile, name, context);
+  if (settings.caCert !== undefined) {
+    await keepFileCrl(settings.caCert, name, context);
     return EXIT.done;
   }
-  if (settings.revoke.length > 0 || settings.clusterSigningKeyFile !== undefined) {
+  if (settings.revoke.length > 0 || settings.caKey !== undefined) {
     throw new UsageError(
-      "--revoke and --cluster-signing-key-file need --cluster-signing-cert-file",
+      "--revoke and --ca-key need --ca-cert",
       "for the CA of a server, use: tlsboot revoke SERIAL",
     );
   }
@@ -230,21 +230,16 @@ function noKeys({ dir }: Context): AppError {
 /** Adds entries to the CRL of a CA in files and renews it. Throws UsageError, and AppError `ca_invalid` for another CRL. */
 async function keepFileCrl(certFile: string, name: string | undefined, context: Context): Promise<void> {
   const { settings, io, files, signal } = context;
-  const { out, revoke, clusterSigningKeyFile } = settings;
+  const { out, revoke, caKey } = settings;
   if (out === undefined || settings.output === "der") {
     throw new UsageError(
       "the CRL of a CA in files is kept in --out, in PEM",
       "convert it with: openssl crl -outform der",
     );
   }
-  if (name !== undefined) throw new UsageError(`"${name}" and --cluster-signing-cert-file both name a CA`, "give one");
+  if (name !== undefined) throw new UsageError(`"${name}" and --ca-cert both name a CA`, "give one");
   const keys = createCaKeys(settings, io, files, signal);
-  if (clusterSigningKeyFile === undefined && !keys.hasProgram) {
-    throw new UsageError("--cluster-signing-key-file is missing", "give the key of --cluster-signing-cert-file");
-  }
-  const certificate = resolve(io.cwd, certFile);
-  const source = keys.getNamedSource(certificate, clusterSigningKeyFile);
-  const authority = await readAuthority({ certificate, key: source.name }, files, { ...keys, getSource: () => source });
+  const authority = await readNamedAuthority(resolve(io.cwd, certFile), caKey, files, keys);
   warnOfUsage(authority.certificate, io);
   const path = resolve(io.cwd, out);
   const listed = await readListed(path, authority.certificate, files);

@@ -1,10 +1,9 @@
-/** The commands `tlsboot ca init`, `ca import`, `ca show` and `ca crl`: flags, help and examples. */
+/** The commands `tlsboot ca init`, `import`, `show`, `crl`, `request` and `sign`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
-import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SHARE_COUNT_FLAGS } from "./shares_flags.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
@@ -20,6 +19,12 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+
+/** The flag `--ca-key` beside `--ca-cert`. */
+const CA_KEY_FILE_FLAG = fileFlag({ summary: "Key of --ca-cert, PEM, readable by its owner only." });
+
+/** The minimum lifetime of a CA. A shorter one is probably a mistake. */
+const MIN_LIFETIME = "24h";
 
 /** The flags for the name constraints of a new CA. */
 export const PERMIT_FLAGS = {
@@ -48,7 +53,7 @@ export const PERMIT_FLAGS = {
 const CA_INIT_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
-  duration: durationFlag({ default: "10y", summary: "Lifetime of the CA certificate." }),
+  duration: durationFlag({ default: "10y", min: MIN_LIFETIME, summary: "Lifetime of the CA certificate." }),
   keyAlgorithm: choiceFlag({
     choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
     default: "ecdsa-p256",
@@ -204,17 +209,16 @@ const CA_CRL_FLAGS = {
   ...etcdFlags(
     "The etcd that holds the objects of --data-dir, for a CRL without a running server; URLs of its members.",
   ),
-  clusterSigningCertFile: fileFlag({
+  caCert: fileFlag({
     summary:
       "Certificate of a CA in files, for a cluster without a tlsboot server: its CRL is kept in --out, PEM, and every " +
       "run adds --revoke and renews it.",
   }),
-  clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+  caKey: CA_KEY_FILE_FLAG,
   revoke: listFlag({
     placeholder: "SERIAL",
     isCommandLineOnly: true,
-    summary:
-      "With --cluster-signing-cert-file: serial numbers to add, each alone or as SERIAL=REASON, with the reasons of " +
+    summary: "With --ca-cert: serial numbers to add, each alone or as SERIAL=REASON, with the reasons of " +
       "tlsboot revoke. An entry is never removed.",
   }),
   output: choiceFlag({
@@ -244,7 +248,7 @@ export const caCrlCommand = defineCommand({
  A CRL is valid for a week: programs that got no newer one by then refuse every certificate. Fetch it at least once a day,
  and reload the programs that read it.
 
- Beside a cluster without a tlsboot server, --cluster-signing-cert-file names the CA, and --revoke what its CRL lists from
+ Beside a cluster without a tlsboot server, --ca-cert names the CA, and --revoke what its CRL lists from
  now on. kube-apiserver reads no CRL; other programs do.
 
  NAME is the name of a CA's file, such as ca or client-ca. Without one, the CRLs of all CAs are printed one after another,
@@ -260,10 +264,92 @@ export const caCrlCommand = defineCommand({
     { comment: "Show what it lists", command: "tlsboot ca crl | openssl crl -noout -text" },
     {
       comment: "Revoke a certificate of a cluster's CA for programs that read its CRL",
-      command: "tlsboot ca crl --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key " +
-        "--revoke 0a1b2c=keyCompromise --out ca.crl",
+      command: "tlsboot ca crl --ca-cert ca.crt --ca-key ca.key --revoke 0a1b2c=keyCompromise --out ca.crl",
     },
     { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
   ],
   exitCodes: { 0: "the CRL is printed or written" },
+});
+
+const REQUEST_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  commonName: textFlag({ default: "tlsboot-intermediate-ca", summary: "Common name of the CA that is requested." }),
+  keyAlgorithm: choiceFlag({
+    choices: KEY_ALGORITHMS,
+    default: "ecdsa-p256",
+    placeholder: "ALGORITHM",
+    summary: "Algorithm of the key.",
+  }),
+  ...CA_KEY_FLAGS,
+  out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
+} as const;
+
+/** The type of the flags of `ca request`. */
+export type CaRequestFlags = typeof REQUEST_FLAGS;
+
+/** The command that requests a CA certificate for the key of a data directory. */
+export const caRequestCommand = defineCommand({
+  path: ["ca", "request"],
+  environment: "strict",
+  summary: "Request the certificate of an intermediate CA",
+  description:
+    `Make the key of an intermediate CA in --data-dir, and a request (PKCS#10) for its certificate, which another CA signs
+ with tlsboot ca sign or any other program. The key never leaves the data directory.
+
+ Import the certificate that comes back, followed by its issuers, with: tlsboot ca import --ca-cert CHAIN.
+
+ The key is encrypted when --ca-passphrase-file or --ca-passphrase-share gives a passphrase. Run again, the command makes
+ another request for the same key.`,
+  group: "CA Commands",
+  args: [],
+  flags: REQUEST_FLAGS,
+  examples: [
+    { comment: "Request a CA for the server in ./tlsboot-data", command: "tlsboot ca request --out ca.csr" },
+    { comment: "Import the certificate that came back", command: "tlsboot ca import --ca-cert ca.crt" },
+  ],
+  exitCodes: { 0: "the request is written", 1: "failed, or there is a CA already" },
+});
+
+const SIGN_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  caCert: fileFlag({ summary: "CA that signs, followed by its issuers, PEM. Without it, the CA in --data-dir." }),
+  caKey: CA_KEY_FILE_FLAG,
+  ...CA_KEY_FLAGS,
+  commonName: textFlag({ summary: "Common name of the CA that is signed. Without it, that of the request." }),
+  duration: durationFlag({ default: "5y", min: MIN_LIFETIME, summary: "Lifetime of its certificate." }),
+  ...PERMIT_FLAGS,
+  out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),
+} as const;
+
+/** The type of the flags of `ca sign`. */
+export type CaSignFlags = typeof SIGN_FLAGS;
+
+/** The command that signs the request of an intermediate CA. */
+export const caSignCommand = defineCommand({
+  path: ["ca", "sign"],
+  environment: "strict",
+  summary: "Sign the request of an intermediate CA",
+  description: `Sign the request of an intermediate CA, from tlsboot ca request or any other program (PKCS#10, PEM).
+
+ Everything that trusts the CA that signs then accepts the certificates of the intermediate CA too, so make sure first
+ that the request is the one that was made: compare its SHA-256 on both machines.
+
+ Only the public key and the common name of the request are used, and its signature is checked. The certificate may not
+ end after the CA that signs, whose path length must allow a CA below it. Its name constraints also hold for everything
+ below it; --permit-dns and --permit-ip narrow them. The certificate has no path length, because the CA that replaces it
+ may be cross-signed by it. With the CA in --data-dir, the certificate is recorded in issued.jsonl.`,
+  group: "CA Commands",
+  args: [argument("FILE", "The request, PEM", { completion: { kind: "file" } })],
+  flags: SIGN_FLAGS,
+  examples: [
+    {
+      comment: "Sign with a CA whose key two people open, who type their shares",
+      command: "tlsboot ca sign ca.csr --data-dir root --ca-passphrase-share - --out ca.crt",
+    },
+    {
+      comment: "Sign with a CA in files, for one domain",
+      command: "tlsboot ca sign ca.csr --ca-cert root.crt --ca-key root.key --permit-dns example.org --out ca.crt",
+    },
+  ],
+  exitCodes: { 0: "the certificate is written" },
 });

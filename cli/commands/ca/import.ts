@@ -19,7 +19,7 @@ import { checkGivenKey } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
-import { describeNameConstraints } from "../../output/certificate_text.ts";
+import { describeNameConstraints, formatFingerprint } from "../../output/certificate_text.ts";
 import { oneLine } from "../../output/escape.ts";
 import type { CaImportFlags } from "./flags.ts";
 
@@ -76,7 +76,7 @@ export async function run({ settings }: Input<CaImportFlags>, io: Io, signal: Ab
 }
 
 /** Describes a CA and its issuers, in the lines that a command prints. */
-function describeChain({ certificate, issuers }: CertificateChain): readonly string[] {
+export function describeChain({ certificate, issuers }: CertificateChain): readonly string[] {
   return [
     `subject: ${formatName(certificate.subject)}`,
     ...(issuers.length === 0
@@ -89,6 +89,8 @@ function describeChain({ certificate, issuers }: CertificateChain): readonly str
         }`,
       ]
     ),
+    `valid until: ${formatTime(certificate.notAfter)}`,
+    `SHA-256: ${formatFingerprint(certificate.sha256Fingerprint)}`,
   ];
 }
 

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkRuntimeHas } from "../../../core/pki/keys.ts";
-import { type NameConstraints, NO_SUBTREES } from "../../../core/pki/name_constraints.ts";
+import { permitNames } from "../../../core/pki/name_constraints.ts";
 import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from "../../authority/files.ts";
 import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
 import { getSharePaths, prepareShares } from "../../authority/share_pages.ts";
@@ -18,9 +18,6 @@ import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
 
 type CaInitSettings = Input<CaInitFlags>["settings"];
-
-/** The minimum lifetime of a CA, one day. A shorter one is probably a mistake. */
-const MIN_LIFETIME_MS = 24 * 3_600_000;
 
 /** The action of the command `tlsboot ca init`. */
 export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -91,13 +88,9 @@ async function createNewKeys(
 
 function newAuthority(settings: CaInitSettings): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
-  if (duration < MIN_LIFETIME_MS) throw new UsageError("--duration of a CA must be at least 24h");
   checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
   checkRuntimeHas(keyAlgorithm);
   if (commonName === "") throw new UsageError("--common-name must not be empty");
-  const plain = { commonName, keyAlgorithm, lifetimeMs: duration, isEncrypted: settings.encryptKey };
-  if (permitDns.length + permitIp.length === 0) return plain;
-  const permitted = { ...NO_SUBTREES, dnsNames: permitDns, ipRanges: permitIp };
-  const nameConstraints: NameConstraints = { permitted, excluded: NO_SUBTREES };
-  return { ...plain, nameConstraints };
+  const nameConstraints = permitNames(permitDns, permitIp);
+  return { commonName, keyAlgorithm, lifetimeMs: duration, isEncrypted: settings.encryptKey, nameConstraints };
 }

@@ -13,7 +13,7 @@ import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
-import type { CaRequestFlags } from "./ceremony_flags.ts";
+import type { CaRequestFlags } from "./flags.ts";
 
 /** The action of the command `tlsboot ca request`. */
 export async function run({ settings }: Input<CaRequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
