@@ -46,7 +46,7 @@ export interface CaKeySettings {
   readonly caPassphraseFile: string | undefined;
   /** Files with shares of the passphrase, or `-` for those that are typed. */
   readonly caPassphraseShare?: readonly string[];
-  readonly signingKeyCommand: string | undefined;
+  readonly signingKeyCommand?: string | undefined;
 }
 
 /**

@@ -4,7 +4,6 @@ import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   createRandomPassphrase,
-  describeShare,
   formatShareGroups,
   type SecretShare,
   splitPassphrase,
@@ -21,6 +20,9 @@ export interface ShareCounts {
   readonly threshold: number;
   readonly count: number;
 }
+
+/** The counts of a set when the user chooses none. */
+export const DEFAULT_SHARES: ShareCounts = { threshold: 2, count: 3 };
 
 /** The ports that writing pages uses. */
 export interface SharePageDeps {
@@ -163,9 +165,4 @@ function describePage(share: SecretShare, keyName: string, made: string): Page {
       { kind: "blanks", labels: ["Holder", "Received on"] },
     ],
   };
-}
-
-/** Describes the pages of a set for the answer of a command. */
-export function describeSet(share: SecretShare): string {
-  return describeShare(share).replace(/^share \d+ of (\d+) of/, "$1 shares of");
 }

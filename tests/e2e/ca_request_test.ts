@@ -9,7 +9,7 @@ import { createRunner, type Runner } from "../support/run_captured.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-const ROOT = "ca init --data-dir root --duration 20y --shares 3 --threshold 2 --shares-out shares";
+const ROOT = "ca init --data-dir root --duration 20y --shares 2-of-3 --shares-out shares";
 const SIGN = "ca sign ca.csr --data-dir root --out ca.crt";
 const at = (time: string) => ({ clock: createFakeClock(time) });
 const share = (number: number) => `--ca-passphrase-share shares/share-${number}-of-3.txt`;

@@ -20,7 +20,7 @@ const readPki = (folder: Workplace, name: string): Promise<string> => readFile(f
 
 test("ca rotate in files: shares of the passphrase open the key, and the next command names them", async () => {
   await using folder = await createWorkplace();
-  await folder.succeed(..."ca init --data-dir . --shares 3 --threshold 2 --shares-out shares".split(" "));
+  await folder.succeed(..."ca init --data-dir . --shares 2-of-3 --shares-out shares".split(" "));
   const shares = [1, 3].flatMap((number) => ["--ca-passphrase-share", `shares/share-${number}-of-3.txt`]);
   assert.match(await rotate(folder, 0, "begin", ...shares), /the new CA "CN=tlsboot-ca-2" is in pki\/next-ca\.crt/);
   assert.match(await readPki(folder, "next-ca.key"), /BEGIN ENCRYPTED PRIVATE KEY/);

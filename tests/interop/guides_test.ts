@@ -97,13 +97,14 @@ test("ca_on_paper: a root under shares signs two CAs of a server, and openssl op
     ...guide,
     blocks: [
       ...guide.blocks,
-      "tlsboot ca shares combine --out root.pass --ca-passphrase-share -",
+      `tlsboot ca shares combine --out root.pass ${first} ${third}`,
       "openssl pkey -in root/pki/ca.key -passin file:root.pass -noout && echo opened by openssl",
     ],
   }, {
     values: {
       // A reader types the shares on a terminal.
       "--data-dir root -\n": `--data-dir root - < <(${typed})\n`,
+      "--out old.pass\n": `--out old.pass < <(${typed})\n`,
       "--ca-passphrase-share -": `--ca-passphrase-share ${first} --ca-passphrase-share ${third}`,
       "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\n":
         "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\nfinish_boot\n",

@@ -135,7 +135,7 @@ test("a CA box without a network makes a root under shares, also when it is kill
   await succeed("ca", "request", "--data-dir", at("site"), "--out", at("stick/ca.csr"));
   const init = [
     ...["ca", "init", "--data-dir", at("root"), "--common-name", "root", "--duration", "20y"],
-    ...["--shares", "3", "--threshold", "2", "--shares-out", at("shares")],
+    ...["--shares", "2-of-3", "--shares-out", at("shares")],
   ];
   const [root, key, chain] = [at("root/pki/ca.crt"), at("root/pki/ca.key"), at("stick/ca.crt")];
   for (const path of [at("shares/share-1-of-3.txt"), at("shares/share-3-of-3.html"), key]) {
@@ -154,7 +154,11 @@ test("a CA box without a network makes a root under shares, also when it is kill
   await openssl(["verify", "-x509_strict", "-CAfile", root, chain]);
   const { stdout } = await runProgram("openssl", ["x509", "-in", chain, "-noout", "-fingerprint", "-sha256"]);
   assert.ok(signed.includes(`SHA-256: ${stdout.trim().split("=")[1]}\n`));
-  await succeed("ca", "shares", "combine", "--out", at("root.pass"), ...shares);
+  await succeed(
+    ..."ca shares combine --out".split(" "),
+    at("root.pass"),
+    ...shares.filter((_, index) => index % 2 === 1),
+  );
   await openssl(["pkey", "-in", key, "-passin", `file:${at("root.pass")}`, "-out", at("root.key")]);
   await assertKeyMatches(root, at("root.key"));
 

@@ -39,6 +39,7 @@ const TAKING_FILES: readonly string[] = [
   "serve --data-dir data --secure-port 0 --client-ca-file FILE",
   "serve --data-dir data --secure-port 0 --tls-cert-file FILE --tls-private-key-file FILE",
   "serve --data-dir data --secure-port 0 --tls-cert-file data/pki/ca.crt --tls-private-key-file FILE",
+  "ca sign FILE --data-dir data --out signed.crt",
   "ca import --data-dir other --ca-cert FILE --ca-key FILE",
   "ca import --data-dir other --ca-cert data/pki/ca.crt --ca-key FILE",
   "request --kubeconfig data/admin.kubeconfig --signer-name a.b/c --dns a.example.com --out out --key FILE",

@@ -4,7 +4,7 @@ import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
-import { SHARE_COUNT_FLAGS } from "./shares_flags.ts";
+import { PASSPHRASE_FLAGS, SHARES_FLAG } from "./shares_flags.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -68,11 +68,11 @@ const CA_INIT_FLAGS = {
       "one in the file. Every command that opens the key then needs the passphrase.",
   }),
   ...CA_KEY_FLAGS,
-  ...SHARE_COUNT_FLAGS,
+  shares: SHARES_FLAG,
   sharesOut: directoryFlag({
     isCommandLineOnly: true,
-    summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it, of which " +
-      "--threshold open the key, as pages to print into this folder.",
+    summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it into this " +
+      "folder, as pages to print.",
   }),
   split: switchFlag({
     isCommandLineOnly: true,
@@ -118,7 +118,7 @@ export const caInitCommand = defineCommand({
     { comment: "Make one with an encrypted key, and type the passphrase", command: "tlsboot ca init --encrypt-key" },
     {
       comment: "Make one whose key two of three people open together",
-      command: "tlsboot ca init --shares 3 --threshold 2 --shares-out shares",
+      command: "tlsboot ca init --shares 2-of-3 --shares-out shares",
     },
     { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
   ],
@@ -280,7 +280,7 @@ const REQUEST_FLAGS = {
     placeholder: "ALGORITHM",
     summary: "Algorithm of the key.",
   }),
-  ...CA_KEY_FLAGS,
+  ...PASSPHRASE_FLAGS,
   out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
 } as const;
 
@@ -299,7 +299,7 @@ export const caRequestCommand = defineCommand({
  Import the certificate that comes back, followed by its issuers, with: tlsboot ca import --ca-cert CHAIN.
 
  The key is encrypted when --ca-passphrase-file or --ca-passphrase-share gives a passphrase. Run again, the command makes
- another request for the same key.`,
+ another request for the same key. For a key in an HSM, make the request with the software of the HSM.`,
   group: "CA Commands",
   args: [],
   flags: REQUEST_FLAGS,

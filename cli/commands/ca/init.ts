@@ -5,8 +5,7 @@ import { checkRuntimeHas } from "../../../core/pki/keys.ts";
 import { permitNames } from "../../../core/pki/name_constraints.ts";
 import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from "../../authority/files.ts";
 import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
-import { getSharePaths, prepareShares } from "../../authority/share_pages.ts";
-import { readShareCounts } from "./shares.ts";
+import { DEFAULT_SHARES, getSharePaths, prepareShares } from "../../authority/share_pages.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
 import type { CaInitFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
@@ -21,7 +20,7 @@ type CaInitSettings = Input<CaInitFlags>["settings"];
 
 /** The action of the command `tlsboot ca init`. */
 export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { dataDir, split, encryptKey, shares, sharesOut } = settings;
+  const { dataDir, split, encryptKey, shares = DEFAULT_SHARES, sharesOut } = settings;
   const files = createFilePort();
   const keys = await createNewKeys(settings, io, files, signal);
   if (encryptKey && keys.hasProgram) {
@@ -46,8 +45,8 @@ export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: Abor
     io.stdout.write(line`certificate: ${certificate}\n`);
     if (!keys.hasProgram) io.stdout.write(line`key: ${key}\n`);
   }
-  if (sharesOut !== undefined && shares !== undefined) {
-    for (const path of getSharePaths(sharesOut, shares)) io.stdout.write(line`share: ${path}\n`);
+  if (sharesOut !== undefined) {
+    for (const path of getSharePaths(sharesOut, shares.count)) io.stdout.write(line`share: ${path}\n`);
   }
   return EXIT.done;
 }
@@ -59,16 +58,15 @@ async function createNewKeys(
   files: FilePort,
   signal: AbortSignal,
 ): Promise<CaKeys> {
-  const { shares, threshold, sharesOut, dataDir } = settings;
+  const { shares = DEFAULT_SHARES, sharesOut, dataDir } = settings;
   const keys = createCaKeys(settings, io, files, signal);
-  if (shares === undefined && threshold === undefined && sharesOut === undefined) return keys;
-  const counts = readShareCounts(settings);
   if (sharesOut === undefined) {
+    if (settings.shares === undefined) return keys;
     throw new UsageError("--shares needs a folder for their pages", "give one with --shares-out");
   }
   if (settings.encryptKey || keys.passphrases.isGiven || keys.hasProgram) {
     throw new UsageError(
-      "--shares makes a random passphrase for a key file",
+      "--shares-out makes a random passphrase for a key file",
       "leave out --encrypt-key, --ca-passphrase-file, --ca-passphrase-share and --signing-key-command; tlsboot ca shares " +
         "split splits a passphrase that exists",
     );
@@ -80,7 +78,7 @@ async function createNewKeys(
   newAuthority(settings);
   const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
   const paths = await prepareShares(
-    { folder: resolve(io.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...counts },
+    { folder: resolve(io.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...shares },
     { files, random: io.random, io },
   );
   return createCaKeys({ ...settings, caPassphraseShare: paths }, io, files, signal);
