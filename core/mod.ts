@@ -427,7 +427,6 @@ export {
   parseAuthority,
   parseAuthorityCertificate,
   parseAuthorityCertificates,
-  parseChainedAuthority,
 } from "./pki/authority.ts";
 export {
   type DecryptionFault,

@@ -104,7 +104,7 @@ async function adopt(step: CaRotationStep | undefined, files: SwapFiles): Promis
     steps: plan.value,
     adopt: () => Promise.resolve(newCa),
     async verify({ certificate, key }) {
-      const pair = parseAuthority(await files.readText(certificate) ?? "", await files.readText(key) ?? "");
+      const pair = await parseAuthority(await files.readText(certificate) ?? "", await files.readText(key) ?? "");
       if (!pair.ok) throw new Error(pair.error);
     },
   }, files);

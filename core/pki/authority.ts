@@ -131,28 +131,24 @@ export async function issueIntermediate(
 }
 
 /**
- * Parses a CA from its two PEM texts. There must be exactly one certificate, as in
- * `pkg/controller/certificates/signer/ca_provider.go`. Stricter than upstream, it must be a CA that may sign and has no
- * unknown critical extension, and the key must belong to it, which one signature verifies.
+ * Parses a CA from its two PEM texts: the certificate, which its issuers may follow (`parseAuthorityChain`), and the key,
+ * which must belong to it. The intermediates follow each certificate that the CA issues.
  */
-export function parseAuthority(certificatePem: string, keyPem: string): Result<Authority, string> {
-  const certificate = parseAuthorityCertificate(certificatePem);
-  return certificate.ok ? withKeyPem(certificate.value, keyPem) : certificate;
-}
-
-/**
- * Parses a CA from its key and a file that may also contain its issuers (`parseAuthorityChain`). The intermediates follow
- * each certificate that it issues.
- */
-export function parseChainedAuthority(certificatesPem: string, keyPem: string): Result<Authority, string> {
+export async function parseAuthority(certificatesPem: string, keyPem: string): Promise<Result<Authority, string>> {
   const certificates = parseAuthorityCertificates(certificatesPem);
-  return certificates.ok ? withKeyPem(certificates.value, keyPem) : certificates;
+  if (!certificates.ok) return certificates;
+  const key = parsePrivateKey(keyPem);
+  return key.ok ? await joinAuthority(certificates.value, createCaKey(key.value)) : key;
 }
 
 /** The certificates of a CA, without its key. */
 export type AuthorityCertificates = Omit<Authority, "key" | "crlUrl">;
 
-/** Parses the certificate of a CA as `parseAuthority` does. */
+/**
+ * Parses the certificate of a CA from a file that must have exactly one, as in
+ * `pkg/controller/certificates/signer/ca_provider.go`. Stricter than upstream, it must be a CA that may sign and has no
+ * unknown critical extension.
+ */
 export function parseAuthorityCertificate(pem: string): Result<AuthorityCertificates, string> {
   const blocks = parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE");
   const [block] = blocks;
@@ -163,7 +159,7 @@ export function parseAuthorityCertificate(pem: string): Result<AuthorityCertific
   return fault === undefined ? ok(withoutIssuers(parsed.value)) : err(fault);
 }
 
-/** Parses the certificates of a CA as `parseChainedAuthority` does. */
+/** Parses the certificate of a CA and those of its issuers from one file, as `parseAuthorityChain` does. */
 export function parseAuthorityCertificates(pem: string): Result<AuthorityCertificates, string> {
   const chain = parseAuthorityChain(pem);
   return chain.ok ? ok(withIssuers(chain.value)) : chain;
@@ -201,23 +197,4 @@ function withoutIssuers(certificate: CertificateFacts): AuthorityCertificates {
 function withIssuers(chain: CertificateChain): AuthorityCertificates {
   const certificatePem = encodePem("CERTIFICATE", chain.certificate.der);
   return { ...chain, certificatePem, intermediates: getIntermediates(chain) };
-}
-
-function withKeyPem(certificates: AuthorityCertificates, keyPem: string): Result<Authority, string> {
-  const key = parsePrivateKey(keyPem);
-  if (!key.ok) return key;
-  return matchesKey(certificates.certificate, key.value)
-    ? ok({ ...certificates, key: createCaKey(key.value) })
-    : err(MISMATCH);
-}
-
-/** Compares the public keys and verifies one signature, because a key file may contain another key's public half. */
-function matchesKey({ publicKeyDer, publicKey, signedDer }: CertificateFacts, key: PrivateKey): boolean {
-  if (!publicKeysEqual(key.publicKeyDer(), publicKeyDer)) return false;
-  try {
-    return isSignatureGood(chooseSignatureAlgorithm(publicKeyDer), publicKey, signedDer, key.sign(signedDer));
-  } catch {
-    // A key whose numbers contradict each other loads, but cannot sign.
-    return false;
-  }
 }

@@ -74,7 +74,7 @@ async function readAuthority(): Promise<Authority> {
   const [certificate, key] = await Promise.all(
     ["data/pki/ca.crt", "data/pki/ca.key"].map((path) => readFile(folder.join(path), "utf8")),
   );
-  const authority = parseAuthority(certificate!, key!);
+  const authority = await parseAuthority(certificate!, key!);
   assert.ok(authority.ok);
   return authority.value;
 }

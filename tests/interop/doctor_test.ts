@@ -52,7 +52,7 @@ test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews wha
   assert.deepEqual(await findProblems(pki), []);
 
   const read = (name: string): Promise<string> => readFile(`${pki}/${name}`, "utf8");
-  const authority = parseAuthority(await read("ca.crt"), await read("ca.key"));
+  const authority = await parseAuthority(await read("ca.crt"), await read("ca.key"));
   assert.ok(authority.ok);
   const { certificatePem, keyPem } = await issueClientPair(
     authority.value,
