@@ -14,9 +14,9 @@ import {
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import type { NameConstraints } from "../../core/pki/name_constraints.ts";
-import type { CaKey, Clock, Random } from "../../core/ports.ts";
+import type { Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
-import type { CaKeys } from "./keys.ts";
+import { type CaKeys, openProgramKey } from "./keys.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
 import { isSwapOpen } from "./ca_swap.ts";
@@ -45,17 +45,7 @@ export interface AuthorityDeps {
  * and `passphrase_wrong`.
  */
 export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys: CaKeys): Promise<Authority> {
-  const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
-  if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
-  const source = keys.getSource(paths);
-  const key = await source.open(await readState(source));
-  const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
-  if (authority.ok) return authority.value;
-  if (!await isSwapOpen(paths, files)) throw invalidCa(paths.certificate, authority.error);
-  throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${authority.error}`, {
-    hint: "a program was stopped while it replaced this CA: the next start of the server completes that, and so does " +
-      "the command tlsboot ca rotate that was stopped, run again",
-  });
+  return await readWithKey(paths, keys.getSource(paths), files);
 }
 
 /**
@@ -72,7 +62,20 @@ export async function readNamedAuthority(
     throw new UsageError("--ca-key is missing", "give the key of --ca-cert");
   }
   const source = keys.getNamedSource(certificate, keyFile);
-  return await readAuthority({ certificate, key: source.name }, files, { ...keys, getSource: () => source });
+  return await readWithKey({ certificate, key: source.name }, source, files);
+}
+
+async function readWithKey(paths: AuthorityPaths, source: CaKeySource, files: FilePort): Promise<Authority> {
+  const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
+  if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
+  const key = await source.open(await readState(source));
+  const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
+  if (authority.ok) return authority.value;
+  if (!await isSwapOpen(paths, files)) throw invalidCa(paths.certificate, authority.error);
+  throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${authority.error}`, {
+    hint: "a program was stopped while it replaced this CA: the next start of the server completes that, and so does " +
+      "the command tlsboot ca rotate that was stopped, run again",
+  });
 }
 
 async function readState(source: CaKeySource): Promise<string> {
@@ -180,7 +183,9 @@ export async function createAuthorityFiles(
   deps: AuthorityDeps,
 ): Promise<Authority> {
   const { files, clock, random } = deps;
-  const key = deps.keys.hasProgram ? await openProgram(paths, deps.keys) : await ensureKey(paths.key, options, deps);
+  const key = deps.keys.hasProgram
+    ? await openProgramKey(paths.certificate, deps.keys)
+    : await ensureKey(paths.key, options, deps);
   const now = clock.now().getTime();
   const authority = await createAuthority({
     commonName: options.commonName,
@@ -242,16 +247,6 @@ async function existingPurposes(dataDir: string, files: FilePort): Promise<reado
 function invalidCa(path: string, error: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA "${path}": ${error}`, {
     hint: "put back the certificate and the key that belong together",
-  });
-}
-
-/** Opens the key that a program has; there is no key file then. */
-async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> {
-  const source = keys.getSource(paths);
-  const key = await source.open(await source.state());
-  if (key.ok) return key.value;
-  throw new AppError("key_invalid", `cannot create a CA: ${key.error}`, {
-    hint: "docs/guides/ca.md describes what the program must answer",
   });
 }
 

@@ -19,6 +19,9 @@ export interface AuthorityPaths {
 /** The purposes other than `serving`, each with a CA of its own in a split instance. */
 export const SPLIT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client", "kubelet-serving", "custom"];
 
+/** The purposes of all CAs of a split instance, in the order of help. */
+export const CA_PURPOSES: readonly CaPurpose[] = ["serving", ...SPLIT_PURPOSES];
+
 /** The purpose of each CA in words. */
 export const PURPOSE_TEXT: Readonly<Record<CaPurpose, string>> = {
   serving: "the API server's certificate; clients of the API trust it",
@@ -44,7 +47,7 @@ export function getSignerPurpose(signerName: string): CaPurpose {
 }
 
 /** Returns the name of the CRL of a CA from the path of its certificate: `ca.crl` for `pki/ca.crt`. */
-export function getCrlName(certificate: string): string {
+function getCrlName(certificate: string): string {
   return `${basename(certificate).replace(/\.(?:crt|cer|pem)$/i, "")}.crl`;
 }
 

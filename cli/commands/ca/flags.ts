@@ -8,7 +8,7 @@ import { PASSPHRASE_FLAGS, SHARES_FLAG } from "./shares_flags.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { CA_PURPOSES, getCaName } from "../../authority/layout.ts";
 import {
   choiceFlag,
   directoryFlag,
@@ -63,19 +63,16 @@ const CA_INIT_FLAGS = {
   featureGates: FEATURE_GATES_FLAG,
   ...PERMIT_FLAGS,
   encryptKey: switchFlag({
-    isCommandLineOnly: true,
     summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
       "one in the file. Every command that opens the key then needs the passphrase.",
   }),
   ...CA_KEY_FLAGS,
   shares: SHARES_FLAG,
   sharesOut: directoryFlag({
-    isCommandLineOnly: true,
     summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it into this " +
       "folder, as pages to print.",
   }),
   split: switchFlag({
-    isCommandLineOnly: true,
     summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
       "kubelets as servers, custom signers.",
   }),
@@ -137,7 +134,6 @@ const CA_IMPORT_FLAGS = {
   }),
   featureGates: FEATURE_GATES_FLAG,
   encryptKey: switchFlag({
-    isCommandLineOnly: true,
     summary: "Encrypt the key with a passphrase that is typed twice. A key that is encrypted keeps its passphrase.",
   }),
   ...CA_KEY_FLAGS,
@@ -227,7 +223,7 @@ const CA_CRL_FLAGS = {
     default: "pem",
     summary: "Format. nginx, HAProxy and openssl read PEM; a web server for --crl-url must serve DER.",
   }),
-  out: fileFlag({ isCommandLineOnly: true, summary: "File for the CRL instead of stdout. An older one is replaced." }),
+  out: fileFlag({ summary: "File for the CRL instead of stdout. An older one is replaced." }),
 } as const;
 
 /** The type of the flags of `ca crl`. */
@@ -256,7 +252,7 @@ export const caCrlCommand = defineCommand({
   group: "CA Commands",
   args: [argument("NAME", "The CA, by the name of its file", {
     optional: true,
-    completion: { kind: "suggestions", suggestions: ["ca", ...SPLIT_PURPOSES.map((purpose) => `${purpose}-ca`)] },
+    completion: { kind: "suggestions", suggestions: CA_PURPOSES.map(getCaName) },
   })],
   flags: CA_CRL_FLAGS,
   examples: [

@@ -10,9 +10,8 @@ import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { createCaKey, type PrivateKey } from "../../../core/pki/keys.ts";
 import { formatName } from "../../../core/pki/names.ts";
-import type { CaKey } from "../../../core/ports.ts";
 import { writeImportedAuthority } from "../../authority/files.ts";
-import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
+import { type CaKeys, createCaKeys, openProgramKey } from "../../authority/keys.ts";
 import { authorityPaths } from "../../authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { checkGivenKey } from "../../flags/feature_gates.ts";
@@ -111,7 +110,7 @@ export async function readImportedAuthority(
   if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
   assertUsable(certificates.value, paths.certificate, now);
   const key = paths.key === undefined ? undefined : await readKey(paths.key, flags.key, files, keys);
-  const caKey = key === undefined ? await openProgram(paths.certificate, keys) : createCaKey(key.opened);
+  const caKey = key === undefined ? await openProgramKey(paths.certificate, keys) : createCaKey(key.opened);
   const authority = await joinAuthority(certificates.value, caKey);
   if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
   return { authority: authority.value, key };
@@ -128,13 +127,6 @@ async function readKey(
   const key = await keys.openKey(pem, path);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
   return { pem, opened: key.value };
-}
-
-async function openProgram(certificate: string, keys: CaKeys): Promise<CaKey> {
-  const source = keys.getNamedSource(certificate, undefined);
-  const key = await source.open(await source.state());
-  if (key.ok) return key.value;
-  throw refused(certificate, key.error, "docs/guides/ca.md describes what the program must answer");
 }
 
 function assertUsable(chain: CertificateChain, path: string, now: Date): void {

@@ -6,7 +6,7 @@ import { permitNames } from "../../../core/pki/name_constraints.ts";
 import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from "../../authority/files.ts";
 import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
 import { DEFAULT_SHARES, getSharePaths, prepareShares } from "../../authority/share_pages.ts";
-import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { authorityPaths, CA_PURPOSES, SPLIT_PURPOSES } from "../../authority/layout.ts";
 import type { CaInitFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -40,7 +40,7 @@ export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: Abor
     if (split) await createSplitAuthorities(folder, options, deps);
     else await createSingleAuthority(folder, options, deps);
   }
-  for (const purpose of split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const) {
+  for (const purpose of split ? CA_PURPOSES : ["serving"] as const) {
     const { certificate, key } = authorityPaths(dataDir, purpose);
     io.stdout.write(line`certificate: ${certificate}\n`);
     if (!keys.hasProgram) io.stdout.write(line`key: ${key}\n`);

@@ -10,7 +10,7 @@ import type { Result } from "../../../core/lib/result.ts";
 import type { PrivateKey } from "../../../core/pki/keys.ts";
 import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
 import { createCaKeys } from "../../authority/keys.ts";
-import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { authorityPaths, CA_PURPOSES } from "../../authority/layout.ts";
 import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../authority/passphrase_shares.ts";
 import { DEFAULT_SHARES, writeSharePages } from "../../authority/share_pages.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -143,9 +143,7 @@ async function findEncryptedKeys(
   io: Io,
   files: FilePort,
 ): Promise<readonly EncryptedKey[]> {
-  const paths = caKey === undefined
-    ? (["serving", ...SPLIT_PURPOSES] as const).map((purpose) => authorityPaths(dataDir, purpose).key)
-    : [caKey];
+  const paths = caKey === undefined ? CA_PURPOSES.map((purpose) => authorityPaths(dataDir, purpose).key) : [caKey];
   const keys: EncryptedKey[] = [];
   for (const path of paths.map((one) => resolve(io.cwd, one))) {
     const pem = await files.readText(path);
