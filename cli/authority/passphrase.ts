@@ -10,7 +10,7 @@ import type { FilePort } from "../../client/files.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import { parseShare } from "../../core/pki/secret_shares.ts";
+import { parseShare } from "./secret_shares.ts";
 import { completeShares, readPassphraseOfShares } from "./passphrase_shares.ts";
 
 /** The passphrase of one run of a command. */

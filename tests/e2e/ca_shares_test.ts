@@ -27,6 +27,9 @@ test("tlsboot ca init --shares makes a key that every two of three shares open, 
     await readFile(folder.join("shares/share-1-of-3.html"), "utf8"),
     /<th>Needed<\/th><td>2 of the 3 shares<\/td>/,
   );
+  await tlsboot.succeed("ca init --data-dir other --common-name <b>&c --shares 2-of-2 --shares-out others");
+  const page = await readFile(folder.join("others/share-1-of-2.html"), "utf8");
+  assert.ok(page.includes("<td>the CA &quot;&lt;b&gt;&amp;c&quot;</td>") && !page.includes("<b>"));
   for (const [a, b] of [[1, 2], [3, 1], [2, 3]] as const) {
     await tlsboot.succeed(`kubeconfig admin --force ${share(a)} ${share(b)}`);
   }

@@ -21,6 +21,7 @@ type CaInitSettings = Input<CaInitFlags>["settings"];
 /** The action of the command `tlsboot ca init`. */
 export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { dataDir, split, encryptKey, shares = DEFAULT_SHARES, sharesOut } = settings;
+  const options = newAuthority(settings);
   const files = createFilePort();
   const keys = await createNewKeys(settings, io, files, signal);
   if (encryptKey && keys.hasProgram) {
@@ -29,7 +30,6 @@ export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: Abor
       "leave one of them out",
     );
   }
-  const options = newAuthority(settings);
   const deps = { files, clock: io.clock, random: io.random, keys };
   const folder = resolve(io.cwd, dataDir);
   {
@@ -68,14 +68,13 @@ async function createNewKeys(
     throw new UsageError(
       "--shares-out makes a random passphrase for a key file",
       "leave out --encrypt-key, --ca-passphrase-file, --ca-passphrase-share and --signing-key-command; tlsboot ca shares " +
-        "split splits a passphrase that exists",
+        "split is for a passphrase that exists",
     );
   }
   const folder = resolve(io.cwd, dataDir);
   const { certificate, key } = authorityPaths(folder);
   // A CA that exists is refused later, with its own words, before any share is written for it.
   if (await files.lstat(certificate) !== undefined) return keys;
-  newAuthority(settings);
   const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
   const paths = await prepareShares(
     { folder: resolve(io.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...shares },

@@ -4,7 +4,7 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { openPrivateKey } from "../../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
-import { combineShares, describeShare, findShareFault, type NamedShare } from "../../../core/pki/secret_shares.ts";
+import { combineShares, describeShare, findShareFault, type NamedShare } from "../../authority/secret_shares.ts";
 import { Secret } from "../../../core/lib/brand.ts";
 import type { Result } from "../../../core/lib/result.ts";
 import type { PrivateKey } from "../../../core/pki/keys.ts";
