@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
-import { err, ok, type Result } from "../lib/result.ts";
+import { err, ok, type Result } from "../core/lib/result.ts";
 
 /** A public key of minisign. */
 export interface MinisignKey {
