@@ -1,4 +1,4 @@
-/** The CAs of an instance: one for everything, or one for each purpose; and beside each the one that replaces it. */
+/** The CAs of an instance: one for everything or one for each purpose, and the CAs that replace them in a rotation. */
 import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateChain, encodeTrust, getIntermediates } from "../../core/pki/authority_chain.ts";

@@ -227,8 +227,8 @@ function cannotRecord(path: string, cause: unknown): AppError {
 }
 
 /**
- * A lock that the operating system ends with the process, however that dies: SQLite's, on an empty database beside the file.
- * Node has no other one.
+ * A lock that the operating system releases when the process ends, however it ends: SQLite's, on an empty database next to
+ * the file. Node has no lock of its own.
  */
 export class FileLock implements Disposable {
   readonly #path: string;

@@ -51,7 +51,7 @@ function getCrlName(certificate: string): string {
   return `${basename(certificate).replace(/\.(?:crt|cer|pem)$/i, "")}.crl`;
 }
 
-/** Returns the path of the CRL of a CA, which is beside its certificate: `pki/ca.crl`. */
+/** Returns the path of the CRL of a CA, which is next to its certificate: `pki/ca.crl`. */
 export function getCrlPath({ certificate }: Pick<AuthorityPaths, "certificate">): string {
   return join(dirname(certificate), getCrlName(certificate));
 }

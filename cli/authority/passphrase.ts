@@ -1,6 +1,6 @@
 /**
- * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the environment are visible
- * to other processes, so they never hold one.
+ * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the environment
+ * never hold one, because other processes can see them.
  */
 import { resolve } from "node:path";
 import { Secret } from "../../core/lib/brand.ts";

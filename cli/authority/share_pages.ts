@@ -156,7 +156,7 @@ function renderPage(share: SecretShare, keyName: string, made: string): Rendered
     renderCode("-----BEGIN TLSBOOT SHARE-----", ...rows, "-----END TLSBOOT SHARE-----"),
     renderText(
       `${threshold} shares of the set ${setId} open the key, and ${fewer} nothing. Keep this page where the other ` +
-        "holders have no access, and never beside the key.",
+        "holders have no access, and never together with the key.",
     ),
     renderText("To check the page:"),
     renderCode("tlsboot ca shares check"),

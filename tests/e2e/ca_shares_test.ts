@@ -72,7 +72,7 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
     const [line, want] of [
       ["ca init --shares 2-of-3", /--shares needs a folder/],
       ...["3", "4-of-3", "1-of-3", "2-of-17", "2-of-", "-2-of-3"].map((text) =>
-        [`ca init --shares=${text} --shares-out x`, /--shares: ".*" found, want 2-of-3/] as const
+        [`ca init --shares=${text} --shares-out x`, /--shares: ".*" found, want M-of-N such as 2-of-3/] as const
       ),
       [`${INIT} --encrypt-key`, /--shares-out makes a random passphrase/],
       [`${INIT} --ca-passphrase-share x`, /--shares-out makes a random passphrase/],

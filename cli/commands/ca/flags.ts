@@ -20,7 +20,7 @@ import {
   textFlag,
 } from "../../framework/flags.ts";
 
-/** The flag `--ca-key` beside `--ca-cert`. */
+/** The flag `--ca-key` of commands that take a CA in files. */
 const CA_KEY_FILE_FLAG = fileFlag({ summary: "Key of --ca-cert, PEM, readable by its owner only." });
 
 /** The minimum lifetime of a CA. A shorter one is probably a mistake. */
@@ -91,12 +91,12 @@ export const caInitCommand = defineCommand({
  Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.
 
  --permit-dns and --permit-ip write critical name constraints (RFC 5280) into the CA certificate: every verifier refuses
- a certificate with a name outside of them, also one that was signed with a stolen CA key. They limit the subject
+ a certificate with a name outside of them, even one that was signed with a stolen CA key. They limit the subject
  alternative names of a certificate, not its common name, and so not the user name that the API reads from it. A
  constrained CA signs a serving certificate for tlsboot up only if the address in kubeconfigs is permitted.
 
- --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for
- its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
+ --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca as well as ca; tlsboot up then uses each
+ for its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
 
  An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads.`,
   group: "CA Commands",
@@ -106,7 +106,7 @@ export const caInitCommand = defineCommand({
     { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
     {
       comment: "Make one with an RSA key that lasts two years",
-      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 17520h",
+      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 2y",
     },
     {
       comment: "Make one for one domain and one network",
@@ -134,7 +134,8 @@ const CA_IMPORT_FLAGS = {
   }),
   featureGates: FEATURE_GATES_FLAG,
   encryptKey: switchFlag({
-    summary: "Encrypt the key with a passphrase that is typed twice. A key that is encrypted keeps its passphrase.",
+    summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
+      "one in the file. A key that is encrypted keeps its passphrase.",
   }),
   ...CA_KEY_FLAGS,
 } as const;
@@ -149,9 +150,9 @@ export const caImportCommand = defineCommand({
   summary: "Import a certificate authority from files",
   description: `Import a certificate authority from files, such as an intermediate CA of your organization.
 
- It is checked before anything is written: that it is a CA and may sign, path lengths, dates, order and signatures of the
- chain up to its root, strength, and that the key belongs to it. The intermediates are sent behind each certificate that
- it issues.
+ Before anything is written, the command checks that the CA may sign and has not expired, the order, signatures, path
+ lengths and keys of the chain up to its root, and that the key belongs to the CA. Each certificate that the CA issues is
+ followed by the intermediates.
 
  Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.`,
   group: "CA Commands",
@@ -241,11 +242,11 @@ export const caCrlCommand = defineCommand({
  /pki/NAME.crl, and this command fetches it. Without a running server, the command makes the CRL from the objects and the
  CA in --data-dir, and writes it to pki/NAME.crl as the server does.
 
- A CRL is valid for a week: programs that got no newer one by then refuse every certificate. Fetch it at least once a day,
- and reload the programs that read it.
+ A CRL is valid for a week. After that, programs without a newer one refuse every certificate, so fetch it at least once a
+ day and reload the programs that read it.
 
- Beside a cluster without a tlsboot server, --ca-cert names the CA, and --revoke what its CRL lists from
- now on. kube-apiserver reads no CRL; other programs do.
+ For a cluster without a tlsboot server, name the CA with --ca-cert, and add certificates to its CRL with --revoke.
+ kube-apiserver reads no CRL; other programs do.
 
  NAME is the name of a CA's file, such as ca or client-ca. Without one, the CRLs of all CAs are printed one after another,
  which nginx (ssl_crl), HAProxy (crl-file) and openssl (-CRLfile) read from one file.`,

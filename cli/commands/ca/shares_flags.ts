@@ -8,17 +8,16 @@ import { directoryFlag, fileFlag, parsedFlag } from "../../framework/flags.ts";
 /** The largest number of shares of one set, as `splitPassphrase` documents it. */
 const MAX_SHARES = 16;
 
-/** The flag for how many of how many shares open a key, for every command that makes some. */
+/** The flag for the number of shares and the number that opens a key, for every command that makes shares. */
 export const SHARES_FLAG = parsedFlag({
   placeholder: "M-of-N",
   completion: { kind: "suggestions", suggestions: ["2-of-3", "3-of-5"] },
-  summary:
-    "How many of how many shares open the key: with 2-of-3, there are three holders, and any two of them open it. " +
+  summary: "How many shares open the key, and how many there are: with 2-of-3, any two of three holders open it. " +
     "Without it, 2-of-3.",
   parse(text): Result<ShareCounts, string> {
     const [threshold = 0, count = 0] = /^\d+-of-\d+$/.test(text) ? text.split("-of-").map(Number) : [];
     if (threshold >= 2 && threshold <= count && count <= MAX_SHARES) return ok({ threshold, count });
-    return err(`want 2-of-3 or the like: at least 2 shares that open the key, and at most ${MAX_SHARES} in all`);
+    return err(`want M-of-N such as 2-of-3, where at least 2 of at most ${MAX_SHARES} shares open the key`);
   },
 });
 
@@ -48,14 +47,15 @@ export const caSharesSplitCommand = defineCommand({
   path: ["ca", "shares", "split"],
   environment: "strict",
   summary: "Split the passphrase of a CA key into shares on paper",
-  description: `Split the passphrase of a CA key into shares, some of which open the key, and fewer reveal nothing.
+  description:
+    `Split the passphrase of a CA key into shares on paper. As many of them as you choose open the key; fewer reveal nothing.
 
  The passphrase is read, and must open the key, before anything is written. Each share becomes a page to print, for its
  holder alone: share-1-of-3.txt, and the same as HTML. Both are readable by their owner only. Remove the files when the
  pages are printed and checked.
 
- Each run makes a new set. Shares of different sets cannot be combined, and an older set still opens the key: only a new
- passphrase ends it.
+ Each run makes a new set. Shares of different sets cannot be combined, and an older set still opens the key until the
+ key gets a new passphrase.
 
  The shares are Shamir's, over GF(256), in Crockford's alphabet with a checksum in every group.`,
   group: "CA Commands",
