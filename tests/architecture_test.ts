@@ -34,7 +34,7 @@ const CORE_ORDER = [
   "audit",
   "offline",
   "revocation",
-  "rotation",
+  "ca_rotation",
   "review",
   "garbage",
   "namespaces",

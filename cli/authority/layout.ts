@@ -4,7 +4,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
 /** The purpose of a CA. `serving` is `pki/ca.crt`, which is used for everything when there are no others. */

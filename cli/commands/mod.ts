@@ -30,7 +30,7 @@ import { inspectCommand } from "./inspect/flags.ts";
 import { joinPackCommand } from "./join/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./offline/flags.ts";
-import { policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
+import { policyCheckCommand, policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
 import { requestCommand } from "./request/flags.ts";
 import { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./revocation/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
@@ -105,8 +105,8 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "policy",
-    summary: "Explain and test the rules of approval",
-    description: "Explain how the rules of approval decide about a request, and test policies.",
+    summary: "Explain, test and check the rules of approval and signing",
+    description: "Explain how the rules of approval decide about a request, and test and check policies and profiles.",
     group: "Policy Commands",
   },
   {
@@ -197,16 +197,17 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).splitSharesAction),
     withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
     withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
-    withAction(caRotateBeginCommand, () => import("./ca/rotate_begin.ts")),
-    withAction(caRotateStatusCommand, () => import("./ca/rotate_status.ts")),
-    withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate_steps.ts")).switchAction),
-    withAction(caRotateFinishCommand, async () => (await import("./ca/rotate_steps.ts")).finishAction),
-    withAction(caRotateAbortCommand, async () => (await import("./ca/rotate_steps.ts")).abortAction),
+    withAction(caRotateBeginCommand, async () => (await import("./ca/rotate.ts")).beginAction),
+    withAction(caRotateStatusCommand, async () => (await import("./ca/rotate.ts")).statusAction),
+    withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate.ts")).switchAction),
+    withAction(caRotateFinishCommand, async () => (await import("./ca/rotate.ts")).finishAction),
+    withAction(caRotateAbortCommand, async () => (await import("./ca/rotate.ts")).abortAction),
     withAction(caRotateNowCommand, () => import("./ca/rotate_now.ts")),
     withAction(exportCsrCommand, () => import("./offline/export.ts")),
     withAction(importCsrCommand, () => import("./offline/import.ts")),
     withAction(policyExplainCommand, () => import("./policy/explain.ts")),
     withAction(policyTestCommand, () => import("./policy/test.ts")),
+    withAction(policyCheckCommand, () => import("./policy/check.ts")),
     withAction(backupCommand, () => import("./backup/backup.ts")),
     withAction(restoreCommand, () => import("./backup/restore.ts")),
     withAction(kubeconfigAdminCommand, () => import("./kubeconfig/admin.ts")),

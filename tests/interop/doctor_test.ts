@@ -63,7 +63,7 @@ test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews wha
   await writeFile(`${pki}/apiserver.key`, keyPem.reveal());
   const [ended, ...others] = await findProblems(pki);
   assert.deepEqual(others, []);
-  assert.match(ended?.message ?? "", /^certificate "kube-apiserver" in "\S+\/pki\/apiserver\.crt" ended at /);
+  assert.match(ended?.message ?? "", /^certificate "kube-apiserver" in "\S+\/pki\/apiserver\.crt" expired at /);
   assert.equal(ended?.fix, `kubeadm certs renew apiserver --cert-dir ${pki}`);
   await succeedProgram("sh", ["-c", `kubeadm() { '${kubeadm}' "$@"; }\n${ended?.fix ?? ""}`]);
   assert.deepEqual(await findProblems(pki), []);

@@ -19,7 +19,10 @@ import { followServingAddresses, SERVING_STORE_PREFIX } from "../../../client/se
 import { readCluster } from "../../../client/transport/connect.ts";
 import { type CaRetirement, isRetiring } from "../../../core/bootstrap/rotation.ts";
 import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../../../core/kube/kinds/certificates_v1.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { line } from "../../output/escape.ts";

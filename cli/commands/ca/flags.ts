@@ -5,7 +5,7 @@ import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_alg
 import { findDnsSubtreeFault } from "../../../core/pki/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { PASSPHRASE_FLAGS, SHARES_FLAG } from "./shares_flags.ts";
-import { etcdFlags } from "../../flags/etcd.ts";
+import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../authority/layout.ts";
@@ -192,7 +192,7 @@ export const caShowCommand = defineCommand({
     { comment: "Show the CA", command: "tlsboot ca show" },
     { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
   ],
-  exitCodes: { 3: "a CA, or one above it, has expired, or others may read its key" },
+  exitCodes: {},
 });
 
 const CA_CRL_FLAGS = {
@@ -265,6 +265,7 @@ export const caCrlCommand = defineCommand({
     },
     { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
   ],
+  rules: ETCD_RULES,
   exitCodes: { 0: "the CRL is printed or written" },
 });
 

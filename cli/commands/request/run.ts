@@ -37,7 +37,7 @@ import { escapeText, line } from "../../output/escape.ts";
 import { createSteps, findDeadline } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
-import { describeCertificate } from "../inspect/facts.ts";
+import { describeCertificate } from "../../output/pki_facts.ts";
 import { reportFirstTrust, reportNextSteps } from "../bootstrap/offline.ts";
 import { checkFollowUp, followUp } from "./follow_up.ts";
 import { describeIgnoredRenewal, describeRequestProgress, describeShortenedLifetime } from "./progress.ts";

@@ -29,7 +29,7 @@ import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { createClusterFinder } from "../bootstrap/credentials.ts";
 import { allowsMlDsa } from "../../flags/feature_gates.ts";
 import { formatSystemdUnit } from "../bootstrap/systemd_unit.ts";
-import { describeCertificate } from "../inspect/facts.ts";
+import { describeCertificate } from "../../output/pki_facts.ts";
 import { followUp } from "./follow_up.ts";
 import type { RequestFlags } from "./flags.ts";
 import { describeIgnoredRenewal, describeRequestProgress } from "./progress.ts";
