@@ -32,6 +32,8 @@ export interface NewAuthority {
   readonly isEncrypted?: boolean;
 }
 
+const MAKE_CA = "create a CA with: tlsboot ca init";
+
 /** The ports that creating a CA uses. */
 export interface AuthorityDeps {
   readonly files: FilePort;
@@ -62,13 +64,18 @@ export async function readNamedAuthority(
     throw new UsageError("--ca-key is missing", "give the key of --ca-cert");
   }
   const source = keys.getNamedSource(certificate, keyFile);
-  return await readWithKey({ certificate, key: source.name }, source, files);
+  return await readWithKey({ certificate, key: source.name }, source, files, "check the paths of the CA's files");
 }
 
-async function readWithKey(paths: AuthorityPaths, source: CaKeySource, files: FilePort): Promise<Authority> {
-  const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
+async function readWithKey(
+  paths: AuthorityPaths,
+  source: CaKeySource,
+  files: FilePort,
+  hint = MAKE_CA,
+): Promise<Authority> {
+  const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files, hint));
   if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
-  const key = await source.open(await readState(source));
+  const key = await source.open(await readState(source, hint));
   const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
   if (!await isSwapOpen(paths, files)) throw invalidCa(paths.certificate, authority.error);
@@ -78,12 +85,12 @@ async function readWithKey(paths: AuthorityPaths, source: CaKeySource, files: Fi
   });
 }
 
-async function readState(source: CaKeySource): Promise<string> {
+async function readState(source: CaKeySource, hint: string): Promise<string> {
   try {
     return await source.state();
   } catch (error) {
     // The file does not exist. Errors with a hint of their own are passed on.
-    if (isAppError(error, "io") && error.hint === undefined) throw missingFile(source.name);
+    if (isAppError(error, "io") && error.hint === undefined) throw missingFile(source.name, hint);
     throw error;
   }
 }
@@ -105,9 +112,7 @@ export async function hasSplitAuthorities(dataDir: string, files: FilePort): Pro
   const found = await existingPurposes(dataDir, files);
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) {
-    throw new AppError("not_found", `cannot read "${certificate}": file does not exist`, {
-      hint: "create a CA with: tlsboot ca init",
-    });
+    throw missingFile(certificate);
   }
   const missing = SPLIT_PURPOSES.filter((purpose) => !found.includes(purpose));
   if (missing.length === 0 || found.length === 0) return missing.length === 0;
@@ -273,14 +278,12 @@ async function createKey(
   return key;
 }
 
-async function readRequired(path: string, files: FilePort): Promise<string> {
+async function readRequired(path: string, files: FilePort, hint = MAKE_CA): Promise<string> {
   const text = await files.readText(path);
-  if (text === undefined) throw missingFile(path);
+  if (text === undefined) throw missingFile(path, hint);
   return text;
 }
 
-function missingFile(path: string): AppError {
-  return new AppError("not_found", `cannot read "${path}": file does not exist`, {
-    hint: "create a CA with: tlsboot ca init",
-  });
+function missingFile(path: string, hint = MAKE_CA): AppError {
+  return new AppError("not_found", `cannot read "${path}": file does not exist`, { hint });
 }
