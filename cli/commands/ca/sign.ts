@@ -23,6 +23,8 @@ import { oneLine } from "../../output/escape.ts";
 import type { CaSignFlags } from "./flags.ts";
 import { describeChain } from "./import.ts";
 
+const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
+
 type CaSignSettings = Input<CaSignFlags>["settings"];
 
 /** The action of the command `tlsboot ca sign`. */
@@ -71,14 +73,14 @@ async function readRequest(file: string, files: FilePort, cwd: string): Promise<
   const text = await files.readText(resolve(cwd, file));
   if (text === undefined) {
     throw new AppError("not_found", `cannot read the request "${file}": file does not exist`, {
-      hint: "check its path; the machine of the intermediate CA makes one with: tlsboot ca request --out FILE",
+      hint: `check its path; ${MAKE_REQUEST}`,
     });
   }
   const request = parseVerifiedRequest(Buffer.from(text).toString("base64"));
   const fault = request.ok ? request.value.publicKey.weakness : request.error;
   if (request.ok && fault === undefined) return request.value;
   throw new AppError("invalid", `cannot use the request "${file}": ${fault}`, {
-    hint: "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE",
+    hint: MAKE_REQUEST,
   });
 }
 
