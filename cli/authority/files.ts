@@ -17,7 +17,6 @@ import type { NameConstraints } from "../../core/pki/name_constraints.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import { type CaKeys, openProgramKey } from "./keys.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
 import { isSwapOpen } from "./ca_swap.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
@@ -51,8 +50,8 @@ export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys
 }
 
 /**
- * Reads a CA in two files that are no part of a data directory. Without a key file, a program must hold the key. Throws
- * UsageError when there is neither, and as {@link readAuthority}.
+ * Reads a CA in two files that are not part of a data directory. Without a key file, a program holds the key. Throws as
+ * {@link readAuthority}.
  */
 export async function readNamedAuthority(
   certificate: string,
@@ -60,9 +59,6 @@ export async function readNamedAuthority(
   files: FilePort,
   keys: CaKeys,
 ): Promise<Authority> {
-  if (keyFile === undefined && !keys.hasProgram) {
-    throw new UsageError("--ca-key is missing", "give the key of --ca-cert");
-  }
   const source = keys.getNamedSource(certificate, keyFile);
   return await readWithKey({ certificate, key: source.name }, source, files, "check the paths of the CA's files");
 }

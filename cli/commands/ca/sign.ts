@@ -25,8 +25,6 @@ import { describeChain } from "./import.ts";
 
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 
-type CaSignSettings = Input<CaSignFlags>["settings"];
-
 /** The action of the command `tlsboot ca sign`. */
 export async function run(
   { args: [file = ""], settings }: Input<CaSignFlags>,
@@ -86,13 +84,12 @@ async function readRequest(file: string, files: FilePort, cwd: string): Promise<
 
 /** Reads the CA that signs, with its key. */
 async function readSigner(
-  { caCert, caKey, dataDir }: CaSignSettings,
+  { caCert, caKey, dataDir }: Input<CaSignFlags>["settings"],
   io: Io,
   files: FilePort,
   keys: CaKeys,
 ): Promise<Authority> {
   if (caCert !== undefined) return await readNamedAuthority(resolve(io.cwd, caCert), caKey, files, keys);
-  if (caKey !== undefined) throw new UsageError("--ca-key needs --ca-cert", "give the certificate of the CA, too");
   const folder = resolve(io.cwd, dataDir);
   if (await hasSplitAuthorities(folder, files)) {
     throw new UsageError(
