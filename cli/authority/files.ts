@@ -18,8 +18,7 @@ import type { Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import { type CaKeys, openProgramKey } from "./keys.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
-import { isSwapOpen } from "./ca_swap.ts";
-import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
+import { type AuthorityPaths, authorityPaths, type CaPurpose, getSwapMarker, SPLIT_PURPOSES } from "./layout.ts";
 
 /** The properties of a new CA. */
 export interface NewAuthority {
@@ -74,7 +73,7 @@ async function readWithKey(
   const key = await source.open(await readState(source, hint));
   const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
-  if (!await isSwapOpen(paths, files)) throw invalidCa(paths.certificate, authority.error);
+  if (await files.lstat(getSwapMarker(paths)) === undefined) throw invalidCa(paths.certificate, authority.error);
   throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${authority.error}`, {
     hint: "a program was stopped while it replaced this CA: the next start of the server completes that, and so does " +
       "the command tlsboot ca rotate that was stopped, run again",
@@ -92,7 +91,10 @@ async function readState(source: CaKeySource, hint: string): Promise<string> {
 }
 
 /** Reads the certificate of a CA and its issuers from its file. Throws AppError `not_found` and `ca_invalid`. */
-export async function readChain({ certificate }: AuthorityPaths, files: FilePort): Promise<CertificateChain> {
+export async function readChain(
+  { certificate }: AuthorityPaths,
+  files: Pick<FilePort, "readText">,
+): Promise<CertificateChain> {
   const chain = parseAuthorityChain(await readRequired(certificate, files));
   if (chain.ok) return chain.value;
   throw invalidCa(certificate, chain.error);
@@ -274,7 +276,7 @@ async function createKey(
   return key;
 }
 
-async function readRequired(path: string, files: FilePort, hint = MAKE_CA): Promise<string> {
+async function readRequired(path: string, files: Pick<FilePort, "readText">, hint = MAKE_CA): Promise<string> {
   const text = await files.readText(path);
   if (text === undefined) throw missingFile(path, hint);
   return text;
