@@ -4,11 +4,11 @@
  */
 import { basename, dirname, extname, join } from "node:path";
 import { type FilePort, toTemporaryPath } from "../../client/files.ts";
-import { AppError } from "../../core/errors.ts";
 import { type CertificateChain, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import type { CaFileStep, CaSlot, CaSlots } from "../../core/ca_rotation/ca_files.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
-import type { AuthorityPaths } from "./layout.ts";
+import { readChain } from "./files.ts";
+import { type AuthorityPaths, getSwapMarker } from "./layout.ts";
 
 /** The file operations of a swap. */
 export type SwapFiles = Pick<FilePort, "readText" | "writeAtomic" | "rename" | "unlink" | "lstat">;
@@ -53,18 +53,13 @@ export function toRetiredPaths({ certificate, key }: AuthorityPaths, fingerprint
  * Completes the swap during which a process was killed. Every program that will sign calls this before it reads the CA.
  */
 export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): Promise<void> {
-  const slot = (await files.readText(markerPath(paths)))?.trim();
+  const slot = (await files.readText(getSwapMarker(paths)))?.trim();
   if (slot === "next" || slot === "old") await promote(paths, slot, files);
   // A kill in the middle of a write leaves a copy of a key behind.
   for (const one of ["next", "old"] as const) {
     await remove(toTemporaryPath(toSlotPaths(paths, one).key, 0), files);
     await removeLoneKey(toSlotPaths(paths, one), paths, files);
   }
-}
-
-/** Reports whether a process was killed while it exchanged the files of a CA. */
-export async function isSwapOpen(paths: AuthorityPaths, files: Pick<FilePort, "lstat">): Promise<boolean> {
-  return await files.lstat(markerPath(paths)) !== undefined;
 }
 
 /** Removes a key without its certificate, from a swap that did not happen, when the CA that signs has the same key. */
@@ -80,20 +75,8 @@ export async function readCasOnDisk(paths: AuthorityPaths, files: SwapFiles): Pr
     const chain = parseAuthorityChain(await files.readText(certificate) ?? "");
     return chain.ok ? chain.value : undefined;
   };
-  const text = await files.readText(paths.certificate);
-  if (text === undefined) {
-    throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
-      hint: "create a CA with: tlsboot ca init",
-    });
-  }
-  const current = parseAuthorityChain(text);
-  if (!current.ok) {
-    throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${current.error}`, {
-      hint: "put back the certificate and the key that belong together",
-    });
-  }
   return {
-    current: current.value,
+    current: await readChain(paths, files),
     next: await read(toSlotPaths(paths, "next")),
     old: await read(toSlotPaths(paths, "old")),
   };
@@ -122,7 +105,7 @@ export async function applyCaFileSteps(
       case "swap":
         await verify(toSlotPaths(paths, step.from));
         await writePair(toSlotPaths(paths, step.keep), await readPair(paths, files), files);
-        await files.writeAtomic(markerPath(paths), `${step.from}\n`, PUBLIC_MODE);
+        await files.writeAtomic(getSwapMarker(paths), `${step.from}\n`, PUBLIC_MODE);
         await promote(paths, step.from, files);
         break;
       case "retire":
@@ -131,16 +114,11 @@ export async function applyCaFileSteps(
   }
 }
 
-/** The file that exists while a swap is under way; it has the name of the slot whose CA begins to sign. */
-function markerPath({ certificate }: AuthorityPaths): string {
-  return join(dirname(certificate), `.${basename(certificate, extname(certificate))}.swap`);
-}
-
 async function promote(paths: AuthorityPaths, slot: CaSlot, files: SwapFiles): Promise<void> {
   const from = toSlotPaths(paths, slot);
   await move(from.key, paths.key, files);
   await move(from.certificate, paths.certificate, files);
-  await files.unlink(markerPath(paths));
+  await files.unlink(getSwapMarker(paths));
 }
 
 async function retire(paths: AuthorityPaths, slot: CaSlot, files: SwapFiles): Promise<void> {

@@ -17,10 +17,8 @@ import type { NameConstraints } from "../../core/pki/name_constraints.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import { type CaKeys, openProgramKey } from "./keys.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
-import { isSwapOpen } from "./ca_swap.ts";
-import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
+import { type AuthorityPaths, authorityPaths, type CaPurpose, getSwapMarker, SPLIT_PURPOSES } from "./layout.ts";
 
 /** The properties of a new CA. */
 export interface NewAuthority {
@@ -31,6 +29,8 @@ export interface NewAuthority {
   /** Encrypts the key, and prompts for a passphrase when no file is given. */
   readonly isEncrypted?: boolean;
 }
+
+const MAKE_CA = "create a CA with: tlsboot ca init";
 
 /** The ports that creating a CA uses. */
 export interface AuthorityDeps {
@@ -49,8 +49,8 @@ export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys
 }
 
 /**
- * Reads a CA in two files that are no part of a data directory. Without a key file, a program must hold the key. Throws
- * UsageError when there is neither, and as {@link readAuthority}.
+ * Reads a CA in two files that are not part of a data directory. Without a key file, a program holds the key. Throws as
+ * {@link readAuthority}.
  */
 export async function readNamedAuthority(
   certificate: string,
@@ -58,38 +58,43 @@ export async function readNamedAuthority(
   files: FilePort,
   keys: CaKeys,
 ): Promise<Authority> {
-  if (keyFile === undefined && !keys.hasProgram) {
-    throw new UsageError("--ca-key is missing", "give the key of --ca-cert");
-  }
   const source = keys.getNamedSource(certificate, keyFile);
-  return await readWithKey({ certificate, key: source.name }, source, files);
+  return await readWithKey({ certificate, key: source.name }, source, files, "check the paths of the CA's files");
 }
 
-async function readWithKey(paths: AuthorityPaths, source: CaKeySource, files: FilePort): Promise<Authority> {
-  const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
+async function readWithKey(
+  paths: AuthorityPaths,
+  source: CaKeySource,
+  files: FilePort,
+  hint = MAKE_CA,
+): Promise<Authority> {
+  const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files, hint));
   if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
-  const key = await source.open(await readState(source));
+  const key = await source.open(await readState(source, hint));
   const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
-  if (!await isSwapOpen(paths, files)) throw invalidCa(paths.certificate, authority.error);
+  if (await files.lstat(getSwapMarker(paths)) === undefined) throw invalidCa(paths.certificate, authority.error);
   throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${authority.error}`, {
     hint: "a program was stopped while it replaced this CA: the next start of the server completes that, and so does " +
       "the command tlsboot ca rotate that was stopped, run again",
   });
 }
 
-async function readState(source: CaKeySource): Promise<string> {
+async function readState(source: CaKeySource, hint: string): Promise<string> {
   try {
     return await source.state();
   } catch (error) {
     // The file does not exist. Errors with a hint of their own are passed on.
-    if (isAppError(error, "io") && error.hint === undefined) throw missingFile(source.name);
+    if (isAppError(error, "io") && error.hint === undefined) throw missingFile(source.name, hint);
     throw error;
   }
 }
 
 /** Reads the certificate of a CA and its issuers from its file. Throws AppError `not_found` and `ca_invalid`. */
-export async function readChain({ certificate }: AuthorityPaths, files: FilePort): Promise<CertificateChain> {
+export async function readChain(
+  { certificate }: AuthorityPaths,
+  files: Pick<FilePort, "readText">,
+): Promise<CertificateChain> {
   const chain = parseAuthorityChain(await readRequired(certificate, files));
   if (chain.ok) return chain.value;
   throw invalidCa(certificate, chain.error);
@@ -105,9 +110,7 @@ export async function hasSplitAuthorities(dataDir: string, files: FilePort): Pro
   const found = await existingPurposes(dataDir, files);
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) {
-    throw new AppError("not_found", `cannot read "${certificate}": file does not exist`, {
-      hint: "create a CA with: tlsboot ca init",
-    });
+    throw missingFile(certificate);
   }
   const missing = SPLIT_PURPOSES.filter((purpose) => !found.includes(purpose));
   if (missing.length === 0 || found.length === 0) return missing.length === 0;
@@ -273,14 +276,12 @@ async function createKey(
   return key;
 }
 
-async function readRequired(path: string, files: FilePort): Promise<string> {
+async function readRequired(path: string, files: Pick<FilePort, "readText">, hint = MAKE_CA): Promise<string> {
   const text = await files.readText(path);
-  if (text === undefined) throw missingFile(path);
+  if (text === undefined) throw missingFile(path, hint);
   return text;
 }
 
-function missingFile(path: string): AppError {
-  return new AppError("not_found", `cannot read "${path}": file does not exist`, {
-    hint: "create a CA with: tlsboot ca init",
-  });
+function missingFile(path: string, hint = MAKE_CA): AppError {
+  return new AppError("not_found", `cannot read "${path}": file does not exist`, { hint });
 }

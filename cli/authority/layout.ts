@@ -1,5 +1,5 @@
 /** The CAs that a data directory may have, and their paths: one for everything, or one for each purpose. */
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
@@ -72,6 +72,11 @@ export function assertCrlUrls(crlUrl: string | undefined, certificates: readonly
     `--crl-url: "${crlUrl}" is one URL, and each of the CAs ${certificates.join(", ")} has a CRL of its own`,
     "give the URL of a folder, which ends with /; the name of each CA's file is added to it",
   );
+}
+
+/** Returns the path of the file that exists while the files of a CA are exchanged: the slot of the CA that begins to sign. */
+export function getSwapMarker({ certificate }: AuthorityPaths): string {
+  return join(dirname(certificate), `.${basename(certificate, extname(certificate))}.swap`);
 }
 
 /** Returns the name of a CA, which is that of its file without `.crt`. */

@@ -57,7 +57,7 @@ export async function readShareFile(file: string, { io, files }: Omit<ShareDeps,
   const text = await files.readText(path);
   if (text === undefined) {
     throw new AppError("not_found", `cannot read share "${file}": file does not exist`, {
-      hint: "check the path of the share, or type it from its paper with --ca-passphrase-share -",
+      hint: "check the path of the share, or give - to type it from its paper",
     });
   }
   await checkPrivateFile(path, files);
@@ -81,7 +81,7 @@ function assertNoFault(shares: readonly NamedShare[]): void {
 }
 
 const FAULT_HINTS: Readonly<Record<ShareFault["kind"], string>> = {
-  "too few": "give more of them with --ca-passphrase-share FILE, or - to type them",
+  "too few": "give more of them, or - to type them from paper",
   mixed: "give shares of one set only; each page names its set",
   repeated: "give another share in place of one of them",
   damaged: "check each share with: tlsboot ca shares check",

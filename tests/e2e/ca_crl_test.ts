@@ -138,7 +138,7 @@ for (
       name: "a serial number without a CA in files",
       args: [...CRL, "--revoke", "0a"],
       code: 2,
-      want: /need --ca-cert.*tlsboot revoke SERIAL/s,
+      want: /--revoke needs --ca-cert/,
     },
     {
       name: "a serial number that is none",
@@ -152,7 +152,7 @@ for (
       code: 2,
       want: /--revoke: "0a=stolen" found, want one of these reasons: unspecified, keyCompromise/,
     },
-    { name: "a CA in files without --out", args: ["ca", "crl", ...FILES], code: 2, want: /is kept in --out, in PEM/ },
+    { name: "a CA in files without --out", args: ["ca", "crl", ...FILES], code: 2, want: /--ca-cert needs --out/ },
     {
       name: "a CA that is none",
       args: [...CRL, "etcd-ca"],

@@ -38,7 +38,7 @@ test("ca import imports a chain whose key a program holds, and refuses one of an
   assert.match(await folder.refuse(1, ...init, "root.pem"), /private key does not match public key/);
   assert.match(
     await folder.refuse(2, ...init, "chain.pem", "--ca-key", "held.key"),
-    /--ca-key and --encrypt-key are for a key file/,
+    /--signing-key-command and --ca-key exclude each other/,
   );
   const taken = await folder.succeed(...init, "chain.pem");
   assert.match(taken.stdout, /^certificate: data\/pki\/ca\.crt\nsubject: CN=intermediate\nissued by: CN=root\nvalid /);
@@ -50,7 +50,7 @@ test("ca init refuses --encrypt-key beside --signing-key-command", async () => {
   await using folder = await createWorkplace();
   assert.match(
     await folder.refuse(2, "ca", "init", "--encrypt-key", "--signing-key-command", "hsm"),
-    /--encrypt-key is for a key file/,
+    /--encrypt-key and --signing-key-command exclude each other/,
   );
 });
 

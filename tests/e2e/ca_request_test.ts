@@ -118,7 +118,8 @@ test("tlsboot ca sign refuses bad input and writes nothing", async () => {
     const [line, code, want] of [
       ["ca sign ca.csr", 2, /--out/],
       [`${SIGN} --duration 1h`, 2, /want a duration from 24h up/],
-      [`${SIGN} --ca-cert root/pki/ca.crt`, 2, /--ca-key is missing/],
+      [`${SIGN} --ca-cert root/pki/ca.crt`, 2, /--ca-cert needs --ca-key or --signing-key-command/],
+      [`${SIGN} --ca-cert gone.crt --ca-key gone.key`, 1, /gone\.crt": file does not exist\n.*hint: check the paths/],
       [`${SIGN} --ca-key root/pki/ca.key`, 2, /--ca-key needs --ca-cert/],
       [`${SIGN} --common-name=`, 2, /needs a name\ntlsboot: hint: give one with --common-name/],
       [SIGN.replace("root", "split"), 2, /"split" has a CA for each purpose/],

@@ -70,12 +70,12 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
   assert.match(incomplete.stderr, /cannot use the folder "shares": it has 2 of 3 shares/);
   for (
     const [line, want] of [
-      ["ca init --shares 2-of-3", /--shares needs a folder/],
+      ["ca init --shares 2-of-3", /--shares needs --shares-out/],
       ...["3", "4-of-3", "1-of-3", "2-of-17", "2-of-", "-2-of-3"].map((text) =>
         [`ca init --shares=${text} --shares-out x`, /--shares: ".*" found, want M-of-N such as 2-of-3/] as const
       ),
-      [`${INIT} --encrypt-key`, /--shares-out makes a random passphrase/],
-      [`${INIT} --ca-passphrase-share x`, /--shares-out makes a random passphrase/],
+      [`${INIT} --encrypt-key`, /--shares-out and --encrypt-key exclude each other/],
+      [`${INIT} --ca-passphrase-share x`, /--shares-out and --ca-passphrase-share exclude each other/],
       ["ca init --data-dir z --ca-passphrase-file x --ca-passphrase-share y", /both give the passphrase/],
     ] as const
   ) {

@@ -64,14 +64,8 @@ export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal)
   }
   const context = { settings, io, files: createFilePort(), dir: dataDirAt(resolve(io.cwd, settings.dataDir)), signal };
   if (settings.caCert !== undefined) {
-    await keepFileCrl(settings.caCert, name, context);
+    await keepFileCrl(settings.caCert, context);
     return EXIT.done;
-  }
-  if (settings.revoke.length > 0 || settings.caKey !== undefined) {
-    throw new UsageError(
-      "--revoke and --ca-key need --ca-cert",
-      "for the CA of a server, use: tlsboot revoke SERIAL",
-    );
   }
   const wanted = await chooseCas(name, context);
   const crls = await readCrls(wanted, context);
@@ -213,16 +207,15 @@ function noKeys({ dir }: Context): AppError {
 }
 
 /** Adds entries to the CRL of a CA in files and renews it. Throws UsageError, and AppError `ca_invalid` for another CRL. */
-async function keepFileCrl(certFile: string, name: string | undefined, context: Context): Promise<void> {
+async function keepFileCrl(certFile: string, context: Context): Promise<void> {
   const { settings, io, files, signal } = context;
-  const { out, revoke, caKey } = settings;
-  if (out === undefined || settings.output === "der") {
+  const { out = "", revoke, caKey } = settings;
+  if (settings.output === "der") {
     throw new UsageError(
-      "the CRL of a CA in files is kept in --out, in PEM",
+      "the CRL of a CA in files is kept in PEM",
       "convert it with: openssl crl -outform der",
     );
   }
-  if (name !== undefined) throw new UsageError(`"${name}" and --ca-cert both name a CA`, "give one");
   const keys = createCaKeys(settings, io, files, signal);
   const authority = await readNamedAuthority(resolve(io.cwd, certFile), caKey, files, keys);
   warnOfUsage(authority.certificate, io);

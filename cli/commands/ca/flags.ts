@@ -19,15 +19,23 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 /** The flag `--ca-key` of commands that take a CA in files. */
 const CA_KEY_FILE_FLAG = fileFlag({ summary: "Key of --ca-cert, PEM, readable by its owner only." });
+
+/** The rules of commands that take a CA in files instead of the one in the data directory. */
+const CA_IN_FILES_RULES = [
+  needs("caKey", "caCert"),
+  needs("caCert", "caKey", "signingKeyCommand"),
+  atMostOneOf("caKey", "signingKeyCommand"),
+] as const;
 
 /** The minimum lifetime of a CA. A shorter one is probably a mistake. */
 const MIN_LIFETIME = "24h";
 
 /** The flags for the name constraints of a new CA. */
-export const PERMIT_FLAGS = {
+const PERMIT_FLAGS = {
   permitDns: parsedListFlag({
     placeholder: "DOMAIN",
     summary: "Let the CA certify these DNS names and no others: example.org covers itself and all names below it, " +
@@ -102,6 +110,11 @@ export const caInitCommand = defineCommand({
   group: "CA Commands",
   args: [],
   flags: CA_INIT_FLAGS,
+  rules: [
+    needs("shares", "sharesOut"),
+    excludes("sharesOut", "encryptKey", "caPassphraseFile", "caPassphraseShare", "signingKeyCommand"),
+    atMostOneOf("encryptKey", "signingKeyCommand"),
+  ],
   examples: [
     { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
     {
@@ -158,6 +171,7 @@ export const caImportCommand = defineCommand({
   group: "CA Commands",
   args: [],
   flags: CA_IMPORT_FLAGS,
+  rules: [excludes("signingKeyCommand", "caKey", "encryptKey")],
   examples: [
     {
       comment: "Import an intermediate CA of your organization",
@@ -215,8 +229,9 @@ const CA_CRL_FLAGS = {
   revoke: listFlag({
     placeholder: "SERIAL",
     isCommandLineOnly: true,
-    summary: "With --ca-cert: serial numbers to add, each alone or as SERIAL=REASON, with the reasons of " +
-      "tlsboot revoke. An entry is never removed.",
+    summary:
+      "Serial numbers to add, each alone or as SERIAL=REASON, with the reasons of tlsboot revoke, which is the " +
+      "command for the CA of a server. An entry is never removed.",
   }),
   output: choiceFlag({
     short: "o",
@@ -265,7 +280,13 @@ export const caCrlCommand = defineCommand({
     },
     { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
   ],
-  rules: ETCD_RULES,
+  rules: [
+    ...ETCD_RULES,
+    ...CA_IN_FILES_RULES,
+    needs("revoke", "caCert"),
+    needs("caCert", "out"),
+    excludes("caCert", "NAME"),
+  ],
   exitCodes: { 0: "the CRL is printed or written" },
 });
 
@@ -339,6 +360,7 @@ export const caSignCommand = defineCommand({
   group: "CA Commands",
   args: [argument("FILE", "The request, PEM", { completion: { kind: "file" } })],
   flags: SIGN_FLAGS,
+  rules: CA_IN_FILES_RULES,
   examples: [
     {
       comment: "Sign with a CA whose key two people open, who type their shares",

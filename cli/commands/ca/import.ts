@@ -16,7 +16,6 @@ import { authorityPaths } from "../../authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { checkGivenKey } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { describeNameConstraints, formatFingerprint } from "../../output/certificate_text.ts";
 import { oneLine } from "../../output/escape.ts";
@@ -47,12 +46,6 @@ export async function run({ settings }: Input<CaImportFlags>, io: Io, signal: Ab
   const { dataDir, caCert = "", caKey, encryptKey } = settings;
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
-  if (keys.hasProgram && (caKey !== undefined || encryptKey)) {
-    throw new UsageError(
-      "--ca-key and --encrypt-key are for a key file, and --signing-key-command needs none",
-      "leave them out, or the program",
-    );
-  }
   const folder = resolve(io.cwd, dataDir);
   const paths = authorityPaths(dataDir);
   const key = keys.hasProgram ? undefined : resolve(io.cwd, caKey ?? paths.key);

@@ -24,12 +24,6 @@ export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: Abor
   const options = newAuthority(settings);
   const files = createFilePort();
   const keys = await createNewKeys(settings, io, files, signal);
-  if (encryptKey && keys.hasProgram) {
-    throw new UsageError(
-      "--encrypt-key is for a key file, and --signing-key-command needs none",
-      "leave one of them out",
-    );
-  }
   const deps = { files, clock: io.clock, random: io.random, keys };
   const folder = resolve(io.cwd, dataDir);
   {
@@ -60,17 +54,7 @@ async function createNewKeys(
 ): Promise<CaKeys> {
   const { shares = DEFAULT_SHARES, sharesOut, dataDir } = settings;
   const keys = createCaKeys(settings, io, files, signal);
-  if (sharesOut === undefined) {
-    if (settings.shares === undefined) return keys;
-    throw new UsageError("--shares needs a folder for their pages", "give one with --shares-out");
-  }
-  if (settings.encryptKey || keys.passphrases.isGiven || keys.hasProgram) {
-    throw new UsageError(
-      "--shares-out makes a random passphrase for a key file",
-      "leave out --encrypt-key, --ca-passphrase-file, --ca-passphrase-share and --signing-key-command; tlsboot ca shares " +
-        "split is for a passphrase that exists",
-    );
-  }
+  if (sharesOut === undefined) return keys;
   const folder = resolve(io.cwd, dataDir);
   const { certificate, key } = authorityPaths(folder);
   // A CA that exists is refused later, with its own words, before any share is written for it.

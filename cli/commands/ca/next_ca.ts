@@ -19,7 +19,7 @@ import {
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { readAuthority, readChain } from "../../authority/files.ts";
-import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
+import { type CaKeys, createCaKeys, openProgramKey } from "../../authority/keys.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -150,28 +150,19 @@ async function createNextCa(
   const inherited = inheritProperties(oldCa);
   const { duration = inherited.lifetimeMs, keyAlgorithm = inherited.keyAlgorithm } = settings;
   const { commonName, organizations, nameConstraints } = inherited;
-  const key = keys.hasProgram ? await openProgramKey(ca, keys) : await generatePrivateKey(keyAlgorithm);
+  // The file of the new CA until the switch, by which the program chooses the key.
+  const next = join(ca.paths.certificate, "..", `next-${ca.name}.crt`);
+  const key = keys.hasProgram ? await openProgramKey(next, keys) : await generatePrivateKey(keyAlgorithm);
   const chain = await createAuthority({
     commonName,
     organizations,
     notBefore: new Date(now.getTime() - BACKDATE_MS),
     notAfter: new Date(now.getTime() + duration),
-    ...(nameConstraints === undefined ? {} : { nameConstraints }),
+    nameConstraints,
     key,
     serial: io.random.bytes(SERIAL_BYTES),
   });
   return { chain, keyPem: "toPem" in key ? await encodeKey(key, ca, { files, keys, io }) : undefined };
-}
-
-/** Opens the key that the program has for the file of the new CA until the switch. */
-async function openProgramKey({ name, paths }: ReplaceableCa, keys: CaKeys) {
-  const next = join(paths.certificate, "..", `next-${name}.crt`);
-  const source = keys.getNamedSource(next, undefined);
-  const key = await source.open(await source.state());
-  if (key.ok) return key.value;
-  throw new AppError("key_invalid", `cannot make a new CA: ${key.error}`, {
-    hint: "docs/guides/ca.md describes what the program must answer",
-  });
 }
 
 /** Encodes the new key, under the passphrase of the old key where that has one. */

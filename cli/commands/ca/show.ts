@@ -15,9 +15,9 @@ import { hasSplitAuthorities, readChain } from "../../authority/files.ts";
 import {
   type AuthorityPaths,
   authorityPaths,
+  CA_PURPOSES,
   type CaPurpose,
   PURPOSE_TEXT,
-  SPLIT_PURPOSES,
 } from "../../authority/layout.ts";
 import type { CaShowFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -54,7 +54,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
     });
   }
   const split = await hasSplitAuthorities(resolve(io.cwd, dataDir), files);
-  const purposes = split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const;
+  const purposes = split ? CA_PURPOSES : ["serving"] as const;
   const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, files, io)));
   const now = io.clock.now();
   if (settings.output === undefined) {

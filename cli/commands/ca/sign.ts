@@ -23,7 +23,7 @@ import { oneLine } from "../../output/escape.ts";
 import type { CaSignFlags } from "./flags.ts";
 import { describeChain } from "./import.ts";
 
-type CaSignSettings = Input<CaSignFlags>["settings"];
+const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 
 /** The action of the command `tlsboot ca sign`. */
 export async function run(
@@ -71,26 +71,25 @@ async function readRequest(file: string, files: FilePort, cwd: string): Promise<
   const text = await files.readText(resolve(cwd, file));
   if (text === undefined) {
     throw new AppError("not_found", `cannot read the request "${file}": file does not exist`, {
-      hint: "check its path; the machine of the intermediate CA makes one with: tlsboot ca request --out FILE",
+      hint: `check its path; ${MAKE_REQUEST}`,
     });
   }
   const request = parseVerifiedRequest(Buffer.from(text).toString("base64"));
   const fault = request.ok ? request.value.publicKey.weakness : request.error;
   if (request.ok && fault === undefined) return request.value;
   throw new AppError("invalid", `cannot use the request "${file}": ${fault}`, {
-    hint: "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE",
+    hint: MAKE_REQUEST,
   });
 }
 
 /** Reads the CA that signs, with its key. */
 async function readSigner(
-  { caCert, caKey, dataDir }: CaSignSettings,
+  { caCert, caKey, dataDir }: Input<CaSignFlags>["settings"],
   io: Io,
   files: FilePort,
   keys: CaKeys,
 ): Promise<Authority> {
   if (caCert !== undefined) return await readNamedAuthority(resolve(io.cwd, caCert), caKey, files, keys);
-  if (caKey !== undefined) throw new UsageError("--ca-key needs --ca-cert", "give the certificate of the CA, too");
   const folder = resolve(io.cwd, dataDir);
   if (await hasSplitAuthorities(folder, files)) {
     throw new UsageError(

@@ -16,7 +16,7 @@ import { readCasOnDisk } from "../../authority/ca_swap.ts";
 import { readClientCas, readTrustPem } from "../../authority/instance_authorities.ts";
 import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
-import { type AuthorityPaths, authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { type AuthorityPaths, authorityPaths, CA_PURPOSES } from "../../authority/layout.ts";
 import { getRotationPaths } from "../../authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -185,7 +185,7 @@ export async function readCasAround(
       server: trusted.ok ? trusted.value : [],
       clients: (await readClientCas(root, files)).map(({ chain }) => chain.certificate),
       crossSigned: await findCrossSigned(
-        (["serving", ...SPLIT_PURPOSES] as const).map((purpose) => authorityPaths(root, purpose)),
+        CA_PURPOSES.map((purpose) => authorityPaths(root, purpose)),
         authority,
         files,
       ),
