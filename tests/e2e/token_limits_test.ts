@@ -183,7 +183,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     const unit = await readFile(instance.folder.join("n10/tlsboot-bootstrap.service"), "utf8");
     assert.equal(config.systemd.units[0].contents, unit);
     assert.match(unit, /ExecStart=\/usr\/local\/bin\/tlsboot bootstrap --bootstrap-kubeconfig \/etc\/kubernetes\/boot/);
-    assert.match(unit, / --hostname-override n10 --rotate-certificates /);
+    assert.match(unit, / --hostname-override n10 --rotate-certificates\n/);
     const again = await operate("join", "pack", "n10", "--out", "n10/");
     assert.equal(again.code, 1);
     assert.match(again.stderr, /it exists/);

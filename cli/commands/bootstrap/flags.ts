@@ -118,6 +118,7 @@ export const BOOTSTRAP_FLAGS = {
     summary: "Signal to send after each change, and the file with the number of the process that gets it, as in " +
       "HUP:/run/nginx.pid.",
     parse: parseSignalHook,
+    format: ({ signal, pidFile }, showPath) => `${signal}:${showPath(pidFile)}`,
   }),
   printPublicKey: switchFlag({
     isCommandLineOnly: true,

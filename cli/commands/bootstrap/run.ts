@@ -10,7 +10,7 @@ import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
-import { commandLine } from "./command_words.ts";
+import { commandLine, systemdUnit } from "./command_words.ts";
 import { createClusterFinder } from "./credentials.ts";
 import { type HookRunner, runHooks } from "./hooks.ts";
 import { applyJoinFile } from "./join_file.ts";
@@ -26,7 +26,6 @@ import {
 } from "./progress_text.ts";
 import { getServingTemplate } from "./serving_names.ts";
 import { findProblems, showStatus } from "./status.ts";
-import { systemdUnit } from "./systemd_unit.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";

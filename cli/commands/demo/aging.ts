@@ -9,7 +9,7 @@ import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/certifi
 import { EXIT } from "../../exit_code.ts";
 import { startProgress } from "../../output/progress.ts";
 import { RECOVERY_DAYS, SHORT_LIFE_SECONDS, SLEEPER } from "./chapters.ts";
-import { formatCommand } from "./commands.ts";
+import { formatCommandLine } from "../../framework/command_line.ts";
 import { createReporter, type DemoMachine } from "./machines.ts";
 import { listRequests, type Stage } from "./stage.ts";
 
@@ -20,7 +20,9 @@ export async function renew(stage: Stage): Promise<void> {
   const machine = stage.machine("node-1");
   await stage.step("renewal");
   const bootstrap = ["--bootstrap-kubeconfig", stage.show(stage.dir.bootstrapKubeconfig)];
-  stage.command(formatCommand(["bootstrap", ...bootstrap, ...stage.bootstrapWords(machine), "--rotate-certificates"]));
+  stage.command(
+    formatCommandLine(["bootstrap", ...bootstrap, ...stage.bootstrapWords(machine), "--rotate-certificates"]),
+  );
   const { first, next } = await renewNow(stage, machine);
   if (next.publicKeyDer.every((byte, index) => byte === first.publicKeyDer[index])) {
     throw new AppError("pki_invalid", `${machine.name} has renewed its certificate without a new key`);

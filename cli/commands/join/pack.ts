@@ -19,7 +19,7 @@ import { getDefaultSettings } from "../../instance/instance.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { BOOTSTRAP_FLAGS } from "../bootstrap/flags.ts";
-import { systemdUnit } from "../bootstrap/systemd_unit.ts";
+import { systemdUnit } from "../bootstrap/command_words.ts";
 import {
   assertKnownNodes,
   checkLists,

@@ -28,7 +28,7 @@ import { USER_AGENT } from "../../version.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { createClusterFinder } from "../bootstrap/credentials.ts";
 import { allowsMlDsa } from "../../flags/feature_gates.ts";
-import { formatSystemdUnit } from "../bootstrap/systemd_unit.ts";
+import { formatSystemdUnit } from "../../systemd/unit.ts";
 import { describeCertificate } from "../inspect/facts.ts";
 import { followUp } from "./follow_up.ts";
 import type { RequestFlags } from "./flags.ts";
@@ -279,9 +279,6 @@ function formatUnit(run: Run): string {
     description: `Certificate of ${name}`,
     words: [...listWords(run, (path) => path), "--rotate-certificates"],
     folders: [folder, ...pkcs12],
-    readPaths: [...given(settings.join), ...given(settings.tokenFile), ...given(settings.pkcs12PasswordFile)],
-    hasCommand: settings.exec !== undefined,
-    sendsSignals: false,
   }, io);
 }
 

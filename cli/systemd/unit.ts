@@ -1,42 +1,12 @@
-/** A systemd unit that renews a machine's certificates, in a sandbox without the rights that it does not need. */
-import { basename, dirname, resolve } from "node:path";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { BootstrapFlags } from "./flags.ts";
-import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
-import { commandWords } from "./command_words.ts";
-import type { Machine } from "./machine.ts";
+/** A systemd unit that renews certificates, in a sandbox without the rights that it does not need. */
+import { basename } from "node:path";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
 
 const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
-/** The folders that ProtectHome hides. */
-const HOMES = /^\/(home|root|run\/user)(\/|$)/;
-
-/**
- * Formats the unit of a machine. UsageError for a token on the command line, because units must not contain secrets, and
- * for a program that the sandbox hides or a restart of the machine removes.
- */
-export function systemdUnit(
-  settings: Settings<BootstrapFlags>,
-  machine: Machine,
-  io: Pick<Io, "cwd" | "execPath">,
-): string {
-  if (settings.token !== undefined) {
-    throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
-  }
-  return formatSystemdUnit({
-    writtenBy: "tlsboot bootstrap --print-systemd-unit",
-    description: `Certificates of Kubernetes node ${machine.nodeName}`,
-    words: [
-      ...commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
-      ...["--wait", `${settings.wait / 1000}s`],
-    ],
-    folders: [machine.certDir, dirname(machine.kubeconfigPath)],
-    readPaths: readPaths(settings, io.cwd),
-    hasCommand: settings.exec !== undefined,
-    sendsSignals: settings.signal.length > 0,
-  }, io);
-}
+/** A path in the folders that ProtectHome hides; in `HUP:/run/nginx.pid` it follows a colon. */
+const HOMES = /(^|:)\/(home|root|run\/user)(\/|$)/;
 
 /** A service that renews certificates. */
 export interface RenewalUnit {
@@ -47,11 +17,6 @@ export interface RenewalUnit {
   readonly words: readonly string[];
   /** The folders that it writes. */
   readonly folders: readonly string[];
-  /** Other files that it reads. */
-  readonly readPaths: readonly string[];
-  /** Whether it runs a command of the user, which may need any capability. */
-  readonly hasCommand: boolean;
-  readonly sendsSignals: boolean;
 }
 
 /** Formats a unit. UsageError for a program that the sandbox hides or a restart of the machine removes. */
@@ -59,8 +24,7 @@ export function formatSystemdUnit(unit: RenewalUnit, io: Pick<Io, "execPath">): 
   const folders = [...new Set(unit.folders)];
   const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
   const command = [program, ...unit.words].map(quoteWord).join(" ");
-  const paths = [...folders, ...unit.readPaths];
-  const seesHomes = paths.some((path) => HOMES.test(path));
+  const seesHomes = unit.words.some((word) => HOMES.test(word));
   checkProgram(program, seesHomes);
   return `# Written by ${unit.writtenBy}.
 [Unit]
@@ -88,7 +52,7 @@ UMask=0077
 # Nothing but its own files, the network and the tables of its routes.
 ProtectSystem=strict
 ReadWritePaths=${folders.map((folder) => quote(`-${folder}`)).join(" ")}
-${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
+${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${unit.words.some(isTemporary) ? "no" : "yes"}
 PrivateDevices=yes
 ProtectClock=yes
 ProtectControlGroups=yes
@@ -115,14 +79,6 @@ WantedBy=multi-user.target
 `;
 }
 
-function readPaths(
-  { bootstrapKubeconfig, tokenFile, signal }: Settings<BootstrapFlags>,
-  cwd: string,
-): readonly string[] {
-  return [bootstrapKubeconfig, tokenFile, ...signal.map(({ pidFile }) => pidFile)]
-    .flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
-}
-
 /** Refuses a program that systemd cannot find: it would report 203/EXEC at each start of the unit. */
 function checkProgram(program: string, seesHomes: boolean): void {
   const why = isTemporary(program)
@@ -139,13 +95,13 @@ function checkProgram(program: string, seesHomes: boolean): void {
 }
 
 function isTemporary(path: string): boolean {
-  return /^\/(var\/)?tmp(\/|$)/.test(path);
+  return /(^|:)\/(var\/)?tmp(\/|$)/.test(path);
 }
 
 /** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */
-function formatCapabilities({ hasCommand, sendsSignals }: RenewalUnit): string {
-  if (hasCommand) return "# --exec runs within these limits too.\n";
-  return `CapabilityBoundingSet=${sendsSignals ? "CAP_KILL" : ""}\n`;
+function formatCapabilities({ words }: RenewalUnit): string {
+  if (words.includes("--exec")) return "# --exec runs within these limits too.\n";
+  return `CapabilityBoundingSet=${words.includes("--signal") ? "CAP_KILL" : ""}\n`;
 }
 
 /** Quotes a word of a command line, where a dollar sign begins a variable (systemd.service(5)). */
