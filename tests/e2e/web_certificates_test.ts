@@ -298,7 +298,7 @@ describeInstance("certificates of web servers", {
       ["x.home.lan --join f --token abcdef.0123456789abcdef", /--join has the credentials/],
       ["x.home.lan --pkcs12-password-file f", /needs --pkcs12/],
       ["x.home.lan --rotate-certificates --no-wait", /excludes/],
-      ["x.home.lan --key-type ml-dsa-65", /--key-type ml-dsa-65 needs --feature-gates=MLDSA=true/],
+      ["x.home.lan --key-algorithm ml-dsa-65", /--key-algorithm ml-dsa-65 needs --feature-gates=MLDSA=true/],
       ["x.home.lan --duration 10d --renew-before 1000d", /--renew-before must be shorter than --duration/],
       ["x.home.lan --renew-before 1d --force", /give --renew-before or --force, not both/],
       ["--rotate-certificates --signer-name a.b/c --subject CN=x --out x", /needs NAME/],

@@ -41,7 +41,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   const { settings } = input;
   const name = input.args[0] ?? "";
   checkSettings(name, settings);
-  checkKeyAlgorithm(settings.keyType, settings.featureGates, "key-type");
+  checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates, "key-algorithm");
   const files = createFilePort();
   const shownPath = settings.out ?? `${name}.kubeconfig`;
   const path = resolve(io.cwd, shownPath);
@@ -69,7 +69,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     subject: { commonName: name, organizations: settings.group },
     names: { dnsNames: [], ipAddresses: [], uris: [], emailAddresses: [] },
     expirationSeconds: Math.floor(settings.ttl / 1000),
-    key: settings.keyType,
+    key: settings.keyAlgorithm,
     renewal: { isForced: settings.force },
     timeoutSeconds: settings.noApprove ? 0 : settings.timeout / 1000,
     transport: connection.transport,

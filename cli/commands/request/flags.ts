@@ -10,7 +10,7 @@ import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { KEY_TYPE, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
+import { KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
   directoryFlag,
@@ -72,7 +72,7 @@ const REQUEST_FLAGS = {
     summary:
       "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
   }),
-  keyType: KEY_TYPE,
+  keyAlgorithm: KEY_ALGORITHM,
   featureGates: FEATURE_GATES_FLAG,
   key: fileFlag({ summary: "Private key to use instead of a new one." }),
   out: directoryFlag({

@@ -55,7 +55,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   checkSettings(input);
   const files = createFilePort();
   const folder = openPairFolder(resolve(io.cwd, settings.out ?? ""), files);
-  const key = settings.key === undefined ? settings.keyType : await readKey(resolve(io.cwd, settings.key), io);
+  const key = settings.key === undefined ? settings.keyAlgorithm : await readKey(resolve(io.cwd, settings.key), io);
   if (typeof key !== "string") checkGivenKey(key.algorithm, settings.featureGates, "key");
   await waitForPlausibleClock(io, settings.noWait ? 0 : settings.timeout, signal);
   if (settings.offline !== undefined) {
@@ -156,9 +156,9 @@ const NAMED_FLAGS = ["join", "server", "token", "tokenFile", "rotateCertificates
 
 /** Checks the settings of every request, with NAME and without. */
 function checkCertificateSettings(settings: RequestSettings): void {
-  const { keyType, featureGates, force, duration, renewBefore } = settings;
+  const { keyAlgorithm, featureGates, force, duration, renewBefore } = settings;
   checkFollowUp(settings);
-  checkKeyAlgorithm(keyType, featureGates, "key-type");
+  checkKeyAlgorithm(keyAlgorithm, featureGates, "key-algorithm");
   if (force && renewBefore !== undefined) throw new UsageError("give --renew-before or --force, not both");
   if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
     throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");
@@ -179,8 +179,8 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   }
   const [named] = listTypedFlags(origins, NAMED_FLAGS);
   if (named !== undefined) throw new UsageError(`${named} needs NAME, the name of a web server`);
-  if (settings.key !== undefined && origins["keyType"] !== "default") {
-    throw new UsageError("give --key or --key-type, not both");
+  if (settings.key !== undefined && origins["keyAlgorithm"] !== "default") {
+    throw new UsageError("give --key or --key-algorithm, not both");
   }
   if (settings.offline === undefined && listTypedFlags(origins, ["caCertHash"]).length > 0) {
     throw new UsageError("--ca-cert-hash needs --offline", "the CA of the API is in the kubeconfig");
