@@ -10,8 +10,8 @@ import {
   getPairStatus,
   isRetiring,
   satisfiesTemplate,
-  toRotationCertificate,
-} from "../core/bootstrap/rotation.ts";
+  toRenewableCertificate,
+} from "../core/bootstrap/renewal.ts";
 import {
   createServingTemplate,
   getKubeletUsages,
@@ -28,7 +28,7 @@ import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
-import type { TemplateHolder } from "./rotation.ts";
+import type { TemplateHolder } from "./renewal.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
 import { debounce, type Debounced } from "../core/lib/debounce.ts";
@@ -129,7 +129,7 @@ function findRenewalReason(
   const now = clock.now();
   if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
   if (getPairStatus(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
-  const certificate = toRotationCertificate(pair.leaf);
+  const certificate = toRenewableCertificate(pair.leaf);
   if (isRetiring(certificate, retirement)) return "its CA is being replaced";
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }

@@ -25,7 +25,7 @@ import { joinPackCommand } from "./join/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./offline/flags.ts";
 import { policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
-import { requestCommand } from "./request/flags.ts";
+import { requestCommand, requestWebCommand } from "./request/flags.ts";
 import { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./revocation/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
 import { signCommand } from "./sign/flags.ts";
@@ -169,6 +169,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
     withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
     withAction(requestCommand, () => import("./request/run.ts")),
+    withAction(requestWebCommand, () => import("./request/web.ts")),
     withAction(signCommand, () => import("./sign/run.ts")),
     withAction(getCertificatesCommand, () => import("./certificates/get.ts")),
     withAction(describeCertificateCommand, () => import("./certificates/describe.ts")),

@@ -8,11 +8,12 @@ import { parseCommandLine } from "./parse.ts";
 import { resolveSettings } from "./settings.ts";
 
 /** The commands that are written back. */
-const REPEATED = ["bootstrap", "kubeconfig user"];
+const REPEATED = ["bootstrap", "kubeconfig user", "request web"];
 
 /** A value of each flag that reads more than any text. */
 const VALUES: Readonly<Record<string, string>> = {
   caCertHash: `sha256:${"0".repeat(64)}`,
+  dns: "nas",
   duration: "90m",
   featureGates: "MLDSA=true",
   ip: "10.0.0.1",

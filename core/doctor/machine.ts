@@ -3,7 +3,7 @@
  * `doctor`, `bootstrap` and `bootstrap --status` share them.
  */
 import { type NodeName, toNodeSubject } from "../bootstrap/node_name.ts";
-import type { PairState } from "../bootstrap/rotation.ts";
+import type { PairState } from "../bootstrap/renewal.ts";
 import { formatTime } from "../kube/meta.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { shellWord } from "../lib/shell_word.ts";

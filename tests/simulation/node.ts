@@ -2,10 +2,11 @@
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
-import { createCertificateRequester, createFixedSource, runCertificateManager } from "../../client/rotation.ts";
+import { createFixedSource } from "../../client/keep_fresh.ts";
+import { createCertificateRequester, runCertificateManager } from "../../client/renewal.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import { BOOTSTRAP_FLAGS } from "../../cli/commands/bootstrap/flags.ts";
-import { keepRotating } from "../../cli/commands/bootstrap/keep_rotating.ts";
+import { keepMachineFresh } from "../../cli/commands/bootstrap/keep_machine_fresh.ts";
 import type { Machine, Tools } from "../../cli/commands/bootstrap/machine.ts";
 import { getDefaultSettings } from "../../cli/instance/instance.ts";
 import type { Io } from "../../cli/io.ts";
@@ -49,7 +50,7 @@ export function createNodeProgram(options: NodeOptions): Program {
     options.onPair(own, outcome.pair);
     const tools: Tools = { ...shared, io: createIo(own) };
     if (options.kind === "kubelet") return await renewAsKubelet(own, machine, tools, options, signal);
-    await keepRotating({
+    await keepMachineFresh({
       settings: { ...getDefaultSettings(BOOTSTRAP_FLAGS), duration: options.durationMs },
       machine,
       tools,
@@ -83,7 +84,7 @@ async function renewAsKubelet(
           ? await connectAsNode({ kubeconfigPath, store, files, connect })
           : await connect(await findCluster(until)),
     }),
-    onRotated: (pair) => onPair(own, pair),
+    onRenewed: (pair) => onPair(own, pair),
   }, signal);
 }
 

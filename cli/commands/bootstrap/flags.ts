@@ -5,6 +5,7 @@ import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
+import type { SignalHook } from "../../hooks.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
@@ -144,12 +145,6 @@ export const BOOTSTRAP_FLAGS = {
 function parseIp(text: string): Result<string, string> {
   const address = canonicalIp(text);
   return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
-}
-
-/** A signal, and the pid file of the process that gets it. */
-export interface SignalHook {
-  readonly signal: NodeJS.Signals;
-  readonly pidFile: string;
 }
 
 /** The signals that programs use to reload their files or to end. */

@@ -4,7 +4,6 @@ import { resolve } from "node:path";
 import { type NodeName, parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import type { FindBootstrapCluster } from "../../../client/bootstrap.ts";
 import type { Connect } from "../../../client/transport/connect.ts";
-import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import type { FilePort } from "../../../client/files.ts";
 import type { KeyAlgorithm } from "../../../core/pki/key_algorithm.ts";
 import type { Logger } from "../../../core/ports.ts";
@@ -49,12 +48,4 @@ export interface Tools {
   readonly connect: Connect;
   readonly logger: Logger;
   readonly findCluster: FindBootstrapCluster;
-}
-
-/** A change of a certificate: the new pair, which is stored already. */
-export interface PairChange {
-  readonly purpose: "client" | "serving";
-  readonly pair: CredentialPair;
-  /** The link that programs read. */
-  readonly certificatePath: string;
 }

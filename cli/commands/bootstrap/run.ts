@@ -11,12 +11,10 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { commandLine, systemdUnit } from "./command_words.ts";
-import { createClusterFinder } from "./credentials.ts";
-import { type HookRunner, runHooks } from "./hooks.ts";
 import { applyJoinFile } from "./join_file.ts";
-import { keepRotating, toExpiration, updateForNewCa } from "./keep_rotating.ts";
+import { keepMachineFresh, toExpiration, updateForNewCa } from "./keep_machine_fresh.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
-import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
+import { type Machine, resolveMachine, type Tools } from "./machine.ts";
 import {
   createAwaited,
   describeOutcome,
@@ -27,13 +25,15 @@ import {
 import { getServingTemplate } from "./serving_names.ts";
 import { findProblems, showStatus } from "./status.ts";
 import type { BootstrapFlags } from "./flags.ts";
+import { createClusterFinder } from "../../api/cluster_credentials.ts";
+import { describeShortenedLifetime } from "../../api/request_certificate.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { createHookError } from "../../hook_command.ts";
+import { createHookError, type HookRunner, type PairChange, runHooks } from "../../hooks.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
@@ -42,7 +42,6 @@ import { escapeText } from "../../output/escape.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
 import { USER_AGENT } from "../../version.ts";
-import { describeShortenedLifetime } from "../request/progress.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(
@@ -112,7 +111,7 @@ export async function run(
   const onTrust = (change: TrustChange): void => {
     io.stdout.write(escapeText(describeTrustChange(change, io.cwd)));
   };
-  return await keepRotating({ settings, machine, tools, onChange, onTrust }, signal);
+  return await keepMachineFresh({ settings, machine, tools, onChange, onTrust }, signal);
 }
 
 /** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */

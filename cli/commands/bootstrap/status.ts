@@ -27,8 +27,8 @@ import {
   type CertificateTemplate,
   getPairStatus,
   satisfiesTemplate,
-  toRotationCertificate,
-} from "../../../core/bootstrap/rotation.ts";
+  toRenewableCertificate,
+} from "../../../core/bootstrap/renewal.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
@@ -284,7 +284,7 @@ async function readPair(
   if (found === undefined) return { report: { ...base, state: "missing", next: renewal }, found };
   const { leaf } = found.pair;
   const { state: age, renewalFrom, renewalBy } = getPairStatus(leaf, io.clock.now());
-  const fits = wanted === undefined || satisfiesTemplate(toRotationCertificate(found.pair.leaf), wanted);
+  const fits = wanted === undefined || satisfiesTemplate(toRenewableCertificate(found.pair.leaf), wanted);
   const state: StoredPairState = age === "valid" && !fits ? "mismatched" : age;
   // Only a renewal by a stick has a request of its own while the certificate is valid.
   const isRenewing = waiting !== undefined && (state === "valid" || state === "renewalDue");

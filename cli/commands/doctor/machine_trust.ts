@@ -1,5 +1,5 @@
 /** Compares the CAs that a machine trusts with those that its cluster publishes. Nothing is changed or reported. */
-import { findCaRetirement, isRetiring } from "../../../core/bootstrap/rotation.ts";
+import { findCaRetirement, isRetiring } from "../../../core/bootstrap/renewal.ts";
 import { reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
 import type { Finding } from "../../../core/doctor/finding.ts";
 import { checkTrust } from "../../../core/doctor/machine.ts";

@@ -6,16 +6,16 @@ import {
   createKubeconfigFinder,
   createMissingCredentialsFinder,
   type FindBootstrapCluster,
-} from "../../../client/bootstrap.ts";
-import type { Connect } from "../../../client/transport/connect.ts";
-import { discoverCluster, type DiscoveryProgress } from "../../../client/discover_cluster.ts";
-import type { FilePort } from "../../../client/files.ts";
-import { type BootstrapToken, parseBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { AppError } from "../../../core/errors.ts";
-import type { BootstrapFlags } from "./flags.ts";
-import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+} from "../../client/bootstrap.ts";
+import type { Connect } from "../../client/transport/connect.ts";
+import { discoverCluster, type DiscoveryProgress } from "../../client/discover_cluster.ts";
+import type { FilePort } from "../../client/files.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Secret } from "../../core/lib/brand.ts";
+import type { PublicKeyPin } from "../../core/pki/public_key_pin.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
 
 /** The adapters for finding the credentials. */
 export interface CredentialTools {
@@ -26,10 +26,16 @@ export interface CredentialTools {
 }
 
 /** The settings that name the credentials. */
-export type CredentialSettings = Pick<
-  Settings<BootstrapFlags>,
-  "server" | "token" | "tokenFile" | "caCertHash" | "bootstrapKubeconfig" | "kubeconfig" | "wait"
->;
+export interface CredentialSettings {
+  readonly server: string | undefined;
+  readonly token: Secret<string> | undefined;
+  readonly tokenFile: string | undefined;
+  readonly caCertHash: readonly PublicKeyPin[];
+  readonly bootstrapKubeconfig?: string | undefined;
+  readonly kubeconfig?: string | undefined;
+  /** How long to wait for the cluster, in milliseconds. */
+  readonly wait: number;
+}
 
 /** kubeadm's limit for discovery; the whole command may wait longer. */
 const DISCOVERY_SECONDS = 300;

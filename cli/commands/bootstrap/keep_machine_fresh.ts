@@ -4,35 +4,30 @@
  */
 import { CLIENT_STORE_PREFIX, ifAccepted } from "../../../client/bootstrap.ts";
 import { forgetKey, keepKey } from "../../../client/certificate/kept_key.ts";
-import {
-  createCertificateRequester,
-  createFixedSource,
-  createHolder,
-  renewCertificate,
-  runCertificateManager,
-  type Source,
-} from "../../../client/rotation.ts";
+import { createCertificateRequester, renewCertificate, runCertificateManager } from "../../../client/renewal.ts";
+import { createFixedSource, createHolder, type Source } from "../../../client/keep_fresh.ts";
 import { type CredentialStore, openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { adoptKubeconfigPair, connectAsNode } from "../../../client/node_kubeconfig.ts";
 import { followNodeTrust, type TrustChange, updateNodeTrust } from "../../../client/node_trust.ts";
 import { followServingAddresses, SERVING_STORE_PREFIX } from "../../../client/serving.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
-import { type CaRetirement, isRetiring } from "../../../core/bootstrap/rotation.ts";
+import { type CaRetirement, isRetiring } from "../../../core/bootstrap/renewal.ts";
 import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { line } from "../../output/escape.ts";
-import type { Machine, PairChange, Tools } from "./machine.ts";
+import type { PairChange } from "../../hooks.ts";
+import type { Machine, Tools } from "./machine.ts";
 import { describeProgress } from "./progress_text.ts";
 import { readServingNames } from "./serving_names.ts";
 
-/** The settings, the machine and the adapters of the rotation. */
-export interface RotationContext {
+/** The settings, the machine and the adapters of the renewal. */
+export interface RenewalContext {
   readonly settings: Settings<BootstrapFlags>;
   readonly machine: Machine;
   readonly tools: Tools;
-  /** Receives each new pair; `isFirst` is true when there was none before. The rotation waits for it. */
+  /** Receives each new pair; `isFirst` is true when there was none before. The renewal waits for it. */
   readonly onChange: (change: PairChange, isFirst: boolean) => Promise<void>;
   /** Receives each change of the CAs in the kubeconfig, which is stored already. */
   readonly onTrust: (change: TrustChange) => void;
@@ -42,7 +37,7 @@ export interface RotationContext {
 type Retirement = Source<CaRetirement | undefined>;
 
 /** Runs until the signal fires or one of the managers ends; then the others end too. */
-export async function keepRotating(context: RotationContext, signal: AbortSignal): Promise<never> {
+export async function keepMachineFresh(context: RenewalContext, signal: AbortSignal): Promise<never> {
   const { settings, machine, tools, onTrust } = context;
   const { files, connect, io, logger } = tools;
   const store = await openCredentialStore({
@@ -59,8 +54,8 @@ export async function keepRotating(context: RotationContext, signal: AbortSignal
   const { clock, random } = io;
   const trust = { kubeconfigPath, nodeName, store, files, connect, retirement, onStored: onTrust };
   const parts = [
-    rotateClient(context, store, retirement, either),
-    ...(settings.serving ? [rotateServing(context, store, retirement, either)] : []),
+    keepClientFresh(context, store, retirement, either),
+    ...(settings.serving ? [keepServingFresh(context, store, retirement, either)] : []),
     followNodeTrust({ ...trust, clock, random, logger }, either),
   ];
   try {
@@ -71,8 +66,8 @@ export async function keepRotating(context: RotationContext, signal: AbortSignal
   }
 }
 
-async function rotateClient(
-  context: RotationContext,
+async function keepClientFresh(
+  context: RenewalContext,
   store: CredentialStore,
   retirement: Retirement,
   signal: AbortSignal,
@@ -99,7 +94,7 @@ async function rotateClient(
         algorithm: machine.keyAlgorithm,
         stored: (await store.current())?.leaf,
       })).key,
-    async onRotated(pair, previous) {
+    async onRenewed(pair, previous) {
       await forgetKey(store.temporaryKeyPath, files, logger);
       await onChange({ purpose: "client", pair, certificatePath: store.currentPath }, previous === undefined);
     },
@@ -127,7 +122,7 @@ function createClientOptions({ settings, machine, tools }: ClientContext, store:
 }
 
 /** The part of the context that a renewal of the client certificate needs. */
-type ClientContext = Pick<RotationContext, "settings" | "machine" | "tools">;
+type ClientContext = Pick<RenewalContext, "settings" | "machine" | "tools">;
 
 /** What the replacement of a CA meant for a machine with a valid certificate. */
 export interface CaUpdate {
@@ -141,7 +136,7 @@ export interface CaUpdate {
 
 /**
  * Takes over the CAs that the cluster publishes, and renews the client certificate at once when its CA is being replaced:
- * once, for a machine on which nothing keeps rotating. The kubeconfig must name the link of the certificate.
+ * once, for a machine on which no process renews it. The kubeconfig must name the link of the certificate.
  */
 export async function updateForNewCa(context: ClientContext, signal: AbortSignal): Promise<CaUpdate> {
   const { machine: { certDir, kubeconfigPath, nodeName }, tools } = context;
@@ -164,8 +159,8 @@ export async function updateForNewCa(context: ClientContext, signal: AbortSignal
   return { trust, retirement, renewed: { purpose: "client", pair, certificatePath: store.currentPath } };
 }
 
-async function rotateServing(
-  context: RotationContext,
+async function keepServingFresh(
+  context: RenewalContext,
   client: CredentialStore,
   retirement: Retirement,
   signal: AbortSignal,
@@ -198,7 +193,7 @@ async function rotateServing(
     clock,
     random,
     logger,
-    onRotated: (pair, previous) =>
+    onRenewed: (pair, previous) =>
       onChange({ purpose: "serving", pair, certificatePath: store.currentPath }, previous === undefined),
   }, signal);
   const follower = followServingAddresses({ nodeName: machine.nodeName, readNames, template, clock, logger }, signal);
