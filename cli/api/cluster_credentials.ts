@@ -34,7 +34,7 @@ export interface CredentialSettings {
   readonly bootstrapKubeconfig?: string | undefined;
   readonly kubeconfig?: string | undefined;
   /** How long to wait for the cluster, in milliseconds. */
-  readonly wait: number;
+  readonly timeout: number;
 }
 
 /** kubeadm's limit for discovery; the whole command may wait longer. */
@@ -74,7 +74,7 @@ export function createClusterFinder(
   const readToken = createTokenReader(settings, io, files);
   return async (signal) => {
     const token = await readToken(signal);
-    const waitSeconds = Math.min(settings.wait / 1000, DISCOVERY_SECONDS);
+    const waitSeconds = Math.min(settings.timeout / 1000, DISCOVERY_SECONDS);
     return await discoverCluster({ server, token, pins, connect, clock: io.clock, waitSeconds, onProgress }, signal);
   };
 }

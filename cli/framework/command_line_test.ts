@@ -25,7 +25,6 @@ const VALUES: Readonly<Record<string, string>> = {
   timeout: "90s",
   token: "-",
   ttl: "7d",
-  wait: "90s",
 };
 
 function read({ path }: Command, words: readonly string[]) {
@@ -61,7 +60,7 @@ for (const command of COMMAND_TABLE.commands.filter(({ path }) => REPEATED.inclu
 test("formatCommand() leaves defaults out, never shows a secret, and writes paths as it is asked to", () => {
   const [bootstrap] = COMMAND_TABLE.commands.filter(({ path }) => path.join(" ") === "bootstrap");
   assert.ok(bootstrap);
-  const line = "bootstrap --token abcdef.0123456789abcdef --kubeconfig n1.conf --wait 1h --serving=false --exec a";
+  const line = "bootstrap --token abcdef.0123456789abcdef --kubeconfig n1.conf --timeout 1h --serving=false --exec a";
   assert.deepEqual(formatCommand(bootstrap, read(bootstrap, line.split(" ")), (path) => `<${path}>`), [
     ...["bootstrap", "--token", "-", "--kubeconfig", "<n1.conf>", "--exec", "a"],
   ]);

@@ -105,7 +105,7 @@ export const BOOTSTRAP_FLAGS = {
       "With --offline: renew a certificate that lives for less than this. Without it, when 70 % of its lifetime " +
       "have passed.",
   }),
-  wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
+  timeout: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
   exec: textFlag({
     placeholder: "COMMAND",
     isCommandLineOnly: true,
@@ -186,7 +186,7 @@ export const bootstrapCommand = defineCommand({
  this site; without it the first answer is trusted, and later ones must come from the same CA.
 
  A clock that shows a time before this program was built was not set since the machine was started: the command waits
- for it, for --wait at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
+ for it, for --timeout at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
 
  --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
  is reported; a run without --rotate-certificates ends with 1.`,

@@ -66,14 +66,14 @@ export async function run(
   if (settings.status) return await showStatus(settings, machine, { io, files }, signal);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   using service = connectService(io, { logger, signal });
-  await waitForPlausibleClock(io, settings.wait, signal);
+  await waitForPlausibleClock(io, settings.timeout, signal);
   const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
   if (settings.offline !== undefined) {
     return await runOffline({ settings, machine, io, files, logger, folder: settings.offline, runHooksFor });
   }
   const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   let steps: Pick<Steps, "step"> | undefined;
-  const findAwaited = createAwaited(settings.wait, io.clock);
+  const findAwaited = createAwaited(settings.timeout, io.clock);
   const onProgress = (event: MachineProgress): void => {
     const text = describeProgress(event, io.cwd);
     const awaited = findAwaited(event);
@@ -171,7 +171,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
     random,
     logger,
     onProgress,
-    waitSeconds: settings.wait / 1000,
+    waitSeconds: settings.timeout / 1000,
     resumeCommand,
     ...toExpiration(settings),
   };

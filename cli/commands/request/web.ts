@@ -122,7 +122,7 @@ function createFinder(settings: WebSettings, name: string, connect: Connect, io:
     return createKubeconfigFinder(resolve(io.cwd, joinFile), files, JOIN_HINT);
   }
   if (isByFlags) {
-    const credentials = { server, token, tokenFile, caCertHash, wait: settings.timeout };
+    const credentials = { server, token, tokenFile, caCertHash, timeout: settings.timeout };
     return createClusterFinder(credentials, name, { io, files, connect, onProgress: () => {} });
   }
   const local = resolve(io.cwd, join(settings.dataDir, "web.kubeconfig"));
