@@ -2,19 +2,11 @@
 import { spawn } from "node:child_process";
 import { kill } from "node:process";
 import type { FilePort } from "../client/files.ts";
+import type { PairChange } from "../client/keep_machine_fresh.ts";
 import { limitTime } from "../client/transport/time_limit.ts";
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { Io } from "./io.ts";
-
-/** A change of a certificate: the new pair, which is stored already. */
-export interface PairChange {
-  readonly purpose: "client" | "serving";
-  readonly pair: CredentialPair;
-  /** The link that programs read. */
-  readonly certificatePath: string;
-}
 
 /** A signal, and the pid file of the process that gets it. */
 export interface SignalHook {

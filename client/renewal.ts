@@ -281,13 +281,13 @@ export interface CertificateRequesterOptions {
   /** Returns the usages for a key algorithm, in the order in which they are sent. */
   readonly usages: (keyAlgorithm: PrivateKeyAlgorithm) => readonly string[];
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** Opens a new connection for each try, with the current certificate or the bootstrap credentials. */
   readonly connect: (credentials: "current" | "bootstrap", signal: AbortSignal) => Promise<TlsTransport>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly onProgress?: (event: ObtainProgress) => void;
+  readonly onProgress?: ((event: ObtainProgress) => void) | undefined;
 }
 
 /** How long to wait for a certificate, as client-go's `certificateWaitTimeout`. */
@@ -312,7 +312,7 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
         ipAddresses,
         signerName,
         usages: options.usages(key.algorithm),
-        ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+        expirationSeconds,
         name: { prefix: "csr-" },
       }),
       connect: () => options.connect(credentials, signal),

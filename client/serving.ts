@@ -47,7 +47,7 @@ export interface ServingBootstrapOptions {
   /** How long to wait for the certificate. */
   readonly waitSeconds: number;
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
   /** The CAs that are being replaced; a certificate of one of them is replaced too. */
@@ -149,7 +149,7 @@ export function createServingRequest(
     ipAddresses,
     signerName: KUBELET_SERVING_SIGNER,
     usages,
-    ...(options.expirationSeconds === undefined ? {} : { expirationSeconds: options.expirationSeconds }),
+    expirationSeconds: options.expirationSeconds,
     name: { fixed: createNodeCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages, names }) },
   };
 }
