@@ -17,8 +17,27 @@ export interface SignalHook {
 /** The time limit of a command, so that a hanging one does not block the next change. */
 const EXEC_LIMIT_MS = 5 * 60_000;
 
-/** Runs a command with more environment variables, and its output on stderr. Throws an Error when it fails. */
+/** Runs a command with more environment variables, and its output on stderr. Returns its failure. */
 export async function runHookCommand(
+  command: string,
+  environment: Readonly<Record<string, string>>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return await findFault(() => runCommand(command, environment, io, signal), signal);
+}
+
+async function findFault(operation: () => Promise<void>, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await operation();
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return getErrorMessage(error);
+  }
+}
+
+async function runCommand(
   command: string,
   environment: Readonly<Record<string, string>>,
   io: Io,
@@ -77,26 +96,21 @@ export interface HookTools {
 
 /** Runs every hook, even after a failure, and returns the failures. The certificate is stored in any case. */
 export async function runHooks(
-  hooks: Hooks,
-  change: PairChange,
-  tools: HookTools,
+  { exec, signals }: Hooks,
+  { purpose, pair, certificatePath }: PairChange,
+  { io, files, nodeName }: HookTools,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const faults: string[] = [];
-  const attempt = async (operation: () => Promise<void>): Promise<void> => {
-    try {
-      await operation();
-    } catch (error) {
-      signal.throwIfAborted();
-      faults.push(getErrorMessage(error));
-    }
+  const faults: (string | undefined)[] = [];
+  for (const hook of signals) faults.push(await findFault(() => sendSignal(hook, files), signal));
+  const environment = {
+    TLSBOOT_CHANGED: purpose,
+    TLSBOOT_CERTIFICATE_FILE: certificatePath,
+    TLSBOOT_NOT_AFTER: formatTime(pair.leaf.notAfter),
+    TLSBOOT_NODE_NAME: nodeName,
   };
-  for (const hook of hooks.signals) await attempt(() => sendSignal(hook, tools.files));
-  const { exec } = hooks;
-  if (exec !== undefined) {
-    await attempt(() => runHookCommand(exec, createHookEnvironment(change, tools), tools.io, signal));
-  }
-  return faults;
+  if (exec !== undefined) faults.push(await runHookCommand(exec, environment, io, signal));
+  return faults.filter((fault) => fault !== undefined);
 }
 
 async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Promise<void> {
@@ -110,19 +124,6 @@ async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Pro
   } catch (error) {
     throw new Error(`${doing}: ${getErrorMessage(error)}`);
   }
-}
-
-/** Returns the environment variables that a command gets in addition to those of this program. */
-function createHookEnvironment(
-  { purpose, pair, certificatePath }: PairChange,
-  { nodeName }: Pick<HookTools, "nodeName">,
-): Readonly<Record<string, string>> {
-  return {
-    TLSBOOT_CHANGED: purpose,
-    TLSBOOT_CERTIFICATE_FILE: certificatePath,
-    TLSBOOT_NOT_AFTER: formatTime(pair.leaf.notAfter),
-    TLSBOOT_NODE_NAME: nodeName,
-  };
 }
 
 /** Runs the hooks for a change and resolves with the failures. */

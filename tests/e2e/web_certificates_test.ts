@@ -298,7 +298,10 @@ describeInstance("certificates of web servers", {
       ["web *.home.lan", /wildcards are not supported/],
       ["web 192.168.1.2", /want a DNS name/],
       ["web x.home.lan --subject CN=x", /unknown flag "--subject" for "tlsboot request web"/],
-      ["web x.home.lan --join f --token abcdef.0123456789abcdef", /--join has the credentials/],
+      [
+        "web x.home.lan --join f --token abcdef.0123456789abcdef",
+        /give --join, or --server with a token and --ca-cert-hash, not both/,
+      ],
       ["web x.home.lan --pkcs12-password-file f", /needs --pkcs12/],
       ["web x.home.lan --rotate-certificates --force", /excludes/],
       ["web x.home.lan --key-algorithm ml-dsa-65", /--key-algorithm: "ml-dsa-65" found, want one of ecdsa-p256/],

@@ -1,5 +1,10 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
-import { bootstrap, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
+import {
+  bootstrap,
+  CLIENT_STORE_PREFIX,
+  createMissingCredentialsFinder,
+  keepNextKey,
+} from "../../../client/bootstrap.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
@@ -88,7 +93,12 @@ export async function run(
     }
     if (event.kind === "issued") reportShortenedLifetime(event, settings, io);
   };
-  const findCluster = createClusterFinder(settings, machine.nodeName, { io, files, connect, onProgress });
+  const findCluster = createClusterFinder(
+    settings,
+    { flag: "--bootstrap-kubeconfig", path: settings.bootstrapKubeconfig },
+    createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName),
+    { io, files, connect, onProgress },
+  );
   const { clock, random } = io;
   const expirationSeconds = settings.duration === undefined ? undefined : Math.floor(settings.duration / 1000);
   const options = { ...machine, files, connect, clock, random, logger, findCluster, expirationSeconds };

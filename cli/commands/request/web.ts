@@ -109,24 +109,13 @@ function createWebServer(name: string, settings: WebSettings, isDebug: boolean, 
   };
 }
 
-const JOIN_HINT =
-  "copy web.kubeconfig to this machine: tlsboot up --web-domain writes it to the data directory of the server";
-
 /** Finds the token: in a join file, by the flags, or in the data directory of a server on the same machine. */
 function createFinder(settings: WebSettings, name: string, connect: Connect, io: Io): FindBootstrapCluster {
-  const { join: joinFile, server, token, tokenFile, caCertHash } = settings;
   const files = createFilePort();
-  const isByFlags = server !== undefined || token !== undefined || tokenFile !== undefined || caCertHash.length > 0;
-  if (joinFile !== undefined) {
-    if (isByFlags) throw new UsageError("--join has the credentials: leave out --server, --token and the like");
-    return createKubeconfigFinder(resolve(io.cwd, joinFile), files, JOIN_HINT);
-  }
-  if (isByFlags) {
-    const credentials = { server, token, tokenFile, caCertHash, timeout: settings.timeout };
-    return createClusterFinder(credentials, name, { io, files, connect, onProgress: () => {} });
-  }
+  const hint =
+    "copy web.kubeconfig to this machine: tlsboot up --web-domain writes it to the data directory of the server";
   const local = resolve(io.cwd, join(settings.dataDir, "web.kubeconfig"));
-  return async (signal) => {
+  const findLocal: FindBootstrapCluster = async (signal) => {
     if (await files.stat(local) !== undefined) return await createKubeconfigFinder(local, files)(signal);
     throw new AppError("credentials_missing", `cannot get an identity for ${name}: there is no token`, {
       hint:
@@ -134,6 +123,8 @@ function createFinder(settings: WebSettings, name: string, connect: Connect, io:
         "and give it with --join",
     });
   };
+  const tools = { io, files, connect, onProgress: () => {} };
+  return createClusterFinder(settings, { flag: "--join", path: settings.join, hint }, findLocal, tools);
 }
 
 /** The longest and the shortest time between two steps, the shortest after a renewal, and the longest after failures. */

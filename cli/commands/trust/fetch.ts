@@ -129,15 +129,8 @@ async function writeBundles(
 }
 
 /** Runs the command of `--exec` after a change; returns its failure. */
-async function runExec({ settings, path, io }: Context, signal: AbortSignal): Promise<string | undefined> {
-  if (settings.exec === undefined) return undefined;
-  try {
-    await runHookCommand(settings.exec, { TLSBOOT_TRUST_BUNDLE_FILE: path }, io, signal);
-    return undefined;
-  } catch (error) {
-    signal.throwIfAborted();
-    return getErrorMessage(error);
-  }
+async function runExec({ settings: { exec }, path, io }: Context, signal: AbortSignal): Promise<string | undefined> {
+  return exec === undefined ? undefined : await runHookCommand(exec, { TLSBOOT_TRUST_BUNDLE_FILE: path }, io, signal);
 }
 
 /**
