@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { createFilePort } from "../client/files.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
-import { parseMinisignKey, verifyMinisign } from "../core/pki/minisign.ts";
+import { parseMinisignKey, verifyMinisign } from "./minisign.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import { readRequiredFile } from "./instance/required_file.ts";
 import type { Io } from "./io.ts";

@@ -8,6 +8,7 @@ import { type Command, type CommandTable, getCommandName, GLOBAL_FLAGS } from ".
 import type { FlagSet } from "./framework/flags.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
 import { reportError, warn } from "./framework/report.ts";
+import { checkRules } from "./framework/rules.ts";
 import { describeSettings, findUnreadVariables, resolveSettings, type Sources } from "./framework/settings.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
@@ -50,6 +51,7 @@ export async function run(
       : await readConfig(path, globals.origins["config"], io, table, command.flags);
     const sources: Sources = { commandLine: raw, env: io.env, environment, ...(file === undefined ? {} : { file }) };
     const resolved = required(resolveSettings(command.flags, sources, file?.faults));
+    required(checkRules(command, { args, ...resolved }));
     if (isDebug) {
       const described = [...describeSettings(GLOBAL_FLAGS, globals), ...describeSettings(command.flags, resolved)];
       for (const line of described) io.stderr.write(`tlsboot: debug: ${line}\n`);

@@ -1,7 +1,7 @@
 /** Signs a request by the rules of a signer, without an API. */
 import { basename } from "node:path";
 import { verifyRequest } from "../core/csr/request.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { AppError } from "../core/errors.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";

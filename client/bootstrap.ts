@@ -6,7 +6,7 @@ import { getKubeletUsages, type NodeName, toNodeSubject } from "../core/bootstra
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createNodeCsrName } from "../core/csr/csr_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
@@ -48,7 +48,7 @@ export interface BootstrapOptions {
   readonly expirationSeconds?: number | undefined;
   /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
-  /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
+  /** A command that continues the request; it is stored with the key, so that `doctor` can show it. */
   readonly resumeCommand?: string;
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseNodeName } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import { findKeyAlgorithm, generatePrivateKey } from "../core/pki/keys.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import {
   CA_FILE,
   CSRS,

@@ -9,7 +9,7 @@ import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../cor
 import { type BootstrapToken, formatBootstrapToken } from "../core/bootstrap/token.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
-import type { ConfigMap } from "../core/kube/core_v1.ts";
+import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock } from "../core/ports.ts";

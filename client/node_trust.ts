@@ -2,7 +2,7 @@
 import { dirname, join } from "node:path";
 import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/bootstrap/renewal.ts";
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../core/kube/kinds/mod.ts";
 import type { PemSource, ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { replaceEmbeddedCa } from "../core/kube/kubeconfig_ca.ts";

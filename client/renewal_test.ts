@@ -15,7 +15,10 @@ import { createCertificateRequester, isServerHealthy, runCertificateManager, typ
 import { createFixedSource, createHolder, type Holder } from "./keep_fresh.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import { getKubeletUsages } from "../core/bootstrap/node_name.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../core/kube/kinds/certificates_v1.ts";
 import { startFakeApi } from "../tests/support/fake_api.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createTlsTransport } from "./transport/tls_transport.ts";

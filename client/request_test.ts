@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { isAppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { generatePrivateKey, parsePrivateKey, publicKeysEqual } from "../core/pki/keys.ts";
 import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";

@@ -19,7 +19,7 @@ import {
   parseNodeCommonName,
 } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
-import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
@@ -52,7 +52,7 @@ export interface ServingBootstrapOptions {
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
   /** The CAs that are being replaced; a certificate of one of them is replaced too. */
   readonly retirement?: CaRetirement | undefined;
-  /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
+  /** A command that continues the request; it is stored with the key, so that `doctor` can show it. */
   readonly resumeCommand?: string;
 }
 

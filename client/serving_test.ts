@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createServingTemplate, parseNodeName } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { ClusterRole, PolicyRule } from "../core/kube/rbac_v1.ts";
+import type { ClusterRole, PolicyRule } from "../core/kube/kinds/rbac_v1.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";

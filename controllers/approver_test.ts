@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { SubjectAccessReviewSpec } from "../core/kube/authorization_v1.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { SubjectAccessReviewSpec } from "../core/kube/kinds/authorization_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { AccessReviewer } from "../core/ports.ts";
 import { buildCsr, condition, type CsrOptions } from "../tests/support/csr_builder.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";

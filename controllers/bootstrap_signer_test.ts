@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTokenSecret } from "../core/bootstrap/token_secret.ts";
 import { Secret } from "../core/lib/brand.ts";
-import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/core_v1.ts";
+import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";

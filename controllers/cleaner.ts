@@ -4,7 +4,7 @@
  */
 import { type Cleaning, type CleaningTimes, decideCleaning, decidePodRequestCleaning } from "../core/csr/cleaning.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
-import type { PodCertificateRequest } from "../core/kube/certificates_v1.ts";
+import type { PodCertificateRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Clock, CsrStore, DeletionOptions, Logger, ObjectStore } from "../core/ports.ts";
 import { backoffMs } from "./queue.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Lease } from "../core/kube/coordination_v1.ts";
+import type { Lease } from "../core/kube/kinds/coordination_v1.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createControllerManager } from "./controller_manager.ts";

@@ -15,7 +15,7 @@ import { createAccessReviewSpec } from "../core/approval/recognizers.ts";
 import { findTokenId } from "../core/bootstrap/token_secret.ts";
 import { isApproved } from "../core/csr/phase.ts";
 import { type AppError, getErrorMessage } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import { isSameSet } from "../core/lib/sets.ts";
 import type { AccessReviewer, Clock, CsrStore, ObjectChange, ObjectStore } from "../core/ports.ts";

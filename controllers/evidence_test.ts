@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
 import { buildCsr, condition } from "../tests/support/csr_builder.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";

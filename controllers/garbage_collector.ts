@@ -8,7 +8,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { isAppError } from "../core/errors.ts";
-import { EVENTS_PREFIX } from "../core/kube/events_v1.ts";
+import { EVENTS_PREFIX } from "../core/kube/kinds/events_v1.ts";
 import {
   type CollectionPlan,
   type Dependent,

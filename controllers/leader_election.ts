@@ -3,7 +3,7 @@
  * another takes over when it stops renewing the Lease. Durations of 15, 10 and 2 seconds are kube-controller-manager's.
  */
 import { getErrorMessage, isAppError } from "../core/errors.ts";
-import type { Lease, LeaseSpec } from "../core/kube/coordination_v1.ts";
+import type { Lease, LeaseSpec } from "../core/kube/kinds/coordination_v1.ts";
 import { formatMicroTime } from "../core/kube/meta.ts";
 import { createChildAbort } from "../core/lib/abort.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../core/ports.ts";

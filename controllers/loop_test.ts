@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { ConfigMap } from "../core/kube/core_v1.ts";
+import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
 import type { ObjectChange } from "../core/ports.ts";
 import { createFakeClock, type FakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";

@@ -4,7 +4,7 @@
  * finalizing such a namespace would leave them behind forever.
  */
 import { getErrorMessage, isAppError } from "../core/errors.ts";
-import type { Namespace } from "../core/kube/core_v1.ts";
+import type { Namespace } from "../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
 import { NAMESPACE_FINALIZER } from "../core/kube/validation/namespaces.ts";
 import {

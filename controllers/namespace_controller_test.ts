@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { Namespace } from "../core/kube/core_v1.ts";
+import type { Namespace } from "../core/kube/kinds/core_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";

@@ -3,7 +3,7 @@
  * server.
  */
 import { isAppError } from "../core/errors.ts";
-import type { ConfigMap, Namespace, ServiceAccount } from "../core/kube/core_v1.ts";
+import type { ConfigMap, Namespace, ServiceAccount } from "../core/kube/kinds/core_v1.ts";
 import { planRootCa, ROOT_CA_NAME } from "../core/kube/root_ca.ts";
 import { StatusError } from "../core/kube/status.ts";
 import type { Logger, ObjectStore } from "../core/ports.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { ConfigMap, Namespace, ServiceAccount } from "../core/kube/core_v1.ts";
+import type { ConfigMap, Namespace, ServiceAccount } from "../core/kube/kinds/core_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { createFailureStatus, StatusError } from "../core/kube/status_error.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";

@@ -6,9 +6,9 @@ import { readNodeCertificate, readRecordedNodeCertificate } from "../core/approv
 import type { Lookup, NodeCertificate } from "../core/approval/ownership.ts";
 import { type AppError, isAppError } from "../core/errors.ts";
 import { hasCertificate } from "../core/csr/phase.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
-import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Clock, Logger, ObjectChange, ObjectStore } from "../core/ports.ts";
 
 /** An index of the client certificates of nodes. */

@@ -2,7 +2,7 @@
  * The signer of pod certificates, which Kubernetes does not ship. A kubelet requests a certificate for a pod, kube-apiserver
  * checks that the pod runs there, and this controller issues or refuses it: there is no approval in between.
  */
-import type { PodCertificateRequest } from "../core/kube/certificates_v1.ts";
+import type { PodCertificateRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { toObjectKey } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";

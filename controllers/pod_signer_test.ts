@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { PodCertificateRequest } from "../core/kube/certificates_v1.ts";
+import type { PodCertificateRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { toObjectKey } from "../core/kube/meta.ts";
 import { parseCertificate } from "../core/pki/certificate.ts";
 import { parsePemBlocks } from "../core/pki/pem.ts";

@@ -111,6 +111,6 @@ async function load(
 export function profileFault(file: string, faults: readonly string[]): AppError {
   const list = faults.length === 1 ? ` ${faults[0]}` : faults.map((fault) => `\n  ${fault}`).join("");
   return new AppError("config_invalid", `cannot use profile "${file}":${list}`, {
-    hint: "check a profile with: tlsboot signer --check FILE",
+    hint: "check a profile with: tlsboot policy check FILE",
   });
 }

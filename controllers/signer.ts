@@ -4,7 +4,7 @@ import { REVOKED } from "../core/approval/decide_request.ts";
 import { hasCertificate, isApproved, isFailed } from "../core/csr/phase.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { AppError, isAppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { parseCertificate, verifyCertificateSignature } from "../core/pki/certificate.ts";
 import { parsePemBlocks } from "../core/pki/pem.ts";
 import { createCustomProfile } from "../core/signing/custom_profile.ts";

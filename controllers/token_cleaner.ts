@@ -1,7 +1,7 @@
 /** Deletes bootstrap tokens when they expire (`pkg/controller/bootstrap/tokencleaner.go`). */
 import { decideTokenCleaning } from "../core/bootstrap/token_secret.ts";
 import { isAppError } from "../core/errors.ts";
-import type { SecretObject } from "../core/kube/core_v1.ts";
+import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 

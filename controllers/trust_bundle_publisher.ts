@@ -3,7 +3,7 @@
  * (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`).
  */
 import { isAppError } from "../core/errors.ts";
-import type { ClusterTrustBundle } from "../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { planTrustBundles, type TrustBundleContent } from "../core/signing/trust_bundle_plan.ts";

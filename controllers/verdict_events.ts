@@ -6,8 +6,8 @@
 import { EVENT_NAMESPACE } from "../core/approval/rbac.ts";
 import type { VerdictEvent } from "../core/approval/request_states.ts";
 import { getErrorMessage } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
-import type { EventV1 } from "../core/kube/events_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
+import type { EventV1 } from "../core/kube/kinds/events_v1.ts";
 import { formatMicroTime, getName } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";

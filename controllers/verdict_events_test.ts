@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { EventV1 } from "../core/kube/events_v1.ts";
+import type { EventV1 } from "../core/kube/kinds/events_v1.ts";
 import { buildCsr } from "../tests/support/csr_builder.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";

@@ -109,6 +109,7 @@ export type {
   DeleteOptions,
   KubeList,
   KubeObject,
+  LabelSelector,
   ListMeta,
   ManagedFieldsEntry,
   ObjectMeta,
@@ -132,7 +133,7 @@ export {
   type PodCertificateRequest,
   type PodCertificateRequestSpec,
   type PodCertificateRequestStatus,
-} from "./kube/certificates_v1.ts";
+} from "./kube/kinds/certificates_v1.ts";
 export type {
   NonResourceAttributesSpec,
   NonResourceRule,
@@ -141,22 +142,21 @@ export type {
   SelectorAttributes,
   SubjectAccessReviewSpec,
   SubjectRulesReviewStatus,
-} from "./kube/authorization_v1.ts";
+} from "./kube/kinds/authorization_v1.ts";
 export type {
   ClusterRole,
   ClusterRoleBinding,
-  LabelSelector,
   PolicyRule,
   Role,
   RoleBinding,
   RoleRef,
   Subject,
-} from "./kube/rbac_v1.ts";
+} from "./kube/kinds/rbac_v1.ts";
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
 export type { FieldRequirement } from "./kube/selectors/fields.ts";
-export type { Lease, LeaseSpec } from "./kube/coordination_v1.ts";
-export type { ObjectReference, SecretObject } from "./kube/core_v1.ts";
-export type { EventV1 } from "./kube/events_v1.ts";
+export type { Lease, LeaseSpec } from "./kube/kinds/coordination_v1.ts";
+export type { ObjectReference, SecretObject } from "./kube/kinds/core_v1.ts";
+export type { EventV1 } from "./kube/kinds/events_v1.ts";
 export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/field_error.ts";
 export type { UserInfo } from "./kube/user.ts";
 export type { FieldSchema, FieldType, Kind, MergeRules, MessageSchema, ObjectSchema, Presence } from "./kube/schema.ts";
@@ -427,7 +427,6 @@ export {
   parseAuthority,
   parseAuthorityCertificate,
   parseAuthorityCertificates,
-  parseChainedAuthority,
 } from "./pki/authority.ts";
 export {
   type DecryptionFault,
@@ -455,7 +454,7 @@ export type {
   Revocation,
   RevocationSpec,
   RevocationStatus,
-} from "./kube/tlsboot_v1alpha1.ts";
+} from "./kube/kinds/tlsboot_v1alpha1.ts";
 export type { HttpProxy } from "./lib/proxy.ts";
 export type { RecoveryRefusal } from "./bootstrap/node_recovery.ts";
 export type { IdentifiedUser } from "./register/identity.ts";

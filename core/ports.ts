@@ -2,9 +2,9 @@
  * The ports: small interfaces for everything that core and its shells need from outside. Server, client and cli implement
  * them, and `cli/instance` wires them together.
  */
-import type { SubjectAccessReviewSpec } from "./kube/authorization_v1.ts";
-import type { CertificateSigningRequest } from "./kube/certificates_v1.ts";
-import type { Lease } from "./kube/coordination_v1.ts";
+import type { SubjectAccessReviewSpec } from "./kube/kinds/authorization_v1.ts";
+import type { CertificateSigningRequest } from "./kube/kinds/certificates_v1.ts";
+import type { Lease } from "./kube/kinds/coordination_v1.ts";
 import type { KubeObject } from "./kube/meta.ts";
 
 /**

@@ -19,7 +19,7 @@ import { planReconcile, type ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { createUid } from "./registry/registry.ts";
 import { withMeta } from "./registry/write.ts";
 import { type Storage, WriteRefusedError } from "./storage/storage.ts";
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../core/kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { createDefaultRbac } from "../core/rbac/default_roles.ts";
 
 /** An object that must exist under its key. */

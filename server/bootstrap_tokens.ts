@@ -25,8 +25,8 @@ import {
 } from "../core/bootstrap/token_secret.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
-import type { SecretObject } from "../core/kube/core_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
+import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";

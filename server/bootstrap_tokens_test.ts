@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeTokenLimits, readTokenUse, type TokenLimits } from "../core/bootstrap/bound_token.ts";
 import type { NodeName } from "../core/bootstrap/node_name.ts";
-import type { SecretObject } from "../core/kube/core_v1.ts";
+import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import { encodePem } from "../core/pki/pem.ts";

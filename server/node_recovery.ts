@@ -11,11 +11,11 @@ import {
   type RecoveryRefusal,
 } from "../core/bootstrap/node_recovery.ts";
 import { parseRequest } from "../core/csr/request.ts";
-import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { issuedCertificateKind } from "../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../core/kube/meta.ts";
 import { formatApiVersion } from "../core/kube/schema.ts";
-import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";

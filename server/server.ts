@@ -51,7 +51,7 @@ import { Register } from "./register/register.ts";
 import { createPodRequestCommit, createRequestCommit } from "./register/request_commit.ts";
 import { followUnrecorded } from "./register/unrecorded.ts";
 import { openRevocations, type Revocations } from "./revocation/revocations.ts";
-import { followSeenClients, type SeenClients } from "./rotation/seen_clients.ts";
+import { followSeenClients, type SeenClients } from "./authn/seen_clients.ts";
 import { createResources } from "./registry/resources.ts";
 import { createApiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";

@@ -34,7 +34,7 @@ const CORE_ORDER = [
   "audit",
   "offline",
   "revocation",
-  "rotation",
+  "ca_rotation",
   "review",
   "garbage",
   "namespaces",
@@ -138,7 +138,9 @@ test("architecture: age stays with backups, Shamir with shares, QR with its page
   for (const { path, imports } of sources) {
     for (const name of imports) {
       assert.notEqual(name, "yaml", `${path} imports yaml: core/lib/yaml reads and prints YAML`);
-      if (name === "shamir-secret-sharing") assert.equal(path, "core/pki/secret_shares.ts", `${path} imports ${name}`);
+      if (name === "shamir-secret-sharing") {
+        assert.equal(path, "cli/authority/secret_shares.ts", `${path} imports ${name}`);
+      }
       if (name === "qr") assert.equal(path, "cli/output/qr_pages.ts", `${path} imports ${name}`);
       if (name === "age-encryption") assert.match(path, /^cli\/commands\/backup\//, `${path} imports ${name}`);
     }

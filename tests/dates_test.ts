@@ -7,7 +7,7 @@ import { parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import { decideNextStep, decideRenewalDeadline, startRenewal } from "../core/bootstrap/renewal.ts";
 import { decideCleaning } from "../core/csr/cleaning.ts";
 import { decideTokenCleaning, parseRfc3339 } from "../core/bootstrap/token_secret.ts";
-import type { SecretObject } from "../core/kube/core_v1.ts";
+import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import { formatMicroTime, formatTime } from "../core/kube/meta.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import { buildCsr, condition } from "./support/csr_builder.ts";

@@ -33,7 +33,7 @@ const RULES: readonly Rule[] = [
     advice: "use eventually(), or a loop with a bound",
     allowed: {
       "cli/authority/ca_swap_test.ts": "it ends with the first run that is not cut off",
-      "cli/authority/rotation_files_test.ts": "it ends with the first run that is not cut off",
+      "cli/authority/rotation_record_test.ts": "it ends with the first run that is not cut off",
       "client/endurance_test.ts": "the fake clock moves at each step",
       "controllers/node_certificates_test.ts": "a fake watch, until its signal",
       "controllers/queue_test.ts": "a worker, until its signal",

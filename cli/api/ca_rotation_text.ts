@@ -1,16 +1,17 @@
-/** The progress of a rotation as text: the two CAs, the servers, and the machines and users by their state. */
+/** The progress of a rotation as text: the two CAs, who follows it, and the machines, users and places by their state. */
 import { formatTime, getName } from "../../core/kube/meta.ts";
-import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { formatName } from "../../core/pki/names.ts";
+import { type CensusRow, type CensusState, countStates, describeState } from "../../core/ca_rotation/census.ts";
+import { isAborting } from "../../core/ca_rotation/rotation_rules.ts";
 import {
-  type CensusRow,
-  type CensusState,
-  countStates,
-  describeState,
-  isAborting,
-} from "../../core/rotation/census.ts";
-import { type ServerProgress, sortServers } from "./ca_rotations.ts";
+  isEveryoneReady,
+  listNextVerbs,
+  type ReplaceableCa,
+  type ServerProgress,
+  sortServers,
+} from "../../core/ca_rotation/steps.ts";
 import { formatKey } from "../../core/pki/key_algorithm.ts";
 import { oneLine } from "../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
@@ -33,18 +34,20 @@ export function describeStep(rotation: CaRotation): string {
     : `switched at ${switchedAt}: the new CA signs${leaked}`;
 }
 
-/** Formats the head of a rotation as lines: its step, its CAs, its servers, and how many are in which state. */
-export function formatRotation(rotation: CaRotation, rows: readonly CensusRow[], now: Date): string {
-  const { renewBy } = rotation.spec;
+/** Formats the head of a rotation as lines: its step, its CAs, who follows it, and how many are in which state. */
+export function formatRotation(
+  ca: Pick<ReplaceableCa, "describeFollowers">,
+  rotation: CaRotation,
+  rows: readonly CensusRow[],
+): string {
+  const { step, renewBy } = rotation.spec;
   const lines = [
     `Rotation:\t${getName(rotation)}, ${describeStep(rotation)}`,
     `Old CA:\t${describeCa(rotation.spec.oldCA)}`,
     `New CA:\t${describeCa(rotation.spec.newCA)}`,
-    ...(renewBy !== undefined && renewBy !== null && rotation.spec.step !== "Finish"
-      ? [`Renewal:\tnodes renew until ${renewBy}`]
-      : []),
-    `Servers:\t${describeServers(rotation, now)}`,
-    ...(rotation.spec.step === "Finish" ? [] : [`Ready:\t${describeCounts(rows)}`]),
+    ...((renewBy ?? null) !== null && step !== "Finish" ? [`Renewal:\tnodes renew until ${renewBy}`] : []),
+    ca.describeFollowers(rotation).join(":\t"),
+    ...(step === "Finish" && rows.length === 0 ? [] : [`Ready:\t${describeCounts(rows)}`]),
   ];
   return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`;
 }
@@ -72,17 +75,21 @@ const COUNT_TEXT: Readonly<Record<CensusState, string>> = {
   notSeen: "not seen since the rotation began",
   doesNotTrust: "without a report that they trust the new CA",
   oldCertificate: "with an old certificate",
+  unknownCertificate: "without a known certificate",
+  trustsNewOnly: "with the new CA only",
+  trustsOld: "that still trust the old CA",
   renewalDue: "about to renew",
   ready: "ready",
 };
 
-/** Describes how many machines and users are in which state, those that are ready first. */
+/** Describes how many machines, users and places are in which state, those that are ready first. */
 export function describeCounts(rows: readonly CensusRow[]): string {
-  if (rows.length === 0) return "no machine or user has a certificate of this CA";
+  if (rows.length === 0) return "no machine or user is known that has a certificate of this CA";
   const counts = [...countStates(rows)].reverse().filter(([state, count]) => count > 0 && state !== "ready");
   const ready = rows.filter(({ state }) => state === "ready").length;
   const others = counts.map(([state, count]) => `, ${count} ${COUNT_TEXT[state]}`).join("");
-  return `${ready} of ${rows.length} machines and users${others}`;
+  const what = rows.some(({ kind }) => kind === "place") ? "places, machines and users" : "machines and users";
+  return `${ready} of ${rows.length} ${what}${others}`;
 }
 
 const ON_MACHINE = "tlsboot bootstrap";
@@ -116,7 +123,7 @@ export function formatCensus(rows: readonly CensusRow[], isWide: boolean): strin
     })),
   );
   const more = rows.length - shown.length;
-  const rest = more === 0 ? "" : `and ${more} more: tlsboot ca rotate status -o wide\n`;
+  const rest = more === 0 ? "" : `and ${more} more: see all with tlsboot ca rotate status -o wide\n`;
   const isOnMachine = shown.some(({ kind, command = "" }) => kind === "node" && command.startsWith(ON_MACHINE));
   const isRenewing = shown.some(({ state }) => state === "renewalDue");
   return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}${isRenewing ? RENEWING_NOTE : ""}`;
@@ -124,6 +131,7 @@ export function formatCensus(rows: readonly CensusRow[], isWide: boolean): strin
 
 /** Converts a rotation to the facts of `-o json` and `-o yaml`. Keys may be added, but never removed. */
 export function toRotationFacts(
+  ca: Pick<ReplaceableCa, "isAdopted">,
   rotation: CaRotation,
   rows: readonly CensusRow[],
   now: Date,
@@ -138,7 +146,7 @@ export function toRotationFacts(
     step,
     isLeaked,
     isAborting: isAborting(rotation),
-    isReady: isRotationReady(rotation, rows, now),
+    isReady: ca.isAdopted(rotation) && isEveryoneReady(rows),
     beganAt,
     switchedAt: switchedAt ?? undefined,
     finishedAt: finishedAt ?? undefined,
@@ -158,13 +166,6 @@ export function toRotationFacts(
   };
 }
 
-/** Reports whether every server has adopted the step and everyone is ready, except those that are left behind. */
-export function isRotationReady(rotation: CaRotation, rows: readonly CensusRow[], now: Date): boolean {
-  const { adopted, pending, down } = sortServers(rotation, now);
-  const isServed = adopted.length > 0 && pending.length + down.length === 0;
-  return isServed && rows.every(({ state, isLeftBehind }) => state === "ready" || isLeftBehind);
-}
-
 function toCaFacts(pem: string): Readonly<Record<string, unknown>> {
   const chain = parseAuthorityChain(pem);
   if (!chain.ok) return { error: chain.error };
@@ -172,12 +173,18 @@ function toCaFacts(pem: string): Readonly<Record<string, unknown>> {
   return { subject: formatName(subject), notAfter: formatTime(notAfter), sha256Fingerprint };
 }
 
+/** Returns the next commands of the operator. */
+export function listNextCommands(
+  command: ReplaceableCa["command"],
+  rotation: CaRotation,
+  isReady: boolean,
+): readonly string[] {
+  return listNextVerbs(rotation, isReady).map((verb) => `${command(verb)}${verb === "status" ? " --wait 1h" : ""}`);
+}
+
 /** Returns the next step of the operator, for the end of a command's output. */
-export function describeNext(rotation: CaRotation, isReady: boolean): string {
-  const { step } = rotation.spec;
-  const name = getName(rotation) === "ca" ? "" : ` ${getName(rotation)}`;
-  if (step === "Finish") return "next: nothing; the rotation is finished";
-  const status = `tlsboot ca rotate status${name} --wait 1h`;
-  const action = `tlsboot ca rotate ${isAborting(rotation) ? "abort" : step === "Trust" ? "switch" : "finish"}${name}`;
-  return isReady ? `next: ${action}` : `next: ${status}, and then: ${action}`;
+export function describeNext(command: ReplaceableCa["command"], rotation: CaRotation, isReady: boolean): string {
+  const commands = listNextCommands(command, rotation, isReady);
+  if (commands.length > 0) return `next: ${commands.join(", and then: ")}`;
+  return isReady ? "next: nothing; the rotation is finished" : "next: do what the table says";
 }

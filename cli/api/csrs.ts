@@ -1,7 +1,7 @@
 /** Certificate signing requests in the API: their names on the command line, their paths, and the list of them. */
 import { type ApiClient, listAll, type Listing } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { findShortened, isShortForm } from "../../core/review/request_summary.ts";
 import { UsageError } from "../framework/usage_error.ts";

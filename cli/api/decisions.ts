@@ -3,7 +3,7 @@ import { findOwnUsername } from "../../client/objects/access_reviews.ts";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Io } from "../io.ts";
 import { csrPath } from "./csrs.ts";
 

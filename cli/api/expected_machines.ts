@@ -6,7 +6,7 @@ import { findRequestedNode } from "../../core/approval/node_claims.ts";
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Clock } from "../../core/ports.ts";
 import { listCsrs } from "./csrs.ts";

@@ -8,9 +8,9 @@ import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { EvidenceSources } from "../../controllers/evidence.ts";
 import { createNodeCertificates } from "../../controllers/node_certificates.ts";

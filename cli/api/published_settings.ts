@@ -3,7 +3,7 @@ import type { ApiClient } from "../../client/objects/api.ts";
 import { createFilePort } from "../../client/files.ts";
 import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { PolicySettings } from "../../controllers/evidence.ts";
 import { NO_POLICIES, type PolicyFlags, readPolicies } from "../instance/policy_files.ts";
 

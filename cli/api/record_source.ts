@@ -1,7 +1,7 @@
 /** The register of a server, or the log of a signer, as pages of records; and the certificates that a user names. */
 import type { ApiClient } from "../../client/objects/api.ts";
 import { AppError } from "../../core/errors.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { readRetiredCas } from "./ca_rotations.ts";

@@ -8,7 +8,7 @@ import {
   formatObjectPath,
   formatQualifiedKind,
 } from "../../core/kube/schema.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 
 /** The path of the collection of records. */
 export const RECORD_COLLECTION = formatCollectionPath(issuedCertificateKind);

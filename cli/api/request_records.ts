@@ -3,7 +3,7 @@ import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { AppError } from "../../core/errors.ts";
 import { requestRecordKind } from "../../core/kube/kinds/mod.ts";
 import { formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
-import type { RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 
 /** Reads the records of named requests; undefined when the server has none, or the user may not read them. */
 export async function findRequestRecords(

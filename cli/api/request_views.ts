@@ -14,9 +14,9 @@ import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { IssuedCertificate, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import { createRequestView } from "../../core/review/create_request_view.ts";

@@ -1,6 +1,6 @@
 /** The words of `tlsboot revoke`: what it is about to revoke, what it did, and what to do next. */
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { readIdentity } from "../../core/register/identity.ts";

@@ -78,9 +78,6 @@ export async function showObjects(
 ): Promise<ExitCode> {
   const { names } = shown;
   const { fieldSelector, selector, watch, output, sortBy } = input.settings;
-  if (names.length > 0 && (fieldSelector !== undefined || selector !== undefined)) {
-    throw new UsageError("a name cannot be given together with a selector");
-  }
   if (watch && names.length > 1) throw new UsageError("cannot watch several names: give one name, or none for all");
   const selectors = {
     ...(fieldSelector === undefined ? {} : { fieldSelector }),

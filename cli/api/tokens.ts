@@ -9,7 +9,7 @@ import {
   toTokenSecretName,
 } from "../../core/bootstrap/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 
 /** The path of the collection of Secrets. */

@@ -1,7 +1,7 @@
 /** ClusterTrustBundles in the API: which of them a user chooses, how they are read, and what a failure means. */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
 import { formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
 import { UsageError } from "../framework/usage_error.ts";

@@ -6,7 +6,7 @@ import { basename, dirname, extname, join } from "node:path";
 import { type FilePort, toTemporaryPath } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { type CertificateChain, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
-import type { CaFileStep, CaSlot, CaSlots } from "../../core/rotation/ca_files.ts";
+import type { CaFileStep, CaSlot, CaSlots } from "../../core/ca_rotation/ca_files.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import type { AuthorityPaths } from "./layout.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CaRotationStep } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotationStep } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
-import { planCaFiles } from "../../core/rotation/ca_files.ts";
+import { planCaFiles } from "../../core/ca_rotation/ca_files.ts";
 import { createDyingFiles, Killed } from "../../tests/support/dying_files.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../tests/support/memory_files.ts";
 import {
@@ -104,7 +104,7 @@ async function adopt(step: CaRotationStep | undefined, files: SwapFiles): Promis
     steps: plan.value,
     adopt: () => Promise.resolve(newCa),
     async verify({ certificate, key }) {
-      const pair = parseAuthority(await files.readText(certificate) ?? "", await files.readText(key) ?? "");
+      const pair = await parseAuthority(await files.readText(certificate) ?? "", await files.readText(key) ?? "");
       if (!pair.ok) throw new Error(pair.error);
     },
   }, files);

@@ -14,9 +14,10 @@ import {
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import type { NameConstraints } from "../../core/pki/name_constraints.ts";
-import type { CaKey, Clock, Random } from "../../core/ports.ts";
+import type { Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
-import type { CaKeys } from "./keys.ts";
+import { type CaKeys, openProgramKey } from "./keys.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
 import { isSwapOpen } from "./ca_swap.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
@@ -26,7 +27,7 @@ export interface NewAuthority {
   readonly commonName: string;
   readonly keyAlgorithm: KeyAlgorithm;
   readonly lifetimeMs: number;
-  readonly nameConstraints?: NameConstraints;
+  readonly nameConstraints?: NameConstraints | undefined;
   /** Encrypts the key, and prompts for a passphrase when no file is given. */
   readonly isEncrypted?: boolean;
 }
@@ -44,9 +45,29 @@ export interface AuthorityDeps {
  * and `passphrase_wrong`.
  */
 export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys: CaKeys): Promise<Authority> {
+  return await readWithKey(paths, keys.getSource(paths), files);
+}
+
+/**
+ * Reads a CA in two files that are no part of a data directory. Without a key file, a program must hold the key. Throws
+ * UsageError when there is neither, and as {@link readAuthority}.
+ */
+export async function readNamedAuthority(
+  certificate: string,
+  keyFile: string | undefined,
+  files: FilePort,
+  keys: CaKeys,
+): Promise<Authority> {
+  if (keyFile === undefined && !keys.hasProgram) {
+    throw new UsageError("--ca-key is missing", "give the key of --ca-cert");
+  }
+  const source = keys.getNamedSource(certificate, keyFile);
+  return await readWithKey({ certificate, key: source.name }, source, files);
+}
+
+async function readWithKey(paths: AuthorityPaths, source: CaKeySource, files: FilePort): Promise<Authority> {
   const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
   if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
-  const source = keys.getSource(paths);
   const key = await source.open(await readState(source));
   const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
@@ -141,9 +162,8 @@ export async function createSplitAuthorities(
 export async function writeImportedAuthority(
   dataDir: string,
   authority: { readonly chain: CertificateChain; readonly keyPem: string | undefined },
-  deps: AuthorityDeps,
+  files: FilePort,
 ): Promise<void> {
-  const { files } = deps;
   const paths = authorityPaths(dataDir);
   await assertNoCa(dataDir, files);
   await assertNoneBegun(dataDir, files);
@@ -151,9 +171,9 @@ export async function writeImportedAuthority(
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
   const { keyPem } = authority;
   if (keyPem !== undefined && await files.readText(paths.key) !== keyPem) {
-    await deps.files.createExclusive(paths.key, keyPem, SECRET_MODE);
+    await files.createExclusive(paths.key, keyPem, SECRET_MODE);
   }
-  await deps.files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
+  await files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
 }
 
 /** Creates a CA at two paths. A key without a certificate, from an interrupted run, is reused. */
@@ -163,14 +183,15 @@ export async function createAuthorityFiles(
   deps: AuthorityDeps,
 ): Promise<Authority> {
   const { files, clock, random } = deps;
-  const key = deps.keys.hasProgram ? await openProgram(paths, deps.keys) : await ensureKey(paths.key, options, deps);
+  const key = deps.keys.hasProgram
+    ? await openProgramKey(paths.certificate, deps.keys)
+    : await ensureKey(paths.key, options, deps);
   const now = clock.now().getTime();
-  const { commonName, nameConstraints } = options;
   const authority = await createAuthority({
-    commonName,
+    commonName: options.commonName,
     notBefore: new Date(now - BACKDATE_MS),
     notAfter: new Date(now + options.lifetimeMs),
-    ...(nameConstraints === undefined ? {} : { nameConstraints }),
+    nameConstraints: options.nameConstraints,
     key,
     serial: random.bytes(SERIAL_BYTES),
   });
@@ -226,16 +247,6 @@ async function existingPurposes(dataDir: string, files: FilePort): Promise<reado
 function invalidCa(path: string, error: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA "${path}": ${error}`, {
     hint: "put back the certificate and the key that belong together",
-  });
-}
-
-/** Opens the key that a program has; there is no key file then. */
-async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> {
-  const source = keys.getSource(paths);
-  const key = await source.open(await source.state());
-  if (key.ok) return key.value;
-  throw new AppError("key_invalid", `cannot create a CA: ${key.error}`, {
-    hint: "docs/guides/ca.md describes what the program must answer",
   });
 }
 

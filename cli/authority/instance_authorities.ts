@@ -1,13 +1,13 @@
-/** The CAs of an instance: one for everything, or one for each purpose; and beside each the one that replaces it. */
-import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+/** The CAs of an instance: one for everything or one for each purpose, and the CAs that replace them in a rotation. */
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateChain, encodeTrust, getIntermediates } from "../../core/pki/authority_chain.ts";
-import { parseRotatedCas } from "../../core/rotation/ca_rotation.ts";
-import { getTrustStep, listTrustedCas } from "../../core/rotation/trust.ts";
+import { parseRotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
+import { getTrustStep, listTrustedCas } from "../../core/ca_rotation/trust.ts";
 import type { FilePort } from "../../client/files.ts";
 import { completeCaSwap, readCasOnDisk, toSlotPaths } from "./ca_swap.ts";
 import { type AuthorityDeps, createSingleAuthority, hasSplitAuthorities, readAuthority } from "./files.ts";
-import { assertCrlUrls, authorityPaths, type CaPurpose, getCaName, SPLIT_PURPOSES, toCrlUrl } from "./layout.ts";
+import { assertCrlUrls, authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, toCrlUrl } from "./layout.ts";
 
 /** A CA whose client certificates the API accepts; its key may be elsewhere. */
 export interface ClientCa {
@@ -141,14 +141,14 @@ export async function ensureAuthorities(
   crlUrl?: string,
 ): Promise<{ readonly authorities: LiveAuthorities; readonly created: boolean }> {
   const { files } = deps;
-  for (const purpose of ["serving", ...SPLIT_PURPOSES] as const) {
+  for (const purpose of CA_PURPOSES) {
     await completeCaSwap(authorityPaths(root, purpose), files);
   }
   const isNew = await files.lstat(authorityPaths(root).certificate) === undefined;
   if (isNew) await createSingleAuthority(root, NEW_CA, deps);
   const split = await hasSplitAuthorities(root, files);
   assertCrlUrls(crlUrl, split ? [authorityPaths(root).certificate, authorityPaths(root, "client").certificate] : []);
-  const authorities = new LiveAuthorities(root, split ? ["serving", ...SPLIT_PURPOSES] : ["serving"], deps, crlUrl);
+  const authorities = new LiveAuthorities(root, split ? CA_PURPOSES : ["serving"], deps, crlUrl);
   await authorities.reload(new Map());
   return { authorities, created: isNew };
 }

@@ -10,8 +10,8 @@ import { DatabaseSync } from "node:sqlite";
 import { syncDirectory } from "../../client/files.ts";
 import { findTokenId } from "../../core/bootstrap/token_secret.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -227,8 +227,8 @@ function cannotRecord(path: string, cause: unknown): AppError {
 }
 
 /**
- * A lock that the operating system ends with the process, however that dies: SQLite's, on an empty database beside the file.
- * Node has no other one.
+ * A lock that the operating system releases when the process ends, however it ends: SQLite's, on an empty database next to
+ * the file. Node has no lock of its own.
  */
 export class FileLock implements Disposable {
   readonly #path: string;

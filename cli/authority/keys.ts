@@ -12,7 +12,7 @@ import type { Secret } from "../../core/lib/brand.ts";
 import type { Result } from "../../core/lib/result.ts";
 import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import type { PrivateKey } from "../../core/pki/keys.ts";
-import type { Random } from "../../core/ports.ts";
+import type { CaKey, Random } from "../../core/ports.ts";
 import { DERIVING_KEY, type ProgressIo, type ProgressLine, startProgress } from "../output/progress.ts";
 import type { Io } from "../io.ts";
 import { assertPlausibleClock } from "../plausible_clock.ts";
@@ -29,10 +29,10 @@ export interface CaKeys {
   /** True when a program replaces the key files of the instance's CAs, and key files that no flag names. */
   readonly hasProgram: boolean;
   /**
-   * Opens a private key, an encrypted one with a passphrase, by default the one of the command. The error says what is wrong
-   * with the text. Throws AppError `passphrase_missing` and `passphrase_wrong`.
+   * Opens a private key, an encrypted one with the passphrase of the command. The error says what is wrong with the text.
+   * Throws AppError `passphrase_missing` and `passphrase_wrong`.
    */
-  openKey(pem: string, name: string, passphrase?: PassphrasePort): Promise<Result<PrivateKey, string>>;
+  openKey(pem: string, name: string): Promise<Result<PrivateKey, string>>;
   /** Encrypts a private key, and shows on a terminal that this takes a moment. */
   encryptKey(key: PrivateKey, passphrase: Secret<string>, random: Random): Promise<string>;
   /** Returns the source of the key of one of the instance's CAs. */
@@ -46,7 +46,7 @@ export interface CaKeySettings {
   readonly caPassphraseFile: string | undefined;
   /** Files with shares of the passphrase, or `-` for those that are typed. */
   readonly caPassphraseShare?: readonly string[];
-  readonly signingKeyCommand: string | undefined;
+  readonly signingKeyCommand?: string | undefined;
 }
 
 /**
@@ -71,14 +71,11 @@ export function createCaKeys(
   const program = signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand);
 
   /** Shows that a key is derived, from the moment when the passphrase is known, because a user may type it. */
-  async function showDerivation<T>(
-    action: (passphrase: PassphrasePort) => Promise<T>,
-    passphrase: PassphrasePort = passphrases.getForOpening,
-  ): Promise<T> {
+  async function showDerivation<T>(action: (passphrase: PassphrasePort) => Promise<T>): Promise<T> {
     let progress: ProgressLine | undefined;
     try {
       return await action(async (name) => {
-        const secret = await passphrase(name);
+        const secret = await passphrases.getForOpening(name);
         progress = startProgress(io, DERIVING_KEY);
         return secret;
       });
@@ -102,7 +99,7 @@ export function createCaKeys(
   return {
     passphrases,
     hasProgram: program !== undefined,
-    openKey: (pem, name, passphrase) => showDerivation((shown) => openPrivateKey(pem, name, shown), passphrase),
+    openKey: (pem, name) => showDerivation((passphrase) => openPrivateKey(pem, name, passphrase)),
     async encryptKey(key, passphrase, random) {
       using _ = startProgress(io, DERIVING_KEY);
       return await encryptPrivateKey(key, passphrase.reveal(), random, io.keyIterations);
@@ -111,6 +108,16 @@ export function createCaKeys(
     getNamedSource: (certificate, keyFile) =>
       keyFile === undefined ? sourceIn(certificate, "") : createFileSource(resolve(io.cwd, keyFile)),
   };
+}
+
+/** Opens the key that a program holds for the CA of a certificate file. Throws AppError `key_invalid`. */
+export async function openProgramKey(certificate: string, keys: CaKeys): Promise<CaKey> {
+  const source = keys.getNamedSource(certificate, undefined);
+  const key = await source.open(await source.state());
+  if (key.ok) return key.value;
+  throw new AppError("key_invalid", `cannot use the key of the CA "${certificate}": ${key.error}`, {
+    hint: "docs/guides/ca.md describes what the program must answer",
+  });
 }
 
 /** Creates access to files and their modes. A missing file is AppError `io`. */

@@ -4,7 +4,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
 /** The purpose of a CA. `serving` is `pki/ca.crt`, which is used for everything when there are no others. */
@@ -18,6 +18,9 @@ export interface AuthorityPaths {
 
 /** The purposes other than `serving`, each with a CA of its own in a split instance. */
 export const SPLIT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client", "kubelet-serving", "custom"];
+
+/** The purposes of all CAs of a split instance, in the order of help. */
+export const CA_PURPOSES: readonly CaPurpose[] = ["serving", ...SPLIT_PURPOSES];
 
 /** The purpose of each CA in words. */
 export const PURPOSE_TEXT: Readonly<Record<CaPurpose, string>> = {
@@ -44,11 +47,11 @@ export function getSignerPurpose(signerName: string): CaPurpose {
 }
 
 /** Returns the name of the CRL of a CA from the path of its certificate: `ca.crl` for `pki/ca.crt`. */
-export function getCrlName(certificate: string): string {
+function getCrlName(certificate: string): string {
   return `${basename(certificate).replace(/\.(?:crt|cer|pem)$/i, "")}.crl`;
 }
 
-/** Returns the path of the CRL of a CA, which is beside its certificate: `pki/ca.crl`. */
+/** Returns the path of the CRL of a CA, which is next to its certificate: `pki/ca.crl`. */
 export function getCrlPath({ certificate }: Pick<AuthorityPaths, "certificate">): string {
   return join(dirname(certificate), getCrlName(certificate));
 }

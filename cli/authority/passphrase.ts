@@ -1,6 +1,6 @@
 /**
- * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the environment are visible
- * to other processes, so they never hold one.
+ * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the environment
+ * never hold one, because other processes can see them.
  */
 import { resolve } from "node:path";
 import { Secret } from "../../core/lib/brand.ts";
@@ -10,7 +10,7 @@ import type { FilePort } from "../../client/files.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import { parseShare } from "../../core/pki/secret_shares.ts";
+import { parseShare } from "./secret_shares.ts";
 import { completeShares, readPassphraseOfShares } from "./passphrase_shares.ts";
 
 /** The passphrase of one run of a command. */

@@ -13,7 +13,7 @@ import {
   type SecretShare,
   type ShareFault,
   splitIntoGroups,
-} from "../../core/pki/secret_shares.ts";
+} from "./secret_shares.ts";
 import type { FilePort } from "../../client/files.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import type { Io } from "../io.ts";

@@ -2,18 +2,13 @@
 import { join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
-import {
-  createRandomPassphrase,
-  describeShare,
-  formatShareGroups,
-  type SecretShare,
-  splitPassphrase,
-} from "../../core/pki/secret_shares.ts";
+import { createRandomPassphrase, formatShareGroups, type SecretShare, splitPassphrase } from "./secret_shares.ts";
 import type { Random } from "../../core/ports.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
-import { type Page, renderPageHtml, renderPageText } from "../output/page.ts";
+import { escapeHtml, escapeValue } from "../output/escape.ts";
+import { wrapWords } from "../output/wrap.ts";
 import { readShareFile } from "./passphrase_shares.ts";
 
 /** How many shares there are, and how many of them give the passphrase back. */
@@ -21,6 +16,9 @@ export interface ShareCounts {
   readonly threshold: number;
   readonly count: number;
 }
+
+/** The counts of a set when the user chooses none. */
+export const DEFAULT_SHARES: ShareCounts = { threshold: 2, count: 3 };
 
 /** The ports that writing pages uses. */
 export interface SharePageDeps {
@@ -54,8 +52,8 @@ export async function writeSharePages(
   const pages = getSharePaths(folder, counts.count).flatMap((path, index) => {
     const share = shares.value[index];
     if (share === undefined) return [];
-    const page = describePage(share, keyName, made);
-    return [[path, renderPageText(page)], [path.replace(/\.txt$/, ".html"), renderPageHtml(page)]] as const;
+    const page = renderPage(share, keyName, made);
+    return [[path, page.text], [path.replace(/\.txt$/, ".html"), page.html]] as const;
   });
   for (const [path] of pages) {
     if (await files.lstat(path) === undefined) continue;
@@ -81,7 +79,7 @@ export async function writeSharePages(
  * Finds the complete set of shares that an interrupted run wrote into a folder; undefined when there is none. Throws
  * AppError `file_exists` for an incomplete set, which opens nothing, and for one of other counts.
  */
-export async function findSharePages(
+async function findSharePages(
   folder: string,
   { threshold, count }: ShareCounts,
   { files, io }: Omit<SharePageDeps, "random">,
@@ -95,7 +93,7 @@ export async function findSharePages(
   const setId = shares[0]?.setId;
   const isSet = shares.every((share) => share.setId === setId && share.threshold === threshold);
   if (isSet && found.length === count) return paths;
-  const what = isSet ? `${found.length} of ${count} shares` : "shares of another set, or for another --threshold";
+  const what = isSet ? `${found.length} of ${count} shares` : "shares of another set, or for another --shares";
   throw new AppError("file_exists", `cannot use the folder "${displayPath(folder, io.cwd)}": it has ${what}`, {
     hint: "shares are never overwritten: choose another folder; if no key was made with them, they open nothing",
   });
@@ -123,49 +121,89 @@ export async function prepareShares(
   return getSharePaths(folder, count).slice(0, threshold);
 }
 
-/** Describes the page that one holder gets. */
-function describePage(share: SecretShare, keyName: string, made: string): Page {
+/** A part of a page, as text for a line printer and as HTML. */
+interface Rendered {
+  readonly text: string;
+  readonly html: string;
+}
+
+const WIDTH = 78;
+const BLANK = "_".repeat(32);
+const STYLE = "body{font:12pt/1.4 sans-serif;max-width:44em;margin:2em auto;padding:0 1em}" +
+  "h1{font-size:16pt;border-bottom:2px solid}" +
+  "th{text-align:left;vertical-align:top;padding-right:1.5em;white-space:nowrap}" +
+  "td{white-space:pre-wrap;overflow-wrap:anywhere}" +
+  "pre{font:14pt/1.7 monospace;border:1px solid;padding:.5em 1em;white-space:pre-wrap;overflow-wrap:anywhere}" +
+  ".blank{display:flex;gap:1em;margin-top:2.2em}.blank i{flex:1;border-bottom:1px solid}" +
+  "tr,pre,.blank{break-inside:avoid}@page{margin:2cm}";
+
+/** Renders the page of one holder: as text of 78 columns, and as an HTML document without scripts, fonts or images. */
+function renderPage(share: SecretShare, keyName: string, made: string): Rendered {
   const { number, count, threshold, setId } = share;
   const groups = formatShareGroups(share).map((group, index) =>
     `${String(index + 1).padStart(2)}  ${group.slice(0, 4)}-${group.slice(4)}`
   );
   const rows = groups.filter((_, index) => index % 2 === 0).map((group, row) => `${group}     ${groups[2 * row + 1]}`);
+  const fewer = threshold === 2 ? "one alone reveals" : `${threshold - 1} of them reveal`;
+  const title = `Share ${number} of ${count}`;
+  const blocks = [
+    renderFacts([
+      ["Of the passphrase of", keyName],
+      ["Set", setId],
+      ["Needed", `${threshold} of the ${count} shares`],
+      ["Made on", made],
+    ]),
+    renderCode("-----BEGIN TLSBOOT SHARE-----", ...rows, "-----END TLSBOOT SHARE-----"),
+    renderText(
+      `${threshold} shares of the set ${setId} open the key, and ${fewer} nothing. Keep this page where the other ` +
+        "holders have no access, and never together with the key.",
+    ),
+    renderText("To check the page:"),
+    renderCode("tlsboot ca shares check"),
+    renderText(
+      "To open the key, give --ca-passphrase-share - to the command that needs it, and type the groups of each share in " +
+        "the order of their numbers.",
+    ),
+    renderText(
+      "The digits 0 and 1 may be typed as the letters O and I; hyphens and small letters do not matter. The last " +
+        "character of each group shows whether the group is typed correctly.",
+    ),
+    renderBlanks("Holder", "Received on"),
+  ];
+  const html = [
+    `<!DOCTYPE html>`,
+    `<html lang="en"><head><meta charset="utf-8"><title>${title}</title><style>${STYLE}</style></head><body>`,
+    `<h1>${title}</h1>`,
+    ...blocks.map((block) => block.html),
+    `</body></html>`,
+    "",
+  ].join("\n");
+  return { text: `${title}\n${"=".repeat(title.length)}\n\n${blocks.map((block) => block.text).join("\n\n")}\n`, html };
+}
+
+function renderText(text: string): Rendered {
+  return { text: wrapWords(text, WIDTH).join("\n"), html: `<p>${escapeHtml(text)}</p>` };
+}
+
+/** Renders lines that are typed or compared character by character. */
+function renderCode(...lines: readonly string[]): Rendered {
+  return { text: lines.join("\n"), html: `<pre>${lines.map(escapeHtml).join("\n")}</pre>` };
+}
+
+/** Renders names and values. Nothing in a value that a user chose may start another line, or be invisible. */
+function renderFacts(rows: readonly (readonly [name: string, value: string])[]): Rendered {
+  const width = Math.max(...rows.map(([name]) => name.length)) + 3;
+  const cells = rows.map(([name, value]) => `<tr><th>${name}</th><td>${escapeHtml(value)}</td></tr>`);
   return {
-    title: `Share ${number} of ${count}`,
-    blocks: [
-      {
-        kind: "facts",
-        rows: [["Of the passphrase of", keyName], ["Set", setId], ["Needed", `${threshold} of the ${count} shares`], [
-          "Made on",
-          made,
-        ]],
-      },
-      { kind: "code", lines: ["-----BEGIN TLSBOOT SHARE-----", ...rows, "-----END TLSBOOT SHARE-----"] },
-      {
-        kind: "text",
-        text: `${threshold} shares of the set ${setId} open the key, and ${
-          threshold - 1 === 1 ? "one alone reveals" : `${threshold - 1} of them reveal`
-        } nothing. Keep this page where the other holders have no access, and never beside the key.`,
-      },
-      { kind: "text", text: "To check the page:" },
-      { kind: "code", lines: ["tlsboot ca shares check"] },
-      {
-        kind: "text",
-        text:
-          "To open the key, give --ca-passphrase-share - to the command that needs it, and type the groups of each " +
-          "share in the order of their numbers.",
-      },
-      {
-        kind: "text",
-        text: "The digits 0 and 1 may be typed as the letters O and I; hyphens and small letters do not matter. " +
-          "The last character of each group shows whether the group is typed correctly.",
-      },
-      { kind: "blanks", labels: ["Holder", "Received on"] },
-    ],
+    text: rows.map(([name, value]) => `${name}:`.padEnd(width) + escapeValue(value)).join("\n"),
+    html: `<table>${cells.join("\n")}</table>`,
   };
 }
 
-/** Describes the pages of a set for the answer of a command. */
-export function describeSet(share: SecretShare): string {
-  return describeShare(share).replace(/^share \d+ of (\d+) of/, "$1 shares of");
+/** Renders empty lines for a pen. */
+function renderBlanks(...labels: readonly string[]): Rendered {
+  return {
+    text: labels.map((label) => label.padEnd(WIDTH - BLANK.length) + BLANK).join("\n\n"),
+    html: labels.map((label) => `<div class="blank"><span>${label}</span><i></i></div>`).join("\n"),
+  };
 }

@@ -3,8 +3,14 @@ import { type CommandFamily, type CommandTable, withAction } from "../framework/
 import { approverCommand } from "./approver/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
-import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
-import { caCeremonyCommand, caRequestCommand } from "./ca/ceremony_flags.ts";
+import {
+  caCrlCommand,
+  caImportCommand,
+  caInitCommand,
+  caRequestCommand,
+  caShowCommand,
+  caSignCommand,
+} from "./ca/flags.ts";
 import { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import {
@@ -24,7 +30,7 @@ import { inspectCommand } from "./inspect/flags.ts";
 import { joinPackCommand } from "./join/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./offline/flags.ts";
-import { policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
+import { policyCheckCommand, policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
 import { requestCommand, requestWebCommand } from "./request/flags.ts";
 import { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./revocation/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
@@ -79,7 +85,7 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "trust",
-    summary: "Let this machine trust the CA, or keep a trust bundle in a file",
+    summary: "Trust a CA here, or fetch trust bundles",
     description: "Let the programs of this machine trust the CA, or keep a trust bundle in a file.",
     group: "Trust Commands",
   },
@@ -87,8 +93,8 @@ const FAMILIES: readonly CommandFamily[] = [
     word: "ca",
     summary: "Make, show and replace the certificate authority",
     description:
-      "Make, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, and " +
-      "split the passphrase of its key.",
+      "Make, import, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, " +
+      "let it sign another CA, and split the passphrase of its key.",
     group: "CA Commands",
   },
   {
@@ -99,8 +105,8 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "policy",
-    summary: "Explain and test the rules of approval",
-    description: "Explain how the rules of approval decide about a request, and test policies.",
+    summary: "Explain, test and check the rules of approval and signing",
+    description: "Explain how the rules of approval decide about a request, and test and check policies and profiles.",
     group: "Policy Commands",
   },
   {
@@ -136,6 +142,7 @@ export const COMMAND_TABLE: CommandTable = {
     "approver clear": "delete csr --pending --requester",
     "approver explain": "policy explain",
     "approver test": "policy test",
+    "ca ceremony": "ca init, ca request, ca sign and ca shares; see tlsboot guide ca_on_paper",
     "ca shares create": "ca shares split",
     "ca trust": "trust show",
     "ca trust install": "trust install",
@@ -183,23 +190,25 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(trustFetchCommand, () => import("./trust/fetch.ts")),
     withAction(getTrustBundlesCommand, () => import("./trust/list.ts")),
     withAction(caInitCommand, () => import("./ca/init.ts")),
+    withAction(caImportCommand, () => import("./ca/import.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
     withAction(caRequestCommand, () => import("./ca/request.ts")),
-    withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
-    withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
+    withAction(caSignCommand, () => import("./ca/sign.ts")),
+    withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).splitSharesAction),
     withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
     withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
-    withAction(caRotateBeginCommand, () => import("./ca/rotate_begin.ts")),
-    withAction(caRotateStatusCommand, () => import("./ca/rotate_status.ts")),
-    withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate_steps.ts")).switchAction),
-    withAction(caRotateFinishCommand, async () => (await import("./ca/rotate_steps.ts")).finishAction),
-    withAction(caRotateAbortCommand, async () => (await import("./ca/rotate_steps.ts")).abortAction),
+    withAction(caRotateBeginCommand, async () => (await import("./ca/rotate.ts")).beginAction),
+    withAction(caRotateStatusCommand, async () => (await import("./ca/rotate.ts")).statusAction),
+    withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate.ts")).switchAction),
+    withAction(caRotateFinishCommand, async () => (await import("./ca/rotate.ts")).finishAction),
+    withAction(caRotateAbortCommand, async () => (await import("./ca/rotate.ts")).abortAction),
     withAction(caRotateNowCommand, () => import("./ca/rotate_now.ts")),
     withAction(exportCsrCommand, () => import("./offline/export.ts")),
     withAction(importCsrCommand, () => import("./offline/import.ts")),
     withAction(policyExplainCommand, () => import("./policy/explain.ts")),
     withAction(policyTestCommand, () => import("./policy/test.ts")),
+    withAction(policyCheckCommand, () => import("./policy/check.ts")),
     withAction(backupCommand, () => import("./backup/backup.ts")),
     withAction(restoreCommand, () => import("./backup/restore.ts")),
     withAction(kubeconfigAdminCommand, () => import("./kubeconfig/admin.ts")),

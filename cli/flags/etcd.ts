@@ -1,6 +1,7 @@
 /** Flags for the servers, certificates and prefix of an etcd, under kube-apiserver's names. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { fileFlag, type Flag, parsedListFlag, textFlag } from "../framework/flags.ts";
+import { needs, together } from "../framework/rules.ts";
 
 /** The flags for an etcd. A type rather than an interface, because a flag set is indexed by name. */
 export type EtcdFlags = {
@@ -28,6 +29,12 @@ export function etcdFlags(servers: string): EtcdFlags {
     }),
   };
 }
+
+/** The rules of these flags. */
+export const ETCD_RULES = [
+  together("etcdCertfile", "etcdKeyfile"),
+  needs(["etcdCafile", "etcdCertfile", "etcdKeyfile", "etcdPrefix"], "etcdServers"),
+] as const;
 
 function parseEtcdServer(text: string): Result<string, string> {
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -3,6 +3,7 @@ import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { ok, type Result } from "../../core/lib/result.ts";
 import { parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { excludes } from "../framework/rules.ts";
 import { OUTPUT_FLAG } from "../output/format.ts";
 
 /** The flag `--no-headers` of commands that print tables. */
@@ -32,6 +33,9 @@ export const LIST_FLAGS = {
     parse: (text) => asTyped(text, parseLabelSelector(text)),
   }),
 } as const;
+
+/** The rules of these flags, for commands whose argument is `NAME`. */
+export const LIST_RULES = [excludes("NAME", "selector", "fieldSelector")] as const;
 
 /** Checks a selector, which is then sent to the server as it was typed. */
 function asTyped(text: string, selector: Result<unknown, string>): Result<string, string> {

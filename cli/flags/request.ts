@@ -1,6 +1,6 @@
 /** Flags of the commands that request a certificate. */
 import { isIPv6 } from "node:net";
-import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
+import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
 import { choiceFlag, durationFlag, type Flag, type FlagOptions } from "../framework/flags.ts";

@@ -14,8 +14,9 @@ import {
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
+import { needs, together } from "../framework/rules.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
-import { etcdFlags } from "./etcd.ts";
+import { ETCD_RULES, etcdFlags } from "./etcd.ts";
 import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
 /** The flags for the users of the API, and what they may do. */
@@ -202,6 +203,13 @@ export const SERVER_FLAGS = {
   ...inGroup("etcd", ETCD_STORAGE_FLAGS),
   ...inGroup("Tuning", TUNING_FLAGS),
 } as const;
+
+/** The rules of these flags. */
+export const SERVER_RULES = [
+  together("tlsCertFile", "tlsPrivateKeyFile"),
+  needs("auditPolicyFile", "auditLogPath"),
+  ...ETCD_RULES,
+] as const;
 
 /** The type of SERVER_FLAGS, for the code that runs a server. */
 export type ServerFlags = typeof SERVER_FLAGS;

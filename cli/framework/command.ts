@@ -10,6 +10,7 @@ import {
   type Settings,
   switchFlag,
 } from "./flags.ts";
+import type { Rule } from "./rules.ts";
 
 /** The headings of the program's help, in the order of the help. */
 export const COMMAND_GROUPS = [
@@ -79,6 +80,8 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   readonly args: readonly Argument[];
   readonly flags: F;
   readonly examples: readonly Example[];
+  /** Which flags and arguments exclude or need each other. Items are keys of flags and names of arguments. */
+  readonly rules?: readonly Rule<Extract<keyof F, string> | Uppercase<string>>[];
   /**
    * How the command treats `TLSBOOT_` variables. Every command reads those of the connection. A `daemon` reads the variable
    * of each of its flags. A `strict` command signs, writes keys or restores: a variable that it does not read is an error.

@@ -2,6 +2,7 @@
 import { type Complete, RootCommand, script } from "@bomb.sh/tab";
 import { type Command, type CommandTable, GLOBAL_FLAGS } from "./command.ts";
 import { type CompletedObjects, type Completion, type Flag, flagName } from "./flags.ts";
+import { listExcluded } from "./rules.ts";
 
 /** A shell that has a completion script. */
 export type Shell = Parameters<typeof script>[0];
@@ -47,7 +48,7 @@ export function completeWords(
   names: readonly CompletedName[] = [],
 ): string {
   const state = { offersFiles: false, names };
-  const root = createRoot(table, state);
+  const root = createRoot(table, words, state);
   const answer = captureLog(() => root.parse([...words]));
   const hasCandidates = !answer.startsWith(":");
   return state.offersFiles && !hasCandidates ? answer.replace(NO_FILES, FILES) : answer;
@@ -55,6 +56,7 @@ export function completeWords(
 
 function createRoot(
   table: CommandTable,
+  words: readonly string[],
   state: { offersFiles: boolean; readonly names: readonly CompletedName[] },
 ): RootCommand {
   const root = new RootCommand();
@@ -75,7 +77,7 @@ function createRoot(
   for (const family of table.families) root.command(family.word, family.summary);
   for (const command of table.commands) {
     const target = root.command(command.path.join(" "), command.summary);
-    for (const [key, flag] of getFlags(command)) addFlag(target, key, flag);
+    for (const [key, flag] of getFlags(command, words)) addFlag(target, key, flag);
     for (const argument of command.args) {
       target.argument(argument.name, offer(argument.completion), argument.isVariadic);
     }
@@ -83,8 +85,14 @@ function createRoot(
   return root;
 }
 
-function getFlags(command: Command): readonly (readonly [string, Flag<unknown>])[] {
-  return Object.entries({ ...command.flags, ...GLOBAL_FLAGS });
+/** Returns the flags of a command, without those that a typed one excludes. */
+function getFlags(
+  { flags, rules = [] }: Command,
+  words: readonly string[],
+): readonly (readonly [string, Flag<unknown>])[] {
+  const typed = Object.keys(flags).filter((key) => words.some((word) => word.split("=")[0] === `--${flagName(key)}`));
+  const excluded = listExcluded(rules, typed);
+  return Object.entries({ ...flags, ...GLOBAL_FLAGS }).filter(([key]) => !excluded.includes(key));
 }
 
 /** Keeps the part of a choice that can be typed literally: `jsonpath=` of `jsonpath=TEMPLATE`. */

@@ -64,3 +64,9 @@ for (const shell of SHELLS) {
 test("renderCompletionScript() renders bash code that may be read twice", () => {
   assert.doesNotMatch(renderCompletionScript("bash", "tlsboot"), /^readonly /m);
 });
+
+test("completeWords() offers no flag that a typed one excludes", () => {
+  const answer = completeWords(["trust", "install", "--server", "https://127.0.0.1:6443", "--c"], COMMAND_TABLE);
+  assert.match(answer, /^--ca-cert-hash\t/m);
+  assert.doesNotMatch(answer, /^--certificate-authority\t/m);
+});

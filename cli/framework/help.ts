@@ -13,6 +13,7 @@ import {
 } from "./command.ts";
 import { wrapWords } from "../output/wrap.ts";
 import { environmentName, type Flag, flagName, groupFlags } from "./flags.ts";
+import { describeRule, getItems } from "./rules.ts";
 
 /** The subject of a help text or a manual page. */
 export type HelpTopic =
@@ -169,10 +170,20 @@ function commandSections(table: CommandTable, command: Command, width: number, i
       flagsSection(group === undefined ? "Options" : `${group} Options`, entries, width)
     ),
     shown.length < groups.length ? wrapText(all, width) : "",
+    rulesSection(command, shown.flatMap(({ entries }) => entries.map(([key]) => key)), width),
     globalFlags(width),
     `Exit Codes:\n${list(getExitCodes(command).map(([code, meaning]) => [String(code), meaning]), width)}`,
     `Usage:\n  ${usageLine(table, command)}`,
   ];
+}
+
+/** Shows the rules between the items that the help shows. */
+function rulesSection({ args, rules = [] }: Command, keys: readonly string[], width: number): string {
+  const shown = new Set([...keys, ...args.map(({ name }) => name)]);
+  const lines = rules
+    .filter((rule) => getItems(rule).every((item) => shown.has(item)))
+    .flatMap((rule) => wrapWords(`${describeRule(rule)}.`, width, "  "));
+  return lines.length === 0 ? "" : `Rules:\n${lines.join("\n")}`;
 }
 
 function globalFlags(width: number): string {

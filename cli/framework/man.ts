@@ -13,6 +13,7 @@ import {
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
 import { argumentText, flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
+import { describeRule } from "./rules.ts";
 
 /** The version and the date at the foot of each page. */
 export interface ManEdition {
@@ -115,6 +116,7 @@ function familyBody(table: CommandTable, family: CommandFamily): readonly string
 }
 
 function commandBody(table: CommandTable, command: Command): readonly string[] {
+  const { rules = [] } = command;
   const subcommands = command.path.length === 1 ? findSubcommands(table, command.path[0] ?? "") : [];
   const words = usageWords(command).map((word) => `\\fI${roffText(word)}\\fR`);
   return [
@@ -131,6 +133,7 @@ function commandBody(table: CommandTable, command: Command): readonly string[] {
       ...command.args.flatMap((item) => [".TP", `\\fI${roffText(argumentText(item))}\\fR`, roffText(item.summary)]),
     ]),
     ...options("OPTIONS", command.flags, command),
+    ...(rules.length === 0 ? [] : [".SH RULES", ...rules.flatMap((rule) => paragraph(`${describeRule(rule)}.`))]),
     ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS, command),
     ".SH EXIT STATUS",
     ...getExitCodes(command).flatMap(([number, meaning]) => [".TP", code(String(number)), roffText(meaning)]),

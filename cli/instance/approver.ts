@@ -16,9 +16,9 @@ import { orAbort } from "../../core/lib/abort.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
-import type { ConfigMap, SecretObject } from "../../core/kube/core_v1.ts";
-import type { EventV1 } from "../../core/kube/events_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
 import {
   clusterRoleKind,
   configMapKind,
@@ -28,7 +28,7 @@ import {
   secretKind,
 } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { IssuedCertificate, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { Lookup, NameClaim } from "../../core/approval/ownership.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/node_names.ts";
@@ -40,7 +40,7 @@ import { createNodeCertificates, type NodeCertificatesOptions } from "../../cont
 import { backoffMs } from "../../controllers/queue.ts";
 import { createVerdictEvents } from "../../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
-import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
+import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import { createRbacObject } from "../../server/bootstrap_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";

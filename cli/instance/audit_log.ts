@@ -6,8 +6,7 @@ import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../../server/http/audit.ts";
 import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
-import { UsageError } from "../framework/usage_error.ts";
-import { openRotatingFile } from "./rotating_file.ts";
+import { openLogFile } from "./log_file.ts";
 import type { InstanceDeps } from "./deps.ts";
 
 /** An open audit log; `audit` is undefined when there is none. */
@@ -32,13 +31,7 @@ const REPORT_INTERVAL_MS = 60_000;
 export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps): Promise<AuditLog> {
   const path = settings.auditLogPath;
   if (path === undefined) {
-    if (settings.auditPolicyFile === undefined) {
-      return { audit: undefined, folder: undefined, [Symbol.asyncDispose]: doNothing };
-    }
-    throw new UsageError(
-      "--audit-policy-file: nothing is audited without --audit-log-path",
-      "give the path of the log",
-    );
+    return { audit: undefined, folder: undefined, [Symbol.asyncDispose]: doNothing };
   }
   const policy = await readPolicy(settings, deps);
   const { sink, close } = openSink(path, settings, deps);
@@ -91,7 +84,7 @@ function openSink(
 
 function openFile(path: string, settings: AuditSettings, deps: InstanceDeps) {
   try {
-    return openRotatingFile({
+    return openLogFile({
       path,
       maxBytes: (settings.auditLogMaxsize || 100) * MEGABYTE,
       maxAgeDays: settings.auditLogMaxage,

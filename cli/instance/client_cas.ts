@@ -1,6 +1,6 @@
 /** The CAs that the API trusts for client certificates, the instance's own and those of `--client-ca-file`, as they change. */
 import { AppError } from "../../core/errors.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority_chain.ts";

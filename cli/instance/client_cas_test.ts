@@ -6,7 +6,7 @@ import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../flags/server.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { encodeCertificates } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { encodePem } from "../../core/pki/pem.ts";

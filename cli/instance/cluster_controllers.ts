@@ -9,9 +9,9 @@ import {
   type ClusterTrustBundle,
   KUBE_APISERVER_SERVING_SIGNER,
   type PodCertificateRequest,
-} from "../../core/kube/certificates_v1.ts";
-import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/core_v1.ts";
-import type { Lease } from "../../core/kube/coordination_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
+import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 import {
   clusterTrustBundleKind,
   configMapKind,

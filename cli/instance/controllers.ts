@@ -1,5 +1,5 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
-import type { SecretObject } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
 import {
@@ -7,8 +7,8 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
-import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
+import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";

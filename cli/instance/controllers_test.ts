@@ -14,6 +14,6 @@ test("createTrustLookup() follows the CAs of a server as they change", async () 
   believed = [ours.certificate];
   assert.equal(await isTrusted(ours), true);
   assert.equal(await isTrusted(other), false);
-  const again = parseAuthority(ours.certificatePem, ours.keyPem);
+  const again = await parseAuthority(ours.certificatePem, ours.keyPem);
   assert.equal(await isTrusted(again.ok ? again.value : other), true);
 });

@@ -5,7 +5,7 @@ import { X509Crl } from "@peculiar/x509";
 import type { Authority } from "../../core/pki/authority.ts";
 import { parseCrl } from "../../core/pki/crl.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
-import type { CertificateRevocation, IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateRevocation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import { createRevocation } from "../../core/revocation/revocation.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";

@@ -5,10 +5,9 @@ import { AppError } from "../../core/errors.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
-import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import { DEFAULT_ETCD_PREFIX, type EtcdFlags } from "../flags/etcd.ts";
-import { flagName, type Settings } from "../framework/flags.ts";
+import type { EtcdFlags } from "../flags/etcd.ts";
+import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { readRequiredFile } from "./required_file.ts";
 
@@ -20,15 +19,6 @@ interface Place {
   readonly cwd: string;
 }
 
-/** Refuses etcd flags that have no effect because `--etcd-servers` is missing. UsageError. */
-export function assertEtcdNamed({ etcdServers, ...others }: EtcdSettings): void {
-  if (etcdServers.length > 0) return;
-  const files = ["etcdCafile", "etcdCertfile", "etcdKeyfile"] as const;
-  const key = files.find((name) => others[name] !== undefined) ??
-    (plainPrefix(others.etcdPrefix) === DEFAULT_ETCD_PREFIX ? undefined : "etcdPrefix");
-  if (key !== undefined) throw new UsageError(`--${flagName(key)} has no effect without --etcd-servers`, "give both");
-}
-
 /**
  * Reads and checks the settings and files of etcd. UsageError, AppError `io`, `ca_invalid`, `key_invalid`,
  * `file_permissions`.
@@ -36,9 +26,6 @@ export function assertEtcdNamed({ etcdServers, ...others }: EtcdSettings): void 
 export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): Promise<EtcdEndpoints> {
   const { etcdServers: servers, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
   const scheme = assertOneScheme(servers);
-  if ((etcdCertfile === undefined) !== (etcdKeyfile === undefined)) {
-    throw new UsageError("--etcd-certfile and --etcd-keyfile go together", "give both, or neither");
-  }
   if (scheme === "http:" && (etcdCafile ?? etcdCertfile) !== undefined) {
     throw new UsageError(
       `${etcdCafile === undefined ? "--etcd-certfile" : "--etcd-cafile"} has no effect for an etcd without TLS`,

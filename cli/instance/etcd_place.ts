@@ -17,7 +17,7 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { DEFAULT_ETCD_PREFIX } from "../flags/etcd.ts";
 import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "./data_dir.ts";
-import { assertEtcdNamed, type EtcdSettings } from "./etcd_endpoints.ts";
+import type { EtcdSettings } from "./etcd_endpoints.ts";
 
 /** The etcd that holds the objects of a data directory. */
 export interface EtcdPlace {
@@ -77,7 +77,6 @@ export async function assertEtcdPlace(
   files: Pick<FilePort, "readText" | "stat">,
 ): Promise<void> {
   const { etcdServers, etcdPrefix } = settings;
-  assertEtcdNamed(settings);
   await assertKnownFormat(dir.root, files);
   const place = await readEtcdPlace(dir, files);
   const cannot = (what: string, hint: string) =>

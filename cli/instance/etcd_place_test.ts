@@ -84,17 +84,3 @@ test("assertEtcdPlace() does not change a data directory of a newer build, whate
   const newer = filesWith("what: a newer build writes\n", false, "2\n");
   await assert.rejects(assertEtcdPlace(dir, settings, "serve", newer), (error) => isAppError(error, "format_unknown"));
 });
-
-for (
-  const [flag, edit] of [
-    ["--etcd-cafile", { etcdCafile: "ca.crt" }],
-    ["--etcd-certfile", { etcdCertfile: "client.crt", etcdKeyfile: "client.key" }],
-    ["--etcd-prefix", { etcdPrefix: "/instances/one" }],
-  ] as const
-) {
-  test(`assertEtcdPlace() refuses ${flag} without --etcd-servers, which would make a database`, async () => {
-    const settings = { ...NO_FILES, etcdServers: [], etcdPrefix: "registry/", ...edit };
-    const asserted = assertEtcdPlace(dir, settings, "serve", filesWith(undefined));
-    await assert.rejects(asserted, { name: "UsageError", message: `${flag} has no effect without --etcd-servers` });
-  });
-}

@@ -4,7 +4,7 @@
  */
 import { INVENTORY_ONLY } from "../../core/approval/builtin_policies.ts";
 import { WEB_TOKEN_GROUP } from "../../core/approval/web_certificates.ts";
-import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "../authority/layout.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../flags/controller.ts";

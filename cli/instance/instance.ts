@@ -27,7 +27,7 @@ import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
 import { openAuditLog } from "./audit_log.ts";
 import { followClientCas, readTrustedCas } from "./client_cas.ts";
 import { startApiServer } from "./api_server.ts";
-import { InstanceRotations } from "./ca_rotation.ts";
+import { InstanceRotations } from "./rotation_follower.ts";
 import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";

@@ -16,7 +16,7 @@ import { createStorageMetrics, type StorageSizes } from "../../server/metrics/st
 import type { JournalObserver } from "../../server/storage/memory/observed_journal.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import type { Part } from "./parts.ts";
-import { readFreeBytes } from "./storage_space.ts";
+import { readFreeBytes } from "../../client/health/host.ts";
 
 const DAY_MS = 86_400_000;
 const CA_WARNING_MS = 90 * DAY_MS;

@@ -2,9 +2,9 @@
 import { formatGrantCommand, KUBELET_GRANTS } from "../../core/approval/rbac.ts";
 import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import { AUTHENTICATED_GROUP } from "../../core/kube/user.ts";
-import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { READ_VERBS } from "../../server/registry/resource.ts";
-import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
 import { UP_TOKEN_GROUP } from "../commands/token/flags.ts";

@@ -7,7 +7,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { decodeObject } from "../../core/kube/codec/decode.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { Register } from "../../server/register/register.ts";

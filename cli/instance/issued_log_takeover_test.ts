@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFile, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { issueCertificate } from "../../core/pki/issue.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { Register } from "../../server/register/register.ts";

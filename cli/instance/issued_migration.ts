@@ -5,9 +5,9 @@
 import { setImmediate } from "node:timers/promises";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { getErrorMessage } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { toSubjectLabel } from "../../core/register/identity.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
 import { type Register, REGISTER_PREFIX } from "../../server/register/register.ts";

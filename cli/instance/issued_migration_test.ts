@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { Register, REGISTER_PREFIX } from "../../server/register/register.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";

@@ -23,7 +23,7 @@ import {
   toTokenSecretName,
 } from "../../core/bootstrap/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { ConfigMap, SecretObject as KubeSecret } from "../../core/kube/core_v1.ts";
+import type { ConfigMap, SecretObject as KubeSecret } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { getName } from "../../core/kube/meta.ts";

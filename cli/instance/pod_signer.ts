@@ -1,5 +1,5 @@
 /** The signer of pod certificates: one controller for all its signers, and for each one that publishes its CAs. */
-import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
 import { AppError } from "../../core/errors.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";

@@ -61,7 +61,7 @@ export async function readPolicies(
   const loaded = await load(flags, deps, isInventoryOptional);
   if (loaded.ok) return loaded.value;
   throw new AppError("config_invalid", loaded.error.join("\n"), {
-    hint: "correct the files; tlsboot policy test checks a policy before it is used",
+    hint: "correct the files; check them with: tlsboot policy check FILE",
   });
 }
 

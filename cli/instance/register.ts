@@ -1,5 +1,5 @@
 /** The register of issued certificates of an instance, and the records of the certificates that it issues for itself. */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";

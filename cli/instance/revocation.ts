@@ -3,8 +3,8 @@
  * are marked. Every server of an installation does it, because each write is guarded by a revision.
  */
 import { orAbort } from "../../core/lib/abort.ts";
-import { CERTIFICATES_GROUP } from "../../core/kube/certificates_v1.ts";
-import type { PolicyRule } from "../../core/kube/rbac_v1.ts";
+import { CERTIFICATES_GROUP } from "../../core/kube/kinds/certificates_v1.ts";
+import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
 import { settleRevokedRequests } from "../../controllers/revoked_requests.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { RecordMarks } from "../../server/revocation/record_marks.ts";

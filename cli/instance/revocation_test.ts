@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { getCsrPhase } from "../../core/csr/phase.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";

@@ -3,7 +3,7 @@
  */
 import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
-import type { Lease } from "../../core/kube/coordination_v1.ts";
+import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import type { Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";

@@ -47,10 +47,7 @@ export async function readGivenServing(
   { tlsCertFile, tlsPrivateKeyFile }: Pick<Settings<ServerFlags>, "tlsCertFile" | "tlsPrivateKeyFile">,
   deps: InstanceDeps,
 ): Promise<ServingPair | undefined> {
-  if (tlsCertFile === undefined && tlsPrivateKeyFile === undefined) return undefined;
-  if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined) {
-    throw new UsageError("--tls-cert-file and --tls-private-key-file go together", "give both, or neither");
-  }
+  if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined) return undefined;
   const certificatePem = await readRequiredFile(tlsCertFile, deps);
   const privateKeyPem = await readRequiredFile(tlsPrivateKeyFile, deps);
   const pair = parseCredentialPair(certificatePem, privateKeyPem);

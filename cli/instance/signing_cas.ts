@@ -10,7 +10,7 @@ import {
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
   MIN_EXPIRATION_SECONDS,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";

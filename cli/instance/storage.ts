@@ -15,7 +15,7 @@ import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import { writeEtcdPlace } from "./etcd_place.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { registerDatabaseMetrics } from "./instance_metrics.ts";
-import { readFreeBytes } from "./storage_space.ts";
+import { readFreeBytes } from "../../client/health/host.ts";
 
 /** An open storage, with what is known about its content. Disposing it closes the storage. */
 export interface InstanceStorage extends AsyncDisposable {

@@ -1,5 +1,5 @@
 /** A health check and warnings before a disk is full, so that an operator can act before anything fails. */
-import { statfs } from "node:fs/promises";
+import { readFreeBytes } from "../../client/health/host.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
@@ -42,12 +42,6 @@ export async function watchDisks(
   const renew = createSpaceWatch([data, ...log], minFreeMegabytes, deps);
   await renew();
   return { health: createStorageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], minFreeMegabytes), renew };
-}
-
-/** Reads the free bytes of a disk for an unprivileged user. */
-export async function readFreeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
-  return bavail * bsize;
 }
 
 /**

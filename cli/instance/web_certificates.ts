@@ -25,10 +25,7 @@ export function readWebScope(
   { webDomain: domains, webNetwork: networks }: Settings<typeof WEB_FLAGS>,
   logger: Pick<Logger, "warn">,
 ): WebScope | undefined {
-  if (domains.length === 0) {
-    if (networks.length === 0) return undefined;
-    throw new UsageError("--web-network needs --web-domain: addresses are additional names of a web server");
-  }
+  if (domains.length === 0) return undefined;
   const scope = { domains: [...new Set(domains)], networks: [...new Set(networks)] };
   for (const { message, fields } of listScopeWarnings(scope)) logger.warn(message, fields);
   return scope;

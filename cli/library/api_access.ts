@@ -1,7 +1,7 @@
 /** Access to an API: to a cluster with a kubeconfig, or to an instance in this process as its administrator. */
 import process from "node:process";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";

@@ -35,7 +35,7 @@ export function createLibraryDeps(
   const nothing = () => Promise.resolve(undefined);
   const stdin = { isTerminal: false, readAll: () => Promise.resolve(""), readLine: nothing, readHidden: nothing };
   const stderr = { isTerminal: false, columns: undefined, write() {} };
-  const settings = { caPassphraseFile: passphraseFile, signingKeyCommand: undefined };
+  const settings = { caPassphraseFile: passphraseFile };
   const system = createSystemPorts(ports);
   return {
     ...system,

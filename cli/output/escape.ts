@@ -33,6 +33,13 @@ export function oneLine(text: string): string {
   return text.split("\t").map(escapeValue).join("\t");
 }
 
+const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+
+/** Escapes text in an HTML document, also in an attribute. */
+export function escapeHtml(text: string): string {
+  return escapeUnseen(text).replace(/[&<>"]/g, (character) => ENTITIES[character] ?? character);
+}
+
 /** The streams of a program for its answer and for everything else. */
 export interface OutputStreams {
   readonly stdout: OutputStream;

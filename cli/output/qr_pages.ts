@@ -1,6 +1,6 @@
 /** Pages of QR codes: one HTML document without scripts, fonts or images from elsewhere, to be printed by any browser. */
 import { encodeQR } from "qr";
-import { escapeUnseen } from "../../core/lib/printable.ts";
+import { escapeHtml } from "./escape.ts";
 
 /** What is printed on each page beside its codes. */
 export interface QrDocument {
@@ -69,10 +69,4 @@ export function renderQrSvg(text: string): string {
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${rows.length} ${rows.length}" ` +
     `shape-rendering="crispEdges"><path d="${path}"/></svg>`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-
-function escapeHtml(text: string): string {
-  return escapeUnseen(text).replace(/[&<>"]/g, (character) => ENTITIES[character] ?? character);
 }

@@ -5,9 +5,9 @@
 import { readTokenUse } from "../../core/bootstrap/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import type { Lease } from "../../core/kube/coordination_v1.ts";
-import type { Event, SecretObject } from "../../core/kube/core_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
+import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import {
   caRotationKind,
   certificateSigningRequestKind,
@@ -27,7 +27,7 @@ import type {
   RequestRecord,
   Revocation,
   TrustReport,
-} from "../../core/kube/tlsboot_v1alpha1.ts";
+} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { MachineToken, SeenNode } from "../../core/review/machines.ts";
 import {
   addReplacement,
@@ -38,7 +38,7 @@ import {
   type Replacements,
   toRow,
 } from "../../core/review/record_rows.ts";
-import { listRetiredCas } from "../../core/rotation/trust.ts";
+import { listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { isGroupMissing } from "../api/records.ts";
 import { describeToken, type ListedToken, TOKEN_SELECTOR } from "../api/tokens.ts";
 import type { UiWatch } from "./data.ts";

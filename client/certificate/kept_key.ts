@@ -34,7 +34,7 @@ export interface KeepKeyOptions {
   readonly algorithm?: KeyAlgorithm | undefined;
   /** The stored certificate; a kept key that belongs to it is not used again. */
   readonly stored?: CertificateFacts | undefined;
-  /** Stored in front of the key, so that `--status` can show it. */
+  /** Stored in front of the key, so that `doctor` can show it. */
   readonly note?: RequestNote | undefined;
   /** Throws when the key must not be stored. */
   readonly check?: (key: PrivateKey) => void;

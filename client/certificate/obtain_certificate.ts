@@ -2,7 +2,7 @@
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { findIssuedFault } from "../../core/csr/issued_fault.ts";
 import { AppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";

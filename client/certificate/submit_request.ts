@@ -1,7 +1,7 @@
 /** Submits a certificate request: creates the CSR, or adopts an earlier one with the same name. */
 import { checkAdoptable } from "../../core/bootstrap/adoption.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind as kind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { PrivateKey } from "../../core/pki/keys.ts";

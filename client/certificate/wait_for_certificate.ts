@@ -4,7 +4,7 @@
 import { getCsrPhase } from "../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { decodeBase64 } from "../../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../../core/ports.ts";

@@ -1,11 +1,10 @@
 /** Authorization questions to a remote API: what a subject may do, and which rights the client itself has. */
 import type {
   ResourceAttributesSpec,
-  SelfSubjectReview,
   SubjectAccessReview,
   SubjectAccessReviewSpec,
-  UserInfoWire,
-} from "../../core/kube/authorization_v1.ts";
+} from "../../core/kube/kinds/authorization_v1.ts";
+import type { SelfSubjectReview, UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import {
   selfSubjectAccessReviewKind,
   selfSubjectReviewKind,

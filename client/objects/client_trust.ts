@@ -1,6 +1,6 @@
 /** The CAs that a remote API trusts for client certificates, from the ConfigMap that kube-apiserver publishes. */
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";

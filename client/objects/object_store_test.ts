@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { ObjectChange, ObjectStore } from "../../core/ports.ts";
 import { createFakeClock, type FakeClock, until } from "../../tests/support/fake_clock.ts";
 import { failure, type FakeApi, startFakeApi } from "../../tests/support/fake_api.ts";

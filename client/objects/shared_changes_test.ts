@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { ObjectChange, ObjectStore } from "../../core/ports.ts";
 import { settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";

@@ -1,12 +1,12 @@
 /** Follows the ClusterTrustBundles of a cluster over connections that are made anew when they fail. */
 import { type AppError, isAppError } from "../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { formatCollectionPath } from "../../core/kube/schema.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
-import { createTrustReport } from "../../core/rotation/trust_report.ts";
+import { createTrustReport } from "../../core/ca_rotation/trust_report.ts";
 import { keepFresh } from "../keep_fresh.ts";
 import { createApiClient } from "./api.ts";
 import { createObjectStore } from "./object_store.ts";

@@ -1,6 +1,6 @@
 /** Checks the requirements of a rule one by one: the actual value, the outcome, and what would fix a failure. */
 import { formatDuration } from "../lib/duration.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { formatName, listExtraAttributes } from "../pki/names.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";

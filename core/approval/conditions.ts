@@ -3,7 +3,7 @@
  * `pkg/cmd/certificates/certificates.go`). The server validates the rest and sets the times.
  */
 import { findCondition, getConditions } from "../csr/phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { createDecisionText, withApproval, withCondition, withDenial } from "./conditions.ts";
 
 const KUBECTL_APPROVE = {

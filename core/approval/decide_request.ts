@@ -7,8 +7,8 @@
  */
 import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../bootstrap/bound_token.ts";
 import { findTokenId } from "../bootstrap/token_secret.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
-import type { SecretObject } from "../kube/core_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { listExtraAttributes } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";

@@ -1,5 +1,5 @@
 /** Evaluates policies for a request: a verdict, and the reasons of every rule. The caller passes in all facts. */
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import {
   type Check,

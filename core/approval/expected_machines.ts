@@ -4,7 +4,7 @@
  */
 import { findCondition } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";

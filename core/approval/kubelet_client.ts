@@ -1,6 +1,6 @@
 /** The two kubelet client rules, with a trace like that of a policy. */
 import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./recognizers.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS, type RequestPart } from "../signing/profile.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { KUBELET_CLIENT } from "./builtin_policies.ts";

@@ -4,8 +4,8 @@
  */
 import { hasCertificate, isApproved } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { BOOTSTRAP_USER_PREFIX } from "../kube/user.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";

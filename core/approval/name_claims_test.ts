@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
 import { findForeignClaim, listRecordedClaims, listRequestClaims } from "./name_claims.ts";
 import { computeKeyFingerprint } from "./node_claims.ts";

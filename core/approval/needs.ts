@@ -1,5 +1,5 @@
 /** The permissions that policies need at the API; an approver is granted no others. */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { usesNodeReports } from "./ownership.ts";
 import type { Policy } from "./policy.ts";
 

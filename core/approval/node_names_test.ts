@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa, type TestCertificate } from "../../tests/support/issuing_ca.ts";
-import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { findHeldNames, listReportedNames, splitHosts } from "./node_names.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
-import type { CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import { formatApprovedReason, listPastApprovals, POLICY_APPROVED } from "./past_approvals.ts";
 
 test("listPastApprovals() reads the reasons that a policy has written, and no others", async () => {

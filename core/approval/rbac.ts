@@ -10,11 +10,11 @@ import {
   serviceAccountKind,
 } from "../kube/kinds/mod.ts";
 import type { KubeObject } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import type { PolicyNeeds } from "./needs.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
-import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
-import { TLSBOOT_GROUP } from "../kube/tlsboot_v1alpha1.ts";
+import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
+import { TLSBOOT_GROUP } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { PUBLISHED_SETTINGS } from "./published.ts";
 

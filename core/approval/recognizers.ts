@@ -4,12 +4,12 @@
  * leaves requests with any of them to a person.
  */
 import { findCondition, hasCertificate } from "../csr/phase.ts";
-import type { SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
+import type { SubjectAccessReviewSpec } from "../kube/kinds/authorization_v1.ts";
 import {
   CERTIFICATES_GROUP,
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 

@@ -1,5 +1,5 @@
 /** Decides whether an existing CSR of the wanted name may be used (client-go `util/certificate/csr/csr.go`). */
-import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { publicKeysEqual } from "../pki/keys.ts";
 import { formatName } from "../pki/names.ts";

@@ -3,9 +3,9 @@
  * and ignore. One use is one key: the first request of a token binds it to the key of the request, and the token is
  * spent once the certificate of that key has been used.
  */
-import type { SecretObject } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";

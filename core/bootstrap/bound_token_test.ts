@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import type { SecretObject } from "../kube/core_v1.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { PublicKeyPin } from "../pki/public_key_pin.ts";
 import {
   decideTokenBearer,

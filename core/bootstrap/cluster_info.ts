@@ -2,11 +2,11 @@
  * `kube-public/cluster-info` publishes the address and the CA of a cluster for clients that have only a bootstrap token, as
  * kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`).
  */
-import type { ConfigMap } from "../kube/core_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import { parsePemBlocks } from "../pki/pem.ts";
-import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kube/rbac_v1.ts";
+import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kube/kinds/rbac_v1.ts";
 
 /** The name of the config map. */
 export const CLUSTER_INFO_NAME = "cluster-info";

@@ -4,7 +4,7 @@
  * (RFC 7515 appendix F; cluster-bootstrap `token/jws`).
  */
 import { Secret } from "../lib/brand.ts";
-import type { ConfigMap, SecretObject as KubeSecret } from "../kube/core_v1.ts";
+import type { ConfigMap, SecretObject as KubeSecret } from "../kube/kinds/core_v1.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
 import { createHmac } from "node:crypto";
 import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "../lib/brand.ts";
-import type { ConfigMap, SecretObject as KubeSecret } from "../kube/core_v1.ts";
+import type { ConfigMap, SecretObject as KubeSecret } from "../kube/kinds/core_v1.ts";
 import { signClusterInfo, signDetached } from "./cluster_info_signatures.ts";
 import { createTokenSecret } from "./token_secret.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ConfigMap } from "../kube/core_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { createClusterInfoRbac, encodeClusterInfo, isLoopbackServer, planClusterInfo } from "./cluster_info.ts";
 
 const CA = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";

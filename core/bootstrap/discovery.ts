@@ -2,7 +2,7 @@
  * Verifies `cluster-info` with a bootstrap token and the hash of the CA's key (`cmd/kubeadm/app/discovery/token/token.go`).
  * `client/discover_cluster.ts` reads the config map.
  */
-import type { ConfigMap } from "../kube/core_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";

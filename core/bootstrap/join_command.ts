@@ -1,5 +1,5 @@
 /** Prints the command with which a machine joins (`kubeadm token create --print-join-command`). */
-import type { ConfigMap } from "../kube/core_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";

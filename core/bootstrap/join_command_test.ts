@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { Secret } from "../lib/brand.ts";
-import type { ConfigMap } from "../kube/core_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { parsePublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { encodeClusterInfo } from "./cluster_info.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { decideRecovery, decideRecoveryRequest, type RecoveryFacts } from "./node_recovery.ts";
 
 const NOW = new Date("2027-03-01T00:00:00Z");

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
-import type { SecretObject } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { goQuote } from "../lib/quote.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";

@@ -7,7 +7,7 @@ import { findPemBlock, type PemBlock } from "../pki/pem.ts";
 import { goQuote } from "../lib/quote.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import type { Result } from "../lib/result.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 
 /** A parsed block of `status.certificate`, and the text after it. */
 interface CertificateBlock {

@@ -1,7 +1,7 @@
 /** Decides which requests are deleted because of their age (`pkg/controller/certificates/cleaner`, 1.37). */
 import { findLeafCertificate } from "./certificate.ts";
 import { findCondition, getConditions, hasCertificate } from "./phase.ts";
-import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatDuration } from "../lib/duration.ts";
 
 const HOUR_MS = 3_600_000;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { condition, toBase64 } from "../../tests/support/csr_builder.ts";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import type { CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { type CleaningTimes, decideCleaning, decidePodRequestCleaning, DEFAULT_CLEANING_TIMES } from "./cleaning.ts";
 

@@ -6,7 +6,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { shellWord } from "../lib/shell_word.ts";
 
 /** The signers of `tlsboot up` and, by default, of kube-controller-manager. */

@@ -2,7 +2,7 @@
  * Interprets the conditions of a CSR (`pkg/controller/certificates/certificate_controller_utils.go`,
  * `pkg/printers/internalversion/printers.go` extractCSRStatus).
  */
-import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 
 /** The phase of a CSR. */
 export type CsrPhase =

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatConditionCell, getCsrPhase, isApproved, isDenied, isFailed } from "./phase.ts";
 
 function csrWith(types: readonly string[], certificate = "", status = "True"): CertificateSigningRequest {

@@ -2,8 +2,8 @@
  * Decides whether a node may make a PodCertificateRequest, by the objects that the request names
  * (`plugin/pkg/admission/noderestriction/admission.go`, admitPodCertificateRequest).
  */
-import type { PodCertificateRequest } from "../kube/certificates_v1.ts";
-import type { Pod } from "../kube/core_v1.ts";
+import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
+import type { Pod } from "../kube/kinds/pods.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import { goQuote } from "../lib/quote.ts";
 

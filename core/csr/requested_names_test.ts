@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KEY_USAGES } from "../kube/certificates_v1.ts";
+import { KEY_USAGES } from "../kube/kinds/certificates_v1.ts";
 import type { Result } from "../lib/result.ts";
 import {
   parseRequestedDnsName,

@@ -6,7 +6,7 @@ import type {
   CertificateSigningRequestCondition,
   CertificateSigningRequestSpec,
   CertificateSigningRequestStatus,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { getConditions } from "./phase.ts";

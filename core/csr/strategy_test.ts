@@ -6,7 +6,7 @@ import type {
   CertificateSigningRequestCondition,
   CertificateSigningRequestSpec,
   CertificateSigningRequestStatus,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import {
   prepareCsrForApprovalUpdate,

@@ -7,7 +7,7 @@ import {
   KEY_USAGES,
   LEGACY_UNKNOWN_SIGNER,
   MIN_EXPIRATION_SECONDS,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import {
   checkEach,
   duplicate,

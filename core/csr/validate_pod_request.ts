@@ -8,7 +8,7 @@ import {
   MIN_POD_EXPIRATION_SECONDS,
   type PodCertificateRequest,
   type PodCertificateRequestSpec,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import {
   checkEach,
   type FieldError,

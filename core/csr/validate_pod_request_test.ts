@@ -6,9 +6,9 @@ import { sharedKey } from "../../tests/support/csr_builder.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
 import { buildPodRequest, buildStubRequest } from "../../tests/support/pod_request_builder.ts";
-import { REQUEST_VECTORS } from "../../tests/support/request_vectors.ts";
+import { REQUEST_VECTORS, verdictHere } from "../../tests/support/request_vectors.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
-import type { PodCertificateRequestSpec, PodCertificateRequestStatus } from "../kube/certificates_v1.ts";
+import type { PodCertificateRequestSpec, PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
 import { type Condition, formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";
@@ -110,8 +110,9 @@ for (const { name, edit, want } of creations) {
   });
 }
 
-for (const { name, base64 } of REQUEST_VECTORS) {
-  const fault = VECTOR_FAULTS[name];
+for (const vector of REQUEST_VECTORS) {
+  const { name, base64 } = vector;
+  const fault = VECTOR_FAULTS[name] ?? (vector.verdict === verdictHere(vector) ? undefined : "invalid signature");
   test(`validatePodRequestCreate() ${fault === undefined ? "accepts" : "refuses"} a key: ${name}`, async () => {
     const request = await buildPodRequest({ stubPKCS10Request: base64 });
     const want = fault === undefined ? [] : [`${REQUEST}: ${fault}`];

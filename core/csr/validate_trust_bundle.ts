@@ -1,6 +1,6 @@
 /** The rules of ClusterTrustBundles (`pkg/apis/certificates/validation/validation.go`, `pkg/apis/core/validation/names.go`). */
 import { Buffer } from "node:buffer";
-import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { checkEach, type FieldError, invalid, tooLong } from "../kube/field_error.ts";
 import { subdomainNameErrors } from "../kube/names.ts";
 import { validateSignerName } from "./signer_name.ts";

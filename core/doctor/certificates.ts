@@ -186,7 +186,7 @@ function findMissing(
   return undefined;
 }
 
-/** Reports certificates that have ended, have not begun, or are renewed too late. CAs are left to `checkAuthorities`. */
+/** Reports certificates that have expired, are not valid yet, or are overdue for renewal. CAs are left to `checkAuthorities`. */
 export function checkExpiry(pairs: readonly StoredPair[], now: Date): readonly Fault[] {
   return pairs.flatMap(({ file, chain, renewal, isRenewed }) =>
     chain.flatMap((certificate, index): readonly Fault[] => {
@@ -206,8 +206,8 @@ export function checkExpiry(pairs: readonly StoredPair[], now: Date): readonly F
       return [{
         severity: state === "expired" ? "error" : "warning",
         message: state === "expired"
-          ? `${what} ended at ${formatTime(certificate.notAfter)}`
-          : `${what} ends at ${formatTime(certificate.notAfter)}, ${left}` +
+          ? `${what} expired at ${formatTime(certificate.notAfter)}`
+          : `${what} expires at ${formatTime(certificate.notAfter)}, ${left}` +
             (isRenewed === true ? ", and no program has renewed it" : ""),
         fix: index === 0 ? renewal : undefined,
       }];
@@ -215,7 +215,7 @@ export function checkExpiry(pairs: readonly StoredPair[], now: Date): readonly F
   );
 }
 
-/** Reports CAs that have ended, that end within a year, and that end before a certificate that they signed. */
+/** Reports CAs that have expired, that expire within a year, and that expire before a certificate that they signed. */
 export function checkAuthorities(
   authorities: readonly StoredPair[],
   leaves: readonly StoredPair[],
@@ -232,8 +232,8 @@ export function checkAuthorities(
       faults.push({
         severity: leftMs <= 0 ? "error" : "warning",
         message: leftMs <= 0
-          ? `${describeStored(shortest)} in "${file}" ended at ${when}`
-          : `${describeStored(shortest)} in "${file}" ends at ${when}, in ${formatPeriod(leftMs)}: less than a year`,
+          ? `${describeStored(shortest)} in "${file}" expired at ${when}`
+          : `${describeStored(shortest)} in "${file}" expires at ${when}, in ${formatPeriod(leftMs)}: less than a year`,
         fix: renewal,
         advice: "replace the CA where its key is: tlsboot guide new_ca",
       });
@@ -246,7 +246,7 @@ export function checkAuthorities(
       faults.push({
         severity: "warning",
         message:
-          `${describeStored(ca)} in "${file}" ends at ${formatTime(ca.notAfter)}, before ${
+          `${describeStored(ca)} in "${file}" expires at ${formatTime(ca.notAfter)}, before ${
             describeStored(certificate)
           } in ` +
           `"${leaf.file}", which it signed until ${formatTime(certificate.notAfter)}`,

@@ -30,26 +30,61 @@ export interface Fault {
   readonly advice?: string | undefined;
 }
 
-/** Returns a finding for each fault of a check, or one `ok` finding when there is no fault. */
-export function reportCheck(
-  { check, target }: Pick<Finding, "check" | "target">,
-  faults: readonly Fault[],
-  okMessage: string,
-): readonly Finding[] {
-  if (faults.length === 0) return [{ check, target, severity: "ok", message: okMessage }];
-  return faults.map(({ severity, message, fix, advice }) => ({
-    check,
-    target,
-    severity,
-    message,
-    ...(fix === undefined ? {} : { fix }),
-    ...(advice === undefined || fix !== undefined ? {} : { advice }),
-  }));
+/** What a check says when nothing is wrong, unless it says more. */
+const OK_MESSAGES: Readonly<Record<string, string>> = {
+  "audit-policy": "the audit policy can be used",
+  "bootstrap-token": "no bootstrap token is left on the machine",
+  "ca-expiry": "each CA is valid for more than a year, and for longer than what it signed",
+  "ca-replacement": "no CA is being replaced",
+  chain: "each certificate is followed by its issuers",
+  clock: "the clock agrees with the server's",
+  "cluster-info": "cluster-info names a server that answers, and its CA",
+  "copied-folder": "the current certificate is in its folder",
+  database: "the database passes its check",
+  disk: "the disk has space",
+  expiry: "no certificate has expired or is overdue for renewal",
+  inventory: "the inventory can be used",
+  "key-pair": "each key belongs to its certificate",
+  "open-files": "the server may open enough files",
+  "pending-requests": "no request has waited for more than a day",
+  policy: "every rule can apply to a request",
+  "policy-test": "the cases can be read; run them with: tlsboot policy test FILE",
+  profile: "the profile can be used",
+  readable: "the files with certificates and keys can be read",
+  "rotating-pair": "the kubeconfig names the certificate that is renewed",
+  "secret-files": "the files with secrets are private",
+  "secret-folders": "only the owner may write to the folders",
+  "serving-certificate": "the server's certificate has not expired and is not overdue for renewal",
+  signers: "each request has a signer",
+  "strict-verifiers": "strict verifiers such as Python 3.13 accept the certificates",
+  tokens: "each bootstrap token expires",
+  "trusted-cas": "the kubeconfig trusts the CAs that the cluster publishes",
+};
+
+/** Reports the checks of one target. */
+export interface Reporter {
+  /** Returns a finding for each fault, or one `ok` finding when there is none. */
+  check(check: string, faults: readonly Fault[], okMessage?: string): readonly Finding[];
+  /** Returns the finding of a check that could not run. */
+  skip(check: string, reason: string): readonly Finding[];
 }
 
-/** Returns the finding of a check that could not run. */
-export function skipCheck({ check, target }: Pick<Finding, "check" | "target">, reason: string): Finding {
-  return { check, target, severity: "skipped", message: reason };
+/** Creates the reporter of a target. */
+export function reportOn(target: string): Reporter {
+  return {
+    check(check, faults, okMessage = OK_MESSAGES[check] ?? "nothing is wrong") {
+      if (faults.length === 0) return [{ check, target, severity: "ok", message: okMessage }];
+      return faults.map(({ severity, message, fix, advice }) => ({
+        check,
+        target,
+        severity,
+        message,
+        ...(fix === undefined ? {} : { fix }),
+        ...(advice === undefined || fix !== undefined ? {} : { advice }),
+      }));
+    },
+    skip: (check, reason) => [{ check, target, severity: "skipped", message: reason }],
+  };
 }
 
 /** How many findings there are of each severity. */

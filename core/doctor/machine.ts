@@ -1,13 +1,14 @@
 /**
  * The checks of a machine: whether its credentials work, from the files on its disk and the answer of the server.
- * `doctor`, `bootstrap` and `bootstrap --status` share them.
+ * `doctor` and `bootstrap` share them.
  */
 import { type NodeName, toNodeSubject } from "../bootstrap/node_name.ts";
-import type { PairState } from "../bootstrap/renewal.ts";
+import type { PairState, PairStatus } from "../bootstrap/renewal.ts";
 import { formatTime } from "../kube/meta.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { type Fault, type Finding, reportCheck, skipCheck } from "./finding.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { type Fault, type Finding, reportOn } from "./finding.ts";
 import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./secrets.ts";
 
 /** The state of a stored pair. A `mismatched` pair has other names than the requested ones. */
@@ -44,6 +45,10 @@ export interface MachinePair {
   readonly state: StoredPairState;
   /** Why the pair cannot be used. */
   readonly reason?: string | undefined;
+  /** The certificate, and when it is renewed; undefined when it cannot be read. */
+  readonly stored?: Omit<PairStatus, "state"> & { readonly leaf: CertificateFacts };
+  /** The request that is waiting, and the command that continues it when that is known; undefined without a request. */
+  readonly waiting?: { readonly command: string | undefined } | undefined;
 }
 
 /** The facts that the checks are based on. Paths are as they are shown. */
@@ -58,6 +63,8 @@ export interface MachineEvidence {
     readonly isOfPair?: boolean | undefined;
   };
   readonly client: MachinePair;
+  /** True when the link to the client certificate is there, wherever it leads. */
+  readonly hasLink: boolean;
   /** Undefined where there is no serving certificate and none is wanted. */
   readonly serving: MachinePair | undefined;
   /** Each file that holds a private key or a token. */
@@ -70,21 +77,16 @@ export interface MachineEvidence {
   readonly isUnverified?: boolean;
 }
 
-/** How to get new credentials: a command when one is known, else what to do in words. */
-export interface NextCommand {
-  readonly fix?: string | undefined;
-  readonly advice?: string | undefined;
+/** How `tlsboot bootstrap` is run on a machine. */
+export interface BootstrapWords {
+  /** Where the credentials of a first request come from, `stdin` for a token; undefined when they are not known. */
+  readonly credentials: "files" | "stdin" | undefined;
+  /** Returns the command line: of a first request, or of a run that has a client certificate. */
+  readonly line: (nodeName: NodeName, purpose?: "renewal" | "serving") => string;
 }
 
-/** The commands that the fixes refer to. */
-export interface MachineCommands {
-  /** How to replace the client certificate; the stored pair and the kubeconfig are removed. */
-  readonly again: NextCommand;
-  /** How to get a kubeconfig and a certificate without losing the stored pair. */
-  readonly keep: NextCommand;
-  /** How to get or replace the serving certificate. */
-  readonly serving: NextCommand;
-}
+/** What to do next: a command that can be run unchanged, or else words. */
+type Next = Pick<Fault, "fix" | "advice">;
 
 /** Kubernetes' signer backdates certificates by five minutes, so a larger clock skew makes new ones invalid. */
 const TOLERATED_SKEW_MS = 5 * 60_000;
@@ -95,80 +97,53 @@ const TOLERATED_SKEW_MS = 5 * 60_000;
  */
 export function checkMachine(
   evidence: MachineEvidence,
-  commands: MachineCommands,
+  words: BootstrapWords,
   target: string,
 ): readonly Finding[] {
-  const { kubeconfig, client, serving, secrets, folders, server } = evidence;
-  const next = chooseNext(evidence, commands);
-  const unasked = server.kind === "notAsked";
+  const { nodeName, kubeconfig, client, serving, secrets, folders, server } = evidence;
+  const next = chooseNext(evidence, words);
   // A link that leads nowhere is the cause, and its fix keeps the certificate.
   const isLost = evidence.strayTarget !== undefined && client.state === "missing";
-  const report = (check: string, faults: readonly Fault[], okMessage: string) =>
-    reportCheck({ check, target }, faults, okMessage);
-  const reportUnlessLost = (...[check, faults, okMessage]: Parameters<typeof report>) =>
-    isLost
-      ? [skipCheck({ check, target }, "the link to the certificate leads nowhere")]
-      : report(check, faults, okMessage);
+  const report = reportOn(target);
+  const checkUnlessLost = (check: string, faults: readonly Fault[], okMessage: string) =>
+    isLost ? report.skip(check, "the link to the certificate leads nowhere") : report.check(check, faults, okMessage);
   return [
     ...(client.state === "missing" && !isLost
-      ? [skipCheck({ check: "copied-folder", target }, "there is no current certificate")]
-      : report("copied-folder", checkCopy(evidence, isLost), "the current certificate is in its folder")),
+      ? report.skip("copied-folder", "there is no current certificate")
+      : report.check("copied-folder", checkCopy(evidence, isLost))),
     // A broken pair is reported once, by its own check.
     ...(kubeconfig.isOfPair === true && client.state === "broken"
-      ? [skipCheck({ check: "kubeconfig", target }, "the client certificate that it names is broken")]
-      : reportUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, next), `"${kubeconfig.path}" can be used`)),
-    ...reportUnlessLost(
+      ? report.skip("kubeconfig", "the client certificate that it names is broken")
+      : checkUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, next), `"${kubeconfig.path}" can be used`)),
+    ...checkUnlessLost(
       "client-certificate",
-      checkPair("client certificate", client, client.state === "renewalDue" ? commands.keep : next),
-      "the client certificate is valid",
+      checkPair(
+        "client certificate",
+        client,
+        client.state === "renewalDue" ? continueRequest(client) ?? keepAndRequest(evidence, words) : next,
+      ),
+      describeValid("client certificate", client),
     ),
-    ...(serving === undefined ? [] : report(
+    ...(serving === undefined ? [] : report.check(
       "serving-certificate",
-      checkPair("serving certificate", serving, commands.serving),
-      "the serving certificate is valid",
+      checkPair("serving certificate", serving, continueRequest(serving) ?? { fix: words.line(nodeName, "serving") }),
+      describeValid("serving certificate", serving),
     )),
-    ...(unasked
-      ? [skipCheck({ check: "server-access", target }, `the server was not asked: ${server.reason}`)]
-      : report("server-access", checkServer(evidence, next), "the server accepts this machine")),
+    ...(server.kind === "notAsked"
+      ? report.skip("server-access", `the server was not asked: ${server.reason}`)
+      : report.check(
+        "server-access",
+        checkServer(evidence, next),
+        "username" in server && server.username !== undefined
+          ? `the server accepts this machine as ${server.username}`
+          : "the server accepts this machine",
+      )),
     ...("clock" in server && server.clock !== undefined
-      ? report("clock", checkClock(server.clock), "the clock agrees with the server's")
-      : [skipCheck({ check: "clock", target }, "the server did not report its time")]),
-    ...report("secret-files", checkSecretFiles(secrets), "the files with secrets are private"),
-    ...report("secret-folders", checkSecretFolders(folders), "only the owner may write to the folders"),
+      ? report.check("clock", checkClock(server.clock))
+      : report.skip("clock", "the server did not report its time")),
+    ...report.check("secret-files", checkSecretFiles(secrets)),
+    ...report.check("secret-folders", checkSecretFolders(folders)),
   ];
-}
-
-/** One problem, as `bootstrap --status` prints it. */
-export interface Problem {
-  /** The subject of the problem, by a stable name. */
-  readonly subject: string;
-  /** A fault means that the machine is not ready. */
-  readonly severity: "fault" | "warning";
-  /** A sentence without its period. */
-  readonly message: string;
-  /** How to fix it: a command, or an imperative sentence without its period. */
-  readonly fix: string;
-}
-
-/** The names of `bootstrap --status` for the checks that are older than `doctor`; the others keep their own. */
-const SUBJECTS: Readonly<Record<string, string>> = {
-  "client-certificate": "certificate",
-  "server-access": "server",
-  "secret-files": "secret",
-  "secret-folders": "folder",
-  "copied-folder": "copy",
-};
-
-/** Lists what is wrong in the form of `bootstrap --status`, faults first. */
-export function toProblems(findings: readonly Finding[]): readonly Problem[] {
-  const list = (wanted: Finding["severity"], severity: Problem["severity"]): readonly Problem[] =>
-    findings.filter((one) => one.severity === wanted).map(({ check, message, fix, advice }) => ({
-      subject: SUBJECTS[check] ?? check,
-      severity,
-      message,
-      fix: fix ?? advice ?? "see: tlsboot guide broken_machine",
-    }));
-  return [...list("error", "fault"), ...list("warning", "warning")];
 }
 
 /** The skew between two clocks in milliseconds, when it is larger than certificates tolerate. */
@@ -199,18 +174,70 @@ const KEPT_STATES: readonly StoredPairState[] = ["valid", "renewalDue", "mismatc
  * Chooses how to get new credentials. A pair that may work is removed only after an answer of the server that the kubeconfig
  * trusts: another server, or none, says nothing about it.
  */
-function chooseNext(
-  { client: { state }, server, isUnverified }: MachineEvidence,
-  { again, keep }: MachineCommands,
-): NextCommand {
+function chooseNext(evidence: MachineEvidence, words: BootstrapWords): Next {
+  const { client, server, isUnverified } = evidence;
+  const { state } = client;
+  const continued = ["missing", "expired", "broken"].includes(state) ? continueRequest(client) : undefined;
+  if (continued !== undefined) return continued;
   const isAnswered = server.kind === "accepted" || (server.kind === "refused" && server.isAnonymous !== true);
-  if (!KEPT_STATES.includes(state) || (isAnswered && isUnverified !== true)) return again;
-  return state === "mismatched" ? { advice: "give that node's name with --hostname-override, or other paths" } : keep;
+  if (!KEPT_STATES.includes(state) || (isAnswered && isUnverified !== true)) return removeAndRequest(evidence, words);
+  return state === "mismatched"
+    ? { advice: "give that node's name with --hostname-override, or other paths" }
+    : keepAndRequest(evidence, words);
+}
+
+/** Continues the request that is waiting for a pair; undefined when its command is not known. */
+function continueRequest({ waiting }: MachinePair): Next | undefined {
+  const command = waiting?.command;
+  if (command === undefined) return undefined;
+  return / --token - /.test(command)
+    ? { advice: `give the token of the request on stdin to: ${command}` }
+    : { fix: command };
+}
+
+/** Replaces the pair. Its key is removed too, because the old request belongs to it. */
+function removeAndRequest(evidence: MachineEvidence, words: BootstrapWords): Next {
+  const removal = `rm -f ${shellWord(evidence.kubeconfig.path)} ${shellWord(evidence.client.path)}`;
+  return words.credentials === undefined
+    ? { advice: `${removal}, and then ${describeFirstRequest(evidence)}` }
+    : request(evidence, words, `${removal} && ${words.line(evidence.nodeName)}`);
+}
+
+/**
+ * Gets a new pair without losing the present one. `tlsboot bootstrap` does nothing when it finds a valid kubeconfig, and
+ * the old request belongs to the key of the pair, so these files are moved aside, and back when the run fails.
+ */
+function keepAndRequest(evidence: MachineEvidence, words: BootstrapWords): Next {
+  const { kubeconfig, client, hasLink, nodeName } = evidence;
+  const inUse = kubeconfig.state === "valid" ? [kubeconfig.path, ...(hasLink ? [client.path] : [])] : [];
+  const moves = inUse.map((path) => [shellWord(path), shellWord(`${path}.old`)] as const);
+  const aside = moves.map(([path, old]) => `mv ${path} ${old}`).join(" && ");
+  if (words.credentials === undefined) {
+    return { advice: (aside === "" ? "" : `${aside}, and then `) + describeFirstRequest(evidence) };
+  }
+  const command = words.line(nodeName);
+  const back = moves.map(([path, old]) => `mv ${old} ${path};`).join(" ");
+  return request(evidence, words, aside === "" ? command : `${aside} && ${command} || ! { ${back} }`);
+}
+
+/** A command that reads a token from stdin cannot be run unchanged. */
+function request({ nodeName }: MachineEvidence, { credentials }: BootstrapWords, command: string): Next {
+  if (credentials === "files") return { fix: command };
+  return {
+    advice: `make a token with: tlsboot token create --node ${
+      shellWord(nodeName)
+    }, and give it on stdin to: ${command}`,
+  };
+}
+
+function describeFirstRequest({ kubeconfig, certDir, nodeName }: MachineEvidence): string {
+  return "make a token with: tlsboot token create --print-join-command, and run the command it prints with " +
+    `--kubeconfig ${shellWord(kubeconfig.path)} --cert-dir ${shellWord(certDir)} --hostname-override ${nodeName}`;
 }
 
 function checkKubeconfigState(
   { path, state, reason }: MachineEvidence["kubeconfig"],
-  next: NextCommand,
+  next: Next,
 ): readonly Fault[] {
   if (state === "valid") return [];
   const message = state === "missing" ? `there is no kubeconfig "${path}"` : `${reason ?? `"${path}" cannot be used`}`;
@@ -218,7 +245,7 @@ function checkKubeconfigState(
 }
 
 /** The state of a pair in words. */
-export const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
+const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
   valid: "valid",
   renewalDue: "valid, but its renewal is overdue",
   expired: "expired",
@@ -228,14 +255,26 @@ export const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
   mismatched: "for other names",
 };
 
-function checkPair(what: string, { path, state, reason }: MachinePair, next: NextCommand): readonly Fault[] {
+function checkPair(what: string, { path, state, reason, waiting }: MachinePair, next: Next): readonly Fault[] {
   if (state === "valid") return [];
-  const message = `the ${what} ${path} is ${STATE_TEXT[state]}${reason === undefined ? "" : `: ${reason}`}`;
+  const why = reason ?? (waiting === undefined ? undefined : "its request is waiting");
+  const message = `the ${what} ${path} is ${STATE_TEXT[state]}${why === undefined ? "" : `: ${why}`}`;
   // A certificate that is not valid yet is right when the clock is; the check of the clock has the fix.
   return [{ severity: "error", message, ...(state === "notYetValid" ? { advice: "set this machine's clock" } : next) }];
 }
 
-function checkServer({ server, nodeName, client }: MachineEvidence, next: NextCommand): readonly Fault[] {
+/** Describes a valid pair: its names, its end, its renewal, and a request for the next one. */
+function describeValid(what: string, { stored, waiting }: MachinePair): string {
+  if (stored === undefined) return `the ${what} is valid`;
+  const { leaf, renewalFrom, renewalBy } = stored;
+  const names = [...leaf.dnsNames, ...leaf.ipAddresses].join(", ");
+  const next = waiting === undefined
+    ? `its renewal is due between ${formatTime(renewalFrom)} and ${formatTime(renewalBy)}`
+    : `the request for the next one is waiting${waiting.command === undefined ? "" : `: ${waiting.command}`}`;
+  return `the ${what} of ${names || leaf.subject.commonName} is valid until ${formatTime(leaf.notAfter)}; ${next}`;
+}
+
+function checkServer({ server, nodeName, client }: MachineEvidence, next: Next): readonly Fault[] {
   switch (server.kind) {
     case "notAsked":
       return [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeCommonName, parseNodeName } from "../bootstrap/node_name.ts";
-import { checkMachine, checkRotatingPair, type MachineEvidence, toProblems } from "./machine.ts";
+import { type BootstrapWords, checkMachine, checkRotatingPair, type MachineEvidence } from "./machine.ts";
 
 const nodeName = parseNodeName("n1");
 assert.ok(nodeName.ok);
@@ -11,6 +11,7 @@ const GOOD: MachineEvidence = {
   certDir: "n1/pki",
   kubeconfig: { path: "n1/kubeconfig", state: "valid" },
   client: { path: "n1/pki/a.pem", state: "valid" },
+  hasLink: true,
   serving: undefined,
   secrets: [{ path: "n1/pki/a.pem", fault: undefined, ownerOf: undefined }],
   folders: [{ path: "n1/pki", writers: "none" }],
@@ -18,11 +19,13 @@ const GOOD: MachineEvidence = {
   server: { kind: "accepted", username: "system:node:n1", clock: { serverTime: NOW, ourTime: NOW } },
 };
 
-const COMMANDS = {
-  again: { fix: "rm && tlsboot bootstrap" },
-  keep: { fix: "mv && tlsboot bootstrap" },
-  serving: { fix: "tlsboot bootstrap --serving" },
+const WORDS: BootstrapWords = {
+  credentials: "files",
+  line: (name, purpose) => `tlsboot bootstrap ${name}${purpose === undefined ? "" : ` ${purpose}`}`,
 };
+
+/** The beginnings of the commands that replace the pair, that keep it, and that find none. */
+const FIXES = { again: "rm -f ", keep: "mv ", first: "tlsboot bootstrap n1" };
 
 function clockAt(minutes: number): MachineEvidence["server"] {
   const ourTime = new Date(NOW.getTime() + minutes * 60_000);
@@ -42,7 +45,7 @@ for (
       name: "a kubeconfig that is missing",
       edit: { kubeconfig: { path: "n1/kubeconfig", state: "missing" } },
       isReady: false,
-      problems: ['fault kubeconfig: there is no kubeconfig "n1/kubeconfig"'],
+      problems: ['error kubeconfig: there is no kubeconfig "n1/kubeconfig"'],
     },
     {
       name: "a broken pair, which the kubeconfig names",
@@ -51,20 +54,20 @@ for (
         client: { path: "n1/pki/a.pem", state: "broken", reason: "no private key found" },
       },
       isReady: false,
-      problems: ["fault certificate: the client certificate n1/pki/a.pem is broken: no private key found"],
+      problems: ["error client-certificate: the client certificate n1/pki/a.pem is broken: no private key found"],
     },
     {
       name: "an expired pair",
       edit: { client: { path: "n1/pki/a.pem", state: "expired" } },
       isReady: false,
-      problems: ["fault certificate: the client certificate n1/pki/a.pem is expired"],
+      problems: ["error client-certificate: the client certificate n1/pki/a.pem is expired"],
     },
     {
       name: "a serving pair for other names",
       edit: { serving: { path: "n1/pki/s.pem", state: "mismatched", reason: "it is not for n1" } },
       isReady: false,
       problems: [
-        "fault serving-certificate: the serving certificate n1/pki/s.pem is for other names: it is not for n1",
+        "error serving-certificate: the serving certificate n1/pki/s.pem is for other names: it is not for n1",
       ],
     },
     {
@@ -78,7 +81,7 @@ for (
       edit: { server: { kind: "unreachable", reason: "connection refused" } },
       isReady: true,
       problems: [
-        "warning server: the server could not be asked whether it still accepts this machine: connection refused",
+        "warning server-access: the server could not be asked whether it still accepts this machine: connection refused",
       ],
     },
     {
@@ -86,32 +89,32 @@ for (
       edit: { server: { kind: "untrusted", reason: "unknown authority", hint: "check the CA" } },
       isReady: false,
       problems: [
-        "fault server: unknown authority",
+        "error server-access: unknown authority",
       ],
     },
     {
       name: "a server that refuses the certificate",
       edit: { server: { kind: "refused", reason: "Unauthorized" } },
       isReady: false,
-      problems: ["fault server: the server no longer accepts this machine's certificate: Unauthorized"],
+      problems: ["error server-access: the server no longer accepts this machine's certificate: Unauthorized"],
     },
     {
       name: "a certificate of another node",
       edit: { server: { kind: "accepted", username: "system:node:n2" } },
       isReady: false,
-      problems: ['fault server: the server takes this machine for "system:node:n2", not for "system:node:n1"'],
+      problems: ['error server-access: the server takes this machine for "system:node:n2", not for "system:node:n1"'],
     },
     {
       name: "a clock three hours behind",
       edit: { server: clockAt(-180) },
       isReady: false,
-      problems: ["fault clock: this machine's clock is 3h0m0s behind the server's, which says 2026-01-01T12:00:00Z"],
+      problems: ["error clock: this machine's clock is 3h0m0s behind the server's, which says 2026-01-01T12:00:00Z"],
     },
     {
       name: "a clock ten minutes ahead",
       edit: { server: clockAt(10) },
       isReady: false,
-      problems: ["fault clock: this machine's clock is 10m0s ahead of the server's, which says 2026-01-01T12:00:00Z"],
+      problems: ["error clock: this machine's clock is 10m0s ahead of the server's, which says 2026-01-01T12:00:00Z"],
     },
     {
       name: "a clock that differs as much as certificates tolerate",
@@ -124,7 +127,7 @@ for (
       edit: { secrets: [{ path: "n1/pki/a.pem", fault: "others may read it (mode 644)", ownerOf: undefined }] },
       isReady: false,
       problems: [
-        'fault secret: the secret in "n1/pki/a.pem" is not private: others may read it (mode 644); replace it if ' +
+        'error secret-files: the secret in "n1/pki/a.pem" is not private: others may read it (mode 644); replace it if ' +
         "someone else may have read it",
       ],
     },
@@ -132,16 +135,16 @@ for (
       name: "a folder that every user may write to",
       edit: { folders: [{ path: "n1/pki", writers: "every user" }] },
       isReady: false,
-      problems: ['fault folder: every user may write to "n1/pki", and so put another key there'],
+      problems: ['error secret-folders: every user may write to "n1/pki", and so put another key there'],
     },
     {
       name: "a folder for the group",
       edit: { folders: [{ path: "n1/pki", writers: "group" }] },
       isReady: true,
-      problems: ['warning folder: the group may write to "n1/pki", and so put another key there'],
+      problems: ['warning secret-folders: the group may write to "n1/pki", and so put another key there'],
     },
     {
-      name: "a copied folder, and faults before warnings",
+      name: "a copied folder",
       edit: {
         strayTarget: "/old/pki/a.pem",
         server: { kind: "refused", reason: "Unauthorized" },
@@ -149,9 +152,9 @@ for (
       },
       isReady: false,
       problems: [
-        "fault server: the server no longer accepts this machine's certificate: Unauthorized",
-        'warning copy: "n1/pki" looks like a copy: its certificate is "/old/pki/a.pem", in the folder that it was copied from',
-        'warning folder: the group may write to "n1/pki", and so put another key there',
+        'warning copied-folder: "n1/pki" looks like a copy: its certificate is "/old/pki/a.pem", in the folder that it was copied from',
+        "error server-access: the server no longer accepts this machine's certificate: Unauthorized",
+        'warning secret-folders: the group may write to "n1/pki", and so put another key there',
       ],
     },
   ] satisfies readonly {
@@ -162,11 +165,11 @@ for (
   }[]
 ) {
   test(`checkMachine() checks ${name}`, () => {
-    const findings = checkMachine({ ...GOOD, ...edit }, COMMANDS, "n1/pki");
-    assert.equal(!findings.some(({ severity }) => severity === "error"), isReady);
-    const found = toProblems(findings);
-    assert.deepEqual(found.map(({ severity, subject, message }) => `${severity} ${subject}: ${message}`), problems);
-    for (const { fix } of found) assert.notEqual(fix, "");
+    const found = checkMachine({ ...GOOD, ...edit }, WORDS, "n1/pki")
+      .filter(({ severity }) => severity === "error" || severity === "warning");
+    assert.equal(!found.some(({ severity }) => severity === "error"), isReady);
+    assert.deepEqual(found.map(({ severity, check, message }) => `${severity} ${check}: ${message}`), problems);
+    for (const { fix, advice } of found) assert.notEqual(fix ?? advice ?? "", "");
   });
 }
 
@@ -186,12 +189,12 @@ for (
       want: "keep",
     },
     { name: "a server that is not trusted", edit: { server: UNTRUSTED }, check: "server-access", want: "keep" },
-    { name: "a kubeconfig that is missing", edit: NO_KUBECONFIG, check: "kubeconfig", want: "keep" },
+    { name: "a kubeconfig that is missing", edit: NO_KUBECONFIG, check: "kubeconfig", want: "first" },
     {
       name: "a pair that is missing",
       edit: { ...NO_KUBECONFIG, client: { path: "c", state: "missing" } },
       check: "client-certificate",
-      want: "keep",
+      want: "first",
     },
     {
       name: "a pair that has ended",
@@ -221,32 +224,52 @@ for (
     name: string;
     edit: Partial<MachineEvidence>;
     check: string;
-    want: "again" | "keep" | undefined;
+    want: keyof typeof FIXES | undefined;
   }[]
 ) {
   test(`checkMachine() removes a pair only when it is lost or refused: ${name}`, () => {
-    const found = checkMachine({ ...GOOD, ...edit }, COMMANDS, "n1/pki").find((one) => one.check === check);
-    assert.equal(found?.fix, want === undefined ? undefined : COMMANDS[want].fix);
+    const found = checkMachine({ ...GOOD, ...edit }, WORDS, "n1/pki").find((one) => one.check === check);
+    assert.ok(want === undefined ? found?.fix === undefined : found?.fix?.startsWith(FIXES[want]), found?.fix);
     if (want === undefined) assert.match(found?.advice ?? "", /--hostname-override/);
   });
 }
 
 test("checkMachine() gives the hint of an untrusted server where no command can be run unchanged", () => {
-  const commands = { ...COMMANDS, keep: { advice: "make a token" } };
-  const findings = checkMachine({ ...GOOD, server: UNTRUSTED }, commands, "n1/pki");
+  const words = { ...WORDS, credentials: undefined };
+  const findings = checkMachine({ ...GOOD, server: UNTRUSTED }, words, "n1/pki");
   assert.equal(findings.find(({ check }) => check === "server-access")?.advice, "y");
 });
 
 test("checkMachine() keeps a pair that the server did not see", () => {
   const server = { ...REFUSED, isAnonymous: true };
-  const access = checkMachine({ ...GOOD, server }, COMMANDS, "n1/pki").find(({ check }) => check === "server-access");
+  const access = checkMachine({ ...GOOD, server }, WORDS, "n1/pki").find(({ check }) => check === "server-access");
   assert.equal(access?.fix, undefined);
   assert.match(access?.advice ?? "", /no proxy hides them/);
 });
 
+for (
+  const { name, command, want } of [
+    { name: "the command that made it", command: "tlsboot bootstrap x", want: { fix: "tlsboot bootstrap x" } },
+    {
+      name: "a command that reads a token",
+      command: "tlsboot bootstrap --token - x",
+      want: { advice: "give the token of the request on stdin to: tlsboot bootstrap --token - x" },
+    },
+    { name: "a new command where it is not known", command: undefined, want: { fix: "tlsboot bootstrap n1" } },
+  ]
+) {
+  test(`checkMachine() continues a request that is waiting with ${name}`, () => {
+    const client = { path: "c", state: "missing", waiting: { command } } as const;
+    const findings = checkMachine({ ...GOOD, ...NO_KUBECONFIG, client }, WORDS, "n1/pki");
+    const found = findings.find(({ check }) => check === "client-certificate");
+    assert.equal(found?.message, "the client certificate c is missing: its request is waiting");
+    assert.deepEqual({ fix: found?.fix, advice: found?.advice }, { fix: undefined, advice: undefined, ...want });
+  });
+}
+
 test("checkMachine() skips the folder of a certificate that is missing", () => {
   const client = { path: "c", state: "missing" } as const;
-  const [copied] = checkMachine({ ...GOOD, ...NO_KUBECONFIG, client }, COMMANDS, "n1/pki");
+  const [copied] = checkMachine({ ...GOOD, ...NO_KUBECONFIG, client }, WORDS, "n1/pki");
   assert.deepEqual([copied?.check, copied?.severity], ["copied-folder", "skipped"]);
 });
 

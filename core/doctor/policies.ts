@@ -1,13 +1,21 @@
-/** The check of approval policies: rules that can never decide about a request. */
+/** The checks of files of rules: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
+import { parseInventory } from "../approval/inventory.ts";
+import { parsePolicy } from "../approval/parse_policy.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "../approval/policy.ts";
+import { parsePolicyFixture } from "../approval/policy_fixture.ts";
+import { parseAuditPolicy } from "../audit/policy_file.ts";
+import type { Result } from "../lib/result.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import type { Fault } from "./finding.ts";
+import { createCustomProfile } from "../signing/custom_profile.ts";
+import { describeProfile } from "../signing/profile.ts";
+import { parseProfile } from "../signing/profile_file.ts";
+import { type Fault, type Finding, reportOn } from "./finding.ts";
 
 /** The API's minimum of `expirationSeconds`. */
 const LEAST_LIFE_MS = 600_000;
@@ -17,6 +25,56 @@ const KUBERNETES_SIGNERS: readonly string[] = [
   ...[KUBE_APISERVER_CLIENT_SIGNER, KUBE_APISERVER_CLIENT_KUBELET_SIGNER],
   ...[KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER],
 ];
+
+/** The kinds of files of rules. */
+const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inventory", "Policy"] as const;
+
+/** A file of rules that was checked. */
+export interface RuleFileReport {
+  readonly findings: readonly Finding[];
+  /** What a profile demands and promises, in sentences. */
+  readonly sentences: readonly string[];
+}
+
+/** Finds the kind of a file of rules in its text; undefined for any other file. */
+export function findRuleFileKind(text: string): typeof RULE_FILE_KINDS[number] | undefined {
+  const kind = /(?:^|[{,])[ \t]*["']?kind["']?:[ \t]*["']?(\w+)/m.exec(text)?.[1];
+  return RULE_FILE_KINDS.find((one) => one === kind);
+}
+
+/** Checks the text of a file of rules; undefined for a file of another kind. */
+export function checkRuleFile(text: string, file: string): RuleFileReport | undefined {
+  const report = <T>(
+    check: string,
+    parsed: Result<T, readonly string[]>,
+    { find = () => [], describe = () => [] }: {
+      readonly find?: (value: T) => readonly Fault[];
+      readonly describe?: (value: T) => readonly string[];
+    } = {},
+  ): RuleFileReport => {
+    const faults = parsed.ok ? find(parsed.value) : parsed.error.map((fault): Fault => ({
+      severity: "error",
+      message: `"${file}" cannot be used: ${fault}`,
+    }));
+    return { findings: reportOn(file).check(check, faults), sentences: parsed.ok ? describe(parsed.value) : [] };
+  };
+  switch (findRuleFileKind(text)) {
+    case "ApprovalPolicy":
+      return report("policy", parsePolicy(text), { find: (policy) => checkPolicyRules(policy, { file, text }) });
+    case "SigningProfile":
+      return report("profile", parseProfile(text), {
+        describe: (spec) => describeProfile(createCustomProfile(spec.signerName ?? "without a name", spec)),
+      });
+    case "PolicyTest":
+      return report("policy-test", parsePolicyFixture(text));
+    case "Inventory":
+      return report("inventory", parseInventory(text));
+    case "Policy":
+      return report("audit-policy", parseAuditPolicy(text));
+    case undefined:
+      return undefined;
+  }
+}
 
 /** Reports rules that no request reaches or can satisfy. The fix removes a rule that no request reaches. */
 export function checkPolicyRules(

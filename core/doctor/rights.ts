@@ -4,14 +4,14 @@
  * `plugin/pkg/admission/certificates/{approval,signing}` and of the approver `pkg/controller/certificates/approver/sarapprove.go`.
  */
 import { isBootstrapGroup } from "../bootstrap/token_secret.ts";
-import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
+import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../kube/kinds/authorization_v1.ts";
 import {
   CERTIFICATES_GROUP,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import {
   ANONYMOUS_USER,
   AUTHENTICATED_GROUP,
@@ -28,7 +28,7 @@ import { shellWord } from "../lib/shell_word.ts";
 import { createDefaultRbac } from "../rbac/default_roles.ts";
 import { evaluateRbac, findRoleRules, type RbacObjects } from "../rbac/evaluate.ts";
 import { ruleAllows } from "../rbac/rules.ts";
-import { type Fault, type Finding, reportCheck } from "./finding.ts";
+import { type Fault, type Finding, reportOn } from "./finding.ts";
 
 /** The namespace of bootstrap tokens and of the service accounts that are as powerful as an administrator. */
 export const SYSTEM_NAMESPACE = "kube-system";
@@ -246,6 +246,7 @@ export function reportCertificateRights(
       fix: `${kubectl} ${formatRemoval(binding, subjects)}`,
     }]);
   }
+  const report = reportOn(target);
   return [...new Set(Object.values(CHECKS))].flatMap((check) => {
     const harmless = rights.filter((right) =>
       CHECKS[right.kind] === check && findDanger(right) === undefined &&
@@ -254,10 +255,8 @@ export function reportCertificateRights(
     );
     const known = faults.get(check) ?? [];
     return [
-      ...(known.length === 0 ? [] : reportCheck({ check, target }, known, "")),
-      ...(known.length > 0 && harmless.length === 0
-        ? []
-        : reportCheck({ check, target }, [], describeHolders(check, harmless))),
+      ...(known.length === 0 ? [] : report.check(check, known)),
+      ...(known.length > 0 && harmless.length === 0 ? [] : report.check(check, [], describeHolders(check, harmless))),
     ];
   });
 }

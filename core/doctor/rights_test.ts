@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ClusterRole, type PolicyRule, RBAC_GROUP, type Subject } from "../kube/rbac_v1.ts";
+import { type ClusterRole, type PolicyRule, RBAC_GROUP, type Subject } from "../kube/kinds/rbac_v1.ts";
 import { createDefaultRbac } from "../rbac/default_roles.ts";
 import { listCertificateRights, type RbacLists, reportCertificateRights } from "./rights.ts";
 

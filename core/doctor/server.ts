@@ -1,12 +1,19 @@
-/** The checks of a running server: requests that no one answers, rules that never apply, and tokens without an end. */
-import { isSettled } from "../approval/recognizers.ts";
+/** The checks of a server through its API: its requests, policies and tokens, and what it publishes for machines. */
 import type { Policy } from "../approval/policy.ts";
+import { isSettled } from "../approval/recognizers.ts";
+import { CLUSTER_INFO_KUBECONFIG_KEY, encodeClusterInfo, namesOtherCa } from "../bootstrap/cluster_info.ts";
 import type { TokenFacts } from "../bootstrap/token_secret.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../csr/missing_signer.ts";
 import { findCondition, getCsrPhase } from "../csr/phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import type { ConfigMap } from "../kube/kinds/core_v1.ts";
+import { parseKubeconfig } from "../kube/kubeconfig.ts";
+import { getName } from "../kube/meta.ts";
+import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { goQuote } from "../lib/quote.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { Fault } from "./finding.ts";
+import type { ServerAnswer } from "./machine.ts";
 import { checkPolicyRules } from "./policies.ts";
 
 /** What the API of a server says about it. */
@@ -73,8 +80,63 @@ export function checkTokens({ tokens, flags }: ServerEvidence): readonly Fault[]
     if (expiration.kind !== "never") return [];
     return [{
       severity: "warning",
-      message: `the bootstrap token ${id} never ends: whoever has it can request certificates`,
+      message: `the bootstrap token ${id} never expires: anyone who has it can request certificates`,
       fix: `tlsboot token delete ${shellWord(id)} ${flags}`,
+    }];
+  });
+}
+
+/** The cluster that `cluster-info` is compared with, and what the server that it names answers. */
+export interface ClusterInfoEvidence {
+  readonly clusterInfo: ConfigMap;
+  readonly server: string;
+  readonly caPem: string;
+  /** The answer of the server that `cluster-info` names; undefined when that server was not asked. */
+  readonly answer: ServerAnswer | undefined;
+}
+
+/** Returns the server and the CAs that `cluster-info` names. */
+export function parseClusterInfo({ data = {} }: ConfigMap): { readonly server?: string; readonly caPem?: string } {
+  const config = parseKubeconfig(data[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", "cluster-info");
+  const cluster = config.ok ? config.value.clusters[0]?.cluster : undefined;
+  return {
+    ...(cluster?.server === undefined ? {} : { server: cluster.server }),
+    ...(cluster?.certificateAuthorityData === undefined ? {} : { caPem: cluster.certificateAuthorityData }),
+  };
+}
+
+/** Checks that machines that join by `cluster-info` reach this server and trust it. */
+export function checkClusterInfo(
+  { clusterInfo, server, caPem, answer }: ClusterInfoEvidence,
+  kubectl: string,
+): readonly Fault[] {
+  const published = parseClusterInfo(clusterInfo);
+  const message = published.server === undefined || published.caPem === undefined
+    ? "cluster-info names no server with its CA"
+    : namesOtherCa(clusterInfo, caPem)
+    ? "cluster-info has another CA than the kubeconfig"
+    : answer?.kind === "untrusted" || answer?.kind === "unreachable"
+    ? `the server ${published.server}, which cluster-info names, cannot be used: ${answer.reason}`
+    : undefined;
+  if (message === undefined) return [];
+  const patch = { data: { [CLUSTER_INFO_KUBECONFIG_KEY]: encodeClusterInfo({ server, caPem }) } };
+  return [{
+    severity: "warning",
+    message: `${message}, so machines cannot join with a bootstrap token alone`,
+    fix: `${kubectl} --namespace kube-public patch configmap cluster-info --patch ${shellWord(JSON.stringify(patch))}`,
+  }];
+}
+
+/** Reports CAs that are being replaced. `kubeconfig` is the shell word of the kubeconfig in use. */
+export function checkRotations(rotations: readonly CaRotation[], kubeconfig: string): readonly Fault[] {
+  return rotations.flatMap((rotation): readonly Fault[] => {
+    const { spec, status } = rotation;
+    if ((status.finishedAt ?? null) !== null) return [];
+    const name = getName(rotation);
+    return [{
+      severity: "warning",
+      message: `CA ${goQuote(name)} is being replaced since ${status.beganAt ?? "now"}, and the step is ${spec.step}`,
+      advice: `finish the replacement: tlsboot ca rotate status ${name} --kubeconfig ${kubeconfig}`,
     }];
   });
 }

@@ -15,16 +15,16 @@ export interface ResolvedCluster {
   /** The URL as client-go normalises it: without query and fragment if it has a path. */
   readonly server: string;
   /** The roots to trust; absent for those of the system. */
-  readonly ca?: PemSource;
+  readonly ca?: PemSource | undefined;
   readonly insecureSkipTlsVerify: boolean;
-  readonly tlsServerName?: string;
-  readonly proxy?: HttpProxy;
-  readonly token?: Secret<string>;
+  readonly tlsServerName?: string | undefined;
+  readonly proxy?: HttpProxy | undefined;
+  readonly token?: Secret<string> | undefined;
   /** The absolute path of a file that holds the token. */
-  readonly tokenFile?: string;
-  readonly clientCertificate?: PemSource;
-  readonly clientKey?: PemSource<Secret<string>>;
-  readonly namespace?: string;
+  readonly tokenFile?: string | undefined;
+  readonly clientCertificate?: PemSource | undefined;
+  readonly clientKey?: PemSource<Secret<string>> | undefined;
+  readonly namespace?: string | undefined;
 }
 
 /**
@@ -57,7 +57,7 @@ export function resolveContext(
   return ok({
     ...resolveCluster(cluster, baseDir),
     ...resolveUser(user, baseDir),
-    ...(context.namespace === undefined ? {} : { namespace: context.namespace }),
+    namespace: context.namespace,
   });
 }
 
@@ -65,14 +65,13 @@ function resolveCluster(
   cluster: KubeconfigCluster,
   baseDir: string,
 ): Pick<ResolvedCluster, "server" | "ca" | "insecureSkipTlsVerify" | "tlsServerName" | "proxy"> {
-  const ca = pemSource(cluster.certificateAuthorityData, cluster.certificateAuthority, baseDir);
   const proxy = cluster.proxyUrl === undefined ? undefined : parseProxyUrl(cluster.proxyUrl);
   return {
     server: normaliseServer(cluster.server),
-    ...(ca === undefined ? {} : { ca }),
+    ca: pemSource(cluster.certificateAuthorityData, cluster.certificateAuthority, baseDir),
     insecureSkipTlsVerify: cluster.insecureSkipTlsVerify ?? false,
-    ...(cluster.tlsServerName === undefined ? {} : { tlsServerName: cluster.tlsServerName }),
-    ...(proxy?.ok === true ? { proxy: proxy.value } : {}),
+    tlsServerName: cluster.tlsServerName,
+    proxy: proxy?.ok === true ? proxy.value : undefined,
   };
 }
 
@@ -80,13 +79,11 @@ function resolveUser(
   user: KubeconfigUser,
   baseDir: string,
 ): Pick<ResolvedCluster, "token" | "tokenFile" | "clientCertificate" | "clientKey"> {
-  const clientCertificate = pemSource(user.clientCertificateData, user.clientCertificate, baseDir);
-  const clientKey = pemSource(user.clientKeyData, user.clientKey, baseDir);
   return {
-    ...(user.token === undefined ? {} : { token: user.token }),
-    ...(user.tokenFile === undefined ? {} : { tokenFile: joinPath(baseDir, user.tokenFile) }),
-    ...(clientCertificate === undefined ? {} : { clientCertificate }),
-    ...(clientKey === undefined ? {} : { clientKey }),
+    token: user.token,
+    tokenFile: user.tokenFile === undefined ? undefined : joinPath(baseDir, user.tokenFile),
+    clientCertificate: pemSource(user.clientCertificateData, user.clientCertificate, baseDir),
+    clientKey: pemSource(user.clientKeyData, user.clientKey, baseDir),
   };
 }
 

@@ -123,6 +123,16 @@ export interface DeleteOptions {
   readonly ignoreStoreReadErrorWithClusterBreakingPotential?: boolean;
 }
 
+/** A choice of objects by their labels (`meta/v1` LabelSelector). */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
+
 /** Returns the name of an object, or the empty string if it has none yet. */
 export function getName(object: KubeObject): string {
   return object.metadata.name ?? "";

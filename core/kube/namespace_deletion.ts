@@ -2,7 +2,7 @@
  * The conditions of a namespace that is being deleted (`pkg/controller/namespace/deletion/status_condition_utils.go`). Each
  * of the five is `False` while there is no problem.
  */
-import type { NamespaceCondition } from "./core_v1.ts";
+import type { NamespaceCondition } from "./kinds/core_v1.ts";
 import { formatTime } from "./meta.ts";
 
 /** The remaining objects of one resource in a namespace that is being deleted. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { NamespaceCondition } from "./core_v1.ts";
+import type { NamespaceCondition } from "./kinds/core_v1.ts";
 import { type EmptyingReport, updateDeletionConditions } from "./namespace_deletion.ts";
 
 const T0 = new Date("2026-01-01T00:00:00Z");

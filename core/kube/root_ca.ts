@@ -1,5 +1,5 @@
 /** The config map with the CA bundle for the programs of a namespace (`pkg/controller/certificates/rootcacertpublisher`). */
-import type { ConfigMap } from "./core_v1.ts";
+import type { ConfigMap } from "./kinds/core_v1.ts";
 
 /** The name of the config map in each namespace. */
 export const ROOT_CA_NAME = "kube-root-ca.crt";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ConfigMap } from "./core_v1.ts";
+import type { ConfigMap } from "./kinds/core_v1.ts";
 import { planRootCa } from "./root_ca.ts";
 
 function made(): ConfigMap {

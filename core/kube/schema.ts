@@ -16,7 +16,7 @@ export type FieldType =
   | { readonly kind: "quantity" }
   /** `intstr.IntOrString`: a number of 32 bits or a text; in protobuf a message that also names its type. */
   | { readonly kind: "intOrString" }
-  | { readonly kind: "message"; readonly message: () => MessageSchema }
+  | MessageSchema
   /**
    * With `wrapped`, protobuf has the elements in field 1 of a separate message (Go's `Verbs`). Lists inside a map always
    * have such a message (`ExtraValue`).
@@ -56,7 +56,7 @@ export interface FieldSchema extends MergeRules {
   readonly type: FieldType;
   readonly presence: Presence;
   /** One sentence for `kubectl explain`. */
-  readonly description?: string;
+  readonly description?: string | undefined;
   /** Listed under `required` in OpenAPI. */
   readonly required?: boolean;
   /** Values that OpenAPI names, of the text itself or of the texts in a list. */
@@ -69,6 +69,7 @@ export interface FieldSchema extends MergeRules {
 
 /** The description of a kind or of a part of one, with the fields in the order of Go's JSON. `T` is its type. */
 export interface MessageSchema<out T extends object = object> {
+  readonly kind: "message";
   /** The OpenAPI name, such as `io.k8s.api.certificates.v1.CertificateSigningRequestSpec`. */
   readonly name: string;
   readonly description?: string;
@@ -97,6 +98,8 @@ export interface Kind {
   readonly namespaced: boolean;
   /** `metadata` first; `kind` and `apiVersion` are not fields, the codecs add them. */
   readonly schema: ObjectSchema;
+  /** The description of a list of its objects. */
+  readonly listSchema: MessageSchema;
 }
 
 /** Formats the `apiVersion` of a kind: `v1` or `group/version`. */

@@ -4,7 +4,7 @@ import { findLeafCertificate } from "../csr/certificate.ts";
 import { findIssuedFault } from "../csr/issued_fault.ts";
 import { findCondition, hasCertificate, isApproved, isFailed } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";

@@ -4,7 +4,7 @@ import { buildCsr, type CsrOptions, sharedKey } from "../../tests/support/csr_bu
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { NOW, planTestLeaf } from "../../tests/support/test_authority.ts";
 import { findLeafCertificate } from "../csr/certificate.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import { type CertificatePlan, issueCertificate } from "../pki/issue.ts";
 import { generatePrivateKey } from "../pki/keys.ts";

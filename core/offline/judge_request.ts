@@ -13,8 +13,8 @@ import {
 import type { Lookup } from "../approval/ownership.ts";
 import { listPastApprovals } from "../approval/past_approvals.ts";
 import type { Policy } from "../approval/policy.ts";
-import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
 import { readIdentity } from "../register/identity.ts";
 import type { OfflineRequest } from "./request_file.ts";

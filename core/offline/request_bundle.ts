@@ -4,7 +4,7 @@ import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
   CertificateSigningRequestSpec,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { ArmorPart } from "../lib/armor.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";

@@ -1,9 +1,12 @@
 /** A certificate authority: its certificate and the key behind a port. */
 import { AppError } from "../errors.ts";
 import type { CaKey } from "../ports.ts";
+import { formatTime } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import {
   type CertificateChain,
+  chainNotAfter,
+  encodeTrust,
   findAuthorityFault,
   findRootDamage,
   getIntermediates,
@@ -11,6 +14,7 @@ import {
 } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { type CertificatePlan, chooseSignatureAlgorithm, issueCertificate, signCertificate } from "./issue.ts";
+import { equalBytes } from "./der.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import { isMlDsa } from "./key_algorithm.ts";
 import type { NameConstraints } from "./name_constraints.ts";
@@ -39,7 +43,7 @@ export interface AuthorityOptions {
   readonly organizations?: readonly string[];
   readonly notBefore: Date;
   readonly notAfter: Date;
-  readonly nameConstraints?: NameConstraints;
+  readonly nameConstraints?: NameConstraints | undefined;
   /** A key in memory, or one behind its port. */
   readonly key: PrivateKey | CaKey;
   /** Big-endian bytes from a strong random source. */
@@ -56,7 +60,9 @@ function getCaUsages(algorithm: PublicKeyAlgorithm): readonly string[] {
 }
 
 /** Plans the certificate of a CA: no path length and no names. */
-function planCa(ca: Pick<CertificatePlan, "subject" | "publicKeyDer" | "notBefore" | "notAfter">): CertificatePlan {
+function planCa(
+  ca: Pick<CertificatePlan, "subject" | "publicKeyDer" | "notBefore" | "notAfter" | "nameConstraints">,
+): CertificatePlan {
   return {
     ...ca,
     dnsNames: [],
@@ -73,16 +79,13 @@ function planCa(ca: Pick<CertificatePlan, "subject" | "publicKeyDer" | "notBefor
  * constraints when they are given.
  */
 export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
-  const { commonName, organizations = [], notBefore, notAfter, serial } = options;
+  const { commonName, organizations = [], notBefore, notAfter, nameConstraints, serial } = options;
   const key = "publicKeyDer" in options.key ? createCaKey(options.key) : options.key;
   const publicKeyDer = await key.publicKey();
   const publicKey = parsePublicKey(publicKeyDer);
   const subject: SubjectFields = { commonName, organizations };
   const der = await signCertificate(
-    {
-      ...planCa({ subject, publicKeyDer, notBefore, notAfter }),
-      ...(options.nameConstraints === undefined ? {} : { nameConstraints: options.nameConstraints }),
-    },
+    planCa({ subject, publicKeyDer, notBefore, notAfter, nameConstraints }),
     { nameDer: encodeName(subject), publicKey, subjectKeyId: undefined, key },
     serial,
   );
@@ -96,6 +99,7 @@ export interface IntermediateOptions {
   readonly commonName: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
+  readonly nameConstraints?: NameConstraints | undefined;
   /** The public key as DER of SubjectPublicKeyInfo, such as that of a request. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
   /** Big-endian bytes from a strong random source. */
@@ -103,41 +107,48 @@ export interface IntermediateOptions {
 }
 
 /**
- * Issues the certificate of an intermediate CA. It has no path length, because the CA that replaces it one day may be
- * cross-signed by it, and no name constraints of its own: those of the root hold for everything below it.
+ * Issues the certificate of an intermediate CA and returns it with its issuers, read back and verified. It has no path
+ * length, because the CA that replaces it one day may be cross-signed by it. The error says why the issuer cannot certify
+ * this CA.
  */
-export async function issueIntermediate(options: IntermediateOptions, root: Authority): Promise<CertificateFacts> {
-  const { commonName, notBefore, notAfter, publicKeyDer, serial } = options;
-  const plan = planCa({ subject: { commonName }, publicKeyDer, notBefore, notAfter });
-  const der = await issueCertificate(plan, root, serial);
-  const parsed = parseCertificate(der);
-  if (!parsed.ok) throw new AppError("internal", `cannot read back the new CA certificate: ${parsed.error}`);
-  return parsed.value;
+export async function issueIntermediate(
+  options: IntermediateOptions,
+  issuer: Authority,
+): Promise<Result<CertificateChain, string>> {
+  const { commonName, serial, notAfter, notBefore, ...rest } = options;
+  const end = chainNotAfter(issuer);
+  if (notAfter > end) {
+    return err(`it would end at ${formatTime(notAfter)}, after the CA that signs it, which ends at ${formatTime(end)}`);
+  }
+  const subject = { commonName };
+  if (equalBytes(encodeName(subject), issuer.certificate.subject.raw)) {
+    return err(`it would have the name of the CA that signs it, "${commonName}"`);
+  }
+  const begin = new Date(Math.max(notBefore.getTime(), issuer.certificate.notBefore.getTime()));
+  const plan = planCa({ ...rest, subject, notBefore: begin, notAfter });
+  const pem = encodePem("CERTIFICATE", await issueCertificate(plan, issuer, serial));
+  return parseAuthorityChain(pem + encodeTrust(issuer));
 }
 
 /**
- * Parses a CA from its two PEM texts. There must be exactly one certificate, as in
- * `pkg/controller/certificates/signer/ca_provider.go`. Stricter than upstream, it must be a CA that may sign and has no
- * unknown critical extension, and the key must belong to it, which one signature verifies.
+ * Parses a CA from its two PEM texts: the certificate, which its issuers may follow (`parseAuthorityChain`), and the key,
+ * which must belong to it. The intermediates follow each certificate that the CA issues.
  */
-export function parseAuthority(certificatePem: string, keyPem: string): Result<Authority, string> {
-  const certificate = parseAuthorityCertificate(certificatePem);
-  return certificate.ok ? withKeyPem(certificate.value, keyPem) : certificate;
-}
-
-/**
- * Parses a CA from its key and a file that may also contain its issuers (`parseAuthorityChain`). The intermediates follow
- * each certificate that it issues.
- */
-export function parseChainedAuthority(certificatesPem: string, keyPem: string): Result<Authority, string> {
+export async function parseAuthority(certificatesPem: string, keyPem: string): Promise<Result<Authority, string>> {
   const certificates = parseAuthorityCertificates(certificatesPem);
-  return certificates.ok ? withKeyPem(certificates.value, keyPem) : certificates;
+  if (!certificates.ok) return certificates;
+  const key = parsePrivateKey(keyPem);
+  return key.ok ? await joinAuthority(certificates.value, createCaKey(key.value)) : key;
 }
 
 /** The certificates of a CA, without its key. */
 export type AuthorityCertificates = Omit<Authority, "key" | "crlUrl">;
 
-/** Parses the certificate of a CA as `parseAuthority` does. */
+/**
+ * Parses the certificate of a CA from a file that must have exactly one, as in
+ * `pkg/controller/certificates/signer/ca_provider.go`. Stricter than upstream, it must be a CA that may sign and has no
+ * unknown critical extension.
+ */
 export function parseAuthorityCertificate(pem: string): Result<AuthorityCertificates, string> {
   const blocks = parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE");
   const [block] = blocks;
@@ -148,7 +159,7 @@ export function parseAuthorityCertificate(pem: string): Result<AuthorityCertific
   return fault === undefined ? ok(withoutIssuers(parsed.value)) : err(fault);
 }
 
-/** Parses the certificates of a CA as `parseChainedAuthority` does. */
+/** Parses the certificate of a CA and those of its issuers from one file, as `parseAuthorityChain` does. */
 export function parseAuthorityCertificates(pem: string): Result<AuthorityCertificates, string> {
   const chain = parseAuthorityChain(pem);
   return chain.ok ? ok(withIssuers(chain.value)) : chain;
@@ -186,23 +197,4 @@ function withoutIssuers(certificate: CertificateFacts): AuthorityCertificates {
 function withIssuers(chain: CertificateChain): AuthorityCertificates {
   const certificatePem = encodePem("CERTIFICATE", chain.certificate.der);
   return { ...chain, certificatePem, intermediates: getIntermediates(chain) };
-}
-
-function withKeyPem(certificates: AuthorityCertificates, keyPem: string): Result<Authority, string> {
-  const key = parsePrivateKey(keyPem);
-  if (!key.ok) return key;
-  return matchesKey(certificates.certificate, key.value)
-    ? ok({ ...certificates, key: createCaKey(key.value) })
-    : err(MISMATCH);
-}
-
-/** Compares the public keys and verifies one signature, because a key file may contain another key's public half. */
-function matchesKey({ publicKeyDer, publicKey, signedDer }: CertificateFacts, key: PrivateKey): boolean {
-  if (!publicKeysEqual(key.publicKeyDer(), publicKeyDer)) return false;
-  try {
-    return isSignatureGood(chooseSignatureAlgorithm(publicKeyDer), publicKey, signedDer, key.sign(signedDer));
-  } catch {
-    // A key whose numbers contradict each other loads, but cannot sign.
-    return false;
-  }
 }

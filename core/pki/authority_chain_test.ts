@@ -8,7 +8,7 @@ import {
   planTestLeaf,
   unwrap,
 } from "../../tests/support/test_authority.ts";
-import { parseAuthority, parseChainedAuthority } from "./authority.ts";
+import { parseAuthority, parseAuthorityCertificate } from "./authority.ts";
 import {
   chainNotAfter,
   encodeIssued,
@@ -32,7 +32,7 @@ function names(pem: string): string {
 }
 
 async function issuedBy(certificatesPem: string, keyPem: string): Promise<string> {
-  const authority = unwrap(parseChainedAuthority(certificatesPem, keyPem));
+  const authority = unwrap(await parseAuthority(certificatesPem, keyPem));
   const leaf = await issueTestCertificate(authority, planTestLeaf((await root).privateKey));
   return names(encodeIssued(leaf.der, authority));
 }
@@ -85,9 +85,8 @@ test("findRootDamage() and isSelfSigned() verify the signature of a root, SHA-1 
   assert.equal(findRootDamage(unidentified), undefined);
 });
 
-test("parseAuthority() creates an intermediate that sends only its leaf", async () => {
-  const { certificatePem, privateKey } = await upper;
-  const authority = unwrap(parseAuthority(certificatePem, privateKey.toPem()));
+test("parseAuthorityCertificate() reads an intermediate that sends only its leaf", async () => {
+  const authority = unwrap(parseAuthorityCertificate((await upper).certificatePem));
   assert.deepEqual([authority.issuers, authority.intermediates], [[], []]);
 });
 
@@ -138,13 +137,13 @@ test("parseAuthorityChain() refuses certificates that are not a chain, and names
   }
 });
 
-test("parseChainedAuthority() refuses a root of which any byte was changed, except one that was renamed", async () => {
+test("parseAuthority() refuses a root of which any byte was changed, except one that was renamed", async () => {
   const { certificate, privateKey } = await createTestAuthority("ecdsa-p256", { commonName: "root" });
   let renamed = 0;
   for (let at = 0; at < certificate.der.length; at++) {
     const der = Uint8Array.from(certificate.der);
     der[at]! ^= 1 << (at % 8);
-    const parsed = parseChainedAuthority(encodePem("CERTIFICATE", der), privateKey.toPem());
+    const parsed = await parseAuthority(encodePem("CERTIFICATE", der), privateKey.toPem());
     if (!parsed.ok) continue;
     const { subject, issuer } = parsed.value.certificate;
     // It is then a CA of which no issuer is known.
@@ -154,8 +153,8 @@ test("parseChainedAuthority() refuses a root of which any byte was changed, exce
   assert.ok(renamed < 30, `${renamed} bytes of names`);
 });
 
-test("parseChainedAuthority() refuses the key of another certificate of its chain", async () => {
+test("parseAuthority() refuses the key of another certificate of its chain", async () => {
   const pem = (await upper).certificatePem + (await root).certificatePem;
-  const parsed = parseChainedAuthority(pem, (await root).privateKey.toPem());
+  const parsed = await parseAuthority(pem, (await root).privateKey.toPem());
   assert.deepEqual(parsed, { ok: false, error: "private key does not match public key" });
 });

@@ -8,9 +8,11 @@ import {
   unwrap,
 } from "../../tests/support/test_authority.ts";
 import { AppError } from "../errors.ts";
+import type { Result } from "../lib/result.ts";
 import type { CaKey } from "../ports.ts";
-import { issueIntermediate, joinAuthority, parseAuthority } from "./authority.ts";
+import { issueIntermediate, joinAuthority, parseAuthority, parseAuthorityCertificate } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
+import { permitNames } from "./name_constraints.ts";
 import { encodeBitString, encodeOid, encodeSequence } from "./der_writer.ts";
 import { publicKeyPin } from "./public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
@@ -31,7 +33,7 @@ test("createAuthority() makes a root like kubeadm's that may also sign CRLs", as
 for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519"] as const) {
   test(`parseAuthority() reads a pair: ${algorithm}`, async () => {
     const { certificatePem, privateKey } = await createTestAuthority(algorithm);
-    const authority = unwrap(parseAuthority(certificatePem, privateKey.toPem()));
+    const authority = unwrap(await parseAuthority(certificatePem, privateKey.toPem()));
     assert.equal(authority.certificatePem, certificatePem);
     assert.deepEqual(await authority.key.publicKey(), authority.certificate.publicKeyDer);
     assert.equal(
@@ -47,22 +49,21 @@ test("chooseSignatureAlgorithm() refuses malformed and unknown keys", () => {
   assert.throws(() => chooseSignatureAlgorithm(unknown), { code: "key_invalid" });
 });
 
-test("parseAuthority() refuses anything but one CA with its key", async () => {
+test("parseAuthorityCertificate() refuses anything but one CA, and parseAuthority() a key of another one", async () => {
   const one = await createTestAuthority();
   const other = await createTestAuthority();
   const keyPem = one.privateKey.toPem();
   const leaf = await issueTestCertificate(one, planTestLeaf(one.privateKey));
   const idle = await issueTestCertificate(one, planTestLeaf(one.privateKey, { isCa: true, usages: ["crl sign"] }));
-  const error = (certificatePem: string, key = keyPem): string => {
-    const result = parseAuthority(certificatePem, key);
-    return result.ok ? "accepted" : result.error;
-  };
+  const answer = (result: Result<unknown, string>): string => result.ok ? "accepted" : result.error;
+  const error = (certificatePem: string): string => answer(parseAuthorityCertificate(certificatePem));
+  const keyError = async (key: string): Promise<string> => answer(await parseAuthority(one.certificatePem, key));
   assert.equal(error(one.certificatePem + other.certificatePem), "expected 1 certificate, found 2");
   assert.equal(error(""), "expected 1 certificate, found 0");
-  assert.equal(error(one.certificatePem, other.privateKey.toPem()), "private key does not match public key");
+  assert.equal(await keyError(other.privateKey.toPem()), "private key does not match public key");
   assert.match(error(encodePem("CERTIFICATE", leaf.der)), /^the certificate is not a CA/);
   assert.match(error(encodePem("CERTIFICATE", idle.der)), /^the certificate may not sign certificates/);
-  assert.equal(error(one.certificatePem, ""), "no private key found in PEM data");
+  assert.equal(await keyError(""), "no private key found in PEM data");
   assert.equal(error(encodePem("CERTIFICATE", new Uint8Array(3))), "x509: malformed certificate");
   const { der } = one.certificate;
   const damaged = encodePem("CERTIFICATE", der.with(-1, der.at(-1)! ^ 1));
@@ -90,14 +91,26 @@ test("issueIntermediate() issues a CA below the root", async () => {
   const root = await createTestAuthority();
   const [notBefore, notAfter] = [hoursFromNow(-1), hoursFromNow(1)];
   const options = { commonName: "below", notBefore, notAfter, serial: Uint8Array.of(5) };
-  const { isCa, subject, issuer } = await issueIntermediate(
-    { ...options, publicKeyDer: root.certificate.publicKeyDer },
-    root,
-  );
+  const plan = { ...options, publicKeyDer: root.certificate.publicKeyDer };
+  const below = unwrap(await issueIntermediate(plan, root));
+  const { isCa, subject, issuer, nameConstraints } = below.certificate;
   assert.deepEqual([isCa, subject.commonName, issuer.commonName], [true, "below", "kubernetes"]);
+  assert.deepEqual([nameConstraints, below.issuers], [undefined, [root.certificate]]);
+  const narrow = permitNames(["example.org"], []);
+  const permitted = unwrap(await issueIntermediate({ ...plan, nameConstraints: narrow }, root));
+  assert.deepEqual(permitted.certificate.nameConstraints?.permitted.dnsNames, ["example.org"]);
+  const refusal = async (edit: Partial<typeof plan>, ca = root): Promise<string> => {
+    const signed = await issueIntermediate({ ...plan, ...edit }, ca);
+    return signed.ok ? "signed" : signed.error;
+  };
+  assert.match(await refusal({ commonName: "kubernetes" }), /the name of the CA that signs it, "kubernetes"/);
+  assert.match(
+    await refusal({ notAfter: new Date("2400-01-01") }),
+    /^it would end at 2400-.*, after the CA that signs/,
+  );
 });
 
-test("parseAuthority() never throws over a damaged key", async () => {
+test("parseAuthority() never rejects over a damaged key", async () => {
   const { certificatePem, privateKey } = await createTestAuthority("rsa-2048");
   const [block] = parsePemBlocks(privateKey.toPem());
   assert.ok(block !== undefined);
@@ -105,7 +118,8 @@ test("parseAuthority() never throws over a damaged key", async () => {
   for (let at = 5; at < bytes.length; at += 97) {
     const damaged = bytes.slice();
     damaged[at] = (damaged[at] ?? 0) ^ 4;
-    assert.equal(typeof parseAuthority(certificatePem, encodePem("RSA PRIVATE KEY", damaged)).ok, "boolean");
+    const authority = await parseAuthority(certificatePem, encodePem("RSA PRIVATE KEY", damaged));
+    assert.equal(typeof authority.ok, "boolean");
   }
 });
 

@@ -19,7 +19,9 @@ test("verifyChain() and findHostFault() judge as RFC 5280 and RFC 6125 do", asyn
   assert.ok(cases.length > 150, String(cases.length));
   for (const one of cases) {
     const options = { timeout: NEVER_ENDING_MS };
-    await t.test(`${one.want}: ${one.name}`, options, () => assert.equal(findVerdict(one), one.want));
+    // Deno verifies with RSA keys of up to 4096 bits.
+    const want = "Deno" in globalThis && one.name.includes("RSA key of 7680 bits") ? "refuse" : one.want;
+    await t.test(`${want}: ${one.name}`, options, () => assert.equal(findVerdict(one), want));
   }
 });
 

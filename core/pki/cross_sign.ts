@@ -41,13 +41,12 @@ export async function crossSign(
   const { subject, publicKey, subjectKeyId } = oldCa.certificate;
   const usages = listUsages(newCa);
   const unknown = findUnknownUsages(usages);
-  const maxPathLength = findPathLength(newCa, oldCa.certificate);
   const der = await signCertificate(
     {
       subject: newCa.subject,
       subjectDer: newCa.subject.raw,
       publicKeyDer: newCa.publicKeyDer,
-      ...(newCa.subjectKeyId === undefined ? {} : { subjectKeyId: newCa.subjectKeyId }),
+      subjectKeyId: newCa.subjectKeyId,
       dnsNames: [],
       ipAddresses: [],
       emailAddresses: [],
@@ -57,8 +56,8 @@ export async function crossSign(
       // An extended usage that no Kubernetes name stands for is not needed by anything that is signed here.
       usages: usages.filter((usage) => !unknown.includes(usage)),
       isCa: true,
-      ...(maxPathLength === undefined ? {} : { maxPathLength }),
-      ...(newCa.nameConstraints === undefined ? {} : { nameConstraints: newCa.nameConstraints }),
+      maxPathLength: findPathLength(newCa, oldCa.certificate),
+      nameConstraints: newCa.nameConstraints,
     },
     { nameDer: subject.raw, publicKey, subjectKeyId, key: oldCa.key },
     serial,

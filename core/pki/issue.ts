@@ -43,11 +43,11 @@ export interface CertificatePlan extends AlternativeNames {
   readonly usages: readonly string[];
   readonly isCa: boolean;
   /** Only with `isCa`: the hexadecimal identifier of the key. Default: `computeKeyId` of the public key. */
-  readonly subjectKeyId?: string;
+  readonly subjectKeyId?: string | undefined;
   /** The path length, allowed only with `isCa`. */
-  readonly maxPathLength?: number;
+  readonly maxPathLength?: number | undefined;
   /** Only with `isCa`; written as a critical extension. */
-  readonly nameConstraints?: NameConstraints;
+  readonly nameConstraints?: NameConstraints | undefined;
   /** Additional extensions, which come last. */
   readonly extensions?: readonly PlannedExtension[];
 }

@@ -31,6 +31,12 @@ export interface NameConstraints {
 /** Name subtrees without any entry. */
 export const NO_SUBTREES: NameSubtrees = Object.freeze({ dnsNames: [], ipRanges: [], emailAddresses: [], uris: [] });
 
+/** Permits some DNS names and ranges of addresses, each kind only when there are any; undefined without both. */
+export function permitNames(dnsNames: readonly string[], ipRanges: readonly string[]): NameConstraints | undefined {
+  if (dnsNames.length + ipRanges.length === 0) return undefined;
+  return { permitted: { ...NO_SUBTREES, dnsNames, ipRanges }, excluded: NO_SUBTREES };
+}
+
 /** The largest number of comparisons per certificate, which limits the cost of a hostile one. */
 const MAX_COMPARISONS = 250_000;
 

@@ -1,13 +1,11 @@
 /** Verifies signatures with the acceptance and the words of Go's x509 `checkSignature`. */
-import { constants, createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
+import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { SignatureAlgorithm } from "../ports.ts";
-import { decodeUnsignedBigInt, findCurveByName, verifyEcdsa } from "./curves.ts";
-import { type Bytes, decodeUnsigned, DerError, DerReader, TAG } from "./der.ts";
+import { type Bytes, DerReader, TAG } from "./der.ts";
 import { isMlDsa } from "./key_algorithm.ts";
 import { hasMlDsa, ML_DSA, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem } from "./pem.ts";
 import type { PublicKeyFacts } from "./public_key.ts";
-import { verifyRsa } from "./rsa.ts";
 import {
   encodeSignatureAlgorithm,
   type HashName,
@@ -74,9 +72,9 @@ export function findSignatureFault(signed: SignedBytes): SignatureFault | undefi
   if (key.weakness !== undefined) return unverified(key.weakness);
   switch (key.algorithm) {
     case "RSA":
-      return hash !== "none" && isRsaGood(signed, hash) ? undefined : invalid("crypto/rsa: verification error");
+      return hash === "none" ? invalid(RSA_FAILURE) : findRsaFault(signed, hash);
     case "ECDSA":
-      return hash !== "none" && isEcdsaGood(signed, hash) ? undefined : invalid("x509: ECDSA verification failure");
+      return hash === "none" ? invalid(ECDSA_FAILURE) : findEcdsaFault(signed, hash);
     case "Ed25519":
       return isGood(() => verify(null, data, importKey(signed), signature))
         ? undefined
@@ -117,44 +115,31 @@ export function isSignatureGood(
     undefined;
 }
 
-function isRsaGood(signed: SignedBytes, hash: HashName): boolean {
+const RSA_FAILURE = "crypto/rsa: verification error";
+
+function findRsaFault(signed: SignedBytes, hash: HashName): SignatureFault | undefined {
   const { algorithm, data, signature } = signed;
   const key = tryImportKey(signed);
-  if (key === undefined) {
-    // Deno 2.9 refuses RSA keys of more than 4096 bits, so the signature is verified here.
-    const digest = createHash(hash).update(data).digest();
-    return !algorithm.isPss && verifyRsa(signed.key.keyBytes, hash, digest, signature);
-  }
-  if (!algorithm.isPss) return isGood(() => verify(hash, data, key, signature));
+  // Deno 2.9 accepts RSA keys of up to 4096 bits.
+  if (key === undefined) return unverified(`x509: cannot verify signature: ${getRuntime()} refuses this RSA key`);
   const padding = constants.RSA_PKCS1_PSS_PADDING;
-  return isGood(() => verify(hash, data, { key, padding, saltLength: HASH_BYTES[hash] }, signature));
+  const verifier = algorithm.isPss ? { key, padding, saltLength: HASH_BYTES[hash] } : key;
+  return isGood(() => verify(hash, data, verifier, signature)) ? undefined : invalid(RSA_FAILURE);
 }
 
-function isEcdsaGood(signed: SignedBytes, hash: HashName): boolean {
+const ECDSA_FAILURE = "x509: ECDSA verification failure";
+
+function findEcdsaFault(signed: SignedBytes, hash: HashName): SignatureFault | undefined {
   const { key, data, signature } = signed;
-  if (isGood(() => verify(hash, data, importKey(signed), signature))) return true;
-  // Deno 2.9 refuses every signature over a digest shorter than half the field, so it is verified again here.
-  const curve = key.curve === undefined ? undefined : findCurveByName(key.curve);
-  if (curve === undefined || HASH_BYTES[hash] * 2 >= curve.size) return false;
-  const numbers = decodeEcdsaSignature(signature);
-  const digest = createHash(hash).update(data).digest();
-  return numbers !== undefined && verifyEcdsa(curve, key.keyBytes, digest, numbers.r, numbers.s);
+  if (isGood(() => verify(hash, data, importKey(signed), signature))) return undefined;
+  // Deno 2.9 refuses every signature over a digest shorter than half the field: P-384 with SHA-1, P-521 with SHA-256.
+  return getRuntime() === "Deno" && HASH_BYTES[hash] * 8 * 2 < key.bits
+    ? unverified(`x509: cannot verify signature: Deno verifies no ECDSA ${key.curve} over ${hash}; Node.js does`)
+    : invalid(ECDSA_FAILURE);
 }
 
-function decodeEcdsaSignature(signature: Bytes): { readonly r: bigint; readonly s: bigint } | undefined {
-  try {
-    const outer = new DerReader(signature);
-    const sequence = outer.enter(TAG.sequence, "signature");
-    const r = decodeUnsigned(sequence.read(TAG.integer, "r").content);
-    const s = decodeUnsigned(sequence.read(TAG.integer, "s").content);
-    sequence.expectEnd();
-    outer.expectEnd();
-    if (r === undefined || s === undefined) return undefined;
-    return { r: decodeUnsignedBigInt(r), s: decodeUnsignedBigInt(s) };
-  } catch (error) {
-    if (error instanceof DerError) return undefined;
-    throw error;
-  }
+function getRuntime(): "Deno" | "Node.js" {
+  return "Deno" in globalThis ? "Deno" : "Node.js";
 }
 
 function importKey({ key, keepKey = false }: SignedBytes): KeyObject {

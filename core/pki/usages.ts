@@ -7,7 +7,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { isMlDsa } from "./key_algorithm.ts";
 import type { PublicKeyAlgorithm } from "./public_key.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";

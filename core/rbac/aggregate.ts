@@ -1,7 +1,7 @@
 /** The rules of aggregated ClusterRoles (`pkg/controller/clusterroleaggregation`). */
-import { getName } from "../kube/meta.ts";
+import { getName, type LabelSelector } from "../kube/meta.ts";
 import { lookup } from "../lib/record.ts";
-import type { ClusterRole, LabelSelector, PolicyRule } from "../kube/rbac_v1.ts";
+import type { ClusterRole, PolicyRule } from "../kube/kinds/rbac_v1.ts";
 
 /**
  * Collects the rules of an aggregated role from every other role that a selector matches, selector by selector, in the order

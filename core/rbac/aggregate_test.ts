@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ClusterRole, LabelSelector } from "../kube/rbac_v1.ts";
+import type { ClusterRole } from "../kube/kinds/rbac_v1.ts";
+import type { LabelSelector } from "../kube/meta.ts";
 import { clusterRole } from "../../tests/support/test_rbac.ts";
 import { aggregateRules, planAggregation } from "./aggregate.ts";
 

@@ -12,7 +12,7 @@ import {
   type Role,
   type RoleBinding,
   type Subject,
-} from "../kube/rbac_v1.ts";
+} from "../kube/kinds/rbac_v1.ts";
 import {
   AUTHENTICATED_GROUP,
   CONTROLLER_MANAGER_USER,

@@ -3,7 +3,7 @@
  * (component-helpers `auth/rbac/validation/policy_comparator.go`, `pkg/registry/rbac/validation/rule.go`).
  */
 import { goQuote, goQuoteList } from "../lib/quote.ts";
-import type { PolicyRule } from "../kube/rbac_v1.ts";
+import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./rules.ts";
 

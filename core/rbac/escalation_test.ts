@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PolicyRule } from "../kube/rbac_v1.ts";
+import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
 import { findUncoveredRules, formatEscalationMessage } from "./escalation.ts";
 

@@ -2,7 +2,7 @@
  * RBAC: finds the rules that apply to a user, and decides whether they allow a request (`pkg/registry/rbac/validation/rule.go`,
  * `plugin/pkg/auth/authorizer/rbac/rbac.go`). RBAC never denies; without a matching rule it has no opinion.
  */
-import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/authorization_v1.ts";
+import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/kinds/authorization_v1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { getName } from "../kube/meta.ts";
 import type {
@@ -13,7 +13,7 @@ import type {
   RoleBinding,
   RoleRef,
   Subject,
-} from "../kube/rbac_v1.ts";
+} from "../kube/kinds/rbac_v1.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { toAccountUsername, type UserInfo } from "../kube/user.ts";
 import type { Attributes, Decision } from "./attributes.ts";

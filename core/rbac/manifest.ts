@@ -1,6 +1,6 @@
 /** Manifests of the permissions that a controller needs at an API server, with a comment for each object. */
 import type { KubeObject } from "../kube/meta.ts";
-import type { PolicyRule, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import type { PolicyRule, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import { formatApiVersion, type Kind } from "../kube/schema.ts";
 
 /** An object of a manifest and its comment, which may be empty. */

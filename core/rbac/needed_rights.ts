@@ -1,6 +1,6 @@
 /** Converts the manifest of a controller's permissions into access reviews that check whether it has them. */
-import type { ResourceAttributesSpec } from "../kube/authorization_v1.ts";
-import type { PolicyRule } from "../kube/rbac_v1.ts";
+import type { ResourceAttributesSpec } from "../kube/kinds/authorization_v1.ts";
+import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import type { ManifestPart } from "./manifest.ts";
 
 /** One permission that a controller needs. */

@@ -6,8 +6,8 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "../kube/rbac_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "../kube/kinds/rbac_v1.ts";
 import { allow, approve } from "./default_rules/rule.ts";
 import { boundTo } from "./manifest.ts";
 

@@ -2,8 +2,8 @@
  * Plans the reconciliation of default roles and bindings at start-up, which adds missing parts and removes nothing
  * (component-helpers `auth/rbac/reconciliation`).
  */
-import type { ObjectMeta } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, LabelSelector, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import type { LabelSelector, ObjectMeta } from "../kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
 import { findUncoveredRules } from "./escalation.ts";
 

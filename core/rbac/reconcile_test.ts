@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ClusterRole, ClusterRoleBinding } from "../kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding } from "../kube/kinds/rbac_v1.ts";
 import { groupSubject, userSubject } from "../../tests/support/test_rbac.ts";
 import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
 import { planReconcile } from "./reconcile.ts";

@@ -1,5 +1,9 @@
 /** Converts an access review into the input of the authorizer (`pkg/registry/authorization/util/helpers.go`). */
-import type { ResourceAttributesSpec, SelectorAttributes, SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
+import type {
+  ResourceAttributesSpec,
+  SelectorAttributes,
+  SubjectAccessReviewSpec,
+} from "../kube/kinds/authorization_v1.ts";
 import { type FieldRequirement, parseFieldSelector } from "../kube/selectors/fields.ts";
 import { parseLabelSelector } from "../kube/selectors/labels.ts";
 import type { Attributes } from "./attributes.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ResourceAttributesSpec } from "../kube/authorization_v1.ts";
+import type { ResourceAttributesSpec } from "../kube/kinds/authorization_v1.ts";
 import { toReviewAttributes } from "./review_attributes.ts";
 
 const question = (resourceAttributes: ResourceAttributesSpec) => toReviewAttributes({ resourceAttributes });

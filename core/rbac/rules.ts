@@ -1,5 +1,5 @@
 /** Decides whether one rule covers one request (`pkg/apis/rbac/v1/evaluation_helpers.go`). */
-import type { PolicyRule } from "../kube/rbac_v1.ts";
+import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import type { Attributes, ResourceAttributes } from "./attributes.ts";
 
 /** Reports whether any rule allows a request. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PolicyRule } from "../kube/rbac_v1.ts";
+import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import { pathRequest, resourceRequest } from "../../tests/support/test_rbac.ts";
 import type { Attributes } from "./attributes.ts";
 import { ruleAllows } from "./rules.ts";

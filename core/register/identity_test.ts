@@ -6,8 +6,8 @@ import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { ElementBudget } from "../kube/codec/element_budget.ts";
 import { decodeEnvelope, decodeMessage, encodeMessage } from "../kube/codec/protobuf.ts";
 import { issuedCertificateKind } from "../kube/kinds/mod.ts";
-import type { MessageSchema, ObjectSchema } from "../kube/schema.ts";
-import type { IssuedCertificate, IssuedCertificateSpec, Revocation } from "../kube/tlsboot_v1alpha1.ts";
+import type { ObjectSchema } from "../kube/schema.ts";
+import type { IssuedCertificate, IssuedCertificateSpec, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { issueCertificate } from "../pki/issue.ts";
@@ -237,13 +237,12 @@ function createEarlierSchema(): ObjectSchema {
   const { schema } = issuedCertificateKind;
   const { type } = schema.fields["status"]!;
   assert.ok(type.kind === "message");
-  const status: MessageSchema = type.message();
-  const { identifies: _identifies, ...fields } = status.fields;
+  const { identifies: _identifies, ...fields } = type.fields;
   return {
     ...schema,
     fields: {
       ...schema.fields,
-      status: { ...schema.fields["status"]!, type: { kind: "message", message: () => ({ ...status, fields }) } },
+      status: { ...schema.fields["status"]!, type: { ...type, fields } },
     },
   };
 }

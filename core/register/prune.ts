@@ -1,6 +1,6 @@
 /** The removal of old records: a run of records whose certificates ended long ago becomes one stub, which keeps the chain. */
 import { formatTime } from "../kube/meta.ts";
-import type { IssuedCertificateSpec } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificateSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { getChainHash } from "./record.ts";
 
 /** The part of a record that the plan of a removal reads. */

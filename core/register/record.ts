@@ -10,7 +10,7 @@ import type {
   IssuedCertificateSource,
   IssuedCertificateSpec,
   IssuedCertificateStatus,
-} from "../kube/tlsboot_v1alpha1.ts";
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName } from "../pki/names.ts";

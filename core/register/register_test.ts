@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { issuedCertificateKind } from "../kube/kinds/mod.ts";
 import { storedForm } from "../kube/codec/stored_form.ts";
 import { decodeObject } from "../kube/codec/decode.ts";
-import type { IssuedCertificateSpec, RegisterSeal } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificateSpec, RegisterSeal } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../pki/certificate.ts";
 import { issueCertificate } from "../pki/issue.ts";
 import { generatePrivateKey } from "../pki/keys.ts";

@@ -1,8 +1,12 @@
 /** The origin of a certificate that was requested at an API: the request, its requester and its approval. */
 import { findCondition } from "../csr/phase.ts";
-import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName, toObjectKey } from "../kube/meta.ts";
-import type { IssuedCertificateApproval, IssuedCertificateRequester, RequestRecord } from "../kube/tlsboot_v1alpha1.ts";
+import type {
+  IssuedCertificateApproval,
+  IssuedCertificateRequester,
+  RequestRecord,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateOrigin } from "./record.ts";
 
 /** What is known about a request beyond the request. */

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { formatTime } from "../kube/meta.ts";
-import type { IssuedCertificateSpec, RegisterSeal } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificateSpec, RegisterSeal } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import type { Authority } from "../pki/authority.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";

@@ -3,10 +3,10 @@
  * warnings. All is derived from objects that exist, so it reaches back as far as they do.
  */
 import { findCondition } from "../csr/phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import type { Event } from "../kube/core_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import type { Event } from "../kube/kinds/core_v1.ts";
 import { getName } from "../kube/meta.ts";
-import type { IssuedCertificate, RequestRecord, Revocation } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, RequestRecord, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { findRevocationTarget } from "../revocation/revocation.ts";
 import { formatIdentity, parseIdentity } from "./identity.ts";
 import { getSigner, isCertificateRecord, listNames, shortenSerial } from "./record_rows.ts";

@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 import type { CheckKind } from "../approval/checks.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { buildCsr, condition, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
 import { createRequestView, type RequestViewInput } from "./create_request_view.ts";

@@ -5,9 +5,9 @@
 import { computeKeyFingerprint } from "../approval/node_claims.ts";
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { hasCertificate } from "../csr/phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isSameSet } from "../lib/sets.ts";
 import type { SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";

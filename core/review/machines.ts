@@ -9,8 +9,8 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+} from "../kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { NODES_GROUP } from "../kube/user.ts";
 import { readIdentity } from "../register/identity.ts";
 import { compareBytes } from "../lib/byte_order.ts";

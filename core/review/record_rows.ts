@@ -2,10 +2,10 @@
 import { findTokenId } from "../bootstrap/token_secret.ts";
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { findCondition, hasCertificate } from "../csr/phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../kube/human_duration.ts";
 import { getName } from "../kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateSource } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSource } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";

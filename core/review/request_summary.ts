@@ -7,7 +7,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { listAlternativeNames } from "../pki/subject_alternative_names.ts";

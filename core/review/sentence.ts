@@ -3,7 +3,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
 import { formatIdentity, type Identity, parseIdentity, parseNodeUsername } from "./identity.ts";

@@ -1,7 +1,7 @@
 /** The facts about a bootstrap token that an approver may see: everything but the secret. */
 import { readTokenLimits, readTokenUse } from "../bootstrap/bound_token.ts";
 import { listTokenFacts } from "../bootstrap/token_secret.ts";
-import type { SecretObject } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import type { TokenView } from "./request_view.ts";
 

@@ -4,7 +4,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP } from "../kube/user.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";

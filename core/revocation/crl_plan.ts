@@ -1,5 +1,5 @@
 /** The CRL of a CA, planned from the register: which certificates it lists, its number and its times. */
-import type { IssuedCertificate, Revocation } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import {
   chooseCrlNumber,
   CRL_REASON_CODES,

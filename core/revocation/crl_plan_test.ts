@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hoursFromNow, NOW } from "../../tests/support/test_authority.ts";
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import {
   findRevoked,
   findUnrecorded,

@@ -7,7 +7,12 @@ import { parseNodeName } from "../bootstrap/node_name.ts";
 import { type FieldError, forbiddenField, invalid, notSupported, requiredField, tooLong } from "../kube/field_error.ts";
 import { getName, type ObjectMeta } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
-import { type Revocation, REVOCATION_REASONS, type RevocationSpec, TLSBOOT_GROUP } from "../kube/tlsboot_v1alpha1.ts";
+import {
+  type Revocation,
+  REVOCATION_REASONS,
+  type RevocationSpec,
+  TLSBOOT_GROUP,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { byteLength, goQuote } from "../lib/quote.ts";
 import { err, ok, type Result } from "../lib/result.ts";

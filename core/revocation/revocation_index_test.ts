@@ -4,8 +4,13 @@ import { createTokenSecret } from "../bootstrap/token_secret.ts";
 import { encodeTokenLimits } from "../bootstrap/bound_token.ts";
 import type { NodeName } from "../bootstrap/node_name.ts";
 import { parseBootstrapToken } from "../bootstrap/token.ts";
-import type { SecretObject } from "../kube/core_v1.ts";
-import type { IssuedCertificate, IssuedCertificateSpec, Revocation, RevocationSpec } from "../kube/tlsboot_v1alpha1.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
+import type {
+  IssuedCertificate,
+  IssuedCertificateSpec,
+  Revocation,
+  RevocationSpec,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { RecordedCertificates } from "./recorded_certificates.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatFieldError } from "../kube/field_error.ts";
-import type { Revocation } from "../kube/tlsboot_v1alpha1.ts";
+import type { Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import {
   canBeTakenBack,
   createRevocation,

@@ -7,7 +7,7 @@ import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseRequest } from "../csr/request.ts";
 import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
-import { KEY_USAGES } from "../kube/certificates_v1.ts";
+import { KEY_USAGES } from "../kube/kinds/certificates_v1.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import type { Result } from "../lib/result.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";

@@ -8,7 +8,7 @@ import {
   type CertificateSigningRequestSpec,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { goQuoteList } from "../lib/quote.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";

@@ -2,7 +2,7 @@
  * The facts of a pod that a profile can name in braces, such as `{namespace}`. kube-apiserver compares them with the pod and
  * its node when a kubelet sends the request (`plugin/pkg/admission/noderestriction`).
  */
-import type { PodCertificateRequest } from "../kube/certificates_v1.ts";
+import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { findNearest } from "../lib/nearest.ts";
 
 /** The names of the facts. */

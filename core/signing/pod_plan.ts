@@ -8,7 +8,7 @@ import {
   MAX_POD_CHAIN_BYTES,
   type PodCertificateRequest,
   type PodCertificateRequestStatus,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { isMailAddress } from "../lib/mail_address.ts";

@@ -7,7 +7,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
-} from "../kube/certificates_v1.ts";
+} from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { PlannedExtension } from "../pki/extra_extensions.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";

@@ -1,5 +1,5 @@
 /** Finds the contradictions in a well-formed profile, and rules that would allow too much. */
-import { MIN_POD_EXPIRATION_SECONDS } from "../kube/certificates_v1.ts";
+import { MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
 import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
 import { isMlDsa } from "../pki/key_algorithm.ts";

@@ -16,7 +16,7 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
-import { MIN_POD_EXPIRATION_SECONDS } from "../kube/certificates_v1.ts";
+import { MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
 import { findDerValueFault } from "../pki/extra_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";

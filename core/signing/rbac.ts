@@ -11,9 +11,9 @@ import {
   serviceAccountKind,
 } from "../kube/kinds/mod.ts";
 import type { KubeObject } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
-import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
+import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
 
 /** The options of a signer that determine its permissions. */
 export interface SignerRbacOptions {

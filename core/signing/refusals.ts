@@ -1,5 +1,5 @@
 /** Predicts what Kubernetes refuses, so that a client can report it before it generates a key or sends a request. */
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
 import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";

@@ -1,7 +1,7 @@
 /** Parses certificate requests from files, which get the same checks as requests from an API. */
 import { Buffer } from "node:buffer";
 import { signerUsages } from "../pki/usages.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import { encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";

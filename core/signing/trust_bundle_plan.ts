@@ -1,7 +1,7 @@
 /** The ClusterTrustBundle of a signer (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`). */
 import { createHash } from "node:crypto";
 import { toTrustBundlePrefix } from "../csr/validate_trust_bundle.ts";
-import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 
 /** The changes that make the trust bundles of a signer current: first the write, then the deletions. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { planTrustBundles } from "./trust_bundle_plan.ts";
 
 const SIGNER = "example.com/pods/web";

@@ -9,6 +9,7 @@ import {
   GLOBAL_FLAGS,
 } from "../../cli/framework/command.ts";
 import { type FlagSet, groupFlags } from "../../cli/framework/flags.ts";
+import { describeRule } from "../../cli/framework/rules.ts";
 import { flagHeading, flagText, usageLine } from "../../cli/framework/help.ts";
 
 /** Renders the whole page `docs/reference/cli.md` from the command table. */
@@ -39,6 +40,7 @@ export function renderManual(table: CommandTable): string {
 function commandSection(table: CommandTable, command: Command): string {
   const examples = command.examples.map(({ comment, command: line }) => `# ${comment}\n${line}`).join("\n\n");
   const args = command.args.map(({ name, summary }) => `- \`${name}\`: ${summary}`).join("\n");
+  const rules = (command.rules ?? []).map((rule) => `- ${describeRule(rule)}.`).join("\n");
   const codes = getExitCodes(command).map(([code, meaning]) => `${code} ${meaning}`).join(" · ");
   const parts = [
     `### ${getCommandName(table, command)}`,
@@ -46,6 +48,7 @@ function commandSection(table: CommandTable, command: Command): string {
     `\`\`\`\n${usageLine(table, command)}\n\`\`\``,
     args,
     flagTable(command.flags, command),
+    rules,
     examples === "" ? "" : `\`\`\`sh\n${examples}\n\`\`\``,
     `Exit codes: ${codes}`,
   ];

@@ -17,7 +17,7 @@ import { RELEASE_KEY } from "../../cli/release_key.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { createSbom, createSbomContent } from "../../cli/sbom/sbom.ts";
-import { parseMinisignKey, verifyMinisign } from "../../core/pki/minisign.ts";
+import { parseMinisignKey, verifyMinisign } from "../../cli/minisign.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";

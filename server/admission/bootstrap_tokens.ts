@@ -3,8 +3,8 @@
  * have: requests of a token must be within its limits, and only a user who may approve makes a token that approves.
  */
 import { isApprovingToken } from "../../core/bootstrap/bound_token.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import type { Logger } from "../../core/ports.ts";

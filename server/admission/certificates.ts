@@ -13,7 +13,7 @@ import {
   type CertificateSigningRequest,
   type ClusterTrustBundle,
   KUBE_APISERVER_CLIENT_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { findSubjectRestriction } from "../../core/signing/refusals.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

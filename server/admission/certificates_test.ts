@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, configMapKind } from "../../core/kube/kinds/mod.ts";
 import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../tests/support/test_rbac.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";

@@ -4,12 +4,12 @@
  */
 import { decidePodRequest } from "../../core/csr/pod_request_admission.ts";
 import { parseRequest } from "../../core/csr/request.ts";
-import type { TokenRequest } from "../../core/kube/authentication_v1.ts";
+import type { TokenRequest } from "../../core/kube/kinds/authentication_v1.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBELET_SERVING_SIGNER,
   type PodCertificateRequest,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { podCertificateRequestKind, podKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";

@@ -9,7 +9,7 @@ import {
   podCertificateRequestKind,
   serviceAccountKind,
 } from "../../core/kube/kinds/mod.ts";
-import type { PodCertificateRequestSpec } from "../../core/kube/certificates_v1.ts";
+import type { PodCertificateRequestSpec } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { StatusError } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";

@@ -2,7 +2,7 @@
  * The admission plugins that are always enabled, in kube-apiserver's order (`pkg/kubeapiserver/options/plugins.go`), with
  * the two small ones: TaintNodesByCondition and NamespaceLifecycle.
  */
-import type { Namespace } from "../../core/kube/core_v1.ts";
+import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { Storage } from "../storage/storage.ts";

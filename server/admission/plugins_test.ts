@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Namespace } from "../../core/kube/core_v1.ts";
+import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind, localSubjectAccessReviewKind, namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { StatusError } from "../../core/kube/status.ts";
 import { creation, deletion, update } from "../../tests/support/admission_requests.ts";

@@ -6,7 +6,7 @@ import { findTokenSecret } from "../registry/secrets.ts";
 import { toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { findCondition, hasCertificate } from "../../core/csr/phase.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
-import type { Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Revocations } from "../revocation/revocations.ts";
 import type { Storage } from "../storage/storage.ts";

@@ -5,7 +5,7 @@
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
 import { getCsrPhase, hasCertificate } from "../../core/csr/phase.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";

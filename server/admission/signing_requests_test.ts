@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { StatusError } from "../../core/kube/status.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { creation, update } from "../../tests/support/admission_requests.ts";

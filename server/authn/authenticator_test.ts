@@ -5,7 +5,7 @@ import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { CREDENTIAL_ID_KEY } from "../../core/kube/user.ts";
 import { statusFromError } from "../../core/kube/status.ts";
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";

@@ -6,7 +6,7 @@ import { decideTokenBearer, type TokenRefusal } from "../../core/bootstrap/bound
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { decideTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { REVOKED_WITHIN_MS, type TokenAuthenticator } from "./authentication.ts";
 import { createHash } from "node:crypto";

@@ -3,7 +3,7 @@
  * that no authorizer allows is refused (`pkg/kubeapiserver/authorizer/config.go`) with a 403
  * (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`).
  */
-import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
+import type { SubjectRulesReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
 import { createRulesReview, evaluateRbac } from "../../core/rbac/evaluate.ts";

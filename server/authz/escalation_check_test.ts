@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
-import type { ClusterRole, PolicyRule } from "../../core/kube/rbac_v1.ts";
+import type { ClusterRole, PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
 import { StatusError } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import {

@@ -4,7 +4,7 @@
  * secrets, claims or service accounts: of the edges in upstream's graph, only those from a PodCertificateRequest to its
  * node exist.
  */
-import type { PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
+import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";

@@ -1,7 +1,7 @@
 /** The roles and bindings of the storage, indexed for the authorizer. A write takes effect before it is acknowledged. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/kinds/rbac_v1.ts";
 import type { RbacObjects } from "../../core/rbac/evaluate.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageWatch } from "../storage/storage.ts";

@@ -9,7 +9,7 @@ import {
   apiResourceListSchema,
   apiVersionsSchema,
 } from "../../core/kube/kinds/mod.ts";
-import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Answer } from "./answer.ts";
 import { encodeWire, type Wire } from "./encoding.ts";

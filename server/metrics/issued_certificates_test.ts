@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { RegisterIndex } from "../register/index.ts";
 import { createStored } from "../storage/stored.ts";
 import { IssuedCertificates } from "./issued_certificates.ts";

@@ -5,7 +5,7 @@
 import { Counter, Gauge } from "prom-client";
 import { classifyDuration } from "../../core/csr/certificate.ts";
 import { findCondition, getCsrPhase } from "../../core/csr/phase.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageEvent } from "../storage/storage.ts";

@@ -5,9 +5,9 @@
 import { listRecordedClaims, listRequestClaims } from "../../core/approval/name_claims.ts";
 import type { NameClaim } from "../../core/approval/ownership.ts";
 import { hasCertificate } from "../../core/csr/phase.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type Follower, followStorage } from "../storage/follow.ts";
 import type { Storage, StorageEvent, StorageWatch, Stored } from "../storage/storage.ts";

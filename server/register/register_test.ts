@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
-import type { IssuedCertificate, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { issueCertificate } from "../../core/pki/issue.ts";

@@ -5,9 +5,9 @@
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition } from "../../core/csr/phase.ts";
 import { findTokenId } from "../../core/bootstrap/token_secret.ts";
-import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
-import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import type { Random } from "../../core/ports.ts";

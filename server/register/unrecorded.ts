@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { findLeafCertificate, hashFirstBlock } from "../../core/csr/certificate.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";

@@ -3,7 +3,8 @@
  * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects, this
  * API answers 404, as for any kind that it does not serve.
  */
-import { METADATA, podKind } from "../../core/kube/kinds/mod.ts";
+import { clusterWide, describeVersion } from "../../core/kube/kinds/kind.ts";
+import { podKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathNotFound } from "../../core/kube/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
@@ -44,22 +45,20 @@ const pods = absent(podKind, {
 });
 
 /** kubectl since 1.27 lists them to validate the fields of a kind that cannot be patched. */
-const customResourceDefinitions = absent({
-  group: "apiextensions.k8s.io",
-  version: "v1",
-  kind: "CustomResourceDefinition",
-  listKind: "CustomResourceDefinitionList",
-  plural: "customresourcedefinitions",
-  singular: "customresourcedefinition",
-  shortNames: ["crd", "crds"],
-  categories: ["api-extensions"],
-  namespaced: false,
-  schema: {
-    name: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
-    description: "A kind that was added to the API.",
-    fields: { metadata: METADATA },
-  },
-}, { storageName: "apiextensions.k8s.io/customresourcedefinitions", selectableFields: [] });
+const { kind } = describeVersion(
+  "apiextensions.k8s.io",
+  "v1",
+  "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
+);
+const customResourceDefinitions = absent(
+  kind(
+    "CustomResourceDefinition",
+    { ...clusterWide("crd", "crds"), categories: ["api-extensions"] },
+    "A kind that was added to the API.",
+    {},
+  ),
+  { storageName: "apiextensions.k8s.io/customresourcedefinitions", selectableFields: [] },
+);
 
 /** Every resource that is served without having objects. */
 export const ABSENT_RESOURCES: readonly Resource[] = [pods, customResourceDefinitions];

@@ -1,8 +1,12 @@
 /** The resource `tlsboot/v1alpha1` carotations: the replacement of a CA, which all servers of an installation follow. */
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
 import { forbidden } from "../../core/kube/status.ts";
-import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { planCaRotationStatus, validateCaRotation, validateCaRotationUpdate } from "../../core/rotation/ca_rotation.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import {
+  planCaRotationStatus,
+  validateCaRotation,
+  validateCaRotationUpdate,
+} from "../../core/ca_rotation/rotation_rules.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 

@@ -1,5 +1,5 @@
 /** The resource `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`. */
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatConditionCell } from "../../core/csr/phase.ts";
 import {
   prepareCsrForApprovalUpdate,

@@ -1,5 +1,5 @@
 /** The resource `certificates.k8s.io/v1` clustertrustbundles: root certificates that every client may read. */
-import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
 import {
   trustBundleNameErrors,

@@ -1,5 +1,5 @@
 /** The resource of core `v1` configmaps. */
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { validateConfigMapCreate, validateConfigMapUpdate } from "../../core/kube/validation/secrets.ts";

@@ -2,12 +2,12 @@
  * Events, which recorders write and `kubectl describe` shows. The same stored objects are served as core `v1` and as
  * `events.k8s.io/v1` (`pkg/registry/core/event`).
  */
-import type { Event } from "../../core/kube/core_v1.ts";
+import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
 import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/validation/events.ts";
 import { sinceColumn, textColumn } from "./columns.ts";
 import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
-import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/events_v1.ts";
+import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/kinds/events_v1.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 
 const REFERENCE_FIELDS: readonly string[] = [

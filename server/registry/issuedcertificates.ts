@@ -1,6 +1,6 @@
 /** The resource `tlsboot/v1alpha1` issuedcertificates: the register, which only the server writes (`server/register`). */
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
 

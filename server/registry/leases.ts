@@ -1,5 +1,5 @@
 /** `coordination.k8s.io/v1` leases: leader election and node heartbeats. */
-import type { Lease } from "../../core/kube/coordination_v1.ts";
+import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import {

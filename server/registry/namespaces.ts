@@ -1,5 +1,5 @@
 /** Core `v1` namespaces: a deletion marks one, and it is removed when its finalizers are gone (`pkg/registry/core/namespace`). */
-import type { Namespace } from "../../core/kube/core_v1.ts";
+import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
 import { type DeleteOptions, formatTime } from "../../core/kube/meta.ts";
 import { labelNameErrors } from "../../core/kube/names.ts";

@@ -1,5 +1,5 @@
 /** The resource `certificates.k8s.io/v1` podcertificaterequests, with `/status` (`pkg/registry/certificates/podcertificaterequest`). */
-import type { PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
+import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import {
   defaultPodRequest,
   validatePodRequestCreate,

@@ -1,6 +1,6 @@
 /** The resource `tlsboot/v1alpha1` requestrecords, which the server writes together with the request of the same name. */
 import { requestRecordKind } from "../../core/kube/kinds/mod.ts";
-import type { RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
 

@@ -4,9 +4,8 @@ import type {
   SubjectAccessReview,
   SubjectAccessReviewSpec,
   SubjectAccessReviewStatus,
-  TokenReview,
-  UserInfoWire,
-} from "../../core/kube/authorization_v1.ts";
+} from "../../core/kube/kinds/authorization_v1.ts";
+import type { TokenReview, UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { FieldError } from "../../core/kube/field_error.ts";
 import {
   localSubjectAccessReviewKind,

@@ -5,7 +5,7 @@ import { type FieldError, forbiddenField, invalid } from "../../core/kube/field_
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status.ts";
-import type { Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import {
   canBeTakenBack,

@@ -2,7 +2,7 @@
 import { isLimitedToken, withCreator, withKeptRecords } from "../../core/bootstrap/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
 import { decodeCanonicalBase64 } from "../../core/kube/codec/base64.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";

@@ -1,5 +1,5 @@
 /** Core `v1` service accounts, the identities of programs. `token_requests.ts` issues their tokens. */
-import type { ObjectReference, ServiceAccount } from "../../core/kube/core_v1.ts";
+import type { ObjectReference, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import { serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { ageColumn, nameColumn } from "./columns.ts";

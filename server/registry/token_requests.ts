@@ -1,5 +1,5 @@
 /** Tokens for service accounts: the subresource `serviceaccounts/token` (`pkg/registry/core/serviceaccount/storage/token.go`). */
-import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../../core/kube/authentication_v1.ts";
+import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../../core/kube/kinds/authentication_v1.ts";
 import { type FieldError, invalid } from "../../core/kube/field_error.ts";
 import { podKind, tokenRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";

@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { toRecordedRevocation } from "../../core/revocation/revocation_index.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { REGISTER_PREFIX } from "../register/register.ts";

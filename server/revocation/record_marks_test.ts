@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { createRecord, describeIssued, formatRecordName } from "../../core/register/record.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";

@@ -5,11 +5,11 @@
  */
 import { Counter, Gauge } from "prom-client";
 import { findTokenId, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
-import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { escapeControls } from "../../core/lib/printable.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { IdentifiedUser } from "../../core/register/identity.ts";

@@ -5,7 +5,7 @@ import type { NodeName } from "../../core/bootstrap/node_name.ts";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
-import type { IssuedCertificate, RevocationSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, RevocationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";

@@ -1,5 +1,5 @@
 /** The revoked certificates of a storage, for the CRLs of their CAs. */
-import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { REGISTER_PREFIX } from "../register/register.ts";
 import { REVOCATIONS_PREFIX } from "./revocations.ts";
 import { findRevoked, findUnrecorded, type RevokedCertificate, selectRevoked } from "../../core/revocation/crl_plan.ts";

@@ -4,7 +4,7 @@
  */
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AlreadyExistsError, RevisionConflictError, type StorageEvent, type Stored, type Write } from "./storage.ts";
 
 /** The single writes of a store, by its transactions. */

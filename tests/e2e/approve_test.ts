@@ -143,9 +143,9 @@ describeInstance("tlsboot approve", {}, (instance) => {
   for (
     const [line, want] of [
       ["", /name a request or a machine, or look at each with -i/],
-      ["m1 --expect m2", /together with --expect/],
-      ["m1 --for 5m", /--for has no effect without --expect/],
-      ["--expect m1 --yes", /--yes has no effect with --expect/],
+      ["m1 --expect m2", /NAME and --expect exclude each other/],
+      ["m1 --for 5m", /--for needs --expect/],
+      ["--expect m1 --yes", /--yes and --expect exclude each other/],
       ["--expect a_b", /--expect: "a_b" is neither a file nor a machine: /],
     ] as const
   ) {

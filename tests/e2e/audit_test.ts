@@ -61,7 +61,7 @@ test("an invalid policy ends the start with every fault, before anything is crea
         /omitStage: unknown key.*level: .*did you mean None/,
       ],
       [["--audit-policy-file", "missing", "--audit-log-path", "-"], 1, /cannot read audit policy "missing"/],
-      [["--audit-policy-file", policy], 2, /nothing is audited without --audit-log-path/],
+      [["--audit-policy-file", policy], 2, /--audit-policy-file needs --audit-log-path/],
       [["--audit-log-path", folder.path], 1, /cannot open audit log/],
       [["--audit-log-mode", "batch"], 2, /want one of blocking, blocking-strict/],
     ] as const

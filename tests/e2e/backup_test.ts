@@ -167,7 +167,11 @@ test("backup works on a folder without a server, reports its contents, verifies 
       [["restore", "key.backup", "--data-dir", "data", ...open], 1, /the folder is not empty[^]*--force/],
       [["backup", "b.backup", "--data-dir", "nowhere", ...seal], 1, /no database in it[^]*--etcd-servers/],
       [["backup", "b.backup", "--data-dir", "data", ...seal, ...etcd], 2, /its objects are in its database/],
-      [["backup", "b.backup", "--data-dir", "data", ...seal, "--etcd-cafile", "x"], 2, /without --etcd-servers/],
+      [
+        ["backup", "b.backup", "--data-dir", "data", ...seal, "--etcd-cafile", "x"],
+        2,
+        /--etcd-cafile needs --etcd-servers/,
+      ],
       [
         ["backup", "b.backup", "--data-dir", "moved", ...seal],
         2,
@@ -175,11 +179,11 @@ test("backup works on a folder without a server, reports its contents, verifies 
       ],
       [["backup", "b.backup", "--data-dir", "nowhere", ...seal, ...etcd], 1, /it is not a data directory of a server/],
       [["serve", "--data-dir", "moved", "--secure-port", "0"], 2, /cannot serve [^]*its objects are in etcd/],
-      [["restore", "key.backup", ...to, ...open, "--etcd-keyfile", "x"], 2, /without --etcd-servers/],
+      [["restore", "key.backup", ...to, ...open, "--etcd-prefix", "/x"], 2, /--etcd-prefix needs --etcd-servers/],
       [
         ["restore", "key.backup", ...to, ...open, "--force-etcd"],
         2,
-        /--force-etcd has no effect without --etcd-servers/,
+        /--force-etcd needs --etcd-servers/,
       ],
       [["restore", "key.backup", ...to, ...open, ...etcd], 1, /cannot read etcd: [^]*hint: check --etcd-servers/],
       [["restore", "key.backup", "--data-dir", "data", ...open, ...etcd], 1, /the folder is not empty/],
@@ -192,7 +196,7 @@ test("backup works on a folder without a server, reports its contents, verifies 
       [["backup", "no/b.backup", "--data-dir", "data", ...seal], 1, /cannot write backup/],
       [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x"], 1, /cannot encrypt for "age1x"/],
       [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x", ...secret], 2, /exclude each other/],
-      [["backup", "b.backup", "--data-dir", "data", "--identity", wrong], 2, /--recipient/],
+      [["backup", "b.backup", "--data-dir", "data", "--identity", wrong], 2, /--identity needs --verify/],
     ] as const
   ) {
     const got = await run(...args);

@@ -3,13 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { start } from "../support/child.ts";
-import {
-  bootstrapLine,
-  createWorkplace,
-  describeInstance,
-  machineFlags,
-  startInstance,
-} from "../support/instance_process.ts";
+import { bootstrapLine, createWorkplace, describeInstance, startInstance } from "../support/instance_process.ts";
 
 const RECORD =
   'echo "$TLSBOOT_CHANGED $TLSBOOT_NODE_NAME $TLSBOOT_CERTIFICATE_FILE $TLSBOOT_NOT_AFTER" >> record; echo recorded';
@@ -42,7 +36,7 @@ describeInstance("tlsboot bootstrap with hooks", { args: ["--auto-approve"] }, (
     );
     assert.match(stderr, /cannot send SIGUSR1 to the process in ".*odd\.pid": it holds no process id; /);
     assert.match(stderr, /cannot run "echo oh dear; exit 7": exit code 7\ntlsboot: hint: /);
-    await instance.succeed("bootstrap", "--status", ...machineFlags("n2"));
+    await instance.succeed("doctor", "n2");
   });
 });
 

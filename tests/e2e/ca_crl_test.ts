@@ -14,7 +14,7 @@ import { createWorkplace, startInstance } from "../support/instance_process.ts";
 import type { TempFolder } from "../support/temp.ts";
 
 const CRL = ["ca", "crl"];
-const FILES = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
+const FILES = ["--ca-cert", "data/pki/ca.crt", "--ca-key", "data/pki/ca.key"];
 
 async function readCa(folder: TempFolder, name = "ca"): Promise<CertificateFacts> {
   const found = findPemBlock(await readFile(folder.join("data", "pki", `${name}.crt`), "utf8"));
@@ -138,7 +138,7 @@ for (
       name: "a serial number without a CA in files",
       args: [...CRL, "--revoke", "0a"],
       code: 2,
-      want: /need --cluster-signing-cert-file.*tlsboot revoke SERIAL/s,
+      want: /need --ca-cert.*tlsboot revoke SERIAL/s,
     },
     {
       name: "a serial number that is none",

@@ -4,6 +4,7 @@ import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { NO_SUBTREES } from "../../core/pki/name_constraints.ts";
+import { formatFingerprint } from "../../cli/output/certificate_text.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import {
   createIntermediateCa,
@@ -23,7 +24,7 @@ async function writeGiven(folder: TempFolder, certificatePem: string, keyPem: st
   await writeFile(folder.join("given.key"), keyPem, { mode: 0o600 });
 }
 
-const IMPORT = "ca init --import-cert given.crt --import-key given.key";
+const IMPORT = "ca import --ca-cert given.crt --ca-key given.key";
 
 test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect show the constraints", async () => {
   await using folder = await createTempFolder();
@@ -113,7 +114,7 @@ test("a split instance with a CA missing is refused, never served by another CA"
   }
 });
 
-test("tlsboot ca init --import-cert imports a chain with its key, and describes it", async () => {
+test("tlsboot ca import imports a chain with its key, and describes it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const nameConstraints = { permitted: { ...NO_SUBTREES, dnsNames: ["example.org"] }, excluded: NO_SUBTREES };
@@ -129,6 +130,8 @@ key: tlsboot-data/pki/ca.key
 subject: CN=lower
 issued by: CN=upper, issued by CN=root
 "CN=upper" may issue for: DNS names example.org and below; other kinds of names freely
+valid until: 2035-01-01T00:00:00Z
+SHA-256: ${formatFingerprint(lower.certificate.sha256Fingerprint)}
 `,
     stderr: "",
   });
@@ -136,7 +139,7 @@ issued by: CN=upper, issued by CN=root
   const shown = (await tlsboot("ca show")).stdout;
   assert.match(shown, /Issued by: +CN=upper, from .*\nIssued by: +CN=root, a root, from /);
   assert.match(shown, /May issue for: +DNS names example\.org and below.* \(so says CN=upper\)\nCAs below it: +none\n/);
-  assert.equal((await tlsboot("ca show", { clock: createFakeClock("2036-01-01T00:00:00Z") })).code, 3);
+  assert.equal((await tlsboot("doctor tlsboot-data", { clock: createFakeClock("2036-01-01T00:00:00Z") })).code, 1);
   assert.match(await tlsboot.refuse(1, IMPORT), /never overwritten/);
 });
 
@@ -213,7 +216,7 @@ async function lone(): Promise<{ readonly certificate: string; readonly key: str
 }
 
 for (const { name, given, time, want } of REFUSALS) {
-  test(`tlsboot ca init --import-cert refuses ${name} and writes nothing`, async () => {
+  test(`tlsboot ca import refuses ${name} and writes nothing`, async () => {
     await using folder = await createTempFolder();
     const { certificate, key, mode } = await given();
     await writeGiven(folder, certificate, key);
@@ -227,17 +230,15 @@ for (const { name, given, time, want } of REFUSALS) {
   });
 }
 
-test("tlsboot ca init refuses one of the two import flags, missing files, and flags of a new CA beside them", async () => {
+test("tlsboot ca import refuses missing files, and ca init names no other CA", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   for (
     const [line, code, want] of [
-      ["ca init --import-cert a.crt", 2, /go together/],
-      ["ca init --import-key a.key", 2, /go together/],
-      [`${IMPORT} --common-name x`, 2, /--common-name is for a new CA/],
-      [`${IMPORT} --permit-ip 10.0.0.0/8`, 2, /--permit-ip is for a new CA/],
-      [`${IMPORT} --split`, 2, /--split is for a new CA/],
-      [IMPORT, 1, /given\.crt": file does not exist\ntlsboot: hint: check the path of --import-cert/],
+      ["ca init --import-cert a.crt", 2, /unknown flag "--import-cert"/],
+      ["ca import --ca-key a.key", 2, /--ca-cert/],
+      [`${IMPORT} --common-name x`, 2, /unknown flag "--common-name"/],
+      [IMPORT, 1, /given\.crt": file does not exist\ntlsboot: hint: check the path of --ca-cert/],
     ] as const
   ) {
     assert.match(await tlsboot.refuse(code, line), want);

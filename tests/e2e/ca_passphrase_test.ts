@@ -130,7 +130,7 @@ for (
   });
 }
 
-test("tlsboot ca init --import-key keeps an encrypted key as it is, and encrypts a plain one on request", async () => {
+test("tlsboot ca import keeps an encrypted key as it is, and encrypts a plain one on request", async () => {
   await using folder = await folderWithPassphrase();
   const tlsboot = runnerIn(folder.path);
   const ca = await createSigningCa();
@@ -140,7 +140,7 @@ test("tlsboot ca init --import-key keeps an encrypted key as it is, and encrypts
   await writeFile(folder.join("ca.crt"), ca.certificatePem);
   await writeFile(folder.join("plain.key"), ca.keyPem, { mode: 0o600 });
   await writeFile(folder.join("encrypted.key"), encrypted, { mode: 0o600 });
-  const take = (key: string, dir: string) => `ca init --import-cert ca.crt --import-key ${key} --data-dir ${dir}`;
+  const take = (key: string, dir: string) => `ca import --ca-cert ca.crt --ca-key ${key} --data-dir ${dir}`;
   assert.match(
     await tlsboot.refuse(1, take("encrypted.key", "a")),
     /cannot open the key ".*encrypted\.key": there is no passphrase/,

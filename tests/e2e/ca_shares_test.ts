@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createRunner } from "../support/run_captured.ts";
 
-const INIT = "ca init --shares 3 --threshold 2 --shares-out shares";
+const INIT = "ca init --shares 2-of-3 --shares-out shares";
 const share = (number: number, folder = "shares") => `--ca-passphrase-share ${folder}/share-${number}-of-3.txt`;
 
 /** The groups of a share as a holder reads them from the page. */
@@ -27,10 +27,15 @@ test("tlsboot ca init --shares makes a key that every two of three shares open, 
     await readFile(folder.join("shares/share-1-of-3.html"), "utf8"),
     /<th>Needed<\/th><td>2 of the 3 shares<\/td>/,
   );
+  await tlsboot.succeed("ca init --data-dir other --common-name <b>&c --shares 2-of-2 --shares-out others");
+  const page = await readFile(folder.join("others/share-1-of-2.html"), "utf8");
+  assert.ok(page.includes("<td>the CA &quot;&lt;b&gt;&amp;c&quot;</td>") && !page.includes("<b>"));
   for (const [a, b] of [[1, 2], [3, 1], [2, 3]] as const) {
     await tlsboot.succeed(`kubeconfig admin --force ${share(a)} ${share(b)}`);
   }
-  const combined = await tlsboot.succeed(`ca shares combine --out passphrase ${share(1)} ${share(3)}`);
+  const combined = await tlsboot.succeed(
+    "ca shares combine --out passphrase shares/share-1-of-3.txt shares/share-3-of-3.txt",
+  );
   assert.equal(combined.stdout, "");
   assert.equal((await stat(folder.join("passphrase"))).mode & 0o777, 0o600);
   await tlsboot.succeed("kubeconfig admin --force --ca-passphrase-file passphrase");
@@ -58,19 +63,19 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
   const tlsboot = createRunner(folder.path);
   await tlsboot.succeed(INIT);
   await unlink(folder.join("tlsboot-data/pki/ca.crt"));
-  const otherFolder = await tlsboot("ca init --shares 3 --threshold 2 --shares-out other");
+  const otherFolder = await tlsboot("ca init --shares 2-of-3 --shares-out other");
   assert.match(otherFolder.stderr, /cannot make shares: the key "tlsboot-data\/pki\/ca\.key" exists/);
   await unlink(folder.join("shares/share-2-of-3.txt"));
   const incomplete = await tlsboot(INIT);
   assert.match(incomplete.stderr, /cannot use the folder "shares": it has 2 of 3 shares/);
   for (
     const [line, want] of [
-      ["ca init --shares 3", /--shares and --threshold go together/],
-      ["ca init --shares 3 --threshold 2", /--shares needs a folder/],
-      ["ca init --shares 3 --threshold 4 --shares-out x", /--threshold 4 is more than --shares 3/],
-      ["ca init --shares 3 --threshold 1 --shares-out x", /--threshold/],
-      [`${INIT} --encrypt-key`, /--shares makes a random passphrase/],
-      [`${INIT} --ca-passphrase-share x`, /--shares makes a random passphrase/],
+      ["ca init --shares 2-of-3", /--shares needs a folder/],
+      ...["3", "4-of-3", "1-of-3", "2-of-17", "2-of-", "-2-of-3"].map((text) =>
+        [`ca init --shares=${text} --shares-out x`, /--shares: ".*" found, want M-of-N such as 2-of-3/] as const
+      ),
+      [`${INIT} --encrypt-key`, /--shares-out makes a random passphrase/],
+      [`${INIT} --ca-passphrase-share x`, /--shares-out makes a random passphrase/],
       ["ca init --data-dir z --ca-passphrase-file x --ca-passphrase-share y", /both give the passphrase/],
     ] as const
   ) {
@@ -84,7 +89,7 @@ test("tlsboot ca shares split splits a passphrase that opens the key, and no oth
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   await writeFile(folder.join("wrong"), "battery horse\n", { mode: 0o600 });
   await tlsboot.succeed("ca init --ca-passphrase-file pass");
-  const create = "ca shares split --threshold 2 --shares 3 --out shares";
+  const create = "ca shares split --shares 2-of-3 --out shares";
   assert.match(await tlsboot.refuse(1, `${create} --ca-passphrase-file wrong`), /the passphrase does not fit/);
   await assert.rejects(stat(folder.join("shares")));
   await tlsboot.succeed(`${create} --ca-passphrase-file pass`);
@@ -93,7 +98,7 @@ test("tlsboot ca shares split splits a passphrase that opens the key, and no oth
   const checked = await tlsboot.succeed("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt");
   assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
   // A new set from the old one: for other holders.
-  await tlsboot.succeed(`ca shares split --threshold 3 --shares 5 --out more --ca-passphrase-share - ${share(1)}`, {
+  await tlsboot.succeed(`ca shares split --shares 3-of-5 --out more --ca-passphrase-share - ${share(1)}`, {
     stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
   });
   const more = [1, 4, 5].map((number) => `more/share-${number}-of-5.txt`).join(" ");

@@ -6,7 +6,7 @@ import { createFilePort } from "../../client/files.ts";
 import { readAuthority } from "../../cli/authority/files.ts";
 import { authorityPaths, type CaPurpose } from "../../cli/authority/layout.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";

@@ -42,8 +42,8 @@ test("tlsboot trust show --print prints the CA, from the data directory, a file,
 
 for (
   const [line, code, want] of [
-    ["install --server https://127.0.0.1:1", 2, /--server needs --ca-cert-hash/],
-    [`install --ca-cert-hash ${NO_HASH}`, 2, /--ca-cert-hash needs --server/],
+    ["install --server https://127.0.0.1:1", 2, /--server and --ca-cert-hash go together/],
+    [`install --ca-cert-hash ${NO_HASH}`, 2, /--server and --ca-cert-hash go together/],
     ["install --store debain", 2, /did you mean debian\?/],
     ["install --store java", 1, /this machine does not have it/],
     ["show --print", 1, /name the CA with --certificate-authority/],

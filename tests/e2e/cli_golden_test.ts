@@ -140,7 +140,7 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "bootstrap --kubeconfig k --cert-dir c -o json" },
   { line: "bootstrap --kubeconfig k --cert-dir c --signal HUP" },
   { line: "bootstrap --kubeconfig k --cert-dir c --signal HUP:a.pid,KILL:b.pid" },
-  { line: "bootstrap --kubeconfig k --cert-dir c --status --print-systemd-unit" },
+  { line: "bootstrap --kubeconfig k --cert-dir c --print-public-key --print-systemd-unit" },
   { line: "bootstrap --kubeconfig k --cert-dir c --token abcdef.0123456789abcdef --print-systemd-unit" },
   { line: "kubeconfig bootstrap" },
   { line: "kubeconfig bootstrap --token wrong" },

@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import { withApproval } from "../../core/approval/conditions.ts";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition } from "../../core/csr/phase.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { type Finished, runTlsboot } from "../support/child.ts";
 import { readBarcodesFromSvgPages } from "../support/qr_scanner.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";

@@ -78,7 +78,7 @@ test("tlsboot demo --explain --step waits for Enter, gives reasons, and needs an
     const { happens, why, without } = STEPS[id];
     assert.ok(text.includes(`What happens: ${happens} Why: ${why} Without it: ${without}`), id);
   }
-  assert.match(text, /State: +accepts this machine as system:node:node-1/);
+  assert.match(text, /the server accepts this machine as system:node:node-1/);
   assert.match(text, /error: cannot request that certificate: use of .* with system:masters group is not allowed/);
 });
 

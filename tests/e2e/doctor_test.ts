@@ -74,7 +74,7 @@ async function readAuthority(): Promise<Authority> {
   const [certificate, key] = await Promise.all(
     ["data/pki/ca.crt", "data/pki/ca.key"].map((path) => readFile(folder.join(path), "utf8")),
   );
-  const authority = parseAuthority(certificate!, key!);
+  const authority = await parseAuthority(certificate!, key!);
   assert.ok(authority.ok);
   return authority.value;
 }
@@ -297,7 +297,7 @@ const CASES: readonly Case[] = [
     breakIt: () => runWell(["token", "create", "--data-dir", "data", "--ttl", "0"]),
     check: "tokens",
     severity: "warning",
-    message: /^the bootstrap token [a-z0-9]{6} never ends: /,
+    message: /^the bootstrap token [a-z0-9]{6} never expires: /,
     fix: /^tlsboot token delete [a-z0-9]{6} --data-dir data$/,
   },
   {
@@ -336,7 +336,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot restore tlsboot\.backup --data-dir stopped --force$/,
   },
   {
-    name: "a serving certificate that has ended",
+    name: "a serving certificate that has expired",
     target: ["stopped"],
     breakIt: async () => {
       const plan = { ...SERVING_PLAN, lifetimeMs: HOUR_MS };
@@ -347,7 +347,7 @@ const CASES: readonly Case[] = [
     },
     check: "expiry",
     severity: "error",
-    message: /^certificate "tlsboot" in "stopped\/pki\/apiserver\.crt" ended at /,
+    message: /^certificate "tlsboot" in "stopped\/pki\/apiserver\.crt" expired at /,
     fix: /^rm -f stopped\/pki\/apiserver\.crt stopped\/pki\/apiserver\.key$/,
   },
   {
@@ -368,7 +368,7 @@ const CASES: readonly Case[] = [
     check: "ca-expiry",
     severity: "warning",
     message:
-      /^CA "tlsboot-ca" in "stopped\/pki\/ca\.crt" ends at \S+, before certificate "tlsboot" in "stopped\/pki\/apis/,
+      /^CA "tlsboot-ca" in "stopped\/pki\/ca\.crt" expires at \S+, before certificate "tlsboot" in "stopped\/pki\/apis/,
     fix: /^rm -f stopped\/pki\/apiserver\.crt stopped\/pki\/apiserver\.key$/,
   },
   {
@@ -410,7 +410,7 @@ const CASES: readonly Case[] = [
     breakIt: () => Promise.resolve(),
     check: "ca-expiry",
     severity: "warning",
-    message: /^CA "tlsboot-ca" in "short\/pki\/ca\.crt" ends at \S+, in 166 days: less than a year$/,
+    message: /^CA "tlsboot-ca" in "short\/pki\/ca\.crt" expires at \S+, in 166 days: less than a year$/,
     fix: /^tlsboot ca rotate begin --data-dir short --duration 10y$/,
   },
   {
@@ -419,7 +419,7 @@ const CASES: readonly Case[] = [
     breakIt: () => runWell(["ca", "init", "--data-dir", "paper", "--duration", "4000h"]),
     check: "ca-expiry",
     severity: "warning",
-    message: /^CA "tlsboot-ca" in "paper\/pki\/ca\.crt" ends at \S+, in 166 days: less than a year$/,
+    message: /^CA "tlsboot-ca" in "paper\/pki\/ca\.crt" expires at \S+, in 166 days: less than a year$/,
     fix: /^tlsboot ca rotate begin --cluster-signing-cert-file paper\/pki\/ca\.crt /,
   },
   {
@@ -430,20 +430,6 @@ const CASES: readonly Case[] = [
     severity: "warning",
     message: /^the server's CA is being replaced: it publishes a CA that "s1\/kubeconfig" does not trust yet$/,
     fix: /^tlsboot bootstrap --kubeconfig \S+ --cert-dir \S+ --hostname-override s1$/,
-  },
-  {
-    name: "a rule of a policy that no request reaches",
-    target: ["web-policy.yaml"],
-    breakIt: async () => {
-      const page = await readFile("docs/guides/broken_machine.md", "utf8");
-      const [, policy = ""] = /Save this as\n?[ ]?`web-policy\.yaml`:\n\n```yaml\n([^]*?)```/.exec(page) ?? [];
-      await writeFile(folder.join("web-policy.yaml"), policy);
-    },
-    check: "policy",
-    severity: "warning",
-    message:
-      /^rule "web" of policy "web" is never reached: rule "everything" decides about all its requests before it; /,
-    fix: /^sed -i 11,16d web-policy\.yaml$/,
   },
   {
     name: "an intermediate that is missing",
@@ -577,8 +563,10 @@ const CASES: readonly Case[] = [
     target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
     breakIt: async () => {
       await renewToken();
-      const status = JSON.parse(await runWell(["bootstrap", "--status", ...N1_FILES, "-o", "json"]));
-      await runWell(["revoke", status.client.serialNumber, "--data-dir", "data", "--yes"]);
+      const [{ serialNumber }] = JSON.parse(
+        await runWell(["inspect", "n1/pki/kubelet-client-current.pem", "-o", "json"]),
+      );
+      await runWell(["revoke", serialNumber, "--data-dir", "data", "--yes"]);
     },
     check: "server-access",
     severity: "error",
@@ -586,7 +574,7 @@ const CASES: readonly Case[] = [
     fix: /^rm -f n1\/kubeconfig n1\/pki\/kubelet-client-current\.pem && tlsboot bootstrap --bootstrap-kubeconfig \S+/,
   },
   {
-    name: "a certificate of a machine that has ended",
+    name: "a certificate of a machine that has expired",
     target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
     breakIt: async () => {
       await renewToken();
@@ -703,7 +691,15 @@ describe("tlsboot doctor", () => {
 
   test("tlsboot doctor names the targets in a folder that is none, which is an error in a textfile, too", async () => {
     const machine = await run(["doctor", "n1", "-o", "json"]);
-    assert.deepEqual(machine, await run(["doctor", "n1/pki", "-o", "json"]), "a machine is found in its folder");
+    for (const name of ["n1/pki", "n1/kubeconfig", "n1/pki/kubelet-client-current.pem"]) {
+      assert.deepEqual(machine, await run(["doctor", name, "-o", "json"]), `a machine is found by ${name}`);
+    }
+    await cp(folder.join("n1"), folder.join("tlsboot-data/nodes/n9"), { recursive: true, verbatimSymlinks: true });
+    assert.match((await run(["doctor", "n9"])).stdout, /^tlsboot-data\/nodes\/n9\/pki\n/);
+    assert.match(
+      (await run(["doctor", "n8"])).stderr,
+      /"n8": there is no such file or folder here, in tlsboot-data\/nodes or in tlsboot-demo\/nodes\n/,
+    );
     await mkdir(folder.join("configs"));
     await copyFile(folder.join("data/admin.kubeconfig"), folder.join("configs/admin.yaml"));
     assert.match(
@@ -714,6 +710,27 @@ describe("tlsboot doctor", () => {
     assert.equal(code, 1);
     assert.match(stdout, /^x509_read_errors 1$/m);
     assert.match(stdout, /^tlsboot_doctor_findings\{severity="error"\} 1$/m);
+  });
+
+  test("tlsboot policy check finds a rule that no request reaches, and its fix works unchanged", async () => {
+    const page = await readFile("docs/guides/broken_machine.md", "utf8");
+    const [, policy = ""] = /Save this as\n?[ ]?`web-policy\.yaml`:\n\n```yaml\n([^]*?)```/.exec(page) ?? [];
+    await writeFile(folder.join("web-policy.yaml"), policy);
+    assert.match(
+      (await run(["doctor", "web-policy.yaml"])).stderr,
+      /hint: check its rules with: tlsboot policy check web-policy\.yaml\n$/,
+    );
+    const { code, stdout } = await run(["policy", "check", "web-policy.yaml", "-o", "json"]);
+    assert.equal(code, 3);
+    const { findings: [found, ...others] }: { findings: readonly Finding[] } = JSON.parse(stdout);
+    assert.deepEqual([found?.check, found?.severity, others], ["policy", "warning", []]);
+    assert.match(
+      found?.message ?? "",
+      /^rule "web" of policy "web" is never reached: rule "everything" decides about all its requests before it; /,
+    );
+    assert.match(found?.fix ?? "", /^sed -i 11,16d web-policy\.yaml$/);
+    await runFix(found?.fix ?? "");
+    await runWell(["policy", "check", "web-policy.yaml"]);
   });
 
   test("tlsboot doctor --out replaces a textfile at once", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCrl, parseCrlEntries } from "../../core/pki/crl.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";

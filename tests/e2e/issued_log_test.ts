@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { appendFile, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { encodePem, findPemBlock } from "../../core/pki/pem.ts";

@@ -199,11 +199,11 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
 
   for (
     const [args, want] of [
-      [["approve", "-i", "n1", "--watch"], /a name cannot be given together with --watch/],
-      [["approve", "-i", "n1", "-l", "team=blue"], /a name cannot be given together with a selector/],
+      [["approve", "-i", "n1", "--watch"], /NAME and --watch exclude each other/],
+      [["approve", "-i", "n1", "-l", "team=blue"], /NAME and --selector exclude each other/],
       [["approve", "-i", "--policy", "nope"], /nope/],
-      [["approve", "-i", "--yes"], /--yes has no effect with -i/],
-      [["approve", "n1", "--field-selector", "a=b"], /--field-selector has no effect without -i/],
+      [["approve", "-i", "--yes"], /--interactive and --yes exclude each other/],
+      [["approve", "n1", "--field-selector", "a=b"], /--field-selector needs --interactive/],
     ] as const
   ) {
     test(`tlsboot ${args.join(" ")} is refused`, async () => {

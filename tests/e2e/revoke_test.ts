@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Finished } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";

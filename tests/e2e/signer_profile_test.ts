@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
@@ -116,21 +116,36 @@ test("tlsboot up puts the intermediates of the CA that flags name behind certifi
   assert.match(described.stdout, /\n {2}note +A certificate is issued without the intermediate CAs\.\n/);
 });
 
-test("tlsboot signer --check describes a profile in sentences, and reports every fault with its position", async () => {
+test("tlsboot policy check describes a profile in sentences, and reports every fault with its position", async () => {
   await using folder = await createWorkplace();
-  const [good, bad] = [folder.join("good.yaml"), folder.join("bad.yaml")];
-  await writeFile(good, createProfile("24h"));
-  await writeFile(bad, createProfile("24h").replace("allowed: [server auth]", "allow: [server auth]"));
-  const said = await folder.succeed("signer", "--check", good);
+  await writeFile(folder.join("good.yaml"), createProfile("24h"));
+  await writeFile(
+    folder.join("bad.yaml"),
+    createProfile("24h").replace("allowed: [server auth]", "allow: [server auth]"),
+  );
+  const files = {
+    "test.yaml": "apiVersion: tlsboot/v1alpha1\nkind: PolicyTest\ncases: [{name: x, expect: {verdict: aprove}}]\n",
+    "inventory.json": '{"apiVersion": "tlsboot/v1alpha1", "kind": "Inventory", "nodes": []}\n',
+    "audit.yaml": "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n",
+    "other.yaml": "apiVersion: v1\nkind: List\nitems: []\n",
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(folder.join(name), text);
+  const valid = await folder.succeed("policy", "check", "good.yaml", "inventory.json", "audit.yaml");
   assert.match(
-    said.stdout,
+    valid.stdout,
     /^Signer example\.com\/web demands that\n {2}the subject is empty\n {2}the DNS names are \*/,
   );
-  assert.match(said.stdout, /\nThe intermediate CAs follow each certificate, when there are any\.\n$/);
-  assert.match(
-    await folder.refuse(2, "signer", "--check", bad),
-    /usages\.allow: unknown key; did you mean allowed\?[^]*usages\.allowed: missing/,
+  assert.match(valid.stdout, /\nThe intermediate CAs follow each certificate, when there are any\.\n/);
+  assert.match(valid.stdout, /\n\n0 errors, 0 warnings, 3 ok\n$/);
+  const { code, stdout, stderr } = await folder.tlsboot(
+    ...["policy", "check", "bad.yaml", "test.yaml", "other.yaml", "gone.yaml"],
   );
+  assert.equal(code, 1);
+  assert.match(stdout, /"bad\.yaml" cannot be used: usages\.allow: unknown key; did you mean allowed\?/);
+  assert.match(stdout, /"bad\.yaml" cannot be used: usages\.allowed: missing/);
+  assert.match(stdout, /"test\.yaml" cannot be used: cases\[0\]\.expect\.verdict: "aprove" is not possible/);
+  assert.match(stderr, /cannot check "other\.yaml": it has no kind that tlsboot knows\n.*hint: want kind: /);
+  assert.match(stderr, /cannot check "gone\.yaml": there is no such file\n/);
 });
 
 for (

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { listAll } from "../../client/objects/api.ts";
-import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { buildCsr, condition, sharedKey, toBase64 } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { failure, startFakeApi } from "../support/fake_api.ts";

@@ -8,7 +8,7 @@ import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { type Child, spawnTlsboot } from "../support/child.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";

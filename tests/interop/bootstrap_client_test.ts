@@ -3,14 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import {
-  type Child,
-  type Finished,
-  spawnTlsboot,
-  spawnTlsbootToEnd,
-  succeedProgram,
-  succeedTlsboot,
-} from "../support/child.ts";
+import { type Child, spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -47,10 +40,6 @@ async function assertServingPair(caPath: string, pairPath: string, node: string)
   assert.equal(await readMode(pairPath), 0o600);
 }
 
-async function status(plane: ControlPlane, node: string): Promise<Finished> {
-  return await spawnTlsbootToEnd(["bootstrap", "--status", ...paths(plane, node)]);
-}
-
 test("kube-apiserver: both certificates by the hash of the CA, and a kubelet lives from the files", async () => {
   await using plane = await startPublishedCluster();
   const { kubectl } = plane;
@@ -62,7 +51,7 @@ test("kube-apiserver: both certificates by the hash of the CA, and a kubelet liv
   const folder = plane.folder.join("n1/pki");
   await assertNodePair(plane.caPath, `${folder}/kubelet-client-current.pem`, "n1");
   await assertServingPair(plane.caPath, `${folder}/kubelet-server-current.pem`, "n1");
-  assert.equal((await status(plane, "n1")).code, 0);
+  await succeedTlsboot(["doctor", plane.folder.join("n1")]);
   const asked = await kubectl.run("get", "csr", "--output=jsonpath={.items[*].spec.expirationSeconds}");
   assert.equal(asked, "3600 3600");
   const before = (await readdir(folder)).sort();

@@ -87,8 +87,8 @@ test("a kubelet bootstraps from up over a split CA, and each certificate is from
 test("a kubelet bootstraps from up over an intermediate that openssl made, and keeps the chain", async () => {
   await using folder = await createTempFolder();
   await makeIntermediate(folder);
-  const given = ["--import-cert", "chain.pem", "--import-key", "intermediate.key"];
-  await tlsboot(folder, "ca", "init", "--data-dir", "data", ...given);
+  const given = ["--ca-cert", "chain.pem", "--ca-key", "intermediate.key"];
+  await tlsboot(folder, "ca", "import", "--data-dir", "data", ...given);
   await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
   const pair = await assertKubeletBootstraps(instance, "n1");
   await assertChainedTo(folder.join("root.crt"), pair, "sslclient");
@@ -187,8 +187,8 @@ test("openssl reads the key that is under a passphrase, and a key that openssl p
     const key = folder.join(`encrypted-${index}.key`);
     const out = ["-passout", `file:${folder.join("pass")}`, "-out", key];
     await openssl(["pkcs8", "-topk8", "-in", folder.join("root.key"), ...scheme, ...out]);
-    const given = ["--import-cert", "root.crt", "--import-key", key, "--data-dir", `taken-${index}`];
-    await tlsboot(folder, "ca", "init", ...given, ...passphrase);
+    const given = ["--ca-cert", "root.crt", "--ca-key", key, "--data-dir", `taken-${index}`];
+    await tlsboot(folder, "ca", "import", ...given, ...passphrase);
     const admin = ["--data-dir", `taken-${index}`, "--embed-certs=false", ...passphrase];
     await tlsboot(folder, "kubeconfig", "admin", ...admin);
     await assertChain(folder.join("root.crt"), folder.join(`taken-${index}/pki/kubernetes-admin.crt`), "sslclient");

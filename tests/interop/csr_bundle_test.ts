@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { runProgram, spawnTlsbootToEnd, succeedTlsboot, tlsbootCommand } from "../support/child.ts";
 import { connectWith } from "../support/instance_process.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";

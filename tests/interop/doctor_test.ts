@@ -52,7 +52,7 @@ test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews wha
   assert.deepEqual(await findProblems(pki), []);
 
   const read = (name: string): Promise<string> => readFile(`${pki}/${name}`, "utf8");
-  const authority = parseAuthority(await read("ca.crt"), await read("ca.key"));
+  const authority = await parseAuthority(await read("ca.crt"), await read("ca.key"));
   assert.ok(authority.ok);
   const { certificatePem, keyPem } = await issueClientPair(
     authority.value,
@@ -63,7 +63,7 @@ test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews wha
   await writeFile(`${pki}/apiserver.key`, keyPem.reveal());
   const [ended, ...others] = await findProblems(pki);
   assert.deepEqual(others, []);
-  assert.match(ended?.message ?? "", /^certificate "kube-apiserver" in "\S+\/pki\/apiserver\.crt" ended at /);
+  assert.match(ended?.message ?? "", /^certificate "kube-apiserver" in "\S+\/pki\/apiserver\.crt" expired at /);
   assert.equal(ended?.fix, `kubeadm certs renew apiserver --cert-dir ${pki}`);
   await succeedProgram("sh", ["-c", `kubeadm() { '${kubeadm}' "$@"; }\n${ended?.fix ?? ""}`]);
   assert.deepEqual(await findProblems(pki), []);

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
 import { eventually } from "../support/eventually.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";

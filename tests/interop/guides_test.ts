@@ -90,30 +90,31 @@ test("leaked_ca_key: the old CA is refused at once, and a machine and a person a
 });
 
 test("ca_on_paper: a root under shares signs two CAs of a server, and openssl opens its key and verifies what they sign", async () => {
-  const [first, third] = [1, 3].map((number) => `ceremony/shares/share-${number}-of-3.txt`);
-  const typed =
-    "for n in 1 2; do sed '1,/BEGIN/d;/END/,$d' ceremony/shares/share-$n-of-3.txt | tr '\\n' ' '; echo; done";
+  const [first, third] = [1, 3].map((number) => `shares/share-${number}-of-3.txt`);
+  const typed = "for n in 1 2; do sed '1,/BEGIN/d;/END/,$d' shares/share-$n-of-3.txt | tr '\\n' ' '; echo; done";
   const guide = await readGuide("ca_on_paper");
   const out = await type({
     ...guide,
     blocks: [
       ...guide.blocks,
-      "tlsboot ca shares combine --out root.pass --ca-passphrase-share -",
-      "openssl pkey -in ceremony/root/root.key -passin file:root.pass -noout && echo opened by openssl",
+      `tlsboot ca shares combine --out root.pass ${first} ${third}`,
+      "openssl pkey -in root/pki/ca.key -passin file:root.pass -noout && echo opened by openssl",
     ],
   }, {
     values: {
       // A reader types the shares on a terminal.
-      "root.key -\n": `root.key - < <(${typed})\n`,
+      "--data-dir root -\n": `--data-dir root - < <(${typed})\n`,
+      "--out old.pass\n": `--out old.pass < <(${typed})\n`,
       "--ca-passphrase-share -": `--ca-passphrase-share ${first} --ca-passphrase-share ${third}`,
       "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\n":
         "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\nfinish_boot\n",
     },
   });
-  assert.equal(out.match(/^the shares open ceremony\/root\/root\.key$/gm)?.length, 2);
-  assert.match(out, /^ceremony\/online\/ca\.crt: OK$/m);
+  assert.equal(out.match(/^the shares open root\/pki\/ca\.key$/gm)?.length, 2);
+  assert.equal(out.match(/^[0-9a-f]{64} {2}ca\.csr$/gm)?.length, 2);
+  assert.match(out, /^ca\.crt: OK$/m);
   assert.match(out, /^n1\/pki\/kubelet-client-current\.pem: OK$/m);
-  assert.match(out, /^ceremony-2031\/online\/ca\.crt: OK$/m);
+  assert.match(out, /^next\.crt: OK$/m);
   assert.match(out, /both CAs are trusted/);
   assert.match(out, /^opened by openssl$/m);
 });

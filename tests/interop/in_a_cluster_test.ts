@@ -12,7 +12,7 @@ import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { PolicyRule } from "../../core/kube/rbac_v1.ts";
+import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
 import { type Child, ROOT, spawnTlsboot, start, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";

@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile, readlink } from "node:fs/promises";
 import { test } from "node:test";
 import { connect } from "node:tls";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { eventually } from "../support/eventually.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";

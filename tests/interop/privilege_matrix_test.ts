@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { SNAPSHOT_PATH } from "../../server/http/snapshot.ts";
 import { createCallers, type JudgedServer } from "../support/privilege/callers.ts";
 import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";

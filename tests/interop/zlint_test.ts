@@ -7,7 +7,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER as CLIENT,
   KUBELET_SERVING_SIGNER as SERVING,
   LEGACY_UNKNOWN_SIGNER as LEGACY,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { issueCertificate } from "../../core/pki/issue.ts";
@@ -154,7 +154,7 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   await makeCertificate(folder, { name: "intermediate", issuer: "root", extensions });
   const files = await caFiles(folder, "intermediate.crt", "root.crt");
   await writeFile(folder.join("chain.pem"), [...files.values()].join(""));
-  await tlsboot(folder, "ca", "init", "--import-cert", "chain.pem", "--import-key", "intermediate.key");
+  await tlsboot(folder, "ca", "import", "--ca-cert", "chain.pem", "--ca-key", "intermediate.key");
   // With a CA that the API trusts, only the two client signers make what may be a client's certificate.
   await assertLints(folder, await sign(folder, WELCOME.filter(({ signerName }) => signerName !== LEGACY)));
 

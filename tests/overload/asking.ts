@@ -4,7 +4,7 @@ import { parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts"
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 
 /** The path of a review that every authenticated user may create. */

@@ -11,7 +11,7 @@ import { Agent } from "node:https";
 import process from "node:process";
 import { runMain } from "../support/command_line.ts";
 import { ask as send, type Asked } from "../support/https_request.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Kind } from "./observation.ts";
 import { createNodeRequest, CSRS } from "./asking.ts";
 

@@ -215,14 +215,14 @@ describeJudgedInstance("credentials", [
 
   for (const { name, code, issue } of CERTIFICATES) {
     test(`a certificate of system:masters ${name} gets ${code}`, async () => {
-      const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
+      const own = await parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
       assert.ok(own.ok);
       assert.equal(await codeFor(instance.server, await issue(own.value)), code);
     });
   }
 
   test("a valid certificate wins over an invalid token, and a valid token is accepted beside an invalid certificate", async () => {
-    const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
+    const own = await parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
     assert.ok(own.ok);
     assert.equal(await codeFor(instance.server, await masters(own.value), "Bearer wrong"), 200);
     await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));

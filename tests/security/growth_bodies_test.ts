@@ -81,7 +81,7 @@ function shortValue(type: FieldType, index: number, depth = 0): unknown {
     case "map":
       return { [`k${index}`]: shortValue(type.of, index, depth) };
     case "message":
-      return shortMessage(type.message(), index, depth);
+      return shortMessage(type, index, depth);
   }
 }
 
@@ -149,7 +149,7 @@ function* generateShapes(type: FieldType, path: string, pieces: readonly string[
       return;
     case "message":
       if (depth >= MAX_DEPTH) return;
-      for (const [name, field] of Object.entries(type.message().fields)) {
+      for (const [name, field] of Object.entries(type.fields)) {
         for (const { label, value } of generateShapes(field.type, `${path}.${name}`, pieces, depth + 1)) {
           yield { label, value: (size) => ({ [name]: value(size) }) };
         }

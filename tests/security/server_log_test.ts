@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { buildCsr, condition } from "../support/csr_builder.ts";

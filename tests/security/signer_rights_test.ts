@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { before, test } from "node:test";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import type { Identity } from "../support/privilege/identities.ts";
 import { MASTERS } from "../support/privilege/identities.ts";

@@ -4,9 +4,9 @@
  * the end. A certificate needs an approval that stays, is issued once for a request, and has a serial number of its own; the
  * register has a record of each, in one chain.
  */
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import type { StoragePage, Stored } from "../../server/storage/storage.ts";

@@ -1,9 +1,9 @@
 /** Each promise is seen to be broken once. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecord, formatRecordName, hashRecord } from "../../core/register/record.ts";
 import type { Stored } from "../../server/storage/storage.ts";
 import { buildCsr, condition, toBase64 } from "../support/csr_builder.ts";

@@ -10,7 +10,7 @@ import {
 import { createConnector } from "../../client/transport/connect.ts";
 import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { decodeBase64 } from "../../core/lib/base64.ts";

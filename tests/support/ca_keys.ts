@@ -6,6 +6,6 @@ import { createCapturedIo } from "./captured_io.ts";
 /** Creates a store of plain keys: there is no passphrase and no prompt. */
 export function createPlainKeys(): CaKeys {
   const signal = new AbortController().signal;
-  const settings = { caPassphraseFile: undefined, signingKeyCommand: undefined };
+  const settings = { caPassphraseFile: undefined };
   return createCaKeys(settings, createCapturedIo(), createFilePort(), signal);
 }

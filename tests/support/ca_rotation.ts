@@ -4,13 +4,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { isAppError } from "../../core/errors.ts";
-import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { crossSign } from "../../core/pki/cross_sign.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
-import { createWrappedKeySecret, toWrappedKeyName, wrapKey } from "../../core/rotation/wrapped_key.ts";
+import { createWrappedKeySecret, toWrappedKeyName, wrapKey } from "../../core/ca_rotation/wrapped_key.ts";
 import { createSystemRandom } from "../../cli/system.ts";
 import { eventually } from "./eventually.ts";
 import { connectWith } from "./instance_process.ts";
@@ -39,7 +39,7 @@ export async function beginRotation(
 ): Promise<TestRotation> {
   const read = (file: string) => readFile(join(data, "pki", file), "utf8");
   const oldCa = await read(`${name}.crt`);
-  const old = parseChainedAuthority(oldCa, await read(`${name}.key`));
+  const old = await parseAuthority(oldCa, await read(`${name}.key`));
   assert.ok(old.ok);
   const key = await generatePrivateKey("ecdsa-p256");
   const next = await createAuthority({

@@ -4,7 +4,7 @@ import {
   type CertificateSigningRequestCondition,
   type CertificateSigningRequestStatus,
   KUBELET_SERVING_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";

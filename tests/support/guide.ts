@@ -87,7 +87,7 @@ function toCommand(line: string): string {
   if (/^tlsboot up\b/.test(line)) return `start_up ${line}`;
   if (/^tlsboot ui\b/.test(line)) return `start_page ${line}`;
   if (/^tlsboot (?:signer|approver) --kubeconfig\b/.test(line)) return `start_controller ${line}`;
-  if (/^tlsboot bootstrap\b/.test(line) && !/--status|--print|--offline/.test(line)) return `${line} & boot=$!`;
+  if (/^tlsboot bootstrap\b/.test(line) && !/--print|--offline/.test(line)) return `${line} & boot=$!`;
   const machine = /^tlsboot (?:approve|describe csr) (?!NAME\b|-)\S+(.*)$/.exec(line);
   if (machine !== null) {
     return `pending${machine[1]} > /dev/null; ${line}${line.includes("approve") ? "; finish_boot" : ""}`;

@@ -1,5 +1,5 @@
 /** Registers of issued certificates for tests, with a correct chain of hashes. */
-import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecord, formatRecordName, getChainHash } from "../../core/register/record.ts";
 
 /** The parts of a record that a test sets. */

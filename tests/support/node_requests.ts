@@ -4,7 +4,7 @@ import { createConnector, readCluster } from "../../client/transport/connect.ts"
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { withApproval } from "../../core/approval/conditions.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { buildCsr, type CsrOptions, servingOptions } from "./csr_builder.ts";
 import { eventually } from "./eventually.ts";
 import type { SharedInstance } from "./instance_process.ts";

@@ -1,5 +1,5 @@
 /** A profile for pods, and requests that it allows. */
-import type { PodCertificateRequest, PodCertificateRequestSpec } from "../../core/kube/certificates_v1.ts";
+import type { PodCertificateRequest, PodCertificateRequestSpec } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KeyAlgorithm } from "../../core/pki/keys.ts";
 import type { RequestOptions } from "../../core/pki/pkcs10.ts";
 import { buildPodRequest, buildStubRequest } from "./pod_request_builder.ts";

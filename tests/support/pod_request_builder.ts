@@ -2,7 +2,7 @@ import type {
   PodCertificateRequest,
   PodCertificateRequestSpec,
   PodCertificateRequestStatus,
-} from "../../core/kube/certificates_v1.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { KeyAlgorithm } from "../../core/pki/keys.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";

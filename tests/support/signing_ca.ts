@@ -1,5 +1,5 @@
 /** A CA that tests of signers use, and certificates from it. */
-import { type Authority, createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/issue.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
@@ -42,7 +42,7 @@ export async function createIntermediateCa(
   const plan = planTestLeaf(key, { subject: { commonName }, notBefore, notAfter, usages, isCa: true, ...edit });
   const der = await issueCertificate(plan, parent, Uint8Array.of(3));
   const pem = encodePem("CERTIFICATE", der) + encodeTrust(parent);
-  const authority = parseChainedAuthority(pem, key.toPem());
+  const authority = await parseAuthority(pem, key.toPem());
   if (!authority.ok) throw new Error(authority.error);
   return { ...authority.value, keyPem: key.toPem() };
 }

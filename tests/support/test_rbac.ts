@@ -6,7 +6,7 @@ import type {
   Role,
   RoleBinding,
   Subject,
-} from "../../core/kube/rbac_v1.ts";
+} from "../../core/kube/kinds/rbac_v1.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { PathAttributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import type { RbacObjects } from "../../core/rbac/evaluate.ts";

@@ -8,7 +8,7 @@ import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../core/csr/phase.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";

@@ -4,7 +4,7 @@
  */
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { hashRecord } from "../../core/register/record.ts";
 import { verifyRecords } from "../../core/register/verify.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecords, type RecordEdit } from "../support/issued_records.ts";
 import { createSigningCa, issueClientCertificate } from "../support/signing_ca.ts";
 import { hoursFromNow, NOW } from "../support/test_authority.ts";

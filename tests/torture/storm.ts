@@ -8,7 +8,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";

@@ -13,7 +13,6 @@ import { type BackupProgress, existsError, toIoError, writeBackup } from "./writ
 import type { BackupFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { DERIVING_KEY, formatMegabytes, type ProgressLine, startProgress } from "../../output/progress.ts";
@@ -87,7 +86,6 @@ async function verify(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  if (settings.recipient.length > 0) throw new UsageError("--verify opens a backup", "give --identity");
   const name = path;
   const opener = await readOpener(settings, name, io, signal);
   const nothing = () => Promise.resolve();

@@ -1,9 +1,10 @@
 /** The commands `tlsboot backup` and `tlsboot restore`: flags, help and examples. */
 import { err } from "../../../core/lib/result.ts";
 import { DATA_DIR_FLAG } from "../../flags/common.ts";
-import { etcdFlags } from "../../flags/etcd.ts";
+import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 /** The flags that open a backup, for the commands that read one. */
 const OPENING_FLAGS = {
@@ -81,6 +82,12 @@ export const backupCommand = defineCommand({
     },
     { comment: "Verify a backup", command: "tlsboot backup tlsboot.backup --verify" },
   ],
+  rules: [
+    excludes("recipient", "passphraseFile", "verify"),
+    atMostOneOf("identity", "passphraseFile"),
+    needs("identity", "verify"),
+    ...ETCD_RULES,
+  ],
   exitCodes: {},
 });
 
@@ -134,5 +141,6 @@ export const restoreCommand = defineCommand({
       command: "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
     },
   ],
+  rules: [atMostOneOf("identity", "passphraseFile"), needs("forceEtcd", "etcdServers"), ...ETCD_RULES],
   exitCodes: {},
 });

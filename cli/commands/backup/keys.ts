@@ -5,7 +5,6 @@ import { AppError } from "../../../core/errors.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { createPassphrases } from "../../authority/passphrase.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import type { BackupOpener, BackupRecipients } from "./encryption.ts";
 
@@ -19,20 +18,16 @@ const WORDS = { what: "backup", flag: "--passphrase-file" };
 
 /** Reads the public keys or the passphrase that a new backup is encrypted for. Throws AppError `passphrase_missing`. */
 export async function readRecipients(
-  settings: OpeningSettings & { readonly recipient: readonly string[] },
+  settings: Pick<OpeningSettings, "passphraseFile"> & { readonly recipient: readonly string[] },
   name: string,
   io: Io,
   signal: AbortSignal,
 ): Promise<BackupRecipients> {
-  if (settings.identity !== undefined) {
-    throw new UsageError("--identity opens a backup", "to make one for a public key, give --recipient");
-  }
   if (settings.recipient.length === 0) {
     const source = createPassphrases(settings.passphraseFile, io, createFilePort(), signal, WORDS);
     return { kind: "passphrase", passphrase: await source.getForCreating(name), workFactor: io.backupWorkFactor };
   }
-  if (settings.passphraseFile === undefined) return { kind: "keys", recipients: settings.recipient };
-  throw new UsageError("--recipient and --passphrase-file exclude each other", "give one of them");
+  return { kind: "keys", recipients: settings.recipient };
 }
 
 /**
@@ -49,9 +44,6 @@ export async function readOpener(
   if (settings.identity === undefined) {
     const source = createPassphrases(settings.passphraseFile, io, files, signal, WORDS);
     return { kind: "passphrase", passphrase: await source.getForOpening(name) };
-  }
-  if (settings.passphraseFile !== undefined) {
-    throw new UsageError("--identity and --passphrase-file exclude each other", "give one of them");
   }
   const path = resolve(io.cwd, settings.identity);
   const text = await files.readText(path);

@@ -12,14 +12,13 @@ import type { RestoreFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
-import { assertEtcdNamed, readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
+import { readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
 import { readEtcdPlace } from "../../instance/etcd_place.ts";
 
 /** The action of the command `tlsboot restore`. */
@@ -30,11 +29,7 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
     throw new AppError("not_found", `cannot read backup "${name}": no such file`, { hint: "check the path" });
   }
   const files = createFilePort();
-  assertEtcdNamed(settings);
   const isForEtcd = settings.etcdServers.length > 0;
-  if (settings.forceEtcd && !isForEtcd) {
-    throw new UsageError("--force-etcd has no effect without --etcd-servers", "give both");
-  }
   const etcd = isForEtcd
     ? createEtcdTarget(await readEtcdEndpoints(settings, { files, cwd: io.cwd }), io.clock)
     : undefined;

@@ -130,16 +130,6 @@ export const BOOTSTRAP_FLAGS = {
     isCommandLineOnly: true,
     summary: "Only print a systemd unit that runs this with --rotate-certificates.",
   }),
-  status: switchFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Only print the certificates, their validity, problems and the next steps. Asks the server whether it still accepts this machine; changes nothing.",
-  }),
-  output: choiceFlag({
-    short: "o",
-    choices: ["json", "yaml"],
-    summary: "Output format of --status. Without it, text.",
-  }),
 } as const;
 
 function parseIp(text: string): Result<string, string> {
@@ -220,12 +210,8 @@ export const bootstrapCommand = defineCommand({
       command:
         "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
     },
-    {
-      comment: "See the state of the certificates",
-      command: "tlsboot bootstrap --status --kubeconfig n1/kubeconfig --cert-dir n1/pki",
-    },
   ],
   exitCodes: {
-    3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet; with --status, something is missing, due, or keeps this machine from working",
+    3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet, or the certificate that exists cannot be used",
   },
 });

@@ -57,7 +57,7 @@ export async function applyJoinFile(
   if (packed === undefined) return { ...completed, bootstrapKubeconfig: path };
   const installed = join(dirname(resolve(io.cwd, completed.kubeconfig)), INSTALLED_NAME);
   // Those only print something, and change nothing.
-  const isReading = settings.status || settings.printSystemdUnit || settings.printPublicKey;
+  const isReading = settings.printSystemdUnit || settings.printPublicKey;
   if (!isReading && await files.readText(installed) !== packed) {
     await files.makeDirectory(dirname(installed), FOLDER_MODE);
     await files.writeAtomic(installed, packed, SECRET_MODE);

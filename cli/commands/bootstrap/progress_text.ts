@@ -2,7 +2,7 @@
 import { type BootstrapOutcome, type BootstrapProgress, HEALTH_WAIT_MS } from "../../../client/bootstrap.ts";
 import type { DiscoveryProgress } from "../../../client/discover_cluster.ts";
 import type { ServingOutcome, ServingProgress } from "../../../client/serving.ts";
-import { KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { Clock } from "../../../core/ports.ts";

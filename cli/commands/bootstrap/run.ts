@@ -8,6 +8,7 @@ import {
 import { createConnector } from "../../../client/transport/connect.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { examineMachine, readMachine } from "../../../client/health/machine.ts";
 import {
   keepMachineFresh,
   type MachineOptions,
@@ -21,7 +22,7 @@ import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
-import { commandLine, systemdUnit } from "./command_words.ts";
+import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
 import { applyJoinFile } from "./join_file.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
 import { type Machine, resolveMachine } from "./machine.ts";
@@ -33,7 +34,6 @@ import {
   type MachineProgress,
 } from "./progress_text.ts";
 import { getServingTemplate, readServingNames } from "./serving_names.ts";
-import { findProblems, showStatus } from "./status.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { createClusterFinder } from "../../api/cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../api/request_certificate.ts";
@@ -73,7 +73,6 @@ export async function run(
     io.stdout.write(systemdUnit(settings, machine, io));
     return EXIT.done;
   }
-  if (settings.status) return await showStatus(settings, machine, { io, files }, signal);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   using service = connectService(io, { logger, signal });
   await waitForPlausibleClock(io, settings.timeout, signal);
@@ -159,20 +158,19 @@ interface Context {
 }
 
 function checkSettings(settings: Settings<BootstrapFlags>): void {
-  const { serving, servingDns, servingIp, status, output, printSystemdUnit, printPublicKey, keyAlgorithm } = settings;
+  const { serving, servingDns, servingIp, printSystemdUnit, printPublicKey, keyAlgorithm } = settings;
   const missing = [
     ...(settings.kubeconfig === undefined && !printPublicKey ? ["--kubeconfig is required"] : []),
     ...(settings.certDir === undefined ? ["--cert-dir is required"] : []),
   ];
   if (missing.length > 0) throw new UsageError(missing.join("\n"), "see: tlsboot bootstrap --help");
-  if ([status, printSystemdUnit, printPublicKey].filter((isGiven) => isGiven).length > 1) {
-    throw new UsageError("give one of --status, --print-systemd-unit and --print-public-key");
+  if (printSystemdUnit && printPublicKey) {
+    throw new UsageError("give one of --print-systemd-unit and --print-public-key");
   }
   if (!serving && servingDns.length + servingIp.length > 0) {
     throw new UsageError("--serving-dns and --serving-ip need --serving");
   }
   if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
-  if (output !== undefined && !status) throw new UsageError("--output needs --status");
 }
 
 interface BootstrappedOnce {
@@ -215,15 +213,27 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
  * continues in any case, as kubelet does, because a renewal may fix the problem.
  */
 async function checkReadiness(context: Context, signal: AbortSignal): Promise<boolean> {
-  const { settings, machine, options: { files, logger }, io } = context;
-  const problems = await findProblems(settings, machine, { io, files }, signal);
-  for (const { severity, message, fix } of problems) {
-    if (settings.rotateCertificates) logger.warn("this machine may not work", { problem: message, fix });
-    else if (severity === "warning") warn(`${message}; ${fix}`, io);
-    else reportError(new AppError("invalid", message, { hint: fix }), io, false);
+  const { settings, machine, options, io } = context;
+  const { env, cwd } = io;
+  const show = (path: string): string => displayPath(path, cwd);
+  const deps = { ...options, env, cwd, show };
+  const isNameGiven = settings.hostnameOverride !== undefined;
+  const reading = await readMachine({ ...machine, isNameGiven }, deps, signal);
+  const { findings } = await examineMachine(reading, createBootstrapWords(settings, machine, cwd), deps, signal);
+  const problems = findings.filter(({ check }) => !DONE_BY_THE_RUN.includes(check));
+  const errors = problems.filter(({ severity }) => severity === "error");
+  const warnings = problems.filter(({ severity }) => severity === "warning");
+  for (const { severity, message, fix, advice } of [...errors, ...warnings]) {
+    const next = fix ?? advice ?? "see: tlsboot guide broken_machine";
+    if (settings.rotateCertificates) options.logger.warn("this machine may not work", { problem: message, fix: next });
+    else if (severity === "warning") warn(`${message}; ${next}`, io);
+    else reportError(new AppError("invalid", message, { hint: next }), io, false);
   }
-  return !problems.some(({ severity }) => severity === "fault");
+  return errors.length === 0;
 }
+
+/** The checks of what the run itself does: it takes over new CAs, and gets the serving certificate. */
+const DONE_BY_THE_RUN: readonly string[] = ["trusted-cas", "serving-certificate"];
 
 /** Warns when the signer grants a shorter lifetime than `--duration`. */
 function reportShortenedLifetime(

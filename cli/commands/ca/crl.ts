@@ -1,6 +1,6 @@
 /** Fetches the CRLs of the CAs from a running server, or makes them from the objects of a data directory. */
-import { Buffer } from "node:buffer";
 import { join, resolve } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
@@ -23,9 +23,9 @@ import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import { connect, withAccept } from "../../api/connection.ts";
-import { hasSplitAuthorities, readAuthority, readChain } from "../../authority/files.ts";
+import { hasSplitAuthorities, readAuthority, readChain, readNamedAuthority } from "../../authority/files.ts";
 import { createCaKeys } from "../../authority/keys.ts";
-import { authorityPaths, type CaPurpose, getCrlName, getCrlPath, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, getCrlPath } from "../../authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
@@ -43,10 +43,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A CA whose CRL is wanted. */
 interface WantedCa {
-  /** The name of the CRL, such as `ca.crl`. */
-  readonly crlName: string;
-  /** The CA in the data directory; undefined for a server elsewhere. */
-  readonly purpose: CaPurpose | undefined;
+  readonly purpose: CaPurpose;
   /** False when all CAs are wanted, so that those without a key here may be missing. */
   readonly isNamed: boolean;
 }
@@ -66,13 +63,13 @@ export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal)
     throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");
   }
   const context = { settings, io, files: createFilePort(), dir: dataDirAt(resolve(io.cwd, settings.dataDir)), signal };
-  if (settings.clusterSigningCertFile !== undefined) {
-    await keepFileCrl(settings.clusterSigningCertFile, name, context);
+  if (settings.caCert !== undefined) {
+    await keepFileCrl(settings.caCert, name, context);
     return EXIT.done;
   }
-  if (settings.revoke.length > 0 || settings.clusterSigningKeyFile !== undefined) {
+  if (settings.revoke.length > 0 || settings.caKey !== undefined) {
     throw new UsageError(
-      "--revoke and --cluster-signing-key-file need --cluster-signing-cert-file",
+      "--revoke and --ca-key need --ca-cert",
       "for the CA of a server, use: tlsboot revoke SERIAL",
     );
   }
@@ -94,20 +91,13 @@ export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal)
 
 /** Lists the CAs whose CRLs are wanted. Throws UsageError for a name that is none. */
 async function chooseCas(name: string | undefined, { settings, dir, files }: Context): Promise<readonly WantedCa[]> {
-  const known = ["serving" as const, ...SPLIT_PURPOSES].map((purpose): WantedCa => ({
-    crlName: getCrlName(authorityPaths(dir.root, purpose).certificate),
-    purpose,
-    isNamed: name !== undefined,
-  }));
   if (name !== undefined) {
-    const crlName = `${name.replace(/\.cr[tl]$/, "")}.crl`;
-    const found = known.find((one) => one.crlName === crlName);
-    if (found !== undefined) return [found];
-    const names = known.map((one) => one.crlName.replace(/\.crl$/, "")).join(", ");
-    throw new UsageError(`there is no CA "${name}"`, `name one of ${names}`);
+    const purpose = CA_PURPOSES.find((one) => getCaName(one) === name.replace(/\.cr[tl]$/, ""));
+    if (purpose !== undefined) return [{ purpose, isNamed: true }];
+    throw new UsageError(`there is no CA "${name}"`, `name one of ${CA_PURPOSES.map(getCaName).join(", ")}`);
   }
-  if (settings.kubeconfig !== undefined) return known.slice(0, 1);
-  return await hasSplitAuthorities(dir.root, files) ? known : known.slice(0, 1);
+  const isSplit = settings.kubeconfig === undefined && await hasSplitAuthorities(dir.root, files);
+  return (isSplit ? CA_PURPOSES : ["serving"] as const).map((purpose) => ({ purpose, isNamed: false }));
 }
 
 async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
@@ -144,7 +134,7 @@ async function makeCrls(
 ): Promise<readonly Bytes[]> {
   const keys = createCaKeys(settings, io, files, signal);
   const crls: Bytes[] = [];
-  for (const { purpose = "serving", isNamed } of wanted) {
+  for (const { purpose, isNamed } of wanted) {
     const paths = authorityPaths(dir.root, purpose);
     if (!isNamed && !keys.hasProgram && await files.stat(paths.key) === undefined) {
       warn(`no CRL of ${displayPath(paths.certificate, io.cwd)}: its key is not here`, io);
@@ -167,13 +157,14 @@ async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise
   const api = createApiClient(withAccept(connection.transport, CRL_TYPE), { clock: io.clock });
   const crls: Bytes[] = [];
   for (const one of wanted) {
+    const crlName = `${getCaName(one.purpose)}.crl`;
     try {
-      const { body } = await api.open({ method: "GET", path: toCrlTarget(one.crlName) }, signal);
-      crls.push(await checkCrl(await readAll(body), one, context));
+      const { body } = await api.open({ method: "GET", path: toCrlTarget(crlName) }, signal);
+      crls.push(await checkCrl(new Uint8Array(await buffer(body)), one, context));
     } catch (error) {
       if (isAppError(error, "unreachable")) throw unreachable(error, context);
       if (!isAppError(error, "not_found", "access_denied", "unauthorized")) throw error;
-      const what = `the server has no ${one.crlName}: it does not have the key of this CA, or is an older one`;
+      const what = `the server has no ${crlName}: it does not have the key of this CA, or is an older one`;
       if (one.isNamed || wanted.length === 1) throw new AppError("not_found", `cannot fetch the CRL: ${what}`);
       warn(what, io);
     }
@@ -181,17 +172,11 @@ async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise
   return crls;
 }
 
-async function readAll(body: AsyncIterable<Uint8Array>): Promise<Bytes> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of body) pieces.push(piece);
-  return new Uint8Array(Buffer.concat(pieces));
-}
-
 /** Checks a CRL of a server with the CA in the data directory, if it is there. */
-async function checkCrl(der: Bytes, { crlName, purpose }: WantedCa, context: Context): Promise<Bytes> {
+async function checkCrl(der: Bytes, { purpose }: WantedCa, context: Context): Promise<Bytes> {
   const { settings, io, files, dir } = context;
   const facts = parseCrl(der);
-  if (!facts.ok) throw new AppError("api_error", `cannot use the answer to "${crlName}": ${facts.error}`);
+  if (!facts.ok) throw new AppError("api_error", `cannot use the CRL of ${getCaName(purpose)}: ${facts.error}`);
   warnOfAge(facts.value, io);
   if (settings.kubeconfig !== undefined) return der;
   const { certificate } = await readChain(authorityPaths(dir.root, purpose), files);
@@ -230,21 +215,16 @@ function noKeys({ dir }: Context): AppError {
 /** Adds entries to the CRL of a CA in files and renews it. Throws UsageError, and AppError `ca_invalid` for another CRL. */
 async function keepFileCrl(certFile: string, name: string | undefined, context: Context): Promise<void> {
   const { settings, io, files, signal } = context;
-  const { out, revoke, clusterSigningKeyFile } = settings;
+  const { out, revoke, caKey } = settings;
   if (out === undefined || settings.output === "der") {
     throw new UsageError(
       "the CRL of a CA in files is kept in --out, in PEM",
       "convert it with: openssl crl -outform der",
     );
   }
-  if (name !== undefined) throw new UsageError(`"${name}" and --cluster-signing-cert-file both name a CA`, "give one");
+  if (name !== undefined) throw new UsageError(`"${name}" and --ca-cert both name a CA`, "give one");
   const keys = createCaKeys(settings, io, files, signal);
-  if (clusterSigningKeyFile === undefined && !keys.hasProgram) {
-    throw new UsageError("--cluster-signing-key-file is missing", "give the key of --cluster-signing-cert-file");
-  }
-  const certificate = resolve(io.cwd, certFile);
-  const source = keys.getNamedSource(certificate, clusterSigningKeyFile);
-  const authority = await readAuthority({ certificate, key: source.name }, files, { ...keys, getSource: () => source });
+  const authority = await readNamedAuthority(resolve(io.cwd, certFile), caKey, files, keys);
   warnOfUsage(authority.certificate, io);
   const path = resolve(io.cwd, out);
   const listed = await readListed(path, authority.certificate, files);

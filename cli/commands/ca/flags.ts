@@ -1,15 +1,14 @@
-/** The commands `tlsboot ca init`, `ca show` and `ca crl`: flags, help and examples. */
+/** The commands `tlsboot ca init`, `import`, `show`, `crl`, `request` and `sign`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
-import { SIGNING_FLAGS } from "../../flags/controller.ts";
-import { SHARE_COUNT_FLAGS } from "./shares_flags.ts";
-import { etcdFlags } from "../../flags/etcd.ts";
+import { PASSPHRASE_FLAGS, SHARES_FLAG } from "./shares_flags.ts";
+import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { CA_PURPOSES, getCaName } from "../../authority/layout.ts";
 import {
   choiceFlag,
   directoryFlag,
@@ -20,6 +19,12 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+
+/** The flag `--ca-key` of commands that take a CA in files. */
+const CA_KEY_FILE_FLAG = fileFlag({ summary: "Key of --ca-cert, PEM, readable by its owner only." });
+
+/** The minimum lifetime of a CA. A shorter one is probably a mistake. */
+const MIN_LIFETIME = "24h";
 
 /** The flags for the name constraints of a new CA. */
 export const PERMIT_FLAGS = {
@@ -48,7 +53,7 @@ export const PERMIT_FLAGS = {
 const CA_INIT_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
-  duration: durationFlag({ default: "10y", summary: "Lifetime of the CA certificate." }),
+  duration: durationFlag({ default: "10y", min: MIN_LIFETIME, summary: "Lifetime of the CA certificate." }),
   keyAlgorithm: choiceFlag({
     choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
     default: "ecdsa-p256",
@@ -58,68 +63,42 @@ const CA_INIT_FLAGS = {
   featureGates: FEATURE_GATES_FLAG,
   ...PERMIT_FLAGS,
   encryptKey: switchFlag({
-    isCommandLineOnly: true,
     summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
       "one in the file. Every command that opens the key then needs the passphrase.",
   }),
   ...CA_KEY_FLAGS,
-  ...SHARE_COUNT_FLAGS,
+  shares: SHARES_FLAG,
   sharesOut: directoryFlag({
-    isCommandLineOnly: true,
-    summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it, of which " +
-      "--threshold open the key, as pages to print into this folder.",
+    summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it into this " +
+      "folder, as pages to print.",
   }),
   split: switchFlag({
-    isCommandLineOnly: true,
     summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
       "kubelets as servers, custom signers.",
   }),
-  importCert: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Import this CA instead of making one: PEM, the CA first, then each issuer up to the root; with " +
-      "--import-key, or with --signing-key-command.",
-  }),
-  importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
 } as const;
 
 /** The type of the flags of `ca init`. */
 export type CaInitFlags = typeof CA_INIT_FLAGS;
 
-/** The settings of a new CA; they cannot be combined with an imported one. */
-export const NEW_CA_SETTINGS = [
-  "commonName",
-  "duration",
-  "keyAlgorithm",
-  "permitDns",
-  "permitIp",
-  "split",
-  "shares",
-  "threshold",
-  "sharesOut",
-] as const;
-
-/** The command that makes or imports a CA. */
+/** The command that makes a CA. */
 export const caInitCommand = defineCommand({
   path: ["ca", "init"],
   environment: "strict",
-  summary: "Make or import a certificate authority",
-  description: `Make a certificate authority, or import an existing one.
+  summary: "Make a certificate authority",
+  description: `Make a certificate authority.
 
  Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.
 
  --permit-dns and --permit-ip write critical name constraints (RFC 5280) into the CA certificate: every verifier refuses
- a certificate with a name outside of them, also one that was signed with a stolen CA key. They limit the subject
+ a certificate with a name outside of them, even one that was signed with a stolen CA key. They limit the subject
  alternative names of a certificate, not its common name, and so not the user name that the API reads from it. A
  constrained CA signs a serving certificate for tlsboot up only if the address in kubeconfigs is permitted.
 
- --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for
- its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
+ --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca as well as ca; tlsboot up then uses each
+ for its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
 
- --import-cert is checked: that it is a CA and may sign, path lengths, dates, order and signatures of the chain up to
- its root, strength, and that the key belongs to it. The intermediates are sent behind each certificate that it issues.
-
- An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. An imported key that
- is encrypted keeps its passphrase.`,
+ An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads.`,
   group: "CA Commands",
   args: [],
   flags: CA_INIT_FLAGS,
@@ -127,7 +106,7 @@ export const caInitCommand = defineCommand({
     { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
     {
       comment: "Make one with an RSA key that lasts two years",
-      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 17520h",
+      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 2y",
     },
     {
       comment: "Make one for one domain and one network",
@@ -136,12 +115,57 @@ export const caInitCommand = defineCommand({
     { comment: "Make one with an encrypted key, and type the passphrase", command: "tlsboot ca init --encrypt-key" },
     {
       comment: "Make one whose key two of three people open together",
-      command: "tlsboot ca init --shares 3 --threshold 2 --shares-out shares",
+      command: "tlsboot ca init --shares 2-of-3 --shares-out shares",
     },
     { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
+  ],
+  exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
+});
+
+const CA_IMPORT_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  caCert: fileFlag({
+    isRequired: true,
+    summary: "CA to import: PEM, the CA first, then each issuer up to the root.",
+  }),
+  caKey: fileFlag({
+    summary: "Key of --ca-cert, PEM, readable by its owner only. Without it, pki/ca.key in --data-dir, which tlsboot " +
+      "ca request makes.",
+  }),
+  featureGates: FEATURE_GATES_FLAG,
+  encryptKey: switchFlag({
+    summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
+      "one in the file. A key that is encrypted keeps its passphrase.",
+  }),
+  ...CA_KEY_FLAGS,
+} as const;
+
+/** The type of the flags of `ca import`. */
+export type CaImportFlags = typeof CA_IMPORT_FLAGS;
+
+/** The command that imports a CA. */
+export const caImportCommand = defineCommand({
+  path: ["ca", "import"],
+  environment: "strict",
+  summary: "Import a certificate authority from files",
+  description: `Import a certificate authority from files, such as an intermediate CA of your organization.
+
+ Before anything is written, the command checks that the CA may sign and has not expired, the order, signatures, path
+ lengths and keys of the chain up to its root, and that the key belongs to the CA. Each certificate that the CA issues is
+ followed by the intermediates.
+
+ Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.`,
+  group: "CA Commands",
+  args: [],
+  flags: CA_IMPORT_FLAGS,
+  examples: [
     {
       comment: "Import an intermediate CA of your organization",
-      command: "tlsboot ca init --import-cert chain.pem --import-key intermediate.key",
+      command: "tlsboot ca import --ca-cert chain.pem --ca-key intermediate.key",
+    },
+    {
+      comment: "Import the certificate for the key that tlsboot ca request made",
+      command: "tlsboot ca import --ca-cert ca.crt",
     },
   ],
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
@@ -168,7 +192,7 @@ export const caShowCommand = defineCommand({
     { comment: "Show the CA", command: "tlsboot ca show" },
     { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
   ],
-  exitCodes: { 3: "a CA, or one above it, has expired, or others may read its key" },
+  exitCodes: {},
 });
 
 const CA_CRL_FLAGS = {
@@ -182,17 +206,16 @@ const CA_CRL_FLAGS = {
   ...etcdFlags(
     "The etcd that holds the objects of --data-dir, for a CRL without a running server; URLs of its members.",
   ),
-  clusterSigningCertFile: fileFlag({
+  caCert: fileFlag({
     summary:
       "Certificate of a CA in files, for a cluster without a tlsboot server: its CRL is kept in --out, PEM, and every " +
       "run adds --revoke and renews it.",
   }),
-  clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+  caKey: CA_KEY_FILE_FLAG,
   revoke: listFlag({
     placeholder: "SERIAL",
     isCommandLineOnly: true,
-    summary:
-      "With --cluster-signing-cert-file: serial numbers to add, each alone or as SERIAL=REASON, with the reasons of " +
+    summary: "With --ca-cert: serial numbers to add, each alone or as SERIAL=REASON, with the reasons of " +
       "tlsboot revoke. An entry is never removed.",
   }),
   output: choiceFlag({
@@ -201,7 +224,7 @@ const CA_CRL_FLAGS = {
     default: "pem",
     summary: "Format. nginx, HAProxy and openssl read PEM; a web server for --crl-url must serve DER.",
   }),
-  out: fileFlag({ isCommandLineOnly: true, summary: "File for the CRL instead of stdout. An older one is replaced." }),
+  out: fileFlag({ summary: "File for the CRL instead of stdout. An older one is replaced." }),
 } as const;
 
 /** The type of the flags of `ca crl`. */
@@ -219,18 +242,18 @@ export const caCrlCommand = defineCommand({
  /pki/NAME.crl, and this command fetches it. Without a running server, the command makes the CRL from the objects and the
  CA in --data-dir, and writes it to pki/NAME.crl as the server does.
 
- A CRL is valid for a week: programs that got no newer one by then refuse every certificate. Fetch it at least once a day,
- and reload the programs that read it.
+ A CRL is valid for a week. After that, programs without a newer one refuse every certificate, so fetch it at least once a
+ day and reload the programs that read it.
 
- Beside a cluster without a tlsboot server, --cluster-signing-cert-file names the CA, and --revoke what its CRL lists from
- now on. kube-apiserver reads no CRL; other programs do.
+ For a cluster without a tlsboot server, name the CA with --ca-cert, and add certificates to its CRL with --revoke.
+ kube-apiserver reads no CRL; other programs do.
 
  NAME is the name of a CA's file, such as ca or client-ca. Without one, the CRLs of all CAs are printed one after another,
  which nginx (ssl_crl), HAProxy (crl-file) and openssl (-CRLfile) read from one file.`,
   group: "CA Commands",
   args: [argument("NAME", "The CA, by the name of its file", {
     optional: true,
-    completion: { kind: "suggestions", suggestions: ["ca", ...SPLIT_PURPOSES.map((purpose) => `${purpose}-ca`)] },
+    completion: { kind: "suggestions", suggestions: CA_PURPOSES.map(getCaName) },
   })],
   flags: CA_CRL_FLAGS,
   examples: [
@@ -238,10 +261,93 @@ export const caCrlCommand = defineCommand({
     { comment: "Show what it lists", command: "tlsboot ca crl | openssl crl -noout -text" },
     {
       comment: "Revoke a certificate of a cluster's CA for programs that read its CRL",
-      command: "tlsboot ca crl --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key " +
-        "--revoke 0a1b2c=keyCompromise --out ca.crl",
+      command: "tlsboot ca crl --ca-cert ca.crt --ca-key ca.key --revoke 0a1b2c=keyCompromise --out ca.crl",
     },
     { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
   ],
+  rules: ETCD_RULES,
   exitCodes: { 0: "the CRL is printed or written" },
+});
+
+const REQUEST_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  commonName: textFlag({ default: "tlsboot-intermediate-ca", summary: "Common name of the CA that is requested." }),
+  keyAlgorithm: choiceFlag({
+    choices: KEY_ALGORITHMS,
+    default: "ecdsa-p256",
+    placeholder: "ALGORITHM",
+    summary: "Algorithm of the key.",
+  }),
+  ...PASSPHRASE_FLAGS,
+  out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
+} as const;
+
+/** The type of the flags of `ca request`. */
+export type CaRequestFlags = typeof REQUEST_FLAGS;
+
+/** The command that requests a CA certificate for the key of a data directory. */
+export const caRequestCommand = defineCommand({
+  path: ["ca", "request"],
+  environment: "strict",
+  summary: "Request the certificate of an intermediate CA",
+  description:
+    `Make the key of an intermediate CA in --data-dir, and a request (PKCS#10) for its certificate, which another CA signs
+ with tlsboot ca sign or any other program. The key never leaves the data directory.
+
+ Import the certificate that comes back, followed by its issuers, with: tlsboot ca import --ca-cert CHAIN.
+
+ The key is encrypted when --ca-passphrase-file or --ca-passphrase-share gives a passphrase. Run again, the command makes
+ another request for the same key. For a key in an HSM, make the request with the software of the HSM.`,
+  group: "CA Commands",
+  args: [],
+  flags: REQUEST_FLAGS,
+  examples: [
+    { comment: "Request a CA for the server in ./tlsboot-data", command: "tlsboot ca request --out ca.csr" },
+    { comment: "Import the certificate that came back", command: "tlsboot ca import --ca-cert ca.crt" },
+  ],
+  exitCodes: { 0: "the request is written", 1: "failed, or there is a CA already" },
+});
+
+const SIGN_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  caCert: fileFlag({ summary: "CA that signs, followed by its issuers, PEM. Without it, the CA in --data-dir." }),
+  caKey: CA_KEY_FILE_FLAG,
+  ...CA_KEY_FLAGS,
+  commonName: textFlag({ summary: "Common name of the CA that is signed. Without it, that of the request." }),
+  duration: durationFlag({ default: "5y", min: MIN_LIFETIME, summary: "Lifetime of its certificate." }),
+  ...PERMIT_FLAGS,
+  out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),
+} as const;
+
+/** The type of the flags of `ca sign`. */
+export type CaSignFlags = typeof SIGN_FLAGS;
+
+/** The command that signs the request of an intermediate CA. */
+export const caSignCommand = defineCommand({
+  path: ["ca", "sign"],
+  environment: "strict",
+  summary: "Sign the request of an intermediate CA",
+  description: `Sign the request of an intermediate CA, from tlsboot ca request or any other program (PKCS#10, PEM).
+
+ Everything that trusts the CA that signs then accepts the certificates of the intermediate CA too, so make sure first
+ that the request is the one that was made: compare its SHA-256 on both machines.
+
+ Only the public key and the common name of the request are used, and its signature is checked. The certificate may not
+ end after the CA that signs, whose path length must allow a CA below it. Its name constraints also hold for everything
+ below it; --permit-dns and --permit-ip narrow them. The certificate has no path length, because the CA that replaces it
+ may be cross-signed by it. With the CA in --data-dir, the certificate is recorded in issued.jsonl.`,
+  group: "CA Commands",
+  args: [argument("FILE", "The request, PEM", { completion: { kind: "file" } })],
+  flags: SIGN_FLAGS,
+  examples: [
+    {
+      comment: "Sign with a CA whose key two people open, who type their shares",
+      command: "tlsboot ca sign ca.csr --data-dir root --ca-passphrase-share - --out ca.crt",
+    },
+    {
+      comment: "Sign with a CA in files, for one domain",
+      command: "tlsboot ca sign ca.csr --ca-cert root.crt --ca-key root.key --permit-dns example.org --out ca.crt",
+    },
+  ],
+  exitCodes: { 0: "the certificate is written" },
 });

@@ -1,15 +1,26 @@
-/** Reads and checks a CA that is imported. */
+/** Imports a CA from files after checking it. */
+import { resolve } from "node:path";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { checkPrivateFile } from "../../../client/private_file.ts";
 import { AppError } from "../../../core/errors.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
 import { type Authority, joinAuthority, parseAuthorityCertificates } from "../../../core/pki/authority.ts";
 import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
-import { formatName } from "../../../core/pki/names.ts";
-import { formatTime } from "../../../core/kube/meta.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { createCaKey, type PrivateKey } from "../../../core/pki/keys.ts";
-import type { CaKey } from "../../../core/ports.ts";
-import type { CaKeys } from "../../authority/keys.ts";
-import { checkPrivateFile } from "../../../client/private_file.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import { writeImportedAuthority } from "../../authority/files.ts";
+import { type CaKeys, createCaKeys, openProgramKey } from "../../authority/keys.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { checkGivenKey } from "../../flags/feature_gates.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { describeNameConstraints, formatFingerprint } from "../../output/certificate_text.ts";
+import { oneLine } from "../../output/escape.ts";
+import type { CaImportFlags } from "./flags.ts";
 
 /** A CA from two files, checked. */
 export interface ImportedAuthority {
@@ -24,12 +35,63 @@ export interface CaFileFlags {
   readonly key: string;
 }
 
-const IMPORT_FLAGS: CaFileFlags = { certificate: "--import-cert", key: "--import-key" };
+const IMPORT_FLAGS: CaFileFlags = { certificate: "--ca-cert", key: "--ca-key" };
 
 /** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
 const MIN_RSA_BITS = 2048;
 const ANY_USAGE = "2.5.29.37.0";
 const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
+
+/** The action of the command `tlsboot ca import`. */
+export async function run({ settings }: Input<CaImportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { dataDir, caCert = "", caKey, encryptKey } = settings;
+  const files = createFilePort();
+  const keys = createCaKeys(settings, io, files, signal);
+  if (keys.hasProgram && (caKey !== undefined || encryptKey)) {
+    throw new UsageError(
+      "--ca-key and --encrypt-key are for a key file, and --signing-key-command needs none",
+      "leave them out, or the program",
+    );
+  }
+  const folder = resolve(io.cwd, dataDir);
+  const paths = authorityPaths(dataDir);
+  const key = keys.hasProgram ? undefined : resolve(io.cwd, caKey ?? paths.key);
+  const given = { certificate: resolve(io.cwd, caCert), key };
+  const imported = await readImportedAuthority(given, io.clock.now(), { files, keys });
+  const { authority } = imported;
+  checkGivenKey(authority.certificate.keyAlgorithm, settings.featureGates, "ca-cert");
+  const isEncrypted = encryptKey || keys.passphrases.isGiven;
+  const keyPem = imported.key === undefined || !isEncrypted || detectKeyEncryption(imported.key.pem) !== "none"
+    ? imported.key?.pem
+    : await keys.encryptKey(imported.key.opened, await keys.passphrases.getForCreating(paths.key), io.random);
+  await writeImportedAuthority(folder, { chain: authority, keyPem }, files);
+  const lines = [
+    `certificate: ${paths.certificate}`,
+    ...(keyPem === undefined ? [] : [`key: ${paths.key}`]),
+    ...describeChain(authority),
+  ];
+  io.stdout.write(`${lines.map(oneLine).join("\n")}\n`);
+  return EXIT.done;
+}
+
+/** Describes a CA and its issuers, in the lines that a command prints. */
+export function describeChain({ certificate, issuers }: CertificateChain): readonly string[] {
+  return [
+    `subject: ${formatName(certificate.subject)}`,
+    ...(issuers.length === 0
+      ? []
+      : [`issued by: ${issuers.map(({ subject }) => formatName(subject)).join(", issued by ")}`]),
+    ...[certificate, ...issuers].flatMap((one) =>
+      one.nameConstraints === undefined ? [] : [
+        `${one === certificate ? "may" : `${quoteSubject(one)} may`} issue for: ${
+          describeNameConstraints(one.nameConstraints)
+        }`,
+      ]
+    ),
+    `valid until: ${formatTime(certificate.notAfter)}`,
+    `SHA-256: ${formatFingerprint(certificate.sha256Fingerprint)}`,
+  ];
+}
 
 /**
  * Reads and checks a CA: CA:TRUE, keyCertSign, path lengths, dates, strength, order and signatures of the chain up to its
@@ -48,7 +110,7 @@ export async function readImportedAuthority(
   if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
   assertUsable(certificates.value, paths.certificate, now);
   const key = paths.key === undefined ? undefined : await readKey(paths.key, flags.key, files, keys);
-  const caKey = key === undefined ? await openProgram(paths.certificate, keys) : createCaKey(key.opened);
+  const caKey = key === undefined ? await openProgramKey(paths.certificate, keys) : createCaKey(key.opened);
   const authority = await joinAuthority(certificates.value, caKey);
   if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
   return { authority: authority.value, key };
@@ -65,13 +127,6 @@ async function readKey(
   const key = await keys.openKey(pem, path);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
   return { pem, opened: key.value };
-}
-
-async function openProgram(certificate: string, keys: CaKeys): Promise<CaKey> {
-  const source = keys.getNamedSource(certificate, undefined);
-  const key = await source.open(await source.state());
-  if (key.ok) return key.value;
-  throw refused(certificate, key.error, "docs/guides/ca.md describes what the program must answer");
 }
 
 function assertUsable(chain: CertificateChain, path: string, now: Date): void {

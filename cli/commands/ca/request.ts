@@ -13,7 +13,7 @@ import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
-import type { CaRequestFlags } from "./ceremony_flags.ts";
+import type { CaRequestFlags } from "./flags.ts";
 
 /** The action of the command `tlsboot ca request`. */
 export async function run({ settings }: Input<CaRequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -21,12 +21,6 @@ export async function run({ settings }: Input<CaRequestFlags>, io: Io, signal: A
   if (commonName === "") throw new UsageError("--common-name must not be empty");
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
-  if (keys.hasProgram) {
-    throw new UsageError(
-      "--signing-key-command signs certificates, not requests",
-      "make the request with the software of the HSM",
-    );
-  }
   const folder = resolve(io.cwd, dataDir);
   const { key: path } = authorityPaths(folder);
   await assertNoCa(folder, files);

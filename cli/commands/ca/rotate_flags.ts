@@ -1,20 +1,10 @@
 /** The commands `tlsboot ca rotate …`: flags, help and examples. */
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
-import { ROTATABLE_CAS } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
-import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import {
-  choiceFlag,
-  directoryFlag,
-  durationFlag,
-  fileFlag,
-  listFlag,
-  switchFlag,
-  textFlag,
-} from "../../framework/flags.ts";
-import { PERMIT_FLAGS } from "./flags.ts";
+import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 
 const NAME_ARGUMENT = argument("NAME", "The CA, by the name of its file below pki/; ca without one", {
   optional: true,
@@ -33,33 +23,38 @@ const OVER_FLAG = durationFlag({
   summary: "Time over which nodes renew their certificates, each at its own moment.",
 });
 
-/** The flags that name a CA in files, which is replaced without a tlsboot server. */
-export const CA_IN_FILES_FLAGS = {
-  clusterSigningCertFile: fileFlag({
-    summary:
-      "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. The " +
-      "new CA is kept beside it; see tlsboot guide new_ca.",
+/** The flags that name the CA, for every step. */
+const CA_FLAGS = {
+  ...API_FILE_FLAGS,
+  caCert: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. " +
+      "Everything about its rotation is kept beside it; see tlsboot guide new_ca.",
   }),
-  clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+  caKey: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Key of --ca-cert. Without it, the file of the same name that ends with .key.",
+  }),
   issuedLog: fileFlag({
-    summary: "With --cluster-signing-cert-file: the issued log of tlsboot signer, from which the census is taken, " +
-      "beside the files and, with --kubeconfig, the cluster.",
+    isCommandLineOnly: true,
+    summary:
+      "With --ca-cert: the issued log of tlsboot signer, from which the census is taken, beside the files and, " +
+      "with --kubeconfig, the cluster.",
   }),
 } as const;
 
+/** The flags of a step that changes the rotation. */
+const STEP_FLAGS = { ...CA_FLAGS, ...CA_KEY_FLAGS, timeout: TIMEOUT_FLAG } as const;
+
 /** The flags of a new CA. Without one of them, the new CA is like the old one. */
-export const NEXT_CA_FLAGS = {
-  certFile: fileFlag({
+export const NEW_CA_FLAGS = {
+  newCaCert: fileFlag({
     isCommandLineOnly: true,
     summary:
-      "Take this CA instead of making one: PEM, the CA first, then each issuer up to the root; with --key-file, " +
-      "or with --signing-key-command.",
+      "Take this CA instead of making one: PEM, the CA first, then each issuer up to the root; with --new-ca-key, " +
+      "or with --signing-key-command. tlsboot ca init makes one in a folder of its own.",
   }),
-  keyFile: fileFlag({ isCommandLineOnly: true, summary: "Key of --cert-file, PEM, readable by its owner only." }),
-  commonName: textFlag({
-    isCommandLineOnly: true,
-    summary: "Common name of the new CA. Without it, the name of the old one with the next number: tlsboot-ca-2.",
-  }),
+  newCaKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --new-ca-cert, PEM, readable by its owner only." }),
   duration: durationFlag({
     isCommandLineOnly: true,
     summary: "Lifetime of the new CA. Without it, that of the old one.",
@@ -71,18 +66,6 @@ export const NEXT_CA_FLAGS = {
     summary: "Algorithm of the new key. Without it, that of the old one.",
   }),
   featureGates: FEATURE_GATES_FLAG,
-  permitDns: {
-    ...PERMIT_FLAGS.permitDns,
-    isCommandLineOnly: true,
-    summary:
-      "DNS names that the new CA may certify, as in tlsboot ca init. Without this and --permit-ip, those of the " +
-      "old one.",
-  },
-  permitIp: {
-    ...PERMIT_FLAGS.permitIp,
-    isCommandLineOnly: true,
-    summary: "IP addresses that the new CA may certify, as in tlsboot ca init.",
-  },
   serviceAccountSigningKeyFile: fileFlag({
     summary: "The servers' --service-account-signing-key-file, under which the new key travels to them. Without it, " +
       "pki/sa.key in --data-dir.",
@@ -92,16 +75,16 @@ export const NEXT_CA_FLAGS = {
 
 const ROTATE_NOW_FLAGS = {
   ...API_FILE_FLAGS,
-  ...NEXT_CA_FLAGS,
+  ...NEW_CA_FLAGS,
   inventory: fileFlag({
     isCommandLineOnly: true,
-    summary: "Machines that get a new token, a file of kind Inventory, as in tlsboot token create --for-inventory.",
+    summary: "Machines that get a new token for a day, a file of kind Inventory, as in tlsboot token create " +
+      "--for-inventory.",
   }),
   out: directoryFlag({
     isCommandLineOnly: true,
     summary: "Folder for the join files of the machines in --inventory. Existing files are never replaced.",
   }),
-  ttl: durationFlag({ default: "24h", isCommandLineOnly: true, summary: "Lifetime of the new tokens." }),
   yes: switchFlag({ isCommandLineOnly: true, summary: "Do not ask for confirmation." }),
   timeout: TIMEOUT_FLAG,
 } as const;
@@ -136,7 +119,7 @@ export const caRotateNowCommand = defineCommand({
   },
 });
 
-const BEGIN_FLAGS = { ...API_FILE_FLAGS, ...NEXT_CA_FLAGS, ...CA_IN_FILES_FLAGS, timeout: TIMEOUT_FLAG } as const;
+const BEGIN_FLAGS = { ...STEP_FLAGS, ...NEW_CA_FLAGS } as const;
 
 /** The type of the flags of `ca rotate begin`. */
 export type CaRotateBeginFlags = typeof BEGIN_FLAGS;
@@ -168,12 +151,11 @@ export const caRotateBeginCommand = defineCommand({
     { comment: "Make a CA like the present one", command: "tlsboot ca rotate begin" },
     {
       comment: "Begin to replace the CA of a cluster of kubeadm, in its files",
-      command: "tlsboot ca rotate begin --cluster-signing-cert-file /etc/kubernetes/pki/ca.crt " +
-        "--cluster-signing-key-file /etc/kubernetes/pki/ca.key --kubeconfig /etc/kubernetes/admin.conf",
+      command: "tlsboot ca rotate begin --ca-cert /etc/kubernetes/pki/ca.crt --kubeconfig /etc/kubernetes/admin.conf",
     },
     {
       comment: "Take a new intermediate CA of your organization",
-      command: "tlsboot ca rotate begin --cert-file chain.pem --key-file intermediate.key",
+      command: "tlsboot ca rotate begin --new-ca-cert chain.pem --new-ca-key intermediate.key",
     },
     { comment: "Replace one CA of a split installation", command: "tlsboot ca rotate begin client-ca" },
   ],
@@ -181,8 +163,7 @@ export const caRotateBeginCommand = defineCommand({
 });
 
 const STATUS_FLAGS = {
-  ...API_FILE_FLAGS,
-  ...CA_IN_FILES_FLAGS,
+  ...CA_FLAGS,
   output: choiceFlag({
     short: "o",
     choices: ["wide", "json", "yaml"],
@@ -223,13 +204,7 @@ export const caRotateStatusCommand = defineCommand({
   exitCodes: { 0: "everyone is ready, or no rotation is in progress", 3: "someone is not ready, or a server is not" },
 });
 
-const SWITCH_FLAGS = {
-  ...API_FILE_FLAGS,
-  ...CA_IN_FILES_FLAGS,
-  ...CA_KEY_FLAGS,
-  over: OVER_FLAG,
-  timeout: TIMEOUT_FLAG,
-} as const;
+const SWITCH_FLAGS = { ...STEP_FLAGS, over: OVER_FLAG } as const;
 
 /** The type of the flags of `ca rotate switch`. */
 export type CaRotateSwitchFlags = typeof SWITCH_FLAGS;
@@ -255,15 +230,12 @@ export const caRotateSwitchCommand = defineCommand({
 });
 
 const FINISH_FLAGS = {
-  ...API_FILE_FLAGS,
-  ...CA_IN_FILES_FLAGS,
-  ...CA_KEY_FLAGS,
+  ...STEP_FLAGS,
   leaveBehind: listFlag({
     placeholder: "NAME",
     isCommandLineOnly: true,
     summary: "Machines, users and servers that may lose access: n7, node/n7, user/alice, or the name of a server.",
   }),
-  timeout: TIMEOUT_FLAG,
 } as const;
 
 /** The type of the flags of `ca rotate finish`. */
@@ -288,14 +260,7 @@ export const caRotateFinishCommand = defineCommand({
   exitCodes: { 0: "the old CA is trusted nowhere", 3: "someone would lose access; nothing is changed" },
 });
 
-const ABORT_FLAGS = {
-  ...API_FILE_FLAGS,
-  ...CA_IN_FILES_FLAGS,
-  ...CA_KEY_FLAGS,
-  over: OVER_FLAG,
-  leaveBehind: FINISH_FLAGS.leaveBehind,
-  timeout: TIMEOUT_FLAG,
-} as const;
+const ABORT_FLAGS = { ...SWITCH_FLAGS, leaveBehind: FINISH_FLAGS.leaveBehind } as const;
 
 /** The type of the flags of `ca rotate abort`. */
 export type CaRotateAbortFlags = typeof ABORT_FLAGS;

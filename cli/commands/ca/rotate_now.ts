@@ -1,28 +1,19 @@
 /** Replaces a CA whose key has leaked: its certificates are refused at once, and machines get new tokens. */
 import { join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { generateBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts";
 import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
 import type { NodeName } from "../../../core/bootstrap/node_name.ts";
+import { generateBootstrapToken } from "../../../core/bootstrap/token.ts";
+import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts";
 import { AppError } from "../../../core/errors.ts";
-import { formatTime, getName } from "../../../core/kube/meta.ts";
-import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
-import type { ApiClient } from "../../../client/objects/api.ts";
-import {
-  attemptUntil,
-  changeRotation,
-  deleteIfPresent,
-  findRotation,
-  readCensus,
-  type RotationWait,
-  sortServers,
-  waitForServers,
-  wrappedKeyPath,
-} from "../../api/ca_rotations.ts";
+import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
+import { describeCa, describeStep } from "../../api/ca_rotation_text.ts";
 import { connect } from "../../api/connection.ts";
+import { retryUntil } from "../../api/server_ca.ts";
 import { readChain } from "../../authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -31,87 +22,81 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
+import { UP_TOKEN_GROUP } from "../token/flags.ts";
 import { readMachines, writeJoinFiles } from "../token/join_files.ts";
 import { readJoinTarget } from "../token/new_token.ts";
-import { UP_TOKEN_GROUP } from "../token/flags.ts";
-import { describeCa, describeServers, describeStep, formatRotation } from "../../api/ca_rotation_text.ts";
-import {
-  checkNextCaFlags,
-  findContinued,
-  findReplacedCa,
-  type ReplacedCa,
-  startCaRotation,
-  type StartOptions,
-} from "./next_ca.ts";
+import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
+import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { CaRotateNowFlags } from "./rotate_flags.ts";
 
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;
+const TOKEN_TTL_MS = 24 * 3_600_000;
 
 /** The action of the command `tlsboot ca rotate now`. */
 export async function run(input: Input<CaRotateNowFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { settings, args: [name = "ca"] } = input;
+  const { settings, args } = input;
   if ((settings.inventory === undefined) !== (settings.out === undefined)) {
     throw new UsageError("--inventory and --out go together", "give both, or neither");
   }
   checkNextCaFlags(settings);
   const files = createFilePort();
-  const ca = await findReplacedCa(name, settings.dataDir, io);
+  const inServers = { ...settings, caCert: undefined, caKey: undefined, issuedLog: undefined };
+  const ca = openReplaceableCa({ settings: inServers, args }, settings.timeout, io, signal);
   const machines = settings.inventory === undefined
     ? []
     : await readMachines(resolve(io.cwd, settings.inventory), undefined, files);
-  {
-    await using connection = await connect(settings, io);
-    const options = { ca, settings, api: connection.api, io, isLeaked: true };
-    const existing = await findContinued(options, signal) ?? await findRecent(options, signal);
-    if (existing?.spec.isLeaked === true) {
-      io.stderr.write(line`nothing to do: the rotation of ${name} ${describeStep(existing)}\n`);
-    } else {
-      await assertNoJoinFiles(machines, settings, files, io);
-      if (existing !== undefined) reportTakenOver(existing, io);
-      if (!await mayReplace(options, machines.length, signal)) return EXIT.no;
-      if (existing === undefined) await startCaRotation(options, signal);
-      else await makeLeaked(existing, connection.api, signal);
-    }
+  const options = { ca, settings, io, isLeaked: true };
+  const existing = await findContinued(options) ?? await findRecent(ca, io);
+  let rotation: CaRotation;
+  if (existing?.spec.isLeaked === true) {
+    rotation = existing.spec.step === "Finish" ? existing : await ca.advance(existing);
+  } else {
+    await assertNoJoinFiles(machines, settings, files, io);
+    if (existing !== undefined) reportTakenOver(ca, existing, io);
+    if (!await mayReplace(ca, settings, machines.length, io, signal)) return EXIT.no;
+    rotation = existing === undefined
+      ? await beginRotation(options, signal)
+      : await ca.advance(existing, { step: "Switch", isLeaked: true });
   }
-  // The server replaces the administrator's kubeconfig; any other credential of the old CA is refused by now.
-  const wait = { settings: { ...settings, kubeconfig: undefined }, io, timeoutMs: settings.timeout };
-  const switched = await waitForServers(name, wait, signal);
-  const { rotation, isFinished } = await finishIfFollowed(switched, wait, signal);
-  await writeFiles(name === "ca" ? switched : undefined, machines, wait, files, signal);
-  io.stdout.write(formatRotation(rotation, [], io.clock.now()));
-  reportNext(name, machines.length, isFinished, io);
-  return isFinished ? EXIT.done : EXIT.no;
+  // A server that is down still needs the key, so the rotation is then not finished.
+  const code = await takeStep({ verb: "finish" }, ca, rotation, io);
+  await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, { files, io }, signal);
+  reportNext(machines.length, io);
+  return code;
 }
 
 /**
  * Finds the rotation that an earlier run has just finished, perhaps without writing all join files: the same command again
  * must not replace the new CA too.
  */
-async function findRecent({ ca, api, io }: StartOptions, signal: AbortSignal): Promise<CaRotation | undefined> {
-  const last = await findRotation(api, ca.name, signal);
+async function findRecent(ca: ReplaceableCa, io: Io): Promise<CaRotation | undefined> {
+  const last = await ca.read();
   const age = io.clock.now().getTime() - Date.parse(last?.status.finishedAt ?? "");
   return last?.spec.isLeaked === true && age < REPEATED_WITHIN_MS ? last : undefined;
 }
 
 /** Shows what will happen, and asks on a terminal. AppError `invalid` without a terminal and without `--yes`. */
 async function mayReplace(
-  { ca, settings, api, io }: StartOptions & { readonly settings: Settings<CaRotateNowFlags> },
+  ca: ReplaceableCa,
+  { yes, out = "" }: Settings<CaRotateNowFlags>,
   machines: number,
+  io: Io,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (settings.yes) return true;
+  if (yes) return true;
   const refusal = `certificates of the CA "${ca.name}" are refused from now on`;
   if (!canAsk(io)) {
     throw new AppError("invalid", `cannot replace the CA at once: ${refusal}, and --yes is missing`, {
       hint: "give --yes to confirm it without a terminal",
     });
   }
-  const holders = await countHolders(ca, api, io, signal);
   io.stderr.write(
-    line`All ${refusal}, those of ${holders} machines and users. Machines join again with a new token, and people get ` +
-      "new kubeconfigs.\n" +
-      (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${settings.out ?? ""}.\n`),
+    line`All ${refusal}, those of ${await countHolders(
+      ca,
+    )} machines and users. Machines join again with a new token, ` +
+      "and people get new kubeconfigs.\n" +
+      (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${out}.\n`),
   );
   const isConfirmed = await confirm("Replace the CA?", io, signal);
   if (!isConfirmed) io.stderr.write("nothing is changed\n");
@@ -119,109 +104,57 @@ async function mayReplace(
 }
 
 /** Counts the machines and users with a certificate of the present CA. */
-async function countHolders({ name, paths }: ReplacedCa, api: ApiClient, io: Io, signal: AbortSignal): Promise<number> {
-  const chain = await readChain(paths, createFilePort());
-  const spec = { step: "Switch", oldCA: encodeTrust(chain), newCA: "" } as const;
-  const rows = await readCensus(api, { metadata: { name }, spec, status: { beganAt: null } }, io.clock, signal);
+async function countHolders({ name, paths, census }: ReplaceableCa): Promise<number> {
+  const oldCA = encodeTrust(await readChain(paths, createFilePort()));
+  const rows = await census({
+    metadata: { name },
+    spec: { step: "Switch", oldCA, newCA: "" },
+    status: { beganAt: null },
+  });
   return rows.filter(({ certificateUntil }) => certificateUntil !== undefined).length;
 }
 
 /** Names the CA that a rotation in progress, even one that is being taken back, has chosen already. */
-function reportTakenOver(rotation: CaRotation, io: Io): void {
-  io.stderr.write(line`the rotation of ${getName(rotation)} ${describeStep(rotation)}\n`);
+function reportTakenOver({ name }: ReplaceableCa, rotation: CaRotation, io: Io): void {
+  io.stderr.write(line`the rotation of ${name} ${describeStep(rotation)}\n`);
   io.stderr.write(line`its new CA is the one that stays: ${describeCa(rotation.spec.newCA)}\n`);
-}
-
-/** Turns a rotation that was planned into one for a key that has leaked; its new CA is known to the servers already. */
-async function makeLeaked(rotation: CaRotation, api: ApiClient, signal: AbortSignal): Promise<void> {
-  await changeRotation(
-    api,
-    rotation,
-    ({ spec }) => spec.step === "Finish" ? undefined : { ...spec, step: "Switch", isLeaked: true },
-    signal,
-  );
-}
-
-/** Finishes the rotation when every known server has followed; one that is down still needs the key. */
-async function finishIfFollowed(
-  switched: CaRotation,
-  wait: RotationWait,
-  signal: AbortSignal,
-): Promise<{ readonly rotation: CaRotation; readonly isFinished: boolean }> {
-  const { io } = wait;
-  const name = switched.metadata.name ?? "";
-  if (sortServers(switched, io.clock.now()).down.length > 0) {
-    io.stderr.write(line`servers: ${describeServers(switched, io.clock.now())}\n`);
-    return { rotation: switched, isFinished: false };
-  }
-  await attemptUntil(
-    wait,
-    async ({ api }) => {
-      const current = await findRotation(api, name, signal) ?? switched;
-      return await changeRotation(
-        api,
-        current,
-        ({ spec }) => spec.step === "Finish" ? undefined : { ...spec, step: "Finish" },
-        signal,
-      );
-    },
-    () => "the rotation cannot be finished",
-    signal,
-  );
-  const rotation = await waitForServers(name, wait, signal);
-  await attemptUntil(
-    wait,
-    async ({ api }) => {
-      await deleteIfPresent(api, wrappedKeyPath(name), signal);
-      return true;
-    },
-    () => "the Secret with the new key cannot be deleted",
-    signal,
-  );
-  return { rotation, isFinished: true };
 }
 
 /** Writes the join files that are missing. Machines must not get the old CA, so cluster-info is awaited without it. */
 async function writeFiles(
   rotation: CaRotation | undefined,
   machines: readonly NodeName[],
-  wait: RotationWait & { readonly settings: Settings<CaRotateNowFlags> },
-  files: FilePort,
+  { dataDir, out = "", timeout }: Settings<CaRotateNowFlags>,
+  { files, io }: { readonly files: FilePort; readonly io: Io },
   signal: AbortSignal,
 ): Promise<void> {
-  const { settings, io } = wait;
-  if (machines.length === 0) return;
-  const folder = resolve(io.cwd, settings.out ?? "");
+  const folder = resolve(io.cwd, out);
   const missing: NodeName[] = [];
   for (const node of machines) {
     if (await files.lstat(joinFilePath(folder, node)) === undefined) missing.push(node);
     else io.stderr.write(line`${node}: kept the join file of an earlier run\n`);
   }
   if (missing.length === 0) return;
-  await attemptUntil(
-    wait,
-    async ({ api }) => {
-      const target = await readJoinTarget(api, { server: undefined, mayBeLoopback: true }, signal, io);
-      if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
-      const made = missing.map((node) => ({
-        node,
-        created: {
-          token: generateBootstrapToken(io.random),
-          limits: { node, maxKeys: 1, networks: [], isApproval: true },
-          usages: BOOTSTRAP_TOKEN_USAGES,
-          settings: {
-            ttl: settings.ttl,
-            groups: [UP_TOKEN_GROUP],
-            description: `join again after the CA was replaced at ${formatTime(io.clock.now())}`,
-          },
-        },
-      }));
-      await writeJoinFiles(made, { folder, target, api, files, io }, signal);
-      return true;
-    },
-    () => "cluster-info still has the old CA",
-    signal,
-  );
+  const description = `join again after the CA was replaced at ${formatTime(io.clock.now())}`;
+  const attempt = async (): Promise<true | undefined> => {
+    // The server has replaced the administrator's kubeconfig; any other credential of the old CA is refused.
+    await using connection = await connect({ dataDir, kubeconfig: undefined }, io);
+    const { api } = connection;
+    const target = await readJoinTarget(api, { server: undefined, mayBeLoopback: true }, signal, io);
+    if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
+    const made = missing.map((node) => ({
+      node,
+      created: {
+        token: generateBootstrapToken(io.random),
+        limits: { node, maxKeys: 1, networks: [], isApproval: true },
+        usages: BOOTSTRAP_TOKEN_USAGES,
+        settings: { ttl: TOKEN_TTL_MS, groups: [UP_TOKEN_GROUP], description },
+      },
+    }));
+    await writeJoinFiles(made, { folder, target, api, files, io }, signal);
+    return true;
+  };
+  await retryUntil({ io, timeoutMs: timeout }, attempt, () => "cluster-info still has the old CA", signal);
 }
 
 function joinFilePath(folder: string, node: NodeName): string {
@@ -237,12 +170,12 @@ function trustsOld({ caPem }: JoinTarget, { spec }: CaRotation): boolean {
 /** Throws AppError `file_exists` for a join file of an earlier time, which would be of no use. */
 async function assertNoJoinFiles(
   machines: readonly NodeName[],
-  { out }: Settings<CaRotateNowFlags>,
+  { out = "" }: Settings<CaRotateNowFlags>,
   files: FilePort,
   io: Io,
 ): Promise<void> {
   for (const node of machines) {
-    const path = joinFilePath(resolve(io.cwd, out ?? ""), node);
+    const path = joinFilePath(resolve(io.cwd, out), node);
     if (await files.lstat(path) === undefined) continue;
     throw new AppError("file_exists", `cannot write the join file "${path}": it exists`, {
       hint: "its token and its CA are of no use afterwards: remove it, or choose another folder with --out",
@@ -250,15 +183,13 @@ async function assertNoJoinFiles(
   }
 }
 
-function reportNext(name: string, machines: number, isFinished: boolean, io: Io): void {
+function reportNext(machines: number, io: Io): void {
   const lines = [
-    ...(isFinished ? [] : [`start the servers that are down, and then: tlsboot ca rotate finish ${name}`]),
     machines > 0
       ? "take each join file to its machine: tlsboot bootstrap --join NODE.kubeconfig"
       : "give each machine a token: tlsboot token create --node NODE --approve --print-join-command",
     "give each person a kubeconfig: tlsboot kubeconfig user NAME --force",
     "programs that trust the old CA for other certificates, such as web servers, need the new one and new certificates",
-    `destroy the old key on every server, in its data directory: shred -u pki/retired-${name}-*.key`,
   ];
   for (const text of lines) io.stderr.write(line`next: ${text}\n`);
 }

@@ -4,57 +4,47 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { openPrivateKey } from "../../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
-import { combineShares, describeShare, findShareFault, type NamedShare } from "../../../core/pki/secret_shares.ts";
+import { combineShares, describeShare, findShareFault, type NamedShare } from "../../authority/secret_shares.ts";
 import { Secret } from "../../../core/lib/brand.ts";
 import type { Result } from "../../../core/lib/result.ts";
 import type { PrivateKey } from "../../../core/pki/keys.ts";
 import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
 import { createCaKeys } from "../../authority/keys.ts";
-import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { authorityPaths, CA_PURPOSES } from "../../authority/layout.ts";
 import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../authority/passphrase_shares.ts";
-import { describeSet, type ShareCounts, writeSharePages } from "../../authority/share_pages.ts";
+import { DEFAULT_SHARES, writeSharePages } from "../../authority/share_pages.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
+import type { Action } from "../../framework/command.ts";
 import { SECRET_MODE } from "../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
-import type { CaSharesCheckFlags, CaSharesCombineFlags, CaSharesCreateFlags } from "./shares_flags.ts";
+import type { CaSharesCheckFlags, CaSharesCombineFlags, CaSharesSplitFlags } from "./shares_flags.ts";
 
 /** The action of `tlsboot ca shares split`. */
-export const createSharesAction: Action<CaSharesCreateFlags> = {
-  async run({ settings }: Input<CaSharesCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-    const counts = readShareCounts(settings);
+export const splitSharesAction: Action<CaSharesSplitFlags> = {
+  async run({ settings }, io, signal) {
+    const { shares: counts = DEFAULT_SHARES, out = "" } = settings;
     const files = createFilePort();
     const keys = await findEncryptedKeys(settings, io, files);
     const [first] = keys;
     if (first === undefined) {
-      const where = settings.keyFile ?? authorityPaths(settings.dataDir).key;
+      const where = settings.caKey ?? authorityPaths(settings.dataDir).key;
       throw new AppError("invalid", `cannot split a passphrase: the key "${where}" is not encrypted`, {
         hint:
           "encrypt it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW-KEY, and put it in place of the old one",
       });
     }
-    const { passphrases, openKey } = createCaKeys({ ...settings, signingKeyCommand: undefined }, io, files, signal);
+    const { passphrases, openKey } = createCaKeys(settings, io, files, signal);
     for (const key of keys) await checkOpening(key, () => openKey(key.pem, key.path), files);
     const passphrase = await passphrases.getForOpening(first.path);
-    const folder = resolve(io.cwd, settings.out ?? "");
-    const keyName = displayPath(first.path, io.cwd);
-    const written = await writeSharePages(
-      passphrase.reveal(),
-      { folder, keyName, ...counts },
-      { files, random: io.random, io },
-    );
-    const [text = ""] = written;
-    const { share } = await readShareFile(text, { io, files });
+    const to = { folder: resolve(io.cwd, out), keyName: displayPath(first.path, io.cwd), ...counts };
+    const written = await writeSharePages(passphrase.reveal(), to, { files, random: io.random, io });
     for (const path of written) io.stdout.write(line`${displayPath(path, io.cwd)}\n`);
     io.stderr.write(
-      line`${
-        describeSet(share)
-      }; ${counts.threshold} of them open the key. Print the pages, check them with tlsboot ca ` +
-        "shares check, give them to their holders, and remove the files.\n",
+      `${counts.threshold} of the ${counts.count} shares open the key. Print the pages, check them with tlsboot ca shares ` +
+        "check, give them to their holders, and remove the files.\n",
     );
     return EXIT.done;
   },
@@ -62,10 +52,10 @@ export const createSharesAction: Action<CaSharesCreateFlags> = {
 
 /** The action of `tlsboot ca shares check`. */
 export const checkSharesAction: Action<CaSharesCheckFlags> = {
-  async run({ args, settings }: Input<CaSharesCheckFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  async run({ args, settings }, io, signal) {
     const files = createFilePort();
     const shares: NamedShare[] = [];
-    let isGood = true;
+    let isRight = true;
     for (const file of args.filter((arg) => arg !== TYPED_SHARES)) {
       try {
         const share = await readShareFile(file, { io, files });
@@ -73,7 +63,7 @@ export const checkSharesAction: Action<CaSharesCheckFlags> = {
         shares.push(share);
       } catch (error) {
         if (!isAppError(error, "share_invalid")) throw error;
-        isGood = false;
+        isRight = false;
         io.stdout.write(line`${file}: ${error.message}\n`);
       }
     }
@@ -82,7 +72,7 @@ export const checkSharesAction: Action<CaSharesCheckFlags> = {
       if (!io.stdin.isTerminal) { for (const { share } of typed) io.stdout.write(line`${describeShare(share)}\n`); }
       shares.push(...typed);
     }
-    if (!isGood) return EXIT.no;
+    if (!isRight) return EXIT.no;
     const fault = findShareFault(shares);
     if (fault !== undefined) {
       io.stdout.write(line`${fault.message}\n`);
@@ -126,11 +116,9 @@ async function checkKeys(
 
 /** The action of `tlsboot ca shares combine`. */
 export const combineSharesAction: Action<CaSharesCombineFlags> = {
-  async run({ settings }: Input<CaSharesCombineFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  async run({ args, settings: { out = "" } }, io, signal) {
     const files = createFilePort();
-    const { caPassphraseShare, out = "" } = settings;
-    const values = caPassphraseShare.length === 0 ? [TYPED_SHARES] : caPassphraseShare;
-    const passphrase = await readPassphraseOfShares(values, { io, files, signal });
+    const passphrase = await readPassphraseOfShares(args.length === 0 ? [TYPED_SHARES] : args, { io, files, signal });
     const text = `${passphrase.reveal()}\n`;
     if (out === "-") io.stdout.write(text);
     else await files.createExclusive(resolve(io.cwd, out), text, SECRET_MODE);
@@ -138,25 +126,9 @@ export const combineSharesAction: Action<CaSharesCombineFlags> = {
   },
 };
 
-/** Reads `--shares` and `--threshold`, which go together. Throws UsageError when they do not. */
-export function readShareCounts(
-  { shares, threshold }: { readonly shares: number | undefined; readonly threshold: number | undefined },
-): ShareCounts {
-  if (shares === undefined || threshold === undefined) {
-    throw new UsageError("--shares and --threshold go together", "give both, such as --shares 3 --threshold 2");
-  }
-  if (threshold > shares) {
-    throw new UsageError(
-      `--threshold ${threshold} is more than --shares ${shares}`,
-      "want a threshold of at most the number of shares; with the same number, one lost share loses the key",
-    );
-  }
-  return { threshold, count: shares };
-}
-
 /** The flags that name the keys. */
 interface KeyPlace {
-  readonly keyFile: string | undefined;
+  readonly caKey: string | undefined;
   readonly dataDir: string;
 }
 
@@ -167,19 +139,17 @@ interface EncryptedKey {
 
 /** Finds the encrypted keys that flags name, or those of the CAs in the data directory; a missing key file is an error. */
 async function findEncryptedKeys(
-  { keyFile, dataDir }: KeyPlace,
+  { caKey, dataDir }: KeyPlace,
   io: Io,
   files: FilePort,
 ): Promise<readonly EncryptedKey[]> {
-  const paths = keyFile === undefined
-    ? (["serving", ...SPLIT_PURPOSES] as const).map((purpose) => authorityPaths(dataDir, purpose).key)
-    : [keyFile];
+  const paths = caKey === undefined ? CA_PURPOSES.map((purpose) => authorityPaths(dataDir, purpose).key) : [caKey];
   const keys: EncryptedKey[] = [];
   for (const path of paths.map((one) => resolve(io.cwd, one))) {
     const pem = await files.readText(path);
-    if (pem === undefined && keyFile !== undefined) {
-      throw new AppError("not_found", `cannot read key "${keyFile}": file does not exist`, {
-        hint: "check the path of --key-file",
+    if (pem === undefined && caKey !== undefined) {
+      throw new AppError("not_found", `cannot read key "${caKey}": file does not exist`, {
+        hint: "check the path of --ca-key",
       });
     }
     if (pem !== undefined && detectKeyEncryption(pem) === "pkcs8") keys.push({ path, pem });

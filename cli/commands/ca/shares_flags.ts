@@ -1,32 +1,46 @@
 /** The commands `tlsboot ca shares split`, `check` and `combine`: flags, help and examples. */
+import { err, ok, type Result } from "../../../core/lib/result.ts";
+import type { ShareCounts } from "../../authority/share_pages.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { directoryFlag, fileFlag, integerFlag } from "../../framework/flags.ts";
+import { directoryFlag, fileFlag, parsedFlag } from "../../framework/flags.ts";
 
 /** The largest number of shares of one set, as `splitPassphrase` documents it. */
 const MAX_SHARES = 16;
 
-/** The flags for how many shares there are, for every command that makes some. */
-export const SHARE_COUNT_FLAGS = {
-  shares: integerFlag({ min: 2, max: MAX_SHARES, summary: "How many shares to make, one for each holder." }),
-  threshold: integerFlag({ min: 2, max: MAX_SHARES, summary: "How many of the shares open the key." }),
-} as const;
+/** The flag for the number of shares and the number that opens a key, for every command that makes shares. */
+export const SHARES_FLAG = parsedFlag({
+  placeholder: "M-of-N",
+  completion: { kind: "suggestions", suggestions: ["2-of-3", "3-of-5"] },
+  summary: "How many shares open the key, and how many there are: with 2-of-3, any two of three holders open it. " +
+    "Without it, 2-of-3.",
+  parse(text): Result<ShareCounts, string> {
+    const [threshold = 0, count = 0] = /^\d+-of-\d+$/.test(text) ? text.split("-of-").map(Number) : [];
+    if (threshold >= 2 && threshold <= count && count <= MAX_SHARES) return ok({ threshold, count });
+    return err(`want M-of-N such as 2-of-3, where at least 2 of at most ${MAX_SHARES} shares open the key`);
+  },
+});
 
-const PASSPHRASE_FLAGS = {
+/** The flags for a passphrase that exists. */
+export const PASSPHRASE_FLAGS = {
   caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
   caPassphraseShare: CA_KEY_FLAGS.caPassphraseShare,
 } as const;
 
-const CREATE_FLAGS = {
+const KEY_FLAGS = {
   dataDir: DATA_DIR_FLAG,
-  keyFile: fileFlag({ summary: "Encrypted key that the passphrase opens, instead of the CA keys in --data-dir." }),
+  caKey: fileFlag({ summary: "Encrypted key that the passphrase opens, instead of the CA keys in --data-dir." }),
+} as const;
+
+const SPLIT_FLAGS = {
+  ...KEY_FLAGS,
   ...PASSPHRASE_FLAGS,
-  ...SHARE_COUNT_FLAGS,
+  shares: SHARES_FLAG,
   out: directoryFlag({ isRequired: true, summary: "Folder for the pages; each is a text and an HTML document." }),
 } as const;
 
 /** The type of the flags of `ca shares split`. */
-export type CaSharesCreateFlags = typeof CREATE_FLAGS;
+export type CaSharesSplitFlags = typeof SPLIT_FLAGS;
 
 /** The command that splits the passphrase of a CA key. */
 export const caSharesSplitCommand = defineCommand({
@@ -34,39 +48,40 @@ export const caSharesSplitCommand = defineCommand({
   environment: "strict",
   summary: "Split the passphrase of a CA key into shares on paper",
   description:
-    `Split the passphrase of a CA key into shares, of which --threshold open the key, and fewer reveal nothing.
+    `Split the passphrase of a CA key into shares on paper. As many of them as you choose open the key; fewer reveal nothing.
 
  The passphrase is read, and must open the key, before anything is written. Each share becomes a page to print, for its
  holder alone: share-1-of-3.txt, and the same as HTML. Both are readable by their owner only. Remove the files when the
  pages are printed and checked.
 
- Each run makes a new set. Shares of different sets cannot be combined, and an older set still opens the key: only a new
- passphrase ends it.
+ Each run makes a new set. Shares of different sets cannot be combined, and an older set still opens the key until the
+ key gets a new passphrase.
 
  The shares are Shamir's, over GF(256), in Crockford's alphabet with a checksum in every group.`,
   group: "CA Commands",
   args: [],
-  flags: CREATE_FLAGS,
+  flags: SPLIT_FLAGS,
   examples: [
     {
       comment: "Give a share each to three people, two of whom can open the CA key in ./tlsboot-data",
-      command: "tlsboot ca shares split --threshold 2 --shares 3 --out shares",
+      command: "tlsboot ca shares split --shares 2-of-3 --out shares",
     },
     {
       comment: "Replace a set of shares by one for five people",
-      command: "tlsboot ca shares split --threshold 3 --shares 5 --out shares-2027 --ca-passphrase-share -",
+      command: "tlsboot ca shares split --shares 3-of-5 --out shares-2027 --ca-passphrase-share -",
     },
   ],
   exitCodes: { 0: "the pages are written" },
 });
 
-const CHECK_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  keyFile: CREATE_FLAGS.keyFile,
-} as const;
-
 /** The type of the flags of `ca shares check`. */
-export type CaSharesCheckFlags = typeof CHECK_FLAGS;
+export type CaSharesCheckFlags = typeof KEY_FLAGS;
+
+const SHARE_ARGUMENT = argument("SHARE", "A file with a share, or - for those that are typed", {
+  optional: true,
+  variadic: true,
+  completion: { kind: "file" },
+});
 
 /** The command that checks shares. */
 export const caSharesCheckCommand = defineCommand({
@@ -77,14 +92,10 @@ export const caSharesCheckCommand = defineCommand({
  them, that they open the key.
 
  Without arguments, the shares are typed on the terminal; input ends after the last share that is needed, or with Ctrl-D.
- Without --key-file, the encrypted CA keys in --data-dir are opened; where there are none, the shares alone are checked.`,
+ Without --ca-key, the encrypted CA keys in --data-dir are opened; where there are none, the shares alone are checked.`,
   group: "CA Commands",
-  args: [argument("SHARE", "A file with a share, or - for those that are typed", {
-    optional: true,
-    variadic: true,
-    completion: { kind: "file" },
-  })],
-  flags: CHECK_FLAGS,
+  args: [SHARE_ARGUMENT],
+  flags: KEY_FLAGS,
   examples: [
     { comment: "Check a page, which is typed", command: "tlsboot ca shares check" },
     { comment: "Check all pages before they are printed", command: "tlsboot ca shares check shares/*.txt" },
@@ -93,10 +104,6 @@ export const caSharesCheckCommand = defineCommand({
 });
 
 const COMBINE_FLAGS = {
-  caPassphraseShare: {
-    ...CA_KEY_FLAGS.caPassphraseShare,
-    summary: "File with a share; given for each share that is needed. Without it, or with -, the shares are typed.",
-  },
   out: fileFlag({ isRequired: true, summary: "New file for the passphrase, readable by its owner only; - is stdout." }),
 } as const;
 
@@ -110,9 +117,11 @@ export const caSharesCombineCommand = defineCommand({
   summary: "Get the passphrase back from its shares",
   description:
     `Get the passphrase back from its shares, for a program that asks for a passphrase, such as openssl. The commands of
- tlsboot take the shares themselves, with --ca-passphrase-share.`,
+ tlsboot take the shares themselves, with --ca-passphrase-share.
+
+ Without arguments, the shares are typed on the terminal.`,
   group: "CA Commands",
-  args: [],
+  args: [SHARE_ARGUMENT],
   flags: COMBINE_FLAGS,
   examples: [
     {

@@ -1,7 +1,6 @@
 /** Shows the CAs of a data directory. */
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { findModeFault } from "../../../client/private_file.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
@@ -25,13 +24,13 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import {
   describeNameConstraints,
   formatFingerprint,
   formatValidity,
   getExtendedUsageName,
-  getValidityState,
 } from "../../output/certificate_text.ts";
 
 /** The facts about one CA that are shown. */
@@ -40,8 +39,6 @@ interface Shown {
   readonly paths: AuthorityPaths;
   readonly chain: CertificateChain;
   readonly key: "here" | "encrypted" | "not here";
-  /** The reason why the key is not used: others may read it. */
-  readonly keyFault: string | undefined;
   /** The CA that will sign, and the one that signed before, while the CA is being replaced. */
   readonly beside: Pick<CasOnDisk, "next" | "old">;
 }
@@ -64,13 +61,10 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
     const texts = shown.map((one) => alignTabs(describeCa(one, split, now).join("\n"), DESCRIBE_TABS));
     io.stdout.write(`${texts.join("\n\n")}\n`);
   } else {
-    const [first, ...others] = shown.map(toFacts);
+    const [first, ...others] = shown.map((one) => toFacts(one, now));
     writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
   }
-  const isValid = shown.every(({ chain }) =>
-    listCertificates(chain).every((one) => getValidityState(one, now) === "valid")
-  );
-  return isValid && shown.every(({ keyFault }) => keyFault === undefined) ? EXIT.done : EXIT.no;
+  return EXIT.done;
 }
 
 async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io): Promise<Shown> {
@@ -79,13 +73,11 @@ async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io
   const chain = await readChain(absolute, files);
   const keyPem = await files.readText(absolute.key);
   const key = keyPem === undefined ? "not here" : detectKeyEncryption(keyPem) === "none" ? "here" : "encrypted";
-  const keyFacts = keyPem === undefined ? undefined : await files.stat(absolute.key);
-  const keyFault = keyFacts === undefined ? undefined : findModeFault(keyFacts);
-  return { purpose, paths, chain, key, keyFault, beside: await readCasOnDisk(absolute, files) };
+  return { purpose, paths, chain, key, beside: await readCasOnDisk(absolute, files) };
 }
 
 function describeCa(
-  { purpose, paths, chain, key, keyFault, beside }: Shown,
+  { purpose, paths, chain, key, beside }: Shown,
   split: boolean,
   now: Date,
 ): readonly string[] {
@@ -97,16 +89,13 @@ function describeCa(
     ...(split ? [`For:\t${PURPOSE_TEXT[purpose]}`] : []),
     `Certificate:\t${paths.certificate}`,
     `Private key:\t${key === "not here" ? key : paths.key}${key === "encrypted" ? ", under a passphrase" : ""}`,
-    ...(keyFault === undefined
-      ? []
-      : [`  Problem:\t${keyFault}, so nothing signs with it; run: chmod 600 ${shellWord(paths.key)}`]),
     `Subject:\t${formatName(certificate.subject)}`,
     ...issuers.map((issuer) => `Issued by:\t${formatIssuer(issuer, now)}`),
     ...(isSelfSigned(top) ? [] : [`Issued by:\t${formatName(top.issuer)}, which is not in the file`]),
     `Serial number:\t${certificate.serialNumber}`,
     `Key:\t${formatKey(certificate)}`,
     `Validity:\t${formatValidity(certificate, now)}`,
-    ...listCertificates(chain).flatMap((one) => constraintLine(one, certificate)),
+    ...[certificate, ...issuers].flatMap((one) => constraintLine(one, certificate)),
     ...(usages.length === 0 ? [] : [`Certifies for:\t${usages.join(", ")}`]),
     ...(maxPathLength === undefined
       ? []
@@ -134,37 +123,24 @@ function constraintLine(one: CertificateFacts, certificate: CertificateFacts): r
   return [`May issue for:\t${describeNameConstraints(one.nameConstraints)}${whose}`];
 }
 
-function toFacts({ purpose, paths, chain, key, keyFault, beside }: Shown): Readonly<Record<string, unknown>> {
+function toFacts({ purpose, paths, chain, key, beside }: Shown, now: Date): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,
     hasKey: key !== "not here",
     isKeyEncrypted: key === "encrypted",
-    ...(key === "not here" ? {} : { isKeyPrivate: keyFault === undefined }),
-    ...certificateFacts(chain.certificate),
-    issuers: chain.issuers.map(certificateFacts),
-    ...(beside.next === undefined ? {} : { nextCA: certificateFacts(beside.next.certificate) }),
-    ...(beside.old === undefined ? {} : { oldCA: certificateFacts(beside.old.certificate) }),
+    ...certificateFacts(chain.certificate, now),
+    issuers: chain.issuers.map((issuer) => certificateFacts(issuer, now)),
+    ...(beside.next === undefined ? {} : { nextCA: certificateFacts(beside.next.certificate, now) }),
+    ...(beside.old === undefined ? {} : { oldCA: certificateFacts(beside.old.certificate, now) }),
   };
 }
 
-function certificateFacts(certificate: CertificateFacts): Readonly<Record<string, unknown>> {
+function certificateFacts(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
+  const { maxPathLength } = certificate;
   return {
-    subject: formatName(certificate.subject),
-    issuer: formatName(certificate.issuer),
-    serialNumber: certificate.serialNumber,
-    keyAlgorithm: certificate.keyAlgorithm,
-    keyBits: certificate.keyBits,
-    notBefore: formatTime(certificate.notBefore),
-    notAfter: formatTime(certificate.notAfter),
-    ...(certificate.maxPathLength === undefined ? {} : { maxPathLength: certificate.maxPathLength }),
-    extendedKeyUsages: certificate.extendedKeyUsages.map(getExtendedUsageName),
-    ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
-    sha256Fingerprint: certificate.sha256Fingerprint,
+    ...describeCertificate(certificate, now).facts,
+    ...(maxPathLength === undefined ? {} : { maxPathLength }),
     publicKeyPin: publicKeyPin(certificate),
   };
-}
-
-function listCertificates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
-  return [certificate, ...issuers];
 }

@@ -1,7 +1,7 @@
 /** The description of one certificate of the register, in words. */
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { formatFingerprint } from "../../output/certificate_text.ts";
 import { line, oneLine } from "../../output/escape.ts";

@@ -14,6 +14,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import { atMostOneOf, excludes } from "../../framework/rules.ts";
 import type { ExpectedRecord } from "../../../core/register/verify.ts";
 import { RECORD_OUTPUT_FLAG } from "../../output/format.ts";
 
@@ -86,6 +87,19 @@ const GET_CERTIFICATES_FLAGS = {
   noHeaders: NO_HEADERS_FLAG,
 } as const;
 
+const SELECTING_FLAGS = [
+  "expiresWithin",
+  "expired",
+  "revoked",
+  "signer",
+  "subject",
+  "name",
+  "requester",
+  "token",
+  "approvedBy",
+  "since",
+] as const;
+
 /** The type of the flags of `get certificates`. */
 export type GetCertificatesFlags = typeof GET_CERTIFICATES_FLAGS;
 
@@ -142,6 +156,10 @@ export const getCertificatesCommand = defineCommand({
       comment: "Read the log of a signer beside a cluster",
       command: "tlsboot get certificates --issued-log issued.log -o wide",
     },
+  ],
+  rules: [
+    excludes("SERIAL", "watch", ...SELECTING_FLAGS),
+    atMostOneOf("watch", "issuedLog"),
   ],
   exitCodes: { 1: "failed, or a certificate was not found" },
 });

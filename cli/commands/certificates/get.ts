@@ -1,6 +1,6 @@
 /** Lists the certificates of the register, page by page as they arrive where the order allows it. */
 import { decodeApiObject } from "../../../client/objects/api.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type GetCertificatesFlags, isRecordOrder } from "./flags.ts";
 import { RECORD_COLLECTION } from "../../api/records.ts";
@@ -8,7 +8,6 @@ import { watchObjects } from "../../api/tables.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createStyle } from "../../output/style.ts";
@@ -31,11 +30,6 @@ type Settings = Input<GetCertificatesFlags>["settings"];
 export async function run(input: Input<GetCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { args, settings } = input;
   args.forEach(parseRecordReference);
-  if (settings.watch && settings.issuedLog !== undefined) throw new UsageError("cannot watch a log: omit --watch");
-  if (settings.watch && args.length > 0) throw new UsageError("cannot watch single certificates: omit --watch");
-  if (args.length > 0 && isSelecting(settings)) {
-    throw new UsageError("a serial number cannot be given together with a flag that selects certificates");
-  }
   // An invalid template is reported before any request is sent.
   const printer = createRecordPrinter(settings.output, settings.watch || args.length === 1, {
     hasHeader: !settings.noHeaders,
@@ -58,12 +52,6 @@ function createSort(sortBy: string): SortRows {
   if (isRecordOrder(sortBy)) return (rows) => rows.toSorted(compareRows(sortBy));
   const order = parseRowOrder(sortBy);
   return (rows) => order.sort([], rows.map((row) => ({ ...row, object: row.record, cells: [] })));
-}
-
-function isSelecting({ expired, revoked, ...texts }: Settings): boolean {
-  const { expiresWithin, signer, subject, name, requester, token, approvedBy, since } = texts;
-  const given = [expiresWithin, signer, subject, name, requester, token, approvedBy, since];
-  return expired || revoked || given.some((value) => value !== undefined);
 }
 
 /** Prints the certificates that the arguments name, and reports those that do not exist. */

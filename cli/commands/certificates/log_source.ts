@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
 import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord } from "../../../core/lib/record.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { findRecordSpec, formatRecordName } from "../../../core/register/record.ts";

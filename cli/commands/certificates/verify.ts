@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import { type RegisterFault, type RegisterReport, verifyRecords } from "../../../core/register/verify.ts";

@@ -1,6 +1,6 @@
 /** Approves requests as kubectl does, with the warnings that every other view shows. */
 import { isSettled } from "../../../core/approval/recognizers.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { capitalize } from "../../../core/review/words.ts";
@@ -11,7 +11,6 @@ import { createRequestViews, type RequestViews } from "../../api/request_views.t
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
@@ -23,10 +22,11 @@ import { parseTargets } from "./targets.ts";
 
 /** The action of the command `tlsboot approve`. */
 export async function run(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { settings } = input;
-  checkTargets(input);
+  const { settings, args } = input;
   if (settings.interactive) return await review(input, io, signal);
   const isExpecting = settings.expect.length > 0;
+  if (args.length === 0 && !isExpecting) throw new UsageError("name a request or a machine, or look at each with -i");
+  parseTargets(args);
   const expected = isExpecting ? await readExpected(settings.expect, io.cwd) : [];
   await using connection = await connect(settings, io);
   const { api } = connection;
@@ -48,7 +48,7 @@ export async function run(input: Input<ApproveFlags>, io: Io, signal: AbortSigna
     isRefused ||= !isAccepted;
     return isAccepted;
   };
-  const { code, decided } = await decideEach(input.args, api, { ...approval, past: "approved", check }, context);
+  const { code, decided } = await decideEach(args, api, { ...approval, past: "approved", check }, context);
   await reportUnsigned(api, decided, io, signal);
   return code === EXIT.done && isRefused ? EXIT.no : code;
 }
@@ -81,22 +81,4 @@ async function acceptsWarnings(
       line`tlsboot describe csr ${word}; to approve it all the same: tlsboot approve csr/${word} --yes\n`,
   );
   return false;
-}
-
-function checkTargets({ args, settings, origins }: Input<ApproveFlags>): void {
-  if (settings.interactive) {
-    const [other] = listTypedFlags(origins, ["expect", "for", "yes", "reason", "message"]);
-    if (other !== undefined) throw new UsageError(`${other} has no effect with -i`);
-    return;
-  }
-  const [needless] = listTypedFlags(origins, ["policy", "inventory", "profile", "watch", "fieldSelector", "selector"]);
-  if (needless !== undefined) throw new UsageError(`${needless} has no effect without -i`);
-  if (settings.expect.length > 0) {
-    if (args.length > 0) throw new UsageError("a name cannot be given together with --expect");
-    if (settings.yes) throw new UsageError("--yes has no effect with --expect");
-    return;
-  }
-  if (origins["for"] !== "default") throw new UsageError("--for has no effect without --expect");
-  if (args.length === 0) throw new UsageError("name a request or a machine, or look at each with -i");
-  parseTargets(args);
 }

@@ -4,7 +4,7 @@ import type { DecisionText } from "../../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { DECIDE_FLAGS } from "./flags.ts";
 import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../api/connection.ts";

@@ -2,14 +2,13 @@
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { connect } from "../../api/connection.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import type { DeleteCsrFlags } from "./flags.ts";
@@ -21,10 +20,7 @@ const CONCURRENCY = 16;
 /** The action of the command `tlsboot delete csr`. */
 export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { args, settings, isDebug } = input;
-  const { requester, pending } = settings;
-  if ((requester !== undefined) !== pending) throw new UsageError("--pending and --requester need each other");
-  if (pending && args.length > 0) throw new UsageError("a name cannot be given together with --pending");
-  if (!pending && args.length === 0) throw new UsageError("name a request, or give --pending and --requester");
+  const { requester } = settings;
   const names = parseCsrNames(args);
   await using connection = await connect(settings, io);
   const { api } = connection;

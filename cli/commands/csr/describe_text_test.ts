@@ -3,7 +3,7 @@ import { test } from "node:test";
 import "reflect-metadata";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { buildCsr, condition, toBase64 } from "../../../tests/support/csr_builder.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { createRequestView } from "../../../core/review/create_request_view.ts";
 import { describeRequest } from "./describe_text.ts";
 

@@ -9,7 +9,7 @@ import { parseInventory } from "../../../core/approval/inventory.ts";
 import type { NodeCertificate } from "../../../core/approval/ownership.ts";
 import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { Clock } from "../../../core/ports.ts";

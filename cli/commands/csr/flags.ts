@@ -4,9 +4,10 @@
  */
 import { API_FLAGS } from "../../flags/common.ts";
 import { POLICY_FLAGS } from "../../flags/controller.ts";
-import { LIST_FLAGS } from "../../flags/list.ts";
+import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { atMostOneOf, exactlyOneOf, excludes, needs, together } from "../../framework/rules.ts";
 import { REQUEST_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The names of the resource in kubectl. */
@@ -63,6 +64,7 @@ export const getCsrCommand = defineCommand({
       command: "tlsboot get csr n1 -o jsonpath='{.status.certificate}' | base64 -d > n1.crt",
     },
   ],
+  rules: [atMostOneOf("pending", "NAME"), ...LIST_RULES],
   exitCodes: {},
 });
 
@@ -207,6 +209,13 @@ export const approveCommand = defineCommand({
       command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
     },
   ],
+  rules: [
+    needs(["policy", "inventory", "profile", "watch", "fieldSelector", "selector"], "interactive"),
+    excludes("interactive", "yes", "reason", "message", "expect"),
+    excludes("NAME", "watch", "expect", "fieldSelector", "selector"),
+    atMostOneOf("yes", "expect"),
+    needs("for", "expect"),
+  ],
   exitCodes: {
     0: "every request is approved, or every expected machine has arrived",
     1: "failed for one or more requests",
@@ -267,5 +276,6 @@ export const deleteCsrCommand = defineCommand({
       command: "tlsboot delete csr --pending --requester system:node:n1",
     },
   ],
+  rules: [exactlyOneOf("NAME", "pending"), together("pending", "requester")],
   exitCodes: { 1: "failed for one or more requests" },
 });

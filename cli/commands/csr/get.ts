@@ -2,7 +2,7 @@
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { listCsrs, parseCsrNames } from "../../api/csrs.ts";
@@ -12,7 +12,6 @@ import { showObjects } from "../../api/show_objects.ts";
 import type { ServerTable } from "../../api/tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import type { GetCsrFlags } from "./flags.ts";
@@ -23,7 +22,6 @@ import { createTargetFinder, findByShortName } from "./targets.ts";
 export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { pending, output } = input.settings;
   const names = parseCsrNames(input.args);
-  if (pending && names.length > 0) throw new UsageError("a name cannot be given together with --pending");
   const isTable = output === undefined || output.kind === "wide" || output.kind === "kubectl";
   // Requests that are not shown count too, because a short name must mean one request only.
   const known = new Set<string>();

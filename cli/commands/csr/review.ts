@@ -7,7 +7,7 @@ import { createObjectStore } from "../../../client/objects/object_store.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/csr/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { RequestView } from "../../../core/review/request_view.ts";
@@ -19,7 +19,6 @@ import { createRequestViews, type RequestViewRules } from "../../api/request_vie
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
@@ -43,7 +42,7 @@ const MIN_WIDTH = 40;
 /** Asks about pending requests, for `tlsboot approve -i`. */
 export async function review(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args } = input;
-  checkArguments(input);
+  parseTargets(args);
   const profiles = await readProfiles(settings.profile, io.cwd);
   await using connection = await connect(settings, io);
   const published = await readApproverSettings(connection.api, signal);
@@ -52,15 +51,6 @@ export async function review(input: Input<ApproveFlags>, io: Io, signal: AbortSi
   if (settings.watch) await session.follow(settings, signal);
   else await session.reviewAll(await findPending(connection.api, args, settings, io, signal), signal);
   return await session.finish(signal);
-}
-
-function checkArguments({ args, settings }: Input<ApproveFlags>): void {
-  parseTargets(args);
-  if (args.length === 0) return;
-  if (settings.watch) throw new UsageError("a name cannot be given together with --watch");
-  if (settings.selector !== undefined || settings.fieldSelector !== undefined) {
-    throw new UsageError("a name cannot be given together with a selector");
-  }
 }
 
 interface Selectors {

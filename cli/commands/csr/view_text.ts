@@ -5,7 +5,7 @@ import type { RequestView, SignerRuleView, TokenView } from "../../../core/revie
 import { formatTimeAgo } from "../../../core/review/words.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
 import { line } from "../../output/escape.ts";
-import { formatTrace } from "../policy/trace_text.ts";
+import { formatTrace } from "../../output/trace_text.ts";
 
 /** Shows the warnings; nothing when there are none. */
 export function warningLines({ warnings }: RequestView): readonly string[] {

@@ -5,7 +5,7 @@ import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import { createCertificateRequester, renewCertificate } from "../../../client/renewal.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { EXIT } from "../../exit_code.ts";
 import { startProgress } from "../../output/progress.ts";
 import { RECOVERY_DAYS, SHORT_LIFE_SECONDS, SLEEPER } from "./chapters.ts";

@@ -1,6 +1,7 @@
 /** The command `tlsboot demo`: its flags, help and examples. */
 import { defineCommand } from "../../framework/command.ts";
 import { directoryFlag, integerFlag, switchFlag } from "../../framework/flags.ts";
+import { needs } from "../../framework/rules.ts";
 
 /** The flags of the command `tlsboot demo`. */
 const DEMO_FLAGS = {
@@ -55,5 +56,6 @@ export const demoCommand = defineCommand({
       command: "tlsboot demo --explain --step --keep",
     },
   ],
+  rules: [needs("uiPort", "ui")],
   exitCodes: { 0: "the demo is complete; with --keep or --ui, stopped by SIGINT or SIGTERM" },
 });

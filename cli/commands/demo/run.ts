@@ -13,7 +13,6 @@ import { createEnterPace, createNarrator } from "./narrator.ts";
 import { Stage } from "./stage.ts";
 import { runStory } from "./story.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
@@ -26,7 +25,6 @@ const MARKER = ".tlsboot-demo";
 /** The action of the command `tlsboot demo`. */
 export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, table } = input;
-  if (settings.uiPort !== 0 && !settings.ui) throw new UsageError("--ui-port needs --ui");
   const files = createFilePort();
   const root = resolve(io.cwd, settings.dataDir);
   await prepareFolder(root, io.cwd, files);

@@ -115,7 +115,7 @@ export class Stage implements AsyncDisposable {
   /** Starts the instance; the address stays the same when it starts again. */
   async start(changes: Partial<FullSettings>, options: FullOptions = {}): Promise<void> {
     const { io, files, logger, root } = this.options;
-    const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, this.#signal);
+    const keys = createCaKeys({ caPassphraseFile: undefined }, io, files, this.#signal);
     const { clock, random, heap, cwd, stdout } = io;
     const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
     const settings = { ...getDefaultFullSettings(), dataDir: root, securePort: 0, ...changes };

@@ -2,9 +2,9 @@
  * The demo of TLS bootstrapping, with the parts of the program over real TLS. Tables and refusals are answers of the
  * server; any failure ends the demo with an error.
  */
-import type { SelfSubjectReview } from "../../../core/kube/authorization_v1.ts";
+import type { SelfSubjectReview } from "../../../core/kube/kinds/authentication_v1.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
 import { encodeBase64 } from "../../../core/lib/base64.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
@@ -207,7 +207,7 @@ async function useCertificate(stage: Stage): Promise<void> {
   if (stage.options.programs.kubectl) {
     stage.command(`${stage.kubectl(machine.kubeconfigPath)} auth whoami`);
     stage.emit({ kind: "answer", text: `Username  ${username}\nGroups    [${groups.join(" ")}]` });
-  } else await stage.run(["bootstrap", "--status", ...stage.bootstrapWords(machine)], { only: /^Node|^Ready|accepts/ });
+  } else await stage.run(["doctor", stage.show(machine.certDir)], { only: /accepts/ });
 }
 
 /** Shows that the server refuses a request, with the reason. */

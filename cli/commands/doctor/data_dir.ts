@@ -1,12 +1,13 @@
 /** Examines a data directory: its secrets, its CAs, and the certificates that the server and the administrator use. */
 import { basename, dirname, join, relative } from "node:path";
-import { ROTATABLE_CAS } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
-import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
-import { examineDatabase, examineDisk, examineName, examinePort, examineServingNames } from "./host.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { examineDisk, examineName } from "../../../client/health/host.ts";
+import { examineDatabase, examinePort, examineServingNames } from "./host.ts";
 import { askAs } from "./kubeconfig.ts";
-import { type FoundFile, readFolder, type Renewal } from "./files.ts";
+import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
 import { examineServer } from "./server.ts";
 import { examineStored } from "./stored.ts";
 
@@ -24,12 +25,10 @@ export async function examineDataDir(
   signal: AbortSignal,
 ): Promise<Examined> {
   const dir = dataDirAt(root);
-  const word = shellWord(showPath(root, deps));
+  const word = shellWord(deps.show(root));
   const files = [...await readFolder(root, deps), ...await readFolder(dir.pki, deps)];
-  const renewServing = `rm -f ${shellWord(showPath(dir.servingCertificate, deps))} ${
-    shellWord(showPath(dir.servingKey, deps))
-  }`;
-  const target = showPath(root, deps);
+  const renewServing = `rm -f ${shellWord(deps.show(dir.servingCertificate))} ${shellWord(deps.show(dir.servingKey))}`;
+  const target = deps.show(root);
   const admin = files.find(({ path }) => path === dir.adminKubeconfig);
   const again = admin === undefined ? "" : renewAdmin(admin, word);
   const server = admin?.kubeconfig?.clusters[0]?.cluster.server;
@@ -72,9 +71,10 @@ export async function examineDataDir(
     target,
     fix: ({ hostname }) => again.replace(hostname, address.includes(":") ? `[${address}]` : address),
   });
-  return joinExamined([stored, {
-    ...NOTHING_EXAMINED,
+  return {
+    ...stored,
     findings: [
+      ...stored.findings,
       // Another program on the port is the reason why the server does not answer.
       ...asked.filter(({ check }) => !port.isTaken || check !== "server-access"),
       ...port.findings,
@@ -88,7 +88,7 @@ export async function examineDataDir(
       ...await examineDisk(root, target, deps),
       ...await examineDatabase(dir, { target, named: backups }, deps),
     ],
-  }]);
+  };
 }
 
 /** The command that begins to replace a CA of a data directory. */
@@ -114,11 +114,10 @@ function rotateCaFile(file: FoundFile, files: readonly FoundFile[], deps: Examin
   const { path } = file;
   const [folder, name] = [dirname(path), basename(path, ".crt")];
   if (ROTATION_FILE.test(name)) return { isBeingReplaced: true };
-  const key = files.find((one) => one.path === join(folder, `${name}.key`));
-  if (key === undefined) return {};
+  if (!files.some((one) => one.path === join(folder, `${name}.key`))) return {};
   return {
     isBeingReplaced: files.some((one) => one.path === join(folder, `next-${name}.crt`)),
-    renewal: `tlsboot ca rotate begin --cluster-signing-cert-file ${shellWord(showPath(path, deps))} ` +
+    renewal: `tlsboot ca rotate begin --cluster-signing-cert-file ${shellWord(deps.show(path))} ` +
       `--cluster-signing-key-file ${shellWord(key.shown)}${formatLifetime(file)}`,
   };
 }
@@ -144,7 +143,7 @@ export async function examineCaFolder(root: string, deps: ExamineDeps): Promise<
     const name = KUBEADM_CERTIFICATES.get(relative(folder, path));
     return name === undefined
       ? {}
-      : { renewal: `kubeadm certs renew ${name} --cert-dir ${shellWord(showPath(folder, deps))}` };
+      : { renewal: `kubeadm certs renew ${name} --cert-dir ${shellWord(deps.show(folder))}` };
   };
-  return await examineStored({ target: showPath(root, deps), files, folders, extraSecrets: [], renew }, deps);
+  return await examineStored({ target: deps.show(root), files, folders, extraSecrets: [], renew }, deps);
 }

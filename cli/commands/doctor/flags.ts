@@ -1,18 +1,13 @@
 /** The command `tlsboot doctor`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, directoryFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 
 const DOCTOR_FLAGS = {
   kubeconfig: fileFlag({
     isCommandLineOnly: true,
     summary:
       "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one beside the folder, " +
-      "above it or in /etc/kubernetes that names a certificate in it.",
-  }),
-  certDir: directoryFlag({
-    isCommandLineOnly: true,
-    summary: "Folder of the certificates of the machine whose kubeconfig is checked. Without it, the one that the " +
-      "kubeconfig names.",
+      "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig beside the folder.",
   }),
   bootstrapKubeconfig: fileFlag({
     isCommandLineOnly: true,
@@ -61,13 +56,14 @@ export const doctorCommand = defineCommand({
  Nothing is changed. Each problem is printed with the command that fixes it, which can be run unchanged in the same
  folder.
 
- A machine is the folder of its certificates, such as /var/lib/kubelet/pki, or its kubeconfig. The server that a
- kubeconfig names is asked whether it accepts the certificate in it; a server that does not answer is a warning.
+ A machine is its folder, such as n1, the folder of its certificates, such as n1/pki or /var/lib/kubelet/pki, its
+ kubeconfig, or its name when its folder is in tlsboot-data/nodes. The server that a kubeconfig names is asked whether it
+ accepts the certificate in it; a server that does not answer is a warning.
 
  Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
   group: "Machine Commands",
   args: [
-    argument("TARGET", "folders of certificates, data directories, kubeconfigs, PEM files, policies and profiles", {
+    argument("TARGET", "machines, folders of certificates, data directories, kubeconfigs and PEM files", {
       optional: true,
       variadic: true,
       completion: { kind: "file" },
@@ -76,8 +72,7 @@ export const doctorCommand = defineCommand({
   flags: DOCTOR_FLAGS,
   examples: [
     { comment: "Check the server in ./tlsboot-data, or this machine", command: "tlsboot doctor" },
-    { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1/pki" },
-    { comment: "Check a policy for rules that can never apply", command: "tlsboot doctor web-policy.yaml" },
+    { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1" },
     {
       comment: "See who can approve and sign in a cluster",
       command: "tlsboot doctor --cluster --kubeconfig admin.kubeconfig",

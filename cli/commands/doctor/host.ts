@@ -1,39 +1,31 @@
 /** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
-import { lookup } from "node:dns/promises";
-import { open, readdir, stat } from "node:fs/promises";
-import { isIP } from "node:net";
+import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { chooseAdvertisedHost, LOOPBACK } from "../../../core/bootstrap/node_addresses.ts";
 import { getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import { type Finding, reportOn } from "../../../core/doctor/finding.ts";
 import {
   type BackupEvidence,
   checkBackups,
   checkDatabase,
-  checkDisk,
   checkOpenFiles,
   checkPort,
-  checkServerName,
   checkServingNames,
   findNewest,
   isWholeArchive,
+  type OpenFilesEvidence,
+  type ProcessEvidence,
 } from "../../../core/doctor/host.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
-import { readFreeBytes } from "../../instance/storage_space.ts";
 import type { DataDir } from "../../instance/data_dir.ts";
-import { type ExamineDeps, showPath } from "./examine.ts";
-import type { FoundFile } from "./files.ts";
-import { findListener, readOpenFiles } from "./processes.ts";
+import { type ExamineDeps } from "../../../client/health/examine.ts";
+import type { FoundFile } from "../../../client/health/files.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;
-/** Files of interrupted writes (`client/files.ts`). */
-const LEFTOVER = /^\..+\.\d+\.tmp$/;
-/** A file of this age is not being written any more. */
-const LEFTOVER_AGE_MS = 3_600_000;
 /** Names of files that may be backups. */
 const BACKUP_NAME = /\.(?:backup|age)$|^tlsboot.*\.tar\.age$/;
 const AGE_HEADER = "age-encryption.org/v1\n-> ";
@@ -43,37 +35,6 @@ const AGE_HEADER_BYTES = 16_384;
 /** A checkpoint of a running server may change pages while they are read, so a fault must be there each time. */
 const DATABASE_ATTEMPTS = 3;
 const DATABASE_PAUSE_MS = 100;
-
-/** Checks the free space of the disk that a folder is on. */
-export async function examineDisk(folder: string, target: string, deps: ExamineDeps): Promise<readonly Finding[]> {
-  if (await deps.files.stat(folder) === undefined) return [];
-  const now = deps.io.clock.now().getTime();
-  const leftovers: string[] = [];
-  for (const name of await readdir(folder).catch(() => [])) {
-    const path = join(folder, name);
-    if (!LEFTOVER.test(name)) continue;
-    if (now - (await stat(path)).mtimeMs > LEFTOVER_AGE_MS) leftovers.push(showPath(path, deps));
-  }
-  const freeBytes = await readFreeBytes(folder);
-  const faults = checkDisk({ path: showPath(folder, deps), freeBytes, leftovers });
-  return reportCheck({ check: "disk", target }, faults, "the disk has space");
-}
-
-/** Checks that the name in a server's URL can be resolved. */
-export async function examineName(
-  server: string,
-  { target, fix }: { readonly target: string; readonly fix?: (url: URL) => string | undefined },
-): Promise<readonly Finding[]> {
-  const url = URL.parse(server);
-  const host = withoutBrackets(url?.hostname ?? "");
-  if (url === null || isIP(host) !== 0) return [];
-  const isResolved = await lookup(host).then(() => true, () => false);
-  return reportCheck(
-    { check: "dns", target },
-    checkServerName({ host, isResolved, fix: isResolved ? undefined : fix?.(url) }),
-    `the server's name "${host}" can be resolved`,
-  );
-}
 
 /** Checks that a server's certificate is for the host in its URL, and that this computer still has that address. */
 export async function examineServingNames(
@@ -98,7 +59,7 @@ export async function examineServingNames(
     isAnswered,
     renewal,
   });
-  return reportCheck({ check: "serving-names", target }, faults, `the serving certificate is for "${host}"`);
+  return reportOn(target).check("serving-names", faults, `the serving certificate is for "${host}"`);
 }
 
 /** The process on the port of a server on this computer, and the findings about both. */
@@ -121,16 +82,53 @@ export async function examinePort(
   const isOwn = listener?.command.split(" ").some((word) => OWN_PROGRAM.test(word)) === true;
   const faults = checkPort({ port, listener, isAnswered: isAnswered || isOwn });
   const files = isAnswered && listener !== undefined ? await readOpenFiles(listener.pid) : undefined;
+  const report = reportOn(target);
   return {
     isTaken: faults.length > 0,
     hasKeyProgram: isOwn && listener?.command.includes("--signing-key-command") === true,
     findings: [
-      ...reportCheck({ check: "port", target }, faults, `no other program uses port ${port}`),
-      ...(files === undefined
-        ? []
-        : reportCheck({ check: "open-files", target }, checkOpenFiles(files), "the server may open enough files")),
+      ...report.check("port", faults, `no other program uses port ${port}`),
+      ...(files === undefined ? [] : report.check("open-files", checkOpenFiles(files))),
     ],
   };
+}
+
+/** The state of a listening socket in `/proc/net/tcp` (kernel `include/net/tcp_states.h`). */
+const LISTENING = "0A";
+
+/**
+ * Finds the process that listens on a TCP port, in Linux' `/proc`; undefined when there is none, when it belongs to
+ * another user, and on other systems.
+ */
+async function findListener(port: number): Promise<ProcessEvidence | undefined> {
+  const inodes = new Set<string>();
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    const text = await readFile(table, "utf8").catch(() => "");
+    for (const row of text.split("\n").slice(1)) {
+      const [, local = "", , state, , , , , , inode = ""] = row.trim().split(/\s+/);
+      if (state === LISTENING && parseInt(local.split(":")[1] ?? "", 16) === port) inodes.add(`socket:[${inode}]`);
+    }
+  }
+  if (inodes.size === 0) return undefined;
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => "");
+      if (!inodes.has(target)) continue;
+      const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ").trim();
+      return { pid: Number(pid), command };
+    }
+  }
+  return undefined;
+}
+
+/** Reads how many files a process has open, and its limits; undefined when they cannot be read. */
+async function readOpenFiles(pid: number): Promise<OpenFilesEvidence | undefined> {
+  const limits = await readFile(`/proc/${pid}/limits`, "utf8").catch(() => "");
+  const [, soft = "", hard = ""] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
+  const open = await readdir(`/proc/${pid}/fd`).catch(() => undefined);
+  if (soft === "" || open === undefined) return undefined;
+  const parse = (text: string): number => text === "unlimited" ? Infinity : Number(text);
+  return { pid, open: open.length, softLimit: parse(soft), hardLimit: parse(hard) };
 }
 
 /** Checks the database and the backups of a data directory. */
@@ -139,29 +137,27 @@ export async function examineDatabase(
   { target, named }: { readonly target: string; readonly named: readonly string[] },
   deps: ExamineDeps,
 ): Promise<readonly Finding[]> {
-  const dataDir = showPath(dir.root, deps);
+  const dataDir = deps.show(dir.root);
   const backups = await findBackups(dir.root, named, deps);
-  const database = { check: "database", target };
-  const backup = { check: "backup", target };
+  const report = reportOn(target);
   const hasDatabase = await deps.files.stat(dir.database) !== undefined;
   return [
     ...(hasDatabase
-      ? reportCheck(
-        database,
+      ? report.check(
+        "database",
         checkDatabase({
-          path: showPath(dir.database, deps),
+          path: deps.show(dir.database),
           fault: await findDatabaseFault(dir.database),
           dataDir,
           backups,
         }),
-        "the database passes its check",
       )
-      : [skipCheck(database, "the objects are not in a database here")]),
+      : report.skip("database", "the objects are not in a database here")),
     ...(backups.length === 0
-      ? [skipCheck(backup, "no backup was found beside the data directory; name one with --backup")]
-      : reportCheck(
-        backup,
-        checkBackups(backups, dataDir, deps.io.clock.now()),
+      ? report.skip("backup", "no backup was found beside the data directory; name one with --backup")
+      : report.check(
+        "backup",
+        checkBackups(backups, dataDir, deps.clock.now()),
         `the newest backup, "${findNewest(backups)?.path}", has the size of a whole one and is not older than a week`,
       )),
   ];
@@ -189,8 +185,8 @@ async function findBackups(
   named: readonly string[],
   deps: ExamineDeps,
 ): Promise<readonly BackupEvidence[]> {
-  const paths = new Set(named.map((path) => resolve(deps.io.cwd, path)));
-  for (const folder of [dirname(root), deps.io.cwd]) {
+  const paths = new Set(named.map((path) => resolve(deps.cwd, path)));
+  for (const folder of [dirname(root), deps.cwd]) {
     for (const name of await readdir(folder).catch(() => [])) {
       if (BACKUP_NAME.test(name)) paths.add(join(folder, name));
     }
@@ -202,7 +198,7 @@ async function findBackups(
     const { mtime: madeAt, size } = await stat(path);
     const end = AGE_HEADER_END.exec(head);
     const isWhole = end !== null && isWholeArchive(size - end.index - end[0].length);
-    return [{ path: showPath(path, deps), madeAt, hasPassphrase, isWhole }];
+    return [{ path: deps.show(path), madeAt, hasPassphrase, isWhole }];
   }));
   return found.flat();
 }

@@ -1,23 +1,23 @@
-/** Examines a kubeconfig that is not a kubelet's: its certificates, and whether its server lets its user in. */
-import { askServer } from "../../../client/machine_evidence.ts";
+/** Examines a kubeconfig that is not a kubelet's: its certificates, and whether its server accepts its user. */
+import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
-import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import { type Fault, type Finding, reportOn } from "../../../core/doctor/finding.ts";
 import { checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
-import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
-import { type FoundFile, readFound } from "./files.ts";
-import { examineName } from "./host.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { type FoundFile, readFound } from "../../../client/health/files.ts";
+import { examineName } from "../../../client/health/host.ts";
 import { examineStored } from "./stored.ts";
 
 /** Examines the kubeconfig at an absolute path. */
 export async function examineKubeconfig(path: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
   const file = await readFound(path, deps);
-  const target = showPath(path, deps);
+  const target = deps.show(path);
   const files = file === undefined ? [] : [file];
   const stored = await examineStored({ target, files, folders: [], extraSecrets: [], renew: () => ({}) }, deps);
   const asked = file === undefined ? [] : await askAs(file, { target }, deps, signal);
   const name = await examineName(file?.kubeconfig?.clusters[0]?.cluster.server ?? "", { target });
-  return joinExamined([stored, { ...NOTHING_EXAMINED, findings: [...asked, ...name] }]);
+  return { ...stored, findings: [...stored.findings, ...asked, ...name] };
 }
 
 /** What is known about the server of a kubeconfig. */
@@ -29,45 +29,45 @@ export interface AskOptions {
   readonly isOwnServer?: boolean;
 }
 
-/** Asks the server of a kubeconfig whether it lets its user in, and compares the clocks. */
+/** Asks the server of a kubeconfig whether it accepts its user, and compares the clocks. */
 export async function askAs(
   { path, shown }: Pick<FoundFile, "path" | "shown">,
   { target, again, isOwnServer = false }: AskOptions,
-  { io, files, connect }: ExamineDeps,
+  { clock, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
+  const report = reportOn(target);
   let server: string;
   let answer: ServerAnswer;
   try {
     const cluster = await readCluster(path, files);
     server = cluster.server;
-    answer = await askServer(() => connect(cluster), io.clock, signal);
+    answer = await askServer(() => connect(cluster), clock, signal);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return [skipCheck({ check: "server-access", target }, error.message)];
+    return report.check("server-access", [{ severity: "error", message: error.message, fix: again }]);
   }
-  const access = { check: "server-access", target };
-  if (answer.kind === "notAsked") return [skipCheck(access, `the server was not asked: ${answer.reason}`)];
-  if (answer.kind === "unreachable" && isOwnServer) return [skipCheck(access, `it does not run: ${answer.reason}`)];
+  if (answer.kind === "unreachable" && isOwnServer) {
+    return report.skip("server-access", `it does not run: ${answer.reason}`);
+  }
   const faults = findAccessFaults(answer, `the user of "${shown}"`, again);
-  const clock = "clock" in answer ? answer.clock : undefined;
+  const reading = "clock" in answer ? answer.clock : undefined;
   return [
-    ...reportCheck(access, faults, `${server} lets the user of "${shown}" in`),
-    ...(clock === undefined
-      ? []
-      : reportCheck({ check: "clock", target }, checkClock(clock), "the clock agrees with the server's")),
+    ...report.check("server-access", faults, `${server} accepts the user of "${shown}"`),
+    ...(reading === undefined ? [] : report.check("clock", checkClock(reading))),
   ];
 }
 
 function findAccessFaults(answer: ServerAnswer, user: string, again: string | undefined): readonly Fault[] {
   switch (answer.kind) {
-    case "notAsked":
     case "accepted":
       return [];
+    case "notAsked":
+      return [{ severity: "error", message: `the server was not asked: ${answer.reason}`, fix: again }];
     case "unreachable":
       return [{
         severity: "warning",
-        message: `the server could not be asked whether it lets ${user} in: ${answer.reason}`,
+        message: `the server could not be asked whether it accepts ${user}: ${answer.reason}`,
         advice: "check the network and the server, then ask again",
       }];
     case "untrusted":
@@ -75,7 +75,7 @@ function findAccessFaults(answer: ServerAnswer, user: string, again: string | un
     case "refused":
       return [{
         severity: "error",
-        message: `the server does not let ${user} in: ${answer.reason}`,
+        message: `the server does not accept ${user}: ${answer.reason}`,
         fix: again,
         advice: "get a new kubeconfig from an administrator: tlsboot kubeconfig user --help",
       }];

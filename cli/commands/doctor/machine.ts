@@ -1,21 +1,20 @@
 /** Examines a machine: the folder of a kubelet's certificates, its kubeconfig, and what its server answers. */
 import { readdir } from "node:fs/promises";
+import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { askServer } from "../../../client/machine_evidence.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { type FoundFile, readFound, readKubeconfigParts } from "../../../client/health/files.ts";
+import { examineMachine, readMachine } from "../../../client/health/machine.ts";
+import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
+import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { Secret } from "../../../core/lib/brand.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { type Fault, reportOn } from "../../../core/doctor/finding.ts";
+import type { BootstrapWords } from "../../../core/doctor/machine.ts";
 import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
-import { type Fault, reportCheck } from "../../../core/doctor/finding.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import type { Settings } from "../../framework/flags.ts";
-import { BOOTSTRAP_FLAGS, type BootstrapFlags } from "../bootstrap/flags.ts";
-import { resolveMachine } from "../bootstrap/machine.ts";
-import { examineMachine } from "../bootstrap/status.ts";
-import { type Examined, type ExamineDeps, joinExamined, showPath } from "./examine.ts";
-import { type FoundFile, readFound, readKubeconfigParts } from "./files.ts";
 
 /** Names under which kubeadm, kubelet and our guides keep the credentials for the first request. */
 const BOOTSTRAP_NAMES = ["bootstrap.kubeconfig", "bootstrap-kubelet.conf", "bootstrap-kubeconfig"];
@@ -29,8 +28,8 @@ export interface MachinePaths {
 }
 
 /**
- * Finds the kubeconfig of a folder of certificates: the one that names a certificate in the folder, else kubelet's.
- * Throws AppError `not_found`.
+ * Finds the kubeconfig of a folder of certificates: the one that names a certificate in the folder, else kubelet's, else
+ * the one beside the folder, which may be missing.
  */
 export async function findMachineKubeconfig(certDir: string, deps: ExamineDeps): Promise<string> {
   for (const folder of [dirname(certDir), certDir, KUBERNETES]) {
@@ -40,11 +39,7 @@ export async function findMachineKubeconfig(certDir: string, deps: ExamineDeps):
       if (file !== undefined && findNamedFolder(file) === certDir) return file.path;
     }
   }
-  const fallback = join(KUBERNETES, "kubelet.conf");
-  if (certDir === "/var/lib/kubelet/pki" && await deps.files.stat(fallback) !== undefined) return fallback;
-  throw new AppError("not_found", `cannot find the kubeconfig that names a certificate in "${certDir}"`, {
-    hint: "name it with --kubeconfig",
-  });
+  return certDir === "/var/lib/kubelet/pki" ? join(KUBERNETES, "kubelet.conf") : join(dirname(certDir), "kubeconfig");
 }
 
 /** Finds the folder of kubelet's link that a kubeconfig names as its client certificate; undefined for any other. */
@@ -64,45 +59,46 @@ export async function examineMachineAt(
   deps: ExamineDeps,
   signal: AbortSignal,
 ): Promise<Examined> {
+  const host = parseNodeName(hostname());
+  if (!host.ok) throw new AppError("invalid", host.error, { hint: "give this computer a name that a node may have" });
+  const paths = { kubeconfigPath, certDir };
+  const reading = await readMachine({ ...paths, nodeName: host.value, isNameGiven: false }, deps, signal);
   const beside = await findBootstrapKubeconfigs(kubeconfigPath, deps);
-  const bootstrapKubeconfig = given ?? beside[0];
-  const settings = { ...getDefaults(), kubeconfig: kubeconfigPath, certDir };
-  const machine = resolveMachine(settings, deps.io);
-  const examineWith = (credentials: Partial<Settings<BootstrapFlags>>) =>
-    examineMachine({ ...settings, ...credentials }, machine, deps, signal);
-  let examined = await examineWith(
-    bootstrapKubeconfig === undefined ? await readServerSettings(kubeconfigPath, deps) : { bootstrapKubeconfig },
-  );
-  // The pins of a CA that the server no longer has would not help.
-  const hasWrongCa = examined.report.server.state === "untrusted";
-  if (hasWrongCa && bootstrapKubeconfig === undefined) examined = await examineWith({});
-  const target = showPath(certDir, deps);
-  const isIn = examined.report.server.state === "accepted";
-  const tokens = isIn ? await findLivingTokens(beside, deps, signal) : [];
-  return joinExamined([examined, {
-    findings: reportCheck({ check: "bootstrap-token", target }, tokens, "no bootstrap token is left on the machine"),
-    certificates: [],
-    unreadable: [],
-  }]);
-}
-
-/** The settings of `bootstrap` without any flag. */
-function getDefaults(): Settings<BootstrapFlags> {
-  const entries = Object.entries(BOOTSTRAP_FLAGS).map(([name, flag]) => [name, flag.default]);
-  return Object.fromEntries(entries);
+  const bootstrapKubeconfig = given === undefined ? beside[0] : resolve(deps.cwd, given);
+  const credentials = bootstrapKubeconfig !== undefined
+    ? ["--bootstrap-kubeconfig", bootstrapKubeconfig]
+    // The pins of a CA that the server no longer has would not help.
+    : reading.server.kind === "untrusted"
+    ? []
+    : await listServerWords(kubeconfigPath, deps);
+  const words: BootstrapWords = {
+    credentials: bootstrapKubeconfig !== undefined ? "files" : credentials.length > 0 ? "stdin" : undefined,
+    line: (nodeName, purpose) =>
+      [
+        "tlsboot bootstrap",
+        ...(purpose === undefined ? credentials : []).map((word) => word.startsWith("--") ? word : shellWord(word)),
+        ...["--kubeconfig", shellWord(kubeconfigPath), "--cert-dir", shellWord(certDir)],
+        ...["--hostname-override", nodeName, ...(purpose === "serving" ? ["--serving"] : [])],
+      ].join(" "),
+  };
+  const examined = await examineMachine(reading, words, deps, signal);
+  const tokens = reading.server.kind === "accepted" ? await findLivingTokens(beside, deps, signal) : [];
+  const found = reportOn(deps.show(certDir)).check("bootstrap-token", tokens);
+  return { ...examined, findings: [...examined.findings, ...found] };
 }
 
 /**
- * Returns the settings for a first request with a token from stdin: the server that the kubeconfig names, and the pins of
- * the CAs that it trusts. Nothing when the kubeconfig does not name both.
+ * Lists the flags of a first request with a token from stdin: the server that the kubeconfig names, and the pins of the
+ * CAs that it trusts. Empty when the kubeconfig does not name both.
  */
-async function readServerSettings(path: string, deps: ExamineDeps): Promise<Partial<Settings<BootstrapFlags>>> {
+async function listServerWords(path: string, deps: ExamineDeps): Promise<readonly string[]> {
   const file = await readFound(path, deps);
   const server = file?.kubeconfig?.clusters[0]?.cluster.server;
-  if (file === undefined || server === undefined) return {};
+  if (file === undefined || server === undefined) return [];
   const { trusted } = await readKubeconfigParts(file, deps);
-  const caCertHash = trusted.flatMap(({ chain }) => chain).map(publicKeyPin);
-  return caCertHash.length === 0 ? {} : { server, token: new Secret(""), caCertHash };
+  const pins = trusted.flatMap(({ chain }) => chain).map(publicKeyPin);
+  if (pins.length === 0) return [];
+  return ["--server", server, "--token", "-", ...pins.flatMap((pin) => ["--ca-cert-hash", pin])];
 }
 
 async function findBootstrapKubeconfigs(kubeconfigPath: string, { files }: ExamineDeps): Promise<readonly string[]> {
@@ -114,7 +110,7 @@ async function findBootstrapKubeconfigs(kubeconfigPath: string, { files }: Exami
 /** Finds bootstrap tokens beside the kubeconfig that the server still accepts. */
 async function findLivingTokens(
   paths: readonly string[],
-  { io, files, connect }: ExamineDeps,
+  { clock, files, connect, show }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Fault[]> {
   const faults: Fault[] = [];
@@ -122,9 +118,9 @@ async function findLivingTokens(
     const cluster = await readCluster(path, files).catch(() => undefined);
     const token = cluster?.token === undefined ? undefined : parseBootstrapToken(cluster.token.reveal());
     if (cluster === undefined || token?.ok !== true) continue;
-    const answer = await askServer(() => connect(cluster), io.clock, signal);
+    const answer = await askServer(() => connect(cluster), clock, signal);
     if (answer.kind !== "accepted") continue;
-    const shown = showPath(path, { io });
+    const shown = show(path);
     faults.push({
       severity: "warning",
       message: `the bootstrap token ${token.value.id} in "${shown}" still works, although this machine has its ` +

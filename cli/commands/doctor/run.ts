@@ -10,16 +10,17 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
 import { USER_AGENT } from "../../version.ts";
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
-import { type Examined, type ExamineDeps, joinExamined, showPath } from "./examine.ts";
-import { readFound } from "./files.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { readFound } from "../../../client/health/files.ts";
 import type { DoctorFlags } from "./flags.ts";
 import { examineKubeconfig } from "./kubeconfig.ts";
 import { examineMachineAt } from "./machine.ts";
-import { examinePolicy } from "./policy.ts";
-import { formatFindingJson, formatFindingTable } from "./print.ts";
 import { examineStored } from "./stored.ts";
 import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
 
@@ -33,49 +34,39 @@ export async function run(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const files = createFilePort();
+  const { clock, random, env, cwd } = io;
   const deps: ExamineDeps = {
-    io,
-    files,
-    connect: createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT }),
+    ...{ files, clock, random, env, cwd },
+    connect: createConnector({ files, clock, env, userAgent: USER_AGENT }),
+    logger: createLogger({ stderr: io.stderr, clock, level: "error" }),
+    show: (path) => displayPath(path, cwd),
   };
   const names = listNames(args, settings, args.length === 0 && !settings.cluster ? await findTargets(deps) : args);
-  const named = { kubeconfig: absolute(settings.kubeconfig, io), certDir: absolute(settings.certDir, io) };
   const all: Examined[] = [];
   const code = await forEachName(names, async (name) => {
     if (settings.cluster) all.push(await examineCluster(name, deps, signal));
-    else all.push(await examine(await recognizeTarget(name, named, deps), { settings, deps }, signal));
+    else all.push(await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal));
   }, { io, isDebug, signal });
   // A textfile is written in any case, because it counts the targets that could not be read.
   if (all.length === 0 && settings.output !== "textfile") return code;
-  const examined = joinExamined(all);
-  const text = format(settings, examined, { uncheckedTargets: names.length - all.length, io });
+  const findings = all.flatMap((one) => one.findings);
+  const text = settings.output === "table"
+    ? formatFindingTable(findings)
+    : settings.output === "json"
+    ? formatFindingJson(findings)
+    : formatTextfile({
+      findings,
+      certificates: all.flatMap(({ certificates = [] }) => certificates),
+      unreadableFiles: all.flatMap(({ unreadable = [] }) => unreadable).length,
+      uncheckedTargets: names.length - all.length,
+      now: clock.now(),
+    });
   if (settings.out === undefined) io.stdout.write(text);
   else await files.writeAtomic(resolve(io.cwd, settings.out), text, OUT_MODE);
   if (code !== EXIT.done) return code;
-  const { error, warning } = countFindings(examined.findings);
+  const { error, warning } = countFindings(findings);
   if (error > 0) return EXIT.failed;
   return settings.strict && warning > 0 ? EXIT.no : EXIT.done;
-}
-
-function format(
-  { output }: Settings<DoctorFlags>,
-  { findings, certificates, unreadable }: Examined,
-  { uncheckedTargets, io }: { readonly uncheckedTargets: number; readonly io: Io },
-): string {
-  switch (output) {
-    case "table":
-      return formatFindingTable(findings);
-    case "json":
-      return formatFindingJson(findings);
-    case "textfile":
-      return formatTextfile({
-        findings,
-        certificates,
-        unreadableFiles: unreadable.length,
-        uncheckedTargets,
-        now: io.clock.now(),
-      });
-  }
 }
 
 /** Lists what is examined: the targets, or the kubeconfig of the cluster. UsageError for both, or for neither. */
@@ -92,10 +83,6 @@ function listNames(
   return [kubeconfig];
 }
 
-function absolute(path: string | undefined, { cwd }: Io): string | undefined {
-  return path === undefined ? undefined : resolve(cwd, path);
-}
-
 async function examine(
   target: DoctorTarget,
   { settings, deps }: { readonly settings: Settings<DoctorFlags>; readonly deps: ExamineDeps },
@@ -105,17 +92,15 @@ async function examine(
     case "data directory":
       return await examineDataDir(target.path, { backups: settings.backup }, deps, signal);
     case "machine":
-      return await examineMachineAt(target, absolute(settings.bootstrapKubeconfig, deps.io), deps, signal);
+      return await examineMachineAt(target, settings.bootstrapKubeconfig, deps, signal);
     case "kubeconfig":
       return await examineKubeconfig(target.path, deps, signal);
     case "CA folder":
       return await examineCaFolder(target.path, deps);
-    case "policy":
-      return await examinePolicy(target.path, target.ruleKind, deps);
     case "file": {
       const file = await readFound(target.path, deps);
       return await examineStored({
-        target: showPath(target.path, deps),
+        target: deps.show(target.path),
         files: file === undefined ? [] : [file],
         folders: [],
         extraSecrets: [],

@@ -1,8 +1,9 @@
 /** Examines a running server through its API, with the kubeconfig of its administrator. */
-import { createApiClient, listAll } from "../../../client/objects/api.ts";
+import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/bootstrap/token_secret.ts";
-import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import { type Fault, type Finding, type Reporter, reportOn } from "../../../core/doctor/finding.ts";
+import { SYSTEM_NAMESPACE } from "../../../core/doctor/rights.ts";
 import {
   checkPendingRequests,
   checkRequestedSigners,
@@ -11,27 +12,29 @@ import {
   type ServerEvidence,
 } from "../../../core/doctor/server.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { SecretObject } from "../../../core/kube/core_v1.ts";
-import { listCsrs } from "../../api/csrs.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
+import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";
+import { certificateSigningRequestKind, secretKind } from "../../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../../core/kube/meta.ts";
+import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
-import { TOKEN_COLLECTION } from "../../api/tokens.ts";
-import type { ExamineDeps } from "./examine.ts";
+import type { ExamineDeps } from "../../../client/health/examine.ts";
 
 /** Examines the server of a kubeconfig, which is known to answer. */
 export async function examineServer(
   kubeconfig: string,
   { target, flags }: { readonly target: string; readonly flags: string },
-  { io, files, connect }: ExamineDeps,
+  { clock, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
+  const report = reportOn(target);
   try {
     await using transport = await connect(await readCluster(kubeconfig, files));
-    const api = createApiClient(transport, { clock: io.clock });
-    const requests = await readAllowed(async () => (await listCsrs(api, {}, signal)).items);
-    const selectors = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` };
-    const secrets = await readAllowed(async () =>
-      (await listAll<SecretObject>(api, TOKEN_COLLECTION, selectors, signal)).items
-    );
+    const api = createApiClient(transport, { clock });
+    const requests = await listReadable<CertificateSigningRequest>(api, certificateSigningRequestKind, signal);
+    const secrets = await listReadable<SecretObject>(api, secretKind, signal, SYSTEM_NAMESPACE, {
+      fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
+    });
     const { policies, signers } = await readApproverSettings(api, signal);
     const evidence: ServerEvidence = {
       requests: requests.items,
@@ -39,43 +42,54 @@ export async function examineServer(
       policies,
       tokens: secrets.items.flatMap((secret) => listTokenFacts(secret) ?? []),
       flags,
-      now: io.clock.now(),
-    };
-    const report = (
-      name: string,
-      { refusal }: { readonly refusal?: string },
-      faults: readonly Fault[],
-      okMessage: string,
-    ): readonly Finding[] => {
-      const check = { check: name, target };
-      return refusal === undefined ? reportCheck(check, faults, okMessage) : [skipCheck(check, refusal)];
+      now: clock.now(),
     };
     return [
-      ...report("signers", requests, checkRequestedSigners(evidence), "each request has a signer"),
-      ...report(
-        "pending-requests",
-        requests,
-        checkPendingRequests(evidence),
-        "no request has waited for more than a day",
-      ),
-      ...report("policy", {}, checkServerPolicies(evidence), "every rule can apply to a request"),
-      ...report("tokens", secrets, checkTokens(evidence), "each bootstrap token has an end"),
+      ...reportListed(report, "signers", requests, checkRequestedSigners(evidence)),
+      ...reportListed(report, "pending-requests", requests, checkPendingRequests(evidence)),
+      ...report.check("policy", checkServerPolicies(evidence)),
+      ...reportListed(report, "tokens", secrets, checkTokens(evidence)),
     ];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
-    return [skipCheck({ check: "signers", target }, `the server cannot be examined: ${error.message}`)];
+    return report.skip("signers", `the server cannot be examined: ${error.message}`);
   }
 }
 
-/** Reads objects; none, and the server's words that name the right, when the user lacks the right to them. */
-async function readAllowed<T>(
-  read: () => Promise<readonly T[]>,
-): Promise<{ readonly items: readonly T[]; readonly refusal?: string }> {
+/** The objects of a list; none when the user lacks a right. */
+export interface Listed<T> {
+  readonly items: readonly T[];
+  /** The right that the user lacks. */
+  readonly missing?: string;
+}
+
+/** Lists all objects of a kind; none of a kind that the server does not serve. */
+export async function listReadable<T extends KubeObject>(
+  api: ApiClient,
+  kind: Kind,
+  signal: AbortSignal,
+  namespace?: string,
+  selectors: Parameters<typeof listAll>[2] = {},
+): Promise<Listed<T>> {
   try {
-    return { items: await read() };
+    return await listAll<T>(api, formatCollectionPath(kind, namespace), selectors, signal);
   } catch (error) {
+    if (isAppError(error, "not_found")) return { items: [] };
     if (!isAppError(error, "access_denied")) throw error;
-    return { items: [], refusal: error.message };
+    const resource = `${kind.plural}${kind.group === "" ? "" : `.${kind.group}`}`;
+    return { items: [], missing: `list ${resource}${namespace === undefined ? "" : ` in ${namespace}`}` };
   }
+}
+
+/** Reports a check of listed objects, or that the user may not list them. */
+export function reportListed(
+  report: Reporter,
+  check: string,
+  { missing }: Listed<unknown>,
+  faults: readonly Fault[],
+): readonly Finding[] {
+  return missing === undefined
+    ? report.check(check, faults)
+    : report.skip(check, `the user lacks the right to ${missing}`);
 }

@@ -7,10 +7,10 @@ import {
   checkStrictly,
   didIssue,
 } from "../../../core/doctor/certificates.ts";
-import { type Finding, reportCheck } from "../../../core/doctor/finding.ts";
+import { reportOn } from "../../../core/doctor/finding.ts";
 import { checkSecretFiles, checkSecretFolders } from "../../../core/doctor/secrets.ts";
 import { isSelfSigned } from "../../../core/pki/authority_chain.ts";
-import type { Examined, ExamineDeps } from "./examine.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import {
   checkReadable,
   type FoundFile,
@@ -21,7 +21,7 @@ import {
   toKeys,
   toPairs,
   toSeen,
-} from "./files.ts";
+} from "../../../client/health/files.ts";
 
 /** The files of one target. */
 export interface StoredFiles {
@@ -39,7 +39,7 @@ export async function examineStored(
   { target, files, folders, extraSecrets, renew }: StoredFiles,
   deps: ExamineDeps,
 ): Promise<Examined> {
-  const now = deps.io.clock.now();
+  const now = deps.clock.now();
   const pairs = toPairs(files, renew);
   const parts = await Promise.all(
     files.filter(({ kubeconfig }) => kubeconfig !== undefined).map((file) =>
@@ -60,36 +60,22 @@ export async function examineStored(
     ),
   );
   const openFolders = (await Promise.all(folders.map((folder) => inspectSecretFolder(folder, deps)))).flat();
-  const report = (check: string, faults: Parameters<typeof reportCheck>[1], okMessage: string): readonly Finding[] =>
-    reportCheck({ check, target }, faults, okMessage);
+  const report = reportOn(target);
   const unreadable = files.filter(({ error }) => error !== undefined);
   return {
     findings: [
-      ...report(
-        "readable",
-        checkReadable(unreadable),
-        "the files with certificates and keys can be read",
-      ),
-      ...report("secret-files", checkSecretFiles(secrets), "the files with secrets are private"),
-      ...report("secret-folders", checkSecretFolders(openFolders), "only the owner may write to the folders"),
-      ...report("key-pair", checkKeyPairs([...pairs, ...users], toKeys(files)), "each key belongs to its certificate"),
-      ...report(
+      ...report.check("readable", checkReadable(unreadable)),
+      ...report.check("secret-files", checkSecretFiles(secrets)),
+      ...report.check("secret-folders", checkSecretFolders(openFolders)),
+      ...report.check("key-pair", checkKeyPairs([...pairs, ...users], toKeys(files))),
+      ...report.check(
         "chain",
         // A file of CAs without a key is a bundle, whose order does not matter.
         checkChains([...leaves, ...authorities.filter(({ keyFile }) => keyFile !== undefined)], trusted, pairs),
-        "each certificate is followed by its issuers",
       ),
-      ...report("expiry", checkExpiry(leaves, now), "no certificate has ended or is renewed too late"),
-      ...report(
-        "ca-expiry",
-        checkAuthorities(authorities, leaves, now),
-        "each CA lasts for more than a year and longer than what it signed",
-      ),
-      ...report(
-        "strict-verifiers",
-        checkStrictly([...authorities, ...leaves]),
-        "strict verifiers such as Python 3.13 accept the certificates",
-      ),
+      ...report.check("expiry", checkExpiry(leaves, now)),
+      ...report.check("ca-expiry", checkAuthorities(authorities, leaves, now)),
+      ...report.check("strict-verifiers", checkStrictly([...authorities, ...leaves])),
     ],
     certificates: [...toSeen(files), ...parts.flatMap(({ seen }) => seen)],
     unreadable: unreadable.map(({ path }) => path),

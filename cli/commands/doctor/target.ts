@@ -1,11 +1,11 @@
 /** Finds out what a TARGET of `tlsboot doctor` is, and which targets there are without one. */
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { AppError } from "../../../core/errors.ts";
+import { dirname, join, resolve } from "node:path";
+import { findRuleFileKind } from "../../../core/doctor/policies.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { type ExamineDeps, showPath } from "./examine.ts";
-import { PEM_NAME, readFound } from "./files.ts";
-import { findRuleFileKind, type RuleFileKind } from "./policy.ts";
+import { type ExamineDeps } from "../../../client/health/examine.ts";
+import { PEM_NAME, readFound } from "../../../client/health/files.ts";
 import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 
 /** A target and what it is, with absolute paths. */
@@ -14,42 +14,38 @@ export type DoctorTarget =
   | { readonly kind: "CA folder"; readonly path: string }
   | { readonly kind: "machine" } & MachinePaths
   | { readonly kind: "kubeconfig"; readonly path: string }
-  | { readonly kind: "policy"; readonly path: string; readonly ruleKind: RuleFileKind }
   | { readonly kind: "file"; readonly path: string };
-
-/** The files of a machine that flags name, as absolute paths. */
-export interface NamedFiles {
-  readonly kubeconfig: string | undefined;
-  readonly certDir: string | undefined;
-}
 
 /** Names of the files in a folder that a kubelet or `tlsboot bootstrap` keeps its pairs in. */
 const MACHINE_FILE = /^kubelet-client(?:-.*)?\.pem$|^kubelet-client\.key\.tmp$|^kubelet\.crt$/;
 
-/** Recognizes a target. Throws AppError `not_found` and `invalid`. */
-export async function recognizeTarget(name: string, named: NamedFiles, deps: ExamineDeps): Promise<DoctorTarget> {
-  const path = resolve(deps.io.cwd, name);
+/** The link to the pair of a machine that is in use. */
+const CURRENT_PAIR = /\/kubelet-(?:client|server)-current\.pem$/;
+
+/** Recognizes a target; `kubeconfig` is that of a machine's folder. Throws AppError `not_found`, `invalid` and `io`. */
+export async function recognizeTarget(
+  name: string,
+  kubeconfig: string | undefined,
+  deps: ExamineDeps,
+): Promise<DoctorTarget> {
+  const path = await findNamed(name, deps);
   const facts = await deps.files.stat(path);
-  if (facts === undefined) {
-    throw new AppError("not_found", `cannot check "${name}": there is no such file or folder`, {
-      hint: "name a data directory, a folder of certificates, a kubeconfig, a PEM file, a policy or a profile",
-    });
-  }
-  if (facts.kind !== "directory") {
+  if (facts?.kind !== "directory") {
     const file = await readFound(path, deps);
     if (file === undefined) {
-      const ruleKind = findRuleFileKind(await deps.files.readText(path) ?? "");
-      if (ruleKind !== undefined) return { kind: "policy", path, ruleKind };
-      throw new AppError(
-        "invalid",
-        `cannot check "${name}": no certificate, key, kubeconfig, policy or profile is in it`,
-      );
+      const isRules = findRuleFileKind(await deps.files.readText(path) ?? "") !== undefined;
+      const hint = isRules ? { hint: `check its rules with: tlsboot policy check ${shellWord(name)}` } : {};
+      throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`, hint);
     }
-    if (file.kubeconfig === undefined) return { kind: "file", path };
-    const certDir = named.certDir ?? findNamedFolder(file);
+    if (file.kubeconfig === undefined) {
+      return CURRENT_PAIR.test(path) ? await recognizeTarget(dirname(path), kubeconfig, deps) : { kind: "file", path };
+    }
+    const certDir = findNamedFolder(file);
     return certDir === undefined ? { kind: "kubeconfig", path } : { kind: "machine", kubeconfigPath: path, certDir };
   }
-  const names = await readdir(path);
+  const names = await readdir(path).catch((cause: unknown) => {
+    throw new AppError("io", `cannot check "${name}": ${getErrorMessage(cause)}`, { cause });
+  });
   const pki = names.includes("pki") ? await readdir(join(path, "pki")).catch(() => []) : [];
   if (
     names.includes("tlsboot.db") || names.includes("etcd.yaml") || (pki.includes("ca.crt") && names.includes("format"))
@@ -58,7 +54,10 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
   }
   for (const [certDir, inside] of [[path, names], [join(path, "pki"), pki]] as const) {
     if (!inside.some((one) => MACHINE_FILE.test(one))) continue;
-    return { kind: "machine", kubeconfigPath: named.kubeconfig ?? await findMachineKubeconfig(certDir, deps), certDir };
+    const kubeconfigPath = kubeconfig === undefined
+      ? await findMachineKubeconfig(certDir, deps)
+      : resolve(deps.cwd, kubeconfig);
+    return { kind: "machine", kubeconfigPath, certDir };
   }
   if (names.some((one) => PEM_NAME.test(one))) return { kind: "CA folder", path };
   if (pki.includes("ca.crt")) {
@@ -68,6 +67,21 @@ export async function recognizeTarget(name: string, named: NamedFiles, deps: Exa
   }
   throw new AppError("invalid", `cannot check "${name}": no certificate, key or database of tlsboot is in it`, {
     hint: await suggestTargets(path, names, deps) ?? "name a data directory, or a folder such as /etc/kubernetes/pki",
+  });
+}
+
+/** Where the files of the machines are that join on the computer of the server, as in the README and the demo. */
+const NODE_FOLDERS = ["tlsboot-data/nodes", "tlsboot-demo/nodes"];
+
+/** Finds what a user names: a path, or else the name of a machine. Throws AppError `not_found`. */
+async function findNamed(name: string, { files, cwd }: ExamineDeps): Promise<string> {
+  const folders = name.includes("/") ? [] : NODE_FOLDERS;
+  for (const path of [name, ...folders.map((folder) => join(folder, name))]) {
+    if (await files.stat(resolve(cwd, path)) !== undefined) return resolve(cwd, path);
+  }
+  const places = folders.length === 0 ? "" : ` here, in ${folders.join(" or in ")}`;
+  throw new AppError("not_found", `cannot check "${name}": there is no such file or folder${places}`, {
+    hint: "name a data directory, a machine's folder, a folder of certificates, a kubeconfig or a PEM file",
   });
 }
 
@@ -85,7 +99,7 @@ async function suggestTargets(
     found = files.flatMap((file) => file?.kubeconfig === undefined ? [] : [file.path]);
   }
   if (found.length === 0) return undefined;
-  return `name what is in it: tlsboot doctor ${found.map((one) => shellWord(showPath(one, deps))).join(" ")}`;
+  return `name what is in it: tlsboot doctor ${found.map((one) => shellWord(deps.show(one))).join(" ")}`;
 }
 
 const KUBELET_FOLDER = "/var/lib/kubelet/pki";
@@ -93,7 +107,7 @@ const KUBELET_FOLDER = "/var/lib/kubelet/pki";
 /** Finds the targets of a run without arguments. Throws AppError `not_found` when there are none. */
 export async function findTargets(deps: ExamineDeps): Promise<readonly string[]> {
   const found = [];
-  if (await deps.files.stat(resolve(deps.io.cwd, "tlsboot-data")) !== undefined) found.push("./tlsboot-data");
+  if (await deps.files.stat(resolve(deps.cwd, "tlsboot-data")) !== undefined) found.push("./tlsboot-data");
   const names = await readdir(KUBELET_FOLDER).catch(() => []);
   if (names.some((name) => MACHINE_FILE.test(name))) found.push(KUBELET_FOLDER);
   if (found.length > 0) return found;

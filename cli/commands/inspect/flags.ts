@@ -13,8 +13,10 @@ export const inspectCommand = defineCommand({
   summary: "Show the contents of certificates, requests, bundles, keys and kubeconfigs",
   description: `Show the contents of certificates, requests, bundles, keys and kubeconfigs, and when they expire.
 
+ No server is asked, and nothing is checked: tlsboot doctor finds out whether a machine or a server works.
+
  In a folder, every file of a known type is inspected. For each private key it shows the certificate in any of the files
- that the key belongs to, and whether other users may read it. Private keys and tokens are recognized, but never shown.`,
+ that the key belongs to. Private keys and tokens are recognized, but never shown.`,
   group: "File Commands",
   args: [
     argument("FILE", "PEM or DER files, kubeconfigs, or folders of them; - is stdin", {
@@ -31,13 +33,9 @@ export const inspectCommand = defineCommand({
     { comment: "Look at what tlsboot request wrote", command: "tlsboot inspect web" },
     { comment: "Compare a certificate with a key", command: "tlsboot inspect server.crt server.key" },
     {
-      comment: "Check a kubeconfig in a script",
-      command: "tlsboot inspect admin.kubeconfig >/dev/null || echo expired",
+      comment: "Give the end of a certificate to a script",
+      command: "tlsboot inspect server.crt -o json | jq -r '.[0].notAfter'",
     },
   ],
-  exitCodes: {
-    0: "everything was read and is valid now",
-    1: "a file could not be read",
-    3: "a certificate has expired or is not valid yet, or a key does not belong to its certificate",
-  },
+  exitCodes: { 0: "everything was read", 1: "a file could not be read" },
 });

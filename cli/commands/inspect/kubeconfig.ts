@@ -11,7 +11,7 @@ import { parsePrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import { formatValidity, getValidityState } from "../../output/certificate_text.ts";
-import { describeUnreadable, type Inspection } from "./facts.ts";
+import { describeUnreadable, type Inspection } from "../../output/pki_facts.ts";
 
 /** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
 export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Inspection[]> {
@@ -57,11 +57,6 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
       ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
       ...(tokenFile === undefined ? {} : { tokenFile }),
     },
-    isUnusable: keyFault !== undefined ||
-      (ca !== undefined && authorities.length === 0) ||
-      (clientCertificate !== undefined && identities.length === 0) ||
-      certificates.some(([, certificate]) => getValidityState(certificate, now) !== "valid"),
-    isSecret: token !== undefined || clientKey?.kind === "pem",
   }];
 }
 

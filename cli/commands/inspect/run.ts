@@ -2,16 +2,13 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createFilePort, readNamedFile } from "../../../client/files.ts";
-import { findStrayTarget } from "../../../client/machine_evidence.ts";
-import { findModeFault, isWindowsMode } from "../../../client/private_file.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../../core/pki/keys.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "../../../core/pki/pem.ts";
 import { parseCertificationRequest } from "../../../core/pki/pkcs10.ts";
 import type { InspectFlags } from "./flags.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
@@ -26,7 +23,7 @@ import {
   type FoundIn,
   type Inspection,
   relateKeys,
-} from "./facts.ts";
+} from "../../output/pki_facts.ts";
 import { inspectKubeconfig } from "./kubeconfig.ts";
 
 /** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */
@@ -51,8 +48,7 @@ export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSigna
   const all = relateKeys(found);
   if (output === undefined) { for (const one of all) io.stdout.write(render(one)); }
   else writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
-  if (code !== EXIT.done) return code;
-  return all.some(({ finding }) => finding.isUnusable) ? EXIT.no : EXIT.done;
+  return code;
 }
 
 /** Inspects a file, or the files of a folder, in which unknown files are ignored. */
@@ -77,30 +73,7 @@ async function inspectName(name: string, io: Io, signal: AbortSignal): Promise<r
 
 async function inspectFile(file: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
   const findings = await inspectBytes(await readBytes(file, io, signal), resolve(io.cwd, file), io.clock.now());
-  if (file === "-") return findings.map((finding) => ({ file, finding }));
-  return await Promise.all(findings.map(async (finding) => ({ file, finding: await withFile(finding, file, io) })));
-}
-
-/** Adds facts about the file itself: who may read a secret, and the target of a link. */
-async function withFile(finding: Inspection, file: string, io: Io): Promise<Inspection> {
-  const files = createFilePort();
-  const path = resolve(io.cwd, file);
-  const facts = await files.stat(path);
-  const target = await findStrayTarget(path, files);
-  const linked = target === undefined
-    ? finding
-    : { ...finding, lines: [...finding.lines, ["Link", `to ${target}, in another folder`] as const] };
-  if (finding.isSecret !== true || facts === undefined || isWindowsMode(facts.mode)) return linked;
-  const mode = facts.mode.toString(8);
-  const fault = findModeFault(facts);
-  return {
-    ...linked,
-    lines: [...linked.lines, [
-      "File mode",
-      fault === undefined ? mode : `${mode}: others may read it; chmod 600 ${shellWord(file)}`,
-    ]],
-    facts: { ...linked.facts, fileMode: mode, isPrivate: fault === undefined },
-  };
+  return findings.map((finding) => ({ file, finding }));
 }
 
 async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {

@@ -1,5 +1,5 @@
 /** Describes the permissions of a user in a few lines, from a SelfSubjectRulesReview. */
-import type { ResourceRule, SubjectRulesReviewStatus } from "../../../core/kube/authorization_v1.ts";
+import type { ResourceRule, SubjectRulesReviewStatus } from "../../../core/kube/kinds/authorization_v1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ResourceRule } from "../../../core/kube/authorization_v1.ts";
+import type { ResourceRule } from "../../../core/kube/kinds/authorization_v1.ts";
 import { describeRights } from "./rights_text.ts";
 
 const basic: readonly ResourceRule[] = [

@@ -3,7 +3,7 @@ import type { ApiClient } from "../../../client/objects/api.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../../core/kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../../core/kube/schema.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import {

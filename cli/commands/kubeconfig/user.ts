@@ -11,8 +11,8 @@ import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts"
 import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
 import { validateSignerName } from "../../../core/csr/signer_name.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { SelfSubjectRulesReview } from "../../../core/kube/authorization_v1.ts";
-import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import type { SelfSubjectRulesReview } from "../../../core/kube/kinds/authorization_v1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { KubeconfigCluster } from "../../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../../core/kube/meta.ts";

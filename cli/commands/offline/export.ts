@@ -4,7 +4,7 @@ import { createFilePort } from "../../../client/files.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { encodeBundle, MAX_BUNDLE_ITEMS } from "../../../core/offline/bundle.ts";
 import { sealRequests } from "../../../core/offline/request_bundle.ts";

@@ -8,7 +8,7 @@ import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/csr/phase.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
@@ -25,7 +25,7 @@ import { line, oneLine } from "../../output/escape.ts";
 import { type ChosenSettings, readFlagSettings } from "../../api/published_settings.ts";
 import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../api/explain_request.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
-import { formatTrace } from "./trace_text.ts";
+import { formatTrace } from "../../output/trace_text.ts";
 
 /** The action of the command `tlsboot policy explain`. */
 export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

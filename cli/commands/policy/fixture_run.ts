@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../../core/pki/keys.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";

@@ -1,4 +1,4 @@
-/** The commands `tlsboot policy explain` and `policy test`: flags, help and examples. */
+/** The commands `tlsboot policy explain`, `policy test` and `policy check`: flags, help and examples. */
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -62,8 +62,8 @@ export const policyExplainCommand = defineCommand({
 const POLICY_TEST_FLAGS = {
   output: choiceFlag({
     short: "o",
-    choices: ["tap", "junit"],
-    summary: "Output format: the Test Anything Protocol, or JUnit XML. Without it, text.",
+    choices: ["junit"],
+    summary: "Output format: JUnit XML. Without it, text.",
   }),
 } as const;
 
@@ -86,4 +86,36 @@ export const policyTestCommand = defineCommand({
     { comment: "Do so in CI", command: "tlsboot policy test policies/ -o junit >policies.xml" },
   ],
   exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },
+});
+
+const POLICY_CHECK_FLAGS = {
+  output: choiceFlag({ short: "o", choices: ["json"], summary: "Output format: JSON. Without it, text." }),
+} as const;
+
+/** The type of the flags of `policy check`. */
+export type PolicyCheckFlags = typeof POLICY_CHECK_FLAGS;
+
+/** The command that checks files of rules. */
+export const policyCheckCommand = defineCommand({
+  path: ["policy", "check"],
+  summary: "Check policies, profiles and other files of rules",
+  description: `Check policies, profiles and other files of rules.
+
+ Needs no API. Reports every fault of a file with its position, and the rules of a policy that can never apply to a
+ request. Describes the rules of a signing profile in sentences.
+
+ The files are policies (kind ApprovalPolicy), signing profiles (SigningProfile), policy tests (PolicyTest), inventories
+ (Inventory) and audit policies (Policy of audit.k8s.io/v1).`,
+  group: "Policy Commands",
+  args: [argument("FILE", "Files of rules", { variadic: true, completion: { kind: "file" } })],
+  flags: POLICY_CHECK_FLAGS,
+  examples: [
+    { comment: "See the rules of a profile before it is used", command: "tlsboot policy check web.yaml" },
+    { comment: "Check everything before a server is started", command: "tlsboot policy check rules/*.yaml" },
+  ],
+  exitCodes: {
+    0: "every file can be used",
+    1: "a file has a fault or cannot be read",
+    3: "a rule can never apply to a request",
+  },
 });

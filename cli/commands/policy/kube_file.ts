@@ -1,7 +1,7 @@
 /** Parses Kubernetes objects and requests in files, for `policy explain` and `policy test`. */
 import { decodeObject } from "../../../core/kube/codec/mod.ts";
 import { parseYaml } from "../../../core/kube/codec/yaml.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind, nodeKind } from "../../../core/kube/kinds/mod.ts";
 import { isJsonObject } from "../../../core/kube/json_value.ts";
 import type { Kind } from "../../../core/kube/schema.ts";

@@ -1,4 +1,4 @@
-/** Tests policies with the fixtures below a folder, and prints the results as text, TAP 14 or JUnit XML. */
+/** Tests policies with the fixtures below a folder, and prints the results as text or JUnit XML. */
 import { readdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
@@ -12,9 +12,8 @@ import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { type CaseResult, runFixture } from "./fixture_run.ts";
 import { toRuleViews } from "../../../core/review/rule_views.ts";
-import { formatTrace } from "./trace_text.ts";
+import { formatTrace } from "../../output/trace_text.ts";
 
-const FORMATS = { tap: formatTap, junit: formatJunit } as const;
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
 /** The action of the command `tlsboot policy test`. */
@@ -40,8 +39,7 @@ export async function run(input: Input<PolicyTestFlags>, io: Io, signal: AbortSi
       hint: "see the examples in docs/reference/policies.md",
     });
   }
-  const format = input.settings.output === undefined ? formatForPeople : FORMATS[input.settings.output];
-  io.stdout.write(format(results));
+  io.stdout.write(input.settings.output === "junit" ? formatJunit(results) : formatForPeople(results));
   return results.every(({ failure }) => failure === undefined) ? EXIT.done : EXIT.failed;
 }
 
@@ -78,17 +76,6 @@ function formatForPeople(results: readonly CaseResult[]): string {
   }
   const failed = results.filter(({ failure }) => failure !== undefined).length;
   return `${lines.join("\n")}\n\n${results.length - failed} passed, ${failed} failed\n`;
-}
-
-/** Formats results in the Test Anything Protocol, version 14, with a YAML block for each failure. */
-function formatTap(results: readonly CaseResult[]): string {
-  const lines = results.flatMap((result, index) => {
-    const title = `${index + 1} - ${result.file}: ${result.name}`.replaceAll("#", "\\#");
-    if (result.failure === undefined) return [`ok ${title}`];
-    const block = describeResult(result).map((line) => `    ${line}`);
-    return [`not ok ${title}`, "  ---", "  message: |", ...block, "  ..."];
-  });
-  return ["TAP version 14", `1..${results.length}`, ...lines, ""].join("\n");
 }
 
 /** Formats results as JUnit XML, with a suite for each file. */

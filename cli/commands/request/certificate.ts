@@ -24,7 +24,7 @@ import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { describeCertificate } from "../inspect/facts.ts";
+import { describeCertificate } from "../../output/pki_facts.ts";
 import type { CertificateFlags } from "./flags.ts";
 
 /** The settings, the files of the certificate, and the adapters. */

@@ -6,7 +6,7 @@ import { listAll } from "../../../client/objects/api.ts";
 import { findLeafCertificate } from "../../../core/csr/certificate.ts";
 import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import type { RevokeFlags } from "./flags.ts";

@@ -1,9 +1,9 @@
 /** The commands for revocations, `revoke`, `unrevoke` and `get revocations`: flags, help and examples. */
-import { REVOCATION_REASONS } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { REVOCATION_REASONS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { LIST_FLAGS } from "../../flags/list.ts";
+import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 
 const TARGET_ARGUMENT = "SERIAL|KIND/NAME";
 
@@ -125,5 +125,6 @@ export const getRevocationsCommand = defineCommand({
     { comment: "List all revocations", command: "tlsboot get revocations" },
     { comment: "Show one with its message", command: "tlsboot get revocations node:n1 -o yaml" },
   ],
+  rules: LIST_RULES,
   exitCodes: {},
 });

@@ -1,5 +1,5 @@
 /** The command `tlsboot serve`: its flags, help and examples. */
-import { SERVER_FLAGS } from "../../flags/server.ts";
+import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 
 /** The command that runs the API server alone. */
@@ -22,5 +22,6 @@ export const serveCommand = defineCommand({
       command: "tlsboot serve --bind-address 0.0.0.0 --advertise-address boot.example.com --token-auth-file tokens.csv",
     },
   ],
+  rules: SERVER_RULES,
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });

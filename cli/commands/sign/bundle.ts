@@ -6,7 +6,7 @@ import type { FilePort } from "../../../client/files.ts";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type AnswerOutcome, parseAnswerBundle, sealAnswers } from "../../../core/offline/answer_bundle.ts";
 import { encodeBundle, type OpenBundle, readBundle, readBundleParts } from "../../../core/offline/bundle.ts";
 import { type ExportedRequest, parseRequestBundle, type RequestBundle } from "../../../core/offline/request_bundle.ts";

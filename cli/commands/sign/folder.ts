@@ -3,9 +3,9 @@ import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type FilePort, readStickFile } from "../../../client/files.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import {
   encodeOfflineAnswer,
   type OfflineVerdict,

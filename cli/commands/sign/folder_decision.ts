@@ -5,7 +5,7 @@ import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import {
   getOfflineRequester,
   type Judgement,

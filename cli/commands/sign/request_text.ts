@@ -5,7 +5,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../../core/kube/certificates_v1.ts";
+} from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatDuration } from "../../../core/lib/duration.ts";
 import type { Judgement } from "../../../core/offline/judge_request.ts";

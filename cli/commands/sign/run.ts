@@ -2,7 +2,7 @@
 import { basename, join, resolve } from "node:path";
 import { createFilePort, type FilePort, readNamedFile } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
-import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/certificates_v1.ts";
+import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
 import type { IssuedLog } from "../../authority/issued_log.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";

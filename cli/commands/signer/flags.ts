@@ -8,9 +8,9 @@ import { fileFlag, inGroup, switchFlag } from "../../framework/flags.ts";
 /** The flags of the command `tlsboot signer`. */
 const SIGNER_FLAGS = {
   ...CONTROLLER_FLAGS,
-  // The two flags that only print a text need no server.
+  // --print-rbac needs no server.
   kubeconfig: fileFlag({
-    summary: "Kubeconfig of the API server to work for. Required but for --check and --print-rbac.",
+    summary: "Kubeconfig of the API server to work for. Required but for --print-rbac.",
   }),
   ...PROFILE_FLAGS,
   podCertificates: switchFlag({
@@ -24,10 +24,6 @@ const SIGNER_FLAGS = {
     summary:
       "File to which a record of each certificate is appended before the request gets it: a line of JSON with the " +
       "hash of the line before. A tlsboot server has a register of its own; other API servers have none.",
-  }),
-  check: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Read a profile, describe its rules in sentences, and end; an invalid one is reported with every fault.",
   }),
   printRbac: switchFlag({
     isCommandLineOnly: true,
@@ -71,10 +67,6 @@ export const signerCommand = defineCommand({
         "tlsboot signer --kubeconfig signer.kubeconfig --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
     },
     {
-      comment: "See the rules of a profile before it is used",
-      command: "tlsboot signer --check web.yaml",
-    },
-    {
       comment: "Run a custom signer, with the rules of a file",
       command:
         "tlsboot signer --kubeconfig signer.kubeconfig --signer-name example.com/web --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
@@ -89,5 +81,5 @@ export const signerCommand = defineCommand({
       command: "tlsboot signer --print-rbac --signer-name example.com/web --profile web.yaml | kubectl apply -f -",
     },
   ],
-  exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the text is printed" },
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the permissions are printed" },
 });

@@ -1,4 +1,4 @@
-/** Runs the signing controller against a remote API, or prints its permissions or the rules of a profile. */
+/** Runs the signing controller against a remote API, or prints its permissions. */
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { createClientTrust } from "../../../client/objects/client_trust.ts";
@@ -7,8 +7,7 @@ import type { RecordPodCertificate } from "../../../controllers/pod_signer.ts";
 import type { RecordIssued } from "../../../controllers/signer.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { describePodOrigin } from "../../../core/register/request_origin.ts";
-import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
-import { BUILTIN_SIGNERS, describeProfile } from "../../../core/signing/profile.ts";
+import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/rbac.ts";
 import { describeLoggedOrigin, type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
@@ -23,11 +22,10 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
-import { escapeText } from "../../output/escape.ts";
 import { createCsrStore, runSigner } from "../../instance/controllers.ts";
 import { runPodSigner } from "../../instance/pod_signer.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
-import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../../instance/signer_profiles.ts";
+import { openSignerProfiles } from "../../instance/signer_profiles.ts";
 import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
 import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../../instance/signing_cas.ts";
 
@@ -42,10 +40,6 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
   const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
-  if (settings.check !== undefined) {
-    io.stdout.write(`${await checkProfileFile(settings.check, settings, deps)}\n`);
-    return EXIT.done;
-  }
   const isForPods = settings.podCertificates;
   const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps, isForPods);
   if (isForPods && chosen.length === 0) {
@@ -101,13 +95,6 @@ function createRecorder(log: IssuedLog): RecordIssued {
 /** Creates the function that records the certificates of pods. */
 function createPodRecorder(log: IssuedLog): RecordPodCertificate {
   return (certificate, request, authority) => log.record(certificate, authority, describePodOrigin(request));
-}
-
-/** Describes the rules of a profile in sentences. A file that names no signer gets the name of the flag. */
-async function checkProfileFile(file: string, settings: Settings<SignerFlags>, deps: ProfileDeps): Promise<string> {
-  const spec = await readProfileFile(resolve(deps.cwd, file), deps.files);
-  const signerName = spec.signerName ?? settings.signerName[0] ?? "without a name";
-  return describeProfile(createCustomProfile(signerName, spec)).map(escapeText).join("\n");
 }
 
 function createRightsManifest(

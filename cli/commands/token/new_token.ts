@@ -22,7 +22,7 @@ import {
 } from "../../../core/bootstrap/token_secret.ts";
 import type { BootstrapToken } from "../../../core/bootstrap/token.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { ConfigMap, SecretObject } from "../../../core/kube/core_v1.ts";
+import type { ConfigMap, SecretObject } from "../../../core/kube/kinds/core_v1.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { readPublicKeyPin } from "../../../core/pki/public_key_file.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";

@@ -4,7 +4,7 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkBundleFile } from "../../../client/node_trust.ts";
 import { followTrustBundles, getTrustBundlePem, reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../core/pki/trust_bundle.ts";
 import type { Logger, Transport } from "../../../core/ports.ts";

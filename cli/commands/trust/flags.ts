@@ -1,9 +1,9 @@
 /** The commands `tlsboot get trustbundles` and `trust fetch`: flags, help and examples. */
-import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { validateSignerName } from "../../../core/csr/signer_name.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
-import { LIST_FLAGS } from "../../flags/list.ts";
+import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
@@ -36,6 +36,7 @@ export const getTrustBundlesCommand = defineCommand({
       command: "tlsboot get trustbundles --field-selector spec.signerName=example.com/pods",
     },
   ],
+  rules: LIST_RULES,
   exitCodes: {},
 });
 

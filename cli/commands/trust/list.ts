@@ -1,5 +1,5 @@
 /** Lists ClusterTrustBundles with the number of their certificates and the end of the first one. */
-import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { describeTrustBundle } from "../../../core/pki/trust_bundle.ts";

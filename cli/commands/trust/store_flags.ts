@@ -4,6 +4,7 @@ import { DATA_DIR_FLAG } from "../../flags/common.ts";
 import { parseServerUrl } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, together } from "../../framework/rules.ts";
 
 /** The names of the stores, in the order in which they are changed. */
 export const TRUST_STORES = ["debian", "rhel", "firefox", "nss", "java"] as const;
@@ -28,6 +29,11 @@ const CA_SOURCE_FLAGS = {
     parse: parsePublicKeyPin,
   }),
 } as const;
+
+const CA_SOURCE_RULES = [
+  atMostOneOf("server", "certificateAuthority"),
+  together("server", "caCertHash"),
+] as const;
 
 const STORE_FLAG = listFlag({
   isCommandLineOnly: true,
@@ -59,6 +65,7 @@ export const trustShowCommand = defineCommand({
     { comment: "Show the stores of this machine", command: "tlsboot trust show" },
     { comment: "Write the CA into a file for a phone", command: "tlsboot trust show --print > home-ca.crt" },
   ],
+  rules: CA_SOURCE_RULES,
   exitCodes: {},
 });
 
@@ -87,6 +94,7 @@ export const trustInstallCommand = defineCommand({
     },
     { comment: "For the browsers of this user alone", command: "tlsboot trust install --store nss" },
   ],
+  rules: CA_SOURCE_RULES,
   exitCodes: { 1: "failed in one of the stores" },
 });
 
@@ -111,5 +119,6 @@ export const trustUninstallCommand = defineCommand({
     { comment: "Remove the CA in --data-dir", command: "sudo tlsboot trust uninstall" },
     { comment: "Remove every CA that tlsboot has installed", command: "sudo tlsboot trust uninstall --all" },
   ],
+  rules: [...CA_SOURCE_RULES, excludes("all", "certificateAuthority", "server")],
   exitCodes: { 1: "failed in one of the stores" },
 });

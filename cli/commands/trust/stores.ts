@@ -97,18 +97,10 @@ async function readCaPem(
 ): Promise<{ readonly pem: string; readonly from: string }> {
   const files = createFilePort();
   if (server !== undefined) {
-    if (certificateAuthority !== undefined) throw new UsageError("give --server or --certificate-authority, not both");
-    if (caCertHash.length === 0) {
-      throw new UsageError(
-        "--server needs --ca-cert-hash, to verify the CA",
-        "tlsboot ca show prints it beside the CA",
-      );
-    }
     const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
     const options = { server, pins: caCertHash, connect, clock: io.clock, waitSeconds: DISCOVERY_SECONDS };
     return { pem: await discoverCa(options, signal), from: server };
   }
-  if (caCertHash.length > 0) throw new UsageError("--ca-cert-hash needs --server");
   const path = resolve(io.cwd, certificateAuthority ?? authorityPaths(resolve(io.cwd, dataDir)).certificate);
   const text = await files.readText(path);
   if (text === undefined) {

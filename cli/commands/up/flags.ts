@@ -1,8 +1,9 @@
 /** The command `tlsboot up`: its flags, help and examples. */
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../../flags/controller.ts";
-import { SERVER_FLAGS } from "../../flags/server.ts";
+import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
+import { needs } from "../../framework/rules.ts";
 
 /** The flags of `up`: those of the server, and those of its signer and approver. */
 const UP_FLAGS = {
@@ -78,5 +79,6 @@ export const upCommand = defineCommand({
     },
     { comment: "Run a custom signer too", command: "tlsboot up --profile web.yaml" },
   ],
+  rules: [needs("webNetwork", "webDomain"), ...SERVER_RULES],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });

@@ -2,19 +2,20 @@
 import { createFilePort } from "../../../client/files.ts";
 import { readCa } from "../../../client/transport/connect.ts";
 import { isAppError } from "../../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
-import type { ConfigMap } from "../../../core/kube/core_v1.ts";
+import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import type { CaRotation, CaRotationServer } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationServer } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../../core/bootstrap/cluster_info.ts";
 import { parseJoinTarget } from "../../../core/bootstrap/join_command.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { listAuthorities, type PublishedCas, type TrustedAuthority } from "../../../core/review/authorities.ts";
-import { isInProgress } from "../../../core/rotation/ca_rotation.ts";
-import { type CensusRow, describeState } from "../../../core/rotation/census.ts";
-import { AUTHENTICATION_PATH, CLUSTER_INFO_PATH, readCensus, sortServers } from "../../api/ca_rotations.ts";
-import { describeCa, describeCounts, describeNext, describeStep, isRotationReady } from "../../api/ca_rotation_text.ts";
+import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
+import { type CensusRow, describeState } from "../../../core/ca_rotation/census.ts";
+import { formatRotateCommand, isEveryoneReady, sortServers } from "../../../core/ca_rotation/steps.ts";
+import { AUTHENTICATION_PATH, CLUSTER_INFO_PATH, readCensus } from "../../api/ca_rotations.ts";
+import { describeCa, describeCounts, describeStep, listNextCommands } from "../../api/ca_rotation_text.ts";
 import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { formatFingerprint } from "../../output/certificate_text.ts";
 import type { CommandFlags } from "../../api/connection.ts";
@@ -181,6 +182,7 @@ function Rotation(
     ...down.map((server) => ({ server, state: "not seen for some minutes; it follows when it starts" })),
   ];
   const waiting = rows.filter(({ state }) => state !== "ready");
+  const isReady = adopted.length > 0 && adopted.length === servers.length && isEveryoneReady(rows);
   return (
     <section aria-labelledby={`rotation-${name}`}>
       <h3 id={`rotation-${name}`}>{`Replacement of ${name}`}</h3>
@@ -200,9 +202,7 @@ function Rotation(
             <Census rows={waiting} now={now} />
             <h4>Next step, in a terminal</h4>
             <Commands
-              lines={describeNext(rotation, isRotationReady(rotation, rows, now)).replace(/^next: /, "").split(
-                ", and then: ",
-              )}
+              lines={listNextCommands((verb) => formatRotateCommand(verb, name), rotation, isReady)}
               flags={flags}
             />
           </>

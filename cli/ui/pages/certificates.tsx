@@ -1,7 +1,7 @@
 /** The certificates of the register, with filters, and the page of one of them. */
 import { parseSettingDuration } from "../../../core/lib/duration.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { findMachineOfRecord } from "../../../core/review/machines.ts";
 import {
   compareRows,

@@ -1,7 +1,7 @@
 /** Approves many requests at once: only those of machines that the user expects and names, each machine once. */
 import type { ExpectedMachine } from "../../../core/approval/expected_machines.ts";
 import { getErrorMessage } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { createApproval, decideOne } from "../../api/decisions.ts";
 import { parseExpectedMachines, planExpectedMachines, type PlannedMachine } from "../../api/expected_machines.ts";

@@ -1,6 +1,6 @@
 /** The page of one request, with the forms that decide it. */
 import { UsageError } from "../../framework/usage_error.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import type { RequestView } from "../../../core/review/request_view.ts";
 import type { CommandFlags } from "../../api/connection.ts";

@@ -1,5 +1,5 @@
 /** The list of requests: pending ones first, the newest first among them. */
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { type ActivityRequest, toActivityRequest } from "../../../core/review/activity.ts";
 import { findMachineOfRequest } from "../../../core/review/machines.ts";

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { AppError } from "../../../core/errors.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { type Revocation, REVOCATION_REASONS } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { type Revocation, REVOCATION_REASONS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type RecordRow, toRow } from "../../../core/review/record_rows.ts";
 import { canBeTakenBack, findRevocationTarget } from "../../../core/revocation/revocation.ts";
 import { explainMissingGroup, revocationPath } from "../../api/records.ts";

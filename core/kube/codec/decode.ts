@@ -172,7 +172,7 @@ class Decoder {
         if (isTooDeep(value)) throw new DecodeError("exceeded max depth");
         return value;
       case "message":
-        return this.#message(getMessagePlan(type.message()), value, goType, before);
+        return this.#message(getMessagePlan(type), value, goType, before);
       case "list":
         return this.#list(type.of, goType, value, before) ?? before;
       case "map":
@@ -304,7 +304,7 @@ function elementZero(type: FieldType): unknown {
     case "map":
       return {};
     case "message":
-      return createZeroMessage(getMessagePlan(type.message()));
+      return createZeroMessage(getMessagePlan(type));
     default:
       return null;
   }

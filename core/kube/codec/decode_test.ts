@@ -5,7 +5,6 @@ import {
   ALL_KINDS,
   certificateSigningRequestKind,
   deleteOptionsSchema,
-  getListSchema,
   leaseKind,
   namespaceKind,
   secretKind,
@@ -66,7 +65,7 @@ test("decodeObject() reports at most 100 strict errors", () => {
 test("decodeObject() ignores kind and apiVersion, also in the items of a list", () => {
   const item = { kind: "Secret", apiVersion: "v1", metadata: { name: "a" } };
   const list = { kind: "SecretList", apiVersion: "v1", metadata: { resourceVersion: "1" }, items: [item] };
-  const { object, strictErrors } = decodeObject(getListSchema(secretKind), list);
+  const { object, strictErrors } = decodeObject(secretKind.listSchema, list);
   assert.deepEqual(strictErrors, []);
   assert.deepEqual(object, { metadata: { resourceVersion: "1" }, items: [{ metadata: { name: "a" } }] });
 });

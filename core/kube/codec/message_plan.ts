@@ -77,7 +77,7 @@ function getGoFieldType(type: FieldType): string {
     case "intOrString":
       return "intstr.IntOrString";
     case "message":
-      return `v1.${getStructName(type.message())}`;
+      return `v1.${getStructName(type)}`;
     case "list":
       return `[]${getGoFieldType(type.of)}`;
     case "map":
@@ -135,7 +135,7 @@ export function createZeroValue(type: FieldType): unknown {
     case "quantity":
       return "0";
     case "message":
-      return createZeroMessage(getMessagePlan(type.message()));
+      return createZeroMessage(getMessagePlan(type));
     default:
       return null;
   }

@@ -1,6 +1,6 @@
 /** Lists in protobuf. Items may be encoded already, so that a long list is a concatenation. */
 import type { ListMeta } from "../meta.ts";
-import { getListSchema, listMetaSchema } from "../kinds/meta_v1.ts";
+import { listMetaSchema } from "../kinds/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";
@@ -35,6 +35,6 @@ export function encodeListOfItems(
 
 /** Decodes the `raw` of a list's envelope; throws `DecodeError`. */
 export function decodeList(kind: Kind, raw: Uint8Array): DecodedList {
-  const { metadata, items } = decodeMessage(getListSchema(kind), raw, ElementBudget.unlimited());
+  const { metadata, items } = decodeMessage(kind.listSchema, raw, ElementBudget.unlimited());
   return { metadata: metadata as ListMeta, items: (items ?? []) as Record<string, unknown>[] };
 }

@@ -106,7 +106,7 @@ function readField(reader: WireReader, type: FieldType, before: unknown): unknow
 function readBody(type: FieldType, reader: WireReader, before: unknown): unknown {
   switch (type.kind) {
     case "message":
-      return readMessage(getMessagePlan(type.message()), reader, before);
+      return readMessage(getMessagePlan(type), reader, before);
     case "time":
       return printTime({ seconds: readInstant(reader).seconds, nanos: 0 });
     case "microTime":

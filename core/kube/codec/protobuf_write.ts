@@ -77,7 +77,7 @@ function writeField(writer: WireWriter, number: number, type: FieldType, value: 
 function writeBody(writer: WireWriter, type: FieldType, value: unknown): void {
   switch (type.kind) {
     case "message":
-      writeMessage(writer, getMessagePlan(type.message()), value as Readonly<Record<string, unknown>>);
+      writeMessage(writer, getMessagePlan(type), value as Readonly<Record<string, unknown>>);
       break;
     case "time":
     case "microTime": {

@@ -34,7 +34,7 @@ function formOfMessage(schema: MessageSchema, object: Record<string, unknown>): 
 function formOfValue(type: FieldType, value: object): unknown {
   switch (type.kind) {
     case "message":
-      return storedForm(type.message(), value);
+      return storedForm(type, value);
     case "list": {
       const { of } = type;
       if (!canChangeType(of) || !Array.isArray(value)) return value;
@@ -51,8 +51,6 @@ function formOfValue(type: FieldType, value: object): unknown {
 function canChange(schema: MessageSchema): boolean {
   const known = changing.get(schema);
   if (known !== undefined) return known;
-  // Ends the recursion for a message that contains itself.
-  changing.set(schema, false);
   const found = Object.values(schema.fields).some(({ type, presence }) =>
     (presence === "always" && isContainer(type)) || canChangeType(type)
   );
@@ -61,7 +59,7 @@ function canChange(schema: MessageSchema): boolean {
 }
 
 function canChangeType(type: FieldType): boolean {
-  if (type.kind === "message") return canChange(type.message());
+  if (type.kind === "message") return canChange(type);
   return type.kind === "list" && canChangeType(type.of);
 }
 
@@ -130,7 +128,7 @@ function isStoredValue(type: FieldType, value: unknown): boolean {
     case "intOrString":
       return typeof value === "string" ? value.isWellFormed() : typeof value === "number" && (value | 0) === value;
     case "message":
-      return isRecord(value) && isStoredForm(type.message(), value);
+      return isRecord(value) && isStoredForm(type, value);
     case "list":
       return Array.isArray(value) && value.every((item) => isStoredValue(type.of, item));
     case "map":

@@ -52,7 +52,7 @@ const SCALARS: Readonly<Record<string, readonly unknown[]>> = {
 function createValues(type: FieldType, depth: number): fc.Arbitrary<unknown> {
   switch (type.kind) {
     case "message":
-      return createObjects(type.message(), depth);
+      return createObjects(type, depth);
     case "list":
       return fc.array(createValues(type.of, depth - 1), { maxLength: depth > 0 ? 2 : 0 });
     case "map":

@@ -37,7 +37,7 @@ function findFault(type: FieldType, goType: string, value: unknown): string | un
   if (value === undefined || value === null) return undefined;
   switch (type.kind) {
     case "message":
-      return findUnstructuredFault(type.message(), value);
+      return findUnstructuredFault(type, value);
     case "list":
       if (!Array.isArray(value)) return `cannot restore slice from ${getGoKind(value)}`;
       return firstFault(value, type.of, elementGoType(goType, type.of));

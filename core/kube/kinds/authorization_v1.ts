@@ -1,403 +1,216 @@
 /** The review kinds of `authorization.k8s.io/v1` (staging `k8s.io/api/authorization/v1/types.go`). */
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BOOL, list, map, message, STRING } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
+import type { KubeObject } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { clusterWide, describeVersion, namespaced, withoutList } from "./kind.ts";
 import { fieldSelectorRequirementSchema, labelSelectorRequirementSchema } from "./meta_v1.ts";
+import { always, atomic, BOOL, list, map, named, omitempty, optional, required, STRING } from "./notation.ts";
 
-const subjectAccessReviewSchema: ObjectSchema = {
-  name: "io.k8s.api.authorization.v1.SubjectAccessReview",
-  description: "Asks whether a given user may do something.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => subjectAccessReviewSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The question.",
-    },
-    status: {
-      number: 3,
-      type: message(() => subjectAccessReviewStatusSchema),
-      presence: "always",
-      description: "The answer; filled by the server.",
-    },
+/** Selectors of a list, as part of what is authorized. */
+export interface SelectorAttributes {
+  readonly rawSelector?: string;
+  readonly requirements?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
+
+const { kind, message } = describeVersion("authorization.k8s.io", "v1", "io.k8s.api.authorization.v1");
+
+const fieldSelectorAttributes = message("FieldSelectorAttributes", "A field selector, raw or parsed.", {
+  rawSelector: omitempty(1, STRING, "The selector as text."),
+  requirements: omitempty(2, atomic(fieldSelectorRequirementSchema), "The selector as conditions."),
+});
+
+const labelSelectorAttributes = message("LabelSelectorAttributes", "A label selector, raw or parsed.", {
+  rawSelector: omitempty(1, STRING, "The selector as text."),
+  requirements: omitempty(2, atomic(labelSelectorRequirementSchema), "The selector as conditions."),
+});
+
+/** Attributes of a resource request; every field may be empty. */
+export interface ResourceAttributesSpec {
+  readonly namespace?: string;
+  readonly verb?: string;
+  readonly group?: string;
+  readonly version?: string;
+  readonly resource?: string;
+  readonly subresource?: string;
+  readonly name?: string;
+  readonly fieldSelector?: SelectorAttributes;
+  readonly labelSelector?: SelectorAttributes;
+}
+
+const resourceAttributes = message<ResourceAttributesSpec>("ResourceAttributes", "A request for a resource.", {
+  namespace: omitempty(1, STRING, "Namespace of the request; empty for cluster-wide ones or all namespaces."),
+  verb: omitempty(2, STRING, "Verb, such as get or create; * means all."),
+  group: omitempty(3, STRING, "API group; * means all."),
+  version: omitempty(4, STRING, "API version; * means all."),
+  resource: omitempty(5, STRING, "Resource; * means all."),
+  subresource: omitempty(6, STRING, "Subresource; empty for none."),
+  name: omitempty(7, STRING, "Name of the object; empty means all."),
+  fieldSelector: optional(8, fieldSelectorAttributes, "Field selector that limits the request."),
+  labelSelector: optional(9, labelSelectorAttributes, "Label selector that limits the request."),
+});
+
+/** Attributes of a request for a path that is no resource. */
+export interface NonResourceAttributesSpec {
+  readonly path?: string;
+  readonly verb?: string;
+}
+
+const nonResourceAttributes = message<NonResourceAttributesSpec>("NonResourceAttributes", "A request for a path.", {
+  path: omitempty(1, STRING, "The path."),
+  verb: omitempty(2, STRING, "HTTP method in lower case."),
+});
+
+/** `spec` of the access reviews; the self form has no user. */
+export interface SubjectAccessReviewSpec {
+  readonly resourceAttributes?: ResourceAttributesSpec;
+  readonly nonResourceAttributes?: NonResourceAttributesSpec;
+  readonly user?: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+  readonly uid?: string;
+}
+
+const subjectAccessReviewSpec = message<SubjectAccessReviewSpec>(
+  "SubjectAccessReviewSpec",
+  "A question about a user; exactly one kind of attributes is given.",
+  {
+    resourceAttributes: optional(1, resourceAttributes, "A request for a resource."),
+    nonResourceAttributes: optional(2, nonResourceAttributes, "A request for a path."),
+    user: omitempty(3, STRING, "User the question is about."),
+    groups: omitempty(4, atomic(STRING), "Groups of that user."),
+    extra: omitempty(5, named("map[string]v1.ExtraValue", map(list(STRING))), "Further attributes of that user."),
+    uid: omitempty(6, STRING, "Identifier of that user."),
   },
-};
+);
 
-/** Describes the kind `SubjectAccessReview` of `authorization.k8s.io/v1` for all codecs. */
-export const subjectAccessReviewKind: Kind = {
-  group: "authorization.k8s.io",
-  version: "v1",
-  kind: "SubjectAccessReview",
-  listKind: "",
-  plural: "subjectaccessreviews",
-  singular: "subjectaccessreview",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: subjectAccessReviewSchema,
-};
+/** `status` of the access reviews. */
+export interface SubjectAccessReviewStatus {
+  readonly allowed: boolean;
+  readonly denied?: boolean;
+  readonly reason?: string;
+  readonly evaluationError?: string;
+}
 
-const localSubjectAccessReviewSchema: ObjectSchema = {
-  name: "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
-  description: "Asks whether a given user may do something in one namespace.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => subjectAccessReviewSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The question; its namespace must be that of the review.",
-    },
-    status: {
-      number: 3,
-      type: message(() => subjectAccessReviewStatusSchema),
-      presence: "always",
-      description: "The answer; filled by the server.",
-    },
+const subjectAccessReviewStatus = message<SubjectAccessReviewStatus>(
+  "SubjectAccessReviewStatus",
+  "The answer to an access question.",
+  {
+    allowed: required(1, BOOL, "True when an authorizer allows the request."),
+    denied: omitempty(4, BOOL, "True when an authorizer forbids the request explicitly."),
+    reason: omitempty(2, STRING, "The reason for the answer, where it is known."),
+    evaluationError: omitempty(3, STRING, "Errors that occurred while the request was evaluated."),
   },
-};
+);
 
-/** Describes the kind `LocalSubjectAccessReview` of `authorization.k8s.io/v1` for all codecs. */
-export const localSubjectAccessReviewKind: Kind = {
-  group: "authorization.k8s.io",
-  version: "v1",
-  kind: "LocalSubjectAccessReview",
-  listKind: "",
-  plural: "localsubjectaccessreviews",
-  singular: "localsubjectaccessreview",
-  shortNames: [],
-  categories: [],
-  namespaced: true,
-  schema: localSubjectAccessReviewSchema,
-};
+/** A SubjectAccessReview, a LocalSubjectAccessReview or a SelfSubjectAccessReview. */
+export interface SubjectAccessReview extends KubeObject {
+  readonly spec: SubjectAccessReviewSpec;
+  readonly status: SubjectAccessReviewStatus;
+}
 
-const selfSubjectAccessReviewSchema: ObjectSchema = {
-  name: "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
-  description: "Asks whether the caller may do something.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => selfSubjectAccessReviewSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The question.",
-    },
-    status: {
-      number: 3,
-      type: message(() => subjectAccessReviewStatusSchema),
-      presence: "always",
-      description: "The answer; filled by the server.",
-    },
+export const subjectAccessReviewKind: Kind = kind<SubjectAccessReview>(
+  "SubjectAccessReview",
+  withoutList(clusterWide()),
+  "Asks whether a given user may do something.",
+  {
+    spec: required(2, subjectAccessReviewSpec, "The question."),
+    status: always(3, subjectAccessReviewStatus, "The answer; filled by the server."),
   },
-};
+);
 
-/** Describes the kind `SelfSubjectAccessReview` of `authorization.k8s.io/v1` for all codecs. */
-export const selfSubjectAccessReviewKind: Kind = {
-  group: "authorization.k8s.io",
-  version: "v1",
-  kind: "SelfSubjectAccessReview",
-  listKind: "",
-  plural: "selfsubjectaccessreviews",
-  singular: "selfsubjectaccessreview",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: selfSubjectAccessReviewSchema,
-};
-
-const selfSubjectAccessReviewSpecSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.SelfSubjectAccessReviewSpec",
-  description: "A question about the caller; exactly one kind of attributes is given.",
-  fields: {
-    resourceAttributes: {
-      number: 1,
-      type: message(() => resourceAttributesSchema),
-      presence: "optional",
-      description: "A request for a resource.",
-    },
-    nonResourceAttributes: {
-      number: 2,
-      type: message(() => nonResourceAttributesSchema),
-      presence: "optional",
-      description: "A request for a path.",
-    },
+export const localSubjectAccessReviewKind: Kind = kind(
+  "LocalSubjectAccessReview",
+  withoutList(namespaced()),
+  "Asks whether a given user may do something in one namespace.",
+  {
+    spec: required(2, subjectAccessReviewSpec, "The question; its namespace must be that of the review."),
+    status: always(3, subjectAccessReviewStatus, "The answer; filled by the server."),
   },
-};
+);
 
-const selfSubjectRulesReviewSchema: ObjectSchema = {
-  name: "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
-  description: "Asks for everything the caller may do in a namespace.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => selfSubjectRulesReviewSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The question.",
-    },
-    status: {
-      number: 3,
-      type: message(() => subjectRulesReviewStatusSchema),
-      presence: "always",
-      description: "The answer; filled by the server.",
-    },
+const selfSubjectAccessReviewSpec = message(
+  "SelfSubjectAccessReviewSpec",
+  "A question about the caller; exactly one kind of attributes is given.",
+  {
+    resourceAttributes: optional(1, resourceAttributes, "A request for a resource."),
+    nonResourceAttributes: optional(2, nonResourceAttributes, "A request for a path."),
   },
-};
+);
 
-/** Describes the kind `SelfSubjectRulesReview` of `authorization.k8s.io/v1` for all codecs. */
-export const selfSubjectRulesReviewKind: Kind = {
-  group: "authorization.k8s.io",
-  version: "v1",
-  kind: "SelfSubjectRulesReview",
-  listKind: "",
-  plural: "selfsubjectrulesreviews",
-  singular: "selfsubjectrulesreview",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: selfSubjectRulesReviewSchema,
-};
-
-const selfSubjectRulesReviewSpecSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.SelfSubjectRulesReviewSpec",
-  description: "The namespace that the question is about.",
-  fields: {
-    namespace: { number: 1, type: STRING, presence: "omitempty", description: "The namespace; required." },
+export const selfSubjectAccessReviewKind: Kind = kind(
+  "SelfSubjectAccessReview",
+  withoutList(clusterWide()),
+  "Asks whether the caller may do something.",
+  {
+    spec: required(2, selfSubjectAccessReviewSpec, "The question."),
+    status: always(3, subjectAccessReviewStatus, "The answer; filled by the server."),
   },
-};
+);
 
-const subjectRulesReviewStatusSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.SubjectRulesReviewStatus",
-  description: "Everything a user may do in a namespace.",
-  fields: {
-    resourceRules: {
-      number: 1,
-      type: list(message(() => resourceRuleSchema)),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Allowed requests for resources, in no order.",
-    },
-    nonResourceRules: {
-      number: 2,
-      type: list(message(() => nonResourceRuleSchema)),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Allowed requests for paths, in no order.",
-    },
-    incomplete: {
-      number: 3,
-      type: BOOL,
-      presence: "always",
-      required: true,
-      description: "True when rules may be missing.",
-    },
-    evaluationError: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "Errors that occurred while the rules were collected.",
-    },
-  },
-};
+const selfSubjectRulesReviewSpec = message("SelfSubjectRulesReviewSpec", "The namespace that the question is about.", {
+  namespace: omitempty(1, STRING, "The namespace; required."),
+});
 
-const resourceRuleSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.ResourceRule",
-  description: "Verbs allowed on resources.",
-  fields: {
-    verbs: {
-      number: 1,
-      type: list(STRING),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Verbs that are allowed; * means all.",
-    },
-    apiGroups: {
-      number: 2,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of the resources; * means all.",
-    },
-    resources: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Resources; * means all.",
-    },
-    resourceNames: {
-      number: 4,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Names the rule is restricted to.",
-    },
-  },
-};
+/** Verbs that are allowed on resources. */
+export interface ResourceRule {
+  readonly verbs: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
 
-const nonResourceRuleSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.NonResourceRule",
-  description: "Verbs allowed on paths.",
-  fields: {
-    verbs: {
-      number: 1,
-      type: list(STRING),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Verbs that are allowed; * means all.",
-    },
-    nonResourceURLs: {
-      number: 2,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "The paths, * as the last step.",
-    },
-  },
-};
+const resourceRule = message<ResourceRule>("ResourceRule", "Verbs allowed on resources.", {
+  verbs: required(1, atomic(STRING), "Verbs that are allowed; * means all."),
+  apiGroups: omitempty(2, atomic(STRING), "Groups of the resources; * means all."),
+  resources: omitempty(3, atomic(STRING), "Resources; * means all."),
+  resourceNames: omitempty(4, atomic(STRING), "Names the rule is restricted to."),
+});
 
-const subjectAccessReviewSpecSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.SubjectAccessReviewSpec",
-  description: "A question about a user; exactly one kind of attributes is given.",
-  fields: {
-    resourceAttributes: {
-      number: 1,
-      type: message(() => resourceAttributesSchema),
-      presence: "optional",
-      description: "A request for a resource.",
-    },
-    nonResourceAttributes: {
-      number: 2,
-      type: message(() => nonResourceAttributesSchema),
-      presence: "optional",
-      description: "A request for a path.",
-    },
-    user: { number: 3, type: STRING, presence: "omitempty", description: "User the question is about." },
-    groups: {
-      number: 4,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of that user.",
-    },
-    extra: {
-      number: 5,
-      type: map(list(STRING)),
-      presence: "omitempty",
-      goType: "map[string]v1.ExtraValue",
-      description: "Further attributes of that user.",
-    },
-    uid: { number: 6, type: STRING, presence: "omitempty", description: "Identifier of that user." },
-  },
-};
+/** Verbs that are allowed on paths. */
+export interface NonResourceRule {
+  readonly verbs: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+}
 
-const resourceAttributesSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.ResourceAttributes",
-  description: "A request for a resource.",
-  fields: {
-    namespace: {
-      number: 1,
-      type: STRING,
-      presence: "omitempty",
-      description: "Namespace of the request; empty for cluster-wide ones or all namespaces.",
-    },
-    verb: { number: 2, type: STRING, presence: "omitempty", description: "Verb, such as get or create; * means all." },
-    group: { number: 3, type: STRING, presence: "omitempty", description: "API group; * means all." },
-    version: { number: 4, type: STRING, presence: "omitempty", description: "API version; * means all." },
-    resource: { number: 5, type: STRING, presence: "omitempty", description: "Resource; * means all." },
-    subresource: { number: 6, type: STRING, presence: "omitempty", description: "Subresource; empty for none." },
-    name: { number: 7, type: STRING, presence: "omitempty", description: "Name of the object; empty means all." },
-    fieldSelector: {
-      number: 8,
-      type: message(() => fieldSelectorAttributesSchema),
-      presence: "optional",
-      description: "Field selector that limits the request.",
-    },
-    labelSelector: {
-      number: 9,
-      type: message(() => labelSelectorAttributesSchema),
-      presence: "optional",
-      description: "Label selector that limits the request.",
-    },
-  },
-};
+const nonResourceRule = message<NonResourceRule>("NonResourceRule", "Verbs allowed on paths.", {
+  verbs: required(1, atomic(STRING), "Verbs that are allowed; * means all."),
+  nonResourceURLs: omitempty(2, atomic(STRING), "The paths, * as the last step."),
+});
 
-const fieldSelectorAttributesSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.FieldSelectorAttributes",
-  description: "A field selector, raw or parsed.",
-  fields: {
-    rawSelector: { number: 1, type: STRING, presence: "omitempty", description: "The selector as text." },
-    requirements: {
-      number: 2,
-      type: list(message(() => fieldSelectorRequirementSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "The selector as conditions.",
-    },
-  },
-};
+/** Everything a user may do in a namespace. */
+export interface SubjectRulesReviewStatus {
+  readonly resourceRules: readonly ResourceRule[];
+  readonly nonResourceRules: readonly NonResourceRule[];
+  readonly incomplete: boolean;
+  readonly evaluationError?: string;
+}
 
-const labelSelectorAttributesSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.LabelSelectorAttributes",
-  description: "A label selector, raw or parsed.",
-  fields: {
-    rawSelector: { number: 1, type: STRING, presence: "omitempty", description: "The selector as text." },
-    requirements: {
-      number: 2,
-      type: list(message(() => labelSelectorRequirementSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "The selector as conditions.",
-    },
+const subjectRulesReviewStatus = message<SubjectRulesReviewStatus>(
+  "SubjectRulesReviewStatus",
+  "Everything a user may do in a namespace.",
+  {
+    resourceRules: required(1, atomic(resourceRule), "Allowed requests for resources, in no order."),
+    nonResourceRules: required(2, atomic(nonResourceRule), "Allowed requests for paths, in no order."),
+    incomplete: required(3, BOOL, "True when rules may be missing."),
+    evaluationError: omitempty(4, STRING, "Errors that occurred while the rules were collected."),
   },
-};
+);
 
-const nonResourceAttributesSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.NonResourceAttributes",
-  description: "A request for a path.",
-  fields: {
-    path: { number: 1, type: STRING, presence: "omitempty", description: "The path." },
-    verb: { number: 2, type: STRING, presence: "omitempty", description: "HTTP method in lower case." },
-  },
-};
+/** A request to list everything that the caller may do in a namespace; the result is in `status`. */
+export interface SelfSubjectRulesReview extends KubeObject {
+  readonly spec: { readonly namespace?: string };
+  readonly status: SubjectRulesReviewStatus;
+}
 
-const subjectAccessReviewStatusSchema: MessageSchema = {
-  name: "io.k8s.api.authorization.v1.SubjectAccessReviewStatus",
-  description: "The answer to an access question.",
-  fields: {
-    allowed: {
-      number: 1,
-      type: BOOL,
-      presence: "always",
-      required: true,
-      description: "True when an authorizer allows the request.",
-    },
-    denied: {
-      number: 4,
-      type: BOOL,
-      presence: "omitempty",
-      description: "True when an authorizer forbids the request explicitly.",
-    },
-    reason: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "The reason for the answer, where it is known.",
-    },
-    evaluationError: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      description: "Errors that occurred while the request was evaluated.",
-    },
+export const selfSubjectRulesReviewKind: Kind = kind<SelfSubjectRulesReview>(
+  "SelfSubjectRulesReview",
+  withoutList(clusterWide()),
+  "Asks for everything the caller may do in a namespace.",
+  {
+    spec: required(2, selfSubjectRulesReviewSpec, "The question."),
+    status: always(3, subjectRulesReviewStatus, "The answer; filled by the server."),
   },
-};
+);

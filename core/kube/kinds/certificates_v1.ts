@@ -1,322 +1,326 @@
 /** The kinds of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
-import { CERTIFICATES_GROUP, KEY_USAGES } from "../certificates_v1.ts";
-import type { FieldSchema, Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BYTES, INT32, list, map, mergedBy, message, STRING, TIME } from "./fields.ts";
+import type { Condition, KubeObject } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { clusterWide, describeVersion, namespaced } from "./kind.ts";
 import { conditionSchema } from "./meta_v1.ts";
-import { METADATA } from "./object_meta.ts";
+import {
+  always,
+  atomic,
+  BYTES,
+  enumerated,
+  INT32,
+  keyedBy,
+  list,
+  map,
+  mergedBy,
+  named,
+  omitempty,
+  optional,
+  required,
+  STRING,
+  TIME,
+  UID,
+} from "./notation.ts";
 
-const certificateSigningRequestSchema: ObjectSchema = {
-  name: "io.k8s.api.certificates.v1.CertificateSigningRequest",
-  description:
-    "Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => certificateSigningRequestSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The requested certificate and the requester. Cannot change after creation.",
-    },
-    status: {
-      number: 3,
-      type: message(() => certificateSigningRequestStatusSchema),
-      presence: "always",
-      description: "Whether the request was approved or denied, and the certificate once issued.",
-    },
-  },
-};
+/** The API group of requests for certificates and of trust bundles. */
+export const CERTIFICATES_GROUP = "certificates.k8s.io";
 
-/** Describes the kind `CertificateSigningRequest` of `certificates.k8s.io/v1` for all codecs. */
-export const certificateSigningRequestKind: Kind = {
-  group: CERTIFICATES_GROUP,
-  version: "v1",
-  kind: "CertificateSigningRequest",
-  listKind: "CertificateSigningRequestList",
-  plural: "certificatesigningrequests",
-  singular: "certificatesigningrequest",
-  shortNames: ["csr"],
-  categories: [],
-  namespaced: false,
-  schema: certificateSigningRequestSchema,
-};
+/** The minimum `expirationSeconds` that the API accepts. */
+export const MIN_EXPIRATION_SECONDS = 600;
 
-const clusterTrustBundleSchema: ObjectSchema = {
-  name: "io.k8s.api.certificates.v1.ClusterTrustBundle",
-  description: "Holds the root certificates that verify the certificates of a signer, or of any other issuer.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => clusterTrustBundleSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The certificates, and their signer if there is one.",
-    },
-  },
-};
+// The limits of PodCertificateRequests (`pkg/apis/certificates/types.go`).
 
-/** Describes the kind `ClusterTrustBundle` of `certificates.k8s.io/v1` for all codecs. */
-export const clusterTrustBundleKind: Kind = {
-  group: CERTIFICATES_GROUP,
-  version: "v1",
-  kind: "ClusterTrustBundle",
-  listKind: "ClusterTrustBundleList",
-  plural: "clustertrustbundles",
-  singular: "clustertrustbundle",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: clusterTrustBundleSchema,
-};
+/** The `maxExpirationSeconds` that the API sets where a PodCertificateRequest has none. */
+export const DEFAULT_POD_EXPIRATION_SECONDS = 86_400;
+/** The minimum `maxExpirationSeconds`, and the shortest lifetime of a pod's certificate that the API accepts. */
+export const MIN_POD_EXPIRATION_SECONDS = 3_600;
+/** The largest `certificateChain` that the API accepts. */
+export const MAX_POD_CHAIN_BYTES = 102_400;
 
-const certificateSigningRequestSpecSchema: MessageSchema = {
-  name: "io.k8s.api.certificates.v1.CertificateSigningRequestSpec",
-  description: "The request and its requester.",
-  fields: {
-    request: {
-      number: 1,
-      type: BYTES,
-      presence: "always",
-      required: true,
-      description: "A PKCS#10 request as one PEM block named CERTIFICATE REQUEST.",
-    },
-    signerName: {
-      number: 7,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Signer that should handle the request, written domain/path.",
-    },
-    expirationSeconds: {
-      number: 8,
-      type: INT32,
-      presence: "optional",
-      description: "Life the certificate should have, at least 600; the signer may choose otherwise.",
-    },
-    usages: {
-      number: 5,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      goType: "[]v1.KeyUsage",
-      enum: KEY_USAGES,
-      description: "Key usages the certificate should have.",
-    },
-    username: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "User who made the request; filled by the server.",
-    },
-    uid: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      description: "Identifier of that user; filled by the server.",
-    },
-    groups: {
-      number: 4,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of that user; filled by the server.",
-    },
-    extra: {
-      number: 6,
-      type: map(list(STRING)),
-      presence: "omitempty",
-      goType: "map[string]v1.ExtraValue",
-      description: "Further attributes of that user; filled by the server.",
-    },
-  },
-};
+/** The signer of client certificates for the API server; its requests are never approved automatically. */
+export const KUBE_APISERVER_CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client";
+/** The signer of kubelets' client certificates. */
+export const KUBE_APISERVER_CLIENT_KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
+/** The signer of kubelets' serving certificates. */
+export const KUBELET_SERVING_SIGNER = "kubernetes.io/kubelet-serving";
+/** The signer of the serving certificates of the API server; it has a trust bundle and no requests. */
+export const KUBE_APISERVER_SERVING_SIGNER = "kubernetes.io/kube-apiserver-serving";
+/** A signer that guarantees nothing about its certificates; the v1 API refuses requests for it. */
+export const LEGACY_UNKNOWN_SIGNER = "kubernetes.io/legacy-unknown";
 
-const clusterTrustBundleSpecSchema: MessageSchema = {
-  name: "io.k8s.api.certificates.v1.ClusterTrustBundleSpec",
-  description: "The certificates of a bundle, and their signer if there is one.",
-  fields: {
-    signerName: {
-      number: 1,
-      type: STRING,
-      presence: "omitempty",
-      description: "Signer of the certificates, written domain/path. Writing the bundle needs the right to attest " +
-        "for it, and the name of the bundle starts with it, with a colon for the slash. Cannot change after creation.",
-    },
-    trustBundle: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Certificates of CAs as PEM blocks named CERTIFICATE, without headers, none of them twice.",
-    },
-  },
-};
+/** The 23 key usages, in the order in which error messages list them. */
+export const KEY_USAGES: readonly string[] = [
+  "any",
+  "cert sign",
+  "client auth",
+  "code signing",
+  "content commitment",
+  "crl sign",
+  "data encipherment",
+  "decipher only",
+  "digital signature",
+  "email protection",
+  "encipher only",
+  "ipsec end system",
+  "ipsec tunnel",
+  "ipsec user",
+  "key agreement",
+  "key encipherment",
+  "microsoft sgc",
+  "netscape sgc",
+  "ocsp signing",
+  "s/mime",
+  "server auth",
+  "signing",
+  "timestamping",
+];
 
-const certificateSigningRequestStatusSchema: MessageSchema = {
-  name: "io.k8s.api.certificates.v1.CertificateSigningRequestStatus",
-  description: "Decision and result.",
-  fields: {
-    conditions: {
-      number: 1,
-      type: list(message(() => certificateSigningRequestConditionSchema)),
-      presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["type"],
-      description: "Approved, Denied and Failed, and what signers add of their own.",
-    },
-    certificate: {
-      number: 2,
-      type: BYTES,
-      presence: "omitempty",
-      description: "The certificate as PEM, leaf first; set once by the signer.",
-    },
-  },
-};
+const { kind, message } = describeVersion(CERTIFICATES_GROUP, "v1", "io.k8s.api.certificates.v1");
 
-const certificateSigningRequestConditionSchema: MessageSchema = {
-  name: "io.k8s.api.certificates.v1.CertificateSigningRequestCondition",
-  description: "One condition of a request.",
-  fields: {
-    type: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.RequestConditionType",
-      description: "Approved, Denied, Failed, or a name of a signer's own.",
-    },
-    status: {
-      number: 6,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.ConditionStatus",
-      description: "True, False or Unknown.",
-    },
-    reason: { number: 2, type: STRING, presence: "omitempty", description: "Short machine-readable cause." },
-    message: { number: 3, type: STRING, presence: "omitempty", description: "The cause in words." },
-    lastUpdateTime: { number: 4, type: TIME, presence: "always", description: "When the condition was last written." },
-    lastTransitionTime: {
-      number: 5,
-      type: TIME,
-      presence: "always",
-      description: "When the condition last changed its status.",
-    },
-  },
-};
-
-const podCertificateRequestSchema: ObjectSchema = {
-  name: "io.k8s.api.certificates.v1.PodCertificateRequest",
-  description: "Asks a signer for a certificate of a pod. Kubelets make such requests for podCertificate volumes.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => podCertificateRequestSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The requested certificate, and the pod that will have it. Cannot change after creation.",
-    },
-    status: {
-      number: 3,
-      type: message(() => podCertificateRequestStatusSchema),
-      presence: "always",
-      description: "The decision, and the certificates once issued.",
-    },
-  },
-};
-
-/** Describes the kind `PodCertificateRequest` of `certificates.k8s.io/v1` for all codecs. */
-export const podCertificateRequestKind: Kind = {
-  group: CERTIFICATES_GROUP,
-  version: "v1",
-  kind: "PodCertificateRequest",
-  listKind: "PodCertificateRequestList",
-  plural: "podcertificaterequests",
-  singular: "podcertificaterequest",
-  shortNames: [],
-  categories: [],
-  namespaced: true,
-  schema: podCertificateRequestSchema,
-};
-
-/** Describes a required field that identifies the pod, its service account or its node. */
-function identity(number: number, description: string, goType?: string): FieldSchema {
-  return {
-    number,
-    type: STRING,
-    presence: "always",
-    required: true,
-    description,
-    ...(goType === undefined ? {} : { goType }),
-  };
+/** The requested certificate and the requester. Immutable after creation. */
+export interface CertificateSigningRequestSpec {
+  /** Base64 of a PEM block `CERTIFICATE REQUEST`; `null` when absent. */
+  readonly request: string | null;
+  readonly signerName: string;
+  /** The requested lifetime in seconds, at least 600. */
+  readonly expirationSeconds?: number;
+  readonly usages?: readonly string[];
+  /** The requester; set by the server, as are the three fields below. */
+  readonly username?: string;
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-const podCertificateRequestSpecSchema: MessageSchema = {
-  name: "io.k8s.api.certificates.v1.PodCertificateRequestSpec",
-  description: "The requested certificate, and the pod that will have it.",
-  fields: {
-    signerName: identity(1, "Signer that should handle the request, written domain/path."),
-    podName: identity(2, "Name of the pod that will have the certificate."),
-    podUID: identity(3, "UID of that pod.", "types.UID"),
-    serviceAccountName: identity(4, "Name of the service account that the pod runs as."),
-    serviceAccountUID: identity(5, "UID of that service account.", "types.UID"),
-    nodeName: identity(6, "Name of the node that the pod runs on.", "types.NodeName"),
-    nodeUID: identity(7, "UID of that node.", "types.UID"),
-    maxExpirationSeconds: {
-      number: 8,
-      type: INT32,
-      presence: "optional",
-      default: 86400,
-      description: "The longest lifetime that the certificate may have, from 3600 to 7862400; 86400 when absent.",
-    },
-    stubPKCS10Request: {
-      number: 12,
-      type: BYTES,
-      presence: "always",
-      required: true,
-      description:
-        "A PKCS#10 request in DER, signed by the key of the pod: RSA 3072 or 4096, P-256, P-384, P-521, or Ed25519.",
-    },
-    unverifiedUserAnnotations: {
-      number: 11,
-      type: map(STRING),
-      presence: "omitempty",
-      description: "Requests of the author of the pod to the signer, not verified; each key has a domain.",
-    },
+const certificateSigningRequestSpec = message<CertificateSigningRequestSpec>(
+  "CertificateSigningRequestSpec",
+  "The request and its requester.",
+  {
+    request: required(1, BYTES, "A PKCS#10 request as one PEM block named CERTIFICATE REQUEST."),
+    signerName: required(7, STRING, "Signer that should handle the request, written domain/path."),
+    expirationSeconds: optional(
+      8,
+      INT32,
+      "Life the certificate should have, at least 600; the signer may choose otherwise.",
+    ),
+    usages: omitempty(
+      5,
+      enumerated(KEY_USAGES, named("[]v1.KeyUsage", atomic(STRING))),
+      "Key usages the certificate should have.",
+    ),
+    username: omitempty(2, STRING, "User who made the request; filled by the server."),
+    uid: omitempty(3, STRING, "Identifier of that user; filled by the server."),
+    groups: omitempty(4, atomic(STRING), "Groups of that user; filled by the server."),
+    extra: omitempty(
+      6,
+      named("map[string]v1.ExtraValue", map(list(STRING))),
+      "Further attributes of that user; filled by the server.",
+    ),
   },
-};
+);
 
-const podCertificateRequestStatusSchema: MessageSchema = {
-  name: "io.k8s.api.certificates.v1.PodCertificateRequestStatus",
-  description: "The decision, and the certificates once issued.",
-  fields: {
-    conditions: {
-      number: 1,
-      type: list(message(() => conditionSchema)),
-      presence: "omitempty",
-      ...mergedBy("type"),
-      description: "At most one condition: Issued, Denied or Failed, with the status True.",
-    },
-    certificateChain: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "The certificates as PEM, leaf first; set once by the signer.",
-    },
-    notBefore: {
-      number: 4,
-      type: TIME,
-      presence: "optional",
-      description: "When the leaf becomes valid, as it says itself.",
-    },
-    beginRefreshAt: {
-      number: 5,
-      type: TIME,
-      presence: "optional",
-      description: "When the kubelet should request the next certificate.",
-    },
-    notAfter: { number: 6, type: TIME, presence: "optional", description: "When the leaf expires, as it says itself." },
+/** One condition; the list is keyed by `type`. */
+export interface CertificateSigningRequestCondition {
+  /** `Approved`, `Denied`, `Failed`, or a name that a signer has chosen. */
+  readonly type: string;
+  /** One of `True`, `False` and `Unknown`. */
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+  /** RFC 3339; `null` when zero. The server fills zero times. */
+  readonly lastUpdateTime: string | null;
+  readonly lastTransitionTime: string | null;
+}
+
+const certificateSigningRequestCondition = message<CertificateSigningRequestCondition>(
+  "CertificateSigningRequestCondition",
+  "One condition of a request.",
+  {
+    type: required(1, named("v1.RequestConditionType"), "Approved, Denied, Failed, or a name of a signer's own."),
+    status: required(6, named("v1.ConditionStatus"), "True, False or Unknown."),
+    reason: omitempty(2, STRING, "Short machine-readable cause."),
+    message: omitempty(3, STRING, "The cause in words."),
+    lastUpdateTime: always(4, TIME, "When the condition was last written."),
+    lastTransitionTime: always(5, TIME, "When the condition last changed its status."),
   },
-};
+);
+
+/** Conditions, and the certificate once it is issued. */
+export interface CertificateSigningRequestStatus {
+  readonly conditions?: readonly CertificateSigningRequestCondition[];
+  /** Base64 of one or more PEM `CERTIFICATE` blocks, leaf first. */
+  readonly certificate?: string;
+}
+
+const certificateSigningRequestStatus = message<CertificateSigningRequestStatus>(
+  "CertificateSigningRequestStatus",
+  "Decision and result.",
+  {
+    conditions: omitempty(
+      1,
+      keyedBy(["type"], certificateSigningRequestCondition),
+      "Approved, Denied and Failed, and what signers add of their own.",
+    ),
+    certificate: omitempty(2, BYTES, "The certificate as PEM, leaf first; set once by the signer."),
+  },
+);
+
+/** A request for a certificate with its approval and, once issued, the certificate. */
+export interface CertificateSigningRequest extends KubeObject {
+  readonly spec: CertificateSigningRequestSpec;
+  readonly status: CertificateSigningRequestStatus;
+}
+
+/** Describes the kind `CertificateSigningRequest` of `certificates.k8s.io/v1` for all codecs. */
+export const certificateSigningRequestKind: Kind = kind<CertificateSigningRequest>(
+  "CertificateSigningRequest",
+  clusterWide("csr"),
+  "Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status.",
+  {
+    spec: required(
+      2,
+      certificateSigningRequestSpec,
+      "The requested certificate and the requester. Cannot change after creation.",
+    ),
+    status: always(
+      3,
+      certificateSigningRequestStatus,
+      "Whether the request was approved or denied, and the certificate once issued.",
+    ),
+  },
+);
+
+/** The certificates of a bundle, and the signer that vouches for them. */
+export interface ClusterTrustBundleSpec {
+  /** The signer of the certificates, if there is one. Immutable after creation. */
+  readonly signerName?: string;
+  /** PEM blocks `CERTIFICATE`, each a CA. */
+  readonly trustBundle: string;
+}
+
+const clusterTrustBundleSpec = message<ClusterTrustBundleSpec>(
+  "ClusterTrustBundleSpec",
+  "The certificates of a bundle, and their signer if there is one.",
+  {
+    signerName: omitempty(
+      1,
+      STRING,
+      "Signer of the certificates, written domain/path. Writing the bundle needs the right to attest for it, " +
+        "and the name of the bundle starts with it, with a colon for the slash. Cannot change after creation.",
+    ),
+    trustBundle: required(
+      2,
+      STRING,
+      "Certificates of CAs as PEM blocks named CERTIFICATE, without headers, none of them twice.",
+    ),
+  },
+);
+
+/** The root certificates that verify the certificates of a signer, or of any other issuer. */
+export interface ClusterTrustBundle extends KubeObject {
+  readonly spec: ClusterTrustBundleSpec;
+}
+
+export const clusterTrustBundleKind: Kind = kind<ClusterTrustBundle>(
+  "ClusterTrustBundle",
+  clusterWide(),
+  "Holds the root certificates that verify the certificates of a signer, or of any other issuer.",
+  {
+    spec: required(2, clusterTrustBundleSpec, "The certificates, and their signer if there is one."),
+  },
+);
+
+/** The requested certificate, and the pod that will have it. Immutable after creation. */
+export interface PodCertificateRequestSpec {
+  readonly signerName: string;
+  readonly podName: string;
+  readonly podUID: string;
+  readonly serviceAccountName: string;
+  readonly serviceAccountUID: string;
+  readonly nodeName: string;
+  readonly nodeUID: string;
+  /** The longest lifetime in seconds that the certificate may have; the server sets it when it is absent. */
+  readonly maxExpirationSeconds?: number;
+  /** Base64 of a PKCS#10 request in DER, signed by the key of the pod; `null` when absent. */
+  readonly stubPKCS10Request: string | null;
+  /** Requests of the author of the pod to the signer, which are not verified. */
+  readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>;
+}
+
+const podCertificateRequestSpec = message<PodCertificateRequestSpec>(
+  "PodCertificateRequestSpec",
+  "The requested certificate, and the pod that will have it.",
+  {
+    signerName: required(1, STRING, "Signer that should handle the request, written domain/path."),
+    podName: required(2, STRING, "Name of the pod that will have the certificate."),
+    podUID: required(3, UID, "UID of that pod."),
+    serviceAccountName: required(4, STRING, "Name of the service account that the pod runs as."),
+    serviceAccountUID: required(5, UID, "UID of that service account."),
+    nodeName: required(6, named("types.NodeName"), "Name of the node that the pod runs on."),
+    nodeUID: required(7, UID, "UID of that node."),
+    maxExpirationSeconds: optional(
+      8,
+      { type: INT32, default: 86400 },
+      "The longest lifetime that the certificate may have, from 3600 to 7862400; 86400 when absent.",
+    ),
+    stubPKCS10Request: required(
+      12,
+      BYTES,
+      "A PKCS#10 request in DER, signed by the key of the pod: RSA 3072 or 4096, P-256, P-384, P-521, or Ed25519.",
+    ),
+    unverifiedUserAnnotations: omitempty(
+      11,
+      map(STRING),
+      "Requests of the author of the pod to the signer, not verified; each key has a domain.",
+    ),
+  },
+);
+
+/** The decision, and the certificates once they are issued. */
+export interface PodCertificateRequestStatus {
+  /** At most one condition, whose type is `Issued`, `Denied` or `Failed`. */
+  readonly conditions?: readonly Condition[];
+  /** PEM `CERTIFICATE` blocks, leaf first. */
+  readonly certificateChain?: string;
+  /** RFC 3339, as in the leaf; so is `notAfter`. */
+  readonly notBefore?: string;
+  /** The time from which the kubelet requests the next certificate, in RFC 3339. */
+  readonly beginRefreshAt?: string;
+  readonly notAfter?: string;
+}
+
+const podCertificateRequestStatus = message<PodCertificateRequestStatus>(
+  "PodCertificateRequestStatus",
+  "The decision, and the certificates once issued.",
+  {
+    conditions: omitempty(
+      1,
+      mergedBy("type", conditionSchema),
+      "At most one condition: Issued, Denied or Failed, with the status True.",
+    ),
+    certificateChain: omitempty(2, STRING, "The certificates as PEM, leaf first; set once by the signer."),
+    notBefore: optional(4, TIME, "When the leaf becomes valid, as it says itself."),
+    beginRefreshAt: optional(5, TIME, "When the kubelet should request the next certificate."),
+    notAfter: optional(6, TIME, "When the leaf expires, as it says itself."),
+  },
+);
+
+/** A kubelet's request for a certificate of a pod. The server deletes it a quarter of an hour after its creation. */
+export interface PodCertificateRequest extends KubeObject {
+  readonly spec: PodCertificateRequestSpec;
+  readonly status: PodCertificateRequestStatus;
+}
+
+export const podCertificateRequestKind: Kind = kind<PodCertificateRequest>(
+  "PodCertificateRequest",
+  namespaced(),
+  "Asks a signer for a certificate of a pod. Kubelets make such requests for podCertificate volumes.",
+  {
+    spec: required(
+      2,
+      podCertificateRequestSpec,
+      "The requested certificate, and the pod that will have it. Cannot change after creation.",
+    ),
+    status: always(3, podCertificateRequestStatus, "The decision, and the certificates once issued."),
+  },
+);

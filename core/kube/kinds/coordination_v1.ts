@@ -1,57 +1,38 @@
 /** Lease of `coordination.k8s.io/v1` (staging `k8s.io/api/coordination/v1/types.go`). */
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, message, MICRO_TIME, STRING } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
+import type { KubeObject } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { describeVersion, namespaced } from "./kind.ts";
+import { always, INT32, MICRO_TIME, named, optional, STRING } from "./notation.ts";
 
-const leaseSchema: ObjectSchema = {
-  name: "io.k8s.api.coordination.v1.Lease",
-  description: "Records which candidate leads, and until when.",
-  fields: {
-    metadata: METADATA,
-    spec: { number: 2, type: message(() => leaseSpecSchema), presence: "always", description: "Holder and times." },
-  },
-};
+const { kind, message } = describeVersion("coordination.k8s.io", "v1", "io.k8s.api.coordination.v1");
+
+/** The holder of a lease and its times, which are MicroTime text. */
+export interface LeaseSpec {
+  readonly holderIdentity?: string;
+  readonly leaseDurationSeconds?: number;
+  readonly acquireTime?: string;
+  readonly renewTime?: string;
+  readonly leaseTransitions?: number;
+  readonly strategy?: string;
+  readonly preferredHolder?: string;
+}
+
+const leaseSpec = message<LeaseSpec>("LeaseSpec", "Holder and times of a lease.", {
+  holderIdentity: optional(1, STRING, "Holder of the lease."),
+  leaseDurationSeconds: optional(2, INT32, "Seconds after the last renewal at which others may take it."),
+  acquireTime: optional(3, MICRO_TIME, "When the holder got it."),
+  renewTime: optional(4, MICRO_TIME, "When the holder last renewed it."),
+  leaseTransitions: optional(5, INT32, "How often it changed hands."),
+  strategy: optional(6, named("v1.CoordinatedLeaseStrategy"), "How the holder is chosen in coordinated election."),
+  preferredHolder: optional(7, STRING, "Candidate that should take over the lease."),
+});
+
+/** A record of which candidate leads, and until when. */
+export interface Lease extends KubeObject {
+  readonly spec: LeaseSpec;
+}
 
 /** Describes the kind `Lease` of `coordination.k8s.io/v1` for all codecs. */
-export const leaseKind: Kind = {
-  group: "coordination.k8s.io",
-  version: "v1",
-  kind: "Lease",
-  listKind: "LeaseList",
-  plural: "leases",
-  singular: "lease",
-  shortNames: [],
-  categories: [],
-  namespaced: true,
-  schema: leaseSchema,
-};
-
-const leaseSpecSchema: MessageSchema = {
-  name: "io.k8s.api.coordination.v1.LeaseSpec",
-  description: "Holder and times of a lease.",
-  fields: {
-    holderIdentity: { number: 1, type: STRING, presence: "optional", description: "Holder of the lease." },
-    leaseDurationSeconds: {
-      number: 2,
-      type: INT32,
-      presence: "optional",
-      description: "Seconds after the last renewal at which others may take it.",
-    },
-    acquireTime: { number: 3, type: MICRO_TIME, presence: "optional", description: "When the holder got it." },
-    renewTime: { number: 4, type: MICRO_TIME, presence: "optional", description: "When the holder last renewed it." },
-    leaseTransitions: { number: 5, type: INT32, presence: "optional", description: "How often it changed hands." },
-    strategy: {
-      number: 6,
-      type: STRING,
-      presence: "optional",
-      goType: "v1.CoordinatedLeaseStrategy",
-      description: "How the holder is chosen in coordinated election.",
-    },
-    preferredHolder: {
-      number: 7,
-      type: STRING,
-      presence: "optional",
-      description: "Candidate that should take over the lease.",
-    },
-  },
-};
+export const leaseKind: Kind = kind<Lease>("Lease", namespaced(), "Records which candidate leads, and until when.", {
+  spec: always(2, leaseSpec, "Holder and times."),
+});

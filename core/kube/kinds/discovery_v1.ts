@@ -1,221 +1,93 @@
 /** The older form of discovery (apimachinery `pkg/apis/meta/v1/types.go`). */
-import type { FieldSchema, MessageSchema } from "../schema.ts";
-import { BOOL, list, message, STRING } from "./fields.ts";
+import type { MessageSchema } from "../schema.ts";
+import { always, atomic, BOOL, describeMessages, named, omitempty, required, STRING } from "./notation.ts";
+
+const { message } = describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1");
+
+const serverAddressByClientCIDR = message(
+  "ServerAddressByClientCIDR",
+  "The address under which clients of a network reach the server.",
+  {
+    clientCIDR: required(1, STRING, "Network of the client."),
+    serverAddress: required(2, STRING, "Host and port of the server."),
+  },
+);
 
 /** The versions of the core API. */
-export const apiVersionsSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIVersions",
-  description: "The versions of the core API.",
-  fields: {
-    versions: {
-      number: 1,
-      type: list(STRING),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Names of the versions.",
-    },
-    serverAddressByClientCIDRs: {
-      number: 2,
-      type: list(message(() => serverAddressByClientCIDRSchema)),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Server address for clients of each network.",
-    },
-  },
-};
+export const apiVersionsSchema: MessageSchema = message("APIVersions", "The versions of the core API.", {
+  versions: required(1, atomic(STRING), "Names of the versions."),
+  serverAddressByClientCIDRs: required(
+    2,
+    atomic(serverAddressByClientCIDR),
+    "Server address for clients of each network.",
+  ),
+});
 
-const serverAddressByClientCIDRSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.ServerAddressByClientCIDR",
-  description: "The address under which clients of a network reach the server.",
-  fields: {
-    clientCIDR: { number: 1, type: STRING, presence: "always", required: true, description: "Network of the client." },
-    serverAddress: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Host and port of the server.",
-    },
-  },
-};
-
-/** Lists all API groups of the server. */
-export const apiGroupListSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList",
-  description: "All API groups.",
-  fields: {
-    groups: {
-      number: 1,
-      type: list(message(() => apiGroupSchema)),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "The groups.",
-    },
-  },
-};
+const groupVersionForDiscovery = message("GroupVersionForDiscovery", "One version of a group.", {
+  groupVersion: required(1, STRING, "Group and version, as in apiVersion."),
+  version: required(2, STRING, "The version alone."),
+});
 
 /** An API group and its versions. */
-export const apiGroupSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup",
-  description: "An API group and its versions.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the group." },
-    versions: {
-      number: 2,
-      type: list(message(() => groupVersionForDiscoverySchema)),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Versions that are served.",
-    },
-    preferredVersion: {
-      number: 3,
-      type: message(() => groupVersionForDiscoverySchema),
-      presence: "always",
-      description: "Version that clients should take.",
-    },
-    serverAddressByClientCIDRs: {
-      number: 4,
-      type: list(message(() => serverAddressByClientCIDRSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Server address for clients of each network.",
-    },
-  },
-};
+export const apiGroupSchema: MessageSchema = message("APIGroup", "An API group and its versions.", {
+  name: required(1, STRING, "Name of the group."),
+  versions: required(2, atomic(groupVersionForDiscovery), "Versions that are served."),
+  preferredVersion: always(3, groupVersionForDiscovery, "Version that clients should take."),
+  serverAddressByClientCIDRs: omitempty(
+    4,
+    atomic(serverAddressByClientCIDR),
+    "Server address for clients of each network.",
+  ),
+});
 
-const groupVersionForDiscoverySchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery",
-  description: "One version of a group.",
-  fields: {
-    groupVersion: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Group and version, as in apiVersion.",
-    },
-    version: { number: 2, type: STRING, presence: "always", required: true, description: "The version alone." },
-  },
-};
+/** Lists all API groups of the server. */
+export const apiGroupListSchema: MessageSchema = message("APIGroupList", "All API groups.", {
+  groups: required(1, atomic(apiGroupSchema), "The groups."),
+});
+
+const apiResource = message("APIResource", "A resource or subresource.", {
+  name: required(1, STRING, "Plural name, with the subresource after a slash."),
+  singularName: required(6, STRING, "Singular name; empty for subresources."),
+  namespaced: required(2, BOOL, "True when its objects live in namespaces."),
+  group: omitempty(8, STRING, "Group of the kind where it differs from that of the list."),
+  version: omitempty(9, STRING, "Version of the kind where it differs from that of the list."),
+  kind: required(3, STRING, "Kind of its objects."),
+  verbs: required(4, named("v1.Verbs", { kind: "list", of: STRING, wrapped: true }), "Verbs it supports."),
+  shortNames: omitempty(5, atomic(STRING), "Short names people may type."),
+  categories: omitempty(7, atomic(STRING), "Groups of resources it belongs to, such as all."),
+  storageVersionHash: omitempty(10, STRING, "Opaque hash of the version it is stored in."),
+});
 
 /** The resources of one group and version. */
-export const apiResourceListSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList",
-  description: "The resources of one group and version.",
-  fields: {
-    groupVersion: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Group and version the list is about.",
-    },
-    resources: {
-      number: 2,
-      type: list(message(() => apiResourceSchema)),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "The resources and subresources.",
-    },
+export const apiResourceListSchema: MessageSchema = message(
+  "APIResourceList",
+  "The resources of one group and version.",
+  {
+    groupVersion: required(1, STRING, "Group and version the list is about."),
+    resources: required(2, atomic(apiResource), "The resources and subresources."),
   },
-};
+);
 
-const apiResourceSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIResource",
-  description: "A resource or subresource.",
-  fields: {
-    name: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Plural name, with the subresource after a slash.",
-    },
-    singularName: {
-      number: 6,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Singular name; empty for subresources.",
-    },
-    namespaced: {
-      number: 2,
-      type: BOOL,
-      presence: "always",
-      required: true,
-      description: "True when its objects live in namespaces.",
-    },
-    group: {
-      number: 8,
-      type: STRING,
-      presence: "omitempty",
-      description: "Group of the kind where it differs from that of the list.",
-    },
-    version: {
-      number: 9,
-      type: STRING,
-      presence: "omitempty",
-      description: "Version of the kind where it differs from that of the list.",
-    },
-    kind: { number: 3, type: STRING, presence: "always", required: true, description: "Kind of its objects." },
-    verbs: {
-      number: 4,
-      type: { kind: "list", of: STRING, wrapped: true },
-      presence: "always",
-      required: true,
-      goType: "v1.Verbs",
-      description: "Verbs it supports.",
-    },
-    shortNames: {
-      number: 5,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Short names people may type.",
-    },
-    categories: {
-      number: 7,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of resources it belongs to, such as all.",
-    },
-    storageVersionHash: {
-      number: 10,
-      type: STRING,
-      presence: "omitempty",
-      description: "Opaque hash of the version it is stored in.",
-    },
+/**
+ * The version of the server and of the version that it emulates (apimachinery `pkg/version/types.go`). Its fields
+ * have no number, because it is only written as JSON.
+ */
+export const versionInfoSchema: MessageSchema = describeMessages("io.k8s.apimachinery.pkg.version").message(
+  "Info",
+  "The version of the server.",
+  {
+    major: required(0, STRING, "Major version."),
+    minor: required(0, STRING, "Minor version."),
+    emulationMajor: omitempty(0, STRING, "Major version that is emulated."),
+    emulationMinor: omitempty(0, STRING, "Minor version that is emulated."),
+    minCompatibilityMajor: omitempty(0, STRING, "Major version of the oldest peer it can work with."),
+    minCompatibilityMinor: omitempty(0, STRING, "Minor version of the oldest peer it can work with."),
+    gitVersion: required(0, STRING, "The version as people write it."),
+    gitCommit: required(0, STRING, "Commit it was built from."),
+    gitTreeState: required(0, STRING, "Whether the sources were as committed."),
+    buildDate: required(0, STRING, "When it was built."),
+    goVersion: required(0, STRING, "Version of Go it was built with."),
+    compiler: required(0, STRING, "Compiler it was built with."),
+    platform: required(0, STRING, "Operating system and processor."),
   },
-};
-
-/** The version of the server and of the version that it emulates (apimachinery `pkg/version/types.go`). */
-export const versionInfoSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.version.Info",
-  description: "The version of the server.",
-  fields: {
-    major: versionField("Major version.", true),
-    minor: versionField("Minor version.", true),
-    emulationMajor: versionField("Major version that is emulated.", false),
-    emulationMinor: versionField("Minor version that is emulated.", false),
-    minCompatibilityMajor: versionField("Major version of the oldest peer it can work with.", false),
-    minCompatibilityMinor: versionField("Minor version of the oldest peer it can work with.", false),
-    gitVersion: versionField("The version as people write it.", true),
-    gitCommit: versionField("Commit it was built from.", true),
-    gitTreeState: versionField("Whether the sources were as committed.", true),
-    buildDate: versionField("When it was built.", true),
-    goVersion: versionField("Version of Go it was built with.", true),
-    compiler: versionField("Compiler it was built with.", true),
-    platform: versionField("Operating system and processor.", true),
-  },
-};
-
-/** Describes a field without a protobuf number: the version is only written as JSON. */
-function versionField(description: string, required: boolean): FieldSchema {
-  return { number: 0, type: STRING, presence: required ? "always" : "omitempty", required, description };
-}
+);

@@ -1,107 +1,119 @@
-/** Event of `events.k8s.io/v1` (staging `k8s.io/api/events/v1/types.go`). */
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, message, MICRO_TIME, STRING, TIME } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
-import { eventSourceSchema, objectReferenceSchema } from "./core_v1.ts";
+/**
+ * Events as `events.k8s.io/v1` names their fields (staging `k8s.io/api/events/v1/types.go`). Both groups show the same
+ * stored objects; the core form is the stored one (`pkg/apis/events/v1/conversion.go`).
+ */
+import type { KubeObject } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { describeVersion, namespaced } from "./kind.ts";
+import { type Event, eventSourceSchema, type ObjectReference, objectReferenceSchema } from "./core_v1.ts";
+import { always, INT32, MICRO_TIME, omitempty, optional, required, STRING, TIME } from "./notation.ts";
 
-const eventV1Schema: ObjectSchema = {
-  name: "io.k8s.api.events.v1.Event",
-  description: "A report of something that happened to an object; kept for a short time.",
-  fields: {
-    metadata: METADATA,
-    eventTime: {
-      number: 2,
-      type: MICRO_TIME,
-      presence: "always",
-      required: true,
-      description: "When it was first seen.",
-    },
-    series: {
-      number: 3,
-      type: message(() => eventV1SeriesSchema),
-      presence: "optional",
-      description: "The series this event belongs to.",
-    },
-    reportingController: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "Controller that reports the event.",
-    },
-    reportingInstance: {
-      number: 5,
-      type: STRING,
-      presence: "omitempty",
-      description: "Which copy of that controller.",
-    },
-    action: { number: 6, type: STRING, presence: "omitempty", description: "What was done or failed." },
-    reason: { number: 7, type: STRING, presence: "omitempty", description: "Short machine-readable cause." },
-    regarding: {
-      number: 8,
-      type: message(() => objectReferenceSchema),
-      presence: "always",
-      description: "Object the event is about.",
-    },
-    related: {
-      number: 9,
-      type: message(() => objectReferenceSchema),
-      presence: "optional",
-      description: "A second object that takes part.",
-    },
-    note: { number: 10, type: STRING, presence: "omitempty", description: "What happened, in words." },
-    type: { number: 11, type: STRING, presence: "omitempty", description: "Normal or Warning." },
-    deprecatedSource: {
-      number: 12,
-      type: message(() => eventSourceSchema),
-      presence: "always",
-      description: "The component that reports the event, in the older form.",
-    },
-    deprecatedFirstTimestamp: {
-      number: 13,
-      type: TIME,
-      presence: "always",
-      description: "When it was first seen, in the older form.",
-    },
-    deprecatedLastTimestamp: {
-      number: 14,
-      type: TIME,
-      presence: "always",
-      description: "When it was last seen, in the older form.",
-    },
-    deprecatedCount: {
-      number: 15,
-      type: INT32,
-      presence: "omitempty",
-      description: "How often it was seen, in the older form.",
-    },
+/** The prefix of the storage keys of Events, of both groups, as in the etcd of kube-apiserver. */
+export const EVENTS_PREFIX = "/registry/events/";
+
+const { kind, message } = describeVersion("events.k8s.io", "v1", "io.k8s.api.events.v1");
+
+const eventV1Series = message("EventSeries", "Describes how often an event has been repeated.", {
+  count: required(1, INT32, "Occurrences so far."),
+  lastObservedTime: required(2, MICRO_TIME, "When it was last seen."),
+});
+
+/** A report of something that happened to an object, in the form of `events.k8s.io/v1`. */
+export interface EventV1 extends KubeObject {
+  readonly eventTime: string | null;
+  readonly series?: { readonly count?: number; readonly lastObservedTime?: string | null };
+  readonly reportingController?: string;
+  readonly reportingInstance?: string;
+  readonly action?: string;
+  readonly reason?: string;
+  readonly regarding: ObjectReference;
+  readonly related?: ObjectReference;
+  readonly note?: string;
+  readonly type?: string;
+  readonly deprecatedSource: { readonly component?: string; readonly host?: string };
+  readonly deprecatedFirstTimestamp: string | null;
+  readonly deprecatedLastTimestamp: string | null;
+  readonly deprecatedCount?: number;
+}
+
+export const eventV1Kind: Kind = kind<EventV1>(
+  "Event",
+  namespaced("ev"),
+  "A report of something that happened to an object; kept for a short time.",
+  {
+    eventTime: required(2, MICRO_TIME, "When it was first seen."),
+    series: optional(3, eventV1Series, "The series this event belongs to."),
+    reportingController: omitempty(4, STRING, "Controller that reports the event."),
+    reportingInstance: omitempty(5, STRING, "Which copy of that controller."),
+    action: omitempty(6, STRING, "What was done or failed."),
+    reason: omitempty(7, STRING, "Short machine-readable cause."),
+    regarding: always(8, objectReferenceSchema, "Object the event is about."),
+    related: optional(9, objectReferenceSchema, "A second object that takes part."),
+    note: omitempty(10, STRING, "What happened, in words."),
+    type: omitempty(11, STRING, "Normal or Warning."),
+    deprecatedSource: always(12, eventSourceSchema, "The component that reports the event, in the older form."),
+    deprecatedFirstTimestamp: always(13, TIME, "When it was first seen, in the older form."),
+    deprecatedLastTimestamp: always(14, TIME, "When it was last seen, in the older form."),
+    deprecatedCount: omitempty(15, INT32, "How often it was seen, in the older form."),
   },
-};
+);
 
-/** Describes the kind `Event` of `events.k8s.io/v1` for all codecs. */
-export const eventV1Kind: Kind = {
-  group: "events.k8s.io",
-  version: "v1",
-  kind: "Event",
-  listKind: "EventList",
-  plural: "events",
-  singular: "event",
-  shortNames: ["ev"],
-  categories: [],
-  namespaced: true,
-  schema: eventV1Schema,
-};
+/** Converts an event to the canonical core form. */
+export function toCoreEvent(event: EventV1): Event {
+  return {
+    metadata: event.metadata,
+    involvedObject: event.regarding,
+    ...text("reason", event.reason),
+    ...text("message", event.note),
+    source: event.deprecatedSource,
+    firstTimestamp: event.deprecatedFirstTimestamp,
+    lastTimestamp: event.deprecatedLastTimestamp,
+    ...count("count", event.deprecatedCount),
+    ...text("type", event.type),
+    eventTime: event.eventTime,
+    ...(event.series === undefined ? {} : { series: toCoreSeries(event.series) }),
+    ...text("action", event.action),
+    ...(event.related === undefined ? {} : { related: event.related }),
+    reportingComponent: event.reportingController ?? "",
+    reportingInstance: event.reportingInstance ?? "",
+  };
+}
 
-const eventV1SeriesSchema: MessageSchema = {
-  name: "io.k8s.api.events.v1.EventSeries",
-  description: "Describes how often an event has been repeated.",
-  fields: {
-    count: { number: 1, type: INT32, presence: "always", required: true, description: "Occurrences so far." },
-    lastObservedTime: {
-      number: 2,
-      type: MICRO_TIME,
-      presence: "always",
-      required: true,
-      description: "When it was last seen.",
-    },
-  },
-};
+/** Converts an event to the canonical form of `events.k8s.io/v1`. */
+export function toEventV1(event: Event): EventV1 {
+  return {
+    metadata: event.metadata,
+    eventTime: event.eventTime,
+    ...(event.series === undefined ? {} : { series: toV1Series(event.series) }),
+    ...text("reportingController", event.reportingComponent),
+    ...text("reportingInstance", event.reportingInstance),
+    ...text("action", event.action),
+    ...text("reason", event.reason),
+    regarding: event.involvedObject,
+    ...(event.related === undefined ? {} : { related: event.related }),
+    ...text("note", event.message),
+    ...text("type", event.type),
+    deprecatedSource: event.source,
+    deprecatedFirstTimestamp: event.firstTimestamp,
+    deprecatedLastTimestamp: event.lastTimestamp,
+    ...count("deprecatedCount", event.count),
+  };
+}
+
+/** Converts a series to the core form, which omits a count of zero. */
+function toCoreSeries(series: NonNullable<EventV1["series"]>): NonNullable<Event["series"]> {
+  return { ...count("count", series.count), lastObservedTime: series.lastObservedTime ?? null };
+}
+
+/** Converts a series to the newer form, which writes a count of zero. */
+function toV1Series(series: NonNullable<Event["series"]>): NonNullable<EventV1["series"]> {
+  return { count: series.count ?? 0, lastObservedTime: series.lastObservedTime ?? null };
+}
+
+function text<K extends string>(key: K, value: string | undefined): { readonly [P in K]?: string } {
+  return (value === undefined || value === "" ? {} : { [key]: value }) as { readonly [P in K]?: string };
+}
+
+function count<K extends string>(key: K, value: number | undefined): { readonly [P in K]?: number } {
+  return (value === undefined || value === 0 ? {} : { [key]: value }) as { readonly [P in K]?: number };
+}

@@ -1,386 +1,254 @@
 /**
- * Messages of `meta/v1` that are no resource: lists, Status, deletion, watch events and selectors (apimachinery
- * `pkg/apis/meta/v1/types.go`).
+ * The metadata that all objects have, and the messages of `meta/v1` that are no resource: lists, Status, deletion, watch
+ * events and selectors (apimachinery `pkg/apis/meta/v1/types.go`). Their types are in `core/kube/meta.ts`.
  */
-import type { DeleteOptions } from "../meta.ts";
-import type { Kind, MessageSchema } from "../schema.ts";
-import { BOOL, INT32, INT64, list, map, message, RAW_EXTENSION, STRING, TIME } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
+import type {
+  Condition,
+  DeleteOptions,
+  LabelSelector,
+  ManagedFieldsEntry,
+  ObjectMeta,
+  OwnerReference,
+  Status,
+  StatusCause,
+  StatusDetails,
+} from "../meta.ts";
+import type { FieldSchema, MessageSchema } from "../schema.ts";
+import {
+  always,
+  atomic,
+  BOOL,
+  describeMessages,
+  INT32,
+  INT64,
+  JSON_VALUE,
+  list,
+  map,
+  mergedBy,
+  named,
+  omitempty,
+  optional,
+  RAW_EXTENSION,
+  required,
+  set,
+  STRING,
+  TIME,
+  UID,
+} from "./notation.ts";
+
+const { atomicMessage, message } = describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1");
+
+const ownerReference = atomicMessage<OwnerReference>(
+  "OwnerReference",
+  "One owner of an object, in the same namespace or cluster-wide.",
+  {
+    apiVersion: required(5, STRING, "Group and version of the owner."),
+    kind: required(1, STRING, "Kind of the owner."),
+    name: required(3, STRING, "Name of the owner."),
+    uid: required(4, UID, "Identifier of the owner."),
+    controller: optional(6, BOOL, "True for the one owner that manages the object."),
+    blockOwnerDeletion: optional(7, BOOL, "True keeps the owner from a foreground deletion until this object is gone."),
+  },
+);
+
+/** The fields that one manager set by one kind of operation. */
+export const managedFieldsEntrySchema: MessageSchema = message<ManagedFieldsEntry>(
+  "ManagedFieldsEntry",
+  "The fields one manager set by one kind of operation.",
+  {
+    manager: omitempty(1, STRING, "Name of the manager."),
+    operation: omitempty(2, named("v1.ManagedFieldsOperationType"), "Apply or Update."),
+    apiVersion: omitempty(3, STRING, "API version in which the fields are named."),
+    time: optional(4, TIME, "When the entry was made or its fields last changed."),
+    fieldsType: omitempty(6, STRING, "Format of the field set; always FieldsV1."),
+    fieldsV1: optional(7, JSON_VALUE, "The field set as a tree."),
+    subresource: omitempty(8, STRING, "Subresource that was written, or empty."),
+  },
+);
+
+/** Identity and bookkeeping that every object carries. */
+export const objectMetaSchema: MessageSchema = message<ObjectMeta>(
+  "ObjectMeta",
+  "Identity and bookkeeping that every object carries.",
+  {
+    name: omitempty(1, STRING, "Name of the object, unique within its namespace (or cluster) and kind."),
+    generateName: omitempty(2, STRING, "Prefix from which the server makes a name when none is given."),
+    namespace: omitempty(3, STRING, "Namespace the object lives in; empty for cluster-wide kinds."),
+    selfLink: omitempty(4, STRING, "Former URL of the object; no longer filled."),
+    uid: omitempty(5, UID, "Identifier the server gives to this very object; never used again."),
+    resourceVersion: omitempty(6, STRING, "Opaque version of the stored object, for guarded updates and watches."),
+    generation: omitempty(7, INT64, "Counts the changes of the desired state."),
+    creationTimestamp: omitempty(8, TIME, "When the server stored the object for the first time."),
+    deletionTimestamp: optional(9, TIME, "When the object is to be gone; set by a graceful deletion."),
+    deletionGracePeriodSeconds: optional(
+      10,
+      INT64,
+      "Seconds the object may take to end once its deletion was requested.",
+    ),
+    labels: omitempty(11, map(STRING), "Short keys and values to select objects by."),
+    annotations: omitempty(12, map(STRING), "Free text for tools; not selectable."),
+    ownerReferences: omitempty(
+      13,
+      mergedBy("uid", ownerReference),
+      "Objects this one depends on and is collected with.",
+    ),
+    finalizers: omitempty(
+      14,
+      { ...set(STRING), patchStrategy: "merge" },
+      "Names of the controllers that must act before the object can be removed.",
+    ),
+    // An empty list asks to forget all managers, and must not look like none; it is never stored.
+    managedFields: optional(
+      17,
+      atomic(managedFieldsEntrySchema),
+      "Which manager set which fields; written by the server.",
+    ),
+  },
+);
+
+/** The metadata field, which is the first field of every kind. */
+export const METADATA: FieldSchema = always(1, objectMetaSchema, "Standard metadata of the object.");
+
+const shardInfo = message("ShardInfo", "The shard a list was restricted to.", {
+  selector: required(1, STRING, "The shard selector of the request."),
+});
 
 /** Resource version, continue token and remaining item count of a list. */
-export const listMetaSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta",
-  description: "Bookkeeping of a list.",
-  fields: {
-    selfLink: {
-      number: 1,
-      type: STRING,
-      presence: "omitempty",
-      description: "Former URL of the list; no longer filled.",
-    },
-    resourceVersion: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "Version of the store at which the list was read; a watch may start here.",
-    },
-    continue: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      description: "Token that asks for the next page; empty on the last one.",
-    },
-    remainingItemCount: {
-      number: 4,
-      type: INT64,
-      presence: "optional",
-      description: "How many items the following pages hold, where that is known.",
-    },
-    shardInfo: {
-      number: 5,
-      type: message(() => shardInfoSchema),
-      presence: "optional",
-      description: "Present when the list holds one shard of the collection.",
-    },
-  },
-};
+export const listMetaSchema: MessageSchema = message("ListMeta", "Bookkeeping of a list.", {
+  selfLink: omitempty(1, STRING, "Former URL of the list; no longer filled."),
+  resourceVersion: omitempty(2, STRING, "Version of the store at which the list was read; a watch may start here."),
+  continue: omitempty(3, STRING, "Token that asks for the next page; empty on the last one."),
+  remainingItemCount: optional(4, INT64, "How many items the following pages hold, where that is known."),
+  shardInfo: optional(5, shardInfo, "Present when the list holds one shard of the collection."),
+});
 
-const shardInfoSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo",
-  description: "The shard a list was restricted to.",
-  fields: {
-    selector: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "The shard selector of the request.",
-    },
-  },
-};
+const statusCause = message<StatusCause>("StatusCause", "One fault.", {
+  reason: omitempty(1, named("v1.CauseType"), "Machine-readable class of the fault."),
+  message: omitempty(2, STRING, "The fault in words."),
+  field: omitempty(3, STRING, "Path of the field at fault."),
+});
+
+const statusDetails = message<StatusDetails>("StatusDetails", "Which object a status is about, and why.", {
+  name: omitempty(1, STRING, "Name of the object."),
+  group: omitempty(2, STRING, "API group of the object."),
+  kind: omitempty(3, STRING, "Kind, or resource, of the object."),
+  uid: omitempty(6, UID, "Identifier of the object."),
+  causes: omitempty(4, atomic(statusCause), "Every single fault that was found."),
+  retryAfterSeconds: omitempty(5, INT32, "Seconds to wait before trying again."),
+});
 
 /** Outcome of a request that does not answer with an object. */
-export const statusSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
-  description: "Outcome of a request that does not answer with an object.",
-  fields: {
-    metadata: {
-      number: 1,
-      type: message(() => listMetaSchema),
-      presence: "always",
-      description: "Bookkeeping of the answer.",
-    },
-    status: { number: 2, type: STRING, presence: "omitempty", description: "Success or Failure." },
-    message: { number: 3, type: STRING, presence: "omitempty", description: "The outcome in words." },
-    reason: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      goType: "v1.StatusReason",
-      description: "Machine-readable class of the failure; may be empty.",
-    },
-    details: {
-      number: 5,
-      type: message(() => statusDetailsSchema),
-      presence: "optional",
-      description: "The object concerned and every single cause.",
-    },
-    code: { number: 6, type: INT32, presence: "omitempty", description: "HTTP status code." },
+export const statusSchema: MessageSchema = message<Omit<Status, "kind" | "apiVersion">>(
+  "Status",
+  "Outcome of a request that does not answer with an object.",
+  {
+    metadata: always(1, listMetaSchema, "Bookkeeping of the answer."),
+    status: omitempty(2, STRING, "Success or Failure."),
+    message: omitempty(3, STRING, "The outcome in words."),
+    reason: omitempty(4, named("v1.StatusReason"), "Machine-readable class of the failure; may be empty."),
+    details: optional(5, statusDetails, "The object concerned and every single cause."),
+    code: omitempty(6, INT32, "HTTP status code."),
   },
-};
+);
 
-const statusDetailsSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails",
-  description: "Which object a status is about, and why.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "omitempty", description: "Name of the object." },
-    group: { number: 2, type: STRING, presence: "omitempty", description: "API group of the object." },
-    kind: { number: 3, type: STRING, presence: "omitempty", description: "Kind, or resource, of the object." },
-    uid: {
-      number: 6,
-      type: STRING,
-      presence: "omitempty",
-      goType: "types.UID",
-      description: "Identifier of the object.",
-    },
-    causes: {
-      number: 4,
-      type: list(message(() => statusCauseSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Every single fault that was found.",
-    },
-    retryAfterSeconds: {
-      number: 5,
-      type: INT32,
-      presence: "omitempty",
-      description: "Seconds to wait before trying again.",
-    },
-  },
-};
-
-const statusCauseSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause",
-  description: "One fault.",
-  fields: {
-    reason: {
-      number: 1,
-      type: STRING,
-      presence: "omitempty",
-      goType: "v1.CauseType",
-      description: "Machine-readable class of the fault.",
-    },
-    message: { number: 2, type: STRING, presence: "omitempty", description: "The fault in words." },
-    field: { number: 3, type: STRING, presence: "omitempty", description: "Path of the field at fault." },
-  },
-};
+const preconditions = message("Preconditions", "What must hold of the stored object.", {
+  uid: optional(1, UID, "Identifier the object must have."),
+  resourceVersion: optional(2, STRING, "Version the object must have."),
+});
 
 /** The options of a request that deletes objects. */
-export const deleteOptionsSchema: MessageSchema<DeleteOptions> = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
-  description: "Options of a request that deletes objects.",
-  fields: {
-    gracePeriodSeconds: {
-      number: 1,
-      type: INT64,
-      presence: "optional",
-      description: "Seconds to wait before the deletion; zero deletes at once.",
-    },
-    preconditions: {
-      number: 2,
-      type: message(() => preconditionsSchema),
-      presence: "optional",
-      description: "What must hold for the object to be deleted.",
-    },
-    orphanDependents: { number: 3, type: BOOL, presence: "optional", description: "Older form of propagationPolicy." },
-    propagationPolicy: {
-      number: 4,
-      type: STRING,
-      presence: "optional",
-      goType: "v1.DeletionPropagation",
-      description: "What becomes of dependents: Orphan, Background or Foreground.",
-    },
-    dryRun: {
-      number: 5,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "All: go through every stage but delete nothing.",
-    },
-    ignoreStoreReadErrorWithClusterBreakingPotential: {
-      number: 6,
-      type: BOOL,
-      presence: "optional",
-      description: "Delete an object that cannot be read from the store.",
-    },
+export const deleteOptionsSchema: MessageSchema<DeleteOptions> = message<Omit<DeleteOptions, "kind" | "apiVersion">>(
+  "DeleteOptions",
+  "Options of a request that deletes objects.",
+  {
+    gracePeriodSeconds: optional(1, INT64, "Seconds to wait before the deletion; zero deletes at once."),
+    preconditions: optional(2, preconditions, "What must hold for the object to be deleted."),
+    orphanDependents: optional(3, BOOL, "Older form of propagationPolicy."),
+    propagationPolicy: optional(
+      4,
+      named("v1.DeletionPropagation"),
+      "What becomes of dependents: Orphan, Background or Foreground.",
+    ),
+    dryRun: omitempty(5, atomic(STRING), "All: go through every stage but delete nothing."),
+    ignoreStoreReadErrorWithClusterBreakingPotential: optional(
+      6,
+      BOOL,
+      "Delete an object that cannot be read from the store.",
+    ),
   },
-};
-
-const preconditionsSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions",
-  description: "What must hold of the stored object.",
-  fields: {
-    uid: {
-      number: 1,
-      type: STRING,
-      presence: "optional",
-      goType: "types.UID",
-      description: "Identifier the object must have.",
-    },
-    resourceVersion: { number: 2, type: STRING, presence: "optional", description: "Version the object must have." },
-  },
-};
+);
 
 /** An object reduced to its metadata. */
-export const partialObjectMetadataSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata",
-  description: "An object reduced to its metadata.",
-  fields: {
+export const partialObjectMetadataSchema: MessageSchema = message(
+  "PartialObjectMetadata",
+  "An object reduced to its metadata.",
+  {
     metadata: METADATA,
   },
-};
+);
 
 /** One change, as a watch reports it. */
-export const watchEventSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent",
-  description: "One change, as a watch reports it.",
-  fields: {
-    type: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR.",
-    },
-    object: {
-      number: 2,
-      type: RAW_EXTENSION,
-      presence: "always",
-      required: true,
-      description: "The object after the change, or before its deletion, or a Status.",
-    },
-  },
-};
-
-const known = new WeakMap<Kind, MessageSchema>();
-
-/** Returns the schema of the list of a kind, the same value at every call, so that codecs may cache by it. */
-export function getListSchema(kind: Kind): MessageSchema {
-  const found = known.get(kind);
-  if (found !== undefined) return found;
-  const schema: MessageSchema = {
-    name: `${kind.schema.name}List`,
-    description: `A list of ${kind.kind} objects.`,
-    fields: {
-      metadata: {
-        number: 1,
-        type: message(() => listMetaSchema),
-        presence: "always",
-        description: "Standard metadata of the list.",
-      },
-      items: {
-        number: 2,
-        type: list(message(() => kind.schema)),
-        presence: "always",
-        required: true,
-        description: "The objects.",
-      },
-    },
-  };
-  known.set(kind, schema);
-  return schema;
-}
+export const watchEventSchema: MessageSchema = message("WatchEvent", "One change, as a watch reports it.", {
+  type: required(1, STRING, "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
+  object: required(2, RAW_EXTENSION, "The object after the change, or before its deletion, or a Status."),
+});
 
 /** A list of objects reduced to their metadata. */
-export const partialObjectMetadataListSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList",
-  description: "The metadata of several objects.",
-  fields: {
-    metadata: { number: 1, type: message(() => listMetaSchema), presence: "always" },
-    items: { number: 2, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
+export const partialObjectMetadataListSchema: MessageSchema = message(
+  "PartialObjectMetadataList",
+  "The metadata of several objects.",
+  {
+    metadata: always(1, listMetaSchema),
+    items: always(2, list(partialObjectMetadataSchema)),
   },
-};
+);
 
 /** The list in `v1beta1`, which numbers its two fields the other way round. */
-export const partialObjectMetadataListV1beta1Schema: MessageSchema = {
-  ...partialObjectMetadataListSchema,
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1beta1.PartialObjectMetadataList",
-  fields: {
-    items: { number: 1, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
-    metadata: { number: 2, type: message(() => listMetaSchema), presence: "always" },
-  },
-};
+export const partialObjectMetadataListV1beta1Schema: MessageSchema = describeMessages(
+  "io.k8s.apimachinery.pkg.apis.meta.v1beta1",
+).message("PartialObjectMetadataList", "The metadata of several objects.", {
+  items: always(1, list(partialObjectMetadataSchema)),
+  metadata: always(2, listMetaSchema),
+});
 
 /** One observation about an object. */
-export const conditionSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.Condition",
-  description: "One observation about an object.",
-  fields: {
-    type: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "What the condition is about, such as Ready or example.com/Ready.",
-    },
-    status: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.ConditionStatus",
-      description: "True, False or Unknown.",
-    },
-    observedGeneration: {
-      number: 3,
-      type: INT64,
-      presence: "omitempty",
-      description: "The metadata.generation of the object that was observed.",
-    },
-    lastTransitionTime: {
-      number: 4,
-      type: TIME,
-      presence: "always",
-      required: true,
-      description: "When the status last changed.",
-    },
-    reason: {
-      number: 5,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Short machine-readable cause.",
-    },
-    message: { number: 6, type: STRING, presence: "always", required: true, description: "The cause in words." },
-  },
-};
-
-/** A choice of objects by label; all conditions must hold. */
-export const labelSelectorSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector",
-  description: "A choice of objects by label; all conditions must hold.",
-  mapType: "atomic",
-  fields: {
-    matchLabels: {
-      number: 1,
-      type: map(STRING),
-      presence: "omitempty",
-      description: "Labels that must be present with these values.",
-    },
-    matchExpressions: {
-      number: 2,
-      type: list(message(() => labelSelectorRequirementSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Further conditions on labels.",
-    },
-  },
-};
+export const conditionSchema: MessageSchema = message<Condition>("Condition", "One observation about an object.", {
+  type: required(1, STRING, "What the condition is about, such as Ready or example.com/Ready."),
+  status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
+  observedGeneration: omitempty(3, INT64, "The metadata.generation of the object that was observed."),
+  lastTransitionTime: required(4, TIME, "When the status last changed."),
+  reason: required(5, STRING, "Short machine-readable cause."),
+  message: required(6, STRING, "The cause in words."),
+});
 
 /** One condition on a label. */
-export const labelSelectorRequirementSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement",
-  description: "One condition on a label.",
-  fields: {
-    key: { number: 1, type: STRING, presence: "always", required: true, description: "Label the condition is about." },
-    operator: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.LabelSelectorOperator",
-      description: "In, NotIn, Exists or DoesNotExist.",
-    },
-    values: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Values for In and NotIn; empty otherwise.",
-    },
+export const labelSelectorRequirementSchema: MessageSchema = message(
+  "LabelSelectorRequirement",
+  "One condition on a label.",
+  {
+    key: required(1, STRING, "Label the condition is about."),
+    operator: required(2, named("v1.LabelSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
+    values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
   },
-};
+);
+
+/** A choice of objects by label; all conditions must hold. */
+export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(
+  "LabelSelector",
+  "A choice of objects by label; all conditions must hold.",
+  {
+    matchLabels: omitempty(1, map(STRING), "Labels that must be present with these values."),
+    matchExpressions: omitempty(2, atomic(labelSelectorRequirementSchema), "Further conditions on labels."),
+  },
+);
 
 /** One condition on a field. */
-export const fieldSelectorRequirementSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.FieldSelectorRequirement",
-  description: "One condition on a field.",
-  fields: {
-    key: { number: 1, type: STRING, presence: "always", required: true, description: "Path of the field." },
-    operator: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.FieldSelectorOperator",
-      description: "In, NotIn, Exists or DoesNotExist.",
-    },
-    values: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Values for In and NotIn; empty otherwise.",
-    },
+export const fieldSelectorRequirementSchema: MessageSchema = message(
+  "FieldSelectorRequirement",
+  "One condition on a field.",
+  {
+    key: required(1, STRING, "Path of the field."),
+    operator: required(2, named("v1.FieldSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
+    values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
   },
-};
+);

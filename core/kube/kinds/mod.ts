@@ -29,7 +29,6 @@ import { selfSubjectReviewKind, tokenRequestKind, tokenReviewKind } from "./auth
 export * from "./meta_v1.ts";
 export * from "./discovery_v1.ts";
 export { podKind } from "./pods.ts";
-export { METADATA, objectMetaSchema } from "./object_meta.ts";
 export {
   caRotationKind,
   certificateSigningRequestKind,

@@ -1,377 +1,168 @@
-/** Node with its spec and status (staging `k8s.io/api/core/v1/types.go`). */
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BOOL, INT32, list, map, mergedBy, message, QUANTITY, STRING, TIME } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
+/** Node with its spec and status, and the machine in it (staging `k8s.io/api/core/v1/types.go`). */
+import type { Kind } from "../schema.ts";
+import { clusterWide, describeVersion } from "./kind.ts";
 import {
-  attachedVolumeSchema,
-  containerImageSchema,
-  nodeFeaturesSchema,
-  nodeRuntimeHandlerSchema,
-  nodeSystemInfoSchema,
-} from "./node_system.ts";
+  always,
+  atomic,
+  BOOL,
+  enumerated,
+  INT32,
+  INT64,
+  map,
+  mergedBy,
+  named,
+  omitempty,
+  optional,
+  QUANTITY,
+  required,
+  set,
+  STRING,
+  TIME,
+  UID,
+} from "./notation.ts";
 
-const nodeSchema: ObjectSchema = {
-  name: "io.k8s.api.core.v1.Node",
-  description: "A machine of the cluster.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => nodeSpecSchema),
-      presence: "always",
-      description: "How the node is to be used.",
-    },
-    status: {
-      number: 3,
-      type: message(() => nodeStatusSchema),
-      presence: "always",
-      description: "What the node last reported.",
-    },
-  },
-};
+const { kind, message } = describeVersion("", "v1", "io.k8s.api.core.v1");
 
-/** Describes the kind `Node` of `v1` for all codecs. */
-export const nodeKind: Kind = {
-  group: "",
-  version: "v1",
-  kind: "Node",
-  listKind: "NodeList",
-  plural: "nodes",
-  singular: "node",
-  shortNames: ["no"],
-  categories: [],
-  namespaced: false,
-  schema: nodeSchema,
-};
+const nodeSwapStatus = message("NodeSwapStatus", "Swap space of a machine.", {
+  capacity: optional(1, INT64, "Size in bytes."),
+});
 
-const nodeSpecSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodeSpec",
-  description: "How a node is to be used.",
-  fields: {
-    podCIDR: { number: 1, type: STRING, presence: "omitempty", description: "Network of the node's pods." },
-    podCIDRs: {
-      number: 7,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "set",
-      patchStrategy: "merge",
-      description: "Networks of the node's pods, at most one for each IP family; the first equals podCIDR.",
-    },
-    providerID: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      description: "Identifier of the machine at the cloud provider.",
-    },
-    unschedulable: { number: 4, type: BOOL, presence: "omitempty", description: "True keeps new pods away." },
-    taints: {
-      number: 5,
-      type: list(message(() => taintSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Marks that repel pods.",
-    },
-    configSource: {
-      number: 6,
-      type: message(() => nodeConfigSourceSchema),
-      presence: "optional",
-      description: "Former source of the kubelet's configuration; has no effect.",
-    },
-    externalID: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "Former identifier of the machine; not used.",
-    },
-    podPreemptionPolicy: {
-      number: 8,
-      type: message(() => nodePodPreemptionPolicySchema),
-      presence: "optional",
-      description: "How pods of the node may be preempted.",
-    },
-  },
-};
+const nodeSystemInfo = message("NodeSystemInfo", "Identity and software versions of a machine.", {
+  machineID: required(1, STRING, "Content of /etc/machine-id or its like."),
+  systemUUID: required(2, STRING, "Identifier from the firmware."),
+  bootID: required(3, STRING, "Identifier of the current boot."),
+  kernelVersion: required(4, STRING, "Version of the kernel."),
+  osImage: required(5, STRING, "Name of the operating system release."),
+  containerRuntimeVersion: required(6, STRING, "Name and version of the container runtime."),
+  kubeletVersion: required(7, STRING, "Version of the kubelet."),
+  kubeProxyVersion: required(8, STRING, "Former version of kube-proxy."),
+  operatingSystem: required(9, STRING, "linux or windows."),
+  architecture: required(10, STRING, "Processor architecture in Go's spelling."),
+  swap: optional(11, nodeSwapStatus, "Swap space of the machine."),
+  runningInUserNamespace: optional(12, BOOL, "True when the kubelet runs in a user namespace."),
+});
 
-const taintSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.Taint",
-  description: "A mark that repels pods which do not tolerate it.",
-  fields: {
-    key: { number: 1, type: STRING, presence: "always", required: true, description: "Key of the mark." },
-    value: { number: 2, type: STRING, presence: "omitempty", description: "Value of the mark." },
-    effect: {
-      number: 3,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.TaintEffect",
-      enum: ["NoExecute", "NoSchedule", "PreferNoSchedule"],
-      description: "NoSchedule, PreferNoSchedule or NoExecute.",
-    },
-    timeAdded: { number: 4, type: TIME, presence: "optional", description: "When the mark was made." },
-  },
-};
+const containerImage = message("ContainerImage", "A container image on a node.", {
+  names: always(1, atomic(STRING), "Names the image is known by."),
+  sizeBytes: omitempty(2, INT64, "Size in bytes."),
+});
 
-const nodeConfigSourceSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodeConfigSource",
-  description: "Where the kubelet's configuration came from.",
-  fields: {
-    configMap: {
-      number: 2,
-      type: message(() => configMapNodeConfigSourceSchema),
-      presence: "optional",
-      description: "A ConfigMap with the configuration.",
-    },
-  },
-};
+const attachedVolume = message("AttachedVolume", "A volume attached to a node.", {
+  name: required(1, named("v1.UniqueVolumeName"), "Name of the volume."),
+  devicePath: required(2, STRING, "Device under which it appears."),
+});
 
-const configMapNodeConfigSourceSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.ConfigMapNodeConfigSource",
-  description: "A ConfigMap with a kubelet's configuration.",
-  fields: {
-    namespace: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Namespace of the ConfigMap.",
-    },
-    name: { number: 2, type: STRING, presence: "always", required: true, description: "Name of the ConfigMap." },
-    uid: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      goType: "types.UID",
-      description: "Identifier of the ConfigMap; status only.",
-    },
-    resourceVersion: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "Version of the ConfigMap; status only.",
-    },
-    kubeletConfigKey: {
-      number: 5,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Key under which the configuration stands.",
-    },
-  },
-};
+const nodeRuntimeHandlerFeatures = message("NodeRuntimeHandlerFeatures", "What a runtime handler can do.", {
+  recursiveReadOnlyMounts: optional(1, BOOL, "True when it knows recursive read-only mounts."),
+  userNamespaces: optional(2, BOOL, "True when it knows user namespaces."),
+});
 
-const nodePodPreemptionPolicySchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodePodPreemptionPolicy",
-  description: "How pods of a node may be preempted.",
-  fields: {
-    disableResizePreemption: {
-      number: 1,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "set",
-      description: "Controllers on whose request no pod is preempted for the resize of another.",
-    },
-  },
-};
+const nodeRuntimeHandler = message("NodeRuntimeHandler", "A handler of the container runtime.", {
+  name: always(1, STRING, "Name of the handler; empty for the default one."),
+  features: optional(2, nodeRuntimeHandlerFeatures, "What the handler can do."),
+});
 
-const nodeStatusSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodeStatus",
-  description: "What a node last reported.",
-  fields: {
-    capacity: {
-      number: 1,
-      type: map(QUANTITY),
-      presence: "omitempty",
-      goType: "v1.ResourceList",
-      description: "Resources the machine has.",
-    },
-    allocatable: {
-      number: 2,
-      type: map(QUANTITY),
-      presence: "omitempty",
-      goType: "v1.ResourceList",
-      description: "Resources that pods may use.",
-    },
-    phase: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      goType: "v1.NodePhase",
-      enum: ["Pending", "Running", "Terminated"],
-      description: "Former life-cycle phase; not used.",
-    },
-    conditions: {
-      number: 4,
-      type: list(message(() => nodeConditionSchema)),
-      presence: "omitempty",
-      ...mergedBy("type"),
-      description: "Latest observations, such as Ready.",
-    },
-    addresses: {
-      number: 5,
-      type: list(message(() => nodeAddressSchema)),
-      presence: "omitempty",
-      ...mergedBy("type"),
-      description: "Addresses under which the node is reached.",
-    },
-    daemonEndpoints: {
-      number: 6,
-      type: message(() => nodeDaemonEndpointsSchema),
-      presence: "always",
-      description: "Ports of the node's daemons.",
-    },
-    nodeInfo: {
-      number: 7,
-      type: message(() => nodeSystemInfoSchema),
-      presence: "always",
-      description: "Identity and software versions of the machine.",
-    },
-    images: {
-      number: 8,
-      type: list(message(() => containerImageSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Container images present on the node.",
-    },
-    volumesInUse: {
-      number: 9,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      goType: "[]v1.UniqueVolumeName",
-      description: "Attachable volumes in use.",
-    },
-    volumesAttached: {
-      number: 10,
-      type: list(message(() => attachedVolumeSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Volumes attached to the node.",
-    },
-    config: {
-      number: 11,
-      type: message(() => nodeConfigStatusSchema),
-      presence: "optional",
-      description: "State of the former dynamic configuration.",
-    },
-    runtimeHandlers: {
-      number: 12,
-      type: list(message(() => nodeRuntimeHandlerSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Handlers of the container runtime.",
-    },
-    features: {
-      number: 13,
-      type: message(() => nodeFeaturesSchema),
-      presence: "optional",
-      description: "What the container runtime can do.",
-    },
-    declaredFeatures: {
-      number: 14,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Features the kubelet declares.",
-    },
-  },
-};
+const nodeFeatures = message("NodeFeatures", "Features of a container runtime apart from those of its handlers.", {
+  supplementalGroupsPolicy: optional(1, BOOL, "True when it knows the policy for supplemental groups."),
+});
 
-const nodeConditionSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodeCondition",
-  description: "One observation about a node.",
-  fields: {
-    type: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.NodeConditionType",
-      description: "What the condition is about.",
-    },
-    status: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.ConditionStatus",
-      description: "True, False or Unknown.",
-    },
-    lastHeartbeatTime: {
-      number: 3,
-      type: TIME,
-      presence: "always",
-      description: "When the condition was last reported.",
-    },
-    lastTransitionTime: { number: 4, type: TIME, presence: "always", description: "When the status last changed." },
-    reason: { number: 5, type: STRING, presence: "omitempty", description: "Short machine-readable cause." },
-    message: { number: 6, type: STRING, presence: "omitempty", description: "The cause in words." },
-  },
-};
+const taint = message("Taint", "A mark that repels pods which do not tolerate it.", {
+  key: required(1, STRING, "Key of the mark."),
+  value: omitempty(2, STRING, "Value of the mark."),
+  effect: required(
+    3,
+    enumerated(["NoExecute", "NoSchedule", "PreferNoSchedule"], named("v1.TaintEffect")),
+    "NoSchedule, PreferNoSchedule or NoExecute.",
+  ),
+  timeAdded: optional(4, TIME, "When the mark was made."),
+});
 
-const nodeAddressSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodeAddress",
-  description: "One address of a node.",
-  fields: {
-    type: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.NodeAddressType",
-      description: "Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.",
-    },
-    address: { number: 2, type: STRING, presence: "always", required: true, description: "The address." },
-  },
-};
+const configMapNodeConfigSource = message("ConfigMapNodeConfigSource", "A ConfigMap with a kubelet's configuration.", {
+  namespace: required(1, STRING, "Namespace of the ConfigMap."),
+  name: required(2, STRING, "Name of the ConfigMap."),
+  uid: omitempty(3, UID, "Identifier of the ConfigMap; status only."),
+  resourceVersion: omitempty(4, STRING, "Version of the ConfigMap; status only."),
+  kubeletConfigKey: required(5, STRING, "Key under which the configuration stands."),
+});
 
-const nodeDaemonEndpointsSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodeDaemonEndpoints",
-  description: "Ports of a node's daemons.",
-  fields: {
-    kubeletEndpoint: {
-      number: 1,
-      type: message(() => daemonEndpointSchema),
-      presence: "always",
-      description: "The port on which the kubelet listens.",
-    },
-  },
-};
+const nodeConfigSource = message("NodeConfigSource", "Where the kubelet's configuration came from.", {
+  configMap: optional(2, configMapNodeConfigSource, "A ConfigMap with the configuration."),
+});
 
-const daemonEndpointSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.DaemonEndpoint",
-  description: "A port of a daemon.",
-  fields: {
-    Port: { number: 1, type: INT32, presence: "always", required: true, description: "The port number." },
-  },
-};
+const nodePodPreemptionPolicy = message("NodePodPreemptionPolicy", "How pods of a node may be preempted.", {
+  disableResizePreemption: omitempty(
+    1,
+    set(STRING),
+    "Controllers on whose request no pod is preempted for the resize of another.",
+  ),
+});
 
-const nodeConfigStatusSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.NodeConfigStatus",
-  description: "State of the former dynamic configuration.",
-  fields: {
-    assigned: {
-      number: 1,
-      type: message(() => nodeConfigSourceSchema),
-      presence: "optional",
-      description: "Configuration that was assigned to the node.",
-    },
-    active: {
-      number: 2,
-      type: message(() => nodeConfigSourceSchema),
-      presence: "optional",
-      description: "Configuration the node uses.",
-    },
-    lastKnownGood: {
-      number: 3,
-      type: message(() => nodeConfigSourceSchema),
-      presence: "optional",
-      description: "Configuration the node falls back to.",
-    },
-    error: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "What went wrong with the assigned configuration.",
-    },
-  },
-};
+const nodeSpec = message("NodeSpec", "How a node is to be used.", {
+  podCIDR: omitempty(1, STRING, "Network of the node's pods."),
+  podCIDRs: omitempty(
+    7,
+    { ...set(STRING), patchStrategy: "merge" },
+    "Networks of the node's pods, at most one for each IP family; the first equals podCIDR.",
+  ),
+  providerID: omitempty(3, STRING, "Identifier of the machine at the cloud provider."),
+  unschedulable: omitempty(4, BOOL, "True keeps new pods away."),
+  taints: omitempty(5, atomic(taint), "Marks that repel pods."),
+  configSource: optional(6, nodeConfigSource, "Former source of the kubelet's configuration; has no effect."),
+  externalID: omitempty(2, STRING, "Former identifier of the machine; not used."),
+  podPreemptionPolicy: optional(8, nodePodPreemptionPolicy, "How pods of the node may be preempted."),
+});
+
+const nodeCondition = message("NodeCondition", "One observation about a node.", {
+  type: required(1, named("v1.NodeConditionType"), "What the condition is about."),
+  status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
+  lastHeartbeatTime: always(3, TIME, "When the condition was last reported."),
+  lastTransitionTime: always(4, TIME, "When the status last changed."),
+  reason: omitempty(5, STRING, "Short machine-readable cause."),
+  message: omitempty(6, STRING, "The cause in words."),
+});
+
+const nodeAddress = message("NodeAddress", "One address of a node.", {
+  type: required(1, named("v1.NodeAddressType"), "Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS."),
+  address: required(2, STRING, "The address."),
+});
+
+const daemonEndpoint = message("DaemonEndpoint", "A port of a daemon.", {
+  Port: required(1, INT32, "The port number."),
+});
+
+const nodeDaemonEndpoints = message("NodeDaemonEndpoints", "Ports of a node's daemons.", {
+  kubeletEndpoint: always(1, daemonEndpoint, "The port on which the kubelet listens."),
+});
+
+const nodeConfigStatus = message("NodeConfigStatus", "State of the former dynamic configuration.", {
+  assigned: optional(1, nodeConfigSource, "Configuration that was assigned to the node."),
+  active: optional(2, nodeConfigSource, "Configuration the node uses."),
+  lastKnownGood: optional(3, nodeConfigSource, "Configuration the node falls back to."),
+  error: omitempty(4, STRING, "What went wrong with the assigned configuration."),
+});
+
+const nodeStatus = message("NodeStatus", "What a node last reported.", {
+  capacity: omitempty(1, named("v1.ResourceList", map(QUANTITY)), "Resources the machine has."),
+  allocatable: omitempty(2, named("v1.ResourceList", map(QUANTITY)), "Resources that pods may use."),
+  phase: omitempty(
+    3,
+    enumerated(["Pending", "Running", "Terminated"], named("v1.NodePhase")),
+    "Former life-cycle phase; not used.",
+  ),
+  conditions: omitempty(4, mergedBy("type", nodeCondition), "Latest observations, such as Ready."),
+  addresses: omitempty(5, mergedBy("type", nodeAddress), "Addresses under which the node is reached."),
+  daemonEndpoints: always(6, nodeDaemonEndpoints, "Ports of the node's daemons."),
+  nodeInfo: always(7, nodeSystemInfo, "Identity and software versions of the machine."),
+  images: omitempty(8, atomic(containerImage), "Container images present on the node."),
+  volumesInUse: omitempty(9, named("[]v1.UniqueVolumeName", atomic(STRING)), "Attachable volumes in use."),
+  volumesAttached: omitempty(10, atomic(attachedVolume), "Volumes attached to the node."),
+  config: optional(11, nodeConfigStatus, "State of the former dynamic configuration."),
+  runtimeHandlers: omitempty(12, atomic(nodeRuntimeHandler), "Handlers of the container runtime."),
+  features: optional(13, nodeFeatures, "What the container runtime can do."),
+  declaredFeatures: omitempty(14, atomic(STRING), "Features the kubelet declares."),
+});
+
+export const nodeKind: Kind = kind("Node", clusterWide("no"), "A machine of the cluster.", {
+  spec: always(2, nodeSpec, "How the node is to be used."),
+  status: always(3, nodeStatus, "What the node last reported."),
+});

@@ -2,75 +2,71 @@
  * Pods, as far as admission reads them: they run elsewhere, and a kube-apiserver that shares the store writes them
  * (decision 38). The description is incomplete, so nothing may be encoded by it.
  */
-import type { Kind, MessageSchema } from "../schema.ts";
-import { list, map, message, STRING, TIME } from "./fields.ts";
+import type { KubeObject } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { describeVersion, namespaced } from "./kind.ts";
+import { always, describeMessages, list, map, omitempty, optional, STRING, TIME } from "./notation.ts";
+
+/** A volume of a pod. Its source is in `volumeSource` in protobuf and in the volume itself in JSON. */
+export interface PodVolume {
+  readonly volumeSource?: { readonly projected?: ProjectedVolume };
+  readonly projected?: ProjectedVolume;
+}
+
+/** A volume that combines several sources, among them certificates. */
+export interface ProjectedVolume {
+  readonly sources?: readonly { readonly podCertificate?: { readonly signerName?: string } }[];
+}
+
+const { kind, message } = describeVersion("", "v1", "io.k8s.api.core.v1");
+
+const metadata = describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1").message("ObjectMeta", "Identity of a pod.", {
+  name: omitempty(1, STRING),
+  namespace: omitempty(3, STRING),
+  uid: omitempty(5, STRING),
+  deletionTimestamp: optional(9, TIME),
+  annotations: omitempty(12, map(STRING)),
+});
+
+const podCertificate = message("PodCertificateProjection", "A certificate for a pod.", {
+  signerName: omitempty(1, STRING),
+});
+
+const projection = message("VolumeProjection", "One source of a projected volume.", {
+  podCertificate: optional(6, podCertificate),
+});
+
+const projected = message("ProjectedVolumeSource", "A volume of several sources.", {
+  sources: omitempty(1, list(projection)),
+});
+
+const volumeSource = message("VolumeSource", "The source of a volume.", {
+  projected: optional(26, projected),
+});
+
+const volume = message("Volume", "A volume of a pod.", {
+  volumeSource: optional(2, volumeSource),
+  // JSON has the fields of the source in the volume. Protobuf has no field of this number here.
+  projected: optional(26, projected),
+});
+
+const podSpec = message("PodSpec", "The node, the service account and the volumes of a pod.", {
+  volumes: omitempty(1, list(volume)),
+  serviceAccountName: omitempty(8, STRING),
+  nodeName: omitempty(10, STRING),
+});
+
+/** The parts of a Pod that decide whether its node may request a certificate for it. */
+export interface Pod extends KubeObject {
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly volumes?: readonly PodVolume[];
+  };
+}
 
 /** Describes the parts of the kind `Pod` of core `v1` that admission reads. */
-export const podKind: Kind = {
-  group: "",
-  version: "v1",
-  kind: "Pod",
-  listKind: "PodList",
-  plural: "pods",
-  singular: "pod",
-  shortNames: ["po"],
-  categories: ["all"],
-  namespaced: true,
-  schema: {
-    name: "io.k8s.api.core.v1.Pod",
-    description: "Containers on a node.",
-    fields: {
-      metadata: { number: 1, type: message(() => metadataSchema), presence: "always" },
-      spec: { number: 2, type: message(() => podSpecSchema), presence: "always" },
-    },
-  },
-};
-
-const metadataSchema: MessageSchema = {
-  name: "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
-  fields: {
-    name: { number: 1, type: STRING, presence: "omitempty" },
-    namespace: { number: 3, type: STRING, presence: "omitempty" },
-    uid: { number: 5, type: STRING, presence: "omitempty" },
-    deletionTimestamp: { number: 9, type: TIME, presence: "optional" },
-    annotations: { number: 12, type: map(STRING), presence: "omitempty" },
-  },
-};
-
-const podSpecSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.PodSpec",
-  fields: {
-    volumes: { number: 1, type: list(message(() => volumeSchema)), presence: "omitempty" },
-    serviceAccountName: { number: 8, type: STRING, presence: "omitempty" },
-    nodeName: { number: 10, type: STRING, presence: "omitempty" },
-  },
-};
-
-const volumeSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.Volume",
-  fields: {
-    volumeSource: { number: 2, type: message(() => volumeSourceSchema), presence: "optional" },
-    // JSON has the fields of the source in the volume. Protobuf has no field of this number here.
-    projected: { number: 26, type: message(() => projectedSchema), presence: "optional" },
-  },
-};
-
-const volumeSourceSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.VolumeSource",
-  fields: { projected: { number: 26, type: message(() => projectedSchema), presence: "optional" } },
-};
-
-const projectedSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.ProjectedVolumeSource",
-  fields: { sources: { number: 1, type: list(message(() => projectionSchema)), presence: "omitempty" } },
-};
-
-const projectionSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.VolumeProjection",
-  fields: { podCertificate: { number: 6, type: message(() => podCertificateSchema), presence: "optional" } },
-};
-
-const podCertificateSchema: MessageSchema = {
-  name: "io.k8s.api.core.v1.PodCertificateProjection",
-  fields: { signerName: { number: 1, type: STRING, presence: "omitempty" } },
-};
+export const podKind: Kind = kind<Pod>("Pod", { ...namespaced("po"), categories: ["all"] }, "Containers on a node.", {
+  metadata: always(1, metadata),
+  spec: always(2, podSpec),
+});

@@ -1,232 +1,121 @@
 /** Roles and their bindings in `rbac.authorization.k8s.io/v1` (staging `k8s.io/api/rbac/v1/types.go`). */
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { list, message, STRING } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
+import type { KubeObject, LabelSelector } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { clusterWide, describeVersion, namespaced } from "./kind.ts";
 import { labelSelectorSchema } from "./meta_v1.ts";
+import { always, atomic, omitempty, optional, required, STRING } from "./notation.ts";
 
-const roleSchema: ObjectSchema = {
-  name: "io.k8s.api.rbac.v1.Role",
-  description: "Rules within one namespace.",
-  fields: {
-    metadata: METADATA,
-    rules: {
-      number: 2,
-      type: list(message(() => policyRuleSchema)),
-      presence: "always",
-      listType: "atomic",
-      description: "Rules that the role consists of.",
-    },
+/** The API group of roles, of users and of groups. */
+export const RBAC_GROUP = "rbac.authorization.k8s.io";
+
+const { atomicMessage, kind, message } = describeVersion(RBAC_GROUP, "v1", "io.k8s.api.rbac.v1");
+
+/** Verbs that are allowed on resources or on paths. */
+export interface PolicyRule {
+  readonly verbs: readonly string[] | null;
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+}
+
+const policyRule = message<PolicyRule>("PolicyRule", "Verbs that are allowed on resources or paths.", {
+  verbs: required(1, atomic(STRING), "Verbs that are allowed; * means all."),
+  apiGroups: omitempty(2, atomic(STRING), 'Groups of the resources; "" is the core group, * means all.'),
+  resources: omitempty(3, atomic(STRING), "Resources, with a subresource after a slash; * means all."),
+  resourceNames: omitempty(4, atomic(STRING), "Restricts the rule to objects of these names."),
+  nonResourceURLs: omitempty(5, atomic(STRING), "Paths that are allowed, * as the last step; cluster roles only."),
+});
+
+/** Rules that apply within one namespace. */
+export interface Role extends KubeObject {
+  readonly rules: readonly PolicyRule[] | null;
+}
+
+export const roleKind: Kind = kind<Role>("Role", namespaced(), "Rules within one namespace.", {
+  rules: always(2, atomic(policyRule), "Rules that the role consists of."),
+});
+
+const aggregationRule = message("AggregationRule", "Which roles a cluster role is made of.", {
+  clusterRoleSelectors: omitempty(
+    1,
+    atomic(labelSelectorSchema),
+    "Selects the cluster roles by label; any match counts.",
+  ),
+});
+
+/** Rules that apply to the whole cluster or in any namespace. */
+export interface ClusterRole extends KubeObject {
+  readonly rules: readonly PolicyRule[] | null;
+  readonly aggregationRule?: { readonly clusterRoleSelectors?: readonly LabelSelector[] };
+}
+
+export const clusterRoleKind: Kind = kind<ClusterRole>(
+  "ClusterRole",
+  clusterWide(),
+  "Rules for the whole cluster, or to be bound in any namespace.",
+  {
+    rules: always(2, atomic(policyRule), "Rules that the role consists of."),
+    aggregationRule: optional(3, aggregationRule, "Fills the rules from other roles."),
   },
-};
+);
 
-/** Describes the kind `Role` of `rbac.authorization.k8s.io/v1` for all codecs. */
-export const roleKind: Kind = {
-  group: "rbac.authorization.k8s.io",
-  version: "v1",
-  kind: "Role",
-  listKind: "RoleList",
-  plural: "roles",
-  singular: "role",
-  shortNames: [],
-  categories: [],
-  namespaced: true,
-  schema: roleSchema,
-};
+/** A user, group or service account that is granted a role. */
+export interface Subject {
+  readonly kind: string;
+  readonly apiGroup?: string;
+  readonly name: string;
+  readonly namespace?: string;
+}
 
-const clusterRoleSchema: ObjectSchema = {
-  name: "io.k8s.api.rbac.v1.ClusterRole",
-  description: "Rules for the whole cluster, or to be bound in any namespace.",
-  fields: {
-    metadata: METADATA,
-    rules: {
-      number: 2,
-      type: list(message(() => policyRuleSchema)),
-      presence: "always",
-      listType: "atomic",
-      description: "Rules that the role consists of.",
-    },
-    aggregationRule: {
-      number: 3,
-      type: message(() => aggregationRuleSchema),
-      presence: "optional",
-      description: "Fills the rules from other roles.",
-    },
+const subject = atomicMessage<Subject>("Subject", "A user, group or service account.", {
+  kind: required(1, STRING, "User, Group or ServiceAccount."),
+  apiGroup: omitempty(2, STRING, "Group of the kind: empty for service accounts, else rbac.authorization.k8s.io."),
+  name: required(3, STRING, "Name of the subject."),
+  namespace: omitempty(4, STRING, "Namespace of a service account."),
+});
+
+/** The role that a binding grants; immutable. */
+export interface RoleRef {
+  readonly apiGroup: string;
+  readonly kind: string;
+  readonly name: string;
+}
+
+const roleRef = atomicMessage<RoleRef>("RoleRef", "Names the role that is bound.", {
+  apiGroup: always(1, STRING, "Group of the role."),
+  kind: required(2, STRING, "Role or ClusterRole."),
+  name: required(3, STRING, "Name of the role."),
+});
+
+/** Grants a Role or ClusterRole in one namespace. */
+export interface RoleBinding extends KubeObject {
+  readonly subjects?: readonly Subject[];
+  readonly roleRef: RoleRef;
+}
+
+export const roleBindingKind: Kind = kind<RoleBinding>(
+  "RoleBinding",
+  namespaced(),
+  "Gives a role to subjects within one namespace.",
+  {
+    subjects: omitempty(2, atomic(subject), "Subjects that get the role."),
+    roleRef: required(3, roleRef, "The role; cannot change."),
   },
-};
+);
 
-/** Describes the kind `ClusterRole` of `rbac.authorization.k8s.io/v1` for all codecs. */
-export const clusterRoleKind: Kind = {
-  group: "rbac.authorization.k8s.io",
-  version: "v1",
-  kind: "ClusterRole",
-  listKind: "ClusterRoleList",
-  plural: "clusterroles",
-  singular: "clusterrole",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: clusterRoleSchema,
-};
+/** Grants a ClusterRole in the whole cluster. */
+export interface ClusterRoleBinding extends KubeObject {
+  readonly subjects?: readonly Subject[];
+  readonly roleRef: RoleRef;
+}
 
-const aggregationRuleSchema: MessageSchema = {
-  name: "io.k8s.api.rbac.v1.AggregationRule",
-  description: "Which roles a cluster role is made of.",
-  fields: {
-    clusterRoleSelectors: {
-      number: 1,
-      type: list(message(() => labelSelectorSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Selects the cluster roles by label; any match counts.",
-    },
+export const clusterRoleBindingKind: Kind = kind<ClusterRoleBinding>(
+  "ClusterRoleBinding",
+  clusterWide(),
+  "Gives a cluster role to subjects everywhere.",
+  {
+    subjects: omitempty(2, atomic(subject), "Subjects that get the role."),
+    roleRef: required(3, roleRef, "The cluster role; cannot change."),
   },
-};
-
-const roleBindingSchema: ObjectSchema = {
-  name: "io.k8s.api.rbac.v1.RoleBinding",
-  description: "Gives a role to subjects within one namespace.",
-  fields: {
-    metadata: METADATA,
-    subjects: {
-      number: 2,
-      type: list(message(() => subjectSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Subjects that get the role.",
-    },
-    roleRef: {
-      number: 3,
-      type: message(() => roleRefSchema),
-      presence: "always",
-      required: true,
-      description: "The role; cannot change.",
-    },
-  },
-};
-
-/** Describes the kind `RoleBinding` of `rbac.authorization.k8s.io/v1` for all codecs. */
-export const roleBindingKind: Kind = {
-  group: "rbac.authorization.k8s.io",
-  version: "v1",
-  kind: "RoleBinding",
-  listKind: "RoleBindingList",
-  plural: "rolebindings",
-  singular: "rolebinding",
-  shortNames: [],
-  categories: [],
-  namespaced: true,
-  schema: roleBindingSchema,
-};
-
-const clusterRoleBindingSchema: ObjectSchema = {
-  name: "io.k8s.api.rbac.v1.ClusterRoleBinding",
-  description: "Gives a cluster role to subjects everywhere.",
-  fields: {
-    metadata: METADATA,
-    subjects: {
-      number: 2,
-      type: list(message(() => subjectSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Subjects that get the role.",
-    },
-    roleRef: {
-      number: 3,
-      type: message(() => roleRefSchema),
-      presence: "always",
-      required: true,
-      description: "The cluster role; cannot change.",
-    },
-  },
-};
-
-/** Describes the kind `ClusterRoleBinding` of `rbac.authorization.k8s.io/v1` for all codecs. */
-export const clusterRoleBindingKind: Kind = {
-  group: "rbac.authorization.k8s.io",
-  version: "v1",
-  kind: "ClusterRoleBinding",
-  listKind: "ClusterRoleBindingList",
-  plural: "clusterrolebindings",
-  singular: "clusterrolebinding",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: clusterRoleBindingSchema,
-};
-
-const policyRuleSchema: MessageSchema = {
-  name: "io.k8s.api.rbac.v1.PolicyRule",
-  description: "Verbs that are allowed on resources or paths.",
-  fields: {
-    verbs: {
-      number: 1,
-      type: list(STRING),
-      presence: "always",
-      required: true,
-      listType: "atomic",
-      description: "Verbs that are allowed; * means all.",
-    },
-    apiGroups: {
-      number: 2,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: 'Groups of the resources; "" is the core group, * means all.',
-    },
-    resources: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Resources, with a subresource after a slash; * means all.",
-    },
-    resourceNames: {
-      number: 4,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Restricts the rule to objects of these names.",
-    },
-    nonResourceURLs: {
-      number: 5,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Paths that are allowed, * as the last step; cluster roles only.",
-    },
-  },
-};
-
-const subjectSchema: MessageSchema = {
-  name: "io.k8s.api.rbac.v1.Subject",
-  description: "A user, group or service account.",
-  mapType: "atomic",
-  fields: {
-    kind: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "User, Group or ServiceAccount.",
-    },
-    apiGroup: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "Group of the kind: empty for service accounts, else rbac.authorization.k8s.io.",
-    },
-    name: { number: 3, type: STRING, presence: "always", required: true, description: "Name of the subject." },
-    namespace: { number: 4, type: STRING, presence: "omitempty", description: "Namespace of a service account." },
-  },
-};
-
-const roleRefSchema: MessageSchema = {
-  name: "io.k8s.api.rbac.v1.RoleRef",
-  description: "Names the role that is bound.",
-  mapType: "atomic",
-  fields: {
-    apiGroup: { number: 1, type: STRING, presence: "always", description: "Group of the role." },
-    kind: { number: 2, type: STRING, presence: "always", required: true, description: "Role or ClusterRole." },
-    name: { number: 3, type: STRING, presence: "always", required: true, description: "Name of the role." },
-  },
-};
+);

@@ -1,165 +1,71 @@
 /** CSINode of `storage.k8s.io/v1` (staging `k8s.io/api/storage/v1/types.go`). */
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, list, mergedBy, message, STRING, TIME } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
+import type { Kind } from "../schema.ts";
+import { clusterWide, describeVersion } from "./kind.ts";
+import {
+  always,
+  atomic,
+  enumerated,
+  INT32,
+  mergedBy,
+  named,
+  omitempty,
+  optional,
+  required,
+  STRING,
+  TIME,
+} from "./notation.ts";
 
-const csiNodeSchema: ObjectSchema = {
-  name: "io.k8s.api.storage.v1.CSINode",
-  description: "The CSI drivers of a node; named like the node.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => csiNodeSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The drivers.",
-    },
-    status: {
-      number: 3,
-      type: message(() => csiNodeStatusSchema),
-      presence: "always",
-      description: "Health of the node's storage.",
-    },
-  },
-};
+const { kind, message } = describeVersion("storage.k8s.io", "v1", "io.k8s.api.storage.v1");
 
-/** Describes the kind `CSINode` of `storage.k8s.io/v1` for all codecs. */
-export const csiNodeKind: Kind = {
-  group: "storage.k8s.io",
-  version: "v1",
-  kind: "CSINode",
-  listKind: "CSINodeList",
-  plural: "csinodes",
-  singular: "csinode",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: csiNodeSchema,
-};
+const volumeNodeResources = message("VolumeNodeResources", "How many volumes a node takes.", {
+  count: optional(1, INT32, "Greatest number of volumes; no limit when absent."),
+});
 
-const csiNodeSpecSchema: MessageSchema = {
-  name: "io.k8s.api.storage.v1.CSINodeSpec",
-  description: "The CSI drivers of a node.",
-  fields: {
-    drivers: {
-      number: 1,
-      type: list(message(() => csiNodeDriverSchema)),
-      presence: "always",
-      required: true,
-      ...mergedBy("name"),
-      description: "One entry for each driver.",
-    },
-  },
-};
+const csiNodeDriver = message("CSINodeDriver", "One CSI driver on a node.", {
+  name: required(1, STRING, "Name of the driver."),
+  nodeID: required(2, STRING, "Name of the node as the driver knows it."),
+  topologyKeys: always(3, atomic(STRING), "Node labels that describe where volumes are reachable."),
+  allocatable: optional(4, volumeNodeResources, "Resources of the node for this driver's volumes."),
+});
 
-const csiNodeDriverSchema: MessageSchema = {
-  name: "io.k8s.api.storage.v1.CSINodeDriver",
-  description: "One CSI driver on a node.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the driver." },
-    nodeID: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Name of the node as the driver knows it.",
-    },
-    topologyKeys: {
-      number: 3,
-      type: list(STRING),
-      presence: "always",
-      listType: "atomic",
-      description: "Node labels that describe where volumes are reachable.",
-    },
-    allocatable: {
-      number: 4,
-      type: message(() => volumeNodeResourcesSchema),
-      presence: "optional",
-      description: "Resources of the node for this driver's volumes.",
-    },
-  },
-};
+const csiNodeSpec = message("CSINodeSpec", "The CSI drivers of a node.", {
+  drivers: required(1, mergedBy("name", csiNodeDriver), "One entry for each driver."),
+});
 
-const volumeNodeResourcesSchema: MessageSchema = {
-  name: "io.k8s.api.storage.v1.VolumeNodeResources",
-  description: "How many volumes a node takes.",
-  fields: {
-    count: {
-      number: 1,
-      type: INT32,
-      presence: "optional",
-      description: "Greatest number of volumes; no limit when absent.",
-    },
-  },
-};
+const storageHealthCondition = message("StorageHealthCondition", "One observation about a storage backend.", {
+  status: required(
+    1,
+    enumerated(["StorageDegraded", "StorageUnreachable"], named("v1.StorageHealthStatusType")),
+    "Health that was observed.",
+  ),
+  reason: required(2, STRING, "Short machine-readable cause."),
+  message: omitempty(3, STRING, "The cause in words."),
+  accessMode: optional(
+    4,
+    enumerated(
+      ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"],
+      named("v1.PersistentVolumeAccessMode"),
+    ),
+    "Access mode concerned.",
+  ),
+  volumeMode: optional(
+    5,
+    enumerated(["Block", "Filesystem"], named("v1.PersistentVolumeMode")),
+    "Volume mode concerned.",
+  ),
+  lastTransitionTime: always(6, TIME, "When the status last changed."),
+});
 
-const csiNodeStatusSchema: MessageSchema = {
-  name: "io.k8s.api.storage.v1.CSINodeStatus",
-  description: "Health of a node's storage.",
-  fields: {
-    storageHealth: {
-      number: 1,
-      type: list(message(() => storageHealthSchema)),
-      presence: "omitempty",
-      ...mergedBy("name"),
-      description: "One entry for each storage backend.",
-    },
-  },
-};
+const storageHealth = message("StorageHealth", "Health of one storage backend.", {
+  name: required(1, STRING, "Name of the backend."),
+  healthConditions: omitempty(2, atomic(storageHealthCondition), "Latest observations."),
+});
 
-const storageHealthSchema: MessageSchema = {
-  name: "io.k8s.api.storage.v1.StorageHealth",
-  description: "Health of one storage backend.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the backend." },
-    healthConditions: {
-      number: 2,
-      type: list(message(() => storageHealthConditionSchema)),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Latest observations.",
-    },
-  },
-};
+const csiNodeStatus = message("CSINodeStatus", "Health of a node's storage.", {
+  storageHealth: omitempty(1, mergedBy("name", storageHealth), "One entry for each storage backend."),
+});
 
-const storageHealthConditionSchema: MessageSchema = {
-  name: "io.k8s.api.storage.v1.StorageHealthCondition",
-  description: "One observation about a storage backend.",
-  fields: {
-    status: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      goType: "v1.StorageHealthStatusType",
-      enum: ["StorageDegraded", "StorageUnreachable"],
-      description: "Health that was observed.",
-    },
-    reason: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      required: true,
-      description: "Short machine-readable cause.",
-    },
-    message: { number: 3, type: STRING, presence: "omitempty", description: "The cause in words." },
-    accessMode: {
-      number: 4,
-      type: STRING,
-      presence: "optional",
-      goType: "v1.PersistentVolumeAccessMode",
-      enum: ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"],
-      description: "Access mode concerned.",
-    },
-    volumeMode: {
-      number: 5,
-      type: STRING,
-      presence: "optional",
-      goType: "v1.PersistentVolumeMode",
-      enum: ["Block", "Filesystem"],
-      description: "Volume mode concerned.",
-    },
-    lastTransitionTime: { number: 6, type: TIME, presence: "always", description: "When the status last changed." },
-  },
-};
+export const csiNodeKind: Kind = kind("CSINode", clusterWide(), "The CSI drivers of a node; named like the node.", {
+  spec: required(2, csiNodeSpec, "The drivers."),
+  status: always(3, csiNodeStatus, "Health of the node's storage."),
+});

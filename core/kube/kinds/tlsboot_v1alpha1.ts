@@ -1,687 +1,600 @@
 /** The kinds of the group `tlsboot`: issued certificates, revocations, records of requests, and the rotation of CAs. */
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { CA_ROTATION_STEPS, REVOCATION_REASONS, TLSBOOT_GROUP } from "../tlsboot_v1alpha1.ts";
-import { BOOL, BYTES, INT64, list, mergedBy, message, STRING, TIME } from "./fields.ts";
-import { METADATA } from "./object_meta.ts";
+import type { KubeObject } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { clusterWide, describeVersion } from "./kind.ts";
+import {
+  always,
+  atomic,
+  BOOL,
+  BYTES,
+  enumerated,
+  INT64,
+  mergedBy,
+  omitempty,
+  optional,
+  required,
+  set,
+  STRING,
+  TIME,
+} from "./notation.ts";
 
-const issuedCertificateSchema: ObjectSchema = {
-  name: "tlsboot.v1alpha1.IssuedCertificate",
-  description:
-    "Records one certificate that was issued. The records form a chain: each holds the hash of the one before it.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => issuedCertificateSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The certificate, its request and its approval. Cannot change.",
-    },
-    status: {
-      number: 3,
-      type: message(() => issuedCertificateStatusSchema),
-      presence: "always",
-      description: "The user that the certificate identifies, its revocation, and the seal of the register.",
-    },
+/** The API group of tlsboot's own kinds. */
+export const TLSBOOT_GROUP = "tlsboot";
+
+/** The origin of a certificate: a request at an API, a command, or an earlier build's file. */
+export type IssuedCertificateSource =
+  | "CertificateSigningRequest"
+  | "PodCertificateRequest"
+  | "sign"
+  | "kubeconfig"
+  | "serving"
+  | "ca"
+  | "migration";
+
+/** The reasons that a revocation may have, by their names in RFC 5280 section 5.3.1. */
+export const REVOCATION_REASONS: readonly string[] = [
+  "unspecified",
+  "keyCompromise",
+  "cACompromise",
+  "affiliationChanged",
+  "superseded",
+  "cessationOfOperation",
+  "certificateHold",
+  "privilegeWithdrawn",
+  "aACompromise",
+];
+
+/** The CAs that can be rotated: the names of their files below `pki/`, without `.crt`. */
+export const ROTATABLE_CAS: readonly string[] = [
+  "ca",
+  "client-ca",
+  "kubelet-client-ca",
+  "kubelet-serving-ca",
+  "custom-ca",
+];
+
+/** The steps of a CA rotation, in their order. */
+export const CA_ROTATION_STEPS = ["Trust", "Switch", "Finish"] as const;
+
+/** A step from the list `CA_ROTATION_STEPS`. */
+export type CaRotationStep = typeof CA_ROTATION_STEPS[number];
+
+const { kind, message } = describeVersion(TLSBOOT_GROUP, "v1alpha1", "tlsboot.v1alpha1");
+
+const issuedCertificateRequest = message("IssuedCertificateRequest", "Name and uid of the request of a certificate.", {
+  name: omitempty(1, STRING, "Name of the request."),
+  uid: omitempty(2, STRING, "Uid of the request."),
+});
+
+/** The user that requested a certificate. */
+export interface IssuedCertificateRequester {
+  readonly username?: string;
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  /**
+   * The id of the bootstrap token that the user had. A renewal, which is requested with an earlier certificate, has the
+   * token of that certificate.
+   */
+  readonly tokenID?: string;
+  /** SHA-256 (hex) of the client certificate that the user had, in DER. */
+  readonly certificateFingerprint?: string;
+  /** The IP address from which the request was created. */
+  readonly address?: string;
+  readonly userAgent?: string;
+}
+
+const issuedCertificateRequester = message<IssuedCertificateRequester>(
+  "IssuedCertificateRequester",
+  "The user that requested a certificate.",
+  {
+    username: omitempty(1, STRING, "Name of the user."),
+    uid: omitempty(2, STRING, "Identifier of the user."),
+    groups: omitempty(3, atomic(STRING), "Groups of the user."),
+    tokenID: omitempty(4, STRING, "Identifier of the bootstrap token of the user."),
+    address: omitempty(5, STRING, "IP address from which the request came."),
+    userAgent: omitempty(6, STRING, "User-Agent header of the request."),
+    certificateFingerprint: omitempty(7, STRING, "SHA-256 of the client certificate of the user, in hex."),
   },
-};
+);
 
-/** Describes the kind `IssuedCertificate` of `tlsboot/v1alpha1` for all codecs. */
-export const issuedCertificateKind: Kind = {
-  group: TLSBOOT_GROUP,
-  version: "v1alpha1",
-  kind: "IssuedCertificate",
-  listKind: "IssuedCertificateList",
-  plural: "issuedcertificates",
-  singular: "issuedcertificate",
-  shortNames: ["ic"],
-  categories: [],
-  namespaced: false,
-  schema: issuedCertificateSchema,
-};
+/** The approval of a request. */
+export interface IssuedCertificateApproval {
+  /** The user that wrote the approval; absent when another API server stored it. */
+  readonly username?: string;
+  readonly groups?: readonly string[];
+  readonly address?: string;
+  /** The reason and the message of the condition, which name policy and rule. */
+  readonly reason?: string;
+  readonly message?: string;
+  readonly time: string | null;
+}
 
-const issuedCertificateSpecSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.IssuedCertificateSpec",
-  description: "One issued certificate.",
-  fields: {
-    sequence: { number: 1, type: INT64, presence: "always", description: "Position in the register, from 1." },
-    previousHash: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "SHA-256 of the spec of the previous record, in hex.",
-    },
-    serialNumber: { number: 3, type: STRING, presence: "omitempty", description: "Serial number in hex." },
-    fingerprint: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "SHA-256 of the certificate in DER, in hex.",
-    },
-    issuer: { number: 5, type: STRING, presence: "omitempty", description: "Name of the issuing CA." },
-    issuerFingerprint: {
-      number: 6,
-      type: STRING,
-      presence: "omitempty",
-      description: "SHA-256 of the certificate of the issuing CA, in hex.",
-    },
-    signerName: {
-      number: 7,
-      type: STRING,
-      presence: "omitempty",
-      description: "Signer that was requested; empty for certificates without a request.",
-    },
-    subject: { number: 8, type: STRING, presence: "omitempty", description: "Subject of the certificate." },
-    dnsNames: {
-      number: 9,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "DNS names in the certificate.",
-    },
-    ipAddresses: {
-      number: 10,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "IP addresses in the certificate.",
-    },
-    emailAddresses: {
-      number: 11,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Email addresses in the certificate.",
-    },
-    uris: {
-      number: 12,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "URIs in the certificate.",
-    },
-    usages: {
-      number: 13,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Key usages of the certificate.",
-    },
-    isCA: { number: 14, type: BOOL, presence: "omitempty", description: "True for the certificate of a CA." },
-    publicKeyFingerprint: {
-      number: 15,
-      type: STRING,
-      presence: "omitempty",
-      description: "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex.",
-    },
-    notBefore: { number: 16, type: TIME, presence: "always", description: "Start of validity." },
-    notAfter: { number: 17, type: TIME, presence: "always", description: "End of validity." },
-    issuedAt: { number: 18, type: TIME, presence: "always", description: "When the certificate was recorded." },
-    source: {
-      number: 19,
-      type: STRING,
-      presence: "omitempty",
-      description: "Origin of the certificate: a request, a command, the server itself or a migration.",
-    },
-    request: {
-      number: 20,
-      type: message(() => issuedCertificateRequestSchema),
-      presence: "optional",
-      description: "The CertificateSigningRequest.",
-    },
-    requester: {
-      number: 21,
-      type: message(() => issuedCertificateRequesterSchema),
-      presence: "optional",
-      description: "The user that requested the certificate.",
-    },
-    approval: {
-      number: 22,
-      type: message(() => issuedCertificateApprovalSchema),
-      presence: "optional",
-      description: "The approval of the request.",
-    },
-    replaces: {
-      number: 23,
-      type: STRING,
-      presence: "omitempty",
-      description: "Name of the record of the certificate that this one replaces.",
-    },
-    removed: {
-      number: 24,
-      type: message(() => removedRecordsSchema),
-      presence: "optional",
-      description: "Set when this record stands for a run of removed records.",
-    },
+const issuedCertificateApproval = message<IssuedCertificateApproval>(
+  "IssuedCertificateApproval",
+  "The approval of a request.",
+  {
+    username: omitempty(1, STRING, "User that approved the request."),
+    groups: omitempty(2, atomic(STRING), "Groups of that user."),
+    address: omitempty(3, STRING, "IP address from which the approval came."),
+    reason: omitempty(4, STRING, "Reason of the approval."),
+    message: omitempty(5, STRING, "Message of the approval, which names policy and rule."),
+    time: always(6, TIME, "When the request was approved."),
   },
-};
+);
 
-const issuedCertificateRequestSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.IssuedCertificateRequest",
-  description: "Name and uid of the request of a certificate.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "omitempty", description: "Name of the request." },
-    uid: { number: 2, type: STRING, presence: "omitempty", description: "Uid of the request." },
+/** A run of removed records, which ends at the sequence number of the stub. */
+export interface RemovedRecords {
+  /** The sequence number of the first removed record; `previousHash` of the stub is that record's. */
+  readonly from: number;
+  /** SHA-256 (hex) of the spec of the last removed record, which the next record holds. */
+  readonly hash: string;
+  readonly time: string | null;
+}
+
+const removedRecords = message<RemovedRecords>(
+  "RemovedRecords",
+  "A run of records that were removed after their retention.",
+  {
+    from: always(1, INT64, "Sequence number of the first removed record."),
+    hash: always(2, STRING, "SHA-256 of the spec of the last removed record, in hex."),
+    time: always(3, TIME, "When the records were removed."),
   },
-};
+);
 
-const issuedCertificateRequesterSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.IssuedCertificateRequester",
-  description: "The user that requested a certificate.",
-  fields: {
-    username: { number: 1, type: STRING, presence: "omitempty", description: "Name of the user." },
-    uid: { number: 2, type: STRING, presence: "omitempty", description: "Identifier of the user." },
-    groups: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of the user.",
-    },
-    tokenID: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "Identifier of the bootstrap token of the user.",
-    },
-    address: { number: 5, type: STRING, presence: "omitempty", description: "IP address from which the request came." },
-    userAgent: { number: 6, type: STRING, presence: "omitempty", description: "User-Agent header of the request." },
-    certificateFingerprint: {
-      number: 7,
-      type: STRING,
-      presence: "omitempty",
-      description: "SHA-256 of the client certificate of the user, in hex.",
-    },
+/** The immutable part of a record; the next record holds its SHA-256. */
+export interface IssuedCertificateSpec {
+  /** The position in the register, from 1. */
+  readonly sequence: number;
+  /** SHA-256 (hex) of the previous record's spec (`hashRecord`); absent in the first record. */
+  readonly previousHash?: string;
+  /** The serial number in lower-case hex, without separators; absent in records of earlier builds, as is all they lack. */
+  readonly serialNumber?: string;
+  /** SHA-256 (hex) of the certificate in DER. */
+  readonly fingerprint?: string;
+  /** The issuer's name as text. */
+  readonly issuer?: string;
+  /** SHA-256 (hex) of the issuing CA's certificate in DER. */
+  readonly issuerFingerprint?: string;
+  /** The signer that was requested; absent for certificates without a request. */
+  readonly signerName?: string;
+  /** The subject as text for people, such as `CN=system:node:n1,O=system:nodes`. */
+  readonly subject?: string;
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+  readonly uris?: readonly string[];
+  /** Key usages by their names in `certificates.k8s.io/v1`. */
+  readonly usages?: readonly string[];
+  readonly isCA?: boolean;
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint?: string;
+  /** RFC 3339; `null` when unknown, as for the next two. */
+  readonly notBefore: string | null;
+  readonly notAfter: string | null;
+  readonly issuedAt: string | null;
+  /** How the certificate came to be. */
+  readonly source?: IssuedCertificateSource;
+  readonly request?: { readonly name?: string; readonly uid?: string };
+  readonly requester?: IssuedCertificateRequester;
+  readonly approval?: IssuedCertificateApproval;
+  /** The name of the record of the certificate that this one replaces: the newest of the same signer and subject. */
+  readonly replaces?: string;
+  /** Set in a stub, which stands for a run of records that were removed after their retention. */
+  readonly removed?: RemovedRecords;
+}
+
+const issuedCertificateSpec = message<IssuedCertificateSpec>("IssuedCertificateSpec", "One issued certificate.", {
+  sequence: always(1, INT64, "Position in the register, from 1."),
+  previousHash: omitempty(2, STRING, "SHA-256 of the spec of the previous record, in hex."),
+  serialNumber: omitempty(3, STRING, "Serial number in hex."),
+  fingerprint: omitempty(4, STRING, "SHA-256 of the certificate in DER, in hex."),
+  issuer: omitempty(5, STRING, "Name of the issuing CA."),
+  issuerFingerprint: omitempty(6, STRING, "SHA-256 of the certificate of the issuing CA, in hex."),
+  signerName: omitempty(7, STRING, "Signer that was requested; empty for certificates without a request."),
+  subject: omitempty(8, STRING, "Subject of the certificate."),
+  dnsNames: omitempty(9, atomic(STRING), "DNS names in the certificate."),
+  ipAddresses: omitempty(10, atomic(STRING), "IP addresses in the certificate."),
+  emailAddresses: omitempty(11, atomic(STRING), "Email addresses in the certificate."),
+  uris: omitempty(12, atomic(STRING), "URIs in the certificate."),
+  usages: omitempty(13, atomic(STRING), "Key usages of the certificate."),
+  isCA: omitempty(14, BOOL, "True for the certificate of a CA."),
+  publicKeyFingerprint: omitempty(15, STRING, "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex."),
+  notBefore: always(16, TIME, "Start of validity."),
+  notAfter: always(17, TIME, "End of validity."),
+  issuedAt: always(18, TIME, "When the certificate was recorded."),
+  source: omitempty(19, STRING, "Origin of the certificate: a request, a command, the server itself or a migration."),
+  request: optional(20, issuedCertificateRequest, "The CertificateSigningRequest."),
+  requester: optional(21, issuedCertificateRequester, "The user that requested the certificate."),
+  approval: optional(22, issuedCertificateApproval, "The approval of the request."),
+  replaces: omitempty(23, STRING, "Name of the record of the certificate that this one replaces."),
+  removed: optional(24, removedRecords, "Set when this record stands for a run of removed records."),
+});
+
+/** The user that a certificate identifies; without a user name, it identifies none. */
+export interface RecordedIdentity {
+  readonly username?: string;
+  readonly groups?: readonly string[];
+}
+
+const recordedIdentity = message<RecordedIdentity>(
+  "RecordedIdentity",
+  "The user that a certificate identifies. Without a user name, it identifies none.",
+  {
+    username: omitempty(1, STRING, "Name of the user."),
+    groups: omitempty(2, atomic(STRING), "Groups of the user."),
   },
-};
+);
 
-const issuedCertificateApprovalSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.IssuedCertificateApproval",
-  description: "The approval of a request.",
-  fields: {
-    username: { number: 1, type: STRING, presence: "omitempty", description: "User that approved the request." },
-    groups: {
-      number: 2,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of that user.",
-    },
-    address: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      description: "IP address from which the approval came.",
-    },
-    reason: { number: 4, type: STRING, presence: "omitempty", description: "Reason of the approval." },
-    message: {
-      number: 5,
-      type: STRING,
-      presence: "omitempty",
-      description: "Message of the approval, which names policy and rule.",
-    },
-    time: { number: 6, type: TIME, presence: "always", description: "When the request was approved." },
+/** The revocation that covers a certificate. */
+export interface CertificateRevocation {
+  /** The name of the Revocation. */
+  readonly name: string;
+  readonly reason: string;
+  readonly message?: string;
+  readonly revokedBy?: string;
+  readonly time: string | null;
+}
+
+const certificateRevocation = message<CertificateRevocation>(
+  "CertificateRevocation",
+  "The revocation that covers a certificate.",
+  {
+    name: always(1, STRING, "Name of the Revocation."),
+    reason: always(2, STRING, "Reason as in RFC 5280."),
+    message: omitempty(3, STRING, "Explanation in words."),
+    revokedBy: omitempty(4, STRING, "User that revoked it."),
+    time: always(5, TIME, "When it was revoked."),
   },
-};
+);
 
-const removedRecordsSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RemovedRecords",
-  description: "A run of records that were removed after their retention.",
-  fields: {
-    from: { number: 1, type: INT64, presence: "always", description: "Sequence number of the first removed record." },
-    hash: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      description: "SHA-256 of the spec of the last removed record, in hex.",
-    },
-    time: { number: 3, type: TIME, presence: "always", description: "When the records were removed." },
+/** A signature over the hash of a record (`core/register/seal.ts`), and so over all records before it. */
+export interface RegisterSeal {
+  readonly time: string | null;
+  /** SHA-256 (hex) of the CA certificate whose key signed. */
+  readonly issuerFingerprint: string;
+  /** The algorithm of the signature, such as `ECDSA-SHA256`. */
+  readonly algorithm: string;
+  /** The signature, as base64 text. */
+  readonly signature: string;
+}
+
+const registerSeal = message<RegisterSeal>("RegisterSeal", "A signature over the hash of a record.", {
+  time: always(1, TIME, "When the register was sealed."),
+  issuerFingerprint: always(2, STRING, "SHA-256 of the certificate of the signing CA, in hex."),
+  algorithm: always(3, STRING, "Signature algorithm."),
+  signature: always(4, BYTES, "The signature."),
+});
+
+/** The one key that an expired certificate may still obtain a certificate for. */
+export interface NodeRecoveryBinding {
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint: string;
+  /** The IP address from which the request came. */
+  readonly address?: string;
+  readonly time: string | null;
+}
+
+const nodeRecoveryBinding = message<NodeRecoveryBinding>(
+  "NodeRecoveryBinding",
+  "The one key that an expired certificate may still obtain a certificate for.",
+  {
+    publicKeyFingerprint: always(1, STRING, "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex."),
+    address: omitempty(2, STRING, "IP address from which the request came."),
+    time: always(3, TIME, "When the key was bound."),
   },
-};
+);
 
-const issuedCertificateStatusSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.IssuedCertificateStatus",
-  description: "The part of a record that its hash does not cover.",
-  fields: {
-    identifies: {
-      number: 4,
-      type: message(() => recordedIdentitySchema),
-      presence: "optional",
-      description: "The user that the certificate identifies. Absent in records of earlier versions.",
-    },
-    revocation: {
-      number: 1,
-      type: message(() => certificateRevocationSchema),
-      presence: "optional",
-      description: "The revocation of the certificate.",
-    },
-    seal: {
-      number: 2,
-      type: message(() => registerSealSchema),
-      presence: "optional",
-      description: "The signature of a CA over the register up to this record.",
-    },
-    recovery: {
-      number: 3,
-      type: message(() => nodeRecoveryBindingSchema),
-      presence: "optional",
-      description: "The key for which a node requested its next certificate with this one, which had expired.",
-    },
+/** The part of a record that its hash does not cover. */
+export interface IssuedCertificateStatus {
+  /**
+   * The user that the certificate identifies; absent in records that an earlier build wrote or changed. It is outside of the
+   * spec because an earlier build on the same etcd drops it, and must compute the same hash (`core/register/identity.ts`).
+   */
+  readonly identifies?: RecordedIdentity;
+  /** Absent for a certificate that is not revoked. */
+  readonly revocation?: CertificateRevocation;
+  /** The CA's signature over the register up to this record. */
+  readonly seal?: RegisterSeal;
+  /** Set when a node that has only this certificate, which has expired, requested its next one with it. */
+  readonly recovery?: NodeRecoveryBinding;
+}
+
+const issuedCertificateStatus = message<IssuedCertificateStatus>(
+  "IssuedCertificateStatus",
+  "The part of a record that its hash does not cover.",
+  {
+    identifies: optional(
+      4,
+      recordedIdentity,
+      "The user that the certificate identifies. Absent in records of earlier versions.",
+    ),
+    revocation: optional(1, certificateRevocation, "The revocation of the certificate."),
+    seal: optional(2, registerSeal, "The signature of a CA over the register up to this record."),
+    recovery: optional(
+      3,
+      nodeRecoveryBinding,
+      "The key for which a node requested its next certificate with this one, which had expired.",
+    ),
   },
-};
+);
 
-const recordedIdentitySchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RecordedIdentity",
-  description: "The user that a certificate identifies. Without a user name, it identifies none.",
-  fields: {
-    username: { number: 1, type: STRING, presence: "omitempty", description: "Name of the user." },
-    groups: {
-      number: 2,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of the user.",
-    },
+/** The record of one certificate that was issued. Its name is its sequence number in ten digits. */
+export interface IssuedCertificate extends KubeObject {
+  readonly spec: IssuedCertificateSpec;
+  readonly status: IssuedCertificateStatus;
+}
+
+export const issuedCertificateKind: Kind = kind<IssuedCertificate>(
+  "IssuedCertificate",
+  clusterWide("ic"),
+  "Records one certificate that was issued. The records form a chain: each holds the hash of the one before it.",
+  {
+    spec: required(2, issuedCertificateSpec, "The certificate, its request and its approval. Cannot change."),
+    status: always(
+      3,
+      issuedCertificateStatus,
+      "The user that the certificate identifies, its revocation, and the seal of the register.",
+    ),
   },
-};
+);
 
-const certificateRevocationSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.CertificateRevocation",
-  description: "The revocation that covers a certificate.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "always", description: "Name of the Revocation." },
-    reason: { number: 2, type: STRING, presence: "always", description: "Reason as in RFC 5280." },
-    message: { number: 3, type: STRING, presence: "omitempty", description: "Explanation in words." },
-    revokedBy: { number: 4, type: STRING, presence: "omitempty", description: "User that revoked it." },
-    time: { number: 5, type: TIME, presence: "always", description: "When it was revoked." },
+/** What is revoked, of the first five exactly one, and why. */
+export interface RevocationSpec {
+  /** The serial number of one certificate in lower-case hex. */
+  readonly serialNumber?: string;
+  /** The name of a node: its certificates so far, and requests for its name except with a newer token that is bound to it. */
+  readonly node?: string;
+  readonly user?: string;
+  readonly group?: string;
+  /** The id of a bootstrap token. */
+  readonly token?: string;
+  /** With `token`: also every certificate that was requested with it. */
+  readonly includeCertificates?: boolean;
+  /** A reason from the list `REVOCATION_REASONS`. */
+  readonly reason: string;
+  readonly message?: string;
+}
+
+const revocationSpec = message<RevocationSpec>(
+  "RevocationSpec",
+  "What is revoked, exactly one of the first five, and why.",
+  {
+    serialNumber: omitempty(1, STRING, "Serial number of a certificate, in hex."),
+    node: omitempty(2, STRING, "Name of a node."),
+    user: omitempty(3, STRING, "Name of a user."),
+    group: omitempty(4, STRING, "Name of a group."),
+    token: omitempty(5, STRING, "Identifier of a bootstrap token."),
+    includeCertificates: omitempty(6, BOOL, "With a token: also the certificates that were requested with it."),
+    reason: required(7, enumerated(REVOCATION_REASONS), "Reason as in RFC 5280."),
+    message: omitempty(8, STRING, "Explanation in words."),
   },
-};
+);
 
-const nodeRecoveryBindingSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.NodeRecoveryBinding",
-  description: "The one key that an expired certificate may still obtain a certificate for.",
-  fields: {
-    publicKeyFingerprint: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      description: "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex.",
-    },
-    address: {
-      number: 2,
-      type: STRING,
-      presence: "omitempty",
-      description: "IP address from which the request came.",
-    },
-    time: { number: 3, type: TIME, presence: "always", description: "When the key was bound." },
+/** The user and the time of a revocation; set by the server. */
+export interface RevocationStatus {
+  readonly revokedBy?: string;
+  readonly revokedByGroups?: readonly string[];
+  readonly time: string | null;
+  /**
+   * The sequence number of the last record of the register at that time. The certificates of a node up to this record were
+   * issued before the revocation, whatever the clock did.
+   */
+  readonly lastSequence?: number;
+}
+
+const revocationStatus = message<RevocationStatus>("RevocationStatus", "The user and the time of a revocation.", {
+  revokedBy: omitempty(1, STRING, "User that revoked it."),
+  revokedByGroups: omitempty(2, atomic(STRING), "Groups of that user."),
+  time: always(3, TIME, "When it was revoked."),
+  lastSequence: omitempty(4, INT64, "Sequence number of the last record of the register at that time."),
+});
+
+/** The order to refuse a certificate, a user, a group, a node or a token from now on. Immutable. */
+export interface Revocation extends KubeObject {
+  readonly spec: RevocationSpec;
+  readonly status: RevocationStatus;
+}
+
+export const revocationKind: Kind = kind<Revocation>(
+  "Revocation",
+  clusterWide(),
+  "Refuses a certificate, a node, a user, a group or a token from now on.",
+  {
+    spec: required(2, revocationSpec, "What is revoked and why. Cannot change after creation."),
+    status: always(3, revocationStatus, "The user and the time of the revocation; filled by the server."),
   },
-};
+);
 
-const registerSealSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RegisterSeal",
-  description: "A signature over the hash of a record.",
-  fields: {
-    time: { number: 1, type: TIME, presence: "always", description: "When the register was sealed." },
-    issuerFingerprint: {
-      number: 2,
-      type: STRING,
-      presence: "always",
-      description: "SHA-256 of the certificate of the signing CA, in hex.",
-    },
-    algorithm: { number: 3, type: STRING, presence: "always", description: "Signature algorithm." },
-    signature: { number: 4, type: BYTES, presence: "always", description: "The signature." },
+/** The origin of a request. */
+export interface RequestRecordSpec {
+  /** The uid of the CertificateSigningRequest. */
+  readonly requestUID: string;
+  /** The IP address from which the request was created; absent for requests within the server's process. */
+  readonly address?: string;
+  readonly userAgent?: string;
+}
+
+const requestRecordSpec = message<RequestRecordSpec>("RequestRecordSpec", "The origin of a request.", {
+  requestUID: always(1, STRING, "Uid of the CertificateSigningRequest."),
+  address: omitempty(2, STRING, "IP address from which the request came."),
+  userAgent: omitempty(3, STRING, "User-Agent header of the request."),
+});
+
+/** The user that approved or denied a request. */
+export interface RequestDecision {
+  /** The type of the condition, `Approved` or `Denied`. */
+  readonly type: string;
+  readonly username: string;
+  readonly groups?: readonly string[];
+  readonly address?: string;
+  readonly time: string | null;
+}
+
+const requestDecision = message<RequestDecision>("RequestDecision", "The decision about a request and its user.", {
+  type: always(1, STRING, "Approved or Denied."),
+  username: always(2, STRING, "User that decided."),
+  groups: omitempty(3, atomic(STRING), "Groups of that user."),
+  address: omitempty(4, STRING, "IP address from which the decision came."),
+  time: always(5, TIME, "When it was decided."),
+});
+
+/** The decision about a request. */
+export interface RequestRecordStatus {
+  readonly decision?: RequestDecision;
+}
+
+const requestRecordStatus = message<RequestRecordStatus>("RequestRecordStatus", "The decision about a request.", {
+  decision: optional(1, requestDecision, "The decision and its user."),
+});
+
+/** What the server knows about a CertificateSigningRequest beyond the request. It has the name of the request. */
+export interface RequestRecord extends KubeObject {
+  readonly spec: RequestRecordSpec;
+  readonly status: RequestRecordStatus;
+}
+
+export const requestRecordKind: Kind = kind<RequestRecord>(
+  "RequestRecord",
+  clusterWide(),
+  "Records what the server knows about a CertificateSigningRequest of the same name beyond the request.",
+  {
+    spec: required(2, requestRecordSpec, "Where the request came from."),
+    status: always(3, requestRecordStatus, "The decision about the request."),
   },
-};
+);
 
-const revocationSchema: ObjectSchema = {
-  name: "tlsboot.v1alpha1.Revocation",
-  description: "Refuses a certificate, a node, a user, a group or a token from now on.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => revocationSpecSchema),
-      presence: "always",
-      required: true,
-      description: "What is revoked and why. Cannot change after creation.",
-    },
-    status: {
-      number: 3,
-      type: message(() => revocationStatusSchema),
-      presence: "always",
-      description: "The user and the time of the revocation; filled by the server.",
-    },
+/** The two CAs, which cannot change, and the step that the operator requests. */
+export interface CaRotationSpec {
+  /**
+   * `Trust`: both CAs are trusted and the old one signs. `Switch`: both are trusted and the new one signs. `Finish`: the
+   * old one is trusted nowhere. Switch may return to Trust; then `renewFrom` is set, and the new CA retires.
+   */
+  readonly step: CaRotationStep;
+  /** The old key has leaked: certificates of the old CA are refused from the first step on. */
+  readonly isLeaked?: boolean;
+  /** PEM: the CA first, then its issuers. */
+  readonly oldCA: string;
+  readonly newCA: string;
+  /** PEM: the subject and the key of the new CA, signed by the old one; absent when the old key has leaked. */
+  readonly crossSignedCA?: string;
+  /** RFC 3339: clients with a certificate of the retiring CA renew between the two. */
+  readonly renewFrom?: string | null;
+  readonly renewBy?: string | null;
+  /** The nodes and users that may lose access when the rotation finishes. */
+  readonly leftBehind?: readonly string[];
+}
+
+const caRotationSpec = message<CaRotationSpec>("CARotationSpec", "The two CAs and the requested step.", {
+  step: required(
+    1,
+    enumerated(CA_ROTATION_STEPS),
+    "Requested step: the old CA signs, the new CA signs, or the old CA is trusted nowhere.",
+  ),
+  isLeaked: omitempty(
+    2,
+    BOOL,
+    "True when the old key has leaked; certificates of the old CA are then refused at once.",
+  ),
+  oldCA: required(3, STRING, "The old CA as PEM."),
+  newCA: required(4, STRING, "The new CA as PEM."),
+  crossSignedCA: omitempty(5, STRING, "The new CA, signed by the old one, as PEM."),
+  renewFrom: optional(6, TIME, "When clients begin to renew certificates of the retiring CA."),
+  renewBy: optional(7, TIME, "When the last client renews its certificate of the retiring CA."),
+  leftBehind: omitempty(8, set(STRING), "Nodes and users that may lose access."),
+});
+
+/** The progress of one server, which it renews about once a minute. */
+export interface CaRotationServer {
+  readonly name: string;
+  /** The step that the server has adopted; empty for none. */
+  readonly step: string;
+  /** The reason why the server has not adopted the requested step. */
+  readonly message?: string;
+  readonly time: string | null;
+}
+
+const caRotationServer = message<CaRotationServer>("CARotationServer", "The progress of one server.", {
+  name: required(1, STRING, "Name of the server."),
+  step: always(2, STRING, "Step that the server has adopted."),
+  message: omitempty(3, STRING, "Why it has not adopted the next step."),
+  time: always(4, TIME, "When the server wrote this."),
+});
+
+/** The progress of a rotation; set by the servers. */
+export interface CaRotationStatus {
+  /** The last step that each server has adopted. */
+  readonly servers?: readonly CaRotationServer[];
+  readonly beganAt: string | null;
+  readonly switchedAt?: string | null;
+  readonly finishedAt?: string | null;
+}
+
+const caRotationStatus = message<CaRotationStatus>("CARotationStatus", "The progress of a rotation.", {
+  servers: omitempty(1, mergedBy("name", caRotationServer), "The progress of each server."),
+  beganAt: always(2, TIME, "When the rotation began."),
+  switchedAt: optional(3, TIME, "When the new CA began to sign."),
+  finishedAt: optional(4, TIME, "When the old CA lost all trust."),
+});
+
+/** The replacement of one CA of an installation. Its name is the CA's file name below `pki/` without `.crt`. */
+export interface CaRotation extends KubeObject {
+  readonly spec: CaRotationSpec;
+  readonly status: CaRotationStatus;
+}
+
+export const caRotationKind: Kind = kind<CaRotation>(
+  "CARotation",
+  clusterWide(),
+  "Replaces a CA of the installation. It has the name of the CA's file, such as ca.",
+  {
+    spec: required(2, caRotationSpec, "The two CAs, which cannot change, and the requested step."),
+    status: always(3, caRotationStatus, "The progress of the servers."),
   },
-};
+);
 
-/** Describes the kind `Revocation` of `tlsboot/v1alpha1` for all codecs. */
-export const revocationKind: Kind = {
-  group: TLSBOOT_GROUP,
-  version: "v1alpha1",
-  kind: "Revocation",
-  listKind: "RevocationList",
-  plural: "revocations",
-  singular: "revocation",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: revocationSchema,
-};
+/** The part that the user reports. */
+export interface TrustReportSpec {
+  /** SHA-256 (hex) of each CA certificate that the user trusts for the server; absent before the first report. */
+  readonly trusted?: readonly string[];
+}
 
-const revocationSpecSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RevocationSpec",
-  description: "What is revoked, exactly one of the first five, and why.",
-  fields: {
-    serialNumber: {
-      number: 1,
-      type: STRING,
-      presence: "omitempty",
-      description: "Serial number of a certificate, in hex.",
-    },
-    node: { number: 2, type: STRING, presence: "omitempty", description: "Name of a node." },
-    user: { number: 3, type: STRING, presence: "omitempty", description: "Name of a user." },
-    group: { number: 4, type: STRING, presence: "omitempty", description: "Name of a group." },
-    token: { number: 5, type: STRING, presence: "omitempty", description: "Identifier of a bootstrap token." },
-    includeCertificates: {
-      number: 6,
-      type: BOOL,
-      presence: "omitempty",
-      description: "With a token: also the certificates that were requested with it.",
-    },
-    reason: {
-      number: 7,
-      type: STRING,
-      presence: "always",
-      required: true,
-      enum: REVOCATION_REASONS,
-      description: "Reason as in RFC 5280.",
-    },
-    message: { number: 8, type: STRING, presence: "omitempty", description: "Explanation in words." },
+const trustReportSpec = message<TrustReportSpec>("TrustReportSpec", "The CAs that a user trusts.", {
+  trusted: omitempty(1, set(STRING), "SHA-256 of each trusted CA certificate, in hex."),
+});
+
+/** The part that the server knows about the user. */
+export interface TrustReportStatus {
+  readonly username: string;
+  /** The time of the last report; absent before the first one. */
+  readonly reportedAt?: string | null;
+  /** SHA-256 (hex) of the CA of the client certificate that the user had last. */
+  readonly issuer?: string;
+  /** The serial number of that certificate, in lower-case hex. */
+  readonly serialNumber?: string;
+  /** When the user was last seen with it; renewed at most every ten minutes, and only while a rotation is in progress. */
+  readonly lastSeen?: string | null;
+}
+
+const trustReportStatus = message<TrustReportStatus>("TrustReportStatus", "What the server knows about a user.", {
+  username: always(1, STRING, "Name of the user."),
+  reportedAt: optional(2, TIME, "When the user last reported."),
+  issuer: omitempty(3, STRING, "SHA-256 of the CA of the user's client certificate, in hex."),
+  serialNumber: omitempty(4, STRING, "Serial number of that certificate, in hex."),
+  lastSeen: optional(5, TIME, "When the user was last seen with it."),
+});
+
+/** The CAs that one user trusts, and the certificate with which the server has seen the user. */
+export interface TrustReport extends KubeObject {
+  readonly spec: TrustReportSpec;
+  readonly status: TrustReportStatus;
+}
+
+export const trustReportKind: Kind = kind<TrustReport>(
+  "TrustReport",
+  clusterWide(),
+  "Reports which CAs a user trusts. The server names it after the user; a new report replaces the old one.",
+  {
+    spec: required(2, trustReportSpec, "What the user reports."),
+    status: always(3, trustReportStatus, "What the server knows about the user; filled by the server."),
   },
-};
-
-const revocationStatusSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RevocationStatus",
-  description: "The user and the time of a revocation.",
-  fields: {
-    revokedBy: { number: 1, type: STRING, presence: "omitempty", description: "User that revoked it." },
-    revokedByGroups: {
-      number: 2,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of that user.",
-    },
-    time: { number: 3, type: TIME, presence: "always", description: "When it was revoked." },
-    lastSequence: {
-      number: 4,
-      type: INT64,
-      presence: "omitempty",
-      description: "Sequence number of the last record of the register at that time.",
-    },
-  },
-};
-
-const requestRecordSchema: ObjectSchema = {
-  name: "tlsboot.v1alpha1.RequestRecord",
-  description: "Records what the server knows about a CertificateSigningRequest of the same name beyond the request.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => requestRecordSpecSchema),
-      presence: "always",
-      required: true,
-      description: "Where the request came from.",
-    },
-    status: {
-      number: 3,
-      type: message(() => requestRecordStatusSchema),
-      presence: "always",
-      description: "The decision about the request.",
-    },
-  },
-};
-
-/** Describes the kind `RequestRecord` of `tlsboot/v1alpha1` for all codecs. */
-export const requestRecordKind: Kind = {
-  group: TLSBOOT_GROUP,
-  version: "v1alpha1",
-  kind: "RequestRecord",
-  listKind: "RequestRecordList",
-  plural: "requestrecords",
-  singular: "requestrecord",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: requestRecordSchema,
-};
-
-const requestRecordSpecSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RequestRecordSpec",
-  description: "The origin of a request.",
-  fields: {
-    requestUID: { number: 1, type: STRING, presence: "always", description: "Uid of the CertificateSigningRequest." },
-    address: { number: 2, type: STRING, presence: "omitempty", description: "IP address from which the request came." },
-    userAgent: { number: 3, type: STRING, presence: "omitempty", description: "User-Agent header of the request." },
-  },
-};
-
-const requestRecordStatusSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RequestRecordStatus",
-  description: "The decision about a request.",
-  fields: {
-    decision: {
-      number: 1,
-      type: message(() => requestDecisionSchema),
-      presence: "optional",
-      description: "The decision and its user.",
-    },
-  },
-};
-
-const requestDecisionSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.RequestDecision",
-  description: "The decision about a request and its user.",
-  fields: {
-    type: { number: 1, type: STRING, presence: "always", description: "Approved or Denied." },
-    username: { number: 2, type: STRING, presence: "always", description: "User that decided." },
-    groups: {
-      number: 3,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "atomic",
-      description: "Groups of that user.",
-    },
-    address: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "IP address from which the decision came.",
-    },
-    time: { number: 5, type: TIME, presence: "always", description: "When it was decided." },
-  },
-};
-
-const caRotationSchema: ObjectSchema = {
-  name: "tlsboot.v1alpha1.CARotation",
-  description: "Replaces a CA of the installation. It has the name of the CA's file, such as ca.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => caRotationSpecSchema),
-      presence: "always",
-      required: true,
-      description: "The two CAs, which cannot change, and the requested step.",
-    },
-    status: {
-      number: 3,
-      type: message(() => caRotationStatusSchema),
-      presence: "always",
-      description: "The progress of the servers.",
-    },
-  },
-};
-
-/** Describes the kind `CARotation` of `tlsboot/v1alpha1` for all codecs. */
-export const caRotationKind: Kind = {
-  group: TLSBOOT_GROUP,
-  version: "v1alpha1",
-  kind: "CARotation",
-  listKind: "CARotationList",
-  plural: "carotations",
-  singular: "carotation",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: caRotationSchema,
-};
-
-const caRotationSpecSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.CARotationSpec",
-  description: "The two CAs and the requested step.",
-  fields: {
-    step: {
-      number: 1,
-      type: STRING,
-      presence: "always",
-      required: true,
-      enum: CA_ROTATION_STEPS,
-      description: "Requested step: the old CA signs, the new CA signs, or the old CA is trusted nowhere.",
-    },
-    isLeaked: {
-      number: 2,
-      type: BOOL,
-      presence: "omitempty",
-      description: "True when the old key has leaked; certificates of the old CA are then refused at once.",
-    },
-    oldCA: { number: 3, type: STRING, presence: "always", required: true, description: "The old CA as PEM." },
-    newCA: { number: 4, type: STRING, presence: "always", required: true, description: "The new CA as PEM." },
-    crossSignedCA: {
-      number: 5,
-      type: STRING,
-      presence: "omitempty",
-      description: "The new CA, signed by the old one, as PEM.",
-    },
-    renewFrom: {
-      number: 6,
-      type: TIME,
-      presence: "optional",
-      description: "When clients begin to renew certificates of the retiring CA.",
-    },
-    renewBy: {
-      number: 7,
-      type: TIME,
-      presence: "optional",
-      description: "When the last client renews its certificate of the retiring CA.",
-    },
-    leftBehind: {
-      number: 8,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "set",
-      description: "Nodes and users that may lose access.",
-    },
-  },
-};
-
-const caRotationStatusSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.CARotationStatus",
-  description: "The progress of a rotation.",
-  fields: {
-    servers: {
-      number: 1,
-      type: list(message(() => caRotationServerSchema)),
-      presence: "omitempty",
-      description: "The progress of each server.",
-      ...mergedBy("name"),
-    },
-    beganAt: { number: 2, type: TIME, presence: "always", description: "When the rotation began." },
-    switchedAt: { number: 3, type: TIME, presence: "optional", description: "When the new CA began to sign." },
-    finishedAt: { number: 4, type: TIME, presence: "optional", description: "When the old CA lost all trust." },
-  },
-};
-
-const caRotationServerSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.CARotationServer",
-  description: "The progress of one server.",
-  fields: {
-    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the server." },
-    step: { number: 2, type: STRING, presence: "always", description: "Step that the server has adopted." },
-    message: { number: 3, type: STRING, presence: "omitempty", description: "Why it has not adopted the next step." },
-    time: { number: 4, type: TIME, presence: "always", description: "When the server wrote this." },
-  },
-};
-
-const trustReportSchema: ObjectSchema = {
-  name: "tlsboot.v1alpha1.TrustReport",
-  description:
-    "Reports which CAs a user trusts. The server names it after the user; a new report replaces the old one.",
-  fields: {
-    metadata: METADATA,
-    spec: {
-      number: 2,
-      type: message(() => trustReportSpecSchema),
-      presence: "always",
-      required: true,
-      description: "What the user reports.",
-    },
-    status: {
-      number: 3,
-      type: message(() => trustReportStatusSchema),
-      presence: "always",
-      description: "What the server knows about the user; filled by the server.",
-    },
-  },
-};
-
-/** Describes the kind `TrustReport` of `tlsboot/v1alpha1` for all codecs. */
-export const trustReportKind: Kind = {
-  group: TLSBOOT_GROUP,
-  version: "v1alpha1",
-  kind: "TrustReport",
-  listKind: "TrustReportList",
-  plural: "trustreports",
-  singular: "trustreport",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: trustReportSchema,
-};
-
-const trustReportSpecSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.TrustReportSpec",
-  description: "The CAs that a user trusts.",
-  fields: {
-    trusted: {
-      number: 1,
-      type: list(STRING),
-      presence: "omitempty",
-      listType: "set",
-      description: "SHA-256 of each trusted CA certificate, in hex.",
-    },
-  },
-};
-
-const trustReportStatusSchema: MessageSchema = {
-  name: "tlsboot.v1alpha1.TrustReportStatus",
-  description: "What the server knows about a user.",
-  fields: {
-    username: { number: 1, type: STRING, presence: "always", description: "Name of the user." },
-    reportedAt: { number: 2, type: TIME, presence: "optional", description: "When the user last reported." },
-    issuer: {
-      number: 3,
-      type: STRING,
-      presence: "omitempty",
-      description: "SHA-256 of the CA of the user's client certificate, in hex.",
-    },
-    serialNumber: {
-      number: 4,
-      type: STRING,
-      presence: "omitempty",
-      description: "Serial number of that certificate, in hex.",
-    },
-    lastSeen: { number: 5, type: TIME, presence: "optional", description: "When the user was last seen with it." },
-  },
-};
+);

@@ -5,7 +5,7 @@
  */
 import { findUnstructuredFault } from "../codec/unstructured.ts";
 import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
-import { managedFieldsEntrySchema } from "../kinds/object_meta.ts";
+import { managedFieldsEntrySchema } from "../kinds/meta_v1.ts";
 import type { KubeObject, ManagedFieldsEntry, StatusCause } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";

@@ -50,18 +50,18 @@ function getStructAtom(schema: MessageSchema, isAtomic: boolean): Atom {
   if (made === undefined) ATOMS.set(schema, made = new Map());
   const known = made.get(isAtomic);
   if (known !== undefined) return known;
-  const fields = new Map<string, Atom>();
+  const fields = new Map(
+    Object.entries(schema.fields).map(([name, field]) => [name, createFieldAtom(field.type, field)]),
+  );
   const atom: Atom = { kind: "struct", isAtomic, fields };
-  // Set before its fields, so that a message may contain itself.
   made.set(isAtomic, atom);
-  for (const [name, field] of Object.entries(schema.fields)) fields.set(name, createFieldAtom(field.type, field));
   return atom;
 }
 
 function createFieldAtom(type: FieldType, rules: MergeRules): Atom {
   switch (type.kind) {
     case "message":
-      return getStructAtom(type.message(), (rules.mapType ?? type.message().mapType) === "atomic");
+      return getStructAtom(type, (rules.mapType ?? type.mapType) === "atomic");
     case "map":
       return { kind: "map", isAtomic: rules.mapType === "atomic", of: createFieldAtom(type.of, NO_RULES) };
     case "list":
@@ -84,7 +84,7 @@ function createListAtom(of: FieldType, rules: MergeRules): Atom {
 
 /** Creates a list key. The default of a field that Go always writes is its zero value. */
 function createListKey(of: FieldType, name: string): ListKey {
-  const field = of.kind === "message" ? of.message().fields[name] : undefined;
+  const field = of.kind === "message" ? of.fields[name] : undefined;
   if (field?.default !== undefined) return { name, default: field.default };
   return field?.presence === "always" && field.type.kind === "string" ? { name, default: "" } : { name };
 }

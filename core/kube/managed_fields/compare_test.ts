@@ -5,9 +5,9 @@ import { compareFields } from "./compare.ts";
 import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { collectLeaves } from "./leaves.ts";
-import { thingSchema } from "../../../tests/support/thing_kind.ts";
+import { thingKind } from "../../../tests/support/thing_kind.ts";
 
-const THING = getAtom(thingSchema);
+const THING = getAtom(thingKind.schema);
 
 function compared(before: unknown, after: unknown) {
   const result = compareFields({ spec: before }, { spec: after }, THING);

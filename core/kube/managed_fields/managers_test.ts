@@ -6,7 +6,7 @@ import { capUpdateManagers, decodeManagers, encodeManagers, formatManagerKey, ty
 import { reconcileFields } from "./track_update.ts";
 import { getAtom } from "./atom.ts";
 import { createFieldSet } from "./field_set.ts";
-import { thingSchema } from "../../../tests/support/thing_kind.ts";
+import { thingKind } from "../../../tests/support/thing_kind.ts";
 
 function entry(edit: Partial<ManagedFieldsEntry> = {}): ManagedFieldsEntry {
   return {
@@ -135,7 +135,7 @@ for (
   ]
 ) {
   test(`reconcileFields() takes ${name} for the whole`, () => {
-    assert.deepEqual(formatFieldsV1(reconcileFields(createFieldSet(path), getAtom(thingSchema))), want);
+    assert.deepEqual(formatFieldsV1(reconcileFields(createFieldSet(path), getAtom(thingKind.schema))), want);
   });
 }
 
@@ -144,7 +144,7 @@ test("reconcileFields() leaves a set that fits as it is", () => {
     "f:unknown",
     "f:x",
   ]);
-  assert.equal(reconcileFields(set, getAtom(thingSchema)), set);
+  assert.equal(reconcileFields(set, getAtom(thingKind.schema)), set);
 });
 
 test("capUpdateManagers() merges tens of thousands of updates", () => {

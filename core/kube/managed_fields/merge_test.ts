@@ -7,9 +7,9 @@ import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { mergeValue } from "./merge.ts";
 import { removeFields, withNamedFields } from "./prune.ts";
-import { thingSchema } from "../../../tests/support/thing_kind.ts";
+import { thingKind } from "../../../tests/support/thing_kind.ts";
 
-const THING = getAtom(thingSchema);
+const THING = getAtom(thingKind.schema);
 const SPEC = THING.kind === "struct" ? findMemberAtom(THING, "spec")! : assert.fail();
 
 const parts = (names: string): readonly object[] => [...names].map((name) => ({ name }));

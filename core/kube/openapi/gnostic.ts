@@ -11,7 +11,7 @@ export type GnosticType =
   /** A value of any type, as YAML text in gnostic's message `Any`. */
   | { readonly kind: "any" }
   /** An object with known members; `extensions` is the field of its `x-` members. */
-  | { readonly kind: "message"; readonly fields: () => GnosticFields; readonly extensions?: number }
+  | { readonly kind: "message"; readonly fields: () => GnosticFields; readonly extensions?: number | undefined }
   /** A list, which is a repeated field. */
   | { readonly kind: "each"; readonly of: GnosticType }
   /** An object with any members, each a `Named…` message with name 1 and value 2. */
@@ -36,7 +36,7 @@ export type GnosticMessage = Extract<GnosticType, { kind: "message" }>;
 
 /** Creates the type of an object with these members; `extensions` is the field of its `x-` members. */
 export function createGnosticMessage(fields: () => GnosticFields, extensions?: number): GnosticMessage {
-  return { kind: "message", fields, ...(extensions === undefined ? {} : { extensions }) };
+  return { kind: "message", fields, extensions };
 }
 
 /** Encodes a document. Members that the table does not know are omitted. */

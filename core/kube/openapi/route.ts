@@ -1,6 +1,7 @@
 /** Operations and their types, independent of the version of OpenAPI, named as kube-apiserver names them. */
 import type { Parameter } from "./parameters.ts";
-import { deleteOptionsSchema, getListSchema, statusSchema, watchEventSchema } from "../kinds/mod.ts";
+import { deleteOptionsSchema, statusSchema, watchEventSchema } from "../kinds/mod.ts";
+import { describeMessages } from "../kinds/notation.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
 
 /** An operation: one method of one path. */
@@ -72,7 +73,7 @@ export function objectType(kind: Kind): WireType {
 
 /** Describes the list of a kind. */
 export function listType(kind: Kind): WireType {
-  return { message: getListSchema(kind), identities: [toGroupVersionKind(kind, kind.listKind)], typed: true };
+  return { message: kind.listSchema, identities: [toGroupVersionKind(kind, kind.listKind)], typed: true };
 }
 
 /** Describes a kind of `v1` that is no resource, such as `APIGroup`. */
@@ -98,11 +99,8 @@ export const WATCH_EVENT_TYPE: WireType = {
 };
 /** The type of the body of a patch, which is any object. */
 export const PATCH_TYPE: WireType = {
-  message: {
-    name: "io.k8s.apimachinery.pkg.apis.meta.v1.Patch",
-    description: "A patch in the form its content type names.",
-    fields: {},
-  },
+  message: describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1")
+    .message("Patch", "A patch in the form its content type names.", {}),
   identities: [],
   typed: false,
 };

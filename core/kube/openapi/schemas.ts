@@ -70,8 +70,6 @@ export class SchemaCollector {
   #add(message: MessageSchema): void {
     const type = this.#types.get(message.name);
     const identities = this.#identities(type);
-    // Reserves the name, so that the recursion ends for messages which contain themselves.
-    this.#found.set(message.name, {});
     const own = Object.entries(message.fields).map(([name, field]) => [name, this.#field(field)] as const);
     const properties = [...(type?.typed === true ? TYPE_META : []), ...own].sort(([a], [b]) => (a < b ? -1 : 1));
     const required = Object.entries(message.fields).filter(([, field]) => field.required).map(([name]) => name);
@@ -160,7 +158,7 @@ export class SchemaCollector {
       case "map":
         return { type: "object", additionalProperties: this.#type(type.of, values) };
       case "message":
-        return this.#message(type.message());
+        return this.#message(type);
     }
   }
 }

@@ -43,7 +43,7 @@ export function applyStrategicMergePatch(
   if (!isJsonObject(ours) || !isJsonObject(patch)) return err(badPatch("invalid JSON document"));
   if (isTooDeep(patch)) return err(badPatch("exceeded max depth"));
   try {
-    return ok(mergeMaps(ours, cloneJson(patch) as JsonObject, { kind: "message", message: () => schema }));
+    return ok(mergeMaps(ours, cloneJson(patch) as JsonObject, schema));
   } catch (error) {
     if (error instanceof PatchFault) return err(error.patchError);
     throw error;

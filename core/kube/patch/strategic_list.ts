@@ -234,7 +234,7 @@ function findField(parent: FieldType, key: string): FieldSchema {
     const kind = parent.kind === "list" ? "slice" : parent.kind;
     throw otherFault(`merging an object in json but data type is not struct, instead is: ${kind}`);
   }
-  const { name, fields } = parent.message();
+  const { name, fields } = parent;
   const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
   if (field !== undefined) return field;
   const struct = name.slice(name.lastIndexOf(".") + 1);

@@ -6,6 +6,7 @@ import { configMapKind } from "../kinds/mod.ts";
 import { applyStrategicMergePatch } from "./strategic.ts";
 
 const condition: MessageSchema = {
+  kind: "message",
   name: "test.Condition",
   fields: {
     type: { number: 1, type: { kind: "string" }, presence: "always" },
@@ -13,6 +14,7 @@ const condition: MessageSchema = {
   },
 };
 const metadata: MessageSchema = {
+  kind: "message",
   name: "test.Meta",
   fields: {
     labels: { number: 1, type: { kind: "map", of: { kind: "string" } }, presence: "omitempty" },
@@ -25,26 +27,27 @@ const metadata: MessageSchema = {
   },
 };
 const schema: MessageSchema = {
+  kind: "message",
   name: "test.Thing",
   fields: {
-    metadata: { number: 1, type: { kind: "message", message: () => metadata }, presence: "always" },
+    metadata: { number: 1, type: metadata, presence: "always" },
     atomic: { number: 2, type: { kind: "list", of: { kind: "string" } }, presence: "omitempty" },
     replaced: {
       number: 3,
-      type: { kind: "message", message: () => metadata },
+      type: metadata,
       presence: "omitempty",
       patchStrategy: "replace",
     },
     conditions: {
       number: 4,
-      type: { kind: "list", of: { kind: "message", message: () => condition } },
+      type: { kind: "list", of: condition },
       presence: "omitempty",
       patchStrategy: "merge,retainKeys",
       patchMergeKey: "type",
     },
     keyless: {
       number: 5,
-      type: { kind: "list", of: { kind: "message", message: () => condition } },
+      type: { kind: "list", of: condition },
       presence: "omitempty",
       patchStrategy: "merge",
     },

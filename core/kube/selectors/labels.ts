@@ -8,7 +8,7 @@ import { parseInt64 } from "../int64.ts";
 import { type FieldError, formatFieldError, invalid, notSupportedName } from "../field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
 import { goQuote } from "../../lib/quote.ts";
-import type { LabelSelector } from "../rbac_v1.ts";
+import type { LabelSelector } from "../meta.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 
 /** The operators that relate a key to its values. */

@@ -2,7 +2,7 @@
  * The rules of events apart from metadata (`pkg/apis/core/validation/events.go`). `v1` only requires that an event makes
  * sense, `events.k8s.io/v1` is strict. Both check the core form, whose field names the errors show.
  */
-import type { Event, ObjectReference } from "../core_v1.ts";
+import type { Event, ObjectReference } from "../kinds/core_v1.ts";
 import { type FieldError, invalid, requiredField } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../../lib/quote.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Event } from "../core_v1.ts";
-import { toCoreEvent, toEventV1 } from "../events_v1.ts";
+import type { Event } from "../kinds/core_v1.ts";
+import { toCoreEvent, toEventV1 } from "../kinds/events_v1.ts";
 import { formatFieldError } from "../field_error.ts";
 import { type EventApi, validateEventSense, validateEventUpdate, validateNewEvent } from "./events.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Namespace } from "../core_v1.ts";
-import type { Lease, LeaseSpec } from "../coordination_v1.ts";
+import type { Namespace } from "../kinds/core_v1.ts";
+import type { Lease, LeaseSpec } from "../kinds/coordination_v1.ts";
 import { formatFieldError, selectReportedErrors } from "../field_error.ts";
 import { type CsiDriverShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "./csinodes.ts";
 import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLeaseCreate } from "./leases.ts";

@@ -1,5 +1,5 @@
 /** The rules of Leases (`pkg/apis/coordination/validation`, `pkg/registry/coordination/lease/strategy.go`). */
-import type { Lease } from "../coordination_v1.ts";
+import type { Lease } from "../kinds/coordination_v1.ts";
 import { type FieldError, invalid } from "../field_error.ts";
 
 /** Drops the fields of coordinated leader election, which is off by default. */

@@ -2,7 +2,7 @@
  * The rules of Namespaces (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`,
  * `pkg/apis/core/v1/defaults.go`).
  */
-import type { Namespace } from "../core_v1.ts";
+import type { Namespace } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 

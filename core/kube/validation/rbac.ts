@@ -13,7 +13,7 @@ import {
   type RoleBinding,
   type RoleRef,
   type Subject,
-} from "../rbac_v1.ts";
+} from "../kinds/rbac_v1.ts";
 import { selectorFromLabelSelector } from "../selectors/labels.ts";
 import { validateLabelSelector } from "./selectors.ts";
 

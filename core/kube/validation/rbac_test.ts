@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatFieldError } from "../field_error.ts";
-import type { ClusterRole, PolicyRule, RoleRef, Subject } from "../rbac_v1.ts";
+import type { ClusterRole, PolicyRule, RoleRef, Subject } from "../kinds/rbac_v1.ts";
 import {
   defaultBinding,
   validateClusterRoleBindingCreate,

@@ -4,7 +4,7 @@ import type {
   SelectorAttributes,
   SubjectAccessReview,
   SubjectAccessReviewSpec,
-} from "../authorization_v1.ts";
+} from "../kinds/authorization_v1.ts";
 import { byteLength } from "../../lib/quote.ts";
 import { checkEach, type FieldError, invalid, requiredField, tooLong } from "../field_error.ts";
 import type { ObjectMeta } from "../meta.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SubjectAccessReview } from "../authorization_v1.ts";
+import type { SubjectAccessReview } from "../kinds/authorization_v1.ts";
 import { formatFieldError } from "../field_error.ts";
 import { invalidObject } from "../status.ts";
 import {

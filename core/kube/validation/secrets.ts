@@ -5,7 +5,7 @@ import { encodeBase64 } from "../../lib/base64.ts";
 import { decodeCanonicalBase64 } from "../codec/base64.ts";
 import { JsonSyntaxError } from "../codec/errors.ts";
 import { parseJson } from "../codec/json_parser.ts";
-import type { ConfigMap, SecretObject } from "../core_v1.ts";
+import type { ConfigMap, SecretObject } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, requiredField, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { isEqualJson } from "../json_value.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Buffer } from "node:buffer";
-import type { ConfigMap, SecretObject } from "../core_v1.ts";
+import type { ConfigMap, SecretObject } from "../kinds/core_v1.ts";
 import { formatFieldError } from "../field_error.ts";
 import {
   defaultSecret,

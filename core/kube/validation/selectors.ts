@@ -1,7 +1,7 @@
 /** The rules of selectors inside objects (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
 import { checkEach, type FieldError, forbiddenField, invalid, requiredField } from "../field_error.ts";
 import { labelValueErrors } from "../names.ts";
-import type { LabelSelector } from "../rbac_v1.ts";
+import type { LabelSelector } from "../meta.ts";
 import { validateLabelName, validateLabels } from "./object_meta.ts";
 
 /** One requirement of a label or field selector. */

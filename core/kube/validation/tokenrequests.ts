@@ -1,5 +1,5 @@
 /** The rules of token requests (`pkg/apis/authentication/validation/validation.go`). */
-import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../authentication_v1.ts";
+import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../kinds/authentication_v1.ts";
 import { type FieldError, invalid, notSupported } from "../field_error.ts";
 import { subdomainNameErrors } from "../names.ts";
 

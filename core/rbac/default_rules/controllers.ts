@@ -2,7 +2,7 @@
  * What the controllers of the kube-controller-manager may do (`bootstrappolicy/controller_policy.go`): each has the
  * ClusterRole `system:controller:<name>`, and a service account of that name in kube-system is bound to it.
  */
-import type { PolicyRule } from "../../kube/rbac_v1.ts";
+import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
 import { allow, approve, EVENTS_RULE } from "./rule.ts";
 
 /** Rules by the name of the service account. */

@@ -1,5 +1,5 @@
 /** The rules of `view`, `edit` and `admin` (`bootstrappolicy/policy.go` viewRules, editRules). */
-import type { PolicyRule } from "../../kube/rbac_v1.ts";
+import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
 import { allow } from "./rule.ts";
 
 const READ = "get list watch";

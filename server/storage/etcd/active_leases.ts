@@ -1,5 +1,5 @@
 /** Detects servers and controllers that use an etcd prefix at this moment, by the Leases that they renew. */
-import type { Lease } from "../../../core/kube/coordination_v1.ts";
+import type { Lease } from "../../../core/kube/kinds/coordination_v1.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import type { StoredValues } from "./contents.ts";

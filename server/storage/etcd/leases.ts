@@ -3,7 +3,7 @@
  * `--event-ttl`). One lease serves many Events, because one lease for each would burden etcd
  * (`apiserver/pkg/storage/etcd3/lease_manager.go`).
  */
-import { EVENTS_PREFIX } from "../../../core/kube/events_v1.ts";
+import { EVENTS_PREFIX } from "../../../core/kube/kinds/events_v1.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 

@@ -3,7 +3,7 @@
  * deletions are ordinary ones, with a revision, and watches see them.
  */
 import { getErrorMessage } from "../../../core/errors.ts";
-import { EVENTS_PREFIX } from "../../../core/kube/events_v1.ts";
+import { EVENTS_PREFIX } from "../../../core/kube/kinds/events_v1.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import type { LoggedEvent } from "./history.ts";
 import { RevisionConflictError, type Storage } from "../storage.ts";

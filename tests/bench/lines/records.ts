@@ -7,7 +7,7 @@ import { createSystemClock } from "../../../cli/system.ts";
 import { storedForm } from "../../../core/kube/codec/stored_form.ts";
 import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateSpec } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Transport } from "../../../core/ports.ts";
 import { createRecord, formatRecordName, hashRecord } from "../../../core/register/record.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";

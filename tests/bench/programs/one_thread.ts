@@ -18,7 +18,7 @@ import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../../core/kube/certificates_v1.ts";
+} from "../../../core/kube/kinds/certificates_v1.ts";
 import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
 import { createRevocation } from "../../../core/revocation/revocation.ts";
 import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";

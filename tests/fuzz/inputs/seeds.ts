@@ -9,7 +9,7 @@ import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { type Vector, VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../../../core/kube/schema.ts";
-import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { join } from "../mutate.ts";
 import { type Bytes, encodeText } from "../target.ts";
 
@@ -57,7 +57,7 @@ function fullValue(type: FieldType): unknown {
     case "json":
       return {};
     case "message":
-      return fullMessage(type.message());
+      return fullMessage(type);
     case "list":
       return [fullValue(type.of)];
     case "map":

@@ -8,7 +8,7 @@ import {
   encodeWatchFrame,
   WatchFrameDecoder,
 } from "../../../core/kube/codec/protobuf.ts";
-import { ALL_KINDS, getListSchema } from "../../../core/kube/kinds/mod.ts";
+import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, attempt } from "../oracle.ts";
 import { PROTOBUF } from "../structure/protobuf.ts";
@@ -27,7 +27,7 @@ export const protobuf: Target = {
   inflate: behindKind(PROTOBUF.inflate),
   run(input) {
     const { kind, body } = kindAndBody(input);
-    const list = attempt(() => decodeMessage(getListSchema(kind), body));
+    const list = attempt(() => decodeMessage(kind.listSchema, body));
     return `${attempt(() => checkMessage(kind, body))} ${list}`;
   },
 };

@@ -125,7 +125,7 @@ function findSchema(apiVersion: string, kindName: string): MessageSchema | undef
   const item = kinds.ALL_KINDS.find((one) =>
     one.group === group && one.version === version && one.listKind === kindName
   );
-  return item === undefined ? undefined : kinds.getListSchema(item);
+  return item?.listSchema;
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -5,7 +5,7 @@ import { request } from "node:https";
 import { constants, gunzipSync } from "node:zlib";
 import { encodeEnvelope, encodeMessage } from "../../../core/kube/codec/mod.ts";
 import { canonicalObject } from "../../../core/kube/codec/decode.ts";
-import { ALL_KINDS, deleteOptionsSchema, getListSchema } from "../../../core/kube/kinds/mod.ts";
+import { ALL_KINDS, deleteOptionsSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { RawAnswer } from "./answer.ts";
 import { type Body, type Exchange, PLAIN, type Stream } from "./corpus.ts";
@@ -154,7 +154,7 @@ export function encodeProtobuf(value: unknown): Uint8Array {
   const object = value as { readonly apiVersion: string; readonly kind: string };
   const kind = ALL_KINDS.find((one) => formatApiVersion(one) === object.apiVersion && one.kind === object.kind);
   const list = ALL_KINDS.find((one) => formatApiVersion(one) === object.apiVersion && one.listKind === object.kind);
-  const schema = kind?.schema ?? (list === undefined ? undefined : getListSchema(list)) ??
+  const schema = kind?.schema ?? list?.listSchema ??
     (object.kind === "DeleteOptions" ? deleteOptionsSchema : undefined);
   if (schema === undefined) throw new Error(`no protobuf description of ${object.apiVersion} ${object.kind}`);
   return encodeEnvelope(object.apiVersion, object.kind, encodeMessage(schema, canonicalObject(schema, object)));

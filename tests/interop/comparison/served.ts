@@ -1,5 +1,5 @@
 /** The kinds that tlsboot itself lists: the rows of the grid. */
-import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { ServedResource } from "./grid.ts";
 import { administer } from "./send.ts";
 import type { Side } from "./sides.ts";

@@ -35,7 +35,7 @@ export function findSlots(object: Container, schema: MessageSchema | undefined):
       const item = type?.kind === "list" || type?.kind === "map" ? { type: type.of } : undefined;
       for (const key of Object.keys(value)) add(value as Container, key, item, [...path, key]);
     } else {
-      walkMessage(value as Container, type?.kind === "message" ? type.message() : undefined, path);
+      walkMessage(value as Container, type?.kind === "message" ? type : undefined, path);
     }
   };
   walkMessage(object, schema, []);

@@ -116,7 +116,7 @@ function valueOfType(type: FieldType, random: Random, depth: number): unknown {
     case "json":
       return structuredCopy(odd(FIELD_SETS, ODD_FIELD_SETS));
     case "message":
-      return messageValue(type.message(), random, depth);
+      return messageValue(type, random, depth);
     case "list":
       return Array.from({ length: below(random, 4) }, () => valueOfType(type.of, random, depth - 1));
     case "map":

@@ -5,7 +5,7 @@
 import { createApproverManifest, createApproverRbac } from "../../../core/approval/rbac.ts";
 import { BUILTIN_POLICIES } from "../../../core/approval/builtin_policies.ts";
 import { collectPolicyNeeds } from "../../../core/approval/needs.ts";
-import type { PolicyRule } from "../../../core/kube/rbac_v1.ts";
+import type { PolicyRule } from "../../../core/kube/kinds/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { signerClusterRole } from "../../../core/signing/rbac.ts";
 import { type Child, spawnTlsboot } from "../child.ts";

@@ -4,7 +4,7 @@ import { createApiClient } from "../../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../../client/transport/connect.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { createSystemClock } from "../../../cli/system.ts";
-import type { ConfigMap } from "../../../core/kube/core_v1.ts";
+import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { type Child, spawnTlsboot } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import type { FaultyDisk } from "./faulty_disk.ts";

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { createHash, X509Certificate } from "node:crypto";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { SecretObject } from "../../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";
 import { findServerPort } from "../temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import type { Place } from "./kubectl_comparison/comparison.ts";

@@ -1,7 +1,7 @@
 /** The register of issued certificates as kubectl reads it. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { verifyRecords } from "../../../core/register/verify.ts";

@@ -5,7 +5,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER as CLIENT,
   KUBELET_SERVING_SIGNER as SERVING,
   LEGACY_UNKNOWN_SIGNER as LEGACY,
-} from "../../../core/kube/certificates_v1.ts";
+} from "../../../core/kube/kinds/certificates_v1.ts";
 
 /** Keys as `openssl genpkey` takes them. */
 export const KEYS = {

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { Child } from "../child.ts";
 import { DerReader, TAG } from "../../../core/pki/der.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { openssl } from "./openssl.ts";

@@ -33,7 +33,7 @@ export interface Callers extends Disposable {
 
 /** Issues the certificates of all identities. */
 export async function createCallers(server: JudgedServer, identities = IDENTITIES): Promise<Callers> {
-  const authority = parseAuthority(server.clientCaPem, server.clientCaKeyPem);
+  const authority = await parseAuthority(server.clientCaPem, server.clientCaKeyPem);
   if (!authority.ok) throw new Error(authority.error);
   const deps = { clock: createSystemClock(), random: createSystemRandom() };
   const agents = new Map<string, Agent>();

@@ -6,7 +6,7 @@ import { findLeafCertificate } from "../../../core/csr/certificate.ts";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { verifyRecords } from "../../../core/register/verify.ts";
 import { createSystemClock } from "../../../cli/system.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { runMain } from "../../support/command_line.ts";
 import { createSystemClock } from "../../../cli/system.ts";
-import { openRotatingFile } from "../../../cli/instance/rotating_file.ts";
+import { openLogFile } from "../../../cli/instance/log_file.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { createMemoryLogger } from "../../support/memory_logger.ts";
 
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   await files.unlink(join(folder, "key"));
   const limits = { maxBytes: 1_000, maxAgeDays: 0, maxBackups: 0, compress: true };
   const deps = { clock: createSystemClock(), logger: createMemoryLogger() };
-  await using log = openRotatingFile({ path: join(root, "audit.log"), ...limits }, deps);
+  await using log = openLogFile({ path: join(root, "audit.log"), ...limits }, deps);
   for (let line = 0; line < 3; line++) log.append(`${line}`.repeat(900));
   return 0;
 }

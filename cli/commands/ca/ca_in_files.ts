@@ -1,0 +1,154 @@
+/**
+ * A CA that only files hold, as `/etc/kubernetes/pki` of kubeadm, as one that can be replaced: the rotation is a record
+ * beside the CA, and the census reads the files around it, the cluster, and the issued log of a signer.
+ */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { planCaRotationStatus } from "../../../core/ca_rotation/rotation_rules.ts";
+import { takePlaceCensus } from "../../../core/ca_rotation/place_census.ts";
+import { applyChange, type ReplaceableCa, type RotationVerb } from "../../../core/ca_rotation/steps.ts";
+import { readClientCaFingerprints } from "../../api/ca_rotations.ts";
+import { connect } from "../../api/connection.ts";
+import { toRetiredPaths, toSlotPaths } from "../../authority/ca_swap.ts";
+import { readAuthority } from "../../authority/files.ts";
+import { type CaKeySettings, createCaKeys } from "../../authority/keys.ts";
+import {
+  getRotatedCas,
+  getRotationPaths,
+  readRotationRecord,
+  removeRotationRecord,
+  storeRotationRecord,
+} from "../../authority/rotation_record.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { readIssuedLog } from "../certificates/log_source.ts";
+import { readPlaces } from "./cluster_places.ts";
+
+/** The settings that name the CA, and what the census reads. */
+export interface CaInFilesSettings extends Partial<CaKeySettings> {
+  readonly caCert: string;
+  /** Without it, the path of the certificate that ends with `.key`. */
+  readonly caKey: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly issuedLog: string | undefined;
+}
+
+/** Opens a CA in files. */
+export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: AbortSignal): ReplaceableCa {
+  const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, issuedLog } = settings;
+  const { caPassphraseFile, caPassphraseShare, signingKeyCommand } = settings;
+  const signing = { certificate: resolve(io.cwd, caCert), key: resolve(io.cwd, caKey) };
+  const paths = getRotationPaths(signing);
+  const files = createFilePort();
+  const keys = createCaKeys(
+    { caPassphraseFile, caPassphraseShare: caPassphraseShare ?? [], signingKeyCommand },
+    io,
+    files,
+    signal,
+  );
+  const deps = {
+    files,
+    verify: async (pair: typeof signing): Promise<void> => void await readAuthority(pair, files, keys),
+  };
+  const show = (path: string): string => displayPath(path, io.cwd);
+
+  async function* records() {
+    if (issuedLog === undefined) return;
+    for await (const { record } of readIssuedLog(resolve(io.cwd, issuedLog), signal)) yield record;
+  }
+
+  /** Refuses a switch after which kube-apiserver would refuse the clients of the new CA. */
+  async function assertClientsTrusted(rotation: CaRotation): Promise<void> {
+    if (kubeconfig === undefined) {
+      warn("without --kubeconfig nothing checks whether kube-apiserver trusts the new CA for clients", io);
+      return;
+    }
+    await using connection = await connect({ kubeconfig, dataDir: "" }, io);
+    const trusted = await readClientCaFingerprints(connection.api, signal);
+    if (trusted?.has(getRotatedCas(rotation).newCa.certificate.sha256Fingerprint) === true) return;
+    throw new AppError("invalid", "cannot switch: kube-apiserver would refuse clients of the new CA", {
+      hint: `start kube-apiserver with --client-ca-file ${show(paths.bundle)}`,
+    });
+  }
+
+  function change(rotation: CaRotation | undefined, spec: CaRotationSpec): CaRotation {
+    const { renewFrom: _from, renewBy: _by, ...kept } = spec;
+    const status = planCaRotationStatus(spec, rotation, io.clock.now());
+    const { switchedAt = status.switchedAt } = rotation?.status ?? {};
+    return {
+      metadata: { name: paths.name },
+      spec: kept,
+      status: switchedAt === undefined ? status : { ...status, switchedAt },
+    };
+  }
+
+  return {
+    name: paths.name,
+    paths: signing,
+    assertPresent: () => Promise.resolve(),
+    read: () => readRotationRecord(paths, files),
+    census: async (rotation) => {
+      const places = await readPlaces({ rotation, paths, kubeconfig, records: records(), files, io }, signal);
+      return takePlaceCensus(places, rotation, io.clock.now());
+    },
+    records,
+    async begin(spec, keyPem) {
+      const rotation = change(undefined, spec);
+      await storeRotationRecord(rotation, paths, deps, { certificatePem: spec.newCA, keyPem });
+      return rotation;
+    },
+    async advance(rotation, requested) {
+      const { step } = rotation.spec;
+      if (requested?.step === "Switch" && step === "Trust") await assertClientsTrusted(rotation);
+      if (requested?.step === "Finish" && step === "Switch" && kubeconfig === undefined && issuedLog === undefined) {
+        throw new UsageError(
+          "finish must know who would lose access",
+          "give --kubeconfig of an administrator, and --issued-log of the signer if it keeps one",
+        );
+      }
+      const spec = requested === undefined ? undefined : applyChange(rotation.spec, requested);
+      const next = spec === undefined ? rotation : change(rotation, spec);
+      await storeRotationRecord(next, paths, deps);
+      return next;
+    },
+    async end(rotation) {
+      if (rotation === undefined) return true;
+      // A command may have been killed before the old CA signed again.
+      await storeRotationRecord(rotation, paths, deps);
+      await removeRotationRecord(rotation, paths, deps);
+      return true;
+    },
+    describeFollowers({ spec: { step } }) {
+      const other = step === "Trust" ? "next" : step === "Switch" ? "old" : undefined;
+      const second = other === undefined
+        ? ""
+        : `, ${show(toSlotPaths(signing, other).certificate)} is the ${other === "next" ? "new" : "old"} CA`;
+      return ["Files", `${show(caCert)} signs${second}, ${show(paths.bundle)} has what must be trusted`];
+    },
+    isAdopted: () => true,
+    command: (verb) => formatCommand(verb, settings),
+    describeRetiredKey: (fingerprint) => `with: shred -u ${shellWord(show(toRetiredPaths(signing, fingerprint).key))}`,
+  };
+}
+
+/** Writes a command for the same CA, with those of the settings that the command has. */
+function formatCommand(verb: RotationVerb, settings: CaInFilesSettings): string {
+  const { caCert, caKey, kubeconfig, issuedLog } = settings;
+  const { signingKeyCommand, caPassphraseFile, caPassphraseShare = [] } = settings;
+  const keyFlags: readonly (readonly [string, string | undefined])[] = verb === "status" ? [] : [
+    ["--signing-key-command", signingKeyCommand],
+    ["--ca-passphrase-file", caPassphraseFile],
+    ...caPassphraseShare.map((share) => ["--ca-passphrase-share", share] as const),
+  ];
+  const flags = [
+    ...[["--ca-cert", caCert], ["--ca-key", caKey]] as const,
+    ...keyFlags,
+    ...[["--kubeconfig", kubeconfig], ["--issued-log", issuedLog]] as const,
+  ].flatMap(([flag, value]) => value === undefined ? [] : [` ${flag} ${shellWord(value)}`]);
+  return `tlsboot ca rotate ${verb}${flags.join("")}`;
+}

@@ -1,0 +1,282 @@
+/** Reads the places of the census beside a cluster: files around the CA, objects of the cluster, the log of a signer. */
+import { readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { createConnector } from "../../../client/transport/connect.ts";
+import { isAppError } from "../../../core/errors.ts";
+import { resolveContext, type ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
+import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
+import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
+import { getName, type KubeObject } from "../../../core/kube/meta.ts";
+import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { parseCertificate, verifyCertificateSignature } from "../../../core/pki/certificate.ts";
+import { equalBytes } from "../../../core/pki/der.ts";
+import { parsePemBlocks } from "../../../core/pki/pem.ts";
+import { type CertificateChain, encodeTrust } from "../../../core/pki/authority_chain.ts";
+import type { RotatedCa, RotatedCas } from "../../../core/ca_rotation/rotation_rules.ts";
+import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
+import { listCsrs } from "../../api/csrs.ts";
+import { connect } from "../../api/connection.ts";
+import { readTrustBundles } from "../../api/trust_bundles.ts";
+import { getRotatedCas, type RotationPaths } from "../../authority/rotation_record.ts";
+import type { Io } from "../../io.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { USER_AGENT } from "../../version.ts";
+
+/** The places where the census looks. */
+export interface PlaceSources {
+  readonly rotation: CaRotation;
+  readonly paths: RotationPaths;
+  readonly kubeconfig: string | undefined;
+  /** The records of an issued log; none without one. */
+  readonly records: AsyncIterable<IssuedCertificate>;
+  readonly files: FilePort;
+  readonly io: Io;
+}
+
+interface Sources extends PlaceSources {
+  readonly cas: RotatedCas;
+}
+
+/** The signer of the bundle that vouches for the API server itself. */
+const API_SERVER_SIGNER = "kubernetes.io/kube-apiserver-serving";
+
+/** Reads all places. Throws as the connection does, and as the issued log. */
+export async function readPlaces(given: PlaceSources, signal: AbortSignal): Promise<readonly ClusterPlace[]> {
+  const sources = { ...given, cas: getRotatedCas(given.rotation) };
+  const holders = new Holders();
+  await addLogged(holders, sources);
+  const cluster = sources.kubeconfig === undefined
+    ? []
+    : await readClusterPlaces(sources.kubeconfig, sources, holders, signal);
+  return [...await readFilePlaces(sources), ...cluster, ...[...holders].map(toPlace)];
+}
+
+/** The newest certificate of each user; undefined for a node of which none is known. */
+class Holders extends Map<string, HeldCertificate | undefined> {
+  add(username: string, certificate?: HeldCertificate): void {
+    const known = this.get(username);
+    const isNewer = certificate !== undefined && (known === undefined || known.from < certificate.from);
+    this.set(username, isNewer ? certificate : known);
+  }
+}
+
+interface HeldCertificate {
+  readonly issuer: RotatedCa;
+  readonly from: Date;
+  readonly notAfter: Date;
+}
+
+function toPlace([username, held]: readonly [string, HeldCertificate | undefined]): ClusterPlace {
+  const certificate = { issuer: held?.issuer, notAfter: held?.notAfter };
+  if (!username.startsWith(NODE_USER_PREFIX)) {
+    return { kind: "user", name: username, ...certificate, fix: "make a new certificate or kubeconfig for the user" };
+  }
+  const fix = "renew its certificate: restart bootstrap --rotate-certificates, or let the kubelet bootstrap again";
+  return { kind: "node", name: username.slice(NODE_USER_PREFIX.length), ...certificate, fix };
+}
+
+async function addLogged(holders: Holders, { cas: { oldCa, newCa }, records }: Sources): Promise<void> {
+  const issuers: Readonly<Record<string, RotatedCa>> = {
+    [oldCa.certificate.sha256Fingerprint]: "old",
+    [newCa.certificate.sha256Fingerprint]: "new",
+  };
+  for await (const { spec } of records) {
+    const { subject = "", issuerFingerprint = "", notBefore, notAfter, usages = [] } = spec;
+    const issuer = issuers[issuerFingerprint];
+    const [, username] = /(?:^|,)CN=([^,]*)/.exec(subject) ?? [];
+    if (issuer === undefined || username === undefined || !usages.includes("client auth")) continue;
+    holders.add(username, { issuer, from: new Date(notBefore ?? 0), notAfter: new Date(notAfter ?? 0) });
+  }
+}
+
+/** Reads the certificates beside the CA, and the kubeconfigs one folder above, where kubeadm has them. */
+async function readFilePlaces({ cas, paths, files, io }: Sources): Promise<readonly ClusterPlace[]> {
+  const folder = dirname(paths.signing.certificate);
+  const places: ClusterPlace[] = [];
+  const show = (path: string): string => displayPath(path, io.cwd);
+  for (const name of await list(folder, /\.(?:crt|pem)$/)) {
+    const path = join(folder, name);
+    const [certificate] = parsePem(await files.readText(path) ?? "");
+    const issuer = certificate === undefined || certificate.isCa ? undefined : findIssuer(certificate, cas);
+    if (certificate === undefined || issuer === undefined) continue;
+    const fix = `kubeadm certs renew ${name.replace(/\.[^.]*$/, "")}`;
+    places.push({ kind: "place", name: show(path), issuer, notAfter: certificate.notAfter, fix });
+  }
+  for (const name of await list(dirname(folder), /\.conf$/)) {
+    const path = join(dirname(folder), name);
+    const config = parseKubeconfig(await files.readText(path) ?? "", path);
+    const cluster = config.ok ? resolveContext(config.value, dirname(path)) : config;
+    if (!config.ok || !cluster.ok) continue;
+    const { ca, clientCertificate } = cluster.value;
+    const trusted = findTrusted(await readPem(ca, files), cas);
+    if (trusted.length === 0) continue; // the kubeconfig of another cluster
+    const fix = `kubectl config set-cluster ${shellWord(findClusterName(config.value))} --kubeconfig ${
+      shellWord(show(path))
+    } --embed-certs --certificate-authority ${shellWord(show(paths.bundle))}`;
+    places.push({ kind: "place", name: show(path), trusted, fix });
+    const [certificate] = parsePem(await readPem(clientCertificate, files));
+    const issuer = certificate === undefined ? undefined : findIssuer(certificate, cas);
+    if (certificate === undefined || issuer === undefined) continue;
+    places.push({
+      ...{ kind: "place", name: `${show(path)} (certificate)`, issuer, notAfter: certificate.notAfter },
+      fix: name === "kubelet.conf"
+        ? "restart the kubelet after its certificate was renewed"
+        : `kubeadm certs renew ${basename(name)}`,
+    });
+  }
+  return places;
+}
+
+async function readClusterPlaces(
+  kubeconfig: string,
+  sources: Sources,
+  holders: Holders,
+  signal: AbortSignal,
+): Promise<readonly ClusterPlace[]> {
+  const { rotation, cas, paths, io } = sources;
+  await using connection = await connect({ kubeconfig, dataDir: "" }, io);
+  const { api, cluster } = connection;
+  const bundle = displayPath(paths.bundle, io.cwd);
+  const places: ClusterPlace[] = [];
+  const addTrust = (name: string, pem: string | undefined, fix: string): void => {
+    if (pem !== undefined) places.push({ kind: "place", name, trusted: findTrusted(pem, cas), fix });
+  };
+  const authentication = await findConfigMap(api, "kube-system", "extension-apiserver-authentication", signal);
+  addTrust(
+    "kube-apiserver, for clients",
+    authentication?.data?.["client-ca-file"] ?? "",
+    rotation.spec.step === "Finish"
+      ? "kubectl delete configmap extension-apiserver-authentication -n kube-system"
+      : `start kube-apiserver with --client-ca-file ${bundle}`,
+  );
+  places.push(await probeServer(cluster, sources, signal));
+  addTrust(
+    "configmap kube-root-ca.crt",
+    (await findConfigMap(api, "kube-system", "kube-root-ca.crt", signal))?.data?.["ca.crt"],
+    `restart kube-controller-manager with --root-ca-file ${bundle}`,
+  );
+  const info = (await findConfigMap(api, "kube-public", "cluster-info", signal))?.data?.["kubeconfig"];
+  if (info !== undefined) {
+    const config = parseKubeconfig(info, "cluster-info");
+    const [first] = config.ok ? config.value.clusters : [];
+    const sed = `s/\\(certificate-authority-data: \\).*/\\1'$(base64 -w0 ${shellWord(bundle)})'/`;
+    addTrust(
+      "configmap cluster-info",
+      first?.cluster.certificateAuthorityData ?? "",
+      `kubectl get configmap cluster-info -n kube-public -o yaml | sed '${sed}' | kubectl replace -f -`,
+    );
+  }
+  const bundles = await findTrustBundles(api, signal);
+  if (bundles.length > 0) {
+    addTrust(
+      `trust bundle of ${API_SERVER_SIGNER}`,
+      bundles.map(({ spec }) => spec.trustBundle).join(""),
+      `restart kube-controller-manager with --root-ca-file ${bundle}`,
+    );
+  }
+  const { items: nodes } = await api.requestList<KubeObject>({ method: "GET", path: "/api/v1/nodes" }, signal);
+  for (const node of nodes) holders.add(NODE_USER_PREFIX + getName(node));
+  for (const { spec, status } of (await listCsrs(api, {}, signal)).items) {
+    const [certificate] = parsePem(status.certificate === undefined ? "" : atob(status.certificate));
+    const issuer = certificate === undefined ? undefined : findIssuer(certificate, cas);
+    if (certificate === undefined || issuer === undefined || !spec.usages?.includes("client auth")) continue;
+    const { notBefore, notAfter } = certificate;
+    holders.add(certificate.subject.commonName, { issuer, from: notBefore, notAfter });
+  }
+  return places;
+}
+
+/** Finds out whether clients that trust one of the CAs alone accept the server. */
+async function probeServer(
+  cluster: ResolvedCluster,
+  { rotation: { spec: { step } }, cas, paths, io, files }: Sources,
+  signal: AbortSignal,
+): Promise<ClusterPlace> {
+  const connectTo = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
+  const isAccepted = async (ca: CertificateChain): Promise<boolean> => {
+    await using transport = await connectTo({ ...cluster, ca: { kind: "pem", pem: encodeTrust(ca) } });
+    try {
+      const { body } = await transport.send({ method: "GET", path: "/version", headers: {} }, signal);
+      for await (const _ of body); // read to the end, so that the connection can be closed
+      return true;
+    } catch (error) {
+      if (isAppError(error, "tls_untrusted")) return false;
+      throw error;
+    }
+  };
+  const [byOld, byNew] = [await isAccepted(cas.oldCa), await isAccepted(cas.newCa)];
+  const place = { kind: "place", name: "kube-apiserver, its certificate" } as const;
+  const renew = "kubeadm certs renew apiserver";
+  const append = `cat ${shellWord(displayPath(paths.crossSigned, io.cwd))} >> apiserver.crt`;
+  if (step === "Trust") return { ...place, issuer: byNew ? "new" : "old", fix: renew };
+  if (!byNew) return { ...place, issuer: "old", fix: `${renew} && ${append}` };
+  const fix = step === "Finish" ? `remove the cross-signed certificate from its chain: ${renew}` : append;
+  return { ...place, trusted: byOld ? ["old", "new"] : ["new"], fix };
+}
+
+async function findConfigMap(
+  api: ApiClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<ConfigMap | undefined> {
+  try {
+    const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
+    return await api.requestObject<ConfigMap>({ method: "GET", path }, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+/** Reads the bundles of the API server's signer; none where the API does not serve them. */
+async function findTrustBundles(api: ApiClient, signal: AbortSignal): Promise<readonly ClusterTrustBundle[]> {
+  const selection = { kind: "signer", signerName: API_SERVER_SIGNER, labelSelector: undefined } as const;
+  try {
+    return await readTrustBundles(api, selection, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found", "api_error", "invalid")) return [];
+    throw error;
+  }
+}
+
+function findIssuer(certificate: CertificateFacts, { oldCa, newCa }: RotatedCas): RotatedCa | undefined {
+  for (const [name, { certificate: ca }] of [["new", newCa], ["old", oldCa]] as const) {
+    const isOf = equalBytes(certificate.issuer.raw, ca.subject.raw) && verifyCertificateSignature(certificate, ca);
+    if (isOf) return name;
+  }
+  return undefined;
+}
+
+function findTrusted(pem: string, { oldCa, newCa }: RotatedCas): readonly RotatedCa[] {
+  const found = new Set(parsePem(pem).map(({ sha256Fingerprint }) => sha256Fingerprint));
+  return ([["old", oldCa], ["new", newCa]] as const)
+    .filter(([, { certificate }]) => found.has(certificate.sha256Fingerprint)).map(([name]) => name);
+}
+
+function findClusterName({ contexts, currentContext }: Kubeconfig): string {
+  return contexts.find(({ name }) => name === currentContext)?.context.cluster ?? "";
+}
+
+async function readPem(source: ResolvedCluster["ca"], files: FilePort): Promise<string> {
+  if (source === undefined) return "";
+  return source.kind === "pem" ? source.pem : await files.readText(source.path) ?? "";
+}
+
+function parsePem(pem: string): readonly CertificateFacts[] {
+  return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
+    const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
+    return parsed?.ok === true ? [parsed.value] : [];
+  });
+}
+
+async function list(folder: string, pattern: RegExp): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => pattern.test(name)).sort();
+}

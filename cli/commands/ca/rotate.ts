@@ -1,0 +1,328 @@
+/** The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for one in files. */
+import { AppError, isAppError } from "../../../core/errors.ts";
+import { formatTime, getName } from "../../../core/kube/meta.ts";
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { findNearest } from "../../../core/lib/nearest.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
+import type { CensusRow } from "../../../core/ca_rotation/census.ts";
+import {
+  type Blocking,
+  decideStep,
+  findUnknownName,
+  isEveryoneReady,
+  needsCensus,
+  type ReplaceableCa,
+  type RequestedStep,
+} from "../../../core/ca_rotation/steps.ts";
+import { getRotatedCas } from "../../authority/rotation_record.ts";
+import {
+  describeCounts,
+  describeNext,
+  describeStep,
+  formatCensus,
+  formatRotation,
+  toRotationFacts,
+} from "../../api/ca_rotation_text.ts";
+import { listRotations } from "../../api/ca_rotations.ts";
+import { connect } from "../../api/connection.ts";
+import { createServerCa, retryUntil, type ServerCaSettings } from "../../api/server_ca.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Action, Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { findDeadline, startProgress } from "../../output/progress.ts";
+import { writeStructured } from "../../output/structured.ts";
+import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
+import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
+import type {
+  CaRotateAbortFlags,
+  CaRotateBeginFlags,
+  CaRotateFinishFlags,
+  CaRotateStatusFlags,
+  CaRotateSwitchFlags,
+} from "./rotate_flags.ts";
+
+/** The action of the command `tlsboot ca rotate begin`. */
+export const beginAction: Action<CaRotateBeginFlags> = { run: runBegin };
+/** The action of the command `tlsboot ca rotate status`. */
+export const statusAction: Action<CaRotateStatusFlags> = { run: runStatus };
+/** The action of the command `tlsboot ca rotate switch`. */
+export const switchAction: Action<CaRotateSwitchFlags> = createStep("switch");
+/** The action of the command `tlsboot ca rotate finish`. */
+export const finishAction: Action<CaRotateFinishFlags> = createStep("finish");
+/** The action of the command `tlsboot ca rotate abort`. */
+export const abortAction: Action<CaRotateAbortFlags> = createStep("abort");
+
+/** A wait reads the whole register again and again, so its pauses are this many times as long as the reading. */
+const PAUSE_FACTOR = 10;
+const MIN_PAUSE_MS = 1_000;
+/** How long `status` without a wait tries to read. */
+const STATUS_WITHIN_MS = 10_000;
+
+/** The settings that name the CA. */
+type NamedCaSettings =
+  & ServerCaSettings
+  & Omit<CaInFilesSettings, "caCert">
+  & { readonly caCert: string | undefined };
+
+/** Opens the CA that the arguments and the flags name. Throws UsageError. */
+export function openReplaceableCa(
+  { settings, args: [name] }: { readonly settings: NamedCaSettings; readonly args: readonly string[] },
+  timeoutMs: number,
+  io: Io,
+  signal: AbortSignal,
+): ReplaceableCa {
+  const { caCert, caKey, issuedLog } = settings;
+  if (caCert !== undefined) {
+    if (name === undefined) return openCaInFiles({ ...settings, caCert }, io, signal);
+    throw new UsageError(`"${name}" and --ca-cert both name a CA`, "give one of them");
+  }
+  if ((caKey ?? issuedLog) !== undefined) {
+    throw new UsageError("--ca-key and --issued-log need --ca-cert", "they are for a CA without a tlsboot server");
+  }
+  return createServerCa({ name: name ?? "ca", settings, timeoutMs, io }, signal);
+}
+
+async function runBegin(input: Input<CaRotateBeginFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  checkNextCaFlags(settings);
+  const ca = openReplaceableCa(input, settings.timeout, io, signal);
+  const options = { ca, settings, io, isLeaked: false };
+  const continued = await findContinued(options);
+  if (continued !== undefined) reportNothingToDo(continued, io);
+  const rotation = continued === undefined ? await beginRotation(options, signal) : await ca.advance(continued);
+  return await report(ca, rotation, io);
+}
+
+/** The command line of a step after the beginning. */
+interface StepInput extends Pick<Input, "args" | "origins"> {
+  readonly settings: NamedCaSettings & {
+    readonly timeout: number;
+    readonly over?: number;
+    readonly leaveBehind?: readonly string[];
+  };
+}
+
+function createStep(verb: RequestedStep["verb"]): {
+  run(input: StepInput, io: Io, signal: AbortSignal): Promise<ExitCode>;
+} {
+  return { run: (input, io, signal) => runStep(verb, input, io, signal) };
+}
+
+/** Takes a step after the beginning. */
+async function runStep(
+  verb: RequestedStep["verb"],
+  { settings, origins, args }: StepInput,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const ca = openReplaceableCa({ settings, args }, settings.timeout, io, signal);
+  const rotation = await ca.read();
+  if (rotation === undefined) {
+    if (verb !== "abort") throw createMissingError(ca);
+    await ca.end(undefined);
+    io.stderr.write(line`nothing to do: the CA ${ca.name} is not being replaced\n`);
+    return EXIT.done;
+  }
+  const now = io.clock.now();
+  const { over = 0, leaveBehind = [] } = settings;
+  const window = { renewFrom: formatTime(now), renewBy: formatTime(new Date(now.getTime() + over)) };
+  const isWindowGiven = (origins["over"] ?? "default") !== "default";
+  return await takeStep({ verb, window, isWindowGiven, leaveBehind }, ca, rotation, io);
+}
+
+/** Takes a step if nothing prevents it. */
+export async function takeStep(
+  requested: RequestedStep,
+  ca: ReplaceableCa,
+  rotation: CaRotation,
+  io: Io,
+): Promise<ExitCode> {
+  const { verb, leaveBehind = [] } = requested;
+  const isCounted = needsCensus(verb, rotation);
+  const rows = isCounted ? await ca.census(rotation) : [];
+  if (isCounted) assertKnown(leaveBehind, ca, rotation, rows);
+  const decision = decideStep(requested, rotation, rows, io.clock.now());
+  switch (decision.kind) {
+    case "refused":
+      throw new AppError("invalid", `cannot ${verb} the rotation of ${ca.name}: ${decision.reason}`, {
+        hint: `the next step is: ${ca.command(decision.next)}`,
+      });
+    case "blocked":
+      return reportBlocking(verb, ca, rotation, decision, io);
+    case "end": {
+      const isUntrusted = await ca.end(rotation);
+      const rest = isUntrusted ? ", and the new one is trusted no more" : "";
+      io.stdout.write(line`the rotation of ${ca.name} is deleted: the old CA signs${rest}\n`);
+      const { newCa } = getRotatedCas(rotation);
+      const where = ca.describeRetiredKey(newCa.certificate.sha256Fingerprint);
+      io.stderr.write(line`next: destroy the new key, unless you need it, ${where}\n`);
+      return EXIT.done;
+    }
+    case "repeat":
+      reportNothingToDo(rotation, io);
+      return await report(ca, await ca.advance(rotation), io);
+    case "advance":
+      return await report(ca, await ca.advance(rotation, decision.change), io);
+  }
+}
+
+/** Prints where a rotation is now, and the next command. */
+async function report(ca: ReplaceableCa, rotation: CaRotation, io: Io): Promise<ExitCode> {
+  const rows = await takeReportedCensus(ca, rotation);
+  io.stdout.write(formatRotation(ca, rotation, rows));
+  const waiting = rows.filter(({ kind, state }) => kind === "place" && state !== "ready");
+  if (waiting.length > 0) io.stdout.write(`\n${formatCensus(waiting, false)}`);
+  const isFinished = rotation.spec.step === "Finish";
+  if (!isFinished || waiting.length > 0) {
+    io.stderr.write(line`${describeNext(ca.command, rotation, isReady(ca, rotation, rows))}\n`);
+  }
+  if (!isFinished) return EXIT.done;
+  const { oldCa } = getRotatedCas(rotation);
+  io.stderr.write(line`next: destroy the old key ${ca.describeRetiredKey(oldCa.certificate.sha256Fingerprint)}\n`);
+  return EXIT.done;
+}
+
+/** Takes the census of a rotation in progress; beside a cluster, places may trust the old CA also afterwards. */
+async function takeReportedCensus(ca: ReplaceableCa, rotation: CaRotation): Promise<readonly CensusRow[]> {
+  return isInProgress(rotation) || rotation.status.servers === undefined ? await ca.census(rotation) : [];
+}
+
+function isReady(ca: ReplaceableCa, rotation: CaRotation, rows: readonly CensusRow[]): boolean {
+  return (!isInProgress(rotation) || ca.isAdopted(rotation)) && isEveryoneReady(rows);
+}
+
+/** A rotation with its census. */
+interface Report {
+  readonly ca: ReplaceableCa;
+  readonly rotation: CaRotation;
+  readonly rows: readonly CensusRow[];
+}
+
+async function runStatus(input: Input<CaRotateStatusFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings: { output, wait }, args: [name] } = input;
+  const reports = wait === undefined
+    ? await readReports(input, io, signal)
+    : await waitUntilReady(input, wait, io, signal);
+  const now = io.clock.now();
+  if (output === "json" || output === "yaml") {
+    const facts = reports.map(({ ca, rotation, rows }) => toRotationFacts(ca, rotation, rows, now));
+    writeStructured(name === undefined && input.settings.caCert === undefined ? facts : facts[0], output, io);
+  } else for (const [index, one] of reports.entries()) print(one, output === "wide", index, io);
+  if (reports.length === 0) io.stderr.write("no rotation is in progress; begin one with: tlsboot ca rotate begin\n");
+  return reports.every(({ ca, rotation, rows }) => isReady(ca, rotation, rows)) ? EXIT.done : EXIT.no;
+}
+
+/** Reads the rotation that is named, or those in progress. AppError `not_found` for a name without one. */
+async function readReports(
+  { settings, args }: { readonly settings: Settings<CaRotateStatusFlags>; readonly args: readonly string[] },
+  io: Io,
+  signal: AbortSignal,
+): Promise<readonly Report[]> {
+  const names = args.length > 0 || settings.caCert !== undefined ? [args[0]] : await listNames(settings, io, signal);
+  const reports: Report[] = [];
+  for (const name of names) {
+    const named = { settings, args: name === undefined ? [] : [name] };
+    const ca = openReplaceableCa(named, STATUS_WITHIN_MS, io, signal);
+    const rotation = await ca.read();
+    if (rotation === undefined) throw createMissingError(ca);
+    reports.push({ ca, rotation, rows: await takeReportedCensus(ca, rotation) });
+  }
+  return reports;
+}
+
+async function listNames(
+  settings: Settings<CaRotateStatusFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  await using connection = await connect(settings, io);
+  return (await listRotations(connection.api, signal)).filter(isInProgress).map(getName);
+}
+
+async function waitUntilReady(
+  input: Input<CaRotateStatusFlags>,
+  timeoutMs: number,
+  io: Io,
+  signal: AbortSignal,
+): Promise<readonly Report[]> {
+  using progress = startProgress(io, "waiting", findDeadline(timeoutMs, io.clock));
+  let pauseMs = MIN_PAUSE_MS;
+  let last: readonly Report[] = [];
+  const describe = () => last.map(({ rows }) => describeCounts(rows)).join("; ");
+  const attempt = async () => {
+    const startedAt = io.clock.elapsedMs();
+    last = await readReports(input, io, signal);
+    pauseMs = Math.max(MIN_PAUSE_MS, (io.clock.elapsedMs() - startedAt) * PAUSE_FACTOR);
+    progress.update(describe());
+    return last.every(({ ca, rotation, rows }) => isReady(ca, rotation, rows)) ? last : undefined;
+  };
+  try {
+    return await retryUntil({ io, timeoutMs }, attempt, describe, signal, () => pauseMs);
+  } catch (error) {
+    // Without an answer there is nothing to show; otherwise the state at the end of the wait is the answer.
+    if (!isAppError(error, "timeout") || last.length === 0) throw error;
+    return last;
+  }
+}
+
+function print({ ca, rotation, rows }: Report, isWide: boolean, index: number, io: Io): void {
+  if (index > 0) io.stdout.write("\n");
+  io.stdout.write(formatRotation(ca, rotation, rows));
+  const shown = isWide ? rows : rows.filter(({ state }) => state !== "ready");
+  if (shown.length > 0) io.stdout.write(`\n${formatCensus(shown, isWide)}`);
+  io.stderr.write(line`${describeNext(ca.command, rotation, isReady(ca, rotation, rows))}\n`);
+}
+
+function createMissingError(ca: ReplaceableCa): AppError {
+  return new AppError("not_found", `the CA "${ca.name}" is not being replaced`, {
+    hint: `begin with: ${ca.command("begin")}`,
+  });
+}
+
+/** Reports that a step was taken before. */
+export function reportNothingToDo(rotation: CaRotation, io: Io): void {
+  io.stderr.write(line`nothing to do: the rotation of ${getName(rotation)} ${describeStep(rotation)}\n`);
+}
+
+/** Throws AppError `not_found` for a name of `--leave-behind` that nothing in the rotation has. */
+function assertKnown(
+  typed: readonly string[],
+  ca: ReplaceableCa,
+  rotation: CaRotation,
+  rows: readonly CensusRow[],
+): void {
+  const unknown = findUnknownName(typed, rotation, rows);
+  if (unknown === undefined) return;
+  const servers = (rotation.status.servers ?? []).map(({ name }) => name);
+  const nearest = findNearest(unknown, [...rows.map(({ name }) => name), ...servers]);
+  throw new AppError("not_found", `--leave-behind: there is no machine, user or server "${unknown}" in this rotation`, {
+    hint: nearest === undefined ? `see who is with: ${ca.command("status")} -o wide` : `did you mean "${nearest}"?`,
+  });
+}
+
+function reportBlocking(
+  verb: RequestedStep["verb"],
+  ca: ReplaceableCa,
+  rotation: CaRotation,
+  { losing, behind }: Blocking,
+  io: Io,
+): ExitCode {
+  if (losing.length > 0) {
+    const who = losing.length === 1 ? "1 machine or user" : `${losing.length} machines and users`;
+    io.stderr.write(`nothing is changed: ${who} would lose access\n`);
+    io.stdout.write(formatCensus(losing, false));
+  }
+  if (behind.length > 0) {
+    io.stderr.write(line`nothing is changed: servers: ${ca.describeFollowers(rotation)[1]}\n`);
+  }
+  const [first] = [...losing, ...behind];
+  io.stderr.write(
+    line`${losing.length > 0 ? "run the commands" : "start the servers"}, or name those that may lose access: ` +
+      line`${ca.command(verb)} --leave-behind ${shellWord(first?.name ?? "")}\n`,
+  );
+  return EXIT.no;
+}

@@ -1,0 +1,102 @@
+/** Signs the request of an intermediate CA with the CA of a data directory, or with one in files. */
+import { Buffer } from "node:buffer";
+import { resolve } from "node:path";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { type ParsedRequest, parseVerifiedRequest } from "../../../core/csr/request.ts";
+import { AppError } from "../../../core/errors.ts";
+import { type Authority, issueIntermediate } from "../../../core/pki/authority.ts";
+import { encodeTrust } from "../../../core/pki/authority_chain.ts";
+import { SERIAL_BYTES } from "../../../core/pki/issue.ts";
+import { permitNames } from "../../../core/pki/name_constraints.ts";
+import { BACKDATE_MS } from "../../../core/signing/plan.ts";
+import { hasSplitAuthorities, readAuthority, readNamedAuthority } from "../../authority/files.ts";
+import { openIssuedLog } from "../../authority/issued_log.ts";
+import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { dataDirAt, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import type { Io } from "../../io.ts";
+import { oneLine } from "../../output/escape.ts";
+import type { CaSignFlags } from "./flags.ts";
+import { describeChain } from "./import.ts";
+
+type CaSignSettings = Input<CaSignFlags>["settings"];
+
+/** The action of the command `tlsboot ca sign`. */
+export async function run(
+  { args: [file = ""], settings }: Input<CaSignFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const { duration, permitDns, permitIp, out = "" } = settings;
+  const files = createFilePort();
+  const keys = createCaKeys(settings, io, files, signal);
+  const request = await readRequest(file, files, io.cwd);
+  const commonName = settings.commonName ?? request.subject.commonName;
+  if (commonName === "") throw new UsageError("the intermediate CA needs a name", "give one with --common-name");
+  const path = resolve(io.cwd, out);
+  if (await files.lstat(path) !== undefined) {
+    throw new AppError("file_exists", `cannot write "${out}": file exists`, { hint: "choose another file with --out" });
+  }
+  const authority = await readSigner(settings, io, files, keys);
+  const now = io.clock.now().getTime();
+  const signed = await issueIntermediate({
+    commonName,
+    publicKeyDer: request.publicKeyDer,
+    notBefore: new Date(now - BACKDATE_MS),
+    notAfter: new Date(now + duration),
+    nameConstraints: permitNames(permitDns, permitIp),
+    serial: io.random.bytes(SERIAL_BYTES),
+  }, authority);
+  if (!signed.ok) {
+    throw new AppError("invalid", `cannot sign the request "${file}": ${signed.error}`, {
+      hint: "give another --common-name or a shorter --duration, or sign with another CA",
+    });
+  }
+  if (settings.caCert === undefined) {
+    const { issuedLog } = dataDirAt(resolve(io.cwd, settings.dataDir));
+    using log = openIssuedLog(issuedLog, { clock: io.clock, warn: (message) => warn(message, io) });
+    await log.record(signed.value.certificate.der, authority, { source: "sign" });
+  }
+  await files.createExclusive(path, encodeTrust(signed.value), PUBLIC_MODE);
+  io.stdout.write(`${[`certificate: ${out}`, ...describeChain(signed.value)].map(oneLine).join("\n")}\n`);
+  return EXIT.done;
+}
+
+/** Reads the request of an intermediate CA, and checks that its own key signed it and is strong enough. */
+async function readRequest(file: string, files: FilePort, cwd: string): Promise<ParsedRequest> {
+  const text = await files.readText(resolve(cwd, file));
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read the request "${file}": file does not exist`, {
+      hint: "check its path; the machine of the intermediate CA makes one with: tlsboot ca request --out FILE",
+    });
+  }
+  const request = parseVerifiedRequest(Buffer.from(text).toString("base64"));
+  const fault = request.ok ? request.value.publicKey.weakness : request.error;
+  if (request.ok && fault === undefined) return request.value;
+  throw new AppError("invalid", `cannot use the request "${file}": ${fault}`, {
+    hint: "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE",
+  });
+}
+
+/** Reads the CA that signs, with its key. */
+async function readSigner(
+  { caCert, caKey, dataDir }: CaSignSettings,
+  io: Io,
+  files: FilePort,
+  keys: CaKeys,
+): Promise<Authority> {
+  if (caCert !== undefined) return await readNamedAuthority(resolve(io.cwd, caCert), caKey, files, keys);
+  if (caKey !== undefined) throw new UsageError("--ca-key needs --ca-cert", "give the certificate of the CA, too");
+  const folder = resolve(io.cwd, dataDir);
+  if (await hasSplitAuthorities(folder, files)) {
+    throw new UsageError(
+      `"${dataDir}" has a CA for each purpose`,
+      "name the one that signs with --ca-cert and --ca-key",
+    );
+  }
+  return await readAuthority(authorityPaths(folder), files, keys);
+}

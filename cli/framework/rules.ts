@@ -1,0 +1,157 @@
+/**
+ * Rules between the flags and arguments of a command, as data. They are checked before the command runs, and help, manual
+ * and reference show them.
+ */
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { flagName } from "./flags.ts";
+
+/** A rule between items: keys of flags such as `dataDir`, and names of arguments such as `NAME`. */
+export type Rule<Item extends string = string> =
+  /** At most one of the items may be given; exactly one when `isRequired` is set. */
+  | { readonly kind: "oneOf"; readonly items: readonly Item[]; readonly isRequired: boolean }
+  /** All items are given, or none. */
+  | { readonly kind: "together"; readonly items: readonly Item[] }
+  /** The item is given, or any of the others, but not both. */
+  | { readonly kind: "excludes"; readonly item: Item; readonly others: readonly Item[] }
+  /** Each of the items has no effect without one of those needed. */
+  | { readonly kind: "needs"; readonly items: readonly Item[]; readonly needed: readonly Item[] };
+
+/** Creates a rule: the items exclude each other. */
+export function atMostOneOf<const Item extends string>(...items: readonly Item[]): Rule<Item> {
+  return { kind: "oneOf", items, isRequired: false };
+}
+
+/** Creates a rule: exactly one of the items must be given. */
+export function exactlyOneOf<const Item extends string>(...items: readonly Item[]): Rule<Item> {
+  return { kind: "oneOf", items, isRequired: true };
+}
+
+/** Creates a rule: the items are given together, or not at all. */
+export function together<const Item extends string>(...items: readonly Item[]): Rule<Item> {
+  return { kind: "together", items };
+}
+
+/** Creates a rule: `item` is given, or any of the others, but not both. */
+export function excludes<const Item extends string>(item: Item, ...others: readonly Item[]): Rule<Item> {
+  return { kind: "excludes", item, others };
+}
+
+/** Creates a rule: each of the items has no effect without one of the others. */
+export function needs<const Item extends string>(
+  items: Item | readonly Item[],
+  ...needed: readonly Item[]
+): Rule<Item> {
+  return { kind: "needs", items: typeof items === "string" ? [items] : items, needed };
+}
+
+/** Lists the items of a rule. */
+export function getItems(rule: Rule): readonly string[] {
+  switch (rule.kind) {
+    case "oneOf":
+    case "together":
+      return rule.items;
+    case "excludes":
+      return [rule.item, ...rule.others];
+    case "needs":
+      return [...rule.items, ...rule.needed];
+  }
+}
+
+/** Lists the flags that some given ones exclude. */
+export function listExcluded(rules: readonly Rule[], given: readonly string[]): readonly string[] {
+  const isGiven = (item: string): boolean => given.includes(item);
+  return rules.flatMap((rule) => {
+    if (rule.kind === "oneOf") return rule.items.some(isGiven) ? rule.items.filter((item) => !isGiven(item)) : [];
+    if (rule.kind !== "excludes") return [];
+    return [...(isGiven(rule.item) ? rule.others : []), ...(rule.others.some(isGiven) ? [rule.item] : [])];
+  });
+}
+
+/** A command line whose settings are resolved. */
+export interface GivenItems {
+  readonly args: readonly string[];
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+/** The parts of a command that its rules need. */
+interface RuledCommand {
+  readonly rules?: readonly Rule[];
+  readonly args: readonly { readonly name: string }[];
+  /** Set for commands that keep running, sign, write keys or restore. */
+  readonly environment?: string | undefined;
+}
+
+/**
+ * Checks a command line. The error has one line for each rule that is broken. A flag is given when a value was found
+ * anywhere, except for a switch that is off. A configuration file may have keys for several commands, so they break `needs`
+ * only in commands that must not ignore anything.
+ */
+export function checkRules(
+  { rules = [], args, environment }: RuledCommand,
+  given: GivenItems,
+): Result<undefined, readonly string[]> {
+  const nameItem = (item: string): string | undefined => {
+    const position = args.findIndex(({ name }) => name === item);
+    if (position >= 0) return given.args.length > position ? item : undefined;
+    const origin = given.origins[item] ?? "default";
+    return origin === "default" || given.settings[item] === false ? undefined : origin;
+  };
+  const listGiven = (items: readonly string[]): readonly string[] =>
+    items.map(nameItem).filter((name) => name !== undefined);
+  const check = (rule: Rule): string | undefined => {
+    switch (rule.kind) {
+      case "oneOf": {
+        const names = listGiven(rule.items);
+        if (names.length > 1) return `${join(names, "and")} exclude each other`;
+        return rule.isRequired && names.length === 0 ? describeRule(rule) : undefined;
+      }
+      case "excludes": {
+        const names = [...listGiven([rule.item]), ...listGiven(rule.others)];
+        return nameItem(rule.item) !== undefined && names.length > 1
+          ? `${join(names.slice(0, 2), "and")} exclude each other`
+          : undefined;
+      }
+      case "together": {
+        const count = listGiven(rule.items).length;
+        return count > 0 && count < rule.items.length ? describeRule(rule) : undefined;
+      }
+      case "needs": {
+        if (listGiven(rule.needed).length > 0) return undefined;
+        const [name] = listGiven(rule.items).filter((one) =>
+          environment !== undefined || !one.startsWith("config file")
+        );
+        return name === undefined ? undefined : `${name} needs ${formatItems(rule.needed, "or")}`;
+      }
+    }
+  };
+  const faults = rules.map(check).filter((fault) => fault !== undefined);
+  return faults.length > 0 ? err(faults) : ok(undefined);
+}
+
+/** Describes a rule without a period, as errors and help show it: `--shares and --threshold go together`. */
+export function describeRule(rule: Rule): string {
+  switch (rule.kind) {
+    case "oneOf":
+      return rule.isRequired
+        ? `give one of ${formatItems(rule.items, "and")}`
+        : `${formatItems(rule.items, "and")} exclude each other`;
+    case "together":
+      return `${formatItems(rule.items, "and")} go together`;
+    case "excludes":
+      return `${formatItems([rule.item], "and")} excludes ${formatItems(rule.others, "and")}`;
+    case "needs":
+      return `${formatItems(rule.items, "and")} ${rule.items.length > 1 ? "need" : "needs"} ${
+        formatItems(rule.needed, "or")
+      }`;
+  }
+}
+
+function formatItems(items: readonly string[], word: "and" | "or"): string {
+  return join(items.map((item) => item === item.toUpperCase() ? item : `--${flagName(item)}`), word);
+}
+
+function join(names: readonly string[], word: "and" | "or"): string {
+  const [last = ""] = names.slice(-1);
+  return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} ${word} ${last}`;
+}

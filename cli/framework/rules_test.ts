@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { COMMAND_TABLE } from "../commands/mod.ts";
+import {
+  atMostOneOf,
+  checkRules,
+  describeRule,
+  exactlyOneOf,
+  excludes,
+  getItems,
+  listExcluded,
+  needs,
+  type Rule,
+  together,
+} from "./rules.ts";
+
+const args = [{ name: "NAME" }];
+
+/** Checks a rule for a command line: names of flags that were typed, and `NAME` for an argument. */
+function check(rule: Rule, typed: readonly string[]): string | undefined {
+  const flags = typed.filter((item) => item !== "NAME");
+  const result = checkRules({ rules: [rule], args }, {
+    args: typed.includes("NAME") ? ["n1"] : [],
+    settings: Object.fromEntries(flags.map((key) => [key, "value"])),
+    origins: Object.fromEntries(flags.map((key) => [key, `--${key}`])),
+  });
+  return result.ok ? undefined : result.error.join("\n");
+}
+
+interface Case {
+  readonly rule: Rule;
+  readonly text: string;
+  readonly right: readonly (readonly string[])[];
+  /** What is typed, by the fault. */
+  readonly wrong: Readonly<Record<string, readonly string[]>>;
+}
+
+const CASES: readonly Case[] = [
+  {
+    rule: atMostOneOf("a", "b", "NAME"),
+    text: "--a, --b and NAME exclude each other",
+    right: [[], ["a"], ["NAME"]],
+    wrong: { "--b and NAME exclude each other": ["b", "NAME"], "--a and --b exclude each other": ["a", "b"] },
+  },
+  {
+    rule: exactlyOneOf("NAME", "a"),
+    text: "give one of NAME and --a",
+    right: [["a"], ["NAME"]],
+    wrong: { "give one of NAME and --a": [], "NAME and --a exclude each other": ["a", "NAME"] },
+  },
+  {
+    rule: excludes("NAME", "a", "b"),
+    text: "NAME excludes --a and --b",
+    right: [[], ["NAME"], ["a", "b"]],
+    wrong: { "NAME and --b exclude each other": ["NAME", "b"], "NAME and --a exclude each other": ["b", "NAME", "a"] },
+  },
+  {
+    rule: together("a", "b"),
+    text: "--a and --b go together",
+    right: [[], ["a", "b"]],
+    wrong: { "--a and --b go together": ["b"] },
+  },
+  {
+    rule: needs(["a", "b"], "c", "NAME"),
+    text: "--a and --b need --c or NAME",
+    right: [[], ["c"], ["a", "c"], ["b", "NAME"]],
+    wrong: { "--b needs --c or NAME": ["b"], "--a needs --c or NAME": ["a", "b"] },
+  },
+];
+
+for (const { rule, text, right, wrong } of CASES) {
+  test(`checkRules(): ${text}`, () => {
+    assert.equal(describeRule(rule), text);
+    for (const typed of right) assert.equal(check(rule, typed), undefined, typed.join(" "));
+    for (const [fault, typed] of Object.entries(wrong)) assert.equal(check(rule, typed), fault);
+  });
+}
+
+test("checkRules() counts no switch that is off, and no default", () => {
+  const given = { args: [], settings: { a: false, b: "value" }, origins: { a: "--a", b: "default" } };
+  assert.ok(checkRules({ rules: [atMostOneOf("a", "b"), needs(["a", "b"], "c")], args }, given).ok);
+});
+
+test("checkRules() names the origin of a setting, and lets a file have keys of other commands unless nothing may be ignored", () => {
+  const given = { args: [], settings: { a: "x", b: "y" }, origins: { a: 'config file "f": a', b: "TLSBOOT_B" } };
+  assert.deepEqual(checkRules({ rules: [atMostOneOf("a", "b")], args }, given), {
+    ok: false,
+    error: ['config file "f": a and TLSBOOT_B exclude each other'],
+  });
+  assert.ok(checkRules({ rules: [needs("a", "c")], args }, given).ok);
+  assert.ok(!checkRules({ rules: [needs("b", "c")], args }, given).ok);
+  assert.ok(!checkRules({ rules: [needs("a", "c")], args, environment: "strict" }, given).ok);
+});
+
+test("checkRules() reports every broken rule", () => {
+  const given = { args: [], settings: { a: "x" }, origins: { a: "--a" } };
+  assert.deepEqual(checkRules({ rules: [together("a", "b"), needs("a", "c")], args }, given), {
+    ok: false,
+    error: ["--a and --b go together", "--a needs --c"],
+  });
+});
+
+test("listExcluded() lists what can no longer be typed", () => {
+  const rules = [atMostOneOf("a", "b"), excludes("c", "d", "e"), together("a", "f")];
+  assert.deepEqual(listExcluded(rules, ["a"]), ["b"]);
+  assert.deepEqual(listExcluded(rules, ["c"]), ["d", "e"]);
+  assert.deepEqual(listExcluded(rules, ["e"]), ["c"]);
+});
+
+test("the rules of every command name its flags and arguments", () => {
+  for (const { path, flags, args, rules = [] } of COMMAND_TABLE.commands) {
+    const known = new Set([...Object.keys(flags), ...args.map(({ name }) => name)]);
+    for (const item of rules.flatMap(getItems)) assert.ok(known.has(item), `${path.join(" ")}: ${item}`);
+  }
+});

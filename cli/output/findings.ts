@@ -1,0 +1,39 @@
+/** The findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON. */
+import { countFindings, type Finding } from "../../core/doctor/finding.ts";
+import { line } from "./escape.ts";
+import { formatJson } from "./structured.ts";
+import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
+
+/** Formats the findings as a table with one part for each target. The fix is on a line of its own, to be copied. */
+export function formatFindingTable(findings: readonly Finding[]): string {
+  const parts = groupByTarget(findings).map(([target, group]) => {
+    const rows = group.map(({ severity, check, message, fix, advice }) => ({
+      row: line`  ${severity}\t${check}\t${message}`,
+      fix: fix !== undefined
+        ? [line`           fix: ${fix}`]
+        : advice !== undefined
+        ? [line`           next: ${advice}`]
+        : [],
+    }));
+    const aligned = alignTabs(rows.map(({ row }) => row).join("\n"), DESCRIBE_TABS).split("\n");
+    return [line`${target}`, ...rows.flatMap(({ fix }, index) => [aligned[index] ?? "", ...fix])].join("\n");
+  });
+  return `${parts.join("\n\n")}\n\n${summarize(findings)}\n`;
+}
+
+/** Formats the findings as JSON. Keys may be added, but never removed or changed. */
+export function formatFindingJson(findings: readonly Finding[]): string {
+  const { ok, warning, error, skipped } = countFindings(findings);
+  return formatJson({ findings, summary: { ok, warnings: warning, errors: error, skipped } });
+}
+
+function groupByTarget(findings: readonly Finding[]): readonly (readonly [string, readonly Finding[]])[] {
+  return [...Map.groupBy(findings, ({ target }) => target)];
+}
+
+function summarize(findings: readonly Finding[]): string {
+  const { ok, warning, error, skipped } = countFindings(findings);
+  const count = (number: number, word: string): string => `${number} ${word}${number === 1 ? "" : "s"}`;
+  return `${count(error, "error")}, ${count(warning, "warning")}, ${ok} ok` +
+    (skipped === 0 ? "" : `, ${skipped} skipped`);
+}

@@ -1,0 +1,245 @@
+/** Reads the certificates, keys and kubeconfigs of folders and files for the checks of `core/doctor`. */
+import { type Dirent } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import * as ownProcess from "node:process";
+import { inspectFolder } from "./machine_evidence.ts";
+import { findModeFault } from "../private_file.ts";
+import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
+import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { joinPath } from "../../core/kube/file_path.ts";
+import type { StoredKey, StoredPair } from "../../core/doctor/certificates.ts";
+import type { Fault } from "../../core/doctor/finding.ts";
+import type { SecretFile, SecretFolder } from "../../core/doctor/secrets.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { parsePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem, parsePemBlocks } from "../../core/pki/pem.ts";
+import type { SeenCertificate } from "../../core/doctor/textfile.ts";
+import type { ExamineDeps } from "./examine.ts";
+
+/** Certificates, keys and kubeconfigs are much smaller; databases and logs are larger or have other names. */
+const MAX_BYTES = 1024 * 1024;
+/** Names of files that never hold a certificate in use. */
+const OTHER_FILE = /\.(?:db|db-wal|db-shm|jsonl|log|gz|crl|tmp|new|bak)$|^\.|^format$/;
+/** Names of files that hold PEM blocks. */
+export const PEM_NAME = /\.(?:crt|key|pem)$/;
+/** Names of kubelet's older pairs, which are beside the link to the current one. */
+export const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
+
+/** One file with certificates, keys or a kubeconfig in it. */
+export interface FoundFile {
+  /** The absolute path of the file. */
+  readonly path: string;
+  /** The path as it is shown. */
+  readonly shown: string;
+  readonly certificates: readonly CertificateFacts[];
+  /** The position of each certificate among the blocks of the file, from 1. */
+  readonly blocks: readonly number[];
+  readonly blockCount: number;
+  /** The public key of each private key that could be read. */
+  readonly keys: readonly Uint8Array[];
+  /** True when the file holds a private key or a token. */
+  readonly isSecret: boolean;
+  readonly kubeconfig?: Kubeconfig;
+  /** Why the file, or a block of it, cannot be read. */
+  readonly error?: string;
+}
+
+/** Reads the files of a folder in the order of their names. Unknown files are ignored, and so are kubelet's older pairs. */
+export async function readFolder(folder: string, deps: ExamineDeps): Promise<readonly FoundFile[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown): readonly Dirent[] => {
+    if (["ENOENT", "ENOTDIR"].includes(findErrorCode(error))) return [];
+    throw error;
+  });
+  const found: FoundFile[] = [];
+  for (const { name } of [...entries].sort((a, b) => a.name < b.name ? -1 : 1)) {
+    if (OTHER_FILE.test(name) || OLDER_PAIR.test(name)) continue;
+    const file = await readFound(join(folder, name), deps);
+    if (file !== undefined) found.push(file);
+  }
+  return found;
+}
+
+/** Reads one file; undefined when it holds nothing that is known. */
+export async function readFound(path: string, deps: ExamineDeps): Promise<FoundFile | undefined> {
+  const shown = deps.show(path);
+  const nothing = { path, shown, certificates: [], blocks: [], blockCount: 0, keys: [], isSecret: false };
+  try {
+    const facts = await stat(path);
+    if (!facts.isFile() || facts.size > MAX_BYTES) return undefined;
+    return parseFound(nothing, await readFile(path, "utf8"));
+  } catch (error) {
+    if (findErrorCode(error) === "ENOENT") return undefined;
+    return { ...nothing, error: getErrorMessage(error) };
+  }
+}
+
+function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
+  if (/^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m.test(text)) {
+    const config = parseKubeconfig(text, nothing.shown);
+    if (!config.ok) return { ...nothing, error: config.error };
+    const isSecret = config.value.users.some(({ user }) =>
+      user.token !== undefined || user.clientKeyData !== undefined
+    );
+    return { ...nothing, kubeconfig: config.value, isSecret };
+  }
+  const blocks = parsePemBlocks(text);
+  if (blocks.length === 0) {
+    return PEM_NAME.test(nothing.path) ? { ...nothing, error: "there is no PEM block in it" } : undefined;
+  }
+  const certificates: CertificateFacts[] = [];
+  const positions: number[] = [];
+  const keys: Uint8Array[] = [];
+  let error: string | undefined;
+  let isSecret = false;
+  for (const [index, block] of blocks.entries()) {
+    if (block.label === "CERTIFICATE") {
+      const certificate = parseCertificate(block.bytes);
+      if (certificate.ok) {
+        certificates.push(certificate.value);
+        positions.push(index + 1);
+      } else error ??= certificate.error;
+    } else if (block.label.endsWith("PRIVATE KEY")) {
+      isSecret = true;
+      const key = parsePrivateKey(encodePem(block.label, block.bytes));
+      if (key.ok) keys.push(key.value.publicKeyDer());
+    }
+  }
+  return {
+    ...nothing,
+    certificates,
+    blocks: positions,
+    blockCount: blocks.length,
+    keys,
+    isSecret,
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+/** Reports files that cannot be read. */
+export function checkReadable(files: readonly FoundFile[]): readonly Fault[] {
+  return files.filter(({ error }) => error !== undefined).map(({ shown, error = "" }) => ({
+    severity: "error",
+    message: `"${shown}" cannot be read: ${error}`,
+  }));
+}
+
+/** How the certificate in a file is made anew. */
+export type Renewal = Pick<StoredPair, "renewal" | "isRenewed" | "isBeingReplaced" | "needsKey">;
+
+/**
+ * Pairs each file of certificates with its key: in the same file, in NAME.key beside NAME.crt or NAME.pem, or none.
+ *
+ * @param renew the command that makes the certificate in a file anew, where one is known.
+ */
+export function toPairs(
+  found: readonly FoundFile[],
+  renew: (file: FoundFile) => Renewal = () => ({}),
+): readonly StoredPair[] {
+  return found.filter(({ certificates }) => certificates.length > 0).map((file) => {
+    const keyPath = file.path.replace(/\.(?:crt|cer|pem)$/, "") + ".key";
+    const holder = file.isSecret ? file : found.find(({ path }) => path === keyPath);
+    return {
+      file: file.shown,
+      blocks: file.blocks,
+      blockCount: file.blockCount,
+      keyFile: holder?.shown,
+      publicKeyDer: holder?.keys[0],
+      chain: file.certificates,
+      ...renew(file),
+    };
+  });
+}
+
+/** Lists every key that was found. */
+export function toKeys(found: readonly FoundFile[]): readonly StoredKey[] {
+  return found.flatMap(({ shown, keys }) => keys.map((publicKeyDer) => ({ file: shown, publicKeyDer })));
+}
+
+/** The pair of a kubeconfig's user, and the CAs that it trusts. */
+export interface KubeconfigParts {
+  readonly users: readonly StoredPair[];
+  readonly trusted: readonly StoredPair[];
+  readonly seen: readonly SeenCertificate[];
+}
+
+/** Takes the certificates that are embedded in a kubeconfig, or in the files that it names, out of it. */
+export async function readKubeconfigParts(
+  { path, shown, kubeconfig }: FoundFile,
+  deps: ExamineDeps,
+  renewal?: Renewal,
+): Promise<KubeconfigParts> {
+  const users: StoredPair[] = [];
+  const trusted: StoredPair[] = [];
+  const seen: SeenCertificate[] = [];
+  const read = async (name: string | undefined): Promise<FoundFile | undefined> =>
+    name === undefined ? undefined : await readFound(resolve(joinPath(dirname(path), name)), deps);
+  for (const { name, cluster } of kubeconfig?.clusters ?? []) {
+    const file = await read(cluster.certificateAuthority);
+    const certificates = file?.certificates ?? parseAll(cluster.certificateAuthorityData ?? "");
+    if (certificates.length === 0) continue;
+    trusted.push({ file: file?.shown ?? shown, keyFile: undefined, publicKeyDer: undefined, chain: certificates });
+    if (file === undefined) {
+      seen.push(...certificates.map((certificate) => (
+        { path, certificate, embedded: { kind: "cluster", key: name } } as const
+      )));
+    }
+  }
+  for (const { name, user } of kubeconfig?.users ?? []) {
+    const certificateFile = await read(user.clientCertificate);
+    const keyFile = await read(user.clientKey);
+    const chain = certificateFile?.certificates ?? parseAll(user.clientCertificateData ?? "");
+    if (chain.length === 0) continue;
+    const embedded = user.clientKeyData === undefined ? undefined : parsePrivateKey(user.clientKeyData.reveal());
+    users.push({
+      file: certificateFile?.shown ?? shown,
+      keyFile: keyFile?.shown ?? (embedded === undefined ? undefined : shown),
+      publicKeyDer: keyFile?.keys[0] ?? (embedded?.ok === true ? embedded.value.publicKeyDer() : undefined),
+      chain,
+      ...(certificateFile === undefined ? {} : {
+        blocks: certificateFile.blocks,
+        blockCount: certificateFile.blockCount,
+      }),
+      ...renewal,
+    });
+    if (certificateFile === undefined) {
+      seen.push(...chain.map((certificate) => ({ path, certificate, embedded: { kind: "user", key: name } } as const)));
+    }
+  }
+  return { users, trusted, seen };
+}
+
+function parseAll(pem: string): readonly CertificateFacts[] {
+  return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
+    const certificate = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
+    return certificate?.ok === true ? [certificate.value] : [];
+  });
+}
+
+/** Lists the certificates of files for the textfile. */
+export function toSeen(found: readonly FoundFile[]): readonly SeenCertificate[] {
+  return found.flatMap(({ path, certificates }) => certificates.map((certificate) => ({ path, certificate })));
+}
+
+/**
+ * Checks who may read a file with a secret. Links are followed, because kubelet's current pair is one. The owner may be
+ * root, this user, or the owner of the folder, who can replace every file in it anyway.
+ */
+export async function inspectSecret(path: string, deps: ExamineDeps): Promise<SecretFile> {
+  const shown = deps.show(path);
+  const facts = await stat(path).catch(() => undefined);
+  const folder = dirname(path);
+  if (facts === undefined || !facts.isFile()) return { path: shown, fault: undefined, ownerOf: undefined };
+  const owners = [0, ownProcess.geteuid?.(), (await stat(folder)).uid];
+  const mode = facts.mode & 0o777;
+  if (!owners.includes(facts.uid)) {
+    return { path: shown, fault: "it belongs to another user", ownerOf: deps.show(folder) };
+  }
+  return { path: shown, fault: findModeFault({ mode, kind: "file", isOwnedByOther: false }), ownerOf: undefined };
+}
+
+/** Checks who may write to a folder; nothing when it does not exist. */
+export async function inspectSecretFolder(path: string, deps: ExamineDeps): Promise<readonly SecretFolder[]> {
+  if (await deps.files.stat(path) === undefined) return [];
+  return [{ path: deps.show(path), writers: await inspectFolder(path, deps.files) }];
+}

@@ -1,0 +1,72 @@
+/**
+ * The plan of a CA's files during a rotation. A CA has a pair of files that sign; beside it, `next-` has the CA that is
+ * trusted and will sign, and `old-` the one that is trusted and signed before.
+ */
+import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+
+/** A pair of files beside the CA that signs. */
+export type CaSlot = "next" | "old";
+
+/** The CAs on disk, as the SHA-256 (hex) of their certificates. */
+export interface CaSlots {
+  /** The CA whose key signs at present. */
+  readonly current: string;
+  readonly next: string | undefined;
+  readonly old: string | undefined;
+}
+
+/** The CAs of a rotation, likewise, and the step that is to be adopted. */
+export interface CaTarget {
+  readonly step: CaRotationStep;
+  readonly oldCa: string;
+  readonly newCa: string;
+}
+
+/** One change of the files. Each can be repeated after a kill at any moment. */
+export type CaFileStep =
+  /** The new CA is written into the slot `next`. */
+  | { readonly kind: "adopt" }
+  /** The CA in the slot `from` begins to sign, and the one that signed goes into the slot `keep`. */
+  | { readonly kind: "swap"; readonly from: CaSlot; readonly keep: CaSlot }
+  /** The CA in the slot is kept under the name of its fingerprint, for the operator to destroy. */
+  | { readonly kind: "retire"; readonly slot: CaSlot };
+
+/**
+ * Plans the files for a step of a rotation; without one, no CA but the current one is kept ready. The error is a text
+ * that says why this server cannot adopt the step.
+ */
+export function planCaFiles(target: CaTarget | undefined, slots: CaSlots): Result<readonly CaFileStep[], string> {
+  if (target === undefined) return ok([...retire(slots, "next"), ...retire(slots, "old")]);
+  const { step, oldCa, newCa } = target;
+  const { current } = slots;
+  if (current !== oldCa && current !== newCa) {
+    return err("its CA is neither the old nor the new one: copy the CA of another server of the installation to it");
+  }
+  const wanted = step === "Trust" ? oldCa : newCa;
+  const ready = step === "Trust" ? { next: newCa } : step === "Switch" ? { old: oldCa } : {};
+  const steps: CaFileStep[] = [];
+  if (current === wanted) {
+    steps.push(...retireOthers(slots, ready));
+    if (step === "Trust" && slots.next !== newCa) steps.push({ kind: "adopt" });
+    return ok(steps);
+  }
+  if (step === "Trust") {
+    if (slots.old !== oldCa) return err("it no longer has the files of the old CA: put back old-….crt and old-….key");
+    return ok([...retireOthers(slots, { old: oldCa, next: current }), { kind: "swap", from: "old", keep: "next" }]);
+  }
+  steps.push(...retireOthers(slots, { next: newCa, old: current }));
+  if (slots.next !== newCa) steps.push({ kind: "adopt" });
+  steps.push({ kind: "swap", from: "next", keep: "old" });
+  if (step === "Finish") steps.push({ kind: "retire", slot: "old" });
+  return ok(steps);
+}
+
+/** Retires what is in the slots and is not wanted there. */
+function retireOthers(slots: CaSlots, wanted: { readonly [S in CaSlot]?: string }): readonly CaFileStep[] {
+  return (["next", "old"] as const).flatMap((slot) => slots[slot] === wanted[slot] ? [] : retire(slots, slot));
+}
+
+function retire(slots: CaSlots, slot: CaSlot): readonly CaFileStep[] {
+  return slots[slot] === undefined ? [] : [{ kind: "retire", slot }];
+}

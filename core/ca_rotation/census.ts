@@ -1,0 +1,345 @@
+/**
+ * The census of a CA rotation: which machines and users trust both CAs, which still have a certificate of the retiring one,
+ * and which would lose access if that CA were no longer trusted. It is taken from the register, the reports of clients
+ * and what the servers have seen of them.
+ */
+import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { formatTime, getName } from "../kube/meta.ts";
+import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
+import { shellWord } from "../lib/shell_word.ts";
+import { parseAuthorityChain } from "../pki/authority_chain.ts";
+import { readIdentity } from "../register/identity.ts";
+import { isAborting } from "./rotation_rules.ts";
+
+/** The state of a machine or a user during a rotation. */
+export type CensusState =
+  | "ready"
+  /** It trusts both CAs, and renews its certificate of the retiring one by itself. */
+  | "renewalDue"
+  | "oldCertificate"
+  | "doesNotTrust"
+  | "notSeen"
+  /** No certificate of it is known. */
+  | "unknownCertificate"
+  /** It already refuses what the old CA signs. */
+  | "trustsNewOnly"
+  /** The rotation is finished, and it still trusts the old CA. */
+  | "trustsOld";
+
+/** One machine or user, the holder of a certificate that is no client of the API, or a place beside a cluster. */
+export interface CensusRow {
+  readonly kind: "node" | "user" | "certificate" | "place";
+  /** The name of the node or of the user, the subject of the certificate, or the path or the object of the place. */
+  readonly name: string;
+  readonly state: CensusState;
+  /** Whether it would lose access, or its certificate all trust, if the retiring CA were no longer trusted. */
+  readonly losesAccess: boolean;
+  /** Whether it may lose access, because the operator has said so. */
+  readonly isLeftBehind: boolean;
+  /** The end of the certificate of the retiring CA that it still has. */
+  readonly certificateUntil: Date | undefined;
+  /** The last time at which a server has seen it with a client certificate, or got a report of it. */
+  readonly lastSeen: Date | undefined;
+  /** The command that makes it ready; undefined when it is. A machine whose renewal is due may also become so by itself. */
+  readonly command: string | undefined;
+}
+
+/** The facts that the census takes beside the register. */
+export interface CensusInput {
+  readonly rotation: CaRotation;
+  /** SHA-256 (hex) of the CAs whose clients the servers accept; undefined when they are unknown. */
+  readonly clientCas?: ReadonlySet<string> | undefined;
+  readonly reports: Iterable<TrustReport>;
+  readonly now: Date;
+}
+
+/** The CA that retires and the one that stays, as SHA-256 (hex) of their certificates. */
+interface Direction {
+  readonly retiring: string;
+  readonly staying: string;
+  /** The certificates that stand for trust in the CA that stays: its own, and those of its issuers. */
+  readonly anchors: ReadonlySet<string>;
+  /** Whether certificates of the retiring CA have to go already. */
+  readonly isRenewing: boolean;
+  /** Whether clients have to learn to trust the CA that stays. */
+  readonly needsTrust: boolean;
+}
+
+interface Certificate {
+  readonly sequence: number;
+  readonly issuedAt: number;
+  readonly until: number;
+  readonly serialNumber: string;
+  readonly isKubeconfig: boolean;
+}
+
+/** The newest valid certificates of one signer for a subject. */
+interface Held {
+  readonly isClient: boolean;
+  readonly groups: readonly string[];
+  retiring?: Certificate;
+  staying?: Certificate;
+  other?: Certificate;
+}
+
+interface Holder {
+  readonly username: string;
+  readonly subject: string;
+  isMaster: boolean;
+  isClient: boolean;
+  readonly bySigner: Map<string, Held>;
+}
+
+/** The name of the CA that signs the server's certificate, and that clients trust for the server. */
+const SERVING_CA = "ca";
+/** The time after which a client that should have renewed by itself is taken for one that does not. */
+const RENEWAL_GRACE_MS = 5 * 60_000;
+
+/** Takes the census. Records are added as they are read, so that a large register is never in memory as a whole. */
+export class Census {
+  readonly #input: CensusInput;
+  readonly #direction: Direction;
+  readonly #holders = new Map<string, Holder>();
+
+  constructor(input: CensusInput) {
+    this.#input = input;
+    this.#direction = findDirection(input.rotation);
+  }
+
+  /** Adds a record of the register. Certificates that are revoked, expired, of a CA or of a server itself do not count. */
+  add(record: IssuedCertificate): void {
+    const { spec, status } = record;
+    const until = Date.parse(spec.notAfter ?? "");
+    if (spec.removed !== undefined || status?.revocation !== undefined || !(until > this.#input.now.getTime())) return;
+    if (spec.isCA === true || spec.source === "ca" || spec.source === "serving") return;
+    const isClient = spec.usages?.includes("client auth") ?? false;
+    const { retiring, staying, needsTrust } = this.#direction;
+    const { issuerFingerprint = "" } = spec;
+    const isConcerned = issuerFingerprint === retiring || issuerFingerprint === staying;
+    // A client of another CA has to trust the new one too, unless that other CA is trusted no more itself.
+    const isAccepted = this.#input.clientCas?.has(issuerFingerprint) ?? true;
+    if (!isConcerned && !(isClient && needsTrust && isAccepted)) return;
+    const held = this.#find(record, isClient);
+    const certificate = {
+      sequence: spec.sequence,
+      issuedAt: Date.parse(spec.issuedAt ?? spec.notBefore ?? ""),
+      until,
+      serialNumber: spec.serialNumber ?? getName(record),
+      isKubeconfig: spec.source === "kubeconfig",
+    };
+    const place = !isConcerned ? "other" : spec.issuerFingerprint === retiring ? "retiring" : "staying";
+    if ((held[place]?.sequence ?? 0) < certificate.sequence) held[place] = certificate;
+  }
+
+  /** Returns the row of each machine and user, those that are not ready first, and then by name. */
+  take(): readonly CensusRow[] {
+    const reports = new Map<string, TrustReport>();
+    for (const report of this.#input.reports) reports.set(report.status.username, report);
+    const rows = [...this.#holders.values()].map((holder) => this.#toRow(holder, reports.get(holder.username)));
+    return sortRows(rows);
+  }
+
+  #find(record: IssuedCertificate, isClient: boolean): Held {
+    const { spec } = record;
+    const subject = spec.subject ?? "";
+    // A certificate of an unknown user is listed as the certificate that it is.
+    const { username = "", groups = [] } = readIdentity(record) ?? {};
+    const key = username === "" ? `subject ${subject} ${spec.dnsNames?.join() ?? ""}` : username;
+    let holder = this.#holders.get(key);
+    if (holder === undefined) {
+      const name = subject === "" ? [...spec.dnsNames ?? [], ...spec.ipAddresses ?? []].join(", ") : subject;
+      holder = { username, subject: name, isMaster: false, isClient: false, bySigner: new Map() };
+      this.#holders.set(key, holder);
+    }
+    holder.isClient ||= isClient;
+    holder.isMaster ||= groups.includes(MASTERS_GROUP);
+    const subjectKey = username === "" ? subject : JSON.stringify(groups);
+    const signer = `${isClient ? "client" : ""} ${spec.signerName ?? spec.source ?? ""} ${subjectKey}`;
+    const held = holder.bySigner.get(signer) ?? { isClient, groups };
+    holder.bySigner.set(signer, held);
+    return held;
+  }
+
+  #toRow(holder: Holder, report: TrustReport | undefined): CensusRow {
+    const { rotation, now } = this.#input;
+    const { needsTrust, isRenewing } = this.#direction;
+    const began = Date.parse(rotation.status?.beganAt ?? "") || 0;
+    const lastSeen = findLatest([report?.status.lastSeen, report?.status.reportedAt]);
+    const old = isRenewing ? this.#findOld(holder, report) : undefined;
+    const trusts = !needsTrust || !holder.isClient || this.#trusts(holder, report, began);
+    const renewBy = Date.parse(rotation.spec.renewBy ?? "");
+    const isRenewal = now.getTime() < renewBy + RENEWAL_GRACE_MS && holder.username.startsWith(NODE_USER_PREFIX);
+    const wasSeen = lastSeen !== undefined && lastSeen.getTime() >= began;
+    const state = trusts && old === undefined
+      ? "ready"
+      : trusts
+      ? (isRenewal ? "renewalDue" : "oldCertificate")
+      : wasSeen
+      ? "doesNotTrust"
+      : "notSeen";
+    const isNode = holder.username.startsWith(NODE_USER_PREFIX);
+    const kind = isNode ? "node" : holder.isClient && holder.username !== "" ? "user" : "certificate";
+    const name = isNode
+      ? holder.username.slice(NODE_USER_PREFIX.length)
+      : kind === "user"
+      ? holder.username
+      : holder.subject;
+    const row = {
+      kind,
+      name,
+      state,
+      losesAccess: state !== "ready",
+      isLeftBehind: (rotation.spec.leftBehind ?? []).some((entry) => isNamed({ kind, name }, entry)),
+      certificateUntil: old === undefined ? undefined : new Date(old.until),
+      lastSeen: lastSeen ?? findLastIssued(holder),
+    } as const;
+    return { ...row, command: findCommand(row, holder, old, rotation.spec.isLeaked === true) };
+  }
+
+  /** Finds the certificate of the retiring CA that a holder still uses, or has no other one in place of. */
+  #findOld({ bySigner }: Holder, report: TrustReport | undefined): Certificate | undefined {
+    const { issuer, lastSeen } = report?.status ?? {};
+    for (const { isClient, retiring, staying } of bySigner.values()) {
+      if (retiring === undefined) continue;
+      if (staying === undefined || staying.sequence < retiring.sequence) return retiring;
+      // A person may have several kubeconfigs, and have renewed one of them.
+      const isInUse = isClient && issuer === this.#direction.retiring && Date.parse(lastSeen ?? "") > staying.issuedAt;
+      if (isInUse) return retiring;
+    }
+    return undefined;
+  }
+
+  #trusts({ bySigner }: Holder, report: TrustReport | undefined, began: number): boolean {
+    const { anchors } = this.#direction;
+    if (report?.spec.trusted?.some((fingerprint) => anchors.has(fingerprint)) === true) return true;
+    // Without a cross-signed certificate only clients that trust the new CA reach a server.
+    const { isLeaked = false } = this.#input.rotation.spec;
+    if (isLeaked && [...bySigner.values()].some(({ isClient, staying }) => isClient && staying !== undefined)) {
+      return true;
+    }
+    // A kubeconfig that a server or a command of the instance has written since contains both CAs.
+    return [...bySigner.values()].some((held) =>
+      [held.retiring, held.staying, held.other].some((one) => one?.isKubeconfig === true && one.issuedAt >= began)
+    );
+  }
+}
+
+/** Reports whether a name that the operator typed means a row: `n7`, `node/n7`, `alice`, `user/alice`. */
+export function isNamed({ kind, name }: Pick<CensusRow, "kind" | "name">, typed: string): boolean {
+  return typed === name || typed === `${kind}/${name}` || (kind === "node" && typed === NODE_USER_PREFIX + name);
+}
+
+/** Sorts rows: those that are not ready first, and then by name. */
+export function sortRows(rows: readonly CensusRow[]): readonly CensusRow[] {
+  return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || compareNames(a.name, b.name));
+}
+
+/** Counts the rows in each state, in the order of the states. */
+export function countStates(rows: readonly CensusRow[]): ReadonlyMap<CensusState, number> {
+  const counts = new Map<CensusState, number>((Object.keys(ORDER) as CensusState[]).map((state) => [state, 0]));
+  for (const { state } of rows) counts.set(state, (counts.get(state) ?? 0) + 1);
+  return counts;
+}
+
+/** Describes the state of a row in words. */
+export function describeState({ kind, state, certificateUntil, lastSeen }: CensusRow): string {
+  switch (state) {
+    case "ready":
+      return "ready";
+    case "renewalDue":
+      return "trusts both, renewal due";
+    case "oldCertificate":
+      return `old certificate${certificateUntil === undefined ? "" : ` until ${formatTime(certificateUntil)}`}`;
+    case "doesNotTrust":
+      return kind === "place" ? "does not trust the new CA" : "has not reported that it trusts the new CA";
+    case "notSeen":
+      return `not seen since ${lastSeen === undefined ? "it got its certificate" : formatTime(lastSeen)}`;
+    case "unknownCertificate":
+      return "no certificate known";
+    case "trustsNewOnly":
+      return "trusts the new CA only";
+    case "trustsOld":
+      return "still trusts the old CA";
+  }
+}
+
+/** The states in the order of a table: first those that need someone to act. */
+const ORDER: Readonly<Record<CensusState, number>> = {
+  notSeen: 0,
+  doesNotTrust: 1,
+  oldCertificate: 2,
+  unknownCertificate: 3,
+  trustsNewOnly: 4,
+  trustsOld: 5,
+  renewalDue: 6,
+  ready: 7,
+};
+
+/** Finds which CA retires: the old one, or after an abort the new one. */
+function findDirection(rotation: CaRotation): Direction {
+  const { step, oldCA, newCA } = rotation.spec;
+  const isAborted = isAborting(rotation);
+  const older = listFingerprints(oldCA);
+  const newer = listFingerprints(newCA);
+  const [retiring, staying] = isAborted ? [newer, older] : [older, newer];
+  return {
+    retiring: retiring[0] ?? "",
+    staying: staying[0] ?? "",
+    anchors: new Set(staying),
+    isRenewing: step !== "Trust" || isAborted,
+    // Until a rotation is finished everyone who trusts the new CA also trusts the old one.
+    needsTrust: !isAborted && getName(rotation) === SERVING_CA,
+  };
+}
+
+function listFingerprints(pem: string): readonly string[] {
+  const chain = parseAuthorityChain(pem);
+  return chain.ok ? [chain.value.certificate, ...chain.value.issuers].map((one) => one.sha256Fingerprint) : [];
+}
+
+/** The command with the files of a kubelet. It is run on the machine, and takes over the CAs and renews as is needed. */
+const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
+
+/** Returns the command that gives a machine or a user the new CA and a certificate of it. It replaces an earlier file. */
+function findCommand(
+  { kind, name, state }: Pick<CensusRow, "kind" | "name" | "state">,
+  { isMaster, bySigner }: Holder,
+  old: Certificate | undefined,
+  isLeaked: boolean,
+): string | undefined {
+  if (state === "ready") return undefined;
+  const word = shellWord(name);
+  if (kind === "node" && !isLeaked) return RUN_BOOTSTRAP;
+  if (kind === "node") return `tlsboot token create --node ${word} --approve --print-join-command`;
+  if (kind === "certificate") return `tlsboot describe certificate ${old?.serialNumber ?? ""}`;
+  // Without a path, `kubeconfig admin` would write the admin.kubeconfig of the data directory, which exists.
+  if (isMaster) return `tlsboot kubeconfig admin --user ${word} --out ${shellWord(`${name}.kubeconfig`)} --force`;
+  const held = [...bySigner.values()].find(({ isClient, retiring }) => old === undefined ? isClient : retiring === old);
+  // A program of Kubernetes; `kubeconfig user` is for people.
+  if (name.startsWith("system:")) return `tlsboot describe certificate ${findSerial(held)}`;
+  const groups = (held?.groups ?? []).map((group) => ` --group ${shellWord(group)}`).join("");
+  return `tlsboot kubeconfig user ${word}${groups} --force`;
+}
+
+function findSerial(held: Held | undefined): string {
+  return (held?.retiring ?? held?.staying ?? held?.other)?.serialNumber ?? "";
+}
+
+function findLatest(times: readonly (string | null | undefined)[]): Date | undefined {
+  const known = times.map((time) => Date.parse(time ?? "")).filter((time) => !Number.isNaN(time));
+  return known.length === 0 ? undefined : new Date(Math.max(...known));
+}
+
+/** A holder that no server has seen during the rotation was there when it got its last certificate. */
+function findLastIssued({ bySigner }: Holder): Date | undefined {
+  const times = [...bySigner.values()].flatMap(({ retiring, staying, other }) => [retiring, staying, other])
+    .flatMap((one) => one === undefined || Number.isNaN(one.issuedAt) ? [] : [one.issuedAt]);
+  return times.length === 0 ? undefined : new Date(Math.max(...times));
+}
+
+/** Orders names by their texts, numbers in them by their values: n2 before n10. */
+function compareNames(a: string, b: string): number {
+  return COLLATOR.compare(a, b);
+}
+
+const COLLATOR = new Intl.Collator("en", { numeric: true });

@@ -1,0 +1,145 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { createRecords } from "../../tests/support/issued_records.ts";
+import { createIntermediate, createTestAuthority, hoursFromNow, NOW } from "../../tests/support/test_authority.ts";
+import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { createAuthority } from "../pki/authority.ts";
+import { generatePrivateKey } from "../pki/keys.ts";
+import { NO_SUBTREES } from "../pki/name_constraints.ts";
+import { decideBegin, ExcludedCertificates, findBeginFault, getNextName, inheritProperties } from "./new_ca.ts";
+
+const oldCa = await createTestAuthority();
+const longer = { notAfter: hoursFromNow(48), commonName: "kubernetes-2" };
+const newCa = await createTestAuthority("ecdsa-p256", longer);
+
+for (
+  const [name, want] of [
+    ["tlsboot-ca", "tlsboot-ca-2"],
+    ["tlsboot-ca-2", "tlsboot-ca-3"],
+    ["site-9", "site-10"],
+    ["kubernetes", "kubernetes-2"],
+    ["", "-2"],
+  ] as const
+) {
+  test(`getNextName() counts: ${name}`, () => assert.equal(getNextName(name), want));
+}
+
+test("inheritProperties() keeps algorithm, organization, lifetime and constraints", async () => {
+  const nameConstraints = { permitted: { ...NO_SUBTREES, dnsNames: ["example.org"] }, excluded: NO_SUBTREES };
+  const authority = await createAuthority({
+    commonName: "ca",
+    organizations: ["Example"],
+    notBefore: NOW,
+    notAfter: hoursFromNow(5),
+    nameConstraints,
+    key: await generatePrivateKey("rsa-2048"),
+    serial: Uint8Array.of(1),
+  });
+  assert.deepEqual(inheritProperties(authority), {
+    commonName: "ca-2",
+    organizations: ["Example"],
+    keyAlgorithm: "rsa-2048",
+    lifetimeMs: 5 * 3_600_000,
+    nameConstraints,
+  });
+  assert.equal(inheritProperties(oldCa).nameConstraints, undefined);
+});
+
+const sameKey = await createAuthority({
+  commonName: "other",
+  notBefore: NOW,
+  notAfter: hoursFromNow(48),
+  key: oldCa.privateKey,
+  serial: Uint8Array.of(1),
+});
+const limited = await createIntermediate(oldCa, "limited", { maxPathLength: 0 });
+
+for (
+  const { name, newer, older = oldCa, isLeaked = false, want } of [
+    { name: "another CA that lasts longer", newer: newCa, want: undefined },
+    { name: "the CA itself", newer: oldCa, want: /^it is the present CA$/ },
+    { name: "the key of the old CA", newer: sameKey, want: /^it has the key of the present CA$/ },
+    {
+      name: "an earlier end",
+      newer: await createTestAuthority("ecdsa-p256", { notAfter: hoursFromNow(23) }),
+      want: /ends/,
+    },
+    { name: "the same end", newer: await createTestAuthority(), want: undefined },
+    { name: "an old CA that may have no CA below it", newer: newCa, older: limited, want: /path length 0/ },
+    { name: "such a CA whose key has leaked", newer: newCa, older: limited, isLeaked: true, want: undefined },
+  ]
+) {
+  test(`findBeginFault() checks the two CAs: ${name}`, () => {
+    const fault = findBeginFault(newer, older, { isLeaked });
+    if (want === undefined) assert.equal(fault, undefined);
+    else assert.match(fault?.message ?? "", want);
+  });
+}
+
+test("ExcludedCertificates finds the server and the nodes whose names a new CA does not permit", async () => {
+  const nameConstraints = { permitted: { ...NO_SUBTREES, dnsNames: ["example.org"] }, excluded: NO_SUBTREES };
+  const key = await generatePrivateKey("ecdsa-p256");
+  const options = { commonName: "c", notBefore: NOW, notAfter: hoursFromNow(48), key, serial: Uint8Array.of(1) };
+  const constrained = await createAuthority({ ...options, nameConstraints });
+  const excluded = new ExcludedCertificates(constrained, oldCa, NOW);
+  const own = { issuerFingerprint: oldCa.certificate.sha256Fingerprint, notAfter: "2027-01-01T00:00:00Z" };
+  for (
+    const record of createRecords([
+      { ...own, subject: "O=system:nodes,CN=system:node:n1", dnsNames: ["n1.example.org"] },
+      { ...own, subject: "O=system:nodes,CN=system:node:n2", dnsNames: ["n2.internal"] },
+      { ...own, subject: "O=system:nodes,CN=system:node:n2" },
+      { ...own, subject: "CN=tlsboot", source: "serving", dnsNames: ["boot.example.com"], ipAddresses: ["10.0.0.1"] },
+      { ...own, subject: "CN=expired", dnsNames: ["expired.internal"], notAfter: "2026-01-02T00:00:00Z" },
+      { subject: "CN=other", dnsNames: ["other.internal"], issuerFingerprint: "f".repeat(64) },
+    ])
+  ) excluded.add(record);
+  assert.ok(excluded.isPossible);
+  assert.deepEqual(excluded.list(), [
+    {
+      subject: "the server",
+      isServer: true,
+      fault: 'DNS name "boot.example.com" is not permitted by any constraint',
+    },
+    {
+      subject: "O=system:nodes,CN=system:node:n2",
+      isServer: false,
+      fault: 'DNS name "n2.internal" is not permitted by any constraint',
+    },
+  ]);
+  assert.equal(new ExcludedCertificates(newCa, oldCa, NOW).isPossible, false);
+});
+
+for (
+  const { name, step, repeated = {}, renewFrom = null, want } of [
+    { name: "no rotation", step: undefined, want: "begin" },
+    { name: "a finished one", step: "Finish", want: "begin" },
+    { name: "the same again", step: "Trust", want: "continue" },
+    {
+      name: "the same file",
+      step: "Switch",
+      repeated: { fingerprint: newCa.certificate.sha256Fingerprint },
+      want: "continue",
+    },
+    { name: "another file", step: "Trust", repeated: { fingerprint: "00" }, want: /with another CA$/ },
+    {
+      name: "one that is aborted, when the key has leaked",
+      step: "Trust",
+      renewFrom: "2026-06-02T00:00:00Z",
+      repeated: { isLeaked: true },
+      want: "continue",
+    },
+    { name: "one that is aborted", step: "Trust", renewFrom: "2026-06-02T00:00:00Z", want: /being taken back$/ },
+  ] as const
+) {
+  test(`decideBegin() takes up a rotation or refuses a second one: ${name}`, () => {
+    const existing: CaRotation | undefined = step === undefined ? undefined : {
+      metadata: { name: "ca" },
+      spec: { step, oldCA: oldCa.certificatePem, newCA: newCa.certificatePem, renewFrom },
+      status: { beganAt: "2026-06-01T00:00:00Z" },
+    };
+    const asked = { fingerprint: undefined, isLeaked: false, ...repeated };
+    const decision = decideBegin(existing, existing === undefined ? undefined : newCa.certificate, asked);
+    if (typeof want === "string") assert.deepEqual(decision, { ok: true, value: want });
+    else assert.match(decision.ok ? "" : decision.error, want);
+  });
+}

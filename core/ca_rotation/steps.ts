@@ -1,0 +1,190 @@
+/**
+ * The steps that an operator takes to replace a CA: the CA as a port, and what each step does, needs or refuses. The
+ * commands of `tlsboot ca rotate` are written once over the port.
+ */
+import type {
+  CaRotation,
+  CaRotationServer,
+  CaRotationSpec,
+  IssuedCertificate,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { isAborting } from "./rotation_rules.ts";
+import { type CensusRow, isNamed } from "./census.ts";
+
+/** The commands that an operator runs. */
+export type RotationVerb = "begin" | "status" | "switch" | "finish" | "abort";
+
+/** The change of a rotation that a step makes. */
+export type CaRotationChange =
+  & Pick<CaRotationSpec, "step">
+  & Partial<Pick<CaRotationSpec, "isLeaked" | "renewFrom" | "renewBy" | "leftBehind">>;
+
+/** A CA that can be replaced: that of the servers of an installation, or one in files. */
+export interface ReplaceableCa {
+  /** The name of its file without the extension. */
+  readonly name: string;
+  /** The files of the CA that signs. */
+  readonly paths: { readonly certificate: string; readonly key: string };
+  /** Rejects when there is no such CA here, of which a new one could be made. */
+  assertPresent(): Promise<void>;
+  /** Reads its rotation, also a finished one. */
+  read(): Promise<CaRotation | undefined>;
+  /** Finds out who trusts the CAs, and who has a certificate of the one that retires. */
+  census(rotation: CaRotation): Promise<readonly CensusRow[]>;
+  /** Reads the records of the certificates that are known. */
+  records(): AsyncIterable<IssuedCertificate>;
+  /** Begins a rotation, with the key of the new CA unless a program has it, and waits as `advance` does. */
+  begin(spec: CaRotationSpec, keyPem: string | undefined): Promise<CaRotation>;
+  /** Changes the rotation, if a change is given, and waits until everything that follows it has. It can be repeated. */
+  advance(rotation: CaRotation, change?: CaRotationChange): Promise<CaRotation>;
+  /** Removes a rotation whose new CA does not sign, or what is left of one. Returns false if that CA is still trusted. */
+  end(rotation: CaRotation | undefined): Promise<boolean>;
+  /** Describes who follows the rotation, as a label and a text. */
+  describeFollowers(rotation: CaRotation): readonly [label: string, text: string];
+  /** Reports whether everyone who follows the rotation has adopted its step. */
+  isAdopted(rotation: CaRotation): boolean;
+  /** Returns the command of a verb for this CA. */
+  command(verb: RotationVerb): string;
+  /** Says where the key of a CA that is no longer trusted can be destroyed. */
+  describeRetiredKey(sha256Fingerprint: string): string;
+}
+
+/** The servers of a rotation by what they have done of its step. */
+export interface ServerProgress {
+  readonly adopted: readonly CaRotationServer[];
+  readonly pending: readonly CaRotationServer[];
+  /** The servers that have not adopted the step, and have not written for some minutes or are left behind. */
+  readonly down: readonly CaRotationServer[];
+}
+
+/** A server renews its entry about once a minute; one that has not for this long is down. */
+const DOWN_AFTER_MS = 180_000;
+
+/** Sorts the servers of a rotation by their progress. */
+export function sortServers({ spec, status: { servers = [] } }: CaRotation, now: Date): ServerProgress {
+  const adopted = servers.filter(({ step }) => step === spec.step);
+  const others = servers.filter(({ step }) => step !== spec.step);
+  const isDown = ({ name, time }: CaRotationServer) =>
+    now.getTime() - Date.parse(time ?? "") > DOWN_AFTER_MS || (spec.leftBehind ?? []).includes(name);
+  return { adopted, pending: others.filter((one) => !isDown(one)), down: others.filter(isDown) };
+}
+
+/** Reports whether everyone is ready for the next step, except those that are left behind. */
+export function isEveryoneReady(rows: readonly CensusRow[]): boolean {
+  return rows.every(({ state, isLeftBehind }) => state === "ready" || isLeftBehind);
+}
+
+/** Returns the changed spec; undefined when the rotation has gone beyond the change meanwhile. */
+export function applyChange(spec: CaRotationSpec, change: CaRotationChange): CaRotationSpec | undefined {
+  const isLate = spec.step === "Finish" || (spec.isLeaked === true && change.step === "Trust");
+  return isLate ? undefined : { ...spec, ...change };
+}
+
+/** A step after the beginning of a rotation, as the operator has requested it. */
+export interface RequestedStep {
+  readonly verb: "switch" | "finish" | "abort";
+  /** The time in which nodes renew, where the step has one. */
+  readonly window?: { readonly renewFrom: string; readonly renewBy: string } | undefined;
+  /** Whether the operator has chosen the window, which also changes one that began before. */
+  readonly isWindowGiven?: boolean;
+  /** The machines, users and servers that may lose access. */
+  readonly leaveBehind?: readonly string[];
+}
+
+/** The reasons why the retiring CA must stay trusted. */
+export interface Blocking {
+  /** The machines, users and places that would lose access. */
+  readonly losing: readonly CensusRow[];
+  /** The servers that have not followed: the key of the new CA no longer travels to them afterwards. */
+  readonly behind: readonly CaRotationServer[];
+}
+
+/** What a step does with the rotation, or why it cannot be taken. */
+export type StepDecision =
+  | { readonly kind: "advance"; readonly change: CaRotationChange }
+  /** The step was taken before; what a killed command has left is completed. */
+  | { readonly kind: "repeat" }
+  /** The rotation is removed, because its new CA does not sign. */
+  | { readonly kind: "end" }
+  | ({ readonly kind: "blocked" } & Blocking)
+  /** The step is not possible; `next` is the command that is. */
+  | { readonly kind: "refused"; readonly reason: string; readonly next: RotationVerb };
+
+/** Reports whether a step depends on the census. After a leak there is nothing left to lose. */
+export function needsCensus(verb: RequestedStep["verb"], rotation: CaRotation): boolean {
+  const { step, isLeaked } = rotation.spec;
+  return isLeaked !== true && (verb === "finish" ? step === "Switch" : verb === "abort" && isAborting(rotation));
+}
+
+/** Decides what a step does to a rotation, with the census where `needsCensus` reports that it is needed. */
+export function decideStep(
+  requested: RequestedStep,
+  rotation: CaRotation,
+  rows: readonly CensusRow[],
+  now: Date,
+): StepDecision {
+  const { verb, window, isWindowGiven = false, leaveBehind = [] } = requested;
+  const { step, isLeaked, leftBehind = [] } = rotation.spec;
+  switch (verb) {
+    case "switch":
+      return step === "Trust" || (step === "Switch" && isWindowGiven)
+        ? { kind: "advance", change: { step: "Switch", ...window } }
+        : { kind: "repeat" };
+    case "finish": {
+      if (step === "Finish") return { kind: "repeat" };
+      if (step === "Trust") {
+        const reason = isAborting(rotation) ? "it is being taken back" : "the new CA does not sign yet";
+        return { kind: "refused", reason, next: isAborting(rotation) ? "abort" : "switch" };
+      }
+      const all = [...new Set([...leftBehind, ...leaveBehind])];
+      const blocking = findBlocking(rotation, rows, all, now);
+      return blocking ?? { kind: "advance", change: { step: "Finish", leftBehind: all } };
+    }
+    case "abort": {
+      if (step === "Finish") return { kind: "refused", reason: "it is finished", next: "begin" };
+      if (isLeaked === true) {
+        const reason = "the old key has leaked, so the old CA is not trusted again";
+        return { kind: "refused", reason, next: "begin" };
+      }
+      if (step === "Switch") return { kind: "advance", change: { step: "Trust", ...window } };
+      const blocking = isAborting(rotation)
+        ? findBlocking(rotation, rows, [...leftBehind, ...leaveBehind], now)
+        : undefined;
+      if (blocking === undefined) return { kind: "end" };
+      return isWindowGiven ? { kind: "advance", change: { step: "Trust", ...window } } : blocking;
+    }
+  }
+}
+
+function findBlocking(
+  rotation: CaRotation,
+  rows: readonly CensusRow[],
+  leftBehind: readonly string[],
+  now: Date,
+): ({ readonly kind: "blocked" } & Blocking) | undefined {
+  const losing = rows.filter((row) => row.losesAccess && !leftBehind.some((name) => isNamed(row, name)));
+  const { pending, down } = sortServers(rotation, now);
+  const behind = [...pending, ...down].filter(({ name }) => !leftBehind.includes(name));
+  return losing.length === 0 && behind.length === 0 ? undefined : { kind: "blocked", losing, behind };
+}
+
+/** Finds a name that no machine, user, place or server has. */
+export function findUnknownName(
+  names: readonly string[],
+  { status: { servers = [] } }: CaRotation,
+  rows: readonly CensusRow[],
+): string | undefined {
+  return names.find((name) => !servers.some((one) => one.name === name) && !rows.some((row) => isNamed(row, name)));
+}
+
+/** Returns the next commands of the operator, in their order; none when the rotation is finished. */
+export function listNextVerbs(rotation: CaRotation, isReady: boolean): readonly RotationVerb[] {
+  if (rotation.spec.step === "Finish") return [];
+  const next = isAborting(rotation) ? "abort" : rotation.spec.step === "Trust" ? "switch" : "finish";
+  return isReady ? [next] : ["status", next];
+}
+
+/** Returns the command of a verb for a CA of the servers. */
+export function formatRotateCommand(verb: RotationVerb, caName: string): string {
+  return `tlsboot ca rotate ${verb}${caName === "ca" ? "" : ` ${caName}`}`;
+}

@@ -1,0 +1,120 @@
+/** The CAs that are trusted during a rotation, and what clients learn of the CA that retires. */
+import { formatTime } from "../kube/meta.ts";
+import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { CertificateChain } from "../pki/authority_chain.ts";
+import { parseRotatedCas } from "./rotation_rules.ts";
+
+/** The annotations of the API server's trust bundle, by which clients renew certificates of a retiring CA early. */
+export const RETIRING_CA_ANNOTATION = "tlsboot/retiring-ca";
+/** The start of the time in which clients renew (RFC 3339). */
+export const RENEW_FROM_ANNOTATION = "tlsboot/renew-from";
+/** The end of the time in which clients renew (RFC 3339). */
+export const RENEW_BY_ANNOTATION = "tlsboot/renew-by";
+
+/** The CAs of one CA file: the one that signs, and those that may be beside it. */
+export interface CasBeside {
+  readonly current: CertificateChain;
+  readonly next: CertificateChain | undefined;
+  readonly old: CertificateChain | undefined;
+}
+
+/** Returns the step whose trust is in force: a leaked key is trusted no longer, whatever the step is. */
+export function getTrustStep({ step, isLeaked }: CaRotationSpec): CaRotationStep {
+  return isLeaked === true ? "Finish" : step;
+}
+
+/**
+ * Lists the CAs that are trusted in place of one, the one that signs first. A rotation decides alone, so that a server
+ * which cannot adopt a step still trusts what the others do; without one, or with one of other CAs, the files do.
+ */
+export function listTrustedCas(
+  rotation: CaRotation | undefined,
+  { current, next, old }: CasBeside,
+): readonly CertificateChain[] {
+  const cas = rotation === undefined ? undefined : parseRotatedCas(rotation.spec);
+  const isOwn = cas?.ok === true &&
+    [cas.value.oldCa, cas.value.newCa].some(({ certificate }) =>
+      certificate.sha256Fingerprint === current.certificate.sha256Fingerprint
+    );
+  if (rotation === undefined || cas?.ok !== true || !isOwn) {
+    return unique([current, ...(next === undefined ? [] : [next]), ...(old === undefined ? [] : [old])]);
+  }
+  const { oldCa, newCa } = cas.value;
+  switch (getTrustStep(rotation.spec)) {
+    case "Trust":
+      return [oldCa, newCa];
+    case "Switch":
+      return [newCa, oldCa];
+    case "Finish":
+      return [newCa];
+  }
+}
+
+/** Returns the fingerprints of the CAs that some rotation has ended the trust in. */
+export function listRetiredCas(rotations: Iterable<CaRotation>): ReadonlySet<string> {
+  const retired = new Set<string>();
+  for (const { spec } of rotations) {
+    const cas = parseRotatedCas(spec);
+    if (cas.ok && getTrustStep(spec) === "Finish") retired.add(cas.value.oldCa.certificate.sha256Fingerprint);
+  }
+  return retired;
+}
+
+/**
+ * Returns the annotations that ask clients to renew; none when no rotation asks. The window of several rotations is from
+ * the first start to the last end.
+ */
+export function listRenewalAnnotations(rotations: Iterable<CaRotation>): Readonly<Record<string, string>> {
+  const keyIds: string[] = [];
+  let [from, by] = [Infinity, -Infinity];
+  for (const { spec } of rotations) {
+    const cas = parseRotatedCas(spec);
+    const step = getTrustStep(spec);
+    if (!cas.ok || step === "Finish") continue;
+    const [start, end] = [Date.parse(spec.renewFrom ?? ""), Date.parse(spec.renewBy ?? "")];
+    const { subjectKeyId } = (step === "Switch" ? cas.value.oldCa : cas.value.newCa).certificate;
+    if (subjectKeyId === undefined || Number.isNaN(start) || Number.isNaN(end)) continue;
+    keyIds.push(subjectKeyId);
+    [from, by] = [Math.min(from, start), Math.max(by, end)];
+  }
+  if (keyIds.length === 0) return {};
+  return {
+    [RETIRING_CA_ANNOTATION]: keyIds.sort().join(","),
+    [RENEW_FROM_ANNOTATION]: formatTime(new Date(from)),
+    [RENEW_BY_ANNOTATION]: formatTime(new Date(by)),
+  };
+}
+
+/** A published trust bundle of the API server, with its annotations. */
+export interface PublishedBundle {
+  readonly annotations: Readonly<Record<string, string>>;
+  /** SHA-256 (hex) of each certificate in it. */
+  readonly fingerprints: readonly string[];
+}
+
+/**
+ * Reports whether what is published for clients says what a rotation wants: the CAs that are trusted, for the CA of the
+ * server, and the request to renew.
+ */
+export function isTrustPublished(
+  rotation: CaRotation,
+  isServingCa: boolean,
+  { annotations, fingerprints }: PublishedBundle,
+): boolean {
+  const cas = parseRotatedCas(rotation.spec);
+  if (!cas.ok) return true;
+  const { oldCa, newCa } = cas.value;
+  const hasOld = fingerprints.includes(oldCa.certificate.sha256Fingerprint);
+  const hasNew = fingerprints.includes(newCa.certificate.sha256Fingerprint);
+  if (isServingCa && (!hasNew || hasOld === (getTrustStep(rotation.spec) === "Finish"))) return false;
+  const wanted = listRenewalAnnotations([rotation]);
+  const [retiring, renewBy = ""] = [wanted[RETIRING_CA_ANNOTATION], wanted[RENEW_BY_ANNOTATION]];
+  if (retiring === undefined) return true;
+  // Another rotation may widen the window, and add its own CA.
+  const isNamed = (annotations[RETIRING_CA_ANNOTATION] ?? "").split(",").includes(retiring);
+  return isNamed && Date.parse(annotations[RENEW_BY_ANNOTATION] ?? "") >= Date.parse(renewBy);
+}
+
+function unique(chains: readonly CertificateChain[]): readonly CertificateChain[] {
+  return [...new Map(chains.map((chain) => [chain.certificate.sha256Fingerprint, chain])).values()];
+}

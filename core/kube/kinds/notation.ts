@@ -1,0 +1,134 @@
+/**
+ * The notation in which kinds are described. A field is one line: its presence, protobuf number, type and the sentence
+ * for `kubectl explain`. A type may bring rules: `atomic(STRING)` is a list that is owned and replaced as a whole.
+ */
+import type { FieldSchema, FieldType, MessageSchema, Presence } from "../schema.ts";
+
+export const STRING: FieldType = { kind: "string" };
+/** Bytes, which are base64 text in memory and in JSON. */
+export const BYTES: FieldType = { kind: "bytes" };
+export const INT32: FieldType = { kind: "int32" };
+/** A whole number of 64 bits, which is a JavaScript number in memory. */
+export const INT64: FieldType = { kind: "int64" };
+export const BOOL: FieldType = { kind: "bool" };
+/** A time as RFC 3339 text with seconds. */
+export const TIME: FieldType = { kind: "time" };
+/** A time as RFC 3339 text with microseconds. */
+export const MICRO_TIME: FieldType = { kind: "microTime" };
+/** Any JSON value, which is kept unchanged. */
+export const JSON_VALUE: FieldType = { kind: "json" };
+/** An object of any kind, which is kept unchanged. */
+export const RAW_EXTENSION: FieldType = { kind: "json", anyKind: true };
+/** An amount with an optional unit, such as `250m` or `1Gi`. */
+export const QUANTITY: FieldType = { kind: "quantity" };
+/** A number of 32 bits, or a text. */
+export const INT_OR_STRING: FieldType = { kind: "intOrString" };
+
+/** A type with the rules of a field that has it: how it is merged, its values, its default, its name in Go. */
+export type RuledType = Omit<FieldSchema, "number" | "presence" | "required" | "description">;
+
+/** Describes a list whose elements have one type. */
+export function list(of: FieldType): FieldType {
+  return { kind: "list", of };
+}
+
+/** Describes a map from text to one type. */
+export function map(of: FieldType): FieldType {
+  return { kind: "map", of };
+}
+
+/** Describes a list that is owned and replaced as a whole. */
+export function atomic(of: FieldType): RuledType {
+  return { type: list(of), listType: "atomic" };
+}
+
+/** Describes a list of distinct values, each of which has owners of its own. */
+export function set(of: FieldType): RuledType {
+  return { type: list(of), listType: "set" };
+}
+
+/** Describes a list of messages that server-side apply identifies by their keys. */
+export function keyedBy(keys: readonly string[], of: FieldType): RuledType {
+  return { type: list(of), listType: "map", listMapKeys: keys };
+}
+
+/** Describes a list of messages with a key by which strategic merge patches and server-side apply merge them. */
+export function mergedBy(key: string, of: FieldType): RuledType {
+  return { ...keyedBy([key], of), patchStrategy: "merge", patchMergeKey: key };
+}
+
+/** Describes a type that has a name in Go, such as `v1.KeyUsage`, which decoding errors print. */
+export function named(goType: string, type: FieldType | RuledType = STRING): RuledType {
+  return { ...toRuledType(type), goType };
+}
+
+/** Describes a text, or texts, whose values OpenAPI names. */
+export function enumerated(values: readonly string[], type: FieldType | RuledType = STRING): RuledType {
+  return { ...toRuledType(type), enum: values };
+}
+
+/** The identifier of an object. */
+export const UID: RuledType = named("types.UID");
+
+/** A line of a description. The sentence is missing only in messages that no OpenAPI document contains. */
+type DescribeField = (number: number, type: FieldType | RuledType, description?: string) => FieldSchema;
+
+/** A field that is written even when it is zero. */
+export const always: DescribeField = field("always");
+
+/** A field that is written even when it is zero, and that OpenAPI lists as required. */
+export const required: DescribeField = field("always", { required: true });
+
+/** A field that JSON leaves out when it is zero. */
+export const omitempty: DescribeField = field("omitempty");
+
+/** A field that is a pointer in Go: absent and zero differ. */
+export const optional: DescribeField = field("optional");
+
+/** A field that is a pointer in Go without `omitempty`: JSON has `null` when it is absent. */
+export const nullable: DescribeField = field("nullable");
+
+function field(presence: Presence, more: Pick<FieldSchema, "required"> = {}): DescribeField {
+  return (number, type, description) => ({
+    number,
+    ...toRuledType(type),
+    presence,
+    ...more,
+    description,
+  });
+}
+
+/** The lines of a message: exactly one for each property of its TypeScript type. */
+export type Fields<T> = { readonly [K in keyof T]-?: FieldSchema };
+
+/** Describes a message by its name in Go, a sentence, and its fields in the order of Go's JSON. */
+export type DescribeMessage = <T extends object>(
+  name: string,
+  description: string,
+  fields: Fields<T>,
+) => MessageSchema<T>;
+
+/** The functions that describe the messages of one Go package. */
+export interface MessageNotation {
+  readonly message: DescribeMessage;
+  /** A message that is owned and replaced as a whole wherever it is used. */
+  readonly atomicMessage: DescribeMessage;
+}
+
+/** Returns the functions for the messages of a Go package, whose name begins theirs in OpenAPI. */
+export function describeMessages(packageName: string): MessageNotation {
+  const message: DescribeMessage = (name, description, fields) => ({
+    kind: "message",
+    name: `${packageName}.${name}`,
+    description,
+    fields,
+  });
+  return {
+    message,
+    atomicMessage: (name, description, fields) => ({ ...message(name, description, fields), mapType: "atomic" }),
+  };
+}
+
+function toRuledType(type: FieldType | RuledType): RuledType {
+  return "type" in type ? type : { type };
+}

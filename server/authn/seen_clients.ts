@@ -1,0 +1,143 @@
+/**
+ * The users that a server has seen with a client certificate while a CA is being replaced. Each gets a TrustReport with
+ * the CA of the certificate, so that the census knows who still has one of the old CA, also without a report.
+ */
+import { storedForm } from "../../core/kube/codec/stored_form.ts";
+import { trustReportKind } from "../../core/kube/kinds/mod.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { isAppError } from "../../core/errors.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
+import { toTrustReportName } from "../../core/ca_rotation/trust_report.ts";
+import { findIssuer } from "../register/register.ts";
+import { caRotations } from "../registry/carotations.ts";
+import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";
+import { trustReports } from "../registry/trustreports.ts";
+import { followStorage } from "../storage/follow.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** The dependencies of the reports. */
+export interface SeenClientsDeps {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Returns the CAs whose client certificates are trusted at the moment. */
+  readonly clientCas: () => readonly CertificateFacts[];
+}
+
+/** The users that were seen during a rotation. */
+export interface SeenClients extends AsyncDisposable {
+  /** Notes a client certificate that was accepted. It does not wait for the report. */
+  note(leaf: CertificateFacts): void;
+}
+
+/** How often a user is reported again with a certificate of the same CA. */
+const REPEAT_MS = 10 * 60_000;
+/** The number of reports that are written at the same time; the next use of a certificate makes up for others. */
+const MAX_WRITES = 32;
+const ATTEMPTS = 5;
+
+/** Follows the rotations of a storage, and reports the users that are seen meanwhile. */
+export async function followSeenClients(deps: SeenClientsDeps): Promise<SeenClients> {
+  const rotations = new Map<string, CaRotation>();
+  /** When a user was reported with a CA, by both. */
+  const reported = new Map<string, number>();
+  const writing = new Set<Promise<void>>();
+  let began = -Infinity;
+
+  function update(): void {
+    const current = [...rotations.values()].filter(isInProgress).map(({ status }) => Date.parse(status.beganAt ?? ""));
+    const latest = Math.max(-Infinity, ...current);
+    if (latest !== began) reported.clear();
+    began = latest;
+  }
+
+  const prefix = toKeyPrefix(caRotations, "");
+  const watch = await followStorage(deps.storage, prefix, {
+    replace(items) {
+      rotations.clear();
+      for (const { key, object } of items) rotations.set(key, object as CaRotation);
+      update();
+    },
+    apply(events) {
+      for (const { key, current } of events) {
+        if (current === undefined) rotations.delete(key);
+        else rotations.set(key, current.object as CaRotation);
+      }
+      update();
+    },
+  });
+
+  return {
+    note(leaf) {
+      const { commonName } = leaf.subject;
+      if (began === -Infinity || commonName === "" || writing.size >= MAX_WRITES) return;
+      const now = deps.clock.now();
+      // The authority key id distinguishes the CAs without verifying each signature again.
+      const key = JSON.stringify([commonName, leaf.authorityKeyId ?? leaf.sha256Fingerprint]);
+      if (now.getTime() - (reported.get(key) ?? -Infinity) < REPEAT_MS) return;
+      const issuer = findIssuer(leaf, deps.clientCas());
+      if (issuer === undefined) return;
+      reported.set(key, now.getTime());
+      const written = writeReport(deps, { username: commonName, leaf, issuer, began, now }).catch((error: unknown) => {
+        reported.delete(key);
+        deps.logger.warn("cannot report that a client was seen", { user: commonName, error });
+      }).finally(() => writing.delete(written));
+      writing.add(written);
+    },
+    async [Symbol.asyncDispose]() {
+      watch.stop();
+      await Promise.all(writing);
+    },
+  };
+}
+
+interface Sighting {
+  readonly username: string;
+  readonly leaf: CertificateFacts;
+  readonly issuer: CertificateFacts;
+  /** The start of the rotation, in milliseconds. */
+  readonly began: number;
+  readonly now: Date;
+}
+
+/** Writes the report; another server, or the report of the user, may write the same object at the same moment. */
+async function writeReport(deps: SeenClientsDeps, sighting: Sighting): Promise<void> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await writeOnce(deps, sighting);
+    } catch (error) {
+      const isRace = isAppError(error, "conflict") || isAppError(error, "already_exists");
+      if (!isRace || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function writeOnce({ storage, random }: SeenClientsDeps, sighting: Sighting): Promise<void> {
+  const { username, leaf: { serialNumber }, issuer, began, now } = sighting;
+  const key = toStorageKey(trustReports, "", toTrustReportName(username));
+  const stored = await storage.get(key);
+  const before = stored?.object as TrustReport | undefined;
+  const lastSeen = Date.parse(before?.status.lastSeen ?? "");
+  const isSame = before?.status.serialNumber === serialNumber &&
+    before.status.issuer === issuer.sha256Fingerprint;
+  // Another server has seen the user already.
+  if (isSame && lastSeen >= began && now.getTime() - lastSeen < REPEAT_MS) return;
+  const seen = { issuer: issuer.sha256Fingerprint, serialNumber, lastSeen: formatTime(now) };
+  const report: TrustReport = before === undefined
+    ? {
+      apiVersion: formatApiVersion(trustReportKind),
+      kind: trustReportKind.kind,
+      metadata: { name: toTrustReportName(username), uid: createUid(random), creationTimestamp: formatTime(now) },
+      spec: {},
+      status: { username, ...seen },
+    }
+    : { ...before, status: { ...before.status, ...seen } };
+  const object = storedForm(trustReportKind.schema, report);
+  if (stored === undefined) await storage.create(key, object);
+  else await storage.update(key, object, stored.revision);
+}
