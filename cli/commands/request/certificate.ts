@@ -99,7 +99,7 @@ ${paths.ca === undefined ? "" : `CA: ${shown(paths.ca)}\n`}`;
 
 /** Returns the answer for programs. Keys may be added, but never removed or changed. */
 function toFacts(outcome: DeliveredOutcome, { signerName, paths, io }: Delivery): unknown {
-  const { kind, submitted } = outcome.kind === "kept" ? { kind: outcome.kind, submitted: undefined } : outcome;
+  const { kind, submitted } = outcome;
   return {
     outcome: kind,
     signerName: outcome.kind === "pending" ? outcome.signerName : signerName,
