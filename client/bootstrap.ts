@@ -41,11 +41,11 @@ export interface BootstrapOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly connect: Connect;
-  readonly onProgress?: (event: BootstrapProgress) => void;
+  readonly onProgress?: ((event: BootstrapProgress) => void) | undefined;
   /** How long to wait for the certificate. Default: 3600, as in kubelet. */
-  readonly waitSeconds?: number;
+  readonly waitSeconds?: number | undefined;
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
   /** A command that continues the request; it is stored with the key, so that `doctor` can show it. */
@@ -287,7 +287,7 @@ export function createClientRequest(
     subject,
     signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
     usages,
-    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+    expirationSeconds,
     name: { fixed: name },
   };
 }
@@ -317,7 +317,12 @@ const HEALTH_TIMEOUT_MS = 1_000;
  */
 async function waitForServer(
   transport: Transport,
-  deps: { readonly clock: Clock; readonly random: Random; readonly logger: Logger; readonly waitSeconds?: number },
+  deps: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly logger: Logger;
+    readonly waitSeconds?: number | undefined;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, random, logger } = deps;

@@ -12,7 +12,8 @@ import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
-import { createFixedSource, runCertificateManager } from "./rotation.ts";
+import { createFixedSource } from "./keep_fresh.ts";
+import { runCertificateManager } from "./renewal.ts";
 import { openCredentialStore } from "./certificate/credential_store.ts";
 
 const START = new Date("2026-01-01T00:00:00Z");
@@ -31,7 +32,7 @@ test("a certificate manager survives six weeks of failures", async () => {
   const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
   const abort = new AbortController();
   const world = { isApiAway: false, asked: { current: 0, bootstrap: 0 } };
-  const rotations: Date[] = [];
+  const renewals: Date[] = [];
   const shares: number[] = [];
   const manager = runCertificateManager({
     purpose: "client",
@@ -50,10 +51,10 @@ test("a certificate manager survives six weeks of failures", async () => {
       const subject = { commonName, organizations };
       return await ca.issue({ publicKeyDer: key.publicKeyDer(), subject, notBefore: now, notAfter });
     },
-    onRotated(pair) {
-      const before = rotations.at(-1);
+    onRenewed(pair) {
+      const before = renewals.at(-1);
       if (before !== undefined) shares.push((clock.now().getTime() - before.getTime()) / LIFETIME);
-      rotations.push(clock.now());
+      renewals.push(clock.now());
       assert.equal(pair.leaf.subject.commonName, "system:node:n1");
     },
   }, abort.signal).catch((error: unknown) => error);
@@ -79,7 +80,7 @@ test("a certificate manager survives six weeks of failures", async () => {
   }
   abort.abort(new Error("over"));
   assert.deepEqual(await manager, new Error("over"));
-  assert.ok(rotations.length > 30, String(rotations.length));
+  assert.ok(renewals.length > 30, String(renewals.length));
   assert.ok(world.asked.bootstrap > 1, "it slept past the end, and used the bootstrap credentials again");
   assert.ok(Math.min(...shares) > 0.5, "near 70 % of its lifetime or later, clocks set back included");
 });

@@ -109,16 +109,13 @@ export {
   type CertificateManagerOptions,
   type CertificateRequesterOptions,
   createCertificateRequester,
-  createFixedSource,
-  createHolder,
-  type Holder,
   isServerHealthy,
   type RequestCertificate,
   runCertificateManager,
-  type Source,
   type TemplateHolder,
   type TemplateSource,
-} from "./rotation.ts";
+} from "./renewal.ts";
+export { createFixedSource, createHolder, type Holder, type Source } from "./keep_fresh.ts";
 
 // A certificate from any signer.
 export {

@@ -1,6 +1,6 @@
 /** Keeps the CAs in a node's kubeconfig equal to those that its cluster publishes, so that a CA can be replaced. */
 import { dirname, join } from "node:path";
-import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/bootstrap/rotation.ts";
+import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/bootstrap/renewal.ts";
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../core/kube/kinds/mod.ts";
@@ -20,7 +20,7 @@ import {
   type TrustBundleFollower,
   type TrustBundleOutcome,
 } from "./objects/trust_bundles.ts";
-import type { Holder } from "./rotation.ts";
+import type { Holder } from "./keep_fresh.ts";
 import { type Connect, readCa } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSystemRandom } from "../cli/system.ts";
-import type { CaRetirement } from "../core/bootstrap/rotation.ts";
+import type { CaRetirement } from "../core/bootstrap/renewal.ts";
 import { Secret } from "../core/lib/brand.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { encodeKubeconfig, type KubeconfigCluster } from "../core/kube/kubeconfig.ts";
@@ -18,7 +18,7 @@ import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_l
 import { openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { followNodeTrust, type NodeTrustOptions, type TrustChange, updateNodeTrust } from "./node_trust.ts";
-import { createHolder, type Holder } from "./rotation.ts";
+import { createHolder, type Holder } from "./keep_fresh.ts";
 import { createConnector } from "./transport/connect.ts";
 
 const NOW = new Date();

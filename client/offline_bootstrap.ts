@@ -7,8 +7,8 @@ import {
   type CertificateTemplate,
   getPairStatus,
   satisfiesTemplate,
-  toRotationCertificate,
-} from "../core/bootstrap/rotation.ts";
+  toRenewableCertificate,
+} from "../core/bootstrap/renewal.ts";
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatDuration } from "../core/lib/duration.ts";
@@ -151,7 +151,7 @@ export async function bootstrapServingOffline(options: OfflineServingOptions): P
   await forgetSpentKey({ path: store.temporaryKeyPath, files, stored: current?.leaf });
   const isWaiting = await files.stat(store.temporaryKeyPath) !== undefined;
   const isRight = current !== undefined && now < current.leaf.notAfter &&
-    satisfiesTemplate(toRotationCertificate(current.leaf), template);
+    satisfiesTemplate(toRenewableCertificate(current.leaf), template);
   if (isRight && !isWaiting && !isRenewalDue(current.leaf, options)) {
     return { kind: "alreadyValid", pair: current, certificatePath: store.currentPath };
   }

@@ -9,7 +9,7 @@ import { findRefusals } from "../core/signing/refusals.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/csr/renewal.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { createCsrName } from "../core/csr/csr_name.ts";
-import { getRenewalTime } from "../core/bootstrap/rotation.ts";
+import { getRenewalTime } from "../core/bootstrap/renewal.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
@@ -31,11 +31,11 @@ export interface RequestCertificateOptions {
   readonly subject: SubjectFields;
   readonly names: AlternativeNames;
   /** The requested usages. Default: `defaultUsages`. */
-  readonly usages?: readonly string[];
+  readonly usages?: readonly string[] | undefined;
   /** The requested lifetime; the signer chooses when it is absent. */
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** The name of the CSR. Default: the result of `createCsrName`, which is the same for equal requests. */
-  readonly csrName?: string;
+  readonly csrName?: string | undefined;
   /** The algorithm of a new key, or an existing key. */
   readonly key: KeyAlgorithm | PrivateKey;
   /** How to treat an existing certificate. */
@@ -49,9 +49,9 @@ export interface RequestCertificateOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly onProgress?: (event: RequestProgress) => void;
+  readonly onProgress?: ((event: RequestProgress) => void) | undefined;
   /** Runs between submitting and waiting; for example it approves the request. */
-  readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
+  readonly afterSubmit?: ((submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** A step of the request, for progress output. */
@@ -67,17 +67,19 @@ export type RequestOutcome =
   /** The existing certificate is valid for long enough. */
   | { readonly kind: "kept"; readonly leaf: CertificateFacts }
   /** The request is in the API and its key in `pendingKeyPath`. An approved one waits for the signer. */
-  | { readonly kind: "pending"; readonly submitted: SubmittedRequest; readonly isApproved: boolean }
-  | { readonly kind: "issued"; readonly submitted: SubmittedRequest; readonly pair: CredentialPair };
-
-/** Returns the certificate of a finished request: the one that was issued, or the one that was kept. */
-export function getOutcomeLeaf(
-  outcome:
-    | { readonly kind: "kept"; readonly leaf: CertificateFacts }
-    | { readonly kind: "issued"; readonly pair: { readonly leaf: CertificateFacts } },
-): CertificateFacts {
-  return outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
-}
+  | {
+    readonly kind: "pending";
+    readonly submitted: SubmittedRequest;
+    readonly isApproved: boolean;
+    readonly signerName: string;
+    readonly pendingKeyPath: string;
+  }
+  | {
+    readonly kind: "issued";
+    readonly submitted: SubmittedRequest;
+    readonly pair: CredentialPair;
+    readonly leaf: CertificateFacts;
+  };
 
 /** The request would certainly be refused, so no key was made and nothing was sent. */
 export class RequestRefusedError extends AppError {
@@ -107,9 +109,10 @@ export async function requestCertificate(
   }, signal).catch((error: unknown) => {
     throw withUserHint(error);
   });
+  const { signerName, target: { pendingKeyPath } } = options;
   return obtained.pair === undefined
-    ? { kind: "pending", submitted, isApproved: obtained.isApproved }
-    : { kind: "issued", submitted, pair: obtained.pair };
+    ? { kind: "pending", submitted, isApproved: obtained.isApproved, signerName, pendingKeyPath }
+    : { kind: "issued", submitted, pair: obtained.pair, leaf: obtained.pair.leaf };
 }
 
 /** The stick, and what the request is checked against. */
@@ -153,7 +156,7 @@ function createTitle(subject: SubjectFields, names: AlternativeNames): string {
 }
 
 /** Without a valid time of its own, a certificate is renewed when the earliest program would, so that a run can be repeated. */
-export function withDefaultRenewal(renewal: RenewalOptions, existing: ExistingCredentials): RenewalOptions {
+function withDefaultRenewal(renewal: RenewalOptions, existing: ExistingCredentials): RenewalOptions {
   if (renewal.isForced || existing.kind !== "usable") return renewal;
   const from = getRenewalTime(existing.leaf, renewal.renewBeforeMs);
   return { ...renewal, renewBeforeMs: existing.leaf.notAfter.getTime() - from.getTime() };

@@ -10,8 +10,8 @@ import {
   getPairStatus,
   isRetiring,
   satisfiesTemplate,
-  toRotationCertificate,
-} from "../core/bootstrap/rotation.ts";
+  toRenewableCertificate,
+} from "../core/bootstrap/renewal.ts";
 import {
   createServingTemplate,
   getKubeletUsages,
@@ -28,7 +28,7 @@ import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
-import type { TemplateHolder } from "./rotation.ts";
+import type { TemplateHolder } from "./renewal.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
 import { debounce, type Debounced } from "../core/lib/debounce.ts";
@@ -47,7 +47,7 @@ export interface ServingBootstrapOptions {
   /** How long to wait for the certificate. */
   readonly waitSeconds: number;
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
   /** The CAs that are being replaced; a certificate of one of them is replaced too. */
@@ -129,7 +129,7 @@ function findRenewalReason(
   const now = clock.now();
   if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
   if (getPairStatus(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
-  const certificate = toRotationCertificate(pair.leaf);
+  const certificate = toRenewableCertificate(pair.leaf);
   if (isRetiring(certificate, retirement)) return "its CA is being replaced";
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }
@@ -149,7 +149,7 @@ export function createServingRequest(
     ipAddresses,
     signerName: KUBELET_SERVING_SIGNER,
     usages,
-    ...(options.expirationSeconds === undefined ? {} : { expirationSeconds: options.expirationSeconds }),
+    expirationSeconds: options.expirationSeconds,
     name: { fixed: createNodeCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages, names }) },
   };
 }

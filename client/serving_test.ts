@@ -20,7 +20,8 @@ import {
 } from "./serving.ts";
 import { createTlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
-import { createHolder, type TemplateHolder } from "./rotation.ts";
+import { createHolder } from "./keep_fresh.ts";
+import type { TemplateHolder } from "./renewal.ts";
 
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/web_certificates.ts";
-import { type CaRetirement, getRenewalTime, isRetiring } from "../core/bootstrap/rotation.ts";
+import { type CaRetirement, getRenewalTime, isRetiring } from "../core/bootstrap/renewal.ts";
 import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
@@ -15,19 +15,16 @@ import type { KeyAlgorithm } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { createKubeconfigTarget } from "./certificate/kubeconfig_target.ts";
 import { openPairFolder } from "./certificate/pair_folder.ts";
-import type { SubmittedRequest } from "./certificate/submit_request.ts";
 import type { FindBootstrapCluster } from "./bootstrap.ts";
 import type { FilePort } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
 import {
-  getOutcomeLeaf,
   requestCertificate,
   type RequestCertificateOptions,
   type RequestOutcome,
   type RequestProgress,
-  withDefaultRenewal,
 } from "./request.ts";
-import { createHolder } from "./rotation.ts";
+import { createHolder } from "./keep_fresh.ts";
 import { type Connect, readCa, readClientPair, readCluster } from "./transport/connect.ts";
 
 /** The web server, its folder, and the adapters. */
@@ -42,7 +39,7 @@ export interface WebServerOptions {
   /** Finds the cluster and a token; called only when there is no identity, or it has expired. */
   readonly findCluster: FindBootstrapCluster;
   readonly key: KeyAlgorithm;
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** Renew when less of the lifetime is left; by default, and when it is not shorter than the lifetime, at 30 percent. */
   readonly renewBeforeMs?: number | undefined;
   /** Whether to replace a certificate that is still good. */
@@ -54,7 +51,7 @@ export interface WebServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly onProgress?: (event: RequestProgress) => void;
+  readonly onProgress?: ((event: RequestProgress) => void) | undefined;
 }
 
 /** The files of a web server, as absolute paths. */
@@ -70,12 +67,7 @@ export interface WebServerPaths {
 
 /** The result of a run; every failure is an error instead. */
 export type WebServerOutcome =
-  | {
-    readonly kind: "pending";
-    readonly submitted: SubmittedRequest;
-    readonly signerName: string;
-    readonly isApproved: boolean;
-  }
+  | RequestOutcome & { readonly kind: "pending" }
   | {
     readonly kind: "kept" | "issued";
     readonly leaf: CertificateFacts;
@@ -106,13 +98,13 @@ export async function updateWebServer(options: WebServerOptions, signal: AbortSi
   const identity = await readIdentity(paths.identity, options);
   const retirement = identity === undefined ? undefined : await updateTrust(paths.identity, options, signal);
   const outcome = await updateIdentity(paths.identity, identity, retirement, options, signal);
-  if (outcome.kind === "pending") return { ...outcome, signerName: KUBE_APISERVER_CLIENT_SIGNER };
+  if (outcome.kind === "pending") return outcome;
   const cluster = await readCluster(paths.identity, files);
   if (cluster.ca !== undefined) await writeChanged(paths.ca, await readCa(cluster.ca, files), files);
   const served = await updateCertificate(cluster, retirement, options, signal);
-  if (served.kind === "pending") return { ...served, signerName: WEB_SIGNER };
-  const leaf = getOutcomeLeaf(served);
-  const deadlines = [leaf, getOutcomeLeaf(outcome)].map((one) => getRenewalTime(one, options.renewBeforeMs).getTime());
+  if (served.kind === "pending") return served;
+  const { leaf } = served;
+  const deadlines = [leaf, outcome.leaf].map((one) => getRenewalTime(one, options.renewBeforeMs).getTime());
   return { kind: served.kind, leaf, nextAt: new Date(Math.min(...deadlines)) };
 }
 
@@ -204,7 +196,7 @@ async function updateCertificate(
       subject: { commonName: name },
       names: { dnsNames: all, ipAddresses, uris: [], emailAddresses: [] },
       key,
-      ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+      expirationSeconds,
     },
     { cluster, replaced: isForced ? "as requested" : retired },
     options,
@@ -220,19 +212,15 @@ async function request(
   signal: AbortSignal,
 ): Promise<RequestOutcome> {
   const { connect, renewBeforeMs, timeoutSeconds, files, clock, random, logger, onProgress } = options;
-  const forced = replaced === undefined ? { isForced: false } : { isForced: true, forcedBy: replaced };
-  const own = { ...forced, ...(renewBeforeMs === undefined ? {} : { renewBeforeMs }) };
-  const renewal = withDefaultRenewal(own, await wanted.target.existing());
   await using transport = await connect(cluster);
   try {
     return await requestCertificate({
       ...wanted,
-      // An unusable file is replaced like one that does not match.
-      renewal: renewal.isForced ? renewal : { renewBeforeMs: 0, ...renewal },
+      // A time that is longer than any lifetime means the default, and that an unusable file is replaced.
+      renewal: { isForced: replaced !== undefined, forcedBy: replaced, renewBeforeMs: renewBeforeMs ?? Infinity },
       timeoutSeconds,
       isPolling: true,
-      ...{ transport, files, clock, random, logger },
-      ...(onProgress === undefined ? {} : { onProgress }),
+      ...{ transport, files, clock, random, logger, onProgress },
     }, signal);
   } catch (error) {
     // The next run makes a new request: this user cannot delete the one that was refused.

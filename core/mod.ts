@@ -349,25 +349,25 @@ export {
   type ServingNames,
 } from "./bootstrap/node_addresses.ts";
 export type { StatusError } from "./kube/status_error.ts";
-export { getPairStatus, type PairState, type PairStatus } from "./bootstrap/rotation.ts";
+export { getPairStatus, type PairState, type PairStatus } from "./bootstrap/renewal.ts";
 export { createNodeCsrName, type NodeCsrNameParts } from "./csr/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
 export {
   applyFailure,
+  applyRenewal,
   applyRetirement,
-  applyRotation,
   applyTemplateChange,
   type CaRetirement,
   type CertificateTemplate,
   decideNextStep,
-  decideRotationDeadline,
+  decideRenewalDeadline,
   findCaRetirement,
-  type RotationCertificate,
-  type RotationState,
-  type RotationStep,
+  type RenewableCertificate,
+  type RenewalState,
+  type RenewalStep,
   satisfiesTemplate,
-  startRotation,
-} from "./bootstrap/rotation.ts";
+  startRenewal,
+} from "./bootstrap/renewal.ts";
 
 // Keys, requests, certificates, CAs.
 export {

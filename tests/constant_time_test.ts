@@ -20,7 +20,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "client/certificate/credential_store.ts": "written into the pair's file",
   "client/transport/connect.ts": "read out of a kubeconfig for the transport",
   "cli/commands/kubeconfig/admin.ts": "written into the key's file",
-  "cli/commands/request/follow_up.ts": "the password of the PKCS#12 file that is encrypted",
+  "cli/commands/request/certificate.ts": "the password of the PKCS#12 file that is encrypted",
   "cli/commands/up/run.ts": "the token in the line for web servers, on a terminal only",
   "cli/commands/inspect/kubeconfig.ts": "parsed for its id",
   "cli/commands/ca/shares.ts": "split into shares; written into the requested file",
@@ -33,7 +33,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
   "cli/instance/serving.ts": "written into the key's file, and to TLS",
   "cli/library/test_server.ts": "given to TLS",
-  "cli/commands/bootstrap/credentials.ts": "a flag that is parsed",
+  "cli/api/cluster_credentials.ts": "a flag that is parsed",
 };
 
 /** Code that the rule finds and that unauthenticated clients cannot reach. */

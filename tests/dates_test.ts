@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
-import { decideNextStep, decideRotationDeadline, startRotation } from "../core/bootstrap/rotation.ts";
+import { decideNextStep, decideRenewalDeadline, startRenewal } from "../core/bootstrap/renewal.ts";
 import { decideCleaning } from "../core/csr/cleaning.ts";
 import { decideTokenCleaning, parseRfc3339 } from "../core/bootstrap/token_secret.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
@@ -48,9 +48,9 @@ for (const { name, at } of DATES) {
 
   test(`renewal over ${name} is due at its share of the lifetime`, () => {
     const validity = { notBefore: later(-HOUR), notAfter: later(HOUR) };
-    assert.deepEqual(decideRotationDeadline(validity, () => 0), later(0.4 * HOUR));
+    assert.deepEqual(decideRenewalDeadline(validity, () => 0), later(0.4 * HOUR));
     const names = { commonName: "n", organizations: [], dnsNames: [], ipAddresses: [] };
-    const state = startRotation({ ...validity, ...names }, names, later(-SECOND));
+    const state = startRenewal({ ...validity, ...names }, names, later(-SECOND));
     const step = decideNextStep(state, later(-SECOND), () => 0);
     assert.deepEqual(step.kind === "sleep" && step.until, later(0.4 * HOUR));
     assert.equal(decideNextStep(step.state, later(0.4 * HOUR), () => 0).kind, "request");

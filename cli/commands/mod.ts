@@ -30,7 +30,7 @@ import { inspectCommand } from "./inspect/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { exportCsrCommand, importCsrCommand } from "./offline/flags.ts";
 import { policyCheckCommand, policyExplainCommand, policyTestCommand } from "./policy/flags.ts";
-import { requestCommand } from "./request/flags.ts";
+import { requestCommand, requestWebCommand } from "./request/flags.ts";
 import { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./revocation/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
 import { signCommand } from "./sign/flags.ts";
@@ -78,7 +78,7 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "trust",
-    summary: "Let this machine trust the CA, or keep a trust bundle in a file",
+    summary: "Trust a CA here, or fetch trust bundles",
     description: "Let the programs of this machine trust the CA, or keep a trust bundle in a file.",
     group: "Trust Commands",
   },
@@ -169,6 +169,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
     withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
     withAction(requestCommand, () => import("./request/run.ts")),
+    withAction(requestWebCommand, () => import("./request/web.ts")),
     withAction(signCommand, () => import("./sign/run.ts")),
     withAction(getCertificatesCommand, () => import("./certificates/get.ts")),
     withAction(describeCertificateCommand, () => import("./certificates/describe.ts")),

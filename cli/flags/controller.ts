@@ -98,7 +98,7 @@ export const WEB_FLAGS = {
     placeholder: "DOMAIN",
     summary:
       "Domain of web servers, such as home.lan; may be repeated. A machine with a token of web.kubeconfig in --data-dir " +
-      "gets serving certificates for names below it that no other machine holds: tlsboot request NAME.",
+      "gets serving certificates for names below it that no other machine holds: tlsboot request web NAME.",
     parse: parseWebDomain,
   }),
   webNetwork: parsedListFlag({

@@ -18,6 +18,7 @@ export const FEATURE_GATES_FLAG = parsedListFlag({
     "Features that are off by default: MLDSA=true allows keys of ML-DSA, which is post-quantum. kube-apiserver " +
     "1.37 refuses requests for them; see docs/guides/post_quantum.md.",
   parse: parseFeatureGate,
+  format: ({ name, isOn }) => `${name}=${isOn}`,
 });
 
 /** The hint for keys that the closed gate refuses. */

@@ -23,13 +23,13 @@ for (
 
 test("checkKeyAlgorithm() and checkGivenKey() refuse ML-DSA keys only, and without the gate only", () => {
   const [closed, open] = [[], [{ name: "MLDSA", isOn: true }]] as const;
-  checkKeyAlgorithm("ed25519", closed, "key-type");
+  checkKeyAlgorithm("ed25519", closed, "key-algorithm");
   checkGivenKey("ECDSA", closed, "key");
-  checkKeyAlgorithm("ml-dsa-87", open, "key-type");
+  checkKeyAlgorithm("ml-dsa-87", open, "key-algorithm");
   checkGivenKey("ML-DSA-87", open, "key");
-  assert.throws(() => checkKeyAlgorithm("ml-dsa-87", closed, "key-type"), {
+  assert.throws(() => checkKeyAlgorithm("ml-dsa-87", closed, "key-algorithm"), {
     name: UsageError.name,
-    message: "--key-type ml-dsa-87 needs --feature-gates=MLDSA=true",
+    message: "--key-algorithm ml-dsa-87 needs --feature-gates=MLDSA=true",
   });
   assert.throws(() => checkGivenKey("ML-DSA-87", closed, "key"), {
     name: UsageError.name,

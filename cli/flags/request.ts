@@ -6,12 +6,12 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
 import { choiceFlag, durationFlag, type Flag, type FlagOptions } from "../framework/flags.ts";
 
-/** The flag `--key-type`, for commands that make a key. */
-export const KEY_TYPE = choiceFlag({
+/** The flag `--key-algorithm`, for commands that make a key. */
+export const KEY_ALGORITHM = choiceFlag({
   choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
   default: "ecdsa-p256",
-  placeholder: "TYPE",
-  summary: "Kind of key to make; ml-dsa-* needs --feature-gates=MLDSA=true.",
+  placeholder: "ALGORITHM",
+  summary: "Algorithm of the key to make; ml-dsa-* needs --feature-gates=MLDSA=true.",
 });
 
 /** The flag `--timeout`. The default is that of client-go's certificate manager (`util/certificate/certificate_manager.go`). */

@@ -3,7 +3,7 @@
  * configuration file, and `TLSBOOT_DATA_DIR` in the environment of commands that read it. The type of a flag is the type of its
  * setting.
  */
-import { parseSettingDuration } from "../../core/lib/duration.ts";
+import { formatSettingDuration, parseSettingDuration } from "../../core/lib/duration.ts";
 import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
@@ -37,6 +37,8 @@ export interface Flag<T> {
   readonly completion: Completion;
   /** Parses all occurrences in order, at least one. The error names the valid values: `want a number from 1 to 65535`. */
   parse(texts: readonly string[]): Result<T, string>;
+  /** Returns a text for each occurrence that `parse` reads as the value. `showPath` writes paths inside of a text. */
+  format(value: T, showPath: (path: string) => string): readonly string[];
 }
 
 /** The values that a shell offers for a flag or an argument. */
@@ -231,6 +233,8 @@ export function durationFlag<D extends string | undefined = undefined>(
       if (isWithin) return duration;
       return err(max === undefined ? `want a duration from ${min} up` : `want a duration from ${min} to ${max}`);
     },
+    format: (value) =>
+      value === undefined ? [] : [formatSettingDuration(value).replace(/(?<=m)0s$/, "").replace(/(?<=h)0m$/, "")],
   });
 }
 
@@ -282,10 +286,15 @@ export function secretFlag(options: FlagOptions): Flag<Secret<string> | undefine
   };
 }
 
+/** How a text becomes the value of a flag, and the value a text; values that are no texts need `format`. */
+interface Parsed<T> {
+  readonly parse: (text: string) => Result<T, string>;
+  readonly format?: (value: T, showPath: (path: string) => string) => string;
+}
+
 /** Creates a flag with a list of texts that `parse` reads, repeated or separated by commas. The error names the first invalid one. */
-export function parsedListFlag<T>(
-  options: FlagOptions & { readonly parse: (text: string) => Result<T, string> },
-): Flag<readonly T[]> {
+export function parsedListFlag<T>(options: FlagOptions & Parsed<T>): Flag<readonly T[]> {
+  const { format = String } = options;
   return {
     ...flag<readonly T[]>(options, {
       placeholder: "LIST",
@@ -301,20 +310,21 @@ export function parsedListFlag<T>(
         }
         return ok(values);
       },
+      format: (values, showPath) => values.map((value) => format(value, showPath)),
     }),
     isRepeatable: true,
   };
 }
 
 /** Creates a flag with a text that `parse` reads. */
-export function parsedFlag<T>(
-  options: FlagOptions & { readonly parse: (text: string) => Result<T, string> },
-): Flag<T | undefined> {
+export function parsedFlag<T>(options: FlagOptions & Parsed<T>): Flag<T | undefined> {
+  const { format = String } = options;
   return flag<T | undefined>(options, {
     placeholder: "TEXT",
     default: undefined,
     defaultText: "''",
     parse: (texts) => options.parse(last(texts)),
+    format: (value, showPath) => value === undefined ? [] : [format(value, showPath)],
   });
 }
 
@@ -327,9 +337,10 @@ export function parseSwitch(text: string): Result<boolean, string> {
 
 function flag<T>(
   options: FlagOptions,
-  kind: Pick<Flag<T>, "placeholder" | "default" | "defaultText" | "parse">,
+  kind: Pick<Flag<T>, "placeholder" | "default" | "defaultText" | "parse"> & Partial<Pick<Flag<T>, "format">>,
 ): Flag<T> {
   return {
+    format: (value) => [value].flat().map(String),
     ...kind,
     placeholder: options.placeholder ?? kind.placeholder,
     ...(options.short === undefined ? {} : { short: options.short }),

@@ -99,7 +99,8 @@ function listNouns({ commands, families }: CommandTable, group: CommandGroup): r
   for (const { path } of commands.filter((command) => command.group === group)) {
     const noun = path.slice(0, -1).join(" ");
     const [last = ""] = path.slice(-1);
-    if (VERBS.includes(noun)) nouns.set(path.join(" "), []);
+    const isCommand = commands.some((command) => command.path.join(" ") === noun);
+    if (VERBS.includes(noun) || isCommand) nouns.set(path.join(" "), []);
     else nouns.set(noun, [...nouns.get(noun) ?? [], last]);
   }
   const summaries = new Map([

@@ -26,7 +26,7 @@ import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles 
 import type { InstanceDeps } from "./deps.ts";
 import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
-import { keepFresh } from "./keep_fresh.ts";
+import { renewEachMinute } from "./renew_each_minute.ts";
 import { Parts, runBeside } from "./parts.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
 import { followPolicies, type PolicyFlags } from "./policy_files.ts";
@@ -161,7 +161,7 @@ export async function startFullInstance(
     { until, onFailure },
   ));
   // The first check is a minute after the start.
-  starting.add(runBeside((life) => keepFresh(() => parts.renew(), deps, life), { until, onFailure }));
+  starting.add(runBeside((life) => renewEachMinute(() => parts.renew(), deps, life), { until, onFailure }));
   const parts = starting.move();
   return {
     ...instance,

@@ -55,8 +55,6 @@ export async function bootstrapMachine(settings: MachineSettings): Promise<Boots
     kubeconfigPath,
     certDir: resolve(settings.certDir ?? join(dirname(kubeconfigPath), "pki")),
     nodeName: nodeName.value,
-    ...(onProgress === undefined ? {} : { onProgress }),
-    ...(waitSeconds === undefined ? {} : { waitSeconds }),
-    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+    ...{ onProgress, waitSeconds, expirationSeconds },
   }, signal);
 }

@@ -28,7 +28,7 @@ export interface ObtainOptions {
   /** Runs before the request is submitted; for example it waits for the server. */
   readonly beforeSubmit?: (transport: TimedTransport, signal: AbortSignal) => Promise<void>;
   /** Runs between submitting and waiting; for example it approves the request. */
-  readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
+  readonly afterSubmit?: ((submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>) | undefined;
   readonly timeoutSeconds: number;
   /** Whether to read the request by its name instead of watching it, for a user who may not list requests. */
   readonly isPolling?: boolean;
@@ -37,13 +37,13 @@ export interface ObtainOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly onProgress?: (event: ObtainProgress) => void;
+  readonly onProgress?: ((event: ObtainProgress) => void) | undefined;
 }
 
 /** A step of obtaining a certificate, for progress output. */
 export type ObtainProgress =
   | { readonly kind: "submitted"; readonly name: string; readonly adopted: boolean; readonly signerName: string }
-  /** The request is not decided yet; only reported with `isPolling`. */
+  /** The request is not decided yet. */
   | { readonly kind: "pending"; readonly name: string }
   | { readonly kind: "approved"; readonly name: string; readonly reason: string }
   | { readonly kind: "issued"; readonly name: string; readonly notBefore: Date; readonly notAfter: Date };

@@ -23,7 +23,7 @@ export interface CertificateRequest {
   readonly signerName: string;
   /** The usages in the order in which they are sent. */
   readonly usages: readonly string[];
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** A CSR with a fixed name can be adopted after a restart. With a prefix the server generates the name. */
   readonly name: { readonly fixed: string } | { readonly prefix: string };
   /** Adopt only a CSR with the same names, usages and lifetime. Without it, check as little as client-go does. */

@@ -25,7 +25,7 @@ export interface WaitOptions {
   readonly timeoutSeconds: number;
   /** The signer of the CSR, for messages of `pollForCertificate`. */
   readonly signerName?: string;
-  /** Called once by `pollForCertificate` when the CSR is not decided within two seconds. */
+  /** Called once when the CSR is not decided; by `pollForCertificate` after two seconds. */
   readonly onPending?: () => void;
   /** Called once when the CSR is approved before it has a certificate. */
   readonly onApproved?: (reason: string) => void;
@@ -116,6 +116,7 @@ async function follow(
   // As in client-go, a list before the watch checks that the API answers.
   await readPatiently(() => store.list(signal), clock, signal);
   let isSeen = false;
+  let isPendingReported = false;
   let isApprovalReported = false;
   for await (const change of store.changes(signal)) {
     if (change.kind === "synced") {
@@ -126,6 +127,10 @@ async function follow(
     if (change.kind === "deleted") throw createDeletedError(name);
     const outcome = getOutcome(change.object, options);
     if (outcome.kind === "issued") return outcome.certificatePem;
+    if (outcome.kind === "pending" && !isPendingReported) {
+      isPendingReported = true;
+      options.onPending?.();
+    }
     if (outcome.kind === "approved" && !isApprovalReported) {
       isApprovalReported = true;
       onUnsigned(change.object.spec.signerName);

@@ -7,8 +7,8 @@ import {
   getPairStatus,
   isRetiring,
   satisfiesTemplate,
-  toRotationCertificate,
-} from "../../core/bootstrap/rotation.ts";
+  toRenewableCertificate,
+} from "../../core/bootstrap/renewal.ts";
 import { checkAuthorities, checkChains, checkStrictly, type StoredPair } from "../../core/doctor/certificates.ts";
 import { type Finding, reportOn } from "../../core/doctor/finding.ts";
 import {
@@ -142,7 +142,7 @@ async function readPair(
   const { state, ...renewal } = getPairStatus(leaf, clock.now());
   const stored = { leaf, ...renewal };
   const own = { ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] };
-  const isOwn = prefix !== CLIENT_STORE_PREFIX || satisfiesTemplate(toRotationCertificate(leaf), own);
+  const isOwn = prefix !== CLIENT_STORE_PREFIX || satisfiesTemplate(toRenewableCertificate(leaf), own);
   return state === "valid" && !isOwn
     ? { evidence: { ...base, stored, state: "mismatched", reason: `it is not for ${own.commonName}` }, found }
     : { evidence: { ...base, stored, state }, found };

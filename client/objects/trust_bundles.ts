@@ -1,5 +1,5 @@
 /** Follows the ClusterTrustBundles of a cluster over connections that are made anew when they fail. */
-import { AppError, isAppError } from "../../core/errors.ts";
+import { type AppError, isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
@@ -7,6 +7,7 @@ import { isRecord } from "../../core/lib/record.ts";
 import { formatCollectionPath } from "../../core/kube/schema.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
 import { createTrustReport } from "../../core/ca_rotation/trust_report.ts";
+import { keepFresh } from "../keep_fresh.ts";
 import { createApiClient } from "./api.ts";
 import { createObjectStore } from "./object_store.ts";
 import { reconnectDelayMs } from "./reflector.ts";
@@ -40,8 +41,8 @@ export interface TrustBundleFollower {
     signal: AbortSignal,
   ) => Promise<TrustBundleOutcome>;
   /**
-   * Receives each failure of a connection. `hasAnswered` is true once the API has answered with the bundles. When it
-   * throws, the follower ends; a number is the pause until the next try, in milliseconds.
+   * Receives each failure of a connection, and of `onBundles`. `hasAnswered` is true once the API has answered with the
+   * bundles. When it throws, the follower ends; a number is the pause until the next try, in milliseconds.
    */
   readonly onFailure: (error: AppError, hasAnswered: boolean) => number | undefined;
   readonly clock: Clock;
@@ -51,27 +52,25 @@ export interface TrustBundleFollower {
 
 interface FollowState {
   hasAnswered: boolean;
-  /** The number of connections since the last answer. */
-  failures: number;
+  /** The number of connections since `onBundles` has succeeded. */
+  connections: number;
 }
 
 /** Follows the bundles until the signal aborts, or `onFailure` throws. */
 export async function followTrustBundles(options: TrustBundleFollower, signal: AbortSignal): Promise<never> {
   const { clock, random } = options;
-  const state: FollowState = { hasAnswered: false, failures: 0 };
-  while (true) {
-    let pauseMs: number | undefined;
-    try {
+  const state: FollowState = { hasAnswered: false, connections: 0 };
+  // Also before a connection that `onBundles` asks for: all machines of a cluster connect again after one change.
+  const pause = (ms = reconnectDelayMs(state.connections++, () => random.float())) => ({ kind: "pause", ms }) as const;
+  return await keepFresh({
+    clock,
+    async step(signal) {
       await using transport = await options.connect();
       await follow(transport, state, options, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof AppError)) throw error;
-      pauseMs = options.onFailure(error, state.hasAnswered);
-    }
-    // Also before a connection that `onBundles` asks for: all machines of a cluster connect again after one change.
-    await clock.sleep(pauseMs ?? reconnectDelayMs(state.failures++, () => random.float()), signal);
-  }
+      return pause();
+    },
+    onFailure: (error) => pause(options.onFailure(error, state.hasAnswered)),
+  }, signal);
 }
 
 /** Passes the bundles on until the connection cannot be used any more, or is to be replaced. */
@@ -101,11 +100,11 @@ async function follow(
       else {
         isSynced = true;
         state.hasAnswered = true;
-        state.failures = 0;
       }
       if (!isSynced) continue;
       waiting.abort();
       const outcome = await options.onBundles([...bundles.values()], transport, signal);
+      state.connections = 0;
       if (outcome === "reconnect") return;
       if (outcome === "follow") continue;
       waiting = new AbortController();

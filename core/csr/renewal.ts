@@ -21,12 +21,12 @@ export interface RenewalOptions {
   /** Whether an existing certificate is always replaced. */
   readonly isForced: boolean;
   /** Why it is always replaced, for people; by default as the user has requested. */
-  readonly forcedBy?: string;
+  readonly forcedBy?: string | undefined;
   /**
    * Replace the certificate when its remaining lifetime is shorter, or when it does not match the request; keep it
    * otherwise.
    */
-  readonly renewBeforeMs?: number;
+  readonly renewBeforeMs?: number | undefined;
 }
 
 /** Whether a certificate is requested, and why. */

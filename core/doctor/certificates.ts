@@ -2,7 +2,7 @@
 import { formatDuration } from "../lib/duration.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { formatTime } from "../kube/meta.ts";
-import { getPairStatus } from "../bootstrap/rotation.ts";
+import { getPairStatus } from "../bootstrap/renewal.ts";
 import { isSelfSigned } from "../pki/authority_chain.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../pki/certificate.ts";
 import { verifyChain } from "../pki/chain.ts";

@@ -3,7 +3,7 @@
  * `doctor` and `bootstrap` share them.
  */
 import { type NodeName, toNodeSubject } from "../bootstrap/node_name.ts";
-import type { PairState, PairStatus } from "../bootstrap/rotation.ts";
+import type { PairState, PairStatus } from "../bootstrap/renewal.ts";
 import { formatTime } from "../kube/meta.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { shellWord } from "../lib/shell_word.ts";

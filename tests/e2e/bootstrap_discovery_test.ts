@@ -87,12 +87,12 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
       ],
       [
         "unknown",
-        [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash, "--wait", "2s"],
+        [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash, "--timeout", "2s"],
         /error: cannot trust cluster-info of ".*": it has no signature for token "aaaaaa", so the token is wrong, has expired or is used up\ntlsboot: hint: make another token/,
       ],
       [
         "away",
-        ["bootstrap", "--server", "https://127.0.0.1:1", "--token", token, "--ca-cert-hash", hash, "--wait", "2s"],
+        ["bootstrap", "--server", "https://127.0.0.1:1", "--token", token, "--ca-cert-hash", hash, "--timeout", "2s"],
         /error: cannot read cluster-info of "https:\/\/127\.0\.0\.1:1": cannot reach .*: connection refused\n/,
       ],
     ];

@@ -138,7 +138,7 @@ async function newKubeconfig(folder: TempFolder, instance: Instance): Promise<st
 test("tlsboot doctor prints a command that continues with a pending request and works unchanged", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
-  const late = await run(folder, [...AGAIN, "--wait", "1s"]);
+  const late = await run(folder, [...AGAIN, "--timeout", "1s"]);
   assert.equal(late.code, 3, late.stderr);
   const name = /request (\S+) made/.exec(late.stderr)?.[1] ?? "";
 

@@ -95,7 +95,7 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
       "away.kubeconfig",
       (text) => text.replace(/server: .*/, "server: https://127.0.0.1:1"),
     );
-    await using waiting = instance.start(...bootstrapBy(away, "away", "--wait", "1s"));
+    await using waiting = instance.start(...bootstrapBy(away, "away", "--timeout", "1s"));
     await waiting.waitFor(/waiting for https:\/\/127\.0\.0\.1:1/);
   });
 });
@@ -182,7 +182,7 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
         /error: unable to load bootstrap kubeconfig: cannot read kubeconfig ".*nowhere\.kubeconfig": file does not exist\n/,
       ],
     ] as const
-  ) assert.match(await folder.refuse(code, ...bootstrapBy(kubeconfig, node, "--wait", wait)), want);
+  ) assert.match(await folder.refuse(code, ...bootstrapBy(kubeconfig, node, "--timeout", wait)), want);
 
   // Deleting the binding revokes the permission to create requests.
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -191,7 +191,7 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
   await using bootstrapper = await connectWith(folder.join(own));
   await assert.rejects(bootstrapper.api.requestJson({ method: "GET", path: CSRS }, quiet), /is forbidden/);
   assert.match(
-    await folder.refuse(1, ...bootstrapBy(own, "revoked", "--wait", "20s")),
+    await folder.refuse(1, ...bootstrapBy(own, "revoked", "--timeout", "20s")),
     /is forbidden: User "system:bootstrap:[a-z0-9]{6}" cannot create resource "certificatesigningrequests"/,
   );
 });

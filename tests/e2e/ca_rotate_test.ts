@@ -321,7 +321,7 @@ test("ca rotate now refuses the certificates of a leaked key at once, and each m
 
   const join = ["bootstrap", "--bootstrap-kubeconfig", "joins/n1.kubeconfig", ...machineFlags("n1")];
   assert.match(
-    await folder.fail(3, ...join, "--wait", "5s"),
+    await folder.fail(3, ...join, "--timeout", "5s"),
     /hint: mv n1\/kubeconfig n1\/kubeconfig\.old && mv .* && tlsboot bootstrap/,
   );
   await rm(folder.join("n1"), { recursive: true });

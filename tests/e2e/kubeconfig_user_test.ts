@@ -32,7 +32,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
     assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
     assert.match(
       stderr,
-      /\n {2}tlsboot kubeconfig user alice --role viewer --force --group dev,ops --data-dir \S+\n$/,
+      /\n {2}tlsboot kubeconfig user alice --data-dir \S+ --group dev --group ops --role viewer --ttl 1h --force\n$/,
     );
     assert.equal((await stat(instance.folder.join("alice.kubeconfig"))).mode & 0o777, 0o600);
     assert.deepEqual((await readdir(instance.folder.path)).filter((name) => name.endsWith(".new")), []);
@@ -64,7 +64,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
     const { stderr } = await instance.succeed("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
     assert.match(stderr, /\nthe signer grants a lifetime of 1y, not the requested 20000h0m0s\n/);
     assert.match(stderr, /: kubectl --kubeconfig 'Jürgen Müller\.kubeconfig' auth whoami\n/);
-    assert.match(stderr, / user 'Jürgen Müller' --role viewer --force --data-dir \S+\n/);
+    assert.match(stderr, / user 'Jürgen Müller' --data-dir \S+ --role viewer --ttl 20000h --force\n/);
   });
 
   test("tlsboot kubeconfig user --no-approve leaves the approval to another user", async () => {
@@ -77,7 +77,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
     assert.equal((await tlsboot("approve", name)).code, 0);
     const { code, stdout, stderr } = await tlsboot(...line);
     assert.deepEqual([code, stdout], [0, "bob\n"], stderr);
-    assert.match(stderr, / user bob@example\.com --role viewer --force --out bob --data-dir /);
+    assert.match(stderr, / user bob@example\.com --data-dir \S+ --role viewer --no-approve --out bob --force\n/);
     assert.equal((await whoIs("bob")).username, "bob@example.com");
   });
 
@@ -96,7 +96,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
       .exec(waited) ?? [];
     await tlsboot("approve", name);
     const { stderr } = await instance.succeed(...line);
-    assert.match(stderr, / user carol --role viewer --force --kubeconfig asker\.kubeconfig/);
+    assert.match(stderr, / user carol --data-dir data --kubeconfig asker\.kubeconfig --role viewer --force\n/);
     assert.equal((await whoIs("carol.kubeconfig")).username, "carol");
   });
 

@@ -42,10 +42,10 @@ for (const line of [BOOTSTRAP, "request --kubeconfig none --signer-name example.
   });
 }
 
-test("tlsboot bootstrap stops waiting for the clock after --wait", async () => {
+test("tlsboot bootstrap stops waiting for the clock after --timeout", async () => {
   await using folder = await createTempFolder();
   const clock = createFakeClock(STARTED);
-  const command = begin(folder, clock, `${BOOTSTRAP} --wait 2m`);
+  const command = begin(folder, clock, `${BOOTSTRAP} --timeout 2m`);
   await untilAsleep(clock, command);
   await clock.advance(121_000);
   assert.equal((await command.finished()).code, 1);

@@ -66,7 +66,7 @@ describeInstance("tlsboot request", {
   });
 
   test("tlsboot request --no-wait submits the request, and the same command fetches the certificate", async () => {
-    const line = [...CLIENT, "--subject", "/CN=later", "--out", "later", "--key-type", "ed25519"];
+    const line = [...CLIENT, "--subject", "/CN=later", "--out", "later", "--key-algorithm", "ed25519"];
     const name = await ask(...line);
     assert.match(name, /^later-[0-9a-f]{20}$/);
     assert.deepEqual(await readdir(instance.folder.join("later")), ["tls.key.new"]);
@@ -123,7 +123,7 @@ describeInstance("tlsboot request", {
   });
 
   test("tlsboot request requests names of every kind from a custom signer, and reports its refusal", async () => {
-    const line = ["request", "--signer-name", "example.com/web", "--subject", "CN=shop", "--key-type", "rsa-2048"];
+    const line = ["request", "--signer-name", "example.com/web", "--subject", "CN=shop", "--key-algorithm", "rsa-2048"];
     const names = ["--dns", "a.web.example.com", "--dns", "b.web.example.com", "--ip", "10.1.2.3"];
     const more = ["--uri", "spiffe://example.com/shop", "--email", "shop@example.com"];
     await tlsboot("approve", await ask(...line, ...names, ...more, "--out", "shop"));
@@ -172,7 +172,7 @@ describeInstance("tlsboot request", {
       ],
       ["--signer-name a.b/c --dns a --force --renew-before 1h", /--renew-before or --force, not both/],
       ["--signer-name a.b/c --dns a --duration 1h --renew-before 2h", /--renew-before must be shorter than --duration/],
-      ["--signer-name a.b/c --dns a --key x --key-type ed25519", /--key or --key-type, not both/],
+      ["--signer-name a.b/c --dns a --key x --key-algorithm ed25519", /--key or --key-algorithm, not both/],
     ] as const
   ) {
     test(`tlsboot request ${line} is wrong usage and creates nothing`, async () => {

@@ -28,7 +28,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
   /** Runs a command of a machine, whose files are in a folder of its name. */
   async function join(machine: string, file: string, ...args: readonly string[]): Promise<Finished> {
     const files = filesOf(machine);
-    return await runTlsboot(["bootstrap", "--join", file, ...files, "--wait", "30s", ...args], {
+    return await runTlsboot(["bootstrap", "--join", file, ...files, "--timeout", "30s", ...args], {
       cwd: instance.folder.path,
     });
   }
@@ -146,7 +146,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "-o", "command");
     const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
     const files = filesOf("n8");
-    await instance.fail(1, ...words, ...files, "--hostname-override", "n8", "--wait", "5s");
+    await instance.fail(1, ...words, ...files, "--hostname-override", "n8", "--timeout", "5s");
     const token = await eventually("the refusal is on record", async () => {
       const found = (await listTokens()).find(({ node }) => node === "n8");
       return found?.["lastRefusal"] === undefined ? undefined : found;

@@ -21,7 +21,7 @@ describeInstance("certificates of web servers", {
 }, (instance) => {
   const { tlsboot, succeed } = instance;
 
-  before(async () => void await succeed("request", "later.home.lan"));
+  before(async () => void await succeed("request", "web", "later.home.lan"));
 
   async function readCertificate(out: string): Promise<X509Certificate> {
     return new X509Certificate(await readFile(instance.folder.join(out, "tls.crt")));
@@ -34,13 +34,13 @@ describeInstance("certificates of web servers", {
 
   /** Gets a certificate: the approver has then seen all requests that were made before. */
   function requestLater(): Promise<Finished> {
-    return succeed("request", "later.home.lan", "--force");
+    return succeed("request", "web", "later.home.lan", "--force");
   }
 
-  /** Runs `tlsboot request` for a certificate that it must not get. Its --timeout is over with `end`. */
+  /** Runs `tlsboot request web` for a certificate that it must not get. Its --timeout is over with `end`. */
   function requestInVain(args: readonly string[], end: () => Promise<unknown> = requestLater): Promise<Finished> {
     const clock = createSystemClock();
-    return runCaptured(["request", ...args, "--timeout", `${TIMEOUT_SECONDS}s`], {
+    return runCaptured(["request", "web", ...args, "--timeout", `${TIMEOUT_SECONDS}s`], {
       cwd: instance.folder.path,
       random: createSystemRandom(),
       env: { TLSBOOT_DATA_DIR: "data" },
@@ -61,8 +61,8 @@ describeInstance("certificates of web servers", {
     );
   });
 
-  test("tlsboot request NAME gets a certificate by a token, and renews it and its identity without one", async () => {
-    const args = ["request", "nas.home.lan", "--ip", "192.168.1.9"];
+  test("tlsboot request web gets a certificate by a token, and renews it and its identity without one", async () => {
+    const args = ["request", "web", "nas.home.lan", "--ip", "192.168.1.9"];
     assert.match((await succeed(...args)).stdout, /certificate of nas\.home\.lan issued/);
     const first = await readCertificate("nas.home.lan");
     assert.equal(first.subjectAltName, "DNS:nas.home.lan, IP Address:192.168.1.9");
@@ -88,8 +88,11 @@ describeInstance("certificates of web servers", {
     const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
     const server = ["--server", instance.url, "--data-dir", "nowhere"];
     const wrong = ["--token", token, "--ca-cert-hash", `sha256:${"0".repeat(64)}`];
-    assert.match((await tlsboot("request", "far.home.lan", ...server, ...wrong)).stderr, /cannot trust cluster-info/);
-    await succeed("request", "away.home.lan", ...server, "--token", token, "--ca-cert-hash", hash);
+    assert.match(
+      (await tlsboot("request", "web", "far.home.lan", ...server, ...wrong)).stderr,
+      /cannot trust cluster-info/,
+    );
+    await succeed("request", "web", "away.home.lan", ...server, "--token", token, "--ca-cert-hash", hash);
     // The token of a machine is not one of a web server.
     const machine = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(
       await readFile(instance.folder.join("data", "bootstrap.kubeconfig"), "utf8"),
@@ -99,7 +102,7 @@ describeInstance("certificates of web servers", {
   });
 
   test("an identity may request certificates for its names, and nothing else", async () => {
-    await succeed("request", "www.home.lan");
+    await succeed("request", "web", "www.home.lan");
     const identity = ["--kubeconfig", "www.home.lan/identity.kubeconfig"];
     for (const args of [["get", "csr"], ["token", "list"], ["get", "certificates"], ["get", "revocations"]]) {
       assert.match((await tlsboot(...args, ...identity)).stderr, /forbidden/, args.join(" "));
@@ -131,12 +134,12 @@ describeInstance("certificates of web servers", {
   });
 
   test("a name belongs to the machine that requested it first", async () => {
-    await succeed("request", "shop.home.lan", "--dns", "pay.home.lan");
+    await succeed("request", "web", "shop.home.lan", "--dns", "pay.home.lan");
     const late = await requestInVain(["shop.home.lan", "--out", "late"]);
     assert.equal(late.code, 3, late.stderr);
     assert.match(late.stderr, /another machine may hold the name/);
     // A further name of the first machine is taken too, also for a machine that has an identity.
-    await succeed("request", "blog.home.lan");
+    await succeed("request", "web", "blog.home.lan");
     const alias = await requestInVain(["blog.home.lan", "--dns", "pay.home.lan"]);
     assert.equal(alias.code, 3, alias.stderr);
     const [, pending = ""] = /request (\S+) made at tlsboot\.local\/web/.exec(alias.stderr) ?? [];
@@ -148,11 +151,11 @@ describeInstance("certificates of web servers", {
     // A person gives the name to a machine that was set up anew.
     const [, held = ""] = /request (\S+) made at/.exec(late.stderr) ?? [];
     await succeed("approve", held, "--yes");
-    await succeed("request", "shop.home.lan", "--out", "late");
+    await succeed("request", "web", "shop.home.lan", "--out", "late");
   });
 
   test("requests for a name of another machine do not use up the limit of the machines that share the token", async () => {
-    await succeed("request", "taken.home.lan");
+    await succeed("request", "web", "taken.home.lan");
     const rogue = await buildCsr({
       signerName: "kubernetes.io/kube-apiserver-client",
       commonName: "tlsboot:web:taken.home.lan",
@@ -165,7 +168,7 @@ describeInstance("certificates of web servers", {
       const body = { ...rogue, metadata: { name: `rogue-${index}` } };
       await shared.api.requestJson({ method: "POST", path, body }, AbortSignal.timeout(60_000));
     }
-    await succeed("request", "honest.home.lan");
+    await succeed("request", "web", "honest.home.lan");
     const states = (await succeed("get", "csr", "-o", "jsonpath={.items[*].status.conditions[*].reason}")).stdout.split(
       " ",
     );
@@ -177,10 +180,10 @@ describeInstance("certificates of web servers", {
   });
 
   test("a stolen identity is of no use once it is revoked", async () => {
-    await succeed("request", "stolen.home.lan");
+    await succeed("request", "web", "stolen.home.lan");
     await succeed("revoke", "user/tlsboot:web:stolen.home.lan", "--reason", "keyCompromise", "--yes");
     assert.match(
-      await instance.refuse(1, "request", "stolen.home.lan", "--force"),
+      await instance.refuse(1, "request", "web", "stolen.home.lan", "--force"),
       /was revoked, or belongs to another server/,
     );
   });
@@ -196,17 +199,17 @@ describeInstance("certificates of web servers", {
 
   test("a name outside of the domain is denied at once, with the reason", async () => {
     assert.match(
-      await instance.refuse(3, "request", "nas.home.example"),
+      await instance.refuse(3, "request", "web", "nas.home.example"),
       /DNS name "nas\.home\.example" is not allowed/,
     );
-    const address = await tlsboot("request", "far.home.lan", "--ip", "10.0.0.1");
+    const address = await tlsboot("request", "web", "far.home.lan", "--ip", "10.0.0.1");
     assert.match(address.stderr, /address 10\.0\.0\.1 is not allowed/);
     // The next run makes a new request.
-    await succeed("request", "far.home.lan", "--ip", "192.168.1.77");
+    await succeed("request", "web", "far.home.lan", "--ip", "192.168.1.77");
   });
 
   test("the command of --exec runs again until it has succeeded", async () => {
-    const args = ["request", "hook.home.lan", "--exec", "test -e ready && echo ran >> runs"];
+    const args = ["request", "web", "hook.home.lan", "--exec", "test -e ready && echo ran >> runs"];
     assert.equal((await tlsboot(...args)).code, 1);
     await writeFile(instance.folder.join("ready"), "");
     await succeed(...args);
@@ -216,10 +219,10 @@ describeInstance("certificates of web servers", {
 
   test("--print-systemd-unit gets the certificate first, and the unit has no token", async () => {
     const unit = ["--exec", "systemctl --version", "--print-systemd-unit"];
-    const { stdout } = await succeed("request", "unit.home.lan", ...unit);
+    const { stdout } = await succeed("request", "web", "unit.home.lan", ...unit);
     assert.match(
       stdout,
-      /^ExecStart=\/usr\/\S*bin\/tlsboot request unit\.home\.lan --out \S+ --exec "systemctl --version" --rotate-certificates$/m,
+      /^ExecStart=\/usr\/\S*bin\/tlsboot request web unit\.home\.lan --data-dir \S+ --exec "systemctl --version" --out \S+ --rotate-certificates$/m,
     );
     assert.doesNotMatch(stdout, /token/);
     await readCertificate("unit.home.lan");
@@ -227,13 +230,13 @@ describeInstance("certificates of web servers", {
 
   test("a file for --join that does not exist is explained with the one that is for web servers", async () => {
     assert.match(
-      await instance.refuse(1, "request", "none.home.lan", "--join", "none"),
+      await instance.refuse(1, "request", "web", "none.home.lan", "--join", "none"),
       /hint: copy web\.kubeconfig to this machine: tlsboot up --web-domain writes it/,
     );
   });
 
   test("--rotate-certificates keeps running, and reports a new certificate", async () => {
-    const args = ["request", "keep.home.lan", "--data-dir", "data", "--rotate-certificates"];
+    const args = ["request", "web", "keep.home.lan", "--data-dir", "data", "--rotate-certificates"];
     await using keeping = startTlsboot(args, { cwd: instance.folder.path });
     await keeping.waitFor(/certificate of keep\.home\.lan issued/);
   });
@@ -245,7 +248,7 @@ describeInstance("certificates of web servers", {
     const pauses: number[] = [];
     const seen = new Set<string>();
     let passedMs = 0;
-    const { stderr } = await runCaptured(["request", name, "--rotate-certificates", ...args], {
+    const { stderr } = await runCaptured(["request", "web", name, "--rotate-certificates", ...args], {
       cwd: instance.folder.path,
       random: createSystemRandom(),
       env: { TLSBOOT_DATA_DIR: "data" },
@@ -278,12 +281,12 @@ describeInstance("certificates of web servers", {
   });
 
   test("a new CA reaches the web server, which renews its identity and its certificate early", async () => {
-    await succeed("request", "new.home.lan");
+    await succeed("request", "web", "new.home.lan");
     const before = await readCertificate("new.home.lan");
     await succeed("ca", "rotate", "begin");
-    await succeed("request", "new.home.lan");
+    await succeed("request", "web", "new.home.lan");
     await succeed("ca", "rotate", "switch", "--over", "1s");
-    const { stderr } = await succeed("request", "new.home.lan");
+    const { stderr } = await succeed("request", "web", "new.home.lan");
     assert.match(stderr, /its CA is being replaced/);
     const bundle = await readFile(instance.folder.join("new.home.lan", "ca.crt"), "utf8");
     assert.equal(bundle.match(/BEGIN/g)?.length, 2);
@@ -292,16 +295,21 @@ describeInstance("certificates of web servers", {
 
   for (
     const [line, want] of [
-      ["*.home.lan", /wildcards are not supported/],
-      ["192.168.1.2", /want a DNS name/],
-      ["x.home.lan --subject CN=x", /--subject is for a request without NAME/],
-      ["x.home.lan --join f --token abcdef.0123456789abcdef", /--join has the credentials/],
-      ["x.home.lan --pkcs12-password-file f", /needs --pkcs12/],
-      ["x.home.lan --rotate-certificates --no-wait", /excludes/],
-      ["x.home.lan --key-type ml-dsa-65", /--key-type ml-dsa-65 needs --feature-gates=MLDSA=true/],
-      ["x.home.lan --duration 10d --renew-before 1000d", /--renew-before must be shorter than --duration/],
-      ["x.home.lan --renew-before 1d --force", /give --renew-before or --force, not both/],
-      ["--rotate-certificates --signer-name a.b/c --subject CN=x --out x", /needs NAME/],
+      ["web *.home.lan", /wildcards are not supported/],
+      ["web 192.168.1.2", /want a DNS name/],
+      ["web x.home.lan --subject CN=x", /unknown flag "--subject" for "tlsboot request web"/],
+      [
+        "web x.home.lan --join f --token abcdef.0123456789abcdef",
+        /give --join, or --server with a token and --ca-cert-hash, not both/,
+      ],
+      ["web x.home.lan --pkcs12-password-file f", /needs --pkcs12/],
+      ["web x.home.lan --rotate-certificates --force", /excludes/],
+      ["web x.home.lan --key-algorithm ml-dsa-65", /--key-algorithm: "ml-dsa-65" found, want one of ecdsa-p256/],
+      ["web x.home.lan --duration 10d --renew-before 1000d", /--renew-before must be shorter than --duration/],
+      ["web x.home.lan --renew-before 1d --force", /give --renew-before or --force, not both/],
+      ["web", /"tlsboot request web" needs NAME/],
+      ["x.home.lan", /"tlsboot request" takes no arguments but its commands web/],
+      ["--rotate-certificates --signer-name a.b/c --subject CN=x --out x", /unknown flag "--rotate-certificates"/],
       ["--subject CN=x", /--signer-name is required/],
     ] as const
   ) {

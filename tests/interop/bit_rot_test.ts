@@ -95,7 +95,7 @@ function assertNamed({ code, stderr }: Finished, path: string, what: string): vo
 async function joinNode(folder: TempFolder, node: string, ...more: readonly string[]): Promise<Finished> {
   const home = folder.join(node);
   return await spawnTlsbootToEnd([
-    ...["bootstrap", "--bootstrap-kubeconfig", folder.join("data", "bootstrap.kubeconfig"), "--wait", "3s"],
+    ...["bootstrap", "--bootstrap-kubeconfig", folder.join("data", "bootstrap.kubeconfig"), "--timeout", "3s"],
     ...[
       "--kubeconfig",
       join(home, "kubeconfig"),

@@ -113,7 +113,7 @@ test("kube-apiserver: discovery refuses a wrong hash, secret and token, and its 
         /its CA has the hash sha256:[0-9a-f]{64}, which was not given/,
       ],
       [changed("--token", `${token.slice(0, 7)}0123456789abcdef`), /was not made with the token's secret/],
-      [[...changed("--token", "aaaaaa.0123456789abcdef"), "--wait", "7s"], /has no signature for token "aaaaaa"/],
+      [[...changed("--token", "aaaaaa.0123456789abcdef"), "--timeout", "7s"], /has no signature for token "aaaaaa"/],
     ] as const
   ) {
     const { code, stderr } = await spawnTlsbootToEnd([...args, ...paths(plane, "n3")]);

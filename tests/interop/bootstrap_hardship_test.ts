@@ -34,11 +34,11 @@ test("a full disk stops renewals with the reason, keeps the pair, makes no crowd
   await using running = rotate(instance.bootstrapKubeconfig, disk.path);
   await renewedTimes(running, 1);
   await disk.fill();
-  await running.waitFor(/(?:[^]*cannot rotate the certificate[^\n]*no space left on device){2}/);
+  await running.waitFor(/(?:[^]*cannot renew the certificate[^\n]*no space left on device){2}/);
   const link = `${disk.path}/pki/kubelet-client-current.pem`;
   await assertNodePair(instance.caPath, link, "n1");
   const asked = await instance.kubectl.run("get", "csr", "--output=name");
-  await running.waitFor(/(?:[^]*cannot rotate the certificate[^\n]*no space left on device){3}/);
+  await running.waitFor(/(?:[^]*cannot renew the certificate[^\n]*no space left on device){3}/);
   assert.equal(
     await instance.kubectl.run("get", "csr", "--output=name"),
     asked,
@@ -61,7 +61,7 @@ test("a server that is away, a machine that sleeps and a kill only delay a renew
     await renewedTimes(running, 1);
     process.kill(instance.running.pid, "SIGTERM");
     await instance.running.finished();
-    await running.waitFor(/cannot rotate the certificate[^\n]*(?:connection refused|cannot reach)/);
+    await running.waitFor(/cannot renew the certificate[^\n]*(?:connection refused|cannot reach)/);
     const away = count(running.stdout(), /certificate renewed/g);
     const { port } = new URL(instance.server);
     await using again = spawnTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);

@@ -52,7 +52,7 @@ async function startClockedInstance(
       spawnTlsbootToEnd([
         ...["bootstrap", "--bootstrap-kubeconfig", `${data}/bootstrap.kubeconfig`, "--hostname-override", node],
         ...["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")],
-        ...["--wait", "20s"],
+        ...["--timeout", "20s"],
       ], options),
     requests: () => spawnTlsbootToEnd(["get", "csr", "-o", "name", "--data-dir", data], options),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
@@ -175,7 +175,7 @@ for (
 function bootstrapAgain(folder: TempFolder, clock: SetClock, machine: string): Promise<Finished> {
   const [kubeconfig, certDir] = [folder.join(machine, "kubeconfig"), folder.join(machine, "pki")];
   const args = ["bootstrap", "--hostname-override", "n1", "--kubeconfig", kubeconfig, "--cert-dir", certDir];
-  return spawnTlsbootToEnd([...args, "--wait", "20s"], { cwd: folder.path, env: clock.env });
+  return spawnTlsbootToEnd([...args, "--timeout", "20s"], { cwd: folder.path, env: clock.env });
 }
 
 /** Copies a machine as a copy of its disk would, with the paths of the copy. */

@@ -57,7 +57,10 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     assert.equal(await readSubject(certificate), "CN=alice,O=dev");
 
     assert.equal((await alice.try("auth", "can-i", "list", "configmaps")).stdout, "no\n");
-    assert.match(stderr, /\n {2}tlsboot kubeconfig user alice --role viewer --force --group dev /);
+    assert.match(
+      stderr,
+      /\n {2}tlsboot kubeconfig user alice --kubeconfig \S+ --group dev --role viewer --ttl 1h --force\n/,
+    );
     await kubectl.run(
       ...["create", "rolebinding", "alice-view", "--namespace=default", "--clusterrole=view", "--user=alice"],
     );

@@ -55,7 +55,7 @@ function testRequests(start: () => Promise<Cluster>): void {
       const signer = ["--signer-name", "kubernetes.io/kube-apiserver-client"];
       await obtain(cluster, type, [
         ...signer,
-        ...["--subject", `CN=${type},O=team`, "--key-type", type, "--duration", "1h"],
+        ...["--subject", `CN=${type},O=team`, "--key-algorithm", type, "--duration", "1h"],
       ]);
       const [certificate, key] = [cluster.folder.join(type, "tls.crt"), cluster.folder.join(type, "tls.key")];
       await assertChain(cluster.caPath, certificate, "sslclient");
@@ -127,7 +127,7 @@ test("kube-apiserver with a custom signer: tlsboot request gets the certificate 
   const more = ["--signer-name", "example.com/web", "--subject", "CN=shop", "--dns", "shop.example.com"];
   const line = requestLine(plane, "shop", [
     ...more,
-    ...["--uri", "spiffe://example.com/shop", "--key-type", "ecdsa-p384"],
+    ...["--uri", "spiffe://example.com/shop", "--key-algorithm", "ecdsa-p384"],
   ]);
   await killAt(spawnTlsboot(line), /waiting for approval/);
   const name = (await plane.kubectl.run("get", "csr", "--output=name")).trim().replace(/^.*\//, "");

@@ -135,7 +135,7 @@ test("beside a kube-apiserver our approver enforces node and key, and token crea
 
   const join = (machine: string, node: string) =>
     spawnTlsbootToEnd([
-      ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", node, "--wait", "60s"],
+      ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", node, "--timeout", "60s"],
       ...["--kubeconfig", plane.folder.join(machine, "kubeconfig"), "--cert-dir", plane.folder.join(machine, "pki")],
     ]);
   const other = await join("other", "n2");

@@ -269,7 +269,7 @@ describe("the Debian package", () => {
     await root.run(`
     set -e
     printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo >> /run/notified"\n' > /etc/systemd/system/web.service
-    tlsboot request nas.home.lan --join ${DATA}/web.kubeconfig --out /srv/nas --duration 10m --renew-before 9m58s \\
+    tlsboot request web nas.home.lan --join ${DATA}/web.kubeconfig --out /srv/nas --duration 10m --renew-before 9m58s \\
       --exec 'systemctl start web' --print-systemd-unit > /etc/systemd/system/nas.service
     systemctl daemon-reload`);
     await startUnits(root, "nas");

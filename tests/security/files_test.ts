@@ -160,7 +160,7 @@ const KEY_KEEPERS: readonly { readonly key: string; readonly folder: string; rea
     folder: "n1/pki",
     args: [
       ...["bootstrap", "--bootstrap-kubeconfig", "token.kubeconfig", "--kubeconfig", "n1/kubeconfig"],
-      ...["--cert-dir", "n1/pki", "--hostname-override", "n1", "--wait", "1s"],
+      ...["--cert-dir", "n1/pki", "--hostname-override", "n1", "--timeout", "1s"],
     ],
   },
   {
@@ -253,7 +253,7 @@ const CLIMBING: readonly (readonly string[])[] = [
   ["token", "delete", "..", "--data-dir", "data"],
   ...["../escaped", "..", "a/b", "a\\..\\b", "/etc"].map((name) => [
     ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--kubeconfig", "n/kubeconfig"],
-    ...["--cert-dir", "n/pki", "--hostname-override", name, "--wait", "1s"],
+    ...["--cert-dir", "n/pki", "--hostname-override", name, "--timeout", "1s"],
   ]),
 ];
 

@@ -79,7 +79,7 @@ const WAYS: Readonly<Record<string, (kubeconfig: string) => readonly string[]>> 
   ],
   "bootstrap": (kubeconfig) => [
     ...["bootstrap", "--bootstrap-kubeconfig", kubeconfig, "--kubeconfig", "n/kubeconfig", "--cert-dir", "n/pki"],
-    ...["--hostname-override", "n1", "--wait", "1h"],
+    ...["--hostname-override", "n1", "--timeout", "1h"],
   ],
 };
 
@@ -223,7 +223,7 @@ describe("redirects", () => {
     const asked = await assertStaysThere([
       ...["bootstrap", "--server", api.server, "--token", TOKEN],
       ...["--ca-cert-hash", publicKeyPin(api.ca.authority.certificate)],
-      ...["--kubeconfig", "d/kubeconfig", "--cert-dir", "d/pki", "--hostname-override", "n1", "--wait", "1h"],
+      ...["--kubeconfig", "d/kubeconfig", "--cert-dir", "d/pki", "--hostname-override", "n1", "--timeout", "1h"],
     ], "another port");
     for (const { headers } of asked) assert.equal(headers.authorization, undefined);
   });

@@ -82,7 +82,7 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   await write("wrong.kubeconfig", good.replace(/token: .*/, `token: ${WRONG_TOKEN}`));
   await fails("get csr --kubeconfig wrong.kubeconfig");
   await fails(
-    `bootstrap --bootstrap-kubeconfig wrong.kubeconfig --wait 2s ${bootstrap.replaceAll("n1", "n2")}`,
+    `bootstrap --bootstrap-kubeconfig wrong.kubeconfig --timeout 2s ${bootstrap.replaceAll("n1", "n2")}`,
   );
   await write(
     "strange.kubeconfig",
@@ -92,7 +92,7 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   await fails(
     `bootstrap --server https://127.0.0.1:${port} --token ${WRONG_TOKEN} --ca-cert-hash sha256:${
       "0".repeat(64)
-    } --wait 2s ${bootstrap.replaceAll("n1", "n3")}`,
+    } --timeout 2s ${bootstrap.replaceAll("n1", "n3")}`,
   );
   await fails(
     `bootstrap --server https://127.0.0.1:${port} --token ${WRONG_TOKEN}x --ca-cert-hash sha256:${

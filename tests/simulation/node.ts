@@ -2,13 +2,10 @@
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
-import { createCertificateRequester, createFixedSource, runCertificateManager } from "../../client/rotation.ts";
+import { createFixedSource } from "../../client/keep_fresh.ts";
+import { keepMachineFresh, type MachineOptions } from "../../client/keep_machine_fresh.ts";
+import { createCertificateRequester, runCertificateManager } from "../../client/renewal.ts";
 import { createConnector } from "../../client/transport/connect.ts";
-import { BOOTSTRAP_FLAGS } from "../../cli/commands/bootstrap/flags.ts";
-import { keepRotating } from "../../cli/commands/bootstrap/keep_rotating.ts";
-import type { Machine, Tools } from "../../cli/commands/bootstrap/machine.ts";
-import { getDefaultSettings } from "../../cli/instance/instance.ts";
-import type { Io } from "../../cli/io.ts";
 import { USER_AGENT } from "../../cli/version.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -44,15 +41,13 @@ export function createNodeProgram(options: NodeOptions): Program {
     const machine = { nodeName: parsed.value, kubeconfigPath: NODE_FILES.kubeconfig, certDir: NODE_FILES.certDir };
     const connect = options.observe(createConnector({ files, clock, userAgent: USER_AGENT }), own.clientName);
     const findCluster = createKubeconfigFinder(NODE_FILES.bootstrapKubeconfig, files);
-    const shared = { files, clock, random, logger, connect, findCluster };
-    const outcome = await bootstrap({ ...machine, ...shared, expirationSeconds: options.durationMs / 1000 }, signal);
+    const expirationSeconds = options.durationMs / 1000;
+    const shared = { ...machine, files, clock, random, logger, connect, findCluster, expirationSeconds };
+    const outcome = await bootstrap(shared, signal);
     options.onPair(own, outcome.pair);
-    const tools: Tools = { ...shared, io: createIo(own) };
-    if (options.kind === "kubelet") return await renewAsKubelet(own, machine, tools, options, signal);
-    await keepRotating({
-      settings: { ...getDefaultSettings(BOOTSTRAP_FLAGS), duration: options.durationMs },
-      machine,
-      tools,
+    if (options.kind === "kubelet") return await renewAsKubelet(own, shared, options, signal);
+    await keepMachineFresh({
+      ...shared,
       onChange: ({ pair }) => Promise.resolve(options.onPair(own, pair)),
       onTrust: () => {},
     }, signal);
@@ -61,49 +56,25 @@ export function createNodeProgram(options: NodeOptions): Program {
 
 async function renewAsKubelet(
   own: Process,
-  { nodeName, kubeconfigPath, certDir }: Machine,
-  { files, connect, logger, findCluster, io: { clock, random } }: Tools,
-  { durationMs, onPair }: NodeOptions,
+  options: MachineOptions,
+  { onPair }: NodeOptions,
   signal: AbortSignal,
 ): Promise<never> {
-  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
-  const shared = { clock, random, logger };
+  const store = await openCredentialStore({ ...options, prefix: CLIENT_STORE_PREFIX });
   return await runCertificateManager({
-    ...shared,
+    ...options,
     purpose: "client",
     store,
-    template: createFixedSource({ ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
+    template: createFixedSource({ ...toNodeSubject(options.nodeName), dnsNames: [], ipAddresses: [] }),
     requestCertificate: createCertificateRequester({
-      ...shared,
+      ...options,
       signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
       usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-      expirationSeconds: durationMs / 1000,
       connect: async (credentials, until) =>
         credentials === "current"
-          ? await connectAsNode({ kubeconfigPath, store, files, connect })
-          : await connect(await findCluster(until)),
+          ? await connectAsNode({ ...options, store })
+          : await options.connect(await options.findCluster(until)),
     }),
-    onRotated: (pair) => onPair(own, pair),
+    onRenewed: (pair) => onPair(own, pair),
   }, signal);
-}
-
-/** Creates the environment of a command, of which the rotation uses the clock and the randomness. */
-function createIo({ clock, random }: Process): Io {
-  const silent = { write() {}, isTerminal: false, columns: undefined };
-  return {
-    stdin: {
-      isTerminal: false,
-      readAll: () => Promise.resolve(""),
-      readLine: () => Promise.resolve(undefined),
-      readHidden: () => Promise.resolve(undefined),
-    },
-    stdout: silent,
-    stderr: silent,
-    env: {},
-    cwd: "/",
-    execPath: "tlsboot",
-    versions: {},
-    clock,
-    random,
-  };
 }

@@ -10,7 +10,7 @@ import type { InstanceDeps } from "../../cli/instance/deps.ts";
 import { ROOT_USER } from "../../cli/instance/in_process_users.ts";
 import { autoApproveBinding, initialBindings, offeredRoles } from "../../cli/instance/instance_rbac.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../cli/instance/joining.ts";
-import { keepFresh } from "../../cli/instance/keep_fresh.ts";
+import { renewEachMinute } from "../../cli/instance/renew_each_minute.ts";
 import { Parts, runBeside } from "../../cli/instance/parts.ts";
 import { openRegister, parseLeaf } from "../../cli/instance/register.ts";
 import { keepRevocations, revocationObjects } from "../../cli/instance/revocation.ts";
@@ -151,7 +151,7 @@ export function createServerProgram(cluster: Cluster): Program {
       (life) => isShared ? runElected(leases, ELECTION, deps, runControllers, life) : runControllers(life),
       beside,
     );
-    runBeside((life) => keepFresh(() => parts.renew(), deps, life), beside);
+    runBeside((life) => renewEachMinute(() => parts.renew(), deps, life), beside);
     cluster.onReady(own, api);
     await failure.promise;
   };

@@ -39,7 +39,7 @@ async function simulateWithTrace(seed: string): Promise<string> {
 
 test("simulate: one server keeps its promises through 30 faults, and two processes write the same trace", async () => {
   const [one = "", two] = await Promise.all(["1", "1"].map(simulateWithTrace));
-  assert.ok(one.includes("certificate rotated purpose=client"), one.slice(0, 2_000));
+  assert.ok(one.includes("certificate renewed purpose=client"), one.slice(0, 2_000));
   assert.ok(one === two, "the traces of one seed differ");
   if (isFullRun) assert.notEqual(one, await simulateWithTrace("2"), "the seed decides nothing");
 });

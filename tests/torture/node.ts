@@ -3,7 +3,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
-import { createCertificateRequester, createFixedSource, runCertificateManager } from "../../client/rotation.ts";
+import { createFixedSource } from "../../client/keep_fresh.ts";
+import { createCertificateRequester, runCertificateManager } from "../../client/renewal.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
@@ -158,7 +159,7 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
         clock,
         random,
         logger,
-        onRotated(pair) {
+        onRenewed(pair) {
           clock.setRight();
           onStored(pair.certificatePem);
           if (isEnough(++done)) enough.abort();

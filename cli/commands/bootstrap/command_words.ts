@@ -1,52 +1,50 @@
 /** The command line that repeats a run of `tlsboot bootstrap`, and the words of the fixes for a machine. */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { BootstrapWords } from "../../../core/doctor/machine.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { BootstrapFlags } from "./flags.ts";
+import { bootstrapCommand, type BootstrapFlags } from "./flags.ts";
+import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { formatSystemdUnit } from "../../systemd/unit.ts";
 import type { Machine } from "./machine.ts";
 
-/**
- * Lists the words after the program name. All paths are absolute, so the command works from any folder. A token from
- * the command line is replaced by `-` for stdin, because it is a secret and the command is printed and stored.
- */
+/** Lists the words that repeat a run for this machine; those that only print something are repeated without that flag. */
 export function commandWords(
   settings: Settings<BootstrapFlags>,
-  machine: Machine,
+  { kubeconfigPath, certDir, nodeName }: Machine,
   cwd: string,
 ): readonly string[] {
-  const path = (flag: string, value: string | undefined): readonly string[] =>
-    value === undefined ? [] : [flag, resolve(cwd, value)];
-  const each = (flag: string, values: readonly string[]): readonly string[] => values.flatMap((value) => [flag, value]);
-  return [
-    "bootstrap",
-    ...path("--bootstrap-kubeconfig", settings.bootstrapKubeconfig),
-    ...(settings.server === undefined ? [] : ["--server", settings.server]),
-    ...(settings.token === undefined ? [] : ["--token", "-"]),
-    ...path("--token-file", settings.tokenFile),
-    ...each("--ca-cert-hash", settings.caCertHash),
-    ...path("--offline", settings.offline),
-    ...["--kubeconfig", machine.kubeconfigPath, "--cert-dir", machine.certDir],
-    ...["--hostname-override", machine.nodeName],
-    ...(settings.serving ? ["--serving"] : []),
-    ...each("--serving-dns", settings.servingDns),
-    ...each("--serving-ip", settings.servingIp),
-    ...(settings.duration === undefined ? [] : ["--duration", `${settings.duration / 1000}s`]),
-    ...(settings.renewBefore === undefined ? [] : ["--renew-before", `${settings.renewBefore / 1000}s`]),
-    ...(settings.keyAlgorithm === undefined ? [] : ["--key-algorithm", settings.keyAlgorithm]),
-    ...each("--feature-gates", settings.featureGates.map(({ name, isOn }) => `${name}=${isOn}`)),
-    ...(settings.exec === undefined ? [] : ["--exec", settings.exec]),
-    ...each("--signal", settings.signal.map(({ signal, pidFile }) => `${signal}:${resolve(cwd, pidFile)}`)),
-    ...(settings.rotateCertificates ? ["--rotate-certificates"] : []),
-  ];
+  const machine = { kubeconfig: kubeconfigPath, certDir, hostnameOverride: nodeName };
+  const prints = { printPublicKey: false, printSystemdUnit: false };
+  const again = { ...settings, ...machine, ...prints };
+  // Absolute paths, because the command is run from another folder later.
+  return formatCommand(bootstrapCommand, { settings: again }, (path) => resolve(cwd, path));
 }
-
-const FLAG = /^--[a-z-]+$/;
 
 /** Formats the command as a line for a shell. */
 export function commandLine(settings: Settings<BootstrapFlags>, machine: Machine, cwd: string): string {
-  const words = commandWords(settings, machine, cwd).map((word) => FLAG.test(word) ? word : shellWord(word));
-  return ["tlsboot", ...words].join(" ");
+  return formatCommandLine(commandWords(settings, machine, cwd));
+}
+
+/**
+ * Formats the unit that keeps the certificates of a machine fresh. UsageError for a token on the command line, because
+ * units must not contain secrets, and those of `formatSystemdUnit`.
+ */
+export function systemdUnit(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  io: Pick<Io, "cwd" | "execPath">,
+): string {
+  if (settings.token !== undefined) {
+    throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
+  }
+  return formatSystemdUnit({
+    writtenBy: "tlsboot bootstrap --print-systemd-unit",
+    description: `Certificates of Kubernetes node ${machine.nodeName}`,
+    words: commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
+    folders: [machine.certDir, dirname(machine.kubeconfigPath)],
+  }, io);
 }
 
 /** Returns the words of the fixes for a machine whose certificate exists. */

@@ -5,6 +5,7 @@ import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
+import type { SignalHook } from "../../hooks.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
@@ -104,7 +105,7 @@ export const BOOTSTRAP_FLAGS = {
       "With --offline: renew a certificate that lives for less than this. Without it, when 70 % of its lifetime " +
       "have passed.",
   }),
-  wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
+  timeout: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
   exec: textFlag({
     placeholder: "COMMAND",
     isCommandLineOnly: true,
@@ -118,6 +119,7 @@ export const BOOTSTRAP_FLAGS = {
     summary: "Signal to send after each change, and the file with the number of the process that gets it, as in " +
       "HUP:/run/nginx.pid.",
     parse: parseSignalHook,
+    format: ({ signal, pidFile }, showPath) => `${signal}:${showPath(pidFile)}`,
   }),
   printPublicKey: switchFlag({
     isCommandLineOnly: true,
@@ -133,12 +135,6 @@ export const BOOTSTRAP_FLAGS = {
 function parseIp(text: string): Result<string, string> {
   const address = canonicalIp(text);
   return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
-}
-
-/** A signal, and the pid file of the process that gets it. */
-export interface SignalHook {
-  readonly signal: NodeJS.Signals;
-  readonly pidFile: string;
 }
 
 /** The signals that programs use to reload their files or to end. */
@@ -180,7 +176,7 @@ export const bootstrapCommand = defineCommand({
  this site; without it the first answer is trusted, and later ones must come from the same CA.
 
  A clock that shows a time before this program was built was not set since the machine was started: the command waits
- for it, for --wait at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
+ for it, for --timeout at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
 
  --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
  is reported; a run without --rotate-certificates ends with 1.`,

@@ -49,6 +49,7 @@ export async function applyJoinFile(
   const { node, kubeconfig, certDir } = machine.value;
   const completed = {
     ...settings,
+    join: undefined,
     hostnameOverride: settings.hostnameOverride ?? node,
     kubeconfig: settings.kubeconfig ?? kubeconfig,
     certDir: settings.certDir ?? certDir,

@@ -1,13 +1,8 @@
-/** The machine to bootstrap, its name and its files, and the types that the parts of `tlsboot bootstrap` share. */
+/** The machine to bootstrap: its name and its files. */
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { type NodeName, parseNodeName } from "../../../core/bootstrap/node_name.ts";
-import type { FindBootstrapCluster } from "../../../client/bootstrap.ts";
-import type { Connect } from "../../../client/transport/connect.ts";
-import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
-import type { FilePort } from "../../../client/files.ts";
 import type { KeyAlgorithm } from "../../../core/pki/key_algorithm.ts";
-import type { Logger } from "../../../core/ports.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -19,7 +14,7 @@ export interface Machine {
   readonly kubeconfigPath: string;
   readonly certDir: string;
   /** The algorithm of new keys; kubelet's when it is absent. */
-  readonly keyAlgorithm?: KeyAlgorithm;
+  readonly keyAlgorithm?: KeyAlgorithm | undefined;
 }
 
 /** Resolves the name and the paths. UsageError for an invalid node name. */
@@ -38,23 +33,6 @@ export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, 
     nodeName: name.value,
     kubeconfigPath: resolve(io.cwd, settings.kubeconfig ?? ""),
     certDir: resolve(io.cwd, settings.certDir ?? ""),
-    ...(settings.keyAlgorithm === undefined ? {} : { keyAlgorithm: settings.keyAlgorithm }),
+    keyAlgorithm: settings.keyAlgorithm,
   };
-}
-
-/** The adapters of one run. */
-export interface Tools {
-  readonly io: Io;
-  readonly files: FilePort;
-  readonly connect: Connect;
-  readonly logger: Logger;
-  readonly findCluster: FindBootstrapCluster;
-}
-
-/** A change of a certificate: the new pair, which is stored already. */
-export interface PairChange {
-  readonly purpose: "client" | "serving";
-  readonly pair: CredentialPair;
-  /** The link that programs read. */
-  readonly certificatePath: string;
 }

@@ -1,9 +1,20 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
-import { bootstrap, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
+import {
+  bootstrap,
+  CLIENT_STORE_PREFIX,
+  createMissingCredentialsFinder,
+  keepNextKey,
+} from "../../../client/bootstrap.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
-import { createFilePort } from "../../../client/files.ts";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
+import {
+  keepMachineFresh,
+  type MachineOptions,
+  type PairChange,
+  updateForNewCa,
+} from "../../../client/keep_machine_fresh.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
@@ -11,13 +22,10 @@ import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
-import { commandLine, createBootstrapWords } from "./command_words.ts";
-import { createClusterFinder } from "./credentials.ts";
-import { type HookRunner, runHooks } from "./hooks.ts";
+import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
 import { applyJoinFile } from "./join_file.ts";
-import { keepRotating, toExpiration, updateForNewCa } from "./keep_rotating.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
-import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
+import { type Machine, resolveMachine } from "./machine.ts";
 import {
   createAwaited,
   describeOutcome,
@@ -25,16 +33,17 @@ import {
   describeServing,
   type MachineProgress,
 } from "./progress_text.ts";
-import { getServingTemplate } from "./serving_names.ts";
-import { systemdUnit } from "./systemd_unit.ts";
+import { getServingTemplate, readServingNames } from "./serving_names.ts";
 import type { BootstrapFlags } from "./flags.ts";
+import { createClusterFinder } from "../../api/cluster_credentials.ts";
+import { describeShortenedLifetime } from "../../api/request_certificate.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { createHookError } from "../../hook_command.ts";
+import { createHookError, type HookRunner, runHooks } from "../../hooks.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
@@ -43,7 +52,6 @@ import { escapeText } from "../../output/escape.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
 import { USER_AGENT } from "../../version.ts";
-import { describeShortenedLifetime } from "../request/progress.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(
@@ -67,14 +75,14 @@ export async function run(
   }
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   using service = connectService(io, { logger, signal });
-  await waitForPlausibleClock(io, settings.wait, signal);
+  await waitForPlausibleClock(io, settings.timeout, signal);
   const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
   if (settings.offline !== undefined) {
     return await runOffline({ settings, machine, io, files, logger, folder: settings.offline, runHooksFor });
   }
   const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   let steps: Pick<Steps, "step"> | undefined;
-  const findAwaited = createAwaited(settings.wait, io.clock);
+  const findAwaited = createAwaited(settings.timeout, io.clock);
   const onProgress = (event: MachineProgress): void => {
     const text = describeProgress(event, io.cwd);
     const awaited = findAwaited(event);
@@ -84,13 +92,20 @@ export async function run(
     }
     if (event.kind === "issued") reportShortenedLifetime(event, settings, io);
   };
-  const findCluster = createClusterFinder(settings, machine.nodeName, { io, files, connect, onProgress });
-  const tools: Tools = { io, files, connect, logger, findCluster };
+  const findCluster = createClusterFinder(
+    settings,
+    { flag: "--bootstrap-kubeconfig", path: settings.bootstrapKubeconfig },
+    createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName),
+    { io, files, connect, onProgress },
+  );
+  const { clock, random } = io;
+  const expirationSeconds = settings.duration === undefined ? undefined : Math.floor(settings.duration / 1000);
+  const options = { ...machine, files, connect, clock, random, logger, findCluster, expirationSeconds };
   let once: BootstrappedOnce;
   {
     using shown = createSteps(io);
     steps = shown;
-    once = await bootstrapOnce({ settings, machine, tools, onProgress, runHooksFor }, signal);
+    once = await bootstrapOnce({ settings, machine, options, io, onProgress, runHooksFor }, signal);
   }
   if (!settings.rotateCertificates) {
     if (once.hookFaults.length > 0) throw createHookError("the certificate", once.hookFaults);
@@ -109,17 +124,22 @@ export async function run(
     reportShortenedLifetime(change.pair.leaf, settings, io);
     report(await runHooksFor(change));
   };
-  const onTrust = (change: TrustChange): void => {
-    io.stdout.write(escapeText(describeTrustChange(change, io.cwd)));
-  };
-  return await keepRotating({ settings, machine, tools, onChange, onTrust }, signal);
+  return await keepMachineFresh({
+    ...options,
+    readServingNames: settings.serving ? () => readServingNames(settings, machine, files) : undefined,
+    onServingProgress(event) {
+      if (event.kind === "submitted") io.stderr.write(escapeText(`${describeProgress(event, io.cwd)}\n`));
+    },
+    onChange,
+    onTrust: (change) => void io.stdout.write(escapeText(describeTrustChange(change, io.cwd))),
+  }, signal);
 }
 
 /** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */
 function createHookRunner(
   settings: Settings<BootstrapFlags>,
   { nodeName }: Machine,
-  { io, files }: Pick<Tools, "io" | "files">,
+  { io, files }: { readonly io: Io; readonly files: FilePort },
   signal: AbortSignal,
 ): HookRunner {
   const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(io.cwd, hook.pidFile) }));
@@ -131,7 +151,8 @@ function createHookRunner(
 interface Context {
   readonly settings: Settings<BootstrapFlags>;
   readonly machine: Machine;
-  readonly tools: Tools;
+  readonly options: MachineOptions;
+  readonly io: Io;
   readonly onProgress: (event: MachineProgress) => void;
   readonly runHooksFor: HookRunner;
 }
@@ -161,26 +182,15 @@ interface BootstrappedOnce {
 
 /** Gets the first certificates. With --rotate-certificates the manager gets the serving certificate later. */
 async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<BootstrappedOnce> {
-  const { settings, machine, tools, onProgress, runHooksFor } = context;
-  const { io, files, connect, logger } = tools;
-  const { clock, random } = io;
+  const { settings, machine, options, io, onProgress, runHooksFor } = context;
   const resumeCommand = commandLine(settings, machine, io.cwd);
-  const shared = {
-    files,
-    clock,
-    random,
-    logger,
-    onProgress,
-    waitSeconds: settings.wait / 1000,
-    resumeCommand,
-    ...toExpiration(settings),
-  };
-  const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
+  const first = { ...options, onProgress, waitSeconds: settings.timeout / 1000, resumeCommand };
+  const outcome = await bootstrap(first, signal);
   const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
   // A run that renews certificates does this all the time.
   const update = isReady && outcome.kind === "alreadyValid" && !settings.rotateCertificates
-    ? await updateForNewCa(context, signal)
+    ? await updateForNewCa(options, signal)
     : undefined;
   if (update?.trust !== undefined) io.stdout.write(escapeText(describeTrustChange(update.trust, io.cwd)));
   const renewed = update?.renewed;
@@ -189,12 +199,10 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const change: PairChange | undefined = outcome.kind === "issued" ? { purpose: "client", ...outcome } : renewed;
   const hookFaults = change === undefined ? [] : await runHooksFor(change);
   if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
-  const { certDir, kubeconfigPath, keyAlgorithm } = machine;
-  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
-  const template = await getServingTemplate(settings, machine, files);
-  const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
-  const target = { keyAlgorithm, template, certDir, retirement: update?.retirement };
-  const served = await bootstrapServing({ ...shared, ...target, connect: connectNode }, signal);
+  const store = await openCredentialStore({ ...options, prefix: CLIENT_STORE_PREFIX });
+  const template = await getServingTemplate(settings, machine, options.files);
+  const connect = () => connectAsNode({ ...options, store });
+  const served = await bootstrapServing({ ...first, template, retirement: update?.retirement, connect }, signal);
   io.stdout.write(escapeText(describeServing(served, io.cwd)));
   const servingFaults = served.kind === "issued" ? await runHooksFor({ purpose: "serving", ...served }) : [];
   return { hookFaults: [...hookFaults, ...servingFaults], isReady };
@@ -205,10 +213,10 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
  * continues in any case, as kubelet does, because a renewal may fix the problem.
  */
 async function checkReadiness(context: Context, signal: AbortSignal): Promise<boolean> {
-  const { settings, machine, tools: { io, files, connect, logger } } = context;
-  const { clock, random, env, cwd } = io;
+  const { settings, machine, options, io } = context;
+  const { env, cwd } = io;
   const show = (path: string): string => displayPath(path, cwd);
-  const deps = { files, connect, clock, random, logger, env, cwd, show };
+  const deps = { ...options, env, cwd, show };
   const isNameGiven = settings.hostnameOverride !== undefined;
   const reading = await readMachine({ ...machine, isNameGiven }, deps, signal);
   const { findings } = await examineMachine(reading, createBootstrapWords(settings, machine, cwd), deps, signal);
@@ -217,7 +225,7 @@ async function checkReadiness(context: Context, signal: AbortSignal): Promise<bo
   const warnings = problems.filter(({ severity }) => severity === "warning");
   for (const { severity, message, fix, advice } of [...errors, ...warnings]) {
     const next = fix ?? advice ?? "see: tlsboot guide broken_machine";
-    if (settings.rotateCertificates) logger.warn("this machine may not work", { problem: message, fix: next });
+    if (settings.rotateCertificates) options.logger.warn("this machine may not work", { problem: message, fix: next });
     else if (severity === "warning") warn(`${message}; ${next}`, io);
     else reportError(new AppError("invalid", message, { hint: next }), io, false);
   }

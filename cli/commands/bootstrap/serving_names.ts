@@ -3,7 +3,7 @@ import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
 import { decideServingNames, type ServingNames } from "../../../core/bootstrap/node_addresses.ts";
 import { createServingTemplate } from "../../../core/bootstrap/node_name.ts";
-import type { CertificateTemplate } from "../../../core/bootstrap/rotation.ts";
+import type { CertificateTemplate } from "../../../core/bootstrap/renewal.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -2,14 +2,14 @@
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
-import { createCertificateRequester, renewCertificate } from "../../../client/rotation.ts";
+import { createCertificateRequester, renewCertificate } from "../../../client/renewal.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { EXIT } from "../../exit_code.ts";
 import { startProgress } from "../../output/progress.ts";
 import { RECOVERY_DAYS, SHORT_LIFE_SECONDS, SLEEPER } from "./chapters.ts";
-import { formatCommand } from "./commands.ts";
+import { formatCommandLine } from "../../framework/command_line.ts";
 import { createReporter, type DemoMachine } from "./machines.ts";
 import { listRequests, type Stage } from "./stage.ts";
 
@@ -20,7 +20,9 @@ export async function renew(stage: Stage): Promise<void> {
   const machine = stage.machine("node-1");
   await stage.step("renewal");
   const bootstrap = ["--bootstrap-kubeconfig", stage.show(stage.dir.bootstrapKubeconfig)];
-  stage.command(formatCommand(["bootstrap", ...bootstrap, ...stage.bootstrapWords(machine), "--rotate-certificates"]));
+  stage.command(
+    formatCommandLine(["bootstrap", ...bootstrap, ...stage.bootstrapWords(machine), "--rotate-certificates"]),
+  );
   const { first, next } = await renewNow(stage, machine);
   if (next.publicKeyDer.every((byte, index) => byte === first.publicKeyDer[index])) {
     throw new AppError("pki_invalid", `${machine.name} has renewed its certificate without a new key`);

@@ -2,7 +2,6 @@
 import { delimiter, isAbsolute, join } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { CommandTable } from "../../framework/command.ts";
 import { parseCommandLine } from "../../framework/parse.ts";
 import { resolveSettings } from "../../framework/settings.ts";
@@ -86,9 +85,4 @@ async function act(words: readonly string[], table: CommandTable, io: Io, signal
     if (code !== EXIT.interrupted) reportError(error, io, false);
     return code;
   }
-}
-
-/** Formats a command for people, who may copy it into a shell. */
-export function formatCommand(words: readonly string[]): string {
-  return ["tlsboot", ...words.map((word) => /^--?[a-z-]+$/.test(word) ? word : shellWord(word))].join(" ");
 }

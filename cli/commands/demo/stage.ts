@@ -20,7 +20,8 @@ import type { Io } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { USER_AGENT } from "../../version.ts";
 import type { Cast, StepId } from "./chapters.ts";
-import { type CommandAnswer, formatCommand, type KnownPrograms, runCommand } from "./commands.ts";
+import { formatCommandLine } from "../../framework/command_line.ts";
+import { type CommandAnswer, type KnownPrograms, runCommand } from "./commands.ts";
 import type { Audience, Pace } from "./events.ts";
 import { type DemoMachine, planMachine } from "./machines.ts";
 
@@ -136,7 +137,7 @@ export class Stage implements AsyncDisposable {
   /** Shows the command that starts the server. */
   showUp(port: number, flags: readonly string[] = []): void {
     this.command(
-      formatCommand(["up", "--data-dir", this.show(this.dir.root), "--secure-port", String(port), ...flags]),
+      formatCommandLine(["up", "--data-dir", this.show(this.dir.root), "--secure-port", String(port), ...flags]),
     );
   }
 
@@ -150,7 +151,7 @@ export class Stage implements AsyncDisposable {
     words: readonly string[],
     { code = EXIT.done, maxLines = Infinity, only = /^/, into }: RunOptions = {},
   ): Promise<CommandAnswer> {
-    this.command(`${formatCommand(words)}${into === undefined ? "" : ` > ${this.word(into)}`}`);
+    this.command(`${formatCommandLine(words)}${into === undefined ? "" : ` > ${this.word(into)}`}`);
     const { io, table } = this.options;
     const answer = await runCommand(words, table, io, this.signal);
     const lines = answer.text.trimEnd().split("\n").filter((line) => only.test(line));

@@ -8,7 +8,7 @@ import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import { runBootstrap, showUnauthorized } from "./aging.ts";
-import { formatCommand } from "./commands.ts";
+import { formatCommandLine } from "../../framework/command_line.ts";
 import type { DemoMachine } from "./machines.ts";
 import type { Connected, Stage } from "./stage.ts";
 
@@ -26,7 +26,7 @@ export async function showTheft(stage: Stage): Promise<void> {
   stage.command(
     stage.options.programs.kubectl
       ? `${stage.kubectl(kubeconfigPath)} get csr --watch`
-      : formatCommand(["get", "csr", "--watch", "--kubeconfig", stage.show(kubeconfigPath)]),
+      : formatCommandLine(["get", "csr", "--watch", "--kubeconfig", stage.show(kubeconfigPath)]),
   );
   await using thief = await stage.connect(kubeconfigPath);
   const watch = await openWatch(stage, thief);

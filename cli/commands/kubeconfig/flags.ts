@@ -1,7 +1,7 @@
 /** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { KEY_TYPE, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { PERSON_ROLES } from "../../../core/rbac/person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
@@ -83,7 +83,7 @@ const KUBECONFIG_USER_FLAGS = {
     parse: parseClusterUrl,
     summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
   }),
-  keyType: KEY_TYPE,
+  keyAlgorithm: KEY_ALGORITHM,
   featureGates: FEATURE_GATES_FLAG,
   timeout: REQUEST_TIMEOUT,
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),

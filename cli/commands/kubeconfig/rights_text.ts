@@ -1,11 +1,12 @@
 /** Describes the permissions of a user in a few lines, from a SelfSubjectRulesReview. */
 import type { ResourceRule, SubjectRulesReviewStatus } from "../../../core/kube/kinds/authorization_v1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { DATA_DIR_FLAG } from "../../flags/common.ts";
+import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
+import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import type { KubeconfigUserFlags } from "./flags.ts";
+import { kubeconfigUserCommand, type KubeconfigUserFlags } from "./flags.ts";
 
 const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
@@ -64,7 +65,7 @@ export interface RightsContext {
   readonly name: string;
   readonly settings: Settings<KubeconfigUserFlags>;
   readonly shownPath: string;
-  readonly io: Pick<Io, "stderr">;
+  readonly io: Pick<Io, "stderr" | "cwd">;
 }
 
 /** Prints a person's permissions on stderr, or the command that shows or grants them. */
@@ -81,13 +82,8 @@ export function reportRights(status: SubjectRulesReviewStatus | undefined, conte
     );
     return;
   }
-  const flag = (word: string, value: string | undefined): string =>
-    value === undefined || value === "" ? "" : ` --${word} ${shellWord(value)}`;
-  const { kubeconfig, dataDir } = settings;
-  const given = flag("group", settings.group.join(",")) + flag("out", settings.out) + flag("server", settings.server) +
-    flag("kubeconfig", kubeconfig) + flag("context", settings.context) +
-    flag("data-dir", kubeconfig !== undefined || dataDir === DATA_DIR_FLAG.default ? undefined : dataDir);
+  const again = { args: [name], settings: { ...settings, role: "viewer", force: true } as const };
   io.stderr.write(line`${name} may do nothing yet. To let them see requests and certificates, give them a role:
-  tlsboot kubeconfig user ${shellWord(name)} --role viewer --force${given}
+  ${formatCommandLine(formatCommand(kubeconfigUserCommand, again, (path) => displayPath(path, io.cwd)))}
 `);
 }

@@ -5,6 +5,7 @@ import { reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/kubeconfig_target.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { requestCertificate, type RequestCertificateOptions } from "../../../client/request.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
@@ -30,7 +31,7 @@ import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
 import { USER_AGENT } from "../../version.ts";
 import { createApproval, decideOne } from "../../api/decisions.ts";
-import { type ApproveSubmitted, reportPending, requestWithSteps } from "../request/run.ts";
+import { reportPending, type RequestObserver, requestWithSteps } from "../../api/request_certificate.ts";
 import { reportRights } from "./rights_text.ts";
 import { grantRole } from "./role.ts";
 
@@ -41,7 +42,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   const { settings } = input;
   const name = input.args[0] ?? "";
   checkSettings(name, settings);
-  checkKeyAlgorithm(settings.keyType, settings.featureGates, "key-type");
+  checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates, "key-algorithm");
   const files = createFilePort();
   const shownPath = settings.out ?? `${name}.kubeconfig`;
   const path = resolve(io.cwd, shownPath);
@@ -69,16 +70,25 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     subject: { commonName: name, organizations: settings.group },
     names: { dnsNames: [], ipAddresses: [], uris: [], emailAddresses: [] },
     expirationSeconds: Math.floor(settings.ttl / 1000),
-    key: settings.keyType,
+    key: settings.keyAlgorithm,
     renewal: { isForced: settings.force },
     timeoutSeconds: settings.noApprove ? 0 : settings.timeout / 1000,
     transport: connection.transport,
     ...deps,
   };
-  const approve = settings.noApprove ? undefined : approveWith(connection, io);
-  const outcome = await requestWithSteps(request, io, signal, approve);
+  const outcome = await requestWithSteps(
+    ({ onProgress, report }) =>
+      requestCertificate({
+        ...request,
+        // The approval says what it is waiting for.
+        onProgress: (event) => event.kind === "pending" ? undefined : onProgress(event),
+        afterSubmit: settings.noApprove ? undefined : approveWith(connection, report, io),
+      }, signal),
+    request,
+    io,
+  );
   if (outcome.kind === "pending") {
-    reportPending(outcome, request.signerName, io);
+    reportPending(outcome, io);
     return EXIT.done;
   }
   if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept although that was not requested");
@@ -147,8 +157,12 @@ async function createClusterEntry(
 }
 
 /** Approves as the user of the command. Without permission, or if the request is decided already, the command keeps waiting. */
-function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
-  return async ({ name, uid }, report, signal) => {
+function approveWith(
+  { api }: ApiConnection,
+  report: RequestObserver["report"],
+  io: Io,
+): RequestCertificateOptions["afterSubmit"] {
+  return async ({ name, uid }, signal) => {
     try {
       const approval = await createApproval(api, "tlsboot kubeconfig user", signal, {
         reason: "TlsbootKubeconfigUser",

@@ -1,4 +1,4 @@
-/** The command `tlsboot request`: its flags, help and examples. */
+/** The commands `tlsboot request` and `tlsboot request web`: their flags, help and examples. */
 import {
   parseRequestedDnsName,
   parseRequestedEmail,
@@ -6,13 +6,15 @@ import {
   parseRequestedUri,
   parseRequestedUsage,
 } from "../../../core/csr/requested_names.ts";
+import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";
-import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { KEY_TYPE, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
+import { KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
+  choiceFlag,
   directoryFlag,
   durationFlag,
   fileFlag,
@@ -23,103 +25,22 @@ import {
   textFlag,
 } from "../../framework/flags.ts";
 
-const REQUEST_FLAGS = {
-  ...API_FLAGS,
-  signerName: textFlag({
-    placeholder: "NAME",
-    completion: {
-      kind: "suggestions",
-      suggestions: [
-        "kubernetes.io/kube-apiserver-client",
-        "kubernetes.io/kube-apiserver-client-kubelet",
-        "kubernetes.io/kubelet-serving",
-      ],
-    },
-    summary:
-      "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/path. Required without " +
-      "NAME.",
-  }),
-  subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
+const CERTIFICATE_FLAGS = {
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),
   ip: parsedListFlag({
     placeholder: "ADDRESS",
     summary: "IP addresses; may be repeated.",
     parse: parseRequestedIpAddress,
   }),
-  uri: parsedListFlag({
-    placeholder: "URI",
-    summary: "URIs, such as a SPIFFE ID; may be repeated.",
-    parse: parseRequestedUri,
-  }),
-  email: parsedListFlag({
-    placeholder: "ADDRESS",
-    summary: "Email addresses; may be repeated.",
-    parse: parseRequestedEmail,
-  }),
-  usage: parsedListFlag({
-    placeholder: "USAGE",
-    completion: { kind: "choices", choices: USAGE_CHOICES },
-    summary:
-      "Usages; may be repeated. Without it, digital-signature, key-encipherment for RSA, and the purpose of the signer; for other signers server-auth with --dns or --ip, else client-auth.",
-    parse: parseRequestedUsage,
-  }),
   duration: lifetimeFlag({
     summary:
       "Requested lifetime of the certificate, at least 10m. The signer's own lifetime is the default and the maximum.",
   }),
-  name: textFlag({
-    placeholder: "NAME",
-    summary:
-      "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
-  }),
-  keyType: KEY_TYPE,
-  featureGates: FEATURE_GATES_FLAG,
-  key: fileFlag({ summary: "Private key to use instead of a new one." }),
-  out: directoryFlag({
-    summary:
-      "Folder for tls.crt, tls.key and both in tls.pem. With NAME a folder of that name by default, which also has " +
-      "the CA and the identity.",
-  }),
-  join: fileFlag({
-    isCommandLineOnly: true,
-    summary:
-      "With NAME: the file web.kubeconfig of the server's data directory, whose token gets the identity. Without " +
-      "credentials, the one in --data-dir.",
-  }),
-  server: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "URL",
-    summary: "With NAME, instead of --join: address of the API server, with a token and --ca-cert-hash.",
-    parse: parseServerUrl,
-  }),
-  token: secretFlag({
-    placeholder: "TOKEN",
-    summary: "With --server: token for web servers; - reads it from stdin.",
-  }),
-  tokenFile: fileFlag({ isCommandLineOnly: true, summary: "File that holds the token." }),
-  offline: directoryFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
-      "same command does both; tlsboot sign FOLDER answers it.",
-  }),
-  caCertHash: parsedListFlag({
-    placeholder: "HASH",
-    summary:
-      "With --offline or --server: sha256:... of the public key of the site's CA, as tlsboot ca show prints it. Answers " +
-      "of other CAs are refused.",
-    parse: parsePublicKeyPin,
-  }),
   timeout: REQUEST_TIMEOUT,
-  noWait: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Do not wait; the same command continues with the request later.",
-  }),
   renewBefore: durationFlag({
     summary:
-      "Do nothing while the certificate in --out matches the request and lives longer than this; else replace it. " +
-      "A time that is not shorter than its lifetime has no effect: it is then replaced when 30 % are left. " +
-      "With --offline, 30 % of its lifetime unless given.",
+      "Keep the certificate in --out while it matches the request and lives longer than this; else replace it. " +
+      "A time that is not shorter than its lifetime has no effect: it is then replaced when 30 % are left.",
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate in --out in any case." }),
   exec: textFlag({
@@ -139,16 +60,72 @@ const REQUEST_FLAGS = {
       "File with the password of the PKCS#12 file, readable by its owner only; - reads it from stdin. Without it, " +
       "the password is prompted for on a terminal.",
   }),
-  rotateCertificates: switchFlag({
+  output: STRUCTURED_OUTPUT,
+} as const;
+
+/** The type of the flags of every command that gets a certificate for a program. */
+export type CertificateFlags = typeof CERTIFICATE_FLAGS;
+
+const REQUEST_FLAGS = {
+  ...API_FLAGS,
+  ...CERTIFICATE_FLAGS,
+  signerName: textFlag({
+    isRequired: true,
+    placeholder: "NAME",
+    completion: {
+      kind: "suggestions",
+      suggestions: [
+        "kubernetes.io/kube-apiserver-client",
+        "kubernetes.io/kube-apiserver-client-kubelet",
+        "kubernetes.io/kubelet-serving",
+      ],
+    },
+    summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/path.",
+  }),
+  subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
+  uri: parsedListFlag({
+    placeholder: "URI",
+    summary: "URIs, such as a SPIFFE ID; may be repeated.",
+    parse: parseRequestedUri,
+  }),
+  email: parsedListFlag({
+    placeholder: "ADDRESS",
+    summary: "Email addresses; may be repeated.",
+    parse: parseRequestedEmail,
+  }),
+  usage: parsedListFlag({
+    placeholder: "USAGE",
+    completion: { kind: "choices", choices: USAGE_CHOICES },
+    summary:
+      "Usages; may be repeated. Without it, digital-signature, key-encipherment for RSA, and the purpose of the signer; for other signers server-auth with --dns or --ip, else client-auth.",
+    parse: parseRequestedUsage,
+  }),
+  name: textFlag({
+    placeholder: "NAME",
+    summary:
+      "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
+  }),
+  keyAlgorithm: KEY_ALGORITHM,
+  featureGates: FEATURE_GATES_FLAG,
+  key: fileFlag({ summary: "Private key to use instead of a new one." }),
+  out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
+  offline: directoryFlag({
     isCommandLineOnly: true,
     summary:
-      "With NAME: keep running, and renew the identity and the certificate when 70 % of their lifetime have passed.",
+      "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
+      "same command does both; tlsboot sign FOLDER answers it.",
   }),
-  printSystemdUnit: switchFlag({
+  caCertHash: parsedListFlag({
+    placeholder: "HASH",
+    summary:
+      "With --offline: sha256:... of the public key of the site's CA, as tlsboot ca show prints it. Answers of other " +
+      "CAs are refused.",
+    parse: parsePublicKeyPin,
+  }),
+  noWait: switchFlag({
     isCommandLineOnly: true,
-    summary: "With NAME: get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
+    summary: "Do not wait; the same command continues with the request later.",
   }),
-  output: STRUCTURED_OUTPUT,
 } as const;
 
 /** The type of the flags of `request`. */
@@ -166,21 +143,13 @@ export const requestCommand = defineCommand({
  interruption, it continues with its own request. With --renew-before it may run each hour: it replaces the certificate
  in time, and at once when the request has changed.
 
- With NAME, the server must run with --web-domain. A token gets an identity for this name, which may do nothing but
- request certificates and renew itself, and the identity gets the certificate. It is kept as identity.kubeconfig in
- --out, beside ca.crt. Run again, the command renews what is due, without a token.
-
  With --offline there is no API. The first run writes the request into a folder, such as a USB stick; tlsboot sign answers
- it there, beside the CA; another run takes up the answer. Later runs renew the certificate when it is time.`,
+ it there, beside the CA; another run takes up the answer. Later runs renew the certificate when 30 % of its lifetime
+ are left, or as --renew-before says.`,
   group: "Request Commands",
-  args: [argument("NAME", "The name of a web server, at a server that runs with --web-domain", { optional: true })],
+  args: [],
   flags: REQUEST_FLAGS,
   examples: [
-    {
-      comment: "Get a certificate for a web server, and a service that keeps it fresh",
-      command:
-        "tlsboot request nas.home.lan --join web.kubeconfig --exec 'systemctl reload nginx' --print-systemd-unit",
-    },
     {
       comment: "Get a serving certificate from a custom signer",
       command:
@@ -209,5 +178,85 @@ export const requestCommand = defineCommand({
     0: "the certificate is there, or with --no-wait the request is",
     1: "failed, or there is a certificate already",
     3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet",
+  },
+});
+
+const REQUEST_WEB_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  join: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "File web.kubeconfig of the server's data directory, whose token gets the identity. Without it and --server, " +
+      "the one in --data-dir.",
+  }),
+  server: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "URL",
+    summary: "Instead of --join: address of the API server, with a token and --ca-cert-hash.",
+    parse: parseServerUrl,
+  }),
+  token: secretFlag({
+    placeholder: "TOKEN",
+    summary: "With --server: token for web servers; - reads it from stdin.",
+  }),
+  tokenFile: fileFlag({ isCommandLineOnly: true, summary: "File that holds the token." }),
+  caCertHash: parsedListFlag({
+    placeholder: "HASH",
+    summary: "With --server: sha256:... of the public key of the CA, as tlsboot ca show prints it.",
+    parse: parsePublicKeyPin,
+  }),
+  ...CERTIFICATE_FLAGS,
+  dns: { ...CERTIFICATE_FLAGS.dns, summary: "Further DNS names; may be repeated." },
+  keyAlgorithm: choiceFlag({
+    choices: KEY_ALGORITHMS,
+    default: "ecdsa-p256",
+    placeholder: "ALGORITHM",
+    summary: "Algorithm of the key to make.",
+  }),
+  out: directoryFlag({
+    summary:
+      "Folder for tls.crt, tls.key, both in tls.pem, the CA and the identity. Without it, a folder with the name of " +
+      "the web server.",
+  }),
+  rotateCertificates: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Keep running, and renew the identity and the certificate when 70 % of their lifetime have passed.",
+  }),
+  printSystemdUnit: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
+  }),
+} as const;
+
+/** The type of the flags of `request web`. */
+export type RequestWebFlags = typeof REQUEST_WEB_FLAGS;
+
+/** The command that gets a web server its certificate from a server with a web domain. */
+export const requestWebCommand = defineCommand({
+  path: ["request", "web"],
+  environment: "strict",
+  summary: "Get a web server its certificate, and keep it fresh",
+  description: `Get a web server its certificate from a server that runs with --web-domain.
+
+ A token gets an identity for the name, which may do nothing but request certificates and renew itself, and the identity
+ gets the certificate. It is kept as identity.kubeconfig in --out, next to tls.crt, tls.key, tls.pem and ca.crt. Run again,
+ the command renews what is due, without a token.`,
+  group: "Request Commands",
+  args: [argument("NAME", "The name of the web server, such as nas.home.lan")],
+  flags: REQUEST_WEB_FLAGS,
+  examples: [
+    {
+      comment: "Get a certificate for a web server, and a service that keeps it fresh",
+      command:
+        "tlsboot request web nas.home.lan --join web.kubeconfig --exec 'systemctl reload nginx' --print-systemd-unit",
+    },
+    {
+      comment: "Get one with a further name and an address, on the machine of the server",
+      command: "tlsboot request web nas.home.lan --dns nas --ip 192.168.1.9",
+    },
+  ],
+  exitCodes: {
+    0: "the certificate is there",
+    3: "the request was denied, refused by the signer, or not decided in time",
   },
 });

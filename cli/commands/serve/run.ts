@@ -6,7 +6,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
-import { keepFresh } from "../../instance/keep_fresh.ts";
+import { renewEachMinute } from "../../instance/renew_each_minute.ts";
 import { startInstance } from "../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
@@ -28,7 +28,7 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
     } get csr\n`,
   );
   service.ready(`serving ${instance.url}`);
-  await keepFresh(() => instance.renew(), deps, AbortSignal.any([signal, instance.lost]));
+  await renewEachMinute(() => instance.renew(), deps, AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
   logger.info("stopping, after the requests that are being answered");
   return EXIT.done;

@@ -37,7 +37,7 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { formatSortedYaml } from "../../output/structured.ts";
-import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../output/systemd_unit.ts";
+import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../systemd/unit.ts";
 import type { TokenCreateFlags } from "./flags.ts";
 
 type CreateInput = Input<TokenCreateFlags>;
@@ -158,8 +158,5 @@ function formatUnit(node: NodeName): string {
       ...["--hostname-override", node, "--rotate-certificates"],
     ],
     folders: [certDir, dirname(kubeconfig)],
-    readPaths: [bootstrapKubeconfig],
-    hasCommand: false,
-    sendsSignals: false,
   }, { execPath: INSTALLED_PROGRAM });
 }

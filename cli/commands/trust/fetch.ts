@@ -2,7 +2,6 @@
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkBundleFile } from "../../../client/node_trust.ts";
-import { reconnectDelayMs } from "../../../client/objects/reflector.ts";
 import { followTrustBundles, getTrustBundlePem, reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
@@ -21,7 +20,7 @@ import {
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { createHookError, runHookCommand } from "../../hook_command.ts";
+import { createHookError, runHookCommand } from "../../hooks.ts";
 import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
@@ -54,7 +53,7 @@ export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSi
   };
   if (settings.out === STDOUT) return await print(context, signal);
   await checkBundleFile(context.path, context.files);
-  if (settings.watch) return await keepFresh(context, signal);
+  if (settings.watch) return await keepBundleFresh(context, signal);
   await using connection = await connect(settings, io);
   const bundles = await readTrustBundles(connection.api, context.selection, signal);
   const isNew = await writeBundles(bundles, context);
@@ -130,23 +129,17 @@ async function writeBundles(
 }
 
 /** Runs the command of `--exec` after a change; returns its failure. */
-async function runExec({ settings, path, io }: Context, signal: AbortSignal): Promise<string | undefined> {
-  if (settings.exec === undefined) return undefined;
-  try {
-    await runHookCommand(settings.exec, { TLSBOOT_TRUST_BUNDLE_FILE: path }, io, signal);
-    return undefined;
-  } catch (error) {
-    signal.throwIfAborted();
-    return getErrorMessage(error);
-  }
+async function runExec({ settings: { exec }, path, io }: Context, signal: AbortSignal): Promise<string | undefined> {
+  return exec === undefined ? undefined : await runHookCommand(exec, { TLSBOOT_TRUST_BUNDLE_FILE: path }, io, signal);
 }
 
 /**
  * Keeps the file fresh until the signal aborts. Before the first answer of the API, an error that does not pass by itself
- * ends the command. Later the kubeconfig is read again when the credentials or the CA in it do not work any more.
+ * ends the command. Later the kubeconfig is read again when the credentials or the CA in it do not work any more, and when
+ * the disk fails.
  */
-async function keepFresh(context: Context, signal: AbortSignal): Promise<never> {
-  const { settings, selection, io, logger } = context;
+async function keepBundleFresh(context: Context, signal: AbortSignal): Promise<never> {
+  const { settings, selection, path: file, io, logger } = context;
   const { clock, random } = io;
   return await followTrustBundles({
     ...{ selectors: toTrustBundleSelectors(selection), clock, random, logger },
@@ -155,42 +148,43 @@ async function keepFresh(context: Context, signal: AbortSignal): Promise<never> 
       return { ...connection.transport, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
     },
     async onBundles(bundles, transport, inner) {
-      await update(bundles, transport, context, inner);
+      await update(bundles, transport, context, inner).catch((error: unknown) => {
+        if (!(error instanceof AppError) || error.code === "io") throw error;
+        // Anything else passes with the next change of the bundles.
+        logger.warn(NOT_WRITTEN, { file, error: error.message });
+      });
       return "follow";
     },
     onFailure(error, hasAnswered) {
       if (!hasAnswered) throw explainTrustBundleFailure(error);
-      logger.warn("cannot read the bundles, reading the kubeconfig again", { code: error.code, error: error.message });
+      if (error.code === "io") logger.warn(NOT_WRITTEN, { file, error: error.message });
+      else {
+        logger.warn("cannot read the bundles, reading the kubeconfig again", {
+          code: error.code,
+          error: error.message,
+        });
+      }
       return undefined;
     },
   }, signal);
 }
 
-/** Writes the file and runs the command of `--exec`; when the disk fails, it tries again until the file is written. */
+const NOT_WRITTEN = "cannot write the bundle, keeping the file as it is";
+
+/** Writes the file, runs the command of `--exec`, and reports the CAs. */
 async function update(
   bundles: readonly ClusterTrustBundle[],
   transport: Transport,
   context: Context,
   signal: AbortSignal,
 ): Promise<void> {
-  const { path: file, logger } = context;
-  for (let failures = 0;; failures++) {
-    try {
-      if (await writeBundles(bundles, context)) {
-        const fault = await runExec(context, signal);
-        context.hook.hasFailed = fault !== undefined;
-        if (fault !== undefined) logger.error("the bundle is stored, but the command failed", { file, error: fault });
-      }
-      if (!context.hook.hasFailed) await report(bundles, transport, context, signal);
-      return;
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      logger.warn("cannot write the bundle, keeping the file as it is", { file, error: error.message });
-      // Anything else passes with the next change of the bundles.
-      if (error.code !== "io") return;
-    }
-    await pause(failures, context, signal);
+  const { path: file, hook, logger } = context;
+  if (await writeBundles(bundles, context)) {
+    const fault = await runExec(context, signal);
+    hook.hasFailed = fault !== undefined;
+    if (fault !== undefined) logger.error("the bundle is stored, but the command failed", { file, error: fault });
   }
+  if (!hook.hasFailed) await report(bundles, transport, context, signal);
 }
 
 /**
@@ -212,8 +206,4 @@ async function report(
     signal.throwIfAborted();
     logger.warn("the file is written, but the cluster did not take the report", { error: getErrorMessage(error) });
   }
-}
-
-async function pause(failures: number, { io: { clock, random } }: Context, signal: AbortSignal): Promise<void> {
-  await clock.sleep(reconnectDelayMs(failures, () => random.float()), signal);
 }

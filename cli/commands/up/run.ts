@@ -155,7 +155,7 @@ async function formatWebGreeting(
   # on a web server, get a certificate for a name in ${domain}${
     token === undefined ? "; copy the file there first" : ""
   }
-  tlsboot request nas.${domain} ${credentials}
+  tlsboot request web nas.${domain} ${credentials}
 
   # on the machine of a browser, trust this CA
   sudo tlsboot trust install ${server}

@@ -155,7 +155,7 @@ rules:
 function bootstrapArguments(root: string, node: string): readonly string[] {
   const home = join(root, node);
   return [
-    ...["bootstrap", "--bootstrap-kubeconfig", join(root, DATA, "bootstrap.kubeconfig"), "--wait", "60s"],
+    ...["bootstrap", "--bootstrap-kubeconfig", join(root, DATA, "bootstrap.kubeconfig"), "--timeout", "60s"],
     ...["--kubeconfig", join(home, "kubeconfig"), "--cert-dir", join(home, "pki"), "--hostname-override", node],
   ];
 }

@@ -3,20 +3,20 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import {
   applyFailure,
+  applyRenewal,
   applyRetirement,
-  applyRotation,
   applyTemplateChange,
   type CaRetirement,
   type CertificateTemplate,
   decideNextStep,
-  decideRotationDeadline,
+  decideRenewalDeadline,
   findCaRetirement,
   getPairStatus,
   isSameRetirement,
-  type RotationCertificate,
+  type RenewableCertificate,
   satisfiesTemplate,
-  startRotation,
-} from "./rotation.ts";
+  startRenewal,
+} from "./renewal.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const SECOND = 1_000;
@@ -34,7 +34,7 @@ function at(ms: number): Date {
   return new Date(NOW.getTime() + ms);
 }
 
-function certificate(edit: Partial<RotationCertificate> = {}): RotationCertificate {
+function certificate(edit: Partial<RenewableCertificate> = {}): RenewableCertificate {
   return { ...TEMPLATE, notBefore: NOW, notAfter: at(10 * HOUR), ...edit };
 }
 
@@ -51,23 +51,23 @@ for (
     { name: "short lifetime", notBefore: at(-30 * SECOND), notAfter: at(30 * SECOND) },
   ]
 ) {
-  test(`decideRotationDeadline() is at 70 to 90 % of the lifetime: ${name}`, () => {
+  test(`decideRenewalDeadline() is at 70 to 90 % of the lifetime: ${name}`, () => {
     const lifetime = notAfter.getTime() - notBefore.getTime();
     assert.equal(
-      decideRotationDeadline({ notBefore, notAfter }, () => 0).getTime(),
+      decideRenewalDeadline({ notBefore, notAfter }, () => 0).getTime(),
       notBefore.getTime() + lifetime * 0.7,
     );
     assert.equal(
-      decideRotationDeadline({ notBefore, notAfter }, () => 1).getTime(),
+      decideRenewalDeadline({ notBefore, notAfter }, () => 1).getTime(),
       notBefore.getTime() + lifetime * 0.9,
     );
   });
 }
 
-test("decideRotationDeadline() never leaves the window, whatever the randomness", () => {
+test("decideRenewalDeadline() never leaves the window, whatever the randomness", () => {
   const lifetime = fc.integer({ min: 1, max: 10 * 365 * 24 * 3600 });
   fc.assert(fc.property(lifetime, fc.double({ min: 0, max: 0.999999, noNaN: true }), (seconds, random) => {
-    const deadline = decideRotationDeadline({ notBefore: NOW, notAfter: at(seconds * SECOND) }, () => random).getTime();
+    const deadline = decideRenewalDeadline({ notBefore: NOW, notAfter: at(seconds * SECOND) }, () => random).getTime();
     const share = (deadline - NOW.getTime()) / (seconds * SECOND);
     assert.ok(share >= 0.7 - 1e-3 && share <= 0.9 + 1e-3, String(share));
   }));
@@ -123,20 +123,20 @@ for (
   ]
 ) {
   test(`decideNextStep() at start: ${want.kind}s with ${name}`, () => {
-    const { state: _, ...step } = decideNextStep(startRotation(have, TEMPLATE, NOW), NOW, () => 0.5);
+    const { state: _, ...step } = decideNextStep(startRenewal(have, TEMPLATE, NOW), NOW, () => 0.5);
     assert.deepEqual(step, want);
   });
 }
 
 test("decideNextStep() is idle without a template, and requests once there is one", () => {
-  const idle = decideNextStep(startRotation(undefined, undefined, NOW), NOW, () => 0);
+  const idle = decideNextStep(startRenewal(undefined, undefined, NOW), NOW, () => 0);
   assert.equal(idle.kind, "idle");
   const step = decideNextStep(applyTemplateChange(idle.state, TEMPLATE), at(HOUR), () => 0);
   assert.deepEqual(step.kind === "request" && step.template, TEMPLATE);
 });
 
 test("decideNextStep() requests at once what a new template adds, and forgets failures", () => {
-  const asleep = decideNextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0.5);
+  const asleep = decideNextStep(startRenewal(certificate(), TEMPLATE, NOW), NOW, () => 0.5);
   const failing = applyFailure(asleep.state, NOW, () => 0);
   const wider = { ...TEMPLATE, ipAddresses: ["10.0.0.1"] };
   const step = decideNextStep(applyTemplateChange(failing, wider), NOW, () => 0.5);
@@ -146,7 +146,7 @@ test("decideNextStep() requests at once what a new template adds, and forgets fa
 
 test("decideNextStep() keeps sleeping when the certificate already matches another template", () => {
   const wide = certificate({ ipAddresses: ["10.0.0.1", "10.0.0.2"] });
-  const asleep = decideNextStep(startRotation(wide, TEMPLATE, NOW), NOW, () => 0.5);
+  const asleep = decideNextStep(startRenewal(wide, TEMPLATE, NOW), NOW, () => 0.5);
   const step = decideNextStep(
     applyTemplateChange(asleep.state, { ...TEMPLATE, ipAddresses: ["10.0.0.2"] }),
     NOW,
@@ -156,41 +156,41 @@ test("decideNextStep() keeps sleeping when the certificate already matches anoth
 });
 
 test("decideNextStep() keeps the deadline of a round and chooses another one for the next", () => {
-  const first = decideNextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0);
+  const first = decideNextStep(startRenewal(certificate(), TEMPLATE, NOW), NOW, () => 0);
   assert.equal(first.kind, "sleep");
   const again = decideNextStep(first.state, at(7 * HOUR), () => 1);
   assert.equal(again.kind, "request");
   const renewed = certificate({ notBefore: at(7 * HOUR), notAfter: at(17 * HOUR) });
-  const next = decideNextStep(applyRotation(again.state, renewed, at(7 * HOUR)), at(7 * HOUR), () => 1);
+  const next = decideNextStep(applyRenewal(again.state, renewed, at(7 * HOUR)), at(7 * HOUR), () => 1);
   assert.deepEqual(next.kind === "sleep" && next.until, at(16 * HOUR));
 });
 
 test("decideNextStep() pauses a second after a certificate that is due again at once", () => {
-  const state = startRotation(undefined, TEMPLATE, NOW);
-  const step = decideNextStep(applyRotation(state, certificate({ commonName: "other" }), NOW), NOW, () => 0);
+  const state = startRenewal(undefined, TEMPLATE, NOW);
+  const step = decideNextStep(applyRenewal(state, certificate({ commonName: "other" }), NOW), NOW, () => 0);
   assert.equal(step.kind === "pause" && step.ms, SECOND);
 });
 
 test("decideNextStep() sends a request at once when the clock was set back during a pause", () => {
-  const state = applyFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 0);
+  const state = applyFailure(startRenewal(undefined, TEMPLATE, NOW), NOW, () => 0);
   assert.equal(decideNextStep(state, at(SECOND), () => 0).kind, "pause");
   for (const back of [-HOUR, -365 * 24 * HOUR]) assert.equal(decideNextStep(state, at(back), () => 0).kind, "request");
 });
 
 test("applyFailure() waits 2, 4, 8, 16 s, then 32 s for ever", () => {
-  let state = startRotation(undefined, TEMPLATE, NOW);
+  let state = startRenewal(undefined, TEMPLATE, NOW);
   const pauses: number[] = [];
   for (let failure = 0; failure < 7; failure++) {
     state = applyFailure(state, NOW, () => 0);
     pauses.push((state.notUntil?.getTime() ?? 0) - NOW.getTime());
   }
   assert.deepEqual(pauses, [2, 4, 8, 16, 32, 32, 32].map((seconds) => seconds * SECOND));
-  const jittered = applyFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 1);
+  const jittered = applyFailure(startRenewal(undefined, TEMPLATE, NOW), NOW, () => 1);
   assert.deepEqual(jittered.notUntil, at(2.2 * SECOND));
 });
 
 test("decideNextStep() uses the bootstrap credentials when the certificate expires while attempts fail", () => {
-  const dying = startRotation(certificate({ notBefore: at(-9 * HOUR), notAfter: at(SECOND) }), TEMPLATE, NOW);
+  const dying = startRenewal(certificate({ notBefore: at(-9 * HOUR), notAfter: at(SECOND) }), TEMPLATE, NOW);
   const first = decideNextStep(dying, NOW, () => 0);
   assert.equal(first.kind === "request" && first.credentials, "current");
   const later = decideNextStep(applyFailure(first.state, NOW, () => 0), at(3 * SECOND), () => 0);
@@ -294,7 +294,7 @@ for (
   ]
 ) {
   test(`decideNextStep() renews a certificate of a CA that is being replaced: ${name}`, () => {
-    const start = startRotation(certificate({ authorityKeyId }), TEMPLATE, NOW);
+    const start = startRenewal(certificate({ authorityKeyId }), TEMPLATE, NOW);
     const step = decideNextStep(applyRetirement(start, retirement), NOW, () => 0);
     assert.deepEqual(step.kind === "sleep" && step.until, want);
   });
@@ -302,12 +302,12 @@ for (
 
 test("decideNextStep() renews at once when the time has passed, such as after a restart, and once only", () => {
   const retiring = certificate({ authorityKeyId: OLD_KEY });
-  const start = applyRetirement(startRotation(retiring, TEMPLATE, at(3 * HOUR)), RETIREMENT);
+  const start = applyRetirement(startRenewal(retiring, TEMPLATE, at(3 * HOUR)), RETIREMENT);
   const first = decideNextStep(start, at(3 * HOUR), () => 0);
   assert.equal(first.kind, "request");
 
   // The signer still uses the old CA: the next renewal is that of every certificate.
-  const same = applyRotation(first.state, { ...retiring, notAfter: at(20 * HOUR) }, at(3 * HOUR));
+  const same = applyRenewal(first.state, { ...retiring, notAfter: at(20 * HOUR) }, at(3 * HOUR));
   const second = decideNextStep(same, at(4 * HOUR), () => 0);
   assert.deepEqual(second.kind === "sleep" && second.until, at(14 * HOUR));
 
@@ -317,14 +317,14 @@ test("decideNextStep() renews at once when the time has passed, such as after a 
   assert.deepEqual(third.kind === "sleep" && third.until, at(5 * HOUR));
 
   // After a certificate of another CA nothing is due, and an abort makes that CA the one to leave.
-  const other = applyRotation(third.state, { ...retiring, authorityKeyId: "bb02" }, at(5 * HOUR));
+  const other = applyRenewal(third.state, { ...retiring, authorityKeyId: "bb02" }, at(5 * HOUR));
   assert.deepEqual(decideNextStep(other, at(6 * HOUR), () => 0.5).kind, "sleep");
   const aborted = applyRetirement(other, { keyIds: ["bb02"], begin: at(6 * HOUR), renewAt: at(6 * HOUR) });
   assert.equal(decideNextStep(aborted, at(6 * HOUR), () => 0.5).kind, "request");
 });
 
 test("decideNextStep() sleeps on when the replacement of the CA ends before its time", () => {
-  const start = applyRetirement(startRotation(certificate({ authorityKeyId: OLD_KEY }), TEMPLATE, NOW), RETIREMENT);
+  const start = applyRetirement(startRenewal(certificate({ authorityKeyId: OLD_KEY }), TEMPLATE, NOW), RETIREMENT);
   const step = decideNextStep(applyRetirement(start, undefined), at(3 * HOUR), () => 0);
   assert.deepEqual(step.kind === "sleep" && step.until, at(7 * HOUR));
 });

@@ -5,7 +5,7 @@ import { BOOTSTRAP_FLAGS } from "./flags.ts";
 import { resolveSettings } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { resolveMachine } from "./machine.ts";
-import { systemdUnit } from "./systemd_unit.ts";
+import { systemdUnit } from "./command_words.ts";
 
 const IO = { cwd: "/instance", execPath: "/usr/bin/node" };
 const NAME = parseNodeName("n1");
@@ -106,14 +106,14 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     keyAlgorithm: ["ml-dsa-65"],
     featureGates: ["MLDSA=true"],
     signal: ["HUP:run/a.pid"],
-    wait: ["30m"],
+    timeout: ["30m"],
   }));
   assert.deepEqual(words(values["ExecStart"] ?? ""), [
     ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/instance/bootstrap.kubeconfig"],
     ...["--kubeconfig", "/instance/n1.conf", "--cert-dir", "/instance/pki", "--hostname-override", "n1"],
     ...["--serving", "--serving-dns", "a.example", "--serving-dns", "b.example", "--serving-ip", "192.0.2.1"],
-    ...["--duration", "86400s", "--key-algorithm", "ml-dsa-65", "--feature-gates", "MLDSA=true"],
-    ...["--signal", "SIGHUP:/instance/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
+    ...["--duration", "1d", "--key-algorithm", "ml-dsa-65", "--feature-gates", "MLDSA=true"],
+    ...["--rotate-certificates", "--timeout", "30m", "--signal", "SIGHUP:/instance/run/a.pid"],
   ]);
   assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["-/instance/pki", "-/instance"]);
   assert.equal(values["CapabilityBoundingSet"], "CAP_KILL");

@@ -2,20 +2,16 @@
  * The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA.
  */
 import { resolve } from "node:path";
-import {
-  createKubeconfigFinder,
-  createMissingCredentialsFinder,
-  type FindBootstrapCluster,
-} from "../../../client/bootstrap.ts";
-import type { Connect } from "../../../client/transport/connect.ts";
-import { discoverCluster, type DiscoveryProgress } from "../../../client/discover_cluster.ts";
-import type { FilePort } from "../../../client/files.ts";
-import { type BootstrapToken, parseBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { AppError } from "../../../core/errors.ts";
-import type { BootstrapFlags } from "./flags.ts";
-import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import { createKubeconfigFinder, type FindBootstrapCluster } from "../../client/bootstrap.ts";
+import type { Connect } from "../../client/transport/connect.ts";
+import { discoverCluster, type DiscoveryProgress } from "../../client/discover_cluster.ts";
+import type { FilePort } from "../../client/files.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Secret } from "../../core/lib/brand.ts";
+import type { PublicKeyPin } from "../../core/pki/public_key_pin.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
 
 /** The adapters for finding the credentials. */
 export interface CredentialTools {
@@ -26,35 +22,44 @@ export interface CredentialTools {
 }
 
 /** The settings that name the credentials. */
-export type CredentialSettings = Pick<
-  Settings<BootstrapFlags>,
-  "server" | "token" | "tokenFile" | "caCertHash" | "bootstrapKubeconfig" | "kubeconfig" | "wait"
->;
+export interface CredentialSettings {
+  readonly server: string | undefined;
+  readonly token: Secret<string> | undefined;
+  readonly tokenFile: string | undefined;
+  readonly caCertHash: readonly PublicKeyPin[];
+  /** How long to wait for the cluster, in milliseconds. */
+  readonly timeout: number;
+}
+
+/** The kubeconfig with the credentials, the flag that names it, and where to get one. */
+export interface CredentialFile {
+  readonly flag: string;
+  readonly path: string | undefined;
+  readonly hint?: string;
+}
 
 /** kubeadm's limit for discovery; the whole command may wait longer. */
 const DISCOVERY_SECONDS = 300;
 
 /**
- * Chooses how to find the cluster. UsageError for settings that are incomplete or contradictory. Files are read only on
- * use.
+ * Chooses how to find the cluster: by the file, by the settings, or without both by `otherwise`. UsageError for settings
+ * that are incomplete or contradictory. Files are read only on use.
  */
 export function createClusterFinder(
   settings: CredentialSettings,
-  nodeName: string,
+  { flag, path, hint }: CredentialFile,
+  otherwise: FindBootstrapCluster,
   tools: CredentialTools,
 ): FindBootstrapCluster {
   const { io, files, connect, onProgress } = tools;
   const { server, caCertHash: pins } = settings;
   const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;
-  if (settings.bootstrapKubeconfig !== undefined) {
-    if (server !== undefined || hasToken || pins.length > 0) {
-      throw new UsageError("give --bootstrap-kubeconfig, or --server with a token and --ca-cert-hash, not both");
-    }
-    return createKubeconfigFinder(resolve(io.cwd, settings.bootstrapKubeconfig), files);
+  const isByFlags = server !== undefined || hasToken || pins.length > 0;
+  if (path !== undefined) {
+    if (isByFlags) throw new UsageError(`give ${flag}, or --server with a token and --ca-cert-hash, not both`);
+    return createKubeconfigFinder(resolve(io.cwd, path), files, hint);
   }
-  if (server === undefined && !hasToken && pins.length === 0) {
-    return createMissingCredentialsFinder(resolve(io.cwd, settings.kubeconfig ?? ""), nodeName);
-  }
+  if (!isByFlags) return otherwise;
   if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
   if (!hasToken) {
     throw new UsageError("--server needs --token or --token-file", "make a token with: tlsboot token create");
@@ -68,7 +73,7 @@ export function createClusterFinder(
   const readToken = createTokenReader(settings, io, files);
   return async (signal) => {
     const token = await readToken(signal);
-    const waitSeconds = Math.min(settings.wait / 1000, DISCOVERY_SECONDS);
+    const waitSeconds = Math.min(settings.timeout / 1000, DISCOVERY_SECONDS);
     return await discoverCluster({ server, token, pins, connect, clock: io.clock, waitSeconds, onProgress }, signal);
   };
 }

@@ -4,10 +4,10 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 
-/** The path of a program that the sandbox does not hide and a restart of the machine does not remove. */
+/** Where the program is installed on machines. */
 export const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
-/** The folders that ProtectHome hides. */
-const HOMES = /^\/(home|root|run\/user)(\/|$)/;
+/** A path in the folders that ProtectHome hides; in `HUP:/run/nginx.pid` it follows a colon. */
+const HOMES = /(^|:)\/(home|root|run\/user)(\/|$)/;
 
 /** A service that renews certificates. */
 export interface RenewalUnit {
@@ -18,11 +18,6 @@ export interface RenewalUnit {
   readonly words: readonly string[];
   /** The folders that it writes. */
   readonly folders: readonly string[];
-  /** Other files that it reads. */
-  readonly readPaths: readonly string[];
-  /** Whether it runs a command of the user, which may need any capability. */
-  readonly hasCommand: boolean;
-  readonly sendsSignals: boolean;
 }
 
 /** Formats a unit. UsageError for a program that the sandbox hides or a restart of the machine removes. */
@@ -30,8 +25,7 @@ export function formatSystemdUnit(unit: RenewalUnit, io: Pick<Io, "execPath">): 
   const folders = [...new Set(unit.folders)];
   const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
   const command = [program, ...unit.words].map(quoteWord).join(" ");
-  const paths = [...folders, ...unit.readPaths];
-  const seesHomes = paths.some((path) => HOMES.test(path));
+  const seesHomes = unit.words.some((word) => HOMES.test(word));
   checkProgram(program, seesHomes);
   return `# Written by ${unit.writtenBy}.
 [Unit]
@@ -59,7 +53,7 @@ UMask=0077
 # Nothing but its own files, the network and the tables of its routes.
 ProtectSystem=strict
 ReadWritePaths=${folders.map((folder) => quote(`-${folder}`)).join(" ")}
-${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
+${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${unit.words.some(isTemporary) ? "no" : "yes"}
 PrivateDevices=yes
 ProtectClock=yes
 ProtectControlGroups=yes
@@ -102,13 +96,13 @@ function checkProgram(program: string, seesHomes: boolean): void {
 }
 
 function isTemporary(path: string): boolean {
-  return /^\/(var\/)?tmp(\/|$)/.test(path);
+  return /(^|:)\/(var\/)?tmp(\/|$)/.test(path);
 }
 
 /** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */
-function formatCapabilities({ hasCommand, sendsSignals }: RenewalUnit): string {
-  if (hasCommand) return "# --exec runs within these limits too.\n";
-  return `CapabilityBoundingSet=${sendsSignals ? "CAP_KILL" : ""}\n`;
+function formatCapabilities({ words }: RenewalUnit): string {
+  if (words.includes("--exec")) return "# --exec runs within these limits too.\n";
+  return `CapabilityBoundingSet=${words.includes("--signal") ? "CAP_KILL" : ""}\n`;
 }
 
 /** Quotes a word of a command line, where a dollar sign begins a variable (systemd.service(5)). */

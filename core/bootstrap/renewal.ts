@@ -1,12 +1,12 @@
 /**
  * Decides when a client certificate is renewed, as data and a pure step (client-go
- * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/rotation.ts`.
+ * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/renewal.ts`.
  */
 import { createHash } from "node:crypto";
 import type { CertificateFacts } from "../pki/certificate.ts";
 
-/** The facts about the current leaf certificate that rotation depends on. */
-export interface RotationCertificate {
+/** The facts about the current leaf certificate that its renewal depends on. */
+export interface RenewableCertificate {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly commonName: string;
@@ -18,7 +18,7 @@ export interface RotationCertificate {
 }
 
 /** Takes the facts from a parsed certificate. */
-export function toRotationCertificate(leaf: CertificateFacts): RotationCertificate {
+export function toRenewableCertificate(leaf: CertificateFacts): RenewableCertificate {
   const { notBefore, notAfter, subject, dnsNames, ipAddresses, authorityKeyId } = leaf;
   const { commonName, organizations } = subject;
   return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses, authorityKeyId };
@@ -89,9 +89,9 @@ export function isSameRetirement(a: CaRetirement | undefined, b: CaRetirement | 
   return a?.renewAt.getTime() === b?.renewAt.getTime() && a?.keyIds.join() === b?.keyIds.join();
 }
 
-/** The state of a rotation between two steps. */
-export interface RotationState {
-  readonly certificate: RotationCertificate | undefined;
+/** The state of a renewal between two steps. */
+export interface RenewalState {
+  readonly certificate: RenewableCertificate | undefined;
   /** Undefined while nothing can be requested, such as a serving certificate without an address. */
   readonly template: CertificateTemplate | undefined;
   /** Whether the first round renews at once. */
@@ -109,18 +109,18 @@ export interface RotationState {
 }
 
 /** The next action of the loop, which continues with `state`. */
-export type RotationStep =
-  | { readonly kind: "sleep"; readonly until: Date; readonly state: RotationState }
+export type RenewalStep =
+  | { readonly kind: "sleep"; readonly until: Date; readonly state: RenewalState }
   /** A wait after an attempt. It is a duration, so that a clock change does not extend it. */
-  | { readonly kind: "pause"; readonly ms: number; readonly state: RotationState }
+  | { readonly kind: "pause"; readonly ms: number; readonly state: RenewalState }
   /** A renewal is due, but has to wait for a template. */
-  | { readonly kind: "idle"; readonly state: RotationState }
+  | { readonly kind: "idle"; readonly state: RenewalState }
   /** Create a key and a request, authenticated by the current certificate while it is valid, else by the bootstrap credentials. */
   | {
     readonly kind: "request";
     readonly credentials: "current" | "bootstrap";
     readonly template: CertificateTemplate;
-    readonly state: RotationState;
+    readonly state: RenewalState;
   };
 
 /** The pause between rounds; client-go's `wait.Until(…, time.Second)`. */
@@ -135,11 +135,11 @@ const AT_ONCE = new Date(-8.64e15);
 export const BACKOFF_LIMIT = RETRY_PAUSES_MS.length + 1;
 
 /** The state at start. An expired certificate counts as missing, and a missing one is requested at once. */
-export function startRotation(
-  certificate: RotationCertificate | undefined,
+export function startRenewal(
+  certificate: RenewableCertificate | undefined,
   template: CertificateTemplate | undefined,
   now: Date,
-): RotationState {
+): RenewalState {
   const usable = certificate !== undefined && certificate.notAfter >= now;
   return {
     certificate: usable ? certificate : undefined,
@@ -152,9 +152,9 @@ export function startRotation(
 }
 
 /** Decides whether to sleep, to pause, or to send a request now. `random` is uniform in [0, 1) and used once per round. */
-export function decideNextStep(state: RotationState, now: Date, random: () => number): RotationStep {
+export function decideNextStep(state: RenewalState, now: Date, random: () => number): RenewalStep {
   const deadline = state.deadline ?? (state.forced ? AT_ONCE : decideDeadline(state, random));
-  const settled: RotationState = { ...state, deadline };
+  const settled: RenewalState = { ...state, deadline };
   const early = findEarlyDeadline(state);
   const until = early !== undefined && early < deadline ? early : deadline;
   if (until > now) return { kind: "sleep", until, state: settled };
@@ -168,7 +168,7 @@ export function decideNextStep(state: RotationState, now: Date, random: () => nu
 }
 
 /** The state after a new certificate, which starts another round. */
-export function applyRotation(state: RotationState, certificate: RotationCertificate, now: Date): RotationState {
+export function applyRenewal(state: RenewalState, certificate: RenewableCertificate, now: Date): RenewalState {
   return {
     ...state,
     certificate,
@@ -181,12 +181,12 @@ export function applyRotation(state: RotationState, certificate: RotationCertifi
 }
 
 /** The state after a template change: a new round, which requests at once unless the certificate already satisfies it. */
-export function applyTemplateChange(state: RotationState, template: CertificateTemplate | undefined): RotationState {
+export function applyTemplateChange(state: RenewalState, template: CertificateTemplate | undefined): RenewalState {
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }
 
 /** The state after the cluster has begun or ended to replace a CA, or has chosen another time for the renewal. */
-export function applyRetirement(state: RotationState, retirement: CaRetirement | undefined): RotationState {
+export function applyRetirement(state: RenewalState, retirement: CaRetirement | undefined): RenewalState {
   return { ...state, retirement };
 }
 
@@ -197,7 +197,7 @@ const SKEW_MS = 60_000;
  * The time of the early renewal; undefined when there is none, or when the signer still uses the CA: then a renewal has
  * changed nothing, or before a restart of this process the CA has issued this certificate after the begin.
  */
-function findEarlyDeadline({ certificate, retirement, fruitless }: RotationState): Date | undefined {
+function findEarlyDeadline({ certificate, retirement, fruitless }: RenewalState): Date | undefined {
   if (certificate === undefined || retirement === undefined || !isRetiring(certificate, retirement)) return undefined;
   const isRenewed = certificate.notBefore.getTime() > retirement.begin.getTime() + SKEW_MS;
   return isRenewed || isSameRetirement(retirement, fruitless) ? undefined : retirement.renewAt;
@@ -205,7 +205,7 @@ function findEarlyDeadline({ certificate, retirement, fruitless }: RotationState
 
 /** Reports whether a certificate was issued by a CA that is being replaced. */
 export function isRetiring(
-  certificate: Pick<RotationCertificate, "authorityKeyId"> | undefined,
+  certificate: Pick<RenewableCertificate, "authorityKeyId"> | undefined,
   retirement: CaRetirement | undefined,
 ): boolean {
   const keyId = certificate?.authorityKeyId;
@@ -213,15 +213,15 @@ export function isRetiring(
 }
 
 /** The state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */
-export function applyFailure(state: RotationState, now: Date, random: () => number): RotationState {
+export function applyFailure(state: RenewalState, now: Date, random: () => number): RenewalState {
   const pause = RETRY_PAUSES_MS[state.failures];
   const pauseMs = pause === undefined ? LATE_RETRY_PAUSE_MS : pause * (1 + 0.1 * random());
   return { ...state, failures: state.failures + 1, notUntil: new Date(now.getTime() + pauseMs) };
 }
 
 /** Picks a time at 70 to 90 % of the lifetime, counted from notBefore. */
-export function decideRotationDeadline(
-  certificate: Pick<RotationCertificate, "notBefore" | "notAfter">,
+export function decideRenewalDeadline(
+  certificate: Pick<RenewableCertificate, "notBefore" | "notAfter">,
   random: () => number,
 ): Date {
   const start = certificate.notBefore.getTime();
@@ -239,12 +239,12 @@ export function getRenewalTime(
 ): Date {
   return renewBeforeMs !== undefined && renewBeforeMs < leaf.notAfter.getTime() - leaf.notBefore.getTime()
     ? new Date(leaf.notAfter.getTime() - renewBeforeMs)
-    : decideRotationDeadline(leaf, () => 0);
+    : decideRenewalDeadline(leaf, () => 0);
 }
 
 /** Reports whether the common name is equal and every organization, DNS name and IP of the template is present. */
 export function satisfiesTemplate(
-  certificate: RotationCertificate | undefined,
+  certificate: RenewableCertificate | undefined,
   template: CertificateTemplate | undefined,
 ): boolean {
   if (certificate === undefined) return false;
@@ -255,9 +255,9 @@ export function satisfiesTemplate(
     template.ipAddresses.every((item) => certificate.ipAddresses.includes(item));
 }
 
-function decideDeadline(state: RotationState, random: () => number): Date {
+function decideDeadline(state: RenewalState, random: () => number): Date {
   if (state.certificate === undefined || !satisfiesTemplate(state.certificate, state.template)) return AT_ONCE;
-  return decideRotationDeadline(state.certificate, random);
+  return decideRenewalDeadline(state.certificate, random);
 }
 
 /** The state of a certificate at a given time. */
@@ -277,8 +277,8 @@ export interface PairStatus {
 
 /** Determines the state of a leaf certificate. */
 export function getPairStatus(leaf: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): PairStatus {
-  const renewalFrom = decideRotationDeadline(leaf, () => 0);
-  const renewalBy = decideRotationDeadline(leaf, () => 1);
+  const renewalFrom = decideRenewalDeadline(leaf, () => 0);
+  const renewalBy = decideRenewalDeadline(leaf, () => 1);
   const state = leaf.notAfter < now
     ? "expired"
     : leaf.notBefore > now

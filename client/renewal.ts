@@ -1,24 +1,24 @@
 /**
  * Renews a certificate in time (client-go `util/certificate/certificate_manager.go`): it sleeps until 70–90 % of the
- * lifetime, requests a certificate with a new key, stores it, and begins again. `core/bootstrap/rotation` decides what
+ * lifetime, requests a certificate with a new key, stores it, and begins again. `core/bootstrap/renewal` decides what
  * happens when.
  */
 import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import {
   applyFailure,
+  applyRenewal,
   applyRetirement,
-  applyRotation,
   applyTemplateChange,
   BACKOFF_LIMIT,
   type CaRetirement,
   type CertificateTemplate,
   decideNextStep,
-  decideRotationDeadline,
-  type RotationState,
-  type RotationStep,
-  startRotation,
-  toRotationCertificate,
-} from "../core/bootstrap/rotation.ts";
+  decideRenewalDeadline,
+  type RenewalState,
+  type RenewalStep,
+  startRenewal,
+  toRenewableCertificate,
+} from "../core/bootstrap/renewal.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
@@ -27,6 +27,7 @@ import { generatePrivateKey, type KeyAlgorithm, type PrivateKey, type PrivateKey
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./certificate/credential_store.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
+import { createFixedSource, type Holder, keepFresh, type Source } from "./keep_fresh.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 
 /** The certificate to renew, its store, and the adapters. */
@@ -49,8 +50,8 @@ export interface CertificateManagerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Receives each stored pair and the one that it replaced. When it throws, the manager ends. */
-  readonly onRotated?: (pair: CredentialPair, previous: CredentialPair | undefined) => void | Promise<void>;
+  /** Receives each stored pair and the one that it replaced. An error that is no AppError ends the manager. */
+  readonly onRenewed?: (pair: CredentialPair, previous: CredentialPair | undefined) => void | Promise<void>;
 }
 
 /** One request, authenticated by the current certificate or by the bootstrap credentials. */
@@ -76,55 +77,51 @@ const EXIT_AFTER_MS = 5 * 60_000;
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
   const { clock, random, template, retirement = createFixedSource(undefined) } = options;
   let current = await findCurrent(options);
-  let state = startRotation(current && toRotationCertificate(current.leaf), template.current(), clock.now());
-  const rotation = createRotation(options);
+  let state = startRenewal(current && toRenewableCertificate(current.leaf), template.current(), clock.now());
+  const renewer = createRenewer(options);
   const health = createHealth(clock);
-  while (true) {
-    const change = template.changed();
-    const wake = AbortSignal.any([change, retirement.changed()]);
-    if (template.current() !== state.template) state = applyTemplateChange(state, template.current());
-    if (retirement.current() !== state.retirement) state = applyRetirement(state, retirement.current());
-    const either = AbortSignal.any([signal, change]);
-    const any = AbortSignal.any([signal, wake]);
-    const step = decideNextStep(state, clock.now(), () => random.float());
-    state = step.state;
-    let pair: CredentialPair;
-    try {
-      if (step.kind === "sleep") {
-        await clock.sleepUntil(step.until, any);
-        continue;
-      }
-      if (step.kind === "pause") {
-        await clock.sleep(step.ms, any);
-        continue;
-      }
-      pair = step.kind === "idle" ? await rejectOnAbort(any) : await rotation.rotate(step, either);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (change.aborted) continue; // the template changed: the request was for the previous one
-      if (step.kind !== "request" && wake.aborted) continue;
-      if (!(error instanceof AppError)) throw error;
+  return await keepFresh({
+    clock,
+    changed: () => AbortSignal.any([template.changed(), retirement.changed()]),
+    async step(signal) {
+      const change = template.changed();
+      if (template.current() !== state.template) state = applyTemplateChange(state, template.current());
+      if (retirement.current() !== state.retirement) state = applyRetirement(state, retirement.current());
+      const next = decideNextStep(state, clock.now(), () => random.float());
+      state = next.state;
+      if (next.kind !== "request") return next;
+      const pair = await renewer.renew(next, AbortSignal.any([signal, change])).catch((error: unknown) => {
+        // After a change of the template, the request was for the previous one.
+        if (!change.aborted) throw error;
+      });
+      if (pair === undefined) return AT_ONCE;
+      state = applyRenewal(state, toRenewableCertificate(pair.leaf), clock.now());
+      health.observe(undefined, state);
+      const previous = current;
+      current = pair;
+      await options.onRenewed?.(pair, previous);
+      return AT_ONCE;
+    },
+    onFailure(error) {
       state = fail(options, state, error);
-      if (options.purpose === "serving") continue;
+      if (options.purpose === "serving") return AT_ONCE;
       if (error.code === "credentials_missing") throw error;
       if (health.observe(error, state) === "lost") throw createExitError(error);
-      continue;
-    }
-    state = applyRotation(state, toRotationCertificate(pair.leaf), clock.now());
-    health.observe(undefined, state);
-    const previous = current;
-    current = pair;
-    await options.onRotated?.(pair, previous);
-  }
+      return AT_ONCE;
+    },
+  }, signal);
 }
+
+/** The state decides how long to wait. */
+const AT_ONCE = { kind: "pause", ms: 0 } as const;
 
 /** Renews a valid certificate now: requests one with a new key, authenticated by the current one, and stores it. */
 export async function renewCertificate(
   options: Omit<CertificateManagerOptions, "template"> & { readonly template: CertificateTemplate },
   signal: AbortSignal,
 ): Promise<CredentialPair> {
-  const rotation = createRotation({ ...options, template: createFixedSource(options.template) });
-  return await rotation.rotate({ credentials: "current", template: options.template }, signal);
+  const renewer = createRenewer({ ...options, template: createFixedSource(options.template) });
+  return await renewer.renew({ credentials: "current", template: options.template }, signal);
 }
 
 /** Reads the current pair. A corrupt serving pair is replaced; kubelet exits there, until someone removes the file. */
@@ -138,9 +135,9 @@ async function findCurrent({ store, purpose, logger }: CertificateManagerOptions
   }
 }
 
-interface Rotation {
-  rotate(
-    step: Pick<RotationStep & { readonly kind: "request" }, "credentials" | "template">,
+interface Renewer {
+  renew(
+    step: Pick<RenewalStep & { readonly kind: "request" }, "credentials" | "template">,
     signal: AbortSignal,
   ): Promise<CredentialPair>;
 }
@@ -157,11 +154,11 @@ interface Unstored {
 /**
  * Requests and stores certificates. When storing fails, the next try stores the same certificate without a new request.
  */
-function createRotation(options: CertificateManagerOptions): Rotation {
+function createRenewer(options: CertificateManagerOptions): Renewer {
   const { purpose, store, logger, clock } = options;
   let unstored: Unstored | undefined;
   return {
-    async rotate({ credentials, template }, signal) {
+    async renew({ credentials, template }, signal) {
       if (unstored?.template !== template || unstored.staleFrom <= clock.now()) {
         logger.info("requesting a new certificate", { purpose, credentials });
         unstored = await request(options, template, credentials, signal);
@@ -173,7 +170,7 @@ function createRotation(options: CertificateManagerOptions): Rotation {
         throw error;
       });
       unstored = undefined;
-      logger.info("certificate rotated", {
+      logger.info("certificate renewed", {
         purpose,
         path: store.currentPath,
         fingerprint: pair.leaf.sha256Fingerprint,
@@ -200,14 +197,14 @@ async function request(
   const notBefore = clock.now();
   const staleFrom = leaf === undefined
     ? notBefore
-    : decideRotationDeadline({ notBefore, notAfter: leaf.notAfter }, () => 0);
+    : decideRenewalDeadline({ notBefore, notAfter: leaf.notAfter }, () => 0);
   return { template, certificatePem, key, staleFrom };
 }
 
 /** Decides when kubelet would exit: "lost" after five minutes without a usable certificate while the server answers. */
 function createHealth(
   clock: Clock,
-): { observe(error: AppError | undefined, state: RotationState): "lost" | undefined } {
+): { observe(error: AppError | undefined, state: RenewalState): "lost" | undefined } {
   let isHealthy = false;
   let withoutSince: number | undefined;
   return {
@@ -222,10 +219,10 @@ function createHealth(
   };
 }
 
-function fail(options: CertificateManagerOptions, state: RotationState, error: AppError): RotationState {
+function fail(options: CertificateManagerOptions, state: RenewalState, error: AppError): RenewalState {
   const { purpose, logger, clock, random } = options;
   const next = applyFailure(state, clock.now(), () => random.float());
-  logger.warn("cannot rotate the certificate", {
+  logger.warn("cannot renew the certificate", {
     purpose,
     code: error.code,
     error: error.message,
@@ -236,14 +233,6 @@ function fail(options: CertificateManagerOptions, state: RotationState, error: A
     logger.error("Reached backoff limit, still unable to rotate certs", { purpose, tries: next.failures });
   }
   return next;
-}
-
-/** Returns a promise that rejects with the signal's reason when it fires. */
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
 
 /**
@@ -292,13 +281,13 @@ export interface CertificateRequesterOptions {
   /** Returns the usages for a key algorithm, in the order in which they are sent. */
   readonly usages: (keyAlgorithm: PrivateKeyAlgorithm) => readonly string[];
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** Opens a new connection for each try, with the current certificate or the bootstrap credentials. */
   readonly connect: (credentials: "current" | "bootstrap", signal: AbortSignal) => Promise<TlsTransport>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly onProgress?: (event: ObtainProgress) => void;
+  readonly onProgress?: ((event: ObtainProgress) => void) | undefined;
 }
 
 /** How long to wait for a certificate, as client-go's `certificateWaitTimeout`. */
@@ -323,7 +312,7 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
         ipAddresses,
         signerName,
         usages: options.usages(key.algorithm),
-        ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+        expirationSeconds,
         name: { prefix: "csr-" },
       }),
       connect: () => options.connect(credentials, signal),
@@ -333,42 +322,8 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
   };
 }
 
-/** Provides a value and signals a change of it. */
-export interface Source<T> {
-  current(): T;
-  /** Returns a signal that fires when the value changes after this call. */
-  changed(): AbortSignal;
-}
-
-/** A source whose value can be replaced. */
-export interface Holder<T> extends Source<T> {
-  set(value: T): void;
-}
-
 /** Provides the current template; undefined while nothing can be requested. */
 export type TemplateSource = Source<CertificateTemplate | undefined>;
 
 /** A source whose template can be replaced. */
 export type TemplateHolder = Holder<CertificateTemplate | undefined>;
-
-/** Creates a source whose value never changes. */
-export function createFixedSource<T>(value: T): Source<T> {
-  const never = new AbortController().signal;
-  return { current: () => value, changed: () => never };
-}
-
-/** Creates a source whose value is set by its owner. */
-export function createHolder<T>(initial: T): Holder<T> {
-  let value = initial;
-  let change = new AbortController();
-  return {
-    current: () => value,
-    changed: () => change.signal,
-    set(next) {
-      value = next;
-      const previous = change;
-      change = new AbortController();
-      previous.abort();
-    },
-  };
-}

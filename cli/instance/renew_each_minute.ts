@@ -9,7 +9,7 @@ const CLOCK_CHECK_MS = 5_000;
 const CLOCK_CHANGE_MS = 1_000;
 
 /** Runs `renew` each minute and soon after a clock change; resolves when the signal aborts. */
-export async function keepFresh(
+export async function renewEachMinute(
   renew: () => Promise<void>,
   deps: { readonly clock: Clock; readonly logger: Logger },
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CaRetirement, CertificateTemplate } from "../core/bootstrap/rotation.ts";
+import type { CaRetirement, CertificateTemplate } from "../core/bootstrap/renewal.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
 import { findKeyAlgorithm, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
@@ -11,15 +11,8 @@ import { createImpatientClock } from "../tests/support/impatient_clock.ts";
 import { createIssuingCa, encodeBase64 } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
-import {
-  createCertificateRequester,
-  createFixedSource,
-  createHolder,
-  type Holder,
-  isServerHealthy,
-  runCertificateManager,
-  type TemplateHolder,
-} from "./rotation.ts";
+import { createCertificateRequester, isServerHealthy, runCertificateManager, type TemplateHolder } from "./renewal.ts";
+import { createFixedSource, createHolder, type Holder } from "./keep_fresh.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import { getKubeletUsages } from "../core/bootstrap/node_name.ts";
 import {
@@ -56,8 +49,8 @@ interface Fixture extends AsyncDisposable {
   readonly keys: PrivateKey[];
   /** Resolves with the error that ended the manager. */
   readonly ended: Promise<unknown>;
-  /** Waits until this number of certificates were rotated and the manager sleeps. */
-  rotated(count: number): Promise<void>;
+  /** Waits until this number of certificates were renewed and the manager sleeps. */
+  renewed(count: number): Promise<void>;
 }
 
 interface FixtureOptions {
@@ -144,9 +137,9 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     retirement,
     keys,
     ended,
-    rotated: (count) =>
+    renewed: (count) =>
       until(() => {
-        const done = logger.messages().filter((message) => message === "certificate rotated").length;
+        const done = logger.messages().filter((message) => message === "certificate renewed").length;
         return done === count && clock.sleepers > 0;
       }),
     async [Symbol.asyncDispose]() {
@@ -161,13 +154,13 @@ const DOWN = new AppError("unreachable", "cannot reach the server", { retryable:
 test("runCertificateManager() renews at the deadline, as itself, with a new key each time", async () => {
   await using f = await fixture({ initial: true });
   const first = await f.store.current();
-  await f.rotated(0);
+  await f.renewed(0);
   await f.clock.advance(8 * HOUR - 1);
   assert.deepEqual(f.requests, []);
   await f.clock.advance(1);
-  await f.rotated(1);
+  await f.renewed(1);
   await f.clock.advance(8 * HOUR);
-  await f.rotated(2);
+  await f.renewed(2);
   assert.deepEqual(f.requests, ["current 28800", "current 57600"]);
   assert.notEqual(first?.leaf.serialNumber, (await f.store.current())?.leaf.serialNumber);
   assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
@@ -176,31 +169,31 @@ test("runCertificateManager() renews at the deadline, as itself, with a new key 
 test("runCertificateManager() uses the kept key for the bootstrap credentials only", async () => {
   const kept = await generatePrivateKey("ecdsa-p256");
   await using f = await fixture({ initial: false, keepKey: () => Promise.resolve(kept) });
-  await f.rotated(1);
+  await f.renewed(1);
   await f.clock.advance(8 * HOUR);
-  await f.rotated(2);
+  await f.renewed(2);
   assert.deepEqual(f.requests, ["bootstrap 0", "current 28800"]);
   assert.deepEqual(f.keys.map((key) => key.toPem() === kept.toPem()), [true, false]);
 });
 
 test("runCertificateManager() makes new keys of the given algorithm", async () => {
   await using f = await fixture({ initial: true, keyAlgorithm: "ecdsa-p384" });
-  await f.rotated(0);
+  await f.renewed(0);
   await f.clock.advance(8 * HOUR);
-  await f.rotated(1);
+  await f.renewed(1);
   assert.deepEqual(f.keys.map(findKeyAlgorithm), ["ecdsa-p384"]);
 });
 
 test("runCertificateManager() requests at once with the bootstrap credentials when there is no certificate", async () => {
   await using f = await fixture({ initial: false });
-  await f.rotated(1);
+  await f.renewed(1);
   assert.deepEqual(f.requests, ["bootstrap 0"]);
   assert.equal((await f.store.current())?.leaf.subject.commonName, "system:node:n1");
 });
 
 test("runCertificateManager() tries again with growing pauses, then every 32 s", async () => {
   await using f = await fixture({ initial: false, failure: DOWN, failures: 6 });
-  await f.rotated(1);
+  await f.renewed(1);
   // 2, 4, 8 and 16 s, each longer by half of a tenth.
   assert.deepEqual(f.requests.map((request) => request.split(" ")[1]), [
     "0",
@@ -226,10 +219,10 @@ for (const { name, ms } of CLOCK_JUMPS.filter((jump) => jump.ms < 0)) {
 
 test("runCertificateManager() uses the bootstrap credentials once its certificate has expired", async () => {
   await using f = await fixture({ initial: true });
-  await f.rotated(0);
+  await f.renewed(0);
   f.clock.jump(11 * HOUR);
   await f.clock.advance(0);
-  await f.rotated(1);
+  await f.renewed(1);
   assert.deepEqual(f.requests, ["bootstrap 39600"]);
 });
 
@@ -245,13 +238,13 @@ test("runCertificateManager() ends after five minutes without a certificate whil
 
 test("runCertificateManager() keeps trying while the server is down", async () => {
   await using f = await fixture({ initial: false, failure: DOWN, failures: 40 });
-  await f.rotated(1);
+  await f.renewed(1);
   assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
 });
 
 test("runCertificateManager() grants another five minutes after a machine slept past the end of its certificate", async () => {
   await using f = await fixture({ initial: true, failure: unauthorized() });
-  await f.rotated(0);
+  await f.renewed(0);
   f.clock.jump(30 * HOUR);
   await f.clock.advance(0);
   await f.ended;
@@ -268,14 +261,14 @@ test("runCertificateManager() ends at once when its certificate has expired and 
 
 test("runCertificateManager() never ends for the lack of a serving certificate", async () => {
   await using f = await fixture({ initial: false, failure: unauthorized(), failures: 40, purpose: "serving" });
-  await f.rotated(1);
+  await f.renewed(1);
   assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
 });
 
 for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
   test(`runCertificateManager() stores an issued certificate once the disk accepts it (${failOn.source})`, async () => {
     await using f = await fixture({ initial: true });
-    await f.rotated(0);
+    await f.renewed(0);
     const first = await f.store.current();
     f.files.failOn = failOn;
     f.clock.jump(8 * HOUR);
@@ -284,7 +277,7 @@ for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
     assert.equal(f.requests.length, 1, "one request");
     assert.equal((await f.store.current())?.leaf.serialNumber, first?.leaf.serialNumber);
     f.files.failOn = undefined;
-    await f.rotated(1);
+    await f.renewed(1);
     assert.equal(f.requests.length, 1);
     assert.notEqual((await f.store.current())?.leaf.serialNumber, first?.leaf.serialNumber);
   });
@@ -294,9 +287,9 @@ const WIDER: CertificateTemplate = { ...TEMPLATE, ipAddresses: ["192.0.2.1"] };
 
 test("runCertificateManager() requests another template at once while it sleeps", async () => {
   await using f = await fixture({ initial: true });
-  await f.rotated(0);
+  await f.renewed(0);
   f.template.set(WIDER);
-  await f.rotated(1);
+  await f.renewed(1);
   assert.deepEqual(f.templates, [WIDER]);
   assert.deepEqual((await f.store.current())?.leaf.ipAddresses, ["192.0.2.1"]);
 });
@@ -305,13 +298,13 @@ test("runCertificateManager() drops a request for a template that is no longer w
   await using f = await fixture({ initial: false, hangs: true });
   await until(() => f.requests.length === 1);
   f.template.set(WIDER);
-  await f.rotated(1);
+  await f.renewed(1);
   assert.deepEqual(f.templates, [TEMPLATE, WIDER]);
 });
 
 test("runCertificateManager() renews early for a CA that is being replaced, once when the signer still uses it", async () => {
   await using f = await fixture({ initial: true });
-  await f.rotated(0);
+  await f.renewed(0);
   const keyId = (await f.store.current())?.leaf.authorityKeyId ?? assert.fail();
   const [begin, renewAt] = [new Date(START.getTime() + HOUR), new Date(START.getTime() + 3 * HOUR)];
   f.retirement.set({ keyIds: ["00"], begin, renewAt: begin });
@@ -320,11 +313,11 @@ test("runCertificateManager() renews early for a CA that is being replaced, once
   f.retirement.set({ keyIds: ["00", keyId], begin, renewAt });
   await until(() => f.clock.sleepers > 0);
   await f.clock.advance(HOUR);
-  await f.rotated(1);
+  await f.renewed(1);
   await f.clock.advance(7 * HOUR);
   assert.deepEqual(f.requests, ["current 10800"]);
   await f.clock.advance(HOUR);
-  await f.rotated(2);
+  await f.renewed(2);
   assert.equal(f.requests.length, 2);
 });
 
@@ -333,13 +326,13 @@ test("runCertificateManager() waits while there is no template", async () => {
   await f.clock.advance(HOUR);
   assert.deepEqual(f.requests, []);
   f.template.set(WIDER);
-  await f.rotated(1);
+  await f.renewed(1);
   assert.deepEqual(f.templates, [WIDER]);
 });
 
 test("runCertificateManager() replaces a serving pair that is broken", async () => {
   await using f = await fixture({ initial: false, purpose: "serving", isBroken: true });
-  await f.rotated(1);
+  await f.renewed(1);
   assert.equal((await f.store.current())?.leaf.subject.commonName, "system:node:n1");
 });
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { keepFresh } from "./keep_fresh.ts";
+import { renewEachMinute } from "./renew_each_minute.ts";
 
 interface Running extends AsyncDisposable {
   readonly clock: ReturnType<typeof createFakeClock>;
@@ -16,7 +16,7 @@ function start(renew: () => void = () => {}): Running {
   const logger = createMemoryLogger();
   const abort = new AbortController();
   let checks = 0;
-  const running = keepFresh(
+  const running = renewEachMinute(
     async () => {
       checks++;
       renew();
@@ -36,7 +36,7 @@ function start(renew: () => void = () => {}): Running {
   };
 }
 
-test("keepFresh() checks each minute, also after a failure", async () => {
+test("renewEachMinute() checks each minute, also after a failure", async () => {
   await using running = start(() => {
     throw new Error("no space left on device");
   });
@@ -50,7 +50,7 @@ test("keepFresh() checks each minute, also after a failure", async () => {
 });
 
 for (const { name, ms } of CLOCK_JUMPS) {
-  test(`keepFresh() checks within seconds when the clock was set ${name}, and then each minute`, async () => {
+  test(`renewEachMinute() checks within seconds when the clock was set ${name}, and then each minute`, async () => {
     await using running = start();
     await running.clock.advance(12_000);
     running.clock.set(ms);
@@ -61,7 +61,7 @@ for (const { name, ms } of CLOCK_JUMPS) {
   });
 }
 
-test("keepFresh() does not check after small corrections by NTP", async () => {
+test("renewEachMinute() does not check after small corrections by NTP", async () => {
   await using running = start();
   for (let second = 0; second < 50; second++) {
     running.clock.set(second % 2 === 0 ? 900 : -900);

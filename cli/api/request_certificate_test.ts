@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeShortenedLifetime } from "./progress.ts";
+import { describeShortenedLifetime } from "./request_certificate.ts";
 
 const HOUR = 3_600;
 const START = Date.UTC(2026, 0, 1);

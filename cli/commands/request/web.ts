@@ -1,0 +1,194 @@
+/** Gets the certificate of a web server, prints a unit that keeps it fresh, or keeps it fresh itself. */
+import { dirname, join, resolve } from "node:path";
+import { createKubeconfigFinder, type FindBootstrapCluster } from "../../../client/bootstrap.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { keepFresh, type NextStep } from "../../../client/keep_fresh.ts";
+import { type Connect, createConnector } from "../../../client/transport/connect.ts";
+import { updateWebServer, type WebServerOutcome, webServerPaths } from "../../../client/web_server.ts";
+import { WEB_SIGNER } from "../../../core/approval/web_certificates.ts";
+import { parseWebName } from "../../../core/approval/web_names.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { createClusterFinder } from "../../api/cluster_credentials.ts";
+import { requestWithSteps } from "../../api/request_certificate.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
+import { reportError, warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { createHookError } from "../../hooks.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { escapeText } from "../../output/escape.ts";
+import { waitForPlausibleClock } from "../../plausible_clock.ts";
+import { connectService } from "../../systemd/service.ts";
+import { formatSystemdUnit } from "../../systemd/unit.ts";
+import { USER_AGENT } from "../../version.ts";
+import {
+  checkCertificateSettings,
+  deliver,
+  type Delivery,
+  describeDelivery,
+  followUp,
+  toWantedCertificate,
+} from "./certificate.ts";
+import { requestWebCommand, type RequestWebFlags } from "./flags.ts";
+
+type WebSettings = Input<RequestWebFlags>["settings"];
+
+/** A web server, and how its certificate is updated. */
+interface WebServer extends Delivery {
+  readonly settings: WebSettings;
+  /** Gets or renews what is due, and prints each step on stderr. */
+  readonly update: (signal: AbortSignal) => Promise<WebServerOutcome>;
+}
+
+/** The action of the command `tlsboot request web`. */
+export async function run(
+  { settings, args: [given = ""], isDebug }: Input<RequestWebFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  checkSettings(settings);
+  const parsed = parseWebName(given);
+  if (!parsed.ok) throw new UsageError(`cannot use "${given}" as the name of a web server: ${parsed.error}`);
+  const web = createWebServer(parsed.value, settings, isDebug, io);
+  // The unit is checked before anything is requested.
+  const unit = settings.printSystemdUnit ? formatUnit(web) : undefined;
+  await waitForPlausibleClock(io, settings.timeout, signal);
+  if (settings.rotateCertificates) return await keepWebServerFresh(web, isDebug, signal);
+  const outcome = await web.update(signal);
+  if (unit === undefined || outcome.kind === "pending") {
+    await deliver(outcome, web, signal);
+    if (outcome.kind === "issued" && settings.output === undefined) {
+      const again = formatAgain(web, { printSystemdUnit: true }, (path) => displayPath(resolve(io.cwd, path), io.cwd));
+      io.stderr.write(escapeText(`to keep it fresh, print a service with: ${formatCommandLine(again)}\n`));
+    }
+    return EXIT.done;
+  }
+  io.stderr.write(escapeText(describeDelivery(outcome, web)));
+  // The service repeats what has failed, such as the reload of a web server that does not run yet.
+  for (const fault of await followUp(web, signal)) warn(fault, io);
+  io.stdout.write(unit);
+  return EXIT.done;
+}
+
+function checkSettings(settings: WebSettings): void {
+  checkCertificateSettings(settings);
+  const { rotateCertificates, printSystemdUnit, force, output, token } = settings;
+  if (rotateCertificates && force) throw new UsageError("--rotate-certificates excludes --force");
+  if (printSystemdUnit && (rotateCertificates || output !== undefined)) {
+    throw new UsageError("--print-systemd-unit excludes --rotate-certificates and --output");
+  }
+  if (rotateCertificates && token !== undefined) {
+    throw new UsageError("give a token that is used again and again with --token-file or --join, not --token");
+  }
+}
+
+function createWebServer(name: string, settings: WebSettings, isDebug: boolean, io: Io): WebServer {
+  const { clock, random, cwd, env } = io;
+  const folder = resolve(cwd, settings.out ?? name);
+  const files = createFilePort();
+  const connect = createConnector({ files, clock, env, userAgent: USER_AGENT });
+  const wanted = toWantedCertificate(settings);
+  const options = {
+    ...{ name, folder, files, connect, clock, random, ...wanted },
+    logger: createLogger({ stderr: io.stderr, clock, level: isDebug ? "debug" : "warn" }),
+    dnsNames: settings.dns,
+    ipAddresses: settings.ip,
+    key: settings.keyAlgorithm,
+    isForced: settings.force,
+    findCluster: createFinder(settings, name, connect, io),
+  };
+  return {
+    ...{ settings, name, title: name, folder, files, io, signerName: WEB_SIGNER },
+    paths: webServerPaths(folder, files),
+    update: (signal) =>
+      requestWithSteps(({ onProgress }) => updateWebServer({ ...options, onProgress }, signal), wanted, io),
+  };
+}
+
+/** Finds the token: in a join file, by the flags, or in the data directory of a server on the same machine. */
+function createFinder(settings: WebSettings, name: string, connect: Connect, io: Io): FindBootstrapCluster {
+  const files = createFilePort();
+  const hint =
+    "copy web.kubeconfig to this machine: tlsboot up --web-domain writes it to the data directory of the server";
+  const local = resolve(io.cwd, join(settings.dataDir, "web.kubeconfig"));
+  const findLocal: FindBootstrapCluster = async (signal) => {
+    if (await files.stat(local) !== undefined) return await createKubeconfigFinder(local, files)(signal);
+    throw new AppError("credentials_missing", `cannot get an identity for ${name}: there is no token`, {
+      hint:
+        "run the command that tlsboot up --web-domain prints, or copy web.kubeconfig from the server's data directory " +
+        "and give it with --join",
+    });
+  };
+  const tools = { io, files, connect, onProgress: () => {} };
+  return createClusterFinder(settings, { flag: "--join", path: settings.join, hint }, findLocal, tools);
+}
+
+/** The longest and the shortest time between two steps, the shortest after a renewal, and the longest after failures. */
+const LONGEST_PAUSE_MS = 3_600_000;
+const SHORTEST_PAUSE_MS = 10_000;
+const PAUSE_AFTER_RENEWAL_MS = 60_000;
+const LONGEST_RETRY_MS = 600_000;
+
+/** Keeps the certificate fresh until the signal fires. A failure is reported, and tried again after a pause. */
+async function keepWebServerFresh(web: WebServer, isDebug: boolean, signal: AbortSignal): Promise<never> {
+  const { name, io } = web;
+  const { clock } = io;
+  const logger = createLogger({ stderr: io.stderr, clock, level: "warn" });
+  using service = connectService(io, { logger, signal });
+  return await keepFresh({
+    clock,
+    async step(signal): Promise<NextStep> {
+      const outcome = await web.update(signal);
+      if (outcome.kind === "pending") return { kind: "pause", ms: SHORTEST_PAUSE_MS };
+      const isNew = outcome.kind === "issued";
+      if (isNew) io.stderr.write(escapeText(describeDelivery(outcome, web)));
+      const faults = await followUp(web, signal);
+      if (faults.length > 0) throw createHookError("the certificate", faults);
+      service.ready(`certificate of ${name} valid until ${formatTime(outcome.leaf.notAfter)}`);
+      const untilDueMs = Math.min(LONGEST_PAUSE_MS, outcome.nextAt.getTime() - clock.now().getTime());
+      return { kind: "pause", ms: Math.max(isNew ? PAUSE_AFTER_RENEWAL_MS : SHORTEST_PAUSE_MS, untilDueMs) };
+    },
+    onFailure(error, failures) {
+      // Units that start after this one must not wait for a server that cannot be reached now.
+      service.ready(getErrorMessage(error));
+      reportError(error, io, isDebug);
+      return { kind: "pause", ms: Math.min(SHORTEST_PAUSE_MS * 2 ** (failures - 1), LONGEST_RETRY_MS) };
+    },
+  }, signal);
+}
+
+/** Formats the unit. It has no token on its command line, because the identity of the first run renews itself. */
+function formatUnit(web: WebServer): string {
+  const { settings: { pkcs12 }, name, folder, io } = web;
+  const toAbsolute = (path: string) => resolve(io.cwd, path);
+  return formatSystemdUnit({
+    writtenBy: "tlsboot request web --print-systemd-unit",
+    description: `Certificate of ${name}`,
+    words: formatAgain(
+      { ...web, settings: { ...web.settings, out: folder } },
+      { rotateCertificates: true },
+      toAbsolute,
+    ),
+    folders: [folder, ...(pkcs12 === undefined ? [] : [dirname(toAbsolute(pkcs12))])],
+  }, io);
+}
+
+/** Returns the words that repeat the command for its identity, without a token. */
+function formatAgain(
+  { settings, name }: WebServer,
+  mode: Partial<Pick<WebSettings, "printSystemdUnit" | "rotateCertificates">>,
+  showPath: (path: string) => string,
+): readonly string[] {
+  const modes = { printSystemdUnit: false, rotateCertificates: false, force: false, output: undefined, ...mode };
+  // Without its token the address of the server is of no use.
+  const credentials = settings.token === undefined ? {} : { token: undefined, server: undefined, caCertHash: [] };
+  return formatCommand(
+    requestWebCommand,
+    { args: [name], settings: { ...settings, ...credentials, ...modes } },
+    showPath,
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * Keeps something fresh for as long as a process runs: a certificate, or a file of CAs. One loop for all of them, whose
+ * steps decide what is due and when to look again.
+ */
+import { AppError } from "../core/errors.ts";
+import type { Clock } from "../core/ports.ts";
+
+/** When the next step begins. A change begins it at once. */
+export type NextStep =
+  | { readonly kind: "sleep"; readonly until: Date }
+  /** A duration, so that a clock change does not extend it. */
+  | { readonly kind: "pause"; readonly ms: number }
+  /** Only a change begins it. */
+  | { readonly kind: "idle" };
+
+/** The steps, what interrupts a wait, and the clock. */
+export interface Freshness {
+  /** Does what is due, and decides when to look again. */
+  readonly step: (signal: AbortSignal) => Promise<NextStep>;
+  /** Reports a failure, and decides when to try again. `failures` counts since a step succeeded. When it throws, the loop ends. */
+  readonly onFailure: (error: AppError, failures: number) => NextStep;
+  /** Returns a signal that fires at the next change. */
+  readonly changed?: () => AbortSignal;
+  readonly clock: Clock;
+}
+
+/**
+ * Repeats the step until the signal fires, then rejects with its reason. Errors that are no AppError are bugs, and end the
+ * loop.
+ */
+export async function keepFresh({ step, onFailure, changed, clock }: Freshness, signal: AbortSignal): Promise<never> {
+  let failures = 0;
+  while (true) {
+    signal.throwIfAborted();
+    const change = changed?.();
+    const either = change === undefined ? signal : AbortSignal.any([signal, change]);
+    let next: NextStep;
+    try {
+      next = await step(signal);
+      failures = 0;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      next = onFailure(error, ++failures);
+    }
+    try {
+      if (next.kind === "sleep") await clock.sleepUntil(next.until, either);
+      else if (next.kind === "idle") await rejectOnAbort(either);
+      else if (next.ms > 0) await clock.sleep(next.ms, either);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (change?.aborted !== true) throw error;
+    }
+  }
+}
+
+/** Returns a promise that rejects with the signal's reason when it fires. */
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/** Provides a value and signals a change of it. */
+export interface Source<T> {
+  current(): T;
+  /** Returns a signal that fires when the value changes after this call. */
+  changed(): AbortSignal;
+}
+
+/** A source whose value can be replaced. */
+export interface Holder<T> extends Source<T> {
+  set(value: T): void;
+}
+
+/** Creates a source whose value never changes. */
+export function createFixedSource<T>(value: T): Source<T> {
+  const never = new AbortController().signal;
+  return { current: () => value, changed: () => never };
+}
+
+/** Creates a source whose value is set by its owner. */
+export function createHolder<T>(initial: T): Holder<T> {
+  let value = initial;
+  let change = new AbortController();
+  return {
+    current: () => value,
+    changed: () => change.signal,
+    set(next) {
+      value = next;
+      const previous = change;
+      change = new AbortController();
+      previous.abort();
+    },
+  };
+}

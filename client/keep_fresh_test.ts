@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AppError } from "../core/errors.ts";
+import { createFakeClock } from "../tests/support/fake_clock.ts";
+import { createHolder, keepFresh, type NextStep } from "./keep_fresh.ts";
+
+const START = new Date("2026-01-01T00:00:00Z");
+const at = (seconds: number) => new Date(START.getTime() + seconds * 1_000);
+
+/** Runs the loop over a script, and records the seconds at which its steps begin. */
+function start(script: readonly (NextStep | Error)[]) {
+  const clock = createFakeClock(START);
+  const source = createHolder(0);
+  const abort = new AbortController();
+  const steps: number[] = [];
+  const failures: number[] = [];
+  const ended = keepFresh({
+    clock,
+    changed: () => source.changed(),
+    async step() {
+      steps.push((clock.now().getTime() - START.getTime()) / 1_000);
+      const next = script[steps.length - 1] ?? { kind: "idle" };
+      if (next instanceof Error) throw next;
+      return await Promise.resolve(next);
+    },
+    onFailure(error, count) {
+      failures.push(count);
+      if (error.code === "credentials_missing") throw error;
+      return { kind: "pause", ms: 10_000 * count };
+    },
+  }, abort.signal).catch((error: unknown) => error);
+  return { clock, source, abort, steps, failures, ended };
+}
+
+test("keepFresh() looks again when a step says so, and at once after a change", async () => {
+  const f = start([{ kind: "sleep", until: at(60) }, { kind: "pause", ms: 30_000 }, { kind: "pause", ms: 0 }]);
+  await f.clock.advance(59_999);
+  assert.deepEqual(f.steps, [0]);
+  await f.clock.advance(1);
+  await f.clock.advance(30_000);
+  assert.deepEqual(f.steps, [0, 60, 90, 90], "a pause of nothing begins the next step at once");
+  f.source.set(1);
+  await f.clock.advance(1_000);
+  assert.equal(f.steps.length, 5, "a change ends a wait without an end");
+  f.abort.abort(new Error("stopped"));
+  assert.match(String(await f.ended), /stopped/);
+});
+
+test("keepFresh() tries again as onFailure() says, and counts the failures since the last success", async () => {
+  const fault = new AppError("io", "no space left on device");
+  const f = start([fault, fault, { kind: "pause", ms: 1_000 }, fault]);
+  await f.clock.advance(10_000);
+  await f.clock.advance(20_000);
+  await f.clock.advance(1_000);
+  assert.deepEqual([f.steps, f.failures], [[0, 10, 30, 31], [1, 2, 1]]);
+  f.abort.abort();
+  await f.ended;
+});
+
+for (const fault of [new TypeError("a bug"), new AppError("credentials_missing", "no token")]) {
+  test(`keepFresh() ends by ${fault.name}: ${fault.message}`, async () => {
+    assert.equal(await start([fault]).ended, fault);
+  });
+}
