@@ -178,7 +178,7 @@ export async function readKubeconfigParts(
     const file = await read(cluster.certificateAuthority);
     const certificates = file?.certificates ?? parseAll(cluster.certificateAuthorityData ?? "");
     if (certificates.length === 0) continue;
-    trusted.push({ file: file?.shown ?? shown, keyFile: undefined, publicKeyDer: undefined, chain: certificates });
+    trusted.push({ file: file?.shown ?? shown, chain: certificates });
     if (file === undefined) {
       seen.push(...certificates.map((certificate) => (
         { path, certificate, embedded: { kind: "cluster", key: name } } as const

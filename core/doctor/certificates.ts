@@ -26,9 +26,9 @@ export interface StoredPair {
   /** The number of PEM blocks in the file. */
   readonly blockCount?: number;
   /** The path of the key; undefined when there is none. */
-  readonly keyFile: string | undefined;
+  readonly keyFile?: string | undefined;
   /** The public key of the key in DER; undefined when there is no key or when it is encrypted. */
-  readonly publicKeyDer: Uint8Array | undefined;
+  readonly publicKeyDer?: Uint8Array | undefined;
   /** The certificates in the order of the file. */
   readonly chain: readonly CertificateFacts[];
   /** The command that makes a new certificate in place of this one. */

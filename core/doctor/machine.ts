@@ -275,41 +275,51 @@ function describeValid(what: string, { stored, waiting }: MachinePair): string {
 }
 
 function checkServer({ server, nodeName, client }: MachineEvidence, next: Next): readonly Fault[] {
-  switch (server.kind) {
-    case "notAsked":
+  const { commonName } = toNodeSubject(nodeName);
+  if (server.kind === "accepted" && server.username !== undefined && server.username !== commonName) {
+    const message = `the server takes this machine for "${server.username}", not for "${commonName}"`;
+    return [{ severity: "error", message, ...next }];
+  }
+  return checkAccess(server, {
+    who: "this machine",
+    refusal: "the server no longer accepts this machine's certificate",
+    // A certificate that is not valid yet points to this machine's clock, not to the CA.
+    next: server.kind === "untrusted" && client.state === "notYetValid" ? {} : next,
+  });
+}
+
+/** Reports a server that does not accept a user, or that could not be asked. */
+export function checkAccess(
+  answer: ServerAnswer,
+  { who, refusal, next }: { readonly who: string; readonly refusal: string; readonly next: Next },
+): readonly Fault[] {
+  switch (answer.kind) {
+    case "accepted":
       return [];
+    case "notAsked":
+      return [{ severity: "error", message: `the server was not asked: ${answer.reason}`, ...next }];
     case "unreachable":
       return [{
         severity: "warning",
-        message: `the server could not be asked whether it still accepts this machine: ${server.reason}`,
+        message: `the server could not be asked whether it still accepts ${who}: ${answer.reason}`,
         advice: "check the network and the server, then ask again",
       }];
     case "untrusted":
       return [{
         severity: "error",
-        message: server.reason,
-        // A certificate that is not valid yet points to this machine's clock, not to the CA.
-        ...(client.state === "notYetValid" || next.fix === undefined
-          ? { advice: server.hint ?? "compare the CA in the kubeconfig with the server's" }
+        message: answer.reason,
+        ...(next.fix === undefined
+          ? { advice: answer.hint ?? "compare the CA in the kubeconfig with the server's" }
           : next),
       }];
     case "refused":
       return [{
         severity: "error",
-        message: `the server no longer accepts this machine's certificate: ${server.reason}`,
-        ...(server.isAnonymous === true
+        message: `${refusal}: ${answer.reason}`,
+        ...(answer.isAnonymous === true
           ? { advice: "see that the server has a CA for client certificates, and that no proxy hides them from it" }
           : next),
       }];
-    case "accepted": {
-      const { commonName } = toNodeSubject(nodeName);
-      if (server.username === undefined || server.username === commonName) return [];
-      return [{
-        severity: "error",
-        message: `the server takes this machine for "${server.username}", not for "${commonName}"`,
-        ...next,
-      }];
-    }
   }
 }
 

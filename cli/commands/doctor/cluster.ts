@@ -102,17 +102,11 @@ async function examineServing(
   });
   if (presented === undefined) return [];
   const pem = ca === undefined ? "" : await readCa(ca, files);
-  const toPair = (chain: StoredPair["chain"]): StoredPair => ({
-    file: server,
-    keyFile: undefined,
-    publicKeyDer: undefined,
-    chain,
-  });
-  const authorities = parsePemBlocks(pem).flatMap(({ bytes }) => {
+  const authorities = parsePemBlocks(pem).flatMap(({ bytes }): readonly StoredPair[] => {
     const parsed = parseCertificate(bytes);
-    return parsed.ok ? [toPair([parsed.value])] : [];
+    return parsed.ok ? [{ file: server, chain: [parsed.value] }] : [];
   });
-  const leaf = toPair([presented]);
+  const leaf = { file: server, chain: [presented] };
   const now = clock.now();
   const report = reportOn(target);
   return [

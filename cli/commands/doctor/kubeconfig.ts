@@ -2,8 +2,8 @@
 import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
-import { type Fault, type Finding, reportOn } from "../../../core/doctor/finding.ts";
-import { checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
+import { type Finding, reportOn } from "../../../core/doctor/finding.ts";
+import { checkAccess, checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
 import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import { type FoundFile, readFound } from "../../../client/health/files.ts";
 import { examineName } from "../../../client/health/host.ts";
@@ -50,34 +50,15 @@ export async function askAs(
   if (answer.kind === "unreachable" && isOwnServer) {
     return report.skip("server-access", `it does not run: ${answer.reason}`);
   }
-  const faults = findAccessFaults(answer, `the user of "${shown}"`, again);
+  const who = `the user of "${shown}"`;
+  const faults = checkAccess(answer, {
+    who,
+    refusal: `the server does not accept ${who}`,
+    next: { fix: again, advice: "get a new kubeconfig from an administrator: tlsboot kubeconfig user --help" },
+  });
   const reading = "clock" in answer ? answer.clock : undefined;
   return [
-    ...report.check("server-access", faults, `${server} accepts the user of "${shown}"`),
+    ...report.check("server-access", faults, `${server} accepts ${who}`),
     ...(reading === undefined ? [] : report.check("clock", checkClock(reading))),
   ];
-}
-
-function findAccessFaults(answer: ServerAnswer, user: string, again: string | undefined): readonly Fault[] {
-  switch (answer.kind) {
-    case "accepted":
-      return [];
-    case "notAsked":
-      return [{ severity: "error", message: `the server was not asked: ${answer.reason}`, fix: again }];
-    case "unreachable":
-      return [{
-        severity: "warning",
-        message: `the server could not be asked whether it accepts ${user}: ${answer.reason}`,
-        advice: "check the network and the server, then ask again",
-      }];
-    case "untrusted":
-      return [{ severity: "error", message: answer.reason, fix: again, advice: answer.hint }];
-    case "refused":
-      return [{
-        severity: "error",
-        message: `the server does not accept ${user}: ${answer.reason}`,
-        fix: again,
-        advice: "get a new kubeconfig from an administrator: tlsboot kubeconfig user --help",
-      }];
-  }
 }
