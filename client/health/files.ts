@@ -26,6 +26,9 @@ export const PEM_NAME = /\.(?:crt|key|pem)$/;
 /** Names of kubelet's older pairs, which are beside the link to the current one. */
 export const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 
+/** The line by which a kubeconfig is recognized. */
+export const KUBECONFIG_KIND = /^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m;
+
 /** One file with certificates, keys or a kubeconfig in it. */
 export interface FoundFile {
   /** The absolute path of the file. */
@@ -75,7 +78,7 @@ export async function readFound(path: string, deps: ExamineDeps): Promise<FoundF
 }
 
 function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
-  if (/^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m.test(text)) {
+  if (KUBECONFIG_KIND.test(text)) {
     const config = parseKubeconfig(text, nothing.shown);
     if (!config.ok) return { ...nothing, error: config.error };
     const isSecret = config.value.users.some(({ user }) =>

@@ -1,21 +1,21 @@
 /** Describes a kubeconfig: its server, the CAs that it trusts, its credentials and their validity. */
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { KUBECONFIG_KIND } from "../../../client/health/files.ts";
 import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
 import type { Secret } from "../../../core/lib/brand.ts";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext } from "../../../core/kube/kubeconfig_context.ts";
-import { formatTime } from "../../../core/kube/meta.ts";
 import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
-import { formatValidity, getValidityState } from "../../output/certificate_text.ts";
-import { describeUnreadable, type Inspection } from "../../output/pki_facts.ts";
+import { formatValidity } from "../../output/certificate_text.ts";
+import { describeCertificate, describeUnreadable, type Inspection } from "../../output/pki_facts.ts";
 
 /** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
 export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Inspection[]> {
-  if (!/^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m.test(text)) return [];
+  if (!KUBECONFIG_KIND.test(text)) return [];
   const config = parseKubeconfig(text, path);
   if (!config.ok) return [describeUnreadable("kubeconfig", config.error)];
   const context = resolveContext(config.value, dirname(path));
@@ -51,9 +51,9 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
       kind: "kubeconfig",
       context: config.value.currentContext,
       server,
-      trusts: authorities.map((certificate) => toCertificateFacts(certificate, now)),
-      ...(identities[0] === undefined ? {} : { clientCertificate: toCertificateFacts(identities[0], now) }),
-      ...(clientKey === undefined ? {} : { isClientKeyGood: keyFault === undefined }),
+      trusts: authorities.map((certificate) => describeCertificate(certificate, now).facts),
+      ...(identities[0] === undefined ? {} : { clientCertificate: describeCertificate(identities[0], now).facts }),
+      ...(clientKey === undefined ? {} : { clientKeyMatches: keyFault === undefined }),
       ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
       ...(tokenFile === undefined ? {} : { tokenFile }),
     },
@@ -62,14 +62,6 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
 
 function summarizeCertificate(certificate: CertificateFacts, now: Date): string {
   return `"${formatName(certificate.subject)}" ${formatValidity(certificate, now)}`;
-}
-
-function toCertificateFacts(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
-  return {
-    subject: formatName(certificate.subject),
-    notAfter: formatTime(certificate.notAfter),
-    state: getValidityState(certificate, now),
-  };
 }
 
 /** Explains why a key does not belong to the client certificate; undefined when it does. */

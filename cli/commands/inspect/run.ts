@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createFilePort, readNamedFile } from "../../../client/files.ts";
+import { OLDER_PAIR } from "../../../client/health/files.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../../core/pki/keys.ts";
@@ -28,8 +29,6 @@ import { inspectKubeconfig } from "./kubeconfig.ts";
 
 /** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Names of kubelet's older pairs, which are beside the link to the current one. */
-const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 /** The tag of a SEQUENCE, with which every DER structure here starts. */
 const DER_SEQUENCE = 0x30;
 
