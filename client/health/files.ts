@@ -65,8 +65,7 @@ export async function readFolder(folder: string, deps: ExamineDeps): Promise<rea
 
 /** Reads one file; undefined when it holds nothing that is known. */
 export async function readFound(path: string, deps: ExamineDeps): Promise<FoundFile | undefined> {
-  const shown = deps.show(path);
-  const nothing = { path, shown, certificates: [], blocks: [], blockCount: 0, keys: [], isSecret: false };
+  const nothing = emptyFile(path, deps.show(path));
   try {
     const facts = await stat(path);
     if (!facts.isFile() || facts.size > MAX_BYTES) return undefined;
@@ -75,6 +74,10 @@ export async function readFound(path: string, deps: ExamineDeps): Promise<FoundF
     if (findErrorCode(error) === "ENOENT") return undefined;
     return { ...nothing, error: getErrorMessage(error) };
   }
+}
+
+function emptyFile(path: string, shown: string): FoundFile {
+  return { path, shown, certificates: [], blocks: [], blockCount: 0, keys: [], isSecret: false };
 }
 
 function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
@@ -86,10 +89,13 @@ function parseFound(nothing: FoundFile, text: string): FoundFile | undefined {
     );
     return { ...nothing, kubeconfig: config.value, isSecret };
   }
+  const file = parsePem(nothing, text);
+  if (file.blockCount > 0) return file;
+  return PEM_NAME.test(nothing.path) ? { ...nothing, error: "there is no PEM block in it" } : undefined;
+}
+
+function parsePem(nothing: FoundFile, text: string): FoundFile {
   const blocks = parsePemBlocks(text);
-  if (blocks.length === 0) {
-    return PEM_NAME.test(nothing.path) ? { ...nothing, error: "there is no PEM block in it" } : undefined;
-  }
   const certificates: CertificateFacts[] = [];
   const positions: number[] = [];
   const keys: Uint8Array[] = [];
@@ -175,48 +181,35 @@ export async function readKubeconfigParts(
   const users: StoredPair[] = [];
   const trusted: StoredPair[] = [];
   const seen: SeenCertificate[] = [];
-  const read = async (name: string | undefined): Promise<FoundFile | undefined> =>
-    name === undefined ? undefined : await readFound(resolve(joinPath(dirname(path), name)), deps);
+  const read = async (name: string | undefined, data: string | undefined): Promise<FoundFile | undefined> => {
+    if (name !== undefined) return await readFound(resolve(joinPath(dirname(path), name)), deps);
+    return data === undefined ? undefined : parsePem(emptyFile(path, shown), data);
+  };
+  const see = (file: FoundFile, kind: "cluster" | "user", key: string): void => {
+    if (file.path !== path) return;
+    seen.push(...file.certificates.map((certificate) => ({ path, certificate, embedded: { kind, key } })));
+  };
   for (const { name, cluster } of kubeconfig?.clusters ?? []) {
-    const file = await read(cluster.certificateAuthority);
-    const certificates = file?.certificates ?? parseAll(cluster.certificateAuthorityData ?? "");
-    if (certificates.length === 0) continue;
-    trusted.push({ file: file?.shown ?? shown, chain: certificates });
-    if (file === undefined) {
-      seen.push(...certificates.map((certificate) => (
-        { path, certificate, embedded: { kind: "cluster", key: name } } as const
-      )));
-    }
+    const file = await read(cluster.certificateAuthority, cluster.certificateAuthorityData);
+    if (file === undefined || file.certificates.length === 0) continue;
+    trusted.push({ file: file.shown, chain: file.certificates });
+    see(file, "cluster", name);
   }
   for (const { name, user } of kubeconfig?.users ?? []) {
-    const certificateFile = await read(user.clientCertificate);
-    const keyFile = await read(user.clientKey);
-    const chain = certificateFile?.certificates ?? parseAll(user.clientCertificateData ?? "");
-    if (chain.length === 0) continue;
-    const embedded = user.clientKeyData === undefined ? undefined : parsePrivateKey(user.clientKeyData.reveal());
+    const file = await read(user.clientCertificate, user.clientCertificateData);
+    const keyFile = await read(user.clientKey, user.clientKeyData?.reveal());
+    if (file === undefined || file.certificates.length === 0) continue;
     users.push({
-      file: certificateFile?.shown ?? shown,
-      keyFile: keyFile?.shown ?? (embedded === undefined ? undefined : shown),
-      publicKeyDer: keyFile?.keys[0] ?? (embedded?.ok === true ? embedded.value.publicKeyDer() : undefined),
-      chain,
-      ...(certificateFile === undefined ? {} : {
-        blocks: certificateFile.blocks,
-        blockCount: certificateFile.blockCount,
-      }),
+      file: file.shown,
+      keyFile: keyFile?.shown,
+      publicKeyDer: keyFile?.keys[0],
+      chain: file.certificates,
+      ...(file.path === path ? {} : { blocks: file.blocks, blockCount: file.blockCount }),
       ...renewal,
     });
-    if (certificateFile === undefined) {
-      seen.push(...chain.map((certificate) => ({ path, certificate, embedded: { kind: "user", key: name } } as const)));
-    }
+    see(file, "user", name);
   }
   return { users, trusted, seen };
-}
-
-function parseAll(pem: string): readonly CertificateFacts[] {
-  return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
-    const certificate = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
-    return certificate?.ok === true ? [certificate.value] : [];
-  });
 }
 
 /** Lists the certificates of files for the textfile. */
