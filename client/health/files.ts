@@ -3,19 +3,19 @@ import { type Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
-import { inspectFolder } from "./machine_evidence.ts";
-import { findModeFault } from "../private_file.ts";
-import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
-import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { joinPath } from "../../core/kube/file_path.ts";
 import type { StoredKey, StoredPair } from "../../core/doctor/certificates.ts";
 import type { Fault } from "../../core/doctor/finding.ts";
 import type { SecretFile, SecretFolder } from "../../core/doctor/secrets.ts";
+import type { SeenCertificate } from "../../core/doctor/textfile.ts";
+import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
+import { joinPath } from "../../core/kube/file_path.ts";
+import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../core/pki/keys.ts";
 import { encodePem, parsePemBlocks } from "../../core/pki/pem.ts";
-import type { SeenCertificate } from "../../core/doctor/textfile.ts";
+import { findModeFault } from "../private_file.ts";
 import type { ExamineDeps } from "./examine.ts";
+import { inspectFolder } from "./machine_evidence.ts";
 
 /** Certificates, keys and kubeconfigs are much smaller; databases and logs are larger or have other names. */
 const MAX_BYTES = 1024 * 1024;

@@ -5,15 +5,15 @@ import type { FolderWriters } from "../../core/doctor/secrets.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/kinds/authentication_v1.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import { ANONYMOUS_USER } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
-import { createApiClient } from "../objects/api.ts";
 import type { FoundPair } from "../certificate/credential_store.ts";
-import { limitTime } from "../transport/time_limit.ts";
 import type { FilePort } from "../files.ts";
+import { createApiClient } from "../objects/api.ts";
 import { isOpenToAll, isOpenToGroup } from "../private_file.ts";
 import { observeServerTime } from "../transport/server_time.ts";
+import { limitTime } from "../transport/time_limit.ts";
 import type { TlsTransport } from "../transport/tls_transport.ts";
-import { ANONYMOUS_USER } from "../../core/kube/user.ts";
 
 /** The timeout for the server's answer, because users and scripts wait for the status. */
 const ANSWER_MS = 5_000;

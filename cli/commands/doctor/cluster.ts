@@ -1,5 +1,6 @@
 /** Examines a cluster through its API, with the rights of a kubeconfig: who may become what, and what waits. */
 import { resolve } from "node:path";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import { askServer } from "../../../client/health/machine_evidence.ts";
 import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
 import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
@@ -32,8 +33,7 @@ import { shellWord } from "../../../core/lib/shell_word.ts";
 import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import type { AccessReviewer, Transport } from "../../../core/ports.ts";
-import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
-import { askAs } from "./kubeconfig.ts";
+import { askAs } from "./files.ts";
 import { examineServer, listReadable, reportListed } from "./server.ts";
 
 /** The time limit of all questions to the API. */

@@ -1,15 +1,14 @@
 /** Examines a data directory: its secrets, its CAs, and the certificates that the server and the administrator use. */
 import { basename, dirname, join, relative } from "node:path";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
+import { examineDisk, examineName } from "../../../client/health/host.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
-import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
-import { examineDisk, examineName } from "../../../client/health/host.ts";
+import { askAs, examineStored } from "./files.ts";
 import { examineDatabase, examinePort, examineServingNames } from "./host.ts";
-import { askAs } from "./kubeconfig.ts";
-import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
 import { examineServer } from "./server.ts";
-import { examineStored } from "./stored.ts";
 
 /** Names of the files that a replacement of a CA makes beside it, without `.crt`. */
 const ROTATION_FILE = /^(?:old|next|retired)-|-(?:bundle|cross-signed)$/;
@@ -144,5 +143,5 @@ export async function examineCaFolder(root: string, deps: ExamineDeps): Promise<
       ? {}
       : { renewal: `kubeadm certs renew ${name} --cert-dir ${shellWord(deps.show(folder))}` };
   };
-  return await examineStored({ target: deps.show(root), files, folders, extraSecrets: [], renew }, deps);
+  return await examineStored({ target: deps.show(root), files, folders, renew }, deps);
 }

@@ -1,11 +1,11 @@
 /** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
-import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { type ExamineDeps } from "../../../client/health/examine.ts";
+import type { FoundFile } from "../../../client/health/files.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { chooseAdvertisedHost, LOOPBACK } from "../../../core/bootstrap/node_addresses.ts";
-import { getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { type Finding, reportOn } from "../../../core/doctor/finding.ts";
 import {
   type BackupEvidence,
@@ -19,10 +19,10 @@ import {
   type OpenFilesEvidence,
   type ProcessEvidence,
 } from "../../../core/doctor/host.ts";
+import { getErrorMessage, isAppError } from "../../../core/errors.ts";
+import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
 import type { DataDir } from "../../instance/data_dir.ts";
-import { type ExamineDeps } from "../../../client/health/examine.ts";
-import type { FoundFile } from "../../../client/health/files.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;

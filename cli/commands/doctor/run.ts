@@ -1,14 +1,15 @@
 /** The action of `tlsboot doctor`: recognizes the targets, examines each one, and prints the findings. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
+import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { countFindings } from "../../../core/doctor/finding.ts";
 import { formatTextfile } from "../../../core/doctor/textfile.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -16,12 +17,9 @@ import { formatFindingJson, formatFindingTable } from "../../output/findings.ts"
 import { USER_AGENT } from "../../version.ts";
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
-import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
-import { readFound } from "../../../client/health/files.ts";
+import { examineFile } from "./files.ts";
 import type { DoctorFlags } from "./flags.ts";
-import { examineKubeconfig } from "./kubeconfig.ts";
 import { examineMachineAt } from "./machine.ts";
-import { examineStored } from "./stored.ts";
 import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
 
 /** The mode of the file of `--out`, which contains no secret. */
@@ -93,19 +91,9 @@ async function examine(
       return await examineDataDir(target.path, { backups: settings.backup }, deps, signal);
     case "machine":
       return await examineMachineAt(target, settings.bootstrapKubeconfig, deps, signal);
-    case "kubeconfig":
-      return await examineKubeconfig(target.path, deps, signal);
     case "CA folder":
       return await examineCaFolder(target.path, deps);
-    case "file": {
-      const file = await readFound(target.path, deps);
-      return await examineStored({
-        target: deps.show(target.path),
-        files: file === undefined ? [] : [file],
-        folders: [],
-        extraSecrets: [],
-        renew: () => ({}),
-      }, deps);
-    }
+    case "file":
+      return await examineFile(target.path, deps, signal);
   }
 }

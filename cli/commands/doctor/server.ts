@@ -1,4 +1,5 @@
 /** Examines a running server through its API, with the kubeconfig of its administrator. */
+import type { ExamineDeps } from "../../../client/health/examine.ts";
 import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/bootstrap/token_secret.ts";
@@ -18,7 +19,6 @@ import { certificateSigningRequestKind, secretKind } from "../../../core/kube/ki
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
-import type { ExamineDeps } from "../../../client/health/examine.ts";
 
 /** Examines the server of a kubeconfig, which is known to answer. */
 export async function examineServer(

@@ -1,11 +1,11 @@
 /** Finds out what a TARGET of `tlsboot doctor` is, and which targets there are without one. */
 import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { type ExamineDeps } from "../../../client/health/examine.ts";
+import { PEM_NAME, readFound } from "../../../client/health/files.ts";
 import { findRuleFileKind } from "../../../core/doctor/policies.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { type ExamineDeps } from "../../../client/health/examine.ts";
-import { PEM_NAME, readFound } from "../../../client/health/files.ts";
 import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 
 /** A target and what it is, with absolute paths. */
@@ -13,7 +13,6 @@ export type DoctorTarget =
   | { readonly kind: "data directory"; readonly path: string }
   | { readonly kind: "CA folder"; readonly path: string }
   | { readonly kind: "machine" } & MachinePaths
-  | { readonly kind: "kubeconfig"; readonly path: string }
   | { readonly kind: "file"; readonly path: string };
 
 /** Names of the files in a folder that a kubelet or `tlsboot bootstrap` keeps its pairs in. */
@@ -37,11 +36,9 @@ export async function recognizeTarget(
       const hint = isRules ? { hint: `check its rules with: tlsboot policy check ${shellWord(name)}` } : {};
       throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`, hint);
     }
-    if (file.kubeconfig === undefined) {
-      return CURRENT_PAIR.test(path) ? await recognizeTarget(dirname(path), kubeconfig, deps) : { kind: "file", path };
-    }
+    if (CURRENT_PAIR.test(path)) return await recognizeTarget(dirname(path), kubeconfig, deps);
     const certDir = findNamedFolder(file);
-    return certDir === undefined ? { kind: "kubeconfig", path } : { kind: "machine", kubeconfigPath: path, certDir };
+    return certDir === undefined ? { kind: "file", path } : { kind: "machine", kubeconfigPath: path, certDir };
   }
   const names = await readdir(path).catch((cause: unknown) => {
     throw new AppError("io", `cannot check "${name}": ${getErrorMessage(cause)}`, { cause });

@@ -8,14 +8,11 @@ import { parseCertificate } from "../../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../../core/pki/keys.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "../../../core/pki/pem.ts";
 import { parseCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import type { InspectFlags } from "./flags.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { writeStructured } from "../../output/structured.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
 import {
   describeCertificate,
   describeKey,
@@ -25,6 +22,9 @@ import {
   type Inspection,
   relateKeys,
 } from "../../output/pki_facts.ts";
+import { writeStructured } from "../../output/structured.ts";
+import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import type { InspectFlags } from "./flags.ts";
 import { inspectKubeconfig } from "./kubeconfig.ts";
 
 /** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */
