@@ -7,6 +7,7 @@ import { type CensusRow, type CensusState, countStates, describeState } from "..
 import { isAborting } from "../../core/ca_rotation/rotation_rules.ts";
 import {
   isEveryoneReady,
+  isRotationReady,
   listNextVerbs,
   type ReplaceableCa,
   type ServerProgress,
@@ -88,8 +89,12 @@ export function describeCounts(rows: readonly CensusRow[]): string {
   const counts = [...countStates(rows)].reverse().filter(([state, count]) => count > 0 && state !== "ready");
   const ready = rows.filter(({ state }) => state === "ready").length;
   const others = counts.map(([state, count]) => `, ${count} ${COUNT_TEXT[state]}`).join("");
-  const what = rows.some(({ kind }) => kind === "place") ? "places, machines and users" : "machines and users";
-  return `${ready} of ${rows.length} ${what}${others}`;
+  return `${ready} of ${rows.length} ${nameHolders(rows)}${others}`;
+}
+
+/** Names what the rows of a census are. */
+export function nameHolders(rows: readonly CensusRow[]): string {
+  return rows.some(({ kind }) => kind === "place") ? "places, machines and users" : "machines and users";
 }
 
 const ON_MACHINE = "tlsboot bootstrap";
@@ -146,7 +151,7 @@ export function toRotationFacts(
     step,
     isLeaked,
     isAborting: isAborting(rotation),
-    isReady: ca.isAdopted(rotation) && isEveryoneReady(rows),
+    isReady: isRotationReady(ca, rotation, rows),
     beganAt,
     switchedAt: switchedAt ?? undefined,
     finishedAt: finishedAt ?? undefined,
@@ -183,8 +188,10 @@ export function listNextCommands(
 }
 
 /** Returns the next step of the operator, for the end of a command's output. */
-export function describeNext(command: ReplaceableCa["command"], rotation: CaRotation, isReady: boolean): string {
-  const commands = listNextCommands(command, rotation, isReady);
+export function describeNext(ca: ReplaceableCa, rotation: CaRotation, rows: readonly CensusRow[]): string {
+  const commands = listNextCommands(ca.command, rotation, isRotationReady(ca, rotation, rows));
   if (commands.length > 0) return `next: ${commands.join(", and then: ")}`;
-  return isReady ? "next: nothing; the rotation is finished" : "next: do what the table says";
+  const oldCa = parseAuthorityChain(rotation.spec.oldCA);
+  const where = ca.describeRetiredKey(oldCa.ok ? oldCa.value.certificate.sha256Fingerprint : "");
+  return `next: ${isEveryoneReady(rows) ? "" : "do what the table says, and then "}destroy the old key ${where}`;
 }

@@ -8,7 +8,7 @@ import type {
   CaRotationSpec,
   IssuedCertificate,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { isAborting } from "./rotation_rules.ts";
+import { isAborting, isInProgress } from "./rotation_rules.ts";
 import { type CensusRow, isNamed } from "./census.ts";
 
 /** The commands that an operator runs. */
@@ -72,6 +72,15 @@ export function sortServers({ spec, status: { servers = [] } }: CaRotation, now:
 /** Reports whether everyone is ready for the next step, except those that are left behind. */
 export function isEveryoneReady(rows: readonly CensusRow[]): boolean {
   return rows.every(({ state, isLeftBehind }) => state === "ready" || isLeftBehind);
+}
+
+/** Reports whether nothing has to be waited for: a rotation is ready for its next step, or it is finished. */
+export function isRotationReady(
+  ca: Pick<ReplaceableCa, "isAdopted">,
+  rotation: CaRotation,
+  rows: readonly CensusRow[],
+): boolean {
+  return (!isInProgress(rotation) || ca.isAdopted(rotation)) && isEveryoneReady(rows);
 }
 
 /** Returns the changed spec; undefined when the rotation has gone beyond the change meanwhile. */

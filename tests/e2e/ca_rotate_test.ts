@@ -137,7 +137,7 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 
   const refused = await folder.fail(3, "ca", "rotate", "finish");
-  assert.match(refused, /nothing is changed: 2 machines and users would lose access/);
+  assert.match(refused, /nothing is changed: 2 of the machines and users would lose access/);
   assert.match(refused, /^n1 +node +trusts both, renewal due +tlsboot bootstrap --kubeconfig /m);
   const unknown = await folder.fail(1, "ca", "rotate", "finish", "--leave-behind", "n11");
   assert.match(unknown, /there is no machine, user or server "n11"[^]*did you mean "n1"\?/);

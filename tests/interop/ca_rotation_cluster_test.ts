@@ -150,7 +150,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
   assert.ok(shell !== undefined);
   const refused = await shell.run(`${environment.join("\n")}\ntlsboot ca rotate finish $ca --issued-log ${log}`);
   assert.equal(refused.code, 3, refused.stdout);
-  assert.match(refused.stdout, /admin\.conf \(certificate\) +old certificate until/);
+  assert.match(refused.stdout, /admin\.conf \(certificate\) +place +old certificate until/);
   await cp(conf, folder.join("old.conf"));
   await run(
     `kubeadm init phase kubeconfig admin --cert-dir ${pki} --kubeconfig-dir ${folder.join("renewed")} ` +
@@ -170,7 +170,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
       `${environment.join("\n")}\ntlsboot ca rotate status $ca --issued-log ${log} 2>&1`,
     );
     lastStatus = stdout;
-    return code === 0 && stdout.includes("next: nothing; the rotation is finished") ? true : undefined;
+    return code === 0 && stdout.includes("next: destroy the old key with: shred -u ") ? true : undefined;
   }, 20_000).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${lastStatus}`);
   });

@@ -10,7 +10,7 @@ import {
   type Blocking,
   decideStep,
   findUnknownName,
-  isEveryoneReady,
+  isRotationReady,
   needsCensus,
   type ReplaceableCa,
   type RequestedStep,
@@ -22,6 +22,7 @@ import {
   describeStep,
   formatCensus,
   formatRotation,
+  nameHolders,
   toRotationFacts,
 } from "../../api/ca_rotation_text.ts";
 import { listRotations } from "../../api/ca_rotations.ts";
@@ -170,29 +171,16 @@ export async function takeStep(
   }
 }
 
-/** Prints where a rotation is now, and the next command. */
+/** Reports what a step has come to. */
 async function report(ca: ReplaceableCa, rotation: CaRotation, io: Io): Promise<ExitCode> {
   const rows = await takeReportedCensus(ca, rotation);
-  io.stdout.write(formatRotation(ca, rotation, rows));
-  const waiting = rows.filter(({ kind, state }) => kind === "place" && state !== "ready");
-  if (waiting.length > 0) io.stdout.write(`\n${formatCensus(waiting, false)}`);
-  const isFinished = rotation.spec.step === "Finish";
-  if (!isFinished || waiting.length > 0) {
-    io.stderr.write(line`${describeNext(ca.command, rotation, isReady(ca, rotation, rows))}\n`);
-  }
-  if (!isFinished) return EXIT.done;
-  const { oldCa } = getRotatedCas(rotation);
-  io.stderr.write(line`next: destroy the old key ${ca.describeRetiredKey(oldCa.certificate.sha256Fingerprint)}\n`);
+  print({ ca, rotation, rows }, rows.filter(({ kind, state }) => kind === "place" && state !== "ready"), false, io);
   return EXIT.done;
 }
 
 /** Takes the census of a rotation in progress; beside a cluster, places may trust the old CA also afterwards. */
 async function takeReportedCensus(ca: ReplaceableCa, rotation: CaRotation): Promise<readonly CensusRow[]> {
   return isInProgress(rotation) || rotation.status.servers === undefined ? await ca.census(rotation) : [];
-}
-
-function isReady(ca: ReplaceableCa, rotation: CaRotation, rows: readonly CensusRow[]): boolean {
-  return (!isInProgress(rotation) || ca.isAdopted(rotation)) && isEveryoneReady(rows);
 }
 
 /** A rotation with its census. */
@@ -211,9 +199,15 @@ async function runStatus(input: Input<CaRotateStatusFlags>, io: Io, signal: Abor
   if (output === "json" || output === "yaml") {
     const facts = reports.map(({ ca, rotation, rows }) => toRotationFacts(ca, rotation, rows, now));
     writeStructured(name === undefined && input.settings.caCert === undefined ? facts : facts[0], output, io);
-  } else for (const [index, one] of reports.entries()) print(one, output === "wide", index, io);
+  } else {
+    for (const [index, one] of reports.entries()) {
+      if (index > 0) io.stdout.write("\n");
+      const isWide = output === "wide";
+      print(one, isWide ? one.rows : one.rows.filter(({ state }) => state !== "ready"), isWide, io);
+    }
+  }
   if (reports.length === 0) io.stderr.write("no rotation is in progress; begin one with: tlsboot ca rotate begin\n");
-  return reports.every(({ ca, rotation, rows }) => isReady(ca, rotation, rows)) ? EXIT.done : EXIT.no;
+  return reports.every(({ ca, rotation, rows }) => isRotationReady(ca, rotation, rows)) ? EXIT.done : EXIT.no;
 }
 
 /** Reads the rotation that is named, or those in progress. AppError `not_found` for a name without one. */
@@ -258,7 +252,7 @@ async function waitUntilReady(
     last = await readReports(input, io, signal);
     pauseMs = Math.max(MIN_PAUSE_MS, (io.clock.elapsedMs() - startedAt) * PAUSE_FACTOR);
     progress.update(describe());
-    return last.every(({ ca, rotation, rows }) => isReady(ca, rotation, rows)) ? last : undefined;
+    return last.every(({ ca, rotation, rows }) => isRotationReady(ca, rotation, rows)) ? last : undefined;
   };
   try {
     return await retryUntil({ io, timeoutMs }, attempt, describe, signal, () => pauseMs);
@@ -269,12 +263,11 @@ async function waitUntilReady(
   }
 }
 
-function print({ ca, rotation, rows }: Report, isWide: boolean, index: number, io: Io): void {
-  if (index > 0) io.stdout.write("\n");
+/** Prints where a rotation is, some rows of its census, and the next command. */
+function print({ ca, rotation, rows }: Report, shown: readonly CensusRow[], isWide: boolean, io: Io): void {
   io.stdout.write(formatRotation(ca, rotation, rows));
-  const shown = isWide ? rows : rows.filter(({ state }) => state !== "ready");
   if (shown.length > 0) io.stdout.write(`\n${formatCensus(shown, isWide)}`);
-  io.stderr.write(line`${describeNext(ca.command, rotation, isReady(ca, rotation, rows))}\n`);
+  io.stderr.write(line`${describeNext(ca, rotation, rows)}\n`);
 }
 
 function createMissingError(ca: ReplaceableCa): AppError {
@@ -284,7 +277,7 @@ function createMissingError(ca: ReplaceableCa): AppError {
 }
 
 /** Reports that a step was taken before. */
-export function reportNothingToDo(rotation: CaRotation, io: Io): void {
+function reportNothingToDo(rotation: CaRotation, io: Io): void {
   io.stderr.write(line`nothing to do: the rotation of ${getName(rotation)} ${describeStep(rotation)}\n`);
 }
 
@@ -312,8 +305,7 @@ function reportBlocking(
   io: Io,
 ): ExitCode {
   if (losing.length > 0) {
-    const who = losing.length === 1 ? "1 machine or user" : `${losing.length} machines and users`;
-    io.stderr.write(`nothing is changed: ${who} would lose access\n`);
+    io.stderr.write(`nothing is changed: ${losing.length} of the ${nameHolders(losing)} would lose access\n`);
     io.stdout.write(formatCensus(losing, false));
   }
   if (behind.length > 0) {
