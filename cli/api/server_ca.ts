@@ -15,7 +15,6 @@ import { caRotationKind, clusterTrustBundleKind } from "../../core/kube/kinds/mo
 import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion, formatCollectionPath } from "../../core/kube/schema.ts";
 import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { isAborting, isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import {
@@ -25,7 +24,7 @@ import {
   type ReplaceableCa,
   sortServers,
 } from "../../core/ca_rotation/steps.ts";
-import { isTrustPublished } from "../../core/ca_rotation/trust.ts";
+import { isTrustPublished, type PublishedBundle } from "../../core/ca_rotation/trust.ts";
 import { createWrappedKeySecret, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
 import { hasSplitAuthorities } from "../authority/files.ts";
 import { type CaPurpose, getCaName, SPLIT_PURPOSES } from "../authority/layout.ts";
@@ -278,24 +277,22 @@ async function waitUntilPublished(check: () => Promise<boolean>, io: Io, signal:
   }
 }
 
-async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly ClusterTrustBundle[]> {
+/** Reads the trust bundles of the API server; none where no bundle is published, as by `serve`. */
+async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly PublishedBundle[]> {
+  const path = formatCollectionPath(clusterTrustBundleKind);
   const query = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
-  return (await listAll<ClusterTrustBundle>(api, formatCollectionPath(clusterTrustBundleKind), query, signal)).items;
+  const { items } = await listAll<ClusterTrustBundle>(api, path, query, signal);
+  return items.map(({ metadata: { annotations = {} }, spec: { trustBundle } }) => ({
+    annotations,
+    fingerprints: listFingerprints(trustBundle),
+  }));
 }
 
-/**
- * Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. It is not
- * awaited where no bundle is published, as by `serve`.
- */
+/** Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. */
 async function waitForTrustBundle(rotation: CaRotation, call: Call, io: Io, signal: AbortSignal): Promise<void> {
+  const isServingCa = getName(rotation) === "ca";
   const check = async () =>
-    (await call((api) => listServerBundles(api, signal))).every(({ metadata, spec }) => {
-      const published = {
-        annotations: metadata.annotations ?? {},
-        fingerprints: listFingerprints(spec.trustBundle),
-      };
-      return isTrustPublished(rotation, getName(rotation) === "ca", published);
-    });
+    (await call((api) => listServerBundles(api, signal))).every((one) => isTrustPublished(rotation, isServingCa, one));
   if (await waitUntilPublished(check, io, signal)) return;
   warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, io);
 }
@@ -304,30 +301,23 @@ async function waitForTrustBundle(rotation: CaRotation, call: Call, io: Io, sign
  * Waits until the servers publish the new CA of a deleted rotation no more: as a client CA, in their trust bundle, and in
  * cluster-info. Returns false when one of these still has it after a while.
  */
-async function waitUntilUntrusted(
-  rotation: CaRotation,
-  call: Call,
-  io: Io,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const newCa = parseAuthorityChain(rotation.spec.newCA);
-  if (!newCa.ok) return true;
-  const { sha256Fingerprint } = newCa.value.certificate;
-  const hasIt = (pem: string) => listFingerprints(pem).includes(sha256Fingerprint);
+async function waitUntilUntrusted(rotation: CaRotation, call: Call, io: Io, signal: AbortSignal): Promise<boolean> {
+  const [newCa = ""] = listFingerprints(rotation.spec.newCA);
   const check = (): Promise<boolean> =>
     call(async (api) => {
-      if ((await readClientCaFingerprints(api, signal))?.has(sha256Fingerprint) === true) return false;
+      if ((await readClientCaFingerprints(api, signal))?.has(newCa) === true) return false;
       if (getName(rotation) !== "ca") return true;
       const bundles = await unlessAbsent(listServerBundles(api, signal));
       const path = CLUSTER_INFO_PATH;
       const info = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path }, signal));
       const target = info === undefined ? undefined : parseJoinTarget(info);
-      if (target?.ok === true && hasIt(target.value.caPem)) return false;
-      return bundles?.some(({ spec }) => hasIt(spec.trustBundle)) !== true;
+      if (target?.ok === true && listFingerprints(target.value.caPem).includes(newCa)) return false;
+      return bundles?.some(({ fingerprints }) => fingerprints.includes(newCa)) !== true;
     });
   return await waitUntilPublished(check, io, signal);
 }
 
+/** Returns the SHA-256 (hex) of each certificate. */
 function listFingerprints(pem: string): readonly string[] {
   const bundle = parseCaBundle(pem);
   return bundle.ok ? bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint) : [];

@@ -38,19 +38,15 @@ export interface CaInFilesSettings extends Partial<CaKeySettings> {
   readonly issuedLog: string | undefined;
 }
 
+const NO_KEY_SETTINGS = { caPassphraseFile: undefined, caPassphraseShare: [], signingKeyCommand: undefined };
+
 /** Opens a CA in files. */
 export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: AbortSignal): ReplaceableCa {
   const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, issuedLog } = settings;
-  const { caPassphraseFile, caPassphraseShare, signingKeyCommand } = settings;
   const signing = { certificate: resolve(io.cwd, caCert), key: resolve(io.cwd, caKey) };
   const paths = getRotationPaths(signing);
   const files = createFilePort();
-  const keys = createCaKeys(
-    { caPassphraseFile, caPassphraseShare: caPassphraseShare ?? [], signingKeyCommand },
-    io,
-    files,
-    signal,
-  );
+  const keys = createCaKeys({ ...NO_KEY_SETTINGS, ...settings }, io, files, signal);
   const deps = {
     files,
     verify: async (pair: typeof signing): Promise<void> => void await readAuthority(pair, files, keys),
@@ -138,17 +134,18 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
 
 /** Writes a command for the same CA, with those of the settings that the command has. */
 function formatCommand(verb: RotationVerb, settings: CaInFilesSettings): string {
-  const { caCert, caKey, kubeconfig, issuedLog } = settings;
   const { signingKeyCommand, caPassphraseFile, caPassphraseShare = [] } = settings;
-  const keyFlags: readonly (readonly [string, string | undefined])[] = verb === "status" ? [] : [
+  const keyFlags = [
     ["--signing-key-command", signingKeyCommand],
     ["--ca-passphrase-file", caPassphraseFile],
-    ...caPassphraseShare.map((share) => ["--ca-passphrase-share", share] as const),
+    ...caPassphraseShare.map((share) => ["--ca-passphrase-share", share]),
   ];
   const flags = [
-    ...[["--ca-cert", caCert], ["--ca-key", caKey]] as const,
-    ...keyFlags,
-    ...[["--kubeconfig", kubeconfig], ["--issued-log", issuedLog]] as const,
-  ].flatMap(([flag, value]) => value === undefined ? [] : [` ${flag} ${shellWord(value)}`]);
+    ["--ca-cert", settings.caCert],
+    ["--ca-key", settings.caKey],
+    ...(verb === "status" ? [] : keyFlags),
+    ["--kubeconfig", settings.kubeconfig],
+    ["--issued-log", settings.issuedLog],
+  ].flatMap(([flag = "", value]) => value === undefined ? [] : [` ${flag} ${shellWord(value)}`]);
   return `tlsboot ca rotate ${verb}${flags.join("")}`;
 }

@@ -51,11 +51,17 @@ export const beginAction: Action<CaRotateBeginFlags> = { run: runBegin };
 /** The action of the command `tlsboot ca rotate status`. */
 export const statusAction: Action<CaRotateStatusFlags> = { run: runStatus };
 /** The action of the command `tlsboot ca rotate switch`. */
-export const switchAction: Action<CaRotateSwitchFlags> = createStep("switch");
+export const switchAction: Action<CaRotateSwitchFlags> = {
+  run: (input, io, signal) => runStep("switch", input, io, signal),
+};
 /** The action of the command `tlsboot ca rotate finish`. */
-export const finishAction: Action<CaRotateFinishFlags> = createStep("finish");
+export const finishAction: Action<CaRotateFinishFlags> = {
+  run: (input, io, signal) => runStep("finish", input, io, signal),
+};
 /** The action of the command `tlsboot ca rotate abort`. */
-export const abortAction: Action<CaRotateAbortFlags> = createStep("abort");
+export const abortAction: Action<CaRotateAbortFlags> = {
+  run: (input, io, signal) => runStep("abort", input, io, signal),
+};
 
 /** A wait reads the whole register again and again, so its pauses are this many times as long as the reading. */
 const PAUSE_FACTOR = 10;
@@ -105,12 +111,6 @@ interface StepInput extends Pick<Input, "args" | "origins"> {
     readonly over?: number;
     readonly leaveBehind?: readonly string[];
   };
-}
-
-function createStep(verb: RequestedStep["verb"]): {
-  run(input: StepInput, io: Io, signal: AbortSignal): Promise<ExitCode>;
-} {
-  return { run: (input, io, signal) => runStep(verb, input, io, signal) };
 }
 
 /** Takes a step after the beginning. */
@@ -216,11 +216,12 @@ async function readReports(
   io: Io,
   signal: AbortSignal,
 ): Promise<readonly Report[]> {
-  const names = args.length > 0 || settings.caCert !== undefined ? [args[0]] : await listNames(settings, io, signal);
+  const open = (name?: string): ReplaceableCa =>
+    openReplaceableCa({ settings, args: name === undefined ? args : [name] }, STATUS_WITHIN_MS, io, signal);
+  const isNamed = args.length > 0 || settings.caCert !== undefined;
+  const named = open();
   const reports: Report[] = [];
-  for (const name of names) {
-    const named = { settings, args: name === undefined ? [] : [name] };
-    const ca = openReplaceableCa(named, STATUS_WITHIN_MS, io, signal);
+  for (const ca of isNamed ? [named] : (await listNames(settings, io, signal)).map((name) => open(name))) {
     const rotation = await ca.read();
     if (rotation === undefined) throw createMissingError(ca);
     reports.push({ ca, rotation, rows: await takeReportedCensus(ca, rotation) });
