@@ -26,7 +26,7 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { readIssuedLog } from "../certificates/log_source.ts";
+import { readIssuedLog } from "../../api/log_source.ts";
 import { readPlaces } from "./cluster_places.ts";
 
 /** The settings that name the CA, and what the census reads. */

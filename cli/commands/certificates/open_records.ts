@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
 import type { Io } from "../../io.ts";
-import { createLogSource } from "./log_source.ts";
+import { createLogSource } from "../../api/log_source.ts";
 import { createApiSource, type RecordSource } from "../../api/record_source.ts";
 
 /** An open source of records. */

@@ -33,7 +33,7 @@ import {
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
-import { readIssuedLog } from "../certificates/log_source.ts";
+import { readIssuedLog } from "../../api/log_source.ts";
 import type { SignFlags } from "./flags.ts";
 
 /** A signer that can plan and sign requests. */

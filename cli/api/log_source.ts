@@ -1,13 +1,13 @@
 /** Reads the log that a signer writes with `--issued-log`: a record in JSON on each line. */
 import { open } from "node:fs/promises";
-import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
-import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
-import { formatApiVersion } from "../../../core/kube/schema.ts";
-import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { isRecord } from "../../../core/lib/record.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import { findRecordSpec, formatRecordName } from "../../../core/register/record.ts";
-import type { RecordSource } from "../../api/record_source.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
+import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { isRecord } from "../../core/lib/record.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { findRecordSpec, formatRecordName } from "../../core/register/record.ts";
+import type { RecordSource } from "./record_source.ts";
 
 /** The number of records that are handed out together. */
 const PAGE_SIZE = 500;
