@@ -98,13 +98,20 @@ export async function storeRotationRecord(
   if (adopted === undefined) await arrange(target, paths, deps);
 }
 
-/** Takes the new CA out of the bundle and moves its files away; the old CA alone is trusted again. */
+/**
+ * Takes the new CA out of the bundle and moves its files away; the old CA alone is trusted again. Throws as
+ * `storeRotationRecord`.
+ */
 export async function removeRotationRecord(
-  { spec }: CaRotation,
+  rotation: CaRotation,
   paths: RotationPaths,
   deps: RotationRecordDeps,
 ): Promise<void> {
-  await writeUnlessSame(paths.bundle, spec.oldCA, deps.files);
+  const { current } = await readCasOnDisk(paths.signing, deps.files);
+  const isOld = current.certificate.sha256Fingerprint === getRotatedCas(rotation).oldCa.certificate.sha256Fingerprint;
+  // A run was killed before the old CA signed again.
+  if (!isOld) await storeRotationRecord(rotation, paths, deps);
+  await writeUnlessSame(paths.bundle, rotation.spec.oldCA, deps.files);
   await deps.files.unlink(paths.crossSigned);
   await arrange(undefined, paths, deps);
   await deps.files.unlink(paths.record);

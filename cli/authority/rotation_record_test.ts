@@ -101,17 +101,32 @@ test("storeRotationRecord() completes every step after a kill at any change, and
   }
 });
 
-test("removeRotationRecord() leaves the old CA alone, and a bundle of it", async () => {
-  const { rotation, oldKey, adopted, files } = await begin();
-  const oldPem = rotation.spec.oldCA;
-  await storeRotationRecord(rotation, PATHS, { files, verify }, adopted);
-  await removeRotationRecord(rotation, PATHS, { files, verify });
-  const retired = `/pki/retired-ca-${getRotatedCas(rotation).newCa.certificate.sha256Fingerprint.slice(0, 8)}`;
-  assert.deepEqual(listFiles(files), {
-    ...{ "/pki/ca-bundle.crt": oldPem, "/pki/ca.crt": oldPem, "/pki/ca.key": oldKey },
-    ...{ [`${retired}.crt`]: adopted.certificatePem, [`${retired}.key`]: adopted.keyPem },
+for (const step of ["Trust", "Switch"] as const) {
+  test(`removeRotationRecord() leaves the old CA alone, killed at any change, when the files are in ${step}`, async () => {
+    const { rotation, oldKey, newKey, adopted, files } = await begin();
+    const { oldCA: oldPem, newCA: newPem } = rotation.spec;
+    const deps = { files, verify };
+    await storeRotationRecord(rotation, PATHS, deps, adopted);
+    if (step === "Switch") {
+      await storeRotationRecord({ ...rotation, spec: { ...rotation.spec, step } }, PATHS, deps);
+      // An abort was killed when it had written the record alone.
+      await files.writeAtomic(PATHS.record, JSON.stringify({ kind: "CARotation", ...rotation }), 0o644);
+    }
+    for (let changes = 0; files.text(PATHS.record) !== undefined; changes++) {
+      const dying = createDyingFiles(files, changes);
+      const record = await readRotationRecord(PATHS, dying).catch(() => undefined);
+      if (record === undefined) continue;
+      await removeRotationRecord(record, PATHS, { files: dying, verify }).catch((error: unknown) => {
+        assert.ok(error instanceof Killed, String(error));
+      });
+    }
+    const retired = `/pki/retired-ca-${getRotatedCas(rotation).newCa.certificate.sha256Fingerprint.slice(0, 8)}`;
+    assert.deepEqual(listFiles(files), {
+      ...{ "/pki/ca-bundle.crt": oldPem, "/pki/ca.crt": oldPem, "/pki/ca.key": oldKey },
+      ...{ [`${retired}.crt`]: newPem, [`${retired}.key`]: newKey },
+    });
   });
-});
+}
 
 test("storeRotationRecord() changes no pair when the new CA is missing", async () => {
   const { rotation, oldKey, files } = await begin();

@@ -113,10 +113,7 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
       return next;
     },
     async end(rotation) {
-      if (rotation === undefined) return true;
-      // A command may have been killed before the old CA signed again.
-      await storeRotationRecord(rotation, paths, deps);
-      await removeRotationRecord(rotation, paths, deps);
+      if (rotation !== undefined) await removeRotationRecord(rotation, paths, deps);
       return true;
     },
     describeFollowers({ spec: { step } }) {
