@@ -9,10 +9,8 @@ import { type ArmorPart, type ArmorReading, encodeArmor, readArmor } from "../li
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { chooseAlgorithm, chooseSignatureAlgorithm } from "../pki/issue.ts";
-import { isPrivateKeyAlgorithm } from "../pki/key_algorithm.ts";
 import type { PublicKeyFacts } from "../pki/public_key.ts";
-import { isSignatureGood } from "../pki/signature.ts";
+import { signText, verifyText } from "../pki/signed_text.ts";
 import type { CaKey } from "../ports.ts";
 
 /** The contents of a bundle: requests for a CA, or a CA's answers. */
@@ -60,8 +58,7 @@ export async function sealBundle(
   const text = JSON.stringify({ ...header, contents: hashBytes(encodeJson(contents)) });
   const signatures: string[] = [];
   for (const key of keys) {
-    const algorithm = chooseSignatureAlgorithm(await key.publicKey());
-    signatures.push(encodeBase64(await key.sign(encodeSigned(kind, text), algorithm)));
+    signatures.push(encodeBase64(await signText(`bundle of ${kind}`, key, text)));
   }
   return [{ headers: {}, bytes: encodeJson({ signed: { text, signatures }, contents }) }, ...parts];
 }
@@ -111,12 +108,9 @@ export function openBundle(parts: readonly ArmorPart[]): Result<OpenBundle, read
 
 /** Reports whether one of the signatures of a header is that of a key. */
 export function isSignedBy(kind: BundleKind, { text, signatures }: SignedHeader, key: PublicKeyFacts): boolean {
-  // A key that someone else chose may be of a kind that no exporter and no CA has.
-  if (!isPrivateKeyAlgorithm(key.algorithm)) return false;
-  const algorithm = chooseAlgorithm(key);
   return signatures.some((signature) => {
     const bytes = decodeBase64(signature);
-    return bytes !== undefined && isSignatureGood(algorithm, key, encodeSigned(kind, text), bytes);
+    return bytes !== undefined && verifyText(`bundle of ${kind}`, key, text, bytes);
   });
 }
 
@@ -166,11 +160,6 @@ function describeFaults({ parts, faults }: ArmorReading): readonly string[] {
     const name = (part === undefined ? undefined : contents?.[part - 2]?.[0]) ?? headers[NAME];
     return name === undefined ? message : `${message}: "${name}"`;
   });
-}
-
-/** Encodes the signed bytes. They are text, so they cannot be taken for a certificate or a CRL, which begin with 0x30. */
-function encodeSigned(kind: BundleKind, text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`tlsboot/v1alpha1 bundle of ${kind}\n${text}`);
 }
 
 function encodeJson(value: unknown): Uint8Array<ArrayBuffer> {

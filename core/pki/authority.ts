@@ -22,6 +22,7 @@ import { encodeName, type SubjectFields } from "./names.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, publicKeysEqual } from "./public_key.ts";
 import { isSignatureGood } from "./signature.ts";
+import { signText, verifyText } from "./signed_text.ts";
 
 /** A certificate authority with its key. */
 export interface Authority {
@@ -175,11 +176,11 @@ export async function joinAuthority(
 ): Promise<Result<Authority, string>> {
   const { publicKeyDer, publicKey, sha256Fingerprint } = certificates.certificate;
   if (!publicKeysEqual(await key.publicKey(), publicKeyDer)) return err(MISMATCH);
-  const trial = new TextEncoder().encode(`tlsboot asks for the key of the CA ${sha256Fingerprint}`);
-  const algorithm = chooseSignatureAlgorithm(publicKeyDer);
   try {
-    const signature = await key.sign(trial, algorithm);
-    return isSignatureGood(algorithm, publicKey, trial, signature) ? ok({ ...certificates, key }) : err(MISMATCH);
+    const signature = await signText("use of a CA key", key, sha256Fingerprint);
+    return verifyText("use of a CA key", publicKey, sha256Fingerprint, signature)
+      ? ok({ ...certificates, key })
+      : err(MISMATCH);
   } catch (error) {
     if (error instanceof AppError) throw error;
     // A key whose numbers contradict each other loads, but cannot sign.

@@ -10,7 +10,7 @@ import { decodeBase64 } from "../lib/base64.ts";
 import type { Authority } from "../pki/authority.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { chooseAlgorithm } from "../pki/issue.ts";
-import { isSignatureGood } from "../pki/signature.ts";
+import { signText, verifyText } from "../pki/signed_text.ts";
 import { hashRecord } from "./record.ts";
 
 /** A server seals its register after this time again, also when nothing was issued: the seal says that nothing is missing. */
@@ -23,12 +23,11 @@ export async function createSeal(
   now: Date,
 ): Promise<RegisterSeal> {
   const time = formatTime(now);
-  const algorithm = chooseAlgorithm(certificate.publicKey);
-  const signature = await key.sign(encodeSealed(spec, time), algorithm);
+  const signature = await signText("register seal", key, formatSealed(spec, time));
   return {
     time,
     issuerFingerprint: certificate.sha256Fingerprint,
-    algorithm,
+    algorithm: chooseAlgorithm(certificate.publicKey),
     signature: Buffer.from(signature).toString("base64"),
   };
 }
@@ -39,14 +38,11 @@ export function isSealGood(
   seal: RegisterSeal,
   { publicKey }: Pick<CertificateFacts, "publicKey">,
 ): boolean {
-  const algorithm = chooseAlgorithm(publicKey);
   const signature = decodeBase64(seal.signature);
-  if (seal.algorithm !== algorithm || signature === undefined) return false;
-  return isSignatureGood(algorithm, publicKey, encodeSealed(spec, seal.time ?? ""), new Uint8Array(signature));
+  if (seal.algorithm !== chooseAlgorithm(publicKey) || signature === undefined) return false;
+  return verifyText("register seal", publicKey, formatSealed(spec, seal.time ?? ""), signature);
 }
 
-/** Encodes the signed bytes. They are text, so they cannot be taken for a certificate or a CRL, which begin with 0x30. */
-function encodeSealed(spec: IssuedCertificateSpec, time: string): Uint8Array<ArrayBuffer> {
-  const lines = ["tlsboot/v1alpha1 register seal", String(spec.sequence), hashRecord(spec), time];
-  return new TextEncoder().encode(`${lines.join("\n")}\n`);
+function formatSealed(spec: IssuedCertificateSpec, time: string): string {
+  return `${spec.sequence}\n${hashRecord(spec)}\n${time}\n`;
 }
