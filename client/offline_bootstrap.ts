@@ -13,8 +13,8 @@ import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatDuration } from "../core/lib/duration.ts";
 import { isSameSet } from "../core/lib/sets.ts";
-import type { OfflineAnswer } from "../core/offline/answer_file.ts";
-import { toPins } from "../core/offline/check_answer.ts";
+import { toPins } from "../core/offline/accept_answer.ts";
+import type { OfflineSite } from "../core/offline/bundle.ts";
 import { encodeCertificates } from "../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
@@ -122,7 +122,7 @@ export async function bootstrapOffline(options: OfflineBootstrapOptions): Promis
   const { answer, pair } = exchange;
   await updateKubeconfig(options, answer, known, store);
   await forgetKey(store.temporaryKeyPath, files, logger);
-  const [ca] = answer.issuer;
+  const [[ca] = []] = answer.authorities;
   const trustedCa = site.length > 0 || ca === undefined ? undefined : publicKeyPin(ca);
   return { kind: "issued", pair, certificatePath: store.currentPath, trustedCa };
 }
@@ -222,7 +222,7 @@ async function readKnownSite(path: string, files: FilePort): Promise<KnownSite |
 /** Writes the kubeconfig, unless the present one says the same already. AppError `kubeconfig_invalid`, `io`. */
 async function updateKubeconfig(
   { kubeconfigPath, server: named, files, onProgress }: OfflineBootstrapOptions,
-  { server: answered, serverCas }: OfflineAnswer,
+  { server: answered, serverCas }: OfflineSite,
   known: KnownSite | undefined,
   { currentPath }: Pick<CredentialStore, "currentPath">,
 ): Promise<void> {

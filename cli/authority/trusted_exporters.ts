@@ -5,7 +5,7 @@
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import type { ExportHeader } from "../../core/offline/request_bundle.ts";
+import type { ExportOrigin } from "../../core/offline/bundle.ts";
 import { SECRET_MODE } from "../instance/data_dir.ts";
 
 /** The trusted keys of exporters. */
@@ -14,9 +14,9 @@ export interface TrustedExporters {
    * Checks that the key of an export is trusted, or named now. Throws AppError `csr_denied` for an unknown key, and for one
    * that is not the one named.
    */
-  check(header: ExportHeader, named: string | undefined): Promise<void>;
+  check(origin: ExportOrigin, named: string | undefined): Promise<void>;
   /** Trusts the key of an export from now on. */
-  add(header: ExportHeader, now: Date): Promise<void>;
+  add(origin: ExportOrigin, now: Date): Promise<void>;
 }
 
 /** Opens the keys beside an issued log. */

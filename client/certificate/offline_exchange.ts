@@ -5,21 +5,22 @@
 import { join } from "node:path";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
-import { type OfflineAnswer, parseOfflineAnswer, toAnswerFileName } from "../../core/offline/answer_file.ts";
-import { decideAnswer } from "../../core/offline/check_answer.ts";
+import { decideAnswer } from "../../core/offline/accept_answer.ts";
 import {
+  type AnswerBundle,
   computeRequestId,
-  encodeOfflineRequest,
+  encodeMachineRequest,
+  formatSubject,
   type OfflineRequest,
-  parseOfflineRequest,
-  proveRequester,
-  toRequestFileName,
-} from "../../core/offline/request_file.ts";
+  readAnswers,
+  readRequests,
+  type RequestAnswer,
+  toStickFileName,
+} from "../../core/offline/bundle.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import type { PrivateKey } from "../../core/pki/keys.ts";
-import { formatName } from "../../core/pki/names.ts";
+import { createCaKey, type PrivateKey } from "../../core/pki/keys.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { encodeCertificates } from "../../core/pki/authority_chain.ts";
@@ -51,15 +52,16 @@ export interface OfflineExchangeOptions {
 
 /** An exchange with its request. */
 interface Exchange extends OfflineExchangeOptions {
-  readonly key: PrivateKey;
-  readonly request: CertificateRequest;
+  readonly request: OfflineRequest;
+  /** The id of the request (`computeRequestId`). */
+  readonly id: string;
 }
 
 /** The result of an exchange; every failure is an error instead. */
 export type OfflineExchange =
   /** The request is in the folder, and has no answer yet. `isNew` when this run wrote it. */
   | { readonly kind: "pending"; readonly requestPath: string; readonly isNew: boolean }
-  | { readonly kind: "issued"; readonly pair: CredentialPair; readonly answer: OfflineAnswer };
+  | { readonly kind: "issued"; readonly pair: CredentialPair; readonly answer: AnswerBundle };
 
 /** Files on a stick hold no secrets. */
 const STICK_MODE = 0o644;
@@ -73,33 +75,33 @@ const STICK_MODE = 0o644;
 export async function exchangeOffline(options: OfflineExchangeOptions): Promise<OfflineExchange> {
   await checkFolder(options);
   const { key, path } = await options.keepKey();
-  const request = options.createRequest(key);
+  const wanted = options.createRequest(key);
   const { name, clock } = options;
-  const exchange = { ...options, key, request };
-  const offline = createOfflineRequest(exchange);
-  const answer = await findAnswer(exchange, computeRequestId(offline));
-  if (answer === undefined) return await submitRequest(exchange, offline);
-  const { verdict } = answer;
-  if (verdict.kind === "refused") {
+  const request = createOfflineRequest(name, wanted, key);
+  const exchange = { ...options, request, id: computeRequestId(request) };
+  const found = await findAnswer(exchange);
+  if (found === undefined) return await submitRequest(exchange);
+  const { outcome } = found.answer;
+  if (outcome.kind !== "issued") {
     throw new AppError(
       "csr_denied",
-      `cannot get a certificate for "${name}": the CA refused it at ${answer.answeredAt}: ${verdict.reason}`,
+      `cannot get a certificate for "${name}": the CA refused it at ${found.bundle.answeredAt}: ${outcome.message}`,
       {
         hint: "settle it with the people beside the CA, who then run again: tlsboot sign",
       },
     );
   }
-  const [leaf] = verdict.chain;
+  const [leaf] = outcome.chain;
   if (leaf !== undefined && leaf.notAfter < clock.now()) throw createTooOldError(name, leaf, path, clock.now());
-  const pair = checkIssued(encodeCertificates(verdict.chain), {
+  const pair = checkIssued(encodeCertificates(outcome.chain), {
     csrName: name,
-    request,
+    request: wanted,
     now: clock.now(),
     skew: undefined,
     hint: "carry the stick to the CA, and check the rules of its signer",
   });
   await options.store(pair);
-  return { kind: "issued", pair, answer };
+  return { kind: "issued", pair, answer: found.bundle };
 }
 
 /** The answer was not taken up in time, or the clock is wrong; only a person knows. */
@@ -128,58 +130,54 @@ async function checkFolder({ folder, files }: OfflineExchangeOptions): Promise<v
 
 /** Finds the answer to this request. Undefined without one, and for that of the certificate in use. */
 async function findAnswer(
-  { folder, name, site, stored, files, clock, key, request: { subject } }: Exchange,
-  requestId: string,
-): Promise<OfflineAnswer | undefined> {
-  const path = join(folder, toAnswerFileName(name));
+  { folder, name, site, stored, files, clock, request, id }: Exchange,
+): Promise<{ readonly bundle: AnswerBundle; readonly answer: RequestAnswer } | undefined> {
+  const path = join(folder, toStickFileName(name, "answer"));
   const text = await readStickFile(path, files);
   if (text === undefined) return undefined;
-  const answer = parseOfflineAnswer(text);
-  if (!answer.ok) {
-    throw new AppError("invalid", `cannot use the answer "${path}": ${answer.error}`, {
+  const bundle = readAnswers(text);
+  if (!bundle.ok) {
+    throw new AppError("invalid", `cannot use the answer "${path}": ${bundle.error.join("; ")}`, {
       hint: "carry the stick to the CA again, and run there: tlsboot sign; it writes the same answer",
     });
   }
-  const verdict = decideAnswer(answer.value, {
-    subject: formatName(subject) || "none",
-    key: publicKeyPin({ publicKeyDer: key.publicKeyDer() }),
-    requestId,
+  const verdict = decideAnswer(bundle.value, {
+    subject: formatSubject(request.facts),
+    key: publicKeyPin(request.facts),
+    requestId: id,
     stored,
     site,
     now: clock.now(),
   });
-  if (verdict.kind === "usable") return answer.value;
+  if (verdict.kind === "usable") return { bundle: bundle.value, answer: verdict.answer };
   if (verdict.kind === "earlier") return undefined;
   throw new AppError("invalid", `cannot use the answer "${path}": ${verdict.fault}`, { hint: verdict.fix });
 }
 
-async function submitRequest(exchange: Exchange, request: OfflineRequest): Promise<OfflineExchange> {
-  const { folder, name, files } = exchange;
-  const requestPath = join(folder, toRequestFileName(name));
-  const id = computeRequestId(request);
+async function submitRequest(exchange: Exchange): Promise<OfflineExchange> {
+  const { folder, name, files, site, requester, request, id } = exchange;
+  const requestPath = join(folder, toStickFileName(name, "request"));
   const text = await readStickFile(requestPath, files);
-  const found = text === undefined ? undefined : parseOfflineRequest(text);
+  const found = text === undefined ? undefined : readRequests(text);
   if (found?.ok === true) {
+    const { requests: [earlier], origin } = found.value;
     // A machine that has got a certificate since can prove who it is.
-    const isProved = found.value.requester !== undefined || request.requester === undefined;
-    if (computeRequestId(found.value) === id && isProved) return { kind: "pending", requestPath, isNew: false };
-    await checkReplaceable(exchange, requestPath, found.value, request);
+    const isProved = requester === undefined || (origin.kind === "machine" && origin.requester.length > 0);
+    if (earlier !== undefined) {
+      if (computeRequestId(earlier) === id && isProved) return { kind: "pending", requestPath, isNew: false };
+      await checkReplaceable(exchange, requestPath, earlier);
+    }
   }
-  await files.writeAtomic(requestPath, encodeOfflineRequest(request), STICK_MODE);
+  const signer = requester === undefined ? undefined : { chain: requester.chain, key: createCaKey(requester.key) };
+  await files.writeAtomic(requestPath, await encodeMachineRequest(request, { site, requester: signer }), STICK_MODE);
   return { kind: "pending", requestPath, isNew: true };
 }
 
-function createOfflineRequest(
-  { name, site, requester, key, request: wanted }: Exchange,
-): OfflineRequest {
+function createOfflineRequest(name: string, wanted: CertificateRequest, key: PrivateKey): OfflineRequest {
   const facts = parseCertificationRequest(createCertificationRequest(wanted, key));
   if (!facts.ok) throw new AppError("internal", `cannot read back a request: ${facts.error}`);
   const { signerName, usages, expirationSeconds } = wanted;
-  const life = expirationSeconds === undefined ? {} : { expirationSeconds };
-  const request = { name, facts: facts.value, signerName, usages, ...life, site };
-  if (requester === undefined) return request;
-  const signature = proveRequester(computeRequestId(request), requester.key);
-  return { ...request, requester: { chain: requester.chain, signature } };
+  return { name, facts: facts.value, signerName, usages, expirationSeconds };
 }
 
 /**
@@ -187,15 +185,14 @@ function createOfflineRequest(
  * answered, or belongs to the certificate in use, is done with.
  */
 async function checkReplaceable(
-  { folder, name, stored, files }: Exchange,
+  { folder, name, stored, files, request }: Exchange,
   path: string,
   found: OfflineRequest,
-  own: OfflineRequest,
 ): Promise<void> {
   const key = publicKeyPin(found.facts);
-  if (key === publicKeyPin(own.facts) || (stored !== undefined && key === publicKeyPin(stored))) return;
-  const answer = parseOfflineAnswer(await readStickFile(join(folder, toAnswerFileName(name)), files) ?? "");
-  if (answer.ok && answer.value.requestId === computeRequestId(found)) return;
+  if (key === publicKeyPin(request.facts) || (stored !== undefined && key === publicKeyPin(stored))) return;
+  const answers = readAnswers(await readStickFile(join(folder, toStickFileName(name, "answer")), files) ?? "");
+  if (answers.ok && answers.value.answers[0]?.id === computeRequestId(found)) return;
   throw new AppError("file_exists", `cannot write the request "${path}": there is one of another key, ${key}`, {
     hint:
       "another machine may have this name; remove the file if it is of an earlier key of this machine, or give this " +

@@ -1,179 +1,564 @@
 /**
- * Bundles of requests, and of the answers to them, that travel without a network. A bundle is a header and any number of
- * items, each a part of the armor (`core/lib/armor.ts`). The first part has the header with the signatures, and the hash of
- * each item, so that nothing can be changed, added, removed or moved afterwards.
+ * Requests for a CA, and the answers of a CA, as they travel without a network: as a file on a stick, in a mail or on paper.
+ * A bundle is an armored text (`armor.ts`) whose first part says where it comes from, and whose other parts are the requests or
+ * the answers. The first part has the hash of the others, and the signatures over itself, so that nothing can be changed,
+ * added, removed or moved afterwards. A machine on a stick has a bundle of one.
  */
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
-import { type ArmorPart, type ArmorReading, encodeArmor, readArmor } from "../lib/armor.ts";
+import { createHash, hash } from "node:crypto";
+import type {
+  CertificateSigningRequestCondition,
+  CertificateSigningRequestSpec,
+} from "../kube/kinds/certificates_v1.ts";
+import { formatTime } from "../kube/meta.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { PublicKeyFacts } from "../pki/public_key.ts";
+import type { Authority } from "../pki/authority.ts";
+import { findAuthorityFault } from "../pki/authority_chain.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
+import { toResult } from "../pki/der.ts";
+import { formatName } from "../pki/names.ts";
+import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
+import { parsePublicKey, type PublicKeyFacts } from "../pki/public_key.ts";
+import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { signText, verifyText } from "../pki/signed_text.ts";
+import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
 import type { CaKey } from "../ports.ts";
+import {
+  type ArmorBlock,
+  type ArmorPart,
+  type ArmorReading,
+  encodeArmor,
+  findArmorKind,
+  formatArmorPart,
+  readArmor,
+} from "./armor.ts";
 
 /** The contents of a bundle: requests for a CA, or a CA's answers. */
 export type BundleKind = "requests" | "answers";
 
-/** A header with its signatures, which can be verified without the items. */
-export interface SignedHeader {
-  /** JSON; the signatures are over this text, to the byte. */
-  readonly text: string;
-  /** Base64, one for each key that signed. */
-  readonly signatures: readonly string[];
-}
-
-/** One item: a value of JSON, and the name by which faults report it. */
-export interface BundleItem {
+/** A request for a CA. */
+export interface OfflineRequest {
+  /** The name of the request, of its file on a stick, and of that of the answer. */
   readonly name: string;
-  readonly value: unknown;
+  readonly facts: RequestFacts;
+  readonly signerName: string;
+  /** In the order of the request. */
+  readonly usages: readonly string[];
+  /** The requested lifetime; the signer chooses when it is absent. */
+  readonly expirationSeconds?: number | undefined;
+  /** What the API server says about the request; undefined when a machine wrote it. */
+  readonly approved?: ApprovedRequest | undefined;
 }
 
-/** A bundle whose items are those that were signed. Whose signatures they are is not checked yet. */
-export interface OpenBundle {
-  readonly signed: SignedHeader;
-  readonly header: Readonly<Record<string, unknown>>;
-  readonly items: readonly BundleItem[];
+/** What an API server says about a request that it exports. */
+export interface ApprovedRequest {
+  readonly uid: string;
+  readonly requester: OfflineRequester;
+  readonly approval: CertificateSigningRequestCondition;
 }
 
-/** The largest number of items of a bundle. */
+/** The user that a request comes from. */
+export type OfflineRequester = Pick<CertificateSigningRequestSpec, "username" | "uid" | "groups" | "extra">;
+
+/** A machine that asks for itself. */
+export interface MachineOrigin {
+  readonly kind: "machine";
+  /** The CAs of the machine's site, by their keys; empty when the machine does not know any yet. */
+  readonly site: readonly PublicKeyPin[];
+  /** The chain, leaf first, of the certificate that the machine has, whose key signed the bundle; empty without one. */
+  readonly requester: readonly CertificateFacts[];
+}
+
+/** An API server that exports approved requests. */
+export interface ExportOrigin {
+  readonly kind: "export";
+  /** A random number (hex) that no other export has. */
+  readonly id: string;
+  /** The time of the export in RFC 3339. */
+  readonly createdAt: string;
+  /** The URL of the API server. */
+  readonly server: string;
+  /** The pin of the key that signed the export. */
+  readonly exporter: PublicKeyPin;
+}
+
+/** Requests that the key in their origin has signed. Whether that key is a known one is for the caller to decide. */
+export interface RequestBundle {
+  readonly origin: MachineOrigin | ExportOrigin;
+  readonly requests: readonly OfflineRequest[];
+  /** The signed first part, by which an installation recognizes the answers to its own exports. */
+  readonly front: ArmorPart;
+}
+
+/** The outcome of one request at the CA. */
+export type AnswerOutcome =
+  /** The certificates of the chain, leaf first. */
+  | { readonly kind: "issued"; readonly chain: readonly CertificateFacts[] }
+  /** The rules of the CA refuse it for good. */
+  | { readonly kind: "refused"; readonly message: string }
+  /** It was not decided, and may be sent again. */
+  | { readonly kind: "skipped"; readonly message: string };
+
+/** The answer to one request. */
+export interface RequestAnswer {
+  readonly name: string;
+  /** The id of the answered request (`computeRequestId`), and its subject and key. */
+  readonly id: string;
+  readonly subject: string;
+  readonly key: PublicKeyPin;
+  readonly outcome: AnswerOutcome;
+}
+
+/** What the CA knows about the site of its machines. */
+export interface OfflineSite {
+  /** The CAs that a client of the API server trusts; two of them while one replaces the other. */
+  readonly serverCas: readonly CertificateFacts[];
+  /** The CA that answers, signed by the one that it replaces. */
+  readonly crossSigned?: CertificateFacts | undefined;
+  /** The URL of the API server; undefined when it is not known beside the CA. */
+  readonly server?: string | undefined;
+}
+
+/** Answers that each of the CAs in them has signed. Whether these are known is for the caller to decide. */
+export interface AnswerBundle extends OfflineSite {
+  /** The export that is answered, which its exporter has signed; undefined for the answer to a machine. */
+  readonly export: ExportOrigin | undefined;
+  readonly answeredAt: string;
+  /** The CAs that signed the answers, each with its issuers behind it. */
+  readonly authorities: readonly (readonly CertificateFacts[])[];
+  readonly answers: readonly RequestAnswer[];
+}
+
+/** The largest number of requests or answers of a bundle. */
 export const MAX_BUNDLE_ITEMS = 10_000;
 
-const LABELS: Readonly<Record<BundleKind, string>> = {
-  requests: "TLSBOOT REQUESTS",
-  answers: "TLSBOOT ANSWERS",
-};
-const NAME = "Name";
+const ANY_LIFETIME = "chosen by the signer";
+const NOT_KNOWN = "not known yet";
+const REQUEST = "certificate request";
+const REQUESTER = "certificate that the requester has";
+const EXPORTER = "key of the exporter";
+const CERTIFICATE = "certificate, and the intermediates behind it";
+const SERVER_CA = "CA of the API server";
+const CROSS_SIGNED = "CA that answers, signed by the one that it replaces";
+const EXPORT = "export that is answered";
+const EXPORT_LABEL = "TLSBOOT EXPORT";
+/** There is one signature for each CA of a split installation, and one more would have no CA. */
+const MAX_SIGNATURES = 16;
+/** A DNS subdomain, as machines and CSRs are called; an underscore can be in neither. */
+const NAME = /^[a-z0-9]([-_a-z0-9.]*[a-z0-9])?$/;
+const MAX_NAME = 240;
 
-/** Signs a header and items with every key, and returns them as parts of an armor. Rejects as the keys do. */
-export async function sealBundle(
-  kind: BundleKind,
-  header: Readonly<Record<string, unknown>>,
-  items: readonly BundleItem[],
-  keys: readonly CaKey[],
-): Promise<readonly ArmorPart[]> {
-  const parts = items.map(({ name, value }) => ({ headers: { [NAME]: name }, bytes: encodeJson(value) }));
-  const contents = parts.map(({ headers, bytes }) => [headers[NAME], hashBytes(bytes)]);
-  const text = JSON.stringify({ ...header, contents: hashBytes(encodeJson(contents)) });
-  const signatures: string[] = [];
-  for (const key of keys) {
-    signatures.push(encodeBase64(await signText(`bundle of ${kind}`, key, text)));
-  }
-  return [{ headers: {}, bytes: encodeJson({ signed: { text, signatures }, contents }) }, ...parts];
+/** Returns the name of the file of a machine's request, or of the answer to it. */
+export function toStickFileName(name: string, kind: "request" | "answer"): string {
+  return `${name}.${kind}.pem`;
 }
 
-/** Encodes the parts of a bundle as text. */
-export function encodeBundle(kind: BundleKind, parts: readonly ArmorPart[]): string {
-  return encodeArmor(LABELS[kind], parts);
+/** Finds the name of a request by that of its file; undefined for any other file. */
+export function findRequestName(fileName: string): string | undefined {
+  const [, name = ""] = /^(.+)\.request\.pem$/.exec(fileName) ?? [];
+  return isFileName(name) ? name : undefined;
+}
+
+function isFileName(name: string): boolean {
+  return name.length <= MAX_NAME && NAME.test(name);
 }
 
 /** Finds out which bundle a text holds; undefined when it holds none. */
 export function findBundleKind(text: string): BundleKind | undefined {
-  const kinds = Object.keys(LABELS) as BundleKind[];
-  return kinds.find((kind) => text.includes(`-----BEGIN ${LABELS[kind]}-----`));
+  const kind = findArmorKind(text);
+  return kind === "requests" || kind === "answers" ? kind : undefined;
 }
 
-/** Reads the parts of a bundle from a text that is known to be whole. */
-export function readBundleParts(kind: BundleKind, text: string): readonly ArmorPart[] {
-  return readArmor(text, LABELS[kind]).parts.map(({ headers, bytes }) => ({ headers, bytes }));
+/**
+ * Computes the id of a request: its uid at the API server, or SHA-256 (hex) of all that is requested. The signature of the
+ * request does not count, so that a machine that makes its request again with the same key has the same id.
+ */
+export function computeRequestId({ facts, signerName, usages, expirationSeconds, approved }: OfflineRequest): string {
+  const signed = encodeBase64(facts.signedDer);
+  return approved?.uid ?? hash("sha256", JSON.stringify([signed, signerName, usages, expirationSeconds ?? null]));
 }
 
-/** Reads a bundle from text. The errors name what is missing or altered, one sentence without a period each. */
-export function readBundle(kind: BundleKind, text: string): Result<OpenBundle, readonly string[]> {
-  const reading = readArmor(text, LABELS[kind]);
-  return reading.faults.length > 0 ? err(describeFaults(reading)) : openBundle(reading.parts);
+/** Computes the id of a bundle, which no other bundle has. */
+export function computeBundleId({ front }: Pick<RequestBundle, "front">): string {
+  return hash("sha256", formatSigned(front));
 }
 
-/** Opens the parts of a bundle, and checks that the items are those of the signed header. */
-export function openBundle(parts: readonly ArmorPart[]): Result<OpenBundle, readonly string[]> {
-  const [first, ...rest] = parts;
-  const front = first === undefined ? undefined : readFront(first);
-  if (front === undefined) return err(["its first part is not the list of a bundle"]);
-  const { signed, header, contents } = front;
-  if (header["contents"] !== hashBytes(encodeJson(contents))) {
-    return err(["the list of what it holds was altered after it was signed"]);
+/** Encodes the request of a machine, signed by the key of the certificate that it has. Rejects as the key does. */
+export async function encodeMachineRequest(
+  request: OfflineRequest,
+  { site, requester }: {
+    readonly site: readonly PublicKeyPin[];
+    readonly requester: { readonly chain: readonly CertificateFacts[]; readonly key: CaKey } | undefined;
+  },
+): Promise<string> {
+  const [leaf] = requester?.chain ?? [];
+  const front: ArmorPart = {
+    headers: {
+      CA: site.join(" ") || NOT_KNOWN,
+      ...(leaf === undefined
+        ? {}
+        : { Requester: `has certificate ${leaf.serialNumber}, valid until ${formatTime(leaf.notAfter)}` }),
+    },
+    sections: requester === undefined ? {} : { [REQUESTER]: toBlocks(requester.chain) },
+  };
+  return await sealBundle("requests", front, [encodeRequest(request)], requester === undefined ? [] : [requester.key]);
+}
+
+/** Encodes approved requests, signed by the key of the exporter. Rejects as the key does. */
+export async function encodeExport(
+  { id, createdAt, server }: Pick<ExportOrigin, "id" | "createdAt" | "server">,
+  requests: readonly OfflineRequest[],
+  key: CaKey,
+): Promise<string> {
+  const front: ArmorPart = {
+    headers: { Export: id, Created: createdAt, Server: server },
+    sections: { [EXPORTER]: [{ label: "PUBLIC KEY", bytes: await key.publicKey() }] },
+  };
+  return await sealBundle("requests", front, requests.map(encodeRequest), [key]);
+}
+
+/** Reads requests. The errors name what is missing, altered or wrong, one sentence without a period each. */
+export function readRequests(text: string): Result<RequestBundle, readonly string[]> {
+  const opened = openBundle("requests", text);
+  if (!opened.ok) return opened;
+  const { front, items } = opened.value;
+  const origin = EXPORTER in front.sections ? parseExport(front) : parseMachine(front);
+  if (!origin.ok) return err([origin.error]);
+  const isExport = origin.value.kind === "export";
+  if (!isExport && items.length !== 1) return err([`it holds ${items.length} requests, and that of a machine is one`]);
+  const requests: OfflineRequest[] = [];
+  const ids = new Set<string>();
+  for (const item of items) {
+    const { Name: name = "" } = item.headers;
+    const request = parseRequest(item, isExport);
+    if (!request.ok) return err([`the request "${name}" cannot be read: ${request.error}`]);
+    const id = computeRequestId(request.value);
+    if (ids.has(id)) return err([`the request "${name}" is in it twice`]);
+    ids.add(id);
+    requests.push(request.value);
   }
-  const items: BundleItem[] = [];
-  const faults: string[] = [];
-  for (const [at, [name, hash]] of contents.entries()) {
-    const value = rest[at] === undefined ? undefined : parseJson(rest[at].bytes);
-    if (value === undefined || hashBytes(rest[at]!.bytes) !== hash || rest[at]!.headers[NAME] !== name) {
-      faults.push(`"${name}" was altered after it was signed`);
-    } else items.push({ name, value });
-  }
-  if (rest.length !== contents.length) faults.push("it holds more than what was signed");
-  return faults.length > 0 ? err(faults) : ok({ signed, header, items });
+  return ok({ origin: origin.value, requests, front });
 }
 
-/** Reports whether one of the signatures of a header is that of a key. */
-export function isSignedBy(kind: BundleKind, { text, signatures }: SignedHeader, key: PublicKeyFacts): boolean {
-  return signatures.some((signature) => {
-    const bytes = decodeBase64(signature);
-    return bytes !== undefined && verifyText(`bundle of ${kind}`, key, text, bytes);
+/** Encodes answers, and signs them with the keys of the CAs that gave them. Rejects as the keys do. */
+export async function encodeAnswers(
+  { origin, front: exported }: RequestBundle,
+  answers: readonly { readonly request: OfflineRequest; readonly outcome: AnswerOutcome }[],
+  { serverCas, crossSigned, server }: OfflineSite,
+  authorities: readonly Pick<Authority, "certificate" | "issuers" | "key">[],
+  now: Date,
+): Promise<string> {
+  const chains = authorities.map(({ certificate, issuers }) => [certificate, ...issuers]);
+  const front: ArmorPart = {
+    headers: {
+      Answered: formatTime(now),
+      CA: authorities.map(({ certificate }) => publicKeyPin(certificate)).join(" "),
+      ...(server === undefined ? {} : { Server: server }),
+    },
+    sections: {
+      ...Object.fromEntries(chains.map((chain, at) => [toHeading(at), toBlocks(chain)])),
+      [SERVER_CA]: toBlocks(serverCas),
+      ...(crossSigned === undefined ? {} : { [CROSS_SIGNED]: toBlocks([crossSigned]) }),
+      ...(origin.kind === "machine" ? {} : {
+        [EXPORT]: [{ label: EXPORT_LABEL, bytes: new TextEncoder().encode(encodeArmor("requests", [exported])) }],
+      }),
+    },
+  };
+  const items = answers.map(({ request, outcome }) => encodeAnswer(request, outcome));
+  return await sealBundle("answers", front, items, authorities.map(({ key }) => key));
+}
+
+/** Reads answers, and verifies the signatures of every CA and of the exporter. The errors are those of `readRequests`. */
+export function readAnswers(text: string): Result<AnswerBundle, readonly string[]> {
+  const opened = openBundle("answers", text);
+  if (!opened.ok) return opened;
+  const { front, items } = opened.value;
+  const { headers, sections } = front;
+  const exported = parseAnswered(sections[EXPORT]);
+  if (!exported.ok) return err([`the export that it answers was altered: ${exported.error}`]);
+  const authorities: (readonly CertificateFacts[])[] = [];
+  for (let at = 0; sections[toHeading(at)] !== undefined; at++) {
+    const chain = parseChain(sections[toHeading(at)]);
+    const fault = chain.ok ? chain.value.map(findAuthorityFault).find((one) => one !== undefined) : chain.error;
+    if (!chain.ok || fault !== undefined) return err([`a CA in it cannot be used: ${fault}`]);
+    authorities.push(chain.value);
+  }
+  if (authorities.length === 0) return err(["it names no CA"]);
+  const isSigned = authorities.every(([ca]) => ca !== undefined && isSignedBy("answers", front, ca.publicKey));
+  if (!isSigned) return err(["the signature of its CA does not match"]);
+  const serverCas = parseChain(sections[SERVER_CA] ?? [], true);
+  if (!serverCas.ok) return err([`the CA of the API server in it cannot be read: ${serverCas.error}`]);
+  const crossSigned = parseChain(sections[CROSS_SIGNED] ?? [], true);
+  if (!crossSigned.ok) return err([`the cross-signed CA in it cannot be read: ${crossSigned.error}`]);
+  const answers: RequestAnswer[] = [];
+  for (const item of items) {
+    const answer = parseAnswer(item);
+    if (!answer.ok) return err([`the answer to "${item.headers["Name"] ?? ""}" cannot be read: ${answer.error}`]);
+    answers.push(answer.value);
+  }
+  return ok({
+    export: exported.value,
+    answeredAt: headers["Answered"] ?? "",
+    authorities,
+    serverCas: serverCas.value,
+    crossSigned: crossSigned.value[0],
+    server: headers["Server"],
+    answers,
   });
 }
 
-/** Parses the text of a signed header; undefined when it is not an object. */
-export function parseHeader({ text }: SignedHeader): Readonly<Record<string, unknown>> | undefined {
-  const header = parseJson(Buffer.from(text));
-  return isRecord(header) ? header : undefined;
-}
-
-/** Reads a signed header from JSON; undefined for any other value. */
-export function findSignedHeader(value: unknown): SignedHeader | undefined {
-  if (!isRecord(value)) return undefined;
-  const { text, signatures } = value;
-  if (typeof text !== "string" || !Array.isArray(signatures)) return undefined;
-  if (signatures.length > MAX_SIGNATURES || !signatures.every((one) => typeof one === "string")) return undefined;
-  return { text, signatures };
-}
-
-/** There is one signature for each CA of a split installation, and one more would have no CA. */
-const MAX_SIGNATURES = 16;
-
-interface Front extends Pick<OpenBundle, "signed" | "header"> {
-  /** The name and the hash of each item. */
-  readonly contents: readonly (readonly [name: string, hash: string])[];
-}
-
-function readFront({ bytes }: ArmorPart): Front | undefined {
-  const value = parseJson(bytes);
-  if (!isRecord(value) || !Array.isArray(value["contents"])) return undefined;
-  const signed = findSignedHeader(value["signed"]);
-  const header = signed === undefined ? undefined : parseHeader(signed);
-  if (signed === undefined || header === undefined || value["contents"].length > MAX_BUNDLE_ITEMS) return undefined;
-  const contents: (readonly [string, string])[] = [];
-  for (const entry of value["contents"] as readonly unknown[]) {
-    const [name, hash] = Array.isArray(entry) ? entry as readonly unknown[] : [];
-    if (typeof name !== "string" || typeof hash !== "string") return undefined;
-    contents.push([name, hash]);
+/** Adds to the first part the hash of the items, their names, and the signatures of the keys. Rejects as the keys do. */
+async function sealBundle(
+  kind: BundleKind,
+  { headers, sections }: ArmorPart,
+  items: readonly ArmorPart[],
+  keys: readonly CaKey[],
+): Promise<string> {
+  const front = { headers: { ...headers, Contents: hashItems(items) }, sections };
+  const signatures: string[] = [];
+  for (const key of keys) {
+    signatures.push(encodeBase64(await signText(`bundle of ${kind}`, key, formatSigned(front))));
   }
-  return { signed, header, contents };
+  const sealed = {
+    ...front.headers,
+    ...(signatures.length === 0 ? {} : { Signature: signatures.join(" ") }),
+    Names: items.map((item) => item.headers["Name"]).join(" "),
+  };
+  return encodeArmor(kind, [{ headers: sealed, sections }, ...items]);
+}
+
+/** Reads the parts of a bundle, and checks that the items are those that its first part has the hash of. */
+function openBundle(
+  kind: BundleKind,
+  text: string,
+): Result<{ readonly front: ArmorPart; readonly items: readonly ArmorPart[] }, readonly string[]> {
+  const reading = readArmor(text, kind);
+  if (reading.faults.length > 0) return err(describeFaults(reading));
+  const [front, ...items] = reading.parts.map(({ headers, sections }) => ({ headers, sections }));
+  if (front?.headers["Contents"] === undefined) return err(["its first part is not that of a bundle"]);
+  if (items.length > MAX_BUNDLE_ITEMS) return err([`it holds more than ${MAX_BUNDLE_ITEMS} ${kind}`]);
+  return front.headers["Contents"] === hashItems(items)
+    ? ok({ front, items })
+    : err(["what it holds was altered after it was signed"]);
 }
 
 /** Names the item of each missing or altered part, by the list in the first part or by its own header. */
-function describeFaults({ parts, faults }: ArmorReading): readonly string[] {
-  const [first] = parts;
-  const contents = first?.number === 1 ? readFront(first)?.contents : undefined;
+function describeFaults({ parts: [first], faults }: ArmorReading): readonly string[] {
+  const names = first?.number === 1 ? first.headers["Names"]?.split(" ") ?? [] : [];
   return faults.map(({ part, headers, message }) => {
-    const name = (part === undefined ? undefined : contents?.[part - 2]?.[0]) ?? headers[NAME];
+    const name = (part === undefined ? undefined : names[part - 2]) ?? headers["Name"];
     return name === undefined ? message : `${message}: "${name}"`;
   });
 }
 
-function encodeJson(value: unknown): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(value));
+function hashItems(items: readonly ArmorPart[]): string {
+  const sum = createHash("sha256");
+  for (const item of items) sum.update(`${formatArmorPart(item)}\n`);
+  return sum.digest("base64");
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+/** Formats the signed text of a first part. The names are there for the reports of faults only. */
+function formatSigned({ headers, sections }: ArmorPart): string {
+  const { Signature: _, Names: __, ...signed } = headers;
+  return formatArmorPart({ headers: signed, sections });
+}
+
+function isSignedBy(kind: BundleKind, front: ArmorPart, key: PublicKeyFacts): boolean {
+  const signatures = front.headers["Signature"]?.split(" ") ?? [];
+  return signatures.length <= MAX_SIGNATURES && signatures.some((signature) => {
+    const bytes = decodeBase64(signature);
+    return bytes !== undefined && verifyText(`bundle of ${kind}`, key, formatSigned(front), bytes);
+  });
+}
+
+function parseExport(front: ArmorPart): Result<ExportOrigin, string> {
+  const { Export: id = "", Created: createdAt, Server: server } = front.headers;
+  if (createdAt === undefined || server === undefined) return err("its first part is incomplete");
+  if (!/^[0-9a-f]{32}$/.test(id)) return err("its number is malformed");
+  const [block] = front.sections[EXPORTER] ?? [];
+  const key = block === undefined ? undefined : toResult(() => parsePublicKey(block.bytes));
+  if (block === undefined || key?.ok !== true) return err("the key of its exporter cannot be read");
+  if (key.value.weakness !== undefined) return err(`the key of its exporter is weak: ${key.value.weakness}`);
+  if (!isSignedBy("requests", front, key.value)) return err("the signature of its exporter does not match");
+  return ok({ kind: "export", id, createdAt, server, exporter: publicKeyPin({ publicKeyDer: block.bytes }) });
+}
+
+function parseMachine(front: ArmorPart): Result<MachineOrigin, string> {
+  const requester = parseChain(front.sections[REQUESTER] ?? [], true);
+  if (!requester.ok) return err(`the certificate of its requester cannot be read: ${requester.error}`);
+  const [leaf] = requester.value;
+  if (leaf !== undefined && !isSignedBy("requests", front, leaf.publicKey)) {
+    return err("the key of its requester's certificate did not sign it");
+  }
+  const site: PublicKeyPin[] = [];
+  const { CA: words = NOT_KNOWN } = front.headers;
+  for (const word of words === NOT_KNOWN ? [] : splitList(words, " ")) {
+    const pin = parsePublicKeyPin(word);
+    if (!pin.ok) return err(`its line CA cannot be read: ${pin.error}`);
+    site.push(pin.value);
+  }
+  return ok({ kind: "machine", site, requester: requester.value });
+}
+
+/** Parses the first part of the export that is answered; undefined without one. */
+function parseAnswered(blocks: readonly ArmorBlock[] | undefined): Result<ExportOrigin | undefined, string> {
+  if (blocks === undefined) return ok(undefined);
+  const [block] = blocks;
+  const { parts: [front] } = readArmor(new TextDecoder().decode(block?.bytes), "requests");
+  return front === undefined ? err("it cannot be read") : parseExport(front);
+}
+
+/** The lines say in words what the request holds, and what a CSR object has in addition to it. */
+function encodeRequest({ name, facts, signerName, usages, expirationSeconds, approved }: OfflineRequest): ArmorPart {
+  return {
+    headers: {
+      Name: name,
+      Subject: formatSubject(facts),
+      "Subject-Names": listAlternativeNames(facts).join(", ") || "none",
+      Signer: signerName,
+      Usages: usages.join(", "),
+      Lifetime: formatOfflineLifetime(expirationSeconds),
+      Key: publicKeyPin(facts),
+      ...(approved === undefined ? {} : {
+        UID: approved.uid,
+        Requester: JSON.stringify(approved.requester),
+        Approval: JSON.stringify(approved.approval),
+      }),
+    },
+    sections: { [REQUEST]: [{ label: "CERTIFICATE REQUEST", bytes: new Uint8Array(facts.der) }] },
+  };
+}
+
+function parseRequest({ headers, sections }: ArmorPart, isExport: boolean): Result<OfflineRequest, string> {
+  const [block, ...more] = sections[REQUEST] ?? [];
+  if (block?.label !== "CERTIFICATE REQUEST" || more.length > 0) return err("it does not hold one certificate request");
+  const facts = parseCertificationRequest(block.bytes);
+  if (!facts.ok) return facts;
+  const { Name: name = "", Signer: signerName = "", Usages: usages, Lifetime: lifetime = ANY_LIFETIME } = headers;
+  if (!isExport && !isFileName(name)) return err("its line Name is not the name of a file");
+  if (signerName === "") return err("it has no line Signer");
+  const duration = lifetime === ANY_LIFETIME ? undefined : parseSettingDuration(lifetime);
+  if (duration !== undefined && (!duration.ok || duration.value < 1_000)) {
+    return err(`its line Lifetime cannot be read: "${lifetime}"`);
+  }
+  const approved = isExport ? parseApproved(headers) : undefined;
+  if (approved?.ok === false) return approved;
+  return ok({
+    name,
+    facts: facts.value,
+    signerName,
+    usages: splitList(usages ?? "", ","),
+    ...(duration?.ok === true ? { expirationSeconds: Math.floor(duration.value / 1_000) } : {}),
+    ...(approved === undefined ? {} : { approved: approved.value }),
+  });
+}
+
+function parseApproved(headers: ArmorPart["headers"]): Result<ApprovedRequest, string> {
+  const { UID: uid = "" } = headers;
+  if (uid === "") return err("it has no uid");
+  const requester = parseObject(headers["Requester"]);
+  if (requester === undefined || !isRequester(requester)) return err("its requester is malformed");
+  const approval = parseObject(headers["Approval"]);
+  if (approval?.["type"] !== "Approved" || !isCondition(approval)) return err("it is not approved");
+  return ok({ uid, requester, approval });
+}
+
+function isRequester(
+  value: Readonly<Record<string, unknown>>,
+): value is Readonly<Record<string, unknown>> & OfflineRequester {
+  const { username, uid, groups, extra } = value;
+  return [username, uid].every(isOptionalText) && (groups === undefined || isTextList(groups)) &&
+    (extra === undefined || (isRecord(extra) && Object.values(extra).every(isTextList)));
+}
+
+function isCondition(
+  value: Readonly<Record<string, unknown>>,
+): value is Readonly<Record<string, unknown>> & CertificateSigningRequestCondition {
+  const { type, status, reason, message, lastUpdateTime, lastTransitionTime } = value;
+  return typeof type === "string" && typeof status === "string" && [reason, message].every(isOptionalText) &&
+    [lastUpdateTime, lastTransitionTime].every((time) => time === null || isOptionalText(time));
+}
+
+function encodeAnswer(request: OfflineRequest, outcome: AnswerOutcome): ArmorPart {
+  const [leaf] = outcome.kind === "issued" ? outcome.chain : [];
+  return {
+    headers: {
+      Name: request.name,
+      Verdict: outcome.kind,
+      ...(outcome.kind === "issued" ? {} : { Reason: outcome.message }),
+      Subject: formatSubject(request.facts),
+      Key: publicKeyPin(request.facts),
+      Request: computeRequestId(request),
+      ...(leaf === undefined ? {} : {
+        "Serial-Number": leaf.serialNumber,
+        Valid: `from ${formatTime(leaf.notBefore)} to ${formatTime(leaf.notAfter)}`,
+      }),
+    },
+    sections: outcome.kind === "issued" ? { [CERTIFICATE]: toBlocks(outcome.chain) } : {},
+  };
+}
+
+function parseAnswer({ headers, sections }: ArmorPart): Result<RequestAnswer, string> {
+  const { Name: name = "", Request: id = "", Subject: subject = "", Verdict: kind, Reason: message = "" } = headers;
+  const key = parsePublicKeyPin(headers["Key"] ?? "");
+  if (!key.ok) return err("its line Key cannot be read");
+  const answer = { name, id, subject, key: key.value };
+  if (kind === "refused" || kind === "skipped") return ok({ ...answer, outcome: { kind, message } });
+  if (kind !== "issued") return err("its line Verdict cannot be read");
+  const chain = parseChain(sections[CERTIFICATE]);
+  return chain.ok ? ok({ ...answer, outcome: { kind, chain: chain.value } }) : chain;
+}
+
+/** Formats the subject of a request, by which a machine recognizes its answer. */
+export function formatSubject({ subject }: Pick<RequestFacts, "subject">): string {
+  return formatName(subject) || "none";
+}
+
+/** Formats a requested lifetime, which the signer chooses without one. */
+export function formatOfflineLifetime(expirationSeconds: number | undefined): string {
+  return expirationSeconds === undefined ? ANY_LIFETIME : formatDuration(expirationSeconds * 1_000);
+}
+
+function toHeading(at: number): string {
+  return `CA ${at + 1} that answers`;
+}
+
+function toBlocks(certificates: readonly CertificateFacts[]): readonly ArmorBlock[] {
+  return certificates.map(({ der }) => ({ label: "CERTIFICATE", bytes: der }));
+}
+
+function parseChain(
+  blocks: readonly ArmorBlock[] | undefined,
+  mayBeEmpty = false,
+): Result<readonly CertificateFacts[], string> {
+  const certificates: CertificateFacts[] = [];
+  for (const { label, bytes } of blocks ?? []) {
+    const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : err(`it holds a ${label}`);
+    if (!parsed.ok) return parsed;
+    certificates.push(parsed.value);
+  }
+  return certificates.length > 0 || mayBeEmpty ? ok(certificates) : err("it holds no certificate");
+}
+
+function parseObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
   try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+    const value: unknown = JSON.parse(text ?? "");
+    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
-function hashBytes(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("base64");
+function splitList(text: string, separator: string): readonly string[] {
+  return text.split(separator).map((word) => word.trim()).filter((word) => word !== "");
+}
+
+function isOptionalText(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }

@@ -1,202 +1,384 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { before, describe, test } from "node:test";
-import fc from "../../tests/support/properties.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
+import { createIssuingCa, type IssuingCa } from "../../tests/support/issuing_ca.ts";
+import fc from "../../tests/support/properties.ts";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { createTestAuthority, NOW, unwrap } from "../../tests/support/test_authority.ts";
+import { parseCertificateChain } from "../bootstrap/credential_pair.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { ArmorPart } from "../lib/armor.ts";
-import { createCaKey, generatePrivateKey } from "../pki/keys.ts";
+import type { Result } from "../lib/result.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { createCaKey, generatePrivateKey, type PrivateKey } from "../pki/keys.ts";
+import { createCertificationRequest, parseCertificationRequest } from "../pki/pkcs10.ts";
 import { publicKeyPin } from "../pki/public_key_pin.ts";
 import type { CaKey } from "../ports.ts";
-import { parseAnswerBundle, type RequestAnswer, sealAnswers } from "./answer_bundle.ts";
-import { encodeBundle, findBundleKind, openBundle, readBundle, readBundleParts, sealBundle } from "./bundle.ts";
-import { parseRequestBundle, sealRequests } from "./request_bundle.ts";
+import { type ArmorPart, encodeArmor, readArmor } from "./armor.ts";
+import {
+  type AnswerOutcome,
+  computeBundleId,
+  computeRequestId,
+  encodeAnswers,
+  encodeExport,
+  encodeMachineRequest,
+  findBundleKind,
+  findRequestName,
+  type OfflineRequest,
+  readAnswers,
+  readRequests,
+  type RequestBundle,
+} from "./bundle.ts";
 
 const ID = "0123456789abcdef0123456789abcdef";
-const APPROVED = { type: "Approved", status: "True", reason: "Ok", lastUpdateTime: null, lastTransitionTime: null };
+const ORIGIN = { id: ID, createdAt: "2026-11-25T12:00:00Z", server: "https://10.0.0.1:6443" };
+const SUBJECT = { commonName: "system:node:n1", organizations: ["system:nodes"] };
+const APPROVAL = { type: "Approved", status: "True", reason: "Ok", lastUpdateTime: null, lastTransitionTime: null };
+const REQUESTER = { username: "system:node:n1", groups: ["system:nodes", "a,b"], extra: { key: ["value"] } };
 
-let key: CaKey;
-let ca: SigningCa;
-let parts: readonly ArmorPart[];
-let text: string;
+const split = (text: string): readonly string[] => text.split(/(?=^# tlsboot )/m);
+const readParts = (text: string, kind = "requests"): readonly ArmorPart[] =>
+  readArmor(text, kind).parts.map(({ headers, sections }) => ({ headers, sections }));
 
-describe("a bundle", () => {
+function findFaults<T>(read: Result<T, readonly string[]>): unknown {
+  return read.ok ? "no fault" : read.error;
+}
+
+function open<T>(read: Result<T, readonly string[]>): T {
+  assert.ok(read.ok, JSON.stringify(read));
+  return read.value;
+}
+
+describe("an export", () => {
+  let key: CaKey;
+  let ca: SigningCa;
+  let requests: readonly OfflineRequest[];
+  let text: string;
+
   before(async () => {
     key = createCaKey(await generatePrivateKey("ecdsa-p256"));
     ca = await createSigningCa();
-    const csrs = await Promise.all(["n1", "n2", "n3"].map(async (name) => {
-      const csr = await buildCsr({ name, metadata: { name, uid: `uid-${name}` }, conditions: [APPROVED] });
-      return { csr, facts: unwrap(parseRequest(csr.spec.request)) };
+    requests = await Promise.all(["n1", "n2", "n3"].map(async (name): Promise<OfflineRequest> => {
+      const { spec } = await buildCsr({ name });
+      return {
+        name,
+        facts: unwrap(parseRequest(spec.request)),
+        signerName: spec.signerName,
+        usages: spec.usages ?? [],
+        approved: { uid: `uid-${name}`, requester: REQUESTER, approval: APPROVAL },
+      };
     }));
-    parts = await sealRequests({ id: ID, createdAt: NOW, server: "https://10.0.0.1:6443" }, csrs, key);
-    text = encodeBundle("requests", parts);
+    text = await encodeExport(ORIGIN, requests, key);
   });
 
-  function openRequests(bundle: string) {
-    const read = readBundle("requests", bundle);
-    return read.ok ? parseRequestBundle(read.value) : read;
-  }
-
-  test("parseRequestBundle() returns the requests of an export as a signer needs them", async () => {
-    const bundle = openRequests(text);
-    assert.ok(bundle.ok);
-    const { header, requests } = bundle.value;
+  test("readRequests() returns what encodeExport() was given, and the key that signed it", async () => {
+    const { origin, requests: read } = open(readRequests(text));
     const exporter = publicKeyPin({ publicKeyDer: await key.publicKey() });
-    assert.deepEqual(header, { id: ID, createdAt: "2026-11-25T12:00:00Z", server: "https://10.0.0.1:6443", exporter });
-    assert.deepEqual(requests.map(({ name, uid }) => [name, uid]), [["n1", "uid-n1"], ["n2", "uid-n2"], [
-      "n3",
-      "uid-n3",
-    ]]);
-    const { spec, status } = await buildCsr({ name: "n1", conditions: [APPROVED] });
-    const [first] = requests;
-    assert.deepEqual({ ...first!.csr.spec, request: null }, { ...spec, request: null });
-    assert.deepEqual(first!.csr.status, status);
-    assert.equal(unwrap(parseRequest(first!.csr.spec.request)).subject.commonName, "system:node:n1");
+    assert.deepEqual(origin, { kind: "export", ...ORIGIN, exporter });
+    assert.deepEqual(read, requests);
     assert.equal(findBundleKind(text), "requests");
-    assert.deepEqual(readBundleParts("requests", text), parts);
   });
 
-  const blocks = () => text.split(/(?=-----BEGIN)/);
+  test("encodeExport() writes lines that people can read", () => {
+    assert.match(text, /^Server: https:\/\/10\.0\.0\.1:6443$/m);
+    assert.match(text, /^Name: n1\nSubject: CN=system:node:n1,O=system:nodes\n/m);
+    assert.match(text, /^Usages: digital signature, client auth\nLifetime: chosen by the signer\n/m);
+  });
+
   for (
     const [name, edit, want] of [
-      ["cut", () => blocks().slice(0, 3).join(""), ['part 4 of 4 is missing: "n3"']],
+      ["cut", () => split(text).slice(0, 3).join(""), ['part 4 of 4 is missing: "n3"']],
       ["cut within a request", () => text.slice(0, -200), ['part 4 of 4 is cut off: "n3"']],
-      ["without one of its requests", () => blocks().toSpliced(2, 1).join(""), ['part 3 of 4 is missing: "n2"']],
+      ["without one of its requests", () => split(text).toSpliced(2, 1).join(""), ['part 3 of 4 is missing: "n2"']],
       [
         "with a changed character",
-        () => blocks().with(1, blocks()[1]!.replace(/^eyJ1/m, "eyJ2")).join(""),
+        () => text.replace("Name: n1", "Name: n7"),
         ['part 2 of 4 is altered: its checksum does not match: "n1"'],
       ],
     ] as const
-  ) test(`readBundle() names what is wrong with a bundle ${name}`, () => assert.deepEqual(findFaults(edit()), want));
-
-  function findFaults(bundle: string): unknown {
-    const read = openRequests(bundle);
-    return read.ok ? "no fault" : read.error;
+  ) {
+    test(`readRequests() names what is wrong with an export ${name}`, () => {
+      assert.deepEqual(findFaults(readRequests(edit())), want);
+    });
   }
 
-  const json = (part: ArmorPart) => JSON.parse(Buffer.from(part.bytes).toString());
-  const withJson = (part: ArmorPart, value: unknown): ArmorPart => ({
+  const ALTERED = ["what it holds was altered after it was signed"];
+  const withHeaders = (part: ArmorPart, headers: Record<string, string>): ArmorPart => ({
     ...part,
-    bytes: new TextEncoder().encode(JSON.stringify(value)),
+    headers: { ...part.headers, ...headers },
   });
 
   /** Every checksum of the armor is right again after these changes, as those of an attacker would be. */
   for (
     const [name, edit, want] of [
-      [
-        "a changed request",
-        () => parts.with(1, withJson(parts[1]!, { ...json(parts[1]!), uid: "other" })),
-        ['"n1" was altered after it was signed'],
-      ],
-      ["two requests with each other's names", () => [
+      ["a changed request", (parts) => parts.with(1, withHeaders(parts[1]!, { UID: "other" })), ALTERED],
+      ["two requests that changed places", (parts) => [parts[0]!, parts[2]!, parts[1]!, parts[3]!], ALTERED],
+      ["two requests with each other's names", (parts) => [
         parts[0]!,
-        { ...parts[1]!, headers: { Name: "n2" } },
-        { ...parts[2]!, headers: { Name: "n1" } },
+        withHeaders(parts[1]!, { Name: "n2" }),
+        withHeaders(parts[2]!, { Name: "n1" }),
         parts[3]!,
-      ], ['"n1" was altered after it was signed', '"n2" was altered after it was signed']],
-      ["a removed request", () => parts.slice(0, 3), [
-        '"n3" was altered after it was signed',
-        "it holds more than what was signed",
+      ], ALTERED],
+      ["a removed request", (parts) => parts.slice(0, 3), ALTERED],
+      ["one request more", (parts) => [...parts, parts[1]!], ALTERED],
+      ["another server", (parts) => parts.with(0, withHeaders(parts[0]!, { Server: "https://elsewhere" })), [
+        "the signature of its exporter does not match",
       ]],
-      ["one request more", () => [...parts, parts[1]!], ["it holds more than what was signed"]],
-      ["a changed list", () => {
-        const front = json(parts[0]!);
-        return parts.with(0, withJson(parts[0]!, { ...front, contents: front.contents.slice(0, 2) }));
-      }, ["the list of what it holds was altered after it was signed"]],
-      ["another header", () => {
-        const front = json(parts[0]!);
-        const header = { ...JSON.parse(front.signed.text), server: "https://elsewhere" };
-        return parts.with(
-          0,
-          withJson(parts[0]!, { ...front, signed: { ...front.signed, text: JSON.stringify(header) } }),
-        );
-      }, "the signature of its exporter does not match"],
-      ["no list", () => [parts[1]!, parts[0]!], ["its first part is not the list of a bundle"]],
-      ["too many signatures", () => {
-        const front = json(parts[0]!);
-        const signatures = Array.from({ length: 17 }, () => front.signed.signatures[0]);
-        return parts.with(0, withJson(parts[0]!, { ...front, signed: { ...front.signed, signatures } }));
-      }, ["its first part is not the list of a bundle"]],
-    ] as const
+      ["no signature", ([front, ...parts]) => {
+        const { Signature: _, ...headers } = front!.headers;
+        return [{ ...front!, headers }, ...parts];
+      }, ["the signature of its exporter does not match"]],
+      ["too many signatures", ([front, ...parts]) => {
+        const signatures = Array.from({ length: 17 }, () => front!.headers["Signature"]).join(" ");
+        return [withHeaders(front!, { Signature: signatures }), ...parts];
+      }, ["the signature of its exporter does not match"]],
+      ["no first part", (parts) => parts.slice(1), ["its first part is not that of a bundle"]],
+    ] as readonly (readonly [string, (parts: readonly ArmorPart[]) => readonly ArmorPart[], readonly string[]])[]
   ) {
-    test(`openBundle() refuses ${name}, whatever the checksums say`, () => {
-      assert.deepEqual(findFaults(encodeBundle("requests", edit())), want);
+    test(`readRequests() refuses ${name}, whatever the checksums say`, () => {
+      assert.deepEqual(findFaults(readRequests(encodeArmor("requests", edit(readParts(text))))), want);
     });
   }
 
   for (
-    const [name, header, item, want] of [
-      ["without a key", { key: undefined }, {}, "the key of its exporter cannot be read"],
+    const [name, origin, request, want] of [
       ["with a malformed number", { id: "1" }, {}, "its number is malformed"],
       ["with a request without a uid", {}, { uid: "" }, 'the request "n1" cannot be read: it has no uid'],
       [
         "with a request that is not approved",
         {},
-        { approval: undefined },
-        'the request "n1" cannot be read: it is not approved',
+        { approval: { ...APPROVAL, type: "Denied" } },
+        /"n1" .* is not approved$/,
       ],
-      [
-        "with a malformed spec",
-        {},
-        { spec: { signerName: 1 } },
-        'the request "n1" cannot be read: its spec is malformed',
-      ],
-      ["with something else than a request", {}, { request: "AAAA" }, /^the request "n1" cannot be read: /],
+      ["with a malformed approval", {}, { approval: { ...APPROVAL, status: 1 } }, /"n1" .* is not approved$/],
+      ["with a malformed requester", {}, { requester: { groups: [1] } }, /"n1" .* its requester is malformed$/],
+      ["with a requester that is no object", {}, { requester: "n1" }, /"n1" .* its requester is malformed$/],
     ] as const
   ) {
-    test(`parseRequestBundle() refuses a signed bundle ${name}`, async () => {
-      const front = JSON.parse(json(parts[0]!).signed.text);
-      const value = { ...json(parts[1]!), ...item };
-      const sealed = await sealBundle("requests", { ...front, ...header }, [{ name: "n1", value }], [key]);
-      const fault = findFaults(encodeBundle("requests", sealed));
-      if (want instanceof RegExp) assert.match(String(fault), want);
-      else assert.equal(fault, want);
+    test(`readRequests() refuses a signed export ${name}`, async () => {
+      const [first] = requests;
+      const approved = { ...first!.approved!, ...request } as OfflineRequest["approved"];
+      const sealed = await encodeExport({ ...ORIGIN, ...origin }, [{ ...first!, approved }], key);
+      const faults = findFaults(readRequests(sealed));
+      if (want instanceof RegExp) assert.match(String(faults), want);
+      else assert.deepEqual(faults, [want]);
     });
   }
 
-  test("parseRequestBundle() refuses a request that is in it twice", async () => {
-    const front = JSON.parse(json(parts[0]!).signed.text);
-    const value = json(parts[1]!);
-    const sealed = await sealBundle("requests", front, [{ name: "n1", value }, { name: "n1b", value }], [key]);
-    assert.equal(findFaults(encodeBundle("requests", sealed)), 'the request "n1b" is in it twice');
+  test("readRequests() refuses an export without a key, and a request that is in it twice", async () => {
+    const twice = await encodeExport(ORIGIN, [requests[0]!, { ...requests[0]!, name: "n1b" }], key);
+    assert.deepEqual(findFaults(readRequests(twice)), ['the request "n1b" is in it twice']);
+    const [front, ...items] = readParts(text);
+    const sections = { "key of the exporter": [{ label: "PUBLIC KEY", bytes: Uint8Array.of(1) }] };
+    const broken = encodeArmor("requests", [{ ...front!, sections }, ...items]);
+    assert.deepEqual(findFaults(readRequests(broken)), ["the key of its exporter cannot be read"]);
   });
 
-  async function sealed(answers: readonly RequestAnswer[], authorities = [ca]): Promise<string> {
-    const { signed } = unwrap(openBundle(parts) as never) as { signed: Parameters<typeof sealAnswers>[0] };
-    return encodeBundle("answers", await sealAnswers(signed, answers, authorities, NOW));
+  test("readRequests() answers for any change of an export, and never returns another one", () => {
+    const want = readRequests(text);
+    fc.assert(fc.property(fc.nat(text.length), fc.nat(100), fc.string(), (at, length, more) => {
+      const read = readRequests(text.slice(0, at) + more + text.slice(at + length));
+      if (read.ok) assert.deepEqual(read, want);
+    }));
+  });
+
+  async function encode(outcomes: readonly AnswerOutcome[], authorities = [ca]): Promise<string> {
+    const bundle = open(readRequests(text));
+    const answers = bundle.requests.map((request, at) => ({ request, outcome: outcomes[at]! }));
+    return await encodeAnswers(bundle, answers, { serverCas: [] }, authorities, NOW);
   }
 
-  const ANSWERS: readonly RequestAnswer[] = [
-    { name: "n1", uid: "uid-n1", outcome: { kind: "issued", certificates: [Uint8Array.of(1, 2), Uint8Array.of(3)] } },
-    { name: "n2", uid: "uid-n2", outcome: { kind: "refused", message: "no" } },
-    { name: "n3", uid: "uid-n3", outcome: { kind: "skipped", message: "later" } },
+  const outcomes = (): readonly AnswerOutcome[] => [
+    { kind: "issued", chain: [ca.certificate] },
+    { kind: "refused", message: "no" },
+    { kind: "skipped", message: "later" },
   ];
 
-  test("parseAnswerBundle() returns the answers, the export and the CAs that signed", async () => {
-    const read = readBundle("answers", await sealed(ANSWERS));
-    assert.ok(read.ok);
-    const bundle = unwrap(parseAnswerBundle(read.value));
-    assert.deepEqual(bundle.answers, ANSWERS);
-    assert.equal(bundle.export.id, ID);
+  test("readAnswers() returns the answers, the export and the CAs that signed", async () => {
+    const bundle = open(readAnswers(await encode(outcomes())));
+    assert.deepEqual(bundle.answers.map(({ name, id }) => [name, id]), [["n1", "uid-n1"], ["n2", "uid-n2"], [
+      "n3",
+      "uid-n3",
+    ]]);
+    assert.deepEqual(bundle.answers.map(({ outcome }) => outcome), outcomes());
+    assert.deepEqual(bundle.export, open(readRequests(text)).origin);
+    assert.equal(bundle.answeredAt, "2026-11-25T12:00:00Z");
     assert.equal(bundle.authorities[0]?.[0]?.sha256Fingerprint, ca.certificate.sha256Fingerprint);
   });
 
-  test("parseAnswerBundle() refuses answers that a CA of theirs has not signed", async () => {
+  test("readAnswers() refuses answers that a CA of theirs has not signed", async () => {
     const other = await createTestAuthority();
-    const key = { ...ca, key: other.key };
-    const read = readBundle("answers", await sealed(ANSWERS, [key]));
-    assert.ok(read.ok);
-    assert.deepEqual(parseAnswerBundle(read.value), { ok: false, error: "the signature of its CA does not match" });
+    const unsigned = await encode(outcomes(), [{ ...ca, key: other.key }]);
+    assert.deepEqual(findFaults(readAnswers(unsigned)), ["the signature of its CA does not match"]);
   });
 
-  test("readBundle() answers for any change of a bundle, and never returns another one", () => {
-    const want = openRequests(text);
-    fc.assert(fc.property(fc.nat(text.length), fc.nat(100), fc.string(), (at, length, more) => {
-      const read = openRequests(text.slice(0, at) + more + text.slice(at + length));
-      if (read.ok) assert.deepEqual(read, want);
-    }));
+  test("readAnswers() refuses answers without a CA, of a certificate that is no CA, and to an altered export", async () => {
+    const [front, ...items] = readParts(await encode(outcomes()), "answers");
+    const readWith = (sections: ArmorPart["sections"]) =>
+      findFaults(readAnswers(encodeArmor("answers", [{ ...front!, sections }, ...items])));
+    assert.deepEqual(readWith({}), ["it names no CA"]);
+    const issuing = await createIssuingCa(NOW);
+    const chain = unwrapChain(
+      await issuing.issue({ publicKeyDer: (await generatePrivateKey("ecdsa-p256")).publicKeyDer() }),
+    );
+    const leaf = { "CA 1 that answers": [{ label: "CERTIFICATE", bytes: chain[0]!.der }] };
+    assert.match(String(readWith(leaf)), /^a CA in it cannot be used: the certificate is not a CA/);
+    const forged = encodeArmor("requests", [{ headers: { Server: "https://elsewhere" }, sections: {} }]);
+    const answered = { label: "TLSBOOT EXPORT", bytes: new TextEncoder().encode(forged) };
+    assert.match(
+      String(readWith({ ...front!.sections, "export that is answered": [answered] })),
+      /^the export that it answers was altered: /,
+    );
+  });
+});
+
+function unwrapChain(pem: string): readonly CertificateFacts[] {
+  const chain = parseCertificateChain(pem);
+  assert.ok(chain.ok);
+  return chain.value;
+}
+
+describe("the request of a machine", () => {
+  let ca: IssuingCa;
+  let key: PrivateKey;
+  let request: OfflineRequest;
+
+  before(async () => {
+    ca = await createIssuingCa(NOW);
+    key = await generatePrivateKey("ecdsa-p256");
+    request = createRequest(key);
+  });
+
+  function createRequest(of: PrivateKey): OfflineRequest {
+    const facts = parseCertificationRequest(createCertificationRequest({ subject: SUBJECT, dnsNames: ["n1"] }, of));
+    assert.ok(facts.ok);
+    return {
+      name: "n1",
+      facts: facts.value,
+      signerName: "example.com/web",
+      usages: ["digital signature", "client auth"],
+      expirationSeconds: 86_400,
+    };
+  }
+
+  const encode = (
+    edit: Partial<OfflineRequest> = {},
+    origin: Partial<Parameters<typeof encodeMachineRequest>[1]> = {},
+  ): Promise<string> => encodeMachineRequest({ ...request, ...edit }, { site: [], requester: undefined, ...origin });
+
+  test("readRequests() reads what encodeMachineRequest() writes, also after an editor changed blanks and line ends", async () => {
+    const site = [publicKeyPin(ca.authority.certificate)];
+    const text = await encode({}, { site });
+    for (const edited of [text, text.replaceAll("\n", "\r\n"), `\ufeff${text}\n\n`, text.replaceAll("\n", " \n")]) {
+      const { origin, requests } = open(readRequests(edited));
+      assert.deepEqual(origin, { kind: "machine", site, requester: [] });
+      assert.deepEqual(requests, [request]);
+    }
+  });
+
+  test("readRequests() names a file that was cut anywhere, or altered anywhere", async () => {
+    const text = (await encode()).trimEnd();
+    const lines = text.split("\n");
+    for (let kept = 1; kept < lines.length; kept++) {
+      const faults = findFaults(readRequests(lines.slice(0, kept).join("\n")));
+      assert.match(String(faults), /^part \d of 2 is (?:cut off|missing)/, `${kept} lines`);
+    }
+    for (let at = 0; at < text.length; at++) {
+      if (/\s/.test(text[at]!)) continue;
+      const altered = text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
+      const read = readRequests(altered);
+      // Of the last character of base64, some bits do not count.
+      if (read.ok) assert.deepEqual(read.value.requests, [request], `character ${at}`);
+    }
+    assert.deepEqual(findFaults(readRequests("")), ["it holds no requests of tlsboot"]);
+  });
+
+  test("readRequests() refuses a malformed line", async () => {
+    for (
+      const [edit, want] of [
+        [{ name: "../n1" }, /its line Name is not the name of a file/],
+        [{ signerName: "" }, /it has no line Signer/],
+        [{ expirationSeconds: 0 }, /its line Lifetime cannot be read: "0s"/],
+      ] as const
+    ) assert.match(String(findFaults(readRequests(await encode(edit)))), want);
+    const site = ["sha256:1"] as never;
+    assert.match(String(findFaults(readRequests(await encode({}, { site })))), /^its line CA cannot be read/);
+  });
+
+  test("readRequests() refuses more than one request of a machine", async () => {
+    const [front, item] = readParts(await encode());
+    const { Signature: _, ...headers } = front!.headers;
+    const many = encodeArmor("requests", [{ headers, sections: {} }, item!, item!]);
+    assert.deepEqual(findFaults(readRequests(many)), ["what it holds was altered after it was signed"]);
+    const none = await encodeExport(ORIGIN, [], createCaKey(key));
+    const [empty] = readParts(none);
+    assert.deepEqual(findFaults(readRequests(encodeArmor("requests", [{ ...empty!, sections: {} }]))), [
+      "it holds 0 requests, and that of a machine is one",
+    ]);
+  });
+
+  test("readRequests() returns the certificate of the requester, whose key must have signed all of it", async () => {
+    const held = await generatePrivateKey("ecdsa-p256");
+    const chain = unwrapChain(await ca.issue({ publicKeyDer: held.publicKeyDer(), subject: SUBJECT }));
+    const text = await encode({}, { requester: { chain, key: createCaKey(held) } });
+    const { origin } = open(readRequests(text));
+    assert.deepEqual(origin, { kind: "machine", site: [], requester: chain });
+    const wrong = ["the key of its requester's certificate did not sign it"];
+    assert.deepEqual(
+      findFaults(readRequests(await encode({}, { requester: { chain, key: createCaKey(key) } }))),
+      wrong,
+    );
+    const [front, ...items] = readParts(text);
+    const headers = { ...front!.headers, CA: publicKeyPin(ca.authority.certificate) };
+    assert.deepEqual(findFaults(readRequests(encodeArmor("requests", [{ ...front!, headers }, ...items]))), wrong);
+  });
+
+  test("computeRequestId() is the same for the same key and contents, and another for any other", async () => {
+    const id = computeRequestId(request);
+    // Signatures of ECDSA are random on Node, so the request differs in its bytes.
+    assert.equal(computeRequestId(createRequest(key)), id);
+    const others = [
+      createRequest(await generatePrivateKey("ecdsa-p256")),
+      { ...request, usages: ["client auth"] },
+      { ...request, signerName: "example.com/other" },
+      { ...request, expirationSeconds: 86_401 },
+    ];
+    assert.equal(new Set([id, ...others.map((other) => computeRequestId(other))]).size, 5);
+  });
+
+  test("computeBundleId() depends on all that a bundle holds", async () => {
+    const ids = [
+      await encode(),
+      await encode({ usages: [] }),
+      await encode({}, { site: [publicKeyPin(request.facts)] }),
+    ]
+      .map((text): string => computeBundleId(open(readRequests(text)) as RequestBundle));
+    assert.equal(new Set(ids).size, 3);
+  });
+
+  test("readAnswers() names an answer that was cut or altered, and refuses another server although its checksum is right", async () => {
+    const bundle = open(readRequests(await encode()));
+    const chain = unwrapChain(await ca.issue({ publicKeyDer: key.publicKeyDer(), subject: SUBJECT }));
+    const site = { serverCas: [ca.authority.certificate], server: "https://10.0.0.1:6443" };
+    const answers = [{ request, outcome: { kind: "issued", chain } as const }];
+    const text = await encodeAnswers(bundle, answers, site, [ca.authority], NOW);
+    const read = open(readAnswers(text));
+    assert.deepEqual([read.server, read.serverCas, read.export], [site.server, site.serverCas, undefined]);
+    assert.equal(read.answers[0]?.id, computeRequestId(request));
+    assert.deepEqual(findFaults(readAnswers(text.slice(0, -20))), ['part 2 of 2 is cut off: "n1"']);
+    assert.match(String(findFaults(readAnswers(text.replace("10.0.0.1", "10.0.0.2")))), /^part 1 of 2 is altered: its/);
+    assert.deepEqual(findFaults(readAnswers("noise\n")), ["it holds no answers of tlsboot"]);
+    const [front, ...items] = readParts(text, "answers");
+    const headers = { ...front!.headers, Server: "https://evil.example:6443" };
+    assert.deepEqual(findFaults(readAnswers(encodeArmor("answers", [{ ...front!, headers }, ...items]))), [
+      "the signature of its CA does not match",
+    ]);
+  });
+
+  test("findRequestName() takes only the names of machines and CSRs, and no path", () => {
+    assert.equal(findRequestName("n1.request.pem"), "n1");
+    assert.equal(findRequestName("n1_serving.request.pem"), "n1_serving");
+    for (const other of ["n1.answer.pem", ".request.pem", ".n1.request.pem", "../n1.request.pem", "N1.request.pem"]) {
+      assert.equal(findRequestName(other), undefined, other);
+    }
   });
 });

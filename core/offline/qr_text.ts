@@ -9,16 +9,8 @@
  */
 import { Buffer } from "node:buffer";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { type ArmorPart, checksum, decodeBase32, encodeBase32 } from "../lib/armor.ts";
-import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { BundleKind } from "./bundle.ts";
-
-/** A bundle that was read from codes. */
-export interface ScannedBundle {
-  readonly kind: BundleKind;
-  readonly parts: readonly ArmorPart[];
-}
+import { checksum, decodeBase32, encodeBase32 } from "./armor.ts";
 
 /** The number of texts is written with four digits. */
 export const MAX_QR_TEXTS = 9_999;
@@ -32,10 +24,9 @@ const MAX_INFLATED_BYTES = 64 * 1_048_576;
 const START = "TLSB1";
 const TEXT = /^TLSB1([A-Z2-7]{8})(\d{4})(\d{4})([A-Z2-7]{8})([A-Z2-7]+)$/;
 
-/** Divides a bundle into the texts of its codes; undefined when it needs more than `MAX_QR_TEXTS`. */
-export function encodeQrTexts({ kind, parts }: ScannedBundle): readonly string[] | undefined {
-  const texts = parts.map(({ headers, bytes }) => [headers, Buffer.from(bytes).toString("utf8")]);
-  const bytes = deflateRawSync(Buffer.from(JSON.stringify({ kind, parts: texts })), { level: 9 });
+/** Divides the text of a bundle into the texts of its codes; undefined when it needs more than `MAX_QR_TEXTS`. */
+export function encodeQrTexts(bundle: string): readonly string[] | undefined {
+  const bytes = deflateRawSync(Buffer.from(bundle, "latin1"), { level: 9 });
   const total = Math.ceil(bytes.length / PIECE_BYTES);
   if (total > MAX_QR_TEXTS) return undefined;
   const document = checksum(bytes);
@@ -52,10 +43,10 @@ export function hasQrTexts(text: string): boolean {
 }
 
 /**
- * Reads the lines that a scanner typed. Blanks, empty lines, repeated codes and lines without a code do not matter. The
+ * Reads the text of a bundle from the lines that a scanner typed. Blanks, empty lines, repeated codes and lines without a code do not matter. The
  * errors name the codes that are missing or were misread.
  */
-export function readQrTexts(text: string): Result<ScannedBundle, readonly string[]> {
+export function readQrTexts(text: string): Result<string, readonly string[]> {
   const pieces = new Map<number, Uint8Array>();
   const misread = new Set<string>();
   let document: string | undefined;
@@ -100,25 +91,10 @@ function sumText(document: string, numbers: string, data: string): string {
   return checksum(Buffer.from(`${document}${numbers}${data}`));
 }
 
-function inflate(bytes: Uint8Array): ScannedBundle | undefined {
-  let value: unknown;
+function inflate(bytes: Uint8Array): string | undefined {
   try {
-    value = JSON.parse(inflateRawSync(bytes, { maxOutputLength: MAX_INFLATED_BYTES }).toString("utf8"));
+    return inflateRawSync(bytes, { maxOutputLength: MAX_INFLATED_BYTES }).toString("latin1");
   } catch {
     return undefined;
   }
-  if (!isRecord(value) || !Array.isArray(value["parts"])) return undefined;
-  const { kind } = value;
-  if (kind !== "requests" && kind !== "answers") return undefined;
-  const parts: ArmorPart[] = [];
-  for (const entry of value["parts"] as readonly unknown[]) {
-    const [headers, body] = Array.isArray(entry) ? entry as readonly unknown[] : [];
-    if (!isRecord(headers) || !isTextRecord(headers) || typeof body !== "string") return undefined;
-    parts.push({ headers, bytes: new TextEncoder().encode(body) });
-  }
-  return { kind, parts };
-}
-
-function isTextRecord(record: Record<string, unknown>): record is Record<string, string> {
-  return Object.values(record).every((value) => typeof value === "string");
 }

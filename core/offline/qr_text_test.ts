@@ -3,16 +3,10 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { encodeQrTexts, hasQrTexts, readQrTexts, type ScannedBundle } from "./qr_text.ts";
+import { encodeQrTexts, hasQrTexts, readQrTexts } from "./qr_text.ts";
 
 const random = createSeededRandom(7);
-const BUNDLE: ScannedBundle = {
-  kind: "answers",
-  parts: ["n1", "n2"].map((name) => ({
-    headers: { Name: name },
-    bytes: new TextEncoder().encode(Array.from(random.bytes(700), (byte) => byte.toString(36)).join("")),
-  })),
-};
+const BUNDLE = Array.from(random.bytes(1_400), (byte) => byte.toString(36)).join("\n");
 const TEXTS = encodeQrTexts(BUNDLE) ?? [];
 
 test("encodeQrTexts() uses only letters and digits, and no text is longer than a code of version 19", () => {
@@ -51,7 +45,7 @@ for (
     ["nothing but misread codes", [TEXTS[2]!.slice(0, -1)], ["code 3 of 4 was misread"]],
     [
       "codes of two bundles",
-      [...TEXTS, ...encodeQrTexts({ ...BUNDLE, kind: "requests" }) ?? []],
+      [...TEXTS, ...encodeQrTexts(`${BUNDLE}.`) ?? []],
       ["the codes are of more than one bundle"],
     ],
   ] as const

@@ -4,7 +4,8 @@ import { X509Certificate } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemRandom } from "../../cli/system.ts";
-import { encodeOfflineRequest, parseOfflineRequest } from "../../core/offline/request_file.ts";
+import { encodeMachineRequest, readAnswers, readRequests } from "../../core/offline/bundle.ts";
+import { encodeCertificates } from "../../core/pki/authority_chain.ts";
 import type { Finished } from "../support/child.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
 import { createRunner } from "../support/run_captured.ts";
@@ -79,18 +80,18 @@ test("offline: a machine asks, a person signs on a terminal, and the machine sto
   assertRun(await machine("n1"), 3, /^no answer yet to the request stick\/n1\.request\.pem\n$/);
   assert.equal(await place.read("stick/n1.request.pem"), request);
   const sign = `sign stick --data-dir ca --server ${SERVER}`;
-  assertRun(await tlsboot(sign, "n\n"), 3, /^n1\.request\.pem: not signed; the next run asks again\n$/);
+  assertRun(await tlsboot(sign, "n\n"), 3, /^n1\.request\.pem: declined; the next run asks again\n$/);
   const words = new RegExp(
     [
       "machine n1 asks for its client certificate",
+      "Signer: +kubernetes\\.io/kube-apiserver-client-kubelet",
       "Subject: +CN=system:node:n1,O=system:nodes",
       "Names: +none",
       "Usages: +digital signature, client auth",
       "Lifetime: +chosen by the signer",
       "Key: +ECDSA P-256, sha256:[0-9a-f]{64}",
-      "Signer: +kubernetes\\.io/kube-apiserver-client-kubelet",
       "Requester: +unknown: it has no certificate yet",
-      "Signer's rules: +allow it",
+      "Verdict: +the signer's rules allow it",
       "Sign it\\? \\[y/N\\]",
     ].join("[^]*"),
   );
@@ -180,9 +181,11 @@ test("offline: of two requests for the name of one machine, a rule signs only th
   await machine("n1");
   await rename(folder.join("stick/n1.request.pem"), folder.join("first"));
   await tlsboot("bootstrap --offline stick --kubeconfig t/k --cert-dir t/pki --hostname-override n1");
-  const second = parseOfflineRequest(await place.read("stick/n1.request.pem"));
-  assert.ok(second.ok);
-  await writeFile(folder.join("stick/other.request.pem"), encodeOfflineRequest({ ...second.value, name: "other" }));
+  const second = readRequests(await place.read("stick/n1.request.pem"));
+  const [request] = second.ok ? second.value.requests : [];
+  assert.ok(request !== undefined);
+  const renamed = await encodeMachineRequest({ ...request, name: "other" }, { site: [], requester: undefined });
+  await writeFile(folder.join("stick/other.request.pem"), renamed);
   await rename(folder.join("first"), folder.join("stick/n1.request.pem"));
   const run = await tlsboot(`sign stick --data-dir ca --server ${SERVER} --inventory inventory.yaml`);
   assertRun(run, 3, /^n1\.answer\.pem: signed, [^]*^other\.request\.pem: no rule approves it: n1 already has/m);
@@ -199,8 +202,11 @@ test("offline: cut, altered and exchanged files are named, and the other request
   await rename(folder.join("stick/n4.request.pem"), folder.join("stick/n5.request.pem"));
   const signed = await tlsboot(`sign stick --data-dir ca --server ${SERVER} --yes`);
   assertRun(signed, 1, /^n1\.answer\.pem: signed, .*\n$/);
-  assert.match(signed.stderr, /cannot sign ".*n2\.request\.pem": it is cut off/);
-  assert.match(signed.stderr, /cannot sign ".*n3\.request\.pem": it was altered: its checksum does not match/);
+  assert.match(signed.stderr, /cannot sign ".*n2\.request\.pem": part 2 of 2 is cut off: "n2"/);
+  assert.match(
+    signed.stderr,
+    /cannot sign ".*n3\.request\.pem": part 2 of 2 is altered: its checksum does not match: "n3"/,
+  );
   assert.match(signed.stderr, /cannot sign ".*n5\.request\.pem": it is the request "n4", under another name/);
   assertRun(await machine("n2"), 0, /^request written/, /^carry/);
   assert.equal((await tlsboot("sign stick --data-dir ca --yes")).code, 1);
@@ -208,8 +214,8 @@ test("offline: cut, altered and exchanged files are named, and the other request
   const good = await place.read("stick/n1.answer.pem");
   for (
     const [what, change, fault] of [
-      ["cut", (text: string) => text.slice(0, 900), /n1\.answer\.pem": it is cut off/],
-      ["altered", (text: string) => text.replace("10.0.0.1", "10.0.0.2"), /n1\.answer\.pem": it was altered/],
+      ["cut", (text: string) => text.slice(0, 900), /n1\.answer\.pem": part 1 of 2 is cut off/],
+      ["altered", (text: string) => text.replace("10.0.0.1", "10.0.0.2"), /n1\.answer\.pem": part 1 of 2 is altered/],
     ] as const
   ) {
     await edit("n1.answer.pem", change);
@@ -250,7 +256,9 @@ test("offline: an answer and a request of another site are refused with both has
   assertRun(await machine("n2"), 0, /certificate of n2 issued/);
   await place.clock.advance(300 * DAY_MS);
   await machine("n2");
-  assert.match(await place.read("stick/n2.request.pem"), new RegExp(`^CA: ${foreign}$`, "m"));
+  const renewal = readRequests(await place.read("stick/n2.request.pem"));
+  assert.ok(renewal.ok && renewal.value.origin.kind === "machine");
+  assert.deepEqual(renewal.value.origin.site, [foreign]);
   assertRun(await tlsboot("sign stick --data-dir ca --yes"), 1, /^n1\.answer/, /of another site/);
 });
 
@@ -300,7 +308,7 @@ test("offline: request gets a certificate of a custom signer, and renews it when
   assertRun(
     await tlsboot(sign),
     3,
-    /^db-example-org-\w+\.answer\.pem: refused: the signer's rules refuse it: DNS subjectAltName is/m,
+    /^db-example-org-\w+\.answer\.pem: refused: DNS subjectAltName is/m,
   );
   assertRun(await tlsboot(denied), 3, /^$/, /cannot get a certificate for "db-example-org-\w+": the CA refused it at/);
   const unruled = await tlsboot("sign stick --data-dir ca --yes");
@@ -390,6 +398,43 @@ test("offline: with a CA for each purpose, a machine proves itself with its clie
   assertRun(await machine("n1"), 0, /^request written/);
   assertRun(await tlsboot(sign), 0, /^n1\.answer\.pem: signed, /m);
   assertRun(await machine("n1"), 0, /certificate of n1 issued/, /^$/);
+});
+
+test("offline: the answer that an earlier build kept is given out in the new form, and nothing is signed again", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine, folder } = place;
+  await machine("n1");
+  await tlsboot(`sign stick --data-dir ca --server ${SERVER} --yes`);
+  const kept = readAnswers(await place.read("stick/n1.answer.pem"));
+  const [answer] = kept.ok ? kept.value.answers : [];
+  assert.ok(kept.ok && answer?.outcome.kind === "issued");
+  const former = [
+    "tlsboot certificate answer\nName: n1\nVerdict: signed\nChecksum: AAAAAAAA\n\n",
+    `# certificate, and the intermediates behind it\n${encodeCertificates(answer.outcome.chain)}`,
+    `# CA that answers\n${encodeCertificates(kept.value.authorities[0] ?? [])}# end\n`,
+  ];
+  await writeFile(folder.join(`ca/issued.answers/${answer.id}.pem`), former.join(""));
+  await rm(folder.join("stick/n1.answer.pem"));
+  assertRun(await tlsboot(`sign stick --data-dir ca --server ${SERVER}`), 0, /^n1\.answer\.pem: already signed, /);
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/);
+  assert.equal((await readCertificate(place)).serialNumber.toLowerCase(), answer.outcome.chain[0]?.serialNumber);
+  assert.equal((await place.read("ca/issued.jsonl")).trim().split("\n").length, 1);
+});
+
+test("offline: the request of a machine is signed as a file too, and its answer is not imported at a server", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine } = place;
+  await machine("n1");
+  const sign = `sign stick/n1.request.pem --data-dir ca --server ${SERVER} --out stick/n1.answer.pem`;
+  assertRun(await tlsboot(sign), 3, /^$/, /nothing is signed: there is no terminal to ask on; sign it on a terminal/);
+  assertRun(await tlsboot(`${sign} --yes`), 0, /^$/, /machine n1 asks for its client certificate/);
+  assertRun(
+    await tlsboot("offline import stick/n1.answer.pem --data-dir ca"),
+    1,
+    /^$/,
+    /it answers the request of a machine, not an export/,
+  );
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/);
 });
 
 test("offline: flags that do not fit are refused with the reason", async () => {

@@ -5,8 +5,7 @@ import { bootstrapOffline, type OfflineBootstrapOutcome } from "../../client/off
 import { createConnector } from "../../client/transport/connect.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
-import { encodeOfflineAnswer } from "../../core/offline/answer_file.ts";
-import { parseOfflineRequest } from "../../core/offline/request_file.ts";
+import { encodeAnswers, readRequests } from "../../core/offline/bundle.ts";
 import { createFakeClock, type FakeClock } from "./fake_clock.ts";
 import { createIssuingCa } from "./issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory_files.ts";
@@ -51,9 +50,11 @@ export async function createOfflineMachine(): Promise<OfflineMachine> {
         connect: createConnector({ files: port, clock, userAgent: "test" }),
       }),
     async sign() {
-      const request = parseOfflineRequest(files.text(REQUEST) ?? "");
-      assert.ok(request.ok);
-      const { publicKeyDer, subject } = request.value.facts;
+      const bundle = readRequests(files.text(REQUEST) ?? "");
+      assert.ok(bundle.ok);
+      const [request] = bundle.value.requests;
+      assert.ok(request !== undefined);
+      const { publicKeyDer, subject } = request.facts;
       const chain = parseCertificateChain(
         await ca.issue({
           publicKeyDer,
@@ -64,11 +65,11 @@ export async function createOfflineMachine(): Promise<OfflineMachine> {
       );
       assert.ok(chain.ok);
       const site = { serverCas: [ca.authority.certificate], server: "https://10.0.0.1:6443" };
-      const verdict = { kind: "signed" as const, chain: chain.value };
+      const answers = [{ request, outcome: { kind: "issued" as const, chain: chain.value } }];
       files.entries.set(ANSWER, {
         kind: "file",
         mode: 0o644,
-        text: await encodeOfflineAnswer(request.value, verdict, site, ca.authority, clock.now()),
+        text: await encodeAnswers(bundle.value, answers, site, [ca.authority], clock.now()),
       });
     },
   };

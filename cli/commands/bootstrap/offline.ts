@@ -7,7 +7,6 @@ import {
   type OfflineBootstrapOptions,
 } from "../../../client/offline_bootstrap.ts";
 import type { FilePort } from "../../../client/files.ts";
-import type { PublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -15,7 +14,8 @@ import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, type HookRunner } from "../../hooks.ts";
 import type { Io } from "../../io.ts";
-import { displayPath, pathWord } from "../../output/display_path.ts";
+import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
+import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { USER_AGENT } from "../../version.ts";
 import { commandLine } from "./command_words.ts";
@@ -109,19 +109,4 @@ function reportWaiting(
     io.stdout.write(escapeText(isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`));
   }
   reportNextSteps(folder, commandLine(settings, machine, io.cwd), io);
-}
-
-/** Prints how a request on a stick gets its answer. */
-export function reportNextSteps(folder: string, command: string, io: Pick<Io, "stderr" | "cwd">): void {
-  io.stderr.write(escapeText(
-    `carry the folder to the CA and run there: tlsboot sign ${pathWord(resolve(io.cwd, folder), io.cwd)}
-then bring it back and run here: ${command}\n`,
-  ));
-}
-
-/** Prints the hash of a CA that was trusted because nothing was known about it. */
-export function reportFirstTrust(ca: PublicKeyPin, io: Pick<Io, "stderr">): void {
-  io.stderr.write(
-    `the CA of the answer is trusted from now on; compare its hash with what tlsboot ca show prints beside the CA:\n${ca}\n`,
-  );
 }

@@ -1,15 +1,13 @@
 /** Exports approved requests that have no certificate, as a bundle for a CA without a network. */
 import { Buffer } from "node:buffer";
 import { createFilePort } from "../../../client/files.ts";
-import { getCsrPhase } from "../../../core/csr/phase.ts";
+import { findCondition, getCsrPhase } from "../../../core/csr/phase.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { encodeBundle, MAX_BUNDLE_ITEMS } from "../../../core/offline/bundle.ts";
-import { sealRequests } from "../../../core/offline/request_bundle.ts";
+import { encodeExport, MAX_BUNDLE_ITEMS, type OfflineRequest } from "../../../core/offline/bundle.ts";
 import { createCaKey } from "../../../core/pki/keys.ts";
-import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { connect } from "../../api/connection.ts";
 import { findWholeName, listCsrs, parseCsrNames } from "../../api/csrs.ts";
@@ -17,10 +15,10 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import type { Io } from "../../io.ts";
+import { writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { describeTrustFlag, getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
 import type { ExportFlags } from "./flags.ts";
-import { writeQrPages } from "./qr.ts";
 
 const ID_BYTES = 16;
 
@@ -48,12 +46,14 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
   }
   const { key, isNew } = await openBundleKey(getBundleKeyPath(settings, io.cwd), files);
   const id = Buffer.from(io.random.bytes(ID_BYTES)).toString("hex");
-  const header = { id, createdAt: io.clock.now(), server: connection.cluster.server };
-  const parts = await sealRequests(header, chosen, createCaKey(key));
-  io.stdout.write(encodeBundle("requests", parts));
+  const createdAt = formatTime(io.clock.now());
+  const { server } = connection.cluster;
+  const text = await encodeExport({ id, createdAt, server }, chosen, createCaKey(key));
+  io.stdout.write(text);
   if (settings.qr !== undefined) {
-    const printed = { ...header, createdAt: formatTime(header.createdAt) };
-    await writeQrPages(settings.qr, { kind: "requests", parts, header: printed }, files, io);
+    const facts = [["Server", server], ["Exported", createdAt], ["Export", id]] as const;
+    const names = chosen.map(({ name }) => name);
+    await writeQrPages(settings.qr, { kind: "requests", text, id, facts, names }, files, io);
   }
   const count = chosen.length === 1 ? "1 request" : `${chosen.length} requests`;
   io.stderr.write(line`exported ${count} as ${id}\n`);
@@ -63,30 +63,29 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
   return EXIT.done;
 }
 
-interface ChosenRequest {
-  readonly csr: CertificateSigningRequest;
-  readonly facts: RequestFacts;
-}
-
 /** Chooses the requests to export, in the order of their names. Throws AppError for a named one that cannot be exported. */
 function chooseRequests(
   items: readonly CertificateSigningRequest[],
   names: readonly string[],
   signerNames: readonly string[],
   io: Pick<Io, "stderr" | "env">,
-): readonly ChosenRequest[] {
+): readonly OfflineRequest[] {
   const byName = new Map(items.map((csr) => [getName(csr), csr]));
-  const chosen: ChosenRequest[] = [];
+  const chosen: OfflineRequest[] = [];
   for (const name of names.length > 0 ? new Set(names) : [...byName.keys()].sort()) {
     const csr = byName.get(name) ?? byName.get(findWholeName(name, [...byName.keys()]) ?? "");
     const fault = csr === undefined ? "there is no such request that matches" : findExportFault(csr, signerNames);
-    if (csr === undefined || fault !== undefined) {
+    const approval = csr === undefined ? undefined : findCondition(csr, "Approved");
+    if (csr === undefined || approval === undefined || fault !== undefined) {
       if (names.length === 0) continue;
       throw new AppError("invalid", `cannot export "${name}": ${fault}`, { hint: "see: tlsboot get csr" });
     }
     const facts = parseRequest(csr.spec.request);
-    if (facts.ok) chosen.push({ csr, facts: facts.value });
-    else warn(`"${name}" is not exported, because no signer can read it: ${facts.error}`, io);
+    const { request: _, signerName, usages = [], expirationSeconds, ...requester } = csr.spec;
+    if (facts.ok) {
+      const approved = { uid: csr.metadata.uid ?? "", requester, approval };
+      chosen.push({ name: getName(csr), facts: facts.value, signerName, usages, expirationSeconds, approved });
+    } else warn(`"${name}" is not exported, because no signer can read it: ${facts.error}`, io);
   }
   return chosen;
 }

@@ -6,8 +6,8 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { type AnswerBundle, parseAnswerBundle, type RequestAnswer } from "../../../core/offline/answer_bundle.ts";
-import { decideImport, findUntrustedAuthorities, type ImportContext } from "../../../core/offline/import_answer.ts";
+import { decideImport, findUntrustedAuthorities, type ImportContext } from "../../../core/offline/accept_answer.ts";
+import { type AnswerBundle, readAnswers, type RequestAnswer } from "../../../core/offline/bundle.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { formatName } from "../../../core/pki/names.ts";
@@ -21,11 +21,11 @@ import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
+import { openBundleText, readBundleText } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { getBundleKeyPath, readBundleKey } from "./bundle_key.ts";
 import type { ImportFlags } from "./flags.ts";
-import { openBundleText, readBundleText } from "./read_bundle.ts";
 
 type Settings = Input<ImportFlags>["settings"];
 
@@ -44,13 +44,7 @@ export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal
   }
   if (file === undefined) throw new UsageError("name the file with the answers", "see: tlsboot offline import --help");
   if (settings.signerName.length > 0) throw new UsageError("--signer-name has no effect without --print-rbac");
-  const opened = parseAnswerBundle(openBundleText("answers", await readBundleText(file, io, signal), file));
-  if (!opened.ok) {
-    throw new AppError("invalid", `cannot import "${file}": ${opened.error}`, {
-      hint: "send the file again, as tlsboot sign wrote it",
-    });
-  }
-  const bundle = opened.value;
+  const bundle = openBundleText("answers", readAnswers, await readBundleText(file, io, signal), file);
   await checkExport(bundle, file, settings, io);
   await using connection = await connect(settings, io);
   await checkAuthorities(bundle, file, settings, connection, signal);
@@ -68,11 +62,17 @@ export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal
 
 /** Throws AppError `conflict` for the answers to an export of another installation, which another key has signed. */
 async function checkExport(
-  { export: { exporter, server, createdAt, id } }: AnswerBundle,
+  { export: exported }: AnswerBundle,
   file: string,
   settings: Settings,
   { cwd }: Pick<Io, "cwd">,
 ): Promise<void> {
+  if (exported === undefined) {
+    throw new AppError("invalid", `cannot import "${file}": it answers the request of a machine, not an export`, {
+      hint: "bring it to that machine, and run there the command that made the request",
+    });
+  }
+  const { exporter, server, createdAt, id } = exported;
   const path = getBundleKeyPath(settings, cwd);
   const key = await readBundleKey(path, createFilePort());
   if (key === undefined) {

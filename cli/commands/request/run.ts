@@ -22,11 +22,11 @@ import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
+import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
-import { reportFirstTrust, reportNextSteps } from "../bootstrap/offline.ts";
 import { checkCertificateSettings, deliver, type Delivery, toWantedCertificate } from "./certificate.ts";
 import type { RequestFlags } from "./flags.ts";
 
@@ -117,7 +117,7 @@ async function requestByStick(
     reportNextSteps(stick, "the same command again", io);
     return isNew ? EXIT.done : EXIT.no;
   }
-  const [ca] = outcome.kind === "issued" ? outcome.answer.issuer : [];
+  const [[ca] = []] = outcome.kind === "issued" ? outcome.answer.authorities : [];
   if (site.length === 0 && ca !== undefined) reportFirstTrust(publicKeyPin(ca), io);
   await deliver(outcome.kind === "kept" ? outcome : { kind: "issued", leaf: outcome.pair.leaf }, delivery, signal);
   return EXIT.done;

@@ -1,55 +1,57 @@
 /** The description of an offline request, for the person who decides about it. */
-import type { PolicySettings } from "../../../controllers/evidence.ts";
-import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { formatDuration } from "../../../core/lib/duration.ts";
-import type { Judgement } from "../../../core/offline/judge_request.ts";
-import { type OfflineRequest, toRequestFileName } from "../../../core/offline/request_file.ts";
-import { toVerdictView } from "../../../core/review/rule_views.ts";
-import { listAlternativeNames } from "../../../core/pki/subject_alternative_names.ts";
-import { formatName } from "../../../core/pki/names.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
+import {
+  formatOfflineLifetime,
+  formatSubject,
+  type OfflineRequest,
+  type RequestBundle,
+} from "../../../core/offline/bundle.ts";
 import { formatKey } from "../../../core/pki/key_algorithm.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { listAlternativeNames } from "../../../core/pki/subject_alternative_names.ts";
+import { toVerdictView } from "../../../core/review/rule_views.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-
-/** A request and what is known about it. */
-export interface DescribedRequest {
-  readonly name: string;
-  readonly request: OfflineRequest;
-  /** Why the requester has not proved who it is, although it tried; undefined when it has, or did not try. */
-  readonly proofFault: string | undefined;
-  /** Undefined when the rules of the signer refuse the request, with `refusal`. */
-  readonly judgement: Judgement | undefined;
-  readonly refusal: string | undefined;
-  readonly policies: PolicySettings;
-  readonly now: Date;
-}
+import type { DecidedRequest, SignDecision } from "./decide.ts";
 
 /** Describes a request in words: what for, for whom, names, usages, key, lifetime, and what the rules say. */
-export function describeOfflineRequest(described: DescribedRequest): string {
-  const { name, request, judgement, refusal } = described;
-  const { facts, signerName, usages, expirationSeconds } = request;
+export function describeOfflineRequest(decided: DecidedRequest, origin: RequestBundle["origin"]): string {
+  const { request, decision, opinion } = decided;
+  const { facts, signerName, usages, expirationSeconds, approved } = request;
+  const { reason = "", message = "" } = approved?.approval ?? {};
+  const approval = [reason, message].filter((text) => text !== "").join(": ") || "without a reason";
   const lines = [
-    line`  Subject:\t${formatName(facts.subject) || "none"}`,
+    line`  Signer:\t${signerName}`,
+    line`  Subject:\t${formatSubject(facts)}`,
     line`  Names:\t${listAlternativeNames(facts).join(", ") || "none"}`,
     line`  Usages:\t${usages.join(", ") || "those of the signer"}`,
-    line`  Lifetime:\t${
-      expirationSeconds === undefined ? "chosen by the signer" : formatDuration(expirationSeconds * 1_000)
-    }`,
+    line`  Lifetime:\t${formatOfflineLifetime(expirationSeconds)}`,
     line`  Key:\t${formatKey(facts)}, ${publicKeyPin(facts)}`,
-    line`  Signer:\t${signerName}`,
-    line`  Requester:\t${describeRequester(described)}`,
-    refusal === undefined ? "  Signer's rules:\tallow it" : line`  Signer's rules:\trefuse it: ${refusal}`,
-    ...(judgement === undefined ? [] : describeJudgement(judgement)),
+    line`  Requester:\t${describeRequester(decided, origin)}`,
+    ...(approved === undefined ? [] : [line`  Approved:\t${approval}`]),
+    ...(opinion?.warning === undefined ? [] : [line`  Warning:\t${opinion.warning}`]),
+    ...(opinion?.verdict === undefined ? [] : [line`  Policies:\t${toVerdictView(opinion.verdict).text}`]),
+    line`  Verdict:\t${describeDecision(decision)}`,
   ];
-  const title = line`${toRequestFileName(name)}: ${describePurpose(request)}`;
+  const title = line`${request.name}: ${describePurpose(request)}`;
   return `${title}\n${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`;
+}
+
+function describeDecision(decision: SignDecision): string {
+  switch (decision.kind) {
+    case "sign":
+      return "the signer's rules allow it";
+    case "refused":
+      return `refused: ${decision.message}`;
+    case "skipped":
+      return `not signed: ${decision.message}`;
+  }
 }
 
 function describePurpose({ facts: { subject }, signerName }: OfflineRequest): string {
@@ -67,16 +69,15 @@ function describePurpose({ facts: { subject }, signerName }: OfflineRequest): st
   }
 }
 
-function describeRequester({ request: { requester }, proofFault }: DescribedRequest): string {
-  const [leaf] = requester?.chain ?? [];
-  if (leaf === undefined) return "unknown: it has no certificate yet";
-  if (proofFault !== undefined) return `unknown: ${proofFault}`;
+function describeRequester(
+  { request: { approved }, requesterFault }: DecidedRequest,
+  origin: RequestBundle["origin"],
+): string {
+  if (origin.kind === "export") {
+    const { username, groups = [] } = approved?.requester ?? {};
+    return `${username || "unknown"}${groups.length === 0 ? "" : ` of ${groups.join(", ")}`}`;
+  }
+  const [leaf] = origin.requester;
+  if (leaf === undefined || requesterFault !== undefined) return `unknown: ${requesterFault ?? ""}`;
   return `holder of certificate ${leaf.serialNumber}, valid until ${formatTime(leaf.notAfter)}, proved by its key`;
-}
-
-function describeJudgement({ warning, verdict }: Judgement): readonly string[] {
-  return [
-    ...(warning === undefined ? [] : [line`  Warning:\t${warning}`]),
-    ...(verdict === undefined ? [] : [line`  Policies:\t${toVerdictView(verdict).text}`]),
-  ];
 }

@@ -12,13 +12,12 @@ import { reportError } from "../../framework/report.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
+import { isBundleText, readBundleText } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
-import { isBundleText, readBundleText } from "../offline/read_bundle.ts";
-import { signBundle } from "./bundle.ts";
+import { signBundle, signFolder } from "./bundle.ts";
 import type { SignFlags } from "./flags.ts";
-import { signFolder } from "./folder.ts";
 import { createSignerOpener, openSignLog } from "./open_signer.ts";
 
 /** The maximum size of a request in a file; real ones are much smaller. */

@@ -5,7 +5,7 @@ import { cp, mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promi
 import { after, before, describe, test } from "node:test";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { isAppError } from "../../../core/errors.ts";
-import { parseOfflineAnswer } from "../../../core/offline/answer_file.ts";
+import { readAnswers } from "../../../core/offline/bundle.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { createCapturedIo } from "../../../tests/support/captured_io.ts";
 import { createDyingFiles, Killed } from "../../../tests/support/dying_files.ts";
@@ -15,8 +15,8 @@ import { runCaptured } from "../../../tests/support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
 import { resolveSettings } from "../../framework/settings.ts";
 import { createSystemClock, createSystemRandom } from "../../system.ts";
+import { signFolder } from "./bundle.ts";
 import { signCommand } from "./flags.ts";
-import { signFolder } from "./folder.ts";
 
 /** A limit above the number of calls of any of these runs. */
 const MAX_CALLS = 60;
@@ -64,9 +64,10 @@ describe("a folder of requests", () => {
   /** Checks that the request has one record, and the answer on the stick has the recorded certificate. */
   async function assertAnswered(place: TempFolder, context: string): Promise<void> {
     const lines = (await readFile(place.join("ca", "issued.jsonl"), "utf8")).trim().split("\n");
-    const answer = parseOfflineAnswer(await readFile(place.join("stick", "n1.answer.pem"), "utf8"));
-    assert.ok(answer.ok && answer.value.verdict.kind === "signed", context);
-    const given = answer.value.verdict.chain[0]?.sha256Fingerprint;
+    const bundle = readAnswers(await readFile(place.join("stick", "n1.answer.pem"), "utf8"));
+    const [answer] = bundle.ok ? bundle.value.answers : [];
+    assert.ok(answer?.outcome.kind === "issued", context);
+    const given = answer.outcome.chain[0]?.sha256Fingerprint;
     assert.deepEqual(lines.map((line) => JSON.parse(line).spec.fingerprint), [given], context);
   }
 

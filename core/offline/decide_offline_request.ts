@@ -15,18 +15,14 @@ import { listPastApprovals } from "../approval/past_approvals.ts";
 import type { Policy } from "../approval/policy.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
+import { ANONYMOUS_USER, AUTHENTICATED_GROUP, CREDENTIAL_ID_KEY, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
 import { readIdentity } from "../register/identity.ts";
-import type { OfflineRequest } from "./request_file.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { verifyChain } from "../pki/chain.ts";
+import { formatSubject, type MachineOrigin, type OfflineRequest, type OfflineRequester } from "./bundle.ts";
 
-/** The user that a request comes from. */
-export interface OfflineRequester {
-  readonly username: string;
-  readonly groups: readonly string[];
-}
-
-/** The facts that a CA without a network judges by. */
-export interface JudgeInput {
+/** What a CA without a network decides by. */
+export interface OfflineDecisionInput {
   /** The request as a CSR object, with its requester. */
   readonly csr: CertificateSigningRequest;
   readonly request: OfflineRequest["facts"];
@@ -39,8 +35,8 @@ export interface JudgeInput {
   readonly now: Date;
 }
 
-/** The judgement about a request. */
-export interface Judgement {
+/** The decision about a request. */
+export interface OfflineDecision {
   /** Why a person should look twice, such as another machine that has the name; undefined when nothing is known. */
   readonly warning: string | undefined;
   /** The verdict of the policies; undefined when there are none. */
@@ -50,19 +46,41 @@ export interface Judgement {
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 
 /**
- * Returns the user of a request. A requester who has proved to have a valid client certificate is its subject, as at the API
- * server; any other is not authenticated.
+ * Finds out why the machine that signed a request does not have a valid certificate of the same subject; undefined when it
+ * has one. `cas` are those whose client certificates count.
  */
-export function getOfflineRequester({ requester }: OfflineRequest, isProved: boolean): OfflineRequester {
-  const [leaf] = requester?.chain ?? [];
-  if (!isProved || leaf === undefined || !leaf.extendedKeyUsages.includes(CLIENT_AUTH)) {
-    return { username: ANONYMOUS_USER, groups: [UNAUTHENTICATED_GROUP] };
-  }
-  return { username: leaf.subject.commonName, groups: [...leaf.subject.organizations, AUTHENTICATED_GROUP] };
+export function findRequesterFault(
+  { facts }: Pick<OfflineRequest, "facts">,
+  { requester: [leaf, ...intermediates] }: Pick<MachineOrigin, "requester">,
+  cas: readonly CertificateFacts[],
+  now: Date,
+): string | undefined {
+  if (leaf === undefined) return "it has no certificate yet";
+  const path = verifyChain(leaf, intermediates, cas, { at: now });
+  if (!path.ok) return `its certificate is not valid here: ${path.error}`;
+  return formatSubject(leaf) === formatSubject(facts) ? undefined : "its certificate is of another subject";
 }
 
-/** Judges a request. Nothing is decided by what cannot be known without an API, such as a permission of a policy. */
-export async function judgeOfflineRequest(input: JudgeInput): Promise<Judgement> {
+/**
+ * Returns the user of a machine's request. A machine whose client certificate is valid (`fault` is undefined) is its subject,
+ * as at the API server; any other is not authenticated.
+ */
+export function getOfflineRequester(
+  { requester: [leaf] }: Pick<MachineOrigin, "requester">,
+  fault: string | undefined,
+): OfflineRequester {
+  if (fault !== undefined || leaf === undefined || !leaf.extendedKeyUsages.includes(CLIENT_AUTH)) {
+    return { username: ANONYMOUS_USER, groups: [UNAUTHENTICATED_GROUP] };
+  }
+  return {
+    username: leaf.subject.commonName,
+    groups: [...leaf.subject.organizations, AUTHENTICATED_GROUP],
+    extra: { [CREDENTIAL_ID_KEY]: [`X509SHA256=${leaf.sha256Fingerprint}`] },
+  };
+}
+
+/** Decides about a request. Nothing is decided by what cannot be known without an API, such as a permission of a policy. */
+export async function decideOfflineRequest(input: OfflineDecisionInput): Promise<OfflineDecision> {
   const { csr, request, policies, inventory, records, server, now } = input;
   const claimed = findClaimedNode(csr, request);
   const certificates = records.flatMap((record) => {

@@ -1,0 +1,312 @@
+/**
+ * Answers a bundle of requests beside a CA without a network: the request of a machine, or the approved requests that a server
+ * exported. Each request is signed once, also when the program is killed.
+ */
+import type { FilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
+import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { formatApiVersion } from "../../../core/kube/schema.ts";
+import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import {
+  type AnswerOutcome,
+  computeBundleId,
+  computeRequestId,
+  encodeAnswers,
+  type OfflineRequest,
+  readAnswers,
+  type RequestBundle,
+} from "../../../core/offline/bundle.ts";
+import { getOfflineRequester } from "../../../core/offline/decide_offline_request.ts";
+import type { Authority } from "../../../core/pki/authority.ts";
+import { encodeIssued } from "../../../core/pki/authority_chain.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { verifyChain } from "../../../core/pki/chain.ts";
+import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
+import {
+  type CertificateOrigin,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  formatRecordName,
+} from "../../../core/register/record.ts";
+import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
+import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../authority/issued_log.ts";
+import { openTrustedExporters, type TrustedExporters } from "../../authority/trusted_exporters.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { readPolicies } from "../../instance/policy_files.ts";
+import type { Io } from "../../io.ts";
+import { askForConsent, decideAll, type DecidedRequest, type DecisionDesk, openSite, type Site } from "./decide.ts";
+import type { SignFlags } from "./flags.ts";
+import { createSignerOpener, openSignLog, readSignRecords, toSignPolicyFlags } from "./open_signer.ts";
+import { describeOfflineRequest } from "./request_text.ts";
+
+/** What one run uses for every bundle. */
+export interface Desk extends DecisionDesk, Disposable {
+  readonly log: IssuedLog & { readonly path: string };
+  readonly answered: AnsweredRequests;
+  readonly exporters: TrustedExporters;
+  /** Held while answers are kept and recorded: to another run they would look like those of a run that was killed. */
+  readonly lock: FileLock;
+}
+
+/** The answer to a bundle. */
+export interface BundleAnswer {
+  /** Undefined when there is nothing to give out. */
+  readonly text: string | undefined;
+  /** Whether an earlier run gave the same answer. */
+  readonly isRepeated: boolean;
+  /** One for each request, in their order. */
+  readonly outcomes: readonly AnswerOutcome[];
+}
+
+/** Opens what a run needs. UsageError without a log, AppError when nothing can be recorded in it. */
+export async function openDesk(
+  settings: Settings<SignFlags>,
+  files: FilePort,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Desk> {
+  const log = openSignLog(settings, io);
+  if (log === undefined) {
+    throw new UsageError(
+      "--issued-log is required with --cluster-signing-cert-file: each request is signed once",
+      "name a file that stays beside the CA",
+    );
+  }
+  await log.check();
+  const lock = new FileLock(`${log.path}.answers`, io.clock);
+  return {
+    settings,
+    signers: await createSignerOpener(settings, files, io, signal),
+    log,
+    policies: await readPolicies(toSignPolicyFlags(settings), { files, cwd: io.cwd }),
+    records: [...await readSignRecords(log.path, files, signal)],
+    answered: openAnsweredRequests(log.path, files),
+    exporters: openTrustedExporters(log.path, files),
+    lock,
+    files,
+    io,
+    [Symbol.dispose]() {
+      lock[Symbol.dispose]();
+      log[Symbol.dispose]();
+    },
+  };
+}
+
+/**
+ * Answers a bundle. Nothing is signed before the whole bundle is checked. Throws AppError for a bundle of another site or an
+ * unknown exporter, and those of opening a CA.
+ */
+export async function answerBundle(bundle: RequestBundle, desk: Desk, signal: AbortSignal): Promise<BundleAnswer> {
+  const { settings, io, exporters, lock, answered } = desk;
+  const { origin } = bundle;
+  if (origin.kind === "export") await exporters.check(origin, settings.trustExporter);
+  const id = origin.kind === "export" ? `bundle-${computeBundleId(bundle)}` : computeRequestId(getOnly(bundle));
+  const earlier = await findEarlier(id, bundle, desk, signal);
+  if (earlier !== undefined) return await repeatAnswer(id, bundle, earlier, desk);
+  const site = origin.kind === "export" ? undefined : await openSite(getOnly(bundle), origin, desk);
+  const decided = await decideAll(bundle, site, desk);
+  for (const one of decided) io.stderr.write(describeOfflineRequest(one, origin));
+  const consent = await askForConsent(decided, bundle, desk, signal);
+  if (consent.kind === "left") {
+    const outcomes = decided.map((): AnswerOutcome => ({ kind: "skipped", message: consent.reason }));
+    return { text: undefined, isRepeated: false, outcomes };
+  }
+  if (origin.kind === "export") await exporters.add(origin, io.clock.now());
+  const answers: BundleAnswer[] = [];
+  await lock.runExclusive(async () => {
+    // Another run may have answered the same requests while this one was asking.
+    const text = await answered.find(id);
+    answers.push(
+      text === undefined
+        ? await signAll(id, bundle, decided, { site, approval: consent.approval }, desk, signal)
+        : { text, isRepeated: true, outcomes: readKept(text).outcomes },
+    );
+  });
+  return answers[0]!;
+}
+
+/** Signs, keeps the answers, records the certificates, and returns the text that may be given out then. */
+async function signAll(
+  id: string,
+  bundle: RequestBundle,
+  decided: readonly DecidedRequest[],
+  { site, approval }: { readonly site: Site | undefined; readonly approval: IssuedCertificateApproval },
+  desk: Desk,
+  signal: AbortSignal,
+): Promise<BundleAnswer> {
+  const { io, log, answered, records, files, settings } = desk;
+  if (site === undefined) checkUnsigned(decided, await readSignRecords(log.path, files, signal));
+  const authorities = new Set<Authority>();
+  const issued: { readonly leaf: CertificateFacts; readonly authority: Authority; readonly origin: Origin }[] = [];
+  const outcomes: AnswerOutcome[] = [];
+  for (const { decision } of decided) {
+    if (decision.kind !== "sign") {
+      outcomes.push(decision);
+      continue;
+    }
+    const { csr, plan, signer: { authority, chain: withChain } } = decision;
+    const der = await issueCertificate(plan, authority, io.random.bytes(SERIAL_BYTES));
+    const chain = parseCaBundle(encodeIssued(der, authority, withChain));
+    if (!chain.ok) throw new AppError("internal", `cannot read back a certificate: ${chain.error}`);
+    const [leaf] = chain.value;
+    outcomes.push({ kind: "issued", chain: chain.value });
+    authorities.add(authority);
+    if (leaf !== undefined) issued.push({ leaf, authority, origin: toOrigin(csr, bundle, approval) });
+  }
+  // Without a certificate, the CA of the first request that has one says no.
+  if (authorities.size === 0) authorities.add(site?.signer.authority ?? await findAuthority(bundle, desk));
+  const answers = bundle.requests.map((request, at) => ({ request, outcome: outcomes[at]! }));
+  const around = {
+    serverCas: site?.around.server ?? [],
+    crossSigned: site?.around.crossSigned,
+    server: settings.server,
+  };
+  const text = await encodeAnswers(bundle, answers, around, [...authorities], io.clock.now());
+  // Without a certificate there is nothing that must not be given twice: the next run may have other rules.
+  if (issued.length === 0) return { text, isRepeated: false, outcomes };
+  await answered.keep(id, text, async () => {
+    await Promise.all(issued.map(({ leaf, authority, origin }) => log.record(leaf.der, authority, origin)));
+  });
+  for (const { leaf, origin } of issued) records.push(toRecord(leaf, origin, records.length + 1, io.clock.now()));
+  return { text, isRepeated: false, outcomes };
+}
+
+/** Throws AppError `conflict` when a request that is to be signed was signed since it was decided. */
+function checkUnsigned(decided: readonly DecidedRequest[], records: readonly IssuedCertificate[]): void {
+  const signed = new Set(records.map(({ spec }) => spec.request?.uid));
+  const late = decided.find(({ decision }) => decision.kind === "sign" && signed.has(decision.csr.metadata.uid));
+  if (late === undefined) return;
+  throw new AppError("conflict", `cannot sign "${late.request.name}": another run has signed it meanwhile`, {
+    hint: "run the command again",
+  });
+}
+
+async function findAuthority({ requests }: RequestBundle, { signers }: Desk): Promise<Authority> {
+  for (const signerName of new Set(requests.map((request) => request.signerName))) {
+    try {
+      return (await signers.open(signerName)).authority;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "not_found") throw error;
+    }
+  }
+  throw new AppError("csr_denied", "cannot answer: the CA has no rules for any signer of these requests", {
+    hint: "give the rules of a custom signer with --profile FILE",
+  });
+}
+
+/** The answer that an earlier run kept. */
+interface KeptAnswer {
+  /** Undefined when an earlier release kept it, in another form. */
+  readonly text: string | undefined;
+  readonly outcomes: readonly AnswerOutcome[];
+  readonly server: string | undefined;
+}
+
+function readKept(text: string): KeptAnswer {
+  const read = readAnswers(text);
+  if (read.ok) return { text, outcomes: read.value.answers.map(({ outcome }) => outcome), server: read.value.server };
+  const chain = parseCaBundle(text.split("\n# CA that answers\n")[0] ?? "");
+  if (chain.ok) return { text: undefined, outcomes: [{ kind: "issued", chain: chain.value }], server: undefined };
+  throw new AppError("invalid", `cannot read the answer that an earlier run kept: ${read.error.join("; ")}`, {
+    hint: "restore the folder of answers beside the issued log from a backup",
+  });
+}
+
+/** Finds the answer of an earlier run; that of one that was killed before it had recorded every certificate is completed. */
+async function findEarlier(
+  id: string,
+  bundle: RequestBundle,
+  { answered, lock, log, signers, files, io }: Desk,
+  signal: AbortSignal,
+): Promise<KeptAnswer | undefined> {
+  let found: string | undefined;
+  await lock.runExclusive(async () => {
+    found = await answered.find(id) ?? await answered.complete(id, async (text) => {
+      const records = await readSignRecords(log.path, files, signal);
+      const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
+      const time = formatTime(io.clock.now());
+      const approval = { reason: "OfflineApproved", message: "approved in a run that was interrupted", time };
+      await Promise.all(
+        readKept(text).outcomes.map(async (outcome, at) => {
+          const [leaf] = outcome.kind === "issued" ? outcome.chain : [];
+          const request = bundle.requests[at];
+          if (leaf === undefined || request === undefined || recorded.has(leaf.sha256Fingerprint)) return;
+          const { authority } = await signers.open(request.signerName);
+          await log.record(leaf.der, authority, toOrigin(toRecordedRequest(request, bundle), bundle, approval));
+        }),
+      );
+    });
+  });
+  return found === undefined ? undefined : readKept(found);
+}
+
+/** Gives out an earlier answer again; that of a machine may get the address of the API server, which it did not have. */
+async function repeatAnswer(
+  id: string,
+  bundle: RequestBundle,
+  kept: KeptAnswer,
+  desk: Desk,
+): Promise<BundleAnswer> {
+  const { settings: { server }, answered, io } = desk;
+  const { origin } = bundle;
+  const { text, outcomes: [outcome] } = kept;
+  const same = { text, isRepeated: true, outcomes: kept.outcomes };
+  if (origin.kind === "export" || outcome?.kind !== "issued") return same;
+  const [leaf] = outcome.chain;
+  if (leaf === undefined || leaf.notAfter < io.clock.now()) return { ...same, text: undefined };
+  if (text !== undefined && (server === undefined || server === kept.server)) return same;
+  const { signer: { authority }, around } = await openSite(getOnly(bundle), origin, desk);
+  // An answer is signed by the CA that issued its certificate, which may have been replaced since.
+  if (!verifyChain(leaf, [], [authority.certificate], { at: undefined }).ok) return same;
+  const site = { serverCas: around.server, crossSigned: around.crossSigned, server };
+  const answers = [{ request: getOnly(bundle), outcome }];
+  const changed = await encodeAnswers(bundle, answers, site, [authority], io.clock.now());
+  await answered.replace(id, changed);
+  return { ...same, text: changed };
+}
+
+type Origin = Omit<CertificateOrigin, "issuerFingerprint">;
+
+/** A server has approved its requests; those of a machine are approved here. */
+function toOrigin(
+  csr: CertificateSigningRequest,
+  { origin }: RequestBundle,
+  approval: IssuedCertificateApproval,
+): Origin {
+  return { ...describeLoggedOrigin(csr), ...(origin.kind === "export" ? {} : { source: "sign", approval }) };
+}
+
+/** Returns a request as far as its record needs it. Nothing proves who asked for it in a run that was interrupted. */
+function toRecordedRequest(request: OfflineRequest, { origin }: RequestBundle): CertificateSigningRequest {
+  const { name, signerName, approved } = request;
+  const requester = approved?.requester ?? (origin.kind === "machine" ? getOfflineRequester(origin, "unknown") : {});
+  return {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { name, uid: computeRequestId(request) },
+    spec: { request: "", signerName, ...requester },
+    status: approved === undefined ? {} : { conditions: [approved.approval] },
+  };
+}
+
+function toRecord(leaf: CertificateFacts, origin: Origin, sequence: number, issuedAt: Date): IssuedCertificate {
+  const description = describeIssued(leaf, origin);
+  return {
+    apiVersion: formatApiVersion(issuedCertificateKind),
+    kind: issuedCertificateKind.kind,
+    metadata: { name: formatRecordName(sequence) },
+    spec: createRecord(description, { sequence, issuedAt }),
+    status: createRecordStatus(description),
+  };
+}
+
+/** Returns the request of a machine, which is the only one of its bundle. */
+function getOnly({ requests: [request] }: RequestBundle): OfflineRequest {
+  if (request === undefined) throw new AppError("internal", "the bundle of a machine has no request");
+  return request;
+}

@@ -1,0 +1,217 @@
+/** Decides about the requests of a bundle: by the rules of their signers, the policies, and the person on the terminal. */
+import { userInfo } from "node:os";
+import type { FilePort } from "../../../client/files.ts";
+import type { PolicySettings } from "../../../controllers/evidence.ts";
+import { splitHosts } from "../../../core/approval/node_names.ts";
+import { AppError } from "../../../core/errors.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../../core/kube/kinds/certificates_v1.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { withoutBrackets } from "../../../core/lib/ip_address.ts";
+import {
+  computeRequestId,
+  type MachineOrigin,
+  type OfflineRequest,
+  type RequestBundle,
+} from "../../../core/offline/bundle.ts";
+import {
+  decideOfflineRequest,
+  findRequesterFault,
+  getOfflineRequester,
+  type OfflineDecision,
+} from "../../../core/offline/decide_offline_request.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { readIdentity } from "../../../core/register/identity.ts";
+import { canAsk, confirm } from "../../confirm.ts";
+import { warn } from "../../framework/report.ts";
+import type { Settings } from "../../framework/flags.ts";
+import type { Io } from "../../io.ts";
+import { type PlannedRequest, planRequest } from "../../sign_request.ts";
+import type { SignFlags } from "./flags.ts";
+import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
+
+/** What decisions depend on in addition to the requests. */
+export interface DecisionDesk {
+  readonly settings: Settings<SignFlags>;
+  readonly signers: SignerOpener;
+  readonly policies: PolicySettings;
+  /** What was signed before, also in this run: two requests for one name must not both pass as the first. */
+  readonly records: IssuedCertificate[];
+  readonly files: FilePort;
+  readonly io: Io;
+}
+
+/** The decision about a request, before anything is signed. */
+export type SignDecision =
+  /** The rules of the signer allow it. The CSR object has its requester. */
+  | (PlannedRequest & { readonly kind: "sign"; readonly signer: OpenedSigner })
+  | { readonly kind: "refused" | "skipped"; readonly message: string };
+
+/** A request with the decision about it, and all that is shown of it. */
+export interface DecidedRequest {
+  readonly request: OfflineRequest;
+  readonly decision: SignDecision;
+  /** What the policies say; undefined when the rules of the signer refuse the request. */
+  readonly opinion: OfflineDecision | undefined;
+  /** Why the certificate of the machine does not prove who asks; undefined when it does, and for a server's requests. */
+  readonly requesterFault: string | undefined;
+}
+
+/** The CA that answers a machine, and the CAs around it. */
+export interface Site {
+  readonly signer: OpenedSigner;
+  readonly around: CasAround;
+}
+
+/** Opens the CA for a machine. Throws AppError `invalid` for a machine that expects another CA. */
+export async function openSite(
+  request: OfflineRequest,
+  { site, requester }: MachineOrigin,
+  { signers, settings, files, io }: DecisionDesk,
+): Promise<Site> {
+  const signer = await signers.open(request.signerName);
+  const around = await readCasAround(settings, signer, { files, cwd: io.cwd });
+  const { authority: { certificate, issuers } } = signer;
+  const own = [certificate, ...issuers, ...around.server].map((one) => publicKeyPin(one));
+  if (site.length > 0 && !own.some((pin) => site.includes(pin))) {
+    throw new AppError(
+      "invalid",
+      `cannot sign the request "${request.name}": its machine is of another site, whose CA is ${site.join(" or ")}; ` +
+        `the CA here is ${publicKeyPin(certificate)}`,
+      {
+        hint:
+          "take the stick to the CA of that site; if this site has a new CA, run the machine's command again with its " +
+          "hash: --ca-cert-hash, as tlsboot ca show prints it",
+      },
+    );
+  }
+  const isFirst = request.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && requester.length === 0;
+  if (settings.server === undefined && isFirst) {
+    warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", io);
+  }
+  return { signer, around };
+}
+
+/** Decides about every request. Only those that the rules of their signers allow are put before the policies. */
+export async function decideAll(
+  { origin, requests }: RequestBundle,
+  site: Site | undefined,
+  desk: DecisionDesk,
+): Promise<readonly DecidedRequest[]> {
+  const { records, policies, settings, io } = desk;
+  const now = io.clock.now();
+  const signed = new Map(records.map((record) => [record.spec.request?.uid, record]));
+  const byUser = Map.groupBy(records, (record) => readIdentity(record)?.username);
+  const url = origin.kind === "export" ? origin.server : settings.server ?? "";
+  const server = splitHosts(URL.canParse(url) ? [withoutBrackets(new URL(url).hostname)] : []);
+  const decided: DecidedRequest[] = [];
+  for (const request of requests) {
+    const { facts, approved } = request;
+    const requesterFault = origin.kind === "export"
+      ? undefined
+      : findRequesterFault(request, origin, site?.around.clients ?? [], now);
+    const requester = origin.kind === "export" ? approved?.requester : getOfflineRequester(origin, requesterFault);
+    const decision = await planOne(request, desk);
+    if (decision.kind !== "sign") {
+      decided.push({ request, decision, opinion: undefined, requesterFault });
+      continue;
+    }
+    const csr: CertificateSigningRequest = {
+      ...decision.csr,
+      metadata: { name: request.name, uid: computeRequestId(request) },
+      spec: { ...decision.csr.spec, ...requester },
+      status: approved === undefined ? {} : { conditions: [approved.approval] },
+    };
+    // Without policies only the certificates of the same user and of unknown ones matter, and a register may hold very many.
+    const ofUser = [facts.subject.commonName, undefined].flatMap((username) => byUser.get(username) ?? []);
+    const seen = policies.policies.length > 0 ? records : ofUser;
+    const opinion = await decideOfflineRequest({ csr, request: facts, ...policies, records: seen, server, now });
+    const earlier = approved === undefined ? undefined : signed.get(approved.uid);
+    const objection = earlier === undefined ? findObjection(opinion, origin) : describeSigned(earlier);
+    decided.push({ request, decision: objection ?? { ...decision, csr }, opinion, requesterFault });
+  }
+  return decided;
+}
+
+/** The policies may refuse a request; a server's requests need their approval, and a machine's may get that of a person. */
+function findObjection(
+  { verdict }: OfflineDecision,
+  origin: RequestBundle["origin"],
+): SignDecision | undefined {
+  if (verdict?.kind === "deny") return { kind: "refused", message: verdict.message };
+  if (verdict === undefined || verdict.kind === "approve" || origin.kind === "machine") return undefined;
+  return { kind: "skipped", message: `no policy of the CA approves it: ${verdict.message}` };
+}
+
+function describeSigned({ spec: { issuedAt, serialNumber } }: IssuedCertificate): SignDecision {
+  const message =
+    `it was signed at ${issuedAt}, serial number ${serialNumber}, for an earlier export, whose answer has the ` +
+    "certificate; tlsboot sign writes that answer again";
+  return { kind: "skipped", message };
+}
+
+/** Plans the certificate of a request by the rules of its signer. */
+async function planOne(request: OfflineRequest, { signers, settings, io }: DecisionDesk): Promise<SignDecision> {
+  const { name, facts, signerName, usages, expirationSeconds } = request;
+  if (settings.signerName !== undefined && !signers.chosen.includes(signerName)) {
+    return { kind: "skipped", message: `it is for the signer "${signerName}", which was not named at the CA` };
+  }
+  try {
+    const signer = await signers.open(signerName);
+    const asked = { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
+    return { kind: "sign", ...planRequest(facts.der, name, { ...signer, asked }, io), signer };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const message = error.message.replace(`cannot sign "${name}": `, "");
+    if (error.code === "csr_denied") return { kind: "refused", message };
+    if (error.code !== "not_found") throw error;
+    return { kind: "skipped", message: `the CA has no rules for the signer "${signerName}"` };
+  }
+}
+
+/** The approval of the requests that the rules allow, or why they are left. */
+export type Consent =
+  | { readonly kind: "given"; readonly approval: IssuedCertificateApproval }
+  | { readonly kind: "left"; readonly reason: string };
+
+/** Asks on a terminal whether to sign what the rules allow. Without one, only a rule approves the request of a machine. */
+export async function askForConsent(
+  decided: readonly DecidedRequest[],
+  { origin }: RequestBundle,
+  { settings, io }: DecisionDesk,
+  signal: AbortSignal,
+): Promise<Consent> {
+  const time = formatTime(io.clock.now());
+  const username = getUserName();
+  const approve = (how: string): Consent => {
+    const by = username === undefined ? {} : { username };
+    return { kind: "given", approval: { ...by, reason: "OfflineApproved", message: `approved ${how}`, time } };
+  };
+  const [{ decision, opinion } = {}] = decided;
+  if (origin.kind === "machine" && decision?.kind === "skipped") return { kind: "left", reason: decision.message };
+  const count = decided.filter((one) => one.decision.kind === "sign").length;
+  if (settings.yes || count === 0) return approve("with --yes");
+  if (canAsk(io)) {
+    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, io, signal);
+    return isYes ? approve("on a terminal") : { kind: "left", reason: "declined; the next run asks again" };
+  }
+  if (origin.kind === "export") return approve("at its server");
+  const { verdict } = opinion ?? {};
+  if (verdict?.kind === "approve") {
+    return { kind: "given", approval: { reason: verdict.reason, message: verdict.message, time } };
+  }
+  const why = verdict === undefined ? "there is no terminal to ask on" : `no rule approves it: ${verdict.message}`;
+  return { kind: "left", reason: `${why}; sign it on a terminal, or with --yes` };
+}
+
+/** Returns the name of the user who runs the program; undefined where the system does not know it. */
+function getUserName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}

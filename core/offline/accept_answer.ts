@@ -1,0 +1,230 @@
+/**
+ * Decides about the answer of a CA without a network: at the machine that asked, whether the answer is for it and from its
+ * site; at an API server, what the answer changes in the request.
+ */
+import { withCondition } from "../approval/conditions.ts";
+import { findLeafCertificate } from "../csr/certificate.ts";
+import { findIssuedFault } from "../csr/issued_fault.ts";
+import { findCondition, hasCertificate, isApproved, isFailed } from "../csr/phase.ts";
+import { parseRequest } from "../csr/request.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import { formatTime } from "../kube/meta.ts";
+import { encodeBase64 } from "../lib/base64.ts";
+import { encodeCertificates } from "../pki/authority_chain.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { verifyChain } from "../pki/chain.ts";
+import { equalBytes } from "../pki/der.ts";
+import { publicKeysEqual } from "../pki/public_key.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
+import type { AnswerBundle, RequestAnswer } from "./bundle.ts";
+
+/** What an import does about one answer. */
+export type ImportDecision =
+  | { readonly kind: "write"; readonly csr: CertificateSigningRequest; readonly outcome: "issued" | "failed" }
+  /** The request has this answer already. */
+  | { readonly kind: "imported" }
+  /** The request stays as it is, as the CA or the flags of the import want it. */
+  | { readonly kind: "left"; readonly message: string }
+  /** The answer cannot be imported; `message` completes `cannot import the answer to "n1": …`. */
+  | { readonly kind: "unusable"; readonly message: string };
+
+/** What the decisions about all answers of a bundle share. */
+export interface ImportContext {
+  /** The CAs that signed the answers, each with its issuers behind it (`AnswerBundle.authorities`). */
+  readonly authorities: AnswerBundle["authorities"];
+  /** Whether a request that the CA refuses becomes Failed; otherwise it stays approved and can be exported again. */
+  readonly failRefused: boolean;
+  readonly now: Date;
+}
+
+/** The reason of the condition Failed, as other signers give it (`pkg/controller/certificates/signer/signer.go`). */
+const REASON = "SignerValidationFailure";
+
+/** Decides about one answer; `csr` is the request that has its name now. */
+export function decideImport(
+  csr: CertificateSigningRequest | undefined,
+  { id, outcome }: RequestAnswer,
+  { authorities, failRefused, now }: ImportContext,
+): ImportDecision {
+  if (csr === undefined) return cannotImport("the request is no longer there, so let the machine ask again");
+  if (csr.metadata.uid !== id) return cannotImport("another request has its name now, which was not exported");
+  if (outcome.kind === "issued") {
+    const [leaf, ...rest] = outcome.chain;
+    if (leaf === undefined) return cannotImport("it has no certificate");
+    if (hasCertificate(csr)) {
+      const present = findLeafCertificate(csr.status.certificate ?? "");
+      return present !== undefined && equalBytes(present.der, leaf.der)
+        ? { kind: "imported" }
+        : cannotImport("the request has another certificate already");
+    }
+    const fault = findStateFault(csr) ?? findLeafFault(csr, leaf, rest, authorities, now);
+    if (fault !== undefined) return cannotImport(fault);
+    const certificate = encodeBase64(new TextEncoder().encode(encodeCertificates(outcome.chain)));
+    return { kind: "write", csr: { ...csr, status: { ...csr.status, certificate } }, outcome: "issued" };
+  }
+  const { message } = outcome;
+  if (outcome.kind === "skipped") return { kind: "left", message };
+  if (hasCertificate(csr)) return cannotImport("the request has a certificate already");
+  if (findCondition(csr, "Failed")?.message === message) return { kind: "imported" };
+  const fault = findStateFault(csr);
+  if (fault !== undefined) return cannotImport(fault);
+  if (!failRefused) return { kind: "left", message };
+  return { kind: "write", csr: withCondition(csr, "Failed", { reason: REASON, message }, now), outcome: "failed" };
+}
+
+/**
+ * Finds the CAs that are not trusted: neither is their key one of the named keys, nor lead they and their issuers to one of
+ * the trusted certificates.
+ */
+export function findUntrustedAuthorities(
+  authorities: AnswerBundle["authorities"],
+  trusted: { readonly pins: ReadonlySet<string>; readonly roots: readonly CertificateFacts[] },
+): readonly CertificateFacts[] {
+  return authorities.flatMap(([certificate, ...issuers]) => {
+    if (certificate === undefined || trusted.pins.has(publicKeyPin(certificate))) return [];
+    return verifyChain(certificate, issuers, trusted.roots, { at: undefined }).ok ? [] : [certificate];
+  });
+}
+
+function findStateFault(csr: CertificateSigningRequest): string | undefined {
+  if (isFailed(csr)) return "the request has failed already";
+  return isApproved(csr) ? undefined : "the request is not approved";
+}
+
+function findLeafFault(
+  csr: CertificateSigningRequest,
+  leaf: CertificateFacts,
+  intermediates: readonly CertificateFacts[],
+  authorities: AnswerBundle["authorities"],
+  now: Date,
+): string | undefined {
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) return `its request is malformed: ${request.error}`;
+  if (!publicKeysEqual(request.value.publicKeyDer, leaf.publicKeyDer)) return "its certificate is for another key";
+  const { subject, dnsNames, ipAddresses, emailAddresses, uris } = request.value;
+  const usages = csr.spec.usages ?? [];
+  const fault = findIssuedFault(leaf, { subject, dnsNames, ipAddresses, emailAddresses, uris, usages });
+  if (fault !== undefined) return `its certificate is not what was requested: ${fault}`;
+  const path = verifyChain(leaf, intermediates, authorities.flatMap((chain) => chain.slice(0, 1)), { at: undefined });
+  if (!path.ok) return `its certificate is not of the CA that signed the answers: ${path.error}`;
+  return leaf.notAfter > now ? undefined : `its certificate has ended on ${formatTime(leaf.notAfter)}`;
+}
+
+function cannotImport(message: string): ImportDecision {
+  return { kind: "unusable", message };
+}
+
+/** The machine that waits for an answer. */
+export interface ExpectedAnswer {
+  /** The subject, the key and the id of its request. */
+  readonly subject: string;
+  readonly key: PublicKeyPin;
+  readonly requestId: string;
+  /** Its certificate in use, to which an earlier answer on the stick may belong. */
+  readonly stored: CertificateFacts | undefined;
+  /** The CAs of its site, by their keys; when it does not know any, the CA of the certificate in use counts. */
+  readonly site: readonly PublicKeyPin[];
+  readonly now: Date;
+}
+
+/** What an answer means for a machine. */
+export type AnswerVerdict =
+  | { readonly kind: "usable"; readonly answer: RequestAnswer }
+  /** It is done with: its certificate is in use or has expired, or it refused what is no longer asked for. */
+  | { readonly kind: "earlier" }
+  /** `fault` completes the sentence "cannot use the answer: …". */
+  | { readonly kind: "unusable"; readonly fault: string; readonly fix: string };
+
+const SIGN_AGAIN = "carry the stick to the CA and run there: tlsboot sign";
+
+const OTHER_SITE = "take the stick of this site; if the site has a new CA, give its hash with --ca-cert-hash, as " +
+  "tlsboot ca show prints it";
+
+/** Decides whether a machine can use an answer. The certificate's own names and dates are not checked here. */
+export function decideAnswer(bundle: AnswerBundle, expected: ExpectedAnswer): AnswerVerdict {
+  const [answer, ...more] = bundle.answers;
+  if (answer === undefined || more.length > 0) {
+    return unusable(`it holds ${bundle.answers.length} answers, and this machine waits for one`, SIGN_AGAIN);
+  }
+  if (answer.subject !== expected.subject) {
+    return unusable(
+      `it is for "${answer.subject}", and this machine asked for "${expected.subject}"`,
+      "use the stick at that machine, or give this machine's own name",
+    );
+  }
+  if (answer.key !== expected.key) {
+    const { stored } = expected;
+    const isStored = stored !== undefined && answer.key === publicKeyPin(stored);
+    if (isStored || hasExpired(answer, expected.now)) return { kind: "earlier" };
+    return unusable(
+      `it is for another key, ${answer.key}; the key of this machine's request is ${expected.key}`,
+      `remove the answer if no other machine needs it; then ${SIGN_AGAIN}`,
+    );
+  }
+  const { kind } = answer.outcome;
+  if (kind === "skipped" || (kind === "refused" && answer.id !== expected.requestId)) return { kind: "earlier" };
+  return findChainFault(answer, bundle) ?? findSiteFault(bundle, expected) ?? { kind: "usable", answer };
+}
+
+/** Returns the keys of the CAs that a machine has in a kubeconfig or in its settings. */
+export function toPins(certificates: readonly CertificateFacts[]): readonly PublicKeyPin[] {
+  return certificates.map((certificate) => publicKeyPin(certificate));
+}
+
+function hasExpired({ outcome }: RequestAnswer, now: Date): boolean {
+  const [leaf] = outcome.kind === "issued" ? outcome.chain : [];
+  return leaf !== undefined && leaf.notAfter < now;
+}
+
+function findChainFault(
+  { outcome }: RequestAnswer,
+  { authorities: [issuer = []] }: AnswerBundle,
+): AnswerVerdict | undefined {
+  const [leaf] = outcome.kind === "issued" ? outcome.chain : [];
+  if (leaf === undefined || verifyChain(leaf, [], issuer.slice(0, 1), { at: undefined }).ok) return undefined;
+  return unusable("the CA that signed it did not issue the certificate in it", SIGN_AGAIN);
+}
+
+/** Returns the CA that signed the answer and the issuers above it. */
+function findCaPath({ authorities: [issuer = []] }: AnswerBundle): readonly CertificateFacts[] {
+  const [ca] = issuer;
+  const path = ca === undefined ? undefined : verifyChain(ca, issuer.slice(1, -1), issuer.slice(-1), { at: undefined });
+  return path?.ok === true ? path.value : issuer.slice(0, 1);
+}
+
+/**
+ * Finds out whether the answer comes from another site. The site is known by a CA above the certificate, whose key signed
+ * the whole answer; by the CA that it replaces, which signed it; or, where the API server has a CA of its own, by every CA
+ * that clients are to trust. Those are public, so anyone could name them: a certificate in use then has to be of the same
+ * CA as the new one, and is not replaced by one that the API server would not accept.
+ */
+function findSiteFault(bundle: AnswerBundle, { site, stored }: ExpectedAnswer): AnswerVerdict | undefined {
+  const { authorities: [issuer = []], serverCas } = bundle;
+  const above = toPins(findCaPath(bundle));
+  const fault = `it is from another site: its CA is ${above.at(-1) ?? "unknown"}`;
+  const didIssue = (ca: CertificateFacts): boolean =>
+    stored !== undefined && verifyChain(stored, [], [ca], { at: undefined }).ok;
+  const isOfStored = stored === undefined || issuer.some(didIssue) || isCrossSigned(bundle, didIssue);
+  if (site.length === 0) {
+    return isOfStored ? undefined : unusable(`${fault}, which did not issue the certificate in use`, OTHER_SITE);
+  }
+  const isKnown = (ca: CertificateFacts): boolean => site.includes(publicKeyPin(ca));
+  if (above.some((pin) => site.includes(pin)) || isCrossSigned(bundle, isKnown)) return undefined;
+
+  if (isOfStored && serverCas.length > 0 && toPins(serverCas).every((pin) => site.includes(pin))) return undefined;
+  return unusable(`${fault}, and this machine expects ${site.join(" or ")}`, OTHER_SITE);
+}
+
+/** Reports whether a known CA, which is in the answer too, has signed the key of the CA that answers. */
+function isCrossSigned(
+  { crossSigned, authorities: [issuer = []], serverCas }: AnswerBundle,
+  isKnown: (ca: CertificateFacts) => boolean,
+): boolean {
+  const [ca] = issuer;
+  if (crossSigned === undefined || ca === undefined || publicKeyPin(crossSigned) !== publicKeyPin(ca)) return false;
+  return crossSigned.isCa && verifyChain(crossSigned, [], serverCas.filter(isKnown), { at: undefined }).ok;
+}
+
+function unusable(fault: string, fix: string): AnswerVerdict {
+  return { kind: "unusable", fault, fix };
+}

@@ -1,0 +1,300 @@
+/**
+ * Text that survives a mail and that people can read: numbered parts of header lines and PEM blocks, 7-bit, in short lines,
+ * with a checksum each. A reader accepts other line ends, trailing blanks, `>` quoting, quoted-printable `=3D`, empty lines and
+ * text around the parts, and names the parts that are missing or altered. The checksums find accidents; signatures are the
+ * caller's.
+ */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { encodeBase64 } from "../lib/base64.ts";
+import { encodePem, parsePemBlocks } from "../pki/pem.ts";
+
+/** A PEM block without headers of its own. */
+export interface ArmorBlock {
+  readonly label: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The contents of one numbered part. */
+export interface ArmorPart {
+  /** Names are letters and hyphens; values are any text. A fault reports them if they could be read. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** PEM blocks by their headings, which are words. */
+  readonly sections: Readonly<Record<string, readonly ArmorBlock[]>>;
+}
+
+/** A part with its number, from 1, and the number of parts of its document. */
+export interface NumberedPart extends ArmorPart {
+  readonly number: number;
+  readonly total: number;
+}
+
+/** Why a text cannot be read: one for each part that is missing or altered. */
+export interface ArmorFault {
+  /** The number of the part, from 1; undefined when it cannot be read, or when the fault is not one of a part. */
+  readonly part: number | undefined;
+  /** The headers of the part as far as they could be read. They are not protected by a checksum that matched. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** A sentence without a period, such as `part 3 of 17 is missing`. */
+  readonly message: string;
+}
+
+/** What a text holds: complete if there is no fault. */
+export interface ArmorReading {
+  /** The parts that are whole, in their order. Without a fault these are all. */
+  readonly parts: readonly NumberedPart[];
+  /** One for each part that is missing or altered, in their order, or one that says why nothing can be read. */
+  readonly faults: readonly ArmorFault[];
+}
+
+const COLUMNS = 64;
+/** The largest number of parts that a reader accepts. */
+const MAX_PARTS = 100_000;
+const CHECKSUM_CHARACTERS = 8;
+const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const DOCUMENT = "Document";
+const CHECKSUM = "Checksum";
+const HEADER_NAME = /^[A-Za-z]+(?:-[A-Za-z]+)*$/;
+const HEADING = /^# ([A-Za-z0-9][A-Za-z0-9 ,]*)$/;
+const TITLE = /^# tlsboot ([a-z]+), part (\d{1,6}) of (\d{1,6})$/;
+const END = /^# end of part \d{1,6}$/;
+const PEM_LINE = /^(?:[A-Za-z0-9+/= \t]+|-----(?:BEGIN|END) [A-Z0-9 ]+-----)$/;
+
+/** Encodes parts of a kind, such as `requests`. Throws for no part, and for a malformed or reserved header. */
+export function encodeArmor(kind: string, parts: readonly ArmorPart[]): string {
+  if (parts.length === 0 || parts.length > MAX_PARTS) throw new Error(`cannot encode ${parts.length} parts`);
+  const malformed = parts.flatMap(({ headers }) => Object.keys(headers)).find((name) =>
+    !HEADER_NAME.test(name) || name === DOCUMENT || name === CHECKSUM
+  );
+  if (malformed !== undefined) throw new Error(`cannot encode header "${malformed}"`);
+  const sums = parts.map((part, at) => sumPart(kind, { ...part, number: at + 1, total: parts.length }));
+  const document = sumDocument(sums);
+  return parts.map(({ headers, sections }, at) => {
+    const lines = Object.entries({ [DOCUMENT]: document, ...headers, [CHECKSUM]: sums[at]! }).flatMap(encodeHeader);
+    const blocks = Object.entries(sections).map(([heading, list]) =>
+      `\n# ${heading}\n${list.map(({ label, bytes }) => encodePem(label, bytes)).join("")}`
+    );
+    return `# tlsboot ${kind}, part ${at + 1} of ${parts.length}\n${lines.join("\n")}\n${
+      blocks.join("")
+    }# end of part ${at + 1}\n`;
+  }).join("\n");
+}
+
+/** Finds the kind of the first part in a text; undefined when there is none. */
+export function findArmorKind(text: string): string | undefined {
+  return /^[\s>|\ufeff]*# tlsboot ([a-z]+), part \d/m.exec(text)?.[1];
+}
+
+/** Reads the parts of a kind, wherever they are in a text. */
+export function readArmor(text: string, kind: string): ArmorReading {
+  const parts = new Map<number, ReadPart>();
+  const faults: PartFault[] = [];
+  for (const draft of findDrafts(text, kind)) {
+    const read = readDraft(kind, draft);
+    if ("message" in read) faults.push(read);
+    else if (parts.size > 0 && !isSameDocument(read, parts)) {
+      return refuse("it holds parts of more than one document");
+    } else parts.set(read.number, read);
+  }
+  const total = parts.values().next().value?.total ?? Math.max(0, ...faults.map((fault) => fault.total));
+  if (total === 0 && faults.length === 0) return refuse(`it holds no ${kind} of tlsboot`);
+
+  const ordered = [...parts.values()].sort((a, b) => a.number - b.number);
+  if (ordered.length === total) {
+    const isWhole = total > 0 && sumDocument(ordered.map(({ sum }) => sum)) === ordered[0]!.document;
+    // A part may be there twice, as in a mail that quotes an earlier one: an altered copy of a whole part is no fault.
+    if (isWhole) return { parts: ordered, faults: [] };
+    return refuse("the checksum of the whole does not match");
+  }
+  const unknown = faults.filter(({ part }) => part === undefined);
+  const altered = new Map(faults.map((fault) => [fault.part, fault]));
+  const missing = Array.from({ length: total }, (_, at) => at + 1).filter((number) => !parts.has(number)).map((part) =>
+    altered.get(part) ?? { part, headers: {}, message: `part ${part} of ${total} is missing` }
+  );
+  return { parts: ordered, faults: [...unknown, ...missing] };
+}
+
+/** Formats what a part holds as one text, which is the same for the same contents. */
+export function formatArmorPart({ headers, sections }: ArmorPart): string {
+  const sort = <T>(record: Readonly<Record<string, T>>) => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([
+    sort(headers),
+    sort(sections).map(([heading, list]) => [heading, list.map(({ label, bytes }) => [label, encodeBase64(bytes)])]),
+  ]);
+}
+
+function refuse(message: string): ArmorReading {
+  return { parts: [], faults: [{ part: undefined, headers: {}, message }] };
+}
+
+function isSameDocument(part: ReadPart, parts: ReadonlyMap<number, ReadPart>): boolean {
+  const first = parts.values().next().value;
+  return first !== undefined && first.document === part.document && first.total === part.total;
+}
+
+/** Returns the checksum of bytes: 40 bits of SHA-256, in eight characters of base32. It finds accidents only. */
+export function checksum(bytes: Uint8Array): string {
+  const hash = createHash("sha256").update(bytes).digest();
+  return encodeBase32(hash.subarray(0, (CHECKSUM_CHARACTERS * 5) / 8));
+}
+
+/** Encodes bytes in the base32 of RFC 4648 without padding. */
+export function encodeBase32(bytes: Uint8Array): string {
+  let text = "";
+  let bits = 0;
+  let value = 0;
+  for (const byte of bytes) {
+    value = ((value << 8) | byte) & 0xfff;
+    bits += 8;
+    for (; bits >= 5; bits -= 5) text += BASE32[(value >> (bits - 5)) & 31];
+  }
+  return bits === 0 ? text : text + BASE32[(value << (5 - bits)) & 31];
+}
+
+/** Decodes base32 without padding, upper case; undefined for any other text, such as bits behind the last byte. */
+export function decodeBase32(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
+  let at = 0;
+  let bits = 0;
+  let value = 0;
+  for (const character of text) {
+    const digit = BASE32.indexOf(character);
+    if (digit < 0) return undefined;
+    value = ((value << 5) | digit) & 0xfff;
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes[at++] = (value >> bits) & 0xff;
+  }
+  return bits < 5 && (value & ((1 << bits) - 1)) === 0 ? bytes : undefined;
+}
+
+interface PartFault extends ArmorFault {
+  /** The number of parts of the document; 0 when it cannot be read. */
+  readonly total: number;
+}
+
+interface ReadPart extends NumberedPart {
+  readonly document: string;
+  readonly sum: string;
+}
+
+/** The lines between the title and the end of a part. */
+interface Draft {
+  readonly number: number;
+  readonly total: number;
+  readonly headers: Map<string, string>;
+  /** The lines of the PEM blocks, by their heading. */
+  readonly sections: Map<string, string[]>;
+  /** The number of its first line that cannot be one of a part. */
+  badLine?: number;
+  hasEnd: boolean;
+}
+
+function findDrafts(text: string, kind: string): readonly Draft[] {
+  const drafts: Draft[] = [];
+  let current: Draft | undefined;
+  for (const [index, raw] of text.split("\n").entries()) {
+    const line = stripQuoting(raw);
+    const [, of, number, total] = TITLE.exec(line) ?? [];
+    if (of !== undefined) {
+      current = of === kind
+        ? { number: Number(number), total: Number(total), headers: new Map(), sections: new Map(), hasEnd: false }
+        : undefined;
+      if (current !== undefined) drafts.push(current);
+    } else if (current === undefined || line === "") continue;
+    else if (END.test(line)) {
+      current.hasEnd = true;
+      current = undefined;
+    } else if (!addLine(current, line)) current.badLine ??= index + 1;
+  }
+  return drafts;
+}
+
+/** Removes what mail programs put around a line: `>` and `|` of a reply, the dash of RFC 4880 section 7.1, blanks, `=3D`. */
+function stripQuoting(raw: string): string {
+  return raw.replace(/^[\s>|\ufeff]+/, "").replace(/^- (?=-----)/, "").trimEnd().replaceAll("=3D", "=");
+}
+
+function addLine({ headers, sections }: Draft, line: string): boolean {
+  const [, heading] = HEADING.exec(line) ?? [];
+  if (heading !== undefined) {
+    if (sections.has(heading)) return false;
+    sections.set(heading, []);
+    return true;
+  }
+  const section = [...sections.values()].at(-1);
+  if (section !== undefined) {
+    section.push(line);
+    return PEM_LINE.test(line);
+  }
+  const [, name = "", value = ""] = /^([^:]+):(.*)$/.exec(line) ?? [];
+  if (!HEADER_NAME.test(name) || !/^[\x20-\x7e]*$/.test(value)) return false;
+  // A long value is on several lines.
+  headers.set(name, (headers.get(name) ?? "") + value.trim());
+  return true;
+}
+
+function readDraft(kind: string, draft: Draft): ReadPart | PartFault {
+  const { number, total } = draft;
+  const values = decodeValues(draft.headers);
+  const { [DOCUMENT]: document = "", [CHECKSUM]: sum = "", ...headers } = values ?? {};
+  const isNumbered = number > 0 && number <= total && total <= MAX_PARTS;
+  const fault = (why: string): PartFault => ({
+    part: isNumbered ? number : undefined,
+    total: isNumbered ? total : 0,
+    headers,
+    message: `${isNumbered ? `part ${number} of ${total}` : "a part whose number cannot be read"} is ${why}`,
+  });
+  if (!draft.hasEnd) return fault("cut off");
+  if (draft.badLine !== undefined) return fault(`altered: line ${draft.badLine} cannot be read`);
+  if (!isNumbered || values === undefined) return fault("altered");
+  const sections = Object.fromEntries(
+    [...draft.sections].map(([heading, lines]) => [
+      heading,
+      parsePemBlocks(`${lines.join("\n")}\n`).map(({ label, bytes }) => ({ label, bytes })),
+    ]),
+  );
+  const part = { headers, sections, number, total };
+  return sumPart(kind, part) === sum ? { ...part, document, sum } : fault("altered: its checksum does not match");
+}
+
+function decodeValues(headers: ReadonlyMap<string, string>): Readonly<Record<string, string>> | undefined {
+  try {
+    return Object.fromEntries([...headers].map(([name, value]) => [name, decodeURIComponent(value)]));
+  } catch {
+    return undefined;
+  }
+}
+
+function sumPart(kind: string, part: NumberedPart): string {
+  return checksum(Buffer.from(`${kind} ${part.number} ${part.total} ${formatArmorPart(part)}`));
+}
+
+function sumDocument(sums: readonly string[]): string {
+  return checksum(Buffer.from(sums.join("")));
+}
+
+/** Encodes a header as lines. Blanks at the ends of a line, and an equals sign that a mail program would read, are escaped. */
+function encodeHeader([name, value]: [string, string]): string[] {
+  const prefix = `${name}: `;
+  const lines: string[] = [];
+  let line = "";
+  const escapeEnd = (text: string): string => text.replace(/ $/, "%20");
+  const bytes = Buffer.from(value);
+  for (const [at, byte] of bytes.entries()) {
+    const character = String.fromCharCode(byte);
+    const isPlain = character === " "
+      ? line !== ""
+      : character === "="
+      ? bytes.toString("latin1", at + 1, at + 3) !== "3D"
+      : byte > 0x20 && byte < 0x7f && character !== "%";
+    const unit = isPlain ? character : `%${byte.toString(16).padStart(2, "0")}`;
+    // A blank at the end of a line is escaped.
+    if (prefix.length + line.length + (unit === " " ? 3 : unit.length) > COLUMNS) {
+      lines.push(prefix + escapeEnd(line));
+      line = unit === " " ? "%20" : unit;
+    } else line += unit;
+  }
+  return [...lines, (prefix + escapeEnd(line)).trimEnd()];
+}

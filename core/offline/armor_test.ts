@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "../../tests/support/properties.ts";
+import { assertLinear } from "../../tests/support/growth.ts";
+import { type ArmorPart, checksum, decodeBase32, encodeArmor, encodeBase32, readArmor } from "./armor.ts";
+
+const KIND = "tests";
+const block = (bytes: Uint8Array<ArrayBuffer>, label = "CERTIFICATE") => ({ label, bytes });
+const PARTS: readonly ArmorPart[] = [
+  { headers: { "Site": "a3f0" }, sections: {} },
+  {
+    headers: { "Name": "n1", "Subject": "CN=system:node:n1, O=3D", "Usages": "client auth, server auth" },
+    sections: {
+      "certificate request": [block(Uint8Array.from({ length: 200 }, (_, at) => at), "CERTIFICATE REQUEST")],
+    },
+  },
+  {
+    headers: { "Name": `system:node:${"ü%=> ".repeat(40)}` },
+    sections: { "CA 1 that answers": [block(Uint8Array.of(255, 254)), block(Uint8Array.of(253))] },
+  },
+];
+const TEXT = encodeArmor(KIND, PARTS);
+
+function read(text: string): readonly ArmorPart[] | readonly string[] {
+  const { parts, faults } = readArmor(text, KIND);
+  return faults.length > 0
+    ? faults.map(({ message, headers: { Name } }) => Name === undefined ? message : `${message} (${Name.slice(0, 12)})`)
+    : parts.map(({ headers, sections }) => ({ headers, sections }));
+}
+
+test("encodeArmor() writes short lines of 7-bit text, without blanks at their ends", () => {
+  for (const line of TEXT.split("\n")) assert.match(line, /^(?!.* $)[\x20-\x7e]{0,64}$/);
+  assert.match(TEXT, /^Usages: client auth, server auth$/m);
+  assert.deepEqual(read(TEXT), PARTS);
+});
+
+test("encodeArmor() refuses headers of its own, malformed names, and no part", () => {
+  for (const headers of [{ Document: "1" }, { Checksum: "A" }, { "A:": "b" }, { "": "b" }]) {
+    assert.throws(() => encodeArmor(KIND, [{ headers, sections: {} }]), /cannot encode header/);
+  }
+  assert.throws(() => encodeArmor(KIND, []), /cannot encode 0 parts/);
+});
+
+const pieces = TEXT.split(/(?=^# tlsboot )/m);
+const quote = (prefix: string) => TEXT.replace(/^/gm, prefix);
+for (
+  const [name, text] of [
+    ["CRLF", TEXT.replaceAll("\n", "\r\n")],
+    ["trailing blanks", TEXT.replaceAll("\n", " \t\u00a0\n")],
+    ["a quoted reply", quote("> ")],
+    ["a reply to a reply", quote(">> > ")],
+    ["the bars and blanks of other programs", quote("  | ")],
+    ["dash escaping", TEXT.replaceAll("-----BEGIN", "- -----BEGIN").replaceAll("-----END", "- -----END")],
+    ["quoted-printable", TEXT.replaceAll("=", "=3D")],
+    ["empty lines everywhere", TEXT.replaceAll("\n", "\n\n")],
+    ["no empty lines", TEXT.replaceAll("\n\n", "\n")],
+    ["a byte order mark", `\ufeff${TEXT}`],
+    ["text around and between the parts", `Hello: a\n\n${pieces.join("-- \nus\n")}bye`],
+    ["other breaks in the base64", TEXT.replaceAll(/^([A-Za-z0-9+/]{30})([A-Za-z0-9+/]{30})/gm, "$1\n$2")],
+    ["parts in another order", pieces.toReversed().join("")],
+    ["parts that are there twice", TEXT + quote("> ")],
+    ["an altered copy beside the whole part", quote("> ").replace("Name: n1", "Name: n2") + TEXT],
+    ["another kind in the same text", encodeArmor("others", PARTS) + TEXT],
+  ] as const
+) test(`readArmor() reads ${name}`, () => assert.deepEqual(read(text), PARTS));
+
+for (
+  const [name, text, want] of [
+    ["no part", "hello\n", ["it holds no tests of tlsboot"]],
+    ["a cut file", TEXT.slice(0, TEXT.lastIndexOf("//4")), ["part 3 of 3 is cut off (system:node:)"]],
+    ["a missing part", pieces[0]! + pieces[2]!, ["part 2 of 3 is missing"]],
+    ["two missing parts", pieces[1]!, ["part 1 of 3 is missing", "part 3 of 3 is missing"]],
+    [
+      "a changed character",
+      TEXT.replace("AAEC", "AAED"),
+      ["part 2 of 3 is altered: its checksum does not match (n1)"],
+    ],
+    ["a changed header", TEXT.replace(": n1", ": n7"), ["part 2 of 3 is altered: its checksum does not match (n7)"]],
+    ["a changed heading", TEXT.replace("# CA 1", "# CA 2"), [
+      "part 3 of 3 is altered: its checksum does not match (system:node:)",
+    ]],
+    ["a removed line", TEXT.replace(/^AAEC.*\n/m, ""), ["part 2 of 3 is altered: its checksum does not match (n1)"]],
+    ["a removed block", TEXT.replace(/-----BEGIN CERTIFICATE-----\n\/\/4=\n.*\n/, ""), [
+      "part 3 of 3 is altered: its checksum does not match (system:node:)",
+    ]],
+    ["a strange line", TEXT.replace(/^AAEC/m, "What?\nAAEC"), ["part 2 of 3 is altered: line 16 cannot be read (n1)"]],
+    ["a heading that is there twice", TEXT.replace("# end of part 3", "# CA 1 that answers\n# end of part 3"), [
+      "part 3 of 3 is altered: line 44 cannot be read (system:node:)",
+    ]],
+    ["a malformed escape", TEXT.replace("%25", "%2"), ["part 3 of 3 is altered"]],
+    ["a control character in a header", TEXT.replace(": n1", ": n\u001b1"), [
+      "part 2 of 3 is altered: line 9 cannot be read",
+    ]],
+    ["a changed number", TEXT.replace("part 2 of 3", "part 3 of 3"), ["part 2 of 3 is missing"]],
+    ["a number beyond the last", TEXT.replace("part 2 of 3", "part 4 of 3"), [
+      "a part whose number cannot be read is altered (n1)",
+      "part 2 of 3 is missing",
+    ]],
+    ["no number", TEXT.replace("# tlsboot tests, part 2 of 3\n", ""), ["part 2 of 3 is missing"]],
+    ["two documents", TEXT + encodeArmor(KIND, PARTS.slice(1)), ["it holds parts of more than one document"]],
+    [
+      "a part of a document with other contents",
+      pieces[0]! + pieces[1]! +
+      encodeArmor(KIND, [...PARTS.slice(0, 2), PARTS[0]!]).split(/(?=^# tlsboot )/m)[2]!,
+      ["it holds parts of more than one document"],
+    ],
+    ["a changed name of the document", TEXT.replaceAll(/Document: .{8}/g, "Document: AAAAAAAA"), [
+      "the checksum of the whole does not match",
+    ]],
+  ] as const
+) test(`readArmor() names the fault: ${name}`, () => assert.deepEqual(read(text), want));
+
+test("readArmor() keeps the whole parts beside a fault, so that the first can name the others", () => {
+  assert.deepEqual(readArmor(pieces[0]! + pieces[2]!, KIND).parts.map(({ number }) => number), [1, 3]);
+});
+
+test("readArmor() reads what encodeArmor() wrote, and answers for any text", () => {
+  const bytes = fc.uint8Array({ maxLength: 200 }).map((list) => block(Uint8Array.from(list)));
+  const part = fc.record({
+    headers: fc.dictionary(
+      fc.constantFrom("Name", "Site", "constructor"),
+      fc.oneof(fc.string({ unit: "grapheme" }), fc.stringMatching(/^[=3D %]{0,80}$/)),
+    ),
+    sections: fc.dictionary(fc.constantFrom("request", "CA 1", "constructor"), fc.array(bytes, { maxLength: 3 })),
+  });
+  fc.assert(fc.property(fc.array(part, { minLength: 1, maxLength: 5 }), (parts) => {
+    const plain = parts.map(({ headers, sections }) => ({ headers: { ...headers }, sections: { ...sections } }));
+    assert.deepEqual(read(encodeArmor(KIND, plain)), plain);
+  }));
+  fc.assert(fc.property(fc.nat(TEXT.length), fc.nat(TEXT.length), fc.string(), (from, length, text) => {
+    const { faults, parts } = readArmor(TEXT.slice(0, from) + text + TEXT.slice(from + length), KIND);
+    if (faults.length === 0) assert.deepEqual(parts.map(({ headers, sections }) => ({ headers, sections })), PARTS);
+  }));
+});
+
+test("readArmor() takes linear time", async () => {
+  const title = `# tlsboot ${KIND}, part 1 of 2\n`;
+  const units = [
+    title,
+    "> ",
+    "A: b\n",
+    "# a\nAAAA\n",
+    "AAAA\n",
+    "\t",
+    `${TEXT}`,
+    "Name:%20",
+    "-----BEGIN A-----\n",
+    "=3D",
+  ];
+  for (const unit of units) {
+    const input = (size: number) => `${title}${unit.repeat(Math.ceil(size / unit.length))}`;
+    await assertLinear({ input, read: (text) => readArmor(text, KIND), limit: 2 ** 19 });
+  }
+});
+
+test("encodeBase32() and decodeBase32() agree with RFC 4648, without padding", () => {
+  for (const [text, want] of [["", ""], ["f", "MY"], ["fo", "MZXQ"], ["foob", "MZXW6YQ"], ["foobar", "MZXW6YTBOI"]]) {
+    assert.equal(encodeBase32(new TextEncoder().encode(text)), want);
+    assert.equal(new TextDecoder().decode(decodeBase32(want!)), text);
+  }
+  for (const text of ["M", "MZ", "my", "M1", "MY======"]) assert.equal(decodeBase32(text), undefined, text);
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => {
+    assert.deepEqual(decodeBase32(encodeBase32(bytes)), Uint8Array.from(bytes));
+  }));
+});
+
+test("checksum() is the start of SHA-256 in base32", () => {
+  assert.equal(checksum(new Uint8Array(0)), "4OYMIQUY");
+});
