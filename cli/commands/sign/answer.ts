@@ -262,7 +262,13 @@ async function repeatAnswer(
   if (text !== undefined && (server === undefined || server === kept.server)) return same;
   const { signer: { authority }, around } = await openSite(getOnly(bundle), origin, desk);
   // An answer is signed by the CA that issued its certificate, which may have been replaced since.
-  if (!verifyChain(leaf, [], [authority.certificate], { at: undefined }).ok) return same;
+  if (!verifyChain(leaf, [], [authority.certificate], { at: undefined }).ok) {
+    if (text !== undefined) return same;
+    const { name } = getOnly(bundle);
+    throw new AppError("conflict", `cannot answer "${name}" again: an earlier build kept the answer, for a former CA`, {
+      hint: "remove the new key of the machine, and run its command again for a new request",
+    });
+  }
   const site = { serverCas: around.server, crossSigned: around.crossSigned, server };
   const answers = [{ request: getOnly(bundle), outcome }];
   const changed = await encodeAnswers(bundle, answers, site, [authority], io.clock.now());

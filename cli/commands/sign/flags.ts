@@ -36,28 +36,29 @@ const SIGN_FLAGS = {
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a file that exists." }),
   server: parsedFlag({
     placeholder: "URL",
-    summary: "For a folder: address of the API server, which the answers carry to the machines' kubeconfigs.",
+    summary: "Address of the API server, which the answers carry to the machines' kubeconfigs.",
     parse: parseServerUrl,
   }),
-  yes: switchFlag({ isCommandLineOnly: true, summary: "For a folder or a bundle: sign every request without asking." }),
+  yes: switchFlag({ isCommandLineOnly: true, summary: "Sign every request of a bundle or a folder without asking." }),
   policy: {
     ...POLICY_FLAGS.policy,
-    summary: "Policy by which the requests of a folder are judged, and signed where there is no terminal to ask on: " +
-      "kubelet-serving, or a file of kind ApprovalPolicy. May be repeated. Of a bundle, only what it approves is signed.",
+    summary:
+      "Policy for the requests of a bundle or a folder: kubelet-serving, or a file of kind ApprovalPolicy. May be " +
+      "repeated. What it approves is signed where there is no terminal; of a server's requests, nothing else is signed.",
   },
   inventory: {
     ...POLICY_FLAGS.inventory,
     summary:
-      "For a folder or a bundle: file of kind Inventory. Its machines get client certificates without a question where " +
+      "File of kind Inventory, for a bundle or a folder. Its machines get client certificates without a question where " +
       "there is no terminal to ask on; others do not.",
   },
   trustExporter: parsedFlag({
     isCommandLineOnly: true,
     placeholder: "PIN",
-    summary: "For a bundle: trust the key that signed it from now on, as tlsboot offline export printed it.",
+    summary: "Trust the key that signed the bundle from now on, as tlsboot offline export printed it.",
     parse: parsePublicKeyPin,
   }),
-  qr: { ...QR_FLAG, summary: "For a bundle: also write the answers as QR codes, as an HTML document in this folder." },
+  qr: { ...QR_FLAG, summary: "Also write the answers to a bundle as QR codes, as an HTML document in this folder." },
   clusterSigningCertFile: {
     ...SIGNING_FLAGS.clusterSigningCertFile,
     summary: "CA certificate, PEM. Without it, the CA in --data-dir.",
@@ -88,16 +89,14 @@ export const signCommand = defineCommand({
  pass. A request that the rules refuse gets no certificate, and the reason is printed. Running the command approves the
  requests: check them with tlsboot inspect first.
 
- For a folder, such as a USB stick, it answers the requests that tlsboot bootstrap --offline and tlsboot request --offline
- left there: NAME.request.pem is answered by NAME.answer.pem. It shows what each one asks for, by whom, and what the rules
- say, and asks whether to sign it. Without a terminal it signs only what --policy or --inventory approves, or everything
- that the rules of the signer allow with --yes. Each request is signed once and recorded; the answer to one that is signed
- already is written again.
+ A bundle has the requests and what they ask for: that of one machine, from tlsboot bootstrap --offline or tlsboot request
+ --offline, or the approved ones of a server, from tlsboot offline export. A saved mail with the bundle will do, or the lines
+ that a scanner typed from its QR codes. In a folder, such as a USB stick, each NAME.request.pem is answered by NAME.answer.pem.
 
- For a bundle, which tlsboot offline export wrote, it prints the answers for tlsboot offline import. A saved mail with the bundle
- will do, or the lines that a scanner typed from its QR codes. It shows each request and what the rules say, and asks on a
- terminal whether to sign them. A bundle is only signed when its key is trusted: --trust-exporter is needed once for each
- server. Each request is signed once and recorded; a bundle that was answered gets the same answer again.
+ The command shows each request of a bundle, who made it and what the rules say, and asks on a terminal whether to sign.
+ Without a terminal it signs what a server has approved, and for machines what --policy or --inventory approves; --yes signs
+ everything that the rules of the signer allow. Each request is signed once and recorded; one that was answered gets the same
+ answer again. The bundle of a server is only signed when its key is trusted: --trust-exporter is needed once for each server.
 
  The CA is the one in --data-dir, or the signer's if there is one for each purpose, or another one that flags name. With
  a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
