@@ -277,24 +277,19 @@ function sumDocument(sums: readonly string[]): string {
 
 /** Encodes a header as lines. Blanks at the ends of a line, and an equals sign that a mail program would read, are escaped. */
 function encodeHeader([name, value]: [string, string]): string[] {
-  const prefix = `${name}: `;
   const lines: string[] = [];
-  let line = "";
-  const escapeEnd = (text: string): string => text.replace(/ $/, "%20");
-  const bytes = Buffer.from(value);
-  for (const [at, byte] of bytes.entries()) {
-    const character = String.fromCharCode(byte);
-    const isPlain = character === " "
-      ? line !== ""
-      : character === "="
-      ? bytes.toString("latin1", at + 1, at + 3) !== "3D"
-      : byte > 0x20 && byte < 0x7f && character !== "%";
-    const unit = isPlain ? character : `%${byte.toString(16).padStart(2, "0")}`;
-    // A blank at the end of a line is escaped.
-    if (prefix.length + line.length + (unit === " " ? 3 : unit.length) > COLUMNS) {
-      lines.push(prefix + escapeEnd(line));
-      line = unit === " " ? "%20" : unit;
-    } else line += unit;
-  }
-  return [...lines, (prefix + escapeEnd(line)).trimEnd()];
+  const width = COLUMNS - name.length - 2;
+  let rest = value.replace(/[^\x20-\x24\x26-\x7e]|=(?=3D)|^ | $/gu, escapeBytes);
+  do {
+    // A blank at the end of a line becomes longer, and an escape stays whole.
+    const full = rest.slice(0, width - 2);
+    const line = rest.length <= width ? rest : full.slice(0, full.length - (/%.?$/.exec(full)?.[0].length ?? 0));
+    lines.push(`${name}: ${line.replace(/ $/, escapeBytes)}`.trimEnd());
+    rest = rest.slice(line.length).replace(/^ /, escapeBytes);
+  } while (rest !== "");
+  return lines;
+}
+
+function escapeBytes(text: string): string {
+  return Buffer.from(text).toString("hex").replace(/../g, "%$&");
 }

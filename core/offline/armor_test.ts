@@ -85,7 +85,7 @@ for (
     ]],
     ["a strange line", TEXT.replace(/^AAEC/m, "What?\nAAEC"), ["part 2 of 3 is altered: line 16 cannot be read (n1)"]],
     ["a heading that is there twice", TEXT.replace("# end of part 3", "# CA 1 that answers\n# end of part 3"), [
-      "part 3 of 3 is altered: line 44 cannot be read (system:node:)",
+      "part 3 of 3 is altered: line 45 cannot be read (system:node:)",
     ]],
     ["a malformed escape", TEXT.replace("%25", "%2"), ["part 3 of 3 is altered"]],
     ["a control character in a header", TEXT.replace(": n1", ": n\u001b1"), [

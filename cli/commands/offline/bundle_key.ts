@@ -3,7 +3,6 @@ import { dirname, join, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { AppError } from "../../../core/errors.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
 import { generatePrivateKey, parsePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
 import { dataDirAt, SECRET_MODE } from "../../instance/data_dir.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -47,9 +46,4 @@ export async function openBundleKey(
   const key = await generatePrivateKey("ecdsa-p256");
   await files.createExclusive(path, key.toPem(), SECRET_MODE);
   return { key, isNew: true };
-}
-
-/** Returns the flag with which the operator of a CA trusts the key of an exporter. */
-export function describeTrustFlag(pin: string): string {
-  return `--trust-exporter ${shellWord(pin)}`;
 }

@@ -17,7 +17,7 @@ import { warn } from "../../framework/report.ts";
 import type { Io } from "../../io.ts";
 import { writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
-import { describeTrustFlag, getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
+import { getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
 import type { ExportFlags } from "./flags.ts";
 
 const ID_BYTES = 16;
@@ -58,8 +58,11 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
   const count = chosen.length === 1 ? "1 request" : `${chosen.length} requests`;
   io.stderr.write(line`exported ${count} as ${id}\n`);
   const pin = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
-  const trust = line`with: tlsboot sign FILE ${describeTrustFlag(pin)}`;
-  if (isNew) io.stderr.write(`a new key signed it; the CA trusts that key from its first answer on, ${trust}\n`);
+  if (isNew) {
+    io.stderr.write(
+      `a new key signed it; the CA trusts that key from its first answer on, with: tlsboot sign FILE --trust-exporter ${pin}\n`,
+    );
+  }
   return EXIT.done;
 }
 
