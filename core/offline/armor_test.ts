@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
-import { type ArmorPart, checksum, decodeBase32, encodeArmor, encodeBase32, readArmor } from "./armor.ts";
+import {
+  type ArmorPart,
+  checksum,
+  decodeBase32,
+  encodeArmor,
+  encodeBase32,
+  findArmorKind,
+  readArmor,
+} from "./armor.ts";
 
 const KIND = "tests";
 const block = (bytes: Uint8Array<ArrayBuffer>, label = "CERTIFICATE") => ({ label, bytes });
@@ -133,7 +141,12 @@ test("readArmor() reads what encodeArmor() wrote, and answers for any text", () 
   }));
 });
 
-test("readArmor() takes linear time", async () => {
+test("findArmorKind() finds the first part in a text, also a quoted one", () => {
+  assert.equal(findArmorKind(`Hello\n>  ${TEXT}`), KIND);
+  assert.equal(findArmorKind(`x ${TEXT.slice(0, 40)}`), undefined);
+});
+
+test("findArmorKind() and readArmor() take linear time", async () => {
   const title = `# tlsboot ${KIND}, part 1 of 2\n`;
   const units = [
     title,
@@ -148,8 +161,11 @@ test("readArmor() takes linear time", async () => {
     "=3D",
   ];
   for (const unit of units) {
-    const input = (size: number) => `${title}${unit.repeat(Math.ceil(size / unit.length))}`;
-    await assertLinear({ input, read: (text) => readArmor(text, KIND), limit: 2 ** 19 });
+    const input = (size: number) => {
+      const units = unit.repeat(Math.ceil(size / unit.length / 2));
+      return `${units}${title}${units}`;
+    };
+    await assertLinear({ input, read: (text) => [findArmorKind(text), readArmor(text, KIND)], limit: 2 ** 19 });
   }
 });
 

@@ -427,6 +427,9 @@ test("offline: the request of a machine is signed as a file too, and its answer 
   await machine("n1");
   const sign = `sign stick/n1.request.pem --data-dir ca --server ${SERVER} --out stick/n1.answer.pem`;
   assertRun(await tlsboot(sign), 3, /^$/, /nothing is signed: there is no terminal to ask on; sign it on a terminal/);
+  const twice =
+    "sign stick/n1.request.pem stick/n1.request.pem --data-dir ca --signer-name kubernetes.io/kubelet-serving";
+  assertRun(await tlsboot(twice), 1, /^$/, /cannot sign "stick\/n1\.request\.pem" with other files: it is a bundle\n/);
   assertRun(await tlsboot(`${sign} --yes`), 0, /^$/, /machine n1 asks for its client certificate/);
   assertRun(
     await tlsboot("offline import stick/n1.answer.pem --data-dir ca"),

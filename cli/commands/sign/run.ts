@@ -1,4 +1,5 @@
 /** Signs requests in files by the rules of a signer, without an API. */
+import { Buffer } from "node:buffer";
 import { basename, join, resolve } from "node:path";
 import { createFilePort, type FilePort, readNamedFile } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -41,7 +42,13 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   const codes = new Set<ExitCode>();
   for (const [index, file] of args.entries()) {
     try {
-      const pem = await signRequest(await readBytes(file, text?.content, io, signal), file, signing, io);
+      const bytes = await readBytes(file, text?.content, io, signal);
+      if (isBundleText(Buffer.from(bytes).toString("latin1"))) {
+        throw new AppError("invalid", `cannot sign "${file}" with other files: it is a bundle`, {
+          hint: "give the bundle alone, or the folder of several machines' requests",
+        });
+      }
+      const pem = await signRequest(bytes, file, signing, io);
       const target = targets?.[index];
       if (target === undefined) io.stdout.write(pem);
       else {
