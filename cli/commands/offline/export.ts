@@ -28,11 +28,8 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
   const names = parseCsrNames(args);
   const files = createFilePort();
   await using connection = await connect(settings, io);
-  const { fieldSelector, selector } = settings;
-  const selectors = {
-    ...(fieldSelector === undefined ? {} : { fieldSelector }),
-    ...(selector === undefined ? {} : { labelSelector: selector }),
-  };
+  const { selector } = settings;
+  const selectors = selector === undefined ? {} : { labelSelector: selector };
   const { items } = await listCsrs(connection.api, selectors, signal);
   const chosen = chooseRequests(items, names, settings.signerName, io);
   if (chosen.length === 0) {

@@ -13,7 +13,6 @@ const BUNDLE_KEY_FLAG = fileFlag({
 
 const EXPORT_FLAGS = {
   ...API_FLAGS,
-  fieldSelector: LIST_FLAGS.fieldSelector,
   selector: LIST_FLAGS.selector,
   signerName: listFlag({
     isCommandLineOnly: true,
