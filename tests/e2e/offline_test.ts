@@ -408,13 +408,16 @@ test("offline: the answer that an earlier build kept is given out in the new for
   const kept = readAnswers(await place.read("stick/n1.answer.pem"));
   const [answer] = kept.ok ? kept.value.answers : [];
   assert.ok(kept.ok && answer?.outcome.kind === "issued");
-  const former = [
-    "tlsboot certificate answer\nName: n1\nVerdict: signed\nChecksum: AAAAAAAA\n\n",
-    `# certificate, and the intermediates behind it\n${encodeCertificates(answer.outcome.chain)}`,
-    `# CA that answers\n${encodeCertificates(kept.value.authorities[0] ?? [])}# end\n`,
-  ];
-  await writeFile(folder.join(`ca/issued.answers/${answer.id}.pem`), former.join(""));
+  const keepFormer = (certificates: string): Promise<void> =>
+    writeFile(
+      folder.join(`ca/issued.answers/${answer.id}.pem`),
+      "tlsboot certificate answer\nName: n1\nVerdict: signed\nChecksum: AAAAAAAA\n\n" +
+        `# certificate, and the intermediates behind it\n${certificates}# CA that answers\n${certificates}# end\n`,
+    );
   await rm(folder.join("stick/n1.answer.pem"));
+  await keepFormer(await place.read("other/pki/ca.crt"));
+  assertRun(await tlsboot("sign stick --data-dir ca"), 1, /^$/, /cannot answer "n1" again: .* for a former CA\n/);
+  await keepFormer(encodeCertificates(answer.outcome.chain));
   assertRun(await tlsboot(`sign stick --data-dir ca --server ${SERVER}`), 0, /^n1\.answer\.pem: already signed, /);
   assertRun(await machine("n1"), 0, /certificate of n1 issued/);
   assert.equal((await readCertificate(place)).serialNumber.toLowerCase(), answer.outcome.chain[0]?.serialNumber);
