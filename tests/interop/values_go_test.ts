@@ -1,10 +1,17 @@
-/** Durations, quantities and label selectors that are mutated from a constant seed, before the parsers of Go and apimachinery. */
+/**
+ * Durations, quantities, label selectors and YAML, mutated or generated from a constant seed, before the parsers of Go,
+ * apimachinery and sigs.k8s.io/yaml.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { canonicalQuantity } from "../../core/kube/codec/quantity.ts";
+import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { parseDuration } from "../../core/lib/duration.ts";
+import { generateYaml } from "../fuzz/inputs/yaml.ts";
 import { mutate } from "../fuzz/mutate.ts";
+import { yaml } from "../fuzz/targets/yaml.ts";
 import { decodeText, encodeText } from "../fuzz/target.ts";
 import { succeedProgram } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
@@ -13,6 +20,7 @@ import { createSeededRandom } from "../support/seeded_random.ts";
 const SEED = 4711;
 const COUNT = 1_500;
 const MAX_BYTES = 60;
+const MAX_YAML_BYTES = 3_000;
 /**
  * Leaves out exponents with which apimachinery runs for minutes, which are reduced here (docs/engineering/architecture.md),
  * and spaces around a text, which the JSON decoders of both sides remove from quantities.
@@ -70,10 +78,7 @@ for (const { kind, seeds, words, parse, convert = (value: string) => value } of 
       (_, index) => decodeText(mutate(pool, pool.inputs[index % seeds.length]!, MAX_BYTES)).toWellFormed(),
     );
     const texts = [...new Set([...seeds, ...mutated])].filter((text) => isComparable(text));
-    const stdin = texts.map((text) => JSON.stringify({ kind, text })).join("\n");
-    const { stdout } = await succeedProgram(peerPath("valuejudge"), [], { stdin });
-    const answers = stdout.trim().split("\n").map((line): string | null => JSON.parse(line));
-    assert.equal(answers.length, texts.length);
+    const answers = await askGo(kind, texts);
     const differences = texts.flatMap((text, index) => {
       const [ours, answer] = [parse(text), answers[index]];
       const theirs = typeof answer === "string" ? convert(answer) : undefined;
@@ -83,4 +88,56 @@ for (const { kind, seeds, words, parse, convert = (value: string) => value } of 
     const accepted = answers.filter((answer) => answer !== null).length;
     assert.ok(accepted > texts.length / 20 && accepted < texts.length, `${accepted} of ${texts.length} are accepted`);
   });
+}
+
+test(`yaml: Go gives the same verdict and value for ${4 * COUNT} texts`, async () => {
+  const random = createSeededRandom(SEED);
+  const generated = Array.from({ length: 2 * COUNT }, () => generateYaml(random));
+  const pool = { random, inputs: [...generated.map(encodeText), ...yaml.seeds], words: yaml.words };
+  const mutated = Array.from(
+    { length: 2 * COUNT },
+    (_, index) => decodeText(mutate(pool, pool.inputs.at(-index)!, MAX_YAML_BYTES)).toWellFormed(),
+  );
+  const texts = [...new Set([...yaml.seeds.map(decodeText), ...generated, ...mutated])];
+  const answers = await askGo("yaml", texts);
+  const differences = texts.flatMap((text, index) => {
+    const answer = answers[index];
+    const theirs = typeof answer === "string" ? printDocument(parseJson(answer)) : undefined;
+    const ours = readDocument(text);
+    return ours === theirs ? [] : [`${JSON.stringify(text)}: ${ours}, Go: ${theirs}`];
+  });
+  assert.deepEqual(differences, []);
+  const accepted = answers.filter((answer) => answer !== null).length;
+  assert.ok(accepted > texts.length / 4 && accepted < texts.length, `${accepted} of ${texts.length} are accepted`);
+});
+
+/** Returns the values of texts in Go; null for a text that is refused. */
+async function askGo(kind: string, texts: readonly string[]): Promise<readonly (string | null)[]> {
+  const stdin = texts.map((text) => JSON.stringify({ kind, text })).join("\n");
+  const { stdout } = await succeedProgram(peerPath("valuejudge"), [], { stdin });
+  const answers = stdout.trim().split("\n").map((line): string | null => JSON.parse(line));
+  assert.equal(answers.length, texts.length);
+  return answers;
+}
+
+function readDocument(text: string): string | undefined {
+  try {
+    return printDocument(parseYaml(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Prints a document with sorted keys, and numbers with the digits that JavaScript loses. */
+function printDocument({ value: root, members }: JsonDocument): string {
+  const print = (value: unknown): string => {
+    if (typeof value !== "object" || value === null) return JSON.stringify(value);
+    const listed = members?.get(value);
+    const printed = Object.entries(value).map(([key, member]) =>
+      [key, listed?.find((one) => one.key === key)?.literal ?? print(member)] as const
+    );
+    if (Array.isArray(value)) return `[${printed.map(([, text]) => text).join()}]`;
+    return `{${printed.map(([key, text]) => `${JSON.stringify(key)}:${text}`).toSorted().join()}}`;
+  };
+  return print(root);
 }

@@ -1,6 +1,6 @@
 // Command valuejudge parses texts as Kubernetes does. It reads one JSON object a line from standard input, with the kind
-// of a value (duration, quantity or labels) and a text. It writes the value as a line of JSON, or null when the text is
-// refused: a duration in nanoseconds, a quantity in canonical form, and whether labels can be selected.
+// of a value (duration, quantity, labels or yaml) and a text. It writes the value as a line of JSON, or null when the text is
+// refused: a duration in nanoseconds, a quantity in canonical form, whether labels can be selected, and YAML as JSON text.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
 )
 
 type question struct {
@@ -50,6 +51,10 @@ func parse(asked question) *string {
 		value = parsed.String()
 	case "labels":
 		_, err = labels.Parse(asked.Text)
+	case "yaml":
+		var json []byte
+		json, err = yaml.YAMLToJSON([]byte(asked.Text))
+		value = string(json)
 	default:
 		log.Fatalf("no kind of values is called %q", asked.Kind)
 	}
