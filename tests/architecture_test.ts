@@ -134,10 +134,11 @@ test("architecture: only cli/ui has JSX, and only the commands that serve the pa
   }
 });
 
-test("architecture: age stays with backups, Shamir with shares, QR with its pages, npm's yaml in tests", () => {
+test("architecture: age stays with backups, Shamir with shares, QR with its pages, YAML with its tree", () => {
   for (const { path, imports } of sources) {
     for (const name of imports) {
       assert.notEqual(name, "yaml", `${path} imports yaml: core/lib/yaml reads and prints YAML`);
+      if (name === "js-yaml") assert.equal(path, "core/lib/yaml/tree.ts", `${path} imports ${name}`);
       if (name === "shamir-secret-sharing") {
         assert.equal(path, "cli/authority/secret_shares.ts", `${path} imports ${name}`);
       }

@@ -34,7 +34,7 @@ import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
 import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { toInt64 } from "../../core/kube/int64.ts";
-import { isJsonObject, isTooDeep, type JsonObject, toExactValue } from "../../core/kube/json_value.ts";
+import { isJsonObject, type JsonObject, toExactValue } from "../../core/kube/json_value.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/managed_fields/apply.ts";
@@ -113,7 +113,6 @@ export function readConfig(bytes: Uint8Array): ConfigBody {
   if (!parsed.ok) return { value: {}, syntaxFault: parsed.error, strictFault: undefined };
   const document = parsed.value;
   const value = toExactValue(document, (literal) => toInt64(literal) !== undefined) ?? {};
-  if (isTooDeep(value)) throw badRequest("error decoding patch: exceeded max depth");
   const [fault] = document.strictErrors ?? [];
   return {
     value,

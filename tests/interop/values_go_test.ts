@@ -7,8 +7,10 @@ import { test } from "node:test";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { canonicalQuantity } from "../../core/kube/codec/quantity.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
+import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { parseDuration } from "../../core/lib/duration.ts";
+import { getVector } from "../fuzz/inputs/seeds.ts";
 import { generateYaml } from "../fuzz/inputs/yaml.ts";
 import { mutate } from "../fuzz/mutate.ts";
 import { yaml } from "../fuzz/targets/yaml.ts";
@@ -90,7 +92,7 @@ for (const { kind, seeds, words, parse, convert = (value: string) => value } of 
   });
 }
 
-test(`yaml: Go gives the same verdict and value for ${4 * COUNT} texts`, async () => {
+test(`yaml: of ${4 * COUNT} texts, only those that Go reads are read, with its value`, async () => {
   const random = createSeededRandom(SEED);
   const generated = Array.from({ length: 2 * COUNT }, () => generateYaml(random));
   const pool = { random, inputs: [...generated.map(encodeText), ...yaml.seeds], words: yaml.words };
@@ -100,15 +102,19 @@ test(`yaml: Go gives the same verdict and value for ${4 * COUNT} texts`, async (
   );
   const texts = [...new Set([...yaml.seeds.map(decodeText), ...generated, ...mutated])];
   const answers = await askGo("yaml", texts);
+  const read = new Set<string>();
   const differences = texts.flatMap((text, index) => {
     const answer = answers[index];
     const theirs = typeof answer === "string" ? printDocument(parseJson(answer)) : undefined;
     const ours = readDocument(text);
-    return ours === theirs ? [] : [`${JSON.stringify(text)}: ${ours}, Go: ${theirs}`];
+    if (ours !== undefined) read.add(text);
+    return ours === undefined || ours === theirs ? [] : [`${JSON.stringify(text)}: ${ours}, Go: ${theirs}`];
   });
   assert.deepEqual(differences, []);
+  // Go reads more: other tags, line breaks of YAML 1.1, text after a document.
   const accepted = answers.filter((answer) => answer !== null).length;
-  assert.ok(accepted > texts.length / 4 && accepted < texts.length, `${accepted} of ${texts.length} are accepted`);
+  assert.ok(read.size > accepted * 0.6 && accepted > texts.length / 4, `${read.size} of ${accepted} are read`);
+  for (const text of ALL_KINDS.map((kind) => getVector(kind).yaml)) assert.ok(read.has(text), text);
 });
 
 /** Returns the values of texts in Go; null for a text that is refused. */

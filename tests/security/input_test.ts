@@ -102,44 +102,44 @@ const BOMBS: readonly Bomb[] = [
   {
     name: "YAML aliases that multiply",
     contentType: YAML_TYPE,
-    says: /document contains excessive aliasing/,
+    says: /yaml: line 5: aliases repeat too many values/,
     body: () => laughs(12),
   },
   {
     name: "YAML aliases that multiply as keys",
     contentType: YAML_TYPE,
-    says: /invalid map key/,
+    says: /yaml: line 2: a key must be text/,
     body: () => laughs(12).replaceAll("[", "{").replaceAll("]", "}"),
   },
   {
     name: "deep YAML flow",
     contentType: YAML_TYPE,
-    says: /yaml: (?:line 3: )?exceeded max depth of 10000/,
+    says: /yaml: line 1: too many levels/,
     body: () => nested("[", "]", 200_000),
   },
   {
     name: "deep YAML blocks",
     contentType: YAML_TYPE,
-    says: /yaml: (?:line 3: )?exceeded max depth of 10000/,
+    says: /yaml: line 3: too many values/,
     body: () => `metadata: {name: x}\nx:\n${"- ".repeat(200_000)}a`,
   },
   {
     name: "YAML that is deep by an alias alone",
     contentType: YAML_TYPE,
-    says: TOO_DEEP,
+    says: /yaml: line 2: too many levels/,
     body: () =>
-      `metadata: {name: x}\nx: &x ${nested("[", "]", 6_000)}\ny: ${nested("[", "]", 6_000).replace("[]", "[*x]")}`,
+      `metadata: {name: x}\nx: &x ${nested("[", "]", 300)}\ny: ${nested("[", "]", 300).replace("[]", "[*x]")}`,
   },
   {
     name: "YAML anchors without end",
     contentType: YAML_TYPE,
-    says: /did not find expected key/,
+    says: /yaml: line 1: unexpected text/,
     body: () => `a: ${"&a ".repeat(300_000)}x`,
   },
   {
     name: "spaces of YAML",
     contentType: YAML_TYPE,
-    says: /mapping values are not allowed/,
+    says: /yaml: line 1: unexpected text or indentation/,
     body: () => `a:${" ".repeat(2_000_000)}b: c: d`,
   },
 ];
@@ -355,7 +355,7 @@ describeJudgedInstance("hostile input", [alice, reader], (instance) => {
       await writeFile(folder.join(file), `${head}\n${laughs(12)}`, { mode: 0o600 });
       const { code, stderr } = await runCaptured(args, { cwd: folder.path });
       assert.notEqual(code, 0);
-      assert.match(stderr, /not YAML: Excessive alias count/);
+      assert.match(stderr, /not YAML: aliases repeat too many values/);
     }
   });
 

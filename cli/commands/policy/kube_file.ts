@@ -69,9 +69,7 @@ function parse(text: string, path: string): unknown {
   try {
     return parseYaml(text).value;
   } catch (error) {
-    // The file may be a secret that was named by mistake, and the anchor's name could be all of it.
-    const what = getErrorMessage(error).replace(/^yaml: unknown anchor .*/s, "yaml: unknown anchor referenced");
-    throw fault(path, what, "give YAML or JSON as kubectl get -o yaml prints it, or PEM");
+    throw fault(path, getErrorMessage(error), "give YAML or JSON as kubectl get -o yaml prints it, or PEM");
   }
 }
 

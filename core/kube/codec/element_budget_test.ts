@@ -29,14 +29,6 @@ for (
     { name: "JSON fields that are repeated", read: () => parseJson(`{${'"a":{},'.repeat(10_000)}"a":{}}`) },
     { name: "elements of YAML lists", read: () => parseYaml("-\n".repeat(MORE)) },
     { name: "members of YAML maps", read: () => parseYaml("a: b\n".repeat(MORE)) },
-    {
-      name: "elements that YAML aliases repeat",
-      read: () => parseYaml(`- &a [${"0,".repeat(3_000)}]\n${"- *a\n".repeat(60)}`),
-    },
-    {
-      name: "text that YAML aliases repeat",
-      read: () => parseYaml(`- &a ${"x".repeat(1_000_000)}\n${"- *a\n".repeat(400)}`),
-    },
     { name: "elements of protobuf lists", read: () => decodeMessage(nodeKind.schema, node(MORE)) },
     {
       name: "protobuf messages that are repeated",

@@ -1,5 +1,4 @@
 /** Prints JSON values as Go does, for the error messages of patches and of apply. */
-import { goFloat } from "../codec/yaml_go_value.ts";
 import { goQuote } from "../../lib/quote.ts";
 import { toInt64 } from "../int64.ts";
 import { ExactNumber, formatJsonNumber, isJsonObject, type JsonObject } from "../json_value.ts";
@@ -15,8 +14,21 @@ export function printGoValue(value: unknown): string {
 /** Prints a number. In Go, a number that is no integer of 64 bits is a float, printed with an exponent. */
 function printNumber(value: number | ExactNumber): string {
   const whole = findInteger(value);
-  return whole === undefined ? goFloat(Number(formatJsonNumber(value)), 64) : whole.toString();
+  return whole === undefined ? printFloat(Number(formatJsonNumber(value))) : whole.toString();
 }
+
+/** Prints a float in its shortest form (`strconv.FormatFloat(v, 'g', -1, 64)`). */
+function printFloat(value: number): string {
+  if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
+  if (Object.is(value, -0)) return "-0";
+  const [digits, exponentText] = value.toExponential().split("e");
+  const exponent = Number(exponentText);
+  if (value === 0 || (exponent >= -4 && exponent < SHORT_DIGITS)) return String(value);
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+/** The number of digits before the point from which `g` writes an exponent. */
+const SHORT_DIGITS = 6;
 
 /** Returns the int64 to which Go decodes a number; undefined if it decodes it to a float64. */
 function findInteger(value: number | ExactNumber): bigint | undefined {

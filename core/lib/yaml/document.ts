@@ -1,121 +1,200 @@
-/** Reads config files and kubeconfigs in linear time, because a kubeconfig can come from a server (`cluster-info`). */
+/** Reads YAML into plain values, as Kubernetes does or by the core schema of YAML 1.2. */
+import { compareBytes } from "../byte_order.ts";
 import { err, ok, type Result } from "../result.ts";
-import { readYamlSource, YamlError } from "./cursor.ts";
-import { type AliasNode, type CollectionNode, readYamlTree, type ScalarNode, type YamlNode } from "./parser.ts";
-import { type GoScalar, resolveTagged, STANDARD_TAG } from "./scalar.ts";
-import type { YamlVersion } from "./scanner.ts";
+import { GoNumber, type GoScalar, resolvePlain, type YamlVersion } from "./scalar.ts";
+import {
+  type AliasNode,
+  type CollectionNode,
+  MAX_LEVELS,
+  readYamlTree,
+  type ScalarNode,
+  YamlError,
+  type YamlNode,
+  type YamlOptions,
+} from "./tree.ts";
 
 /** The largest number of values that aliases may repeat, which prevents alias bombs. */
 const MAX_REPEATED = 10_000;
-/** The greatest depth of a config file, which is read with one call for each level. */
-const MAX_LEVELS = 500;
+/** The number of characters of repeated text that count as one value. */
+const CHARS_PER_VALUE = 64;
+
+/** A member of a mapping or an element of a list. */
+export interface YamlMember {
+  readonly key: string;
+  readonly value: unknown;
+  /** The JSON text of a number that JavaScript prints differently. */
+  readonly literal?: string;
+}
+
+/** A key that a mapping has twice. The later value counts. */
+export interface RepeatedKey {
+  readonly key: GoScalar;
+  readonly at: number;
+  /** False if the mapping only replaces what it merged. */
+  readonly isClash: boolean;
+}
+
+/** The value of a document, and what a plain value cannot express. */
+export interface YamlDocument {
+  readonly value: unknown;
+  /** The members of mappings and lists with numbers that JavaScript prints differently, or keys that it puts first. */
+  readonly members: ReadonlyMap<object, readonly YamlMember[]>;
+  readonly repeated: readonly RepeatedKey[];
+}
+
+/** Reads the first document of a text; with YAML 1.1, keys are sorted as in the JSON that Kubernetes makes of it. Throws YamlError. */
+export function readYamlDocument(text: string, options: YamlOptions): YamlDocument {
+  const root = readYamlTree(text, options);
+  const reader = new ValueReader(options);
+  return {
+    value: root === undefined ? null : toPlain(reader.read(root, 0)),
+    members: reader.members,
+    repeated: reader.repeated,
+  };
+}
 
 /**
- * Parses a YAML text of one document: by the core schema of YAML 1.2, or as Kubernetes reads YAML 1.1, where `yes` is true
- * and `<<` merges. The error is the first fault in one line, which quotes nothing because the file may be a secret that
- * was named by mistake. Never throws.
+ * Parses a YAML text of one document, as Kubernetes reads YAML 1.1, where `yes` is true and `<<` merges, or by the core
+ * schema of YAML 1.2. Refuses repeated keys. The error is the first fault in one line, which quotes nothing because the
+ * file may be a secret that was named by mistake. Never throws.
  */
 export function readYaml(text: string, version: YamlVersion = "1.2"): Result<unknown, string> {
   try {
-    const tree = readYamlTree(readYamlSource(text), { version, isSingle: true });
-    return ok(tree === undefined ? null : new PlainReader(version).read(tree, 0));
+    const { value, repeated } = readYamlDocument(text, { version, isSingle: true });
+    const clash = repeated.find(({ isClash }) => isClash);
+    if (clash !== undefined) throw new YamlError("a key is repeated", clash.at);
+    return ok(value);
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
-    return err(`${error.problem}${describePlace(error, text)}`);
+    const before = text.slice(0, error.at).split("\n");
+    return err(`${error.message} at line ${before.length}, column ${[...before.at(-1) ?? ""].length + 1}`);
   }
-}
-
-/** Describes where a fault is. A fault at the end of the text is beyond its last character. */
-function describePlace({ mark }: YamlError, text: string): string {
-  if (mark === undefined) return "";
-  const lines = text.split(/\r\n|[\n\r\u0085\u2028\u2029]/);
-  const last = lines.at(-1) ?? "";
-  const isBeyond = mark.line >= lines.length;
-  const line = isBeyond ? lines.length : mark.line + 1;
-  return ` at line ${line}, column ${isBeyond ? [...last].length + 1 : mark.column + 1}`;
 }
 
 /** Converts the tree of a document to plain objects and lists. */
-class PlainReader {
-  readonly #version: YamlVersion;
-  /** The aliases that are being replaced by what they point at, outermost first. */
-  readonly #expanding: AliasNode[] = [];
-  #repeated = 0;
+class ValueReader {
+  readonly members = new Map<object, readonly YamlMember[]>();
+  readonly repeated: RepeatedKey[] = [];
+  readonly #options: YamlOptions;
+  /** The outermost alias that is being replaced by what it points at. */
+  #alias: AliasNode | undefined;
+  #copied = 0;
 
-  constructor(version: YamlVersion) {
-    this.#version = version;
+  constructor(options: YamlOptions) {
+    this.#options = options;
   }
 
+  /** Returns a plain value, or a number with its literal. */
   read(node: YamlNode, level: number): unknown {
-    const [alias] = this.#expanding;
-    if (alias !== undefined && ++this.#repeated > MAX_REPEATED) {
-      throw new YamlError("Excessive alias count", { mark: alias.mark });
-    }
-    if (level > MAX_LEVELS) throw new YamlError("too many levels", { mark: node.mark });
+    this.#count(node, level);
     switch (node.kind) {
       case "scalar":
-        return toPlain(this.#scalar(node));
-      case "sequence":
-        return node.children.map((child) => this.read(child, level + 1));
-      case "mapping":
-        return Object.fromEntries(this.#members(node, level + 1));
+        return this.#scalar(node);
       case "alias":
         return this.#expand(node, () => this.read(node.target, level + 1));
+      case "sequence": {
+        const values = node.children.map((child) => this.read(child, level + 1));
+        return this.#keep(values.map(toPlain), values.map((value, index) => [String(index), value]));
+      }
+      case "mapping": {
+        const mapping = new Map<string, Entry>();
+        this.#readInto(mapping, node, level, false);
+        const entries = Array.from(mapping, ([name, { value }]) => [name, value] as const);
+        if (this.#options.version === "1.1") entries.sort(([left], [right]) => compareBytes(left, right));
+        return this.#keep(Object.fromEntries(entries.map(([name, value]) => [name, toPlain(value)])), entries);
+      }
     }
   }
 
-  #scalar(node: ScalarNode): GoScalar {
-    return node.tag === "" && !node.isImplicit ? node.text : resolveTagged(node, this.#version);
+  /** Limits the depth, and what aliases repeat. */
+  #count(node: YamlNode, level: number): void {
+    if (level > MAX_LEVELS) throw new YamlError("too many levels", node.at);
+    if (this.#alias === undefined) return;
+    this.#options.budget?.add();
+    this.#copied += 1 + (node.kind === "scalar" ? Math.floor(node.text.length / CHARS_PER_VALUE) : 0);
+    if (this.#copied > MAX_REPEATED) throw new YamlError("aliases repeat too many values", this.#alias.at);
   }
 
-  /** Reads what an alias points at. */
   #expand<T>(node: AliasNode, read: () => T): T {
-    if (this.#expanding.some(({ target }) => target === node.target)) {
-      throw new YamlError("an anchor contains itself", { mark: node.mark });
-    }
-    this.#expanding.push(node);
+    const outer = this.#alias;
+    this.#alias ??= node;
     const value = read();
-    this.#expanding.pop();
+    this.#alias = outer;
     return value;
   }
 
-  /** Reads the members of a mapping. Keys are unique by value: `1` and `"1"` are two keys, and the later one counts. */
-  #members(node: CollectionNode, level: number): Map<string, unknown> {
-    const members = new Map<string, unknown>();
-    const seen = new Set<unknown>();
-    const merged: YamlNode[] = [];
-    for (let index = 0; index + 1 < node.children.length; index += 2) {
-      const [key, value] = node.children.slice(index, index + 2);
+  #scalar({ text, isPlain, at }: ScalarNode): GoScalar {
+    const { version } = this.#options;
+    const value = isPlain ? resolvePlain(text, version) : text;
+    if (version === "1.1" && value instanceof GoNumber && !Number.isFinite(value.value)) {
+      throw new YamlError("a number that JSON cannot express", at);
+    }
+    return value;
+  }
+
+  /** Keeps the members that a plain object or list cannot express, and returns it. */
+  #keep(container: object, entries: readonly (readonly [string, unknown])[]): unknown {
+    const members = entries.map(([key, value]): YamlMember =>
+      value instanceof GoNumber && String(value.value) !== value.literal
+        ? { key, value: value.value, literal: value.literal }
+        : { key, value: toPlain(value) }
+    );
+    const isList = Array.isArray(container);
+    if (members.some(({ key, literal }) => literal !== undefined || (!isList && /^[0-9]/.test(key)))) {
+      this.members.set(container, members);
+    }
+    return container;
+  }
+
+  /** Sets the members of a mapping. As in go-yaml, the mappings that `<<` names replace what is before them. */
+  #readInto(into: Map<string, Entry>, { children }: CollectionNode, level: number, isMerged: boolean): void {
+    for (let index = 0; index + 1 < children.length; index += 2) {
+      const [key, value] = children.slice(index, index + 2);
       if (key === undefined || value === undefined) break;
-      if (key.kind !== "scalar") throw new YamlError("A key must be plain text", { mark: key.mark });
-      if (this.#isMergeKey(key)) {
-        merged.push(value);
+      if (this.#options.version === "1.1" && key.kind === "scalar" && key.isPlain && key.text === "<<") {
+        this.#merge(into, value, level);
         continue;
       }
-      const name = toPlain(this.#scalar(key));
-      if (seen.has(name)) throw new YamlError("Map keys must be unique", { mark: key.mark });
-      seen.add(name);
-      members.set(name === null ? "" : String(name), this.read(value, level));
+      const found = this.#key(key, level);
+      const name = found instanceof GoNumber ? found.literal : String(found);
+      const before = into.get(name);
+      if (before !== undefined) {
+        if (typeof before.key !== typeof found) throw new YamlError("two keys have the same name", key.at);
+        this.repeated.push({ key: found, at: value.at, isClash: !before.isMerged });
+      }
+      into.set(name, { key: found, value: this.read(value, level + 1), isMerged });
     }
-    for (const value of merged) this.#merge(value, members, level);
-    return members;
   }
 
-  #isMergeKey(key: ScalarNode): boolean {
-    if (this.#version === "1.2" || key.text !== "<<") return false;
-    return key.isImplicit || key.tag === `${STANDARD_TAG}merge`;
+  /** Reads a key: text, a truth value or an integer of 64 bits. */
+  #key(node: YamlNode, level: number): GoScalar {
+    const key = node.kind === "scalar" ? this.read(node, level) : undefined;
+    if (typeof key === "string" || typeof key === "boolean") return key;
+    if (key instanceof GoNumber && key.kind === "int") return key;
+    throw new YamlError("a key must be text", node.at);
   }
 
-  /** Adds the members of the mappings that `<<` names; an existing member takes precedence. */
-  #merge(node: YamlNode, into: Map<string, unknown>, level: number): void {
-    if (level > MAX_LEVELS) throw new YamlError("too many levels", { mark: node.mark });
-    if (node.kind === "alias") return this.#expand(node, () => this.#merge(node.target, into, level + 1));
-    if (node.kind === "sequence") return node.children.forEach((child) => this.#merge(child, into, level + 1));
-    if (node.kind === "scalar") throw new YamlError("<< must name mappings", { mark: node.mark });
-    for (const [name, value] of this.#members(node, level + 1)) if (!into.has(name)) into.set(name, value);
+  /** Merges the mappings that `<<` names; the first of a list takes precedence. */
+  #merge(into: Map<string, Entry>, node: YamlNode, level: number): void {
+    for (const source of node.kind === "sequence" ? node.children.toReversed() : [node]) {
+      const mapping = source.kind === "alias" ? source.target : source;
+      if (mapping.kind !== "mapping") throw new YamlError("<< must name mappings", source.at);
+      this.#count(mapping, level + 1);
+      const read = (): void => this.#readInto(into, mapping, level + 1, true);
+      if (source.kind === "alias") this.#expand(source, read);
+      else read();
+    }
   }
 }
 
-function toPlain(value: GoScalar): string | number | boolean | null {
-  return typeof value === "object" && value !== null ? value.value : value;
+/** The value of a key in a mapping. */
+interface Entry {
+  readonly key: GoScalar;
+  readonly value: unknown;
+  /** True if the value is of a mapping that `<<` names. */
+  readonly isMerged: boolean;
+}
+
+function toPlain(value: unknown): unknown {
+  return value instanceof GoNumber ? value.value : value;
 }

@@ -6,26 +6,48 @@ import { readYaml } from "./document.ts";
 for (
   const { text, want } of [
     { text: "", want: null },
-    { text: "a: 1\nb: [x, *n]", want: "unknown anchor referenced at line 2, column 8" },
+    { text: "a: 1\nb: [x, *n]", want: "an alias without an anchor before it at line 2, column 8" },
     { text: "a: &n 1\nb: [x, *n]", want: { a: 1, b: ["x", 1] } },
-    { text: 'a: 1\n"1": b\n1: c', want: { a: 1, 1: "c" } },
-    { text: "a:\n  b: 1\n  b: 2", want: "Map keys must be unique at line 3, column 3" },
-    { text: "? [a]\n: 1", want: "A key must be plain text at line 1, column 3" },
-    { text: "a: &n b\n*n : 1", want: "A key must be plain text at line 2, column 1" },
-    { text: "a: [", want: "did not find expected node content at line 1, column 5" },
-    { text: `a: ${"[".repeat(100_000)}`, want: /./ },
+    { text: 'a: 1\n"1": b\n1: c', want: "two keys have the same name at line 3, column 1" },
+    { text: "a:\n  b: 1\n  b: 2", want: "a key is repeated at line 3, column 6" },
+    { text: "? [a]\n: 1", want: "a key must be text at line 1, column 3" },
+    { text: "a: &n b\n*n : 1", want: "a key must be text at line 2, column 1" },
+    { text: "a: [", want: "a closing bracket is missing at line 1, column 5" },
+    { text: `a: ${"[".repeat(100_000)}`, want: "too many levels at line 1, column 503" },
+    { text: "a: 1\r\nb", want: "a colon is missing after a key at line 2, column 2" },
+    { text: "é😀: [1,\n  é😀: }", want: "a comma or a closing bracket is missing before this at line 2, column 7" },
+    { text: "\ufeffa: 1\r\n", want: { a: 1 } },
+    { text: "a: b # \u0085", want: "a control character, or a line break other than LF and CRLF at line 1, column 8" },
+    { text: `a: ${" ".repeat(4 * 2 ** 20)}`, want: "the text is too long at line 1, column 1" },
   ]
 ) {
   test(`readYaml() of ${JSON.stringify(text.slice(0, 40))}`, () => {
     const read = readYaml(text);
-    const got = read.ok ? read.value : read.error;
-    if (want instanceof RegExp) assert.match(String(got), want);
-    else assert.deepEqual(got, want);
+    assert.deepEqual(read.ok ? read.value : read.error, want);
   });
 }
 
 test("readYaml() takes linear time, whatever is repeated", async () => {
-  for (const piece of ["? ", "- ", "[", "{", "&a ", "a: ", "#\n", "? [a]\n", "- *a\n", "a ", "'"]) {
+  for (
+    const piece of [
+      "? ",
+      "- ",
+      "[",
+      "{",
+      "&a ",
+      "a: ",
+      "#\n",
+      "? [a]\n",
+      "- *a\n",
+      "a ",
+      "'",
+      "\n",
+      "---\n",
+      "- &a a:\n",
+      "[a: ",
+      '"\\\n',
+    ]
+  ) {
     const input = (size: number) => piece.repeat(size / piece.length);
     await assertLinear({ input, read: (text) => readYaml(text), limit: 4_096 }).catch((error: unknown) => {
       throw new Error(`repeating ${JSON.stringify(piece)}`, { cause: error });
@@ -37,21 +59,23 @@ test("readYaml() takes linear time, whatever is repeated", async () => {
 
 for (
   const { text, want } of [
-    { text: "a: *otter", want: "unknown anchor referenced at line 1, column 4" },
-    { text: "|otter", want: "did not find expected comment or line break at line 1, column 2" },
-    { text: ">otter", want: "did not find expected comment or line break at line 1, column 2" },
-    { text: "!otter!x", want: "found undefined tag handle at line 1, column 1" },
-    { text: "!otter!", want: "did not find expected tag URI at line 1, column 8" },
-    { text: '"\\xotter"', want: "did not find expected hexdecimal number at line 1, column 4" },
-    { text: "*otter", want: "unknown anchor referenced at line 1, column 1" },
-    { text: "a: !!int otter", want: "cannot decode !!str as a !!int at line 1, column 4" },
+    { text: "a: *otter", want: "an alias without an anchor before it at line 1, column 4" },
+    { text: "|otter", want: "unexpected text at line 1, column 2" },
+    { text: ">otter", want: "unexpected text at line 1, column 2" },
+    { text: "!otter!x", want: "unexpected text at line 1, column 9" },
+    { text: "!otter!", want: "unexpected text at line 1, column 8" },
+    { text: "!otter[x", want: "unexpected text at line 1, column 9" },
+    { text: '"\\xotter"', want: "unexpected text at line 1, column 4" },
+    { text: '"\\otter"', want: "an unknown escape sequence at line 1, column 3" },
+    { text: "*otter", want: "an alias without an anchor before it at line 1, column 1" },
+    { text: "a: !!int otter", want: "a tag other than !!str at line 1, column 4" },
     { text: "otter: &a [*a]", want: "an anchor contains itself at line 1, column 12" },
-    { text: "otter: 1\n---\notter: 2", want: "found a second document at line 2, column 1" },
-    { text: "otter: 1\n  b: 2", want: "mapping values are not allowed in this context at line 2, column 4" },
-    { text: "%YAML 2.0\n---\notter: 1", want: "found incompatible YAML document at line 1, column 1" },
+    { text: "otter: 1\n---\notter: 2", want: "a second document at line 2, column 1" },
+    { text: "otter: 1\n  b: 2", want: "unexpected text or indentation at line 2, column 4" },
+    { text: "%YAML 2.0\n---\notter: 1", want: "a directive that is not read here at line 1, column 1" },
     {
       text: `a: &a [${"x,".repeat(500)}]\nb: [${"*a,".repeat(50)}]`,
-      want: "Excessive alias count at line 2, column 62",
+      want: "aliases repeat too many values at line 2, column 62",
     },
   ]
 ) {
@@ -71,7 +95,7 @@ for (
     {
       text: "[~, True, .5, 1e3, -.inf, 2020-01-01, 1:30]",
       core: [null, true, 0.5, 1000, -Infinity, "2020-01-01", "1:30"],
-      go: [null, true, 0.5, 1000, -Infinity, "2020-01-01", "1:30"],
+      go: undefined,
     },
     {
       text: "{a: &a {b: 1}, c: {<<: *a, d: 2}}",
@@ -81,20 +105,30 @@ for (
     {
       text: "{a: &a {b: 1}, c: {b: 2, <<: [*a, {b: 3, e: 4}]}}",
       core: undefined,
-      go: { a: { b: 1 }, c: { b: 2, e: 4 } },
+      go: "a key is repeated at line 1, column 39",
+    },
+    {
+      text: "{a: &a {b: 1}, c: {<<: *a, b: 2, <<: {e: 3}}}",
+      core: undefined,
+      go: { a: { b: 1 }, c: { b: 2, e: 3 } },
+    },
+    {
+      text: "[+.inf, .nan]",
+      core: [Infinity, Number.NaN],
+      go: "a number that JSON cannot express at line 1, column 2",
     },
     { text: "%YAML 1.2\n---\n[a?b, node-?]\n...\n", core: ["a?b", "node-?"], go: undefined },
     {
-      text: '{"__proto__": 1, !!str 5: x, !other y: "5"}',
-      core: JSON.parse('{"__proto__":1,"5":"x","y":"5"}'),
-      go: JSON.parse('{"__proto__":1,"5":"x","y":"5"}'),
+      text: '{"__proto__": 1, !!str 5: x, z: !!str 5}',
+      core: JSON.parse('{"__proto__":1,"5":"x","z":"5"}'),
+      go: JSON.parse('{"__proto__":1,"5":"x","z":"5"}'),
     },
   ]
 ) {
   test(`readYaml() reads ${JSON.stringify(text)} by either version`, () => {
     for (const [version, want] of [["1.2", core], ["1.1", go]] as const) {
       const read = readYaml(text, version);
-      if (want !== undefined) assert.deepEqual(read, { ok: true, value: want });
+      if (want !== undefined) assert.deepEqual(read.ok ? read.value : read.error, want);
     }
   });
 }

@@ -61,6 +61,7 @@ const UNPRINTABLE = /[^\n -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
  * write_break).
  */
 const BREAK = /[\n\u2028\u2029]/;
+const TIMESTAMP = /^\d{4}-\d{1,2}-\d{1,2}(?:[Tt ]\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)?$/;
 const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 
 function formatScalar(value: unknown, pad: string, column: number): string {
@@ -80,7 +81,7 @@ function formatString(text: string, pad: string, column: number): string {
 }
 
 function formatLine(text: string): string {
-  if (resolvePlain(text).kind !== "string" || BASE_60.test(text)) return quoteDouble(text);
+  if (resolvePlain(text) !== text || TIMESTAMP.test(text) || BASE_60.test(text)) return quoteDouble(text);
   if (UNPRINTABLE.test(text) || /[\u2028\u2029] | [\u2028\u2029]/.test(text)) return quoteDouble(text);
   return isPlainAllowed(text) ? text : `'${text.replaceAll("'", "''")}'`;
 }

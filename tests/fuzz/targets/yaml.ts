@@ -1,4 +1,4 @@
-/** YAML: any text is read in linear time, and the written form is read the same, by npm's reader too. */
+/** YAML: any text is read in linear time, and the written form is read the same, by another reader too. */
 import { parse } from "yaml";
 import { readYaml } from "../../../core/lib/yaml/document.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
@@ -75,9 +75,9 @@ export const yaml: Target = {
       const document = parseYaml(input);
       const { value } = document;
       // Go writes a member called `<<` bare, as we do, and reads it again as a merge.
-      if (input.length < 8192 && JSON.stringify(value)?.includes('"<<":') !== true) {
+      if (input.length < 8192 && typeof value === "object" && JSON.stringify(value)?.includes('"<<":') !== true) {
         const written = formatYaml(value);
-        assertSame(JSON.stringify(parseYaml(written).value), JSON.stringify(value), "written and read");
+        assertSame(readAgain(written), JSON.stringify(value), "written and read");
         if (!MISREAD_BY_PACKAGE.test(written)) compareWithPackage(written, value);
       }
       return decodeAgain(ALL_KINDS[input.length % ALL_KINDS.length]!, document);
@@ -86,6 +86,16 @@ export const yaml: Target = {
     }
   },
 };
+
+/** Reads printed YAML. It is refused only for line breaks of YAML 1.1 and for long keys. */
+function readAgain(written: string): string {
+  try {
+    return JSON.stringify(parseYaml(written).value);
+  } catch (error) {
+    if (/[\u2028\u2029]|^ *(?:- )*\? .{900}/m.test(written)) throw error;
+    throw new Error(`printed YAML is refused: ${written.slice(0, 200)}`, { cause: error });
+  }
+}
 
 /**
  * Matches text that Go reads and npm's `yaml` reads otherwise: it drops the rest beyond about a thousand levels, and does
