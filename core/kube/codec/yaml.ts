@@ -18,7 +18,7 @@ import type { JsonDocument } from "./json_document.ts";
 export function parseYaml(source: string | Uint8Array): JsonDocument {
   const text = typeof source === "string" ? source : decodeUtf8(source);
   try {
-    const options = { version: "1.1", isSingle: false, budget: new ElementBudget() } as const;
+    const options = { version: "1.1", isFile: false, budget: new ElementBudget() } as const;
     const { value, members, repeated } = readYamlDocument(text, options);
     return {
       value,

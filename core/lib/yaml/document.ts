@@ -60,7 +60,7 @@ export function readYamlDocument(text: string, options: YamlOptions): YamlDocume
  */
 export function readYaml(text: string, version: YamlVersion = "1.2"): Result<unknown, string> {
   try {
-    const { value, repeated } = readYamlDocument(text, { version, isSingle: true });
+    const { value, repeated } = readYamlDocument(text, { version, isFile: true });
     const clash = repeated.find(({ isClash }) => isClash);
     if (clash !== undefined) throw new YamlError("a key is repeated", clash.at);
     return ok(value);
@@ -124,10 +124,14 @@ class ValueReader {
   }
 
   #scalar({ text, isPlain, at }: ScalarNode): GoScalar {
-    const { version } = this.#options;
+    const { version, isFile } = this.#options;
     const value = isPlain ? resolvePlain(text, version) : text;
-    if (version === "1.1" && value instanceof GoNumber && !Number.isFinite(value.value)) {
+    if (!(value instanceof GoNumber)) return value;
+    if (version === "1.1" && !Number.isFinite(value.value)) {
       throw new YamlError("a number that JSON cannot express", at);
+    }
+    if (isFile && value.kind !== "float64" && !Number.isSafeInteger(value.value)) {
+      throw new YamlError("an integer beyond 2^53", at);
     }
     return value;
   }

@@ -117,6 +117,11 @@ for (
       core: [Infinity, Number.NaN],
       go: "a number that JSON cannot express at line 1, column 2",
     },
+    {
+      text: "[9007199254740991, 9007199254740993]",
+      core: "an integer beyond 2^53 at line 1, column 20",
+      go: "an integer beyond 2^53 at line 1, column 20",
+    },
     { text: "%YAML 1.2\n---\n[a?b, node-?]\n...\n", core: ["a?b", "node-?"], go: undefined },
     {
       text: '{"__proto__": 1, !!str 5: x, z: !!str 5}',

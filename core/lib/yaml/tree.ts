@@ -53,8 +53,8 @@ export type YamlNode = ScalarNode | CollectionNode | AliasNode;
 /** How a document is parsed. */
 export interface YamlOptions {
   readonly version: YamlVersion;
-  /** Refuses a second document, which is ignored otherwise. */
-  readonly isSingle: boolean;
+  /** Refuses a second document, which is ignored otherwise, and integers whose digits are kept otherwise. */
+  readonly isFile: boolean;
   /** Counts the values of the document; throws if there are too many. */
   readonly budget?: { add(): void };
 }
@@ -79,7 +79,7 @@ const ESCAPE = /\\(?:\r?\n[ \t]*(?<blankLine>\r?\n)?|[^\n\r])/g;
 /** Returns the root of the first document; undefined if there is none. Throws YamlError. */
 export function readYamlTree(source: string, options: YamlOptions): YamlNode | undefined {
   if (source.length > MAX_LENGTH) throw new YamlError("the text is too long", 0);
-  const text = getFirstDocument(source, options.isSingle);
+  const text = getFirstDocument(source, options.isFile);
   refuse(source.search(FORBIDDEN), "a control character, or a line break other than LF and CRLF");
   refuse(text.search(DIRECTIVES[options.version]), "a directive that is not read here");
   let indicators = 0;

@@ -1,4 +1,5 @@
 /** Cuts bodies down to what both servers must have in common: what both serve, in an order that is no chance. */
+import { isRecord } from "../../../core/lib/record.ts";
 import { projectDiscovery } from "./project_discovery.ts";
 import { projectOpenapi } from "./project_openapi.ts";
 import { projectOrder } from "./project_order.ts";
@@ -12,6 +13,7 @@ const PROJECTIONS: Readonly<Record<string, (body: unknown) => unknown>> = {
   checks: projectChecks,
   order: projectOrder,
   rules: projectRules,
+  yaml: projectYaml,
 };
 
 /** Cuts one body down; `kind` is that of the exchange. Throws an Error for an unknown kind. */
@@ -28,4 +30,12 @@ function projectChecks(body: unknown): unknown {
     const check = /^\[[-+]\](\S+) /.exec(line)?.[1];
     return check === undefined || SERVED_CHECKS.has(check);
   }).join("\n");
+}
+
+/** Removes the words for a fault of YAML, which are those of each library, and keeps the rest of the message. */
+function projectYaml(body: unknown): unknown {
+  if (!isRecord(body) || typeof body["message"] !== "string") return body;
+  const fault =
+    /(?:yaml: |unsupported map key|json: unsupported|couldn't get version\/kind; json parse error).*?(?= \([0-9a-f]+(?: \.\.\.)?\)|$)/s;
+  return { ...body, message: body["message"].replace(fault, "<fault of YAML>") };
 }

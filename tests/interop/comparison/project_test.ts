@@ -52,6 +52,16 @@ test("project() keeps the checks that are served, and lines that are not checks"
   assert.equal(project("checks", text), "[+]ping ok\n[-]etcd failed: reason withheld\nlivez check failed\n");
 });
 
+test("project() removes the words for a fault of YAML, and nothing else", () => {
+  for (
+    const [message, want] of [
+      ["no ConfigMap: yaml: line 2: did not find expected ',' or '}' (7b0a)", "no ConfigMap: <fault of YAML> (7b0a)"],
+      ["error decoding patch: yaml: found (x)\ny", "error decoding patch: <fault of YAML>"],
+      ["not found", "not found"],
+    ]
+  ) assert.deepEqual(project("yaml", { kind: "Status", message }), { kind: "Status", message: want });
+});
+
 test("project() compares OpenAPI without descriptions, and only the schemas of served paths", () => {
   const path = `/apis/${CERTIFICATES}/v1/certificatesigningrequests`;
   const operation = (name: string) => ({
