@@ -42,6 +42,7 @@ const DOCUMENTS: readonly { readonly text: string; readonly value: unknown; read
   { text: "a: <<", value: { "a": "<<" } },
   { text: "a: 'a\n\n  b'", value: { "a": "a\nb" } },
   { text: "foo", value: "foo" },
+  { text: "? |\n  a\n: b: c\n  d: [e]\n", value: { "a\n": { "b": "c", "d": ["e"] } } },
   { text: "a: 1e400", value: { "a": "1e400" } },
   { text: "a: 0777\nb: 0o8", value: { "a": 511, "b": "0o8" } },
 ];
@@ -101,6 +102,7 @@ for (
 for (
   const text of [
     "k: &a x: y",
+    "a:\n- 'b'. c: d",
     "[a, b:, c]",
     "{a :[b]}",
     '"a\\\n\n  b"',

@@ -155,6 +155,8 @@ class TreeBuilder {
   #end = 0;
   /** True if the text before the end is within brackets. */
   #isFlow = false;
+  /** True before a key or an element of a block that is not its first. */
+  #isNext = false;
   /** True if the last value is in quotes. */
   #isQuoted = false;
 
@@ -168,8 +170,9 @@ class TreeBuilder {
     for (const event of events) {
       if (event.type === EVENT_ID.POP) this.#open.pop();
       if (event.type === EVENT_ID.POP || event.type === EVENT_ID.DOCUMENT) continue;
-      const parent = this.#open.at(-1)?.node;
+      const { node: parent, isFlow } = this.#open.at(-1) ?? {};
       const isKey = parent?.kind === "mapping" && parent.children.length % 2 === 0;
+      this.#isNext = isFlow === false && parent?.children.length !== 0 && (isKey || parent?.kind === "sequence");
       if (parent !== undefined && !isKey) this.#options.budget?.add();
       const node = event.type === EVENT_ID.ALIAS ? this.#alias(event) : this.#node(event, isKey);
       parent?.children.push(node);
@@ -220,7 +223,7 @@ class TreeBuilder {
     const isFlow = style === COLLECTION_STYLE.FLOW;
     // The library reads `a: &x b: c` as a mapping in a mapping.
     const isInMapping = this.#open.at(-1)?.node.kind === "mapping";
-    if (kind === "mapping" && !isFlow && isInMapping && !this.#text.slice(from, start).includes("\n")) {
+    if (kind === "mapping" && !isFlow && isInMapping && !this.#text.slice(from - 1, start).includes("\n")) {
       throw new YamlError("a mapping must start on a new line after its key", start);
     }
     this.#pass(start, start);
@@ -268,11 +271,14 @@ class TreeBuilder {
     const isFlow = this.#open.at(-1)?.isFlow ?? false;
     const flowEnd = isFlow ? gap.length : this.#isFlow ? Math.max(gap.lastIndexOf("]"), gap.lastIndexOf("}")) + 1 : 0;
     if (/[\n\ufeff:?-] *\t/.test(gap)) throw new YamlError("a tab before a value; use spaces", start);
-    if (/ ---|^ {16,}:/.test(gap)) throw new YamlError("unexpected text", start);
+    if (/ ---|^ {16,}:/.test(gap) || (this.#isNext && !gap.includes("\n"))) {
+      throw new YamlError("unexpected text", start);
+    }
     if ((this.#isQuoted ? /\?|\n *:/ : /\?|\n *:|:(?! |\n)/).test(gap.slice(0, flowEnd))) {
       throw new YamlError("within brackets, a key needs a colon and a space after it, on its line", start);
     }
     this.#isFlow = isFlow;
+    this.#isNext = false;
     this.#isQuoted = false;
     this.#end = end;
   }
