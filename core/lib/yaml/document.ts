@@ -46,11 +46,8 @@ export interface YamlDocument {
 export function readYamlDocument(text: string, options: YamlOptions): YamlDocument {
   const root = readYamlTree(text, options);
   const reader = new ValueReader(options);
-  return {
-    value: root === undefined ? null : toPlain(reader.read(root, 0)),
-    members: reader.members,
-    repeated: reader.repeated,
-  };
+  const value = root === undefined ? null : toPlain(reader.read(root, 0));
+  return { value, members: reader.members, repeated: reader.repeated };
 }
 
 /**
