@@ -40,7 +40,7 @@ export function formatCompatibility(
       countIdentical(verdicts)
     } were answered identically: status, headers that clients read, and the whole body, but for ` +
     "what two real servers also differ in (uids, resourceVersions, times, continue tokens, generated suffixes, hashes, " +
-    "addresses, build information) and for documentation texts, which are our own words.",
+    "addresses, build information) and for documentation texts and faults of YAML, which are in our own words.",
     "",
     "## Clients",
     "",
