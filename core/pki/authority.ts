@@ -13,7 +13,7 @@ import {
   parseAuthorityChain,
 } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
-import { type CertificatePlan, chooseSignatureAlgorithm, issueCertificate, signCertificate } from "./issue.ts";
+import { type CertificatePlan, issueCertificate, signCertificate } from "./issue.ts";
 import { equalBytes } from "./der.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import { isMlDsa } from "./key_algorithm.ts";
@@ -21,7 +21,6 @@ import type { NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, publicKeysEqual } from "./public_key.ts";
-import { isSignatureGood } from "./signature.ts";
 import { signText, verifyText } from "./signed_text.ts";
 
 /** A certificate authority with its key. */

@@ -109,7 +109,10 @@ describeInstance("bundles of requests", {
 
     const signed = await sign("mail.txt", "signed.tlsb");
     assert.equal(signed.code, 3, signed.stderr);
-    assert.match(signed.stderr, /^alice: .*\n {2}Signer: +kubernetes\.io\/kube-apiserver-client\n {2}Subject: +CN=alice/m);
+    assert.match(
+      signed.stderr,
+      /^alice: .*\n {2}Signer: +kubernetes\.io\/kube-apiserver-client\n {2}Subject: +CN=alice/m,
+    );
     assert.match(signed.stderr, /Approved: +Known: by the test\n {2}Verdict: +the signer's rules allow it/);
     assert.match(signed.stderr, /^wrong: [^]*Verdict: +refused: invalid usage for client certificate/m);
     assert.match(
@@ -262,7 +265,11 @@ lifetime: { max: 24h }
     for (
       const [name, content, want] of [
         ["cut", text.slice(0, -300), /cannot read requests from "cut": part 3 of 3 is cut off: "cut-2"/],
-        ["altered", text.replace("Subject: CN=cut-1", "Subject: CN=cut-7"), /part 2 of 3 is altered: its checksum does not match: "cut-1"/],
+        [
+          "altered",
+          text.replace("Subject: CN=cut-1", "Subject: CN=cut-7"),
+          /part 2 of 3 is altered: its checksum does not match: "cut-1"/,
+        ],
       ] as const
     ) {
       await writeFile(instance.folder.join(name), content);
