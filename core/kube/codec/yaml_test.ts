@@ -42,6 +42,7 @@ const DOCUMENTS: readonly { readonly text: string; readonly value: unknown; read
   { text: "a: <<", value: { "a": "<<" } },
   { text: "a: 'a\n\n  b'", value: { "a": "a\nb" } },
   { text: "foo", value: "foo" },
+  { text: "a: [\n  b,\n]\nc:\n  d: {\r\n    e: [\n    ]\n  }\n", value: { "a": ["b"], "c": { "d": { "e": [] } } } },
   { text: "? |\n  a\n: b: c\n  d: [e]\n", value: { "a\n": { "b": "c", "d": ["e"] } } },
   { text: "a: 1e400", value: { "a": "1e400" } },
   { text: "a: 0777\nb: 0o8", value: { "a": 511, "b": "0o8" } },
@@ -88,9 +89,10 @@ for (
     "&a b: c\n*a : d",
     "a: 1\u2028b: 2",
     "%TAG !e! tag:example.com:\n---\na: b",
-    "a: [\n  b\n]",
     "{a?b: c}",
     "x:\n{}: 9\n",
+    "a: [\n  b # c\n]",
+    "a: [\n]\nb: |\n  {\n  }\n",
   ]
 ) {
   test(`parseYaml() refuses ${JSON.stringify(text)}, which Kubernetes reads`, () => {

@@ -43,6 +43,7 @@ test("readYaml() takes linear time, whatever is repeated", async () => {
       "'",
       "\n",
       "---\n",
+      "a: [\n]\n",
       "- &a a:\n",
       "[a: ",
       '"\\\n',

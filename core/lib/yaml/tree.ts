@@ -86,12 +86,12 @@ export function readYamlTree(source: string, options: YamlOptions): YamlNode | u
   for (const { index } of text.matchAll(INDICATOR)) {
     if (++indicators > MAX_INDICATORS) throw new YamlError("too many values", index);
   }
-  const events = parse(text);
+  const [events, parsed] = parse(text);
   const end = text.search(/^\.\.\.(?=\s|$)/m);
   if (events.length === 0 || text.slice(end + 3).trim() !== "") {
     refuse(end, "a document ends here, but there is more text");
   }
-  return new TreeBuilder(text, options).build(events);
+  return new TreeBuilder(parsed, text, options).build(events);
 }
 
 /** Matches directives that are refused. */
@@ -116,11 +116,20 @@ function refuse(at: number, problem: string): void {
   if (at >= 0) throw new YamlError(problem, at);
 }
 
-function parse(text: string): readonly Event[] {
+/**
+ * Parses a text, and returns the text that was parsed. The library refuses a closing bracket in the column of its key,
+ * which formatters write: the line break before it is then a space. This never follows a comment.
+ */
+function parse(text: string): readonly [readonly Event[], string] {
   try {
-    return parseEvents(text, { maxDepth: MAX_LEVELS });
+    return [parseEvents(text, { maxDepth: MAX_LEVELS }), text];
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
+    const joined = text.replace(/\r?\n *(?=[\]}])/g, (gap, at: number) => {
+      const line = text.slice(text.lastIndexOf("\n", at - 1) + 1, at);
+      return line.includes("#") ? gap : " ".repeat(gap.length);
+    });
+    if (error.reason === "deficient indentation" && joined !== text) return parse(joined);
     // The library's reasons and its snippets may quote the text.
     const sentence = SENTENCES.find(([reason]) => error.reason.startsWith(reason));
     throw new YamlError(sentence?.[1] ?? "unexpected text", error.mark?.position ?? 0);
@@ -147,6 +156,7 @@ type NodeEvent = Extract<Event, { readonly tagStart: number }>;
 /** Builds a tree from events. Checks the text of values and the text between them. */
 class TreeBuilder {
   readonly #text: string;
+  readonly #original: string;
   readonly #options: YamlOptions;
   readonly #anchors = new Map<string, YamlNode>();
   /** The collections around the next node, outermost first. */
@@ -160,8 +170,10 @@ class TreeBuilder {
   /** True if the last value is in quotes. */
   #isQuoted = false;
 
-  constructor(text: string, options: YamlOptions) {
+  /** @param original the text before brackets were moved */
+  constructor(text: string, original: string, options: YamlOptions) {
     this.#text = text;
+    this.#original = original;
     this.#options = options;
   }
 
@@ -246,6 +258,9 @@ class TreeBuilder {
     const at = isBlock ? before : valueStart;
     if (isKey && (source.length > MAX_KEY || (this.#isFlow && source.includes("\n")))) {
       throw new YamlError("a key is too long, or has several lines", at);
+    }
+    if (source !== this.#original.slice(valueStart, valueEnd)) {
+      throw new YamlError("a line of this text starts with a closing bracket, and another bracket is not indented", at);
     }
     if (style === SCALAR_STYLE.PLAIN) this.#checkPlain(source, at);
     if (style === SCALAR_STYLE.DOUBLE_QUOTED) checkEscapes(source, at);

@@ -196,7 +196,8 @@ class Generator {
       return `${this.#isOdd() ? this.#pick(WHITE) : ""}${quoted}${item}${this.#isOdd() ? this.#pick(WHITE) : ""}`;
     });
     const body = entries.join(this.#pick([",", ", ", ",\n   "])) + (this.#oneIn(10) ? "," : "");
-    return isMap ? `{${body}}` : `[${body}]`;
+    const last = this.#oneIn(8) ? `\n${this.#pick(["", " ", "    "])}` : "";
+    return isMap ? `{${body}${last}}` : `[${body}${last}]`;
   }
 
   #lineEnd(): string {
