@@ -42,6 +42,7 @@ export {
   type Example,
   type Input,
 } from "./framework/command.ts";
+export type { Rule } from "./framework/rules.ts";
 export type { CompletedObjects, Completion, Flag, FlagGroup, FlagSet, Settings } from "./framework/flags.ts";
 export { COMMAND_TABLE } from "./commands/mod.ts";
 export { EXIT, type ExitCode } from "./exit_code.ts";

@@ -6,7 +6,6 @@ import type { Result } from "../core/lib/result.ts";
 import { type BundleKind, findBundleKind } from "../core/offline/bundle.ts";
 import { encodeQrTexts, hasQrTexts, MAX_QR_TEXTS, readQrTexts } from "../core/offline/qr_text.ts";
 import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
-import { directoryFlag } from "./framework/flags.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "./instance/data_dir.ts";
 import type { Io } from "./io.ts";
 import { displayPath, pathWord } from "./output/display_path.ts";
@@ -29,13 +28,6 @@ const WORDS: Readonly<Record<BundleKind, { readonly from: string; readonly title
     },
     answers: { from: "tlsboot sign", title: "Certificates", reader: "tlsboot offline import FILE" },
   };
-
-/** The flag that also prints a bundle. */
-export const QR_FLAG = directoryFlag({
-  isCommandLineOnly: true,
-  summary:
-    "Also write the bundle as QR codes, as an HTML document in this folder, to be printed, and scanned in any order.",
-});
 
 /** Reads the text of a file, or of stdin for `-`. AppError `io`, `invalid`. */
 export async function readBundleText(file: string, io: Io, signal: AbortSignal): Promise<string> {

@@ -135,7 +135,7 @@ export const COMMAND_TABLE: CommandTable = {
     "approver clear": "delete csr --pending --requester",
     "approver explain": "policy explain",
     "approver test": "policy test",
-    "ca ceremony": "ca init, ca request, ca sign and ca shares; see tlsboot guide ca_on_paper",
+    "ca ceremony": "ca sign",
     "ca shares create": "ca shares split",
     "ca trust": "trust show",
     "ca trust install": "trust install",

@@ -90,3 +90,10 @@ export const STRUCTURED_OUTPUT = choiceFlag({
   choices: ["json", "yaml"],
   summary: "Output format. Without it, text.",
 });
+
+/** The flag that also prints a bundle. */
+export const QR_FLAG = directoryFlag({
+  isCommandLineOnly: true,
+  summary:
+    "Also write the bundle as QR codes, as an HTML document in this folder, to be printed, and scanned in any order.",
+});

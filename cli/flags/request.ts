@@ -1,6 +1,6 @@
 /** Flags of the commands that request a certificate. */
 import { isIPv6 } from "node:net";
-import { isPlainWord } from "../../core/bootstrap/join_material.ts";
+import { isPlainWord } from "../../core/lib/shell_word.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";

@@ -80,13 +80,6 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "license": "BSD-3-Clause",
   "dependencies": ["@noble/ciphers", "@noble/curves", "@noble/hashes", "@noble/post-quantum", "@scure/base"],
 }, {
-  "name": "argparse",
-  "version": "3.0.4",
-  "integrity": "sha512-fwWK3Zq22l4XJJjx5mcBHGikIk+hJqO+32dPm0Jur7+rtG5x1scOjSfdT9ZKeWHPpsya/l0HHK4tDImBkTrtvA==",
-  "isDirect": false,
-  "license": "PSF-2.0",
-  "dependencies": [],
-}, {
   "name": "bintrees",
   "version": "1.0.2",
   "integrity": "sha512-VOMgTMwjAaUG580SXn3LacVgjurrbMme7ZZNYGSSV7mmtY6QQRh0Eg3pwIcntQ77DErK1L0NxkbetjcoXzVwKw==",
@@ -106,7 +99,7 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "integrity": "sha512-paNr4LFIFPjeeSmwNYdrb8FafLLG/Cr2Af3GjbsHJ5CxIjH4r0c2emlmRdAtpPAieP1gRVzk6buBbVP5gBMGAg==",
   "isDirect": true,
   "license": "MIT",
-  "dependencies": ["argparse"],
+  "dependencies": [],
 }, {
   "name": "prom-client",
   "version": "15.1.3",

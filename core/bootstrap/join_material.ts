@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { shellWord } from "../lib/shell_word.ts";
+import { isPlainWord, shellWord } from "../lib/shell_word.ts";
 import type { TarFile } from "../lib/tar.ts";
 import { formatYaml } from "../lib/yaml/format.ts";
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
@@ -57,11 +57,6 @@ const EXTENSION = "tlsboot.join";
 const USER_NAME = "kubelet-bootstrap";
 const CLUSTER_NAME = "kubernetes";
 const CONTEXT_NAME = "bootstrap";
-
-/** Reports whether a server can be a word of a command that users paste: it has no character that a shell interprets. */
-export function isPlainWord(server: string): boolean {
-  return /^[\w.:/~[\]-]+$/.test(server);
-}
 
 /** Reads the target from `cluster-info`, which the joining machine reads as well. */
 export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, string> {

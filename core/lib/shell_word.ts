@@ -6,3 +6,8 @@ export function shellWord(text: string): string {
   if (/^[A-Za-z0-9_:@%+=.,/][A-Za-z0-9_:@%+=.,/-]*$/.test(visible)) return visible;
   return `'${visible.replaceAll("'", `'\\''`)}'`;
 }
+
+/** Reports whether a server can be a word of a command that users paste: it has no character that a shell interprets. */
+export function isPlainWord(server: string): boolean {
+  return /^[\w.:/~[\]-]+$/.test(server);
+}

@@ -82,7 +82,7 @@ export function encodeArmor(kind: string, parts: readonly ArmorPart[]): string {
 
 /** Finds the kind of the first part in a text; undefined when there is none. */
 export function findArmorKind(text: string): string | undefined {
-  return /^(?:[^\S\n]|[>|])*# tlsboot ([a-z]+), part \d/m.exec(text)?.[1];
+  return /^[ \t>|]*# tlsboot ([a-z]+), part \d/m.exec(text)?.[1];
 }
 
 /** Reads the parts of a kind, wherever they are in a text. */

@@ -17,6 +17,9 @@ export interface Licensed extends BundledPackage {
   readonly text: string;
 }
 
+/** What only the command-line program of a package needs, here that of js-yaml. */
+const NOT_BUNDLED: ReadonlySet<string> = new Set(["argparse"]);
+
 /** Reads the bill of a checkout whose packages are installed. */
 export async function readSbom(root: string): Promise<readonly Licensed[]> {
   const lock: Lock = JSON.parse(await readFile(join(root, "deno.lock"), "utf8"));
@@ -24,7 +27,8 @@ export async function readSbom(root: string): Promise<readonly Licensed[]> {
   const found = new Map<string, Licensed>();
   const visit = async (key: string): Promise<string> => {
     const { name, version } = splitKey(key);
-    const { integrity, dependencies = [] } = lock.npm[key]!;
+    const { integrity, dependencies: all = [] } = lock.npm[key]!;
+    const dependencies = all.filter((wanted) => !NOT_BUNDLED.has(wanted));
     if (found.has(key)) return name;
     // Before its dependencies, so that a circle ends.
     found.set(key, await describe(root, { name, version, integrity, isDirect: direct.includes(name) }));

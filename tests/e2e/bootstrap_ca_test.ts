@@ -36,7 +36,8 @@ test("bootstrap takes over a new CA, reports it, renews early and once by it, an
   // No user may report anything until a CA is replaced.
   assert.equal(await readReport("n1"), undefined);
 
-  await rotate("begin", "--common-name", "second");
+  await succeed("ca", "init", "--data-dir", "next", "--common-name", "second");
+  await rotate("begin", "--new-ca-cert", "next/pki/ca.crt", "--new-ca-key", "next/pki/ca.key");
   await rotating.waitFor(/n1\/kubeconfig: 2 CAs are trusted now \(1 new, 0 removed\)/);
   const taken = await succeed(...bootstrapLine("n2"));
   assert.match(taken.stdout, /^n2\/kubeconfig: 2 CAs are trusted now \(1 new, 0 removed\)\nnothing to do: /);

@@ -416,7 +416,7 @@ const CASES: readonly Case[] = [
     check: "ca-expiry",
     severity: "warning",
     message: /^CA "tlsboot-ca" in "paper\/pki\/ca\.crt" expires at \S+, in 166 days: less than a year$/,
-    fix: /^tlsboot ca rotate begin --cluster-signing-cert-file paper\/pki\/ca\.crt /,
+    fix: /^tlsboot ca rotate begin --ca-cert paper\/pki\/ca\.crt /,
   },
   {
     name: "a machine that has not followed the replacement of a CA",

@@ -1,10 +1,9 @@
 /** The commands `tlsboot offline export` and `offline import`: flags, help and examples. */
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { API_FLAGS } from "../../flags/common.ts";
+import { API_FLAGS, QR_FLAG } from "../../flags/common.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, parsedListFlag, switchFlag } from "../../framework/flags.ts";
-import { QR_FLAG } from "../../offline_files.ts";
 
 const BUNDLE_KEY_FLAG = fileFlag({
   summary: "Key that signs the exports of this installation, which the first export creates. " +

@@ -1,13 +1,12 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
 import { parseRequestedUsage } from "../../../core/csr/requested_names.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
+import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG, QR_FLAG } from "../../flags/common.ts";
 import { POLICY_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { parseServerUrl, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, fileFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { QR_FLAG } from "../../offline_files.ts";
 
 const SIGN_FLAGS = {
   dataDir: DATA_DIR_FLAG,
