@@ -90,7 +90,11 @@ function getFlags(
   { flags, rules = [] }: Command,
   words: readonly string[],
 ): readonly (readonly [string, Flag<unknown>])[] {
-  const typed = Object.keys(flags).filter((key) => words.some((word) => word.split("=")[0] === `--${flagName(key)}`));
+  const typed = Object.entries(flags)
+    .filter(([key, { short }]) =>
+      words.some((word) => [`--${flagName(key)}`, `-${short}`].includes(word.split("=")[0] ?? ""))
+    )
+    .map(([key]) => key);
   const excluded = listExcluded(rules, typed);
   return Object.entries({ ...flags, ...GLOBAL_FLAGS }).filter(([key]) => !excluded.includes(key));
 }

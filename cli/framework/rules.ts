@@ -129,12 +129,12 @@ export function checkRules(
   return faults.length > 0 ? err(faults) : ok(undefined);
 }
 
-/** Describes a rule without a period, as errors and help show it: `--shares and --threshold go together`. */
+/** Describes a rule without a period, as errors and help show it: `--inventory and --out go together`. */
 export function describeRule(rule: Rule): string {
   switch (rule.kind) {
     case "oneOf":
       return rule.isRequired
-        ? `give one of ${formatItems(rule.items, "and")}`
+        ? `give ${formatItems(rule.items, "or")}`
         : `${formatItems(rule.items, "and")} exclude each other`;
     case "together":
       return `${formatItems(rule.items, "and")} go together`;

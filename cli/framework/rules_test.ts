@@ -44,9 +44,9 @@ const CASES: readonly Case[] = [
   },
   {
     rule: exactlyOneOf("NAME", "a"),
-    text: "give one of NAME and --a",
+    text: "give NAME or --a",
     right: [["a"], ["NAME"]],
-    wrong: { "give one of NAME and --a": [], "NAME and --a exclude each other": ["a", "NAME"] },
+    wrong: { "give NAME or --a": [], "NAME and --a exclude each other": ["a", "NAME"] },
   },
   {
     rule: excludes("NAME", "a", "b"),

@@ -170,9 +170,9 @@ describeInstance("tlsboot request", {
         "--signer-name kubernetes.io/kube-apiserver-client --subject CN=a,O=system:masters",
         /with system:masters group is not allowed/,
       ],
-      ["--signer-name a.b/c --dns a --force --renew-before 1h", /--renew-before or --force, not both/],
+      ["--signer-name a.b/c --dns a --force --renew-before 1h", /--renew-before and --force exclude each other/],
       ["--signer-name a.b/c --dns a --duration 1h --renew-before 2h", /--renew-before must be shorter than --duration/],
-      ["--signer-name a.b/c --dns a --key x --key-algorithm ed25519", /--key or --key-algorithm, not both/],
+      ["--signer-name a.b/c --dns a --key x --key-algorithm ed25519", /--key and --key-algorithm exclude each other/],
     ] as const
   ) {
     test(`tlsboot request ${line} is wrong usage and creates nothing`, async () => {

@@ -19,6 +19,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import { atMostOneOf, needs } from "../../framework/rules.ts";
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
 export const BOOTSTRAP_FLAGS = {
@@ -210,6 +211,11 @@ export const bootstrapCommand = defineCommand({
       command:
         "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
     },
+  ],
+  rules: [
+    atMostOneOf("printSystemdUnit", "printPublicKey"),
+    needs(["servingDns", "servingIp"], "serving"),
+    needs("renewBefore", "offline"),
   ],
   exitCodes: {
     3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet, or the certificate that exists cannot be used",

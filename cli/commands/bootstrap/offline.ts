@@ -24,15 +24,12 @@ import type { Machine } from "./machine.ts";
 import { describeOutcome, describeServing } from "./progress_text.ts";
 import { getServingTemplate } from "./serving_names.ts";
 
-/** UsageError for flags that contradict `--offline`, or need it. */
+/** UsageError for flags that contradict `--offline`. */
 export function checkOfflineSettings(
-  { offline, renewBefore }: Settings<BootstrapFlags>,
+  { offline }: Settings<BootstrapFlags>,
   origins: Readonly<Record<string, string>>,
 ): void {
-  if (offline === undefined) {
-    if (renewBefore === undefined) return;
-    throw new UsageError("--renew-before needs --offline", "with an API, --rotate-certificates renews in time");
-  }
+  if (offline === undefined) return;
   const given = listTypedFlags(origins, [
     ...["join", "bootstrapKubeconfig", "token", "tokenFile", "rotateCertificates", "printSystemdUnit"],
   ]);

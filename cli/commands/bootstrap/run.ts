@@ -158,18 +158,12 @@ interface Context {
 }
 
 function checkSettings(settings: Settings<BootstrapFlags>): void {
-  const { serving, servingDns, servingIp, printSystemdUnit, printPublicKey, keyAlgorithm } = settings;
+  const { printPublicKey, keyAlgorithm } = settings;
   const missing = [
     ...(settings.kubeconfig === undefined && !printPublicKey ? ["--kubeconfig is required"] : []),
     ...(settings.certDir === undefined ? ["--cert-dir is required"] : []),
   ];
   if (missing.length > 0) throw new UsageError(missing.join("\n"), "see: tlsboot bootstrap --help");
-  if (printSystemdUnit && printPublicKey) {
-    throw new UsageError("give one of --print-systemd-unit and --print-public-key");
-  }
-  if (!serving && servingDns.length + servingIp.length > 0) {
-    throw new UsageError("--serving-dns and --serving-ip need --serving");
-  }
   if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
 }
 

@@ -45,21 +45,9 @@ const MIN_LIFETIME_MS = 24 * 3_600_000;
 const MAX_SHOWN = 20;
 const FILE_FLAGS = { certificate: "--new-ca-cert", key: "--new-ca-key" };
 
-/** Checks the flags of a new CA against each other. Throws UsageError. */
+/** Checks what the flags say about a new CA. Throws UsageError. */
 export function checkNextCaFlags(settings: NextCaSettings): void {
-  const { newCaCert, newCaKey, signingKeyCommand, duration, keyAlgorithm, featureGates } = settings;
-  if (newCaKey !== undefined && newCaCert === undefined) {
-    throw new UsageError("--new-ca-key needs --new-ca-cert, the CA that the key belongs to");
-  }
-  if (newCaKey !== undefined && signingKeyCommand !== undefined) {
-    throw new UsageError("--new-ca-key and --signing-key-command both name the key", "give one of them");
-  }
-  if (newCaCert !== undefined && newCaKey === undefined && signingKeyCommand === undefined) {
-    throw new UsageError("--new-ca-cert needs --new-ca-key", "give the key of the CA, or --signing-key-command");
-  }
-  if (newCaCert !== undefined && (duration ?? keyAlgorithm) !== undefined) {
-    throw new UsageError("--new-ca-cert takes a CA as it is", "leave out --duration and --key-algorithm");
-  }
+  const { duration, keyAlgorithm, featureGates } = settings;
   if (duration !== undefined && duration < MIN_LIFETIME_MS) {
     throw new UsageError("--duration of a CA must be at least 24h");
   }

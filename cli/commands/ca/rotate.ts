@@ -31,7 +31,6 @@ import { createServerCa, retryUntil, type ServerCaSettings } from "../../api/ser
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
@@ -82,14 +81,8 @@ export function openReplaceableCa(
   io: Io,
   signal: AbortSignal,
 ): ReplaceableCa {
-  const { caCert, caKey, issuedLog } = settings;
-  if (caCert !== undefined) {
-    if (name === undefined) return openCaInFiles({ ...settings, caCert }, io, signal);
-    throw new UsageError(`"${name}" and --ca-cert both name a CA`, "give one of them");
-  }
-  if ((caKey ?? issuedLog) !== undefined) {
-    throw new UsageError("--ca-key and --issued-log need --ca-cert", "they are for a CA without a tlsboot server");
-  }
+  const { caCert } = settings;
+  if (caCert !== undefined) return openCaInFiles({ ...settings, caCert }, io, signal);
   return createServerCa({ name: name ?? "ca", settings, timeoutMs, io }, signal);
 }
 

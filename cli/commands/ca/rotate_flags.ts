@@ -5,6 +5,7 @@ import { API_FILE_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, needs, together } from "../../framework/rules.ts";
 
 const NAME_ARGUMENT = argument("NAME", "The CA, by the name of its file below pki/; ca without one", {
   optional: true,
@@ -43,6 +44,8 @@ const CA_FLAGS = {
   }),
 } as const;
 
+const CA_RULES = [excludes("caCert", "NAME"), needs(["caKey", "issuedLog"], "caCert")] as const;
+
 /** The flags of a step that changes the rotation. */
 const STEP_FLAGS = { ...CA_FLAGS, ...CA_KEY_FLAGS, timeout: TIMEOUT_FLAG } as const;
 
@@ -72,6 +75,13 @@ export const NEW_CA_FLAGS = {
   }),
   ...CA_KEY_FLAGS,
 } as const;
+
+const NEW_CA_RULES = [
+  needs("newCaCert", "newCaKey", "signingKeyCommand"),
+  needs("newCaKey", "newCaCert"),
+  atMostOneOf("newCaKey", "signingKeyCommand"),
+  excludes("newCaCert", "duration", "keyAlgorithm"),
+] as const;
 
 const ROTATE_NOW_FLAGS = {
   ...API_FILE_FLAGS,
@@ -113,6 +123,7 @@ export const caRotateNowCommand = defineCommand({
       command: "tlsboot ca rotate now --inventory inventory.yaml --out joins",
     },
   ],
+  rules: [...NEW_CA_RULES, together("inventory", "out")],
   exitCodes: {
     0: "the CA is replaced",
     3: "not confirmed, or a server is down that has to follow; run tlsboot ca rotate status",
@@ -159,6 +170,7 @@ export const caRotateBeginCommand = defineCommand({
     },
     { comment: "Replace one CA of a split installation", command: "tlsboot ca rotate begin client-ca" },
   ],
+  rules: [...CA_RULES, ...NEW_CA_RULES],
   exitCodes: { 0: "every server trusts both CAs", 1: "failed, or another rotation is in progress" },
 });
 
@@ -201,6 +213,7 @@ export const caRotateStatusCommand = defineCommand({
       command: "tlsboot ca rotate status ca -o json | jq -r '.machines[] | select(.isReady | not) | .name'",
     },
   ],
+  rules: CA_RULES,
   exitCodes: { 0: "everyone is ready, or no rotation is in progress", 3: "someone is not ready, or a server is not" },
 });
 
@@ -226,6 +239,7 @@ export const caRotateSwitchCommand = defineCommand({
     { comment: "Sign with the new CA", command: "tlsboot ca rotate switch" },
     { comment: "Let the nodes renew within ten minutes", command: "tlsboot ca rotate switch --over 10m" },
   ],
+  rules: CA_RULES,
   exitCodes: { 0: "every server signs with the new CA" },
 });
 
@@ -257,6 +271,7 @@ export const caRotateFinishCommand = defineCommand({
     { comment: "Finish", command: "tlsboot ca rotate finish" },
     { comment: "Finish, though n7 and alice lose access", command: "tlsboot ca rotate finish --leave-behind n7,alice" },
   ],
+  rules: CA_RULES,
   exitCodes: { 0: "the old CA is trusted nowhere", 3: "someone would lose access; nothing is changed" },
 });
 
@@ -279,6 +294,7 @@ export const caRotateAbortCommand = defineCommand({
   args: [NAME_ARGUMENT],
   flags: ABORT_FLAGS,
   examples: [{ comment: "Go back", command: "tlsboot ca rotate abort" }],
+  rules: CA_RULES,
   exitCodes: {
     0: "the old CA signs, and the rotation is deleted if nothing depends on it",
     3: "certificates of the new CA are in use; nothing is changed",

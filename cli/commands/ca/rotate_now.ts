@@ -27,7 +27,6 @@ import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
@@ -41,9 +40,6 @@ const TOKEN_TTL_MS = 24 * 3_600_000;
 /** The action of the command `tlsboot ca rotate now`. */
 export async function run(input: Input<CaRotateNowFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args } = input;
-  if ((settings.inventory === undefined) !== (settings.out === undefined)) {
-    throw new UsageError("--inventory and --out go together", "give both, or neither");
-  }
   checkNextCaFlags(settings);
   const files = createFilePort();
   const inServers = { ...settings, caCert: undefined, caKey: undefined, issuedLog: undefined };

@@ -1,6 +1,7 @@
 /** The command `tlsboot doctor`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
+import { excludes, needs } from "../../framework/rules.ts";
 
 const DOCTOR_FLAGS = {
   kubeconfig: fileFlag({
@@ -83,6 +84,7 @@ export const doctorCommand = defineCommand({
       command: "tlsboot doctor -o textfile --out /var/lib/prometheus/node-exporter/tlsboot.prom",
     },
   ],
+  rules: [excludes("cluster", "TARGET"), needs("cluster", "kubeconfig")],
   exitCodes: {
     0: "nothing is wrong",
     1: "something is wrong, or a target could not be read",

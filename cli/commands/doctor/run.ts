@@ -9,7 +9,6 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -39,7 +38,9 @@ export async function run(
     logger: createLogger({ stderr: io.stderr, clock, level: "error" }),
     show: (path) => displayPath(path, cwd),
   };
-  const names = listNames(args, settings, args.length === 0 && !settings.cluster ? await findTargets(deps) : args);
+  const { cluster, kubeconfig } = settings;
+  const named = cluster && kubeconfig !== undefined ? [kubeconfig] : args;
+  const names = named.length > 0 ? named : await findTargets(deps);
   const all: Examined[] = [];
   const code = await forEachName(names, async (name) => {
     if (settings.cluster) all.push(await examineCluster(name, deps, signal));
@@ -65,20 +66,6 @@ export async function run(
   const { error, warning } = countFindings(findings);
   if (error > 0) return EXIT.failed;
   return settings.strict && warning > 0 ? EXIT.no : EXIT.done;
-}
-
-/** Lists what is examined: the targets, or the kubeconfig of the cluster. UsageError for both, or for neither. */
-function listNames(
-  args: readonly string[],
-  { cluster, kubeconfig }: Settings<DoctorFlags>,
-  targets: readonly string[],
-): readonly string[] {
-  if (!cluster) return targets;
-  if (args.length > 0) throw new UsageError("--cluster and a TARGET are two different checks", "give one of them");
-  if (kubeconfig === undefined) {
-    throw new UsageError("--cluster needs --kubeconfig", "name the kubeconfig of an administrator");
-  }
-  return [kubeconfig];
 }
 
 async function examine(

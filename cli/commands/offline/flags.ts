@@ -4,6 +4,7 @@ import { API_FLAGS, QR_FLAG } from "../../flags/common.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, parsedListFlag, switchFlag } from "../../framework/flags.ts";
+import { exactlyOneOf, needs } from "../../framework/rules.ts";
 
 const BUNDLE_KEY_FLAG = fileFlag({
   summary: "Key that signs the exports of this installation, which the first export creates. " +
@@ -112,6 +113,7 @@ export const importCsrCommand = defineCommand({
       command: "tlsboot offline import --print-rbac | kubectl apply -f -",
     },
   ],
+  rules: [exactlyOneOf("FILE", "printRbac"), needs("signerName", "printRbac")],
   exitCodes: {
     0: "every answer is imported, or the manifest is printed",
     1: "failed for one or more answers",

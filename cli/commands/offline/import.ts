@@ -19,7 +19,6 @@ import { CSR_QUALIFIED_KIND, csrPath, listCsrs } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { openBundleText, readBundleText } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
@@ -36,14 +35,12 @@ const MAX_CONFLICTS = 10;
 
 /** The action of the command `tlsboot offline import`. */
 export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { args: [file], settings, isDebug } = input;
+  const { args: [file = ""], settings, isDebug } = input;
   if (settings.printRbac) {
     const names = settings.signerName.length > 0 ? settings.signerName : [...BUILTIN_SIGNERS.keys()];
     io.stdout.write(formatYamlManifest(createImporterManifest(names)));
     return EXIT.done;
   }
-  if (file === undefined) throw new UsageError("name the file with the answers", "see: tlsboot offline import --help");
-  if (settings.signerName.length > 0) throw new UsageError("--signer-name has no effect without --print-rbac");
   const bundle = openBundleText("answers", readAnswers, await readBundleText(file, io, signal), file);
   await checkExport(bundle, file, settings, io);
   await using connection = await connect(settings, io);

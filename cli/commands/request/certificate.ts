@@ -51,11 +51,7 @@ const SECRET_MODE = 0o600;
 
 /** Throws UsageError for settings that contradict each other. */
 export function checkCertificateSettings(settings: Delivery["settings"]): void {
-  const { force, duration, renewBefore, pkcs12, pkcs12PasswordFile } = settings;
-  if (pkcs12 === undefined && pkcs12PasswordFile !== undefined) {
-    throw new UsageError("--pkcs12-password-file needs --pkcs12, the file to protect");
-  }
-  if (force && renewBefore !== undefined) throw new UsageError("give --renew-before or --force, not both");
+  const { duration, renewBefore } = settings;
   if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
     throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");
   }

@@ -24,6 +24,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 const CERTIFICATE_FLAGS = {
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),
@@ -62,6 +63,8 @@ const CERTIFICATE_FLAGS = {
   }),
   output: STRUCTURED_OUTPUT,
 } as const;
+
+const CERTIFICATE_RULES = [atMostOneOf("renewBefore", "force"), needs("pkcs12PasswordFile", "pkcs12")] as const;
 
 /** The type of the flags of every command that gets a certificate for a program. */
 export type CertificateFlags = typeof CERTIFICATE_FLAGS;
@@ -174,6 +177,7 @@ export const requestCommand = defineCommand({
         "tlsboot request --signer-name example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
     },
   ],
+  rules: [...CERTIFICATE_RULES, atMostOneOf("key", "keyAlgorithm")],
   exitCodes: {
     0: "the certificate is there, or with --no-wait the request is",
     1: "failed, or there is a certificate already",
@@ -254,6 +258,11 @@ export const requestWebCommand = defineCommand({
       comment: "Get one with a further name and an address, on the machine of the server",
       command: "tlsboot request web nas.home.lan --dns nas --ip 192.168.1.9",
     },
+  ],
+  rules: [
+    ...CERTIFICATE_RULES,
+    excludes("rotateCertificates", "force", "token"),
+    excludes("printSystemdUnit", "rotateCertificates", "output"),
   ],
   exitCodes: {
     0: "the certificate is there",

@@ -74,9 +74,6 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
 function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   checkCertificateSettings(settings);
   checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates, "key-algorithm");
-  if (settings.key !== undefined && origins["keyAlgorithm"] !== "default") {
-    throw new UsageError("give --key or --key-algorithm, not both");
-  }
   if (settings.offline === undefined && listTypedFlags(origins, ["caCertHash"]).length > 0) {
     throw new UsageError("--ca-cert-hash needs --offline", "the CA of the API is in the kubeconfig");
   }

@@ -50,7 +50,7 @@ export async function run(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  checkSettings(settings);
+  checkCertificateSettings(settings);
   const parsed = parseWebName(given);
   if (!parsed.ok) throw new UsageError(`cannot use "${given}" as the name of a web server: ${parsed.error}`);
   const web = createWebServer(parsed.value, settings, isDebug, io);
@@ -72,18 +72,6 @@ export async function run(
   for (const fault of await followUp(web, signal)) warn(fault, io);
   io.stdout.write(unit);
   return EXIT.done;
-}
-
-function checkSettings(settings: WebSettings): void {
-  checkCertificateSettings(settings);
-  const { rotateCertificates, printSystemdUnit, force, output, token } = settings;
-  if (rotateCertificates && force) throw new UsageError("--rotate-certificates excludes --force");
-  if (printSystemdUnit && (rotateCertificates || output !== undefined)) {
-    throw new UsageError("--print-systemd-unit excludes --rotate-certificates and --output");
-  }
-  if (rotateCertificates && token !== undefined) {
-    throw new UsageError("give a token that is used again and again with --token-file or --join, not --token");
-  }
 }
 
 function createWebServer(name: string, settings: WebSettings, isDebug: boolean, io: Io): WebServer {

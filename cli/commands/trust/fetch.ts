@@ -80,21 +80,11 @@ async function print({ settings, selection, io }: Context, signal: AbortSignal):
 }
 
 /** Parses which bundles are wanted. Throws UsageError. */
-function parseSelection({ args: [name], settings }: Input<TrustFetchFlags>): TrustBundleSelection {
-  const { signerName, selector } = settings;
-  if (name !== undefined && signerName === undefined && selector === undefined) {
-    return { kind: "name", name: parseTrustBundleName(name) };
-  }
-  if (name === undefined && signerName !== undefined) {
-    return { kind: "signer", signerName, labelSelector: selector };
-  }
-  if (name !== undefined) {
-    throw new UsageError("give the name of a bundle, or --signer-name and perhaps --selector, not both");
-  }
-  throw new UsageError(
-    selector === undefined ? "name a bundle, or give --signer-name" : "--selector needs --signer-name",
-    "see those that exist with: tlsboot get trustbundles",
-  );
+function parseSelection({ args: [name = ""], settings }: Input<TrustFetchFlags>): TrustBundleSelection {
+  const { signerName, selector: labelSelector } = settings;
+  return signerName === undefined
+    ? { kind: "name", name: parseTrustBundleName(name) }
+    : { kind: "signer", signerName, labelSelector };
 }
 
 /** Merges the certificates of the bundles. Throws AppError when there are no bundles or no certificates in them. */

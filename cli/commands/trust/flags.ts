@@ -6,6 +6,7 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { exactlyOneOf, needs } from "../../framework/rules.ts";
 
 const GET_TRUST_BUNDLES_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
@@ -112,5 +113,6 @@ export const trustFetchCommand = defineCommand({
         "tlsboot trust fetch --signer-name example.com/pods -l env=prod --out /etc/nginx/pods.pem --watch --exec 'nginx -s reload'",
     },
   ],
+  rules: [exactlyOneOf("NAME", "signerName"), needs("selector", "signerName")],
   exitCodes: { 0: "the file has the bundle" },
 });
