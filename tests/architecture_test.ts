@@ -91,6 +91,16 @@ test("architecture: neighbours in core import each other one way only", () => {
   }
 });
 
+test("architecture: a command imports no other command", () => {
+  const family = (path: string): string | undefined => /^cli\/commands\/([^/]+)\//.exec(path)?.[1];
+  for (const source of sources) {
+    const own = family(source.path);
+    for (const target of own === undefined ? [] : listTargets(source)) {
+      assert.ok([undefined, own].includes(family(target)), `${source.path} imports ${target}`);
+    }
+  }
+});
+
 test("architecture: an exported name has one meaning", () => {
   const places = new Map<string, string>();
   for (const { path, code } of sources) {
