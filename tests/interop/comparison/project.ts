@@ -14,6 +14,7 @@ const PROJECTIONS: Readonly<Record<string, (body: unknown) => unknown>> = {
   order: projectOrder,
   rules: projectRules,
   yaml: projectYaml,
+  random: (body) => projectYaml(projectOrder(body)),
 };
 
 /** Cuts one body down; `kind` is that of the exchange. Throws an Error for an unknown kind. */

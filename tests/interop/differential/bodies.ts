@@ -113,9 +113,15 @@ function writeBody(value: object, random: Random): SentBody {
   }
 }
 
+/** Characters that YAML 1.1 takes for line breaks; tlsboot refuses them (docs/decisions/0056-js-yaml.md). */
+const OTHER_BREAKS = /[\u0085\u2028\u2029]/g;
+
 function writeYaml(value: unknown): string {
   // Versions stay texts once they are filled in.
-  return stringify(value, { schema: "yaml-1.1", version: "1.1", lineWidth: 0 }).replaceAll("${rv}", '"${rv}"');
+  const text = stringify(value, { schema: "yaml-1.1", version: "1.1", lineWidth: 0 }).replaceAll("${rv}", '"${rv}"');
+  if (text.search(OTHER_BREAKS) < 0) return text;
+  const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value).replace(OTHER_BREAKS, escape);
 }
 
 function hasProtobufForm(value: unknown): boolean {
@@ -139,7 +145,12 @@ export const PATCH_TYPES = {
 /** A patch of one of the types that {@link PATCH_TYPES} names, to an object that may look like this one. */
 export function patchBody(type: keyof typeof PATCH_TYPES, object: Fields, kind: Kind, random: Random): SentBody {
   const contentType = oneIn(random, 50) ? pick(random, OTHER_TYPES) : PATCH_TYPES[type];
-  if (oneIn(random, 40)) return { ...brokenBody(random), contentType };
+  if (oneIn(random, 40)) {
+    const broken = brokenBody(random);
+    // Go ignores what follows the first value in braces; tlsboot refuses it.
+    const isIgnored = type === "apply" && ["{}{}", "{} x"].includes(String(broken.body?.value));
+    return { ...(isIgnored ? { body: { form: "text", value: "{" } } : broken), contentType };
+  }
   const value = type === "json"
     ? jsonPatch(object, kind, random)
     : type === "apply"

@@ -101,7 +101,7 @@ function toEntry(exchange: Exchange, name: string, kept: ReadonlySet<string>): o
     ...(Object.keys(headers).length === 0 ? {} : { headers }),
     ...(body === undefined ? {} : { [body.form]: body.value }),
     ...(Object.keys(keep).length === 0 ? {} : { keep }),
-    ...(project === undefined || project === "order" ? {} : { project }),
+    ...(project === undefined || project === "random" ? {} : { project }),
     ...(stream === undefined ? {} : { stream: { events: stream.events } }),
   };
   const text = JSON.stringify(entry).replace(
