@@ -468,8 +468,10 @@ function parseApproved(headers: ArmorPart["headers"]): Result<ApprovedRequest, s
 function isRequester(
   value: Readonly<Record<string, unknown>>,
 ): value is Readonly<Record<string, unknown>> & OfflineRequester {
-  const { username, uid, groups, extra } = value;
-  return [username, uid].every(isOptionalText) && (groups === undefined || isTextList(groups)) &&
+  // The requester becomes a part of a CSR object, so that another key could be any field of it.
+  const { username, uid, groups, extra, ...others } = value;
+  return Object.keys(others).length === 0 && [username, uid].every(isOptionalText) &&
+    (groups === undefined || isTextList(groups)) &&
     (extra === undefined || (isRecord(extra) && Object.values(extra).every(isTextList)));
 }
 

@@ -151,6 +151,12 @@ describe("an export", () => {
       ],
       ["with a malformed approval", {}, { approval: { ...APPROVAL, status: 1 } }, /"n1" .* is not approved$/],
       ["with a malformed requester", {}, { requester: { groups: [1] } }, /"n1" .* its requester is malformed$/],
+      [
+        "with a requester that has fields of a request",
+        {},
+        { requester: { ...REQUESTER, signerName: "example.com/web" } },
+        /"n1" .* its requester is malformed$/,
+      ],
       ["with a requester that is no object", {}, { requester: "n1" }, /"n1" .* its requester is malformed$/],
     ] as const
   ) {

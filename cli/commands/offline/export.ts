@@ -6,7 +6,12 @@ import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { encodeExport, MAX_BUNDLE_ITEMS, type OfflineRequest } from "../../../core/offline/bundle.ts";
+import {
+  encodeExport,
+  MAX_BUNDLE_ITEMS,
+  type OfflineRequest,
+  type OfflineRequester,
+} from "../../../core/offline/bundle.ts";
 import { createCaKey } from "../../../core/pki/keys.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { connect } from "../../api/connection.ts";
@@ -81,8 +86,10 @@ function chooseRequests(
       throw new AppError("invalid", `cannot export "${name}": ${fault}`, { hint: "see: tlsboot get csr" });
     }
     const facts = parseRequest(csr.spec.request);
-    const { request: _, signerName, usages = [], expirationSeconds, ...requester } = csr.spec;
+    const { signerName, usages = [], expirationSeconds, username, uid, groups, extra } = csr.spec;
     if (facts.ok) {
+      const fields = Object.entries({ username, uid, groups, extra }).filter(([, value]) => value !== undefined);
+      const requester: OfflineRequester = Object.fromEntries(fields);
       const approved = { uid: csr.metadata.uid ?? "", requester, approval };
       chosen.push({ name: getName(csr), facts: facts.value, signerName, usages, expirationSeconds, approved });
     } else warn(`"${name}" is not exported, because no signer can read it: ${facts.error}`, io);
