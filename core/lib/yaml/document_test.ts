@@ -17,6 +17,11 @@ for (
     { text: "a: 1\r\nb", want: "a colon is missing after a key at line 2, column 2" },
     { text: "é😀: [1,\n  é😀: }", want: "a comma or a closing bracket is missing before this at line 2, column 7" },
     { text: "\ufeffa: 1\r\n", want: { a: 1 } },
+    { text: "\ufeff---\r\na: 1\n...\n", want: { a: 1 } },
+    { text: "a: b\n---\u00a0c: d\n", want: { a: "b", "---\u00a0c": "d" } },
+    { text: "a: b\n...\u3000c: d\n", want: { a: "b", "...\u3000c": "d" } },
+    { text: "\u00a0\n---\na: b\n", want: "a second document at line 2, column 1" },
+    { text: "a: b\n...\n\u00a0\n", want: "a document ends here, but there is more text at line 2, column 1" },
     { text: "a: b # \u0085", want: "a control character, or a line break other than LF and CRLF at line 1, column 8" },
     { text: `a: ${" ".repeat(4 * 2 ** 20)}`, want: "the text is too long at line 1, column 1" },
   ]

@@ -71,6 +71,8 @@ const MAX_KEY = 1_000;
 /** Matches control characters, lone surrogates, byte order marks within the text, and line breaks of YAML 1.1 alone. */
 const FORBIDDEN =
   /(?!^\ufeff)[^\t\n\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|\r(?!\n)/u;
+/** Matches what is no blank of YAML, or byte order mark at the start. */
+const TEXT = /(?!^\ufeff)[^ \t\r\n]/;
 const INDICATOR = /[-?:.](?=\s)|[,[{]/g;
 const COMMENT = /(^|\s)#[^\n]*/g;
 /** Matches a line break that is escaped, with the blank line after it, or what follows the backslash of another escape. */
@@ -87,8 +89,8 @@ export function readYamlTree(source: string, options: YamlOptions): YamlNode | u
     if (++indicators > MAX_INDICATORS) throw new YamlError("too many values", index);
   }
   const [events, parsed] = parse(text);
-  const end = text.search(/^\.\.\.(?=\s|$)/m);
-  if (events.length === 0 || text.slice(end + 3).trim() !== "") {
+  const end = text.search(/^\.\.\.(?=[ \t\r\n]|$)/m);
+  if (events.length === 0 || TEXT.test(text.slice(end + 3))) {
     refuse(end, "a document ends here, but there is more text");
   }
   return new TreeBuilder(parsed, text, options).build(events);
@@ -102,9 +104,9 @@ const DIRECTIVES: Readonly<Record<YamlVersion, RegExp>> = {
 
 /** Returns the text before the second document, which is refused if the document must be the only one. */
 function getFirstDocument(text: string, isSingle: boolean): string {
-  const marker = /^---(?=\s|$)/m;
+  const marker = /^---(?=[ \t\r\n]|$)/m;
   const first = text.search(marker);
-  const isStart = first >= 0 && text.slice(0, first).replace(/^(?:[ \t]*#|%).*/gm, "").trim() === "";
+  const isStart = first >= 0 && !TEXT.test(text.slice(0, first).replace(/^(?:[ \t]*#|%).*/gm, ""));
   const from = isStart ? first + 3 : 0;
   const second = text.slice(from).search(marker);
   if (isSingle && second >= 0) throw new YamlError("a second document", from + second);
