@@ -182,6 +182,11 @@ lifetime: { max: 24h }
     assert.match(first.stderr, /cannot answer: the CA has no rules for any signer of these requests/);
     const second = await sign("db.tlsb", "db.second", "--profile", "db.yaml");
     assert.equal(second.code, 0, second.stderr);
+    // A signed request is not refused, because its server would mark it as failed.
+    await exportTo("db.other", "db");
+    await writeFile(instance.folder.join("db.yaml"), profile.replace("*.db.", "*.web."));
+    const other = await sign("db.other", "db.third", "--profile", "db.yaml");
+    assert.match(other.stderr, /Verdict: +not signed: it was signed at /);
     assert.equal((await importFrom("db.second")).code, 0);
   });
 

@@ -54,7 +54,7 @@ export type SignDecision =
 export interface DecidedRequest {
   readonly request: OfflineRequest;
   readonly decision: SignDecision;
-  /** What the policies say; undefined when the rules of the signer refuse the request. */
+  /** What the policies say; undefined when the request does not reach them. */
   readonly opinion: OfflineDecision | undefined;
   /** Why the certificate of the machine does not prove who asks; undefined when it does, and for a server's requests. */
   readonly requesterFault: string | undefined;
@@ -95,7 +95,7 @@ export async function openSite(
   return { signer, around };
 }
 
-/** Decides about every request. Only those that the rules of their signers allow are put before the policies. */
+/** Decides about every request. Only new ones that the rules of their signers allow are put before the policies. */
 export async function decideAll(
   { origin, requests }: RequestBundle,
   site: Site | undefined,
@@ -114,7 +114,8 @@ export async function decideAll(
       ? undefined
       : findRequesterFault(request, origin, site?.around.clients ?? [], now);
     const requester = origin.kind === "export" ? approved?.requester : getOfflineRequester(origin, requesterFault);
-    const decision = await planOne(request, desk);
+    const earlier = approved === undefined ? undefined : signed.get(approved.uid);
+    const decision = earlier === undefined ? await planOne(request, desk) : describeSigned(earlier);
     if (decision.kind !== "sign") {
       decided.push({ request, decision, opinion: undefined, requesterFault });
       continue;
@@ -129,9 +130,12 @@ export async function decideAll(
     const ofUser = [facts.subject.commonName, undefined].flatMap((username) => byUser.get(username) ?? []);
     const seen = policies.policies.length > 0 ? records : ofUser;
     const opinion = await decideOfflineRequest({ csr, request: facts, ...policies, records: seen, server, now });
-    const earlier = approved === undefined ? undefined : signed.get(approved.uid);
-    const objection = earlier === undefined ? findObjection(opinion, origin) : describeSigned(earlier);
-    decided.push({ request, decision: objection ?? { ...decision, csr }, opinion, requesterFault });
+    decided.push({
+      request,
+      decision: findObjection(opinion, origin) ?? { ...decision, csr },
+      opinion,
+      requesterFault,
+    });
   }
   return decided;
 }
