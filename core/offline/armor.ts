@@ -96,7 +96,8 @@ export function readArmor(text: string, kind: string): ArmorReading {
       return refuse("it holds parts of more than one document");
     } else parts.set(read.number, read);
   }
-  const total = parts.values().next().value?.total ?? Math.max(0, ...faults.map((fault) => fault.total));
+  const total = parts.values().next().value?.total ??
+    faults.reduce((most, fault) => Math.max(most, fault.total), 0);
   if (total === 0 && faults.length === 0) return refuse(`it holds no ${kind} of tlsboot`);
 
   const ordered = [...parts.values()].sort((a, b) => a.number - b.number);
@@ -186,6 +187,8 @@ interface Draft {
   readonly headers: Map<string, string>;
   /** The lines of the PEM blocks, by their heading. */
   readonly sections: Map<string, string[]>;
+  /** The lines of the last section. */
+  section?: string[];
   /** The number of its first line that cannot be one of a part. */
   badLine?: number;
   hasEnd: boolean;
@@ -216,14 +219,15 @@ function stripQuoting(raw: string): string {
   return raw.replace(/^[\s>|\ufeff]+/, "").replace(/^- (?=-----)/, "").trimEnd().replaceAll("=3D", "=");
 }
 
-function addLine({ headers, sections }: Draft, line: string): boolean {
+function addLine(draft: Draft, line: string): boolean {
+  const { headers, sections, section } = draft;
   const [, heading] = HEADING.exec(line) ?? [];
   if (heading !== undefined) {
     if (sections.has(heading)) return false;
-    sections.set(heading, []);
+    draft.section = [];
+    sections.set(heading, draft.section);
     return true;
   }
-  const section = [...sections.values()].at(-1);
   if (section !== undefined) {
     section.push(line);
     return PEM_LINE.test(line);

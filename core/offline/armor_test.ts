@@ -160,13 +160,22 @@ test("findArmorKind() and readArmor() take linear time", async () => {
     "-----BEGIN A-----\n",
     "=3D",
   ];
-  for (const unit of units) {
-    const input = (size: number) => {
-      const units = unit.repeat(Math.ceil(size / unit.length / 2));
-      return `${units}${title}${units}`;
-    };
+  const inputs = units.map((unit) => (size: number) => {
+    const units = unit.repeat(Math.ceil(size / unit.length / 2));
+    return `${units}${title}${units}`;
+  });
+  const headings = (size: number) =>
+    title + Array.from({ length: Math.ceil(size / 12) }, (_, at) => `# a${at}\nAAAA\n`).join("");
+  for (const input of [...inputs, headings]) {
     await assertLinear({ input, read: (text) => [findArmorKind(text), readArmor(text, KIND)], limit: 2 ** 19 });
   }
+});
+
+test("readArmor() lists the faults of very many parts", () => {
+  const title = `# tlsboot ${KIND}, part 1 of 1\n`;
+  assert.deepEqual(readArmor(title.repeat(150_000), KIND).faults.map(({ message }) => message), [
+    "part 1 of 1 is cut off",
+  ]);
 });
 
 test("encodeBase32() and decodeBase32() agree with RFC 4648, without padding", () => {
