@@ -151,9 +151,17 @@ describeInstance("bundles of requests", {
 
   test("a request that was signed is not signed for another export", async () => {
     await request("twice");
-    await exportTo("one.tlsb", "twice");
+    await request("machine", {
+      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+      usages: ["digital signature", "client auth"],
+      organizations: ["system:nodes"],
+      commonName: "system:node:twice",
+    });
+    await exportTo("one.tlsb", "twice", "machine");
     await exportTo("two.tlsb", "twice");
-    assert.equal((await sign("one.tlsb", "one.signed")).code, 0);
+    const first = await sign("one.tlsb", "one.signed");
+    assert.equal(first.code, 0, first.stderr);
+    assert.doesNotMatch(first.stdout, /# CA 2 that answers/, "one CA for two signers");
     const second = await sign("two.tlsb", "two.signed");
     assert.equal(second.code, 3);
     assert.match(second.stderr, /Verdict: +not signed: it was signed at .*, serial number .*, for an earlier export/);

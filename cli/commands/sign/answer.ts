@@ -77,9 +77,11 @@ export async function openDesk(
       "name a file that stays beside the CA",
     );
   }
+  using stack = new DisposableStack();
+  stack.use(log);
+  const lock = stack.use(new FileLock(`${log.path}.answers`, io.clock));
   await log.check();
-  const lock = new FileLock(`${log.path}.answers`, io.clock);
-  return {
+  const desk = {
     settings,
     signers: await createSignerOpener(settings, files, io, signal),
     log,
@@ -90,11 +92,9 @@ export async function openDesk(
     lock,
     files,
     io,
-    [Symbol.dispose]() {
-      lock[Symbol.dispose]();
-      log[Symbol.dispose]();
-    },
   };
+  const opened = stack.move();
+  return { ...desk, [Symbol.dispose]: () => opened.dispose() };
 }
 
 /**
@@ -141,7 +141,9 @@ async function signAll(
 ): Promise<BundleAnswer> {
   const { io, log, answered, records, files, settings } = desk;
   if (site === undefined) checkUnsigned(decided, await readSignRecords(log.path, files, signal));
-  const authorities = new Set<Authority>();
+  // The opener makes an authority for each signer, and several signers may have one CA.
+  const authorities = new Map<string, Authority>();
+  const addAuthority = (one: Authority) => authorities.set(one.certificate.sha256Fingerprint, one);
   const issued: { readonly leaf: CertificateFacts; readonly authority: Authority; readonly origin: Origin }[] = [];
   const outcomes: AnswerOutcome[] = [];
   for (const { decision } of decided) {
@@ -155,18 +157,18 @@ async function signAll(
     if (!chain.ok) throw new AppError("internal", `cannot read back a certificate: ${chain.error}`);
     const [leaf] = chain.value;
     outcomes.push({ kind: "issued", chain: chain.value });
-    authorities.add(authority);
+    addAuthority(authority);
     if (leaf !== undefined) issued.push({ leaf, authority, origin: toOrigin(csr, bundle, approval) });
   }
   // Without a certificate, the CA of the first request that has one says no.
-  if (authorities.size === 0) authorities.add(site?.signer.authority ?? await findAuthority(bundle, desk));
+  if (authorities.size === 0) addAuthority(site?.signer.authority ?? await findAuthority(bundle, desk));
   const answers = bundle.requests.map((request, at) => ({ request, outcome: outcomes[at]! }));
   const around = {
     serverCas: site?.around.server ?? [],
     crossSigned: site?.around.crossSigned,
     server: settings.server,
   };
-  const text = await encodeAnswers(bundle, answers, around, [...authorities], io.clock.now());
+  const text = await encodeAnswers(bundle, answers, around, [...authorities.values()], io.clock.now());
   // Without a certificate there is nothing that must not be given twice: the next run may have other rules.
   if (issued.length === 0) return { text, isRepeated: false, outcomes };
   await answered.keep(id, text, async () => {
