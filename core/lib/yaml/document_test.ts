@@ -16,6 +16,14 @@ for (
     { text: `a: ${"[".repeat(100_000)}`, want: "too many levels at line 1, column 503" },
     { text: "a: 1\r\nb", want: "a colon is missing after a key at line 2, column 2" },
     { text: "é😀: [1,\n  é😀: }", want: "a comma or a closing bracket is missing before this at line 2, column 7" },
+    { text: "a: [\r\n  b, # c ]\r\n  # d\r\n]\r\ne: {\r\n  f: 'g#' # h\r\n}", want: { a: ["b"], e: { f: "g#" } } },
+    { text: "a: [\n  'b # c',\n  'd'\n]", want: { a: ["b # c", "d"] } },
+    { text: "a: [\n  'b # c'\n]", want: "this line must be indented more than its key at line 3, column 1" },
+    {
+      text: 'a: [\n  "b\n  # c\n]"\n]',
+      want:
+        "a line of this text starts with a closing bracket, and another bracket is not indented at line 2, column 4",
+    },
     { text: "\ufeffa: 1\r\n", want: { a: 1 } },
     { text: "\ufeff---\r\na: 1\n...\n", want: { a: 1 } },
     { text: "a: b\n---\u00a0c: d\n", want: { a: "b", "---\u00a0c": "d" } },
@@ -31,6 +39,11 @@ for (
     assert.deepEqual(read.ok ? read.value : read.error, want);
   });
 }
+
+test("readYaml() reads a file with many machines", () => {
+  const text = "- name: a\n  dns: [b, c]\n  ip: [10.0.0.1, 10.0.0.2]\n".repeat(30_000);
+  assert.ok(readYaml(text).ok);
+});
 
 test("readYaml() takes linear time, whatever is repeated", async () => {
   for (
@@ -49,6 +62,8 @@ test("readYaml() takes linear time, whatever is repeated", async () => {
       "\n",
       "---\n",
       "a: [\n]\n",
+      "a: [ # # #\n]\n",
+      "# ",
       "- &a a:\n",
       "[a: ",
       '"\\\n',

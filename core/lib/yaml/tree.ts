@@ -64,7 +64,7 @@ export const MAX_LEVELS = 500;
 /** The longest text, in UTF-16 units. A body of the API has at most 3 MiB. */
 const MAX_LENGTH = 4 * 2 ** 20;
 /** The largest number of indicators, also within text, because the library has no limit of its own. */
-const MAX_INDICATORS = 200_000;
+const MAX_INDICATORS = { ofFile: 1_000_000, ofRequest: 200_000 };
 /** The longest key. go-yaml requires the colon within 1,024 characters. */
 const MAX_KEY = 1_000;
 
@@ -84,9 +84,9 @@ export function readYamlTree(source: string, options: YamlOptions): YamlNode | u
   const text = getFirstDocument(source, options.isFile);
   refuse(source.search(FORBIDDEN), "a control character, or a line break other than LF and CRLF");
   refuse(text.search(DIRECTIVES[options.version]), "a directive that is not read here");
-  let indicators = 0;
+  let rest = options.isFile ? MAX_INDICATORS.ofFile : MAX_INDICATORS.ofRequest;
   for (const { index } of text.matchAll(INDICATOR)) {
-    if (++indicators > MAX_INDICATORS) throw new YamlError("too many values", index);
+    if (rest-- === 0) throw new YamlError("too many values", index);
   }
   const [events, parsed] = parse(text);
   const end = text.search(/^\.\.\.(?=[ \t\r\n]|$)/m);
@@ -120,17 +120,20 @@ function refuse(at: number, problem: string): void {
 
 /**
  * Parses a text, and returns the text that was parsed. The library refuses a closing bracket in the column of its key,
- * which formatters write: the line break before it is then a space. This never follows a comment.
+ * which formatters write: the line break before it is then a space, and so is each character of a comment before that.
  */
 function parse(text: string): readonly [readonly Event[], string] {
   try {
     return [parseEvents(text, { maxDepth: MAX_LEVELS }), text];
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
-    const joined = text.replace(/\r?\n *(?=[\]}])/g, (gap, at: number) => {
-      const line = text.slice(text.lastIndexOf("\n", at - 1) + 1, at);
-      return line.includes("#") ? gap : " ".repeat(gap.length);
-    });
+    const lines = text.split("\n");
+    const joined = lines.map((line, at) => {
+      const start = line.search(/(?:^|\s)#|\r?$/);
+      // What looks like a comment may be the end of text in quotes.
+      if (!/^ *[\]}]/.test(lines[at + 1] ?? "") || /['"]/.test(line.slice(start))) return `${line}\n`;
+      return line.slice(0, start).padEnd(line.length + 1);
+    }).join("").slice(0, -1);
     if (error.reason === "deficient indentation" && joined !== text) return parse(joined);
     // The library's reasons and its snippets may quote the text.
     const sentence = SENTENCES.find(([reason]) => error.reason.startsWith(reason));
@@ -172,7 +175,7 @@ class TreeBuilder {
   /** True if the last value is in quotes. */
   #isQuoted = false;
 
-  /** @param original the text before brackets were moved */
+  /** @param original the text before brackets were moved and comments removed */
   constructor(text: string, original: string, options: YamlOptions) {
     this.#text = text;
     this.#original = original;
