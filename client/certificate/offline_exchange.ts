@@ -158,13 +158,19 @@ async function submitRequest(exchange: Exchange): Promise<OfflineExchange> {
   const { folder, name, files, site, requester, request, id } = exchange;
   const requestPath = join(folder, toStickFileName(name, "request"));
   const text = await readStickFile(requestPath, files);
-  const found = text === undefined ? undefined : readRequests(text);
-  if (found?.ok === true) {
+  const found = text === undefined || text.trim() === "" ? undefined : readRequests(text);
+  if (found?.ok === false) {
+    throw new AppError("file_exists", `cannot write the request "${requestPath}": ${found.error.join("; ")}`, {
+      hint: "another machine or an earlier build may have written this file; remove it if it is of this machine",
+    });
+  }
+  if (found !== undefined) {
     const { requests: [earlier], origin } = found.value;
-    // A machine that has got a certificate since can prove who it is.
-    const isProved = requester === undefined || (origin.kind === "machine" && origin.requester.length > 0);
+    // A machine that has got a certificate since can prove who it is, and one with another hash expects another CA.
+    const isCurrent = origin.kind === "machine" && origin.site.join() === site.join() &&
+      (requester === undefined || origin.requester.length > 0);
     if (earlier !== undefined) {
-      if (computeRequestId(earlier) === id && isProved) return { kind: "pending", requestPath, isNew: false };
+      if (computeRequestId(earlier) === id && isCurrent) return { kind: "pending", requestPath, isNew: false };
       await checkReplaceable(exchange, requestPath, earlier);
     }
   }

@@ -208,6 +208,13 @@ test("offline: cut, altered and exchanged files are named, and the other request
     /cannot sign ".*n3\.request\.pem": part 2 of 2 is altered: its checksum does not match: "n3"/,
   );
   assert.match(signed.stderr, /cannot sign ".*n5\.request\.pem": it is the request "n4", under another name/);
+  assertRun(
+    await machine("n2"),
+    1,
+    /^$/,
+    /cannot write the request .*: part 2 of 2 is cut off.*\n.*hint: .* remove it/,
+  );
+  await edit("n2.request.pem", () => "");
   assertRun(await machine("n2"), 0, /^request written/, /^carry/);
   assert.equal((await tlsboot("sign stick --data-dir ca --yes")).code, 1);
 
@@ -244,6 +251,9 @@ test("offline: an answer and a request of another site are refused with both has
   const refused = await tlsboot("sign stick --data-dir other --yes");
   assertRun(refused, 1, /^$/, /its machine is of another site, whose CA is sha256:/);
   assert.ok(refused.stderr.includes(own) && refused.stderr.includes(foreign));
+  for (const hash of [foreign, own]) {
+    assertRun(await machine("n1", ` --ca-cert-hash ${hash}`), 0, /^request written/, /^carry/);
+  }
 
   await machine("n2");
   await tlsboot(`sign stick --data-dir other --server ${SERVER} --yes`);

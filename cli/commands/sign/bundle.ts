@@ -122,7 +122,7 @@ async function readMachineRequest(name: string, folder: string, files: FilePort)
     ? `it is the request "${found}", under another name`
     : "it is an export of a server, which is signed as a file";
   throw new AppError("invalid", `cannot sign "${path}": ${why}`, {
-    hint: "write it again at the machine, with the command that made it",
+    hint: "remove it, and write it again at the machine, with the command that made it",
   });
 }
 
