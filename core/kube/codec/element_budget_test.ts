@@ -29,6 +29,10 @@ for (
     { name: "JSON fields that are repeated", read: () => parseJson(`{${'"a":{},'.repeat(10_000)}"a":{}}`) },
     { name: "elements of YAML lists", read: () => parseYaml("-\n".repeat(MORE)) },
     { name: "members of YAML maps", read: () => parseYaml("a: b\n".repeat(MORE)) },
+    {
+      name: "values that YAML aliases repeat",
+      read: () => parseYaml(`- &a [${"0,".repeat(100)}]\n${"- *a\n".repeat(5)}${"-\n".repeat(MAX_ELEMENTS - 300)}`),
+    },
     { name: "elements of protobuf lists", read: () => decodeMessage(nodeKind.schema, node(MORE)) },
     {
       name: "protobuf messages that are repeated",
