@@ -341,6 +341,12 @@ test("offline: an answer that was not taken up in time is not signed again, and 
     0,
     /^n1\.request\.pem: signed before, expired at \S+; the machine/,
   );
+  assertRun(
+    await tlsboot("sign stick/n1.request.pem --data-dir ca"),
+    3,
+    /^$/,
+    /n1\.request\.pem: signed before, expired at/,
+  );
   const late = await machine("n1");
   assertRun(late, 1, /^$/, /it expired at \S+, and this machine's clock says [^]*otherwise remove its key: rm /);
   await rm(place.folder.join("n1/pki/kubelet-client.key.tmp"));

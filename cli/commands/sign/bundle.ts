@@ -36,10 +36,15 @@ export async function signBundle(
   const bundle = openBundleText("requests", readRequests, text, file);
   if (bundle.origin.kind === "export") refuseFlags(origins, ["server"], "requests that a server exported");
   using desk = await openDesk(settings, files, io, signal);
-  const { text: answers, isRepeated, outcomes } = await answerBundle(bundle, desk, signal);
+  const answer = await answerBundle(bundle, desk, signal);
+  const { text: answers, isRepeated, outcomes } = answer;
   if (answers === undefined) {
     const [outcome] = outcomes;
-    io.stderr.write(line`nothing is signed${outcome?.kind === "skipped" ? `: ${outcome.message}` : ""}\n`);
+    io.stderr.write(
+      outcome?.kind === "skipped"
+        ? line`nothing is signed: ${outcome.message}\n`
+        : describeAnswer(bundle.requests[0]?.name ?? "", answer),
+    );
     return EXIT.no;
   }
   if (isRepeated) {
