@@ -24,7 +24,7 @@ const WORDS: Readonly<Record<BundleKind, { readonly from: string; readonly title
     requests: {
       from: "tlsboot offline export",
       title: "Certificate requests",
-      reader: "tlsboot sign FILE, beside the CA",
+      reader: "tlsboot sign FILE, on the machine of the CA",
     },
     answers: { from: "tlsboot sign", title: "Certificates", reader: "tlsboot offline import FILE" },
   };
@@ -123,6 +123,6 @@ then bring it back and run here: ${command}\n`,
 /** Prints the hash of a CA that was trusted because nothing was known about it. */
 export function reportFirstTrust(ca: PublicKeyPin, io: Pick<Io, "stderr">): void {
   io.stderr.write(
-    `the CA of the answer is trusted from now on; compare its hash with what tlsboot ca show prints beside the CA:\n${ca}\n`,
+    `the CA of the answer is trusted from now on; compare its hash with what tlsboot ca show prints on the machine of the CA:\n${ca}\n`,
   );
 }

@@ -1,5 +1,5 @@
 /**
- * The answers that a CA without a network has given, in a folder beside its issued log. Each request is answered once, also
+ * The answers that a CA without a network has given, in a folder next to its issued log. Each request is answered once, also
  * when the stick was full or the program was killed: the answer is kept before the certificate is recorded, and given out
  * after that.
  */
@@ -22,7 +22,7 @@ export interface AnsweredRequests {
   complete(id: string, record: (answer: string) => Promise<void>): Promise<string | undefined>;
 }
 
-/** Opens the answers beside an issued log; the folder is created with the first one. */
+/** Opens the answers next to an issued log; the folder is created with the first one. */
 export function openAnsweredRequests(issuedLog: string, files: FilePort): AnsweredRequests {
   const folder = `${issuedLog.replace(/\.jsonl$/, "")}.answers`;
   const given = (id: string): string => join(folder, `${id}.pem`);

@@ -1,5 +1,5 @@
 /**
- * The keys whose exports a CA without a network signs, in a file beside its issued log. A key is trusted from the first
+ * The keys whose exports a CA without a network signs, in a file next to its issued log. A key is trusted from the first
  * answer on, for which it has to be named.
  */
 import type { FilePort } from "../../client/files.ts";
@@ -19,7 +19,7 @@ export interface TrustedExporters {
   add(origin: ExportOrigin, now: Date): Promise<void>;
 }
 
-/** Opens the keys beside an issued log. */
+/** Opens the keys next to an issued log. */
 export function openTrustedExporters(issuedLog: string, files: FilePort): TrustedExporters {
   const path = `${issuedLog.replace(/\.jsonl$/, "")}.exporters`;
 

@@ -87,7 +87,7 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
       "csr_denied",
       `cannot get a certificate for "${name}": the CA refused it at ${found.bundle.answeredAt}: ${outcome.message}`,
       {
-        hint: "settle it with the people beside the CA, who then run again: tlsboot sign",
+        hint: "ask the people of the CA why; when they allow it, they run again: tlsboot sign",
       },
     );
   }

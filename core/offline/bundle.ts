@@ -96,7 +96,7 @@ export interface RequestBundle {
 export type AnswerOutcome =
   /** The certificates of the chain, leaf first. */
   | { readonly kind: "issued"; readonly chain: readonly CertificateFacts[] }
-  /** The rules of the CA refuse it for good. */
+  /** The rules of the CA refuse it, and it need not be sent again. */
   | { readonly kind: "refused"; readonly message: string }
   /** It was not decided, and may be sent again. */
   | { readonly kind: "skipped"; readonly message: string };
@@ -117,7 +117,7 @@ export interface OfflineSite {
   readonly serverCas: readonly CertificateFacts[];
   /** The CA that answers, signed by the one that it replaces. */
   readonly crossSigned?: CertificateFacts | undefined;
-  /** The URL of the API server; undefined when it is not known beside the CA. */
+  /** The URL of the API server; undefined when the CA does not know it. */
   readonly server?: string | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Answers a bundle of requests beside a CA without a network: the request of a machine, or the approved requests that a server
+ * Answers a bundle of requests for a CA without a network: the request of a machine, or the approved requests that a server
  * exported. Each request is signed once, also when the program is killed.
  */
 import type { FilePort } from "../../../client/files.ts";
@@ -74,7 +74,7 @@ export async function openDesk(
   if (log === undefined) {
     throw new UsageError(
       "--issued-log is required with --cluster-signing-cert-file: each request is signed once",
-      "name a file that stays beside the CA",
+      "name a file that stays on the machine of the CA",
     );
   }
   using stack = new DisposableStack();
@@ -215,7 +215,7 @@ function readKept(text: string): KeptAnswer {
   const chain = parseCaBundle(text.split("\n# CA that answers\n")[0] ?? "");
   if (chain.ok) return { text: undefined, outcomes: [{ kind: "issued", chain: chain.value }], server: undefined };
   throw new AppError("invalid", `cannot read the answer that an earlier run kept: ${read.error.join("; ")}`, {
-    hint: "restore the folder of answers beside the issued log from a backup",
+    hint: "restore the folder of answers, next to the issued log, from a backup",
   });
 }
 

@@ -152,8 +152,8 @@ function findObjection(
 
 function describeSigned({ spec: { issuedAt, serialNumber } }: IssuedCertificate): SignDecision {
   const message =
-    `it was signed at ${issuedAt}, serial number ${serialNumber}, for an earlier export, whose answer has the ` +
-    "certificate; tlsboot sign writes that answer again";
+    `it was signed at ${issuedAt}, serial number ${serialNumber}, for an earlier export: import the answer ` +
+    "to that export, which has the certificate";
   return { kind: "skipped", message };
 }
 
