@@ -73,7 +73,7 @@ export function openBundleText<T>(
 }
 
 /** A bundle that is printed as QR codes. */
-export interface PrintedBundle {
+interface PrintedBundle {
   readonly kind: BundleKind;
   readonly text: string;
   /** The id of the export, or of the answered requests. */

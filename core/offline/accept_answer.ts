@@ -19,7 +19,7 @@ import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import type { AnswerBundle, RequestAnswer } from "./bundle.ts";
 
 /** What an import does about one answer. */
-export type ImportDecision =
+type ImportDecision =
   | { readonly kind: "write"; readonly csr: CertificateSigningRequest; readonly outcome: "issued" | "failed" }
   /** The request has this answer already. */
   | { readonly kind: "imported" }

@@ -24,13 +24,13 @@ export interface ArmorPart {
 }
 
 /** A part with its number, from 1, and the number of parts of its document. */
-export interface NumberedPart extends ArmorPart {
+interface NumberedPart extends ArmorPart {
   readonly number: number;
   readonly total: number;
 }
 
 /** Why a text cannot be read: one for each part that is missing or altered. */
-export interface ArmorFault {
+interface ArmorFault {
   /** The number of the part, from 1; undefined when it cannot be read, or when the fault is not one of a part. */
   readonly part: number | undefined;
   /** The headers of the part as far as they could be read. They are not protected by a checksum that matched. */

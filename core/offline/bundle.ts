@@ -53,7 +53,7 @@ export interface OfflineRequest {
 }
 
 /** What an API server says about a request that it exports. */
-export interface ApprovedRequest {
+interface ApprovedRequest {
   readonly uid: string;
   readonly requester: OfflineRequester;
   readonly approval: CertificateSigningRequestCondition;

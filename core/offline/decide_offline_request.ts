@@ -22,7 +22,7 @@ import { verifyChain } from "../pki/chain.ts";
 import { formatSubject, type MachineOrigin, type OfflineRequest, type OfflineRequester } from "./bundle.ts";
 
 /** What a CA without a network decides by. */
-export interface OfflineDecisionInput {
+interface OfflineDecisionInput {
   /** The request as a CSR object, with its requester. */
   readonly csr: CertificateSigningRequest;
   readonly request: OfflineRequest["facts"];

@@ -8,7 +8,7 @@ import { dataDirAt, SECRET_MODE } from "../../instance/data_dir.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 
 /** The settings that name the key. */
-export interface BundleKeySettings {
+interface BundleKeySettings {
   readonly dataDir: string;
   readonly bundleKey: string | undefined;
 }

@@ -177,7 +177,7 @@ async function planOne(request: OfflineRequest, { signers, settings, io }: Decis
 }
 
 /** The approval of the requests that the rules allow, or why they are left. */
-export type Consent =
+type Consent =
   | { readonly kind: "given"; readonly approval: IssuedCertificateApproval }
   | { readonly kind: "left"; readonly reason: string };
 

@@ -19,7 +19,7 @@ const MAX_REPEATED = 10_000;
 const CHARS_PER_VALUE = 64;
 
 /** A member of a mapping or an element of a list. */
-export interface YamlMember {
+interface YamlMember {
   readonly key: string;
   readonly value: unknown;
   /** The JSON text of a number that JavaScript prints differently. */
@@ -35,7 +35,7 @@ export interface RepeatedKey {
 }
 
 /** The value of a document, and what a plain value cannot express. */
-export interface YamlDocument {
+interface YamlDocument {
   readonly value: unknown;
   /** The members of mappings and lists with numbers that JavaScript prints differently, or keys that it puts first. */
   readonly members: ReadonlyMap<object, readonly YamlMember[]>;
