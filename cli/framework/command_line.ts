@@ -32,7 +32,7 @@ function formatFlag(
   return flag.format(value, showPath).flatMap((text) => [name, isPath && text !== "-" ? showPath(text) : text]);
 }
 
-/** Formats words as a line for a shell. */
+/** Formats words as a line for a shell. Flags and `-` for stdin have no quotes. */
 export function formatCommandLine(words: readonly string[]): string {
-  return ["tlsboot", ...words.map((word) => /^--?[a-z-]+$/.test(word) ? word : shellWord(word))].join(" ");
+  return ["tlsboot", ...words.map((word) => /^-[a-z0-9-]*$/.test(word) ? word : shellWord(word))].join(" ");
 }

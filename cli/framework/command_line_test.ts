@@ -66,6 +66,7 @@ test("formatCommand() leaves defaults out, never shows a secret, and writes path
   ]);
 });
 
-test("formatCommandLine() quotes words for a shell, but not flags", () => {
+test("formatCommandLine() quotes words for a shell, but not flags and the word for stdin", () => {
+  assert.equal(formatCommandLine(["up", "--pkcs12", "p", "--token", "-"]), "tlsboot up --pkcs12 p --token -");
   assert.equal(formatCommandLine(["up", "--exec", "a 'b'", "-o", "$x"]), "tlsboot up --exec 'a '\\''b'\\''' -o '$x'");
 });

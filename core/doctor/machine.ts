@@ -190,7 +190,7 @@ function chooseNext(evidence: MachineEvidence, words: BootstrapWords): Next {
 function continueRequest({ waiting }: MachinePair): Next | undefined {
   const command = waiting?.command;
   if (command === undefined) return undefined;
-  return / --token - /.test(command)
+  return / --token (?:-|'-')(?: |$)/.test(command)
     ? { advice: `give the token of the request on stdin to: ${command}` }
     : { fix: command };
 }

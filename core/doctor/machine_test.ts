@@ -255,6 +255,11 @@ for (
       command: "tlsboot bootstrap --token - x",
       want: { advice: "give the token of the request on stdin to: tlsboot bootstrap --token - x" },
     },
+    {
+      name: "a command of an earlier build that reads a token",
+      command: "tlsboot bootstrap --token '-'",
+      want: { advice: "give the token of the request on stdin to: tlsboot bootstrap --token '-'" },
+    },
     { name: "a new command where it is not known", command: undefined, want: { fix: "tlsboot bootstrap n1" } },
   ]
 ) {

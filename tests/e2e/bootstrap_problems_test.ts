@@ -156,6 +156,21 @@ test("tlsboot doctor prints a command that continues with a pending request and 
   assert.equal((await run(folder, DOCTOR)).code, 0);
 });
 
+test("tlsboot doctor prints no fix that waits for a token on stdin", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstance(folder);
+  const kubeconfig = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");
+  const [token = ""] = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(kubeconfig) ?? [];
+  const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await run(folder, ["ca", "show", "--data-dir", "data"])).stdout) ?? [];
+  const cluster = ["--server", instance.url, "--ca-cert-hash", hash, "--token", token];
+  const late = await run(folder, ["bootstrap", ...cluster, ...FILES, "--hostname-override", "n1", "--timeout", "1s"]);
+  assert.equal(late.code, 3, late.stderr);
+  assert.match(
+    (await run(folder, DOCTOR)).stdout,
+    / its request is waiting\n +next: give the token of the request on stdin to: tlsboot bootstrap .* --token - /,
+  );
+});
+
 test("tlsboot doctor warns of a folder that was copied", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startWithNode(folder);
