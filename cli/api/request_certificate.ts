@@ -16,6 +16,8 @@ export interface WantedCertificate {
   readonly timeoutSeconds: number;
   readonly expirationSeconds?: number | undefined;
   readonly renewBeforeMs?: number | undefined;
+  /** Whether the run asks again and again, so that a kept certificate is no occasion for a warning. */
+  readonly isRepeated?: boolean;
 }
 
 /** Receives the steps of a request. */
@@ -33,7 +35,7 @@ type Requested =
 /** Requests a certificate and prints each step on stderr. A request that is sure to be refused throws UsageError. */
 export async function requestWithSteps<T extends Requested>(
   request: (observer: RequestObserver) => Promise<T>,
-  { timeoutSeconds, expirationSeconds, renewBeforeMs }: WantedCertificate,
+  { timeoutSeconds, expirationSeconds, renewBeforeMs, isRepeated = false }: WantedCertificate,
   io: Io,
 ): Promise<T> {
   using steps = createSteps(io);
@@ -49,8 +51,8 @@ export async function requestWithSteps<T extends Requested>(
   };
   try {
     const outcome = await request({ onProgress, report });
-    if (outcome.kind === "issued") {
-      report(describeShortenedLifetime(outcome.leaf, expirationSeconds));
+    if (outcome.kind === "issued") report(describeShortenedLifetime(outcome.leaf, expirationSeconds));
+    if (outcome.kind === "issued" || (outcome.kind === "kept" && !isRepeated)) {
       report(describeIgnoredRenewal(outcome.leaf, renewBeforeMs));
     }
     return outcome;

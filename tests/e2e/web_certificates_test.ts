@@ -222,10 +222,19 @@ describeInstance("certificates of web servers", {
     const { stdout } = await succeed("request", "web", "unit.home.lan", ...unit);
     assert.match(
       stdout,
-      /^ExecStart=\/usr\/\S*bin\/tlsboot request web unit\.home\.lan --data-dir \S+ --exec "systemctl --version" --out \S+ --rotate-certificates$/m,
+      /^ExecStart=\/usr\/\S*bin\/tlsboot request web unit\.home\.lan --exec "systemctl --version" --out \S+ --rotate-certificates$/m,
     );
     assert.doesNotMatch(stdout, /token/);
     await readCertificate("unit.home.lan");
+  });
+
+  test("--print-systemd-unit prints no unit while the request is pending", async () => {
+    const { code, stdout, stderr } = await tlsboot(
+      // Another machine has this name.
+      ...["request", "web", "later.home.lan", "--out", "pending", "--timeout", "0", "--print-systemd-unit"],
+    );
+    assert.deepEqual([code, stdout], [3, ""]);
+    assert.match(stderr, /^request \S+ is pending$/m);
   });
 
   test("a file for --join that does not exist is explained with the one that is for web servers", async () => {
@@ -242,7 +251,7 @@ describeInstance("certificates of web servers", {
   });
 
   /** Keeps a certificate fresh for two rounds, without their pauses, and returns these and the number of its certificates. */
-  async function keepForTwoRounds(name: string, ...args: readonly string[]) {
+  async function keepForTwoRounds(name: string, args: readonly string[], random = createSystemRandom()) {
     const clock = createSystemClock();
     const stop = new AbortController();
     const pauses: number[] = [];
@@ -250,7 +259,7 @@ describeInstance("certificates of web servers", {
     let passedMs = 0;
     const { stderr } = await runCaptured(["request", "web", name, "--rotate-certificates", ...args], {
       cwd: instance.folder.path,
-      random: createSystemRandom(),
+      random,
       env: { TLSBOOT_DATA_DIR: "data" },
       clock: {
         ...clock,
@@ -269,13 +278,32 @@ describeInstance("certificates of web servers", {
   }
 
   test("--rotate-certificates ignores a --renew-before that would replace each new certificate", async () => {
-    const kept = await keepForTwoRounds("long.home.lan", "--renew-before", "1000d");
+    const kept = await keepForTwoRounds("long.home.lan", ["--renew-before", "1000d"]);
     assert.deepEqual([kept.pauses, kept.count], [[3_600_000, 3_600_000], 1]);
     assert.match(kept.stderr, /--renew-before 1000d has no effect, because the certificate lives for 30d: it will be/);
+    assert.equal(kept.stderr.match(/has no effect/g)?.length, 1, "it is said once");
+    const { stdout, stderr } = await succeed("request", "web", "long.home.lan", "--renew-before", "1000d");
+    assert.match(stdout, /^nothing to do/);
+    assert.match(stderr, /--renew-before 1000d has no effect/, "a run from cron says it each time");
+  });
+
+  test("--rotate-certificates reports a bug, and tries again", async () => {
+    await succeed("request", "web", "bug.home.lan");
+    await writeFile(instance.folder.join("password"), "secret\n", { mode: 0o600 });
+    const random = createSystemRandom();
+    const pkcs12 = ["--pkcs12", "bug.p12", "--pkcs12-password-file", "password"];
+    const { pauses, stderr } = await keepForTwoRounds("bug.home.lan", pkcs12, {
+      ...random,
+      bytes: () => {
+        throw new TypeError("a bug");
+      },
+    });
+    assert.deepEqual(pauses, [10_000, 20_000]);
+    assert.equal(stderr.match(/error: a bug/g)?.length, 2);
   });
 
   test("--rotate-certificates never renews twice within a minute", async () => {
-    const { pauses, count } = await keepForTwoRounds("short.home.lan", "--duration", "10m", "--renew-before", "599s");
+    const { pauses, count } = await keepForTwoRounds("short.home.lan", ["--duration", "10m", "--renew-before", "599s"]);
     assert.equal(count, 2, "the lifetime allows the second renewal");
     assert.ok(pauses.every((pause) => pause >= 60_000), pauses.join());
   });

@@ -10,7 +10,7 @@ import { parseWebName } from "../../../core/approval/web_names.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { createClusterFinder } from "../../api/cluster_credentials.ts";
-import { requestWithSteps } from "../../api/request_certificate.ts";
+import { reportPending, requestWithSteps } from "../../api/request_certificate.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
@@ -59,7 +59,7 @@ export async function run(
   await waitForPlausibleClock(io, settings.timeout, signal);
   if (settings.rotateCertificates) return await keepWebServerFresh(web, isDebug, signal);
   const outcome = await web.update(signal);
-  if (unit === undefined || outcome.kind === "pending") {
+  if (unit === undefined) {
     await deliver(outcome, web, signal);
     if (outcome.kind === "issued" && settings.output === undefined) {
       const again = formatAgain(web, { printSystemdUnit: true }, (path) => displayPath(resolve(io.cwd, path), io.cwd));
@@ -68,6 +68,10 @@ export async function run(
     return EXIT.done;
   }
   io.stderr.write(escapeText(describeDelivery(outcome, web)));
+  if (outcome.kind === "pending") {
+    reportPending(outcome, io);
+    return EXIT.no;
+  }
   // The service repeats what has failed, such as the reload of a web server that does not run yet.
   for (const fault of await followUp(web, signal)) warn(fault, io);
   io.stdout.write(unit);
@@ -93,7 +97,11 @@ function createWebServer(name: string, settings: WebSettings, isDebug: boolean, 
     ...{ settings, name, title: name, folder, files, io, signerName: WEB_SIGNER },
     paths: webServerPaths(folder, files),
     update: (signal) =>
-      requestWithSteps(({ onProgress }) => updateWebServer({ ...options, onProgress }, signal), wanted, io),
+      requestWithSteps(
+        ({ onProgress }) => updateWebServer({ ...options, onProgress }, signal),
+        { ...wanted, isRepeated: settings.rotateCertificates },
+        io,
+      ),
   };
 }
 
@@ -127,19 +135,25 @@ async function keepWebServerFresh(web: WebServer, isDebug: boolean, signal: Abor
   const { clock } = io;
   const logger = createLogger({ stderr: io.stderr, clock, level: "warn" });
   using service = connectService(io, { logger, signal });
+  const step = async (signal: AbortSignal): Promise<NextStep> => {
+    const outcome = await web.update(signal);
+    if (outcome.kind === "pending") return { kind: "pause", ms: SHORTEST_PAUSE_MS };
+    const isNew = outcome.kind === "issued";
+    if (isNew) io.stderr.write(escapeText(describeDelivery(outcome, web)));
+    const faults = await followUp(web, signal);
+    if (faults.length > 0) throw createHookError("the certificate", faults);
+    service.ready(`certificate of ${name} valid until ${formatTime(outcome.leaf.notAfter)}`);
+    const untilDueMs = Math.min(LONGEST_PAUSE_MS, outcome.nextAt.getTime() - clock.now().getTime());
+    return { kind: "pause", ms: Math.max(isNew ? PAUSE_AFTER_RENEWAL_MS : SHORTEST_PAUSE_MS, untilDueMs) };
+  };
   return await keepFresh({
     clock,
-    async step(signal): Promise<NextStep> {
-      const outcome = await web.update(signal);
-      if (outcome.kind === "pending") return { kind: "pause", ms: SHORTEST_PAUSE_MS };
-      const isNew = outcome.kind === "issued";
-      if (isNew) io.stderr.write(escapeText(describeDelivery(outcome, web)));
-      const faults = await followUp(web, signal);
-      if (faults.length > 0) throw createHookError("the certificate", faults);
-      service.ready(`certificate of ${name} valid until ${formatTime(outcome.leaf.notAfter)}`);
-      const untilDueMs = Math.min(LONGEST_PAUSE_MS, outcome.nextAt.getTime() - clock.now().getTime());
-      return { kind: "pause", ms: Math.max(isNew ? PAUSE_AFTER_RENEWAL_MS : SHORTEST_PAUSE_MS, untilDueMs) };
-    },
+    // A bug is reported and tried again too, because nobody watches a service.
+    step: (signal) =>
+      step(signal).catch((error: unknown) => {
+        if (error instanceof AppError) throw error;
+        throw new AppError("internal", getErrorMessage(error), { cause: error });
+      }),
     onFailure(error, failures) {
       // Units that start after this one must not wait for a server that cannot be reached now.
       service.ready(getErrorMessage(error));
@@ -172,11 +186,13 @@ function formatAgain(
   showPath: (path: string) => string,
 ): readonly string[] {
   const modes = { printSystemdUnit: false, rotateCertificates: false, force: false, output: undefined, ...mode };
+  // The identity exists then, so that no file of the server's data directory is needed.
+  const { default: dataDir } = requestWebCommand.flags.dataDir;
   // Without its token the address of the server is of no use.
   const credentials = settings.token === undefined ? {} : { token: undefined, server: undefined, caCertHash: [] };
   return formatCommand(
     requestWebCommand,
-    { args: [name], settings: { ...settings, ...credentials, ...modes } },
+    { args: [name], settings: { ...settings, ...credentials, ...modes, dataDir } },
     showPath,
   );
 }
