@@ -7,8 +7,8 @@ import { createHolder, keepFresh, type NextStep } from "./keep_fresh.ts";
 const START = new Date("2026-01-01T00:00:00Z");
 const at = (seconds: number) => new Date(START.getTime() + seconds * 1_000);
 
-/** Runs the loop over a script, and records the seconds at which its steps begin. */
-function start(script: readonly (NextStep | Error)[]) {
+/** Runs the loop over a script, and records the seconds at which its steps begin. A step takes as long as its promise. */
+function start(script: readonly (NextStep | Error | Promise<NextStep>)[]) {
   const clock = createFakeClock(START);
   const source = createHolder(0);
   const abort = new AbortController();
@@ -45,6 +45,41 @@ test("keepFresh() looks again when a step says so, and at once after a change", 
   f.abort.abort(new Error("stopped"));
   assert.match(String(await f.ended), /stopped/);
 });
+
+test("keepFresh() begins the next step at once after a change during a step", async () => {
+  const first = Promise.withResolvers<NextStep>();
+  const f = start([first.promise]);
+  f.source.set(1);
+  first.resolve({ kind: "idle" });
+  await f.clock.advance(0);
+  assert.deepEqual(f.steps, [0, 0]);
+  f.abort.abort();
+  await f.ended;
+});
+
+for (
+  const [when, next] of [
+    ["a step that succeeds", { kind: "pause", ms: 0 }],
+    ["a step that fails", new AppError("io", "no space left on device")],
+    ["a pause", { kind: "pause", ms: 60_000 }],
+    ["a sleep", { kind: "sleep", until: at(60) }],
+  ] as const
+) {
+  test(`keepFresh() ends with the reason of a signal that fires during ${when}`, async () => {
+    const first = Promise.withResolvers<NextStep>();
+    const f = start([first.promise]);
+    const isWaiting = !(next instanceof Error) && (next.kind === "sleep" || next.ms > 0);
+    if (!isWaiting) f.abort.abort(new Error("stopped"));
+    if (next instanceof Error) first.reject(next);
+    else first.resolve(next);
+    if (isWaiting) {
+      await f.clock.advance(1_000);
+      f.abort.abort(new Error("stopped"));
+    }
+    assert.match(String(await f.ended), /stopped/);
+    assert.deepEqual([f.steps, f.failures], [[0], []]);
+  });
+}
 
 test("keepFresh() tries again as onFailure() says, and counts the failures since the last success", async () => {
   const fault = new AppError("io", "no space left on device");

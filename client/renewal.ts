@@ -50,7 +50,7 @@ export interface CertificateManagerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Receives each stored pair and the one that it replaced. An error that is no AppError ends the manager. */
+  /** Receives each stored pair and the one that it replaced. An AppError is logged; any other error ends the manager. */
   readonly onRenewed?: (pair: CredentialPair, previous: CredentialPair | undefined) => void | Promise<void>;
 }
 
@@ -99,7 +99,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
       health.observe(undefined, state);
       const previous = current;
       current = pair;
-      await options.onRenewed?.(pair, previous);
+      await reportRenewal(options, pair, previous);
       return AT_ONCE;
     },
     onFailure(error) {
@@ -110,6 +110,21 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
       return AT_ONCE;
     },
   }, signal);
+}
+
+/** Passes on a renewed pair. It is stored, so that a failure here is no failed renewal. */
+async function reportRenewal(
+  { onRenewed, purpose, logger }: CertificateManagerOptions,
+  pair: CredentialPair,
+  previous: CredentialPair | undefined,
+): Promise<void> {
+  try {
+    await onRenewed?.(pair, previous);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const { code, message } = error;
+    logger.error("the certificate is renewed, but what should follow failed", { purpose, code, error: message });
+  }
 }
 
 /** The state decides how long to wait. */

@@ -71,6 +71,7 @@ interface FixtureOptions {
   readonly isPatient?: boolean;
   /** Returns the kept key, as production always does. Default: none is kept. */
   readonly keepKey?: () => Promise<PrivateKey>;
+  readonly onRenewed?: () => void;
 }
 
 /** Runs a manager whose pauses after failures end at once; longer sleeps wait for the test. */
@@ -110,6 +111,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     purpose: options.purpose ?? "client",
     keyAlgorithm: options.keyAlgorithm,
     ...(options.keepKey === undefined ? {} : { keepKey: options.keepKey }),
+    ...(options.onRenewed === undefined ? {} : { onRenewed: options.onRenewed }),
     template,
     retirement,
     clock: options.isPatient === true ? clock : createImpatientClock(clock, 0, MINUTE),
@@ -164,6 +166,23 @@ test("runCertificateManager() renews at the deadline, as itself, with a new key 
   assert.deepEqual(f.requests, ["current 28800", "current 57600"]);
   assert.notEqual(first?.leaf.serialNumber, (await f.store.current())?.leaf.serialNumber);
   assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
+});
+
+test("runCertificateManager() reports a failure after a renewal, which is not repeated", async () => {
+  let calls = 0;
+  const onRenewed = () => {
+    calls++;
+    throw new AppError("io", "no space left on device");
+  };
+  await using f = await fixture({ initial: true, onRenewed });
+  await f.renewed(0);
+  await f.clock.advance(8 * HOUR);
+  await f.renewed(1);
+  assert.equal(calls, 1);
+  assert.deepEqual(f.logger.messages("error"), ["the certificate is renewed, but what should follow failed"]);
+  assert.deepEqual(f.logger.messages("warn"), []);
+  await f.clock.advance(8 * HOUR);
+  await f.renewed(2);
 });
 
 test("runCertificateManager() uses the kept key for the bootstrap credentials only", async () => {

@@ -161,7 +161,8 @@ test("tlsboot doctor prints no fix that waits for a token on stdin", async () =>
   await using instance = await startInstance(folder);
   const kubeconfig = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");
   const [token = ""] = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(kubeconfig) ?? [];
-  const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await run(folder, ["ca", "show", "--data-dir", "data"])).stdout) ?? [];
+  const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await run(folder, ["ca", "show", "--data-dir", "data"])).stdout) ??
+    [];
   const cluster = ["--server", instance.url, "--ca-cert-hash", hash, "--token", token];
   const late = await run(folder, ["bootstrap", ...cluster, ...FILES, "--hostname-override", "n1", "--timeout", "1s"]);
   assert.equal(late.code, 3, late.stderr);
