@@ -209,6 +209,12 @@ type: bootstrap.kubernetes.io/token
   );
 });
 
+test("tlsboot token create --out - prints what would be written", async () => {
+  const create = `token create -o yaml --ttl 1h ${TOKEN}`;
+  const tlsboot = createRunner("/nowhere");
+  assert.equal((await tlsboot.succeed(`${create} --out -`)).stdout, (await tlsboot.succeed(create)).stdout);
+});
+
 test("tlsboot token create --ttl 0 warns", async () => {
   const { code, stdout, stderr } = await createRunner("/nowhere")("token create -o yaml --ttl 0");
   assert.equal(code, 0);

@@ -18,8 +18,8 @@ nodes:
 describeInstance("tokens for one machine each", {}, (instance) => {
   /** Runs a command of the operator, for machines on the host of the server. */
   async function operate(...args: readonly string[]): Promise<Finished> {
-    const env = { TLSBOOT_SERVER: instance.url };
-    return await runTlsboot([...args, "--data-dir", "data"], { cwd: instance.folder.path, env });
+    const server = args[1] === "create" ? ["--server", instance.url] : [];
+    return await runTlsboot([...args, ...server, "--data-dir", "data"], { cwd: instance.folder.path });
   }
 
   /** The files of a machine, in a folder of its name. */
@@ -203,6 +203,9 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       ],
       ["token create -o pack --out x", /-o pack needs --node and --out/],
       ["token create -o pack --node n1", /-o pack needs --node and --out/],
+      ["token create -o pack --node n1 --out -", /a pack is a file for one machine/],
+      ["token create -o pack --node n1 --out n1/", /--out names the folder "n1\/", and not a file in it/],
+      ["token create --for-inventory machines.yaml --out -", /--out is a folder/],
       [
         "token create --public-key nothing.pub",
         /cannot use the public key in ".*nothing\.pub": file does not exist\n.*hint: print it on the machine/,
@@ -236,7 +239,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       place.join("machines.yaml"),
     ]);
     const create = (...args: readonly string[]) =>
-      runTlsboot([...args, "--data-dir", server.data], { cwd: place.path, env: { TLSBOOT_SERVER: server.url } });
+      runTlsboot([...args, "--server", server.url, "--data-dir", server.data], { cwd: place.path });
     const known = await eventually("the approver has published its inventory", async () => {
       const refused = await create("token", "create", "--node", "n33");
       return refused.code === 0 ? undefined : refused;

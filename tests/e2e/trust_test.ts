@@ -235,6 +235,11 @@ test("trust fetch --watch follows each change, through cut watches, and keeps th
   api.intercept = () => failure(401, "Unauthorized", "Unauthorized");
   api.endWatches("clean");
   await watching.waitFor(/cannot read the bundles, reading the kubeconfig again/);
+  await rm(folder.join("kubeconfig"));
+  await mkdir(folder.join("kubeconfig"));
+  await watching.waitFor(/cannot read the bundles, reading the kubeconfig again.*"code":"io"/);
+  await rm(folder.join("kubeconfig"), { recursive: true });
+  await writeFile(folder.join("kubeconfig"), api.kubeconfig);
   publish(api, "bundle", four);
   api.compact();
   api.intercept = undefined;

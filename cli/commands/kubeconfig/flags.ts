@@ -69,7 +69,7 @@ const KUBECONFIG_USER_FLAGS = {
     isCommandLineOnly: true,
     placeholder: "NAME",
     summary:
-      "Custom signers for which --role approver and operator approve, beside those that the approver has published.",
+      "Custom signers for which --role approver and operator approve, besides those that the approver has published.",
   }),
   ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
   noApprove: switchFlag({
@@ -79,6 +79,7 @@ const KUBECONFIG_USER_FLAGS = {
   out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   server: parsedFlag({
+    isCommandLineOnly: true,
     placeholder: "URL",
     parse: parseClusterUrl,
     summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",

@@ -67,6 +67,9 @@ export async function run(input: CreateInput, io: Io, signal: AbortSignal): Prom
   return EXIT.done;
 }
 
+/** The value of `--out` that prints what is handed out. */
+const STDOUT = "-";
+
 /** Returns the form. UsageError for flags that contradict each other. */
 function chooseFormat({ settings }: CreateInput): Format {
   const { output, printJoinCommand, forInventory, out, node, usages, groups } = settings;
@@ -75,7 +78,15 @@ function chooseFormat({ settings }: CreateInput): Format {
   if (forInventory !== undefined && format !== "kubeconfig" && format !== "pack") {
     throw new UsageError("--for-inventory writes a file for each machine: use -o kubeconfig or -o pack");
   }
-  if (format === "pack" && (out === undefined || (node === undefined && forInventory === undefined))) {
+  if (forInventory !== undefined && out === STDOUT) {
+    throw new UsageError("--for-inventory writes a file for each machine: --out is a folder");
+  }
+  if (forInventory === undefined && out?.endsWith("/") === true) {
+    throw new UsageError(`--out names the folder "${out}", and not a file in it`);
+  }
+  if (
+    format === "pack" && (out === undefined || out === STDOUT || (node === undefined && forInventory === undefined))
+  ) {
     throw new UsageError("a pack is a file for one machine: -o pack needs --node and --out");
   }
   if (format !== undefined && format !== "yaml" && usages.length < BOOTSTRAP_TOKEN_USAGES.length) {
@@ -101,7 +112,7 @@ function checkLists(usages: readonly string[], groups: readonly string[]): void 
 async function planTokens({ settings, args }: CreateInput, format: Format, io: Io): Promise<readonly PlannedToken[]> {
   const { node, forInventory, publicKey } = settings;
   const files = createFilePort();
-  const out = settings.out === undefined ? undefined : resolve(io.cwd, settings.out);
+  const out = settings.out === undefined || settings.out === STDOUT ? undefined : resolve(io.cwd, settings.out);
   const plan = async (name: NodeName | undefined, path: string | undefined): Promise<PlannedToken> => ({
     ...settings,
     token: chooseToken(args[0], io),

@@ -30,7 +30,7 @@ const TOKEN_CREATE_FLAGS = {
     placeholder: "PATH",
     isCommandLineOnly: true,
     completion: { kind: "file" },
-    summary: "File to write; with --for-inventory, a folder. Existing files are never replaced.",
+    summary: "File to write, or - for stdout; with --for-inventory, a folder. Existing files are never replaced.",
   }),
   printJoinCommand: switchFlag({ isCommandLineOnly: true, summary: "The same as -o command, as in kubeadm." }),
   node: parsedFlag({
@@ -46,6 +46,7 @@ const TOKEN_CREATE_FLAGS = {
       "With --node, only for that one.",
   }),
   server: parsedFlag({
+    isCommandLineOnly: true,
     placeholder: "URL",
     parse: parseClusterUrl,
     summary:
@@ -56,7 +57,7 @@ const TOKEN_CREATE_FLAGS = {
   description: textFlag({ summary: "Purpose of the token, for people." }),
   groups: listFlag({
     default: [UP_TOKEN_GROUP],
-    summary: "Groups of the token's holder, beside system:bootstrappers. Each starts with system:bootstrappers:.",
+    summary: "Groups of the token's holder, besides system:bootstrappers. Each starts with system:bootstrappers:.",
   }),
   uses: parsedFlag({
     isCommandLineOnly: true,
@@ -71,8 +72,8 @@ const TOKEN_CREATE_FLAGS = {
   }),
   publicKey: fileFlag({
     isCommandLineOnly: true,
-    summary: "File with the only public key for which the token may request a certificate, so that the token is no " +
-      "secret: PEM of the key, of a request or of a certificate. tlsboot bootstrap --print-public-key prints it.",
+    summary: "File with the only public key for which the token may request a certificate, so the token need not be " +
+      "kept secret: PEM of the key, of a request or of a certificate. tlsboot bootstrap --print-public-key prints it.",
   }),
   approve: switchFlag({
     isCommandLineOnly: true,
@@ -105,7 +106,7 @@ export const tokenCreateCommand = defineCommand({
 
  --node, --uses, --cidr and --public-key limit a token. Its first request binds it to the key of the request; the same key
  may try again, any other is refused and reported. When the certificate has been used for the first time, the token is
- used up. The server of tlsboot enforces this; beside a kube-apiserver, tlsboot approver --token-limits enforces what it
+ used up. The server of tlsboot enforces this; at a kube-apiserver, tlsboot approver --token-limits enforces what it
  can, and the command says what is not enforced.`,
   group: "Machine Commands",
   args: [argument("TOKEN", "The token, id and secret; a new one without it", { optional: true })],

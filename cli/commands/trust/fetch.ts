@@ -131,6 +131,7 @@ async function runExec({ settings: { exec }, path, io }: Context, signal: AbortS
 async function keepBundleFresh(context: Context, signal: AbortSignal): Promise<never> {
   const { settings, selection, path: file, io, logger } = context;
   const { clock, random } = io;
+  let unwritten: unknown;
   return await followTrustBundles({
     ...{ selectors: toTrustBundleSelectors(selection), clock, random, logger },
     async connect() {
@@ -139,7 +140,7 @@ async function keepBundleFresh(context: Context, signal: AbortSignal): Promise<n
     },
     async onBundles(bundles, transport, inner) {
       await update(bundles, transport, context, inner).catch((error: unknown) => {
-        if (!(error instanceof AppError) || error.code === "io") throw error;
+        if (!(error instanceof AppError) || error.code === "io") throw unwritten = error;
         // Anything else passes with the next change of the bundles.
         logger.warn(NOT_WRITTEN, { file, error: error.message });
       });
@@ -147,7 +148,7 @@ async function keepBundleFresh(context: Context, signal: AbortSignal): Promise<n
     },
     onFailure(error, hasAnswered) {
       if (!hasAnswered) throw explainTrustBundleFailure(error);
-      if (error.code === "io") logger.warn(NOT_WRITTEN, { file, error: error.message });
+      if (error === unwritten) logger.warn(NOT_WRITTEN, { file, error: error.message });
       else {
         logger.warn("cannot read the bundles, reading the kubeconfig again", {
           code: error.code,
