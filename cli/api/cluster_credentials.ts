@@ -10,6 +10,7 @@ import { type BootstrapToken, parseBootstrapToken } from "../../core/bootstrap/t
 import { AppError } from "../../core/errors.ts";
 import type { Secret } from "../../core/lib/brand.ts";
 import type { PublicKeyPin } from "../../core/pki/public_key_pin.ts";
+import { listTypedFlags } from "../framework/settings.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 
@@ -31,11 +32,25 @@ export interface CredentialSettings {
   readonly timeout: number;
 }
 
-/** The kubeconfig with the credentials, the flag that names it, and where to get one. */
+/** The kubeconfig with the credentials, and where to get one. */
 export interface CredentialFile {
-  readonly flag: string;
   readonly path: string | undefined;
   readonly hint?: string;
+}
+
+/**
+ * Leaves out the credentials that a variable gives in addition to the file of a flag. UsageError when they were typed,
+ * because the file has them.
+ */
+export function preferFile<S extends CredentialSettings>(
+  settings: S,
+  origins: Readonly<Record<string, string>>,
+  flag: string,
+): S {
+  const keys = ["bootstrapKubeconfig", "server", "token", "tokenFile", "caCertHash"];
+  const typed = listTypedFlags(origins, keys).filter((name) => name !== flag);
+  if (typed.length > 0) throw new UsageError(`${flag} has the credentials: leave out ${typed.join(", ")}`);
+  return { ...settings, server: undefined, token: undefined, tokenFile: undefined, caCertHash: [] };
 }
 
 /** kubeadm's limit for discovery; the whole command may wait longer. */
@@ -43,11 +58,11 @@ const DISCOVERY_SECONDS = 300;
 
 /**
  * Chooses how to find the cluster: by the file, by the settings, or without both by `otherwise`. UsageError for settings
- * that are incomplete or contradictory. Files are read only on use.
+ * that are incomplete. Files are read only on use.
  */
 export function createClusterFinder(
   settings: CredentialSettings,
-  { flag, path, hint }: CredentialFile,
+  { path, hint }: CredentialFile,
   otherwise: FindBootstrapCluster,
   tools: CredentialTools,
 ): FindBootstrapCluster {
@@ -55,10 +70,7 @@ export function createClusterFinder(
   const { server, caCertHash: pins } = settings;
   const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;
   const isByFlags = server !== undefined || hasToken || pins.length > 0;
-  if (path !== undefined) {
-    if (isByFlags) throw new UsageError(`give ${flag}, or --server with a token and --ca-cert-hash, not both`);
-    return createKubeconfigFinder(resolve(io.cwd, path), files, hint);
-  }
+  if (path !== undefined) return createKubeconfigFinder(resolve(io.cwd, path), files, hint);
   if (!isByFlags) return otherwise;
   if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
   if (!hasToken) {

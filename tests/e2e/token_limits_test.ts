@@ -15,6 +15,8 @@ nodes:
 - name: n3
 `;
 
+const NO_PIN = `sha256:${"0".repeat(64)}`;
+
 describeInstance("tokens for one machine each", {}, (instance) => {
   /** Runs a command of the operator, for machines on the host of the server. */
   async function operate(...args: readonly string[]): Promise<Finished> {
@@ -180,6 +182,14 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.equal(config.systemd.units[0].contents, unit);
     assert.match(unit, /ExecStart=\/usr\/local\/bin\/tlsboot bootstrap --bootstrap-kubeconfig \/etc\/kubernetes\/boot/);
     assert.match(unit, / --hostname-override n10 --rotate-certificates\n/);
+    const reading = await runTlsboot(
+      ["bootstrap", "--join", "n10.pack", ...filesOf("reading"), "--print-systemd-unit"],
+      // They are for another command, and the pack has the credentials.
+      { cwd: instance.folder.path, env: { TLSBOOT_SERVER: "https://10.0.0.9", TLSBOOT_CA_CERT_HASH: NO_PIN } },
+    );
+    assert.equal(reading.code, 0, reading.stderr);
+    assert.doesNotMatch(reading.stdout, /--server|--ca-cert-hash/);
+    await assert.rejects(stat(instance.folder.join("reading")), /ENOENT/, "a run that prints changes nothing");
     const again = await operate(...pack);
     assert.equal(again.code, 1);
     assert.match(again.stderr, /cannot write ".*n10\.pack": it exists/);
@@ -263,6 +273,6 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(missing.stderr, /cannot read the join file ".*missing\.kubeconfig": no such file/);
     const both = await join("x", "other.kubeconfig", "--token", "abcdef.0123456789abcdef");
     assert.equal(both.code, 2);
-    assert.match(both.stderr, /--join has the credentials/);
+    assert.match(both.stderr, /--join has the credentials: leave out --token\n/);
   });
 });

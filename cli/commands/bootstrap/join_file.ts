@@ -5,8 +5,8 @@ import type { FilePort } from "../../../client/files.ts";
 import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/bootstrap/join_material.ts";
 import { AppError } from "../../../core/errors.ts";
 import { readTarFiles } from "../../../core/lib/tar.ts";
+import { preferFile } from "../../api/cluster_credentials.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import type { BootstrapFlags } from "./flags.ts";
@@ -17,24 +17,22 @@ const MAKE_ONE = "make one with: tlsboot token create --node NODE -o pack --out 
 const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
 
 /**
- * Completes the settings from the join file. Flags win over it. UsageError for credentials beside it, AppError
- * `config_invalid` for a file that is no join file and no pack.
+ * Completes the settings from the join file. Flags win over it, except credentials. UsageError for credentials that were
+ * typed as well, AppError `config_invalid` for a file that is no join file and no pack.
  */
 export async function applyJoinFile(
-  settings: Settings<BootstrapFlags>,
+  given: Settings<BootstrapFlags>,
+  origins: Readonly<Record<string, string>>,
   { io, files }: { readonly io: Pick<Io, "cwd">; readonly files: FilePort },
 ): Promise<Settings<BootstrapFlags>> {
-  if (settings.join === undefined) return settings;
-  const { server, token, tokenFile, caCertHash, bootstrapKubeconfig } = settings;
-  const others = [server, token, tokenFile, bootstrapKubeconfig].some((value) => value !== undefined);
-  if (others || caCertHash.length > 0) {
-    throw new UsageError(
-      "--join has the credentials: leave out --bootstrap-kubeconfig, --server, --token and the like",
-    );
+  if (given.join === undefined) {
+    const isUsed = given.bootstrapKubeconfig !== undefined && given.offline === undefined;
+    return isUsed ? preferFile(given, origins, "--bootstrap-kubeconfig") : given;
   }
-  const given = resolve(io.cwd, settings.join);
-  const isFolder = (await files.stat(given))?.kind === "directory";
-  const path = isFolder ? join(given, PACK_JOIN_FILE) : given;
+  const settings = preferFile(given, origins, "--join");
+  const named = resolve(io.cwd, given.join);
+  const isFolder = (await files.stat(named))?.kind === "directory";
+  const path = isFolder ? join(named, PACK_JOIN_FILE) : named;
   const content = await files.readText(path);
   if (content === undefined) {
     throw new AppError("not_found", `cannot read the join file "${path}": no such file`, {

@@ -60,7 +60,7 @@ export async function run(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const files = createFilePort();
-  const settings = await applyJoinFile(given, { io, files });
+  const settings = await applyJoinFile(given, origins, { io, files });
   checkSettings(settings);
   checkOfflineSettings(settings, origins);
   const machine = resolveMachine(settings, io);
@@ -94,7 +94,7 @@ export async function run(
   };
   const findCluster = createClusterFinder(
     settings,
-    { flag: "--bootstrap-kubeconfig", path: settings.bootstrapKubeconfig },
+    { path: settings.bootstrapKubeconfig },
     createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName),
     { io, files, connect, onProgress },
   );

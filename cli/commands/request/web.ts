@@ -9,7 +9,7 @@ import { WEB_SIGNER } from "../../../core/approval/web_certificates.ts";
 import { parseWebName } from "../../../core/approval/web_names.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { createClusterFinder } from "../../api/cluster_credentials.ts";
+import { createClusterFinder, preferFile } from "../../api/cluster_credentials.ts";
 import { reportPending, requestWithSteps } from "../../api/request_certificate.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -46,10 +46,11 @@ interface WebServer extends Delivery {
 
 /** The action of the command `tlsboot request web`. */
 export async function run(
-  { settings, args: [given = ""], isDebug }: Input<RequestWebFlags>,
+  { settings: input, origins, args: [given = ""], isDebug }: Input<RequestWebFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
+  const settings = input.join === undefined ? input : preferFile(input, origins, "--join");
   checkCertificateSettings(settings);
   const parsed = parseWebName(given);
   if (!parsed.ok) throw new UsageError(`cannot use "${given}" as the name of a web server: ${parsed.error}`);
@@ -120,7 +121,7 @@ function createFinder(settings: WebSettings, name: string, connect: Connect, io:
     });
   };
   const tools = { io, files, connect, onProgress: () => {} };
-  return createClusterFinder(settings, { flag: "--join", path: settings.join, hint }, findLocal, tools);
+  return createClusterFinder(settings, { path: settings.join, hint }, findLocal, tools);
 }
 
 /** The longest and the shortest time between two steps, the shortest after a renewal, and the longest after failures. */
