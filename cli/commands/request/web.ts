@@ -149,7 +149,7 @@ async function keepWebServerFresh(web: WebServer, isDebug: boolean, signal: Abor
   };
   return await keepFresh({
     clock,
-    // A bug is reported and tried again too, because nobody watches a service.
+    // Any error is reported and tried again, because a service has to keep running.
     step: (signal) =>
       step(signal).catch((error: unknown) => {
         if (error instanceof AppError) throw error;
