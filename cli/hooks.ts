@@ -81,14 +81,14 @@ export function createHookError(what: string, faults: readonly string[]): AppErr
 }
 
 /** The command and the signals after a change. */
-export interface Hooks {
+interface Hooks {
   readonly exec: string | undefined;
   /** The signals to send, with absolute paths of the pid files. */
   readonly signals: readonly SignalHook[];
 }
 
 /** The adapters of hooks, and the name of the node. */
-export interface HookTools {
+interface HookTools {
   readonly io: Io;
   readonly files: FilePort;
   readonly nodeName: string;

@@ -42,7 +42,7 @@ export interface WebServerOptions {
   readonly expirationSeconds?: number | undefined;
   /** Renew when less of the lifetime is left; by default, and when it is not shorter than the lifetime, at 30 percent. */
   readonly renewBeforeMs?: number | undefined;
-  /** Whether to replace a certificate that is still good. */
+  /** Whether to replace a certificate that is still valid. */
   readonly isForced: boolean;
   /** How long to wait for each certificate; with 0 a pending request is returned. */
   readonly timeoutSeconds: number;

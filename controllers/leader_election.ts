@@ -216,7 +216,7 @@ class Elector {
     }
   }
 
-  /** Sleeps until the time is over or the signal aborts; the loops check the signal themselves. */
+  /** Sleeps until the time has passed or the signal aborts; the loops check the signal themselves. */
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     await this.#options.clock.sleep(ms, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error;

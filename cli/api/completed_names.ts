@@ -26,7 +26,7 @@ const MAX_NAMES = 200;
 /** The digits of a serial number that tables show too. */
 const SERIAL_DIGITS = 12;
 
-/** Lists names that begin with the last word; what was found when the time is over, and nothing without a server. */
+/** Lists names that begin with the last word; what was found when the time limit has passed, and nothing without a server. */
 export async function listCompletedNames(
   objects: CompletedObjects,
   words: readonly string[],

@@ -28,7 +28,7 @@ export interface RecordPage {
 }
 
 /** Returns the path of one record. */
-export function recordPath(name: string): string {
+function recordPath(name: string): string {
   return formatObjectPath(issuedCertificateKind, name);
 }
 

@@ -14,10 +14,10 @@ import { type Finding, reportOn } from "../../core/doctor/finding.ts";
 import {
   type BootstrapWords,
   checkMachine,
-  checkRotatingPair,
+  checkRenewedPair,
   checkTrust,
   type MachinePair,
-  type RotationEvidence,
+  type RenewedPairEvidence,
   type ServerAnswer,
 } from "../../core/doctor/machine.ts";
 import { AppError } from "../../core/errors.ts";
@@ -222,11 +222,11 @@ async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineD
       ),
       ...report.check("strict-verifiers", checkStrictly([...trusted, ...pairs])),
       ...report.check(
-        "rotating-pair",
-        checkRotatingPair({
+        "renewed-pair",
+        checkRenewedPair({
           kubeconfig: deps.show(kubeconfigPath),
           link: currentPath,
-          ...await readRotation(kubeconfig, kubeconfigPath, currentPath, deps),
+          ...await readRenewedPair(kubeconfig, kubeconfigPath, currentPath, deps),
         }),
       ),
     ],
@@ -243,12 +243,12 @@ function findLasting(trusted: readonly StoredPair[]): readonly StoredPair[] {
 }
 
 /** Reads how the kubeconfig refers to the certificate, and whether the folder has a link that is renewed. */
-async function readRotation(
+async function readRenewedPair(
   kubeconfig: FoundFile | undefined,
   path: string,
   link: string,
   { files }: ExamineDeps,
-): Promise<Omit<RotationEvidence, "kubeconfig" | "link">> {
+): Promise<Omit<RenewedPairEvidence, "kubeconfig" | "link">> {
   const user = kubeconfig?.kubeconfig?.users[0];
   const named = user?.user.clientCertificate;
   const absolute = named === undefined ? undefined : joinPath(dirname(path), named);

@@ -41,9 +41,9 @@ function certificate(edit: Partial<RenewableCertificate> = {}): RenewableCertifi
 // Conformance O.1.
 for (
   const { name, notBefore, notAfter } of [
-    { name: "just issued, still good", notBefore: at(-HOUR), notAfter: at(99 * HOUR) },
-    { name: "half way expired, still good", notBefore: at(-24 * HOUR), notAfter: at(24 * HOUR) },
-    { name: "mostly expired, still good", notBefore: at(-69 * HOUR), notAfter: at(31 * HOUR) },
+    { name: "just issued, still valid", notBefore: at(-HOUR), notAfter: at(99 * HOUR) },
+    { name: "half way expired, still valid", notBefore: at(-24 * HOUR), notAfter: at(24 * HOUR) },
+    { name: "mostly expired, still valid", notBefore: at(-69 * HOUR), notAfter: at(31 * HOUR) },
     { name: "just about expired", notBefore: at(-91 * HOUR), notAfter: at(9 * HOUR) },
     { name: "nearly expired", notBefore: at(-99 * HOUR), notAfter: at(HOUR) },
     { name: "already expired", notBefore: at(-10 * HOUR), notAfter: at(-HOUR) },

@@ -51,7 +51,7 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   "policy-test": "the cases can be read; run them with: tlsboot policy test FILE",
   profile: "the profile can be used",
   readable: "the files with certificates and keys can be read",
-  "rotating-pair": "the kubeconfig names the certificate that is renewed",
+  "renewed-pair": "the kubeconfig names the certificate that is renewed",
   "secret-files": "the files with secrets are private",
   "secret-folders": "only the owner may write to the folders",
   "serving-certificate": "the server's certificate has not expired and is not overdue for renewal",

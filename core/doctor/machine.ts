@@ -335,7 +335,7 @@ function checkCopy({ strayTarget, certDir }: MachineEvidence, isLost: boolean): 
 }
 
 /** How the kubeconfig of a machine refers to its certificate. */
-export interface RotationEvidence {
+export interface RenewedPairEvidence {
   /** The path of the kubeconfig, as it is shown. */
   readonly kubeconfig: string;
   /** The absolute path of the link that a renewal moves. */
@@ -349,7 +349,7 @@ export interface RotationEvidence {
 }
 
 /** Reports a kubeconfig that keeps an old certificate when the machine's certificate is renewed. */
-export function checkRotatingPair(evidence: RotationEvidence): readonly Fault[] {
+export function checkRenewedPair(evidence: RenewedPairEvidence): readonly Fault[] {
   const { kubeconfig, link, hasLink, named, userName, isOneUser } = evidence;
   if (!hasLink || named === undefined || named === "link") return [];
   const [file, target] = [shellWord(kubeconfig), shellWord(link)];

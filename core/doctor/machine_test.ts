@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeCommonName, parseNodeName } from "../bootstrap/node_name.ts";
-import { type BootstrapWords, checkMachine, checkRotatingPair, type MachineEvidence } from "./machine.ts";
+import { type BootstrapWords, checkMachine, checkRenewedPair, type MachineEvidence } from "./machine.ts";
 
 const nodeName = parseNodeName("n1");
 assert.ok(nodeName.ok);
@@ -278,7 +278,7 @@ test("checkMachine() skips the folder of a certificate that is missing", () => {
   assert.deepEqual([copied?.check, copied?.severity], ["copied-folder", "skipped"]);
 });
 
-test("checkRotatingPair() reports a kubeconfig that does not name the link", () => {
+test("checkRenewedPair() reports a kubeconfig that does not name the link", () => {
   const evidence = {
     kubeconfig: "n1/kubeconfig",
     link: "/n1/pki/kubelet-client-current.pem",
@@ -286,11 +286,11 @@ test("checkRotatingPair() reports a kubeconfig that does not name the link", () 
     userName: "n1",
     isOneUser: true,
   };
-  assert.deepEqual(checkRotatingPair({ ...evidence, named: "link" }), []);
-  assert.deepEqual(checkRotatingPair({ ...evidence, named: "embedded", hasLink: false }), []);
-  assert.match(checkRotatingPair({ ...evidence, named: "embedded" })[0]?.fix ?? "", /^sed -i /);
+  assert.deepEqual(checkRenewedPair({ ...evidence, named: "link" }), []);
+  assert.deepEqual(checkRenewedPair({ ...evidence, named: "embedded", hasLink: false }), []);
+  assert.match(checkRenewedPair({ ...evidence, named: "embedded" })[0]?.fix ?? "", /^sed -i /);
   assert.match(
-    checkRotatingPair({ ...evidence, named: "/n1/pki/old.pem", isOneUser: false })[0]?.fix ?? "",
+    checkRenewedPair({ ...evidence, named: "/n1/pki/old.pem", isOneUser: false })[0]?.fix ?? "",
     /^kubectl config set-credentials n1 /,
   );
 });

@@ -501,7 +501,7 @@ const CASES: readonly Case[] = [
       const data = (await readFile(folder.join("n1/pki/kubelet-client-current.pem"))).toString("base64");
       await edit("n1/kubeconfig", (text) => text.replace(/(client-(?:certificate|key)): .*/g, `$1-data: ${data}`));
     },
-    check: "rotating-pair",
+    check: "renewed-pair",
     severity: "warning",
     message: /"n1\/kubeconfig" contains a certificate of its own, while renewals are stored in "\S+-current\.pem"/,
     fix: /^sed -i /,

@@ -1,4 +1,4 @@
-/** Runs one target: input after input, each within bounds of time and memory, until the time is over. */
+/** Runs one target: input after input, each within bounds of time and memory, until the time limit has passed. */
 import process from "node:process";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { below, oneIn, pick } from "../support/dice.ts";

@@ -176,7 +176,7 @@ export const STEPS = {
     title: ({ victim }) => `${victim} is revoked: the watch ends, and the certificate is refused`,
     happens: "The revocation is an object in the API. Every server of the installation closes the connections of the " +
       "revoked certificates, answers 401 to them, and signs no request for the name.",
-    why: "The CA's signature on the certificate is still good. Only a list of what was taken back can say otherwise.",
+    why: "The CA's signature on the certificate is still valid. Only a list of what was taken back can say otherwise.",
     without: "A server that checks a certificate only in the handshake would let the open watch run for hours.",
   },
   replacement: {

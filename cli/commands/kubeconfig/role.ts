@@ -45,7 +45,7 @@ export async function grantRole(grant: RoleGrant, api: ApiClient, io: Io, signal
   if (role === "operator" && !await servesRevocations(api, signal)) {
     warn(
       "in a cluster, a user who may create and read Secrets in kube-system can become any service account there: such " +
-        "an operator is as good as an administrator",
+        "an operator is effectively an administrator",
       io,
     );
   }
