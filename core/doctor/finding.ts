@@ -1,6 +1,6 @@
 /**
  * The findings of `tlsboot doctor`. A check is a pure function over gathered facts that returns the faults it found; the
- * code that gathers the facts is in `cli/commands/doctor`.
+ * code that gathers the facts is in `client/health`.
  */
 
 /** The severity of a finding. `skipped` means that the check could not run. */

@@ -729,6 +729,19 @@ describe("tlsboot doctor", () => {
     await runWell(["policy", "check", "web-policy.yaml"]);
   });
 
+  test("tlsboot doctor does not ask the server of a kubeconfig whose user has a plugin", async () => {
+    const text = await readFile(folder.join("data/admin.kubeconfig"), "utf8");
+    const exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: plugin}";
+    const plugin = text.replace(/client-certificate-data: .*/, exec).replace(/^ *client-key-data: .*\n/m, "");
+    await writeFile(folder.join("plugin.kubeconfig"), plugin, { mode: 0o600 });
+    const { findings }: { findings: readonly Finding[] } = JSON.parse(
+      await runWell(["doctor", "plugin.kubeconfig", "-o", "json"]),
+    );
+    const { severity, message } = findings.find(({ check }) => check === "server-access") ?? {};
+    assert.equal(severity, "skipped");
+    assert.match(message ?? "", /^exec of user ".*" is not supported$/);
+  });
+
   test("tlsboot doctor --out replaces a textfile at once", async () => {
     await writeFile(folder.join("tlsboot.prom"), "old");
     const { code, stdout } = await run(["doctor", "-o", "textfile", "--out", "tlsboot.prom", "data"]);

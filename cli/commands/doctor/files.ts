@@ -94,7 +94,12 @@ export async function examineFile(path: string, deps: ExamineDeps, signal: Abort
   const file = await readFound(path, deps);
   const stored = await examineStored({ target, files: file === undefined ? [] : [file] }, deps);
   if (file?.kubeconfig === undefined) return stored;
-  const asked = await askAs(file, { target }, deps, signal);
+  const { kubeconfig: { contexts, currentContext, users } } = file;
+  const user = contexts.find(({ name }) => name === currentContext)?.context.user;
+  const [unsupported] = users.find(({ name }) => name === user)?.user.unsupported ?? [];
+  const asked = unsupported === undefined
+    ? await askAs(file, { target }, deps, signal)
+    : reportOn(target).skip("server-access", `${unsupported} of user "${user}" is not supported`);
   const name = await examineName(file.kubeconfig.clusters[0]?.cluster.server ?? "", { target });
   return { ...stored, findings: [...stored.findings, ...asked, ...name] };
 }
