@@ -159,12 +159,16 @@ export async function createSplitAuthorities(
 }
 
 /**
- * Writes an imported CA, without its key when a program has it. Throws AppError `file_exists` when there is a CA or
- * another key.
+ * Writes an imported CA, without its key when a program has it. The key replaces that of the data directory when it was
+ * read from there, as `sourceKeyPem`. Throws AppError `file_exists` when there is a CA or another key.
  */
 export async function writeImportedAuthority(
   dataDir: string,
-  authority: { readonly chain: CertificateChain; readonly keyPem: string | undefined },
+  authority: {
+    readonly chain: CertificateChain;
+    readonly keyPem: string | undefined;
+    readonly sourceKeyPem: string | undefined;
+  },
   files: FilePort,
 ): Promise<void> {
   const paths = authorityPaths(dataDir);
@@ -172,9 +176,12 @@ export async function writeImportedAuthority(
   await assertNoneBegun(dataDir, files);
   await prepareFolder(dataDir, files);
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
-  const { keyPem } = authority;
-  if (keyPem !== undefined && await files.readText(paths.key) !== keyPem) {
-    await files.createExclusive(paths.key, keyPem, SECRET_MODE);
+  const { keyPem, sourceKeyPem } = authority;
+  const presentKeyPem = await files.readText(paths.key);
+  if (keyPem !== undefined && presentKeyPem !== keyPem) {
+    const isOwnKey = presentKeyPem !== undefined && presentKeyPem === sourceKeyPem;
+    if (isOwnKey) await files.writeAtomic(paths.key, keyPem, SECRET_MODE);
+    else await files.createExclusive(paths.key, keyPem, SECRET_MODE);
   }
   await files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
 }

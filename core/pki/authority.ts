@@ -17,8 +17,8 @@ import { type CertificatePlan, issueCertificate, signCertificate } from "./issue
 import { equalBytes } from "./der.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import { isMlDsa } from "./key_algorithm.ts";
-import type { NameConstraints } from "./name_constraints.ts";
-import { encodeName, type SubjectFields } from "./names.ts";
+import { findSubtreeFault, type NameConstraints, NO_SUBTREES } from "./name_constraints.ts";
+import { encodeName, formatName, type SubjectFields } from "./names.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, publicKeysEqual } from "./public_key.ts";
 import { signText, verifyText } from "./signed_text.ts";
@@ -123,6 +123,13 @@ export async function issueIntermediate(
   const subject = { commonName };
   if (equalBytes(encodeName(subject), issuer.certificate.subject.raw)) {
     return err(`it would have the name of the CA that signs it, "${commonName}"`);
+  }
+  const { permitted = NO_SUBTREES } = options.nameConstraints ?? {};
+  for (const { nameConstraints, subject: name } of [issuer.certificate, ...issuer.issuers]) {
+    const fault = nameConstraints === undefined ? undefined : findSubtreeFault(nameConstraints, permitted);
+    if (fault !== undefined) {
+      return err(`it would permit names for which "${formatName(name)}" may not issue: ${fault}`);
+    }
   }
   const begin = new Date(Math.max(notBefore.getTime(), issuer.certificate.notBefore.getTime()));
   const plan = planCa({ ...rest, subject, notBefore: begin, notAfter });

@@ -100,6 +100,27 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
   return undefined;
 }
 
+/** Finds a subtree of DNS names or addresses that a CA with these constraints cannot permit; undefined without one. */
+export function findSubtreeFault(
+  { permitted, excluded }: NameConstraints,
+  subtrees: Pick<NameSubtrees, "dnsNames" | "ipRanges">,
+): string | undefined {
+  for (const [key, isInside] of [["dnsNames", isBelow], ["ipRanges", isRangeWithin]] as const) {
+    for (const subtree of subtrees[key]) {
+      const isIn = (other: string): boolean => isInside(subtree.toLowerCase(), other.toLowerCase(), false);
+      if (permitted[key].length > 0 && !permitted[key].some(isIn)) return `"${subtree}" is not permitted`;
+      if (excluded[key].some(isIn)) return `"${subtree}" is excluded`;
+    }
+  }
+  return undefined;
+}
+
+function isRangeWithin(inner: string, outer: string): boolean {
+  const [range, limit] = [parseCidr(inner), parseCidr(outer)];
+  if (range === undefined || limit === undefined) return false;
+  return range.prefixBits >= limit.prefixBits && isWithin(range.bytes, limit);
+}
+
 type Kind = keyof NameSubtrees;
 
 interface NamesOfKind {

@@ -10,6 +10,7 @@ import { findDnsNameFault, findDnsSubtreeFault } from "./dns_name.ts";
 import {
   encodeNameConstraints,
   findNameFault,
+  findSubtreeFault,
   type NameConstraints,
   type NameSubtrees,
   NO_SUBTREES,
@@ -104,6 +105,21 @@ test("findNameFault() gives up when it would have to compare too much", () => {
   const constraints = createConstraints({ permit: { dnsNames }, exclude: { dnsNames: ["example.com"] } });
   assert.equal(findNameFault(permit({ dnsNames }), { ...NO_NAMES, dnsNames }), undefined);
   assert.equal(findNameFault(constraints, { ...NO_NAMES, dnsNames }), "too many name constraints");
+});
+
+test("findSubtreeFault() finds subtrees outside of what a CA may permit", () => {
+  const excluded = { ...NO_SUBTREES, dnsNames: ["secret.example.org"], ipRanges: ["10.9.0.0/16"] };
+  const permitted = { ...NO_SUBTREES, dnsNames: [".example.org"], ipRanges: ["10.0.0.0/8"] };
+  const find = (dnsNames: readonly string[], ipRanges: readonly string[] = []): string | undefined =>
+    findSubtreeFault({ permitted, excluded }, { dnsNames, ipRanges });
+  assert.equal(find([".example.org", "a.Example.org"], ["10.1.0.0/16", "10.0.0.0/8"]), undefined);
+  assert.equal(find(["example.org"]), '"example.org" is not permitted');
+  assert.equal(find(["example.com"]), '"example.com" is not permitted');
+  assert.equal(find(["a.secret.example.org"]), '"a.secret.example.org" is excluded');
+  assert.equal(find([], ["0.0.0.0/0"]), '"0.0.0.0/0" is not permitted');
+  assert.equal(find([], ["10.9.1.1/32"]), '"10.9.1.1/32" is excluded');
+  const anything = { permitted: NO_SUBTREES, excluded: NO_SUBTREES };
+  assert.equal(findSubtreeFault(anything, { dnsNames: ["a"], ipRanges: [] }), undefined);
 });
 
 test("parseNameConstraints() reads the output of encodeNameConstraints()", () => {

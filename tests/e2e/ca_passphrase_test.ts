@@ -152,6 +152,26 @@ test("tlsboot ca import keeps an encrypted key as it is, and encrypts a plain on
   assert.equal((await tlsboot(`kubeconfig admin --data-dir b ${FILE}`)).code, 0);
 });
 
+test("tlsboot ca import encrypts the plain key that tlsboot ca request made, and no other key is replaced", async () => {
+  await using folder = await folderWithPassphrase();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot.succeed("ca init --data-dir root");
+  await tlsboot.succeed("ca request --data-dir server --out ca.csr");
+  await tlsboot.succeed("ca sign ca.csr --data-dir root --out ca.crt");
+  const plain = await readFile(folder.join("server/pki/ca.key"), "utf8");
+  await writeFile(folder.join("copy.key"), `${plain}\n`, { mode: 0o600 });
+  const take = `ca import --ca-cert ca.crt --data-dir server ${FILE}`;
+  assert.match(await tlsboot.refuse(1, `${take} --ca-key copy.key`), /cannot create ".*ca\.key": it exists/);
+  assert.equal(await readFile(folder.join("server/pki/ca.key"), "utf8"), plain);
+  await tlsboot.succeed(take);
+  assert.match(await readFile(folder.join("server/pki/ca.key"), "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+  await tlsboot.succeed(`kubeconfig admin --data-dir server ${FILE}`);
+  assert.match(
+    await tlsboot.refuse(1, "ca import --ca-cert ca.crt --data-dir other"),
+    /ca\.key": file does not exist\n.*hint: .*make one with: tlsboot ca request --out FILE\n/,
+  );
+});
+
 test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and never logs the passphrase", async () => {
   await using folder = await folderWithPassphrase();
   const args = ["--auto-approve", "--ca-passphrase-file", "pass"];

@@ -112,6 +112,7 @@ test("tlsboot ca sign refuses bad input and writes nothing", async () => {
   const { tlsboot } = folder;
   await tlsboot.succeed("ca init --data-dir root");
   await tlsboot.succeed("ca init --data-dir split --split");
+  await tlsboot.succeed("ca init --data-dir narrow --permit-dns example.org");
   await tlsboot.succeed("ca request --data-dir same --common-name tlsboot-ca --out same.csr");
   await writeFile(folder.join("bad.csr"), (await read(folder, "ca.csr")).replace(/[A-Za-z](?=[^]{0,20}-----END)/, "+"));
   for (
@@ -127,12 +128,28 @@ test("tlsboot ca sign refuses bad input and writes nothing", async () => {
       [SIGN.replace("ca.csr", "gone.csr"), 1, /cannot read the request "gone\.csr": file does not exist/],
       [SIGN.replace("ca.csr", "bad.csr"), 1, /cannot use the request "bad\.csr": /],
       [SIGN.replace("ca.csr", "same.csr"), 1, /it would have the name of the CA that signs it, "tlsboot-ca"/],
+      [`${SIGN.replace("ca.crt", "gone/ca.crt")}`, 1, /cannot write "gone\/ca\.crt": the folder does not exist/],
+      [
+        `${SIGN.replace("root", "narrow")} --permit-dns example.com`,
+        1,
+        /would permit names for which "CN=tlsboot-ca" may not issue: "example\.com" is not permitted/,
+      ],
       ["ca ceremony --out ceremony", 2, /it is now: tlsboot ca sign/],
     ] as const
   ) {
     assert.match(await tlsboot.refuse(code, line), want, line);
     await assert.rejects(stat(folder.join("ca.crt")), line);
   }
+  await assert.rejects(stat(folder.join("root/issued.jsonl")));
+});
+
+test("tlsboot ca sign records what a CA of a split data directory signs", async () => {
+  await using folder = await prepare();
+  const { tlsboot } = folder;
+  await tlsboot.succeed("ca init --data-dir split --split");
+  const files = "--ca-cert split/pki/client-ca.crt --ca-key split/pki/client-ca.key";
+  await tlsboot.succeed(`${SIGN.replace("root", "split")} ${files}`);
+  assert.match(await read(folder, "split/issued.jsonl"), /"subject":"CN=site-ca"/);
 });
 
 test("tlsboot ca request keeps the key, makes another request for it, and refuses a folder with a CA", async () => {

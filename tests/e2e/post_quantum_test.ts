@@ -37,6 +37,22 @@ test("ca init makes a CA with an ML-DSA key with the gate only, and inspect says
   assert.match(stdout, /private key ML-DSA-44\n +Belongs: +to certificate "CN=tlsboot-ca"/);
 });
 
+test("ca sign signs with an ML-DSA key, and for one, with the gate only", async () => {
+  if (!hasMlDsa()) return;
+  await using folder = await createTempFolder();
+  const tlsboot = createRunner(folder.path);
+  await writeFile(folder.join("quantum.csr"), Buffer.from(getMlDsaRequest("ML-DSA-65"), "base64"));
+  await tlsboot.succeed(`ca init --data-dir quantum --key-algorithm ml-dsa-44 ${GATE}`);
+  await tlsboot.succeed("ca init --data-dir plain");
+  await tlsboot.succeed("ca request --data-dir server --out plain.csr");
+  const byQuantum = "ca sign plain.csr --data-dir quantum --out a.crt";
+  assert.match(await tlsboot.refuse(2, byQuantum), /--data-dir: the key is ML-DSA-44, which needs --feature-gates/);
+  await tlsboot.succeed(`${byQuantum} ${GATE}`);
+  const forQuantum = "ca sign quantum.csr --common-name quantum --data-dir plain --out b.crt";
+  assert.match(await tlsboot.refuse(1, forQuantum), /algorithm unimplemented/);
+  await tlsboot.succeed(`${forQuantum} ${GATE}`);
+});
+
 test("inspect and sign read a request of Go 1.27 for an ML-DSA key, and verify it where the runtime can", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);

@@ -335,6 +335,7 @@ const SIGN_FLAGS = {
   caKey: CA_KEY_FILE_FLAG,
   ...CA_KEY_FLAGS,
   commonName: textFlag({ summary: "Common name of the CA that is signed. Without it, that of the request." }),
+  featureGates: FEATURE_GATES_FLAG,
   duration: durationFlag({ default: "5y", min: MIN_LIFETIME, summary: "Lifetime of its certificate." }),
   ...PERMIT_FLAGS,
   out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),
@@ -355,8 +356,9 @@ export const caSignCommand = defineCommand({
 
  Only the public key and the common name of the request are used, and its signature is checked. The certificate may not
  end after the CA that signs, whose path length must allow a CA below it. Its name constraints also hold for everything
- below it; --permit-dns and --permit-ip narrow them. The certificate has no path length, because the CA that replaces it
- may be cross-signed by it. With the CA in --data-dir, the certificate is recorded in issued.jsonl.`,
+ below it; --permit-dns and --permit-ip can only narrow them. The certificate has no path length, because the CA that
+ replaces it may be cross-signed by it. When a CA in --data-dir signs, the certificate is recorded in issued.jsonl.
+ --ca-cert and --ca-key name one of a split set.`,
   group: "CA Commands",
   args: [argument("FILE", "The request, PEM", { completion: { kind: "file" } })],
   flags: SIGN_FLAGS,

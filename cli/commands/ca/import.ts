@@ -28,13 +28,16 @@ export interface ImportedAuthority {
   readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
 }
 
-/** The flags that name the files of a CA, for messages. */
-export interface CaFileFlags {
+/** What the operator can do when a file of a CA does not exist. */
+export interface CaFileHints {
   readonly certificate: string;
   readonly key: string;
 }
 
-const IMPORT_FLAGS: CaFileFlags = { certificate: "--ca-cert", key: "--ca-key" };
+const IMPORT_HINTS: CaFileHints = {
+  certificate: "check the path of --ca-cert",
+  key: "name the key with --ca-key, or make one with: tlsboot ca request --out FILE",
+};
 
 /** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
 const MIN_RSA_BITS = 2048;
@@ -57,7 +60,7 @@ export async function run({ settings }: Input<CaImportFlags>, io: Io, signal: Ab
   const keyPem = imported.key === undefined || !isEncrypted || detectKeyEncryption(imported.key.pem) !== "none"
     ? imported.key?.pem
     : await keys.encryptKey(imported.key.opened, await keys.passphrases.getForCreating(paths.key), io.random);
-  await writeImportedAuthority(folder, { chain: authority, keyPem }, files);
+  await writeImportedAuthority(folder, { chain: authority, keyPem, sourceKeyPem: imported.key?.pem }, files);
   const lines = [
     `certificate: ${paths.certificate}`,
     ...(keyPem === undefined ? [] : [`key: ${paths.key}`]),
@@ -95,14 +98,14 @@ export async function readImportedAuthority(
   paths: { readonly certificate: string; readonly key: string | undefined },
   now: Date,
   { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
-  flags: CaFileFlags = IMPORT_FLAGS,
+  hints: CaFileHints = IMPORT_HINTS,
 ): Promise<ImportedAuthority> {
-  const certificatePem = await readFlagFile(paths.certificate, flags.certificate, files);
-  const hint = "give the CA first, behind it its issuers, and the CA's key";
+  const certificatePem = await readRequired(paths.certificate, hints.certificate, files);
+  const hint = "give the CA first, followed by its issuers, and the CA's key";
   const certificates = parseAuthorityCertificates(certificatePem);
   if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
   assertUsable(certificates.value, paths.certificate, now);
-  const key = paths.key === undefined ? undefined : await readKey(paths.key, flags.key, files, keys);
+  const key = paths.key === undefined ? undefined : await readKey(paths.key, hints.key, files, keys);
   const caKey = key === undefined ? await openProgramKey(paths.certificate, keys) : createCaKey(key.opened);
   const authority = await joinAuthority(certificates.value, caKey);
   if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
@@ -111,11 +114,11 @@ export async function readImportedAuthority(
 
 async function readKey(
   path: string,
-  flag: string,
+  hint: string,
   files: FilePort,
   keys: CaKeys,
 ): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
-  const pem = await readFlagFile(path, flag, files);
+  const pem = await readRequired(path, hint, files);
   await checkPrivateFile(path, files);
   const key = await keys.openKey(pem, path);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
@@ -167,8 +170,8 @@ function refused(path: string, why: string, hint: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA in "${path}": ${why}`, { hint });
 }
 
-async function readFlagFile(path: string, flag: string, files: FilePort): Promise<string> {
+async function readRequired(path: string, hint: string, files: FilePort): Promise<string> {
   const text = await files.readText(path);
   if (text !== undefined) return text;
-  throw new AppError("not_found", `cannot read "${path}": file does not exist`, { hint: `check the path of ${flag}` });
+  throw new AppError("not_found", `cannot read "${path}": file does not exist`, { hint });
 }

@@ -43,7 +43,7 @@ export interface BeginOptions {
 const MIN_LIFETIME_MS = 24 * 3_600_000;
 /** The number of excluded certificates that an error names. */
 const MAX_SHOWN = 20;
-const FILE_FLAGS = { certificate: "--new-ca-cert", key: "--new-ca-key" };
+const FILE_HINTS = { certificate: "check the path of --new-ca-cert", key: "check the path of --new-ca-key" };
 
 /** Checks what the flags say about a new CA. Throws UsageError. */
 export function checkNextCaFlags(settings: NextCaSettings): void {
@@ -128,7 +128,7 @@ async function createNextCa(
   if (newCaCert !== undefined) {
     const key = newCaKey === undefined ? undefined : resolve(io.cwd, newCaKey);
     const paths = { certificate: resolve(io.cwd, newCaCert), key };
-    const given = await readImportedAuthority(paths, now, { files, keys }, FILE_FLAGS);
+    const given = await readImportedAuthority(paths, now, { files, keys }, FILE_HINTS);
     checkGivenKey(given.authority.certificate.keyAlgorithm, settings.featureGates, "new-ca-cert");
     if (given.key === undefined) return { chain: given.authority, keyPem: undefined };
     const isPlain = detectKeyEncryption(given.key.pem) === "none";

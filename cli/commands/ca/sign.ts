@@ -1,19 +1,21 @@
 /** Signs the request of an intermediate CA with the CA of a data directory, or with one in files. */
 import { Buffer } from "node:buffer";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { type ParsedRequest, parseVerifiedRequest } from "../../../core/csr/request.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type Authority, issueIntermediate } from "../../../core/pki/authority.ts";
 import { encodeTrust } from "../../../core/pki/authority_chain.ts";
 import { SERIAL_BYTES } from "../../../core/pki/issue.ts";
+import type { KeyAlgorithmOptions } from "../../../core/pki/key_algorithm.ts";
 import { permitNames } from "../../../core/pki/name_constraints.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { hasSplitAuthorities, readAuthority, readNamedAuthority } from "../../authority/files.ts";
 import { openIssuedLog } from "../../authority/issued_log.ts";
 import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
-import { authorityPaths } from "../../authority/layout.ts";
+import { authorityPaths, CA_PURPOSES } from "../../authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { allowsMlDsa, checkGivenKey } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -31,17 +33,22 @@ export async function run(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const { duration, permitDns, permitIp, out = "" } = settings;
+  const { duration, permitDns, permitIp, featureGates, out = "" } = settings;
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
-  const request = await readRequest(file, files, io.cwd);
+  const request = await readRequest(file, { allowMlDsa: allowsMlDsa(featureGates) }, files, io.cwd);
   const commonName = settings.commonName ?? request.subject.commonName;
   if (commonName === "") throw new UsageError("the intermediate CA needs a name", "give one with --common-name");
   const path = resolve(io.cwd, out);
   if (await files.lstat(path) !== undefined) {
     throw new AppError("file_exists", `cannot write "${out}": file exists`, { hint: "choose another file with --out" });
   }
+  if (await files.stat(dirname(path)) === undefined) {
+    throw new AppError("io", `cannot write "${out}": the folder does not exist`, { hint: "create the folder first" });
+  }
   const authority = await readSigner(settings, io, files, keys);
+  const signerFlag = settings.caCert === undefined ? "data-dir" : "ca-cert";
+  checkGivenKey(authority.certificate.keyAlgorithm, featureGates, signerFlag);
   const now = io.clock.now().getTime();
   const signed = await issueIntermediate({
     commonName,
@@ -53,10 +60,10 @@ export async function run(
   }, authority);
   if (!signed.ok) {
     throw new AppError("invalid", `cannot sign the request "${file}": ${signed.error}`, {
-      hint: "give another --common-name or a shorter --duration, or sign with another CA",
+      hint: "give another --common-name, --duration, --permit-dns or --permit-ip, or sign with another CA",
     });
   }
-  if (settings.caCert === undefined) {
+  if (isOfDataDir(settings, io.cwd)) {
     const { issuedLog } = dataDirAt(resolve(io.cwd, settings.dataDir));
     using log = openIssuedLog(issuedLog, { clock: io.clock, warn: (message) => warn(message, io) });
     await log.record(signed.value.certificate.der, authority, { source: "sign" });
@@ -66,15 +73,27 @@ export async function run(
   return EXIT.done;
 }
 
+/** Reports whether the CA that signs is one of the data directory. */
+function isOfDataDir({ caCert, dataDir }: Input<CaSignFlags>["settings"], cwd: string): boolean {
+  if (caCert === undefined) return true;
+  const folder = resolve(cwd, dataDir);
+  return CA_PURPOSES.some((purpose) => authorityPaths(folder, purpose).certificate === resolve(cwd, caCert));
+}
+
 /** Reads the request of an intermediate CA, and checks that its own key signed it and is strong enough. */
-async function readRequest(file: string, files: FilePort, cwd: string): Promise<ParsedRequest> {
+async function readRequest(
+  file: string,
+  options: KeyAlgorithmOptions,
+  files: FilePort,
+  cwd: string,
+): Promise<ParsedRequest> {
   const text = await files.readText(resolve(cwd, file));
   if (text === undefined) {
     throw new AppError("not_found", `cannot read the request "${file}": file does not exist`, {
       hint: `check its path; ${MAKE_REQUEST}`,
     });
   }
-  const request = parseVerifiedRequest(Buffer.from(text).toString("base64"));
+  const request = parseVerifiedRequest(Buffer.from(text).toString("base64"), options);
   const fault = request.ok ? request.value.publicKey.weakness : request.error;
   if (request.ok && fault === undefined) return request.value;
   throw new AppError("invalid", `cannot use the request "${file}": ${fault}`, {
@@ -94,7 +113,7 @@ async function readSigner(
   if (await hasSplitAuthorities(folder, files)) {
     throw new UsageError(
       `"${dataDir}" has a CA for each purpose`,
-      "name the one that signs with --ca-cert and --ca-key",
+      "name the one that signs with --ca-cert and --ca-key, the paths of its files below pki/",
     );
   }
   return await readAuthority(authorityPaths(folder), files, keys);
