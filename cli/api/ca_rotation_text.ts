@@ -111,8 +111,11 @@ const COLUMNS: readonly TableColumn[] = [
   { name: "Command" },
 ];
 
-/** Formats machines and users as a table. Without `isWide`, only the first of them, and without the time. */
-export function formatCensus(rows: readonly CensusRow[], isWide: boolean): string {
+/**
+ * Formats machines and users as a table. Without `isWide`, only the first of them, and without the time; `status` is the
+ * command that shows all.
+ */
+export function formatCensus(rows: readonly CensusRow[], isWide: boolean, status: string): string {
   if (rows.length === 0) return "";
   const shown = isWide ? rows : rows.slice(0, MAX_SHOWN);
   const table = createTablePrinter({ isWide }).print(
@@ -128,7 +131,7 @@ export function formatCensus(rows: readonly CensusRow[], isWide: boolean): strin
     })),
   );
   const more = rows.length - shown.length;
-  const rest = more === 0 ? "" : `and ${more} more: see all with tlsboot ca rotate status -o wide\n`;
+  const rest = more === 0 ? "" : `and ${more} more: see all with: ${status} -o wide\n`;
   const isOnMachine = shown.some(({ kind, command = "" }) => kind === "node" && command.startsWith(ON_MACHINE));
   const isRenewing = shown.some(({ state }) => state === "renewalDue");
   return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}${isRenewing ? RENEWING_NOTE : ""}`;

@@ -27,7 +27,7 @@ import {
 import { isTrustPublished, type PublishedBundle } from "../../core/ca_rotation/trust.ts";
 import { createWrappedKeySecret, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
 import { hasSplitAuthorities } from "../authority/files.ts";
-import { type CaPurpose, getCaName, SPLIT_PURPOSES } from "../authority/layout.ts";
+import { CA_PURPOSES, type CaPurpose, getCaName } from "../authority/layout.ts";
 import { warn } from "../framework/report.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { dataDirAt } from "../instance/data_dir.ts";
@@ -201,7 +201,7 @@ export function createServerCa(options: ServerCaOptions, signal: AbortSignal): R
 /** Throws UsageError for a CA that the data directory does not have. */
 async function assertPresent(name: string, dataDir: string, root: string): Promise<void> {
   const isSplit = await hasSplitAuthorities(root, createFilePort());
-  const purposes: readonly CaPurpose[] = isSplit ? ["serving", ...SPLIT_PURPOSES] : ["serving"];
+  const purposes: readonly CaPurpose[] = isSplit ? CA_PURPOSES : ["serving"];
   const names = purposes.map(getCaName);
   if (names.includes(name)) return;
   throw new UsageError(
@@ -212,7 +212,7 @@ async function assertPresent(name: string, dataDir: string, root: string): Promi
 
 type Call = <T>(action: (api: ApiClient) => Promise<T>) => Promise<T>;
 
-/** Changes a rotation; when another writer was faster, the change is decided again. */
+/** Changes a rotation; when another writer was faster, the change is made again, unless a step was taken meanwhile. */
 async function changeRotation(
   api: ApiClient,
   rotation: CaRotation,
@@ -221,7 +221,7 @@ async function changeRotation(
 ): Promise<CaRotation> {
   let current = rotation;
   for (let conflicts = 0;; conflicts++) {
-    const spec = applyChange(current.spec, change);
+    const spec = applyChange(current.spec, change, rotation.spec.step);
     if (spec === undefined) return current;
     const body = { ...current, apiVersion: formatApiVersion(caRotationKind), kind: caRotationKind.kind, spec };
     try {

@@ -1,5 +1,5 @@
 /**
- * A rotation of a CA that only files hold: its record beside the CA, the pairs, and the bundle of what must be trusted. A
+ * A rotation of a CA that only files hold: its record next to the CA, the pairs, and the bundle of what must be trusted. A
  * run that was killed is completed by the next one.
  */
 import { basename, dirname, join } from "node:path";
@@ -14,7 +14,7 @@ import { PUBLIC_MODE } from "../instance/data_dir.ts";
 import { applyCaFileSteps, completeCaSwap, type NewCaFiles, readCasOnDisk, toCaSlots } from "./ca_swap.ts";
 import type { AuthorityPaths } from "./layout.ts";
 
-/** The paths of a rotation, all beside the CA. */
+/** The paths of a rotation, all in the folder of the CA. */
 export interface RotationPaths {
   /** The CA that signs at present. */
   readonly signing: AuthorityPaths;
@@ -27,7 +27,7 @@ export interface RotationPaths {
   readonly record: string;
 }
 
-/** Returns the paths of the rotation of a CA: `ca-bundle.crt` and so on beside `ca.crt`. */
+/** Returns the paths of the rotation of a CA: `ca-bundle.crt` and so on next to `ca.crt`. */
 export function getRotationPaths(signing: AuthorityPaths): RotationPaths {
   const folder = dirname(signing.certificate);
   const name = basename(signing.certificate).replace(/\.(?:crt|cer|pem)$/i, "");
@@ -117,6 +117,21 @@ export async function removeRotationRecord(
   await deps.files.unlink(paths.record);
 }
 
+/**
+ * Moves the new CA of a rotation without a record away, unless it is the one that is kept. Returns its SHA-256 (hex);
+ * undefined when there is none.
+ */
+export async function retireUnrecorded(
+  paths: RotationPaths,
+  deps: RotationRecordDeps,
+  kept?: string,
+): Promise<string | undefined> {
+  const { next } = await readCasOnDisk(paths.signing, deps.files);
+  if (next === undefined || next.certificate.sha256Fingerprint === kept) return undefined;
+  await arrange(undefined, paths, deps);
+  return next.certificate.sha256Fingerprint;
+}
+
 async function arrange(
   target: CaTarget | undefined,
   { signing }: RotationPaths,
@@ -127,7 +142,7 @@ async function arrange(
   if (!steps.ok) throw new AppError("invalid", `cannot change "${signing.certificate}": ${steps.error}`);
   const adopt = (): Promise<NewCaFiles> => {
     if (adopted !== undefined) return Promise.resolve(adopted);
-    throw new AppError("not_found", `cannot find the new CA beside "${signing.certificate}"`, {
+    throw new AppError("not_found", `cannot find the new CA next to "${signing.certificate}"`, {
       hint: "put back its certificate and its key, whose names begin with next-",
     });
   };

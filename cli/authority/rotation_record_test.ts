@@ -132,12 +132,12 @@ test("storeRotationRecord() changes no pair when the new CA is missing", async (
   const { rotation, oldKey, files } = await begin();
   await assert.rejects(
     storeRotationRecord({ ...rotation, spec: { ...rotation.spec, step: "Switch" } }, PATHS, { files, verify }),
-    /cannot find the new CA beside "\/pki\/ca.crt"/,
+    /cannot find the new CA next to "\/pki\/ca.crt"/,
   );
   assert.equal(files.text("/pki/ca.key"), oldKey);
 });
 
-test("readRotationRecord() reads what storeRotationRecord() writes, also of an earlier build, and names what is wrong", async () => {
+test("readRotationRecord() reads what storeRotationRecord() writes, and names what is wrong", async () => {
   const { rotation, adopted, files } = await begin();
   await storeRotationRecord(rotation, PATHS, { files, verify }, adopted);
   assert.deepEqual(await readRotationRecord(PATHS, files), rotation);
@@ -153,4 +153,31 @@ test("readRotationRecord() reads what storeRotationRecord() writes, also of an e
     await files.writeAtomic(PATHS.record, edit(text), 0o644);
     await assert.rejects(readRotationRecord(PATHS, files), fault);
   }
+});
+
+test("readRotationRecord() reads the record of the first build that wrote one", async () => {
+  const { rotation, files } = await begin();
+  const { oldCA, newCA, crossSignedCA } = rotation.spec;
+  const record = `{
+  "apiVersion": "tlsboot/v1alpha1",
+  "kind": "CARotation",
+  "metadata": {
+    "name": "ca"
+  },
+  "spec": {
+    "step": "Switch",
+    "oldCA": ${JSON.stringify(oldCA)},
+    "newCA": ${JSON.stringify(newCA)},
+    "crossSignedCA": ${JSON.stringify(crossSignedCA)}
+  },
+  "status": {
+    "beganAt": "2026-11-25T12:00:00Z",
+    "switchedAt": "2026-11-25T13:00:00Z"
+  }
+}
+`;
+  await files.writeAtomic(PATHS.record, record, 0o644);
+  const read = await readRotationRecord(PATHS, files);
+  assert.deepEqual(read?.spec, { ...rotation.spec, step: "Switch" });
+  assert.deepEqual(read?.status, { beganAt: "2026-11-25T12:00:00Z", switchedAt: "2026-11-25T13:00:00Z" });
 });

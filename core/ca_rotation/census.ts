@@ -26,7 +26,7 @@ export type CensusState =
   /** The rotation is finished, and it still trusts the old CA. */
   | "trustsOld";
 
-/** One machine or user, the holder of a certificate that is no client of the API, or a place beside a cluster. */
+/** One machine or user, the holder of a certificate that is no client of the API, or a place in or around a cluster. */
 export interface CensusRow {
   readonly kind: "node" | "user" | "certificate" | "place";
   /** The name of the node or of the user, the subject of the certificate, or the path or the object of the place. */
@@ -44,7 +44,7 @@ export interface CensusRow {
   readonly command: string | undefined;
 }
 
-/** The facts that the census takes beside the register. */
+/** The facts that the census takes in addition to the register. */
 export interface CensusInput {
   readonly rotation: CaRotation;
   /** SHA-256 (hex) of the CAs whose clients the servers accept; undefined when they are unknown. */
@@ -85,6 +85,8 @@ interface Held {
 interface Holder {
   readonly username: string;
   readonly subject: string;
+  /** Whether its certificate is that of an intermediate CA. */
+  readonly isCa: boolean;
   isMaster: boolean;
   isClient: boolean;
   readonly bySigner: Map<string, Held>;
@@ -106,14 +108,15 @@ export class Census {
     this.#direction = findDirection(input.rotation);
   }
 
-  /** Adds a record of the register. Certificates that are revoked, expired, of a CA or of a server itself do not count. */
+  /** Adds a record of the register. Certificates that are revoked, expired, or of the servers and their CAs do not count. */
   add(record: IssuedCertificate): void {
     const { spec, status } = record;
     const until = Date.parse(spec.notAfter ?? "");
     if (spec.removed !== undefined || status?.revocation !== undefined || !(until > this.#input.now.getTime())) return;
-    if (spec.isCA === true || spec.source === "ca" || spec.source === "serving") return;
-    const isClient = spec.usages?.includes("client auth") ?? false;
+    if (spec.source === "ca" || spec.source === "serving") return;
     const { retiring, staying, needsTrust } = this.#direction;
+    if (spec.fingerprint === retiring || spec.fingerprint === staying) return;
+    const isClient = spec.isCA !== true && (spec.usages?.includes("client auth") ?? false);
     const { issuerFingerprint = "" } = spec;
     const isConcerned = issuerFingerprint === retiring || issuerFingerprint === staying;
     // A client of another CA has to trust the new one too, unless that other CA is trusted no more itself.
@@ -141,14 +144,14 @@ export class Census {
 
   #find(record: IssuedCertificate, isClient: boolean): Held {
     const { spec } = record;
-    const subject = spec.subject ?? "";
+    const { subject = "", isCA: isCa = false } = spec;
     // A certificate of an unknown user is listed as the certificate that it is.
-    const { username = "", groups = [] } = readIdentity(record) ?? {};
+    const { username = "", groups = [] } = isCa ? {} : readIdentity(record) ?? {};
     const key = username === "" ? `subject ${subject} ${spec.dnsNames?.join() ?? ""}` : username;
     let holder = this.#holders.get(key);
     if (holder === undefined) {
       const name = subject === "" ? [...spec.dnsNames ?? [], ...spec.ipAddresses ?? []].join(", ") : subject;
-      holder = { username, subject: name, isMaster: false, isClient: false, bySigner: new Map() };
+      holder = { username, subject: name, isCa, isMaster: false, isClient: false, bySigner: new Map() };
       this.#holders.set(key, holder);
     }
     holder.isClient ||= isClient;
@@ -300,10 +303,13 @@ function listFingerprints(pem: string): readonly string[] {
 /** The command with the files of a kubelet. It is run on the machine, and takes over the CAs and renews as is needed. */
 const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
 
+/** What gives an intermediate CA a certificate of the CA that stays. */
+export const SIGN_AGAIN = "sign its request again, with the CA that signs now: tlsboot ca sign --help";
+
 /** Returns the command that gives a machine or a user the new CA and a certificate of it. It replaces an earlier file. */
 function findCommand(
   { kind, name, state }: Pick<CensusRow, "kind" | "name" | "state">,
-  { isMaster, bySigner }: Holder,
+  { isCa, isMaster, bySigner }: Holder,
   old: Certificate | undefined,
   isLeaked: boolean,
 ): string | undefined {
@@ -311,6 +317,7 @@ function findCommand(
   const word = shellWord(name);
   if (kind === "node" && !isLeaked) return RUN_BOOTSTRAP;
   if (kind === "node") return `tlsboot token create --node ${word} --approve -o command`;
+  if (isCa) return SIGN_AGAIN;
   if (kind === "certificate") return `tlsboot describe certificate ${old?.serialNumber ?? ""}`;
   // Without a path, `kubeconfig admin` would write the admin.kubeconfig of the data directory, which exists.
   if (isMaster) return `tlsboot kubeconfig admin --user ${word} --out ${shellWord(`${name}.kubeconfig`)} --force`;

@@ -182,11 +182,25 @@ for (
   });
 }
 
-test("Census does not count certificates that are of no use any more, of CAs or of servers", () => {
+test("Census counts an intermediate CA until the new CA has signed it", () => {
+  const subject = { subject: "CN=site-ca", usages: ["cert sign"], isCA: true };
+  const [row] = take([{ ...subject, issuerFingerprint: OLD }], []);
+  assert.deepEqual([row?.kind, row?.name, row?.state, row?.losesAccess], [
+    "certificate",
+    "CN=site-ca",
+    "oldCertificate",
+    true,
+  ]);
+  assert.match(row?.command ?? "", /tlsboot ca sign/);
+  const [signed] = take([{ ...subject, issuerFingerprint: OLD }, { ...subject, ...RENEWED }], []);
+  assert.equal(signed?.state, "ready");
+});
+
+test("Census does not count certificates that are of no use any more, of the new CA or of servers", () => {
   const rows = take([
     client("n1", { notAfter: "2026-06-01T09:59:59Z" }),
     client("n2", { status: { revocation: { name: "node:n2", reason: "unspecified", time: BEGAN } } }),
-    client("n3", { isCA: true }),
+    { subject: "CN=new", usages: ["cert sign"], isCA: true, issuerFingerprint: OLD, fingerprint: NEW },
     { subject: "CN=tlsboot", source: "serving", usages: ["server auth"], issuerFingerprint: OLD },
     { subject: "CN=other", usages: ["server auth"], issuerFingerprint: "f".repeat(64) },
   ], []);

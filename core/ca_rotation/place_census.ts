@@ -1,5 +1,5 @@
 /**
- * The census beside a cluster whose CA is replaced in its files: which places trust both CAs, which certificates the
+ * The census of a cluster whose CA is replaced in its files: which places trust both CAs, which certificates the
  * retiring one has signed, and who would lose access without it.
  */
 import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";

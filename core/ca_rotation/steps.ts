@@ -83,10 +83,18 @@ export function isRotationReady(
   return (!isInProgress(rotation) || ca.isAdopted(rotation)) && isEveryoneReady(rows);
 }
 
-/** Returns the changed spec; undefined when the rotation has gone beyond the change meanwhile. */
-export function applyChange(spec: CaRotationSpec, change: CaRotationChange): CaRotationSpec | undefined {
+/**
+ * Returns the changed spec; undefined when the rotation has gone beyond the change, or has taken another step than `from`,
+ * for which the change was decided. A leak does not wait for another decision.
+ */
+export function applyChange(
+  spec: CaRotationSpec,
+  change: CaRotationChange,
+  from: CaRotationSpec["step"],
+): CaRotationSpec | undefined {
   const isLate = spec.step === "Finish" || (spec.isLeaked === true && change.step === "Trust");
-  return isLate ? undefined : { ...spec, ...change };
+  const isDecidedAgain = spec.step !== from && change.isLeaked !== true;
+  return isLate || isDecidedAgain ? undefined : { ...spec, ...change };
 }
 
 /** A step after the beginning of a rotation, as the operator has requested it. */
@@ -153,7 +161,7 @@ export function decideStep(
       if (step === "Finish") return { kind: "refused", reason: "it is finished", next: "begin" };
       if (isLeaked === true) {
         const reason = "the old key has leaked, so the old CA is not trusted again";
-        return { kind: "refused", reason, next: "begin" };
+        return { kind: "refused", reason, next: "finish" };
       }
       if (step === "Switch") return { kind: "advance", change: { step: "Trust", ...window } };
       const blocking = isAborting(rotation)

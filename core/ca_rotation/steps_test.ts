@@ -98,7 +98,7 @@ for (
     {
       verb: "abort",
       rotation: createRotation("Switch", { isLeaked: true }),
-      want: "the old key has leaked, so the old CA is not trusted again: begin",
+      want: "the old key has leaked, so the old CA is not trusted again: finish",
     },
   ] satisfies readonly {
     verb: RequestedStep["verb"];
@@ -129,9 +129,16 @@ test("needsCensus() asks for it before trust in a CA ends, unless its key has le
 
 test("applyChange() does not go back from a finished rotation, nor to a CA whose key has leaked", () => {
   const change = { step: "Trust", ...WINDOW } as const;
-  assert.equal(applyChange(createRotation("Finish").spec, change), undefined);
-  assert.equal(applyChange(createRotation("Switch", { isLeaked: true }).spec, change), undefined);
-  assert.equal(applyChange(createRotation("Switch").spec, change)?.renewBy, WINDOW.renewBy);
+  assert.equal(applyChange(createRotation("Finish").spec, change, "Switch"), undefined);
+  assert.equal(applyChange(createRotation("Switch", { isLeaked: true }).spec, change, "Switch"), undefined);
+  assert.equal(applyChange(createRotation("Switch").spec, change, "Switch")?.renewBy, WINDOW.renewBy);
+});
+
+test("applyChange() does not repeat a step that another operator has taken, except after a leak", () => {
+  const switched = createRotation("Switch", { renewBy: "2026-06-01T12:30:00Z" }).spec;
+  assert.equal(applyChange(switched, { step: "Switch", ...WINDOW }, "Trust"), undefined);
+  assert.equal(applyChange(createRotation("Trust").spec, { step: "Finish" }, "Switch"), undefined);
+  assert.equal(applyChange(switched, { step: "Switch", isLeaked: true }, "Trust")?.isLeaked, true);
 });
 
 test("listNextVerbs() names the wait before the next step, and nothing after the last one", () => {

@@ -1,6 +1,6 @@
 /** `tlsboot ca rotate` over the files of a CA without a server: every step, a way back, repeats, and what is refused. */
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createWorkplace, type Workplace } from "../support/instance_process.ts";
 
@@ -61,12 +61,13 @@ test("ca rotate in files: begin, switch and finish exchange the files, each can 
     issuerFingerprint: await readFingerprint(folder, "old-ca.crt"),
     ...{ notBefore: "2026-01-01T00:00:00Z", notAfter: "2099-01-01T00:00:00Z", issuedAt: "2026-01-01T00:00:00Z" },
   };
-  await writeFile(folder.join(log), `${JSON.stringify({ spec })}\n`);
+  const intermediate = { ...spec, sequence: 2, subject: "CN=site-ca", usages: ["cert sign"], isCA: true };
+  await writeFile(folder.join(log), [spec, intermediate].map((one) => `${JSON.stringify({ spec: one })}\n`).join(""));
   const refused = await rotate(folder, 3, "finish", "--issued-log", log);
   assert.match(refused, /n1 +node +old certificate until 2099-01-01T00:00:00Z/);
-  assert.match(refused, /--leave-behind n1/);
+  assert.match(refused, /CN=site-ca +certificate +old certificate until 2099-01-01T00:00:00Z +sign its request again/);
   assert.match(await rotate(folder, 1, "finish", "--issued-log", log, "--leave-behind", "n2"), /there is no .* "n2"/);
-  const finished = await rotate(folder, 0, "finish", "--issued-log", log, "--leave-behind", "n1");
+  const finished = await rotate(folder, 0, "finish", "--issued-log", log, "--leave-behind", "n1,CN=site-ca");
   assert.match(finished, /destroy the old key with: shred -u pki\/retired-ca-[0-9a-f]{8}\.key/);
   await rotate(folder, 0, "finish", "--issued-log", log);
   assert.equal(await readPki(folder, "ca-bundle.crt"), newCa);
@@ -74,6 +75,34 @@ test("ca rotate in files: begin, switch and finish exchange the files, each can 
   const names = (await readdir(folder.join("pki"))).filter((name) => /^(?:next|old)-|cross-signed/.test(name));
   assert.deepEqual(names, []);
   assert.match(await rotate(folder, 0, "begin"), /CN=tlsboot-ca-3/);
+});
+
+test("ca rotate in files: status --wait ends when everyone is ready, and a flag without effect is refused", async () => {
+  await using folder = await createPki();
+  await rotate(folder, 0, "begin");
+  assert.match(
+    await rotate(folder, 0, "status", "--wait", "1m"),
+    /^next: tlsboot ca rotate switch --ca-cert pki\/ca\.crt$/m,
+  );
+  assert.match(await rotate(folder, 2, "switch", "--over", "10m"), /--ca-cert and --over exclude each other/);
+  assert.match(await rotate(folder, 2, "finish", "--timeout", "1m"), /--ca-cert and --timeout exclude each other/);
+  assert.match(await rotate(folder, 1, "abort", "--leave-behind", "n7"), /there is no .* "n7" in this rotation/);
+});
+
+test("ca rotate in files: what a begin that was killed has left is retired, and its key is named", async () => {
+  await using folder = await createPki();
+  const leave = async (): Promise<void> => {
+    for (const name of ["ca-rotation.json", "ca-bundle.crt", "ca-cross-signed.crt"]) await rm(folder.join("pki", name));
+  };
+  const named = /an earlier begin was stopped.*: destroy its key with: shred -u pki\/retired-ca-[0-9a-f]{8}\.key/;
+  await rotate(folder, 0, "begin");
+  await leave();
+  assert.match(await rotate(folder, 0, "begin"), named);
+  await leave();
+  assert.match(await rotate(folder, 0, "abort"), named);
+  const names = await readdir(folder.join("pki"));
+  assert.deepEqual(names.filter((name) => name.startsWith("next-")), []);
+  assert.equal(names.filter((name) => /^retired-ca-.*\.key$/.test(name)).length, 2);
 });
 
 async function readFingerprint(folder: Workplace, name: string): Promise<string> {

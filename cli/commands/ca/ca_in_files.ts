@@ -1,6 +1,6 @@
 /**
  * A CA that only files hold, as `/etc/kubernetes/pki` of kubeadm, as one that can be replaced: the rotation is a record
- * beside the CA, and the census reads the files around it, the cluster, and the issued log of a signer.
+ * in the folder of the CA, and the census reads the files around it, the cluster, and the issued log of a signer.
  */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
@@ -20,6 +20,7 @@ import {
   getRotationPaths,
   readRotationRecord,
   removeRotationRecord,
+  retireUnrecorded,
   storeRotationRecord,
 } from "../../authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
@@ -66,7 +67,13 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
     }
     await using connection = await connect({ kubeconfig, dataDir: "" }, io);
     const trusted = await readClientCaFingerprints(connection.api, signal);
-    if (trusted?.has(getRotatedCas(rotation).newCa.certificate.sha256Fingerprint) === true) return;
+    if (trusted === undefined) {
+      throw new AppError("invalid", "cannot switch: the CAs that kube-apiserver trusts for clients cannot be read", {
+        hint:
+          "give the --kubeconfig of a user who may get the configmap extension-apiserver-authentication in kube-system",
+      });
+    }
+    if (trusted.has(getRotatedCas(rotation).newCa.certificate.sha256Fingerprint)) return;
     throw new AppError("invalid", "cannot switch: kube-apiserver would refuse clients of the new CA", {
       hint: `start kube-apiserver with --client-ca-file ${show(paths.bundle)}`,
     });
@@ -83,6 +90,22 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
     };
   }
 
+  function describeRetiredKey(fingerprint: string): string {
+    return settings.signingKeyCommand === undefined
+      ? `with: shred -u ${shellWord(show(toRetiredPaths(signing, fingerprint).key))}`
+      : "that the program of --signing-key-command holds";
+  }
+
+  /** Retires the new CA of a beginning that was killed before its record, unless it is the one that is kept. */
+  async function retireAbandoned(kept?: string): Promise<void> {
+    const fingerprint = await retireUnrecorded(paths, deps, kept);
+    if (fingerprint === undefined) return;
+    warn(
+      `an earlier begin was stopped, and its new CA is not used: destroy its key ${describeRetiredKey(fingerprint)}`,
+      io,
+    );
+  }
+
   return {
     name: paths.name,
     paths: signing,
@@ -95,6 +118,7 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
     records,
     async begin(spec, keyPem) {
       const rotation = change(undefined, spec);
+      await retireAbandoned(getRotatedCas(rotation).newCa.certificate.sha256Fingerprint);
       await storeRotationRecord(rotation, paths, deps, { certificatePem: spec.newCA, keyPem });
       return rotation;
     },
@@ -107,13 +131,14 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
           "give --kubeconfig of an administrator, and --issued-log of the signer if it keeps one",
         );
       }
-      const spec = requested === undefined ? undefined : applyChange(rotation.spec, requested);
+      const spec = requested === undefined ? undefined : applyChange(rotation.spec, requested, step);
       const next = spec === undefined ? rotation : change(rotation, spec);
       await storeRotationRecord(next, paths, deps);
       return next;
     },
     async end(rotation) {
-      if (rotation !== undefined) await removeRotationRecord(rotation, paths, deps);
+      if (rotation === undefined) await retireAbandoned();
+      else await removeRotationRecord(rotation, paths, deps);
       return true;
     },
     describeFollowers({ spec: { step } }) {
@@ -125,7 +150,7 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
     },
     isAdopted: () => true,
     command: (verb) => formatCommand(verb, settings),
-    describeRetiredKey: (fingerprint) => `with: shred -u ${shellWord(show(toRetiredPaths(signing, fingerprint).key))}`,
+    describeRetiredKey,
   };
 }
 

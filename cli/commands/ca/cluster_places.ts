@@ -1,4 +1,4 @@
-/** Reads the places of the census beside a cluster: files around the CA, objects of the cluster, the log of a signer. */
+/** Reads the places of the census of a cluster: files around the CA, objects of the cluster, the log of a signer. */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
@@ -7,7 +7,7 @@ import { createConnector } from "../../../client/transport/connect.ts";
 import { isAppError } from "../../../core/errors.ts";
 import { resolveContext, type ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
-import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../../core/kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -18,6 +18,7 @@ import { parseCertificate, verifyCertificateSignature } from "../../../core/pki/
 import { equalBytes } from "../../../core/pki/der.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import { type CertificateChain, encodeTrust } from "../../../core/pki/authority_chain.ts";
+import { SIGN_AGAIN } from "../../../core/ca_rotation/census.ts";
 import type { RotatedCa, RotatedCas } from "../../../core/ca_rotation/rotation_rules.ts";
 import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
 import { listCsrs } from "../../api/csrs.ts";
@@ -43,21 +44,24 @@ interface Sources extends PlaceSources {
   readonly cas: RotatedCas;
 }
 
-/** The signer of the bundle that vouches for the API server itself. */
-const API_SERVER_SIGNER = "kubernetes.io/kube-apiserver-serving";
-
 /** Reads all places. Throws as the connection does, and as the issued log. */
 export async function readPlaces(given: PlaceSources, signal: AbortSignal): Promise<readonly ClusterPlace[]> {
   const sources = { ...given, cas: getRotatedCas(given.rotation) };
   const holders = new Holders();
-  await addLogged(holders, sources);
+  const intermediates = new Holders();
+  await addLogged(holders, intermediates, sources);
   const cluster = sources.kubeconfig === undefined
     ? []
     : await readClusterPlaces(sources.kubeconfig, sources, holders, signal);
-  return [...await readFilePlaces(sources), ...cluster, ...[...holders].map(toPlace)];
+  return [
+    ...await readFilePlaces(sources),
+    ...cluster,
+    ...[...holders].map(toPlace),
+    ...[...intermediates].map(toCaPlace),
+  ];
 }
 
-/** The newest certificate of each user; undefined for a node of which none is known. */
+/** The newest certificate of each user or CA; undefined for a node of which none is known. */
 class Holders extends Map<string, HeldCertificate | undefined> {
   add(username: string, certificate?: HeldCertificate): void {
     const known = this.get(username);
@@ -81,21 +85,31 @@ function toPlace([username, held]: readonly [string, HeldCertificate | undefined
   return { kind: "node", name: username.slice(NODE_USER_PREFIX.length), ...certificate, fix };
 }
 
-async function addLogged(holders: Holders, { cas: { oldCa, newCa }, records }: Sources): Promise<void> {
+function toCaPlace([name, held]: readonly [string, HeldCertificate | undefined]): ClusterPlace {
+  return { kind: "certificate", name, issuer: held?.issuer, notAfter: held?.notAfter, fix: SIGN_AGAIN };
+}
+
+async function addLogged(
+  holders: Holders,
+  intermediates: Holders,
+  { cas: { oldCa, newCa }, records }: Sources,
+): Promise<void> {
   const issuers: Readonly<Record<string, RotatedCa>> = {
     [oldCa.certificate.sha256Fingerprint]: "old",
     [newCa.certificate.sha256Fingerprint]: "new",
   };
   for await (const { spec } of records) {
-    const { subject = "", issuerFingerprint = "", notBefore, notAfter, usages = [] } = spec;
+    const { subject = "", issuerFingerprint = "", fingerprint = "", notBefore, notAfter, usages = [] } = spec;
     const issuer = issuers[issuerFingerprint];
     const [, username] = /(?:^|,)CN=([^,]*)/.exec(subject) ?? [];
-    if (issuer === undefined || username === undefined || !usages.includes("client auth")) continue;
-    holders.add(username, { issuer, from: new Date(notBefore ?? 0), notAfter: new Date(notAfter ?? 0) });
+    if (issuer === undefined || issuers[fingerprint] !== undefined) continue;
+    const certificate = { issuer, from: new Date(notBefore ?? 0), notAfter: new Date(notAfter ?? 0) };
+    if (spec.isCA === true) intermediates.add(subject, certificate);
+    else if (username !== undefined && usages.includes("client auth")) holders.add(username, certificate);
   }
 }
 
-/** Reads the certificates beside the CA, and the kubeconfigs one folder above, where kubeadm has them. */
+/** Reads the certificates in the folder of the CA, and the kubeconfigs one folder above, where kubeadm has them. */
 async function readFilePlaces({ cas, paths, files, io }: Sources): Promise<readonly ClusterPlace[]> {
   const folder = dirname(paths.signing.certificate);
   const places: ClusterPlace[] = [];
@@ -175,7 +189,7 @@ async function readClusterPlaces(
   const bundles = await findTrustBundles(api, signal);
   if (bundles.length > 0) {
     addTrust(
-      `trust bundle of ${API_SERVER_SIGNER}`,
+      `trust bundle of ${KUBE_APISERVER_SERVING_SIGNER}`,
       bundles.map(({ spec }) => spec.trustBundle).join(""),
       `restart kube-controller-manager with --root-ca-file ${bundle}`,
     );
@@ -237,7 +251,7 @@ async function findConfigMap(
 
 /** Reads the bundles of the API server's signer; none where the API does not serve them. */
 async function findTrustBundles(api: ApiClient, signal: AbortSignal): Promise<readonly ClusterTrustBundle[]> {
-  const selection = { kind: "signer", signerName: API_SERVER_SIGNER, labelSelector: undefined } as const;
+  const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER, labelSelector: undefined } as const;
   try {
     return await readTrustBundles(api, selection, signal);
   } catch (error) {

@@ -22,7 +22,6 @@ import { readAuthority, readChain } from "../../authority/files.ts";
 import { type CaKeys, createCaKeys, openProgramKey } from "../../authority/keys.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { readImportedAuthority } from "./import.ts";
 import type { NEW_CA_FLAGS } from "./rotate_flags.ts";
@@ -39,18 +38,13 @@ export interface BeginOptions {
   readonly isLeaked: boolean;
 }
 
-/** The shortest lifetime of a CA, as in `ca init`. */
-const MIN_LIFETIME_MS = 24 * 3_600_000;
 /** The number of excluded certificates that an error names. */
 const MAX_SHOWN = 20;
 const FILE_HINTS = { certificate: "check the path of --new-ca-cert", key: "check the path of --new-ca-key" };
 
 /** Checks what the flags say about a new CA. Throws UsageError. */
 export function checkNextCaFlags(settings: NextCaSettings): void {
-  const { duration, keyAlgorithm, featureGates } = settings;
-  if (duration !== undefined && duration < MIN_LIFETIME_MS) {
-    throw new UsageError("--duration of a CA must be at least 24h");
-  }
+  const { keyAlgorithm, featureGates } = settings;
   if (keyAlgorithm === undefined) return;
   checkKeyAlgorithm(keyAlgorithm, featureGates, "key-algorithm");
   checkRuntimeHas(keyAlgorithm);

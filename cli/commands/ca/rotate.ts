@@ -137,9 +137,11 @@ export async function takeStep(
 ): Promise<ExitCode> {
   const { verb, leaveBehind = [] } = requested;
   const isCounted = needsCensus(verb, rotation);
-  const rows = isCounted ? await ca.census(rotation) : [];
-  if (isCounted) assertKnown(leaveBehind, ca, rotation, rows);
-  const decision = decideStep(requested, rotation, rows, io.clock.now());
+  // The names of a step that is repeated may have gone since.
+  const isChecked = leaveBehind.length > 0 && isInProgress(rotation);
+  const rows = isCounted || isChecked ? await ca.census(rotation) : [];
+  if (isChecked) assertKnown(leaveBehind, ca, rotation, rows);
+  const decision = decideStep(requested, rotation, isCounted ? rows : [], io.clock.now());
   switch (decision.kind) {
     case "refused":
       throw new AppError("invalid", `cannot ${verb} the rotation of ${ca.name}: ${decision.reason}`, {
@@ -171,7 +173,7 @@ async function report(ca: ReplaceableCa, rotation: CaRotation, io: Io): Promise<
   return EXIT.done;
 }
 
-/** Takes the census of a rotation in progress; beside a cluster, places may trust the old CA also afterwards. */
+/** Takes the census of a rotation in progress; in a cluster, places may trust the old CA also afterwards. */
 async function takeReportedCensus(ca: ReplaceableCa, rotation: CaRotation): Promise<readonly CensusRow[]> {
   return isInProgress(rotation) || rotation.status.servers === undefined ? await ca.census(rotation) : [];
 }
@@ -260,7 +262,7 @@ async function waitUntilReady(
 /** Prints where a rotation is, some rows of its census, and the next command. */
 function print({ ca, rotation, rows }: Report, shown: readonly CensusRow[], isWide: boolean, io: Io): void {
   io.stdout.write(formatRotation(ca, rotation, rows));
-  if (shown.length > 0) io.stdout.write(`\n${formatCensus(shown, isWide)}`);
+  if (shown.length > 0) io.stdout.write(`\n${formatCensus(shown, isWide, ca.command("status"))}`);
   io.stderr.write(line`${describeNext(ca, rotation, rows)}\n`);
 }
 
@@ -300,7 +302,7 @@ function reportBlocking(
 ): ExitCode {
   if (losing.length > 0) {
     io.stderr.write(`nothing is changed: ${losing.length} of the ${nameHolders(losing)} would lose access\n`);
-    io.stdout.write(formatCensus(losing, false));
+    io.stdout.write(formatCensus(losing, false, ca.command("status")));
   }
   if (behind.length > 0) {
     io.stderr.write(line`nothing is changed: servers: ${ca.describeFollowers(rotation)[1]}\n`);

@@ -15,7 +15,7 @@ const NAME_ARGUMENT = argument("NAME", "The CA, by the name of its file below pk
 const TIMEOUT_FLAG = durationFlag({
   default: "5m",
   isCommandLineOnly: true,
-  summary: "How long to wait for the servers; 0 waits without an end. The rotation goes on all the same.",
+  summary: "How long to wait for the servers; 0 waits forever. The rotation goes on all the same.",
 });
 
 const OVER_FLAG = durationFlag({
@@ -30,7 +30,7 @@ const CA_FLAGS = {
   caCert: fileFlag({
     isCommandLineOnly: true,
     summary: "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. " +
-      "Everything about its rotation is kept beside it; see tlsboot guide new_ca.",
+      "Everything about its rotation is kept in its folder; see tlsboot guide new_ca.",
   }),
   caKey: fileFlag({
     isCommandLineOnly: true,
@@ -39,12 +39,16 @@ const CA_FLAGS = {
   issuedLog: fileFlag({
     isCommandLineOnly: true,
     summary:
-      "With --ca-cert: the issued log of tlsboot signer, from which the census is taken, beside the files and, " +
-      "with --kubeconfig, the cluster.",
+      "With --ca-cert: the issued log of tlsboot signer, for certificates that are neither in files nor in the " +
+      "cluster of --kubeconfig.",
   }),
 } as const;
 
 const CA_RULES = [excludes("caCert", "NAME"), needs(["caKey", "issuedLog"], "caCert")] as const;
+
+/** A CA in files is changed at once, and nodes do not renew by themselves. */
+const STEP_RULES = [...CA_RULES, excludes("caCert", "timeout")] as const;
+const WINDOW_RULES = [...CA_RULES, excludes("caCert", "timeout", "over")] as const;
 
 /** The flags of a step that changes the rotation. */
 const STEP_FLAGS = { ...CA_FLAGS, ...CA_KEY_FLAGS, timeout: TIMEOUT_FLAG } as const;
@@ -59,6 +63,7 @@ export const NEW_CA_FLAGS = {
   }),
   newCaKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --new-ca-cert, PEM, readable by its owner only." }),
   duration: durationFlag({
+    min: "24h",
     isCommandLineOnly: true,
     summary: "Lifetime of the new CA. Without it, that of the old one.",
   }),
@@ -170,7 +175,7 @@ export const caRotateBeginCommand = defineCommand({
     },
     { comment: "Replace one CA of a split installation", command: "tlsboot ca rotate begin client-ca" },
   ],
-  rules: [...CA_RULES, ...NEW_CA_RULES],
+  rules: [...CA_RULES, excludes("caCert", "timeout", "serviceAccountSigningKeyFile"), ...NEW_CA_RULES],
   exitCodes: { 0: "every server trusts both CAs", 1: "failed, or another rotation is in progress" },
 });
 
@@ -183,8 +188,7 @@ const STATUS_FLAGS = {
   }),
   wait: durationFlag({
     isCommandLineOnly: true,
-    summary:
-      "How long to wait until everyone is ready for the next step; 0 waits without an end. Without it, not at all.",
+    summary: "How long to wait until everyone is ready for the next step; 0 waits forever. Without it, not at all.",
   }),
 } as const;
 
@@ -239,7 +243,7 @@ export const caRotateSwitchCommand = defineCommand({
     { comment: "Sign with the new CA", command: "tlsboot ca rotate switch" },
     { comment: "Let the nodes renew within ten minutes", command: "tlsboot ca rotate switch --over 10m" },
   ],
-  rules: CA_RULES,
+  rules: WINDOW_RULES,
   exitCodes: { 0: "every server signs with the new CA" },
 });
 
@@ -259,8 +263,8 @@ export type CaRotateFinishFlags = typeof FINISH_FLAGS;
 export const caRotateFinishCommand = defineCommand({
   path: ["ca", "rotate", "finish"],
   environment: "strict",
-  summary: "Trust the old CA no more",
-  description: `Trust the old CA no more. Its certificates are refused from then on, and clients drop it.
+  summary: "Stop trusting the old CA",
+  description: `Stop trusting the old CA. Its certificates are refused from then on, and clients drop it.
 
  The command refuses while a machine or a user would lose access, and lists them with the command for each. --leave-behind
  names those that may, such as machines that are gone. There is no way back from this step.`,
@@ -271,7 +275,7 @@ export const caRotateFinishCommand = defineCommand({
     { comment: "Finish", command: "tlsboot ca rotate finish" },
     { comment: "Finish, though n7 and alice lose access", command: "tlsboot ca rotate finish --leave-behind n7,alice" },
   ],
-  rules: CA_RULES,
+  rules: STEP_RULES,
   exitCodes: { 0: "the old CA is trusted nowhere", 3: "someone would lose access; nothing is changed" },
 });
 
@@ -294,7 +298,7 @@ export const caRotateAbortCommand = defineCommand({
   args: [NAME_ARGUMENT],
   flags: ABORT_FLAGS,
   examples: [{ comment: "Go back", command: "tlsboot ca rotate abort" }],
-  rules: CA_RULES,
+  rules: WINDOW_RULES,
   exitCodes: {
     0: "the old CA signs, and the rotation is deleted if nothing depends on it",
     3: "certificates of the new CA are in use; nothing is changed",
