@@ -8,6 +8,7 @@ import { formatTime, getName } from "../kube/meta.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/authority_chain.ts";
+import { formatName } from "../pki/names.ts";
 import { readIdentity } from "../register/identity.ts";
 import { isAborting } from "./rotation_rules.ts";
 
@@ -57,6 +58,8 @@ export interface CensusInput {
 interface Direction {
   readonly retiring: string;
   readonly staying: string;
+  /** The names of both, which also a cross-signed certificate of the new one has. */
+  readonly subjects: ReadonlySet<string>;
   /** The certificates that stand for trust in the CA that stays: its own, and those of its issuers. */
   readonly anchors: ReadonlySet<string>;
   /** Whether certificates of the retiring CA have to go already. */
@@ -114,8 +117,8 @@ export class Census {
     const until = Date.parse(spec.notAfter ?? "");
     if (spec.removed !== undefined || status?.revocation !== undefined || !(until > this.#input.now.getTime())) return;
     if (spec.source === "ca" || spec.source === "serving") return;
-    const { retiring, staying, needsTrust } = this.#direction;
-    if (spec.fingerprint === retiring || spec.fingerprint === staying) return;
+    const { retiring, staying, subjects, needsTrust } = this.#direction;
+    if (spec.isCA === true && subjects.has(spec.subject ?? "")) return;
     const isClient = spec.isCA !== true && (spec.usages?.includes("client auth") ?? false);
     const { issuerFingerprint = "" } = spec;
     const isConcerned = issuerFingerprint === retiring || issuerFingerprint === staying;
@@ -288,6 +291,7 @@ function findDirection(rotation: CaRotation): Direction {
   return {
     retiring: retiring[0] ?? "",
     staying: staying[0] ?? "",
+    subjects: listSubjects(oldCA, newCA),
     anchors: new Set(staying),
     isRenewing: step !== "Trust" || isAborted,
     // Until a rotation is finished everyone who trusts the new CA also trusts the old one.
@@ -298,6 +302,12 @@ function findDirection(rotation: CaRotation): Direction {
 function listFingerprints(pem: string): readonly string[] {
   const chain = parseAuthorityChain(pem);
   return chain.ok ? [chain.value.certificate, ...chain.value.issuers].map((one) => one.sha256Fingerprint) : [];
+}
+
+/** Lists the names of CAs as the register has them. */
+export function listSubjects(...pems: readonly string[]): ReadonlySet<string> {
+  const chains = pems.map(parseAuthorityChain);
+  return new Set(chains.flatMap((chain) => chain.ok ? [formatName(chain.value.certificate.subject)] : []));
 }
 
 /** The command with the files of a kubelet. It is run on the machine, and takes over the CAs and renews as is needed. */

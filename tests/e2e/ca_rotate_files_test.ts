@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createWorkplace, type Workplace } from "../support/instance_process.ts";
+import { createWorkplace, startInstance, type Workplace } from "../support/instance_process.ts";
 
 const CA = ["--ca-cert", "pki/ca.crt"];
 
@@ -103,6 +103,17 @@ test("ca rotate in files: what a begin that was killed has left is retired, and 
   const names = await readdir(folder.join("pki"));
   assert.deepEqual(names.filter((name) => name.startsWith("next-")), []);
   assert.equal(names.filter((name) => /^retired-ca-.*\.key$/.test(name)).length, 2);
+});
+
+test("ca rotate in files: switch needs a user who may read which CAs kube-apiserver trusts", async () => {
+  await using folder = await createPki();
+  await using _instance = await startInstance(folder);
+  await rotate(folder, 0, "begin");
+  await folder.succeed("kubeconfig", "user", "alice");
+  const refused = await rotate(folder, 1, "switch", "--kubeconfig", "alice.kubeconfig");
+  assert.match(refused, /trusts for clients cannot be read\n.*hint: .*may get the configmap extension-apiserver-auth/);
+  const untrusted = await rotate(folder, 1, "switch", "--kubeconfig", "data/admin.kubeconfig");
+  assert.match(untrusted, /cannot switch: kube-apiserver would refuse clients of the new CA/);
 });
 
 async function readFingerprint(folder: Workplace, name: string): Promise<string> {

@@ -18,7 +18,7 @@ import { parseCertificate, verifyCertificateSignature } from "../../../core/pki/
 import { equalBytes } from "../../../core/pki/der.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import { type CertificateChain, encodeTrust } from "../../../core/pki/authority_chain.ts";
-import { SIGN_AGAIN } from "../../../core/ca_rotation/census.ts";
+import { listSubjects, SIGN_AGAIN } from "../../../core/ca_rotation/census.ts";
 import type { RotatedCa, RotatedCas } from "../../../core/ca_rotation/rotation_rules.ts";
 import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
 import { listCsrs } from "../../api/csrs.ts";
@@ -92,17 +92,18 @@ function toCaPlace([name, held]: readonly [string, HeldCertificate | undefined])
 async function addLogged(
   holders: Holders,
   intermediates: Holders,
-  { cas: { oldCa, newCa }, records }: Sources,
+  { rotation, cas: { oldCa, newCa }, records }: Sources,
 ): Promise<void> {
   const issuers: Readonly<Record<string, RotatedCa>> = {
     [oldCa.certificate.sha256Fingerprint]: "old",
     [newCa.certificate.sha256Fingerprint]: "new",
   };
+  const own = listSubjects(rotation.spec.oldCA, rotation.spec.newCA);
   for await (const { spec } of records) {
-    const { subject = "", issuerFingerprint = "", fingerprint = "", notBefore, notAfter, usages = [] } = spec;
+    const { subject = "", issuerFingerprint = "", notBefore, notAfter, usages = [] } = spec;
     const issuer = issuers[issuerFingerprint];
     const [, username] = /(?:^|,)CN=([^,]*)/.exec(subject) ?? [];
-    if (issuer === undefined || issuers[fingerprint] !== undefined) continue;
+    if (issuer === undefined || (spec.isCA === true && own.has(subject))) continue;
     const certificate = { issuer, from: new Date(notBefore ?? 0), notAfter: new Date(notAfter ?? 0) };
     if (spec.isCA === true) intermediates.add(subject, certificate);
     else if (username !== undefined && usages.includes("client auth")) holders.add(username, certificate);
