@@ -7,14 +7,14 @@ const DOCTOR_FLAGS = {
   kubeconfig: fileFlag({
     isCommandLineOnly: true,
     summary:
-      "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one beside the folder, " +
-      "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig beside the folder.",
+      "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one next to the folder, " +
+      "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig next to the folder.",
   }),
   bootstrapKubeconfig: fileFlag({
     isCommandLineOnly: true,
     summary:
       "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
-      "beside the machine's kubeconfig.",
+      "next to the machine's kubeconfig.",
   }),
   cluster: switchFlag({
     isCommandLineOnly: true,
@@ -29,7 +29,7 @@ const DOCTOR_FLAGS = {
     isCommandLineOnly: true,
     summary:
       "Backups of the data directory, the newest of which must not be older than a week. Without it, files with " +
-      "a name such as tlsboot.backup beside the data directory.",
+      "a name such as tlsboot.backup next to the data directory.",
   }),
   output: choiceFlag({
     short: "o",

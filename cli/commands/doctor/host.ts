@@ -154,7 +154,7 @@ export async function examineDatabase(
       )
       : report.skip("database", "the objects are not in a database here")),
     ...(backups.length === 0
-      ? report.skip("backup", "no backup was found beside the data directory; name one with --backup")
+      ? report.skip("backup", "no backup was found next to the data directory; name one with --backup")
       : report.check(
         "backup",
         checkBackups(backups, dataDir, deps.clock.now()),
