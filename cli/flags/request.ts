@@ -30,6 +30,11 @@ export function lifetimeFlag<D extends string | undefined = undefined>(
   return durationFlag({ ...options, min: "10m", max: "596523h" });
 }
 
+/** Converts a lifetime in milliseconds to the `expirationSeconds` of a request; without one, the signer decides. */
+export function toExpirationSeconds(lifetimeMs: number | undefined): number | undefined {
+  return lifetimeMs === undefined ? undefined : Math.floor(lifetimeMs / 1000);
+}
+
 /** The usages of the API in a form that needs no quotes. */
 export const USAGE_CHOICES: readonly string[] = KEY_USAGES.map((usage) => usage.replaceAll(" ", "-"));
 

@@ -12,7 +12,7 @@ export interface RequestFileOptions {
   readonly signerName: string;
   /** The usages; when empty, those of the signer or its profile. */
   readonly usages: readonly string[];
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
 }
 
 /** A request from a file, as a CSR object. */

@@ -9,6 +9,7 @@ import {
 import type { FilePort } from "../../../client/files.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -92,7 +93,7 @@ function toOptions({ settings, machine, folder, io, files, logger }: OfflineRun)
     logger,
     connect: createConnector({ files, clock, env, userAgent: USER_AGENT }),
     resumeCommand: commandLine(settings, machine, io.cwd),
-    ...(settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) }),
+    expirationSeconds: toExpirationSeconds(settings.duration),
   };
 }
 

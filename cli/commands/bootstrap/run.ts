@@ -38,6 +38,7 @@ import type { BootstrapFlags } from "./flags.ts";
 import { createClusterFinder } from "../../api/cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../api/request_certificate.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
+import { toExpirationSeconds } from "../../flags/request.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -99,7 +100,7 @@ export async function run(
     { io, files, connect, onProgress },
   );
   const { clock, random } = io;
-  const expirationSeconds = settings.duration === undefined ? undefined : Math.floor(settings.duration / 1000);
+  const expirationSeconds = toExpirationSeconds(settings.duration);
   const options = { ...machine, files, connect, clock, random, logger, findCluster, expirationSeconds };
   let once: BootstrappedOnce;
   {
@@ -235,7 +236,7 @@ function reportShortenedLifetime(
   { duration }: Settings<BootstrapFlags>,
   io: Io,
 ): void {
-  const cut = describeShortenedLifetime(life, duration === undefined ? undefined : Math.floor(duration / 1000));
+  const cut = describeShortenedLifetime(life, toExpirationSeconds(duration));
   if (cut !== undefined) warn(cut, io);
 }
 

@@ -24,6 +24,7 @@ import type { KubeconfigUserFlags } from "./flags.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
@@ -69,7 +70,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     signerName: KUBE_APISERVER_CLIENT_SIGNER,
     subject: { commonName: name, organizations: settings.group },
     names: { dnsNames: [], ipAddresses: [], uris: [], emailAddresses: [] },
-    expirationSeconds: Math.floor(settings.ttl / 1000),
+    expirationSeconds: toExpirationSeconds(settings.ttl),
     key: settings.keyAlgorithm,
     renewal: { isForced: settings.force },
     timeoutSeconds: settings.noApprove ? 0 : settings.timeout / 1000,

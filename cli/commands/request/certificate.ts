@@ -16,6 +16,7 @@ import { formatName } from "../../../core/pki/names.ts";
 import { encodePkcs12 } from "../../../core/pki/pkcs12.ts";
 import { reportPending, type WantedCertificate } from "../../api/request_certificate.ts";
 import { createPassphrases } from "../../authority/passphrase.ts";
+import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, runHooks } from "../../hooks.ts";
@@ -61,7 +62,7 @@ export function checkCertificateSettings(settings: Delivery["settings"]): void {
 export function toWantedCertificate({ timeout, duration, renewBefore }: Delivery["settings"]): WantedCertificate {
   return {
     timeoutSeconds: timeout / 1000,
-    expirationSeconds: duration === undefined ? undefined : Math.floor(duration / 1000),
+    expirationSeconds: toExpirationSeconds(duration),
     renewBeforeMs: renewBefore,
   };
 }

@@ -165,7 +165,7 @@ async function planOne(request: OfflineRequest, { signers, settings, io }: Decis
   }
   try {
     const signer = await signers.open(signerName);
-    const asked = { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
+    const asked = { signerName, usages, expirationSeconds };
     return { kind: "sign", ...planRequest(facts.der, name, { ...signer, asked }, io), signer };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

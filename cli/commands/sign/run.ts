@@ -7,6 +7,7 @@ import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
 import type { IssuedLog } from "../../authority/issued_log.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError } from "../../framework/report.ts";
@@ -116,11 +117,10 @@ async function openSigning(
   if (duration !== undefined && duration < MIN_LIFETIME_MS && profile.lifetime === undefined) {
     throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");
   }
-  const life = duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1_000) };
   const issuedLog = openSignLog(settings, io);
   return {
     ...signer,
-    asked: { signerName, usages: usage, ...life },
+    asked: { signerName, usages: usage, expirationSeconds: toExpirationSeconds(duration) },
     issuedLog,
     ...(issuedLog === undefined
       ? {}
