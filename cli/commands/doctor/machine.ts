@@ -15,6 +15,7 @@ import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { formatCommandLine } from "../../framework/command_line.ts";
 
 /** Names under which kubeadm, kubelet and our guides keep the credentials for the first request. */
 const BOOTSTRAP_NAMES = ["bootstrap.kubeconfig", "bootstrap-kubelet.conf", "bootstrap-kubeconfig"];
@@ -74,12 +75,11 @@ export async function examineMachineAt(
   const words: BootstrapWords = {
     credentials: bootstrapKubeconfig !== undefined ? "files" : credentials.length > 0 ? "stdin" : undefined,
     line: (nodeName, purpose) =>
-      [
-        "tlsboot bootstrap",
-        ...(purpose === undefined ? credentials : []).map((word) => word.startsWith("--") ? word : shellWord(word)),
-        ...["--kubeconfig", shellWord(kubeconfigPath), "--cert-dir", shellWord(certDir)],
+      formatCommandLine([
+        ...["bootstrap", ...(purpose === undefined ? credentials : [])],
+        ...["--kubeconfig", kubeconfigPath, "--cert-dir", certDir],
         ...["--hostname-override", nodeName, ...(purpose === "serving" ? ["--serving"] : [])],
-      ].join(" "),
+      ]),
   };
   const examined = await examineMachine(reading, words, deps, signal);
   const tokens = reading.server.kind === "accepted" ? await findLivingTokens(beside, deps, signal) : [];
