@@ -173,7 +173,7 @@ async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> 
     await settle(disk, [NODE], bootstrapArguments(root, NODE));
     await writeObjects(disk, client, "a", 10);
     const web = join(root, "web");
-    const request = ["request", WEB_NAME, "--join", join(root, DATA, "web.kubeconfig"), "--out", web];
+    const request = ["request", "web", WEB_NAME, "--join", join(root, DATA, "web.kubeconfig"), "--out", web];
     assertDone(await spawnTlsbootToEnd(request, { env }), request);
     await mark(disk, { kind: "settled", under: "web" });
     await writeObjects(disk, client, "b", LARGE_BYTES);
@@ -227,7 +227,7 @@ async function runCommands(disk: RecordedDisk, folder: TempFolder): Promise<void
   await settle(disk, ["rotated"], ["ca", "init", "--data-dir", join(root, "rotated")]);
   await writeFile(folder.join("empty.jsonl"), "");
   const rotate = (step: string, ...more: readonly string[]) => {
-    return settle(disk, ["rotated"], ["ca", "rotate", step, ...rotatedCa(root), ...more]);
+    return settle(disk, ["rotated"], ["ca", "rotate", step, "--ca-cert", rotatedCa(root), ...more]);
   };
   await rotate("begin");
   await rotate("switch");
@@ -236,9 +236,8 @@ async function runCommands(disk: RecordedDisk, folder: TempFolder): Promise<void
   await rotate("finish", "--issued-log", folder.join("empty.jsonl"));
 }
 
-function rotatedCa(root: string): readonly string[] {
-  const pki = join(root, "rotated", "pki");
-  return ["--cluster-signing-cert-file", join(pki, "ca.crt"), "--cluster-signing-key-file", join(pki, "ca.key")];
+function rotatedCa(root: string): string {
+  return join(root, "rotated", "pki", "ca.crt");
 }
 
 async function writeRequest(folder: TempFolder): Promise<void> {
@@ -275,8 +274,15 @@ async function restartCommands(root: string, _ledger: PowerLossLedger, folder: T
   const ca = rotatedCa(root);
   await expect([0, 1], ["ca", "init", "--data-dir", join(root, "rotated")]);
   // 1: none was begun, or it is finished.
-  await expect([0, 1], ["ca", "rotate", "status", ...ca]);
-  await expect([0], ["sign", folder.join("alice.csr"), "--signer-name", "kubernetes.io/kube-apiserver-client", ...ca]);
+  await expect([0, 1], ["ca", "rotate", "status", "--ca-cert", ca]);
+  const pair = ["--cluster-signing-cert-file", ca, "--cluster-signing-key-file", ca.replace(/crt$/, "key")];
+  await expect([0], [
+    "sign",
+    folder.join("alice.csr"),
+    "--signer-name",
+    "kubernetes.io/kube-apiserver-client",
+    ...pair,
+  ]);
   return faults;
 }
 
