@@ -59,11 +59,6 @@ const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonl
     code: /^keyPem === await files\.readText\(slot\.key\)$/,
     why: "two files of the operator's",
   },
-  {
-    path: "cli/authority/files.ts",
-    code: /^await files\.readText\(paths\.key\) !== keyPem$/,
-    why: "two files of the operator's",
-  },
 ];
 
 /** The product, with the text of each file without its comments. */

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import type { CaKeySource } from "../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
+import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
 import {
   type Authority,
   createAuthority,
@@ -178,9 +179,10 @@ export async function writeImportedAuthority(
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
   const { keyPem, sourceKeyPem } = authority;
   const presentKeyPem = await files.readText(paths.key);
-  if (keyPem !== undefined && presentKeyPem !== keyPem) {
-    const isOwnKey = presentKeyPem !== undefined && presentKeyPem === sourceKeyPem;
-    if (isOwnKey) await files.writeAtomic(paths.key, keyPem, SECRET_MODE);
+  const isPresent = (pem: string | undefined): boolean =>
+    presentKeyPem !== undefined && pem !== undefined && equalsInConstantTime(presentKeyPem, pem);
+  if (keyPem !== undefined && !isPresent(keyPem)) {
+    if (isPresent(sourceKeyPem)) await files.writeAtomic(paths.key, keyPem, SECRET_MODE);
     else await files.createExclusive(paths.key, keyPem, SECRET_MODE);
   }
   await files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);

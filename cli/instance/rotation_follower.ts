@@ -76,6 +76,8 @@ export class InstanceRotations {
   /** The new CAs of rotations that were aborted in this run. */
   readonly #aborted = new Set<string>();
   #adoptedState = "";
+  /** The rotations by which the CAs sign at present. */
+  #inUse: CaRotations = new Map();
   #isFailing = false;
   #changed = Promise.withResolvers<void>();
 
@@ -110,9 +112,9 @@ export class InstanceRotations {
     return retired;
   }
 
-  /** Returns the annotations that ask clients to renew their certificates of a retiring CA. */
+  /** Returns the annotations that ask clients to renew their certificates of a retiring CA, once another CA signs. */
   listAnnotations(): Readonly<Record<string, string>> {
-    return listRenewalAnnotations(this.#rotations.values());
+    return listRenewalAnnotations(this.#inUse.values());
   }
 
   /** Calls the listener after each change of the CAs. The step counts as adopted when all listeners have succeeded. */
@@ -297,12 +299,16 @@ export class InstanceRotations {
     }));
     const steps = [...rotations].map(([name, { metadata, spec }]) => [name, metadata.uid, spec.step, spec.isLeaked]);
     const state = JSON.stringify([steps, disk]);
-    if (state === this.#adoptedState) return;
+    if (state === this.#adoptedState) {
+      this.#inUse = rotations;
+      return;
+    }
     // Clients may follow and report before they learn of the new CAs.
     if (rotations.size > 0) {
       await reconcileObjects({ ...this.#deps, storage: this.#targets.storage }, trustFollowerObjects());
     }
     await authorities.reload(rotations);
+    this.#inUse = rotations;
     for (const { purpose, slots } of disk) {
       for (const slot of ["next", "old"] as const) {
         const fingerprint = slots[slot] === slots.current ? undefined : slots[slot];

@@ -91,7 +91,6 @@ for (
     "%TAG !e! tag:example.com:\n---\na: b",
     "{a?b: c}",
     "x:\n{}: 9\n",
-    "a: [\n  b # c\n]",
     "a: [\n]\nb: |\n  {\n  }\n",
   ]
 ) {
