@@ -11,17 +11,21 @@ import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
-import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { startWholeKubelet, type WholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 const SIGNER = "kubernetes.io/kubelet-serving";
 
-/** The name of a node's serving request, once it is there. */
-async function findServingRequest(kubectl: Kubectl, node: string): Promise<string> {
+/** The name of a node's serving request, once it is there. A failure shows what the kubelet complains about. */
+async function findServingRequest(kubectl: Kubectl, node: string, kubelet: WholeKubelet): Promise<string> {
   const columns = 'jsonpath={.metadata.name} {.spec.username}{"\\n"}';
   await using watch = kubectl.start(
     ...["get", "csr", "--watch", `--output=${columns}`, `--field-selector=spec.signerName=${SIGNER}`],
   );
-  const [, name = ""] = await watch.waitFor(new RegExp(`^(csr-\\S+) system:node:${node}$`, "m"));
+  const found = watch.waitFor(new RegExp(`^(csr-\\S+) system:node:${node}$`, "m"));
+  const [, name = ""] = await found.catch(async (cause: unknown) => {
+    const requests = await kubectl.run("get", "csr");
+    throw new Error(`${requests}\n${kubelet.running.stderr().slice(-20_000)}`, { cause });
+  });
   return name;
 }
 
@@ -32,8 +36,8 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
     args: ["--auto-approve", "--policy", "kubelet-serving", "--inventory", inventory],
   });
   const { kubectl } = instance;
-  await using _first = await startWholeKubelet(instance.folder, "first", instance.bootstrapKubeconfig);
-  const own = await findServingRequest(kubectl, "first");
+  await using first = await startWholeKubelet(instance.folder, "first", instance.bootstrapKubeconfig);
+  const own = await findServingRequest(kubectl, "first", first);
   await kubectl.run("wait", `csr/${own}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
   assert.match(
     await kubectl.run("get", "csr", own, "--output=jsonpath={.status.conditions[*].message}"),
@@ -46,11 +50,11 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   );
 
   // Both kubelets run on this machine, so the second one truly reports the address of the first.
-  await using _second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
+  await using second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
   // The inventory lacks the second machine, so a person lets it in.
   await instance.running.waitFor(/CSR held for a person.*machine second is not in the inventory/);
   await succeedTlsboot(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
-  const foreign = await findServingRequest(kubectl, "second");
+  const foreign = await findServingRequest(kubectl, "second", second);
   await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   await using trusting = spawnTlsboot([
     ...["approver", "--kubeconfig", instance.adminKubeconfig, "--policy", "kubelet-serving-trusting"],
@@ -95,7 +99,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await using kubelet = await startWholeKubelet(plane.folder, "whole", bootstrap);
   await kubectl.run("wait", "node/whole", "--for=create", "--timeout=90s");
   assert.notEqual(await holder(), first);
-  const serving = await findServingRequest(kubectl, "whole");
+  const serving = await findServingRequest(kubectl, "whole", kubelet);
   await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
   await kubectl.run("wait", "node/whole", "--for=condition=Ready", "--timeout=60s");
   await assertNodePair(plane.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, "whole");

@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { AppError } from "../../core/errors.ts";
+import { AppError, findErrorCode } from "../../core/errors.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type CapturedIoOptions, createCapturedIo } from "./captured_io.ts";
 
@@ -199,7 +199,13 @@ async function awaitEnd(running: Running, words: readonly string[]): Promise<Fin
  * Sends a signal by pid while the child lives: on Deno `kill` of the child does nothing once it has sent any signal.
  */
 function sendSignal({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
-  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(pid, signal);
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // It has ended, and its end is not reported yet.
+    if (findErrorCode(error) !== "ESRCH") throw error;
+  }
 }
 
 export function start(command: string, args: readonly string[], options: StartOptions = {}): Child {
