@@ -35,14 +35,14 @@ test("getOfflineRequester() is the subject of a valid client certificate, and el
   const chain = parseCertificateChain(await ca.issue({ publicKeyDer: key.publicKeyDer(), subject: SUBJECT }));
   assert.ok(chain.ok);
   const [leaf] = chain.value;
-  const nobody = { username: "system:anonymous", groups: ["system:unauthenticated"] };
+  const anonymous = { username: "system:anonymous", groups: ["system:unauthenticated"] };
   assert.deepEqual(getOfflineRequester({ requester: chain.value }, undefined), {
     username: "system:node:n1",
     groups: ["system:nodes", "system:authenticated"],
     extra: { "authentication.kubernetes.io/credential-id": [`X509SHA256=${leaf?.sha256Fingerprint}`] },
   });
-  assert.deepEqual(getOfflineRequester({ requester: chain.value }, "it has expired"), nobody);
-  assert.deepEqual(getOfflineRequester({ requester: [] }, undefined), nobody);
+  assert.deepEqual(getOfflineRequester({ requester: chain.value }, "it has expired"), anonymous);
+  assert.deepEqual(getOfflineRequester({ requester: [] }, undefined), anonymous);
   const serving = { ...leaf!, extendedKeyUsages: [] };
-  assert.deepEqual(getOfflineRequester({ requester: [serving] }, undefined), nobody);
+  assert.deepEqual(getOfflineRequester({ requester: [serving] }, undefined), anonymous);
 });

@@ -1,7 +1,7 @@
 /** Creates bootstrap tokens and hands out what machines need to join with them. */
 import { Buffer } from "node:buffer";
 import { basename, dirname, join, resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
 import {
   createPackFiles,
   formatBootstrapKubeconfig,
@@ -49,7 +49,7 @@ export async function run(input: CreateInput, io: Io, signal: AbortSignal): Prom
   const { settings } = input;
   const format = chooseFormat(input);
   const files = createFilePort();
-  const planned = await planTokens(input, format, io);
+  const planned = await planTokens(input, format, { files, io });
   if (settings.ttl === 0) warn("this token never expires: anyone who finds it can use it forever", io);
   const [first] = planned;
   if (format === "yaml" && first !== undefined) {
@@ -75,14 +75,13 @@ function chooseFormat({ settings }: CreateInput): Format {
   const { output, printJoinCommand, forInventory, out, node, usages, groups } = settings;
   checkLists(usages, groups);
   const format = output ?? (printJoinCommand ? "command" : forInventory === undefined ? undefined : "kubeconfig");
-  if (forInventory !== undefined && format !== "kubeconfig" && format !== "pack") {
-    throw new UsageError("--for-inventory writes a file for each machine: use -o kubeconfig or -o pack");
-  }
-  if (forInventory !== undefined && out === STDOUT) {
-    throw new UsageError("--for-inventory writes a file for each machine: --out is a folder");
-  }
-  if (forInventory === undefined && out?.endsWith("/") === true) {
-    throw new UsageError(`--out names the folder "${out}", and not a file in it`);
+  if (forInventory === undefined) {
+    if (out?.endsWith("/") === true) throw new UsageError(`--out names the folder "${out}", and not a file in it`);
+  } else {
+    if (format !== "kubeconfig" && format !== "pack") {
+      throw new UsageError("--for-inventory writes a file for each machine: use -o kubeconfig or -o pack");
+    }
+    if (out === STDOUT) throw new UsageError("--for-inventory writes a file for each machine: --out is a folder");
   }
   if (
     format === "pack" && (out === undefined || out === STDOUT || (node === undefined && forInventory === undefined))
@@ -109,9 +108,12 @@ function checkLists(usages: readonly string[], groups: readonly string[]): void 
 }
 
 /** Plans one token, or one for each machine of an inventory. */
-async function planTokens({ settings, args }: CreateInput, format: Format, io: Io): Promise<readonly PlannedToken[]> {
+async function planTokens(
+  { settings, args }: CreateInput,
+  format: Format,
+  { files, io }: { readonly files: FilePort; readonly io: Io },
+): Promise<readonly PlannedToken[]> {
   const { node, forInventory, publicKey } = settings;
-  const files = createFilePort();
   const out = settings.out === undefined || settings.out === STDOUT ? undefined : resolve(io.cwd, settings.out);
   const plan = async (name: NodeName | undefined, path: string | undefined): Promise<PlannedToken> => ({
     ...settings,
@@ -157,15 +159,8 @@ function formatUnit(node: NodeName): string {
     writtenBy: "tlsboot token create -o pack",
     description: `Certificates of Kubernetes node ${node}`,
     words: [
-      ...[
-        "bootstrap",
-        "--bootstrap-kubeconfig",
-        bootstrapKubeconfig,
-        "--kubeconfig",
-        kubeconfig,
-        "--cert-dir",
-        certDir,
-      ],
+      ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig],
+      ...["--kubeconfig", kubeconfig, "--cert-dir", certDir],
       ...["--hostname-override", node, "--rotate-certificates"],
     ],
     folders: [certDir, dirname(kubeconfig)],

@@ -1,6 +1,6 @@
 /** The command `tlsboot upgrade`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
-import { fileFlag, type Settings, switchFlag } from "../../framework/flags.ts";
+import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
 const UPGRADE_FLAGS = {
   releaseKey: fileFlag({
@@ -21,9 +21,6 @@ const UPGRADE_FLAGS = {
 
 /** The type of the flags of `upgrade`. */
 export type UpgradeFlags = typeof UPGRADE_FLAGS;
-
-/** The settings of `upgrade`, as its code reads them. */
-export type UpgradeSettings = Settings<UpgradeFlags>;
 
 /** The command that replaces the program's own file by that of a release on a stick. */
 export const upgradeCommand = defineCommand({
