@@ -33,7 +33,8 @@ export interface Machine extends AsyncDisposable {
 
 /**
  * Makes the machine out of a folder, in namespaces of its own. Programs are those of the outer machine and cannot be
- * written; kernel settings that a kubelet changes globally are files of the machine.
+ * written; kernel settings that a kubelet changes globally are files of the machine. It reports its process only inside
+ * the root folder, because whoever enters it takes the root of that process.
  */
 const SETUP = `
 set -eu
@@ -65,8 +66,7 @@ for path in "$shared" "$programs"; do
   mkdir -p "$root$path"
   mount --bind "$path" "$root$path"
 done
-echo "machine $pid"
-exec chroot "$root" sleep infinity
+exec chroot "$root" sh -c 'echo "machine $1"; exec sleep infinity' sh "$pid"
 `;
 
 /**
