@@ -20,7 +20,7 @@ test("tlsboot signer --print-rbac prints docs/rbac/signer.yaml", async () => {
 });
 
 test("tlsboot signer --print-rbac grants the signers that are named, and leases where it elects", async () => {
-  const one = await printRbac("--signer-name", "kubernetes.io/kubelet-serving", "--leader-elect=false");
+  const one = await printRbac("--signer", "kubernetes.io/kubelet-serving", "--leader-elect=false");
   assert.match(one, /resourceNames:\n {2}- kubernetes\.io\/kubelet-serving\n {2}resources:\n {2}- signers\n/);
   assert.doesNotMatch(one, /leases|legacy/);
   // Another signer's manifest must not take this one's rights away.

@@ -24,7 +24,7 @@ export function parseTrustBundleName(text: string): string {
   if (/^[^/%,=\\]+$/.test(name) && name !== "." && name !== "..") return name;
   throw new UsageError(
     `cannot use "${text}" as the name of a ClusterTrustBundle`,
-    "for all bundles of a signer, use --signer-name",
+    "for all bundles of a signer, use --signer",
   );
 }
 

@@ -29,7 +29,7 @@ export const PURPOSE_TEXT: Readonly<Record<CaPurpose, string>> = {
   "kubelet-client": "kubelets as clients of the API (kubernetes.io/kube-apiserver-client-kubelet); the API trusts it",
   "kubelet-serving": "kubelets as servers (kubernetes.io/kubelet-serving); for kube-apiserver's " +
     "--kubelet-certificate-authority",
-  custom: "custom signers (--signer-name)",
+  custom: "custom signers (--signer)",
 };
 
 /** Returns the purpose of the CA that a signer uses. */

@@ -81,7 +81,7 @@ export const SIGNING_FLAGS = {
 
 /** The flags for custom signers. */
 export const PROFILE_FLAGS = {
-  signerName: listFlag({
+  signer: listFlag({
     placeholder: "NAME",
     summary: "Signers to run, instead of Kubernetes' own; domain/path. A custom signer needs a --profile.",
   }),

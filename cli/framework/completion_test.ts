@@ -15,7 +15,7 @@ for (
     { words: ["token", "cr"], want: ["create"] },
     { words: ["get", "csr", "--fie"], want: ["--field-selector"] },
     { words: ["get", "csr", "-o", "js"], want: ["json", "jsonpath="] },
-    { words: ["request", "--signer-name", "kubernetes.io/kubelet-s"], want: ["kubernetes.io/kubelet-serving"] },
+    { words: ["request", "--signer", "kubernetes.io/kubelet-s"], want: ["kubernetes.io/kubelet-serving"] },
     { words: ["completion", "z"], want: ["zsh"] },
     { words: ["guide", "home"], want: ["homelab"] },
     { words: ["approve", "--de"], want: ["--debug"] },

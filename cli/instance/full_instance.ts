@@ -198,8 +198,8 @@ function assertCustom(signerNames: readonly string[]): void {
   if (builtin === undefined) return;
   const hint = builtin === LEGACY_UNKNOWN_SIGNER
     ? "run it separately with tlsboot signer"
-    : "omit it: up runs it in any case, and --signer-name is for custom signers";
-  throw new UsageError(`--signer-name: up cannot run "${builtin}" on request`, hint);
+    : "omit it: up runs it in any case, and --signer is for custom signers";
+  throw new UsageError(`--signer: up cannot run "${builtin}" on request`, hint);
 }
 
 /** Makes the CRLs of the CAs for single purposes; the instance makes those of the other CAs. */

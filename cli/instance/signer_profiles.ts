@@ -1,4 +1,4 @@
-/** The signers to run, and the profiles of custom signers: `--signer-name` and `--profile`. */
+/** The signers to run, and the profiles of custom signers: `--signer` and `--profile`. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
@@ -44,7 +44,7 @@ export interface ProfileDeps {
  * profiles for pods.
  */
 export async function openSignerProfiles(
-  { signerName: names, profile: files }: Settings<typeof PROFILE_FLAGS>,
+  { signer: names, profile: files }: Settings<typeof PROFILE_FLAGS>,
   deps: ProfileDeps,
   isForPods = false,
 ): Promise<FileSignerChoice> {
@@ -67,15 +67,15 @@ export async function openSignerProfiles(
     }
     if (names.length > 0 && !names.includes(signerName)) {
       throw new UsageError(
-        `--profile: "${file}" is for signer "${signerName}", which --signer-name does not name`,
-        `add --signer-name ${signerName}, or leave the profile out`,
+        `--profile: "${file}" is for signer "${signerName}", which --signer does not name`,
+        `add --signer ${signerName}, or leave the profile out`,
       );
     }
     profiles.set(signerName, source);
   }
   const missing = custom.find((name) => !profiles.has(name));
   if (missing !== undefined && isForPods) {
-    throw new UsageError(`--signer-name: "${missing}" has no profile for pods`, "give its rules with --profile FILE");
+    throw new UsageError(`--signer: "${missing}" has no profile for pods`, "give its rules with --profile FILE");
   }
   if (missing !== undefined) throw createUnknownSignerError(missing);
   return { signerNames: names.length > 0 ? [...new Set(names)] : [...profiles.keys()], profiles };
@@ -84,7 +84,7 @@ export async function openSignerProfiles(
 function createUnknownSignerError(name: string): UsageError {
   const nearest = findNearest(name, BUILTIN_SIGNERS.keys());
   const hint = nearest === undefined ? `give its rules with --profile FILE` : `did you mean ${nearest}?`;
-  return new UsageError(`--signer-name: "${name}" is not a signer of Kubernetes and has no profile`, hint);
+  return new UsageError(`--signer: "${name}" is not a signer of Kubernetes and has no profile`, hint);
 }
 
 /** Reads a profile once. AppError `config_invalid` with every fault, `io`. */

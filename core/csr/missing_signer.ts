@@ -23,6 +23,6 @@ export const SIGNER_OVERDUE_MS = 10_000;
 export function describeMissingSigner(signerName: string): string {
   const start = COMMON_SIGNERS.includes(signerName)
     ? "tlsboot up, tlsboot signer or kube-controller-manager signs for it"
-    : `tlsboot signer --signer-name ${shellWord(signerName)}, or the program that the name belongs to, signs for it`;
+    : `tlsboot signer --signer ${shellWord(signerName)}, or the program that the name belongs to, signs for it`;
   return `see that a signer for "${signerName}" runs and has a CA: ${start}`;
 }

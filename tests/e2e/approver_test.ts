@@ -116,13 +116,13 @@ describeInstance("tlsboot approver", {
     };
     await writeFile(instance.folder.join("nodes.json"), JSON.stringify(nodes));
     const offline = ["--nodes", "nodes.json", "--policy", "kubelet-serving-trusting", "--kubeconfig", "none"];
-    const request = ["c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:c"];
+    const request = ["c.csr", "--signer", "kubernetes.io/kubelet-serving", "--user", "system:node:c"];
     const pem = await instance.succeed("policy", "explain", ...request, ...offline);
     assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
     assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
     assert.equal((await tlsboot("policy", "explain", "c.json", ...offline)).code, 0);
     const asAnother = await tlsboot(
-      ...["policy", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
+      ...["policy", "explain", "c.csr", "--signer", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
       ...offline,
     );
     assert.equal(asAnother.code, 3);
@@ -147,7 +147,7 @@ describeInstance("tlsboot approver", {
       {
         name: "PEM that holds no request",
         text: "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
-        args: ["--signer-name", "example.com/x"],
+        args: ["--signer", "example.com/x"],
         fault: /cannot read the request of "bad.txt"/,
       },
     ]

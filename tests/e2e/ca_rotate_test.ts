@@ -23,7 +23,7 @@ import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts"
 
 const quiet = new AbortController().signal;
 const FETCH = [
-  ...["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving"],
+  ...["trust", "fetch", "--signer", "kubernetes.io/kube-apiserver-serving"],
   ...["--kubeconfig", "n1/kubeconfig", "--out", "n1/ca.crt"],
 ];
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

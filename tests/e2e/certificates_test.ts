@@ -200,7 +200,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     await place.answer("ca", "init");
     const { spec } = await buildCsr({ commonName: "carol", organizations: [] });
     await writeFile(place.join("carol.csr"), Buffer.from(spec.request ?? "", "base64"));
-    const sign = ["sign", "carol.csr", "--signer-name", "kubernetes.io/kube-apiserver-client", "--issued-log", "log"];
+    const sign = ["sign", "carol.csr", "--signer", "kubernetes.io/kube-apiserver-client", "--issued-log", "log"];
     for (const out of ["1.crt", "2.crt"]) await place.answer(...sign, "--usage", "client auth", "--out", out);
     const log = ["--issued-log", "log"];
     assert.match(

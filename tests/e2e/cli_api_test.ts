@@ -206,7 +206,7 @@ describeInstance("commands of the API", {}, (instance) => {
       stderr,
     });
     const unsigned = "approved, but not signed yet: decide-1. If it stays so, see that a signer for " +
-      '"example.com/decide" runs and has a CA: tlsboot signer --signer-name example.com/decide, ' +
+      '"example.com/decide" runs and has a CA: tlsboot signer --signer example.com/decide, ' +
       "or the program that the name belongs to, signs for it\n";
     const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];
     assert.deepEqual(await tlsboot("approve", "decide-1"), answer("decide-1 approved", unsigned));

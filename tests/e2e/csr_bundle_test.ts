@@ -350,7 +350,7 @@ lifetime: { max: 24h }
         [["offline", "export", "--data-dir", "data", "-l", "a=b"], 3, /nothing to export/],
         [["offline", "import", "--data-dir", "data"], 2, /give FILE or --print-rbac/],
         [["offline", "import", "no-such", "--data-dir", "data"], 1, /cannot read "no-such": no such file/],
-        [["offline", "import", "done.signed", "--signer-name", "a.b\/c"], 2, /--signer-name needs --print-rbac/],
+        [["offline", "import", "done.signed", "--signer", "a.b\/c"], 2, /--signer needs --print-rbac/],
         [["sign", "done.tlsb", "--data-dir", "ca", "--usage", "client auth"], 2, /--usage: not for a bundle/],
         [["sign", csr, "--data-dir", "ca", "--trust-exporter", exporter], 2, /only for a folder or a bundle/],
       ] as const

@@ -276,7 +276,7 @@ const CASES: readonly Case[] = [
     target: ["data"],
     breakIt: async () => {
       const { code, stderr } = await run([
-        ...["request", "--signer-name", "example.com/nobody", "--dns", "web.example.com", "--out", "web"],
+        ...["request", "--signer", "example.com/nobody", "--dns", "web.example.com", "--out", "web"],
         ...["--subject", "CN=web", "--data-dir", "data", "--no-wait"],
       ]);
       assert.equal(code, 0, stderr);

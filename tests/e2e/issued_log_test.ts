@@ -15,7 +15,7 @@ import { requestAndApprove } from "../support/node_requests.ts";
 import type { TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
-const SIGN = ["sign", "alice.csr", "--signer-name", "kubernetes.io/kube-apiserver-client", "--data-dir", "data"];
+const SIGN = ["sign", "alice.csr", "--signer", "kubernetes.io/kube-apiserver-client", "--data-dir", "data"];
 
 async function setUp(): Promise<Workplace> {
   const folder = await createWorkplace();

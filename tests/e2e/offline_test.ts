@@ -295,7 +295,7 @@ test("offline: an answer without a server is completed by --server at either end
 test("offline: request gets a certificate of a custom signer, and renews it when it is time", async () => {
   await using place = await createPlace();
   const { tlsboot, folder, clock } = place;
-  const ask = "request --signer-name example.com/web --dns printer.home.arpa --out web --offline stick";
+  const ask = "request --signer example.com/web --dns printer.home.arpa --out web --offline stick";
   const sign = "sign stick --data-dir ca --profile web.yaml --yes";
   assertRun(await tlsboot(ask), 0, /^request written: stick\/printer-home-arpa-[0-9a-f]+\.request\.pem\n$/);
   assertRun(await tlsboot(ask), 3, /^no answer yet/);
@@ -313,7 +313,7 @@ test("offline: request gets a certificate of a custom signer, and renews it when
   assertRun(await tlsboot(ask), 0, /certificate of printer\.home\.arpa issued/);
   assert.equal((await readdir(folder.join("stick"))).length, 2, "a renewal replaces the files");
 
-  const denied = "request --signer-name example.com/web --dns db.example.org --out db --offline stick";
+  const denied = "request --signer example.com/web --dns db.example.org --out db --offline stick";
   await tlsboot(denied);
   assertRun(
     await tlsboot(sign),
@@ -446,8 +446,7 @@ test("offline: the request of a machine is signed as a file too, and its answer 
   await machine("n1");
   const sign = `sign stick/n1.request.pem --data-dir ca --server ${SERVER} --out stick/n1.answer.pem`;
   assertRun(await tlsboot(sign), 3, /^$/, /nothing is signed: there is no terminal to ask on; sign it on a terminal/);
-  const twice =
-    "sign stick/n1.request.pem stick/n1.request.pem --data-dir ca --signer-name kubernetes.io/kubelet-serving";
+  const twice = "sign stick/n1.request.pem stick/n1.request.pem --data-dir ca --signer kubernetes.io/kubelet-serving";
   assertRun(await tlsboot(twice), 1, /^$/, /cannot sign "stick\/n1\.request\.pem" with other files: it is a bundle\n/);
   assertRun(await tlsboot(`${sign} --yes`), 0, /^$/, /machine n1 asks for its client certificate/);
   assertRun(
@@ -468,7 +467,7 @@ test("offline: flags that do not fit are refused with the reason", async () => {
       ["sign stick web.yaml --data-dir ca", /is a folder: give one folder alone/],
       ["sign web.yaml --data-dir ca --yes", /--yes: only for a folder/],
       ["sign stick --cluster-signing-cert-file a --cluster-signing-key-file b", /--issued-log is required/],
-      ["request --signer-name a.b/c --dns x.y --out o --ca-cert-hash sha256:" + "0".repeat(64), /needs --offline/],
+      ["request --signer a.b/c --dns x.y --out o --ca-cert-hash sha256:" + "0".repeat(64), /needs --offline/],
     ] as const
   ) {
     await machine("n1");
@@ -483,7 +482,7 @@ test("offline: flags that do not fit are refused with the reason", async () => {
   await rm(place.folder.join("stick"), { recursive: true });
   assertRun(await machine("n1"), 1, /^$/, /cannot use ".*stick" as the stick: no such folder/);
   assertRun(
-    await tlsboot("sign nowhere --data-dir ca --signer-name example.com/x"),
+    await tlsboot("sign nowhere --data-dir ca --signer example.com/x"),
     2,
     /^$/,
     /is not a signer of Kubernetes/,

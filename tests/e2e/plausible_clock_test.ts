@@ -21,7 +21,7 @@ async function untilAsleep(clock: FakeClock, command: Running): Promise<void> {
   assert.ok(!command.hasEnded(), command.stderr());
 }
 
-for (const line of [BOOTSTRAP, "request --kubeconfig none --signer-name example.com/web --subject CN=web --out web"]) {
+for (const line of [BOOTSTRAP, "request --kubeconfig none --signer example.com/web --subject CN=web --out web"]) {
   test(`tlsboot ${line.split(" ")[0]} waits until the clock is set, and says so once`, async () => {
     await using folder = await createTempFolder();
     const clock = createFakeClock(STARTED);
@@ -64,7 +64,7 @@ test("commands that open the key of a CA refuse a clock before the time of the p
       "ca init --shares 2-of-3 --shares-out shares",
       "ca request --out ca.csr",
       "ca sign a.csr --out ca.crt",
-      "sign --signer-name kubernetes.io/kube-apiserver-client a.csr",
+      "sign --signer kubernetes.io/kube-apiserver-client a.csr",
       "up --secure-port 0",
       "serve --secure-port 0",
     ]

@@ -64,7 +64,7 @@ test("inspect and sign read a request of Go 1.27 for an ML-DSA key, and verify i
     ["ML-DSA-65", 15_616, "ML-DSA-65", hasMlDsa(), 4],
   );
   await tlsboot("ca init --data-dir d");
-  const sign = "sign node.csr --data-dir d --signer-name kubernetes.io/kube-apiserver-client --out node.crt";
+  const sign = "sign node.csr --data-dir d --signer kubernetes.io/kube-apiserver-client --out node.crt";
   assert.match(await tlsboot.refuse(3, sign), /x509: cannot verify signature: algorithm unimplemented/);
   const open = await tlsboot(`${sign} ${GATE}`);
   if (hasMlDsa()) assert.deepEqual(open, { code: 0, stdout: "node.crt\n", stderr: "" });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { describeInstance } from "../support/instance_process.ts";
 
-const CLIENT = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+const CLIENT = ["request", "--signer", "kubernetes.io/kube-apiserver-client"];
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: example.com/web
@@ -101,7 +101,7 @@ describeInstance("tlsboot request", {
   });
 
   test("tlsboot request and describe csr report an approved request that no signer issues", async () => {
-    const line = ["request", "--signer-name", "example.org/none", "--subject", "CN=stuck", "--out", "stuck"];
+    const line = ["request", "--signer", "example.org/none", "--subject", "CN=stuck", "--out", "stuck"];
     const name = await ask(...line);
     const approved = await tlsboot("approve", name);
     assert.match(
@@ -123,7 +123,7 @@ describeInstance("tlsboot request", {
   });
 
   test("tlsboot request requests names of every kind from a custom signer, and reports its refusal", async () => {
-    const line = ["request", "--signer-name", "example.com/web", "--subject", "CN=shop", "--key-algorithm", "rsa-2048"];
+    const line = ["request", "--signer", "example.com/web", "--subject", "CN=shop", "--key-algorithm", "rsa-2048"];
     const names = ["--dns", "a.web.example.com", "--dns", "b.web.example.com", "--ip", "10.1.2.3"];
     const more = ["--uri", "spiffe://example.com/shop", "--email", "shop@example.com"];
     await tlsboot("approve", await ask(...line, ...names, ...more, "--out", "shop"));
@@ -161,18 +161,18 @@ describeInstance("tlsboot request", {
 
   for (
     const [line, want] of [
-      ["--signer-name a.b/c", /the certificate needs a name\n.*--subject CN=name/],
-      ["--dns a", /--signer-name is required/],
-      ["--signer-name a.b/c --subject web", /--subject: .*want CN=name/],
-      ["--signer-name a.b/c --dns a --usage x", /--usage: "x" found, want one of any, cert-sign/],
-      ["--signer-name a.b/c --dns a --duration 1m", /--duration: "1m" found, want a duration from 10m to 596523h/],
+      ["--signer a.b/c", /the certificate needs a name\n.*--subject CN=name/],
+      ["--dns a", /--signer is required/],
+      ["--signer a.b/c --subject web", /--subject: .*want CN=name/],
+      ["--signer a.b/c --dns a --usage x", /--usage: "x" found, want one of any, cert-sign/],
+      ["--signer a.b/c --dns a --duration 1m", /--duration: "1m" found, want a duration from 10m to 596523h/],
       [
-        "--signer-name kubernetes.io/kube-apiserver-client --subject CN=a,O=system:masters",
+        "--signer kubernetes.io/kube-apiserver-client --subject CN=a,O=system:masters",
         /with system:masters group is not allowed/,
       ],
-      ["--signer-name a.b/c --dns a --force --renew-before 1h", /--renew-before and --force exclude each other/],
-      ["--signer-name a.b/c --dns a --duration 1h --renew-before 2h", /--renew-before must be shorter than --duration/],
-      ["--signer-name a.b/c --dns a --key x --key-algorithm ed25519", /--key and --key-algorithm exclude each other/],
+      ["--signer a.b/c --dns a --force --renew-before 1h", /--renew-before and --force exclude each other/],
+      ["--signer a.b/c --dns a --duration 1h --renew-before 2h", /--renew-before must be shorter than --duration/],
+      ["--signer a.b/c --dns a --key x --key-algorithm ed25519", /--key and --key-algorithm exclude each other/],
     ] as const
   ) {
     test(`tlsboot request ${line} is wrong usage and creates nothing`, async () => {

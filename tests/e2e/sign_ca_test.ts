@@ -77,10 +77,10 @@ test("tlsboot sign uses the CA of the signer where the data directory has one fo
     for (
       const [file, signer, issuer] of [
         ["web.csr", WEB, "tlsboot-ca-custom"],
-        ["alice.csr", ["--signer-name", "kubernetes.io/kube-apiserver-client"], "tlsboot-ca-client"],
-        ["node.csr", ["--signer-name", "kubernetes.io/kube-apiserver-client-kubelet"], "tlsboot-ca-kubelet-client"],
-        ["server.csr", ["--signer-name", "kubernetes.io/kubelet-serving"], "tlsboot-ca-kubelet-serving"],
-        ["server.csr", ["--signer-name", "kubernetes.io/legacy-unknown"], "tlsboot-ca-custom"],
+        ["alice.csr", ["--signer", "kubernetes.io/kube-apiserver-client"], "tlsboot-ca-client"],
+        ["node.csr", ["--signer", "kubernetes.io/kube-apiserver-client-kubelet"], "tlsboot-ca-kubelet-client"],
+        ["server.csr", ["--signer", "kubernetes.io/kubelet-serving"], "tlsboot-ca-kubelet-serving"],
+        ["server.csr", ["--signer", "kubernetes.io/legacy-unknown"], "tlsboot-ca-custom"],
       ] as const
     ) {
       assert.equal(readChain(await tlsboot(["sign", file, ...signer])).issuer, issuer);
@@ -161,7 +161,7 @@ test("tlsboot sign puts intermediates behind a certificate unless a profile or -
   await withRequests(async ({ folder, tlsboot }) => {
     const upper = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "upper");
     await writeCa(folder, await createIntermediateCa(upper, "lower"));
-    const alice = ["alice.csr", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+    const alice = ["alice.csr", "--signer", "kubernetes.io/kube-apiserver-client"];
     for (
       const { args, behind } of [
         { args: ["web.csr", ...WEB], behind: ["lower", "upper"] },

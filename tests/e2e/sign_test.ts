@@ -78,7 +78,7 @@ describe("tlsboot sign", () => {
 
   test("tlsboot sign signs for Kubernetes' signers with their usages, also DER and stdin", async () => {
     const ca = ["--cluster-signing-cert-file", "other/pki/ca.crt", "--cluster-signing-key-file", "other/pki/ca.key"];
-    const { code, stdout, stderr } = await folder.tlsboot("sign", "alice.csr", "--signer-name", API_CLIENT, ...ca);
+    const { code, stdout, stderr } = await folder.tlsboot("sign", "alice.csr", "--signer", API_CLIENT, ...ca);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     const certificate = new X509Certificate(stdout);
     assert.equal(certificate.subject, "CN=alice");
@@ -145,14 +145,14 @@ describe("tlsboot sign", () => {
         2,
         /want an http, https or ldap URL of at most 1024 characters/,
       ],
-      ["good.csr", 2, /no rules are named: neither --signer-name nor --profile/],
-      ["good.csr --signer-name a.b/c", 2, /has no profile/],
+      ["good.csr", 2, /no rules are named: neither --signer nor --profile/],
+      ["good.csr --signer a.b/c", 2, /has no profile/],
       ["good.csr --profile web.yaml --usage servr-auth", 2, /--usage: "servr-auth" found, want one of/],
       ["good.csr --profile web.yaml --usage code-signing", 3, /usage is not allowed: code signing/],
       ["good.csr --profile web.yaml --duration 10m", 3, /lifetime is too short: 10m0s, at least 1h0m0s expected/],
-      [`alice.csr --signer-name ${API_CLIENT} --duration 5m`, 2, /--duration: at least 10m expected/],
-      [`root.csr --signer-name ${API_CLIENT}`, 3, /system:masters group/],
-      [`forged.der --signer-name ${API_CLIENT}`, 3, /x509: ECDSA verification failure/],
+      [`alice.csr --signer ${API_CLIENT} --duration 5m`, 2, /--duration: at least 10m expected/],
+      [`root.csr --signer ${API_CLIENT}`, 3, /system:masters group/],
+      [`forged.der --signer ${API_CLIENT}`, 3, /x509: ECDSA verification failure/],
       ["empty.csr --profile web.yaml", 1, /the file is empty/],
       ["noise.csr --profile web.yaml", 1, /cannot sign "noise\.csr": /],
       ["key.csr --profile web.yaml", 1, /it holds a PRIVATE KEY, not a CERTIFICATE REQUEST/],

@@ -50,7 +50,7 @@ describeInstance("limits of requests", {
   });
 
   test("tlsboot request and approve report a signer that no controller serves", async () => {
-    const names = ["--signer-name", "example.com/web", "--dns", "web.example", "--name", "web-1"];
+    const names = ["--signer", "example.com/web", "--dns", "web.example", "--name", "web-1"];
     const request = await instance.succeed("request", ...names, "--out", "web", "--no-wait");
     assert.match(request.stderr, /Warning: no signer for "example\.com\/web" runs in this server: .*tlsboot signer /);
     const described = await tlsboot("describe", "csr", "web-1");
@@ -61,7 +61,7 @@ describeInstance("limits of requests", {
     const approved = await tlsboot("approve", "web-1");
     assert.match(
       approved.stderr,
-      /^approved, but not signed yet: web-1\. .*tlsboot signer --signer-name example\.com\/web/,
+      /^approved, but not signed yet: web-1\. .*tlsboot signer --signer example\.com\/web/,
     );
   });
 });

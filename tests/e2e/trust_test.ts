@@ -127,7 +127,7 @@ for (
     },
     {
       name: "a signer without bundles",
-      args: ["--signer-name", "example.com/web", "-l", "env=prod"],
+      args: ["--signer", "example.com/web", "-l", "env=prod"],
       intercept: () => ({ status: 200, body: { metadata: {}, items: [] } }),
       error: /^there is no ClusterTrustBundle of the signer "example\.com\/web" with the labels "env=prod"$/,
       hint: /^see those that exist with: tlsboot get trustbundles$/,
@@ -278,7 +278,7 @@ test("trust fetch reports the CAs of the API server to the cluster, once a progr
   const pem = await createCaPem("one");
   publish(api, "pods", pem);
   publish(api, "kubernetes.io:kube-apiserver-serving:a", pem, "kubernetes.io/kube-apiserver-serving");
-  const selection = ["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving", "--out"];
+  const selection = ["trust", "fetch", "--signer", "kubernetes.io/kube-apiserver-serving", "--out"];
   assert.equal((await tlsboot(folder, "trust", "fetch", "pods", "--out", "pods.pem")).code, 0);
   assert.equal((await tlsboot(folder, ...selection, "first.pem", "--exec", "exit 1")).code, 1);
   assert.deepEqual(reports, []);

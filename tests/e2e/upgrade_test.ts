@@ -89,7 +89,7 @@ test("a data directory of a newer format is refused by every command, and not ch
       ["ca", "init", "--split"],
       ["ca", "show"],
       ["kubeconfig", "admin", "--out", "admin"],
-      ["sign", "--signer-name", "kubernetes.io/kube-apiserver-client", join(ROOT, "README.md")],
+      ["sign", "--signer", "kubernetes.io/kube-apiserver-client", join(ROOT, "README.md")],
     ]
   ) {
     const { code, stdout, stderr } = await runTlsboot([...args, "--data-dir", data], { cwd: folder.path });

@@ -107,18 +107,18 @@ describeInstance("certificates of web servers", {
     for (const args of [["get", "csr"], ["token", "list"], ["get", "certificates"], ["get", "revocations"]]) {
       assert.match((await tlsboot(...args, ...identity)).stderr, /forbidden/, args.join(" "));
     }
-    const client = ["--signer-name", "kubernetes.io/kube-apiserver-client"];
+    const client = ["--signer", "kubernetes.io/kube-apiserver-client"];
     const masters = await askAs("www.home.lan", ...client, "--subject", "CN=x,O=system:masters", "--out", "m");
     assert.notEqual(masters.code, 0);
     for (
       const [out, ...args] of [
         ["o1", ...client, "--subject", "CN=tlsboot:web:other.home.lan,O=tlsboot:web", "--dns", "other.home.lan"],
         ["o2", ...client, "--subject", "CN=tlsboot:web:www.home.lan,O=tlsboot:web,O=admins", "--dns", "www.home.lan"],
-        ["o3", "--signer-name", "tlsboot.local/web", "--subject", "CN=www.home.example", "--dns", "www.home.example"],
-        ["o4", "--signer-name", "tlsboot.local/web", "--subject", "CN=*.home.lan", "--dns", "*.home.lan"],
+        ["o3", "--signer", "tlsboot.local/web", "--subject", "CN=www.home.example", "--dns", "www.home.example"],
+        ["o4", "--signer", "tlsboot.local/web", "--subject", "CN=*.home.lan", "--dns", "*.home.lan"],
         [
           "o5",
-          "--signer-name",
+          "--signer",
           "kubernetes.io/kubelet-serving",
           "--subject",
           "CN=system:node:n1,O=system:nodes",
@@ -337,8 +337,8 @@ describeInstance("certificates of web servers", {
       ["web x.home.lan --renew-before 1d --force", /--renew-before and --force exclude each other/],
       ["web", /"tlsboot request web" needs NAME/],
       ["x.home.lan", /"tlsboot request" takes no arguments but its commands web/],
-      ["--rotate-certificates --signer-name a.b/c --subject CN=x --out x", /unknown flag "--rotate-certificates"/],
-      ["--subject CN=x", /--signer-name is required/],
+      ["--rotate-certificates --signer a.b/c --subject CN=x --out x", /unknown flag "--rotate-certificates"/],
+      ["--subject CN=x", /--signer is required/],
     ] as const
   ) {
     test(`tlsboot request ${line} is wrong usage`, async () => {

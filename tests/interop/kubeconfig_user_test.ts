@@ -177,7 +177,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     await kubectl.create(JSON.stringify({ ...csr, status: undefined }));
     const custom = () => asPerson("approver").try("certificate", "approve", "custom-signer");
     assert.match((await custom()).stderr, /not permitted to approve requests with signerName \\?"example.com\/custom/);
-    await letIn(cluster, "another", "--role", "approver", "--signer-name", "example.com/custom");
+    await letIn(cluster, "another", "--role", "approver", "--signer", "example.com/custom");
     for (let tries = 0; (await custom()).code !== 0; tries++) assert.ok(tries < 50, "the role never got the signer");
     const greedy = await tool("approver", "kubeconfig", "user", "a-viewer", "--role", "operator", "--force");
     assert.equal(greedy.code, 1);

@@ -93,7 +93,7 @@ test("a CA of each parameter set, its key under a passphrase, signs a request th
     ...["-out", folder.join("leaf.csr"), "-subj", "/CN=leaf"],
   ]);
   await writeFile(folder.join("passphrase"), "a passphrase\n", { mode: 0o600 });
-  const sign = ["sign", "leaf.csr", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+  const sign = ["sign", "leaf.csr", "--signer", "kubernetes.io/kube-apiserver-client"];
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   for (const algorithm of ALGORITHMS) {
     const data = ["--data-dir", algorithm, ...passphrase];

@@ -52,7 +52,7 @@ function testRequests(start: () => Promise<Cluster>): void {
 
   test(`tlsboot request gets client certificates for every kind of key`, async () => {
     for (const type of KEY_ALGORITHMS) {
-      const signer = ["--signer-name", "kubernetes.io/kube-apiserver-client"];
+      const signer = ["--signer", "kubernetes.io/kube-apiserver-client"];
       await obtain(cluster, type, [
         ...signer,
         ...["--subject", `CN=${type},O=team`, "--key-algorithm", type, "--duration", "1h"],
@@ -71,7 +71,7 @@ function testRequests(start: () => Promise<Cluster>): void {
 
   test(`tlsboot request gets a serving certificate with its names, and renews it`, async () => {
     const more = [
-      ...["--signer-name", "kubernetes.io/kubelet-serving", "--subject", "CN=system:node:n1,O=system:nodes"],
+      ...["--signer", "kubernetes.io/kubelet-serving", "--subject", "CN=system:node:n1,O=system:nodes"],
       ...["--dns", "n1.example.com,n1", "--ip", "10.0.0.7", "--ip", "fd00::7"],
     ];
     await obtain(cluster, "n1", more);
@@ -93,7 +93,7 @@ function testRequests(start: () => Promise<Cluster>): void {
   });
 
   test(`tlsboot request killed by kill -9 at any step continues with the same key and request`, async () => {
-    const more = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=killed"];
+    const more = ["--signer", "kubernetes.io/kube-apiserver-client", "--subject", "CN=killed"];
     const line = requestLine(cluster, "killed", more);
     for (
       const step of [/key made/, /asking for/, /request killed-\S+ (?:made|taken up again)/, /waiting for approval/]
@@ -112,7 +112,7 @@ function testRequests(start: () => Promise<Cluster>): void {
   });
 
   test(`tlsboot request reports a denial with its reason and ends with 3`, async () => {
-    const more = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=denied"];
+    const more = ["--signer", "kubernetes.io/kube-apiserver-client", "--subject", "CN=denied"];
     const asked = await spawnTlsbootToEnd([...requestLine(cluster, "denied", more), "--no-wait", "-o", "json"]);
     await cluster.kubectl.run("certificate", "deny", JSON.parse(asked.stdout).request.name);
     const { code, stderr } = await spawnTlsbootToEnd(requestLine(cluster, "denied", more));
@@ -124,7 +124,7 @@ function testRequests(start: () => Promise<Cluster>): void {
 test("kube-apiserver with a custom signer: tlsboot request gets the certificate of its profile, after kill -9 too", async () => {
   await using plane = await sharedControlPlane();
   await writeFile(plane.folder.join("web.yaml"), PROFILE);
-  const more = ["--signer-name", "example.com/web", "--subject", "CN=shop", "--dns", "shop.example.com"];
+  const more = ["--signer", "example.com/web", "--subject", "CN=shop", "--dns", "shop.example.com"];
   const line = requestLine(plane, "shop", [
     ...more,
     ...["--uri", "spiffe://example.com/shop", "--key-algorithm", "ecdsa-p384"],

@@ -10,7 +10,7 @@ test("beside a kube-apiserver, revoke denies a request and deletes a token, and 
   const kubeconfig = plane.adminKubeconfig;
   const tlsboot = (...args: readonly string[]) => spawnTlsbootToEnd([...args, "--kubeconfig", kubeconfig]);
   const token = (await tlsboot("token", "create")).stdout.trim();
-  const request = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=alice"];
+  const request = ["request", "--signer", "kubernetes.io/kube-apiserver-client", "--subject", "CN=alice"];
   const asked = await tlsboot(...request, "--out", plane.folder.join("alice"), "--no-wait");
   assert.equal(asked.code, 0, asked.stderr);
   const [name = ""] = (await tlsboot("get", "csr", "-o", "name")).stdout.trimEnd().split("\n").map((line) =>

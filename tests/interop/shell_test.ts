@@ -44,7 +44,7 @@ test("the program on a terminal says what it waits for, and until when", async (
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
   const to = ["--data-dir", instance.data];
-  const names = ["--subject", "CN=alice", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+  const names = ["--subject", "CN=alice", "--signer", "kubernetes.io/kube-apiserver-client"];
   const out = ["--out", folder.join("alice")];
   const requested = await runOnTerminal(["request", ...names, ...out, "--timeout", "1s", ...to]);
   assert.match(requested.stdout, /⠋ waiting for approval, until \d\d:\d\d:\d\d/);

@@ -45,7 +45,7 @@ for (const [name, start] of CLUSTERS) {
     );
 
     const out = folder.join("pods.pem");
-    const line = ["trust", "fetch", "--kubeconfig", adminKubeconfig, "--signer-name", "example.com/pods", "--out", out];
+    const line = ["trust", "fetch", "--kubeconfig", adminKubeconfig, "--signer", "example.com/pods", "--out", out];
     const prod = await spawnTlsbootToEnd([...line, "-l", "env=prod"]);
     assert.match(prod.stdout, /pods\.pem: 3 certificates, valid until 2026-/, prod.stderr);
     assert.equal((await stat(out)).mode & 0o777, 0o644);

@@ -108,7 +108,7 @@ async function sign(
   for (const [index, { name, signerName, usages, pem }] of (await makeRequests(folder, cases)).entries()) {
     const [request, out] = [folder.join("request.csr"), folder.join(`issued-${index}.crt`)];
     await writeFile(request, pem);
-    const rules = signerName === "example.com/web" ? ["--profile", "web.yaml"] : ["--signer-name", signerName];
+    const rules = signerName === "example.com/web" ? ["--profile", "web.yaml"] : ["--signer", signerName];
     const asked = usages.flatMap((usage) => ["--usage", usage]);
     await tlsboot(folder, "sign", request, "--out", out, "--force", ...rules, ...asked, ...flags);
     const [leaf = "", ...behind] = certificateBlocks(await readFile(out, "utf8"));

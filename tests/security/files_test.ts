@@ -38,7 +38,7 @@ test("everything that tlsboot writes is for its owner only, under a umask that l
   await succeed(["kubeconfig", "user", "bob", ...data], at);
   await succeed(["kubeconfig", "admin", ...data, "--out", "admin.kubeconfig"], at);
   await succeed([
-    ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a"],
+    ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer", "example.com/a"],
     ...["--subject", "CN=a", "--out", "out", "--no-wait"],
   ], at);
   await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
@@ -117,7 +117,7 @@ test("a client writes no secret through a planted link", async () => {
   await using folder = await createTempFolder();
   await using _up = await startInstance(folder, ["--auto-approve"]);
   const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
-  const request = ["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a", "--subject"];
+  const request = ["request", "--kubeconfig", "data/admin.kubeconfig", "--signer", "example.com/a", "--subject"];
   for (
     const [path, args] of [
       ["n1/kubeconfig", [...bootstrap, "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"]],
@@ -167,7 +167,7 @@ const KEY_KEEPERS: readonly { readonly key: string; readonly folder: string; rea
     key: "out/tls.key.new",
     folder: "out",
     args: [
-      ...["request", "--kubeconfig", "token.kubeconfig", "--signer-name", "example.com/a", "--subject", "CN=a"],
+      ...["request", "--kubeconfig", "token.kubeconfig", "--signer", "example.com/a", "--subject", "CN=a"],
       ...["--out", "out", "--no-wait"],
     ],
   },

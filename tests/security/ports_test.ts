@@ -145,7 +145,7 @@ const AT_WORK = {
   signer: {
     args: [
       ...["signer", "--kubeconfig", "data/admin.kubeconfig", "--leader-elect=false", "--debug"],
-      ...["--signer-name", SIGNER, "--profile", "web.yaml"],
+      ...["--signer", SIGNER, "--profile", "web.yaml"],
       ...["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"],
     ],
     isUp: /"CSR signed"/,
@@ -159,7 +159,7 @@ const AT_WORK = {
   },
   request: {
     args: [
-      ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a", "--subject", "CN=a"],
+      ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer", "example.com/a", "--subject", "CN=a"],
       ...["--out", "out"],
     ],
     isUp: /waiting for approval/,
@@ -186,7 +186,7 @@ describeInstance("the clients of an instance", {
       return stdout;
     };
     worksMade += 1;
-    const request = ["request", "--signer-name", SIGNER, "--dns", "a.example.com", "--no-wait", "-o", "json", "--out"];
+    const request = ["request", "--signer", SIGNER, "--dns", "a.example.com", "--no-wait", "-o", "json", "--out"];
     const made = await run(...request, `approved${worksMade}`);
     // The requests of earlier tests for this name are still open, of which it warns.
     await run("approve", JSON.parse(made).request.name, "--yes");

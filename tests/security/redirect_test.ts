@@ -75,7 +75,7 @@ const WAYS: Readonly<Record<string, (kubeconfig: string) => readonly string[]>> 
   "a command of people": (kubeconfig) => ["get", "csr", "--kubeconfig", kubeconfig],
   "a command that writes": (kubeconfig) => ["approve", "one", "--kubeconfig", kubeconfig],
   "a request": (kubeconfig) => [
-    ...["request", "--kubeconfig", kubeconfig, "--signer-name", "a.example/b", "--subject", "CN=a", "--out", "o"],
+    ...["request", "--kubeconfig", kubeconfig, "--signer", "a.example/b", "--subject", "CN=a", "--out", "o"],
   ],
   "bootstrap": (kubeconfig) => [
     ...["bootstrap", "--bootstrap-kubeconfig", kubeconfig, "--kubeconfig", "n/kubeconfig", "--cert-dir", "n/pki"],

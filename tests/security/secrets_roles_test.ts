@@ -104,7 +104,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
       "--ca-passphrase-file passphrase --cluster-signing-duration 20s",
   );
   await using web = run.start(
-    `signer ${distant} --signer-name example.com/web --profile web.yaml --cluster-signing-cert-file held.crt ` +
+    `signer ${distant} --signer example.com/web --profile web.yaml --cluster-signing-cert-file held.crt ` +
       "--signing-key-command hsm",
   );
   await using approver = run.start(`approver ${distant} --policy kubelet-serving-trusting`);
@@ -123,8 +123,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
     malformed: MALFORMED,
     content: SECRET_DATA,
   });
-  const request =
-    "request --kubeconfig data/admin.kubeconfig --signer-name example.com/web --dns a.example.com --out a";
+  const request = "request --kubeconfig data/admin.kubeconfig --signer example.com/web --dns a.example.com --out a";
   await succeeds(`${request} --no-wait -o json`).then(async (answer) => {
     await succeeds(`approve ${JSON.parse(answer).request.name} --data-dir data`);
   });

@@ -64,7 +64,7 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   await succeeds(`bootstrap --bootstrap-kubeconfig data/bootstrap.kubeconfig ${bootstrap}`);
   await succeeds("kubeconfig user bob --data-dir data");
   await succeeds(
-    "request --kubeconfig data/admin.kubeconfig --signer-name example.com/a --subject CN=a --out out --no-wait",
+    "request --kubeconfig data/admin.kubeconfig --signer example.com/a --subject CN=a --out out --no-wait",
   );
   await succeeds("get csr --data-dir data -o yaml");
   const names = (await succeeds("get csr --data-dir data -o name")).trim().split("\n");

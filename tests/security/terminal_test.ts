@@ -42,7 +42,7 @@ interface Asking {
   readonly isFormat?: boolean;
 }
 
-const REQUEST = ["request", "--signer-name", "example.com/a", "--subject", "CN=a", "--out"];
+const REQUEST = ["request", "--signer", "example.com/a", "--subject", "CN=a", "--out"];
 const BOOTSTRAP = ["bootstrap", "--hostname-override", "n1", "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
 const SIGNER = ["signer", "--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"];
 /** Without leader election these commands list requests at once. */
@@ -163,7 +163,7 @@ const LOCAL: readonly (readonly string[])[] = [
   ["ca", "init", "--data-dir", "ca", "--common-name", `ca ${HOSTILE}`],
   ["ca", "init", "--data-dir", `own ${HOSTILE}`],
   ["ca", "import", "--data-dir", "taken", "--ca-cert", "hostile_ca.crt", "--ca-key", "hostile_ca.key"],
-  ["sign", "csr.yaml", "--data-dir", "ca", "--signer-name", HOSTILE],
+  ["sign", "csr.yaml", "--data-dir", "ca", "--signer", HOSTILE],
   ["policy", "explain", "csr.yaml", "--policy", "kubelet-serving"],
   ["policy", "explain", "csr.yaml", "--policy", "policy.yaml"],
   ["policy", "check", "policy.yaml"],
@@ -178,8 +178,8 @@ const LOCAL: readonly (readonly string[])[] = [
   ["bootstrap", "--bootstrap-kubeconfig", HOSTILE, "--kubeconfig", "k", "--cert-dir", "c"],
   ["bootstrap", "--hostname-override", HOSTILE, "--bootstrap-kubeconfig", "b", "--kubeconfig", "k", "--cert-dir", "c"],
   ["doctor", "folder", "--kubeconfig", "broken.kubeconfig"],
-  ["request", "--signer-name", HOSTILE, "--subject", `CN=${HOSTILE}`, "--out", "o"],
-  ["request", "--signer-name", "a.b/c", "--dns", HOSTILE, "--out", "o"],
+  ["request", "--signer", HOSTILE, "--subject", `CN=${HOSTILE}`, "--out", "o"],
+  ["request", "--signer", "a.b/c", "--dns", HOSTILE, "--out", "o"],
   ["serve", "--token-auth-file", "tokens.csv", "--data-dir", "served"],
   ["serve", "--tls-san", HOSTILE, "--secure-port", HOSTILE],
   ["backup", HOSTILE, "--data-dir", "ca", "--recipient", HOSTILE],

@@ -217,7 +217,7 @@ async function showRefusal(stage: Stage): Promise<void> {
   await stage.step("refusal");
   if (!programs.kubectl) {
     await stage.run([
-      ...["request", "--signer-name", KUBE_APISERVER_CLIENT_SIGNER, "--subject", `CN=mallory,O=${MASTERS_GROUP}`],
+      ...["request", "--signer", KUBE_APISERVER_CLIENT_SIGNER, "--subject", `CN=mallory,O=${MASTERS_GROUP}`],
       ...["--kubeconfig", stage.show(bootstrapKubeconfig), "--out", stage.show(`${root}/mallory`)],
     ], { code: EXIT.usage, only: /error:/ });
     stage.emit({ kind: "refused", requester: "mallory" });

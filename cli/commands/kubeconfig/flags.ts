@@ -65,7 +65,7 @@ const KUBECONFIG_USER_FLAGS = {
       "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
       "operator also revokes and makes tokens.",
   }),
-  signerName: listFlag({
+  signer: listFlag({
     isCommandLineOnly: true,
     placeholder: "NAME",
     summary:

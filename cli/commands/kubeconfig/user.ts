@@ -56,7 +56,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   // Before the certificate, so that a run that fails here can be repeated.
   if (settings.role !== undefined) {
     await grantRole(
-      { person: name, role: settings.role, signerNames: settings.signerName },
+      { person: name, role: settings.role, signerNames: settings.signer },
       connection.api,
       io,
       signal,
@@ -107,7 +107,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   return EXIT.done;
 }
 
-function checkSettings(name: string, { group, role, signerName }: Settings): void {
+function checkSettings(name: string, { group, role, signer }: Settings): void {
   if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
   if (name.startsWith("system:")) {
     throw new UsageError(
@@ -118,12 +118,12 @@ function checkSettings(name: string, { group, role, signerName }: Settings): voi
   if (role !== undefined && name.includes("%")) {
     throw new UsageError(`cannot give "${name}" a role: the name of a role binding cannot have a %`);
   }
-  if (signerName.length > 0 && (role === undefined || role === "viewer")) {
-    throw new UsageError("--signer-name needs --role approver or operator");
+  if (signer.length > 0 && (role === undefined || role === "viewer")) {
+    throw new UsageError("--signer needs --role approver or operator");
   }
-  for (const signer of signerName) {
-    const [fault] = validateSignerName("--signer-name", signer);
-    if (fault !== undefined) throw new UsageError(`cannot use the signer name "${signer}": ${fault.message}`);
+  for (const custom of signer) {
+    const [fault] = validateSignerName("--signer", custom);
+    if (fault !== undefined) throw new UsageError(`cannot use the signer name "${custom}": ${fault.message}`);
   }
   const restriction = findSubjectRestriction(KUBE_APISERVER_CLIENT_SIGNER, group);
   if (restriction !== undefined) {

@@ -36,14 +36,14 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
   const { selector } = settings;
   const selectors = selector === undefined ? {} : { labelSelector: selector };
   const { items } = await listCsrs(connection.api, selectors, signal);
-  const chosen = chooseRequests(items, names, settings.signerName, io);
+  const chosen = chooseRequests(items, names, settings.signer, io);
   if (chosen.length === 0) {
     io.stderr.write("nothing to export: no request that matches is approved and without a certificate\n");
     return EXIT.no;
   }
   if (chosen.length > MAX_BUNDLE_ITEMS) {
     throw new AppError("invalid", `cannot export ${chosen.length} requests at once: the limit is ${MAX_BUNDLE_ITEMS}`, {
-      hint: "export them in several bundles, with --signer-name, --selector or names",
+      hint: "export them in several bundles, with --signer, --selector or names",
     });
   }
   const { key, isNew } = await openBundleKey(getBundleKeyPath(settings, io.cwd), files);

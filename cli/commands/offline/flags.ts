@@ -14,7 +14,7 @@ const BUNDLE_KEY_FLAG = fileFlag({
 const EXPORT_FLAGS = {
   ...API_FLAGS,
   selector: LIST_FLAGS.selector,
-  signerName: listFlag({
+  signer: listFlag({
     isCommandLineOnly: true,
     placeholder: "NAME",
     summary: "Only requests for these signers; may be repeated.",
@@ -52,7 +52,7 @@ export const exportCsrCommand = defineCommand({
     { comment: "Export all approved requests", command: "tlsboot offline export > requests.tlsb" },
     {
       comment: "Export those of one signer, and print them as QR codes",
-      command: "tlsboot offline export --signer-name kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
+      command: "tlsboot offline export --signer kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
     },
   ],
   exitCodes: { 3: "no approved request is without a certificate" },
@@ -75,9 +75,9 @@ const IMPORT_FLAGS = {
   printRbac: switchFlag({
     isCommandLineOnly: true,
     summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and end. " +
-      "With --signer-name, for these signers.",
+      "With --signer, for these signers.",
   }),
-  signerName: listFlag({
+  signer: listFlag({
     isCommandLineOnly: true,
     placeholder: "NAME",
     summary: "Signers for --print-rbac; may be repeated. Without it, Kubernetes' own.",
@@ -113,7 +113,7 @@ export const importCsrCommand = defineCommand({
       command: "tlsboot offline import --print-rbac | kubectl apply -f -",
     },
   ],
-  rules: [exactlyOneOf("FILE", "printRbac"), needs("signerName", "printRbac")],
+  rules: [exactlyOneOf("FILE", "printRbac"), needs("signer", "printRbac")],
   exitCodes: {
     0: "every answer is imported, or the manifest is printed",
     1: "failed for one or more answers",

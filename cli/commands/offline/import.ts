@@ -37,7 +37,7 @@ const MAX_CONFLICTS = 10;
 export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { args: [file = ""], settings, isDebug } = input;
   if (settings.printRbac) {
-    const names = settings.signerName.length > 0 ? settings.signerName : [...BUILTIN_SIGNERS.keys()];
+    const names = settings.signer.length > 0 ? settings.signer : [...BUILTIN_SIGNERS.keys()];
     io.stdout.write(formatYamlManifest(createImporterManifest(names)));
     return EXIT.done;
   }

@@ -51,7 +51,7 @@ export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: Abor
 /** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
 async function readFile(
   named: string,
-  { user, group, signerName, usage, expiration }: Settings<PolicyExplainFlags>,
+  { user, group, signer: signerName, usage, expiration }: Settings<PolicyExplainFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest | undefined> {

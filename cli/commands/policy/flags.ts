@@ -14,7 +14,7 @@ const POLICY_EXPLAIN_FLAGS = {
   }),
   user: textFlag({ placeholder: "NAME", summary: "Requester of a request from a file that does not name one." }),
   group: listFlag({ summary: "Groups of --user. system:nodes for a node when none is given." }),
-  signerName: textFlag({ placeholder: "NAME", summary: "Signer of a request from a PEM file." }),
+  signer: textFlag({ placeholder: "NAME", summary: "Signer of a request from a PEM file." }),
   usage: listFlag({
     default: ["digital signature", "server auth"],
     summary: "Usages of a request from a PEM file.",
@@ -53,7 +53,7 @@ export const policyExplainCommand = defineCommand({
     {
       comment: "Check a request before it is sent, without an API",
       command:
-        "tlsboot policy explain n1.csr --signer-name kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
+        "tlsboot policy explain n1.csr --signer kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
     },
   ],
   exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },

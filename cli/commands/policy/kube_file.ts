@@ -27,7 +27,7 @@ export function parseCsrFile(text: string, path: string, identity: RequestIdenti
   const given = isPem ? pemRequest(text, path) : decodeCsr<CertificateSigningRequest>(text, path);
   const { spec } = given;
   const signerName = spec.signerName === "" ? identity.signerName : spec.signerName;
-  if (signerName === undefined) throw fault(path, "it names no signer", "name it with --signer-name");
+  if (signerName === undefined) throw fault(path, "it names no signer", "name it with --signer");
   const username = spec.username ?? identity.username;
   const seconds = spec.expirationSeconds ?? identity.expirationSeconds;
   return {

@@ -72,7 +72,7 @@ export type CertificateFlags = typeof CERTIFICATE_FLAGS;
 const REQUEST_FLAGS = {
   ...API_FLAGS,
   ...CERTIFICATE_FLAGS,
-  signerName: textFlag({
+  signer: textFlag({
     isRequired: true,
     placeholder: "NAME",
     completion: {
@@ -156,25 +156,25 @@ export const requestCommand = defineCommand({
     {
       comment: "Get a serving certificate from a custom signer",
       command:
-        "tlsboot request --signer-name example.com/web --subject CN=web --dns web.example.com --ip 10.0.0.7 --out web",
+        "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --ip 10.0.0.7 --out web",
     },
     {
       comment: "Get a client certificate for the API server that lives a day",
       command:
-        "tlsboot request --signer-name kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
+        "tlsboot request --signer kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
     },
     {
       comment: "Send the request now, and fetch the certificate after the approval",
-      command: "tlsboot request --signer-name example.com/web --subject CN=web --out web --no-wait",
+      command: "tlsboot request --signer example.com/web --subject CN=web --out web --no-wait",
     },
     {
       comment: "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again",
-      command: "tlsboot request --signer-name example.com/web --dns web.example.com --out web --offline /media/stick",
+      command: "tlsboot request --signer example.com/web --dns web.example.com --out web --offline /media/stick",
     },
     {
       comment: "Keep a certificate fresh, from cron or a systemd timer",
       command:
-        "tlsboot request --signer-name example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
+        "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
     },
   ],
   rules: [...CERTIFICATE_RULES, atMostOneOf("key", "keyAlgorithm")],

@@ -37,7 +37,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   const { settings: given } = input;
   checkSettings(input);
   const settings = given.noWait ? { ...given, timeout: 0 } : given;
-  const { signerName = "", subject = {}, out = "" } = settings;
+  const { signer: signerName = "", subject = {}, out = "" } = settings;
   const files = createFilePort();
   const target = openPairFolder(resolve(io.cwd, out), files);
   const key = settings.key === undefined
@@ -95,7 +95,7 @@ interface StickRequest {
 
 /** Writes the request into the folder, or takes up its answer. */
 async function requestByStick(
-  { caCertHash: site, output, signerName }: RequestSettings,
+  { caCertHash: site, output, signer: signerName }: RequestSettings,
   stick: string,
   { options, delivery }: StickRequest,
   signal: AbortSignal,

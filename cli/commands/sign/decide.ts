@@ -160,7 +160,7 @@ function describeSigned({ spec: { issuedAt, serialNumber } }: IssuedCertificate)
 /** Plans the certificate of a request by the rules of its signer. */
 async function planOne(request: OfflineRequest, { signers, settings, io }: DecisionDesk): Promise<SignDecision> {
   const { name, facts, signerName, usages, expirationSeconds } = request;
-  if (settings.signerName !== undefined && !signers.chosen.includes(signerName)) {
+  if (settings.signer !== undefined && !signers.chosen.includes(signerName)) {
     return { kind: "skipped", message: `it is for the signer "${signerName}", which was not named at the CA` };
   }
   try {

@@ -10,7 +10,7 @@ import { durationFlag, fileFlag, parsedFlag, parsedListFlag, switchFlag, textFla
 
 const SIGN_FLAGS = {
   dataDir: DATA_DIR_FLAG,
-  signerName: textFlag({
+  signer: textFlag({
     placeholder: "NAME",
     summary: "Signer whose rules apply: one of Kubernetes' signers, or that of --profile.",
   }),
@@ -115,7 +115,7 @@ export const signCommand = defineCommand({
     },
     {
       comment: "Sign a user's request for the API server, for a day",
-      command: "tlsboot sign alice.csr --signer-name kubernetes.io/kube-apiserver-client --duration 24h",
+      command: "tlsboot sign alice.csr --signer kubernetes.io/kube-apiserver-client --duration 24h",
     },
     {
       comment: "Answer the requests on a stick, with the address of the API server for the kubeconfigs",

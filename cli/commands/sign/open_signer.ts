@@ -41,7 +41,7 @@ export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
 
 /** Opens the signers of one run by their names; each one is opened once. */
 export interface SignerOpener {
-  /** The names of the chosen signers: those of `--signer-name` and `--profile`. */
+  /** The names of the chosen signers: those of `--signer` and `--profile`. */
   readonly chosen: readonly string[];
   /** AppError `not_found` for a custom signer without a profile; and those of opening a CA. */
   open(signerName: string): Promise<OpenedSigner>;
@@ -58,7 +58,7 @@ export async function createSignerOpener(
   const keys = createCaKeys(settings, io, files, signal);
   const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
   const { signerNames, profiles } = await openSignerProfiles({
-    signerName: settings.signerName === undefined ? [] : [settings.signerName],
+    signer: settings.signer === undefined ? [] : [settings.signer],
     profile: settings.profile === undefined ? [] : [settings.profile],
   }, deps);
   const opened = new Map<string, Promise<OpenedSigner>>();

@@ -107,7 +107,7 @@ async function openSigning(
   const [signerName] = opener.chosen;
   if (signerName === undefined) {
     throw new UsageError(
-      "no rules are named: neither --signer-name nor --profile is given",
+      "no rules are named: neither --signer nor --profile is given",
       "see: tlsboot sign --help",
     );
   }

@@ -69,16 +69,16 @@ export const signerCommand = defineCommand({
     {
       comment: "Run a custom signer, with the rules of a file",
       command:
-        "tlsboot signer --kubeconfig signer.kubeconfig --signer-name example.com/web --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+        "tlsboot signer --kubeconfig signer.kubeconfig --signer example.com/web --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
     },
     {
       comment: "Sign certificates for pods, by the rules of a file",
       command:
-        "tlsboot signer --pod-certificates --kubeconfig signer.kubeconfig --signer-name example.com/pods --profile pods.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+        "tlsboot signer --pod-certificates --kubeconfig signer.kubeconfig --signer example.com/pods --profile pods.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
     },
     {
       comment: "Grant it the permissions that it needs, and no more",
-      command: "tlsboot signer --print-rbac --signer-name example.com/web --profile web.yaml | kubectl apply -f -",
+      command: "tlsboot signer --print-rbac --signer example.com/web --profile web.yaml | kubectl apply -f -",
     },
   ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the permissions are printed" },

@@ -81,7 +81,7 @@ async function print({ settings, selection, io }: Context, signal: AbortSignal):
 
 /** Parses which bundles are wanted. Throws UsageError. */
 function parseSelection({ args: [name = ""], settings }: Input<TrustFetchFlags>): TrustBundleSelection {
-  const { signerName, selector: labelSelector } = settings;
+  const { signer: signerName, selector: labelSelector } = settings;
   return signerName === undefined
     ? { kind: "name", name: parseTrustBundleName(name) }
     : { kind: "signer", signerName, labelSelector };

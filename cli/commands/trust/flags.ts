@@ -43,7 +43,7 @@ export const getTrustBundlesCommand = defineCommand({
 
 const TRUST_FETCH_FLAGS = {
   ...API_FLAGS,
-  signerName: parsedFlag({
+  signer: parsedFlag({
     isCommandLineOnly: true,
     placeholder: "NAME",
     completion: { kind: "suggestions", suggestions: [KUBE_APISERVER_SERVING_SIGNER] },
@@ -52,7 +52,7 @@ const TRUST_FETCH_FLAGS = {
   }),
   selector: {
     ...LIST_FLAGS.selector,
-    summary: "With --signer-name: only bundles with these labels, such as env=prod.",
+    summary: "With --signer: only bundles with these labels, such as env=prod.",
   },
   out: fileFlag({
     isCommandLineOnly: true,
@@ -85,7 +85,7 @@ export const trustFetchCommand = defineCommand({
   summary: "Write a trust bundle into a file, and keep it fresh",
   description: `Write a trust bundle into a file, for programs that do not run in the cluster.
 
- NAME chooses one bundle, and --signer-name all bundles of a signer, as in the clusterTrustBundle source of a projected
+ NAME chooses one bundle, and --signer all bundles of a signer, as in the clusterTrustBundle source of a projected
  volume. The file has each certificate once, and the same certificates are always in the same order. It is replaced at
  once, never half written. A file with other content, such as a key, is never replaced.
 
@@ -104,15 +104,15 @@ export const trustFetchCommand = defineCommand({
   examples: [
     {
       comment: "Fetch the CAs that vouch for the API server",
-      command: `tlsboot trust fetch --signer-name ${KUBE_APISERVER_SERVING_SIGNER} --out /etc/ssl/kubernetes.pem`,
+      command: `tlsboot trust fetch --signer ${KUBE_APISERVER_SERVING_SIGNER} --out /etc/ssl/kubernetes.pem`,
     },
     { comment: "Fetch one bundle by its name", command: "tlsboot trust fetch example.com:pods:v1 --out pods.pem" },
     {
       comment: "Keep the CAs of a signer fresh for nginx",
       command:
-        "tlsboot trust fetch --signer-name example.com/pods -l env=prod --out /etc/nginx/pods.pem --watch --exec 'nginx -s reload'",
+        "tlsboot trust fetch --signer example.com/pods -l env=prod --out /etc/nginx/pods.pem --watch --exec 'nginx -s reload'",
     },
   ],
-  rules: [exactlyOneOf("NAME", "signerName"), needs("selector", "signerName")],
+  rules: [exactlyOneOf("NAME", "signer"), needs("selector", "signer")],
   exitCodes: { 0: "the file has the bundle" },
 });

@@ -24,8 +24,8 @@ const UP_FLAGS = {
   uiPort: integerFlag({ default: 0, max: 65_535, summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port." }),
   ...POLICY_FLAGS,
   ...PROFILE_FLAGS,
-  signerName: {
-    ...PROFILE_FLAGS.signerName,
+  signer: {
+    ...PROFILE_FLAGS.signer,
     summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
   },
   ...WEB_FLAGS,

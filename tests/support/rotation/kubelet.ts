@@ -47,7 +47,7 @@ export async function startFollowingKubelet(
     START_WITHIN_MS,
   );
   const fetching = stack.use(spawnTlsboot([
-    ...["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving"],
+    ...["trust", "fetch", "--signer", "kubernetes.io/kube-apiserver-serving"],
     ...["--kubeconfig", kubelet.kubeconfig, "--out", ca, "--watch", "--exec", "echo the CA has changed"],
   ]));
   let restarts = 0;

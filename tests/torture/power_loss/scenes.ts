@@ -246,7 +246,7 @@ async function writeRequest(folder: TempFolder): Promise<void> {
 }
 
 function signArguments(root: string, folder: TempFolder, number: number): readonly string[] {
-  const signer = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--data-dir", join(root, "ca")];
+  const signer = ["--signer", "kubernetes.io/kube-apiserver-client", "--data-dir", join(root, "ca")];
   return ["sign", folder.join("alice.csr"), ...signer, "--out", join(root, `alice-${number}.crt`)];
 }
 
@@ -279,7 +279,7 @@ async function restartCommands(root: string, _ledger: PowerLossLedger, folder: T
   await expect([0], [
     "sign",
     folder.join("alice.csr"),
-    "--signer-name",
+    "--signer",
     "kubernetes.io/kube-apiserver-client",
     ...pair,
   ]);
