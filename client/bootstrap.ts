@@ -2,9 +2,9 @@
  * A machine's first certificate, as kubelet obtains it (`pkg/kubelet/certificate/bootstrap/bootstrap.go`): bootstrap
  * kubeconfig → stored key → CSR with a digest name → wait → check → store → kubeconfig.
  */
-import { getKubeletUsages, type NodeName, toNodeSubject } from "../core/bootstrap/node_name.ts";
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { createNodeCsrName } from "../core/csr/csr_name.ts";
+import { getKubeletUsages, type NodeName, toNodeSubject } from "../core/machine/node_name.ts";
+import type { CredentialPair } from "../core/machine/credential_pair.ts";
+import { createNodeCsrName } from "../core/request/csr_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";

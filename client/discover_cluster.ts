@@ -4,9 +4,9 @@
  * checked with the token and its CA with the hash, and it is read again over TLS verified with that CA. The token is
  * never sent.
  */
-import { CLUSTER_INFO_PATH } from "../core/bootstrap/cluster_info.ts";
-import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/bootstrap/discovery.ts";
-import { type BootstrapToken, formatBootstrapToken } from "../core/bootstrap/token.ts";
+import { CLUSTER_INFO_PATH } from "../core/token/cluster_info.ts";
+import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/token/discovery.ts";
+import { type BootstrapToken, formatBootstrapToken } from "../core/token/token.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeClusterInfo } from "../core/bootstrap/cluster_info.ts";
-import { signDetached } from "../core/bootstrap/cluster_info_signatures.ts";
+import { encodeClusterInfo } from "../core/token/cluster_info.ts";
+import { signDetached } from "../core/token/cluster_info_signatures.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";
-import { parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { parseCredentialPair } from "../core/machine/credential_pair.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { isAppError } from "../core/errors.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";

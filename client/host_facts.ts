@@ -1,8 +1,8 @@
-/** The names and addresses of this host, for `core/bootstrap/node_addresses`. */
+/** The names and addresses of this host, for `core/token/node_addresses`. */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
-import type { NodeName } from "../core/bootstrap/node_name.ts";
-import { type HostFacts, parseDefaultInterfaces } from "../core/bootstrap/node_addresses.ts";
+import type { NodeName } from "../core/machine/node_name.ts";
+import { type HostFacts, parseDefaultInterfaces } from "../core/machine/node_addresses.ts";
 import type { FilePort } from "./files.ts";
 
 /** Reads the names and addresses of this host. Facts that the system does not report are omitted. */

@@ -2,10 +2,10 @@
  * Renews a machine's certificates: a certificate manager for each, a follower of the machine's addresses, and one of the
  * cluster's CAs.
  */
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
-import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../core/bootstrap/node_name.ts";
-import { type CaRetirement, isRetiring } from "../core/bootstrap/renewal.ts";
+import type { CredentialPair } from "../core/machine/credential_pair.ts";
+import type { ServingNames } from "../core/machine/node_addresses.ts";
+import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../core/machine/node_name.ts";
+import { type CaRetirement, isRetiring } from "../core/machine/renewal.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { type BootstrapOptions, CLIENT_STORE_PREFIX, ifAccepted } from "./bootstrap.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";

@@ -1,6 +1,6 @@
 /** The kubeconfig of a node: whether it makes bootstrapping unnecessary, connections with it, and its contents. */
 import { dirname } from "node:path";
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
 import { encodeKubeconfig } from "../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";

@@ -2,13 +2,13 @@
  * A machine's client certificate without a network: as `bootstrap.ts` obtains it, but by a request on a stick that is carried
  * to the CA. The same command writes the request, takes up the answer, and renews in time.
  */
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import {
   type CertificateTemplate,
   getPairStatus,
   satisfiesTemplate,
   toRenewableCertificate,
-} from "../core/bootstrap/renewal.ts";
+} from "../core/machine/renewal.ts";
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatDuration } from "../core/lib/duration.ts";

@@ -1,9 +1,9 @@
 /**
  * Renews a certificate in time (client-go `util/certificate/certificate_manager.go`): it sleeps until 70–90 % of the
- * lifetime, requests a certificate with a new key, stores it, and begins again. `core/bootstrap/renewal` decides what
+ * lifetime, requests a certificate with a new key, stores it, and begins again. `core/token/renewal` decides what
  * happens when.
  */
-import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
+import { type CredentialPair, parseCertificateChain } from "../core/machine/credential_pair.ts";
 import {
   applyFailure,
   applyRenewal,
@@ -18,7 +18,7 @@ import {
   type RenewalStep,
   startRenewal,
   toRenewableCertificate,
-} from "../core/bootstrap/renewal.ts";
+} from "../core/machine/renewal.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CaRetirement, CertificateTemplate } from "../core/bootstrap/renewal.ts";
+import type { CaRetirement, CertificateTemplate } from "../core/machine/renewal.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
 import { findKeyAlgorithm, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
@@ -14,7 +14,7 @@ import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_l
 import { createCertificateRequester, isServerHealthy, runCertificateManager, type TemplateHolder } from "./renewal.ts";
 import { createFixedSource, createHolder, type Holder } from "./keep_fresh.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import { getKubeletUsages } from "../core/bootstrap/node_name.ts";
+import { getKubeletUsages } from "../core/machine/node_name.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

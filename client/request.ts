@@ -3,13 +3,13 @@
  * submits or adopts the request, waits, checks and stores the certificate. After an interruption, another run continues
  * where it stopped.
  */
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { defaultUsages } from "../core/pki/usages.ts";
 import { findRefusals } from "../core/signing/refusals.ts";
-import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/csr/renewal.ts";
-import { parseRequest } from "../core/csr/request.ts";
-import { createCsrName } from "../core/csr/csr_name.ts";
-import { getRenewalTime } from "../core/bootstrap/renewal.ts";
+import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/request/renewal.ts";
+import { parseRequest } from "../core/request/request.ts";
+import { createCsrName } from "../core/request/csr_name.ts";
+import { getRenewalTime } from "../core/machine/renewal.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";

@@ -2,8 +2,8 @@
  * A machine's first serving certificate: the request of kubelet's certificate manager, but with a key and a CSR name
  * that survive a restart, because a person approves it, which may take long.
  */
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { createNodeCsrName } from "../core/csr/csr_name.ts";
+import type { CredentialPair } from "../core/machine/credential_pair.ts";
+import { createNodeCsrName } from "../core/request/csr_name.ts";
 import {
   type CaRetirement,
   type CertificateTemplate,
@@ -11,13 +11,13 @@ import {
   isRetiring,
   satisfiesTemplate,
   toRenewableCertificate,
-} from "../core/bootstrap/renewal.ts";
+} from "../core/machine/renewal.ts";
 import {
   createServingTemplate,
   getKubeletUsages,
   type NodeName,
   parseNodeCommonName,
-} from "../core/bootstrap/node_name.ts";
+} from "../core/machine/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -30,7 +30,7 @@ import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import type { TemplateHolder } from "./renewal.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
-import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
+import type { ServingNames } from "../core/machine/node_addresses.ts";
 import { debounce, type Debounced } from "../core/lib/debounce.ts";
 
 /** The names, the files and the adapters of a serving bootstrap. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createServingTemplate, parseNodeName } from "../core/bootstrap/node_name.ts";
+import { createServingTemplate, parseNodeName } from "../core/machine/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
@@ -19,7 +19,7 @@ import {
   type ServingProgress,
 } from "./serving.ts";
 import { createTlsTransport } from "./transport/tls_transport.ts";
-import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
+import type { ServingNames } from "../core/machine/node_addresses.ts";
 import { createHolder } from "./keep_fresh.ts";
 import type { TemplateHolder } from "./renewal.ts";
 

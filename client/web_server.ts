@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/web_certificates.ts";
-import { type CaRetirement, getRenewalTime, isRetiring } from "../core/bootstrap/renewal.ts";
+import { type CaRetirement, getRenewalTime, isRetiring } from "../core/machine/renewal.ts";
 import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";

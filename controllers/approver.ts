@@ -13,9 +13,9 @@ import {
   RequestStates,
   type StepReport,
 } from "../core/approval/request_states.ts";
-import { withBoundKey } from "../core/bootstrap/bound_token.ts";
-import { hasCertificate } from "../core/csr/phase.ts";
-import { parseRequest } from "../core/csr/request.ts";
+import { withBoundKey } from "../core/token/bound_token.ts";
+import { hasCertificate } from "../core/request/phase.ts";
+import { parseRequest } from "../core/request/request.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";

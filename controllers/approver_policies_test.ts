@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isApproved } from "../core/csr/phase.ts";
+import { isApproved } from "../core/request/phase.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { EventV1 } from "../core/kube/kinds/events_v1.ts";

@@ -1,5 +1,5 @@
 /** Keeps the signatures in `kube-public/cluster-info` (`pkg/controller/bootstrap/bootstrapsigner.go`). */
-import { signClusterInfo } from "../core/bootstrap/cluster_info_signatures.ts";
+import { signClusterInfo } from "../core/token/cluster_info_signatures.ts";
 import type { ConfigMap, SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";

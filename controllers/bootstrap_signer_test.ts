@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTokenSecret } from "../core/bootstrap/token_secret.ts";
+import { createTokenSecret } from "../core/token/token_secret.ts";
 import { Secret } from "../core/lib/brand.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";

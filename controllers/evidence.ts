@@ -12,8 +12,8 @@ import type { Lookup, NameClaim, NodeCertificate } from "../core/approval/owners
 import { listPastApprovals } from "../core/approval/past_approvals.ts";
 import type { Policy } from "../core/approval/policy.ts";
 import { createAccessReviewSpec } from "../core/approval/recognizers.ts";
-import { findTokenId } from "../core/bootstrap/token_secret.ts";
-import { isApproved } from "../core/csr/phase.ts";
+import { findTokenId } from "../core/token/token_secret.ts";
+import { isApproved } from "../core/request/phase.ts";
 import { type AppError, getErrorMessage } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";

@@ -5,7 +5,7 @@
 import { readNodeCertificate, readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
 import type { Lookup, NodeCertificate } from "../core/approval/ownership.ts";
 import { type AppError, isAppError } from "../core/errors.ts";
-import { hasCertificate } from "../core/csr/phase.ts";
+import { hasCertificate } from "../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";

@@ -4,7 +4,7 @@
  */
 import { withCondition, withDenial } from "../core/approval/conditions.ts";
 import { REVOKED } from "../core/approval/decide_request.ts";
-import { getCsrPhase } from "../core/csr/phase.ts";
+import { getCsrPhase } from "../core/request/phase.ts";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";

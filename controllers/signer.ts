@@ -1,8 +1,8 @@
 /** The signing controller (`pkg/controller/certificates/signer/signer.go`), which serves any number of signer names. */
 import { type DecisionText, withCondition } from "../core/approval/conditions.ts";
 import { REVOKED } from "../core/approval/decide_request.ts";
-import { hasCertificate, isApproved, isFailed } from "../core/csr/phase.ts";
-import { parseRequest } from "../core/csr/request.ts";
+import { hasCertificate, isApproved, isFailed } from "../core/request/phase.ts";
+import { parseRequest } from "../core/request/request.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";

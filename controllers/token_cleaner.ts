@@ -1,5 +1,5 @@
 /** Deletes bootstrap tokens when they expire (`pkg/controller/bootstrap/tokencleaner.go`). */
-import { decideTokenCleaning } from "../core/bootstrap/token_secret.ts";
+import { decideTokenCleaning } from "../core/token/token_secret.ts";
 import { isAppError } from "../core/errors.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../core/ports.ts";

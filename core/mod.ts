@@ -175,7 +175,7 @@ export {
 export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kubeconfig_context.ts";
 
 // CSRs and their phases.
-export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./csr/request.ts";
+export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./request/request.ts";
 export {
   type CsrPhase,
   findCondition,
@@ -185,7 +185,7 @@ export {
   isApproved,
   isDenied,
   isFailed,
-} from "./csr/phase.ts";
+} from "./request/phase.ts";
 export {
   findUnknownUsages,
   KEY_USAGE_BITS,
@@ -193,23 +193,23 @@ export {
   toExtendedKeyUsageOids,
   toKeyUsageBits,
 } from "./pki/usages.ts";
-export { validateSignerName } from "./csr/signer_name.ts";
-export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./csr/validate.ts";
-export { findCertificateFault } from "./csr/certificate.ts";
+export { validateSignerName } from "./request/signer_name.ts";
+export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./request/validate.ts";
+export { findCertificateFault } from "./request/certificate.ts";
 
 // Requesting a certificate, and checking the result.
 export { parseSubject } from "./pki/subject_text.ts";
 export { defaultUsages } from "./pki/usages.ts";
 export { findRefusals } from "./signing/refusals.ts";
-export { createCsrName, type CsrNameParts } from "./csr/csr_name.ts";
-export { findIssuedFault, type RequestedCertificate } from "./csr/issued_fault.ts";
+export { createCsrName, type CsrNameParts } from "./request/csr_name.ts";
+export { findIssuedFault, type RequestedCertificate } from "./request/issued_fault.ts";
 export {
   decideRenewal,
   type ExistingCredentials,
   type RenewalOptions,
   type RenewalVerdict,
   type RequestedCredentials,
-} from "./csr/renewal.ts";
+} from "./request/renewal.ts";
 
 // Approval.
 export { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
@@ -309,8 +309,8 @@ export {
   DEFAULT_AUDIT_POLICY,
 } from "./audit/policy.ts";
 export { parseAuditPolicy } from "./audit/policy_file.ts";
-export { type Cleaning, type CleaningTimes, decideCleaning, DEFAULT_CLEANING_TIMES } from "./csr/cleaning.ts";
-export { decideTokenCleaning, type TokenCleaning } from "./bootstrap/token_secret.ts";
+export { type Cleaning, type CleaningTimes, decideCleaning, DEFAULT_CLEANING_TIMES } from "./request/cleaning.ts";
+export { decideTokenCleaning, type TokenCleaning } from "./token/token_secret.ts";
 
 // The comparison of secrets.
 export { equalsInConstantTime } from "./lib/constant_time.ts";
@@ -321,7 +321,7 @@ export {
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
-} from "./bootstrap/token.ts";
+} from "./token/token.ts";
 export {
   BOOTSTRAP_TOKEN_USAGES,
   type BootstrapIdentity,
@@ -331,8 +331,8 @@ export {
   type TokenFacts,
   type TokenSecretOptions,
   toTokenSecretName,
-} from "./bootstrap/token_secret.ts";
-export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./bootstrap/token_file.ts";
+} from "./token/token_secret.ts";
+export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./token/token_file.ts";
 export {
   createServingTemplate,
   getKubeletUsages,
@@ -340,18 +340,18 @@ export {
   type NodeName,
   parseNodeName,
   toNodeSubject,
-} from "./bootstrap/node_name.ts";
+} from "./machine/node_name.ts";
 export {
   chooseNodeIp,
   decideServingNames,
   type HostFacts,
   type HostInterface,
   type ServingNames,
-} from "./bootstrap/node_addresses.ts";
+} from "./machine/node_addresses.ts";
 export type { StatusError } from "./kube/status_error.ts";
-export { getPairStatus, type PairState, type PairStatus } from "./bootstrap/renewal.ts";
-export { createNodeCsrName, type NodeCsrNameParts } from "./csr/csr_name.ts";
-export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
+export { getPairStatus, type PairState, type PairStatus } from "./machine/renewal.ts";
+export { createNodeCsrName, type NodeCsrNameParts } from "./request/csr_name.ts";
+export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./machine/credential_pair.ts";
 export {
   applyFailure,
   applyRenewal,
@@ -367,7 +367,7 @@ export {
   type RenewalStep,
   satisfiesTemplate,
   startRenewal,
-} from "./bootstrap/renewal.ts";
+} from "./machine/renewal.ts";
 
 // Keys, requests, certificates, CAs.
 export {
@@ -438,7 +438,7 @@ export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain }
 export { parseCaBundle } from "./pki/ca_bundle.ts";
 export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/public_key_pin.ts";
 export { type ChainOptions, verifyChain } from "./pki/chain.ts";
-export type { TokenRefusal } from "./bootstrap/bound_token.ts";
+export type { TokenRefusal } from "./token/bound_token.ts";
 export type {
   CertificateRevocation,
   IssuedCertificate,
@@ -456,7 +456,7 @@ export type {
   RevocationStatus,
 } from "./kube/kinds/tlsboot_v1alpha1.ts";
 export type { HttpProxy } from "./lib/proxy.ts";
-export type { RecoveryRefusal } from "./bootstrap/node_recovery.ts";
+export type { RecoveryRefusal } from "./machine/node_recovery.ts";
 export type { IdentifiedUser } from "./register/identity.ts";
 export type { CertificateDescription } from "./register/record.ts";
 export type { FindRecorded, RecordedCertificate, RecordedCertificates } from "./revocation/recorded_certificates.ts";

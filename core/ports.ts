@@ -1,6 +1,6 @@
 /**
  * The ports: small interfaces for everything that core and its shells need from outside. Server, client and cli implement
- * them, and `cli/instance` wires them together.
+ * them, and `instance` wires them together.
  */
 import type { SubjectAccessReviewSpec } from "./kube/kinds/authorization_v1.ts";
 import type { CertificateSigningRequest } from "./kube/kinds/certificates_v1.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { parseTokenFile } from "../core/bootstrap/token_file.ts";
+import { parseTokenFile } from "../core/token/token_file.ts";
 import { createTestApp, type TestApp } from "../tests/support/test_app.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 

@@ -16,14 +16,14 @@ import {
   withLastRefusal,
   withLastUse,
   withUsedKey,
-} from "../core/bootstrap/bound_token.ts";
+} from "../core/token/bound_token.ts";
 import {
   BOOTSTRAP_TOKEN_NAMESPACE,
   BOOTSTRAP_TOKEN_TYPE,
   findTokenId,
   toTokenSecretName,
-} from "../core/bootstrap/token_secret.ts";
-import { parseRequest } from "../core/csr/request.ts";
+} from "../core/token/token_secret.ts";
+import { parseRequest } from "../core/request/request.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeTokenLimits, readTokenUse, type TokenLimits } from "../core/bootstrap/bound_token.ts";
-import type { NodeName } from "../core/bootstrap/node_name.ts";
+import { encodeTokenLimits, readTokenUse, type TokenLimits } from "../core/token/bound_token.ts";
+import type { NodeName } from "../core/machine/node_name.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";

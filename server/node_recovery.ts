@@ -9,8 +9,8 @@ import {
   decideRecoveryRequest,
   EXPIRED_CERTIFICATE_KEY,
   type RecoveryRefusal,
-} from "../core/bootstrap/node_recovery.ts";
-import { parseRequest } from "../core/csr/request.ts";
+} from "../core/machine/node_recovery.ts";
+import { parseRequest } from "../core/request/request.ts";
 import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { issuedCertificateKind } from "../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../core/kube/meta.ts";

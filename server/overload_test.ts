@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseTokenFile } from "../core/bootstrap/token_file.ts";
+import { parseTokenFile } from "../core/token/token_file.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
 import { Exchange } from "./http/exchange.ts";

@@ -1,12 +1,12 @@
 /**
  * The API server: storage, default objects, authentication, authorization, admission, the app and its listener. Everything
- * that depends on the machine is passed in by `cli/instance`.
+ * that depends on the machine is passed in by `instance`.
  */
 import { AppError } from "../core/errors.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import type { TokenFile } from "../core/bootstrap/token_file.ts";
+import type { TokenFile } from "../core/token/token_file.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
 import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
 import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";

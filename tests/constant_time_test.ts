@@ -7,9 +7,9 @@ import { readSources } from "./support/sources.ts";
 /** Where a secret leaves its `Secret`, and for what. The author of a new place reviews it here. */
 const REVEALED: Readonly<Record<string, string>> = {
   "core/kube/kubeconfig.ts": "written into the requested kubeconfig",
-  "core/bootstrap/token_secret.ts": "written into the Secret; compared in constant time",
-  "core/bootstrap/cluster_info_signatures.ts": "the key of an HMAC",
-  "core/bootstrap/token.ts": "put together for whoever made the token",
+  "core/token/token_secret.ts": "written into the Secret; compared in constant time",
+  "core/token/cluster_info_signatures.ts": "the key of an HMAC",
+  "core/token/token.ts": "put together for whoever made the token",
   "controllers/ca_provider.ts": "opens the CA's key",
   "server/authn/token_authenticators.ts": "hashed at the start",
   "client/transport/tls_transport.ts": "sent to the server, and to TLS",
@@ -26,12 +26,12 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/commands/ca/shares.ts": "split into shares; written into the requested file",
   "client/health/files.ts": "compared with the public key of its certificate",
   "cli/commands/doctor/machine.ts": "parsed, to ask the server whether it still works",
-  "cli/authority/keys.ts": "seals the CA's key",
-  "cli/authority/passphrase.ts": "two entries, compared in constant time",
+  "instance/authority/keys.ts": "seals the CA's key",
+  "instance/authority/passphrase.ts": "two entries, compared in constant time",
   "cli/commands/backup/encryption.ts": "seals and opens a backup",
-  "cli/instance/joining.ts": "parsed, to find its Secret again",
-  "cli/instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
-  "cli/instance/serving.ts": "written into the key's file, and to TLS",
+  "instance/joining.ts": "parsed, to find its Secret again",
+  "instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
+  "instance/serving.ts": "written into the key's file, and to TLS",
   "cli/library/test_server.ts": "given to TLS",
   "cli/api/cluster_credentials.ts": "a flag that is parsed",
 };
@@ -40,29 +40,29 @@ const REVEALED: Readonly<Record<string, string>> = {
 const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonly why: string }[] = [
   { path: "core/lib/pattern.ts", code: /^token === char$/, why: "tokens of a grammar" },
   {
-    path: "core/bootstrap/token_file.ts",
+    path: "core/token/token_file.ts",
     code: /^entries\.(?:has|set)\(token\b/,
     why: "finds duplicates in the operator's file, at the start",
   },
   {
-    path: "core/bootstrap/token_secret.ts",
+    path: "core/token/token_secret.ts",
     code: /^(?:texts|expirations|groupsBySecret)\.(?:get|set)\(secret\b/,
     why: "weak maps whose keys are objects of the API",
   },
   {
-    path: "cli/authority/secret_shares.ts",
+    path: "instance/authority/secret_shares.ts",
     code: /^(?:padded\.set\(text|text\.indexOf\((?:BEGIN|END)_MARK)\b/,
     why: "bytes that are split, and marks in a file that the operator gives",
   },
   {
-    path: "cli/authority/ca_swap.ts",
+    path: "instance/authority/ca_swap.ts",
     code: /^keyPem === await files\.readText\(slot\.key\)$/,
     why: "two files of the operator's",
   },
 ];
 
 /** The product, with the text of each file without its comments. */
-const sources = readSources(["{core,controllers,server,client,cli}/**/*.ts"], /_test\.ts$|\/_test_/)
+const sources = readSources(["{core,controllers,server,client,instance,ui,cli}/**/*.ts"], /_test\.ts$|\/_test_/)
   .map((source) => ({ ...source, code: source.text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "") }));
 
 test("a secret leaves its Secret where it is used, and nowhere else", () => {
@@ -93,9 +93,9 @@ test("secrets are compared in constant time only", () => {
 test("the three that compare secrets compare them in constant time", () => {
   for (
     const path of [
-      "core/bootstrap/token_secret.ts",
-      "core/bootstrap/cluster_info_signatures.ts",
-      "cli/authority/passphrase.ts",
+      "core/token/token_secret.ts",
+      "core/token/cluster_info_signatures.ts",
+      "instance/authority/passphrase.ts",
     ]
   ) {
     const source = sources.find((one) => one.path === path);

@@ -39,10 +39,12 @@ test("every link in the pages leads to a file, and to a heading that it has", ()
 const DOCS_PATH = /(?<![\w/.-])docs\/[\w/-]+\.(?:md|svg|yaml)\b/g;
 /** Files of the repository that pages name. */
 const PATH =
-  /(?<![\w/.-])(?:core|server|controllers|client|cli|scripts|tests|packaging|docs)\/[\w/.-]+\.(?:ts|md|svg|yaml|txt)\b/g;
+  /(?<![\w/.-])(?:core|server|controllers|client|instance|ui|cli|scripts|tests|packaging|docs)\/[\w/.-]+\.(?:ts|md|svg|yaml|txt)\b/g;
 
 test("every path that a page names exists, and every page that a program or a test names", () => {
-  const programs = readSources(["{cli,client,controllers,core,server,scripts,tests,packaging}/**/*.{ts,yaml}"]);
+  const programs = readSources([
+    "{cli,client,controllers,core,instance,server,ui,scripts,tests,packaging}/**/*.{ts,yaml}",
+  ]);
   const find = (sources: readonly SourceText[], pattern: RegExp) =>
     sources.flatMap(({ path, text }) => [...text.matchAll(pattern)].map(([named]) => ({ path, named })));
   const named = [...find(PAGES, PATH), ...find(programs, DOCS_PATH)];

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_certificates.ts";
 import { RegisterIndex } from "../server/register/index.ts";
-import { formatTextfile } from "../core/doctor/textfile.ts";
+import { formatTextfile } from "../core/report/health/textfile.ts";
 import { createAuthority } from "../core/pki/authority.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import { readFile } from "node:fs/promises";

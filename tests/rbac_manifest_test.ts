@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { CERTIFICATE_VIEWER_ROLE } from "../cli/instance/instance_rbac.ts";
+import { CERTIFICATE_VIEWER_ROLE } from "../instance/instance_rbac.ts";
 import { readYaml } from "../core/lib/yaml/document.ts";
 import { run } from "../cli/run.ts";
 import { createCapturedIo } from "./support/captured_io.ts";

@@ -32,8 +32,8 @@ const RULES: readonly Rule[] = [
     breaks: (node) => isOpenLoop(node) && awaits(node.statement),
     advice: "use eventually(), or a loop with a bound",
     allowed: {
-      "cli/authority/ca_swap_test.ts": "it ends with the first run that is not cut off",
-      "cli/authority/rotation_record_test.ts": "it ends with the first run that is not cut off",
+      "instance/authority/ca_swap_test.ts": "it ends with the first run that is not cut off",
+      "instance/authority/rotation_record_test.ts": "it ends with the first run that is not cut off",
       "client/endurance_test.ts": "the fake clock moves at each step",
       "controllers/node_certificates_test.ts": "a fake watch, until its signal",
       "controllers/queue_test.ts": "a worker, until its signal",
@@ -106,7 +106,7 @@ const RULES: readonly Rule[] = [
 
 describe("tests do not fail by chance", () => {
   const sources = readSources(
-    ["{core,controllers,server,client,cli,scripts}/**/*_test.{ts,tsx}", "tests/**/*.{ts,tsx}"],
+    ["{core,controllers,server,client,instance,ui,cli,scripts}/**/*_test.{ts,tsx}", "tests/**/*.{ts,tsx}"],
     /^tests\/(?:bench|overload|torture|simulation|fuzz)\/(?!.*_test\.)/,
   );
   for (const { name, scope, hint, breaks, advice, allowed } of RULES) {

@@ -37,7 +37,7 @@ const PRODUCT = [
 ];
 const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/{engineering,guides,reference}/*.md"];
 const TESTS = ["tests/**/*.ts", "scripts/**/*.ts"];
-const UNIT_TESTS = ["{core,controllers,server,client,cli}/**/*_test.ts"];
+const UNIT_TESTS = ["{core,controllers,server,client,instance,ui,cli}/**/*_test.ts"];
 
 /** Tests, which only have prose to check, and the licences of others. */
 const NOT_OUR_WORDS = /(?:_test|\/license_texts)\.ts$/;

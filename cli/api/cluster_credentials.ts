@@ -6,7 +6,7 @@ import { createKubeconfigFinder, type FindBootstrapCluster } from "../../client/
 import type { Connect } from "../../client/transport/connect.ts";
 import { discoverCluster, type DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { FilePort } from "../../client/files.ts";
-import { type BootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../../core/token/token.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Secret } from "../../core/lib/brand.ts";
 import type { PublicKeyPin } from "../../core/pki/public_key_pin.ts";

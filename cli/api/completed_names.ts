@@ -1,7 +1,7 @@
 /** The names that a shell completes: serial numbers, requests, revocations, tokens, and everything that may be revoked. */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { limitTime } from "../../client/transport/time_limit.ts";
-import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../core/bootstrap/token_secret.ts";
+import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../core/token/token_secret.ts";
 import { AppError } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";

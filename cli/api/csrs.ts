@@ -3,7 +3,7 @@ import { type ApiClient, listAll, type Listing } from "../../client/objects/api.
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { findShortened, isShortForm } from "../../core/review/request_summary.ts";
+import { findShortened, isShortForm } from "../../core/report/request_summary.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
 /** The path of the collection of requests. */

@@ -12,7 +12,7 @@ import type { NodeNames } from "../../core/approval/inventory.ts";
 import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
 import type { Policy } from "../../core/approval/policy.ts";
-import { findTokenId } from "../../core/bootstrap/token_secret.ts";
+import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";

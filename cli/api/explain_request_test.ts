@@ -9,9 +9,9 @@ import { listRecordedClaims, listRequestClaims } from "../../core/approval/name_
 import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
 import { formatApprovedReason } from "../../core/approval/past_approvals.ts";
 import type { ApprovalRule, Policy } from "../../core/approval/policy.ts";
-import { encodeTokenLimits, type TokenLimits } from "../../core/bootstrap/bound_token.ts";
-import type { NodeName } from "../../core/bootstrap/node_name.ts";
-import { parseRequest } from "../../core/csr/request.ts";
+import { encodeTokenLimits, type TokenLimits } from "../../core/token/bound_token.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
+import { parseRequest } from "../../core/request/request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { getName } from "../../core/kube/meta.ts";

@@ -2,7 +2,7 @@
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/node_claims.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
-import { parseRequest } from "../../core/csr/request.ts";
+import { parseRequest } from "../../core/request/request.ts";
 import { listRecordedClaims, listRequestClaims } from "../../core/approval/name_claims.ts";
 import { AppError } from "../../core/errors.ts";
 import {

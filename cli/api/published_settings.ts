@@ -5,7 +5,7 @@ import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } fro
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { PolicySettings } from "../../controllers/evidence.ts";
-import { NO_POLICIES, type PolicyFlags, readPolicies } from "../instance/policy_files.ts";
+import { NO_POLICIES, type PolicyFlags, readPolicies } from "../../instance/policy_files.ts";
 
 /** The settings, and where they come from. */
 export interface ChosenSettings extends PolicySettings {

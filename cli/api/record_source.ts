@@ -12,7 +12,7 @@ import {
   isCertificateRecord,
   ReplacementFinder,
   type Replacements,
-} from "../../core/review/record_rows.ts";
+} from "../../core/report/record_rows.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {

@@ -1,7 +1,7 @@
 /** Requests a certificate for a user who waits: the steps on stderr, and what the certificate does not have. */
 import { type RequestOutcome, type RequestProgress, RequestRefusedError } from "../../client/request.ts";
-import { getRenewalTime } from "../../core/bootstrap/renewal.ts";
-import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
+import { getRenewalTime } from "../../core/machine/renewal.ts";
+import { describeMissingSigner } from "../../core/request/missing_signer.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatSettingDuration } from "../../core/lib/duration.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";

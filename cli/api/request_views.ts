@@ -7,8 +7,8 @@ import type { EvidenceSources } from "../../controllers/evidence.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
-import { findTokenId } from "../../core/bootstrap/token_secret.ts";
-import { parseRequest } from "../../core/csr/request.ts";
+import { findTokenId } from "../../core/token/token_secret.ts";
+import { parseRequest } from "../../core/request/request.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,
@@ -19,9 +19,9 @@ import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import { createRequestView } from "../../core/review/create_request_view.ts";
-import type { RequestView, TokenView } from "../../core/review/request_view.ts";
-import { toTokenView } from "../../core/review/token_view.ts";
+import { createRequestView } from "../../core/report/create_request_view.ts";
+import type { RequestView, TokenView } from "../../core/report/request_view.ts";
+import { toTokenView } from "../../core/report/token_view.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
 import type { Io } from "../io.ts";
 import type { ApiHandle } from "./connection.ts";

@@ -6,7 +6,7 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { readIdentity } from "../../core/register/identity.ts";
 import { line } from "../output/escape.ts";
 import { alignTabs, TABLE_TABS } from "../output/tab_writer.ts";
-import { findNodeOfRecord, shortenSerial } from "../../core/review/record_rows.ts";
+import { findNodeOfRecord, shortenSerial } from "../../core/report/record_rows.ts";
 import type { RevocationPlan } from "./revocation_plan.ts";
 
 type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;

@@ -1,13 +1,13 @@
 /** Bootstrap tokens at an API server: Secrets in kube-system, which are listed without their secrets and deleted by their ids. */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
-import { isTokenSpent, readTokenLimits, readTokenUse } from "../../core/bootstrap/bound_token.ts";
-import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
+import { isTokenSpent, readTokenLimits, readTokenUse } from "../../core/token/bound_token.ts";
+import { formatBootstrapToken } from "../../core/token/token.ts";
 import {
   BOOTSTRAP_TOKEN_NAMESPACE,
   BOOTSTRAP_TOKEN_TYPE,
   listTokenFacts,
   toTokenSecretName,
-} from "../../core/bootstrap/token_secret.ts";
+} from "../../core/token/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";

@@ -1,7 +1,7 @@
 /** Access to an API: to a cluster with a kubeconfig, or to an instance in this process as its administrator. */
 import process from "node:process";
-import { encodeBootstrapKubeconfig } from "../../core/bootstrap/join_material.ts";
-import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
+import { encodeBootstrapKubeconfig } from "../../core/token/join_material.ts";
+import { formatBootstrapToken } from "../../core/token/token.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -20,8 +20,8 @@ import {
   waitForCertificate,
 } from "../../client/mod.ts";
 import type { Server } from "../../server/server.ts";
-import { createSecretStore } from "../instance/controllers.ts";
-import { createBootstrapToken } from "../instance/joining.ts";
+import { createSecretStore } from "../../instance/controllers.ts";
+import { createBootstrapToken } from "../../instance/joining.ts";
 import { USER_AGENT } from "../version.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 

@@ -2,7 +2,7 @@
 import process from "node:process";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { parseNodeName } from "../../core/machine/node_name.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   bootstrap,

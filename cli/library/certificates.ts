@@ -5,9 +5,9 @@ import type { Authority } from "../../core/pki/authority.ts";
 import { decideClientTrust } from "../../core/signing/client_trust.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
-import { hasSplitAuthorities, readAuthority } from "../authority/files.ts";
-import { ensureAuthorities } from "../authority/instance_authorities.ts";
-import { authorityPaths, getSignerPurpose } from "../authority/layout.ts";
+import { hasSplitAuthorities, readAuthority } from "../../instance/authority/files.ts";
+import { ensureAuthorities } from "../../instance/authority/instance_authorities.ts";
+import { authorityPaths, getSignerPurpose } from "../../instance/authority/layout.ts";
 import { signRequest } from "../sign_request.ts";
 import { createLibraryDeps, createSystemPorts, type SystemPorts } from "./defaults.ts";
 

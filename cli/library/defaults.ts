@@ -2,8 +2,8 @@
 import process from "node:process";
 import { createFilePort } from "../../client/mod.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { createCaKeys } from "../authority/keys.ts";
-import type { InstanceDeps } from "../instance/deps.ts";
+import { createCaKeys } from "../../instance/authority/keys.ts";
+import type { InstanceDeps } from "../../instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../system.ts";
 
 /** Clock, randomness and log, which are passed to every part of the library. */

@@ -6,7 +6,7 @@ import { inspect } from "node:util";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { withDenial } from "../../core/approval/conditions.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
-import { getCsrPhase } from "../../core/csr/phase.ts";
+import { getCsrPhase } from "../../core/request/phase.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

@@ -1,6 +1,6 @@
 /** `openInstance`: what `tlsboot up` runs, inside a program. */
 import { AppError } from "../../core/errors.ts";
-import { getDefaultFullSettings, startFullInstance } from "../instance/full_instance.ts";
+import { getDefaultFullSettings, startFullInstance } from "../../instance/full_instance.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createLibraryDeps, type SystemPorts } from "./defaults.ts";
 

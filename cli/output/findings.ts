@@ -1,5 +1,5 @@
 /** The findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON. */
-import { countFindings, type Finding } from "../../core/doctor/finding.ts";
+import { countFindings, type Finding } from "../../core/report/health/finding.ts";
 import { line } from "./escape.ts";
 import { formatJson } from "./structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";

@@ -1,5 +1,5 @@
 /** Texts about the decisions of rules: what each rule found, the reason for its decision, and how to fix a problem. */
-import type { RuleView } from "../../core/review/request_view.ts";
+import type { RuleView } from "../../core/report/request_view.ts";
 import { line } from "./escape.ts";
 
 const MARKS = { holds: "ok", fails: "no", unknown: "?" } as const;

@@ -1,6 +1,6 @@
 /** Obtains a certificate: keep a key → submit a request → wait → check the certificate → store it. */
-import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { findIssuedFault } from "../../core/csr/issued_fault.ts";
+import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
+import { findIssuedFault } from "../../core/request/issued_fault.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";

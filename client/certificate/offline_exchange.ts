@@ -3,7 +3,7 @@
  * back in it. The steps are those of `obtain_certificate.ts`: keep key → submit → wait → check → store.
  */
 import { join } from "node:path";
-import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
 import { decideAnswer } from "../../core/offline/accept_answer.ts";
 import {

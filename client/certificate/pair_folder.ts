@@ -3,9 +3,9 @@
  * links through another link, `..data`, as in a volume of a Secret: replacing `..data` changes all three at once.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { ExistingCredentials } from "../../core/csr/renewal.ts";
+import type { ExistingCredentials } from "../../core/request/renewal.ts";
 import type { FilePort } from "../files.ts";
 import { checkSecretFolder } from "../private_file.ts";
 

@@ -1,5 +1,5 @@
 /** Submits a certificate request: creates the CSR, or adopts an earlier one with the same name. */
-import { checkAdoptable } from "../../core/bootstrap/adoption.ts";
+import { checkAdoptable } from "../../core/machine/adoption.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind as kind } from "../../core/kube/kinds/mod.ts";
@@ -130,7 +130,7 @@ function explainInvalid(error: unknown, { spec: { request } }: CertificateSignin
 const ML_DSA_HINT = "this API refuses keys of ML-DSA; tlsboot accepts them when it is started with " +
   "--feature-gates=MLDSA=true; for another key, remove the kept one and choose another algorithm";
 
-/** Reports whether the limits of a bootstrap token refused a request (`core/bootstrap/bound_token.ts`). */
+/** Reports whether the limits of a bootstrap token refused a request (`core/token/bound_token.ts`). */
 function isTokenRefusal(message: string): boolean {
   const [, reason = ""] = message.split(" is forbidden: ", 2);
   return /\bthe token\b/.test(reason);

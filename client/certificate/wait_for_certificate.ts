@@ -1,8 +1,8 @@
 /**
  * Waits until a CSR has its certificate or has failed (client-go `util/certificate/csr/csr.go`, WaitForCertificate).
  */
-import { getCsrPhase } from "../../core/csr/phase.ts";
-import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
+import { getCsrPhase } from "../../core/request/phase.ts";
+import { describeMissingSigner } from "../../core/request/missing_signer.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";

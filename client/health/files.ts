@@ -1,12 +1,12 @@
-/** Reads the certificates, keys and kubeconfigs of folders and files for the checks of `core/doctor`. */
+/** Reads the certificates, keys and kubeconfigs of folders and files for the checks of `core/report/health`. */
 import { type Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
-import type { StoredKey, StoredPair } from "../../core/doctor/certificates.ts";
-import type { Fault } from "../../core/doctor/finding.ts";
-import type { SecretFile, SecretFolder } from "../../core/doctor/secrets.ts";
-import type { SeenCertificate } from "../../core/doctor/textfile.ts";
+import type { StoredKey, StoredPair } from "../../core/report/health/certificates.ts";
+import type { Fault } from "../../core/report/health/finding.ts";
+import type { SecretFile, SecretFolder } from "../../core/report/health/secrets.ts";
+import type { SeenCertificate } from "../../core/report/health/textfile.ts";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { joinPath } from "../../core/kube/file_path.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";

@@ -3,8 +3,8 @@ import { lookup } from "node:dns/promises";
 import { readdir, stat, statfs } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { type Finding, reportOn } from "../../core/doctor/finding.ts";
-import { checkDisk, checkServerName } from "../../core/doctor/host.ts";
+import { type Finding, reportOn } from "../../core/report/health/finding.ts";
+import { checkDisk, checkServerName } from "../../core/report/health/host.ts";
 import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { ExamineDeps } from "./examine.ts";
 

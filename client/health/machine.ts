@@ -1,16 +1,21 @@
-/** Reads what is known about a machine, and examines it with every check of `core/doctor`. Nothing is changed. */
+/** Reads what is known about a machine, and examines it with every check of `core/report/health`. Nothing is changed. */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type NodeName, parseNodeCommonName, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
+import { type NodeName, parseNodeCommonName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
 import {
   findCaRetirement,
   getPairStatus,
   isRetiring,
   satisfiesTemplate,
   toRenewableCertificate,
-} from "../../core/bootstrap/renewal.ts";
-import { checkAuthorities, checkChains, checkStrictly, type StoredPair } from "../../core/doctor/certificates.ts";
-import { type Finding, reportOn } from "../../core/doctor/finding.ts";
+} from "../../core/machine/renewal.ts";
+import {
+  checkAuthorities,
+  checkChains,
+  checkStrictly,
+  type StoredPair,
+} from "../../core/report/health/certificates.ts";
+import { type Finding, reportOn } from "../../core/report/health/finding.ts";
 import {
   type BootstrapWords,
   checkMachine,
@@ -19,7 +24,7 @@ import {
   type MachinePair,
   type RenewedPairEvidence,
   type ServerAnswer,
-} from "../../core/doctor/machine.ts";
+} from "../../core/report/health/machine.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { joinPath } from "../../core/kube/file_path.ts";

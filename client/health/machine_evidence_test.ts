@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServerAnswer } from "../../core/doctor/machine.ts";
+import type { ServerAnswer } from "../../core/report/health/machine.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { type FakeAnswer, startFakeApi } from "../../tests/support/fake_api.ts";

@@ -2,7 +2,7 @@
  * From a kubeconfig to a transport: reads the files that it refers to, and reads credentials and CAs again when they change.
  */
 import { dirname, resolve } from "node:path";
-import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { findProxy, type HttpProxy } from "../../core/lib/proxy.ts";

@@ -1,5 +1,5 @@
 /** Compares the server's clock with this machine's, from the `Date` header of each answer. */
-import { type ClockReading, findSkewMs } from "../../core/doctor/machine.ts";
+import { type ClockReading, findSkewMs } from "../../core/report/health/machine.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 
 /** One reading of the server's clock and of this machine's clock at the same moment. */

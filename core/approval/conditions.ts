@@ -2,7 +2,7 @@
  * Adds a decision to a CSR as `kubectl certificate approve` and `deny` do (staging kubectl
  * `pkg/cmd/certificates/certificates.go`). The server validates the rest and sets the times.
  */
-import { findCondition, getConditions } from "../csr/phase.ts";
+import { findCondition, getConditions } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { escapeControls } from "../lib/printable.ts";

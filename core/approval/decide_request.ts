@@ -5,8 +5,8 @@
  * Nothing here reads anything. A stage lists what it needs to know about a request, the caller finds it out
  * (`controllers/evidence.ts`, or a file), and the stage decides by it.
  */
-import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../bootstrap/bound_token.ts";
-import { findTokenId } from "../bootstrap/token_secret.ts";
+import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../token/bound_token.ts";
+import { findTokenId } from "../token/token_secret.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { escapeControls } from "../lib/printable.ts";
@@ -227,7 +227,7 @@ function decideByDenials(question: Question, known: Known): Step {
 }
 
 /**
- * Applies the limits of a bootstrap token (`core/bootstrap/bound_token.ts`). An API server of tlsboot has enforced them when
+ * Applies the limits of a bootstrap token (`core/token/bound_token.ts`). An API server of tlsboot has enforced them when
  * the request was created; a kube-apiserver does not know them. A token that was created with `--approve` is the approval.
  */
 function decideByToken({ csr, request }: Question, { token }: Known): Step {

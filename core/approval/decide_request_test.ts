@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseRequest } from "../request/request.ts";
 import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./builtin_policies.ts";
 import { decideRequest, decideWith, type Known, listLocks, type Question, type Verdict } from "./decide_request.ts";
 import type { Lookup } from "./ownership.ts";

@@ -2,8 +2,8 @@
  * Plans which requests are approved for machines that a person expects: each machine once, nothing that is not expected,
  * and no name that another machine may be claiming.
  */
-import { findCondition } from "../csr/phase.ts";
-import { parseRequest } from "../csr/request.ts";
+import { findCondition } from "../request/phase.ts";
+import { parseRequest } from "../request/request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";

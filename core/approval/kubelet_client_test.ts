@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { RECOGNIZERS } from "./recognizers.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseRequest } from "../request/request.ts";
 import type { PolicyVerdict } from "./evaluate_policies.ts";
 import { evaluateKubeletClient } from "./kubelet_client.ts";
 import type { Lookup } from "./ownership.ts";

@@ -2,8 +2,8 @@
  * The names that machines hold: a DNS name or an address belongs to the user whose valid certificate contains it. A policy
  * with `names.unclaimed` leaves a request pending when another user holds one of its names.
  */
-import { hasCertificate, isApproved } from "../csr/phase.ts";
-import { parseRequest } from "../csr/request.ts";
+import { hasCertificate, isApproved } from "../request/phase.ts";
+import { parseRequest } from "../request/request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { BOOTSTRAP_USER_PREFIX } from "../kube/user.ts";

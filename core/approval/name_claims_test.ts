@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseRequest } from "../request/request.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
 import { findForeignClaim, listRecordedClaims, listRequestClaims } from "./name_claims.ts";

@@ -4,9 +4,9 @@
  * certificate from another key, so that another machine may be claiming its name.
  */
 import { hash } from "node:crypto";
-import { findLeafCertificate } from "../csr/certificate.ts";
-import { findCondition, hasCertificate, isApproved } from "../csr/phase.ts";
-import { parseRequest } from "../csr/request.ts";
+import { findLeafCertificate } from "../request/certificate.ts";
+import { findCondition, hasCertificate, isApproved } from "../request/phase.ts";
+import { parseRequest } from "../request/request.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseRequest } from "../request/request.ts";
 import type { IssuedCertificateSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import {
   collectNodeClientSettings,

@@ -1,6 +1,6 @@
 /** The names and addresses that nodes report, and those in their serving certificates. */
-import { findLeafCertificate } from "../csr/certificate.ts";
-import { hasCertificate, isApproved, isFailed } from "../csr/phase.ts";
+import { findLeafCertificate } from "../request/certificate.ts";
+import { hasCertificate, isApproved, isFailed } from "../request/phase.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";

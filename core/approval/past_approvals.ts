@@ -1,5 +1,5 @@
 /** Past approvals of a rule, which the approver writes into the reason of the Approved condition and reads there again. */
-import { findCondition, isApproved } from "../csr/phase.ts";
+import { findCondition, isApproved } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 
 /** One approval by a rule of a policy. */

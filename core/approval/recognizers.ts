@@ -3,7 +3,7 @@
  * organizations and the last common name of a subject count here. The signer keeps some other attributes, so `decideHold`
  * leaves requests with any of them to a person.
  */
-import { findCondition, hasCertificate } from "../csr/phase.ts";
+import { findCondition, hasCertificate } from "../request/phase.ts";
 import type { SubjectAccessReviewSpec } from "../kube/kinds/authorization_v1.ts";
 import {
   CERTIFICATES_GROUP,

@@ -4,8 +4,8 @@ import { buildCsr, type CsrOptions, sharedKey } from "../../tests/support/csr_bu
 import { createIssuingCa, type IssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { NOW, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts";
-import { parseCertificateChain } from "../bootstrap/credential_pair.ts";
-import { findLeafCertificate } from "../csr/certificate.ts";
+import { parseCertificateChain } from "../machine/credential_pair.ts";
+import { findLeafCertificate } from "../request/certificate.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import type { Result } from "../lib/result.ts";

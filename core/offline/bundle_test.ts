@@ -5,8 +5,8 @@ import { createIssuingCa, type IssuingCa } from "../../tests/support/issuing_ca.
 import fc from "../../tests/support/properties.ts";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { createTestAuthority, NOW, unwrap } from "../../tests/support/test_authority.ts";
-import { parseCertificateChain } from "../bootstrap/credential_pair.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseCertificateChain } from "../machine/credential_pair.ts";
+import { parseRequest } from "../request/request.ts";
 import type { Result } from "../lib/result.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { createCaKey, generatePrivateKey, type PrivateKey } from "../pki/keys.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
-import { parseCertificateChain } from "../bootstrap/credential_pair.ts";
+import { parseCertificateChain } from "../machine/credential_pair.ts";
 import { generatePrivateKey } from "../pki/keys.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../pki/pkcs10.ts";
 import { findRequesterFault, getOfflineRequester } from "./decide_offline_request.ts";

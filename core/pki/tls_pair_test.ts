@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { getMlDsaRequest, ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseRequest } from "../request/request.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { generatePrivateKey } from "./keys.ts";
 import { hasMlDsa } from "./ml_dsa.ts";

@@ -1,5 +1,5 @@
 /** The origin of a certificate that was requested at an API: the request, its requester and its approval. */
-import { findCondition } from "../csr/phase.ts";
+import { findCondition } from "../request/phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName, toObjectKey } from "../kube/meta.ts";
 import type {

@@ -1,5 +1,5 @@
 /** The facts of the register on which revocations depend, as an index over the records of issued certificates. */
-import { findTokenId } from "../bootstrap/token_secret.ts";
+import { findTokenId } from "../token/token_secret.ts";
 import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { readIdentity } from "../register/identity.ts";

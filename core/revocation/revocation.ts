@@ -3,7 +3,7 @@
  * checked.
  */
 import { createHash } from "node:crypto";
-import { parseNodeName } from "../bootstrap/node_name.ts";
+import { parseNodeName } from "../machine/node_name.ts";
 import { type FieldError, forbiddenField, invalid, notSupported, requiredField, tooLong } from "../kube/field_error.ts";
 import { getName, type ObjectMeta } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";

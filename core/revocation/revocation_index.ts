@@ -2,9 +2,9 @@
  * Finds the Revocation of a credential, of a request and of an issued certificate. Every question is a few lookups in maps,
  * because it is asked with each request to the API.
  */
-import { isReplacementToken } from "../bootstrap/bound_token.ts";
-import { findTokenId } from "../bootstrap/token_secret.ts";
-import { parseRequest } from "../csr/request.ts";
+import { isReplacementToken } from "../token/bound_token.ts";
+import { findTokenId } from "../token/token_secret.ts";
+import { parseRequest } from "../request/request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { getName } from "../kube/meta.ts";

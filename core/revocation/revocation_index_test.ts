@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTokenSecret } from "../bootstrap/token_secret.ts";
-import { encodeTokenLimits } from "../bootstrap/bound_token.ts";
-import type { NodeName } from "../bootstrap/node_name.ts";
-import { parseBootstrapToken } from "../bootstrap/token.ts";
+import { createTokenSecret } from "../token/token_secret.ts";
+import { encodeTokenLimits } from "../token/bound_token.ts";
+import type { NodeName } from "../machine/node_name.ts";
+import { parseBootstrapToken } from "../token/token.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import type {
   IssuedCertificate,

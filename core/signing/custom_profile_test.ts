@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseRequest } from "../request/request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { parseName } from "../pki/names.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";

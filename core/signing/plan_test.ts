@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../csr/request.ts";
+import { parseRequest } from "../request/request.ts";
 import type { CertificatePlan } from "../pki/issue.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { hasMlDsa } from "../pki/ml_dsa.ts";

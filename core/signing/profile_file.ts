@@ -1,6 +1,6 @@
 /** Parses the file of a profile (`kind: SigningProfile`). Every unknown key is a fault. */
 import { findUnknownUsages } from "../pki/usages.ts";
-import { validateSignerName } from "../csr/signer_name.ts";
+import { validateSignerName } from "../request/signer_name.ts";
 import {
   checkedText,
   duration,

@@ -3,8 +3,8 @@ import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "..
 import { formatFieldError } from "../kube/field_error.ts";
 import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
-import { parseRequest } from "../csr/request.ts";
-import { validateCsrCreate } from "../csr/validate.ts";
+import { parseRequest } from "../request/request.ts";
+import { validateCsrCreate } from "../request/validate.ts";
 import { MASTERS_GROUP } from "../kube/user.ts";
 
 /**

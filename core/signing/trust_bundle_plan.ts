@@ -1,6 +1,6 @@
 /** The ClusterTrustBundle of a signer (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`). */
 import { createHash } from "node:crypto";
-import { toTrustBundlePrefix } from "../csr/validate_trust_bundle.ts";
+import { toTrustBundlePrefix } from "../request/validate_trust_bundle.ts";
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 

@@ -1,8 +1,8 @@
 /**
- * Two admission plugins for bootstrap tokens with limits (`core/bootstrap/bound_token.ts`), which kube-apiserver does not
+ * Two admission plugins for bootstrap tokens with limits (`core/token/bound_token.ts`), which kube-apiserver does not
  * have: requests of a token must be within its limits, and only a user who may approve makes a token that approves.
  */
-import { isApprovingToken } from "../../core/bootstrap/bound_token.ts";
+import { isApprovingToken } from "../../core/token/bound_token.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TokenRefusal } from "../../core/bootstrap/bound_token.ts";
+import type { TokenRefusal } from "../../core/token/bound_token.ts";
 import { configMapKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";

@@ -2,8 +2,8 @@
  * NodeRestriction (`plugin/pkg/admission/noderestriction/admission.go`): a kubelet writes only its own objects. This file
  * has the rules for the kinds that this server stores.
  */
-import { decidePodRequest } from "../../core/csr/pod_request_admission.ts";
-import { parseRequest } from "../../core/csr/request.ts";
+import { decidePodRequest } from "../../core/signing/pod_request_admission.ts";
+import { parseRequest } from "../../core/request/request.ts";
 import type { TokenRequest } from "../../core/kube/kinds/authentication_v1.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

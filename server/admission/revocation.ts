@@ -3,8 +3,8 @@
  * whoever creates, approves or signs a request, and whichever rule or program decides. The other deletes revoked tokens.
  */
 import { findTokenSecret } from "../registry/secrets.ts";
-import { toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
-import { findCondition, hasCertificate } from "../../core/csr/phase.ts";
+import { toTokenSecretName } from "../../core/token/token_secret.ts";
+import { findCondition, hasCertificate } from "../../core/request/phase.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Logger } from "../../core/ports.ts";

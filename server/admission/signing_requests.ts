@@ -3,8 +3,8 @@
  * one requester, and a warning about a signer that no known program runs. Both are off unless they are configured.
  */
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
-import { getCsrPhase, hasCertificate } from "../../core/csr/phase.ts";
+import { describeMissingSigner } from "../../core/request/missing_signer.ts";
+import { getCsrPhase, hasCertificate } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";

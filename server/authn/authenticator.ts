@@ -3,7 +3,7 @@
  * (token file, service accounts, bootstrap tokens), then anonymous. The first success wins; an invalid credential is
  * never downgraded to anonymous.
  */
-import type { TokenFile } from "../../core/bootstrap/token_file.ts";
+import type { TokenFile } from "../../core/token/token_file.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { goQuote } from "../../core/lib/quote.ts";

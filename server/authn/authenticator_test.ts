@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import { parseTokenFile } from "../../core/token/token_file.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
-import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { createTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
+import { parseBootstrapToken } from "../../core/token/token.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { CREDENTIAL_ID_KEY } from "../../core/kube/user.ts";
 import { statusFromError } from "../../core/kube/status.ts";

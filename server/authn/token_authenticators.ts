@@ -2,15 +2,15 @@
  * Bearer tokens: the Authorization header (`apiserver/pkg/authentication/request/bearertoken/bearertoken.go`), and the
  * authenticators for bootstrap tokens and for the tokens of a static token file.
  */
-import { decideTokenBearer, type TokenRefusal } from "../../core/bootstrap/bound_token.ts";
-import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
-import { decideTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { decideTokenBearer, type TokenRefusal } from "../../core/token/bound_token.ts";
+import { parseBootstrapToken } from "../../core/token/token.ts";
+import { decideTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { REVOKED_WITHIN_MS, type TokenAuthenticator } from "./authentication.ts";
 import { createHash } from "node:crypto";
-import type { TokenFile } from "../../core/bootstrap/token_file.ts";
+import type { TokenFile } from "../../core/token/token_file.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 
 /** Dependencies of the authenticator for bootstrap tokens. */

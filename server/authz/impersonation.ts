@@ -4,7 +4,7 @@
  * before the classic verb `impersonate`. This server has no service account tokens, so the mode `associated-node` is
  * missing.
  */
-import { parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { parseNodeName } from "../../core/machine/node_name.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import {
   ANONYMOUS_USER,

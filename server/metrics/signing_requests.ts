@@ -3,8 +3,8 @@
  * storage, so they include the work of every approver and signer.
  */
 import { Counter, Gauge } from "prom-client";
-import { classifyDuration } from "../../core/csr/certificate.ts";
-import { findCondition, getCsrPhase } from "../../core/csr/phase.ts";
+import { classifyDuration } from "../../core/request/certificate.ts";
+import { findCondition, getCsrPhase } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { followStorage } from "../storage/follow.ts";

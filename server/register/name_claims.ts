@@ -4,7 +4,7 @@
  */
 import { listRecordedClaims, listRequestClaims } from "../../core/approval/name_claims.ts";
 import type { NameClaim } from "../../core/approval/ownership.ts";
-import { hasCertificate } from "../../core/csr/phase.ts";
+import { hasCertificate } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";

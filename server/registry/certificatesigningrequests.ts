@@ -1,13 +1,13 @@
 /** The resource `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`. */
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { formatConditionCell } from "../../core/csr/phase.ts";
+import { formatConditionCell } from "../../core/request/phase.ts";
 import {
   prepareCsrForApprovalUpdate,
   prepareCsrForCreate,
   prepareCsrForStatusUpdate,
   prepareCsrForUpdate,
-} from "../../core/csr/strategy.ts";
-import { validateCsrCreate, validateCsrUpdate } from "../../core/csr/validate.ts";
+} from "../../core/request/strategy.ts";
+import { validateCsrCreate, validateCsrUpdate } from "../../core/request/validate.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";

@@ -5,7 +5,7 @@ import {
   trustBundleNameErrors,
   validateTrustBundleCreate,
   validateTrustBundleUpdate,
-} from "../../core/csr/validate_trust_bundle.ts";
+} from "../../core/request/validate_trust_bundle.ts";
 import { nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 

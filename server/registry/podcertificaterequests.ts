@@ -5,7 +5,7 @@ import {
   validatePodRequestCreate,
   validatePodRequestStatusUpdate,
   validatePodRequestUpdate,
-} from "../../core/csr/validate_pod_request.ts";
+} from "../../core/request/validate_pod_request.ts";
 import { forbiddenField } from "../../core/kube/field_error.ts";
 import { isEqualJson } from "../../core/kube/json_value.ts";
 import { podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";

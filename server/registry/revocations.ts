@@ -1,6 +1,6 @@
 /** The resource `tlsboot/v1alpha1` revocations. Revocations are created and deleted, and never change. */
 import { findTokenSecret } from "./secrets.ts";
-import { toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { toTokenSecretName } from "../../core/token/token_secret.ts";
 import { type FieldError, forbiddenField, invalid } from "../../core/kube/field_error.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";

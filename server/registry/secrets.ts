@@ -1,6 +1,6 @@
 /** The resource of core `v1` secrets. */
-import { isLimitedToken, withCreator, withKeptRecords } from "../../core/bootstrap/bound_token.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
+import { isLimitedToken, withCreator, withKeptRecords } from "../../core/token/bound_token.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/token/token_secret.ts";
 import { decodeCanonicalBase64 } from "../../core/kube/codec/base64.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";

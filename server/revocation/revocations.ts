@@ -4,7 +4,7 @@
  * etcd as soon as its watch delivers it.
  */
 import { Counter, Gauge } from "prom-client";
-import { findTokenId, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { findTokenId, toTokenSecretName } from "../../core/token/token_secret.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";

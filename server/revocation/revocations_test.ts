@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeTokenLimits } from "../../core/bootstrap/bound_token.ts";
-import type { NodeName } from "../../core/bootstrap/node_name.ts";
-import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import { encodeTokenLimits } from "../../core/token/bound_token.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
+import { parseTokenFile } from "../../core/token/token_file.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import type { IssuedCertificate, RevocationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { test } from "node:test";
-import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
 import type { Finished, Running } from "../support/child.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";

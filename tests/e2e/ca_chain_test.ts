@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
+import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { writeIntruder } from "../support/intruder.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { parseJoinTarget } from "../../core/bootstrap/join_material.ts";
+import { parseJoinTarget } from "../../core/token/join_material.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";

@@ -7,7 +7,7 @@ import { STEP_IDS, STEPS } from "../../cli/commands/demo/chapters.ts";
 import { type Sabotage, Stage } from "../../cli/commands/demo/stage.ts";
 import { runStory } from "../../cli/commands/demo/story.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
-import { createSingleAuthority } from "../../cli/authority/files.ts";
+import { createSingleAuthority } from "../../instance/authority/files.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCapturedIo } from "../support/captured_io.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { describeInstance } from "../support/instance_process.ts";
 
 const CLIENT = ["request", "--signer", "kubernetes.io/kube-apiserver-client"];

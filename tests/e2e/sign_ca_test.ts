@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { test } from "node:test";
-import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
+import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";

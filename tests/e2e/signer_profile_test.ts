@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
-import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
+import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";

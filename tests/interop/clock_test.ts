@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { cp, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { test } from "node:test";
-import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import {
   type Child,
   type Finished,

@@ -9,7 +9,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type EachCall, type Fault, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
 import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";

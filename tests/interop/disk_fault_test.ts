@@ -9,7 +9,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { parseCrl } from "../../core/pki/crl.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import type { Finding } from "../../core/doctor/finding.ts";
+import type { Finding } from "../../core/report/health/finding.ts";
 import { type Instance, spawnInstance } from "../support/instance_process.ts";
 import { eventually } from "../support/eventually.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";

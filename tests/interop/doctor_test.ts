@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { chown, mkdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { issueClientPair } from "../../cli/authority/issue_pair.ts";
+import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { createSystemRandom } from "../../cli/system.ts";
-import { checkStrictly } from "../../core/doctor/certificates.ts";
-import type { Finding } from "../../core/doctor/finding.ts";
+import { checkStrictly } from "../../core/report/health/certificates.ts";
+import type { Finding } from "../../core/report/health/finding.ts";
 import { parseAuthority } from "../../core/pki/authority.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { computeKeyId, decodeHex } from "../../core/pki/issue.ts";

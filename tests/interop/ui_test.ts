@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe } from "node:test";
 import type { Page } from "puppeteer-core";
-import { UI_PAGES } from "../../cli/ui/pages/mod.ts";
+import { UI_PAGES } from "../../ui/pages/mod.ts";
 import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
 import type { Child } from "../support/child.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";

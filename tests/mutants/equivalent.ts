@@ -65,12 +65,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "what is remembered about an object that does not change is the same when it is computed again",
-    file: "core/bootstrap/bound_token.ts",
+    file: "core/token/bound_token.ts",
     changes: ["limits === undefined → true"],
   },
   {
     why: "the parser finds nothing in undefined either",
-    file: "core/bootstrap/bound_token.ts",
+    file: "core/token/bound_token.ts",
     changes: [
       'annotations[RECORDS.createdAt] ?? metadata.creationTimestamp ?? "" → annotations[RECORDS.createdAt] ?? metadata.creationTimestamp',
       'text ?? "" → text',
@@ -78,12 +78,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "a limited token has annotations, and their names differ",
-    file: "core/bootstrap/bound_token.ts",
+    file: "core/token/bound_token.ts",
     changes: ["annotations ?? {} → annotations", "a < b → a <= b"],
   },
   {
     why: "no annotation is undefined, and JSON has none that is",
-    file: "core/bootstrap/bound_token.ts",
+    file: "core/token/bound_token.ts",
     changes: ["value === undefined → false"],
   },
   {
@@ -98,12 +98,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "the pattern matches with all of its groups or not at all",
-    file: "core/bootstrap/token.ts",
+    file: "core/token/token.ts",
     changes: ["id === undefined || secret === undefined → id === undefined && secret === undefined"],
   },
   {
     why: "the pattern matches with all of its groups or not at all; without a match the day is not that of any date",
-    file: "core/bootstrap/token_secret.ts",
+    file: "core/token/token_secret.ts",
     changes: [
       "day === undefined || time === undefined || zone === undefined → false",
       "day === undefined || time === undefined || zone === undefined → day === undefined || time === undefined && zone === undefined",
@@ -112,7 +112,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "what is remembered about an object that does not change is the same when it is computed again",
-    file: "core/bootstrap/token_secret.ts",
+    file: "core/token/token_secret.ts",
     changes: [
       "known === undefined → true",
       "text === undefined → true",
@@ -122,7 +122,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "the keys differ; a Secret with an id has data; an error has no value; no bytes decode as no text",
-    file: "core/bootstrap/token_secret.ts",
+    file: "core/token/token_secret.ts",
     changes: [
       "a < b → a <= b",
       "secret.data ?? {} → secret.data",
@@ -132,7 +132,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "a function that ends without a return returns undefined, too",
-    file: "core/bootstrap/token_secret.ts",
+    file: "core/token/token_secret.ts",
     changes: ['"never" → ""'],
   },
   {

@@ -43,7 +43,7 @@ interface Room {
 }
 
 const ROOMS: readonly Room[] = [
-  { name: "core/bootstrap tokens", files: /^core\/bootstrap\/(?:token|bound_token)/ },
+  { name: "core/token tokens", files: /^core\/bootstrap\/(?:token|bound_token)/ },
   { name: "core/service_accounts", files: /^core\/service_accounts\// },
   { name: "core/approval", files: /^core\/approval\//, tests: /^controllers\// },
   { name: "core/signing", files: /^core\/signing\//, tests: /^controllers\// },
@@ -124,7 +124,7 @@ async function measure(room: Room, files: readonly string[], imports: Imports): 
 /** Reads what every source of the tree imports. */
 async function readImports(): Promise<Imports> {
   const direct = new Map<string, readonly string[]>();
-  for await (const file of glob("{core,controllers,server,client,cli,scripts,tests}/**/*.{ts,tsx}")) {
+  for await (const file of glob("{core,controllers,server,client,instance,ui,cli,scripts,tests}/**/*.{ts,tsx}")) {
     const { importedFiles } = ts.preProcessFile(readFileSync(file, "utf8"));
     const resolve = (name: string) => name.startsWith(".") ? posix.join(posix.dirname(file), name) : name;
     direct.set(file, importedFiles.map(({ fileName }) => resolve(fileName)));

@@ -1,6 +1,6 @@
 /** What attackers and honest clients send. */
 import { buildCsr } from "../../client/certificate/submit_request.ts";
-import { parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
+import { parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

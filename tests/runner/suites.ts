@@ -10,6 +10,8 @@ export const SUITES: Readonly<Record<string, readonly string[]>> = {
     "controllers/**/*_test.ts",
     "server/**/*_test.ts",
     "client/**/*_test.ts",
+    "instance/**/*_test.ts",
+    "ui/**/*_test.ts",
     "cli/**/*_test.ts",
     "scripts/**/*_test.ts",
     "tests/*_test.ts",
@@ -78,7 +80,7 @@ export interface Group {
 export const GROUPS: readonly Group[] = [
   {
     name: "storage",
-    paths: ["server/storage/", "cli/instance/", "cli/commands/backup/", "core/backup/", "client/files"],
+    paths: ["server/storage/", "instance/", "cli/commands/backup/", "core/backup/", "client/files"],
     interop: [
       "disk_fault",
       "disk_fault_commands",
@@ -102,12 +104,12 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "rotation",
-    paths: ["core/ca_rotation/", "cli/authority/", "cli/commands/ca/"],
+    paths: ["core/ca_rotation/", "instance/authority/", "cli/commands/ca/"],
     interop: ["ca_rotation", "ca_rotation_cluster", "ca_rotation_etcd", "ca_rotate_servers", "new_ca"],
   },
   {
     name: "page",
-    paths: ["cli/ui/", "cli/commands/ui/"],
+    paths: ["ui/", "cli/commands/ui/"],
     interop: ["ui", "ui_load", "ui_security", "ui_kubernetes", "story"],
   },
   {
@@ -130,7 +132,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "certificates",
-    paths: ["core/pki/", "core/csr/", "core/signing/", "controllers/", "core/revocation/"],
+    paths: ["core/pki/", "core/request/", "core/signing/", "controllers/", "core/revocation/"],
     interop: [
       "chains",
       "zlint",
@@ -148,7 +150,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "approval",
-    paths: ["core/approval/", "core/review/", "core/bootstrap/", "controllers/", "core/register/", "server/register/"],
+    paths: ["core/approval/", "core/report/", "core/token/", "controllers/", "core/register/", "server/register/"],
     interop: [
       "approver_comparison",
       "approver_policy",
@@ -161,7 +163,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "commands",
-    paths: ["cli/commands/", "core/doctor/", "core/offline/", "docs/guides/"],
+    paths: ["cli/commands/", "core/report/health/", "core/offline/", "docs/guides/"],
     interop: ["printed_commands", "guides", "doctor", "doctor_cluster", "offline"],
   },
   {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { request } from "node:https";
 import { test } from "node:test";
-import { issuePair } from "../../cli/authority/issue_pair.ts";
+import { issuePair } from "../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";

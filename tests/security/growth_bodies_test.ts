@@ -8,9 +8,9 @@ import { Buffer } from "node:buffer";
 import { after, before, describe, test } from "node:test";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
-import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
-import { findCertificateFault } from "../../core/csr/certificate.ts";
-import { parseRequest } from "../../core/csr/request.ts";
+import { parseTokenFile } from "../../core/token/token_file.ts";
+import { findCertificateFault } from "../../core/request/certificate.ts";
+import { parseRequest } from "../../core/request/request.ts";
 import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
 import {

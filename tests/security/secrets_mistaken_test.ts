@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { run } from "../../cli/run.ts";
-import { encodeBootstrapKubeconfig } from "../../core/bootstrap/join_material.ts";
+import { encodeBootstrapKubeconfig } from "../../core/token/join_material.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createCapturedIo } from "../support/captured_io.ts";

@@ -3,7 +3,7 @@
  * credentials.
  */
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
-import { issueClientPair } from "../../cli/authority/issue_pair.ts";
+import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { USER_AGENT } from "../../cli/version.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { isAppError } from "../../core/errors.ts";

@@ -7,8 +7,8 @@ import { keepMachineFresh, type MachineOptions } from "../../client/keep_machine
 import { createCertificateRequester, runCertificateManager } from "../../client/renewal.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import { USER_AGENT } from "../../cli/version.ts";
-import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
-import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
+import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Observe } from "../torture/observed.ts";
 import type { Process, Program } from "./host.ts";

@@ -1,20 +1,20 @@
 /**
- * A server of the simulation: the parts of `up` as `cli/instance` wires them, over a given storage, with the simulated
+ * A server of the simulation: the parts of `up` as `instance` wires them, over a given storage, with the simulated
  * network instead of a listener.
  */
-import { ensureServing } from "../../cli/instance/serving.ts";
-import { tokenApproverObjects } from "../../cli/instance/approver.ts";
-import { createSecretStore, createTrustLookup, runInProcess, UP_SIGNERS } from "../../cli/instance/controllers.ts";
-import { dataDirAt } from "../../cli/instance/data_dir.ts";
-import type { InstanceDeps } from "../../cli/instance/deps.ts";
-import { ROOT_USER } from "../../cli/instance/in_process_users.ts";
-import { autoApproveBinding, initialBindings, offeredRoles } from "../../cli/instance/instance_rbac.ts";
-import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../cli/instance/joining.ts";
-import { renewEachMinute } from "../../cli/instance/renew_each_minute.ts";
-import { Parts, runBeside } from "../../cli/instance/parts.ts";
-import { openRegister, parseLeaf } from "../../cli/instance/register.ts";
-import { keepRevocations, revocationObjects } from "../../cli/instance/revocation.ts";
-import { type Election, runElected, SHARED_STORE_ELECTION } from "../../cli/instance/run_elected.ts";
+import { ensureServing } from "../../instance/serving.ts";
+import { tokenApproverObjects } from "../../instance/approver.ts";
+import { createSecretStore, createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers.ts";
+import { dataDirAt } from "../../instance/data_dir.ts";
+import type { InstanceDeps } from "../../instance/deps.ts";
+import { ROOT_USER } from "../../instance/in_process_users.ts";
+import { autoApproveBinding, initialBindings, offeredRoles } from "../../instance/instance_rbac.ts";
+import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../instance/joining.ts";
+import { renewEachMinute } from "../../instance/renew_each_minute.ts";
+import { Parts, runBeside } from "../../instance/parts.ts";
+import { openRegister, parseLeaf } from "../../instance/register.ts";
+import { keepRevocations, revocationObjects } from "../../instance/revocation.ts";
+import { type Election, runElected, SHARED_STORE_ELECTION } from "../../instance/run_elected.ts";
 import { USER_AGENT } from "../../cli/version.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { planServingNames } from "../../core/pki/serving_certificate.ts";

@@ -3,7 +3,7 @@
  * check of what they promise.
  */
 import { Buffer } from "node:buffer";
-import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
 import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";

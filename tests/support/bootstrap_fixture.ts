@@ -8,7 +8,7 @@ import {
   createKubeconfigFinder,
 } from "../../client/bootstrap.ts";
 import { createConnector } from "../../client/transport/connect.ts";
-import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";

@@ -5,7 +5,7 @@ import process from "node:process";
 
 /** The folders and files that a build reads. */
 const INPUTS = [
-  ...["cli", "client", "controllers", "core", "server", "scripts", "tests/support"],
+  ...["cli", "client", "controllers", "core", "instance", "server", "ui", "scripts", "tests/support"],
   ...["deno.json", "deno.lock", "mod.ts", "node_modules"],
 ];
 

@@ -1,6 +1,6 @@
 /** The dependencies of an instance in the process of a test. */
 import { createFilePort } from "../../client/files.ts";
-import type { InstanceDeps } from "../../cli/instance/deps.ts";
+import type { InstanceDeps } from "../../instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createPlainKeys } from "./ca_keys.ts";
 import { createMemoryLogger } from "./memory_logger.ts";

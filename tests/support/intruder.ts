@@ -1,6 +1,6 @@
 /** A user whom a foreign CA has made an administrator, to test whether the API trusts that CA. */
 import { writeFile } from "node:fs/promises";
-import { issueClientPair } from "../../cli/authority/issue_pair.ts";
+import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { Authority } from "../../core/pki/authority.ts";

@@ -1,5 +1,5 @@
 /** A server over real sockets whose time a test moves, for attacks, and an honest client of it. */
-import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import { parseTokenFile } from "../../core/token/token_file.ts";
 import type { GuardLimits } from "../../server/connections/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";

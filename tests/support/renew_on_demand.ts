@@ -7,7 +7,7 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { SERVER_FLAGS } from "../../cli/flags/server.ts";
-import { getDefaultSettings, startInstance } from "../../cli/instance/instance.ts";
+import { getDefaultSettings, startInstance } from "../../instance/instance.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";

@@ -9,7 +9,7 @@ import { openCredentialStore } from "../../client/certificate/credential_store.t
 import { createFilePort } from "../../client/files.ts";
 import { openPairFolder } from "../../client/certificate/pair_folder.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { isAppError } from "../../core/errors.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { createFakeClock } from "./fake_clock.ts";

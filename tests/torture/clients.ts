@@ -6,7 +6,7 @@
 import { type ApiClient, type ApiRequest, createApiClient, listAll, withQuery } from "../../client/objects/api.ts";
 import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
-import { getCsrPhase } from "../../core/csr/phase.ts";
+import { getCsrPhase } from "../../core/request/phase.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { StatusError } from "../../core/kube/status_error.ts";

@@ -10,7 +10,7 @@ import type { TlsTransport } from "../../client/transport/tls_transport.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
-import { getKubeletUsages, type NodeName, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
+import { getKubeletUsages, type NodeName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";

@@ -237,7 +237,7 @@ export const PLANTS: readonly Plant[] = [
         after: "profiles.has(csr.spec.signerName) && isApproved(csr)",
       },
       {
-        file: "core/csr/validate.ts",
+        file: "core/request/validate.ts",
         before: '  if (getCertificate(old) === "") return [];\n',
         after: '  if (endpoint === "status") return [];\n',
       },
@@ -368,7 +368,7 @@ export const PLANTS: readonly Plant[] = [
     name: "renewal-too-late",
     harm: "access: a machine has an expired certificate for a part of its life",
     patches: [{
-      file: "core/bootstrap/renewal.ts",
+      file: "core/machine/renewal.ts",
       before: "(0.7 + 0.2 * random())",
       after: "(0.95 + 0.05 * random())",
     }],

@@ -17,9 +17,9 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { DERIVING_KEY, formatMegabytes, type ProgressLine, startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
-import { DATA_FORMAT, dataDirAt } from "../../instance/data_dir.ts";
-import { readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
-import { assertEtcdPlace } from "../../instance/etcd_place.ts";
+import { DATA_FORMAT, dataDirAt } from "../../../instance/data_dir.ts";
+import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
+import { assertEtcdPlace } from "../../../instance/etcd_place.ts";
 import { createFilePort } from "../../../client/files.ts";
 
 /** The action of the command `tlsboot backup`. */

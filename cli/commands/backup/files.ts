@@ -4,7 +4,7 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { FILES_PREFIX, findPathFault, MAX_PART_BYTES } from "../../../core/backup/manifest.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import { ETCD_PLACE_NAME } from "../../instance/data_dir.ts";
+import { ETCD_PLACE_NAME } from "../../../instance/data_dir.ts";
 
 /** A file in a backup. */
 export interface BackupFile {

@@ -1,5 +1,5 @@
 /** Checks that the objects in an etcd and the files of a folder belong to one instance; a backup of two would be useless. */
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../../core/bootstrap/cluster_info.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../../core/token/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";

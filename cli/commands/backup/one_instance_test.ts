@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { encodeClusterInfo } from "../../../core/bootstrap/cluster_info.ts";
+import { encodeClusterInfo } from "../../../core/token/cluster_info.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../../../tests/support/issuing_ca.ts";
 import { assertOneInstance } from "./one_instance.ts";

@@ -13,7 +13,7 @@ import {
 import { parseSnapshotObject, type SnapshotObject } from "../../../core/backup/objects.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../../core/lib/tar.ts";
-import { DATA_FORMAT } from "../../instance/data_dir.ts";
+import { DATA_FORMAT } from "../../../instance/data_dir.ts";
 import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
 

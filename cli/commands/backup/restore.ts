@@ -17,9 +17,9 @@ import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
-import { dataDirAt } from "../../instance/data_dir.ts";
-import { readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
-import { readEtcdPlace } from "../../instance/etcd_place.ts";
+import { dataDirAt } from "../../../instance/data_dir.ts";
+import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
+import { readEtcdPlace } from "../../../instance/etcd_place.ts";
 
 /** The action of the command `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

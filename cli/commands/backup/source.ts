@@ -12,7 +12,7 @@ import { createApiClient } from "../../../client/objects/api.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { connect, withAccept } from "../../api/connection.ts";
 import type { Io } from "../../io.ts";
-import type { DataDir } from "../../instance/data_dir.ts";
+import type { DataDir } from "../../../instance/data_dir.ts";
 import { assertOneInstance } from "./one_instance.ts";
 
 /** The objects of an instance as lines of JSON. Disposing it closes the connection or the database. */

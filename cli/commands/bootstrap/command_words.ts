@@ -1,6 +1,6 @@
 /** The command line that repeats a run of `tlsboot bootstrap`, and the words of the fixes for a machine. */
 import { dirname, resolve } from "node:path";
-import type { BootstrapWords } from "../../../core/doctor/machine.ts";
+import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { bootstrapCommand, type BootstrapFlags } from "./flags.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { BOOTSTRAP_FLAGS } from "./flags.ts";
 import { resolveSettings } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";

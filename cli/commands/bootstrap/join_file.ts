@@ -2,13 +2,13 @@
 import { Buffer } from "node:buffer";
 import { dirname, join, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
-import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/bootstrap/join_material.ts";
+import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/token/join_material.ts";
 import { AppError } from "../../../core/errors.ts";
 import { readTarFiles } from "../../../core/lib/tar.ts";
 import { preferFile } from "../../api/cluster_credentials.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import type { BootstrapFlags } from "./flags.ts";
 
 const MAKE_ONE = "make one with: tlsboot token create --node NODE -o pack --out FILE";

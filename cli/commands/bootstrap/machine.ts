@@ -1,7 +1,7 @@
 /** The machine to bootstrap: its name and its files. */
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { type NodeName, parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { type NodeName, parseNodeName } from "../../../core/machine/node_name.ts";
 import type { KeyAlgorithm } from "../../../core/pki/key_algorithm.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";

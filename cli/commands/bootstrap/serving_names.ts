@@ -1,9 +1,9 @@
 /** The names of the serving certificate, from the settings and this machine. */
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
-import { decideServingNames, type ServingNames } from "../../../core/bootstrap/node_addresses.ts";
-import { createServingTemplate } from "../../../core/bootstrap/node_name.ts";
-import type { CertificateTemplate } from "../../../core/bootstrap/renewal.ts";
+import { decideServingNames, type ServingNames } from "../../../core/machine/node_addresses.ts";
+import { createServingTemplate } from "../../../core/machine/node_name.ts";
+import type { CertificateTemplate } from "../../../core/machine/renewal.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -12,9 +12,9 @@ import { takePlaceCensus } from "../../../core/ca_rotation/place_census.ts";
 import { applyChange, type ReplaceableCa, type RotationVerb } from "../../../core/ca_rotation/steps.ts";
 import { readClientCaFingerprints } from "../../api/ca_rotations.ts";
 import { connect } from "../../api/connection.ts";
-import { toRetiredPaths, toSlotPaths } from "../../authority/ca_swap.ts";
-import { readAuthority } from "../../authority/files.ts";
-import { type CaKeySettings, createCaKeys } from "../../authority/keys.ts";
+import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
+import { readAuthority } from "../../../instance/authority/files.ts";
+import { type CaKeySettings, createCaKeys } from "../../../instance/authority/keys.ts";
 import {
   getRotatedCas,
   getRotationPaths,
@@ -22,7 +22,7 @@ import {
   removeRotationRecord,
   retireUnrecorded,
   storeRotationRecord,
-} from "../../authority/rotation_record.ts";
+} from "../../../instance/authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";

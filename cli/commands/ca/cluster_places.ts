@@ -24,7 +24,7 @@ import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
 import { listCsrs } from "../../api/csrs.ts";
 import { connect } from "../../api/connection.ts";
 import { readTrustBundles } from "../../api/trust_bundles.ts";
-import { getRotatedCas, type RotationPaths } from "../../authority/rotation_record.ts";
+import { getRotatedCas, type RotationPaths } from "../../../instance/authority/rotation_record.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { USER_AGENT } from "../../version.ts";

@@ -23,17 +23,28 @@ import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import { connect, withAccept } from "../../api/connection.ts";
-import { hasSplitAuthorities, readAuthority, readChain, readNamedAuthority } from "../../authority/files.ts";
-import { createCaKeys } from "../../authority/keys.ts";
-import { authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, getCrlPath } from "../../authority/layout.ts";
+import {
+  hasSplitAuthorities,
+  readAuthority,
+  readChain,
+  readNamedAuthority,
+} from "../../../instance/authority/files.ts";
+import { createCaKeys } from "../../../instance/authority/keys.ts";
+import {
+  authorityPaths,
+  CA_PURPOSES,
+  type CaPurpose,
+  getCaName,
+  getCrlPath,
+} from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { CRL_LABEL, writeNextCrl } from "../../instance/crl_files.ts";
-import { type DataDir, dataDirAt, PUBLIC_MODE } from "../../instance/data_dir.ts";
-import { readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
-import { assertEtcdPlace, readEtcdPlace } from "../../instance/etcd_place.ts";
+import { CRL_LABEL, writeNextCrl } from "../../../instance/crl_files.ts";
+import { type DataDir, dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
+import { assertEtcdPlace, readEtcdPlace } from "../../../instance/etcd_place.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";

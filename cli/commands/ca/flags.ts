@@ -8,7 +8,7 @@ import { PASSPHRASE_FLAGS, SHARES_FLAG } from "./shares_flags.ts";
 import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { CA_PURPOSES, getCaName } from "../../authority/layout.ts";
+import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
 import {
   choiceFlag,
   directoryFlag,

@@ -18,8 +18,8 @@ import {
 } from "../../../core/ca_rotation/new_ca.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
-import { readAuthority, readChain } from "../../authority/files.ts";
-import { type CaKeys, createCaKeys, openProgramKey } from "../../authority/keys.ts";
+import { readAuthority, readChain } from "../../../instance/authority/files.ts";
+import { type CaKeys, createCaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";

@@ -15,7 +15,7 @@ import {
   type ReplaceableCa,
   type RequestedStep,
 } from "../../../core/ca_rotation/steps.ts";
-import { getRotatedCas } from "../../authority/rotation_record.ts";
+import { getRotatedCas } from "../../../instance/authority/rotation_record.ts";
 import {
   describeCounts,
   describeNext,

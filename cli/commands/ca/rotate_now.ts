@@ -1,10 +1,10 @@
 /** Replaces a CA whose key has leaked: its certificates are refused at once, and machines get new tokens. */
 import { join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/bootstrap/join_material.ts";
-import type { NodeName } from "../../../core/bootstrap/node_name.ts";
-import { generateBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/bootstrap/token_secret.ts";
+import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/token/join_material.ts";
+import type { NodeName } from "../../../core/machine/node_name.ts";
+import { generateBootstrapToken } from "../../../core/token/token.ts";
+import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -22,7 +22,7 @@ import {
   readMachines,
 } from "../../api/new_tokens.ts";
 import { retryUntil } from "../../api/server_ca.ts";
-import { readChain } from "../../authority/files.ts";
+import { readChain } from "../../../instance/authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -4,18 +4,28 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { openPrivateKey } from "../../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
-import { combineShares, describeShare, findShareFault, type NamedShare } from "../../authority/secret_shares.ts";
+import {
+  combineShares,
+  describeShare,
+  findShareFault,
+  type NamedShare,
+} from "../../../instance/authority/secret_shares.ts";
 import { Secret } from "../../../core/lib/brand.ts";
 import type { Result } from "../../../core/lib/result.ts";
 import type { PrivateKey } from "../../../core/pki/keys.ts";
 import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
-import { createCaKeys } from "../../authority/keys.ts";
-import { authorityPaths, CA_PURPOSES } from "../../authority/layout.ts";
-import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../authority/passphrase_shares.ts";
-import { DEFAULT_SHARES, writeSharePages } from "../../authority/share_pages.ts";
+import { createCaKeys } from "../../../instance/authority/keys.ts";
+import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
+import {
+  readPassphraseOfShares,
+  readShareFile,
+  readShares,
+  TYPED_SHARES,
+} from "../../../instance/authority/passphrase_shares.ts";
+import { DEFAULT_SHARES, writeSharePages } from "../../../instance/authority/share_pages.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action } from "../../framework/command.ts";
-import { SECRET_MODE } from "../../instance/data_dir.ts";
+import { SECRET_MODE } from "../../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";

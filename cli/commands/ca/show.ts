@@ -10,15 +10,15 @@ import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { type CasOnDisk, readCasOnDisk } from "../../authority/ca_swap.ts";
-import { hasSplitAuthorities, readChain } from "../../authority/files.ts";
+import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
+import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
 import {
   type AuthorityPaths,
   authorityPaths,
   CA_PURPOSES,
   type CaPurpose,
   PURPOSE_TEXT,
-} from "../../authority/layout.ts";
+} from "../../../instance/authority/layout.ts";
 import type { CaShowFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

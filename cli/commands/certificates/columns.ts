@@ -2,7 +2,7 @@
 import { getName } from "../../../core/kube/meta.ts";
 import type { Style } from "../../output/style.ts";
 import type { TableColumn, TableRow } from "../../output/table.ts";
-import { getApprover, getSigner, listNames, type RecordRow, shortenSerial } from "../../../core/review/record_rows.ts";
+import { getApprover, getSigner, listNames, type RecordRow, shortenSerial } from "../../../core/report/record_rows.ts";
 
 interface RecordColumn extends TableColumn {
   text(row: RecordRow): string | undefined;

@@ -9,7 +9,7 @@ import { reportError } from "../../framework/report.ts";
 import type { Io } from "../../io.ts";
 import { describeCertificateRecord } from "./describe_text.ts";
 import { openRecords } from "./open_records.ts";
-import { toRow } from "../../../core/review/record_rows.ts";
+import { toRow } from "../../../core/report/record_rows.ts";
 import { findReferences, findReplacements, parseRecordReference, type RecordSource } from "../../api/record_source.ts";
 
 /** The action of the command `tlsboot describe certificate`. */

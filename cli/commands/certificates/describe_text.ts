@@ -12,7 +12,7 @@ import {
   RECORD_SOURCE_TEXT,
   type RecordRow,
   shortenSerial,
-} from "../../../core/review/record_rows.ts";
+} from "../../../core/report/record_rows.ts";
 
 /** The neighbours of a certificate in time: the one that it replaced, and the one that replaced it. */
 export interface Neighbours {

@@ -1,6 +1,6 @@
 /** The commands for the register of issued certificates: flags, help and examples. */
 import { parseSettingDuration } from "../../../core/lib/duration.ts";
-import type { IssuedSince, RecordOrder } from "../../../core/review/record_rows.ts";
+import type { IssuedSince, RecordOrder } from "../../../core/report/record_rows.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { NO_HEADERS_FLAG } from "../../flags/list.ts";

@@ -21,7 +21,7 @@ import {
   type RecordRow,
   type Replacements,
   toRow,
-} from "../../../core/review/record_rows.ts";
+} from "../../../core/report/record_rows.ts";
 import { findReferences, findReplacements, parseRecordReference } from "../../api/record_source.ts";
 
 type Settings = Input<GetCertificatesFlags>["settings"];

@@ -4,7 +4,7 @@ import type { RecordFormat } from "../../output/format.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
 import { createTablePrinter, type TableOptions } from "../../output/table.ts";
 import { CSV_HEADING, formatCsvRow, RECORD_TABLE_COLUMNS, toTableRow } from "./columns.ts";
-import type { RecordRow } from "../../../core/review/record_rows.ts";
+import type { RecordRow } from "../../../core/report/record_rows.ts";
 
 /** Formats the rows of a list that arrive in pages, and those of a watch. */
 export interface RecordPrinter {

@@ -5,7 +5,7 @@ import { RECORD_QUALIFIED_KIND } from "../../api/records.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
 import { createRecords } from "../../../tests/support/issued_records.ts";
 import { createRecordPrinter } from "./printer.ts";
-import { type RecordRow, toRow } from "../../../core/review/record_rows.ts";
+import { type RecordRow, toRow } from "../../../core/report/record_rows.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const records = createRecords([{ subject: 'O=a\\,b,CN="x"' }, { requester: { username: "=cmd()" } }, {}]);

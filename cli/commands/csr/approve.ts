@@ -2,7 +2,7 @@
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { capitalize } from "../../../core/review/words.ts";
+import { capitalize } from "../../../core/report/words.ts";
 import { connect } from "../../api/connection.ts";
 import { createApproval } from "../../api/decisions.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";

@@ -1,8 +1,8 @@
 /** Decides requests as kubectl does (`pkg/cmd/certificates/certificates.go`), denies them, and reports what is not signed. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import type { DecisionText } from "../../../core/approval/conditions.ts";
-import { getCsrPhase } from "../../../core/csr/phase.ts";
-import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
+import { getCsrPhase } from "../../../core/request/phase.ts";
+import { describeMissingSigner } from "../../../core/request/missing_signer.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { DECIDE_FLAGS } from "./flags.ts";

@@ -16,7 +16,7 @@ import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
-import { readProfileFile } from "../../instance/signer_profiles.ts";
+import { readProfileFile } from "../../../instance/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
 import { createRequestViews } from "../../api/request_views.ts";

@@ -1,12 +1,12 @@
 /** The description of one request: kubectl's page first (kubectl `pkg/describe/describe.go`), then the view. */
-import { formatConditionCell } from "../../../core/csr/phase.ts";
-import { parseRequest } from "../../../core/csr/request.ts";
+import { formatConditionCell } from "../../../core/request/phase.ts";
+import { parseRequest } from "../../../core/request/request.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { Event } from "../../../core/kube/kinds/core_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
-import type { RequestView } from "../../../core/review/request_view.ts";
+import type { RequestView } from "../../../core/report/request_view.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import {

@@ -4,7 +4,7 @@ import "reflect-metadata";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { buildCsr, condition, toBase64 } from "../../../tests/support/csr_builder.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { createRequestView } from "../../../core/review/create_request_view.ts";
+import { createRequestView } from "../../../core/report/create_request_view.ts";
 import { describeRequest } from "./describe_text.ts";
 
 const APPROVED = "2026-03-02T10:30:00Z";

@@ -1,6 +1,6 @@
 /** Shows requests, with `-o wide` also where they came from and who decided. */
 import type { ApiClient } from "../../../client/objects/api.ts";
-import { getCsrPhase } from "../../../core/csr/phase.ts";
+import { getCsrPhase } from "../../../core/request/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";

@@ -5,12 +5,12 @@
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { createObjectStore } from "../../../client/objects/object_store.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
-import { formatConditionCell } from "../../../core/csr/phase.ts";
+import { formatConditionCell } from "../../../core/request/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import type { RequestView } from "../../../core/review/request_view.ts";
+import type { RequestView } from "../../../core/report/request_view.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
 import { createApproval, createDenial, type CsrDecision, decideOne } from "../../api/decisions.ts";
 import { csrPath, listCsrs } from "../../api/csrs.ts";

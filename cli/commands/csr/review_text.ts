@@ -1,6 +1,6 @@
 /** The text of `review`: one request on less than a screen, and on request everything that is known about it. */
-import type { RequestView } from "../../../core/review/request_view.ts";
-import { capitalize, formatTimeAgo, joinWords } from "../../../core/review/words.ts";
+import type { RequestView } from "../../../core/report/request_view.ts";
+import { capitalize, formatTimeAgo, joinWords } from "../../../core/report/words.ts";
 import { escapeValue, oneLine } from "../../output/escape.ts";
 import type { Style } from "../../output/style.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";

@@ -1,15 +1,15 @@
 /** The requests that arguments name: by the name of the request, or of the machine that asks. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
-import { formatConditionCell } from "../../../core/csr/phase.ts";
-import { parseRequest } from "../../../core/csr/request.ts";
+import { formatConditionCell } from "../../../core/request/phase.ts";
+import { parseRequest } from "../../../core/request/request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
 import type { Clock } from "../../../core/ports.ts";
-import { findShortened, isShortForm } from "../../../core/review/request_summary.ts";
+import { findShortened, isShortForm } from "../../../core/report/request_summary.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 
 /** Finds the name of the request that an argument means. */

@@ -1,8 +1,8 @@
 /** The view of a request as text: the parts that `describe csr` and `review` show in the same words. */
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { RequestView, SignerRuleView, TokenView } from "../../../core/review/request_view.ts";
-import { formatTimeAgo } from "../../../core/review/words.ts";
+import type { RequestView, SignerRuleView, TokenView } from "../../../core/report/request_view.ts";
+import { formatTimeAgo } from "../../../core/report/words.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
 import { line } from "../../output/escape.ts";
 import { formatTrace } from "../../output/trace_text.ts";

@@ -8,14 +8,14 @@ import {
 } from "../../../client/bootstrap.ts";
 import type { Connect } from "../../../client/transport/connect.ts";
 import type { FilePort } from "../../../client/files.ts";
-import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
-import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
+import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Authority } from "../../../core/pki/authority.ts";
 import { verifyChain } from "../../../core/pki/chain.ts";
 import type { Clock, Logger, Random } from "../../../core/ports.ts";
 import type { ApprovedBy, Audience } from "./events.ts";
-import type { DataDir } from "../../instance/data_dir.ts";
+import type { DataDir } from "../../../instance/data_dir.ts";
 
 /** A machine of the demo and its paths. */
 export interface DemoMachine {

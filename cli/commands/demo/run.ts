@@ -17,7 +17,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 
 /** The file that marks the folder of a demo. Only a folder with it is replaced. */
 const MARKER = ".tlsboot-demo";
@@ -68,8 +68,8 @@ async function createPage(
   signal: AbortSignal,
 ): Promise<DemoPage> {
   const [{ openUi }, { createStoryPage, STORY_ID }] = await Promise.all([
-    import("../../ui/server.ts"),
-    import("../../ui/pages/story.tsx"),
+    import("../../../ui/server.ts"),
+    import("../../../ui/pages/story.tsx"),
   ]);
   const { io } = options;
   const board = new StoryBoard(io.clock, mode);

@@ -5,17 +5,17 @@ import { type ApiClient, createApiClient } from "../../../client/objects/api.ts"
 import { type Connect, createConnector, readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/ports.ts";
-import { createCaKeys } from "../../authority/keys.ts";
+import { createCaKeys } from "../../../instance/authority/keys.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { CommandTable } from "../../framework/command.ts";
-import { type DataDir, dataDirAt } from "../../instance/data_dir.ts";
+import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
 import {
   type FullOptions,
   type FullSettings,
   getDefaultFullSettings,
   startFullInstance,
-} from "../../instance/full_instance.ts";
-import type { Instance } from "../../instance/instance.ts";
+} from "../../../instance/full_instance.ts";
+import type { Instance } from "../../../instance/instance.ts";
 import type { Io } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { USER_AGENT } from "../../version.ts";

@@ -6,7 +6,7 @@ import { readJsonLines } from "../../../client/objects/watch_events.ts";
 import { AppError } from "../../../core/errors.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { CSR_COLLECTION } from "../../api/csrs.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { runBootstrap, showUnauthorized } from "./aging.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 import type { DemoMachine } from "./machines.ts";

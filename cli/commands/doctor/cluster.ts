@@ -7,16 +7,16 @@ import { type ApiClient, createApiClient } from "../../../client/objects/api.ts"
 import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
 import { limitTime } from "../../../client/transport/time_limit.ts";
 import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
-import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/doctor/certificates.ts";
-import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/bootstrap/cluster_info.ts";
-import { checkClusterInfo, checkRotations } from "../../../core/doctor/server.ts";
-import { type Finding, type Reporter, reportOn } from "../../../core/doctor/finding.ts";
+import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/report/health/certificates.ts";
+import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/token/cluster_info.ts";
+import { checkClusterInfo, checkRotations } from "../../../core/report/health/server.ts";
+import { type Finding, type Reporter, reportOn } from "../../../core/report/health/finding.ts";
 import {
   type CertificateRight,
   listCertificateRights,
   reportCertificateRights,
   SYSTEM_NAMESPACE,
-} from "../../../core/doctor/rights.ts";
+} from "../../../core/report/health/rights.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import {

@@ -5,7 +5,7 @@ import { type FoundFile, readFolder, type Renewal } from "../../../client/health
 import { examineDisk, examineName } from "../../../client/health/host.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { dataDirAt } from "../../instance/data_dir.ts";
+import { dataDirAt } from "../../../instance/data_dir.ts";
 import { askAs, examineStored } from "./files.ts";
 import { examineDatabase, examinePort, examineServingNames } from "./host.ts";
 import { examineServer } from "./server.ts";

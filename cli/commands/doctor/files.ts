@@ -22,10 +22,10 @@ import {
   checkKeyPairs,
   checkStrictly,
   didIssue,
-} from "../../../core/doctor/certificates.ts";
-import { type Finding, reportOn } from "../../../core/doctor/finding.ts";
-import { checkAccess, checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
-import { checkSecretFiles, checkSecretFolders } from "../../../core/doctor/secrets.ts";
+} from "../../../core/report/health/certificates.ts";
+import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
+import { checkAccess, checkClock, type ServerAnswer } from "../../../core/report/health/machine.ts";
+import { checkSecretFiles, checkSecretFolders } from "../../../core/report/health/secrets.ts";
 import { AppError } from "../../../core/errors.ts";
 import { isSelfSigned } from "../../../core/pki/authority_chain.ts";
 

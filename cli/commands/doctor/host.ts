@@ -5,8 +5,8 @@ import { setTimeout } from "node:timers/promises";
 import { type ExamineDeps } from "../../../client/health/examine.ts";
 import type { FoundFile } from "../../../client/health/files.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
-import { chooseAdvertisedHost, LOOPBACK } from "../../../core/bootstrap/node_addresses.ts";
-import { type Finding, reportOn } from "../../../core/doctor/finding.ts";
+import { chooseAdvertisedHost, LOOPBACK } from "../../../core/machine/node_addresses.ts";
+import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import {
   type BackupEvidence,
   checkBackups,
@@ -18,11 +18,11 @@ import {
   isWholeArchive,
   type OpenFilesEvidence,
   type ProcessEvidence,
-} from "../../../core/doctor/host.ts";
+} from "../../../core/report/health/host.ts";
 import { getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
-import type { DataDir } from "../../instance/data_dir.ts";
+import type { DataDir } from "../../../instance/data_dir.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;

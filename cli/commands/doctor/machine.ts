@@ -7,10 +7,10 @@ import { type FoundFile, readFound, readKubeconfigParts } from "../../../client/
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
 import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
-import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
-import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
-import { type Fault, reportOn } from "../../../core/doctor/finding.ts";
-import type { BootstrapWords } from "../../../core/doctor/machine.ts";
+import { parseNodeName } from "../../../core/machine/node_name.ts";
+import { parseBootstrapToken } from "../../../core/token/token.ts";
+import { type Fault, reportOn } from "../../../core/report/health/finding.ts";
+import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";

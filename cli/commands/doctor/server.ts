@@ -2,16 +2,16 @@
 import type { ExamineDeps } from "../../../client/health/examine.ts";
 import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
-import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/bootstrap/token_secret.ts";
-import { type Fault, type Finding, type Reporter, reportOn } from "../../../core/doctor/finding.ts";
-import { SYSTEM_NAMESPACE } from "../../../core/doctor/rights.ts";
+import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/token/token_secret.ts";
+import { type Fault, type Finding, type Reporter, reportOn } from "../../../core/report/health/finding.ts";
+import { SYSTEM_NAMESPACE } from "../../../core/report/health/rights.ts";
 import {
   checkPendingRequests,
   checkRequestedSigners,
   checkServerPolicies,
   checkTokens,
   type ServerEvidence,
-} from "../../../core/doctor/server.ts";
+} from "../../../core/report/health/server.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";

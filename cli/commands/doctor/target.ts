@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type ExamineDeps } from "../../../client/health/examine.ts";
 import { PEM_NAME, readFound } from "../../../client/health/files.ts";
-import { findRuleFileKind } from "../../../core/doctor/policies.ts";
+import { findRuleFileKind } from "../../../core/report/health/policies.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";

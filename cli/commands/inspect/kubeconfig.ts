@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { KUBECONFIG_KIND } from "../../../client/health/files.ts";
-import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
+import { parseBootstrapToken } from "../../../core/token/token.ts";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext } from "../../../core/kube/kubeconfig_context.ts";
 import type { Secret } from "../../../core/lib/brand.ts";

@@ -12,7 +12,7 @@ const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
 /** The API groups in which all users may ask about themselves (`system:basic-user`). */
 const SELF_REVIEW_GROUPS = ["authorization.k8s.io", "authentication.k8s.io"];
-/** What all users of an instance need while a CA is being replaced (`cli/instance/instance_rbac.ts`). */
+/** What all users of an instance need while a CA is being replaced (`instance/instance_rbac.ts`). */
 const CA_ROTATION_RESOURCES = [
   "carotations.tlsboot",
   "trustreports.tlsboot",

@@ -7,10 +7,10 @@ import { createKubeconfigTarget } from "../../../client/certificate/kubeconfig_t
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { requestCertificate, type RequestCertificateOptions } from "../../../client/request.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
-import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
-import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
+import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
+import type { CredentialPair } from "../../../core/machine/credential_pair.ts";
 import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
-import { validateSignerName } from "../../../core/csr/signer_name.ts";
+import { validateSignerName } from "../../../core/request/signer_name.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { SelfSubjectRulesReview } from "../../../core/kube/kinds/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";

@@ -4,7 +4,7 @@ import type { FilePort } from "../../../client/files.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { AppError } from "../../../core/errors.ts";
 import { generatePrivateKey, parsePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
-import { dataDirAt, SECRET_MODE } from "../../instance/data_dir.ts";
+import { dataDirAt, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 
 /** The settings that name the key. */

@@ -1,8 +1,8 @@
 /** Exports approved requests that have no certificate, as a bundle for a CA without a network. */
 import { Buffer } from "node:buffer";
 import { createFilePort } from "../../../client/files.ts";
-import { findCondition, getCsrPhase } from "../../../core/csr/phase.ts";
-import { parseRequest } from "../../../core/csr/request.ts";
+import { findCondition, getCsrPhase } from "../../../core/request/phase.ts";
+import { parseRequest } from "../../../core/request/request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";

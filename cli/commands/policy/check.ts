@@ -1,8 +1,8 @@
 /** Checks files of rules: policies, profiles, policy tests, inventories and audit policies. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import { countFindings, type Finding } from "../../../core/doctor/finding.ts";
-import { checkRuleFile } from "../../../core/doctor/policies.ts";
+import { countFindings, type Finding } from "../../../core/report/health/finding.ts";
+import { checkRuleFile } from "../../../core/report/health/policies.ts";
 import { AppError } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -5,15 +5,15 @@
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
-import { formatConditionCell } from "../../../core/csr/phase.ts";
-import { parseRequest } from "../../../core/csr/request.ts";
+import { formatConditionCell } from "../../../core/request/phase.ts";
+import { parseRequest } from "../../../core/request/request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
-import { toRuleViews, toVerdictView } from "../../../core/review/rule_views.ts";
+import { toRuleViews, toVerdictView } from "../../../core/report/rule_views.ts";
 import type { PolicyExplainFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -1,7 +1,7 @@
 /** Runs policy tests. Each case is decided as the approver would decide it, from the contents of the fixture alone. */
 import { dirname, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
-import { parseRequest } from "../../../core/csr/request.ts";
+import { parseRequest } from "../../../core/request/request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../../core/pki/keys.ts";
@@ -13,7 +13,7 @@ import { parsePolicyFixture } from "../../../core/approval/policy_fixture.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
 import type { Lookup } from "../../../core/approval/ownership.ts";
 import type { PastApproval } from "../../../core/approval/past_approvals.ts";
-import { readPolicies } from "../../instance/policy_files.ts";
+import { readPolicies } from "../../../instance/policy_files.ts";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { parseCsrFile } from "./kube_file.ts";
 

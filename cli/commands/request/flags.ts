@@ -5,7 +5,7 @@ import {
   parseRequestedIpAddress,
   parseRequestedUri,
   parseRequestedUsage,
-} from "../../../core/csr/requested_names.ts";
+} from "../../../core/request/requested_names.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";

@@ -1,13 +1,13 @@
 /** Runs the API server until it is stopped. */
 import { createFilePort } from "../../../client/files.ts";
-import { createCaKeys } from "../../authority/keys.ts";
+import { createCaKeys } from "../../../instance/authority/keys.ts";
 import type { ServerFlags } from "../../flags/server.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
-import { renewEachMinute } from "../../instance/renew_each_minute.ts";
-import { startInstance } from "../../instance/instance.ts";
+import { renewEachMinute } from "../../../instance/renew_each_minute.ts";
+import { startInstance } from "../../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
 import { findPassedSocket } from "../../systemd/socket.ts";

@@ -32,12 +32,12 @@ import {
   describeIssued,
   formatRecordName,
 } from "../../../core/register/record.ts";
-import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
-import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../authority/issued_log.ts";
-import { openTrustedExporters, type TrustedExporters } from "../../authority/trusted_exporters.ts";
+import { type AnsweredRequests, openAnsweredRequests } from "../../../instance/authority/answered_requests.ts";
+import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
+import { openTrustedExporters, type TrustedExporters } from "../../../instance/authority/trusted_exporters.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { readPolicies } from "../../instance/policy_files.ts";
+import { readPolicies } from "../../../instance/policy_files.ts";
 import type { Io } from "../../io.ts";
 import { askForConsent, decideAll, type DecidedRequest, type DecisionDesk, openSite, type Site } from "./decide.ts";
 import type { SignFlags } from "./flags.ts";

@@ -16,7 +16,7 @@ import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { openBundleText, writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";

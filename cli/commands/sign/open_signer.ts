@@ -12,24 +12,24 @@ import { listTrustedCas } from "../../../core/ca_rotation/trust.ts";
 import { decideClientTrust, findClientTrust } from "../../../core/signing/client_trust.ts";
 import type { ClientTrust } from "../../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
-import { readCasOnDisk } from "../../authority/ca_swap.ts";
-import { readClientCas, readTrustPem } from "../../authority/instance_authorities.ts";
-import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
-import { createCaKeys } from "../../authority/keys.ts";
-import { type AuthorityPaths, authorityPaths, CA_PURPOSES } from "../../authority/layout.ts";
-import { getRotationPaths } from "../../authority/rotation_record.ts";
+import { readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
+import { readClientCas, readTrustPem } from "../../../instance/authority/instance_authorities.ts";
+import { type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
+import { createCaKeys } from "../../../instance/authority/keys.ts";
+import { type AuthorityPaths, authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
+import { getRotationPaths } from "../../../instance/authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { dataDirAt } from "../../instance/data_dir.ts";
-import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
-import type { readPolicies } from "../../instance/policy_files.ts";
-import { openSignerProfiles } from "../../instance/signer_profiles.ts";
+import { dataDirAt } from "../../../instance/data_dir.ts";
+import { openMlDsaGate } from "../../../instance/ml_dsa_gate.ts";
+import type { readPolicies } from "../../../instance/policy_files.ts";
+import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
 import {
   openInstanceCas,
   openSigningCas,
   type SigningCaDeps,
   signingDurationSeconds,
-} from "../../instance/signing_cas.ts";
+} from "../../../instance/signing_cas.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";

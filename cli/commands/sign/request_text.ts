@@ -15,7 +15,7 @@ import {
 import { formatKey } from "../../../core/pki/key_algorithm.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { listAlternativeNames } from "../../../core/pki/subject_alternative_names.ts";
-import { toVerdictView } from "../../../core/review/rule_views.ts";
+import { toVerdictView } from "../../../core/report/rule_views.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import type { DecidedRequest, SignDecision } from "./decide.ts";

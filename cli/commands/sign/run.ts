@@ -5,7 +5,7 @@ import { createFilePort, type FilePort, readNamedFile } from "../../../client/fi
 import { AppError } from "../../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
-import type { IssuedLog } from "../../authority/issued_log.ts";
+import type { IssuedLog } from "../../../instance/authority/issued_log.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
@@ -17,7 +17,7 @@ import type { Io } from "../../io.ts";
 import { isBundleText, readBundleText } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { signBundle, signFolder } from "./bundle.ts";
 import type { SignFlags } from "./flags.ts";
 import { createSignerOpener, openSignLog } from "./open_signer.ts";

@@ -8,15 +8,15 @@ import {
   formatJoinCommands,
   type JoinTarget,
   KUBELET_PATHS,
-} from "../../../core/bootstrap/join_material.ts";
-import type { NodeName } from "../../../core/bootstrap/node_name.ts";
-import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup } from "../../../core/bootstrap/token_secret.ts";
+} from "../../../core/token/join_material.ts";
+import type { NodeName } from "../../../core/machine/node_name.ts";
+import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup } from "../../../core/token/token_secret.ts";
 import {
   type BootstrapToken,
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
-} from "../../../core/bootstrap/token.ts";
+} from "../../../core/token/token.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { connect } from "../../api/connection.ts";
 import {

@@ -1,7 +1,7 @@
 /** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
-import { parseTokenNetwork, parseTokenUses } from "../../../core/bootstrap/token.ts";
-import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
-import { UP_TOKEN_GROUP } from "../../../core/bootstrap/token_secret.ts";
+import { parseTokenNetwork, parseTokenUses } from "../../../core/token/token.ts";
+import { parseNodeName } from "../../../core/machine/node_name.ts";
+import { UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { parseClusterUrl } from "../../flags/request.ts";
 import { LIST_FLAGS, NO_HEADERS_FLAG } from "../../flags/list.ts";

@@ -21,7 +21,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, runHookCommand } from "../../hooks.ts";
-import { PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";

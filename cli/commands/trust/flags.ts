@@ -1,6 +1,6 @@
 /** The commands `tlsboot get trustbundles` and `trust fetch`: flags, help and examples. */
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
-import { validateSignerName } from "../../../core/csr/signer_name.ts";
+import { validateSignerName } from "../../../core/request/signer_name.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";

@@ -1,20 +1,20 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
 import { once } from "node:events";
-import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
+import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
-import { listReachableHosts } from "../../../core/bootstrap/node_addresses.ts";
+import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { createCaKeys } from "../../authority/keys.ts";
+import { createCaKeys } from "../../../instance/authority/keys.ts";
 import type { UpFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { startFullInstance } from "../../instance/full_instance.ts";
-import type { Instance } from "../../instance/instance.ts";
-import { AUTO_APPROVE_COMMAND } from "../../instance/instance_rbac.ts";
+import { startFullInstance } from "../../../instance/full_instance.ts";
+import type { Instance } from "../../../instance/instance.ts";
+import { AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
@@ -52,7 +52,7 @@ async function servePage(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
-  const { openUi } = await import("../../ui/server.ts");
+  const { openUi } = await import("../../../ui/server.ts");
   const ui = await openUi({ kubeconfig: undefined, dataDir }, { io, logger, port: uiPort }, signal);
   io.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
   return ui;

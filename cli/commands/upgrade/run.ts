@@ -11,7 +11,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { createSteps } from "../../output/progress.ts";
 import { readRelease } from "../../release.ts";
-import { DATA_FORMATS } from "../../instance/formats.ts";
+import { DATA_FORMATS } from "../../../instance/formats.ts";
 import type { UpgradeFlags } from "./flags.ts";
 import { findRaisedFormats, findReleasedFile, isForSameProcessor, type NewFacts, parseFacts } from "./plan.ts";
 import { findServices, restartServices, runToEnd } from "./services.ts";

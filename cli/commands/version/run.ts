@@ -23,7 +23,7 @@ export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<Ex
   }
   const [{ writeStructured }, { DATA_FORMATS }] = await Promise.all([
     import("../../output/structured.ts"),
-    import("../../instance/formats.ts"),
+    import("../../../instance/formats.ts"),
   ]);
   writeStructured({ ...facts, formats: DATA_FORMATS }, settings.output, io);
   return EXIT.done;

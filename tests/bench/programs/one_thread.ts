@@ -8,7 +8,7 @@
 import { generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
 import process from "node:process";
 import { createSystemClock } from "../../../cli/system.ts";
-import { parseRequest } from "../../../core/csr/request.ts";
+import { parseRequest } from "../../../core/request/request.ts";
 import { createAuthority } from "../../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
 import { issueCertificate } from "../../../core/pki/issue.ts";

@@ -1,5 +1,5 @@
 /** Requests and answers without a network, as they are found, and with checksums that match again. */
-import { parseCertificateChain } from "../../../core/bootstrap/credential_pair.ts";
+import { parseCertificateChain } from "../../../core/machine/credential_pair.ts";
 import { decideAnswer } from "../../../core/offline/accept_answer.ts";
 import { type ArmorPart, encodeArmor, readArmor } from "../../../core/offline/armor.ts";
 import {

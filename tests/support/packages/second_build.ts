@@ -33,7 +33,7 @@ const toPatches = (releaseKey: string) => [
     after: `TLSBOOT_VERSION = "${LATER_VERSION}"`,
   },
   {
-    file: "cli/instance/data_dir.ts",
+    file: "instance/data_dir.ts",
     before: "DATA_FORMAT = 1;",
     after: `DATA_FORMAT = Number("${SWITCHES.formatIsRaised[0]}".slice(-1));`,
   },

@@ -1,6 +1,6 @@
 /** Identities at a real server: a certificate of its client CA where they show one, one connection pool for each. */
 import { Agent, request } from "node:https";
-import { issueClientPair } from "../../../cli/authority/issue_pair.ts";
+import { issueClientPair } from "../../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../../cli/system.ts";
 import { parseAuthority } from "../../../core/pki/authority.ts";
 import { IDENTITIES, type Identity } from "./identities.ts";

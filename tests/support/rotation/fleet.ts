@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
-import { parseCertificateChain } from "../../../core/bootstrap/credential_pair.ts";
+import { parseCertificateChain } from "../../../core/machine/credential_pair.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { NODE_FLAGS, ROOT, start } from "../child.ts";
 

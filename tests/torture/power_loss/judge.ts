@@ -1,8 +1,8 @@
 /** Judges what a crash left, without starting a server: the files by their content, the database with the code that opens it. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
-import { findLeafCertificate } from "../../../core/csr/certificate.ts";
+import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
+import { findLeafCertificate } from "../../../core/request/certificate.ts";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";

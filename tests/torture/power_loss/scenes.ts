@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
+import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";

@@ -1,6 +1,0 @@
-/** The formats of the data that this build writes, by which an upgrade knows whether there is a way back. */
-import { FORMAT_VERSION } from "../../server/storage/sqlite/check.ts";
-import { DATA_FORMAT } from "./data_dir.ts";
-
-/** The format of each kind of data (docs/decisions/0015-data-format.md). */
-export const DATA_FORMATS = { dataDir: DATA_FORMAT, database: FORMAT_VERSION } as const;

@@ -1,0 +1,86 @@
+/** Decides whether an existing CSR of the wanted name may be used (client-go `util/certificate/csr/csr.go`). */
+import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
+import { formatTime } from "../kube/meta.ts";
+import { publicKeysEqual } from "../pki/keys.ts";
+import { formatName } from "../pki/names.ts";
+import { decodeBase64 } from "../lib/base64.ts";
+import { type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { parseCertificateChain } from "./credential_pair.ts";
+import { parseRequest } from "../request/request.ts";
+
+/** The client's key, and how much of the request must be the same. */
+export interface AdoptionOptions {
+  /** DER SubjectPublicKeyInfo of the client's key. */
+  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+  readonly now: Date;
+  /**
+   * Whether names, usages and lifetime must be the same too. This is stricter than client-go, for requests whose name
+   * was chosen by a user.
+   */
+  readonly isExact: boolean;
+}
+
+/**
+ * Checks that a stored CSR is the one that the client would have created: it has the same subject, signer and key, and its
+ * certificate, if any, is still valid. The error is client-go's text (ensureCompatible). Like client-go, it does not check
+ * a denial, and usages only for an exact request.
+ */
+export function checkAdoptable(
+  stored: CertificateSigningRequest,
+  own: CertificateSigningRequest,
+  { publicKeyDer, now, isExact }: AdoptionOptions,
+): Result<true, string> {
+  const theirs = parseRequest(stored.spec.request);
+  if (!theirs.ok) return err(`unable to parse new csr: ${theirs.error}`);
+  const ours = parseRequest(own.spec.request);
+  if (!ours.ok) return err(`unable to parse original csr: ${ours.error}`);
+  if (isExact) {
+    const difference = findDifference(stored.spec, own.spec) ?? findOtherNames(theirs.value, ours.value);
+    if (difference !== undefined) return err(difference);
+  }
+  const [theirName, ourName] = [formatName(theirs.value.subject), formatName(ours.value.subject)];
+  if (theirName !== ourName) return err(`csr subjects differ: new: ${theirName}, orig: ${ourName}`);
+  const [theirSigner, ourSigner] = [stored.spec.signerName, own.spec.signerName];
+  if (theirSigner !== "" && ourSigner !== "" && theirSigner !== ourSigner) {
+    return err(`csr signerNames differ: new "${theirSigner}", orig: "${ourSigner}"`);
+  }
+  const signature = checkSignature(theirs.value, publicKeyDer);
+  if (!signature.ok) return err(`error validating signature new CSR against old key: ${signature.error}`);
+  return checkCertificate(stored.status?.certificate ?? "", now);
+}
+
+function findDifference(stored: CertificateSigningRequestSpec, own: CertificateSigningRequestSpec): string | undefined {
+  const [theirs, ours] = [stored, own].map(({ usages = [] }) => [...usages].sort().join(", "));
+  if (theirs !== ours) return `csr usages differ: new: ${theirs}, orig: ${ours}`;
+  return stored.expirationSeconds === own.expirationSeconds ? undefined : "csr expirationSeconds differ";
+}
+
+function findOtherNames(theirs: RequestFacts, ours: RequestFacts): string | undefined {
+  for (const field of ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const) {
+    const [found, wanted] = [theirs[field].join(", "), ours[field].join(", ")];
+    if (found !== wanted) return `csr ${field} differ: new: ${found}, orig: ${wanted}`;
+  }
+  return undefined;
+}
+
+function checkSignature(request: RequestFacts, publicKeyDer: Uint8Array<ArrayBuffer>): Result<true, string> {
+  // The keys are equal, so verifying with the request's own key is the same as verifying with the client's.
+  if (!publicKeysEqual(request.publicKeyDer, publicKeyDer)) return err("the request holds another public key");
+  return verifyRequestSignature(request, { allowMlDsa: true });
+}
+
+function checkCertificate(base64: string, now: Date): Result<true, string> {
+  if (base64 === "") return ok(true);
+  const certificates = parseCertificateChain(decodeText(base64) ?? "");
+  if (!certificates.ok) return err(`error parsing signed certificate for CSR: ${certificates.error}`);
+  const expired = certificates.value.find((certificate) => certificate.notAfter < now);
+  return expired === undefined
+    ? ok(true)
+    : err(`one of the certificates for the CSR has expired: ${formatTime(expired.notAfter)}`);
+}
+
+function decodeText(base64: string): string | undefined {
+  const bytes = decodeBase64(base64);
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,384 @@
+/** Creates the view of a request from what could be read about it. */
+import { computeKeyFingerprint, findClaimedNode } from "../approval/node_claims.ts";
+import type { NodeNames } from "../approval/inventory.ts";
+import type { Verdict } from "../approval/decide_request.ts";
+import { isSettled } from "../approval/recognizers.ts";
+import { findLeafCertificate } from "../request/certificate.ts";
+import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../request/missing_signer.ts";
+import { findCondition, getConditions, getCsrPhase, isApproved, isFailed } from "../request/phase.ts";
+import { parseRequest, verifyRequest } from "../request/request.ts";
+import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
+import { formatHumanDuration } from "../kube/human_duration.ts";
+import { formatTime, getName } from "../kube/meta.ts";
+import type { IssuedCertificate, RequestRecord } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { formatKey } from "../pki/key_algorithm.ts";
+import { formatName } from "../pki/names.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import type { SigningProfile } from "../signing/profile.ts";
+import { listAllowed } from "./allows.ts";
+import { listDifferences } from "./differences.ts";
+import { type EarlierCertificate, getEarlierState, isOfHolder, listEarlierCertificates } from "./earlier.ts";
+import { formatIdentity, parseIdentity } from "./identity.ts";
+import { summarizeRequest } from "./request_summary.ts";
+import type {
+  CertificateView,
+  ConditionView,
+  DecisionView,
+  EarlierCertificateView,
+  OtherRequestView,
+  RequestedView,
+  RequesterView,
+  RequestView,
+  TokenView,
+} from "./request_view.ts";
+import { listChanges, toRuleViews, toSignerRuleViews, toVerdictView } from "./rule_views.ts";
+import { describeInSentence } from "./sentence.ts";
+import { describeTarget, listWarnings } from "./warnings.ts";
+import { formatLifetime, joinWords } from "./words.ts";
+
+/** Everything that could be read about a request. A part that could not be read is undefined, and the view does not show it. */
+export interface RequestViewInput {
+  readonly csr: CertificateSigningRequest;
+  readonly now: Date;
+  /** The verdict of the approval rules, and those of the built-in policies that the approver does not have. */
+  readonly rules?: {
+    readonly verdict: Verdict;
+    readonly others: readonly Verdict[];
+    /** Where the rules come from, in words. */
+    readonly origin: string;
+  } | undefined;
+  /** Profiles of custom signers, by signer name. */
+  readonly profiles?: ReadonlyMap<string, SigningProfile> | undefined;
+  /** The signers that run in the server. */
+  readonly signers?: readonly string[] | undefined;
+  /** The record that the server keeps of this request. */
+  readonly record?: RequestRecord | undefined;
+  readonly token?: TokenView | undefined;
+  /** Every request that exists, also decided ones. */
+  readonly requests?: readonly CertificateSigningRequest[] | undefined;
+  /** The records of certificates from the same signer; undefined when the API has no register. */
+  readonly register?: readonly IssuedCertificate[] | undefined;
+  /** The names and addresses that nodes report. */
+  readonly reported?: ReadonlyMap<string, NodeNames> | undefined;
+  /** The Revocation for which the request must not be approved, in words. */
+  readonly revocation?: string | undefined;
+  /** Whether roles grant everything to the requested user or to one of the requested groups. */
+  readonly isAdministrator?: boolean | undefined;
+}
+
+/** Creates the view of a request. */
+export function createRequestView(input: RequestViewInput): RequestView {
+  const { csr, now, rules, record, signers } = input;
+  const request = parseRequest(csr.spec.request);
+  const summary = summarizeRequest(csr);
+  const { metadata, spec } = csr;
+  const about = request.ok ? describeReadable(input, request.value) : describeUnreadable(input, request.error);
+  const unsigned = explainUnsigned(csr, signers, now);
+  const decision = toDecisionView(record);
+  const certificate = toCertificateView(csr);
+  return {
+    name: summary.name,
+    uid: metadata.uid ?? "",
+    resourceVersion: metadata.resourceVersion ?? "",
+    state: summary.state,
+    stateText: describeState(csr),
+    for: summary.for,
+    ...(summary.createdAt === undefined ? {} : { createdAt: summary.createdAt }),
+    ...(summary.expiresAt === undefined ? {} : { expiresAt: summary.expiresAt }),
+    requester: toRequesterView(spec, record, input.token),
+    ...about,
+    // What the rules would decide now says nothing about a request that is decided.
+    ...(rules === undefined || !request.ok || isSettled(csr) ? { rules: [], changes: [], otherPolicies: [] } : {
+      verdict: toVerdictView(rules.verdict),
+      origin: rules.origin,
+      rules: toRuleViews(rules.verdict.trace),
+      changes: listChanges(rules.verdict, rules.others),
+      otherPolicies: rules.others.map(({ policy = "" }) => policy),
+    }),
+    conditions: getConditions(csr).map(toConditionView),
+    ...(decision === undefined ? {} : { decision }),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(unsigned === undefined ? {} : { unsigned }),
+  };
+}
+
+type ContentView = Pick<
+  RequestView,
+  "sentence" | "warnings" | "requested" | "signerRules" | "allows" | "lastCertificate" | "difference" | "others"
+>;
+
+function describeUnreadable({ csr, token, now }: RequestViewInput, fault: string): ContentView {
+  const { signerName, username = "", usages = [], expirationSeconds } = csr.spec;
+  return {
+    sentence: describeInSentence({
+      username,
+      signerName,
+      expirationSeconds,
+      facts: undefined,
+      token,
+      history: "unknown",
+      isClaim: false,
+      isPending: !isSettled(csr),
+      now,
+    }),
+    warnings: [`the request cannot be read: ${fault}`],
+    requested: {
+      signerName,
+      unreadable: fault,
+      subject: "",
+      commonName: "",
+      organizations: [],
+      otherAttributes: [],
+      dnsNames: [],
+      ipAddresses: [],
+      uris: [],
+      emails: [],
+      usages,
+      key: "",
+      keyFingerprint: "",
+      signatureAlgorithm: "",
+      extensions: [],
+      ...describeLifetime(expirationSeconds),
+    },
+    signerRules: [],
+    allows: [],
+  };
+}
+
+function describeReadable(input: RequestViewInput, facts: RequestFacts): ContentView {
+  const { csr, now, record, token, register, requests, profiles = new Map() } = input;
+  const { signerName, username = "", usages = [], expirationSeconds } = csr.spec;
+  const requested = toRequestedView(csr, facts);
+  const { keyFingerprint } = requested;
+  const address = getText(record?.spec.address);
+  const earlier = excludeOwn(listEarlierCertificates(facts, register, requests), csr);
+  const own = earlier.filter((one) => isOfHolder(one, signerName, facts));
+  const [last] = own;
+  const claimed = findClaimed(csr, facts, own, now);
+  const others = requests === undefined ? undefined : listOthers(csr, facts, keyFingerprint, requests);
+  const signerRules = toSignerRuleViews(csr, facts, profiles);
+  return {
+    sentence: describeInSentence({
+      username,
+      signerName,
+      expirationSeconds,
+      facts,
+      token,
+      history: last !== undefined ? "some" : register === undefined ? "unknown" : "none",
+      isClaim: claimed !== undefined,
+      isPending: !isSettled(csr),
+      now,
+    }),
+    warnings: listWarnings({
+      username,
+      signerName,
+      usages,
+      facts,
+      keyFingerprint,
+      address,
+      signatureFault: requested.signatureFault,
+      revocation: input.revocation,
+      token,
+      lastCertificate: last,
+      claimed,
+      hold: isSettled(csr) ? undefined : input.rules?.verdict.hold?.fault,
+      earlier,
+      others: others ?? [],
+      reported: input.reported,
+      signerRules,
+      isAdministrator: input.isAdministrator,
+      now,
+    }),
+    requested,
+    signerRules,
+    ...(last === undefined ? {} : {
+      lastCertificate: toEarlierView(last, keyFingerprint, now),
+      difference: listDifferences(last, { facts, usages, expirationSeconds, username, address }),
+    }),
+    ...(others === undefined ? {} : { others }),
+    allows: listAllowed({ signerName, usages, facts, isAdministrator: input.isAdministrator }),
+  };
+}
+
+/** Removes the certificate of the request itself, and those that were issued after it. */
+function excludeOwn(
+  earlier: readonly EarlierCertificate[],
+  csr: CertificateSigningRequest,
+): readonly EarlierCertificate[] {
+  const { uid } = csr.metadata;
+  const leaf = findLeafCertificate(csr.status.certificate ?? "");
+  const isOwn = ({ requestUid, fingerprint }: EarlierCertificate): boolean =>
+    (uid !== undefined && requestUid === uid) || (leaf !== undefined && fingerprint === leaf.sha256Fingerprint);
+  const own = earlier.findIndex(isOwn);
+  // The newest are first.
+  return own === -1 ? earlier : earlier.slice(own + 1).filter((one) => !isOwn(one));
+}
+
+/** Finds the certificate of another machine for the node that a user other than the node asks for, as an approver does. */
+function findClaimed(
+  csr: CertificateSigningRequest,
+  facts: RequestFacts,
+  own: readonly EarlierCertificate[],
+  now: Date,
+): EarlierCertificate | undefined {
+  if (findClaimedNode(csr, facts) === undefined || isSettled(csr)) return undefined;
+  const valid = own.filter((one) => getEarlierState(one, now) === "valid");
+  const key = computeKeyFingerprint(facts);
+  // The same key is the same machine, also when it has renewed with another key since.
+  if (valid.some(({ keyFingerprint }) => keyFingerprint === key)) return undefined;
+  return valid.toSorted((a, b) => Date.parse(b.notAfter ?? "") - Date.parse(a.notAfter ?? ""))[0];
+}
+
+function listOthers(
+  csr: CertificateSigningRequest,
+  facts: RequestFacts,
+  keyFingerprint: string,
+  requests: readonly CertificateSigningRequest[],
+): readonly OtherRequestView[] {
+  const names = new Set(listAlternativeNames(facts));
+  return requests.flatMap((other): OtherRequestView[] => {
+    const { kind } = getCsrPhase(other);
+    if (getName(other) === getName(csr) || (kind !== "pending" && kind !== "approved")) return [];
+    const parsed = parseRequest(other.spec.request);
+    if (!parsed.ok) return [];
+    const isSameHolder = facts.subject.commonName !== "" && other.spec.signerName === csr.spec.signerName &&
+      parsed.value.subject.commonName === facts.subject.commonName;
+    const shared = listAlternativeNames(parsed.value).filter((name) => names.has(name));
+    if (!isSameHolder && shared.length === 0) return [];
+    const { creationTimestamp } = other.metadata;
+    return [{
+      name: getName(other),
+      state: kind,
+      ...(creationTimestamp === undefined ? {} : { createdAt: creationTimestamp }),
+      requestedBy: formatIdentity(parseIdentity(other.spec.username ?? "")),
+      shares: isSameHolder ? describeTarget(facts, csr.spec.signerName) : joinWords(shared, MAX_SHARED),
+      sameKey: computeKeyFingerprint(parsed.value) === keyFingerprint,
+    }];
+  });
+}
+
+/** The number of shared names that are listed before the rest is counted. */
+const MAX_SHARED = 3;
+
+function toRequesterView(
+  { username = "", groups = [] }: CertificateSigningRequest["spec"],
+  record: RequestRecord | undefined,
+  token: TokenView | undefined,
+): RequesterView {
+  const identity = parseIdentity(username);
+  const address = getText(record?.spec.address);
+  const userAgent = getText(record?.spec.userAgent);
+  return {
+    text: formatIdentity(identity),
+    user: username,
+    groups,
+    ...(identity.kind === "token" ? { token: token ?? { id: identity.id } } : {}),
+    ...(address === undefined ? {} : { address }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+  };
+}
+
+function toRequestedView({ spec }: CertificateSigningRequest, facts: RequestFacts): RequestedView {
+  const { subject } = facts;
+  const signature = verifyRequest(facts);
+  return {
+    signerName: spec.signerName,
+    subject: formatName(subject),
+    commonName: subject.commonName,
+    organizations: subject.organizations,
+    otherAttributes: [...subject.overridden, ...subject.otherAttributes].map(({ oid, value = "" }) =>
+      `${oid}=${value}`
+    ),
+    dnsNames: facts.dnsNames,
+    ipAddresses: facts.ipAddresses,
+    uris: facts.uris,
+    emails: facts.emailAddresses,
+    usages: spec.usages ?? [],
+    key: formatKey(facts),
+    keyFingerprint: computeKeyFingerprint(facts),
+    signatureAlgorithm: facts.signatureAlgorithm,
+    ...(signature.ok ? {} : { signatureFault: signature.error }),
+    extensions: facts.requestedExtensions.map(({ oid, critical }) => `${oid}${critical ? " (critical)" : ""}`),
+    ...describeLifetime(spec.expirationSeconds),
+  };
+}
+
+function describeLifetime(seconds: number | undefined): Pick<RequestedView, "lifetime" | "expirationSeconds"> {
+  return seconds === undefined ? {} : { lifetime: formatLifetime(seconds), expirationSeconds: seconds };
+}
+
+function toEarlierView(earlier: EarlierCertificate, keyFingerprint: string, now: Date): EarlierCertificateView {
+  const { serialNumber, notBefore, notAfter, username, address } = earlier;
+  return {
+    ...(serialNumber === undefined ? {} : { serialNumber }),
+    ...(notBefore === undefined ? {} : { notBefore }),
+    ...(notAfter === undefined ? {} : { notAfter }),
+    state: getEarlierState(earlier, now),
+    ...(earlier.keyFingerprint === undefined ? {} : { isSameKey: earlier.keyFingerprint === keyFingerprint }),
+    ...(username === undefined ? {} : { requestedBy: formatIdentity(parseIdentity(username)) }),
+    ...(address === undefined ? {} : { address }),
+  };
+}
+
+function describeState(csr: CertificateSigningRequest): string {
+  const phase = getCsrPhase(csr);
+  if (phase.kind !== "denied" && phase.kind !== "failed") return phase.kind;
+  return [phase.kind, phase.reason, phase.message].filter((text) => text !== "").join(": ");
+}
+
+function toConditionView(
+  { type, status, reason = "", message = "", lastUpdateTime }: CertificateSigningRequestCondition,
+): ConditionView {
+  return { type, status, ...(lastUpdateTime === null ? {} : { since: lastUpdateTime }), reason, message };
+}
+
+function toDecisionView(record: RequestRecord | undefined): DecisionView | undefined {
+  const decision = record?.status?.decision;
+  if (decision === undefined) return undefined;
+  const { type, username, address, time } = decision;
+  return {
+    type,
+    user: username,
+    ...(address === undefined ? {} : { address }),
+    ...(time === null ? {} : { time }),
+  };
+}
+
+function toCertificateView({ status: { certificate = "" } }: CertificateSigningRequest): CertificateView | undefined {
+  if (certificate === "") return undefined;
+  const leaf = findLeafCertificate(certificate);
+  if (leaf === undefined) {
+    return { unreadable: true, subject: "", issuer: "", serialNumber: "", notBefore: "", notAfter: "" };
+  }
+  return {
+    subject: formatName(leaf.subject),
+    issuer: formatName(leaf.issuer),
+    serialNumber: leaf.serialNumber,
+    notBefore: formatTime(leaf.notBefore),
+    notAfter: formatTime(leaf.notAfter),
+  };
+}
+
+/** Explains why there is no certificate; undefined for a moment after the approval, which a signer needs. */
+function explainUnsigned(
+  csr: CertificateSigningRequest,
+  signers: readonly string[] | undefined,
+  now: Date,
+): string | undefined {
+  if ((csr.status.certificate ?? "") !== "") return undefined;
+  const { signerName } = csr.spec;
+  if (!isApproved(csr) || isFailed(csr)) {
+    if (signers === undefined || signers.includes(signerName) || isSettled(csr)) return undefined;
+    return `no signer for "${signerName}" runs in the server: ${describeMissingSigner(signerName)}`;
+  }
+  const { lastTransitionTime, lastUpdateTime } = findCondition(csr, "Approved") ?? {};
+  const waitedMs = now.getTime() - Date.parse(lastTransitionTime ?? lastUpdateTime ?? "");
+  if (waitedMs < SIGNER_OVERDUE_MS) return undefined;
+  const since = Number.isNaN(waitedMs) ? "" : ` for ${formatHumanDuration(waitedMs)}`;
+  return `approved${since}, but no signer has issued it: ${describeMissingSigner(signerName)}`;
+}
+
+function getText(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}

@@ -1,0 +1,151 @@
+/**
+ * The certificates that were issued before a request, from the register where the API serves one, and from the requests
+ * that still exist: a real cluster has no register, and keeps an issued request for one hour.
+ */
+import { computeKeyFingerprint } from "../approval/node_claims.ts";
+import { findLeafCertificate } from "../request/certificate.ts";
+import { hasCertificate } from "../request/phase.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import { formatTime } from "../kube/meta.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { isSameSet } from "../lib/sets.ts";
+import type { SubjectFields } from "../pki/names.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { type AlternativeNames, listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import { listUsages } from "../pki/usages.ts";
+import { readIdentity } from "../register/identity.ts";
+import type { EarlierCertificateView } from "./request_view.ts";
+
+/** A certificate that was issued for a request, as far as it is known. */
+export interface EarlierCertificate {
+  readonly signerName: string;
+  /** Undefined when the register does not say for whom the certificate is. */
+  readonly commonName: string | undefined;
+  readonly organizations: readonly string[];
+  readonly names: readonly string[];
+  readonly usages: readonly string[];
+  readonly serialNumber: string | undefined;
+  /** SHA-256 (hex) of the certificate, and of its key. */
+  readonly fingerprint: string | undefined;
+  readonly keyFingerprint: string | undefined;
+  /** RFC 3339, as is `notAfter`. */
+  readonly notBefore: string | undefined;
+  readonly notAfter: string | undefined;
+  /** The requester of the certificate, and the address of the request. */
+  readonly username: string | undefined;
+  readonly address: string | undefined;
+  readonly requestUid: string | undefined;
+  /** The position in the register; undefined for a certificate that is known from its request only. */
+  readonly sequence: number | undefined;
+  readonly isRevoked: boolean;
+}
+
+/**
+ * Lists the known certificates that have the key, the common name or an alternative name of a request, the newest first. A
+ * certificate that both sources have is listed once.
+ */
+export function listEarlierCertificates(
+  facts: RequestFacts,
+  register: readonly IssuedCertificate[] | undefined,
+  requests: readonly CertificateSigningRequest[] | undefined,
+): readonly EarlierCertificate[] {
+  const concerns = createRecordFilter(facts);
+  const recorded = (register ?? []).filter(concerns).map(readRecord);
+  const known = new Set(recorded.map(({ fingerprint }) => fingerprint));
+  // Parsing the certificates of ten thousand requests takes half a second, and the register has most of them.
+  const recordedRequests = new Set((register ?? []).map(({ spec }) => spec.request?.uid));
+  const seen = (requests ?? [])
+    .filter(({ metadata: { uid } }) => uid === undefined || !recordedRequests.has(uid))
+    .map(readIssuedRequest).filter((one) => one !== undefined)
+    .filter(({ fingerprint }) => !known.has(fingerprint));
+  return [...recorded, ...seen].sort((a, b) =>
+    getBeginning(b) - getBeginning(a) || (b.sequence ?? 0) - (a.sequence ?? 0)
+  );
+}
+
+/** A register may have a hundred thousand records, so most of them are sorted out before their users are read. */
+function createRecordFilter(facts: RequestFacts): (record: IssuedCertificate) => boolean {
+  const { commonName } = facts.subject;
+  const names = new Set(listAlternativeNames(facts));
+  const key = computeKeyFingerprint(facts);
+  // The subject of a record escapes characters other than these.
+  const isPlain = /^[\w.:@*-]+$/.test(commonName);
+  return ({ spec }) => {
+    if (spec.removed !== undefined || spec.isCA === true) return false;
+    if (spec.publicKeyFingerprint === key || !isPlain || spec.subject?.includes(commonName) === true) return true;
+    return [spec.dnsNames, spec.ipAddresses, spec.emailAddresses, spec.uris].some((list) =>
+      list?.some((name) => names.has(name)) === true
+    );
+  };
+}
+
+function getBeginning({ notBefore = "" }: EarlierCertificate): number {
+  return Date.parse(notBefore) || 0;
+}
+
+function readRecord(record: IssuedCertificate): EarlierCertificate {
+  const { spec, status } = record;
+  const identity = readIdentity(record);
+  const { dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
+  return {
+    signerName: spec.signerName ?? "",
+    commonName: identity?.username,
+    organizations: identity?.groups ?? [],
+    names: listAlternativeNames({ dnsNames, ipAddresses, emailAddresses, uris }),
+    usages: spec.usages ?? [],
+    serialNumber: spec.serialNumber,
+    fingerprint: spec.fingerprint,
+    keyFingerprint: spec.publicKeyFingerprint,
+    notBefore: spec.notBefore ?? undefined,
+    notAfter: spec.notAfter ?? undefined,
+    username: spec.requester?.username,
+    address: spec.requester?.address,
+    requestUid: spec.request?.uid,
+    sequence: spec.sequence,
+    isRevoked: status?.revocation !== undefined,
+  };
+}
+
+function readIssuedRequest(csr: CertificateSigningRequest): EarlierCertificate | undefined {
+  const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;
+  if (leaf === undefined) return undefined;
+  return {
+    signerName: csr.spec.signerName,
+    commonName: leaf.subject.commonName,
+    organizations: leaf.subject.organizations,
+    names: listAlternativeNames(leaf),
+    usages: listUsages(leaf),
+    serialNumber: leaf.serialNumber,
+    fingerprint: leaf.sha256Fingerprint,
+    keyFingerprint: computeKeyFingerprint(leaf),
+    notBefore: formatTime(leaf.notBefore),
+    notAfter: formatTime(leaf.notAfter),
+    username: csr.spec.username,
+    address: undefined,
+    requestUid: csr.metadata.uid,
+    sequence: undefined,
+    isRevoked: false,
+  };
+}
+
+/** The identity of a certificate's holder: the common name, or without one, the alternative names. */
+export type CertificateHolder = AlternativeNames & { readonly subject: SubjectFields };
+
+/** Reports whether a certificate was for the same machine or user as a request for the same signer. */
+export function isOfHolder(earlier: EarlierCertificate, signerName: string, holder: CertificateHolder): boolean {
+  if (earlier.signerName !== signerName) return false;
+  const { commonName = "" } = holder.subject;
+  if (commonName !== earlier.commonName) return false;
+  // A certificate without a common name is known by its alternative names only.
+  return commonName !== "" || isSameSet(earlier.names, listAlternativeNames(holder));
+}
+
+/** Determines the state of a certificate at a time. */
+export function getEarlierState(earlier: EarlierCertificate, now: Date): EarlierCertificateView["state"] {
+  const { notBefore = "", notAfter = "", isRevoked } = earlier;
+  if (isRevoked) return "revoked";
+  const [begin, end] = [Date.parse(notBefore), Date.parse(notAfter)];
+  if (Number.isNaN(end)) return "unknown";
+  if (begin > now.getTime()) return "not yet valid";
+  return end < now.getTime() ? "expired" : "valid";
+}

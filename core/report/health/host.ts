@@ -1,0 +1,220 @@
+/** The checks of the computer that a server or a machine runs on, and of the database and the backups of a server. */
+import { isIP } from "node:net";
+import { shellWord } from "../../lib/shell_word.ts";
+import { formatTime } from "../../kube/meta.ts";
+import type { Fault } from "./finding.ts";
+
+const MEGABYTE = 1_048_576;
+/** The free space below which files and databases may soon fail to be written. */
+const LOW_DISK_BYTES = 100 * MEGABYTE;
+/** The free space below which a database with its log cannot grow. */
+const FULL_DISK_BYTES = 4 * MEGABYTE;
+/** The fewest open files that a server needs: two for each of some hundred connections. */
+const MIN_OPEN_FILES = 1_024;
+const RECOMMENDED_OPEN_FILES = 65_536;
+const BACKUP_AGE_MS = 7 * 24 * 3_600_000;
+
+/** The free space of the disk that a folder is on. */
+export interface DiskEvidence {
+  /** The path of the folder, as it is shown. */
+  readonly path: string;
+  readonly freeBytes: number;
+  /** Files in the folder that nothing uses any more, such as those of interrupted writes. */
+  readonly leftovers: readonly string[];
+}
+
+/** Reports a disk that is full or nearly so. The fix removes leftovers, where there are some. */
+export function checkDisk({ path, freeBytes, leftovers }: DiskEvidence): readonly Fault[] {
+  if (freeBytes >= LOW_DISK_BYTES) return [];
+  return [{
+    severity: freeBytes < FULL_DISK_BYTES ? "error" : "warning",
+    message: `the disk of "${path}" has ${Math.floor(freeBytes / MEGABYTE)} MB left`,
+    fix: leftovers.length === 0 ? undefined : `rm ${leftovers.map(shellWord).join(" ")}`,
+    advice: `remove what is not needed from the disk; this lists the largest files: du -xa ${
+      shellWord(path)
+    } | sort -n`,
+  }];
+}
+
+/** A process of this computer. */
+export interface ProcessEvidence {
+  readonly pid: number;
+  /** The command line of the process. */
+  readonly command: string;
+}
+
+/** The process that listens on the port of a server. */
+export interface PortEvidence {
+  readonly port: number;
+  readonly listener: ProcessEvidence | undefined;
+  /** True when the server itself answered. */
+  readonly isAnswered: boolean;
+}
+
+/** Reports another program on the port of a server, which then cannot start. */
+export function checkPort({ port, listener, isAnswered }: PortEvidence): readonly Fault[] {
+  if (listener === undefined || isAnswered) return [];
+  return [{
+    severity: "error",
+    message: `port ${port} is used by another program, process ${listener.pid}: ${listener.command.slice(0, 100)}`,
+    fix: `kill ${listener.pid}`,
+  }];
+}
+
+/** The open files of a process. */
+export interface OpenFilesEvidence {
+  readonly pid: number;
+  readonly open: number;
+  readonly softLimit: number;
+  readonly hardLimit: number;
+}
+
+/** Reports a server that may open too few files, or has nearly as many open as it may. */
+export function checkOpenFiles({ pid, open, softLimit, hardLimit }: OpenFilesEvidence): readonly Fault[] {
+  if (softLimit >= MIN_OPEN_FILES && open < softLimit * 0.8) return [];
+  const wanted = Math.max(RECOMMENDED_OPEN_FILES, 2 * softLimit);
+  // Only root may raise the hard limit.
+  const limits = hardLimit > softLimit && hardLimit >= MIN_OPEN_FILES
+    ? `${Math.min(wanted, hardLimit)}:`
+    : `${wanted}:${wanted}`;
+  return [{
+    severity: open >= softLimit * 0.95 ? "error" : "warning",
+    message: `the server (process ${pid}) has ${open} files open and may open ${softLimit}; ` +
+      "for the next start, set LimitNOFILE of its systemd unit, or ulimit -n",
+    fix: `prlimit --pid ${pid} --nofile=${limits}`,
+  }];
+}
+
+/** The name of a server, and addresses under which it is certain to be reached. */
+export interface NameEvidence {
+  readonly host: string;
+  readonly isResolved: boolean;
+  /** The command that replaces the name by an address; undefined when none is known. */
+  readonly fix: string | undefined;
+}
+
+/** Reports the name of a server that cannot be resolved. */
+export function checkServerName({ host, isResolved, fix }: NameEvidence): readonly Fault[] {
+  if (isResolved) return [];
+  return [{
+    // A machine without a network works until its certificate has to be renewed.
+    severity: "warning",
+    message: `the server's name "${host}" cannot be resolved`,
+    fix,
+    advice: `add "${host}" to DNS or to /etc/hosts`,
+  }];
+}
+
+/** The names of a server's certificate, and the addresses where its clients look for it. */
+export interface ServingNamesEvidence {
+  /** The path of the certificate, as it is shown. */
+  readonly path: string;
+  /** The DNS names and IP addresses of the certificate. */
+  readonly names: readonly string[];
+  /** The host in the URL of the administrator's kubeconfig. */
+  readonly host: string;
+  /** The addresses of this computer that others can reach. */
+  readonly addresses: readonly string[];
+  /** True when the server answered at its URL. */
+  readonly isAnswered: boolean;
+  /** The command that has the server make another certificate. */
+  readonly renewal: string;
+}
+
+/** Reports a serving certificate that is not for the server's URL, and a URL that is no longer this computer's. */
+export function checkServingNames(
+  { path, names, host, addresses, isAnswered, renewal }: ServingNamesEvidence,
+): readonly Fault[] {
+  if (!names.includes(host.toLowerCase())) {
+    return [{
+      severity: "error",
+      message: `the certificate "${path}" is not for "${host}", the address in the administrator's kubeconfig`,
+      fix: renewal,
+    }];
+  }
+  const isAddress = isIP(host) !== 0 && !/^(?:127\.|::1$)/.test(host);
+  // Behind a load balancer the address is not this computer's, and the server answers.
+  if (!isAddress || isAnswered || addresses.includes(host)) return [];
+  const present = addresses.length === 0 ? "no address that others can reach" : addresses.join(", ");
+  return [{
+    severity: "warning",
+    message: `the certificate "${path}" is for ${host}, and this computer has ${present}`,
+    advice: "start the server with --advertise-address and the present address; it makes another certificate",
+  }];
+}
+
+/** A backup of a data directory. */
+export interface BackupEvidence {
+  /** The path of the file, as it is shown. */
+  readonly path: string;
+  readonly madeAt: Date;
+  /** True when a passphrase opens the backup, false when the secret key of a recipient does. */
+  readonly hasPassphrase: boolean;
+  /** True when the file has the size of a whole archive; only its key can show more. */
+  readonly isWhole: boolean;
+}
+
+// age-encryption.org/v1: a nonce, then chunks of 64 KiB, each with a tag.
+const [AGE_NONCE_BYTES, AGE_CHUNK_BYTES, AGE_TAG_BYTES] = [16, 65_536, 16];
+const TAR_BLOCK_BYTES = 512;
+
+/**
+ * Reports whether an age file can contain a whole tar, by the size of what follows its header. A tar consists of blocks of
+ * 512 bytes, so nearly every cut is found without the key.
+ */
+export function isWholeArchive(payloadBytes: number): boolean {
+  const sealed = payloadBytes - AGE_NONCE_BYTES;
+  const tar = sealed - AGE_TAG_BYTES * Math.ceil(sealed / (AGE_CHUNK_BYTES + AGE_TAG_BYTES));
+  return tar > 0 && tar % TAR_BLOCK_BYTES === 0;
+}
+
+/** Reports backups that are cut off, and that the newest whole one is older than a week. */
+export function checkBackups(
+  backups: readonly BackupEvidence[],
+  dataDir: string,
+  now: Date,
+): readonly Fault[] {
+  const again = ({ path, hasPassphrase }: BackupEvidence): Pick<Fault, "fix" | "advice"> => {
+    const command = `tlsboot backup ${shellWord(path)} --data-dir ${shellWord(dataDir)} --force`;
+    return hasPassphrase ? { fix: command } : { advice: `make one for the same key: ${command} --recipient age1…` };
+  };
+  const cut = backups.filter(({ isWhole }) => !isWhole).map((backup): Fault => ({
+    severity: "warning",
+    message: `the backup "${backup.path}" is cut off or damaged, and cannot be restored`,
+    ...again(backup),
+  }));
+  const newest = findNewest(backups);
+  if (newest === undefined || now.getTime() - newest.madeAt.getTime() <= BACKUP_AGE_MS) return cut;
+  return [...cut, {
+    severity: "warning",
+    message: `the newest backup, "${newest.path}", is of ${formatTime(newest.madeAt)}: older than a week`,
+    ...again(newest),
+  }];
+}
+
+/** Finds the whole backup that was made last. */
+export function findNewest(backups: readonly BackupEvidence[]): BackupEvidence | undefined {
+  return backups.filter(({ isWhole }) => isWhole).sort((a, b) => b.madeAt.getTime() - a.madeAt.getTime())[0];
+}
+
+/** Reports a database that is damaged. The fix restores the newest backup. */
+export function checkDatabase(
+  { path, fault, dataDir, backups }: {
+    readonly path: string;
+    /** What is wrong with the database; undefined when it passed. */
+    readonly fault: string | undefined;
+    readonly dataDir: string;
+    readonly backups: readonly BackupEvidence[];
+  },
+): readonly Fault[] {
+  if (fault === undefined) return [];
+  const newest = findNewest(backups);
+  const command = `tlsboot restore ${shellWord(newest?.path ?? "FILE")} --data-dir ${shellWord(dataDir)} --force`;
+  return [{
+    severity: "error",
+    message: `"${path}" is damaged: ${fault}`,
+    ...(newest?.hasPassphrase === true ? { fix: command } : {
+      advice: `stop the server and restore a backup: ${command}${newest === undefined ? "" : " --identity FILE"}`,
+    }),
+  }];
+}

@@ -1,0 +1,262 @@
+/**
+ * The machines of an installation, nodes and web servers: what each one holds, until when, how it came in, and when it was
+ * last heard of.
+ */
+import { WEB_GROUP, WEB_USER_PREFIX } from "../approval/web_certificates.ts";
+import { parseRequest } from "../request/request.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { NODES_GROUP } from "../kube/user.ts";
+import { readIdentity } from "../register/identity.ts";
+import { compareBytes } from "../lib/byte_order.ts";
+import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
+import { parseNodeUsername } from "./identity.ts";
+
+/** A Node object of the API, which a kubelet or an administrator made. */
+export interface SeenNode {
+  readonly name: string;
+  readonly createdAt?: string;
+  /** The last time at which the kubelet reported the state of the node. */
+  readonly heartbeatAt?: string;
+  readonly isReady?: boolean;
+}
+
+/** A request for a certificate of a machine, or by a machine. */
+export interface MachineRequest {
+  readonly name: string;
+  readonly node: string;
+  readonly createdAt: string | undefined;
+  readonly isPending: boolean;
+  /** Whether the machine itself has sent it, and not the holder of a token. */
+  readonly isOwn: boolean;
+}
+
+/** The facts about a bootstrap token that concern machines. */
+export interface MachineToken {
+  readonly id: string;
+  /** The only node that the token is for. */
+  readonly node?: string;
+  readonly lastUseAt?: string;
+}
+
+/** Everything that is known; a source that cannot be read is empty. */
+export interface MachinesInput {
+  readonly rows: Iterable<RecordRow>;
+  readonly nodes?: Iterable<SeenNode>;
+  /** When the kubelet of each node renewed its lease. */
+  readonly leases?: ReadonlyMap<string, string>;
+  /** When a server has last seen each user with a certificate, or got a report of it. */
+  readonly seenUsers?: ReadonlyMap<string, string>;
+  readonly requests?: Iterable<MachineRequest>;
+  readonly tokens?: Iterable<MachineToken>;
+  readonly now: Date;
+}
+
+/** The state of a machine's newest client certificate; `late` when it should have been renewed already. */
+export type MachineState = "valid" | "late" | "untrusted" | "expired" | "revoked" | "waiting" | "none";
+
+/** The last sign of life of a machine. */
+export interface LastContact {
+  readonly at: string;
+  /** The action of the machine, such as `renewed its lease`. */
+  readonly how: string;
+}
+
+/** A machine with everything that is known about it. */
+export interface KnownMachine {
+  readonly name: string;
+  readonly state: MachineState;
+  readonly stateText: string;
+  /** Whether the API has a Node of this name, and whether its kubelet reports that it is ready. */
+  readonly node: SeenNode | undefined;
+  /** Its certificates, the newest first. */
+  readonly certificates: readonly RecordRow[];
+  /** The end of the newest client certificate; undefined when none is known. */
+  readonly expiresAt: string | undefined;
+  readonly lastContact: LastContact | undefined;
+  /** Its names for `tlsboot revoke`: `node/NAME`, `user/NAME`; a machine may be both a node and a web server. */
+  readonly revocable: readonly string[];
+  /** The token with which its first certificate was requested. */
+  readonly tokenID: string | undefined;
+  /** Other tokens that are only for this machine. */
+  readonly boundTokens: readonly string[];
+  /** The names of its requests that wait for a decision. */
+  readonly pending: readonly string[];
+}
+
+/** The part of its lifetime after which every kubelet has renewed a certificate (client-go renews at 70 to 90 %). */
+const RENEWED_AT_PART = 0.9;
+
+interface Collected {
+  node?: SeenNode;
+  readonly certificates: RecordRow[];
+  readonly contacts: LastContact[];
+  readonly boundTokens: string[];
+  readonly pending: string[];
+}
+
+/** A machine by the user that it is to the API. */
+interface MachineUser {
+  readonly name: string;
+  readonly kind: "node" | "web";
+}
+
+/** Parses the user name of a machine; undefined for other users. */
+function parseMachineUser(username: string): MachineUser | undefined {
+  const node = parseNodeUsername(username);
+  if (node !== undefined) return { name: node, kind: "node" };
+  const web = username.startsWith(WEB_USER_PREFIX) ? username.slice(WEB_USER_PREFIX.length) : "";
+  return web === "" ? undefined : { name: web, kind: "web" };
+}
+
+/** Reports whether a machine sent a request or has a certificate as this user. */
+export function isMachineUser(username: string, name: string): boolean {
+  return parseMachineUser(username)?.name === name;
+}
+
+/** Finds the machine that a certificate identifies to the API. */
+function findIdentified(record: IssuedCertificate): MachineUser | undefined {
+  const { username = "", groups = [] } = readIdentity(record) ?? {};
+  const user = parseMachineUser(username);
+  return user !== undefined && groups.includes(user.kind === "node" ? NODES_GROUP : WEB_GROUP) ? user : undefined;
+}
+
+/** The machines of records, because a list is made again and again of the same ten thousand. */
+const machinesOfRecords = new WeakMap<IssuedCertificate, { readonly name: string | undefined }>();
+
+/** Finds the machine to which a certificate belongs: the one that it identifies, or the one that requested it. */
+export function findMachineOfRecord(record: IssuedCertificate): string | undefined {
+  const known = machinesOfRecords.get(record) ??
+    { name: (findIdentified(record) ?? parseMachineUser(record.spec.requester?.username ?? ""))?.name };
+  machinesOfRecords.set(record, known);
+  return known.name;
+}
+
+/** Finds the machine for which a request is, or which has sent it. */
+export function findMachineOfRequest({ spec }: CertificateSigningRequest): string | undefined {
+  const request = parseRequest(spec.request);
+  const isIdentity = IDENTITY_SIGNERS.includes(spec.signerName);
+  const requested = request.ok && isIdentity ? parseMachineUser(request.value.subject.commonName) : undefined;
+  return (requested ?? parseMachineUser(spec.username ?? ""))?.name;
+}
+
+const IDENTITY_SIGNERS: readonly string[] = [
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+];
+
+/** Lists all machines by their names, numbers in them by their values. */
+export function listMachines(input: MachinesInput): readonly KnownMachine[] {
+  const { rows, nodes = [], leases = new Map(), seenUsers = new Map(), requests = [], tokens = [], now } = input;
+  const machines = new Map<string, Collected>();
+  const find = (name: string): Collected => {
+    const known = machines.get(name) ?? { certificates: [], contacts: [], boundTokens: [], pending: [] };
+    machines.set(name, known);
+    return known;
+  };
+  for (const row of rows) {
+    const name = isCertificateRecord(row.record) ? findMachineOfRecord(row.record) : undefined;
+    if (name === undefined) continue;
+    const machine = find(name);
+    machine.certificates.push(row);
+    const { requester, issuedAt } = row.record.spec;
+    if (isMachineUser(requester?.username ?? "", name)) {
+      addContact(machine, issuedAt, "requested a certificate");
+    }
+  }
+  for (const node of nodes) {
+    const machine = find(node.name);
+    machine.node = node;
+    addContact(machine, node.heartbeatAt, "reported its state");
+  }
+  for (const [name, at] of leases) if (machines.has(name)) addContact(find(name), at, "renewed its lease");
+  for (const { name, node, createdAt, isPending, isOwn } of requests) {
+    const machine = find(node);
+    if (isPending) machine.pending.push(name);
+    addContact(machine, createdAt, isOwn ? "requested a certificate" : "requested a certificate with a token");
+  }
+  for (const { id, node, lastUseAt } of tokens) {
+    if (node === undefined) continue;
+    find(node).boundTokens.push(id);
+    addContact(find(node), lastUseAt, "used its token");
+  }
+  for (const [username, at] of seenUsers) {
+    const name = parseMachineUser(username)?.name;
+    if (name !== undefined && machines.has(name)) addContact(find(name), at, "was seen with its certificate");
+  }
+  return [...machines].map(([name, collected]) => ({ key: toSortKey(name), machine: toMachine(name, collected, now) }))
+    .sort((a, b) => compareBytes(a.key, b.key)).map(({ machine }) => machine);
+}
+
+function addContact({ contacts }: Collected, at: string | null | undefined, how: string): void {
+  if (at !== undefined && at !== null && !Number.isNaN(Date.parse(at))) contacts.push({ at, how });
+}
+
+function toMachine(name: string, collected: Collected, now: Date): KnownMachine {
+  const certificates = collected.certificates.sort((a, b) => b.record.spec.sequence - a.record.spec.sequence);
+  const clients = certificates.filter(({ record }) =>
+    findIdentified(record) !== undefined && (record.spec.usages?.includes("client auth") ?? true)
+  );
+  // A revoked certificate is the state of a machine only when it has no other one.
+  const current = clients.find(({ status }) => status === "valid" || status === "replaced") ?? clients[0];
+  const tokenID = clients.map(({ record }) => record.spec.requester?.tokenID).find((id) => id !== undefined);
+  const { pending } = collected;
+  const state = getMachineState(current, pending.length > 0, now);
+  const expiresAt = current?.record.spec.notAfter ?? undefined;
+  return {
+    name,
+    state,
+    stateText: STATE_TEXT[state],
+    node: collected.node,
+    certificates,
+    expiresAt,
+    lastContact: findLatest(collected.contacts),
+    revocable: [...new Set(clients.map(({ record }) => toRevocable(record)))],
+    tokenID,
+    boundTokens: collected.boundTokens.filter((id) => id !== tokenID),
+    pending,
+  };
+}
+
+function toRevocable(record: IssuedCertificate): string {
+  const { username = "" } = readIdentity(record) ?? {};
+  const node = parseNodeUsername(username);
+  return node === undefined ? `user/${username}` : `node/${node}`;
+}
+
+const STATE_TEXT: Readonly<Record<MachineState, string>> = {
+  valid: "valid",
+  late: "valid, but not renewed in time",
+  untrusted: "of a CA that was replaced",
+  expired: "expired",
+  revoked: "revoked",
+  waiting: "waits for its first certificate",
+  none: "no certificate is known",
+};
+
+function getMachineState(current: RecordRow | undefined, isWaiting: boolean, now: Date): MachineState {
+  if (current === undefined) return isWaiting ? "waiting" : "none";
+  const { status } = current;
+  if (status === "revoked" || status === "expired" || status === "untrusted") return status;
+  const { notBefore, notAfter } = current.record.spec;
+  const [from, until] = [Date.parse(notBefore ?? ""), Date.parse(notAfter ?? "")];
+  return now.getTime() > from + (until - from) * RENEWED_AT_PART ? "late" : "valid";
+}
+
+function findLatest(contacts: readonly LastContact[]): LastContact | undefined {
+  return contacts.reduce<LastContact | undefined>(
+    (latest, one) => latest === undefined || Date.parse(one.at) > Date.parse(latest.at) ? one : latest,
+    undefined,
+  );
+}
+
+/** Returns a text by which names are ordered, numbers in them by their values: n2 before n10. */
+function toSortKey(name: string): string {
+  return name.replace(/\d{1,15}/g, (digits) => digits.padStart(15, "0"));
+}

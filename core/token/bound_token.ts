@@ -1,0 +1,351 @@
+/**
+ * Limits of a bootstrap token, and the record of its use: annotations of the Secret, which kubeadm and Kubernetes keep
+ * and ignore. One use is one key: the first request of a token binds it to the key of the request, and the token is
+ * spent once the certificate of that key has been used.
+ */
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
+import { formatTime } from "../kube/meta.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
+import { escapeControls } from "../lib/printable.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { isSameSet } from "../lib/sets.ts";
+import { parsePublicKeyPin, type PublicKeyPin } from "../pki/public_key_pin.ts";
+import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
+import { parseTokenUses } from "./token.ts";
+import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";
+
+/** The annotations by which the creator of a token limits it. */
+const LIMITS = {
+  node: "tlsboot/node",
+  uses: "tlsboot/uses",
+  networks: "tlsboot/cidr",
+  publicKey: "tlsboot/public-key",
+  approve: "tlsboot/approve",
+} as const;
+const LIMIT_NAMES = Object.values(LIMITS);
+
+/** The annotations that the server writes. */
+const RECORDS = {
+  createdBy: "tlsboot/created-by",
+  createdAt: "tlsboot/created-at",
+  boundKeys: "tlsboot/bound-keys",
+  usedKeys: "tlsboot/used-keys",
+  lastUse: "tlsboot/last-use",
+  lastRefusal: "tlsboot/last-refusal",
+} as const;
+
+/** What a token may be used for. A token without limits has none of the fields. */
+export interface TokenLimits {
+  /** The only node whose certificate the token may request. */
+  readonly node?: NodeName;
+  /** The number of keys for which the token may request certificates. */
+  readonly maxKeys?: number;
+  /** The networks from which the token authenticates, in canonical form; empty for any. */
+  readonly networks: readonly string[];
+  /** The only key for which the token may request a certificate. */
+  readonly publicKey?: PublicKeyPin;
+  /** Whether the creation of the token approves the request of its node. */
+  readonly isApproval: boolean;
+}
+
+/** A moment at which a token was used or refused, and the address of the client. */
+export interface TokenMoment {
+  readonly at: Date;
+  /** Empty when the address is unknown. */
+  readonly address: string;
+}
+
+/** The record of a token's use. */
+export interface TokenUse {
+  /** The user who created the token; undefined when no server of tlsboot recorded it. */
+  readonly createdBy?: string;
+  /** The time of the creation, in milliseconds where a server of tlsboot recorded it. */
+  readonly createdAt?: Date;
+  /** The keys for which the token has requested certificates. */
+  readonly boundKeys: readonly PublicKeyPin[];
+  /** The bound keys whose certificate has been used. */
+  readonly usedKeys: readonly PublicKeyPin[];
+  readonly lastUse?: TokenMoment;
+  readonly lastRefusal?: TokenMoment & { readonly reason: string };
+}
+
+/** The reason why a token, or a request of a token, is refused. The kind is a label of metrics. */
+export interface TokenRefusal {
+  readonly kind: "malformed" | "spent" | "network" | "node" | "key";
+  readonly message: string;
+}
+
+/** The parts of a certificate signing request that the limits of a token concern. */
+export interface RequestWithToken {
+  readonly signerName: string;
+  readonly subject: { readonly commonName: string; readonly organizations: readonly string[] };
+  readonly key: PublicKeyPin;
+}
+
+/** The decision about a request that was made with a token. */
+export type TokenRequestDecision =
+  /** The token limits no keys, or it is bound to this key already. */
+  | { readonly kind: "allowed" }
+  /** The token has to be bound to the key of this request, atomically with its creation. */
+  | { readonly kind: "bind" }
+  | { readonly kind: "refused"; readonly refusal: TokenRefusal };
+
+/** Encodes limits as annotations of the Secret. */
+export function encodeTokenLimits(limits: TokenLimits): Readonly<Record<string, string>> {
+  const { node, maxKeys, networks, publicKey, isApproval } = limits;
+  return {
+    ...(isApproval ? { [LIMITS.approve]: "true" } : {}),
+    ...(networks.length === 0 ? {} : { [LIMITS.networks]: networks.join(",") }),
+    ...(node === undefined ? {} : { [LIMITS.node]: node }),
+    ...(publicKey === undefined ? {} : { [LIMITS.publicKey]: publicKey }),
+    ...(maxKeys === undefined ? {} : { [LIMITS.uses]: String(maxKeys) }),
+  };
+}
+
+/** Reports whether a Secret is a bootstrap token with at least one limit. */
+export function isLimitedToken({ type, metadata: { annotations = {} } }: SecretObject): boolean {
+  return type === BOOTSTRAP_TOKEN_TYPE && LIMIT_NAMES.some((name) => annotations[name] !== undefined);
+}
+
+const NO_ANNOTATIONS: Readonly<Record<string, string>> = {};
+const knownLimits = new WeakMap<Readonly<Record<string, string>>, Result<TokenLimits, string>>();
+
+/** Reads the limits of a token. A malformed limit is an error, because ignoring it would widen the token. */
+export function readTokenLimits(
+  { metadata: { annotations = NO_ANNOTATIONS } }: SecretObject,
+): Result<TokenLimits, string> {
+  let limits = knownLimits.get(annotations);
+  if (limits === undefined) knownLimits.set(annotations, limits = parseLimits(annotations));
+  return limits;
+}
+
+function parseLimits(annotations: Readonly<Record<string, string>>): Result<TokenLimits, string> {
+  const malformed = (name: string, want: string) => err(`annotation ${name} is malformed: want ${want}`);
+  const nodeText = annotations[LIMITS.node];
+  const node = nodeText === undefined ? undefined : parseNodeName(nodeText);
+  if (node?.ok === false || (node !== undefined && node.value !== nodeText)) {
+    return malformed(LIMITS.node, "the name of a node");
+  }
+  const usesText = annotations[LIMITS.uses];
+  const uses = usesText === undefined ? undefined : parseTokenUses(usesText);
+  if (uses?.ok === false) return malformed(LIMITS.uses, uses.error);
+  const networks = (annotations[LIMITS.networks] ?? "").split(",").filter((text) => text !== "");
+  if (annotations[LIMITS.networks] !== undefined && networks.length === 0) {
+    return malformed(LIMITS.networks, "networks");
+  }
+  if (networks.some((text) => parseCidr(text) === undefined)) {
+    return malformed(LIMITS.networks, "networks such as 10.0.0.0/24");
+  }
+  const keyText = annotations[LIMITS.publicKey];
+  const publicKey = keyText === undefined ? undefined : parsePublicKeyPin(keyText);
+  if (publicKey?.ok === false) return malformed(LIMITS.publicKey, "sha256: and 64 hexadecimal digits");
+  const approve = annotations[LIMITS.approve];
+  if (approve !== undefined && approve !== "true") return malformed(LIMITS.approve, "true");
+  if (approve !== undefined && node === undefined) return err(`annotation ${LIMITS.approve} needs ${LIMITS.node}`);
+  const maxKeys = uses?.value ?? (node === undefined && publicKey === undefined ? undefined : 1);
+  return ok({
+    ...(node === undefined ? {} : { node: node.value }),
+    ...(maxKeys === undefined ? {} : { maxKeys }),
+    networks,
+    ...(publicKey === undefined ? {} : { publicKey: publicKey.value }),
+    isApproval: approve !== undefined,
+  });
+}
+
+/** Reads the record of a token's use. A malformed entry counts as absent. */
+export function readTokenUse({ metadata }: SecretObject): TokenUse {
+  const { annotations = {} } = metadata;
+  const createdBy = annotations[RECORDS.createdBy];
+  const createdAt = parseRfc3339(annotations[RECORDS.createdAt] ?? metadata.creationTimestamp ?? "");
+  const lastUse = parseMoment(annotations[RECORDS.lastUse]);
+  const lastRefusal = parseMoment(annotations[RECORDS.lastRefusal]);
+  return {
+    ...(createdBy === undefined ? {} : { createdBy }),
+    ...(createdAt === undefined ? {} : { createdAt }),
+    boundKeys: parseKeys(annotations[RECORDS.boundKeys]),
+    usedKeys: parseKeys(annotations[RECORDS.usedKeys]),
+    ...(lastUse === undefined ? {} : { lastUse: { at: lastUse.at, address: lastUse.address } }),
+    ...(lastRefusal === undefined ? {} : { lastRefusal }),
+  };
+}
+
+/**
+ * Decides whether the holder of a valid token is authenticated: from this address, and before the token is spent.
+ *
+ * @param address the address of the client without its port; undefined when the server does not know it, as in a
+ * TokenReview
+ */
+export function decideTokenBearer(
+  secret: SecretObject | undefined,
+  address: string | undefined,
+): TokenRefusal | undefined {
+  if (secret === undefined || !isLimitedToken(secret)) return undefined;
+  const limits = readTokenLimits(secret);
+  if (!limits.ok) return { kind: "malformed", message: limits.error };
+  if (isTokenSpent(secret)) {
+    return { kind: "spent", message: "the token is used: each certificate requested with it has been used to log in" };
+  }
+  const { networks } = limits.value;
+  if (networks.length === 0 || isFromNetwork(address, networks)) return undefined;
+  const from = address === undefined ? "an unknown address" : address;
+  return { kind: "network", message: `the token is for clients in ${networks.join(", ")}, not from ${from}` };
+}
+
+/** Reports whether the token may be used no more, because certificates of all its keys have been used. */
+export function isTokenSpent(secret: SecretObject): boolean {
+  const limits = readTokenLimits(secret);
+  return limits.ok && limits.value.maxKeys !== undefined &&
+    readTokenUse(secret).usedKeys.length >= limits.value.maxKeys;
+}
+
+function isFromNetwork(text: string | undefined, networks: readonly string[]): boolean {
+  const address = parseIpAddress(text ?? "");
+  return address !== undefined && networks.some((network) => {
+    const range = parseCidr(network);
+    return range !== undefined && isWithin(address, range);
+  });
+}
+
+/** Decides about a request that was made with a token: the node, then the key. */
+export function decideTokenRequest(secret: SecretObject, request: RequestWithToken): TokenRequestDecision {
+  if (!isLimitedToken(secret)) return { kind: "allowed" };
+  const refuse = (kind: TokenRefusal["kind"], message: string): TokenRequestDecision => ({
+    kind: "refused",
+    refusal: { kind, message },
+  });
+  const limits = readTokenLimits(secret);
+  if (!limits.ok) return refuse("malformed", limits.error);
+  const { node, maxKeys, publicKey } = limits.value;
+  if (node !== undefined && !isRequestOfNode(request, node)) {
+    return refuse(
+      "node",
+      `the token is for the client certificate of node "${node}" alone, and this request is for ${describe(request)}`,
+    );
+  }
+  if (publicKey !== undefined && publicKey !== request.key) {
+    return refuse("key", `the token is for the key ${publicKey} alone, and this request has the key ${request.key}`);
+  }
+  if (maxKeys === undefined) return { kind: "allowed" };
+  const { boundKeys } = readTokenUse(secret);
+  if (boundKeys.includes(request.key)) return { kind: "allowed" };
+  if (boundKeys.length < maxKeys) return { kind: "bind" };
+  const bound = boundKeys.length === 1 ? "another key has" : `${boundKeys.length} other keys have`;
+  return refuse("key", `${bound} used the token, which is for ${maxKeys}; this request has the key ${request.key}`);
+}
+
+function isRequestOfNode({ signerName, subject }: RequestWithToken, node: NodeName): boolean {
+  const { commonName, organizations } = toNodeSubject(node);
+  return signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && subject.commonName === commonName &&
+    isSameSet(subject.organizations, organizations);
+}
+
+function describe({ signerName, subject }: RequestWithToken): string {
+  return `"${escapeControls(subject.commonName)}" of signer ${escapeControls(signerName)}`;
+}
+
+/** Returns the annotations of a Secret with a key added to those that the token is bound to. */
+export function withBoundKey(secret: SecretObject, key: PublicKeyPin): Readonly<Record<string, string>> {
+  return withKey(secret, RECORDS.boundKeys, key);
+}
+
+/** Returns the annotations of a Secret with a key added to those whose certificate has been used. */
+export function withUsedKey(secret: SecretObject, key: PublicKeyPin): Readonly<Record<string, string>> {
+  return withKey(secret, RECORDS.usedKeys, key);
+}
+
+function withKey(secret: SecretObject, name: string, key: PublicKeyPin): Readonly<Record<string, string>> {
+  const { annotations = {} } = secret.metadata;
+  return sorted({ ...annotations, [name]: [...new Set([...parseKeys(annotations[name]), key])].join(",") });
+}
+
+/** Returns the annotations of a Secret with its last use. */
+export function withLastUse(secret: SecretObject, { at, address }: TokenMoment): Readonly<Record<string, string>> {
+  return sorted({ ...secret.metadata.annotations, [RECORDS.lastUse]: `${formatTime(at)} ${address}`.trim() });
+}
+
+/** Returns the annotations of a Secret with the last attempt that was refused. */
+export function withLastRefusal(
+  secret: SecretObject,
+  { at, address }: TokenMoment,
+  { message }: TokenRefusal,
+): Readonly<Record<string, string>> {
+  const text = `${formatTime(at)} ${address === "" ? "-" : address} ${message}`;
+  return sorted({ ...secret.metadata.annotations, [RECORDS.lastRefusal]: text });
+}
+
+/**
+ * Returns the annotations of a limited token that is being created: who creates it and when, which no client can forge.
+ * An unlimited token keeps its annotations.
+ */
+export function withCreator(
+  secret: SecretObject,
+  username: string,
+  now: Date,
+): SecretObject["metadata"]["annotations"] {
+  const { annotations } = secret.metadata;
+  if (!isLimitedToken(secret)) return annotations;
+  const { [RECORDS.usedKeys]: _used, [RECORDS.lastUse]: _use, [RECORDS.lastRefusal]: _refusal, ...rest } =
+    annotations ?? {};
+  return sorted({ ...rest, [RECORDS.createdBy]: username, [RECORDS.createdAt]: now.toISOString() });
+}
+
+/**
+ * Returns the annotations of a token that a client updates. The creator stays, and keys are only ever added, so that no
+ * update makes a token usable again by mistake.
+ */
+export function withKeptRecords(secret: SecretObject, stored: SecretObject): SecretObject["metadata"]["annotations"] {
+  if (stored.type !== BOOTSTRAP_TOKEN_TYPE) return secret.metadata.annotations;
+  const before = stored.metadata.annotations ?? {};
+  const kept = Object.fromEntries(
+    [RECORDS.createdBy, RECORDS.createdAt, RECORDS.lastUse, RECORDS.lastRefusal]
+      .flatMap((name) => before[name] === undefined ? [] : [[name, before[name]]]),
+  );
+  const { [RECORDS.createdBy]: _by, [RECORDS.createdAt]: _at, ...sent } = secret.metadata.annotations ?? {};
+  let annotations: Readonly<Record<string, string>> = { ...sent, ...kept };
+  for (const name of [RECORDS.boundKeys, RECORDS.usedKeys]) {
+    const all = [...new Set([...parseKeys(before[name]), ...parseKeys(annotations[name])])];
+    if (all.length > 0) annotations = { ...annotations, [name]: all.join(",") };
+  }
+  return Object.keys(annotations).length === 0 ? secret.metadata.annotations : sorted(annotations);
+}
+
+/** Reports whether creating or changing a Secret approves requests, so that it needs the permission to approve. */
+export function isApprovingToken(secret: SecretObject): boolean {
+  return secret.type === BOOTSTRAP_TOKEN_TYPE && secret.metadata.annotations?.[LIMITS.approve] !== undefined;
+}
+
+/**
+ * Reports whether a token was made for the replacement of a node: it is bound to the node (`--node`), and was created
+ * at or after the time at which the node was revoked.
+ */
+export function isReplacementToken(secret: SecretObject, node: string, revokedAt: Date): boolean {
+  if (!isLimitedToken(secret)) return false;
+  const limits = readTokenLimits(secret);
+  const { createdAt } = readTokenUse(secret);
+  return limits.ok && limits.value.node === node && createdAt !== undefined && createdAt >= revokedAt;
+}
+
+function parseKeys(text: string | undefined): readonly PublicKeyPin[] {
+  return (text ?? "").split(",").flatMap((item) => {
+    const pin = parsePublicKeyPin(item);
+    return pin.ok ? [pin.value] : [];
+  });
+}
+
+const MOMENT = /^(\S+)(?: (\S+))?(?: (.+))?$/;
+
+function parseMoment(text: string | undefined): (TokenMoment & { readonly reason: string }) | undefined {
+  const [, time = "", address = "", reason = ""] = MOMENT.exec(text ?? "") ?? [];
+  const at = parseRfc3339(time);
+  return at === undefined ? undefined : { at, address: address === "-" ? "" : address, reason };
+}
+
+/** Go writes the keys of a map in order. */
+function sorted(annotations: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(annotations)
+      .flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}

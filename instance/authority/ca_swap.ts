@@ -1,0 +1,156 @@
+/**
+ * The files of a CA that is being replaced, and their changes. Each change is a row of atomic operations that may be
+ * repeated, so a kill between any two of them loses nothing.
+ */
+import { basename, dirname, extname, join } from "node:path";
+import { type FilePort, toTemporaryPath } from "../../client/files.ts";
+import { type CertificateChain, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
+import type { CaFileStep, CaSlot, CaSlots } from "../../core/ca_rotation/ca_files.ts";
+import { PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
+import { readChain } from "./files.ts";
+import { type AuthorityPaths, getSwapMarker } from "./layout.ts";
+
+/** The file operations of a swap. */
+export type SwapFiles = Pick<FilePort, "readText" | "writeAtomic" | "rename" | "unlink" | "lstat">;
+
+/** The new CA as it is written to disk; without a key when a program has it. */
+export interface NewCaFiles {
+  readonly certificatePem: string;
+  readonly keyPem: string | undefined;
+}
+
+/** The changes of `applyCaFileSteps`, and what they need. */
+export interface CaFileChange {
+  readonly paths: AuthorityPaths;
+  readonly steps: readonly CaFileStep[];
+  /** Returns the new CA; called only for the step `adopt`. */
+  readonly adopt: () => Promise<NewCaFiles>;
+  /** Rejects when the pair of files cannot sign; called before a pair begins to sign. */
+  readonly verify: (paths: AuthorityPaths) => Promise<void>;
+}
+
+/** The CAs on disk and their certificates. */
+export interface CasOnDisk {
+  readonly current: CertificateChain;
+  readonly next: CertificateChain | undefined;
+  readonly old: CertificateChain | undefined;
+}
+
+/** Returns the paths of the pair in a slot, such as `pki/next-ca.crt` and `pki/next-ca.key`. */
+export function toSlotPaths({ certificate, key }: AuthorityPaths, slot: CaSlot): AuthorityPaths {
+  const place = (path: string) => join(dirname(path), `${slot}-${basename(path)}`);
+  return { certificate: place(certificate), key: place(key) };
+}
+
+/** Returns the paths of a retired CA, such as `pki/retired-ca-0123abcd.crt`. */
+export function toRetiredPaths({ certificate, key }: AuthorityPaths, fingerprint: string): AuthorityPaths {
+  const place = (path: string) =>
+    join(dirname(path), `retired-${basename(path, extname(path))}-${fingerprint.slice(0, 8)}${extname(path)}`);
+  return { certificate: place(certificate), key: place(key) };
+}
+
+/**
+ * Completes the swap during which a process was killed. Every program that will sign calls this before it reads the CA.
+ */
+export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): Promise<void> {
+  const slot = (await files.readText(getSwapMarker(paths)))?.trim();
+  if (slot === "next" || slot === "old") await promote(paths, slot, files);
+  // A kill in the middle of a write leaves a copy of a key behind.
+  for (const one of ["next", "old"] as const) {
+    await remove(toTemporaryPath(toSlotPaths(paths, one).key, 0), files);
+    await removeLoneKey(toSlotPaths(paths, one), paths, files);
+  }
+}
+
+/** Removes a key without its certificate, from a swap that did not happen, when the CA that signs has the same key. */
+async function removeLoneKey(slot: AuthorityPaths, signing: AuthorityPaths, files: SwapFiles): Promise<void> {
+  if (await files.lstat(slot.key) === undefined || await files.lstat(slot.certificate) !== undefined) return;
+  const { certificatePem, keyPem } = await readPair(signing, files);
+  if (certificatePem !== "" && keyPem === await files.readText(slot.key)) await files.unlink(slot.key);
+}
+
+/** Reads the CAs on disk. AppError `not_found` and `ca_invalid` for the CA that signs; a malformed other one is absent. */
+export async function readCasOnDisk(paths: AuthorityPaths, files: SwapFiles): Promise<CasOnDisk> {
+  const read = async ({ certificate }: AuthorityPaths) => {
+    const chain = parseAuthorityChain(await files.readText(certificate) ?? "");
+    return chain.ok ? chain.value : undefined;
+  };
+  return {
+    current: await readChain(paths, files),
+    next: await read(toSlotPaths(paths, "next")),
+    old: await read(toSlotPaths(paths, "old")),
+  };
+}
+
+/** Reduces the CAs on disk to what the plan of the files needs. */
+export function toCaSlots({ current, next, old }: CasOnDisk): CaSlots {
+  return {
+    current: current.certificate.sha256Fingerprint,
+    next: next?.certificate.sha256Fingerprint,
+    old: old?.certificate.sha256Fingerprint,
+  };
+}
+
+/** Applies a plan of `planCaFiles`. Rejects as the files do, and as `adopt` and `verify`. */
+export async function applyCaFileSteps(
+  { paths, steps, adopt, verify }: CaFileChange,
+  files: SwapFiles,
+): Promise<void> {
+  for (const step of steps) {
+    switch (step.kind) {
+      case "adopt":
+        await writePair(toSlotPaths(paths, "next"), await adopt(), files);
+        await verify(toSlotPaths(paths, "next"));
+        break;
+      case "swap":
+        await verify(toSlotPaths(paths, step.from));
+        await writePair(toSlotPaths(paths, step.keep), await readPair(paths, files), files);
+        await files.writeAtomic(getSwapMarker(paths), `${step.from}\n`, PUBLIC_MODE);
+        await promote(paths, step.from, files);
+        break;
+      case "retire":
+        await retire(paths, step.slot, files);
+    }
+  }
+}
+
+async function promote(paths: AuthorityPaths, slot: CaSlot, files: SwapFiles): Promise<void> {
+  const from = toSlotPaths(paths, slot);
+  await move(from.key, paths.key, files);
+  await move(from.certificate, paths.certificate, files);
+  await files.unlink(getSwapMarker(paths));
+}
+
+async function retire(paths: AuthorityPaths, slot: CaSlot, files: SwapFiles): Promise<void> {
+  const from = toSlotPaths(paths, slot);
+  const text = await files.readText(from.certificate);
+  const chain = parseAuthorityChain(text ?? "");
+  if (!chain.ok || text === await files.readText(paths.certificate)) {
+    // A copy of the CA that signs, from a swap that did not happen.
+    await files.unlink(from.key);
+    await files.unlink(from.certificate);
+    return;
+  }
+  const to = toRetiredPaths(paths, chain.value.certificate.sha256Fingerprint);
+  await move(from.key, to.key, files);
+  await move(from.certificate, to.certificate, files);
+}
+
+async function readPair({ certificate, key }: AuthorityPaths, files: SwapFiles): Promise<NewCaFiles> {
+  return { certificatePem: await files.readText(certificate) ?? "", keyPem: await files.readText(key) };
+}
+
+/** Writes the key first, so that a certificate is never there without the key that belongs to it. */
+async function writePair(to: AuthorityPaths, { certificatePem, keyPem }: NewCaFiles, files: SwapFiles): Promise<void> {
+  if (keyPem !== undefined) await files.writeAtomic(to.key, keyPem, SECRET_MODE);
+  await files.writeAtomic(to.certificate, certificatePem, PUBLIC_MODE);
+}
+
+/** Removes a file that is there: on a read-only file system even the removal of none fails. */
+async function remove(path: string, files: SwapFiles): Promise<void> {
+  if (await files.lstat(path) !== undefined) await files.unlink(path);
+}
+
+async function move(from: string, to: string, files: SwapFiles): Promise<void> {
+  if (await files.lstat(from) !== undefined) await files.rename(from, to);
+}

@@ -1,0 +1,301 @@
+/**
+ * The issued log: a register in a file, for certificates that are signed without a server. Each line is a record as the
+ * server has them (`{"spec": …, "status": …}`), with the hash of the line before it. It is on the disk before the
+ * certificate is given out.
+ */
+import { Buffer } from "node:buffer";
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { syncDirectory } from "../../client/files.ts";
+import { findTokenId } from "../../core/token/token_secret.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import type { Clock } from "../../core/ports.ts";
+import {
+  type CertificateOrigin,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  findRecordSpec,
+  getChainHash,
+} from "../../core/register/record.ts";
+import { describeRequestOrigin } from "../../core/register/request_origin.ts";
+import { createSeal } from "../../core/register/seal.ts";
+import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
+import { SECRET_MODE } from "../data_dir.ts";
+
+/** A log to which records are appended; any number of programs may have it open. */
+export interface IssuedLog extends Disposable {
+  /** Checks that records can be appended, so that nothing is signed in vain. Throws as `record`. */
+  check(): Promise<void>;
+  /**
+   * Records a certificate (DER) of a CA, durably. Throws AppError `io` when the file cannot be written, and `invalid` when its
+   * last line is no record; the certificate must not be given out then.
+   */
+  record(
+    certificate: Uint8Array<ArrayBuffer>,
+    authority: Authority,
+    origin: Omit<CertificateOrigin, "issuerFingerprint">,
+  ): Promise<void>;
+}
+
+/** The adapters that a log uses. */
+export interface IssuedLogDeps {
+  readonly clock: Pick<Clock, "now" | "elapsedMs" | "sleep">;
+  /** Reports what the user should know, such as a line that was cut off. */
+  readonly warn: (message: string) => void;
+}
+
+/** Describes the origin of a request's certificate as far as the request shows it, without the API's own records. */
+export function describeLoggedOrigin(csr: CertificateSigningRequest): Omit<CertificateOrigin, "issuerFingerprint"> {
+  const tokenID = findTokenId(csr.spec.username ?? "");
+  const certificateFingerprint = findCertificateFingerprint(csr.spec.extra ?? {});
+  return describeRequestOrigin(csr, {
+    ...(tokenID === undefined ? {} : { tokenID }),
+    ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
+  });
+}
+
+/** A certificate that waits for its record. */
+interface Job {
+  readonly certificate: CertificateFacts;
+  readonly authority: Authority;
+  readonly origin: Omit<CertificateOrigin, "issuerFingerprint">;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** The last line of a log: where it ends, and what the next one needs of it. */
+interface LogHead {
+  readonly size: number;
+  readonly sequence: number;
+  readonly hash: string | undefined;
+}
+
+const EMPTY: LogHead = { size: 0, sequence: 0, hash: undefined };
+const NEWLINE = 0x0a;
+/** The size of the pieces in which the last line is searched. */
+const PIECE_BYTES = 65_536;
+/** A longer last line is no record: a CSR of the largest size has less than a tenth of this. */
+const MAX_LINE_BYTES = 16 * 1_048_576;
+/** How long another program may hold the lock, and the pause between two attempts to get it. */
+const LOCK_TIMEOUT_MS = 10_000;
+const LOCK_RETRY_MS = 10;
+
+/** Opens a log, which is created with its first record. Throws AppError `io` when its lock cannot be created. */
+export function openIssuedLog(path: string, deps: IssuedLogDeps): IssuedLog {
+  const lock = new FileLock(path, deps.clock);
+  let waiting: Job[] = [];
+  let isRunning = false;
+
+  async function run(): Promise<void> {
+    if (isRunning) return;
+    isRunning = true;
+    while (waiting.length > 0) {
+      const jobs = waiting;
+      waiting = [];
+      try {
+        await lock.runExclusive(() => append(path, jobs, deps));
+        for (const job of jobs) job.resolve();
+      } catch (error) {
+        for (const job of jobs) job.reject(error);
+      }
+    }
+    isRunning = false;
+  }
+
+  return {
+    check: () => lock.runExclusive(() => append(path, [], deps)),
+    async record(der, authority, origin) {
+      const certificate = parseCertificate(der);
+      if (!certificate.ok) throw new AppError("internal", `cannot read back a certificate: ${certificate.error}`);
+      await new Promise<void>((resolve, reject) => {
+        waiting.push({ certificate: certificate.value, authority, origin, resolve, reject });
+        void run();
+      });
+    },
+    [Symbol.dispose]: () => lock[Symbol.dispose](),
+  };
+}
+
+/** Appends the records of some certificates; the last one is sealed by its CA, and with it all lines before it. */
+async function append(path: string, jobs: readonly Job[], { clock, warn }: IssuedLogDeps): Promise<void> {
+  const handle = await open(path, "a+", SECRET_MODE).catch((error: unknown) => {
+    throw cannotRecord(path, error);
+  });
+  try {
+    const head = await readHead(handle, path, warn);
+    if (jobs.length === 0) return;
+    const lines = Buffer.from(await formatLines(head, jobs, clock.now()));
+    try {
+      await handle.appendFile(lines);
+      await handle.sync();
+      if (head.size === 0) await syncDirectory(dirname(path));
+    } catch (error) {
+      // Half of the lines would be cut off by the next writer; the certificates are not given out.
+      await handle.truncate(head.size).catch(() => {});
+      throw cannotRecord(path, error);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function formatLines(head: LogHead, jobs: readonly Job[], now: Date): Promise<string> {
+  let { sequence, hash: previousHash } = head;
+  let text = "";
+  for (const [index, { certificate, authority, origin }] of jobs.entries()) {
+    sequence += 1;
+    const issuerFingerprint = authority.certificate.sha256Fingerprint;
+    const description = describeIssued(certificate, { ...origin, issuerFingerprint });
+    const spec = createRecord(description, {
+      sequence,
+      ...(previousHash === undefined ? {} : { previousHash }),
+      issuedAt: now,
+    });
+    previousHash = getChainHash(spec);
+    const isLast = index === jobs.length - 1;
+    const seal = isLast ? { seal: await createSeal(spec, authority, now) } : {};
+    const status: IssuedCertificate["status"] = { ...createRecordStatus(description), ...seal };
+    text += `${JSON.stringify({ spec, status })}\n`;
+  }
+  return text;
+}
+
+/**
+ * Reads the last line. A part of a line behind it is of a program that was killed, which has not given out the certificate;
+ * it is cut off. Throws AppError `invalid` when the last whole line is no record.
+ */
+async function readHead(handle: FileHandle, path: string, warn: (message: string) => void): Promise<LogHead> {
+  const { size } = await handle.stat();
+  const end = await findLineStart(handle, size);
+  if (end < size) {
+    warn(`the last line of "${path}" was incomplete and is cut off: a program was killed while it wrote the line`);
+    await handle.truncate(end);
+  }
+  if (end === 0) return EMPTY;
+  const start = await findLineStart(handle, end - 1);
+  const spec = end - start > MAX_LINE_BYTES ? undefined : parseSpec(await readText(handle, start, end));
+  if (spec !== undefined) return { size: end, sequence: spec.sequence, hash: getChainHash(spec) };
+  throw new AppError("invalid", `cannot append to issued log "${path}": its last line is not a record`, {
+    hint: "find out what wrote it with: tlsboot verify certificates FILE; or move the file away to begin a new one",
+  });
+}
+
+/** Finds the place after the last line break before `end`; 0 without one. */
+async function findLineStart(handle: FileHandle, end: number): Promise<number> {
+  const piece = Buffer.alloc(PIECE_BYTES);
+  for (let to = end; to > 0;) {
+    const from = Math.max(0, to - PIECE_BYTES);
+    const { bytesRead } = await handle.read(piece, 0, to - from, from);
+    const at = piece.subarray(0, bytesRead).lastIndexOf(NEWLINE);
+    if (at >= 0) return from + at + 1;
+    to = from;
+  }
+  return 0;
+}
+
+async function readText(handle: FileHandle, from: number, to: number): Promise<string> {
+  const bytes = Buffer.alloc(to - from);
+  await handle.read(bytes, 0, bytes.length, from);
+  return bytes.toString("utf8");
+}
+
+/** Parses the spec of a record; undefined when the line is none. */
+function parseSpec(line: string): IssuedCertificateSpec | undefined {
+  try {
+    return findRecordSpec(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
+
+function cannotRecord(path: string, cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  const code = findErrorCode(cause);
+  const hint = code === "ENOSPC"
+    ? "free some space: a certificate that cannot be recorded is not given out"
+    : code === "ENOENT"
+    ? "create its folder, or name another file with --issued-log"
+    : "check the file and its folder, or name another file with --issued-log: without a record nothing is given out";
+  const message = `cannot record a certificate in issued log "${path}": ${getErrorMessage(cause)}`;
+  return new AppError("io", message, { cause, hint, retryable: true });
+}
+
+/**
+ * A lock that the operating system releases when the process ends, however it ends: SQLite's, on an empty database next to
+ * the file. Node has no lock of its own.
+ */
+export class FileLock implements Disposable {
+  readonly #path: string;
+  readonly #clock: IssuedLogDeps["clock"];
+  #database: DatabaseSync | undefined;
+
+  constructor(path: string, clock: IssuedLogDeps["clock"]) {
+    this.#path = path;
+    this.#clock = clock;
+  }
+
+  /** Runs an action while no other program holds the lock. Throws AppError `io` when another one holds it for too long. */
+  async runExclusive(action: () => Promise<void>): Promise<void> {
+    const database = this.#database ??= await this.#open();
+    await this.#begin(database);
+    try {
+      await action();
+    } finally {
+      database.exec("ROLLBACK");
+    }
+  }
+
+  async #open(): Promise<DatabaseSync> {
+    const path = `${this.#path}.lock`;
+    try {
+      await createPrivate(path);
+      return new DatabaseSync(path);
+    } catch (error) {
+      throw cannotRecord(this.#path, error);
+    }
+  }
+
+  async #begin(database: DatabaseSync): Promise<void> {
+    const { signal } = new AbortController();
+    const deadline = this.#clock.elapsedMs() + LOCK_TIMEOUT_MS;
+    while (true) {
+      try {
+        database.exec("BEGIN EXCLUSIVE");
+        return;
+      } catch (error) {
+        if (!/locked|busy/i.test(getErrorMessage(error))) throw cannotRecord(this.#path, error);
+        if (this.#clock.elapsedMs() > deadline) {
+          throw new AppError(
+            "io",
+            `cannot record a certificate in issued log "${this.#path}": another program holds it`,
+            {
+              hint: "a program that was stopped may hold its lock: find it with fuser, and continue or end it",
+              retryable: true,
+            },
+          );
+        }
+      }
+      await this.#clock.sleep(LOCK_RETRY_MS, signal);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#database?.close();
+    this.#database = undefined;
+  }
+}
+
+/** Creates an empty file for its owner only, unless it exists. An existing one is not opened: that would end its locks. */
+async function createPrivate(path: string): Promise<void> {
+  try {
+    await (await open(path, "wx", SECRET_MODE)).close();
+  } catch (error) {
+    if (findErrorCode(error) !== "EEXIST") throw error;
+  }
+}

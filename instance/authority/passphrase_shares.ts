@@ -1,0 +1,168 @@
+/** Reads shares of a passphrase from their files, or as people type them from paper, and combines them. */
+import { resolve } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import {
+  combineShares,
+  countGroups,
+  describeShare,
+  findGroupFault,
+  findShareFault,
+  type NamedShare,
+  parseShare,
+  type SecretShare,
+  type ShareFault,
+  splitIntoGroups,
+} from "./secret_shares.ts";
+import type { FilePort } from "../../client/files.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
+import type { Io } from "../../cli/io.ts";
+
+/** The value of `--ca-passphrase-share` for shares that are typed, or that are lines of stdin. */
+export const TYPED_SHARES = "-";
+
+/** The ports that reading shares uses. */
+export interface ShareDeps {
+  readonly io: Pick<Io, "stdin" | "stderr" | "cwd">;
+  readonly files: FilePort;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Reads the shares that `--ca-passphrase-share` names and combines them. Throws AppError `passphrase_missing` when there are
+ * too few, and `share_invalid` with the name of each share that is mistyped, of another set, or given twice.
+ */
+export async function readPassphraseOfShares(values: readonly string[], deps: ShareDeps): Promise<Secret<string>> {
+  return await combine(await readShares(values, deps));
+}
+
+/** Reads the shares in files and those that are typed, without combining them. Throws as {@link readPassphraseOfShares}. */
+export async function readShares(values: readonly string[], deps: ShareDeps): Promise<readonly NamedShare[]> {
+  const shares: NamedShare[] = [];
+  for (const file of values.filter((value) => value !== TYPED_SHARES)) {
+    shares.push(await readShareFile(file, deps));
+    assertNoFault(shares);
+  }
+  return values.includes(TYPED_SHARES) ? await readTypedShares(shares, deps) : shares;
+}
+
+/** Combines a share that was pasted at the prompt for a passphrase with others, which are typed. */
+export async function completeShares(first: SecretShare, deps: ShareDeps): Promise<Secret<string>> {
+  return await combine(await readTypedShares([{ name: "the first share", share: first }], deps));
+}
+
+/** Reads one share from a file that only its owner may read. */
+export async function readShareFile(file: string, { io, files }: Omit<ShareDeps, "signal">): Promise<NamedShare> {
+  const path = resolve(io.cwd, file);
+  const text = await files.readText(path);
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read share "${file}": file does not exist`, {
+      hint: "check the path of the share, or give - to type it from its paper",
+    });
+  }
+  await checkPrivateFile(path, files);
+  const share = parseShare(text);
+  if (share.ok) return { name: `"${file}"`, share: share.value };
+  throw new AppError("share_invalid", `cannot use share "${file}": ${share.error}`, {
+    hint: "compare the file with the paper of this share",
+  });
+}
+
+async function combine(shares: readonly NamedShare[]): Promise<Secret<string>> {
+  const passphrase = await combineShares(shares);
+  if (passphrase.ok) return new Secret(passphrase.value);
+  throw toError(passphrase.error);
+}
+
+/** Throws when shares do not belong together; too few are not a fault yet. */
+function assertNoFault(shares: readonly NamedShare[]): void {
+  const fault = findShareFault(shares);
+  if (fault !== undefined && fault.kind !== "too few") throw toError(fault);
+}
+
+const FAULT_HINTS: Readonly<Record<ShareFault["kind"], string>> = {
+  "too few": "give more of them, or - to type them from paper",
+  mixed: "give shares of one set only; each page names its set",
+  repeated: "give another share in place of one of them",
+  damaged: "check each share with: tlsboot ca shares check",
+};
+
+function toError({ kind, message }: ShareFault): AppError {
+  return new AppError(
+    kind === "too few" ? "passphrase_missing" : "share_invalid",
+    `cannot combine the shares: ${message}`,
+    { hint: FAULT_HINTS[kind] },
+  );
+}
+
+/** Reads shares until there are enough: group by group on a terminal, else each from a line of stdin. */
+async function readTypedShares(given: readonly NamedShare[], deps: ShareDeps): Promise<readonly NamedShare[]> {
+  const shares = [...given];
+  while (shares.length < (shares[0]?.share.threshold ?? 2)) {
+    const name = `share ${shares.length + 1} of those that were typed`;
+    const share = deps.io.stdin.isTerminal
+      ? await typeShare(shares, deps)
+      : await readShareLine(shares.length + 1, deps);
+    if (share === undefined) break;
+    shares.push({ name, share });
+    if (!deps.io.stdin.isTerminal) {
+      assertNoFault(shares);
+      continue;
+    }
+    const fault = findShareFault(shares);
+    if (fault !== undefined && fault.kind !== "too few") {
+      deps.io.stderr.write(`This share does not fit: ${fault.message}.\n`);
+      shares.pop();
+    } else deps.io.stderr.write(`This is ${describeShare(share)}.\n`);
+  }
+  return shares;
+}
+
+async function readShareLine(number: number, { io, signal }: ShareDeps): Promise<SecretShare | undefined> {
+  const text = await io.stdin.readLine(signal);
+  if (text === undefined || text.trim() === "") return undefined;
+  const share = parseShare(text);
+  if (share.ok) return share.value;
+  throw new AppError("share_invalid", `cannot use the share in line ${number} of stdin: ${share.error}`, {
+    hint: "want one share in each line",
+  });
+}
+
+/**
+ * Asks for the groups of a share one after another, and again for one that is mistyped. Several groups may be typed at
+ * once. Undefined when the user ends the input.
+ */
+async function typeShare(shares: readonly NamedShare[], deps: ShareDeps): Promise<SecretShare | undefined> {
+  const { io, signal } = deps;
+  const threshold = shares[0]?.share.threshold;
+  const which = `Share ${shares.length + 1}${threshold === undefined ? "" : ` of the ${threshold} that are needed`}`;
+  const groups: string[] = [];
+  let wanted = 8;
+  while (groups.length < wanted) {
+    io.stderr.write(`${which}, group ${groups.length + 1}${groups.length === 0 ? "" : ` of ${wanted}`}: `);
+    const text = await io.stdin.readHidden(signal);
+    // The Enter key was not echoed either.
+    io.stderr.write("\n");
+    if (text === undefined) return undefined;
+    for (const group of splitIntoGroups(text)) {
+      const fault = findGroupFault(group, groups.length);
+      if (fault !== undefined) {
+        io.stderr.write(`Type group ${groups.length + 1} again: ${fault}.\n`);
+        break;
+      }
+      groups.push(group);
+      if (groups.length > 1) continue;
+      const count = countGroups(group);
+      if (count.ok) wanted = count.value;
+      else {
+        io.stderr.write(`Type group 1 again: ${count.error}.\n`);
+        groups.pop();
+        break;
+      }
+    }
+  }
+  const share = parseShare(groups.join(" "));
+  if (share.ok) return share.value;
+  io.stderr.write(`Type this share again: ${share.error}.\n`);
+  return await typeShare(shares, deps);
+}

@@ -1,0 +1,36 @@
+/** The dependencies of an instance and its controllers: the adapters that the composition root chooses. */
+import type { Clock, Logger, Random } from "../core/ports.ts";
+import type { FilePort } from "../client/files.ts";
+import type { FindRevokedRequest } from "../controllers/evidence.ts";
+import type { ControllerMetrics } from "../server/metrics/controllers.ts";
+import type { CaKeys } from "./authority/keys.ts";
+import type { Heap } from "../cli/io.ts";
+
+/** The adapters of an instance. */
+export interface InstanceDeps {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly cwd: string;
+  readonly keys: CaKeys;
+  /** The heap; undefined when the runtime cannot collect on request. */
+  readonly heap: Heap | undefined;
+  /** The descriptor of a socket that listens already, which systemd has passed. */
+  readonly passedSocket?: number | undefined;
+  /** Receives audit lines for `--audit-log-path -`. */
+  readonly stdout: { write(text: string): void };
+}
+
+/** The adapters that every controller needs. */
+export interface ControllerDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The number of names that the signer and the approver process at once. Default: as upstream. */
+  readonly workers?: number;
+  /** Records the metrics of the queues. */
+  readonly metrics?: ControllerMetrics;
+  /** Finds what is revoked, before a request is approved or signed. */
+  readonly findRevoked?: FindRevokedRequest;
+}

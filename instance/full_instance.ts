@@ -1,0 +1,253 @@
+/**
+ * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, and `bootstrap.kubeconfig`
+ * with a valid token.
+ */
+import { INVENTORY_ONLY } from "../core/approval/builtin_policies.ts";
+import { WEB_TOKEN_GROUP } from "../core/approval/web_certificates.ts";
+import { LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
+import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
+import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
+import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../cli/flags/controller.ts";
+import { allowsMlDsa } from "../cli/flags/feature_gates.ts";
+import { SERVER_FLAGS, type ServerFlags } from "../cli/flags/server.ts";
+import type { Settings } from "../cli/framework/flags.ts";
+import { UsageError } from "../cli/framework/usage_error.ts";
+import { USER_AGENT } from "../cli/version.ts";
+import { ROOT_USER } from "./in_process_users.ts";
+import {
+  createSecretStore,
+  createTrustLookup,
+  type InProcessSettings,
+  runInProcess,
+  type SigningSettings,
+  UP_SIGNERS,
+} from "./controllers.ts";
+import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
+import type { InstanceDeps } from "./deps.ts";
+import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
+import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
+import { renewEachMinute } from "./renew_each_minute.ts";
+import { Parts, runBeside } from "./parts.ts";
+import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
+import { followPolicies, type PolicyFlags } from "./policy_files.ts";
+import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
+import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
+import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
+import {
+  isForAll,
+  namesSigningCa,
+  openInstanceCas,
+  openSigningCas,
+  type SigningCas,
+  signingDurationSeconds,
+  toSigningCaFlags,
+} from "./signing_cas.ts";
+
+/** The settings of the command `up`. */
+export type FullSettings =
+  & Settings<ServerFlags>
+  & Settings<typeof POLICY_FLAGS>
+  & Settings<typeof PROFILE_FLAGS>
+  & Settings<typeof WEB_FLAGS>
+  & Settings<typeof SIGNING_FLAGS>
+  & Settings<typeof CLEANER_FLAGS>
+  & { readonly autoApprove: boolean; readonly sharedToken: boolean };
+
+/** The parts that a program may change, in addition to the settings. */
+export interface FullOptions {
+  /** Runs when the API server has started, before the signers open their CAs. */
+  readonly onServing?: (instance: Instance) => Promise<void>;
+  /** The controllers that do not run. */
+  readonly without?: readonly ("approver" | "signer")[];
+}
+
+/** Returns the settings of `up` without any flag. */
+export function getDefaultFullSettings(): FullSettings {
+  const flags = {
+    ...SERVER_FLAGS,
+    ...POLICY_FLAGS,
+    ...PROFILE_FLAGS,
+    ...WEB_FLAGS,
+    ...SIGNING_FLAGS,
+    ...CLEANER_FLAGS,
+  };
+  return { ...getDefaultSettings(flags), autoApprove: false, sharedToken: true };
+}
+
+/**
+ * Starts all parts. They end when the signal aborts or the instance is disposed. `lost` also aborts when a controller
+ * fails. UsageError, and AppError with a hint for faults of files.
+ */
+export async function startFullInstance(
+  settings: FullSettings,
+  deps: InstanceDeps,
+  signal: AbortSignal,
+  { onServing, without = [] }: FullOptions = {},
+): Promise<Instance> {
+  const web = readWebScope(settings, deps.logger);
+  const custom = withWebSigner(await openSignerProfiles(settings, deps), web);
+  assertCustom(custom.signerNames);
+  const policies = await followPolicies(withInventoryOnly(settings), deps, listWebPolicies(web));
+  await using starting = new Parts();
+  let served: readonly string[] = [...UP_SIGNERS, ...custom.signerNames];
+  const instance = starting.add(
+    await startInstance(settings, deps, (isNew) => [
+      ...(isNew ? initialBindings() : []),
+      ...offeredRoles(),
+      ...(settings.autoApprove ? [autoApproveBinding()] : []),
+      ...customSignerObjects(custom.signerNames),
+      ...webObjects(web),
+      ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
+      ...tokenApproverObjects(policies !== undefined),
+    ], { customSigners: custom.signerNames, servedSigners: () => served }),
+  );
+  await onServing?.(instance);
+  const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
+  served = [...signing.signerNames, ...customSigning?.signerNames ?? []];
+  deps.keys.passphrases.stopPrompting();
+
+  const failure = new AbortController();
+  const lost = AbortSignal.any([instance.lost, failure.signal]);
+  const until = AbortSignal.any([signal, lost]);
+  const { authorities, rotations } = instance;
+  const getCluster = () => ({ server: instance.url, caPem: authorities.trustPem });
+  await ensureClusterInfo(instance, getCluster(), deps, signal);
+  rotations.onAdopted(() => ensureClusterInfo(instance, getCluster(), deps, until));
+  if (settings.enableBootstrapTokenAuth) {
+    const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
+    const renew = async () => {
+      const { bootstrapKubeconfig, webKubeconfig } = instance.dir;
+      if (settings.sharedToken) {
+        await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
+      }
+      if (web === undefined) return;
+      const target = { path: webKubeconfig, groups: [WEB_TOKEN_GROUP] };
+      await ensureBootstrapKubeconfig(target, secrets, getCluster(), deps, until);
+    };
+    if (!settings.sharedToken) await removeSharedToken(instance, secrets, deps, until);
+    await renew();
+    starting.add({ renew });
+    rotations.onAdopted(renew);
+  }
+
+  const watched = { ...deps, metrics: instance.controllerMetrics };
+  const controllers = {
+    ...signing,
+    ...(customSigning === undefined ? {} : { customSigning }),
+    trust: {
+      content: () => ({ trustBundle: authorities.trustPem, annotations: rotations.listAnnotations() }),
+      onChange: (listener: () => void) => authorities.onChange(listener),
+    },
+    storage: instance.storage,
+    register: instance.register,
+    contents: instance.contents,
+    without,
+    cleaning: toCleaning(settings),
+    ...(policies === undefined ? {} : { approval: createPolicyApproval(instance, policies, deps) }),
+  };
+  const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
+  const onFailure = (error: unknown): void => failure.abort(error);
+  starting.add(runBeside(
+    (life) =>
+      instance.isShared
+        ? runElected(
+          instance.server.transportFor(ROOT_USER, USER_AGENT),
+          SHARED_STORE_ELECTION,
+          watched,
+          runControllers,
+          life,
+        )
+        : runControllers(life),
+    { until, onFailure },
+  ));
+  // The first check is a minute after the start.
+  starting.add(runBeside((life) => renewEachMinute(() => parts.renew(), deps, life), { until, onFailure }));
+  const parts = starting.move();
+  return {
+    ...instance,
+    lost,
+    renew: () => parts.renew(),
+    [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
+  };
+}
+
+/** With --auto-approve and an inventory, only machines in the inventory are approved. */
+export function withInventoryOnly(
+  { policy, inventory, autoApprove }: Pick<FullSettings, "policy" | "inventory" | "autoApprove">,
+): PolicyFlags {
+  const isLimited = autoApprove && inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
+  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
+}
+
+function toCleaning(settings: FullSettings): NonNullable<InProcessSettings["cleaning"]> {
+  return {
+    intervalMs: settings.gcInterval,
+    times: {
+      pendingMs: settings.gcPending,
+      unissuedMs: settings.gcUnissued,
+      issuedMs: settings.gcIssued,
+      deniedMs: settings.gcDenied,
+      failedMs: settings.gcFailed,
+    },
+  };
+}
+
+/** Throws UsageError for a built-in signer: `up` runs them anyway, except `legacy-unknown`, which guarantees nothing. */
+function assertCustom(signerNames: readonly string[]): void {
+  const builtin = signerNames.find((name) => BUILTIN_SIGNERS.has(name));
+  if (builtin === undefined) return;
+  const hint = builtin === LEGACY_UNKNOWN_SIGNER
+    ? "run it separately with tlsboot signer"
+    : "omit it: up runs it in any case, and --signer is for custom signers";
+  throw new UsageError(`--signer: up cannot run "${builtin}" on request`, hint);
+}
+
+/** Makes the CRLs of the CAs for single purposes; the instance makes those of the other CAs. */
+async function addSplitCrls({ authorities, crls, dir }: Instance, own: SigningCas): Promise<void> {
+  if (!authorities.purposes.includes("client")) return;
+  const signers = new Map(own.signerNames.map((name) => [getSignerPurpose(name), name]));
+  for (const [purpose, signerName] of signers) {
+    if (purpose !== "client") await crls.add(authorityPaths(dir.root, purpose), () => own.authorities(signerName));
+  }
+}
+
+/**
+ * Opens the CAs that the flags name, or the instance's own. Custom signers have the CA for all signers, and the instance's
+ * own where each of Kubernetes' signers has a separate one.
+ */
+async function openSigning(
+  instance: Instance,
+  settings: FullSettings,
+  custom: SignerChoice,
+  deps: InstanceDeps,
+): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
+  const flags = toSigningCaFlags(settings);
+  const caDeps = { ...deps, crlUrl: settings.crlUrl, version: () => instance.authorities.version };
+  const own = await openInstanceCas(
+    instance.dir.root,
+    [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
+    caDeps,
+  );
+  await addSplitCrls(instance, own);
+  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], caDeps) : own;
+  const rest = {
+    signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
+    allowMlDsa: allowsMlDsa(settings.featureGates),
+    isTrustedForClients: createTrustLookup(instance.server),
+  };
+  // A CA is recorded before its first signature, also one whose file changes later.
+  const record = (find: SigningSettings["authorities"]): SigningSettings["authorities"] => async (signerName) => {
+    const authority = await find(signerName);
+    if (authority !== undefined) await instance.recordAuthority(authority);
+    return authority;
+  };
+  const signing = {
+    ...cas,
+    ...rest,
+    authorities: record(cas.authorities),
+    signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)),
+  };
+  if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
+  const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, caDeps) : own;
+  return { signing, customSigning: { ...customCas, ...rest, ...custom, authorities: record(customCas.authorities) } };
+}

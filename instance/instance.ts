@@ -1,0 +1,280 @@
+/**
+ * A running instance: a data directory, its storage and the API server over it, whose certificates are renewed in time.
+ * `serve` runs an instance; `up` adds the parts of `up.ts`.
+ */
+import { isIPv6 } from "node:net";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { parseTokenFile, type TokenFile } from "../core/token/token_file.ts";
+import type { AdvertisedHost } from "../core/machine/node_addresses.ts";
+import { AppError } from "../core/errors.ts";
+import type { Authority } from "../core/pki/authority.ts";
+import type { ServerNames } from "../core/pki/serving_certificate.ts";
+import { checkSecretFolder } from "../client/private_file.ts";
+import type { BootstrapObject } from "../server/bootstrap_objects.ts";
+import { publicKeyPin } from "../core/pki/public_key_pin.ts";
+import { checkAddress } from "../server/connections/listener.ts";
+import type { ControllerMetrics } from "../server/metrics/controllers.ts";
+import { IssuedCertificates } from "../server/metrics/issued_certificates.ts";
+import type { Register } from "../server/register/register.ts";
+import type { Server } from "../server/server.ts";
+import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_authorities.ts";
+import { authorityPaths } from "./authority/layout.ts";
+import type { ServerFlags } from "../cli/flags/server.ts";
+import type { FlagSet, Settings } from "../cli/framework/flags.ts";
+import { UsageError } from "../cli/framework/usage_error.ts";
+import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
+import { openAuditLog } from "./audit_log.ts";
+import { followClientCas, readTrustedCas } from "./client_cas.ts";
+import { startApiServer } from "./api_server.ts";
+import { InstanceRotations } from "./rotation_follower.ts";
+import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
+import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
+import type { InstanceDeps } from "./deps.ts";
+import { assertEtcdPlace } from "./etcd_place.ts";
+import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
+import { takeOverIssuedLog } from "./issued_log_takeover.ts";
+import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
+import { openMlDsaGate } from "./ml_dsa_gate.ts";
+import { Parts, runBeside } from "./parts.ts";
+import { keepHeapSmall } from "./quiet_heap.ts";
+import { readRequiredFile } from "./required_file.ts";
+import { keepRevocations, revocationObjects } from "./revocation.ts";
+import { openServiceAccounts } from "./service_accounts.ts";
+import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./serving.ts";
+import { type InstanceStorage, openStorage } from "./storage.ts";
+import { watchDisks } from "./storage_space.ts";
+
+/** Returns the settings of a flag set with all defaults. */
+export function getDefaultSettings<F extends FlagSet>(flags: F): Settings<F> {
+  const entries = Object.entries(flags).map(([key, flag]) => [key, flag.default]);
+  // Each value is the default of its flag, which has the type of the setting.
+  return Object.fromEntries(entries) as Settings<F>;
+}
+
+/** A running instance. Disposing it stops the server and closes the storage. */
+export interface Instance extends InstanceStorage {
+  readonly dir: DataDir;
+  readonly server: Server;
+  /** The CAs as they are now. */
+  readonly authorities: LiveAuthorities;
+  /** The rotations of these CAs. */
+  readonly rotations: InstanceRotations;
+  /** Records the certificate of a CA that signs for the instance. */
+  recordAuthority(authority: Authority): Promise<void>;
+  /** The URL in kubeconfigs, `https://host:port`. */
+  readonly url: string;
+  /** The host in the URL, and the other ones of this machine when it was chosen automatically. */
+  readonly advertised: AdvertisedHost;
+  /** True when this start made the CA. */
+  readonly isNewCa: boolean;
+  /** The names and addresses of the server. */
+  readonly names: ServerNames;
+  /** True when other servers may share the storage. */
+  readonly isShared: boolean;
+  /** The metrics of the controllers. */
+  readonly controllerMetrics: ControllerMetrics;
+  /** The register of issued certificates over the storage. */
+  readonly register: Register;
+  /** The CRLs of the CAs whose keys the instance has. */
+  readonly crls: CrlFiles;
+  /** Checks the certificates of the instance and renews those that are due. */
+  renew(): Promise<void>;
+}
+
+/** The options in which `serve` and `up` differ. */
+export interface InstanceOptions {
+  /** The custom signers, which get their own label in metrics. */
+  readonly customSigners?: readonly string[];
+  /** Returns all signers that run in the process; undefined when none runs there, as in `serve`. */
+  readonly servedSigners?: () => readonly string[];
+}
+
+const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
+
+/** Starts the parts of an instance. Faults of files and flags are an AppError with a hint. */
+export async function startInstance(
+  settings: Settings<ServerFlags>,
+  deps: InstanceDeps,
+  objects: (isNew: boolean) => readonly BootstrapObject[],
+  { customSigners = [], servedSigners }: InstanceOptions = {},
+): Promise<Instance> {
+  assertAuthorizationMode(settings.authorizationMode);
+  const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
+  const given = await readGivenServing(settings, deps);
+  const tokenFile = await readTokenFile(settings, deps);
+
+  const { passedSocket } = deps;
+  const address = { bindAddress: settings.bindAddress, port: settings.securePort };
+  const hasCa = await deps.files.stat(authorityPaths(dir.root).certificate) !== undefined;
+  // A first start that fails must not leave a CA behind. Later ones report first that another server has the folder.
+  if (passedSocket === undefined && !hasCa) await checkAddress(address);
+  await using starting = new Parts();
+  const auditLog = starting.add(await openAuditLog(settings, deps));
+  await openDataDir(dir, settings, deps);
+  const { authorities, created: isNewCa } = await ensureAuthorities(dir.root, deps, settings.crlUrl);
+  if (isNewCa) {
+    const { certificate } = authorities.serving;
+    deps.logger.info("new CA made, because there was none", {
+      certFile: authorityPaths(dir.root).certificate,
+      caCertHash: publicKeyPin(certificate),
+      notAfter: certificate.notAfter,
+    });
+  }
+  const advertised = await findHost(settings, deps);
+  const { host } = advertised;
+  const { registry, controllers: controllerMetrics, expiry } = createInstanceMetrics(deps.clock);
+  const stored = starting.add(await openStorage(settings, dir, { ...deps, registry }));
+  const { storage, isNew, contents } = stored;
+  const isShared = contents !== undefined;
+  const { register, record, recordUsed, sealIfOverdue } = starting.add(
+    await openRegister({
+      storage,
+      authority: () => authorities.serving,
+      retentionMs: settings.issuedRetention,
+      earlierFile: dir.issued,
+      audit: auditLog.audit,
+    }, deps),
+  );
+  const crls = starting.add(await openCrlFiles(storage, deps));
+  const tokenKey = resolve(deps.cwd, settings.serviceAccountSigningKeyFile ?? dir.tokenKey);
+  const rotations = await InstanceRotations.open(
+    { dir, tokenKey, storage, authorities, crls, record: recordUsed },
+    deps,
+  );
+  await recordUsed(authorities.serving.certificate, "ca");
+  await recordUsed(authorities.client.certificate, "ca");
+  await sealIfOverdue();
+  const names = given === undefined ? listPermittedNames(settings, host, authorities.serving, deps.logger) : NO_NAMES;
+  const { clientCaFile } = settings;
+  const readClientCas = () =>
+    readTrustedCas({ own: authorities.clientCas, retired: rotations.listRetired(), clientCaFile }, deps);
+  const clientCas = await readClientCas();
+  starting.add(
+    await takeOverIssuedLog({ path: dir.issuedLog, register, retentionMs: settings.issuedRetention }, deps),
+  );
+  starting.add(reportOverdue(new IssuedCertificates(register.index), deps));
+  const disks = starting.add(
+    await watchDisks({ root: dir.root, auditLog, registry, minFreeMegabytes: settings.storageMinFree }, deps),
+  );
+  // A start that fails must not replace the certificate of a running server.
+  if (passedSocket === undefined) await checkAddress(address);
+  await crls.add(authorityPaths(dir.root), () => Promise.resolve(authorities.serving));
+  if (authorities.purposes.includes("client")) {
+    await crls.add(authorityPaths(dir.root, "client"), () => Promise.resolve(authorities.client));
+  }
+  const place = { url: "" };
+  const serviceAccounts = await openServiceAccounts(settings, {
+    dir,
+    isShared: isShared && !isNew,
+    url: () => place.url,
+  }, deps);
+  const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
+  if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
+  const server = starting.add(
+    await startApiServer({
+      ...address,
+      passedSocket,
+      serving,
+      clientCaPem: clientCas.trusted,
+      clientIssuersPem: clientCas.issuers,
+      tokenFile,
+      bootstrapTokens: settings.enableBootstrapTokenAuth,
+      anonymous: settings.anonymousAuth,
+      serviceAccounts,
+      audit: auditLog.audit,
+      maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
+      objects: [...objects(isNew), ...revocationObjects()],
+      registry,
+      customSigners,
+      register,
+      checks: [disks.health],
+      crls,
+      allowMlDsa: openMlDsaGate(settings.featureGates),
+      nodeRecovery: settings.nodeRecovery === 0
+        ? undefined
+        : { graceMs: settings.nodeRecovery, perHour: settings.nodeRecoveryLimit },
+      signingRequests: { maxOpenPerRequester: settings.maxOpenRequestsPerRequester, servedSigners },
+    }, { ...deps, storage }),
+  );
+  starting.add(keepRevocations({ server, storage }, deps));
+  const retired = () => rotations.listRetired();
+  starting.add(await followClientCas({ server, storage, current: clientCas, read: readClientCas, retired }, deps));
+  starting.add(watchCaExpiry(expiry, authorities, deps));
+  recordServingExpiry(expiry, serving);
+  if (given === undefined) {
+    const onRenewed = async (next: typeof serving): Promise<void> => {
+      await record(parseLeaf(next.certificatePem), "serving");
+      server.setServing(next);
+      recordServingExpiry(expiry, next);
+    };
+    starting.add(createServingRenewal({ dir, authority: () => authorities.serving, names, serving, onRenewed }, deps));
+  }
+  if (deps.heap !== undefined) starting.add(keepHeapSmall(deps.heap, deps));
+  const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
+  place.url = url;
+  const { revocations } = server;
+  starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed, revocations }, deps));
+
+  const lost = new AbortController();
+  starting.add(runBeside((life) => rotations.follow(`${hostname()}:${server.port}`, life), {
+    until: stored.lost,
+    onFailure: (error) => lost.abort(error),
+  }));
+  const parts = starting.move();
+  rotations.onAdopted(() => parts.renew());
+  return {
+    dir,
+    storage,
+    server,
+    recordAuthority: (authority) => recordUsed(authority.certificate, "ca"),
+    authorities,
+    url,
+    advertised,
+    isNewCa,
+    names,
+    isNew,
+    isShared,
+    contents,
+    lost: AbortSignal.any([stored.lost, lost.signal]),
+    rotations,
+    controllerMetrics,
+    register,
+    crls,
+    renew: () => parts.renew(),
+    [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
+  };
+}
+
+/** Creates the data directory, and refuses one that others may write to, that is newer, or whose objects are elsewhere. */
+async function openDataDir(dir: DataDir, settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<void> {
+  const { files, logger } = deps;
+  await files.makeDirectory(dir.root, FOLDER_MODE);
+  for (const folder of [dir.root, dir.pki]) {
+    const { isForGroup } = await checkSecretFolder(folder, files);
+    if (isForGroup) logger.warn("the group may write to a folder of secrets", { folder });
+  }
+  await assertEtcdPlace(dir, settings, "serve", files);
+  await ensureFormat(dir.root, files);
+}
+
+/** Refuses every mode except Node and RBAC, in any order. */
+function assertAuthorizationMode(text: string): void {
+  const modes = text.split(",").map((mode) => mode.trim()).sort().join(",");
+  if (modes === "Node,RBAC") return;
+  throw new UsageError(
+    `--authorization-mode: "${text}" is not possible: tlsboot always authorizes by Node,RBAC`,
+    "leave the flag out; grant rights with kubectl create clusterrolebinding",
+  );
+}
+
+async function readTokenFile(settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<TokenFile | undefined> {
+  const path = settings.tokenAuthFile;
+  if (path === undefined) return undefined;
+  const parsed = parseTokenFile(await readRequiredFile(path, deps), path);
+  if (!parsed.ok) {
+    throw new AppError("token_file_invalid", parsed.error, { hint: 'each line reads: token,user,uid,"group1,group2"' });
+  }
+  for (const warning of parsed.value.warnings) deps.logger.warn("token file", { warning });
+  return parsed.value;
+}

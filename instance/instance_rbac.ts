@@ -1,0 +1,119 @@
+/** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
+import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/rbac.ts";
+import { createClusterInfoRbac } from "../core/token/cluster_info.ts";
+import { AUTHENTICATED_GROUP } from "../core/kube/user.ts";
+import { TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { READ_VERBS } from "../server/registry/resource.ts";
+import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1.ts";
+import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
+import { signerClusterRole, signerClusterRoleBinding } from "../core/signing/rbac.ts";
+import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
+import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
+
+const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";
+const { role: NODE_CLIENT_ROLE, binding: AUTO_APPROVE_NAME } = KUBELET_GRANTS.nodeclient;
+
+/**
+ * Creates the bindings of a new instance: its bootstrap group may create CSRs, nodes may renew, all users may read
+ * `cluster-info`. A binding that is deleted later stays deleted.
+ */
+export function initialBindings(): readonly BootstrapObject[] {
+  const readers = createClusterInfoRbac();
+  return [
+    createRbacObject("roles", readers.role),
+    createRbacObject("rolebindings", readers.roleBinding),
+    binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", UP_TOKEN_GROUP),
+    binding(KUBELET_GRANTS.selfnodeclient.binding, KUBELET_GRANTS.selfnodeclient.role, "system:nodes"),
+  ];
+}
+
+/**
+ * The role of those who may see which certificates were issued and revoked. No default role of Kubernetes contains it: the
+ * register names every user, with addresses, and `view` is given to users who must not see more than their namespaces.
+ */
+export const CERTIFICATE_VIEWER_ROLE: ClusterRole = {
+  metadata: { name: "tlsboot:certificate-viewer" },
+  rules: [{
+    verbs: READ_VERBS,
+    apiGroups: [TLSBOOT_GROUP],
+    resources: ["issuedcertificates", "requestrecords", "revocations"],
+  }],
+};
+
+/** Creates the roles that every start ensures, for administrators to bind. */
+export function offeredRoles(): readonly BootstrapObject[] {
+  return [createRbacObject("clusterroles", CERTIFICATE_VIEWER_ROLE)];
+}
+
+const TRUST_FOLLOWER_ROLE = "tlsboot:trust-follower";
+
+/**
+ * Creates the role of every user while a CA is being replaced: to read the CAs of the API server and their rotation, and
+ * to report which of them the user trusts. The server names a report after its user. An instance that has never replaced
+ * a CA does not have it, so that users have the permissions that they have in a cluster.
+ */
+export function trustFollowerObjects(): readonly BootstrapObject[] {
+  const rules = [
+    { verbs: READ_VERBS, apiGroups: [TLSBOOT_GROUP], resources: ["carotations"] },
+    { verbs: ["create"], apiGroups: [TLSBOOT_GROUP], resources: ["trustreports"] },
+    { verbs: READ_VERBS, apiGroups: ["certificates.k8s.io"], resources: ["clustertrustbundles"] },
+  ];
+  return [
+    createRbacObject("clusterroles", { metadata: { name: TRUST_FOLLOWER_ROLE }, rules }),
+    binding(TRUST_FOLLOWER_ROLE, TRUST_FOLLOWER_ROLE, AUTHENTICATED_GROUP),
+  ];
+}
+
+/** Creates the binding of `--auto-approve`: requests of the bootstrap group are approved for any node name. */
+export function autoApproveBinding(): BootstrapObject {
+  return createRbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, UP_TOKEN_GROUP));
+}
+
+/** The command that creates the same binding later. */
+export const AUTO_APPROVE_COMMAND = formatGrantCommand("nodeclient", { kind: "group", name: UP_TOKEN_GROUP });
+
+/** The object that this command posts. */
+export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {
+  kind: "ClusterRoleBinding",
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  ...bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, UP_TOKEN_GROUP),
+};
+
+/**
+ * Creates the role and the binding of the custom signers, for the start of the server. A removed signer name loses its
+ * right to be signed for.
+ */
+export function customSignerObjects(signerNames: readonly string[]): readonly BootstrapObject[] {
+  if (signerNames.length === 0) return [];
+  const role = signerClusterRole(CUSTOM_SIGNER_ROLE, signerNames);
+  return [
+    exactRole(role),
+    createRbacObject("clusterrolebindings", signerClusterRoleBinding(CUSTOM_SIGNER_ROLE, CUSTOM_SIGNER_ACCOUNT)),
+  ];
+}
+
+/** Creates a role with exactly these rules, even when an earlier start stored others. */
+export function exactRole(role: ClusterRole): BootstrapObject {
+  return {
+    ...createRbacObject("clusterroles", role),
+    plan(existing) {
+      // The object under this key was validated as a ClusterRole.
+      const present = existing as ClusterRole;
+      if (JSON.stringify(present.rules) === JSON.stringify(role.rules)) return { kind: "none" };
+      const updated: ClusterRole = { ...present, rules: role.rules };
+      return { kind: "update", object: updated };
+    },
+  };
+}
+
+function binding(name: string, role: string, group: string): BootstrapObject {
+  return createRbacObject("clusterrolebindings", bindingObject(name, role, group));
+}
+
+function bindingObject(name: string, role: string, group: string): ClusterRoleBinding {
+  return {
+    metadata: { name },
+    subjects: [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: group }],
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
+  };
+}

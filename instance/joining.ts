@@ -1,0 +1,209 @@
+/**
+ * The objects with which machines join an instance: `cluster-info`, as kubeadm publishes it, and `bootstrap.kubeconfig`
+ * with a bootstrap token that is replaced when it has expired or was deleted.
+ */
+import { basename } from "node:path";
+import {
+  CLUSTER_INFO_NAME,
+  CLUSTER_INFO_NAMESPACE,
+  planClusterInfo,
+  type PublishedCluster,
+} from "../core/token/cluster_info.ts";
+import { encodeBootstrapKubeconfig } from "../core/token/join_material.ts";
+import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../core/token/token.ts";
+import {
+  BOOTSTRAP_TOKEN_USAGES,
+  createTokenSecret,
+  decideTokenSecret,
+  listTokenFacts,
+  toTokenSecretName,
+  UP_TOKEN_GROUP,
+} from "../core/token/token_secret.ts";
+import { AppError, isAppError } from "../core/errors.ts";
+import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
+import { configMapKind } from "../core/kube/kinds/mod.ts";
+import { type KubeconfigCluster, parseKubeconfig } from "../core/kube/kubeconfig.ts";
+import { getName } from "../core/kube/meta.ts";
+import type { Clock, ObjectStore, Random } from "../core/ports.ts";
+import { createObjectStore } from "../client/objects/object_store.ts";
+import type { Server } from "../server/server.ts";
+import { USER_AGENT } from "../cli/version.ts";
+import { ROOT_USER } from "./in_process_users.ts";
+import { SECRET_MODE } from "./data_dir.ts";
+import type { ControllerDeps } from "./deps.ts";
+import type { CertificateDeps } from "./serving.ts";
+
+/** The properties of a new bootstrap token. */
+export interface NewToken {
+  /** The lifetime of the token in milliseconds; 24 hours by default. */
+  readonly lifetimeMs?: number;
+  /** Default: the group of the bootstrap tokens of `up`. */
+  readonly groups?: readonly string[];
+  readonly description?: string;
+}
+
+const TOKEN_LIFETIME_MS = 24 * 3_600_000;
+
+/**
+ * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when
+ * other servers of the same store have another CA.
+ */
+export async function ensureClusterInfo(
+  { server, isShared }: { readonly server: Pick<Server, "transportFor">; readonly isShared: boolean },
+  cluster: PublishedCluster,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const transport = server.transportFor(ROOT_USER, USER_AGENT);
+  const configMaps = createObjectStore<ConfigMap>(transport, configMapKind, {
+    ...deps,
+    namespace: CLUSTER_INFO_NAMESPACE,
+  });
+  const plan = planClusterInfo(await configMaps.get(CLUSTER_INFO_NAME, signal), cluster, { isShared });
+  switch (plan.kind) {
+    case "none":
+      return;
+    case "foreign":
+      if (!isShared) {
+        deps.logger.warn("cluster-info names another server and is not changed", {
+          server: plan.server,
+          own: cluster.server,
+          hint:
+            "join commands name that one; to publish this one: kubectl delete configmap cluster-info -n kube-public, " +
+            "and start again",
+        });
+      }
+      return;
+    case "otherCa":
+      throw new AppError("ca_invalid", "cannot share this etcd: its instance has another CA", {
+        hint:
+          "copy pki/ca.crt and pki/ca.key from the data directory of the instance's first server, or choose another " +
+          "--etcd-prefix for a separate instance",
+      });
+    case "create":
+      await configMaps.create(plan.configMap, signal);
+      break;
+    case "update":
+      await configMaps.update(plan.configMap, signal);
+  }
+  deps.logger.info("cluster-info published", { server: cluster.server });
+}
+
+/** A bootstrap kubeconfig, and the groups of its token: by default those of the machines of `up`. */
+export interface JoiningFile {
+  readonly path: string;
+  readonly groups?: readonly string[];
+}
+
+/**
+ * Ensures that the kubeconfig has a valid token and the present CAs. Returns the expiration of the token, undefined for one
+ * that never expires.
+ */
+export async function ensureBootstrapKubeconfig(
+  { path, groups }: JoiningFile,
+  secrets: ObjectStore<KubeSecret>,
+  cluster: PublishedCluster,
+  deps: CertificateDeps,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  const { token: kept, isCurrent } = await readBootstrapKubeconfig(path, cluster, deps);
+  if (kept !== undefined) {
+    const secret = await secrets.get(toTokenSecretName(kept.id), signal);
+    if (secret !== undefined && decideTokenSecret(secret, kept, deps.clock.now()).ok) {
+      if (!isCurrent) await writeBootstrapKubeconfig(path, cluster, kept, deps);
+      const expiration = listTokenFacts(secret)?.expiration;
+      return expiration?.kind === "at" ? expiration.at : undefined;
+    }
+  }
+  const created = { description: describeFileToken(path), ...(groups === undefined ? {} : { groups }) };
+  const { token, expiration } = await createBootstrapToken(secrets, created, deps, signal);
+  await writeBootstrapKubeconfig(path, cluster, token, deps);
+  return expiration;
+}
+
+/**
+ * Removes `bootstrap.kubeconfig` and the tokens that `up` made for it. On a storage that servers share, only the token in the
+ * file is this server's own. A file with a token that someone else made is kept.
+ */
+export async function removeSharedToken(
+  { dir: { bootstrapKubeconfig: path }, isShared }: {
+    readonly dir: { readonly bootstrapKubeconfig: string };
+    readonly isShared: boolean;
+  },
+  secrets: Pick<ObjectStore<KubeSecret>, "list" | "delete">,
+  { files, logger }: CertificateDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { token: own } = await readCredentials(path, files);
+  const ownName = own === undefined ? undefined : toTokenSecretName(own.id);
+  const all = await secrets.list(signal);
+  const isMade = (secret: KubeSecret): boolean => listTokenFacts(secret)?.description === describeFileToken(path);
+  const kept = all.find((secret) => getName(secret) === ownName && !isMade(secret));
+  for (const secret of all.filter((one) => isMade(one) && (!isShared || getName(one) === ownName))) {
+    await secrets.delete(getName(secret), signal).catch(ignoreMissing);
+    logger.info("shared token deleted", { tokenId: listTokenFacts(secret)?.id });
+  }
+  if (kept !== undefined) {
+    logger.warn("bootstrap kubeconfig kept: tlsboot up did not make its token", { path, tokenId: own?.id });
+  } else if (await files.readText(path) !== undefined) {
+    await files.unlink(path);
+    logger.info("bootstrap kubeconfig removed", { path });
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isAppError(error, "not_found")) throw error;
+}
+
+/** Describes the token of a kubeconfig that `up` writes. */
+function describeFileToken(path: string): string {
+  return `made by tlsboot up for ${basename(path)}`;
+}
+
+async function writeBootstrapKubeconfig(
+  path: string,
+  cluster: PublishedCluster,
+  token: BootstrapToken,
+  { files, logger }: CertificateDeps,
+): Promise<void> {
+  await files.writeAtomic(path, encodeBootstrapKubeconfig(cluster, token), SECRET_MODE);
+  logger.info("bootstrap kubeconfig written", { path, tokenId: token.id });
+}
+
+/** Creates a bootstrap token at the API. */
+export async function createBootstrapToken(
+  secrets: Pick<ObjectStore<KubeSecret>, "create">,
+  { lifetimeMs = TOKEN_LIFETIME_MS, groups = [UP_TOKEN_GROUP], description = "" }: NewToken,
+  { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
+  signal: AbortSignal,
+): Promise<{ readonly token: BootstrapToken; readonly expiration: Date }> {
+  const token = generateBootstrapToken(random);
+  const expiration = new Date(clock.now().getTime() + lifetimeMs);
+  const secret = createTokenSecret({ token, expiration, usages: BOOTSTRAP_TOKEN_USAGES, groups, description });
+  await secrets.create(secret, signal);
+  return { token, expiration };
+}
+
+/** Reads the token for this server, and whether the file has the present CAs; no token for another server. */
+async function readBootstrapKubeconfig(
+  path: string,
+  cluster: PublishedCluster,
+  { files }: CertificateDeps,
+): Promise<{ readonly token?: BootstrapToken; readonly isCurrent: boolean }> {
+  const { entry, token } = await readCredentials(path, files);
+  if (entry?.server !== cluster.server || token === undefined) return { isCurrent: false };
+  return { token, isCurrent: entry.certificateAuthorityData === cluster.caPem };
+}
+
+/** Reads the cluster and the token of a bootstrap kubeconfig; nothing from a file that has none. */
+async function readCredentials(
+  path: string,
+  files: CertificateDeps["files"],
+): Promise<{ readonly entry?: KubeconfigCluster; readonly token?: BootstrapToken }> {
+  const text = await files.readText(path);
+  const config = text === undefined ? undefined : parseKubeconfig(text, path);
+  if (config?.ok !== true) return {};
+  const entry = config.value.clusters[0]?.cluster;
+  const token = parseBootstrapToken(config.value.users[0]?.user.token?.reveal() ?? "");
+  return { ...(entry === undefined ? {} : { entry }), ...(token.ok ? { token: token.value } : {}) };
+}

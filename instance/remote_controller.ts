@@ -1,0 +1,132 @@
+/** Controllers of a remote API: the connection, the check of rights, and leader election around the work. */
+import { resolve } from "node:path";
+import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import type { Logger, Transport } from "../core/ports.ts";
+import { type ApiClient, createApiClient } from "../client/objects/api.ts";
+import { createConnector, readCluster } from "../client/transport/connect.ts";
+import { createFilePort } from "../client/files.ts";
+import { findMissingRights, findOwnUsername } from "../client/objects/access_reviews.ts";
+import { AppError } from "../core/errors.ts";
+import type { ManifestPart } from "../core/rbac/manifest.ts";
+import {
+  describeMissingRights,
+  listNeededRights,
+  type MissingRights,
+  type NeededRight,
+} from "../core/rbac/needed_rights.ts";
+import { parseListenAddress } from "../cli/framework/flags.ts";
+import { createControllerMetrics } from "../server/metrics/controllers.ts";
+import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
+import { createMetricsRegistry } from "../server/metrics/registry.ts";
+import type { Io } from "../cli/io.ts";
+import { escapeValue } from "../cli/output/escape.ts";
+import { connectService } from "../cli/systemd/service.ts";
+import { USER_AGENT } from "../cli/version.ts";
+import type { ControllerDeps } from "./deps.ts";
+import { runElected } from "./run_elected.ts";
+
+/** A controller: its command, its Lease, and the manifest of the rights that it needs. */
+export interface RemoteRole {
+  readonly command: "signer" | "approver";
+  readonly lease: string;
+  readonly manifest: readonly ManifestPart[];
+}
+
+/** The settings of every remote controller. */
+export interface RemoteSettings {
+  readonly kubeconfig: string | undefined;
+  readonly leaderElect: boolean;
+  readonly leaderElectResourceNamespace: string;
+  readonly metricsBindAddress: string;
+}
+
+/** A server that has just started may not know the roles yet; after this many tries its answer is final. */
+const RIGHTS_ATTEMPTS = 5;
+const RIGHTS_PAUSE_MS = 1_000;
+
+/**
+ * Connects and runs the work until the signal aborts, with leader election only while leading. AppError `access_denied`
+ * when the user lacks essential rights of the manifest.
+ */
+export async function runRemoteController(
+  role: RemoteRole,
+  settings: RemoteSettings,
+  io: Io,
+  logger: Logger,
+  work: (transport: Transport, deps: ControllerDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  using service = connectService(io, { logger, signal });
+  const files = createFilePort();
+  const registry = createMetricsRegistry();
+  const metrics = createControllerMetrics(registry, io.clock);
+  const deps: ControllerDeps = { clock: io.clock, random: io.random, logger, metrics };
+  const cluster = await readCluster(resolve(io.cwd, settings.kubeconfig ?? ""), files);
+  await using connection = await createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT })(
+    cluster,
+  );
+  const transport = observeTransport(connection, new URL(cluster.server).host, registry, io.clock);
+  const address = parseListenAddress(settings.metricsBindAddress);
+  await using listener = address === undefined ? undefined : await listenForMetrics(registry, address);
+  if (listener !== undefined) logger.info("metrics", { address: settings.metricsBindAddress, port: listener.port });
+  await checkRights(createApiClient(transport, deps), role.command, role.manifest, deps, signal);
+  logger.info("working for an API server", { server: cluster.server });
+  if (!settings.leaderElect) {
+    service.ready(`working for ${cluster.server}`);
+    await work(transport, deps, signal, cluster);
+    return;
+  }
+  // A replica that waits for its turn has started.
+  const waiting = `waiting for the leader lease of ${cluster.server}`;
+  service.ready(waiting);
+  const election = { namespace: settings.leaderElectResourceNamespace, leaseName: role.lease };
+  const lead = async (leading: AbortSignal): Promise<void> => {
+    service.describe(`working for ${cluster.server}`);
+    try {
+      await work(transport, deps, leading, cluster);
+    } finally {
+      service.describe(waiting);
+    }
+  };
+  await runElected(transport, election, deps, lead, signal);
+}
+
+/** Throws when essential rights are missing, and logs other missing rights. */
+async function checkRights(
+  api: ApiClient,
+  command: string,
+  manifest: readonly ManifestPart[],
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { texts, isFatal } = await findRights(api, listNeededRights(manifest), deps, signal);
+  if (texts.length === 0) return;
+  if (!isFatal) return deps.logger.warn("some rights are missing", { rights: texts });
+  const username = await findOwnUsername(api, signal);
+  const who = username === undefined ? "its user" : `user "${escapeValue(username)}"`;
+  throw new AppError("access_denied", `tlsboot ${command} cannot work: ${who} may not ${texts.join("; ")}`, {
+    hint: `grant it what tlsboot ${command} --print-rbac prints, with the same flags, or give the kubeconfig of ` +
+      "a user who has these rights",
+  });
+}
+
+/** Finds the missing rights. When the API does not answer, none are reported, because the work waits for the API. */
+async function findRights(
+  api: ApiClient,
+  needed: readonly NeededRight[],
+  { clock, logger }: ControllerDeps,
+  signal: AbortSignal,
+): Promise<MissingRights> {
+  try {
+    for (let attempt = 1;; attempt++) {
+      const missing = describeMissingRights(needed, await findMissingRights(api, needed, signal));
+      if (attempt === RIGHTS_ATTEMPTS || !missing.isFatal) return missing;
+      await clock.sleep(RIGHTS_PAUSE_MS, signal);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    logger.warn("cannot check the rights of this user", { error: error.message });
+    return { texts: [], isFatal: false };
+  }
+}

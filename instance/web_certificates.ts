@@ -1,0 +1,62 @@
+/** The parts of `up --web-domain`: the scope of its flags, the profile of the signer, the policy, and the rights. */
+import {
+  createWebPolicy,
+  createWebPolicyText,
+  createWebProfile,
+  listScopeWarnings,
+  WEB_CLUSTER_ROLE,
+  WEB_GROUP,
+  WEB_ROLE,
+  WEB_SIGNER,
+  WEB_TOKEN_GROUP,
+  type WebScope,
+} from "../core/approval/web_certificates.ts";
+import type { Logger } from "../core/ports.ts";
+import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
+import type { WEB_FLAGS } from "../cli/flags/controller.ts";
+import type { Settings } from "../cli/framework/flags.ts";
+import { UsageError } from "../cli/framework/usage_error.ts";
+import { exactRole } from "./instance_rbac.ts";
+import type { PolicyWithText } from "./policy_files.ts";
+import type { SignerChoice } from "./signer_profiles.ts";
+
+/** Reads the scope of the flags, and logs what is dangerous about it; undefined without a domain. */
+export function readWebScope(
+  { webDomain: domains, webNetwork: networks }: Settings<typeof WEB_FLAGS>,
+  logger: Pick<Logger, "warn">,
+): WebScope | undefined {
+  if (domains.length === 0) return undefined;
+  const scope = { domains: [...new Set(domains)], networks: [...new Set(networks)] };
+  for (const { message, fields } of listScopeWarnings(scope)) logger.warn(message, fields);
+  return scope;
+}
+
+/** Returns the policies that belong to a scope. */
+export function listWebPolicies(scope: WebScope | undefined): readonly PolicyWithText[] {
+  return scope === undefined ? [] : [{ policy: createWebPolicy(scope), text: createWebPolicyText(scope) }];
+}
+
+/** Adds the signer of a scope to the custom signers. UsageError when a profile is for it too. */
+export function withWebSigner({ signerNames, profiles }: SignerChoice, scope: WebScope | undefined): SignerChoice {
+  if (scope === undefined) return { signerNames, profiles };
+  if (signerNames.includes(WEB_SIGNER)) {
+    throw new UsageError(`--profile: "${WEB_SIGNER}" is the signer of --web-domain`, "choose another signer name");
+  }
+  const profile = createWebProfile(scope);
+  const source = { current: () => Promise.resolve(profile) };
+  return { signerNames: [...signerNames, WEB_SIGNER], profiles: new Map([...profiles, [WEB_SIGNER, source]]) };
+}
+
+/** Creates the role of web servers and its binding to their tokens and identities. */
+export function webObjects(scope: WebScope | undefined): readonly BootstrapObject[] {
+  if (scope === undefined) return [];
+  const group = (name: string) => ({ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name });
+  return [
+    exactRole(WEB_CLUSTER_ROLE),
+    createRbacObject("clusterrolebindings", {
+      metadata: { name: WEB_ROLE },
+      subjects: [group(WEB_TOKEN_GROUP), group(WEB_GROUP)],
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: WEB_ROLE },
+    }),
+  ];
+}

@@ -1,0 +1,251 @@
+/** The routes of the page. A request passes: guards → session → page or action → headers. */
+import type { Socket } from "node:net";
+import type { HttpBindings } from "@hono/node-server";
+import { Hono } from "hono";
+import type { Context } from "hono";
+import { type AppError, getErrorMessage, isAppError } from "../core/errors.ts";
+import type { Logger } from "../core/ports.ts";
+import type { ApiConnection, CommandFlags } from "../cli/api/connection.ts";
+import type { Io } from "../cli/io.ts";
+import { escapeText } from "../cli/output/escape.ts";
+import type { Peer } from "./peer.ts";
+import type { UiData } from "./data.ts";
+import { streamEvents } from "./events.ts";
+import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName } from "./guards.ts";
+import { BarePage, describeFailure, Frame, type NavEntry } from "./layout.tsx";
+import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "./page.ts";
+import { REQUESTS, requestsPage } from "./pages/requests.tsx";
+import { FailedBody, LoginHelp, NotFoundBody } from "./pages/failure.tsx";
+import { SCRIPT } from "./script.ts";
+import type { Login, UiSession, UiSessions } from "./session.ts";
+import { ICON, STYLE } from "./style.ts";
+
+/** The parts that the routes use. */
+export interface UiAppDeps {
+  readonly pages: readonly UiPage[];
+  readonly actions: readonly UiAction[];
+  readonly sessions: UiSessions;
+  readonly data: UiData;
+  readonly connection: ApiConnection;
+  readonly io: Io;
+  readonly logger: Logger;
+  /** The server and the user of the connection, in words. */
+  readonly place: string;
+  /** The flags of commands that use the same connection. */
+  readonly flags: CommandFlags;
+  /** Finds out whose a connection is. */
+  readonly findPeer: (socket: Socket) => Promise<Peer>;
+  /** Returns the port on which the server listens. */
+  readonly port: () => number;
+  /** Aborts when the server stops. */
+  readonly signal: AbortSignal;
+}
+
+type Env = { Bindings: HttpBindings; Variables: { readonly session: UiSession } };
+
+/** The files of the page, which contain nothing of the API and need no session. */
+const FILES = [
+  { path: "/style.css", type: "text/css; charset=utf-8", text: STYLE },
+  { path: "/script.js", type: "text/javascript; charset=utf-8", text: SCRIPT },
+  { path: "/icon.svg", type: "image/svg+xml", text: ICON },
+] as const;
+
+const LOGIN_FAULTS: Readonly<Record<Exclude<Login["kind"], "opened">, string>> = {
+  used: "This link has been used. A link is good once; the session that it opened has ended, in case it was not yours.",
+  expired: "This link was not used in time.",
+  unknown: "This link is not one of this server's.",
+};
+
+/** Creates the app with the routes of all pages and actions. */
+export function createUiApp(deps: UiAppDeps): Hono<Env> {
+  const app = new Hono<Env>();
+  const nav = deps.pages.flatMap(({ path, nav }): NavEntry[] => nav === undefined ? [] : [{ path, words: nav }]);
+
+  app.use(async (c, next) => {
+    const refusal = findRefusal({
+      method: c.req.method,
+      target: c.req.url.slice(c.req.url.indexOf("/", "http://".length)),
+      header: (name) => c.req.header(name),
+    }, deps.port());
+    if (await deps.findPeer(c.env.incoming.socket) === "foreign") {
+      c.res = await sendBare(c, 403, "Refused", "The browser is another user's than the page.");
+    } else if (refusal === undefined) await next();
+    else c.res = await sendBare(c, refusal.status, "Refused", refusal.message);
+    for (const [name, value] of Object.entries(ANSWER_HEADERS)) c.res.headers.set(name, value);
+  });
+  for (const { path, type, text } of FILES) app.get(path, (c) => c.body(text, 200, { "content-type": type }));
+  app.get("/login", (c) => {
+    // The user who opens the link again in the same browser is the user of the session.
+    if (findSession(c) !== undefined) return c.redirect("/", 303);
+    const login = deps.sessions.login(c.req.query("key") ?? "");
+    if (login.kind !== "opened") return sendBare(c, 403, "This link does not open the page", LOGIN_FAULTS[login.kind]);
+    const cookie = `${getCookieName(deps.port())}=${login.cookie}; Path=/; HttpOnly; SameSite=Strict`;
+    return c.body(null, 303, { location: "/", "set-cookie": cookie });
+  });
+
+  app.use(async (c, next) => {
+    const session = findSession(c);
+    if (session === undefined) {
+      return await sendBare(c, 401, "Not signed in", "This browser has no session, or its session has ended.");
+    }
+    c.set("session", session);
+    return await next();
+  });
+  const [first] = nav;
+  app.get("/", (c) => c.redirect(first?.path ?? "/", 303));
+  app.get("/events", (c) => {
+    const live = (c.req.query("live") ?? "").split(",");
+    const signal = AbortSignal.any([deps.signal, c.get("session").signal]);
+    return streamEvents({ data: deps.data, clock: deps.io.clock, live, seen: c.req.query("version") ?? "" }, signal);
+  });
+  app.post("/logout", async (c) => {
+    const form = await readForm(c);
+    if (form === undefined) return await sendForeignForm(c);
+    deps.sessions.end(findCookie(c.req.header("cookie"), getCookieName(deps.port())) ?? "");
+    return await sendBare(c, 200, "Signed out", "The session has ended.");
+  });
+  for (const page of deps.pages) app.get(page.path, (c) => showPage(c, page));
+  for (const action of deps.actions) app.post(action.path, (c) => runAction(c, action));
+  app.notFound((c) => sendPage(c, 404, { title: "No such page", body: NotFoundBody() }));
+  app.onError((error, c) => sendBare(c, 500, "tlsboot has failed", getErrorMessage(error)));
+  return app;
+
+  function findSession(c: Context<Env>): UiSession | undefined {
+    const cookie = findCookie(c.req.header("cookie"), getCookieName(deps.port()));
+    return cookie === undefined ? undefined : deps.sessions.find(cookie);
+  }
+
+  function createContext(c: Context<Env>): UiContext {
+    const session = c.get("session");
+    const url = new URL(c.req.url);
+    return {
+      data: deps.data,
+      connection: deps.connection,
+      io: deps.io,
+      params: c.req.param() as Record<string, string>, // undefined only for routes without parameters
+      query: url.searchParams,
+      flags: deps.flags,
+      now: deps.io.clock.now(),
+      formToken: session.formToken,
+      signal: AbortSignal.any([deps.signal, c.req.raw.signal]),
+    };
+  }
+
+  async function showPage(c: Context<Env>, page: UiPage): Promise<Response> {
+    try {
+      const before = deps.data.describeVersion(page.live);
+      const content = await page.render(createContext(c));
+      const isOld = deps.data.describeVersion(page.live) !== before;
+      return await sendPage(c, 200, content, content.live ?? page.live, isOld);
+    } catch (error) {
+      reportBug(c, error);
+      return await sendFailure(c, error, page.live);
+    }
+  }
+
+  async function runAction(c: Context<Env>, action: UiAction): Promise<Response> {
+    const form = await readForm(c);
+    if (form === undefined) return await sendForeignForm(c);
+    const { notices } = c.get("session");
+    try {
+      const outcome = await action.run(createContext(c), form);
+      if (outcome.kind === "shown") return await sendPage(c, 200, outcome.content);
+      if (outcome.message !== undefined) notices.push({ kind: "done", text: outcome.message });
+      return c.redirect(outcome.location, 303);
+    } catch (error) {
+      reportBug(c, error);
+      return await sendFailure(c, error, []);
+    }
+  }
+
+  /** Logs an error that no user can cause; the page shows its message only. */
+  function reportBug(c: Context<Env>, error: unknown): void {
+    if (!isAppError(error) && !c.req.raw.signal.aborted) deps.logger.error("page failed", { path: c.req.path, error });
+  }
+
+  /** Reads the form of a request; undefined when it was not made for this session. */
+  async function readForm(c: Context<Env>): Promise<URLSearchParams | undefined> {
+    // Browsers end the lines of what they send with CR and LF, whatever the page had (HTML standard, "form submission").
+    const form = new URLSearchParams((await c.req.text()).replaceAll("%0D%0A", "%0A"));
+    return deps.sessions.isOwnForm(c.get("session"), form.get("token") ?? "") ? form : undefined;
+  }
+
+  function sendForeignForm(c: Context<Env>): Promise<Response> {
+    return sendPage(c, 403, {
+      title: "Not done",
+      body: FailedBody({ message: "the form was not made by this page in this session", hint: "open the page again" }),
+    });
+  }
+
+  function sendFailure(c: Context<Env>, error: unknown, live: readonly string[]): Promise<Response> {
+    const failure = describeFailure(error);
+    return sendPage(c, toStatus(error), { title: "This did not work", body: FailedBody(failure) }, live);
+  }
+
+  /** Sends a page. When its objects changed while it was rendered, it has no version, so that it is fetched again. */
+  async function sendPage(
+    c: Context<Env>,
+    status: 200 | FailureStatus,
+    content: UiContent,
+    live: readonly string[] = [],
+    isOld = false,
+  ): Promise<Response> {
+    const session = c.get("session");
+    // The script fetches the page again and again; a message is for the user who loads it.
+    const notices = c.req.header("x-refresh") === undefined ? session.notices : [];
+    if (notices.length > 0) session.notices = [];
+    return await sendHtml(
+      c,
+      status,
+      Frame({
+        content,
+        nav,
+        path: c.req.path,
+        place: deps.place,
+        formToken: session.formToken,
+        notices,
+        faults: deps.data.listFaults(live),
+        live,
+        version: isOld ? "" : deps.data.describeVersion(live),
+        pending: await countPending(),
+        requestsPath: requestsPage.path,
+      }),
+    );
+  }
+
+  /** Counts the pending requests; none where they cannot be listed. */
+  async function countPending(): Promise<number> {
+    try {
+      const { entries } = await deps.data.read(REQUESTS, deps.signal);
+      return entries.values().filter(({ state }) => state === "pending").toArray().length;
+    } catch {
+      return 0;
+    }
+  }
+
+  function sendBare(c: Context<Env>, status: 200 | 400 | 500 | FailureStatus, title: string, text: string) {
+    return sendHtml(c, status, BarePage({ title, children: LoginHelp({ text }) }));
+  }
+}
+
+type FailureStatus = 401 | 403 | 404 | 405 | 409 | 411 | 413 | 414 | 415 | 421 | 422 | 500 | 502;
+
+const STATUS: Readonly<Partial<Record<AppError["code"], FailureStatus>>> = {
+  access_denied: 403,
+  not_found: 404,
+  conflict: 409,
+  already_exists: 409,
+  csr_deleted: 409,
+  invalid: 422,
+  usage: 422,
+  internal: 500,
+};
+
+function toStatus(error: unknown): FailureStatus {
+  return isAppError(error) ? STATUS[error.code] ?? 502 : 500;
+}
+
+/** Sends a page. Invisible characters of names and messages are spelled out, wherever they are. */
+async function sendHtml(c: Context<Env>, status: 200 | 400 | 500 | FailureStatus, page: UiElement): Promise<Response> {
+  return c.html(`<!doctype html>${escapeText(String(await page))}`, status);
+}

@@ -1,0 +1,59 @@
+/** The parts of the web app: pages that show something, and actions that the forms of pages send. */
+import type { JSX } from "hono/jsx/jsx-runtime";
+import type { ApiConnection, CommandFlags } from "../cli/api/connection.ts";
+import type { Io } from "../cli/io.ts";
+import type { UiData } from "./data.ts";
+
+/** The things that a page or an action reads and uses. */
+export interface UiContext {
+  readonly data: UiData;
+  /** The connection with the user's own kubeconfig: every read and write has the user's rights. */
+  readonly connection: ApiConnection;
+  readonly io: Io;
+  /** The values of `:name` in the path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The flags with which commands use the same connection. */
+  readonly flags: CommandFlags;
+  readonly now: Date;
+  /** The token that each form needs; `PostForm` adds it. */
+  readonly formToken: string;
+  readonly signal: AbortSignal;
+}
+
+/** A piece of a page. */
+export type UiElement = JSX.Element;
+
+/** The content of a page. */
+export interface UiContent {
+  /** The title of the page. */
+  readonly title: string;
+  /** The first heading; by default the title. */
+  readonly heading?: string;
+  readonly body: UiElement;
+  /** The watches that the page follows while it is open, instead of `UiPage.live`: `id`, or `id:NAME` for one object of a watch. */
+  readonly live?: readonly string[];
+}
+
+/** A page of the web app, at a path of its own. */
+export interface UiPage {
+  /** The path, with `:name` for a variable part, as in Hono. */
+  readonly path: string;
+  /** The words in the navigation; a page without them is reached from another page. */
+  readonly nav?: string;
+  /** The ids of the watches whose changes the page shows while it is open. */
+  readonly live: readonly string[];
+  render(context: UiContext): UiContent | Promise<UiContent>;
+}
+
+/** The result of an action: another page, usually with a message, or a page of its own. */
+export type UiOutcome =
+  | { readonly kind: "moved"; readonly location: string; readonly message?: string }
+  | { readonly kind: "shown"; readonly content: UiContent };
+
+/** A form that a page sends. */
+export interface UiAction {
+  readonly path: string;
+  /** Carries out the form. Throws AppError, whose message and hint the page before then shows. */
+  run(context: UiContext, form: URLSearchParams): Promise<UiOutcome>;
+}

@@ -1,0 +1,183 @@
+/** Parts that several pages share: notes about what is missing, links to objects, tables of certificates, commands. */
+import {
+  findNodeOfRecord,
+  getApprover,
+  getSigner,
+  listNames,
+  type RecordRow,
+  shortenSerial,
+} from "../core/report/record_rows.ts";
+import type { CommandFlags } from "../cli/api/connection.ts";
+import { joinWords } from "../core/report/words.ts";
+import { shortenSignerName } from "../core/report/request_summary.ts";
+import { DataTable, Moment, Pager } from "./layout.tsx";
+import type { UiElement } from "./page.ts";
+import type { Missing } from "./sources.ts";
+
+/** The number of rows of a page of a list. */
+const ROWS = 100;
+
+/** One line for each reason why the page cannot show something. */
+export function MissingNotes({ notes }: { readonly notes: readonly (Missing | undefined)[] }): UiElement {
+  const byReason = Map.groupBy(notes.filter((note) => note !== undefined), ({ why }) => why);
+  const known = [...byReason].map(([why, same]) => `${joinWords([...new Set(same.map(({ what }) => what))])}: ${why}`);
+  return (
+    <div id="missing" data-swap>
+      {known.length === 0 ? "" : (
+        <ul class="missing faint">
+          {known.map((note) => <li>{`Not shown: ${note}.`}</li>)}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** The rows of one page of a list, and the links to the others. */
+export interface Paged<T> {
+  readonly rows: readonly T[];
+  readonly pager: UiElement;
+}
+
+/** Takes the page of a list that the address names. */
+export function takePage<T>(all: readonly T[], path: string, query: URLSearchParams): Paged<T> {
+  const pages = Math.max(1, Math.ceil(all.length / ROWS));
+  const page = Math.min(Math.max(1, Number.parseInt(query.get("page") ?? "1", 10) || 1), pages);
+  const href = (other: number): string => {
+    const parameters = new URLSearchParams(query);
+    parameters.set("page", String(other));
+    return `${path}?${parameters}`;
+  };
+  return { rows: all.slice((page - 1) * ROWS, page * ROWS), pager: <Pager page={page} pages={pages} href={href} /> };
+}
+
+/** The properties of the filter of a list. */
+export interface ListFilterProps {
+  /** The path of the page. */
+  readonly action: string;
+  readonly query: URLSearchParams;
+  /** The name of the choice in the address, its label, and its values. */
+  readonly choice: { readonly name: string; readonly label: string; readonly values: readonly string[] };
+  /** The label of the field for a part of the text. */
+  readonly contains?: string;
+}
+
+/** The filter of a list: one of some values, and a part of the text. */
+export function ListFilter({ action, query, choice, contains = "Contains" }: ListFilterProps): UiElement {
+  const { name, label, values } = choice;
+  const chosen = query.get(name) ?? "";
+  return (
+    <form method="get" action={action} class="filter" role="search">
+      <div>
+        <label for={name}>{label}</label>
+        <select id={name} name={name}>
+          <option value="" selected={chosen === ""}>all</option>
+          {values.map((value) => <option value={value} selected={value === chosen}>{value}</option>)}
+        </select>
+      </div>
+      <div>
+        <label for="q">{contains}</label>
+        <input id="q" name="q" type="search" value={query.get("q") ?? ""} />
+      </div>
+      <button type="submit">Show</button>
+    </form>
+  );
+}
+
+/** Describes how many of the rows of a list are shown; `what` is in the plural. */
+export function describeFoundRows(found: number, all: number, what: string): string {
+  if (found !== all) return `${found} of ${all} ${what}`;
+  return all === 1 ? `1 ${what.replace(/ies$/, "y").replace(/s$/, "")}` : `${all} ${what}`;
+}
+
+/** A link to the page of a machine. */
+export function MachineLink({ name }: { readonly name: string }): UiElement {
+  return <a href={`/machines/${encodeURIComponent(name)}`}>{name}</a>;
+}
+
+/** A link to the page of a bootstrap token. */
+export function TokenLink({ id }: { readonly id: string }): UiElement {
+  return <a href={`/tokens/${encodeURIComponent(id)}`}>{id}</a>;
+}
+
+/** A link to the page of a request. */
+export function RequestLink({ name }: { readonly name: string }): UiElement {
+  return <a href={`/requests/${encodeURIComponent(name)}`}>{name}</a>;
+}
+
+/** A link to the page of a certificate, with the beginning of its serial number. */
+export function SerialLink({ serialNumber }: { readonly serialNumber: string | undefined }): UiElement {
+  if (serialNumber === undefined) return <span>unknown</span>;
+  return (
+    <a href={`/certificates/${encodeURIComponent(serialNumber)}`} title={serialNumber}>{shortenSerial(serialNumber)}</a>
+  );
+}
+
+/** The classes of the states of certificates, which the stylesheet colours. */
+const STATUS_CLASS: Readonly<Record<RecordRow["status"], string>> = {
+  valid: "good",
+  replaced: "faint",
+  untrusted: "bad",
+  expired: "wait",
+  revoked: "bad",
+  unknown: "faint",
+};
+
+/** The status of a certificate. */
+export function StatusMark({ status }: Pick<RecordRow, "status">): UiElement {
+  return <span class={`state ${STATUS_CLASS[status]}`}>{status}</span>;
+}
+
+/** Describes in few words for whom a certificate is: `node n7`, its subject, or its names. */
+export function describeHolder({ record }: RecordRow): string {
+  const node = findNodeOfRecord(record);
+  if (node !== undefined) return `node ${node}`;
+  return record.spec.subject ?? (listNames(record).join(", ") || "no name");
+}
+
+/** The properties of a table of certificates. */
+export interface CertificateTableProps {
+  readonly rows: readonly RecordRow[];
+  readonly now: Date;
+  readonly caption: string;
+  readonly empty: string;
+}
+
+/** A table of certificates with the columns that every page shows. */
+export function CertificateTable({ rows, now, caption, empty }: CertificateTableProps): UiElement {
+  return (
+    <DataTable
+      caption={caption}
+      rows={rows}
+      empty={empty}
+      columns={[
+        { heading: "Status", cell: (row) => <StatusMark status={row.status} /> },
+        { heading: "Serial", cell: ({ record }) => <SerialLink serialNumber={record.spec.serialNumber} /> },
+        { heading: "For", cell: describeHolder },
+        {
+          heading: "Signer",
+          cell: ({ record }) => <span title={getSigner(record)}>{shortenSignerName(getSigner(record))}</span>,
+        },
+        { heading: "Issued", cell: ({ record }) => <Moment at={record.spec.issuedAt ?? undefined} now={now} /> },
+        { heading: "Expires", cell: ({ record }) => <Moment at={record.spec.notAfter ?? undefined} now={now} /> },
+        { heading: "Approved by", cell: ({ record }) => getApprover(record) || "–" },
+      ]}
+    />
+  );
+}
+
+/** Commands for a terminal, one a line, with the flags of this server. */
+export function Commands(
+  { lines, flags }: { readonly lines: readonly string[]; readonly flags: CommandFlags },
+): UiElement {
+  return <pre class="commands" tabindex={0}><code>{lines.map((line) => addFlags(line, flags)).join("\n")}</code></pre>;
+}
+
+/** Adds the flags of this server to the commands in a text that tlsboot has written. */
+export function addFlags(text: string, flags: CommandFlags): string {
+  return text
+    .replace(
+      /\btlsboot (?:approve|ca rotate \w+|get certificates|revoke|token create|unrevoke)\b/g,
+      `$&${flags.tlsboot}`,
+    )
+    .replace(/\bkubectl create\b/g, `kubectl${flags.kubectl} create`);
+}
